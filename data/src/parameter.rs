@@ -1,0 +1,298 @@
+//! Parameters: keys with defaults, ranges and help, from which configuration, command line and docs derive.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Number(f64),
+    /// Text, such as a name.
+    Text(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Integer(value) => write!(f, "{value}"),
+            Value::Number(value) => write!(f, "{value}"),
+            Value::Text(value) => write!(f, "\"{value}\""),
+        }
+    }
+}
+
+/// Which values a parameter takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Range {
+    /// Whole numbers, both bounds included.
+    Integer(i64, i64),
+    /// Numbers, both bounds included; never NaN or infinite.
+    Number(f64, f64),
+    /// Numbers from the first bound (included) to the second (excluded).
+    Below(f64, f64),
+    /// One of a few names.
+    Choice(Vec<&'static str>),
+    /// Any text, such as a path.
+    Text,
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Range::Integer(low, i64::MAX | 0xFFFF_FFFF) => write!(f, "{low} or more"),
+            Range::Integer(low, high) => write!(f, "{low} to {high}"),
+            Range::Number(low, high) => write!(f, "{low} to {high}"),
+            Range::Below(low, high) => write!(f, "{low} to below {high}"),
+            Range::Choice(names) => write!(f, "{}", names.join(", ")),
+            Range::Text => write!(f, "text"),
+        }
+    }
+}
+
+/// One key of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The key, such as `mask.soft`.
+    pub key: &'static str,
+    /// What holds when nobody says otherwise.
+    pub default: Value,
+    /// What may be said.
+    pub range: Range,
+    /// One sentence on what it does.
+    pub help: &'static str,
+}
+
+impl Parameter {
+    /// A whole number from `low` to `high`.
+    pub fn integer(key: &'static str, default: i64, low: i64, high: i64, help: &'static str) -> Self {
+        Self { key, default: Value::Integer(default), range: Range::Integer(low, high), help }
+    }
+
+    /// A number from `low` to `high`.
+    pub fn number(key: &'static str, default: f64, low: f64, high: f64, help: &'static str) -> Self {
+        Self { key, default: Value::Number(default), range: Range::Number(low, high), help }
+    }
+
+    /// A number from `low` to below `high`.
+    pub fn below(key: &'static str, default: f64, low: f64, high: f64, help: &'static str) -> Self {
+        Self { key, default: Value::Number(default), range: Range::Below(low, high), help }
+    }
+
+    /// One of `names`.
+    pub fn choice(key: &'static str, default: &str, names: Vec<&'static str>, help: &'static str) -> Self {
+        Self { key, default: Value::Text(default.into()), range: Range::Choice(names), help }
+    }
+
+    /// Free text.
+    pub fn text(key: &'static str, default: &str, help: &'static str) -> Self {
+        Self { key, default: Value::Text(default.into()), range: Range::Text, help }
+    }
+
+    /// Checks `value` against the range; a whole number is taken as a number where one is wanted.
+    pub fn check(&self, value: Value) -> Result<Value, ParameterError> {
+        let fits = match (&self.range, value) {
+            (Range::Integer(low, high), Value::Integer(v)) if (*low..=*high).contains(&v) => {
+                Ok(Value::Integer(v))
+            }
+            (Range::Number(..) | Range::Below(..), Value::Integer(v)) => {
+                return self.check(Value::Number(v as f64));
+            }
+            (Range::Number(low, high), Value::Number(v)) if (*low..=*high).contains(&v) => {
+                Ok(Value::Number(v))
+            }
+            (Range::Below(low, high), Value::Number(v)) if (*low..*high).contains(&v) => Ok(Value::Number(v)),
+            (Range::Choice(names), Value::Text(v)) if names.contains(&v.as_str()) => Ok(Value::Text(v)),
+            (Range::Text, Value::Text(v)) => Ok(Value::Text(v)),
+            (_, value) => Err(value),
+        };
+        fits.map_err(|value| {
+            let near = match (&self.range, &value) {
+                (Range::Choice(names), Value::Text(name)) => nearest(name, names.iter().copied()),
+                _ => None,
+            };
+            ParameterError::Range {
+                key: self.key.into(),
+                value,
+                range: self.range.to_string(),
+                near: Near(near),
+            }
+        })
+    }
+}
+
+/// The nearest known name, for a message.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Near(pub Option<String>);
+
+impl fmt::Display for Near {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(name) => write!(f, "; did you mean `{name}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParameterError {
+    /// No parameter has this key.
+    #[error("unknown key `{key}`{near}")]
+    Unknown {
+        /// What was written.
+        key: String,
+        /// The nearest known key.
+        near: Near,
+    },
+    /// The value does not fit.
+    #[error("`{key}` = {value} is out of range: {range}{near}")]
+    Range {
+        /// The key.
+        key: String,
+        /// What was written.
+        value: Value,
+        /// What would fit.
+        range: String,
+        /// The nearest name that would fit.
+        near: Near,
+    },
+    /// Two settings, or a setting and the data, cannot both hold.
+    #[error("`{key}`: {reason}")]
+    Contradiction {
+        /// The key to change.
+        key: String,
+        /// What does not go together, and what would.
+        reason: String,
+    },
+}
+
+impl ParameterError {
+    /// A contradiction that changing `key` resolves.
+    pub fn contradiction(key: &str, reason: impl Into<String>) -> Self {
+        Self::Contradiction { key: key.into(), reason: reason.into() }
+    }
+}
+
+/// The known name most like `name`, if any is like it at all.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 2.max(candidate.len().min(name.len()) / 3))
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Resolved parameters: every key of a family has a checked value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parameters(BTreeMap<String, Value>);
+
+impl Parameters {
+    /// The defaults of `known`.
+    pub fn defaults(known: &[Parameter]) -> Self {
+        Self(known.iter().map(|parameter| (parameter.key.to_owned(), parameter.default.clone())).collect())
+    }
+
+    /// The same parameters with one more or another value; for tests and Rust pipelines.
+    ///
+    /// # Errors
+    /// If the key is not among `known` or the value is out of its range.
+    pub fn with(mut self, known: &[Parameter], key: &str, value: Value) -> Result<Self, ParameterError> {
+        let parameter = known.iter().find(|parameter| parameter.key == key).ok_or_else(|| {
+            let near = Near(nearest(key, known.iter().map(|parameter| parameter.key)));
+            ParameterError::Unknown { key: key.into(), near }
+        })?;
+        let value = parameter.check(value)?;
+        self.0.insert(key.to_owned(), value);
+        Ok(self)
+    }
+
+    /// Sets a value that has been checked.
+    pub fn insert(&mut self, key: &str, value: Value) {
+        self.0.insert(key.to_owned(), value);
+    }
+
+    /// The value of a key, if it is known.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// All keys with their values, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The value of a number.
+    ///
+    /// # Panics
+    /// If `key` is not a number among these parameters.
+    pub fn number(&self, key: &str) -> f64 {
+        match self.0.get(key) {
+            Some(Value::Number(value)) => *value,
+            Some(Value::Integer(value)) => *value as f64,
+            other => panic!("`{key}` is {other:?}, not a number"),
+        }
+    }
+
+    /// The value of a whole number.
+    ///
+    /// # Panics
+    /// If `key` is not a whole number among these parameters, or does not fit `u32`.
+    pub fn integer(&self, key: &str) -> u32 {
+        match self.0.get(key) {
+            Some(Value::Integer(value)) => u32::try_from(*value).expect("ranges of whole numbers lie in u32"),
+            other => panic!("`{key}` is {other:?}, not a whole number"),
+        }
+    }
+
+    /// The value of a text.
+    ///
+    /// # Panics
+    /// If `key` is not a text among these parameters.
+    pub fn text(&self, key: &str) -> &str {
+        match self.0.get(key) {
+            Some(Value::Text(value)) => value,
+            other => panic!("`{key}` is {other:?}, not a text"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_out_of_range_are_refused_with_key_value_and_range() {
+        let soft = Parameter::number("mask.soft", 0.5, 0.0, 1.0, "soft part");
+        assert_eq!(soft.check(Value::Integer(1)), Ok(Value::Number(1.0)));
+        for bad in [Value::Number(-0.1), Value::Number(1.1), Value::Number(f64::NAN), Value::Text("x".into())]
+        {
+            let error = soft.check(bad.clone()).unwrap_err().to_string();
+            assert_eq!(error, format!("`mask.soft` = {bad} is out of range: 0 to 1"));
+        }
+        let fraction = Parameter::below("sieve.fraction", 0.15, 0.0, 1.0, "share out");
+        assert_eq!(
+            fraction.check(Value::Integer(1)).unwrap_err().to_string(),
+            "`sieve.fraction` = 1 is out of range: 0 to below 1"
+        );
+    }
+
+    #[test]
+    fn a_misspelt_name_or_key_is_answered_with_the_nearest() {
+        let policy = Parameter::choice("mask.policy", "dense", vec!["dense", "static", "mest-ems"], "rule");
+        let error = policy.check(Value::Text("mest-em2".into())).unwrap_err().to_string();
+        assert!(error.ends_with("did you mean `mest-ems`?"), "{error}");
+        let known = [policy];
+        let unknown = Parameters::defaults(&known).with(&known, "mask.polciy", Value::Text("dense".into()));
+        assert_eq!(
+            unknown.unwrap_err().to_string(),
+            "unknown key `mask.polciy`; did you mean `mask.policy`?"
+        );
+        assert_eq!(nearest("zzzzzz", ["mask.policy"]), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! The eight streams of the trace, as row types: the one place that fixes their names, columns and types.
+//!
+//! A row is written once, by its owner, whatever the number of workers. The tick of a delta is the one at which
+//! it takes effect; a row of `layers` or `epochs` states the epoch's end.
+
+/// Version of the names and types below, stored in every file under the key `spfde.schema`.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The names of the streams that every run records.
+pub const STREAMS: [&str; 8] =
+    ["scores", "gradients", "layers", "masks", "freezes", "sieves", "epochs", "timings"];
+
+crate::row! {
+    /// What one presentation of one sample showed.
+    pub struct ScoreRow in "scores" by (epoch, step, sample) {
+        /// Epoch, from 0.
+        pub epoch: u32,
+        /// Step within the epoch, from 0.
+        pub step: u32,
+        /// The sample: its row in the data set.
+        pub sample: u32,
+        /// Cross-entropy of the sample, unweighted, in nats.
+        pub loss: f32,
+        /// Whether the largest logit was the label's.
+        pub correct: bool,
+        /// L2 norm of softmax − one-hot.
+        pub error_norm: f32,
+        /// Whether the sample took part in the update (false: only observed).
+        pub trained: bool,
+    }
+}
+
+crate::row! {
+    /// Norms of one layer's gradient of the batch's mean loss, after the reduce, before weight decay, over
+    /// existing weights.
+    pub struct GradientRow in "gradients" by (epoch, step, layer) {
+        /// Epoch, from 0.
+        pub epoch: u32,
+        /// Step within the epoch, from 0.
+        pub step: u32,
+        /// Layer, from 0 in forward order.
+        pub layer: u16,
+        /// Euclidean norm.
+        pub l2: f32,
+        /// Sum of absolute values.
+        pub l1: f32,
+        /// Whether the layer was updated with it (false: frozen, only observed).
+        pub trained: bool,
+    }
+}
+
+crate::row! {
+    /// A layer at the end of an epoch.
+    pub struct LayerRow in "layers" by (epoch, layer) {
+        /// Epoch, from 0.
+        pub epoch: u32,
+        /// Layer, from 0 in forward order.
+        pub layer: u16,
+        /// The layer's name in the network.
+        pub name: String,
+        /// Weights of the dense layer.
+        pub weights: u32,
+        /// Weights that exist.
+        pub nonzero: u32,
+        /// Whether it is frozen.
+        pub frozen: bool,
+        /// L1 norm of the gradient accumulated over the epoch's steps; 0 when frozen.
+        pub gradient_sum_l1: f64,
+        /// L2 norm of the gradient accumulated over the epoch's steps; 0 when frozen.
+        pub gradient_sum_l2: f64,
+        /// L2 norm of the weights.
+        pub weight_l2: f64,
+        /// Sum of the absolute differences between the weights at the epoch's end and after the deltas at its start.
+        pub weight_change_l1: f64,
+    }
+}
+
+crate::row! {
+    /// A weight that begins (+1) or ceases (−1) to exist, in a masked layer.
+    pub struct MaskRow in "masks" by (epoch, step, layer, index) {
+        /// Epoch at whose step `step` it takes effect.
+        pub epoch: u32,
+        /// Step, from 0.
+        pub step: u32,
+        /// Layer, from 0 in forward order.
+        pub layer: u16,
+        /// Row-major index in (out, in, ky, kx); linear: (out, in).
+        pub index: u32,
+        /// +1 or −1.
+        pub diff: i8,
+    }
+}
+
+crate::row! {
+    /// A layer that freezes (+1) or thaws (−1).
+    pub struct FreezeRow in "freezes" by (epoch, step, layer) {
+        /// Epoch at whose step `step` it takes effect.
+        pub epoch: u32,
+        /// Step, from 0.
+        pub step: u32,
+        /// Layer, from 0 in forward order.
+        pub layer: u16,
+        /// +1 frozen, −1 thawed.
+        pub diff: i8,
+        /// Why, in words.
+        pub reason: String,
+    }
+}
+
+crate::row! {
+    /// A sample that enters (+1) or leaves (−1) the active set at the start of an epoch.
+    pub struct SieveRow in "sieves" by (epoch, sample) {
+        /// Epoch from which it holds.
+        pub epoch: u32,
+        /// The sample: its row in the data set.
+        pub sample: u32,
+        /// +1 enters, −1 leaves.
+        pub diff: i8,
+        /// By what it was ranked; 0 at the start and for those who enter.
+        pub key: u32,
+        /// Its weight in the loss; the row that retracts repeats it.
+        pub weight: f32,
+    }
+}
+
+crate::row! {
+    /// What one epoch cost and reached. Null where there is none: accuracy and loss of a replay.
+    pub struct EpochRow in "epochs" by (epoch) {
+        /// Epoch, from 0.
+        pub epoch: u32,
+        /// Mean loss of the presented samples, as they were presented.
+        pub train_loss: Option<f64>,
+        /// Share of presented samples that were right, as they were presented.
+        pub train_accuracy: Option<f64>,
+        /// Mean loss on the test set after the epoch's last step.
+        pub test_loss: Option<f64>,
+        /// Share of the test set that is right after the epoch's last step.
+        pub test_accuracy: Option<f64>,
+        /// Learning rate of a block that never freezes, at the epoch's first step.
+        pub learning_rate: f64,
+        /// Samples trained in the epoch.
+        pub active_samples: u32,
+        /// Existing weights of all convolution and linear layers.
+        pub nonzero: u64,
+        /// Frozen layers.
+        pub frozen_layers: u16,
+        /// FLOPs of the forward passes: 2 per multiply-add on existing weights.
+        pub forward_flops: u64,
+        /// FLOPs of the backward passes that were computed.
+        pub backward_flops: u64,
+        /// FLOPs of what was only observed.
+        pub observed_flops: u64,
+        /// FLOPs of the same epoch on the full data set without mask or freezing.
+        pub dense_flops: u64,
+        /// Bytes kept for the backward pass of one whole batch, counted from shapes.
+        pub activation_bytes: u64,
+    }
+}
+
+crate::row! {
+    /// Wall-clock time of a stage: the only stream that is not deterministic.
+    pub struct TimingRow in "timings" by (epoch, worker) {
+        /// Epoch, from 0.
+        pub epoch: u32,
+        /// Worker, from 0.
+        pub worker: u16,
+        /// The stage.
+        pub stage: String,
+        /// Seconds spent in it.
+        pub seconds: f64,
+        /// How often it was entered.
+        pub calls: u64,
+    }
+}

@@ -1,0 +1,244 @@
+//! Rows and columns: how a stream becomes a table, without knowing the file format.
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// `bool`
+    Bool,
+    /// `i8`
+    I8,
+    /// `u16`
+    U16,
+    /// `u32`
+    U32,
+    /// `u64`
+    U64,
+    /// `f32`
+    F32,
+    /// `f64`
+    F64,
+    /// UTF-8 text
+    Text,
+}
+
+/// Name and type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its values.
+    pub kind: ColumnType,
+    /// Whether values may be missing.
+    pub nullable: bool,
+}
+
+/// The values of one column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cells {
+    /// Values of a [`ColumnType::Bool`] column.
+    Bool(Vec<bool>),
+    /// Values of a [`ColumnType::I8`] column.
+    I8(Vec<i8>),
+    /// Values of a [`ColumnType::U16`] column.
+    U16(Vec<u16>),
+    /// Values of a [`ColumnType::U32`] column.
+    U32(Vec<u32>),
+    /// Values of a [`ColumnType::U64`] column.
+    U64(Vec<u64>),
+    /// Values of a [`ColumnType::F32`] column.
+    F32(Vec<f32>),
+    /// Values of a [`ColumnType::F64`] column; the only type that may be nullable.
+    F64(Vec<Option<f64>>),
+    /// Values of a [`ColumnType::Text`] column.
+    Text(Vec<String>),
+}
+
+/// A batch of rows, column by column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Columns {
+    /// The columns in the order of the schema.
+    pub cells: Vec<Cells>,
+    /// How many rows each has.
+    pub rows: usize,
+}
+
+impl Columns {
+    /// An empty batch for the given schema.
+    pub fn new(columns: &[Column]) -> Self {
+        let cells = columns.iter().map(|column| match column.kind {
+            ColumnType::Bool => Cells::Bool(Vec::new()),
+            ColumnType::I8 => Cells::I8(Vec::new()),
+            ColumnType::U16 => Cells::U16(Vec::new()),
+            ColumnType::U32 => Cells::U32(Vec::new()),
+            ColumnType::U64 => Cells::U64(Vec::new()),
+            ColumnType::F32 => Cells::F32(Vec::new()),
+            ColumnType::F64 => Cells::F64(Vec::new()),
+            ColumnType::Text => Cells::Text(Vec::new()),
+        });
+        Self { cells: cells.collect(), rows: 0 }
+    }
+
+    /// The rows as a batch.
+    pub fn from_rows<R: Row>(rows: impl IntoIterator<Item = R>) -> Self {
+        let mut columns = Self::new(&R::columns());
+        for row in rows {
+            row.push(&mut columns);
+        }
+        columns
+    }
+
+    /// The batch as rows.
+    ///
+    /// # Panics
+    /// If the columns are not those of `R`: compare schemas before.
+    pub fn into_rows<R: Row>(&self) -> Vec<R> {
+        (0..self.rows).map(|row| R::get(self, row)).collect()
+    }
+}
+
+/// A Rust type that is the value of a column.
+pub trait Cell: Sized {
+    /// The column's type.
+    const KIND: ColumnType;
+    /// Whether the column may lack values.
+    const NULLABLE: bool = false;
+    /// Appends the value to a column of this type.
+    fn push(self, cells: &mut Cells);
+    /// The value in row `row` of a column of this type.
+    fn get(cells: &Cells, row: usize) -> Self;
+}
+
+macro_rules! cell {
+    ($type:ty, $kind:ident) => {
+        impl Cell for $type {
+            const KIND: ColumnType = ColumnType::$kind;
+            fn push(self, cells: &mut Cells) {
+                match cells {
+                    Cells::$kind(values) => values.push(self.into()),
+                    other => panic!("a {} does not fit a column {other:?}", stringify!($type)),
+                }
+            }
+            fn get(cells: &Cells, row: usize) -> Self {
+                match cells {
+                    Cells::$kind(values) => values[row].clone(),
+                    other => panic!("a {} is not in a column {other:?}", stringify!($type)),
+                }
+            }
+        }
+    };
+}
+
+cell!(bool, Bool);
+cell!(i8, I8);
+cell!(u16, U16);
+cell!(u32, U32);
+cell!(u64, U64);
+cell!(f32, F32);
+cell!(String, Text);
+
+impl Cell for Option<f64> {
+    const KIND: ColumnType = ColumnType::F64;
+    const NULLABLE: bool = true;
+    fn push(self, cells: &mut Cells) {
+        match cells {
+            Cells::F64(values) => values.push(self),
+            other => panic!("an f64 does not fit a column {other:?}"),
+        }
+    }
+    fn get(cells: &Cells, row: usize) -> Self {
+        match cells {
+            Cells::F64(values) => values[row],
+            other => panic!("an f64 is not in a column {other:?}"),
+        }
+    }
+}
+
+impl Cell for f64 {
+    const KIND: ColumnType = ColumnType::F64;
+    fn push(self, cells: &mut Cells) {
+        Some(self).push(cells);
+    }
+    fn get(cells: &Cells, row: usize) -> Self {
+        Option::<f64>::get(cells, row).expect("a column that is not nullable has every value")
+    }
+}
+
+/// A row of a stream: becomes a row of the table of the same name. Declare one with [`row!`](crate::row).
+pub trait Row: Clone + serde::Serialize + for<'a> serde::Deserialize<'a> + 'static {
+    /// The stream's name: the table's folder below `trace/`.
+    const STREAM: &'static str;
+    /// The columns in order. The first is `epoch`.
+    fn columns() -> Vec<Column>;
+    /// Appends this row to a batch with these columns.
+    fn push(self, columns: &mut Columns);
+    /// Row `row` of a batch with these columns.
+    fn get(columns: &Columns, row: usize) -> Self;
+    /// The place of the row within its stream: the values of its leading columns. Rows of one tick are written in
+    /// this order, which must not depend on the number of workers.
+    fn order(&self) -> [u64; 4];
+}
+
+/// Declares a row type: a documented struct whose fields are the columns, in order.
+///
+/// `by` lists up to four integer fields that place a row within its stream.
+///
+/// ```
+/// spfde_data::row! {
+///     /// How often one class was taken for another.
+///     pub struct ConfusionRow in "confusion" by (epoch, label, predicted) {
+///         /// Epoch.
+///         pub epoch: u32,
+///         /// The true class.
+///         pub label: u16,
+///         /// The predicted class.
+///         pub predicted: u16,
+///         /// How often.
+///         pub count: u64,
+///     }
+/// }
+/// use spfde_data::table::{Columns, Row};
+/// let rows = vec![ConfusionRow { epoch: 0, label: 3, predicted: 5, count: 12 }];
+/// let columns = Columns::from_rows(rows.clone());
+/// assert_eq!(columns.into_rows::<ConfusionRow>(), rows);
+/// assert_eq!(ConfusionRow::STREAM, "confusion");
+/// ```
+#[macro_export]
+macro_rules! row {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident in $stream:literal by ($($order:ident),+) {
+            $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
+        #[serde(crate = "spfde_data::serde")]
+        pub struct $name { $($(#[$field_meta])* pub $field: $type,)+ }
+
+        impl $crate::table::Row for $name {
+            const STREAM: &'static str = $stream;
+            fn columns() -> Vec<$crate::table::Column> {
+                vec![$($crate::table::Column {
+                    name: stringify!($field),
+                    kind: <$type as $crate::table::Cell>::KIND,
+                    nullable: <$type as $crate::table::Cell>::NULLABLE,
+                }),+]
+            }
+            fn push(self, columns: &mut $crate::table::Columns) {
+                let mut cells = columns.cells.iter_mut();
+                $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
+                columns.rows += 1;
+            }
+            fn get(columns: &$crate::table::Columns, row: usize) -> Self {
+                let mut cells = columns.cells.iter();
+                Self { $($field: $crate::table::Cell::get(cells.next().expect("one column for each field"), row),)+ }
+            }
+            fn order(&self) -> [u64; 4] {
+                let mut order = [0; 4];
+                let mut next = order.iter_mut();
+                $(*next.next().expect("at most four fields place a row") = u64::from(self.$order);)+
+                order
+            }
+        }
+    };
+}
