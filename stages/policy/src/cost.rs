@@ -1,0 +1,203 @@
+//! What an epoch costs: FLOPs of convolutions and linear layers on existing weights, 2 per multiply-add.
+//!
+//! Forward is `f = Σ nonzero · FLOPs per weight · samples`. Backward is `2f` (gradient of the activations and of
+//! the weights), `f` for a layer that reads the network's input or the output of the frozen prefix (nobody needs
+//! the gradient of its input), and 0 for the frozen prefix. Norms, activations, mask updates and evaluation are
+//! not counted. The convention of three forward passes per training step is that of RigL
+//! ([arXiv 1911.11134](https://arxiv.org/abs/1911.11134)) and MEST
+//! ([arXiv 2110.14032](https://arxiv.org/abs/2110.14032)); that freezing saves the backward passes is SpFDE's
+//! ([arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3).
+
+use std::iter::Sum;
+use std::ops::Add;
+
+use spfde_data::architecture::Architecture;
+
+use crate::mask::MaskPolicy;
+
+/// FLOPs. Sums stop at 2^64 − 1, centuries of a processor's work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Of the forward passes.
+    pub forward: u64,
+    /// Of the backward passes.
+    pub backward: u64,
+}
+
+impl Cost {
+    /// Forward and backward together.
+    pub fn total(&self) -> u64 {
+        self.forward.saturating_add(self.backward)
+    }
+
+    /// The share of `reference` that this cost saves: `1 − total / reference.total`; negative if it costs more,
+    /// 0 if the reference costs nothing.
+    ///
+    /// ```
+    /// use spfde_policy::Cost;
+    /// let frozen = Cost { forward: 100, backward: 100 };
+    /// assert_eq!(frozen.reduction_from(&Cost { forward: 100, backward: 150 }), 0.2);
+    /// ```
+    pub fn reduction_from(&self, reference: &Cost) -> f64 {
+        let (own, reference) = (i128::from(self.total()), i128::from(reference.total()));
+        if reference == 0 { 0.0 } else { (reference - own) as f64 / reference as f64 }
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            forward: self.forward.saturating_add(other.forward),
+            backward: self.backward.saturating_add(other.backward),
+        }
+    }
+}
+
+impl Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), Add::add)
+    }
+}
+
+/// The cost of one epoch of `samples` samples with `nonzero[layer]` existing weights and the first
+/// `frozen_blocks` blocks frozen.
+///
+/// # Panics
+/// If `nonzero` does not have one entry per layer, or more blocks are frozen than exist.
+///
+/// ```
+/// use spfde_policy::{count, example};
+/// let architecture = example::perceptron(&[3, 4, 2]);
+/// // Forward 2 · 12 + 2 · 8 = 40; backward 24 for the layer that reads the input, 2 · 16 for the classifier.
+/// let cost = count(&architecture, &[12, 8], 0, 1);
+/// assert_eq!((cost.forward, cost.backward), (40, 56));
+/// // Frozen: nothing for the first layer, 16 for the classifier, whose input needs no gradient any more.
+/// assert_eq!(count(&architecture, &[12, 8], 1, 1).backward, 16);
+/// ```
+pub fn count(architecture: &Architecture, nonzero: &[u32], frozen_blocks: usize, samples: u32) -> Cost {
+    let blocks = architecture.blocks.len();
+    assert_eq!(nonzero.len(), architecture.layers.len(), "one count of existing weights per layer");
+    assert!(frozen_blocks <= blocks, "{frozen_blocks} of {blocks} blocks are frozen");
+    let classifier = architecture.layers.iter().position(|layer| layer.block == blocks);
+    let mut cost = Cost::default();
+    for (index, (layer, &nonzero)) in architecture.layers.iter().zip(nonzero).enumerate() {
+        let per_sample = u64::from(nonzero).saturating_mul(layer.flops_per_weight());
+        let forward = per_sample.saturating_mul(u64::from(samples));
+        let first_active = layer.block == frozen_blocks;
+        let reads_prefix = first_active && (layer.reads_block_input || classifier == Some(index));
+        let backward = match (layer.block < frozen_blocks, reads_prefix) {
+            (true, _) => 0,
+            (false, true) => forward,
+            (false, false) => forward.saturating_mul(2),
+        };
+        cost = cost + Cost { forward, backward };
+    }
+    cost
+}
+
+/// How many blocks of the front are frozen during `epoch`, when block `b` freezes at `frozen_at[b]`.
+pub fn frozen_blocks(frozen_at: &[Option<u32>], epoch: u32) -> usize {
+    frozen_at.iter().take_while(|at| at.is_some_and(|at| at <= epoch)).count()
+}
+
+/// What a configuration will cost, as a function of when its blocks freeze: what a policy plans with.
+#[derive(Clone, Copy)]
+pub struct Costs<'a> {
+    /// The network.
+    pub architecture: &'a Architecture,
+    /// Gives the existing weights of every layer in every epoch.
+    pub mask: &'a dyn MaskPolicy,
+    /// The samples trained in each epoch: as many entries as the run has epochs.
+    pub active_samples: &'a [u32],
+}
+
+impl Costs<'_> {
+    /// The existing weights of every layer during `epoch`, if block `b` freezes at `frozen_at[b]`.
+    ///
+    /// # Panics
+    /// If `frozen_at` does not have one entry per block.
+    pub fn nonzero(&self, epoch: u32, frozen_at: &[Option<u32>]) -> Vec<u32> {
+        assert_eq!(frozen_at.len(), self.architecture.blocks.len(), "one freezing time per block");
+        let layers = self.architecture.layers.iter().enumerate();
+        layers
+            .map(|(index, layer)| {
+                self.mask.nonzero(index, epoch, frozen_at.get(layer.block).copied().flatten())
+            })
+            .collect()
+    }
+
+    /// The cost of one epoch, if block `b` freezes at `frozen_at[b]`.
+    ///
+    /// # Panics
+    /// If the run has no such epoch, or `frozen_at` does not have one entry per block.
+    pub fn epoch(&self, epoch: u32, frozen_at: &[Option<u32>]) -> Cost {
+        let samples = self.active_samples[epoch as usize];
+        let nonzero = self.nonzero(epoch, frozen_at);
+        count(self.architecture, &nonzero, frozen_blocks(frozen_at, epoch), samples)
+    }
+
+    /// The cost of the whole run, if block `b` freezes at `frozen_at[b]`.
+    ///
+    /// # Panics
+    /// If `frozen_at` does not have one entry per block.
+    pub fn total(&self, frozen_at: &[Option<u32>]) -> Cost {
+        (0..self.active_samples.len() as u32).map(|epoch| self.epoch(epoch, frozen_at)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn shortcut_and_first_convolution_behind_the_prefix_need_no_gradient_of_their_input() {
+        let architecture = example::residual(&[2, 4], 1, 4);
+        // stem, block1.convolution1, block1.convolution2, block2.convolution1, .convolution2, .shortcut, classifier
+        let nonzero = [10, 20, 30, 40, 50, 60, 70];
+        // 4 · 4 positions in the first stage, 2 · 2 in the second, 1 for the classifier; three samples.
+        let forward: Vec<u64> = nonzero
+            .iter()
+            .zip([16, 16, 16, 4, 4, 4, 1])
+            .map(|(nonzero, positions)| 2 * 3 * u64::from(*nonzero) * positions)
+            .collect();
+        let passes = [[1, 2, 2, 2, 2, 2, 2], [0, 0, 0, 1, 2, 1, 2], [0, 0, 0, 0, 0, 0, 1]];
+        for (frozen, passes) in passes.iter().enumerate() {
+            let cost = count(&architecture, &nonzero, frozen, 3);
+            assert_eq!(cost.forward, forward.iter().sum::<u64>());
+            let backward: u64 = forward.iter().zip(passes).map(|(forward, passes)| forward * passes).sum();
+            assert_eq!(cost.backward, backward, "{frozen} frozen blocks");
+        }
+    }
+
+    #[test]
+    fn a_dense_residual_network_costs_what_its_formulas_say() {
+        // ResNet-32 of double width: 5 blocks of 2 convolutions in each of 3 stages, multiply-adds by hand.
+        let stem = 32 * 9 * 1024;
+        let first = 10 * 32 * 32 * 9 * 1024;
+        let second = (64 * 32 * 9 + 9 * 64 * 64 * 9 + 64 * 32) * 256;
+        let third = (128 * 64 * 9 + 9 * 128 * 128 * 9 + 128 * 64) * 64;
+        let forward = 2 * (stem + first + second + third + 1280) * 50_000;
+        let architecture = example::residual(&[32, 64, 128], 5, 32);
+        let dense: Vec<u32> = architecture.layers.iter().map(|layer| layer.weights() as u32).collect();
+        let cost = count(&architecture, &dense, 0, 50_000);
+        assert_eq!(cost.forward, forward);
+        assert_eq!(cost.backward, 2 * forward - 2 * stem * 50_000);
+    }
+
+    #[test]
+    fn only_an_unbroken_prefix_counts_as_frozen() {
+        let frozen_at = [Some(2), None, Some(1)];
+        assert_eq!((0..4).map(|epoch| frozen_blocks(&frozen_at, epoch)).collect::<Vec<_>>(), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn sums_stop_at_the_largest_number() {
+        let huge = Cost { forward: u64::MAX, backward: 1 };
+        assert_eq!((huge + huge).total(), u64::MAX);
+        assert_eq!(huge.reduction_from(&huge), 0.0);
+        assert_eq!(Cost::default().reduction_from(&Cost::default()), 0.0);
+    }
+}

@@ -1,0 +1,58 @@
+//! Selections by a total order: the lowest so many, ties by index.
+
+use spfde_data::random::{Purpose, draw};
+
+/// The indices of the `count` lowest of `keyed` (key, then index), ascending by index.
+pub(crate) fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32> {
+    let count = count.min(keyed.len());
+    if 0 < count && count < keyed.len() {
+        keyed.select_nth_unstable(count - 1);
+    }
+    let mut chosen: Vec<u32> = keyed.into_iter().take(count).map(|(_, index)| index).collect();
+    chosen.sort_unstable();
+    chosen
+}
+
+/// A random mask of `count` of a layer's `weights`, ascending. A smaller mask is part of every larger one.
+pub(crate) fn random_mask(seed: u64, layer: usize, weights: u32, count: u32) -> Vec<u32> {
+    let key = |index: u32| draw(seed, Purpose::Mask, layer as u64, u64::from(index));
+    lowest((0..weights).map(|index| (key(index), index)).collect(), count as usize)
+}
+
+/// A key by which floating-point numbers that are not negative sort like the numbers, NaN last.
+pub(crate) fn order_of(score: f64) -> u64 {
+    score.abs().to_bits()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_are_taken_and_ties_go_by_index() {
+        let keyed = vec![(3, 0), (1, 5), (1, 2), (2, 9), (1, 7)];
+        assert_eq!(lowest(keyed.clone(), 2), [2, 5]);
+        assert_eq!(lowest(keyed.clone(), 4), [2, 5, 7, 9]);
+        assert_eq!(lowest(keyed.clone(), 99), [0, 2, 5, 7, 9]);
+        assert_eq!(lowest(keyed, 0), []);
+    }
+
+    #[test]
+    fn a_random_mask_is_fair_and_nested() {
+        let small = random_mask(3, 1, 10_000, 1_000);
+        let large = random_mask(3, 1, 10_000, 1_500);
+        assert_eq!((small.len(), large.len()), (1_000, 1_500));
+        assert!(small.iter().all(|index| large.binary_search(index).is_ok()));
+        assert_ne!(small, random_mask(3, 2, 10_000, 1_000));
+        // Mean index of a uniform subset: 5 000 ± five standard errors of 10 000 / √12 / √1000.
+        let mean = small.iter().map(|index| f64::from(*index)).sum::<f64>() / 1_000.0;
+        assert!((mean - 5_000.0).abs() < 5.0 * 10_000.0 / 12f64.sqrt() / 1_000f64.sqrt(), "{mean}");
+    }
+
+    #[test]
+    fn scores_sort_like_numbers_with_nan_last() {
+        let scores = [0.0, f64::MIN_POSITIVE, 0.5, 1.0, 1e300, f64::INFINITY, f64::NAN];
+        assert!(scores.windows(2).all(|pair| order_of(pair[0]) < order_of(pair[1])));
+        assert_eq!(order_of(-0.0), order_of(0.0));
+    }
+}

@@ -1,0 +1,157 @@
+//! Sieves: which samples are trained on.
+//!
+//! A policy is asked for numbers and orders only: how many are out, how a sample ranks, how the samples outside
+//! queue. Whoever holds the samples makes the cut, on one worker or many, and the result is the same.
+
+pub mod circular;
+pub mod none;
+pub mod random;
+
+use spfde_data::parameter::{Parameter, ParameterError, Parameters};
+use spfde_data::rows::ScoreRow;
+
+use crate::Entry;
+use crate::rounding::share_of;
+
+/// What a sieve policy is told of the run.
+#[derive(Clone, Copy, Debug)]
+pub struct SieveContext {
+    /// The run's seed.
+    pub seed: u64,
+    /// How many epochs the run has.
+    pub epochs: u32,
+    /// How many samples the data set has.
+    pub samples: u32,
+}
+
+/// How a sample stands in an order: the lowest comes first. Two samples of equal rank go by their number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rank {
+    /// What the policy ranks by.
+    pub key: u32,
+    /// An epoch that decides between equal keys.
+    pub since: u32,
+    /// A draw that decides between the rest.
+    pub hash: u64,
+}
+
+/// What a decision does to the active set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The `out` lowest ranked of all samples are outside, all others are active.
+    Outside {
+        /// How many are outside.
+        out: u32,
+    },
+    /// The `count` lowest ranked of the active samples leave; the `count` lowest in the queue, of those that were
+    /// outside before, enter.
+    Exchange {
+        /// How many leave, and how many enter.
+        count: u32,
+    },
+}
+
+/// A rule that says which samples are trained on.
+pub trait SievePolicy: Send + Sync {
+    /// The name under which it is registered.
+    fn name(&self) -> &'static str;
+
+    /// How many samples are trained during `epoch`. A policy whose sizes depend on data gives its last fixed size.
+    fn active_samples(&self, epoch: u32) -> u32;
+
+    /// The samples that start outside, ascending.
+    fn initially_outside(&self) -> Vec<u32>;
+
+    /// Whether a decision takes effect at the start of `epoch`: never at epoch 0, never after the run's end.
+    fn decides(&self, epoch: u32) -> bool;
+
+    /// What the decision for `epoch` does.
+    fn cut(&self, epoch: u32) -> Cut;
+
+    /// How a sample ranks at the decision for `epoch`: an active one for [`Cut::Exchange`], any for
+    /// [`Cut::Outside`]. `entered` is the epoch of its last entry, 0 if it was active from the start; `key` is what
+    /// its state says.
+    fn rank(&self, epoch: u32, sample: u32, entered: u32, key: u32) -> Rank;
+
+    /// How a sample outside stands in the queue at the decision for `epoch`. `left` is the epoch at which it left,
+    /// 0 if it was outside from the start.
+    fn queue(&self, epoch: u32, sample: u32, left: u32) -> Rank;
+
+    /// The state of `samples` samples, for one run. Slots are the caller's numbers: whoever holds a part of the
+    /// samples numbers them from 0.
+    fn start(&self, samples: usize) -> Box<dyn SieveState>;
+}
+
+/// What is kept for each sample between two decisions.
+pub trait SieveState: Send {
+    /// What a presentation of the sample in `slot` showed, in order of (epoch, step). All rows of a sample count,
+    /// whether it was trained or only observed.
+    fn observe(&mut self, slot: usize, score: &ScoreRow);
+
+    /// What the sample is ranked by, from the presentations since the window's start.
+    fn key(&self, slot: usize) -> u32;
+
+    /// A new window starts. Called after every decision, before any row of its epoch.
+    fn clear(&mut self);
+}
+
+/// The state of a policy that ranks without scores.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NoState;
+
+impl SieveState for NoState {
+    fn observe(&mut self, _slot: usize, _score: &ScoreRow) {}
+
+    fn key(&self, _slot: usize) -> u32 {
+        0
+    }
+
+    fn clear(&mut self) {}
+}
+
+/// The key `sieve.fraction`.
+fn fraction_parameter() -> Parameter {
+    Parameter::below("sieve.fraction", 0.15, 0.0, 1.0, "share of the samples that is out of training")
+}
+
+/// How many samples are outside, by `sieve.fraction`.
+///
+/// # Errors
+/// If none is left to train on.
+fn outside(parameters: &Parameters, context: &SieveContext) -> Result<u32, ParameterError> {
+    let fraction = parameters.number("sieve.fraction");
+    let out = share_of(fraction, context.samples);
+    if out < context.samples {
+        return Ok(out);
+    }
+    let reason = format!("{fraction} of {} samples leaves none to train on; choose less", context.samples);
+    Err(ParameterError::contradiction("sieve.fraction", reason))
+}
+
+/// All sieve policies.
+pub fn registry() -> &'static [Entry<dyn SievePolicy, SieveContext>] {
+    &[none::ENTRY, random::ENTRY, circular::ENTRY]
+}
+
+/// The key `sieve.policy`: one of the names in the registry.
+pub fn choice() -> Parameter {
+    crate::entry::choice("sieve.policy", "circular", registry(), "which samples are trained on")
+}
+
+/// Builds the policy called `name` from its parameters.
+///
+/// # Errors
+/// If there is no such policy, or parameters contradict each other or the run.
+///
+/// # Panics
+/// If `parameters` lacks one of the policy's keys.
+pub fn build(
+    name: &str,
+    parameters: &Parameters,
+    context: &SieveContext,
+) -> Result<Box<dyn SievePolicy>, ParameterError> {
+    crate::entry::build(&choice(), registry(), name, parameters, context)
+}
+
+#[cfg(test)]
+mod tests;
