@@ -138,7 +138,7 @@ impl Window {
         let mean = (!steps.is_empty()).then(|| values.sum::<f64>() / (steps.len() - skipped) as f64);
         self.change = match (self.previous, mean) {
             // A gradient that stays zero does not change.
-            (Some(before), Some(mean)) if before == mean => 0.0,
+            (Some(0.0), Some(0.0)) => 0.0,
             (Some(before), Some(mean)) => (mean - before).abs() / before,
             _ => f64::INFINITY,
         };

@@ -1,1 +1,148 @@
+//! The plan's numbers against recounts.
 
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use spfde_data::parameter::Parameters;
+
+use super::*;
+use crate::freeze::none::Never;
+use crate::freeze::{FreezePlan, FreezeState};
+use crate::{FreezeContext, MaskContext, MaskUpdate, SieveContext, example, freeze, mask, sieve};
+
+fn masks(name: &str, epochs: u32, architecture: &Arc<Architecture>) -> Box<dyn MaskPolicy> {
+    let entry = mask::registry().iter().find(|entry| entry.name == name).unwrap();
+    let context = MaskContext { seed: 3, epochs, architecture: Arc::clone(architecture) };
+    mask::build(name, &Parameters::defaults(&(entry.parameters)()), &context).ok().unwrap()
+}
+
+fn sieves(name: &str, epochs: u32, samples: u32) -> Box<dyn SievePolicy> {
+    let entry = sieve::registry().iter().find(|entry| entry.name == name).unwrap();
+    let context = SieveContext { seed: 3, epochs, samples };
+    sieve::build(name, &Parameters::defaults(&(entry.parameters)()), &context).ok().unwrap()
+}
+
+#[test]
+fn every_combination_of_policies_has_a_plan_that_adds_up() {
+    let architecture = example::residual(&[8, 16], 2, 12);
+    let (epochs, samples) = (14, 1_001);
+    let context = FreezeContext {
+        epochs,
+        architecture: Arc::clone(&architecture),
+        mask_interval: 2,
+        reduction_required: false,
+    };
+    for mask in mask::registry() {
+        for entry in freeze::registry() {
+            for sieve in sieve::registry() {
+                let freeze =
+                    (entry.build)(&Parameters::defaults(&(entry.parameters)()), &context).ok().unwrap();
+                let (masks, sieves) =
+                    (masks(mask.name, epochs, &architecture), sieves(sieve.name, epochs, samples));
+                let shared = Arc::clone(&architecture);
+                let plan = Plan::new(shared, epochs, samples, &*masks, &*freeze, &*sieves).unwrap();
+                let active = if sieve.name == "none" { 1_001 } else { 1_001 - 150 };
+                assert_eq!(plan.active_samples, vec![active; 14]);
+                let recounted: u64 = (0..epochs)
+                    .map(|epoch| {
+                        count(&architecture, plan.nonzero(epoch), plan.frozen_blocks(epoch), active).total()
+                    })
+                    .sum();
+                assert_eq!(plan.total().total(), recounted);
+                // Three passes over every weight, but for the input's gradient of the stem.
+                let dense: u64 = architecture
+                    .layers
+                    .iter()
+                    .map(|layer| layer.weights() as u64 * layer.flops_per_weight())
+                    .sum();
+                let stem =
+                    architecture.layers[0].weights() as u64 * architecture.layers[0].flops_per_weight();
+                assert_eq!(plan.dense_cost.total(), (3 * dense - stem) * 1_001);
+                assert_eq!(plan.reduction() >= 0.15, entry.name == "progressive", "{}", entry.name);
+                assert_eq!(plan.note, None);
+                assert_eq!(plan.layer_frozen_at(architecture.layers.len() - 1), None);
+                assert_eq!(plan.layer_frozen_at(0), plan.frozen_at[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unplanned_freeze_costs_what_the_masks_then_count() {
+    let architecture = example::residual(&[8, 16], 1, 12);
+    let (epochs, samples) = (16, 100);
+    let (masks, sieves) = (masks("mest-ems", epochs, &architecture), sieves("none", epochs, samples));
+    let plan = Plan::new(Arc::clone(&architecture), epochs, samples, &*masks, &Never, &*sieves).unwrap();
+    for frozen_at in [[None, None], [Some(3), None], [Some(4), Some(9)], [Some(1), Some(15)]] {
+        // The masks as they are, with every decision taken when it is due.
+        let mut existing: Vec<BTreeSet<u32>> = (0..architecture.layers.len())
+            .map(|layer| match masks.masked(layer) {
+                true => masks.initial(layer, None).into_iter().collect(),
+                false => (0..architecture.layers[layer].weights() as u32).collect(),
+            })
+            .collect();
+        let mut cost = Cost::default();
+        for epoch in 0..epochs {
+            for (layer, existing) in existing.iter_mut().enumerate() {
+                let stops: Option<u32> = frozen_at.get(architecture.layers[layer].block).copied().flatten();
+                let freezing = stops == Some(epoch);
+                let trains = stops.is_none_or(|at| epoch < at);
+                if masks.masked(layer) && (freezing || trains && masks.updates(layer, epoch, None)) {
+                    let indices: Vec<u32> = existing.iter().copied().collect();
+                    let values: Vec<f32> = indices.iter().map(|index| (index % 17) as f32).collect();
+                    let delta = masks.decide(&MaskUpdate {
+                        layer,
+                        epoch,
+                        frozen_at: None,
+                        freezing,
+                        indices: &indices,
+                        values: &values,
+                        gradients: &values,
+                    });
+                    delta.dropped.iter().for_each(|index| assert!(existing.remove(index)));
+                    delta.grown.iter().for_each(|index| assert!(existing.insert(*index)));
+                }
+            }
+            let nonzero: Vec<u32> = existing.iter().map(|layer| layer.len() as u32).collect();
+            cost = cost + count(&architecture, &nonzero, frozen_blocks(&frozen_at, epoch), samples);
+        }
+        assert_eq!(plan.cost_of(&frozen_at), cost, "{frozen_at:?}");
+    }
+    assert_eq!(plan.cost_of(&[None, None]), plan.unfrozen_cost);
+}
+
+/// A policy that plans what it is given.
+struct Given(Vec<Option<u32>>);
+
+impl FreezePolicy for Given {
+    fn name(&self) -> &'static str {
+        "given"
+    }
+
+    fn plan(&self, _costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
+        Ok(FreezePlan { frozen_at: self.0.clone(), note: None })
+    }
+
+    fn start(&self, _plan: &Plan) -> Box<dyn FreezeState> {
+        Box::new(Never)
+    }
+}
+
+#[test]
+fn plans_out_of_order_or_out_of_time_break_the_contract() {
+    let architecture = example::perceptron(&[4, 4, 4, 4]);
+    let (masks, sieves) = (masks("dense", 5, &architecture), sieves("none", 5, 10));
+    let plan = |frozen_at: Vec<Option<u32>>| {
+        let given = Given(frozen_at);
+        let planned =
+            AssertUnwindSafe(|| Plan::new(Arc::clone(&architecture), 5, 10, &*masks, &given, &*sieves));
+        std::panic::catch_unwind(planned).map(|plan| plan.unwrap().frozen_blocks(3))
+    };
+    let bad: [&[Option<u32>]; 5] =
+        [&[None, Some(1)], &[Some(2), Some(1)], &[Some(0), None], &[Some(5), None], &[None]];
+    for frozen_at in bad {
+        assert!(plan(frozen_at.to_vec()).is_err(), "{frozen_at:?}");
+    }
+    assert_eq!(plan(vec![Some(3), Some(4)]).unwrap(), 1);
+}
