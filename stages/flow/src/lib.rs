@@ -1,1 +1,45 @@
-//! To be written.
+//! The operators of `spfde` and their streams, on timely and differential dataflow.
+//!
+//! A stage is a function from streams to streams; a policy is a value it hosts. The graph is cyclic: what a stage
+//! decides at the end of an epoch travels round a feedback edge and takes effect at the next epoch's first step.
+//!
+//! ```text
+//!       ┌──────────────── active-set deltas (sample, weight, ±1) ────────────┐
+//!       ▼                                                                    │
+//!    loader ──batches──► train ──scores (sample, loss, correct)──────────► sieve
+//!                        ▲ ▲ │──gradient norms (layer, norm)──► freeze ──┐
+//!      freeze deltas ────┘ │ │                                     │     │
+//!       (layer ±1)   ◄─────┼─┼─────────────────────────────────────┼─────┘
+//!                          │ │                 freezes of this tick▼
+//!      mask deltas ────────┘ └──weights and gradients on demand──► mask ─┐
+//!       (layer, index ±1) ◄──────────────────────────────────────────────┘
+//! ```
+//!
+//! This crate hosts policies and model shards; it opens no files, but is handed what does ([`Services`]).
+#![forbid(unsafe_code)]
+
+pub mod fault;
+mod freeze;
+mod loader;
+mod loops;
+mod mask;
+mod part;
+mod run;
+mod sieve;
+mod tick;
+mod timings;
+mod trace;
+mod train;
+pub mod tree;
+mod window;
+
+pub use fault::{Cause, Fault};
+pub use freeze::freeze;
+pub use loader::{Batch, load};
+pub use loops::{Loop, Loops};
+pub use mask::mask;
+pub use run::{Finished, Observer, Policies, Run, Services, Settings};
+pub use sieve::{Order, Ranked, lowest, sieve};
+pub use tick::{Lag, Tick};
+pub use timings::Timings;
+pub use train::{LayerWeights, StepReport, Trained, train};

@@ -1,0 +1,84 @@
+//! Why a run ends early: a record with a tick, so that all workers stop at the same one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::tick::Tick;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Somebody asked the run to stop: Ctrl-C, or the system's request to end.
+    Interrupted,
+    /// A stage met NaN or infinity, before it reached the weights.
+    NotFinite(String),
+    /// A stage panicked; the text is the panic's message.
+    Panicked(String),
+    /// Something could not be stored; names the file.
+    Storage(String),
+    /// A stage of user code refused to go on.
+    Refused(String),
+}
+
+/// One reason to stop, and where it arose.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fault {
+    /// When: the step that was refused, or the epoch that could not be stored.
+    pub tick: Tick,
+    /// On which worker.
+    pub worker: u32,
+    /// In which stage.
+    pub stage: String,
+    /// What happened.
+    pub cause: Cause,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Tick { epoch, step } = self.tick;
+        let place = format!("stage {} on worker {}, epoch {epoch}", self.stage, self.worker);
+        let step = if step == u32::MAX { String::new() } else { format!(", step {step}") };
+        match &self.cause {
+            Cause::Interrupted => write!(f, "interrupted at epoch {epoch}{step}"),
+            Cause::NotFinite(what) => write!(f, "{place}{step}: {what}"),
+            Cause::Panicked(message) => {
+                write!(f, "{place}{step}: a bug in the program or its stages: {message}")
+            }
+            Cause::Storage(what) => write!(f, "{place}: {what}"),
+            Cause::Refused(what) => write!(f, "{place}{step}: {what}"),
+        }
+    }
+}
+
+/// The message of a caught panic.
+pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_where_and_what() {
+        let mut fault = Fault {
+            tick: Tick::new(3, 41),
+            worker: 1,
+            stage: "gradients".into(),
+            cause: Cause::NotFinite("the loss of sample 17 is NaN".into()),
+        };
+        assert_eq!(
+            fault.to_string(),
+            "stage gradients on worker 1, epoch 3, step 41: the loss of sample 17 is NaN"
+        );
+        fault.cause = Cause::Interrupted;
+        assert_eq!(fault.to_string(), "interrupted at epoch 3, step 41");
+    }
+
+    #[test]
+    fn panics_keep_their_message() {
+        let caught = std::panic::catch_unwind(|| panic!("index {} of {}", 3, 2)).unwrap_err();
+        assert_eq!(panic_message(&*caught), "index 3 of 2");
+    }
+}

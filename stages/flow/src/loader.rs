@@ -1,0 +1,123 @@
+//! The loader: the active set, dealt into batches and shards.
+
+use spfde_data::random::shuffled;
+use spfde_data::rows::SieveRow;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::vec::Broadcast;
+
+use crate::fault::Fault;
+use crate::run::Run;
+use crate::tick::Tick;
+use crate::tree;
+use crate::window::Stash;
+
+/// This worker's part of one batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// For each shard this worker owns, in order: its samples and their weights in the loss.
+    pub shards: Vec<Vec<(u32, f32)>>,
+    /// Samples of the whole batch.
+    pub samples: usize,
+    /// Steps of the epoch.
+    pub steps: u32,
+    /// Samples of the epoch.
+    pub active: u32,
+}
+
+/// The part of `total` items that falls to share `index` of `shares`: sizes differ by at most one.
+pub(crate) fn share(total: usize, index: usize, shares: usize) -> std::ops::Range<usize> {
+    total * index / shares..total * (index + 1) / shares
+}
+
+/// Deals the active set, which the deltas of `active` describe, into the batches of every epoch.
+///
+/// Replicated: each worker holds the active set, draws the same order keyed by `(seed, epoch)` and keeps its
+/// shards' part, so only deltas travel. The epoch's n samples are dealt into ⌈n / batch size⌉ batches, each batch
+/// into shards; sizes differ by at most one. The loader goes on to a step when no delta or stop can arrive for it
+/// any more, which keeps it at most two steps ahead of training. It ends the run by falling silent:
+/// after the last epoch, or at the tick of a stop.
+pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamVec<'s, Tick, Batch> {
+    let settings = std::sync::Arc::clone(run.settings());
+    let owned = tree::owned(settings.shards, run.worker(), run.workers());
+    let timings = run.timings().clone();
+    let mut builder = OperatorBuilder::new("Load".to_owned(), run.scope());
+    // The inputs reach the output only through what the loader holds itself.
+    let mut active = builder.new_input_connection(active.broadcast(), Pipeline, []);
+    let mut halts = builder.new_input_connection(run.halts(), Pipeline, []);
+    let mut storage = builder.new_input_connection(run.storage_faults(), Pipeline, []);
+    let (output, batches) = builder.new_output_connection::<Vec<Batch>, _>([]);
+    let mut output = OutputBuilder::from(output);
+    builder.build(move |mut capabilities| {
+        let mut held = capabilities.pop();
+        let mut deltas = Stash::<SieveRow>::new();
+        let mut halted: Option<Tick> = None;
+        let mut weights: Vec<Option<f32>> = vec![None; settings.data.train.len()];
+        let mut order: Vec<u32> = Vec::new();
+        move |frontiers| {
+            active.for_each(|capability, rows| deltas.add(&capability, rows));
+            let mut stop = |capability: timely::dataflow::operators::InputCapability<Tick>,
+                            _: &mut Vec<Fault>| {
+                halted = halted.into_iter().chain(capability.least().copied()).min();
+            };
+            halts.for_each(&mut stop);
+            storage.for_each(&mut stop);
+            while let Some(capability) = held.as_mut() {
+                let now = *capability.time();
+                if frontiers.iter().any(|frontier| frontier.less_equal(&now)) {
+                    break;
+                }
+                if now.epoch == settings.epochs || halted.is_some_and(|tick| tick <= now) {
+                    held = None;
+                    break;
+                }
+                timings.measure("load", || {
+                    if now.step == 0 {
+                        while let Some((_, rows)) = deltas.next(|tick| *tick <= now) {
+                            apply(&mut weights, rows);
+                        }
+                        let active =
+                            (0..weights.len() as u32).filter(|sample| weights[*sample as usize].is_some());
+                        order = shuffled(settings.seed, now.epoch, active);
+                    }
+                    let steps = order.len().div_ceil(settings.batch_size);
+                    let samples = &order[share(order.len(), now.step as usize, steps)];
+                    let shard = |shard: usize| {
+                        let samples = &samples[share(samples.len(), shard, settings.shards)];
+                        samples.iter().map(|id| (*id, weights[*id as usize].unwrap_or(1.0))).collect()
+                    };
+                    let batch = Batch {
+                        shards: owned.clone().map(shard).collect(),
+                        samples: samples.len(),
+                        steps: steps as u32,
+                        active: order.len() as u32,
+                    };
+                    output.activate().session(&*capability).give(batch);
+                    let last = now.step + 1 == steps as u32;
+                    let next =
+                        if last { Tick::new(now.epoch + 1, 0) } else { Tick::new(now.epoch, now.step + 1) };
+                    capability.downgrade(&next);
+                });
+            }
+        }
+    });
+    batches
+}
+
+/// Brings the active set up to date.
+///
+/// # Panics
+/// If a sample leaves that is not there, or enters twice: then a stage upstream is wrong.
+fn apply(weights: &mut [Option<f32>], rows: Vec<SieveRow>) {
+    let (entering, leaving): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.diff > 0);
+    for row in leaving {
+        let known = weights[row.sample as usize].take();
+        assert_eq!(known, Some(row.weight), "sample {} leaves the active set as it entered", row.sample);
+    }
+    for row in entering {
+        let known = weights[row.sample as usize].replace(row.weight);
+        assert_eq!(known, None, "sample {} enters the active set once", row.sample);
+    }
+}

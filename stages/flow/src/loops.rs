@@ -1,0 +1,72 @@
+//! The three feedback loops: what a stage decides at the end of an epoch takes effect at the next one's first step.
+
+use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
+use spfde_data::table::Row;
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::feedback::Handle;
+use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, ToStream};
+
+use crate::run::Run;
+use crate::tick::{Lag, Tick};
+
+/// One loop: declared first, read by the stages in front, closed by the stage that decides.
+pub struct Loop<'s, R: Row> {
+    handle: Option<Handle<'s, Tick, Vec<R>>>,
+    stream: StreamVec<'s, Tick, R>,
+}
+
+impl<'s, R: Row> Loop<'s, R> {
+    /// A loop whose deltas at `(0, 0)` are `initial`: this worker's share of them. Its rows go to the trace.
+    fn new(run: &Run<'s>, initial: Vec<R>) -> Self {
+        let (handle, decided) = run.scope().feedback(Lag::EPOCH);
+        let stream = initial.to_stream(run.scope()).container::<Vec<R>>().concat(decided);
+        run.table(stream.clone());
+        Self { handle: Some(handle), stream }
+    }
+
+    /// The deltas, each at the tick at which it takes effect, on the one worker that owns it.
+    pub fn stream(&self) -> StreamVec<'s, Tick, R> {
+        self.stream.clone()
+    }
+
+    /// Closes the loop with the decisions, each at the close of the epoch before it takes effect.
+    pub fn close(mut self, decisions: StreamVec<'s, Tick, R>) {
+        decisions.connect_loop(self.handle.take().expect("only closing takes the handle"));
+    }
+}
+
+impl<R: Row> Drop for Loop<'_, R> {
+    /// # Panics
+    /// If the loop was never closed: the graph would wait for decisions that cannot come.
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            // Timely panics about the open end in its own words, and a second panic would abort.
+            std::mem::forget(handle);
+            if !std::thread::panicking() {
+                panic!("the loop of `{}` was not closed: give `close` the decisions of its stage", R::STREAM);
+            }
+        }
+    }
+}
+
+/// The loops of a training run.
+pub struct Loops<'s> {
+    /// Samples that enter or leave the active set.
+    pub active: Loop<'s, SieveRow>,
+    /// Layers that freeze or thaw.
+    pub frozen: Loop<'s, FreezeRow>,
+    /// Weights that begin or cease to exist.
+    pub masked: Loop<'s, MaskRow>,
+}
+
+impl<'s> Run<'s> {
+    /// Declares the three loops. The initial masks and the initial active set come first on them, as deltas at
+    /// `(0, 0)`, so that a state at any tick is the sum of the deltas up to it.
+    pub fn loops(&self) -> Loops<'s> {
+        Loops {
+            active: Loop::new(self, crate::sieve::initial(self)),
+            frozen: Loop::new(self, Vec::new()),
+            masked: Loop::new(self, crate::mask::initial(self)),
+        }
+    }
+}

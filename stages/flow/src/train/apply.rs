@@ -1,0 +1,274 @@
+//! The second half of a step: the reduce, the test, the update, and the reports.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use spfde_data::rows::{EpochRow, GradientRow, LayerRow, TimingRow};
+use spfde_policy::{count, learning_rate};
+use timely::dataflow::channels::pact::DistributorPact;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Capability, InputCapability};
+use timely::dataflow::{Stream, StreamVec};
+use timely::scheduling::Activator;
+
+use crate::fault::{Cause, Fault};
+use crate::part::{Header, Part, ToAll};
+use crate::run::Run;
+use crate::tick::Tick;
+use crate::tree;
+
+use super::evaluate::{Evaluation, evaluate};
+use super::replica::{self, Contribution, Replica};
+
+/// The existing weights of one layer at the end of an epoch, on demand of the stage that decides on its mask.
+#[derive(Clone, Debug)]
+pub struct LayerWeights {
+    /// The layer.
+    pub layer: usize,
+    /// Which weights exist: ascending row-major indices.
+    pub indices: Rc<[u32]>,
+    /// Their values, in the same order.
+    pub values: Rc<[f32]>,
+    /// The last step's gradient, in the same order.
+    pub gradients: Rc<[f32]>,
+}
+
+/// Where training stands after a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReport {
+    /// The step that has been applied.
+    pub tick: Tick,
+    /// Steps of this epoch.
+    pub steps: u32,
+    /// Mean loss over the epoch so far.
+    pub loss: f64,
+    /// Share of right samples over the epoch so far.
+    pub accuracy: f64,
+    /// Active samples of this epoch.
+    pub active: u32,
+    /// Frozen blocks.
+    pub frozen_blocks: usize,
+}
+
+/// What the second half of a step sends on.
+pub(super) struct Applied<'s> {
+    pub(super) gradients: StreamVec<'s, Tick, GradientRow>,
+    pub(super) layers: StreamVec<'s, Tick, LayerRow>,
+    pub(super) weights: StreamVec<'s, Tick, LayerWeights>,
+    pub(super) epochs: StreamVec<'s, Tick, EpochRow>,
+    pub(super) evaluations: StreamVec<'s, Tick, Evaluation>,
+    pub(super) timings: StreamVec<'s, Tick, TimingRow>,
+    pub(super) steps: StreamVec<'s, Tick, StepReport>,
+}
+
+/// The parts of a step as they arrive, and a capability for each output.
+struct Gathered {
+    capabilities: Vec<Capability<Tick>>,
+    parts: Vec<Part>,
+}
+
+const OUTPUTS: usize = 8;
+
+/// Sums over the steps of the epoch so far.
+#[derive(Default)]
+struct Running {
+    loss: f64,
+    correct: u64,
+    samples: u64,
+}
+
+/// Adds the parts of each step in the fixed order, tests the sum, updates the replica and reports.
+pub(super) fn apply<'s>(
+    run: &Run<'s>,
+    replica: Rc<RefCell<Replica>>,
+    parts: Stream<'s, Tick, Part>,
+    next: Activator,
+) -> Applied<'s> {
+    let (worker, workers, timings) = (run.worker(), run.workers(), run.timings().clone());
+    let interrupted = std::sync::Arc::clone(&run.services().interrupted);
+    let mut builder = OperatorBuilder::new("Apply".to_owned(), run.scope());
+    let mut parts = builder.new_input(parts, DistributorPact(|_| ToAll));
+    let (gradients_out, gradients) = builder.new_output::<Vec<GradientRow>>();
+    let (layers_out, layers) = builder.new_output::<Vec<LayerRow>>();
+    let (weights_out, weights) = builder.new_output::<Vec<LayerWeights>>();
+    let (epochs_out, epochs) = builder.new_output::<Vec<EpochRow>>();
+    let (evaluations_out, evaluations) = builder.new_output::<Vec<Evaluation>>();
+    let (timings_out, times) = builder.new_output::<Vec<TimingRow>>();
+    let (steps_out, steps) = builder.new_output::<Vec<StepReport>>();
+    let (faults_out, faults) = builder.new_output::<Vec<Fault>>();
+    let mut gradients_out = OutputBuilder::from(gradients_out);
+    let mut layers_out = OutputBuilder::from(layers_out);
+    let mut weights_out = OutputBuilder::from(weights_out);
+    let mut epochs_out = OutputBuilder::from(epochs_out);
+    let mut evaluations_out = OutputBuilder::from(evaluations_out);
+    let mut timings_out = OutputBuilder::from(timings_out);
+    let mut steps_out = OutputBuilder::from(steps_out);
+    let mut faults_out = OutputBuilder::from(faults_out);
+    builder.build(move |_| {
+        let mut gathered: BTreeMap<Tick, Gathered> = BTreeMap::new();
+        let mut running = Running::default();
+        move |_| {
+            parts.for_each(|capability, part| gather(&mut gathered, &capability, std::mem::take(part)));
+            while let Some(first) = gathered.first_entry() {
+                let replica = &mut *replica.borrow_mut();
+                if replica.refused {
+                    first.remove();
+                    continue;
+                }
+                let Some((header, values)) =
+                    timings.measure("reduce", || reduce(replica, &first.get().parts))
+                else {
+                    break;
+                };
+                let (tick, Gathered { capabilities, .. }) = first.remove_entry();
+                let [
+                    to_gradients,
+                    to_layers,
+                    to_weights,
+                    to_epochs,
+                    to_evaluations,
+                    to_timings,
+                    to_steps,
+                    to_faults,
+                ] = <[Capability<Tick>; OUTPUTS]>::try_from(capabilities)
+                    .expect("one capability for each output");
+                if let Some(fault) = refusal(replica, tick, worker, &header, &values) {
+                    replica.refused = true;
+                    // Everyone refuses; one says so.
+                    if worker == 0 {
+                        faults_out.activate().session(&to_faults).give(fault);
+                    }
+                    next.activate();
+                    continue;
+                }
+                let batch = replica.batch.take().expect("a step is under way");
+                let rows = timings.measure("update", || update(replica, tick, batch.steps, &values));
+                gradients_out.activate().session(&to_gradients).give_iterator(rows.into_iter());
+                if tick.step == 0 {
+                    running = Running::default();
+                }
+                running.loss += header.loss;
+                running.correct += u64::from(header.correct);
+                running.samples += u64::from(header.samples);
+                let (loss, accuracy) = running.means();
+                if worker == 0 {
+                    let frozen_blocks = replica.network.frozen_blocks();
+                    let (steps, active) = (batch.steps, batch.active);
+                    let report = StepReport { tick, steps, loss, accuracy, active, frozen_blocks };
+                    steps_out.activate().session(&to_steps).give(report);
+                }
+                if tick.step + 1 == batch.steps {
+                    let chunks =
+                        timings.measure("evaluate", || evaluate(replica, worker, workers, &interrupted));
+                    evaluations_out.activate().session(&to_evaluations).give_iterator(chunks.into_iter());
+                    let rows = replica.ledger.close(tick.epoch, &replica.network);
+                    layers_out.activate().session(&to_layers).give_iterator(rows.into_iter());
+                    let snapshots = snapshots(replica, &values);
+                    weights_out.activate().session(&to_weights).give_iterator(snapshots.into_iter());
+                    if worker == 0 {
+                        let row = epoch_row(replica, tick.epoch, batch.active, loss, accuracy);
+                        epochs_out.activate().session(&to_epochs).give(row);
+                    }
+                    let rows = timings.take(tick.epoch, worker);
+                    timings_out.activate().session(&to_timings).give_iterator(rows.into_iter());
+                }
+                replica.busy = false;
+                next.activate();
+            }
+        }
+    });
+    run.halt_on(faults);
+    Applied { gradients, layers, weights, epochs, evaluations, timings: times, steps }
+}
+
+impl Running {
+    fn means(&self) -> (f64, f64) {
+        let samples = self.samples.max(1) as f64;
+        (self.loss / samples, self.correct as f64 / samples)
+    }
+}
+
+fn gather(gathered: &mut BTreeMap<Tick, Gathered>, capability: &InputCapability<Tick>, part: Part) {
+    let tick = *capability.least().expect("a part has a tick");
+    let capabilities = || (0..OUTPUTS).map(|output| capability.delayed(&tick, output)).collect();
+    let entry =
+        gathered.entry(tick).or_insert_with(|| Gathered { capabilities: capabilities(), parts: Vec::new() });
+    entry.parts.push(part);
+}
+
+/// The sum of all shards, or `None` while parts are missing.
+fn reduce(replica: &Replica, parts: &[Part]) -> Option<Contribution> {
+    let shards = replica.settings.shards;
+    if parts.iter().map(|part| part.node().len()).sum::<usize>() < shards {
+        return None;
+    }
+    let mut known = |node: &tree::Node| {
+        let part = parts.iter().find(|part| part.node() == *node)?;
+        Some((part.header.clone(), part.values().to_vec()))
+    };
+    tree::total(0..shards, &mut known, &replica::add)
+}
+
+/// Why everyone refuses this step, if they do: the sum is the same everywhere, so is the answer.
+fn refusal(replica: &Replica, tick: Tick, worker: usize, header: &Header, values: &[f32]) -> Option<Fault> {
+    if header.fault.is_some() {
+        return header.fault.clone();
+    }
+    let error = replica.network.check(values).err()?;
+    let cause = Cause::NotFinite(error.to_string());
+    Some(Fault { tick, worker: worker as u32, stage: "apply".to_owned(), cause })
+}
+
+/// Updates the replica with the reduced gradient; the norms of the layers this worker owns.
+fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<GradientRow> {
+    let rows = replica.ledger.add(tick, &replica.network, values);
+    let settings = &replica.settings;
+    let rate = |frozen_at: Option<u32>| {
+        let ends = frozen_at.unwrap_or(settings.epochs);
+        learning_rate(settings.learning_rate, tick.epoch, tick.step, steps, ends) as f32
+    };
+    // The classifier, last, never freezes.
+    let rates: Vec<f32> = settings.plan.frozen_at.iter().copied().chain([None]).map(rate).collect();
+    replica.network.update(values, &rates, settings.momentum as f32, settings.weight_decay as f32);
+    rows
+}
+
+/// The weights of the masked, unfrozen layers that this worker decides on.
+fn snapshots(replica: &Replica, values: &[f32]) -> Vec<LayerWeights> {
+    let (network, mask) = (&replica.network, &replica.settings.policies.mask);
+    let layers = replica.ledger.layers().iter().filter(|layer| mask.masked(**layer));
+    let snapshot = |layer: &usize| {
+        let gradients = network.gradient(values, *layer)?.into();
+        let (indices, values) = (network.indices(*layer).into(), network.values(*layer).into());
+        Some(LayerWeights { layer: *layer, indices, values, gradients })
+    };
+    layers.filter_map(snapshot).collect()
+}
+
+/// The epoch's row, but for the test set.
+fn epoch_row(replica: &Replica, epoch: u32, active: u32, loss: f64, accuracy: f64) -> EpochRow {
+    let (network, settings) = (&replica.network, &replica.settings);
+    let architecture = network.architecture();
+    let frozen = network.frozen_blocks();
+    let nonzero: Vec<u32> =
+        (0..architecture.layers.len()).map(|layer| network.nonzero(layer) as u32).collect();
+    let cost = count(architecture, &nonzero, frozen, active);
+    EpochRow {
+        epoch,
+        train_loss: Some(loss),
+        train_accuracy: Some(accuracy),
+        test_loss: None,
+        test_accuracy: None,
+        learning_rate: learning_rate(settings.learning_rate, epoch, 0, 1, settings.epochs),
+        active_samples: active,
+        nonzero: nonzero.iter().map(|count| u64::from(*count)).sum(),
+        frozen_layers: architecture.layers.iter().filter(|layer| layer.block < frozen).count() as u16,
+        forward_flops: cost.forward,
+        backward_flops: cost.backward,
+        observed_flops: 0,
+        dense_flops: settings.plan.dense_cost.forward + settings.plan.dense_cost.backward,
+        activation_bytes: architecture.activation_bytes[frozen] * settings.batch_size as u64,
+    }
+}

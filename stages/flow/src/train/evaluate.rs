@@ -1,0 +1,43 @@
+//! The test set, after the last step of each epoch: fixed chunks, shared among the workers, summed in order.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::replica::Replica;
+
+/// Test samples in a chunk: a multiple of eight, small enough for the caches.
+const CHUNK: usize = 64;
+
+/// One chunk's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Evaluation {
+    /// The chunk, from 0.
+    pub(super) chunk: usize,
+    /// Sum of its samples' losses.
+    pub(super) loss: f64,
+    /// How many of its samples are right.
+    pub(super) correct: u32,
+}
+
+/// How many chunks `samples` make.
+pub(super) fn chunks(samples: usize) -> usize {
+    samples.div_ceil(CHUNK)
+}
+
+/// This worker's chunks. An interrupt cuts the evaluation short; the epoch then counts as incomplete.
+pub(super) fn evaluate(
+    replica: &mut Replica,
+    worker: usize,
+    workers: usize,
+    interrupted: &AtomicBool,
+) -> Vec<Evaluation> {
+    let samples = replica.settings.data.test.len();
+    let mine = (worker..chunks(samples)).step_by(workers);
+    mine.take_while(|_| !interrupted.load(Ordering::Relaxed))
+        .map(|chunk| {
+            let (loss, correct) = replica.evaluate(chunk * CHUNK..samples.min((chunk + 1) * CHUNK));
+            Evaluation { chunk, loss, correct }
+        })
+        .collect()
+}

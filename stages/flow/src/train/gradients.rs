@@ -1,0 +1,113 @@
+//! The first half of a step: deltas, forward, loss, backward.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
+use timely::container::NoopBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::{Stream, StreamVec};
+use timely::progress::Antichain;
+use timely::scheduling::Activator;
+
+use crate::fault::Cause;
+use crate::loader::Batch;
+use crate::part::Part;
+use crate::run::Run;
+use crate::tick::{Lag, Tick};
+use crate::window::Stash;
+
+use super::replica::Replica;
+
+/// What the first half of a step sends on.
+pub(super) struct Gradients<'s> {
+    /// This worker's contributions, for all workers.
+    pub(super) parts: Stream<'s, Tick, Part>,
+    /// Scores of this worker's samples.
+    pub(super) scores: StreamVec<'s, Tick, ScoreRow>,
+    /// Wakes this operator when a step has been applied.
+    pub(super) activator: Activator,
+}
+
+/// Computes the parts of this worker's shards, one step at a time: the next begins when the last has been applied
+/// and no delta can arrive for it any more.
+pub(super) fn gradients<'s>(
+    run: &Run<'s>,
+    replica: &Rc<RefCell<Replica>>,
+    batches: StreamVec<'s, Tick, Batch>,
+    frozen: StreamVec<'s, Tick, FreezeRow>,
+    masked: StreamVec<'s, Tick, MaskRow>,
+) -> Gradients<'s> {
+    let (workers, timings) = (run.workers(), run.timings().clone());
+    let interrupted = Arc::clone(&run.services().interrupted);
+    let replica = Rc::clone(replica);
+    let mut builder = OperatorBuilder::new("Gradients".to_owned(), run.scope());
+    let activator = run.scope().activator_for(builder.operator_info().address);
+    let mut batches = builder.new_input(batches, Pipeline);
+    // Deltas reach the outputs only through batches.
+    let mut frozen = builder.new_input_connection(frozen.broadcast(), Pipeline, []);
+    let mut masked = builder.new_input_connection(masked.broadcast(), Pipeline, []);
+    let from_batches = || [(0, Antichain::from_elem(Lag::default()))];
+    let (parts_out, parts) = builder.new_output_connection::<Part, _>(from_batches());
+    let (scores_out, scores) = builder.new_output_connection::<Vec<ScoreRow>, _>(from_batches());
+    let mut parts_out = OutputBuilder::<_, NoopBuilder<Part>>::from(parts_out);
+    let mut scores_out = OutputBuilder::from(scores_out);
+    builder.build(move |_| {
+        let mut queue: VecDeque<([Capability<Tick>; 2], Batch)> = VecDeque::new();
+        let mut freezes = Stash::<FreezeRow>::new();
+        let mut masks = Stash::<MaskRow>::new();
+        move |frontiers| {
+            batches.for_each(|capability, data| {
+                let tick = *capability.least().expect("a batch has a tick");
+                for batch in data.drain(..) {
+                    queue.push_back(([capability.delayed(&tick, 0), capability.delayed(&tick, 1)], batch));
+                }
+            });
+            frozen.for_each(|capability, rows| freezes.add(&capability, rows));
+            masked.for_each(|capability, rows| masks.add(&capability, rows));
+            let replica = &mut *replica.borrow_mut();
+            if replica.refused {
+                queue.clear();
+            }
+            if replica.busy {
+                return;
+            }
+            let Some((capabilities, _)) = queue.front() else { return };
+            let tick = *capabilities[0].time();
+            if frontiers[1].less_equal(&tick) || frontiers[2].less_equal(&tick) {
+                return;
+            }
+            let ([to_parts, to_scores], batch) = queue.pop_front().expect("it has a front");
+            while let Some((tick, rows)) = masks.next(|due| *due <= tick) {
+                timings.measure("mask", || replica.mask(tick, rows));
+            }
+            while let Some((_, rows)) = freezes.next(|due| *due <= tick) {
+                replica.freeze(&rows);
+            }
+            if tick.step == 0 {
+                replica.ledger.open(&replica.network);
+            }
+            let (contributions, rows) = if interrupted.load(Ordering::Relaxed) && replica.works() {
+                (replica.decline(tick, Cause::Interrupted), Vec::new())
+            } else {
+                timings.measure("gradients", || replica.contribute(tick, &batch))
+            };
+            replica.busy = true;
+            replica.batch = Some(batch);
+            scores_out.activate().session(&to_scores).give_iterator(rows.into_iter());
+            let mut output = parts_out.activate();
+            let mut session = output.session_with_builder(&to_parts);
+            for (header, values) in contributions {
+                session.give_container(&mut Part::new(workers, header, values));
+            }
+        }
+    });
+    Gradients { parts, scores, activator }
+}

@@ -1,0 +1,83 @@
+//! Training: gradients, their reduce, the update, and what they report.
+//!
+//! One step, on every worker:
+//!
+//! ```text
+//! batch ─► Gradients: apply deltas ≤ tick │ forward, loss, backward, shard by shard ─► scores
+//!              │ one part per worker, to all
+//!              ▼
+//!          Apply: add parts along the tree │ test │ update ─► gradients, steps
+//!                 last step of an epoch: evaluate, report ─► layers, weights, epochs, timings
+//! ```
+//!
+//! Both operators work on one [`Replica`](replica::Replica), which never leaves its worker. Inside a step they
+//! synchronise by counting parts; they wait for frontiers only where deltas may arrive, at the start of an epoch.
+
+mod apply;
+mod epochs;
+mod evaluate;
+mod gradients;
+mod ledger;
+mod replica;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, TimingRow};
+use timely::dataflow::StreamVec;
+
+use crate::loader::Batch;
+use crate::run::Run;
+use crate::tick::Tick;
+
+pub use apply::{LayerWeights, StepReport};
+
+/// The streams that training produces; a replay produces the same from a recorded trace.
+#[derive(Clone)]
+pub struct Trained<'s> {
+    /// Loss and correctness of every presented sample, on the worker that computed it.
+    pub scores: StreamVec<'s, Tick, ScoreRow>,
+    /// Gradient norms of every unfrozen layer at every step, on the layer's owner.
+    pub gradients: StreamVec<'s, Tick, GradientRow>,
+    /// Every layer at the end of every epoch, on the layer's owner.
+    pub layers: StreamVec<'s, Tick, LayerRow>,
+    /// The existing weights of every unfrozen masked layer at the end of every epoch, on the layer's owner.
+    pub weights: StreamVec<'s, Tick, LayerWeights>,
+    /// One row for every epoch that is complete, on worker 0.
+    pub epochs: StreamVec<'s, Tick, EpochRow>,
+    /// Wall-clock time of the stages, on every worker.
+    pub timings: StreamVec<'s, Tick, TimingRow>,
+    /// Progress after every step, on worker 0.
+    pub steps: StreamVec<'s, Tick, StepReport>,
+}
+
+/// Trains a replica of the network on this worker's shards.
+///
+/// At one tick mask deltas apply first, then freeze deltas. Gradients of all shards are added in one fixed order,
+/// whoever computed them, and everyone tests the sum before the update: if it is not finite, or a shard failed, all
+/// workers refuse the same step, nothing reaches the weights, and the run stops.
+///
+/// # Panics
+/// If the settings name a model that cannot be built: check them before.
+pub fn train<'s>(
+    run: &Run<'s>,
+    batches: StreamVec<'s, Tick, Batch>,
+    frozen: StreamVec<'s, Tick, FreezeRow>,
+    masked: StreamVec<'s, Tick, MaskRow>,
+) -> Trained<'s> {
+    let replica = Rc::new(RefCell::new(replica::Replica::new(run)));
+    let kept = Rc::clone(&replica);
+    run.keep_weights(move || kept.borrow().network.tensors());
+    let gradients = gradients::gradients(run, &replica, batches, frozen, masked);
+    let applied = apply::apply(run, replica, gradients.parts, gradients.activator);
+    let epochs = epochs::epochs(run, applied.epochs, applied.evaluations);
+    Trained {
+        scores: gradients.scores,
+        gradients: applied.gradients,
+        layers: applied.layers,
+        weights: applied.weights,
+        epochs,
+        timings: applied.timings,
+        steps: applied.steps,
+    }
+}

@@ -1,0 +1,211 @@
+//! One worker's replica of the network, and its work on the worker's shards.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use spfde_data::augment::Placement;
+use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
+use spfde_model::{Activations, Growth, Network, Score, Shard, Workspace, input};
+
+use crate::fault::{Cause, Fault, panic_message};
+use crate::loader::Batch;
+use crate::part::Header;
+use crate::run::{Run, Settings};
+use crate::tick::Tick;
+use crate::tree::{self, Node};
+
+use super::ledger::Ledger;
+
+/// A replica: the network and the buffers to work on it.
+pub(super) struct Replica {
+    pub(super) network: Network,
+    pub(super) settings: Arc<Settings>,
+    pub(super) ledger: Ledger,
+    /// A step is under way: its parts have been sent and the sum has not come back.
+    pub(super) busy: bool,
+    /// A step was refused: no later one is begun.
+    pub(super) refused: bool,
+    /// The batch under way.
+    pub(super) batch: Option<Batch>,
+    worker: u32,
+    nodes: Vec<Node>,
+    first_shard: usize,
+    workspace: Workspace,
+    inputs: Activations,
+}
+
+/// The contribution of a run of shards: what it covers and sums, and its numbers.
+pub(super) type Contribution = (Header, Vec<f32>);
+
+impl Replica {
+    pub(super) fn new(run: &Run<'_>) -> Self {
+        let settings = Arc::clone(run.settings());
+        let mut network = settings.network().expect("settings were checked before the graph was built");
+        let mask = &settings.policies.mask;
+        for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
+            network.mask(layer, mask.density(layer));
+        }
+        let owned = tree::owned(settings.shards, run.worker(), run.workers());
+        let layers = network.architecture().layers.len();
+        let ledger = Ledger::new((0..layers).filter(|layer| run.owner(*layer) == run.worker()).collect());
+        Self {
+            workspace: Workspace::new(&network),
+            inputs: Activations::default((0, 0, 0, 0)),
+            network,
+            ledger,
+            busy: false,
+            refused: false,
+            batch: None,
+            worker: run.worker() as u32,
+            first_shard: owned.start,
+            nodes: tree::cover(settings.shards, owned),
+            settings,
+        }
+    }
+
+    /// Whether this worker owns any shard.
+    pub(super) fn works(&self) -> bool {
+        !self.nodes.is_empty()
+    }
+
+    /// The parts this worker owes to a step that it does not compute, each with the reason.
+    pub(super) fn decline(&self, tick: Tick, cause: Cause) -> Vec<Contribution> {
+        let fault = Fault { tick, worker: self.worker, stage: "gradients".to_owned(), cause };
+        let refuse = |node: &Node| {
+            let header =
+                Header { start: node.start, end: node.end, fault: Some(fault.clone()), ..Header::default() };
+            (header, Vec::new())
+        };
+        self.nodes.iter().map(refuse).collect()
+    }
+
+    /// Brings masks up to date: what goes, then what comes, layer by layer.
+    pub(super) fn mask(&mut self, tick: Tick, mut rows: Vec<MaskRow>) {
+        rows.sort_by_key(|row| (row.layer, row.index));
+        // The initial mask takes the initial weights; what grows later starts at zero.
+        let growth = if tick == Tick::new(0, 0) { Growth::Initial } else { Growth::Zero };
+        for rows in rows.chunk_by(|a, b| a.layer == b.layer) {
+            let those = |sign: i8| -> Vec<u32> {
+                rows.iter().filter(|row| row.diff == sign).map(|row| row.index).collect()
+            };
+            self.network.apply_mask(usize::from(rows[0].layer), &those(-1), &those(1), growth);
+        }
+    }
+
+    /// Brings the frozen prefix up to date.
+    pub(super) fn freeze(&mut self, rows: &[FreezeRow]) {
+        let architecture = Arc::clone(self.network.architecture());
+        let mut blocks: Vec<(usize, bool)> = rows
+            .iter()
+            .map(|row| (architecture.layers[usize::from(row.layer)].block, row.diff > 0))
+            .collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        let mut frozen: Vec<bool> =
+            (0..architecture.blocks.len()).map(|b| b < self.network.frozen_blocks()).collect();
+        blocks.iter().for_each(|(block, freezes)| frozen[*block] = *freezes);
+        let prefix = frozen.iter().take_while(|frozen| **frozen).count();
+        assert!(frozen[prefix..].iter().all(|frozen| !frozen), "frozen blocks form a prefix: {frozen:?}");
+        self.network.freeze(prefix);
+    }
+
+    /// Computes this worker's shards: their parts, added up as far as the tree allows, and their scores.
+    pub(super) fn contribute(&mut self, tick: Tick, batch: &Batch) -> (Vec<Contribution>, Vec<ScoreRow>) {
+        let mut rows = Vec::new();
+        let nodes = self.nodes.clone();
+        let parts = nodes.into_iter().map(|node| {
+            let mut leaf =
+                |node: &Node| (node.len() == 1).then(|| self.shard(tick, batch, node.start, &mut rows));
+            tree::total(node, &mut leaf, &add).expect("every shard of an owned node is owned")
+        });
+        let parts = parts.collect();
+        (parts, rows)
+    }
+
+    /// Computes one shard; a panic or a loss that is not finite becomes a fault in place of its part.
+    fn shard(&mut self, tick: Tick, batch: &Batch, shard: usize, rows: &mut Vec<ScoreRow>) -> Contribution {
+        let header = Header { start: shard, end: shard + 1, ..Header::default() };
+        let samples = &batch.shards[shard - self.first_shard];
+        let work = catch_unwind(AssertUnwindSafe(|| self.compute(tick, samples, batch.samples)));
+        let cause = match work {
+            Ok((part, scores)) => {
+                match samples.iter().zip(&scores).find(|(_, score)| !score.loss.is_finite()) {
+                    None => {
+                        let header = Header {
+                            loss: scores.iter().map(|score| f64::from(score.loss)).sum(),
+                            correct: scores.iter().filter(|score| score.correct).count() as u32,
+                            samples: scores.len() as u32,
+                            ..header
+                        };
+                        rows.extend(
+                            samples.iter().zip(scores).map(|((sample, _), score)| row(tick, *sample, &score)),
+                        );
+                        return (header, part);
+                    }
+                    Some(((sample, _), score)) => {
+                        Cause::NotFinite(format!("the loss of sample {sample} is {}", score.loss))
+                    }
+                }
+            }
+            Err(panic) => Cause::Panicked(panic_message(&*panic)),
+        };
+        let fault = Fault { tick, worker: self.worker, stage: "gradients".to_owned(), cause };
+        (Header { fault: Some(fault), ..header }, Vec::new())
+    }
+
+    fn compute(
+        &mut self,
+        tick: Tick,
+        samples: &[(u32, f32)],
+        batch_samples: usize,
+    ) -> (Vec<f32>, Vec<Score>) {
+        let Self { network, workspace, inputs, settings, .. } = self;
+        let images = &settings.data.train;
+        let ids: Vec<u32> = samples.iter().map(|(sample, _)| *sample).collect();
+        let labels: Vec<u16> = ids.iter().map(|sample| images.labels[*sample as usize]).collect();
+        let weights: Vec<f32> = samples.iter().map(|(_, weight)| *weight).collect();
+        let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, tick.epoch, sample) };
+        input::gather(images, &settings.data.normalization, &ids, place, inputs);
+        let mut part = vec![0.0; network.part_len()];
+        let mut scores = Vec::with_capacity(ids.len());
+        let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
+        network.train_shard(workspace, &shard, &mut part, &mut scores);
+        (part, scores)
+    }
+
+    /// Evaluates the test samples `range`, without augmentation: their summed loss and how many are right.
+    pub(super) fn evaluate(&mut self, range: std::ops::Range<usize>) -> (f64, u32) {
+        let Self { network, workspace, inputs, settings, .. } = self;
+        let images = &settings.data.test;
+        let ids: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
+        input::gather(images, &settings.data.normalization, &ids, |_| Placement::default(), inputs);
+        let ones = vec![1.0; ids.len()];
+        let shard = Shard { inputs, labels: &images.labels[range], weights: &ones, batch_samples: ids.len() };
+        let evaluation = network.evaluate(workspace, &shard);
+        (evaluation.loss, evaluation.correct)
+    }
+}
+
+/// Adds the contributions of two neighbouring runs of shards. A fault in either is a fault of both: the earlier one.
+pub(super) fn add(front: Contribution, back: Contribution) -> Contribution {
+    let ((front, mut sum), (back, values)) = (front, back);
+    let header = Header {
+        start: front.start,
+        end: back.end,
+        loss: front.loss + back.loss,
+        correct: front.correct + back.correct,
+        samples: front.samples + back.samples,
+        fault: front.fault.into_iter().chain(back.fault).min(),
+    };
+    if header.fault.is_some() {
+        return (header, Vec::new());
+    }
+    assert_eq!(sum.len(), values.len(), "all replicas are alike");
+    sum.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value);
+    (header, sum)
+}
+
+fn row(tick: Tick, sample: u32, score: &Score) -> ScoreRow {
+    let Score { loss, correct, error_norm } = *score;
+    ScoreRow { epoch: tick.epoch, step: tick.step, sample, loss, correct, error_norm, trained: true }
+}

@@ -1,0 +1,88 @@
+//! Acting once per epoch, when everything of it has arrived.
+
+use std::collections::BTreeMap;
+
+use timely::dataflow::operators::{Capability, InputCapability};
+use timely::progress::frontier::MutableAntichain;
+
+use crate::tick::Tick;
+
+/// Capabilities held at the close of the epoch that is being gathered.
+///
+/// A stage that decides once per epoch has to speak also after an epoch in which it heard nothing, so it holds its
+/// own capabilities instead of keeping those of messages. They are given up after the last epoch, which ends the
+/// run.
+pub(crate) struct Windows {
+    capabilities: Vec<Capability<Tick>>,
+    epoch: u32,
+    epochs: u32,
+}
+
+impl Windows {
+    /// Holds `capabilities`, one for each output, at the close of epoch 0 of `epochs`.
+    pub(crate) fn new(capabilities: Vec<Capability<Tick>>, epochs: u32) -> Self {
+        let mut windows = Self { capabilities, epoch: 0, epochs };
+        windows.hold();
+        windows
+    }
+
+    /// The epoch that is complete: every input has passed its close. Call [`Self::advance`] when done with it.
+    pub(crate) fn complete(&self, frontiers: &[MutableAntichain<Tick>]) -> Option<u32> {
+        let close = Tick::close_of(self.epoch);
+        let passed = frontiers.iter().all(|frontier| !frontier.less_equal(&close));
+        (passed && self.epoch < self.epochs).then_some(self.epoch)
+    }
+
+    /// The epoch that is being gathered.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The capability of an output at the close of the current epoch.
+    pub(crate) fn capability(&self, output: usize) -> &Capability<Tick> {
+        &self.capabilities[output]
+    }
+
+    /// Goes on to the next epoch, or gives up the capabilities after the last.
+    pub(crate) fn advance(&mut self) {
+        self.epoch += 1;
+        self.hold();
+    }
+
+    fn hold(&mut self) {
+        if self.epoch < self.epochs {
+            let close = Tick::close_of(self.epoch);
+            self.capabilities.iter_mut().for_each(|capability| capability.downgrade(&close));
+        } else {
+            self.capabilities.clear();
+        }
+    }
+}
+
+/// Records by tick, until they are due.
+pub(crate) struct Stash<D>(BTreeMap<Tick, Vec<D>>);
+
+impl<D> Stash<D> {
+    pub(crate) fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Keeps the records of a message, which leaves `records` empty.
+    pub(crate) fn add(&mut self, capability: &InputCapability<Tick>, records: &mut Vec<D>) {
+        if let Some(tick) = capability.least() {
+            self.0.entry(*tick).or_default().append(records);
+        }
+    }
+
+    /// Takes the earliest tick's records for which `due` holds.
+    pub(crate) fn next(&mut self, due: impl Fn(&Tick) -> bool) -> Option<(Tick, Vec<D>)> {
+        let first = self.0.first_entry().filter(|entry| due(entry.key()))?;
+        Some(first.remove_entry())
+    }
+
+    /// Takes the records of all ticks up to the close of `epoch`, in order of ticks.
+    pub(crate) fn through(&mut self, epoch: u32) -> impl Iterator<Item = D> + use<D> {
+        let later = self.0.split_off(&Tick::new(epoch.saturating_add(1), 0));
+        std::mem::replace(&mut self.0, later).into_values().flatten()
+    }
+}
