@@ -43,7 +43,7 @@ impl Augment {
         let bits = draw(seed, Purpose::Augment, u64::from(epoch), u64::from(sample));
         let windows = 2 * u64::from(self.padding) + 1;
         // Multiply-shift of 21 bits each; the bias is below windows / 2²¹.
-        let offset = |bits: u64| ((bits & 0x1F_FFFF) * windows >> 21) as i32 - i32::from(self.padding);
+        let offset = |bits: u64| (((bits & 0x1F_FFFF) * windows) >> 21) as i32 - i32::from(self.padding);
         Placement { down: offset(bits), right: offset(bits >> 21), flip: self.flip && bits >> 63 == 1 }
     }
 }

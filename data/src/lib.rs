@@ -7,6 +7,8 @@
 
 pub mod architecture;
 pub mod augment;
+#[cfg(feature = "files")]
+pub mod files;
 pub mod images;
 pub mod parameter;
 pub mod random;

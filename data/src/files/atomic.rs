@@ -1,0 +1,175 @@
+//! Files that appear whole or not at all: written as `*.part`, made durable, renamed.
+//!
+//! The one place that does this. After [`AtomicFile::commit`] the file and its name survive a power loss; before,
+//! or when the process dies, there is at most a file that ends in `.part`, which counts for nothing.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::{DataError, Result};
+
+/// A file under construction. Dropped before [`AtomicFile::commit`], it is removed.
+#[derive(Debug)]
+pub struct AtomicFile {
+    /// `None` once closed.
+    file: Option<BufWriter<File>>,
+    part: PathBuf,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten.
+    pub fn create(path: &Path) -> Result<Self> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let file = File::create(&part).map_err(DataError::io(&part, "create the file"))?;
+        Ok(Self { file: Some(BufWriter::new(file)), part, path: path.to_owned() })
+    }
+
+    /// Makes the content durable, then gives it its name, replacing a file that has it.
+    pub fn commit(mut self) -> Result<()> {
+        let writer = self.file.take().expect("a file is committed once");
+        let file = writer
+            .into_inner()
+            .map_err(|error| error.into_error())
+            .map_err(DataError::io(&self.part, "write"))
+            .inspect_err(|_| self.remove())?;
+        file.sync_all()
+            .map_err(DataError::io(&self.part, "make the file durable"))
+            .inspect_err(|_| self.remove())?;
+        std::fs::rename(&self.part, &self.path)
+            .map_err(DataError::io(&self.path, "rename the finished file"))
+            .inspect_err(|_| self.remove())?;
+        sync_directory(parent(&self.path))
+    }
+
+    /// Removes what was written; that it may fail changes nothing, since a `.part` file counts for nothing.
+    fn remove(&self) {
+        let _ = std::fs::remove_file(&self.part);
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.as_mut().expect("open until committed").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.as_mut().expect("open until committed").flush()
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            self.remove();
+        }
+    }
+}
+
+/// Writes a whole file, replacing one of the same name.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(DataError::io(path, "write"))?;
+    file.commit()
+}
+
+/// Writes a whole file that must not exist yet.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    refuse_existing(path)?;
+    write(path, bytes)
+}
+
+/// An error if something has this name, even a dangling link.
+pub fn refuse_existing(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(DataError::Exists { path: path.to_owned() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(DataError::io(path, "look at the path")(error)),
+    }
+}
+
+/// Creates a directory and those above it, and makes their names durable; existing ones are left as they are.
+pub fn create_directory(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = parent(path);
+    if above != path {
+        create_directory(above)?;
+    }
+    match std::fs::create_dir(path) {
+        // Another worker may have been faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(DataError::io(path, "create the directory")(error)),
+        Ok(()) => sync_directory(above),
+    }
+}
+
+/// The directory that holds `path`.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the names in a directory durable. Only Unix opens a directory for that; elsewhere the rename must do.
+fn sync_directory(path: &Path) -> Result<()> {
+    if cfg!(unix) {
+        File::open(path)
+            .and_then(|directory| directory.sync_all())
+            .map_err(DataError::io(path, "make the directory durable"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_file_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.bin");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        file.flush().unwrap();
+        assert_eq!(std::fs::read(directory.path().join("a.bin.part")).unwrap(), b"half");
+        drop(file);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_committed_file_replaces_the_old_one_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.bin");
+        write(&path, b"old").unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        let error = write_new(&path, b"newer").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "{}: exists already and was left as it is; choose another path or remove it",
+                path.display()
+            )
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn directories_are_created_with_those_above_and_again_without_harm() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b/c");
+        create_directory(&path).unwrap();
+        create_directory(&path).unwrap();
+        assert!(path.is_dir());
+        std::fs::write(directory.path().join("file"), b"").unwrap();
+        let error = create_directory(&directory.path().join("file/below")).unwrap_err().to_string();
+        assert!(error.contains("file: cannot create the directory: "), "{error}");
+    }
+}

@@ -1,0 +1,204 @@
+//! What can be wrong with a file: each error names the file, the field or row, the value, and what to do.
+
+use std::path::{Path, PathBuf};
+
+use crate::segment::StorageError;
+
+/// The result of working with a file.
+pub type Result<T, E = DataError> = std::result::Result<T, E>;
+
+/// Why a file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are what the message of their variant says")]
+pub enum DataError {
+    /// The operating system refused.
+    #[error("{path}: cannot {action}: {source}")]
+    Io { path: PathBuf, action: &'static str, source: std::io::Error },
+    /// Something stands where something new should be written.
+    #[error("{path}: exists already and was left as it is; choose another path or remove it")]
+    Exists { path: PathBuf },
+    /// A size that would claim too much memory, or that no file of this kind has.
+    #[error(
+        "{path}: {field} is {found}, above the limit of {limit}; the file is damaged or not meant for spfde"
+    )]
+    TooLarge { path: PathBuf, field: String, found: u64, limit: u64 },
+    /// A file is shorter or longer than whoever names it says.
+    #[error(
+        "{path}: has {found} bytes where {expected} are recorded; it was cut, replaced or is still being written"
+    )]
+    Length { path: PathBuf, found: u64, expected: u64 },
+    /// A file's content is not what was recorded.
+    #[error("{path}: BLAKE3 is {found} where {expected} is recorded; the file was changed or is damaged")]
+    Hash { path: PathBuf, found: String, expected: String },
+    /// A text field has a value that is not allowed there.
+    #[error("{path}: {field} is {found:?}; expected {expected}")]
+    Value { path: PathBuf, field: String, found: String, expected: String },
+
+    /// No IDX file of this name in the places given.
+    #[error("{path}: has no {name} or {name}.gz; the four IDX files of a data set must all be there")]
+    IdxMissing { path: PathBuf, name: &'static str },
+    /// A file given for import has a name that does not say what it holds.
+    #[error(
+        "{path}: is not one of train-images…, train-labels…, t10k-images…, t10k-labels…; rename it or leave it out"
+    )]
+    IdxName { path: PathBuf },
+    /// Two files for the same part.
+    #[error("{path}: holds the same part as {other}; give one of the two")]
+    IdxTwice { path: PathBuf, other: PathBuf },
+    /// The first four bytes are not those of an IDX file.
+    #[error(
+        "{path}: magic number is {found:#010x}; an IDX file starts with two zero bytes; is it another format?"
+    )]
+    IdxMagic { path: PathBuf, found: u32 },
+    /// The values are not bytes.
+    #[error("{path}: type byte is {found:#04x}; only 0x08 (unsigned bytes) can be imported")]
+    IdxType { path: PathBuf, found: u8 },
+    /// The number of dimensions does not fit what the file should hold.
+    #[error("{path}: has {found} dimensions where {what} have {expected}; are the files swapped?")]
+    IdxDimensions { path: PathBuf, what: &'static str, found: u8, expected: u8 },
+    /// Fewer bytes than the header declares.
+    #[error(
+        "{path}: the header declares {dimensions} = {expected} bytes, the file has {found}; fetch it again"
+    )]
+    IdxTruncated { path: PathBuf, dimensions: String, expected: u64, found: u64 },
+    /// More bytes than the header declares.
+    #[error("{path}: bytes follow the {expected} that the header declares ({dimensions}); fetch it again")]
+    IdxTrailing { path: PathBuf, dimensions: String, expected: u64 },
+    /// The compressed file is too short to hold what the header declares.
+    #[error(
+        "{path}: the header declares {dimensions} = {expected} bytes, more than {compressed} compressed bytes can hold; fetch it again"
+    )]
+    IdxInflation { path: PathBuf, dimensions: String, expected: u64, compressed: u64 },
+    /// As many labels as images are needed.
+    #[error(
+        "{labels}: has {found} labels where {images} has {expected} images; are they from different data sets?"
+    )]
+    IdxCount { labels: PathBuf, found: u64, images: PathBuf, expected: u64 },
+    /// Training and test images differ in shape.
+    #[error(
+        "{test}: images are {found} where those of {train} are {expected}; are they from different data sets?"
+    )]
+    IdxShape { test: PathBuf, found: String, train: PathBuf, expected: String },
+    /// A class without training images.
+    #[error(
+        "{path}: label {missing} never occurs though {largest} does; classes must be numbered from 0 without gaps"
+    )]
+    LabelGap { path: PathBuf, missing: u16, largest: u16 },
+
+    /// A label that is no class.
+    #[error("{path}: row {row}: label is {found}; the data set has {classes} classes, numbered from 0")]
+    Label { path: PathBuf, row: u64, found: u16, classes: usize },
+    /// An image of another shape.
+    #[error("{path}: row {row}: image has {found} bytes; expected {expected} (channels · height · width)")]
+    ImageLength { path: PathBuf, row: u64, found: u64, expected: u64 },
+    /// A data set without images.
+    #[error("{path}: holds no images; a data set needs at least one to train and one to test")]
+    Empty { path: PathBuf },
+    /// Content differs from the fingerprint in the file.
+    #[error(
+        "{path}: content has fingerprint {found} where {expected} is recorded; train.parquet and test.parquet are damaged or from different data sets"
+    )]
+    Fingerprint { path: PathBuf, found: String, expected: String },
+
+    /// The Parquet library refused the file.
+    #[error("{path}: cannot {action}: {source}; is it a complete Parquet file?")]
+    Parquet { path: PathBuf, action: &'static str, source: parquet::errors::ParquetError },
+    /// The Parquet library gave up on the file.
+    #[error("{path}: cannot {action}: the file is damaged; restore it from a copy or write it anew")]
+    ParquetDamaged { path: PathBuf, action: &'static str },
+    /// A key of the metadata is missing.
+    #[error("{path}: metadata has no key {key}; expected {expected}; the file was not written by spfde")]
+    Metadata { path: PathBuf, key: &'static str, expected: String },
+    /// The file is of a later version.
+    #[error("{path}: {field} is {found}, this program knows versions up to {newest}; use a newer spfde")]
+    Version { path: PathBuf, field: &'static str, found: u32, newest: u32 },
+    /// A column is missing.
+    #[error("{path}: has no column {column}; expected one of type {expected}")]
+    ColumnMissing { path: PathBuf, column: String, expected: String },
+    /// A column has another type.
+    #[error("{path}: column {column} is of type {found}; expected {expected}")]
+    ColumnType { path: PathBuf, column: String, found: String, expected: String },
+    /// A variable-length column could stand for much more than it holds.
+    #[error(
+        "{path}: column {column} has variable length and a dictionary, which can stand for any amount of memory; write it without dictionary"
+    )]
+    Dictionary { path: PathBuf, column: String },
+    /// A value is missing.
+    #[error("{path}: column {column} lacks {count} of its values; every row needs one")]
+    Nulls { path: PathBuf, column: String, count: u64 },
+    /// Another number of rows than recorded.
+    #[error("{path}: has {found} rows where {expected} are recorded; the file was changed or is damaged")]
+    Rows { path: PathBuf, found: u64, expected: u64 },
+    /// A row of another epoch.
+    #[error("{path}: row {row}: epoch is {found}; the segment is that of epoch {expected}")]
+    Epoch { path: PathBuf, row: u64, found: u32, expected: u32 },
+
+    /// JSON that does not parse or lacks a field.
+    #[error("{path}: {source}; the file was changed or is damaged")]
+    Json { path: PathBuf, source: serde_json::Error },
+    /// A path that leads out of the run directory.
+    #[error(
+        "{path}: {field} is {found:?}; paths must be relative, without .. and with / between their parts"
+    )]
+    UnsafePath { path: PathBuf, field: String, found: String },
+    /// The same thing named twice.
+    #[error("{path}: {field} names {found} twice; the manifest was changed or is damaged")]
+    Twice { path: PathBuf, field: &'static str, found: String },
+    /// A stream without its segment.
+    #[error(
+        "{path}: stream {stream} has no segment of epoch {epoch}, which is committed; the manifest was changed"
+    )]
+    SegmentMissing { path: PathBuf, stream: String, epoch: u32 },
+
+    /// The run directory holds something.
+    #[error("{path}: is not empty; nothing was overwritten; choose another run directory or remove this one")]
+    NotEmpty { path: PathBuf },
+    /// Another process uses the run.
+    #[error("{path}: is in use by {holder}; wait for it to end or choose another run directory")]
+    Locked { path: PathBuf, holder: String },
+    /// No run there.
+    #[error(
+        "{path}: has no manifest.json; it is not the directory of a run, or the run ended before it began"
+    )]
+    NotARun { path: PathBuf },
+
+    /// The safetensors library refused the file.
+    #[error("{path}: cannot read the tensors: {source}; is it a complete safetensors file?")]
+    Tensors { path: PathBuf, source: safetensors::SafeTensorError },
+}
+
+impl DataError {
+    /// An error of the operating system, as a closure for `map_err`.
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, action, source }
+    }
+
+    /// Checks a declared size before anything is allocated from it.
+    pub(crate) fn limit(path: &Path, field: &str, found: u64, limit: u64) -> Result<()> {
+        if found <= limit {
+            return Ok(());
+        }
+        Err(Self::TooLarge { path: path.to_owned(), field: field.to_owned(), found, limit })
+    }
+}
+
+impl From<DataError> for StorageError {
+    fn from(error: DataError) -> Self {
+        let (path, action, reason) = match &error {
+            DataError::Io { path, action, source } => {
+                (path.display().to_string(), *action, source.to_string())
+            }
+            DataError::Parquet { path, action, source } => {
+                (path.display().to_string(), *action, source.to_string())
+            }
+            other => {
+                let message = other.to_string();
+                let (path, reason) = message.split_once(": ").unwrap_or(("run directory", &message));
+                (path.to_owned(), "store it", reason.to_owned())
+            }
+        };
+        Self { path, action: action.to_owned(), reason }
+    }
+}

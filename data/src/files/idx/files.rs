@@ -1,0 +1,67 @@
+//! Finds the four files of a data set among the paths given.
+
+use std::path::{Path, PathBuf};
+
+use crate::files::error::{DataError, Result};
+
+/// The parts of a data set: how their file names start, and what they are called in full.
+const PARTS: [(&str, &str); 4] = [
+    ("train-images", "train-images-idx3-ubyte"),
+    ("train-labels", "train-labels-idx1-ubyte"),
+    ("t10k-images", "t10k-images-idx3-ubyte"),
+    ("t10k-labels", "t10k-labels-idx1-ubyte"),
+];
+
+/// Where the parts of a data set are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Files {
+    pub(super) train_images: PathBuf,
+    pub(super) train_labels: PathBuf,
+    pub(super) test_images: PathBuf,
+    pub(super) test_labels: PathBuf,
+}
+
+impl Files {
+    /// Takes files by the start of their names, and from directories the files with the usual names; where a file is
+    /// there both plain and compressed, the plain one.
+    pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
+        let mut found: [Option<PathBuf>; 4] = Default::default();
+        for path in paths {
+            if path.is_dir() {
+                for (part, (_, name)) in PARTS.iter().enumerate() {
+                    let candidates = [path.join(name), path.join(format!("{name}.gz"))];
+                    if let Some(file) = candidates.into_iter().find(|file| file.is_file()) {
+                        set(&mut found[part], file)?;
+                    }
+                }
+            } else {
+                let part = part_of(path).ok_or_else(|| DataError::IdxName { path: path.clone() })?;
+                set(&mut found[part], path.clone())?;
+            }
+        }
+        let place = paths.first().cloned().unwrap_or_default();
+        let missing = |part: usize| DataError::IdxMissing { path: place.clone(), name: PARTS[part].1 };
+        let mut found = found.into_iter().enumerate();
+        let mut next = || {
+            let (part, file) = found.next().expect("four parts");
+            file.ok_or_else(|| missing(part))
+        };
+        Ok(Self { train_images: next()?, train_labels: next()?, test_images: next()?, test_labels: next()? })
+    }
+}
+
+/// The part that a file holds, by its name.
+fn part_of(path: &Path) -> Option<usize> {
+    let name = path.file_name()?.to_str()?;
+    PARTS.iter().position(|(start, _)| name.starts_with(start))
+}
+
+fn set(place: &mut Option<PathBuf>, file: PathBuf) -> Result<()> {
+    match place {
+        Some(other) => Err(DataError::IdxTwice { path: file, other: other.clone() }),
+        None => {
+            *place = Some(file);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Imports data sets in the IDX format of MNIST, plain or gzip.
+//!
+//! Four files make a data set: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+//! `t10k-labels-idx1-ubyte`, each also with `.gz`.
+
+mod files;
+mod header;
+mod read;
+
+use std::path::{Path, PathBuf};
+
+use super::data_set;
+use super::error::{DataError, Result};
+use crate::images::{DataSet, Images};
+use files::Files;
+use header::{Content, Header};
+
+/// Count, rows and columns of the images in an IDX file, and their bytes in that order.
+///
+/// The file is at most 4 GiB uncompressed; what its header declares must agree with its length.
+pub fn read_images(path: &Path) -> Result<([usize; 3], Vec<u8>)> {
+    let (header, bytes) = read::read(path, Content::Images)?;
+    let (rows, columns) = header.shape();
+    let count = bytes.len() / (rows * columns);
+    Ok(([count, rows, columns], bytes))
+}
+
+/// The labels in an IDX file.
+pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
+    Ok(read::read(path, Content::Labels)?.1)
+}
+
+/// Imports a data set, to be called `name`, from a directory with its four files or from the files themselves.
+///
+/// There must be as many labels as images, and training labels must be 0, 1, … without gaps; test labels must be
+/// among them.
+pub fn import(directory_or_files: &[PathBuf], name: &str) -> Result<DataSet> {
+    let files = Files::find(directory_or_files)?;
+    let train = read_pair(&files.train_images, &files.train_labels)?;
+    let test = read_pair(&files.test_images, &files.test_labels)?;
+    let shape = |images: &Images| (images.height, images.width);
+    if shape(&train) != shape(&test) {
+        let words = |images: &Images| format!("{} × {}", images.height, images.width);
+        return Err(DataError::IdxShape {
+            found: words(&test),
+            expected: words(&train),
+            test: files.test_images,
+            train: files.train_images,
+        });
+    }
+    let classes = count_classes(&files.train_labels, &train.labels)?;
+    if let Some(row) = test.labels.iter().position(|label| usize::from(*label) >= classes) {
+        let (path, found) = (files.test_labels, test.labels[row]);
+        return Err(DataError::Label { path, row: row as u64, found, classes });
+    }
+    Ok(data_set::assemble(name, classes, train, test))
+}
+
+/// Images and their labels.
+fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
+    let (header, pixels) = read::read(images, Content::Images)?;
+    let (label_header, label_bytes) = read::read(labels, Content::Labels)?;
+    check_counts(images, &header, labels, &label_header)?;
+    let (height, width) = header.shape();
+    Ok(Images {
+        channels: 1,
+        height,
+        width,
+        pixels,
+        labels: label_bytes.into_iter().map(u16::from).collect(),
+    })
+}
+
+fn check_counts(images: &Path, image_header: &Header, labels: &Path, label_header: &Header) -> Result<()> {
+    let (expected, found) = (image_header.count(), label_header.count());
+    if expected == 0 {
+        return Err(DataError::Empty { path: images.to_owned() });
+    }
+    if found != expected {
+        let (labels, images) = (labels.to_owned(), images.to_owned());
+        return Err(DataError::IdxCount { labels, found, images, expected });
+    }
+    Ok(())
+}
+
+/// The number of classes: all labels below it occur.
+fn count_classes(path: &Path, labels: &[u16]) -> Result<usize> {
+    let mut seen = [false; 256];
+    labels.iter().for_each(|label| seen[usize::from(*label)] = true);
+    let classes = seen.iter().rposition(|seen| *seen).map_or(0, |largest| largest + 1);
+    match seen[..classes].iter().position(|seen| !seen) {
+        Some(missing) => Err(DataError::LabelGap {
+            path: path.to_owned(),
+            missing: missing as u16,
+            largest: (classes - 1) as u16,
+        }),
+        None => Ok(classes),
+    }
+}

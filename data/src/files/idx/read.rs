@@ -1,0 +1,110 @@
+//! Reads one IDX file, plain or gzip: what it declares is compared with its length before anything is allocated.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use flate2::bufread::GzDecoder;
+
+use super::header::{Content, Header};
+use crate::files::error::{DataError, Result};
+use crate::files::read_limited::open;
+
+/// Deflate cannot shrink data to less than one part in 1032: 258 bytes take at least 2 bits.
+const INFLATION_LIMIT: u64 = 1032;
+
+/// Reads a file that should hold `content`; whether it is compressed is seen from its first bytes, not from its name.
+pub(super) fn read(path: &Path, content: Content) -> Result<(Header, Vec<u8>)> {
+    let (file, length) = open(path)?;
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let start = file.fill_buf().map_err(DataError::io(path, "read"))?;
+    if start.starts_with(&[0x1F, 0x8B]) {
+        read_gzip(path, content, file, length)
+    } else {
+        read_plain(path, content, file, length)
+    }
+}
+
+fn read_plain(
+    path: &Path,
+    content: Content,
+    mut file: BufReader<File>,
+    length: u64,
+) -> Result<(Header, Vec<u8>)> {
+    let header = read_header(path, content, &mut file, "read")?;
+    let found = length.saturating_sub(content.header_length() as u64);
+    if found < header.length {
+        return Err(truncated(path, &header, found));
+    }
+    if found > header.length {
+        return Err(trailing(path, &header));
+    }
+    Ok((header, read_content(path, &header, &mut file, "read")?))
+}
+
+fn read_gzip(
+    path: &Path,
+    content: Content,
+    file: BufReader<File>,
+    compressed: u64,
+) -> Result<(Header, Vec<u8>)> {
+    const ACTION: &str = "decompress";
+    let mut decoder = GzDecoder::new(file);
+    let header = read_header(path, content, &mut decoder, ACTION)?;
+    if header.length > compressed.saturating_mul(INFLATION_LIMIT) {
+        let (path, dimensions, expected) = (path.to_owned(), header.dimensions(), header.length);
+        return Err(DataError::IdxInflation { path, dimensions, expected, compressed });
+    }
+    let bytes = read_content(path, &header, &mut decoder, ACTION)?;
+    let mut rest = decoder.into_inner();
+    // Nothing may follow the one compressed stream.
+    let behind = rest.stream_position().and_then(|_| rest.fill_buf().map(<[u8]>::len));
+    if behind.map_err(DataError::io(path, "read"))? > 0 {
+        return Err(trailing(path, &header));
+    }
+    Ok((header, bytes))
+}
+
+fn read_header(
+    path: &Path,
+    content: Content,
+    source: &mut impl Read,
+    action: &'static str,
+) -> Result<Header> {
+    let mut bytes = Vec::new();
+    let length = content.header_length() as u64;
+    source.take(length).read_to_end(&mut bytes).map_err(DataError::io(path, action))?;
+    Header::parse(path, content, &bytes)
+}
+
+/// Reads what the header declares and one byte more, which must not be there; for gzip that checks the checksum.
+fn read_content(
+    path: &Path,
+    header: &Header,
+    source: &mut impl Read,
+    action: &'static str,
+) -> Result<Vec<u8>> {
+    let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length.saturating_add(1)).map_err(|_| DataError::TooLarge {
+        path: path.to_owned(),
+        field: format!("declared size {}", header.dimensions()),
+        found: header.length,
+        limit: isize::MAX as u64,
+    })?;
+    source.take(header.length + 1).read_to_end(&mut bytes).map_err(DataError::io(path, action))?;
+    match (bytes.len() as u64).cmp(&header.length) {
+        std::cmp::Ordering::Less => Err(truncated(path, header, bytes.len() as u64)),
+        std::cmp::Ordering::Equal => Ok(bytes),
+        std::cmp::Ordering::Greater => Err(trailing(path, header)),
+    }
+}
+
+fn truncated(path: &Path, header: &Header, found: u64) -> DataError {
+    let (path, dimensions, expected) = (path.to_owned(), header.dimensions(), header.length);
+    DataError::IdxTruncated { path, dimensions, expected, found }
+}
+
+fn trailing(path: &Path, header: &Header) -> DataError {
+    DataError::IdxTrailing { path: path.to_owned(), dimensions: header.dimensions(), expected: header.length }
+}

@@ -1,0 +1,217 @@
+//! The manifest of a run: the only commit point. What it does not name does not exist.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{DataError, Result};
+use super::parquet_store::{is_stream_name, segment_path};
+use super::read_limited::read_limited;
+use super::{atomic, parquet_file};
+use crate::images::DataSet;
+use crate::segment::Segment;
+
+/// Version of the manifest's fields.
+pub const MANIFEST_VERSION: u32 = 1;
+
+/// Name of the manifest within a run directory.
+pub const MANIFEST_NAME: &str = "manifest.json";
+
+/// Bytes of a manifest: some hundred thousand segments.
+const MANIFEST_LIMIT: u64 = 256 << 20;
+
+/// Rows of a segment: samples are numbered by `u32`, steps of an epoch as well.
+const ROWS_LIMIT: u64 = 1 << 40;
+
+/// Bytes of a checkpoint file.
+pub(super) const CHECKPOINT_LIMIT: u64 = 64 << 30;
+
+/// What a run consists of, and how far it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of these fields: [`MANIFEST_VERSION`].
+    pub version: u32,
+    /// What wrote it, such as `spfde 0.1.0`.
+    pub created_by: String,
+    /// What is trained on.
+    pub data_set: DataSetRecord,
+    /// How many epochs the configuration asks for.
+    pub epochs: u32,
+    /// How many epochs are committed: the next one is this.
+    pub epochs_reached: u32,
+    /// Whether the run ended, by reaching its last epoch or by [`Manifest::stopped`].
+    pub finished: bool,
+    /// Why the run ended before its last epoch; `None` if it did not.
+    pub stopped: Option<String>,
+    /// The committed segments, by stream, epoch, worker.
+    pub segments: Vec<Segment>,
+    /// The committed checkpoint files, by epoch and path.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// Which data set a run uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSetRecord {
+    /// Its name.
+    pub name: String,
+    /// Training images.
+    pub train_rows: u64,
+    /// Test images.
+    pub test_rows: u64,
+    /// BLAKE3 of its content, in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// A file from which a run can go on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The epoch at whose start it holds.
+    pub epoch: u32,
+    /// File, relative to the run directory, with `/` between its parts.
+    pub path: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// BLAKE3 of the whole file, in hexadecimal.
+    pub blake3: String,
+}
+
+impl Manifest {
+    /// The first manifest of a run of `epochs` epochs on `set`: nothing is committed.
+    pub fn new(set: &DataSet, epochs: u32) -> Self {
+        Self {
+            version: MANIFEST_VERSION,
+            created_by: concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned(),
+            data_set: DataSetRecord {
+                name: set.name.clone(),
+                train_rows: set.train.len() as u64,
+                test_rows: set.test.len() as u64,
+                fingerprint: set.fingerprint.clone(),
+            },
+            epochs,
+            epochs_reached: 0,
+            finished: false,
+            stopped: None,
+            segments: Vec::new(),
+            checkpoints: Vec::new(),
+        }
+    }
+
+    /// Reads the manifest of the run directory `run` and checks every field that can be checked without other files.
+    pub fn read(run: &Path) -> Result<Self> {
+        let path = run.join(MANIFEST_NAME);
+        if matches!(path.try_exists(), Ok(false)) {
+            return Err(DataError::NotARun { path: run.to_owned() });
+        }
+        let bytes = read_limited(&path, MANIFEST_LIMIT)?;
+        let json = |source| DataError::Json { path: path.clone(), source };
+        // The version first: the fields of a later one may not parse.
+        let Version { version } = serde_json::from_slice(&bytes).map_err(json)?;
+        if version == 0 || version > MANIFEST_VERSION {
+            return Err(DataError::Version {
+                path,
+                field: "version",
+                found: version,
+                newest: MANIFEST_VERSION,
+            });
+        }
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(json)?;
+        manifest.check(&path)?;
+        Ok(manifest)
+    }
+
+    /// Replaces the manifest of the run directory `run`; durable when it returns.
+    pub fn write(&self, run: &Path) -> Result<()> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a manifest is plain data");
+        json.push(b'\n');
+        atomic::write(&run.join(MANIFEST_NAME), &json)
+    }
+
+    /// The segments of a stream in the given epochs, by epoch, then worker.
+    pub fn segments_of(&self, stream: &str, epochs: Range<u32>) -> Vec<Segment> {
+        let wanted = |segment: &&Segment| segment.stream == stream && epochs.contains(&segment.epoch);
+        let mut segments: Vec<Segment> = self.segments.iter().filter(wanted).cloned().collect();
+        segments.sort_by_key(|segment| (segment.epoch, segment.worker));
+        segments
+    }
+
+    /// The names of the streams that have segments, in alphabetical order.
+    pub fn streams(&self) -> Vec<String> {
+        let names: BTreeSet<&str> = self.segments.iter().map(|segment| segment.stream.as_str()).collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Checks the fields; `path` is for messages.
+    fn check(&self, path: &Path) -> Result<()> {
+        check_hash(path, || "data_set.fingerprint".to_owned(), &self.data_set.fingerprint)?;
+        if self.epochs_reached > self.epochs {
+            let found = u64::from(self.epochs_reached);
+            DataError::limit(path, "epochs_reached", found, u64::from(self.epochs))?;
+        }
+        let mut paths = BTreeSet::new();
+        for (index, segment) in self.segments.iter().enumerate() {
+            let field = |name: &str| format!("segments[{index}].{name}");
+            check_path(path, || field("path"), &segment.path)?;
+            let expected = segment_path(&segment.stream, segment.epoch, segment.worker);
+            if !is_stream_name(&segment.stream) || segment.path != expected {
+                let (path, found) = (path.to_owned(), segment.path.clone());
+                return Err(DataError::Value { path, field: field("path"), found, expected });
+            }
+            if segment.epoch >= self.epochs_reached {
+                let expected = format!("an epoch below epochs_reached = {}", self.epochs_reached);
+                let (path, found) = (path.to_owned(), segment.epoch.to_string());
+                return Err(DataError::Value { path, field: field("epoch"), found, expected });
+            }
+            DataError::limit(path, &field("rows"), segment.rows, ROWS_LIMIT)?;
+            DataError::limit(path, &field("bytes"), segment.bytes, parquet_file::FILE_LIMIT)?;
+            check_hash(path, || field("blake3"), &segment.blake3)?;
+            if !paths.insert(&segment.path) {
+                let (path, found) = (path.to_owned(), segment.path.clone());
+                return Err(DataError::Twice { path, field: "segments", found });
+            }
+        }
+        for (index, checkpoint) in self.checkpoints.iter().enumerate() {
+            let field = |name: &str| format!("checkpoints[{index}].{name}");
+            check_path(path, || field("path"), &checkpoint.path)?;
+            let (found, limit) = (u64::from(checkpoint.epoch), u64::from(self.epochs_reached));
+            DataError::limit(path, &field("epoch"), found, limit)?;
+            DataError::limit(path, &field("bytes"), checkpoint.bytes, CHECKPOINT_LIMIT)?;
+            check_hash(path, || field("blake3"), &checkpoint.blake3)?;
+            if !paths.insert(&checkpoint.path) {
+                let (path, found) = (path.to_owned(), checkpoint.path.clone());
+                return Err(DataError::Twice { path, field: "checkpoints", found });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// A path in a manifest stays within the run directory, on every operating system.
+pub(super) fn check_path(manifest: &Path, field: impl Fn() -> String, path: &str) -> Result<()> {
+    let inside = !path.is_empty()
+        && !path.contains(['\\', ':', '\0'])
+        && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+        && PathBuf::from(path).components().all(|part| matches!(part, Component::Normal(_)));
+    if inside {
+        return Ok(());
+    }
+    Err(DataError::UnsafePath { path: manifest.to_owned(), field: field(), found: path.to_owned() })
+}
+
+fn check_hash(manifest: &Path, field: impl Fn() -> String, hash: &str) -> Result<()> {
+    if hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(());
+    }
+    Err(DataError::Value {
+        path: manifest.to_owned(),
+        field: field(),
+        found: hash.to_owned(),
+        expected: "64 lowercase hexadecimal digits".to_owned(),
+    })
+}

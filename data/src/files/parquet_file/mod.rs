@@ -1,0 +1,209 @@
+//! Parquet files that may be damaged or hostile: opened with limits, checked before anything is decoded.
+//!
+//! A file is read into memory whole (its compressed bytes, up to [`FILE_LIMIT`]), so that what was hashed is what
+//! is decoded. Rows are decoded in batches. What the Parquet library reserves is bounded by checks here: the
+//! footer, the claims of every page header, the encodings. Panics of the library on damaged files become errors.
+
+mod page_sizes;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::{Encoding, Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, FooterTail, ParquetMetaDataReader};
+
+use super::error::{DataError, Result};
+use super::read_limited::read_limited;
+
+/// Bytes of a Parquet file: it is held in memory while it is read.
+pub(super) const FILE_LIMIT: u64 = 4 << 30;
+
+/// Bytes of a footer; what is decoded from it takes a few hundred times as much at worst.
+const FOOTER_LIMIT: u64 = 4 << 20;
+
+/// Nested types have no place in the files read here, so that a schema is a list of columns.
+const COLUMN_LIMIT: u64 = 1 << 12;
+
+/// An open Parquet file whose footer and page sizes are plausible.
+#[derive(Debug)]
+pub(super) struct ParquetFile {
+    path: PathBuf,
+    bytes: Bytes,
+    metadata: ArrowReaderMetadata,
+    rows: u64,
+}
+
+impl ParquetFile {
+    /// Reads and checks the file `path`.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        Self::parse(path, Bytes::from(read_limited(path, FILE_LIMIT)?))
+    }
+
+    /// Checks the bytes of a file; `path` is for messages.
+    pub(super) fn parse(path: &Path, bytes: Bytes) -> Result<Self> {
+        let footer = bytes.len().checked_sub(8).and_then(|start| bytes[start..].try_into().ok());
+        let metadata = guard(path, "read the footer", || {
+            let tail: &[u8; 8] =
+                footer.as_ref().ok_or(ParquetError::EOF("shorter than 8 bytes".to_owned()))?;
+            Ok(FooterTail::try_new(tail)?.metadata_length() as u64)
+        })
+        .and_then(|length| DataError::limit(path, "footer length", length, FOOTER_LIMIT))
+        .and_then(|()| {
+            guard(path, "read the footer", || {
+                let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes)?;
+                // The schema is what Parquet says; a second one hidden in the metadata is not consulted.
+                let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+                ArrowReaderMetadata::try_new(Arc::new(metadata), options)
+            })
+        })?;
+        let columns = metadata.parquet_schema().num_columns() as u64;
+        DataError::limit(path, "number of columns", columns, COLUMN_LIMIT)?;
+        let mut file = Self { path: path.to_owned(), bytes, metadata, rows: 0 };
+        file.rows = file.check()?;
+        Ok(file)
+    }
+
+    /// Checks counts, encodings and page sizes of all columns; returns the rows that the row groups declare.
+    fn check(&self) -> Result<u64> {
+        let damaged = || DataError::ParquetDamaged { path: self.path.clone(), action: "read the row groups" };
+        let mut rows = 0_u64;
+        for group in self.metadata.metadata().row_groups() {
+            let declared = u64::try_from(group.num_rows()).map_err(|_| damaged())?;
+            rows = rows.checked_add(declared).ok_or_else(damaged)?;
+            for column in group.columns() {
+                self.check_encodings(column)?;
+                let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+                let start = usize::try_from(start).map_err(|_| damaged())?;
+                let length = usize::try_from(column.compressed_size()).map_err(|_| damaged())?;
+                let end = start.checked_add(length).ok_or_else(damaged)?;
+                let chunk = self.bytes.get(start..end).ok_or_else(damaged)?;
+                page_sizes::check(chunk).map_err(|fault| match fault {
+                    page_sizes::PageFault::Broken => damaged(),
+                    page_sizes::PageFault::TooLarge(found) => DataError::TooLarge {
+                        path: self.path.clone(),
+                        field: format!("page size of column {}", column.column_path().string()),
+                        found,
+                        limit: page_sizes::PAGE_LIMIT,
+                    },
+                })?;
+            }
+        }
+        if i64::try_from(rows) != Ok(self.metadata.metadata().file_metadata().num_rows()) {
+            return Err(damaged());
+        }
+        Ok(rows)
+    }
+
+    /// A few bytes of a dictionary-encoded column of variable length can stand for gigabytes; so can shared prefixes.
+    fn check_encodings(&self, column: &ColumnChunkMetaData) -> Result<()> {
+        let expands = |encoding| {
+            matches!(
+                encoding,
+                Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY | Encoding::DELTA_BYTE_ARRAY
+            )
+        };
+        let expands = column.dictionary_page_offset().is_some() || column.encodings().any(expands);
+        if column.column_type() == Type::BYTE_ARRAY && expands {
+            let column = column.column_path().string();
+            return Err(DataError::Dictionary { path: self.path.clone(), column });
+        }
+        Ok(())
+    }
+
+    /// The file, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Rows that the file declares.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The columns.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// The value of a key of the metadata.
+    pub(super) fn key(&self, key: &'static str, expected: &str) -> Result<&str> {
+        let entries = self.metadata.metadata().file_metadata().key_value_metadata();
+        let entry = entries.into_iter().flatten().find(|entry| entry.key == key);
+        entry.and_then(|entry| entry.value.as_deref()).ok_or_else(|| DataError::Metadata {
+            path: self.path.clone(),
+            key,
+            expected: expected.to_owned(),
+        })
+    }
+
+    /// Decodes the named columns, at most `batch` rows at a time; the columns of the batches come in the file's order.
+    pub(super) fn batches(&self, columns: &[&str], batch: usize) -> Result<Batches> {
+        let reader = guard(&self.path, "read rows", || {
+            let builder =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone());
+            let projection = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+            builder.with_projection(projection).with_batch_size(batch).build()
+        })?;
+        Ok(Batches { path: self.path.clone(), reader: Some(reader), left: self.rows, declared: self.rows })
+    }
+}
+
+/// The rows of a file, batch by batch. Ends with an error unless there are as many as declared.
+pub(super) struct Batches {
+    path: PathBuf,
+    /// `None` after the end or an error.
+    reader: Option<ParquetRecordBatchReader>,
+    left: u64,
+    declared: u64,
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut reader = self.reader.take()?;
+        let batch = guard(&self.path, "read rows", || reader.next().transpose().map_err(ParquetError::from));
+        let rows = match &batch {
+            Ok(Some(batch)) => batch.num_rows() as u64,
+            Ok(None) if self.left > 0 => {
+                let found = self.declared - self.left;
+                return Some(Err(DataError::Rows {
+                    path: self.path.clone(),
+                    found,
+                    expected: self.declared,
+                }));
+            }
+            Ok(None) => return None,
+            Err(_) => return batch.transpose(),
+        };
+        let Some(left) = self.left.checked_sub(rows) else {
+            let found = self.declared - self.left + rows;
+            return Some(Err(DataError::Rows { path: self.path.clone(), found, expected: self.declared }));
+        };
+        self.left = left;
+        self.reader = Some(reader);
+        batch.transpose()
+    }
+}
+
+/// Runs the Parquet library on a file; its panics on damaged bytes become errors, too.
+fn guard<T>(
+    path: &Path,
+    action: &'static str,
+    work: impl FnOnce() -> parquet::errors::Result<T>,
+) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(DataError::Parquet { path: path.to_owned(), action, source }),
+        Err(_) => Err(DataError::ParquetDamaged { path: path.to_owned(), action }),
+    }
+}

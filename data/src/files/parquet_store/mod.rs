@@ -1,0 +1,75 @@
+//! The trace on disk: one Parquet file per stream, epoch and worker.
+//!
+//! `<run>/trace/<stream>/e00012-w00.parquet`, written under a temporary name and durable once finished. The files
+//! are ordinary Parquet that any reader opens by glob. Two keys of the metadata say what a file is: `spfde.schema`,
+//! the version of names and types, and `spfde.stream`. The same rows give the same bytes, however they were
+//! appended.
+
+mod arrays;
+mod reader;
+mod schema;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+pub use reader::{SegmentReader, columns_of, read_columns, read_segment, read_stream};
+pub use schema::FoundColumn;
+
+use crate::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
+use crate::table::{Column, ColumnType};
+
+/// Writes segments below a run directory.
+#[derive(Clone, Debug)]
+pub struct ParquetStore {
+    run: PathBuf,
+}
+
+impl ParquetStore {
+    /// A store below the run directory `run`, which need not exist yet.
+    pub fn new(run: &Path) -> Self {
+        Self { run: run.to_owned() }
+    }
+}
+
+impl SegmentStore for ParquetStore {
+    /// # Panics
+    /// If `stream` is not a name of lowercase letters, digits, `_` and `-`, or the first column is not `epoch`.
+    fn create(
+        &self,
+        stream: &str,
+        columns: &[Column],
+        epoch: u32,
+        worker: u32,
+    ) -> Result<Box<dyn SegmentWriter>, StorageError> {
+        assert!(is_stream_name(stream), "{stream:?} is a stream's name: lowercase letters, digits, _ and -");
+        let first = columns.first().map(|column| (column.name, column.kind, column.nullable));
+        assert_eq!(
+            first,
+            Some(("epoch", ColumnType::U32, false)),
+            "the first column of {stream} is the epoch"
+        );
+        let path = segment_path(stream, epoch, worker);
+        let file = self.run.join(&path);
+        let segment = Segment {
+            stream: stream.to_owned(),
+            epoch,
+            worker,
+            path,
+            rows: 0,
+            bytes: 0,
+            blake3: String::new(),
+        };
+        Ok(Box::new(writer::ParquetWriter::create(file, columns, segment)?))
+    }
+}
+
+/// Where a segment lies, relative to the run directory.
+pub fn segment_path(stream: &str, epoch: u32, worker: u32) -> String {
+    format!("trace/{stream}/e{epoch:05}-w{worker:02}.parquet")
+}
+
+/// Whether a stream may have this name, which becomes a directory: 1 to 64 lowercase letters, digits, `_`, `-`.
+pub fn is_stream_name(name: &str) -> bool {
+    let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}

@@ -1,0 +1,105 @@
+//! Reads segments back: hash first, then columns, then rows in batches.
+
+use std::ops::Range;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::{FoundColumn, arrays, schema};
+use crate::files::error::{DataError, Result};
+use crate::files::manifest::Manifest;
+use crate::files::parquet_file::{Batches, FILE_LIMIT, ParquetFile};
+use crate::files::read_limited::read_limited;
+use crate::segment::Segment;
+use crate::table::{Column, Columns, Row};
+
+/// Rows decoded at a time.
+const BATCH_ROWS: usize = 1 << 13;
+
+/// The rows of a segment in batches of at most 8192. Ends after an error.
+pub struct SegmentReader {
+    columns: Vec<Column>,
+    file: ParquetFile,
+    batches: Batches,
+}
+
+impl SegmentReader {
+    /// All columns of the file; one of a type that streams do not have is an error.
+    pub fn found_columns(&self) -> Result<Vec<FoundColumn>> {
+        schema::found_columns(&self.file)
+    }
+}
+
+impl Iterator for SegmentReader {
+    type Item = Result<Columns>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?;
+        Some(batch.and_then(|batch| arrays::from_batch(self.file.path(), &batch, &self.columns)))
+    }
+}
+
+/// Opens a segment of the run directory `run` and reads the given columns of it.
+///
+/// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns with
+/// their types; further columns are ignored, those of a later version among them.
+pub fn read_columns(run: &Path, segment: &Segment, columns: &[Column]) -> Result<SegmentReader> {
+    let file = open(run, segment)?;
+    schema::check_columns(&file, columns)?;
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let batches = file.batches(&names, BATCH_ROWS)?;
+    Ok(SegmentReader { columns: columns.to_vec(), file, batches })
+}
+
+/// All rows of a segment of the run directory `run`; checks what [`read_columns`] checks.
+pub fn read_segment<R: Row>(run: &Path, segment: &Segment) -> Result<Vec<R>> {
+    let mut rows = Vec::new();
+    for batch in read_columns(run, segment, &R::columns())? {
+        rows.extend(batch?.into_rows::<R>());
+    }
+    Ok(rows)
+}
+
+/// The rows of a stream in the given epochs: epoch by epoch, within one worker by worker, in batches.
+///
+/// One segment at a time is in memory. Within an epoch each worker's rows are in their order, but those of several
+/// workers are not merged.
+pub fn read_stream<R: Row>(
+    run: &Path,
+    manifest: &Manifest,
+    epochs: Range<u32>,
+) -> impl Iterator<Item = Result<Columns>> + use<R> {
+    let run = run.to_owned();
+    let segments = manifest.segments_of(R::STREAM, epochs);
+    segments.into_iter().flat_map(move |segment| {
+        let (batches, error) = match read_columns(&run, &segment, &R::columns()) {
+            Ok(reader) => (Some(reader), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        batches.into_iter().flatten().chain(error)
+    })
+}
+
+/// The columns of a segment of any stream, user-defined ones included; checks length, BLAKE3, stream and rows.
+pub fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
+    schema::found_columns(&open(run, segment)?)
+}
+
+/// Opens a segment and checks all that does not depend on its columns.
+fn open(run: &Path, segment: &Segment) -> Result<ParquetFile> {
+    let path = run.join(&segment.path);
+    let bytes = read_limited(&path, FILE_LIMIT)?;
+    if bytes.len() as u64 != segment.bytes {
+        return Err(DataError::Length { path, found: bytes.len() as u64, expected: segment.bytes });
+    }
+    let hash = blake3::hash(&bytes).to_hex();
+    if hash.as_str() != segment.blake3 {
+        return Err(DataError::Hash { path, found: hash.to_string(), expected: segment.blake3.clone() });
+    }
+    let file = ParquetFile::parse(&path, Bytes::from(bytes))?;
+    schema::check_keys(&file, Some(&segment.stream))?;
+    if file.rows() != segment.rows {
+        return Err(DataError::Rows { path, found: file.rows(), expected: segment.rows });
+    }
+    Ok(file)
+}

@@ -1,0 +1,61 @@
+//! Reading a file into memory, up to a limit.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::error::{DataError, Result};
+
+/// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to check.
+pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let (file, length) = open(path)?;
+    DataError::limit(path, "file length", length, limit)?;
+    let mut bytes = Vec::new();
+    let capacity = usize::try_from(length).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(capacity).map_err(|_| DataError::TooLarge {
+        path: path.to_owned(),
+        field: "file length".to_owned(),
+        found: length,
+        limit: isize::MAX as u64,
+    })?;
+    // One byte more than the limit, in case the file grows while it is read.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(DataError::io(path, "read"))?;
+    DataError::limit(path, "file length", bytes.len() as u64, limit)?;
+    Ok(bytes)
+}
+
+/// Opens an ordinary file; returns its length, too.
+pub(super) fn open(path: &Path) -> Result<(File, u64)> {
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    let metadata = path.metadata().map_err(DataError::io(path, "open"))?;
+    if !metadata.is_file() {
+        let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not an ordinary file");
+        return Err(DataError::io(path, "open")(error));
+    }
+    let file = File::open(path).map_err(DataError::io(path, "open"))?;
+    Ok((file, metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_or_no_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        std::fs::write(&path, [7; 10]).unwrap();
+        assert_eq!(read_limited(&path, 10).unwrap(), [7; 10]);
+        assert_eq!(
+            read_limited(&path, 9).unwrap_err().to_string(),
+            format!(
+                "{}: file length is 10, above the limit of 9; the file is damaged or not meant for spfde",
+                path.display()
+            )
+        );
+        assert_eq!(
+            read_limited(directory.path(), 9).unwrap_err().to_string(),
+            format!("{}: cannot open: it is not an ordinary file", directory.path().display())
+        );
+    }
+}

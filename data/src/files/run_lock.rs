@@ -1,0 +1,66 @@
+//! A run in use is held by a lock of the operating system, which goes away with the process that holds it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::error::{DataError, Result};
+
+/// Name of the lock file within a run directory. Its content, the holder's process id, is for messages only.
+pub(super) const LOCK_NAME: &str = "lock";
+
+/// Holds a run directory until it is dropped.
+#[derive(Debug)]
+pub(super) struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Locks the run directory `run`. With `new`, the lock file must not exist: of two processes that create a run
+    /// in the same empty directory only one succeeds.
+    pub(super) fn take(run: &Path, new: bool) -> Result<Self> {
+        let path = run.join(LOCK_NAME);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        if new {
+            options.create_new(true);
+        }
+        let mut file = options.open(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
+            _ => DataError::io(&path, "create the lock file")(error),
+        })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(DataError::io(&path, "lock")(error)),
+        }
+        file.set_len(0)
+            .and_then(|()| write!(file, "{}", std::process::id()))
+            .map_err(DataError::io(&path, "write the process id"))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// An error naming the holder if the run directory `run` is in use; changes nothing.
+pub(super) fn refuse_held(run: &Path) -> Result<()> {
+    let path = run.join(LOCK_NAME);
+    let mut file = File::open(&path).map_err(DataError::io(&path, "open the lock file"))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who holds the lock, as far as the lock file tells.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(20).read_to_string(&mut text);
+    match (read, text.trim().parse::<u32>()) {
+        (Ok(_), Ok(id)) => format!("process {id}"),
+        _ => "another process".to_owned(),
+    }
+}

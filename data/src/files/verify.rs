@@ -1,0 +1,110 @@
+//! Checks the files of a run against its manifest: hashes, schemas, row counts, epochs.
+
+use std::path::Path;
+
+use super::error::{DataError, Result};
+use super::hash_file;
+use super::manifest::{CHECKPOINT_LIMIT, MANIFEST_NAME, Manifest};
+use super::parquet_store::{FoundColumn, read_columns};
+use crate::rows::{
+    EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, STREAMS, ScoreRow, SieveRow, TimingRow,
+};
+use crate::segment::Segment;
+use crate::table::{Cells, Column, ColumnType, Row};
+
+/// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
+///
+/// Returns all findings, in the order of the manifest; none means that the files are as they were committed.
+pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
+    let mut findings = Vec::new();
+    for stream in streams(manifest) {
+        for epoch in 0..manifest.epochs_reached {
+            if !manifest.segments.iter().any(|segment| segment.stream == stream && segment.epoch == epoch) {
+                let path = run.join(MANIFEST_NAME);
+                findings.push(DataError::SegmentMissing { path, stream: stream.clone(), epoch });
+            }
+        }
+    }
+    findings.extend(manifest.segments.iter().filter_map(|segment| check_segment(run, segment).err()));
+    for checkpoint in &manifest.checkpoints {
+        let path = run.join(&checkpoint.path);
+        let found = hash_file(&path, CHECKPOINT_LIMIT);
+        findings.extend(match found {
+            Err(error) => Some(error),
+            Ok((found, _)) if found != checkpoint.bytes => {
+                Some(DataError::Length { path, found, expected: checkpoint.bytes })
+            }
+            Ok((_, found)) if found != checkpoint.blake3 => {
+                Some(DataError::Hash { path, found, expected: checkpoint.blake3.clone() })
+            }
+            Ok(_) => None,
+        });
+    }
+    findings
+}
+
+/// The streams that every run records, and those that this one added.
+fn streams(manifest: &Manifest) -> Vec<String> {
+    let mut names = manifest.streams();
+    names.extend(STREAMS.iter().map(|name| (*name).to_owned()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's epoch.
+fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
+    let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false }];
+    let columns = known_columns(&segment.stream).unwrap_or(epoch);
+    let reader = read_columns(run, segment, &columns)?;
+    check_nullable(run, segment, &reader.found_columns()?, &columns)?;
+    let mut rows = 0;
+    for batch in reader {
+        let batch = batch?;
+        let Some(Cells::U32(epochs)) = batch.cells.first() else {
+            panic!("the first column of {} is the epoch", segment.stream);
+        };
+        if let Some(row) = epochs.iter().position(|epoch| *epoch != segment.epoch) {
+            return Err(DataError::Epoch {
+                path: run.join(&segment.path),
+                row: rows + row as u64,
+                found: epochs[row],
+                expected: segment.epoch,
+            });
+        }
+        rows += batch.rows as u64;
+    }
+    Ok(())
+}
+
+/// A column that always has values is declared so, and the other way round.
+fn check_nullable(run: &Path, segment: &Segment, found: &[FoundColumn], columns: &[Column]) -> Result<()> {
+    let words = |nullable| if nullable { "nullable" } else { "not nullable" }.to_owned();
+    for column in columns {
+        let field = found.iter().find(|field| field.name == column.name);
+        if let Some(field) = field.filter(|field| field.nullable != column.nullable) {
+            return Err(DataError::ColumnType {
+                path: run.join(&segment.path),
+                column: field.name.clone(),
+                found: words(field.nullable),
+                expected: words(column.nullable),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a stream that every run records; `None` for one of the user's.
+fn known_columns(stream: &str) -> Option<Vec<Column>> {
+    Some(match stream {
+        ScoreRow::STREAM => ScoreRow::columns(),
+        GradientRow::STREAM => GradientRow::columns(),
+        LayerRow::STREAM => LayerRow::columns(),
+        MaskRow::STREAM => MaskRow::columns(),
+        FreezeRow::STREAM => FreezeRow::columns(),
+        SieveRow::STREAM => SieveRow::columns(),
+        EpochRow::STREAM => EpochRow::columns(),
+        TimingRow::STREAM => TimingRow::columns(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,138 @@
+//! Named arrays in a safetensors file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::json;
+
+use super::atomic;
+use super::error::{DataError, Result};
+use super::read_limited::read_limited;
+
+/// Bytes of a weights file.
+const WEIGHTS_LIMIT: u64 = 16 << 30;
+
+/// A named array.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedArray {
+    /// Its name, unique within a file.
+    pub name: String,
+    /// Its shape; the product is the number of values.
+    pub shape: Vec<usize>,
+    /// Its values in row-major order.
+    pub values: Values,
+}
+
+/// The values of an array.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Floats.
+    F32(Vec<f32>),
+    /// Whole numbers.
+    U32(Vec<u32>),
+}
+
+impl Values {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::U32(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn dtype(&self) -> &'static str {
+        match self {
+            Self::F32(_) => "F32",
+            Self::U32(_) => "U32",
+        }
+    }
+}
+
+/// What a weights file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    /// The arrays, by name.
+    pub arrays: Vec<NamedArray>,
+    /// What else is known, as text.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Writes arrays and metadata, replacing a file of the same name. The same content gives the same bytes, whatever
+/// the order of the arrays.
+///
+/// # Panics
+/// If a name comes twice or is `__metadata__`, or a shape does not fit its values.
+pub fn write(path: &Path, arrays: &[NamedArray], metadata: &BTreeMap<String, String>) -> Result<()> {
+    // The library writes metadata in the order of a hash map, different in every process; the format is simple.
+    let mut sorted: Vec<&NamedArray> = arrays.iter().collect();
+    sorted.sort_by_key(|array| &array.name);
+    let mut header = serde_json::Map::new();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".to_owned(), json!(metadata));
+    }
+    let mut data = Vec::new();
+    for array in &sorted {
+        let count: usize = array.shape.iter().product();
+        assert_eq!(
+            count,
+            array.values.len(),
+            "{} has as many values as its shape {:?}",
+            array.name,
+            array.shape
+        );
+        assert_ne!(array.name, "__metadata__", "an array is not called like the metadata");
+        let start = data.len();
+        match &array.values {
+            Values::F32(values) => values.iter().for_each(|value| data.extend(value.to_le_bytes())),
+            Values::U32(values) => values.iter().for_each(|value| data.extend(value.to_le_bytes())),
+        }
+        let info = json!({
+            "dtype": array.values.dtype(),
+            "shape": array.shape,
+            "data_offsets": [start, data.len()],
+        });
+        let twice = header.insert(array.name.clone(), info);
+        assert!(twice.is_none(), "{} is the name of one array", array.name);
+    }
+    let mut json = serde_json::to_vec(&header).expect("a JSON map is JSON");
+    // Readers that map the file want aligned data.
+    json.resize(json.len().next_multiple_of(8), b' ');
+    let bytes = [&(json.len() as u64).to_le_bytes()[..], &json, &data].concat();
+    atomic::write(path, &bytes)
+}
+
+/// Reads a file of [`write`] or any other safetensors file with arrays of `F32` and `U32`.
+pub fn read(path: &Path) -> Result<Weights> {
+    let bytes = read_limited(path, WEIGHTS_LIMIT)?;
+    let tensors = |source| DataError::Tensors { path: path.to_owned(), source };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(tensors)?;
+    let metadata =
+        header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let file = SafeTensors::deserialize(&bytes).map_err(tensors)?;
+    let mut arrays = Vec::new();
+    for (name, view) in file.tensors() {
+        let words = view.data().as_chunks::<4>().0.iter();
+        let values = match view.dtype() {
+            Dtype::F32 => Values::F32(words.map(|word| f32::from_le_bytes(*word)).collect()),
+            Dtype::U32 => Values::U32(words.map(|word| u32::from_le_bytes(*word)).collect()),
+            other => {
+                return Err(DataError::Value {
+                    path: path.to_owned(),
+                    field: format!("type of array {name}"),
+                    found: format!("{other:?}"),
+                    expected: "F32 or U32".to_owned(),
+                });
+            }
+        };
+        arrays.push(NamedArray { name, shape: view.shape().to_vec(), values });
+    }
+    arrays.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Weights { arrays, metadata })
+}
