@@ -197,8 +197,8 @@ impl FreezeState for Judge {
         }
         self.frozen_at = frozen_at;
         let reason = format!(
-            "mean gradient norm settled for {} windows of {} epochs, last change {:.4} below {}",
-            window.settled, self.policy.interval, window.change, self.policy.threshold
+            "mean gradient norm settled in {} windows in a row, last change {:.4} below {}",
+            window.settled, window.change, self.policy.threshold
         );
         vec![Freeze { block, reason }]
     }

@@ -139,7 +139,7 @@ impl FreezePolicy for Progressive {
     }
 
     fn start(&self, plan: &Plan) -> Box<dyn FreezeState> {
-        let reason = format!("schedule for {} of the FLOPs", self.reduction);
+        let reason = format!("scheduled, to save {} of the FLOPs", self.reduction);
         Box::new(Schedule { frozen_at: plan.frozen_at.clone(), reason })
     }
 }

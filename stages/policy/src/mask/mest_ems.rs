@@ -36,7 +36,7 @@ pub(crate) const ENTRY: Entry<dyn MaskPolicy, MaskContext> = Entry {
 
 fn parameters() -> Vec<Parameter> {
     let help = "weights beyond the target density while training, as a share of the target";
-    mest::parameters(Parameter::number("mask.soft", 0.5, 0.0, 100.0, help))
+    mest::parameters(Parameter::number("mask.soft", 0.5, 0.0, 10.0, help))
 }
 
 /// Elastic mutation with a soft memory bound.

@@ -155,7 +155,6 @@ fn the_reason_names_what_was_seen() {
     for step in 0..STEPS {
         state.observe(&GradientRow { epoch: 2, step, layer: 0, l2: 1.03125, l1: 1.0, trained: true });
     }
-    let reason =
-        "mean gradient norm settled for 2 windows of 1 epochs, last change 0.0312 below 0.05".to_owned();
+    let reason = "mean gradient norm settled in 2 windows in a row, last change 0.0312 below 0.05".to_owned();
     assert_eq!(state.decide(3), [Freeze { block: 0, reason }]);
 }

@@ -69,7 +69,7 @@ impl Case {
                 _ => (all, 0.0),
             };
             let stop = frozen_at.get(layer.block).copied().flatten().unwrap_or(self.epochs);
-            let due = |epoch: u32| epoch > 0 && epoch < stop && epoch % self.mask_interval == 0;
+            let due = |epoch: u32| epoch > 0 && epoch < stop && epoch.is_multiple_of(self.mask_interval);
             let mut exists =
                 if (0..self.epochs).any(due) { (target + soft * target).round() } else { target.round() };
             for epoch in 0..self.epochs {
@@ -108,7 +108,7 @@ impl Case {
     /// Every plan with the last block at a time of its own, best first: fewest blocks, latest start, latest last.
     fn search(&self) -> Option<Vec<Option<u32>>> {
         let blocks = self.architecture.blocks.len();
-        let times: Vec<u32> = (1..self.epochs).filter(|epoch| epoch % self.interval == 0).collect();
+        let times: Vec<u32> = (1..self.epochs).filter(|epoch| epoch.is_multiple_of(self.interval)).collect();
         let most = (self.fraction * blocks as f64).round() as usize;
         for count in 0..=most.min(times.len()) {
             if count == 0 {
@@ -265,7 +265,7 @@ fn the_state_says_what_the_plan_says() {
     let mut frozen_at = vec![None; 9];
     for epoch in 1..case.epochs {
         for freeze in state.decide(epoch) {
-            assert_eq!(freeze.reason, "schedule for 0.15 of the FLOPs");
+            assert_eq!(freeze.reason, "scheduled, to save 0.15 of the FLOPs");
             assert_eq!(frozen_at[freeze.block].replace(epoch), None);
         }
     }
