@@ -1,1 +1,68 @@
-//! To be written.
+//! The model shards of `spfde`: layers, kernels, masked weights and the optimiser.
+//!
+//! A [`Network`] is one replica of a model: masked and dense weights, batch norms, momenta. It knows no dataflow, no
+//! files and no threads. A training step is made of calls that a caller arranges as it likes:
+//!
+//! 1. [`Network::train_shard`] computes what one [`Shard`] of a mini-batch adds to the gradient, as a flat *part*;
+//! 2. the caller adds the parts of all shards (in an order that it fixes) and tests the sum with [`Network::check`];
+//! 3. [`Network::update`] applies the sum: running statistics of the batch norms and momentum SGD.
+//!
+//! Every replica that starts from the same seed and sees the same sums keeps the same bits.
+//!
+//! Weights outside a mask are stored nowhere and cost nothing: a layer keeps the ascending indices of the weights
+//! that exist, their values and their momenta. Kernels gather, for each output channel, the inputs its existing
+//! weights point at, for eight samples and several pixels at a time; see [`Lane`] for the layout.
+//!
+//! ```
+//! use spfde_data::architecture::LayerKind;
+//! use spfde_data::parameter::Parameters;
+//! use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Network, Shard, Workspace, models};
+//!
+//! let shape = InputShape { channels: 1, height: 12, width: 12 };
+//! let parameters = Parameters::defaults(&models::parameters());
+//! let kernel = Kernel::resolve("auto")?;
+//! let mut network = Network::new("lenet5", &parameters, shape, 10, 7, kernel)?;
+//! assert_eq!(network.architecture().layers[1].kind, LayerKind::Convolution);
+//!
+//! // The second convolution keeps a tenth of its weights.
+//! let kept: Vec<u32> = (0..network.indices(1).len() as u32).step_by(10).collect();
+//! network.mask(1, 0.1);
+//! network.apply_mask(1, &[], &kept, Growth::Initial);
+//!
+//! // Three samples in the first three lanes of one group.
+//! let inputs = Activations::from_elem((1, 12, 1, 12), Lane([0.5; 8]));
+//! let shard = Shard { inputs: &inputs, labels: &[3, 1, 4], weights: &[1.0; 3], batch_samples: 3 };
+//! let mut workspace = Workspace::new(&network);
+//! let (mut part, mut scores) = (vec![0.0; network.part_len()], Vec::new());
+//! network.train_shard(&mut workspace, &shard, &mut part, &mut scores);
+//! network.check(&part)?;
+//! network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], 0.9, 1e-4);
+//! assert_eq!(scores.len(), 3);
+//! assert_eq!(network.nonzero(1), kept.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(unsafe_code)]
+
+mod description;
+mod geometry;
+pub mod input;
+mod kernel;
+mod lane;
+mod layer;
+pub mod models;
+mod network;
+mod operation;
+mod schedule;
+mod shard;
+mod tensor;
+mod weights;
+mod workspace;
+
+pub use description::{Description, InputShape};
+pub use kernel::Kernel;
+pub use lane::{Activations, LANES, Lane};
+pub use network::{Network, NonFinite};
+pub use shard::{Evaluation, Score, Shard};
+pub use tensor::{RestoreError, Tensor, TensorData};
+pub use weights::Growth;
+pub use workspace::Workspace;

@@ -1,0 +1,133 @@
+//! Times training steps by density: `cargo run --release -p spfde-model --example step -- [model] [width] [densities]
+//! [repetitions] [kernel]`, such as `resnet20 1 0.1,0.15,1 10 auto`.
+//!
+//! A step is a batch of 128 samples of 1×28×28 in four shards, one after another, and one update. Times are minima
+//! over the repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
+#![allow(clippy::print_stdout)]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use spfde_data::parameter::{Parameters, Value};
+use spfde_data::random::{Purpose, draw};
+use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Network, Shard, Workspace, models};
+
+const SHARDS: usize = 4;
+const SAMPLES: usize = 32;
+
+/// Seconds by operation, and what runs now since when.
+#[derive(Default)]
+struct Profile {
+    seconds: BTreeMap<String, f64>,
+    running: Option<(String, Instant)>,
+}
+
+impl Profile {
+    fn next(&mut self, name: &str) {
+        if let Some((name, since)) = self.running.take() {
+            *self.seconds.entry(name).or_default() += since.elapsed().as_secs_f64();
+        }
+        self.running = (name != "end").then(|| (name.to_owned(), Instant::now()));
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let argument = |place: usize, default: &'static str| arguments.get(place).map_or(default, |a| a.as_str());
+    let (model, width) = (argument(0, "resnet20"), argument(1, "1").parse()?);
+    let repetitions: usize = argument(3, "10").parse()?;
+    let kernel = Kernel::resolve(argument(4, "auto"))?;
+    let known = models::parameters();
+    let parameters = Parameters::defaults(&known).with(&known, "model.width", Value::Integer(width))?;
+    for density in argument(2, "0.1,0.15,1").split(',') {
+        let density: f64 = density.parse()?;
+        let shape = InputShape { channels: 1, height: 28, width: 28 };
+        let mut network = Network::new(model, &parameters, shape, 10, 1, kernel)?;
+        sparsify(&mut network, density);
+        measure(&mut network, density, repetitions);
+    }
+    Ok(())
+}
+
+/// Masks all layers but the first and the last at random.
+fn sparsify(network: &mut Network, density: f64) {
+    if density >= 1.0 {
+        return;
+    }
+    for layer in 1..network.architecture().layers.len() - 1 {
+        let weights = network.nonzero(layer) as u64;
+        let kept: Vec<u32> = (0..weights)
+            .filter(|index| {
+                let bits = draw(1, Purpose::Mask, layer as u64, *index);
+                (bits >> 11) as f64 / (1_u64 << 53) as f64 <= density
+            })
+            .map(|index| index as u32)
+            .collect();
+        network.mask(layer, density);
+        network.apply_mask(layer, &[], &kept, Growth::Initial);
+    }
+}
+
+fn measure(network: &mut Network, density: f64, repetitions: usize) {
+    let inputs: Vec<Activations> = (0..SHARDS as u64)
+        .map(|shard| {
+            Activations::from_shape_fn((SAMPLES / 8, 28, 1, 28), |(group, row, _, column)| {
+                let place = (group as u64 * 28 + row as u64) * 28 + column as u64;
+                let number = |lane: usize| {
+                    let bits = draw(shard, Purpose::Synthetic, place, lane as u64);
+                    (bits >> 40) as f32 / (1 << 23) as f32 - 1.0
+                };
+                Lane(std::array::from_fn(number))
+            })
+        })
+        .collect();
+    let labels: Vec<u16> = (0..SAMPLES as u16).map(|sample| sample % 10).collect();
+    let profile = Arc::new(Mutex::new(Profile::default()));
+    let mut workspace = Workspace::new(network);
+    let listener = Arc::clone(&profile);
+    workspace.listen(move |name| listener.lock().expect("one thread").next(name));
+    let mut part = vec![0.0; network.part_len()];
+    let mut sum = part.clone();
+    let rates = vec![0.01; network.architecture().blocks.len() + 1];
+    let mut scores = vec![];
+    let (mut step, mut update, mut best) = (f64::INFINITY, f64::INFINITY, BTreeMap::new());
+    for _ in 0..=repetitions {
+        profile.lock().expect("one thread").seconds.clear();
+        let start = Instant::now();
+        sum.fill(0.0);
+        for inputs in &inputs {
+            let weights = [1.0; SAMPLES];
+            let batch_samples = SHARDS * SAMPLES;
+            let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
+            network.train_shard(&mut workspace, &shard, &mut part, &mut scores);
+            sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
+        }
+        let trained = start.elapsed().as_secs_f64();
+        network.update(&sum, &rates, 0.9, 1e-4);
+        let whole = start.elapsed().as_secs_f64();
+        update = update.min(whole - trained);
+        if whole < step {
+            step = whole;
+            best = profile.lock().expect("one thread").seconds.clone();
+        }
+    }
+    let architecture = network.architecture();
+    let flops: u64 = (0..architecture.layers.len())
+        .map(|layer| {
+            let passes = if layer == 0 { 2 } else { 3 };
+            passes * architecture.layers[layer].flops_per_weight() * network.nonzero(layer) as u64
+        })
+        .sum();
+    let rate = flops as f64 * (SHARDS * SAMPLES) as f64 / step * 1e-9;
+    println!(
+        "density {density}: {:.1} ms a step ({rate:.1} GFLOP/s), {:.2} ms of it update, {} weights, {}",
+        step * 1e3,
+        update * 1e3,
+        (0..architecture.layers.len()).map(|layer| network.nonzero(layer)).sum::<usize>(),
+        network.kernel().name(),
+    );
+    for (name, seconds) in best {
+        println!("  {:6.2} ms  {name}", seconds * 1e3);
+    }
+}

@@ -1,0 +1,217 @@
+//! What a network is made of: values, the operations that produce them, layers and blocks.
+
+use std::sync::Arc;
+
+use spfde_data::architecture::Architecture;
+
+mod activation_bytes;
+mod builder;
+
+pub(crate) use builder::Builder;
+
+use crate::geometry::Geometry;
+
+/// The shape of the samples a network reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputShape {
+    /// Colour planes.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+/// The shape of a value; a list of features has them as channels of one pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) channels: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+}
+
+impl Shape {
+    /// Numbers per sample.
+    pub(crate) fn len(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// Output positions per channel.
+    pub(crate) fn positions(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Numbers in one row of pixels: all channels.
+    pub(crate) fn row(&self) -> usize {
+        self.channels * self.width
+    }
+}
+
+/// A stored value of the network. Value 0 is the network's input.
+#[derive(Clone, Debug)]
+pub(crate) struct Value {
+    pub(crate) shape: Shape,
+    /// The operation that produces it; none for the input.
+    pub(crate) producer: Option<usize>,
+    /// The layer whose output it is, before batch norm or bias.
+    pub(crate) layer: Option<usize>,
+}
+
+/// A value as an operation reads it: outputs of layers are normalised and rectified on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signal {
+    pub(crate) value: usize,
+    /// Whether ReLU applies after the layer's batch norm or bias (always false where the value is no layer's output).
+    pub(crate) relu: bool,
+}
+
+/// What follows a layer, channel by channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Affine {
+    /// Batch norm with gain and offset.
+    BatchNorm,
+    /// A bias.
+    Bias,
+}
+
+/// What becomes of a layer's output after its batch norm or bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consumer {
+    /// It is read as it is, or after ReLU: the gradient of that arrives in the gradient of the layer's own value.
+    Reader {
+        /// Whether ReLU comes before.
+        relu: bool,
+    },
+    /// It is a term of a residual addition with ReLU: the gradient is that of the sum.
+    Addition {
+        /// The value of the sum.
+        sum: usize,
+    },
+}
+
+/// A convolution or linear layer; its name and shape stand in the architecture.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerDescription {
+    /// How its kernels find inputs and outputs.
+    pub(crate) geometry: Geometry,
+    pub(crate) affine: Affine,
+    /// The value that it writes.
+    pub(crate) value: usize,
+    pub(crate) consumer: Consumer,
+}
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// Convolution by the layer with this number.
+    Convolution(usize),
+    /// Matrix product by the layer with this number.
+    Linear(usize),
+    /// ReLU of the sum of the input and this other signal.
+    Addition(Signal),
+    /// Greatest of each window of 2 · 2 pixels.
+    MaxPool,
+    /// Mean over all pixels.
+    AveragePool,
+}
+
+/// A step of the forward pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    pub(crate) kind: Kind,
+    pub(crate) input: Signal,
+    /// The value that it writes.
+    pub(crate) output: usize,
+    /// The block it freezes with; the classifier's is the number of blocks.
+    pub(crate) block: usize,
+}
+
+impl Operation {
+    /// The signals it reads.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = Signal> + '_ {
+        let shortcut = match self.kind {
+            Kind::Addition(shortcut) => Some(shortcut),
+            _ => None,
+        };
+        std::iter::once(self.input).chain(shortcut)
+    }
+}
+
+/// A network without its weights: what a model of the registry builds.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub(crate) architecture: Arc<Architecture>,
+    pub(crate) values: Vec<Value>,
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) layers: Vec<LayerDescription>,
+    /// The signal whose channels are the logits.
+    pub(crate) logits: Signal,
+    pub(crate) classes: usize,
+}
+
+impl Description {
+    /// The layers and blocks.
+    pub fn architecture(&self) -> &Arc<Architecture> {
+        &self.architecture
+    }
+
+    /// Trainable parameters of the dense network: weights, gains and offsets of batch norms, biases.
+    pub fn parameters(&self) -> usize {
+        let affine = |layer: &LayerDescription| match layer.affine {
+            Affine::BatchNorm => 2,
+            Affine::Bias => 1,
+        };
+        let layers = self.architecture.layers.iter().zip(&self.layers);
+        layers.map(|(shape, layer)| shape.weights() + affine(layer) * shape.outputs).sum()
+    }
+
+    /// Whether the backward pass through `operation` is computed when `frozen` blocks are frozen.
+    pub(crate) fn is_active(&self, operation: usize, frozen: usize) -> bool {
+        self.operations[operation].block >= frozen
+    }
+
+    /// Whether the gradient of `value` is needed when `frozen` blocks are frozen.
+    pub(crate) fn wants_gradient(&self, value: usize, frozen: usize) -> bool {
+        self.values[value].producer.is_some_and(|producer| self.is_active(producer, frozen))
+    }
+
+    /// The value in whose gradient the gradient of `signal` is gathered: the sum for a term of an addition.
+    pub(crate) fn gradient_of(&self, layer: usize) -> usize {
+        match self.layers[layer].consumer {
+            Consumer::Reader { .. } => self.layers[layer].value,
+            Consumer::Addition { sum } => sum,
+        }
+    }
+
+    /// The values that the backward pass of `operation` reads when `frozen` blocks are frozen.
+    pub(crate) fn kept_for(&self, operation: usize, frozen: usize) -> Vec<usize> {
+        let operation = &self.operations[operation];
+        match operation.kind {
+            Kind::Convolution(layer) | Kind::Linear(layer) => {
+                let mut kept = vec![operation.input.value, operation.output];
+                if let Consumer::Addition { sum } = self.layers[layer].consumer {
+                    kept.push(sum);
+                }
+                kept
+            }
+            Kind::Addition(shortcut) => match self.contributes(shortcut, frozen) {
+                true => vec![operation.output],
+                false => vec![],
+            },
+            Kind::MaxPool => match self.contributes(operation.input, frozen) {
+                true => vec![operation.input.value],
+                false => vec![],
+            },
+            Kind::AveragePool => vec![],
+        }
+    }
+
+    /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to the frozen
+    /// prefix, and not if the signal is a layer's output that goes into an addition, which reads the sum's gradient.
+    pub(crate) fn contributes(&self, signal: Signal, frozen: usize) -> bool {
+        let in_addition = self.values[signal.value]
+            .layer
+            .is_some_and(|layer| matches!(self.layers[layer].consumer, Consumer::Addition { .. }));
+        self.wants_gradient(signal.value, frozen) && !in_addition
+    }
+}

@@ -1,0 +1,101 @@
+//! From stored bytes to activations: normalise and place the samples of a batch.
+
+use spfde_data::augment::Placement;
+use spfde_data::images::{Images, Normalization};
+
+use crate::lane::{Activations, LANES, Lane, groups};
+
+/// Builds the activations of `samples` (rows of `images`), each placed as `place` says.
+///
+/// `into` gets the shape `[samples / 8][rows][channels][columns]`; its memory is reused where it is large enough.
+/// Pixels outside the image are byte 0, normalised. Lanes behind the last sample are 0.
+///
+/// # Panics
+/// If a sample is not in `images` or `normalization` has too few channels.
+pub fn gather(
+    images: &Images,
+    normalization: &Normalization,
+    samples: &[u32],
+    place: impl Fn(u32) -> Placement,
+    into: &mut Activations,
+) {
+    let (channels, height, width) = (images.channels, images.height, images.width);
+    reshape(into, (groups(samples.len()), height, channels, width));
+    let lanes = into.as_slice_mut().expect("activations are created in standard layout");
+    for (position, sample) in samples.iter().enumerate() {
+        let (group, lane) = (position / LANES, position % LANES);
+        let image = images.image(*sample as usize);
+        let placement = place(*sample);
+        for channel in 0..channels {
+            let (scale, shift) = (normalization.scale[channel], normalization.shift[channel]);
+            let plane = &image[channel * height * width..][..height * width];
+            for row in 0..height {
+                let target = &mut lanes[((group * height + row) * channels + channel) * width..][..width];
+                let source = inside(row, placement.down, height).map(|row| &plane[row * width..][..width]);
+                for (column, target) in target.iter_mut().enumerate() {
+                    let column = if placement.flip { width - 1 - column } else { column };
+                    let byte = source
+                        .and_then(|source| inside(column, placement.right, width).map(|column| source[column]));
+                    target.0[lane] = f32::from(byte.unwrap_or(0)) * scale + shift;
+                }
+            }
+        }
+    }
+}
+
+/// Gives `into` a shape and fills it with zeros, keeping its memory if there is enough.
+fn reshape(into: &mut Activations, shape: (usize, usize, usize, usize)) {
+    let empty = Activations::from_elem((0, 0, 0, 0), Lane::ZERO);
+    let mut lanes = std::mem::replace(into, empty).into_raw_vec_and_offset().0;
+    lanes.clear();
+    lanes.resize(shape.0 * shape.1 * shape.2 * shape.3, Lane::ZERO);
+    *into = Activations::from_shape_vec(shape, lanes).expect("as many lanes as the shape holds");
+}
+
+/// `position` moved by `by`, if that is below `extent`.
+fn inside(position: usize, by: i32, extent: usize) -> Option<usize> {
+    position.checked_add_signed(by as isize).filter(|position| *position < extent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images() -> Images {
+        let pixels = (0..2 * 2 * 6).map(|value| value as u8 * 10).collect();
+        Images { channels: 2, height: 2, width: 3, pixels, labels: vec![0, 1] }
+    }
+
+    #[test]
+    fn pixels_land_where_the_placement_says() {
+        let normalization = Normalization { scale: vec![2.0, 1.0], shift: vec![1.0, -3.0] };
+        let mut activations = Activations::default((0, 0, 0, 0));
+        let placements = [Placement::default(), Placement { down: 1, right: -1, flip: true }];
+        gather(&images(), &normalization, &[0, 1], |sample| placements[sample as usize], &mut activations);
+        assert_eq!(activations.shape(), [1, 2, 2, 3]);
+        let row = |row: usize, channel: usize, lane: usize| -> Vec<f32> {
+            (0..3).map(|column| activations[[0, row, channel, column]].0[lane]).collect()
+        };
+        assert_eq!(row(0, 0, 0), [1.0, 21.0, 41.0]);
+        assert_eq!(row(1, 1, 0), [87.0, 97.0, 107.0]);
+        // Sample 1, channel 0 has the rows 120 130 140 and 150 160 170: row 1 comes first, its columns are moved right
+        // by one behind a padding pixel and mirrored.
+        assert_eq!(row(0, 0, 1), [321.0, 301.0, 1.0]);
+        assert_eq!(row(1, 0, 1), [1.0, 1.0, 1.0]);
+        assert_eq!(row(1, 1, 1), [-3.0, -3.0, -3.0]);
+        for lane in 2..LANES {
+            assert_eq!(row(0, 1, lane), [0.0; 3]);
+        }
+    }
+
+    #[test]
+    fn memory_is_reused_and_nothing_old_remains() {
+        let normalization = Normalization { scale: vec![1.0; 2], shift: vec![0.0; 2] };
+        let mut activations = Activations::from_elem((4, 2, 2, 3), Lane([7.0; LANES]));
+        let before = activations.as_ptr();
+        gather(&images(), &normalization, &[1], |_| Placement::default(), &mut activations);
+        assert_eq!(activations.shape(), [1, 2, 2, 3]);
+        assert_eq!(activations.as_ptr(), before);
+        assert!(activations.iter().all(|lane| lane.0[1..] == [0.0; LANES - 1]));
+    }
+}

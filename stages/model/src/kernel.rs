@@ -1,0 +1,134 @@
+//! The kernels: all that happens to eight samples at once, written once and compiled twice.
+//!
+//! Each kernel is a generic function over [`Vector`](vector::Vector), the arithmetic of eight numbers. It is compiled
+//! for AVX2 with fused multiply-add, chosen at run time, and for any machine in plain Rust. The two differ in
+//! rounding (fused or not), each gives the same bits on every call.
+//!
+//! This module is the only place with unsafe code. Its functions check slices and offsets once, at their entry; the
+//! loops inside rely on that.
+#![allow(unsafe_code)]
+
+use spfde_data::parameter::{Near, ParameterError, Value, nearest};
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod elementwise;
+mod gather;
+mod gradient;
+mod portable;
+mod residual;
+mod tally;
+mod taps;
+mod vector;
+
+pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, pack};
+pub(crate) use gradient::{GradientRow, Sign, Slope, pack_gradient, reduce};
+pub(crate) use gather::{Strip, gather};
+pub(crate) use residual::{add, pass_back};
+pub(crate) use tally::tally;
+pub(crate) use taps::{Tap, Taps};
+pub(crate) use vector::LaneMask;
+
+/// Which compiled form of the kernels runs.
+///
+/// A value of this type is proof that the machine can run it, so there is no way to make one but [`Kernel::resolve`]
+/// and [`Kernel::PORTABLE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel(Instructions);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instructions {
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Kernel {
+    /// The names that [`Kernel::resolve`] knows.
+    pub const NAMES: [&'static str; 3] = ["auto", "avx2", "portable"];
+
+    /// Plain Rust: runs everywhere, several times slower.
+    pub const PORTABLE: Self = Self(Instructions::Portable);
+
+    /// The kernels called `name`: `auto` takes the fastest that this machine has.
+    ///
+    /// # Errors
+    /// If the name is unknown, or it is `avx2` and the machine lacks AVX2 or FMA.
+    pub fn resolve(name: &str) -> Result<Self, ParameterError> {
+        match name {
+            "auto" => Ok(Self::avx2().unwrap_or(Self::PORTABLE)),
+            "avx2" => Self::avx2().ok_or_else(|| {
+                let reason = "this machine has no AVX2 with FMA; `auto` takes what it has";
+                ParameterError::contradiction("train.kernel", reason)
+            }),
+            "portable" => Ok(Self::PORTABLE),
+            _ => Err(ParameterError::Range {
+                key: "train.kernel".into(),
+                value: Value::Text(name.into()),
+                range: Self::NAMES.join(", "),
+                near: Near(nearest(name, Self::NAMES)),
+            }),
+        }
+    }
+
+    /// The name under which [`Kernel::resolve`] gives exactly these kernels.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => "avx2",
+            Instructions::Portable => "portable",
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn avx2() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        has.then_some(Self(Instructions::Avx2))
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn avx2() -> Option<Self> {
+        None
+    }
+}
+
+/// Declares the entry point of a kernel: `name(kernel, arguments)` runs `body::<V>(arguments)` for the vectors of
+/// that kernel. The body must be `#[inline(always)]`, or it is compiled without the instructions.
+macro_rules! entry {
+    ($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),+ $(,)?) = $body:ident) => {
+        $(#[$meta])*
+        pub(crate) fn $name(kernel: crate::kernel::Kernel, $($argument: $type),+) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($argument: $type),+) {
+                $body::<crate::kernel::avx2::Avx2>($($argument),+)
+            }
+            match kernel.0 {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: a `Kernel` of this kind exists only where the machine has AVX2 and FMA.
+                crate::kernel::Instructions::Avx2 => unsafe { avx2($($argument),+) },
+                crate::kernel::Instructions::Portable => {
+                    $body::<crate::kernel::portable::Portable>($($argument),+)
+                }
+            }
+        }
+    };
+}
+pub(crate) use entry;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_resolves_to_itself_and_an_unknown_one_is_refused() {
+        let auto = Kernel::resolve("auto").unwrap();
+        assert_eq!(Kernel::resolve(auto.name()), Ok(auto));
+        assert_eq!(Kernel::resolve("portable").unwrap().name(), "portable");
+        let error = Kernel::resolve("avx").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`train.kernel` = \"avx\" is out of range: auto, avx2, portable; did you mean `avx2`?"
+        );
+    }
+}

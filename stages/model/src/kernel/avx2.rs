@@ -1,0 +1,73 @@
+//! Vectors of AVX2 with fused multiply-add.
+//!
+//! The methods are inlined into entry points compiled with these instructions, and nobody else calls them: a
+//! [`Kernel`](crate::kernel::Kernel) leads there only on a machine that has them.
+
+use std::arch::x86_64::{
+    __m256, _CMP_GT_OQ, _mm256_add_ps, _mm256_and_ps, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_load_ps,
+    _mm256_max_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_store_ps, _mm256_sub_ps,
+};
+
+use crate::kernel::vector::{LaneMask, Vector};
+use crate::lane::Lane;
+
+/// Eight numbers in one register.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(__m256);
+
+impl Vector for Avx2 {
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: the module's caller has checked for the instructions.
+        Self(unsafe { _mm256_set1_ps(value) })
+    }
+
+    #[inline(always)]
+    fn load(lane: &Lane) -> Self {
+        // SAFETY: as above; a lane is 32 readable bytes, aligned to 32.
+        Self(unsafe { _mm256_load_ps(lane.0.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store(self, lane: &mut Lane) {
+        // SAFETY: as above; a lane is 32 writable bytes, aligned to 32.
+        unsafe { _mm256_store_ps(lane.0.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: the module's caller has checked for the instructions.
+        Self(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: the module's caller has checked for the instructions.
+        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn mul_add(self, by: Self, plus: Self) -> Self {
+        // SAFETY: the module's caller has checked for the instructions.
+        Self(unsafe { _mm256_fmadd_ps(self.0, by.0, plus.0) })
+    }
+
+    #[inline(always)]
+    fn relu(self) -> Self {
+        // SAFETY: the module's caller has checked for the instructions. Of two unordered numbers the instruction
+        // gives the second, so NaN stays.
+        Self(unsafe { _mm256_max_ps(_mm256_setzero_ps(), self.0) })
+    }
+
+    #[inline(always)]
+    fn where_positive(self, sign: Self) -> Self {
+        // SAFETY: the module's caller has checked for the instructions.
+        Self(unsafe { _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_GT_OQ>(sign.0, _mm256_setzero_ps())) })
+    }
+
+    #[inline(always)]
+    fn keep(self, mask: LaneMask) -> Self {
+        // SAFETY: the module's caller has checked for the instructions.
+        Self(unsafe { _mm256_and_ps(self.0, Self::load(&mask.0).0) })
+    }
+}

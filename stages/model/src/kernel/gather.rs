@@ -1,0 +1,221 @@
+//! The product kernel: outputs of convolutions and linear layers, and gradients of their inputs.
+//!
+//! For each written channel and tile of up to 2 · 7 pixels the sums stay in registers while the kernel runs over that
+//! channel's existing weights: each weight costs one broadcast and one multiply-add with a memory operand per pixel.
+
+use crate::kernel::entry;
+use crate::kernel::taps::{Entry, Taps};
+use crate::kernel::vector::Vector;
+use crate::lane::Lane;
+
+/// One or two neighbouring rows of pixels: where their windows begin and where their sums go, in lanes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strip {
+    /// The first pixel's window in the source.
+    pub(crate) source: usize,
+    /// From one row's windows to the next row's.
+    pub(crate) source_row: usize,
+    /// From one pixel's window to the next: 1 or 2.
+    pub(crate) source_step: usize,
+    /// The first pixel of channel 0 in the target.
+    pub(crate) target: usize,
+    /// From one row of the target to the next.
+    pub(crate) target_row: usize,
+    /// From one channel of the target to the next.
+    pub(crate) target_channel: usize,
+    /// From one pixel of the target to the next: 1 or 2.
+    pub(crate) target_step: usize,
+    /// Rows: 1 or 2.
+    pub(crate) rows: usize,
+    /// Pixels in a row.
+    pub(crate) columns: usize,
+}
+
+impl Strip {
+    /// Panics unless every tap of every pixel lies inside a source and every sum inside a target of these lengths.
+    pub(super) fn check(&self, taps: &Taps, source: usize, target: usize) {
+        assert!(matches!(self.rows, 1 | 2) && self.columns > 0, "a strip is one or two rows of pixels");
+        let pixels = (self.rows - 1) * self.source_row + (self.columns - 1) * self.source_step;
+        assert!(
+            taps.len() == 0 || self.source + pixels + taps.reach <= source,
+            "taps reach behind the source: {self:?}, {} + {}, length {source}",
+            pixels,
+            taps.reach
+        );
+        let pixels = (self.rows - 1) * self.target_row + (self.columns - 1) * self.target_step;
+        let channels = taps.rows.saturating_sub(1) * self.target_channel;
+        assert!(self.target + pixels + channels < target, "the strip reaches behind the target: {self:?}");
+    }
+}
+
+/// The next tile's width where `left` pixels of a row of `columns` are left: 7 where rows are made of sevens, else 4.
+#[inline(always)]
+pub(super) fn tile_width(columns: usize, left: usize) -> usize {
+    if columns.is_multiple_of(7) { 7 } else { left.min(4) }
+}
+
+entry! {
+    /// Writes, for each channel and pixel of the strip, the sum of existing weights times the lanes they point at;
+    /// with `accumulate` adds it to what is there. Where `sums` is not empty it holds two lanes per channel, to which
+    /// the sums of the results and of their squares are added.
+    ///
+    /// # Panics
+    /// If taps, strip and slices do not fit together.
+    fn gather(
+        taps: &Taps,
+        strip: &Strip,
+        source: &[Lane],
+        target: &mut [Lane],
+        accumulate: bool,
+        sums: &mut [Lane],
+    ) = body
+}
+
+#[inline(always)]
+fn body<V: Vector>(
+    taps: &Taps,
+    strip: &Strip,
+    source: &[Lane],
+    target: &mut [Lane],
+    accumulate: bool,
+    sums: &mut [Lane],
+) {
+    strip.check(taps, source.len(), target.len());
+    assert!(sums.is_empty() || sums.len() >= 2 * taps.rows, "two sums per channel");
+    // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per channel.
+    unsafe {
+        match (strip.rows, strip.source_step, strip.target_step) {
+            (2, 1, 1) => rows::<V, 2, 1, 1>(taps, strip, source, target, accumulate, sums),
+            (1, 1, 1) => rows::<V, 1, 1, 1>(taps, strip, source, target, accumulate, sums),
+            (2, 2, 1) => rows::<V, 2, 2, 1>(taps, strip, source, target, accumulate, sums),
+            (1, 2, 1) => rows::<V, 1, 2, 1>(taps, strip, source, target, accumulate, sums),
+            (2, 1, 2) => rows::<V, 2, 1, 2>(taps, strip, source, target, accumulate, sums),
+            (1, 1, 2) => rows::<V, 1, 1, 2>(taps, strip, source, target, accumulate, sums),
+            _ => panic!("no kernel for {strip:?}"),
+        }
+    }
+}
+
+/// # Safety
+/// The strip has `R` rows and the steps `S` and `T`, and has been checked against taps and slices.
+#[inline(always)]
+unsafe fn rows<V: Vector, const R: usize, const S: usize, const T: usize>(
+    taps: &Taps,
+    strip: &Strip,
+    source: &[Lane],
+    target: &mut [Lane],
+    accumulate: bool,
+    sums: &mut [Lane],
+) {
+    let mut column = 0;
+    while column < strip.columns {
+        let width = tile_width(strip.columns, strip.columns - column);
+        // SAFETY: the tile lies inside the strip.
+        unsafe {
+            let tile = Tile {
+                source: source.as_ptr().add(strip.source + column * S),
+                source_row: strip.source_row,
+                target: target.as_mut_ptr().add(strip.target + column * T),
+                target_row: strip.target_row,
+                target_channel: strip.target_channel,
+            };
+            match width {
+                7 => tile.run::<V, R, 7, S, T>(taps, accumulate, sums),
+                4 => tile.run::<V, R, 4, S, T>(taps, accumulate, sums),
+                3 => tile.run::<V, R, 3, S, T>(taps, accumulate, sums),
+                2 => tile.run::<V, R, 2, S, T>(taps, accumulate, sums),
+                _ => tile.run::<V, R, 1, S, T>(taps, accumulate, sums),
+            }
+        }
+        column += width;
+    }
+}
+
+/// A tile: the pixels whose sums fit into registers.
+struct Tile {
+    source: *const Lane,
+    source_row: usize,
+    target: *mut Lane,
+    target_row: usize,
+    target_channel: usize,
+}
+
+impl Tile {
+    /// # Safety
+    /// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and channels, and
+    /// `sums` is empty or holds two lanes per channel.
+    #[inline(always)]
+    unsafe fn run<V: Vector, const R: usize, const P: usize, const S: usize, const T: usize>(
+        &self,
+        taps: &Taps,
+        accumulate: bool,
+        sums: &mut [Lane],
+    ) {
+        for block in 0..taps.blocks {
+            let fresh = block == 0 && !accumulate;
+            let last = block + 1 == taps.blocks;
+            for row in 0..taps.rows {
+                // SAFETY: block and row are in range; all lanes are inside by this function's contract.
+                unsafe {
+                    let entries = taps.entries.get_unchecked(taps.range(block, row));
+                    let target = self.target.add(row * self.target_channel);
+                    let mut sum = [[V::zero(); P]; R];
+                    if !fresh {
+                        for (r, sum) in sum.iter_mut().enumerate() {
+                            for (p, sum) in sum.iter_mut().enumerate() {
+                                *sum = V::load(&*target.add(r * self.target_row + p * T));
+                            }
+                        }
+                    }
+                    multiply::<V, R, P, S>(self.source, self.source_row, entries, &mut sum);
+                    for (r, sum) in sum.iter().enumerate() {
+                        for (p, sum) in sum.iter().enumerate() {
+                            sum.store(&mut *target.add(r * self.target_row + p * T));
+                        }
+                    }
+                    if last && !sums.is_empty() {
+                        add_moments(&sum, sums.get_unchecked_mut(2 * row..2 * row + 2));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// All pixels of all entries lie inside the source.
+#[inline(always)]
+unsafe fn multiply<V: Vector, const R: usize, const P: usize, const S: usize>(
+    source: *const Lane,
+    source_row: usize,
+    entries: &[Entry],
+    sum: &mut [[V; P]; R],
+) {
+    for entry in entries {
+        let weight = V::splat(entry.weight);
+        // SAFETY: by this function's contract.
+        unsafe {
+            let lanes = source.byte_add(entry.offset as usize);
+            for r in 0..R {
+                for p in 0..P {
+                    sum[r][p] = V::load(&*lanes.add(r * source_row + p * S)).mul_add(weight, sum[r][p]);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the tile's sum and sum of squares.
+#[inline(always)]
+fn add_moments<V: Vector, const R: usize, const P: usize>(values: &[[V; P]; R], sums: &mut [Lane]) {
+    // Two chains, so that one addition need not wait for the other.
+    let (mut sum, mut square) = ([V::load(&sums[0]), V::zero()], [V::load(&sums[1]), V::zero()]);
+    for row in values {
+        for (p, value) in row.iter().enumerate() {
+            sum[p % 2] = sum[p % 2].add(*value);
+            square[p % 2] = value.mul_add(*value, square[p % 2]);
+        }
+    }
+    sum[0].add(sum[1]).store(&mut sums[0]);
+    square[0].add(square[1]).store(&mut sums[1]);
+}

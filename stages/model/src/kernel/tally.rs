@@ -1,0 +1,101 @@
+//! The gradient of existing weights: products of the output's gradient with the inputs under each weight.
+
+use crate::kernel::entry;
+use crate::kernel::gather::{Strip, tile_width};
+use crate::kernel::taps::Taps;
+use crate::kernel::vector::Vector;
+use crate::lane::Lane;
+
+entry! {
+    /// Adds to `totals`, one lane per tap in kernel order, the sum over the strip's pixels of the lane under the tap
+    /// times the gradient of that pixel and channel. The strip's target is where the gradients lie.
+    ///
+    /// # Panics
+    /// If taps, strip and slices do not fit together.
+    fn tally(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane], totals: &mut [Lane]) = body
+}
+
+#[inline(always)]
+fn body<V: Vector>(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane], totals: &mut [Lane]) {
+    strip.check(taps, source.len(), gradient.len());
+    assert_eq!(totals.len(), taps.len(), "one total per tap");
+    assert_eq!(strip.target_step, 1, "gradients of neighbouring pixels are neighbours");
+    // SAFETY: `check` has compared all offsets with the slices' lengths; there is a total for each tap.
+    unsafe {
+        match (strip.rows, strip.source_step) {
+            (2, 1) => rows::<V, 2, 1>(taps, strip, source, gradient, totals),
+            (1, 1) => rows::<V, 1, 1>(taps, strip, source, gradient, totals),
+            (2, 2) => rows::<V, 2, 2>(taps, strip, source, gradient, totals),
+            (1, 2) => rows::<V, 1, 2>(taps, strip, source, gradient, totals),
+            _ => panic!("no kernel for {strip:?}"),
+        }
+    }
+}
+
+/// # Safety
+/// The strip has `R` rows and the step `S`, has been checked against taps and slices, and there is a total per tap.
+#[inline(always)]
+unsafe fn rows<V: Vector, const R: usize, const S: usize>(
+    taps: &Taps,
+    strip: &Strip,
+    source: &[Lane],
+    gradient: &[Lane],
+    totals: &mut [Lane],
+) {
+    let mut column = 0;
+    while column < strip.columns {
+        let width = tile_width(strip.columns, strip.columns - column);
+        // SAFETY: the tile lies inside the strip.
+        unsafe {
+            let source = source.as_ptr().add(strip.source + column * S);
+            let gradient = gradient.as_ptr().add(strip.target + column);
+            match width {
+                7 => tile::<V, R, 7, S>(taps, strip, source, gradient, totals),
+                4 => tile::<V, R, 4, S>(taps, strip, source, gradient, totals),
+                3 => tile::<V, R, 3, S>(taps, strip, source, gradient, totals),
+                2 => tile::<V, R, 2, S>(taps, strip, source, gradient, totals),
+                _ => tile::<V, R, 1, S>(taps, strip, source, gradient, totals),
+            }
+        }
+        column += width;
+    }
+}
+
+/// # Safety
+/// `R` rows of `P` pixels lie inside source and gradient for all taps and channels; there is a total per tap.
+#[inline(always)]
+unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize>(
+    taps: &Taps,
+    strip: &Strip,
+    source: *const Lane,
+    gradient: *const Lane,
+    totals: &mut [Lane],
+) {
+    for block in 0..taps.blocks {
+        for row in 0..taps.rows {
+            // SAFETY: block and row are in range; all lanes are inside by this function's contract.
+            unsafe {
+                let range = taps.range(block, row);
+                let gradient = gradient.add(row * strip.target_channel);
+                let mut tile = [[V::zero(); P]; R];
+                for (r, tile) in tile.iter_mut().enumerate() {
+                    for (p, tile) in tile.iter_mut().enumerate() {
+                        *tile = V::load(&*gradient.add(r * strip.target_row + p));
+                    }
+                }
+                let totals = totals.get_unchecked_mut(range.clone());
+                for (entry, total) in taps.entries.get_unchecked(range).iter().zip(totals) {
+                    let lanes = source.byte_add(entry.offset as usize);
+                    let mut sum = V::load(total);
+                    for r in 0..R {
+                        for p in 0..P {
+                            let lane = V::load(&*lanes.add(r * strip.source_row + p * S));
+                            sum = lane.mul_add(tile[r][p], sum);
+                        }
+                    }
+                    sum.store(total);
+                }
+            }
+        }
+    }
+}

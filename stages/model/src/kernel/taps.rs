@@ -1,0 +1,105 @@
+//! The existing weights of a layer in the order in which a kernel runs over them.
+
+/// A weight and the lane it reads, counted in bytes from the tile's origin.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) offset: u32,
+    pub(super) weight: f32,
+}
+
+/// A weight on its way into [`Taps`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tap {
+    /// The channel it writes.
+    pub(crate) row: usize,
+    /// The channel it reads.
+    pub(crate) column: usize,
+    /// The lane it reads, from the tile's origin.
+    pub(crate) offset: usize,
+    /// Its position in the layer's list of existing weights.
+    pub(crate) position: u32,
+}
+
+/// The existing weights of a layer, by block of read channels and written channel.
+///
+/// A block holds as many read channels as keep a tile's window in the first-level cache.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taps {
+    pub(super) blocks: usize,
+    pub(super) rows: usize,
+    /// Where each block's rows begin in `entries`: `blocks · rows + 1` numbers.
+    pub(super) starts: Vec<u32>,
+    pub(super) entries: Vec<Entry>,
+    /// For each entry, its position in the layer's list of existing weights.
+    positions: Vec<u32>,
+    /// No offset reaches this lane.
+    pub(super) reach: usize,
+}
+
+impl Taps {
+    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels. Within a row
+    /// the order is that of `taps`. Weights are zero until [`Taps::refresh`].
+    ///
+    /// # Panics
+    /// If an offset does not fit 32 bits of bytes.
+    pub(crate) fn new(
+        rows: usize,
+        columns: usize,
+        block: usize,
+        taps: impl Iterator<Item = Tap> + Clone,
+    ) -> Self {
+        let blocks = columns.div_ceil(block).max(1);
+        let bin = |tap: &Tap| tap.column / block * rows + tap.row;
+        let mut starts = vec![0_u32; blocks * rows + 1];
+        for tap in taps.clone() {
+            starts[bin(&tap) + 1] += 1;
+        }
+        for bin in 0..blocks * rows {
+            starts[bin + 1] += starts[bin];
+        }
+        let count = starts[blocks * rows] as usize;
+        let mut next = starts.clone();
+        let mut entries = vec![Entry { offset: 0, weight: 0.0 }; count];
+        let mut positions = vec![0; count];
+        let mut reach = 0;
+        for tap in taps {
+            let place = &mut next[bin(&tap)];
+            let offset = u32::try_from(tap.offset * size_of::<crate::lane::Lane>())
+                .expect("a packed buffer is shorter than 4 GiB");
+            entries[*place as usize].offset = offset;
+            positions[*place as usize] = tap.position;
+            reach = reach.max(tap.offset + 1);
+            *place += 1;
+        }
+        Self { blocks, rows, starts, entries, positions, reach }
+    }
+
+    /// How many weights exist.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Takes the weights from the layer's list.
+    pub(crate) fn refresh(&mut self, values: &[f32]) {
+        for (entry, position) in self.entries.iter_mut().zip(&self.positions) {
+            entry.weight = values[*position as usize];
+        }
+    }
+
+    /// For each entry in kernel order, its position in the layer's list.
+    pub(crate) fn positions(&self) -> &[u32] {
+        &self.positions
+    }
+
+    /// The entries that `block` contributes to `row`.
+    ///
+    /// # Safety
+    /// `block` and `row` are below `blocks` and `rows`.
+    #[inline(always)]
+    pub(super) unsafe fn range(&self, block: usize, row: usize) -> std::ops::Range<usize> {
+        let bin = block * self.rows + row;
+        // SAFETY: there are `blocks · rows + 1` starts.
+        unsafe { *self.starts.get_unchecked(bin) as usize..*self.starts.get_unchecked(bin + 1) as usize }
+    }
+}

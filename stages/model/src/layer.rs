@@ -1,0 +1,59 @@
+//! A layer's state: its weights and what follows them, channel by channel.
+
+use ndarray::Array1;
+
+use crate::description::{Affine, LayerDescription};
+use crate::weights::Weights;
+
+/// Trained numbers with their momenta.
+#[derive(Clone, Debug)]
+pub(crate) struct Trained {
+    pub(crate) values: Array1<f32>,
+    pub(crate) momenta: Array1<f32>,
+}
+
+impl Trained {
+    fn new(count: usize, value: f32) -> Self {
+        Self { values: Array1::from_elem(count, value), momenta: Array1::zeros(count) }
+    }
+}
+
+/// Batch norm (Ioffe and Szegedy 2015).
+#[derive(Clone, Debug)]
+pub(crate) struct BatchNorm {
+    pub(crate) gain: Trained,
+    pub(crate) offset: Trained,
+    pub(crate) running_mean: Array1<f32>,
+    pub(crate) running_variance: Array1<f32>,
+}
+
+/// The parameters that follow a layer.
+#[derive(Clone, Debug)]
+pub(crate) enum AffineState {
+    BatchNorm(BatchNorm),
+    Bias(Trained),
+}
+
+/// The state of one layer.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    pub(crate) weights: Weights,
+    pub(crate) affine: AffineState,
+}
+
+impl Layer {
+    /// The layer as it is before the first step, dense.
+    pub(crate) fn new(seed: u64, number: usize, description: &LayerDescription) -> Self {
+        let channels = description.geometry.outputs();
+        let affine = match description.affine {
+            Affine::Bias => AffineState::Bias(Trained::new(channels, 0.0)),
+            Affine::BatchNorm => AffineState::BatchNorm(BatchNorm {
+                gain: Trained::new(channels, 1.0),
+                offset: Trained::new(channels, 0.0),
+                running_mean: Array1::zeros(channels),
+                running_variance: Array1::from_elem(channels, 1.0),
+            }),
+        };
+        Self { weights: Weights::dense(seed, number, description.geometry.clone()), affine }
+    }
+}

@@ -1,0 +1,152 @@
+//! A replica of a model: its state, and the calls of a training step.
+
+use std::sync::Arc;
+
+use spfde_data::architecture::Architecture;
+use spfde_data::parameter::{ParameterError, Parameters};
+
+use crate::description::{Description, InputShape};
+use crate::kernel::Kernel;
+use crate::layer::Layer;
+use crate::models;
+use crate::schedule::Schedule;
+use crate::weights::Growth;
+
+mod evaluate;
+mod part;
+mod state;
+mod train;
+mod update;
+
+pub use part::NonFinite;
+use part::PartLayout;
+
+/// One replica of a model: masked and dense weights, batch norms, biases and momenta.
+///
+/// All calls that change it are deterministic, so replicas that get the same calls stay equal, bit for bit.
+#[derive(Clone, Debug)]
+pub struct Network {
+    description: Arc<Description>,
+    kernel: Kernel,
+    layers: Vec<Layer>,
+    frozen: usize,
+    part: PartLayout,
+    training: Schedule,
+    forward: Schedule,
+}
+
+impl Network {
+    /// The model called `model` with dense layers and initial weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// If there is no such model or `input` is too small for it.
+    ///
+    /// # Panics
+    /// If `parameters` lack one that the model reads, or there are no classes.
+    pub fn new(
+        model: &str,
+        parameters: &Parameters,
+        input: InputShape,
+        classes: usize,
+        seed: u64,
+        kernel: Kernel,
+    ) -> Result<Self, ParameterError> {
+        let description = (models::find(model)?.build)(parameters, input, classes)?;
+        Ok(Self::of(description, seed, kernel))
+    }
+
+    /// The network that `description` describes, with dense layers and initial weights drawn from `seed`.
+    ///
+    /// # Panics
+    /// If there are no classes.
+    pub fn of(description: Description, seed: u64, kernel: Kernel) -> Self {
+        assert!(description.classes > 0, "a classifier has at least one class");
+        let layers: Vec<Layer> = description
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(number, layer)| Layer::new(seed, number, layer))
+            .collect();
+        let part = PartLayout::new(&description, &layers, 0);
+        let training = Schedule::training(&description, 0);
+        let forward = Schedule::forward(&description);
+        Self { description: Arc::new(description), kernel, layers, frozen: 0, part, training, forward }
+    }
+
+    /// Layers and blocks.
+    pub fn architecture(&self) -> &Arc<Architecture> {
+        &self.description.architecture
+    }
+
+    /// The kernels that it runs.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Makes `layer` masked and empty. Weights that are grown with [`Growth::Initial`] have initial values drawn for
+    /// `density`. To be called before the first step.
+    ///
+    /// # Panics
+    /// If there is no such layer, or `density` is not above 0 and at most 1.
+    pub fn mask(&mut self, layer: usize, density: f64) {
+        self.layers[layer].weights.mask(density);
+        self.lay_out();
+    }
+
+    /// Lets weights of a masked layer cease and begin to exist. Indices ascend and count row-major in (output, input,
+    /// kernel row, kernel column). The momentum of a grown weight is 0; an index may be dropped and grown at once, and
+    /// then begins anew.
+    ///
+    /// # Panics
+    /// If the layer is not masked, an index is out of range, a dropped weight does not exist or a grown one does.
+    pub fn apply_mask(&mut self, layer: usize, dropped: &[u32], grown: &[u32], growth: Growth) {
+        self.layers[layer].weights.apply_mask(dropped, grown, growth);
+        self.lay_out();
+    }
+
+    /// Freezes the first `blocks` blocks and thaws all others: frozen blocks use the running statistics of their batch
+    /// norms, have no backward pass, no place in a part, and are not updated.
+    ///
+    /// # Panics
+    /// If there are fewer blocks.
+    pub fn freeze(&mut self, blocks: usize) {
+        assert!(blocks <= self.architecture().blocks.len(), "the classifier never freezes");
+        self.frozen = blocks;
+        self.training = Schedule::training(&self.description, blocks);
+        self.lay_out();
+    }
+
+    /// How many leading blocks are frozen.
+    pub fn frozen_blocks(&self) -> usize {
+        self.frozen
+    }
+
+    /// The ascending indices of the weights of `layer` that exist.
+    pub fn indices(&self, layer: usize) -> &[u32] {
+        self.layers[layer].weights.indices.as_slice().expect("a list in standard layout")
+    }
+
+    /// The values of the weights of `layer` that exist, in the order of [`Network::indices`].
+    pub fn values(&self, layer: usize) -> &[f32] {
+        self.layers[layer].weights.values.as_slice().expect("a list in standard layout")
+    }
+
+    /// How many weights of `layer` exist, whatever their values.
+    pub fn nonzero(&self, layer: usize) -> usize {
+        self.layers[layer].weights.indices.len()
+    }
+
+    /// Whether `layer` has a mask.
+    pub fn is_masked(&self, layer: usize) -> bool {
+        self.layers[layer].weights.masked
+    }
+
+    /// The output channels of every layer.
+    pub(crate) fn layer_channels(&self) -> impl Iterator<Item = usize> + '_ {
+        self.description.layers.iter().map(|layer| layer.geometry.outputs())
+    }
+
+    fn lay_out(&mut self) {
+        self.part = PartLayout::new(&self.description, &self.layers, self.frozen);
+    }
+}

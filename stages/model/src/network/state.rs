@@ -1,0 +1,131 @@
+//! The network's state as named tensors, and back.
+
+use ndarray::Array1;
+
+use crate::layer::{AffineState, Layer, Trained};
+use crate::network::Network;
+use crate::tensor::{RestoreError, Tensor, TensorData};
+
+impl Network {
+    /// Everything that a step changes, layer by layer in forward order: `<layer>.indices`, `.values` and `.momenta` of
+    /// the existing weights; then `.bias` and `.bias_momenta`, or `.gain`, `.gain_momenta`, `.offset`,
+    /// `.offset_momenta`, `.running_mean` and `.running_variance`. Which blocks are frozen is not part of it.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        let mut tensors = vec![];
+        for (layer, shape) in self.layers.iter().zip(&self.architecture().layers) {
+            let name = |what: &str| format!("{}.{what}", shape.name);
+            tensors.push(Tensor::of_u32(name("indices"), layer.weights.indices.to_vec()));
+            for (what, values) in lists(layer) {
+                tensors.push(Tensor::of_f32(name(what), values.to_vec()));
+            }
+        }
+        tensors
+    }
+
+    /// Takes over the state that [`Network::tensors`] gave for the same model. Layers that lack weights become masked;
+    /// frozen blocks stay as they are set.
+    ///
+    /// # Errors
+    /// If a tensor is missing or unknown or does not fit; the network is unchanged then.
+    pub fn restore(&mut self, tensors: &[Tensor]) -> Result<(), RestoreError> {
+        let mut layers = self.layers.clone();
+        let mut known = 0;
+        for (layer, shape) in layers.iter_mut().zip(&self.description.architecture.layers) {
+            let find = |what: &str| {
+                let name = format!("{}.{what}", shape.name);
+                tensors.iter().find(|tensor| tensor.name == name).ok_or(RestoreError::Missing { name })
+            };
+            let indices = indices(find("indices")?, shape.weights())?;
+            let count = indices.len();
+            let (values, momenta) = (floats(find("values")?, count)?, floats(find("momenta")?, count)?);
+            layer.weights.set(indices, values, momenta);
+            known += 3;
+            for (what, list) in affine_lists(&mut layer.affine) {
+                *list = floats(find(what)?, shape.outputs)?.into();
+                known += 1;
+            }
+        }
+        if known < tensors.len() {
+            return Err(RestoreError::Unknown { name: self.unknown(tensors) });
+        }
+        self.layers = layers;
+        self.lay_out();
+        Ok(())
+    }
+
+    /// The first of `tensors` that this network does not have, or has already.
+    fn unknown(&self, tensors: &[Tensor]) -> String {
+        let own = self.tensors();
+        let unknown = tensors.iter().enumerate().find(|(position, tensor)| {
+            own.iter().all(|own| own.name != tensor.name)
+                || tensors[..*position].iter().any(|earlier| earlier.name == tensor.name)
+        });
+        unknown.map(|(_, tensor)| tensor.name.clone()).unwrap_or_default()
+    }
+}
+
+/// The floating point lists of a layer with their names.
+fn lists(layer: &Layer) -> Vec<(&'static str, &Array1<f32>)> {
+    let mut lists = vec![("values", &layer.weights.values), ("momenta", &layer.weights.momenta)];
+    match &layer.affine {
+        AffineState::Bias(Trained { values, momenta }) => {
+            lists.extend([("bias", values), ("bias_momenta", momenta)]);
+        }
+        AffineState::BatchNorm(norm) => lists.extend([
+            ("gain", &norm.gain.values),
+            ("gain_momenta", &norm.gain.momenta),
+            ("offset", &norm.offset.values),
+            ("offset_momenta", &norm.offset.momenta),
+            ("running_mean", &norm.running_mean),
+            ("running_variance", &norm.running_variance),
+        ]),
+    }
+    lists
+}
+
+/// The lists of what follows a layer with their names, to be replaced.
+fn affine_lists(affine: &mut AffineState) -> Vec<(&'static str, &mut Array1<f32>)> {
+    match affine {
+        AffineState::Bias(Trained { values, momenta }) => {
+            vec![("bias", values), ("bias_momenta", momenta)]
+        }
+        AffineState::BatchNorm(norm) => vec![
+            ("gain", &mut norm.gain.values),
+            ("gain_momenta", &mut norm.gain.momenta),
+            ("offset", &mut norm.offset.values),
+            ("offset_momenta", &mut norm.offset.momenta),
+            ("running_mean", &mut norm.running_mean),
+            ("running_variance", &mut norm.running_variance),
+        ],
+    }
+}
+
+fn floats(tensor: &Tensor, count: usize) -> Result<Vec<f32>, RestoreError> {
+    match &tensor.data {
+        TensorData::F32(values) if values.len() == count => Ok(values.clone()),
+        data => Err(mismatch(tensor, data, format!("{count} floating point numbers"))),
+    }
+}
+
+fn indices(tensor: &Tensor, limit: usize) -> Result<Vec<u32>, RestoreError> {
+    let indices = match &tensor.data {
+        TensorData::U32(indices) => indices,
+        data => return Err(mismatch(tensor, data, "indices".into())),
+    };
+    for (position, index) in indices.iter().enumerate() {
+        let ascends = position == 0 || indices[position - 1] < *index;
+        if !ascends || *index as usize >= limit {
+            let name = tensor.name.clone();
+            return Err(RestoreError::Index { name, position, index: *index, limit });
+        }
+    }
+    Ok(indices.clone())
+}
+
+fn mismatch(tensor: &Tensor, data: &TensorData, expected: String) -> RestoreError {
+    let kind = match data {
+        TensorData::F32(_) => "floating point numbers",
+        TensorData::U32(_) => "unsigned numbers",
+    };
+    RestoreError::Shape { name: tensor.name.clone(), found: format!("{} {kind}", data.len()), expected }
+}

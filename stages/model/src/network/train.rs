@@ -1,0 +1,159 @@
+//! What a shard contributes: forward, loss, backward.
+
+use crate::description::{Kind, Operation};
+use crate::layer::AffineState;
+use crate::lane::groups;
+use crate::network::Network;
+use crate::operation::{Pass, addition, affine, average_pool, convolution, linear, loss, max_pool};
+use crate::schedule::Schedule;
+use crate::shard::{Score, Shard};
+use crate::workspace::Workspace;
+
+impl Network {
+    /// Computes what a shard contributes to a step of mini-batch gradient descent.
+    ///
+    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks. Batch norms use
+    /// the shard's own statistics, those of frozen blocks their running ones. `part` is overwritten with the gradients
+    /// of existing weights and of the other parameters of layers that are not frozen, and with the statistics
+    /// measured, weighted by the shard's share of the batch: parts of the shards of a batch are to be added. A shard
+    /// without samples contributes zeros. `scores` is cleared and gets one score per sample, in their order.
+    ///
+    /// # Panics
+    /// If `part` is not [`Network::part_len`] long, the shard's lists differ in length, its inputs have another shape
+    /// than the network's or too few lanes, or a label is no class.
+    pub fn train_shard(
+        &self,
+        workspace: &mut Workspace,
+        shard: &Shard<'_>,
+        part: &mut [f32],
+        scores: &mut Vec<Score>,
+    ) {
+        assert_eq!(part.len(), self.part.len, "a part of this network");
+        assert_eq!(shard.weights.len(), shard.labels.len(), "one weight per sample");
+        assert!(shard.labels.len() <= shard.batch_samples, "a shard is a part of its batch");
+        part.fill(0.0);
+        scores.clear();
+        let Some(mut pass) = self.pass(workspace, shard, &self.training, self.frozen) else { return };
+        self.run_forward(&mut pass);
+        pass.workspace.begun.clear();
+        pass.workspace.begun.resize(self.description.values.len(), false);
+        loss::backward(&mut pass, shard, |score| scores.push(score));
+        self.run_backward(&mut pass, part);
+        self.add_statistics(&pass, shard, part);
+    }
+
+    /// Scores a shard as [`Network::train_shard`] would, with the shard's own statistics but without backward pass and
+    /// without any trace in the network. `scores` is cleared and gets one score per sample, in their order. Weights in
+    /// the loss and `batch_samples` do not matter.
+    ///
+    /// # Panics
+    /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
+    pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>, scores: &mut Vec<Score>) {
+        scores.clear();
+        let Some(mut pass) = self.pass(workspace, shard, &self.forward, self.frozen) else { return };
+        self.run_forward(&mut pass);
+        loss::score(&pass, shard.labels, |score| scores.push(score));
+    }
+
+    /// Prepares a pass; none if the shard has no samples.
+    pub(super) fn pass<'a>(
+        &'a self,
+        workspace: &'a mut Workspace,
+        shard: &'a Shard<'_>,
+        schedule: &'a Schedule,
+        frozen: usize,
+    ) -> Option<Pass<'a>> {
+        let samples = shard.labels.len();
+        if samples == 0 {
+            return None;
+        }
+        let shape = self.description.values[0].shape;
+        let groups = groups(samples);
+        let extents = shard.inputs.shape();
+        assert_eq!(
+            extents[1..],
+            [shape.height, shape.channels, shape.width],
+            "inputs are rows, channels, columns of the network's input"
+        );
+        assert!(extents[0] >= groups, "inputs hold every sample");
+        workspace.make_room(&schedule.buffers, groups);
+        Some(Pass {
+            description: &self.description,
+            layers: &self.layers,
+            kernel: self.kernel,
+            schedule,
+            workspace,
+            inputs: shard.inputs.as_slice().expect("activations are in standard layout"),
+            samples,
+            groups,
+            frozen,
+        })
+    }
+
+    /// Computes all values up to the logits.
+    pub(super) fn run_forward(&self, pass: &mut Pass<'_>) {
+        affine::fix(pass);
+        for operation in &self.description.operations {
+            pass.workspace.listener.hear(|| self.name("forward", operation));
+            match operation.kind {
+                Kind::Convolution(layer) => convolution::forward(pass, operation, layer),
+                Kind::Linear(layer) => linear::forward(pass, operation, layer),
+                Kind::Addition(shortcut) => addition::forward(pass, operation, shortcut),
+                Kind::MaxPool => max_pool::forward(pass, operation),
+                Kind::AveragePool => average_pool::forward(pass, operation),
+            }
+        }
+        pass.workspace.listener.hear(|| "end".into());
+    }
+
+    /// Computes all gradients from those of the logits down to the frozen blocks.
+    fn run_backward(&self, pass: &mut Pass<'_>, part: &mut [f32]) {
+        for (number, operation) in self.description.operations.iter().enumerate().rev() {
+            if !self.description.is_active(number, self.frozen) {
+                continue;
+            }
+            pass.workspace.listener.hear(|| self.name("backward", operation));
+            match operation.kind {
+                Kind::Convolution(layer) | Kind::Linear(layer) => {
+                    affine::backward(pass, layer, &mut part[self.part.affine[layer].clone()]);
+                    let gradients = &mut part[self.part.weights[layer].clone()];
+                    match operation.kind {
+                        Kind::Convolution(_) => convolution::backward(pass, operation, layer, gradients),
+                        _ => linear::backward(pass, operation, layer, gradients),
+                    }
+                }
+                Kind::Addition(shortcut) => addition::backward(pass, operation, shortcut),
+                Kind::MaxPool => max_pool::backward(pass, operation),
+                Kind::AveragePool => average_pool::backward(pass, operation),
+            }
+        }
+        pass.workspace.listener.hear(|| "end".into());
+    }
+
+    /// Writes the shard's means and variances to its part, weighted by its share of the batch.
+    fn add_statistics(&self, pass: &Pass<'_>, shard: &Shard<'_>, part: &mut [f32]) {
+        let share = (shard.labels.len() as f64 / shard.batch_samples as f64) as f32;
+        for (number, layer) in self.layers.iter().enumerate() {
+            let range = self.part.affine[number].clone();
+            if !matches!(layer.affine, AffineState::BatchNorm(_)) || range.is_empty() {
+                continue;
+            }
+            let statistics = &pass.workspace.statistics[number];
+            let measured = statistics.mean.iter().chain(&statistics.variance);
+            let (_, into) = part[range].split_at_mut(2 * statistics.mean.len());
+            into.iter_mut().zip(measured).for_each(|(into, value)| *into = share * value);
+        }
+    }
+
+    /// A name for profiles.
+    fn name(&self, direction: &str, operation: &Operation) -> String {
+        match operation.kind {
+            Kind::Convolution(layer) | Kind::Linear(layer) => {
+                format!("{direction} {}", self.architecture().layers[layer].name)
+            }
+            Kind::Addition(_) => format!("{direction} addition"),
+            Kind::MaxPool => format!("{direction} max pooling"),
+            Kind::AveragePool => format!("{direction} average pooling"),
+        }
+    }
+}

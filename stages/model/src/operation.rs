@@ -1,0 +1,15 @@
+//! The operations of a network, forward and backward, one per file.
+//!
+//! An operation reads signals: stored values, normalised and rectified while they are read. Batch norm and ReLU have
+//! no operation of their own; they happen where a row is packed or added.
+
+pub(crate) mod addition;
+pub(crate) mod affine;
+pub(crate) mod average_pool;
+pub(crate) mod convolution;
+pub(crate) mod linear;
+pub(crate) mod loss;
+pub(crate) mod max_pool;
+mod pass;
+
+pub(crate) use pass::Pass;

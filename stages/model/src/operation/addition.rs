@@ -1,0 +1,32 @@
+//! Residual addition with ReLU.
+
+use crate::description::{Operation, Signal};
+use crate::kernel;
+use crate::operation::Pass;
+
+/// Computes ReLU of the sum; the terms are normalised while they are read.
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, shortcut: Signal) {
+    let shape = pass.description.values[operation.output].shape;
+    let mut sum = pass.take_value(operation.output);
+    let rows = sum.chunks_exact_mut(shape.row()).take(pass.groups * shape.height);
+    for (number, target) in rows.enumerate() {
+        let (group, row) = (number / shape.height, number % shape.height);
+        let main = pass.signal_row(operation.input, group, row);
+        kernel::add(pass.kernel, &main, &pass.signal_row(shortcut, group, row), target);
+    }
+    pass.put_value(operation.output, sum);
+}
+
+/// Passes the gradient of the sum on to a shortcut that is no layer's output. Layers among the terms read the gradient
+/// of the sum themselves.
+pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, shortcut: Signal) {
+    for signal in [operation.input, shortcut] {
+        if pass.contributes(signal) {
+            let lanes = pass.value(operation.output).len();
+            let (mut target, begun) = pass.take_gradient(signal.value);
+            let (upstream, sum) = (pass.gradient(operation.output), pass.value(operation.output));
+            kernel::pass_back(pass.kernel, upstream, sum, begun, &mut target[..lanes]);
+            pass.put_gradient(signal.value, target);
+        }
+    }
+}

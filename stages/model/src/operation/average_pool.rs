@@ -1,0 +1,50 @@
+//! Global average pooling.
+
+use crate::description::Operation;
+use crate::kernel::{LaneMask, PackedRow, pack};
+use crate::lane::{LANES, Lane};
+use crate::operation::Pass;
+
+/// Computes the mean of each channel.
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
+    let shape = pass.description.values[operation.input.value].shape;
+    let mut means = pass.take_value(operation.output);
+    let mut row_lanes = vec![Lane::ZERO; shape.row()];
+    for (group, means) in means.chunks_exact_mut(shape.channels).take(pass.groups).enumerate() {
+        means.fill(Lane::ZERO);
+        for row in 0..shape.height {
+            let target =
+                PackedRow { lanes: &mut row_lanes, start: 0, channel_step: shape.width, pixel_step: 1 };
+            let signal = pass.signal_row(operation.input, group, row);
+            pack(pass.kernel, &signal, LaneMask::first(LANES), target);
+            for (mean, pixels) in means.iter_mut().zip(row_lanes.chunks_exact(shape.width)) {
+                for pixel in pixels {
+                    mean.0.iter_mut().zip(pixel.0).for_each(|(mean, value)| *mean += value);
+                }
+            }
+        }
+        let share = 1.0 / shape.positions() as f32;
+        means.iter_mut().flat_map(|mean| &mut mean.0).for_each(|mean| *mean *= share);
+    }
+    pass.put_value(operation.output, means);
+}
+
+/// Gives every pixel its share of the mean's gradient.
+pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
+    if !pass.contributes(operation.input) {
+        return;
+    }
+    let shape = pass.description.values[operation.input.value].shape;
+    let share = 1.0 / shape.positions() as f32;
+    let (mut target, begun) = pass.take_gradient(operation.input.value);
+    assert!(!begun, "a pooled signal has no other reader");
+    let gradients = pass.gradient(operation.output).chunks_exact(shape.channels);
+    for (gradients, target) in gradients.zip(target.chunks_exact_mut(shape.len())) {
+        for row in target.chunks_exact_mut(shape.row()) {
+            for (gradient, pixels) in gradients.iter().zip(row.chunks_exact_mut(shape.width)) {
+                pixels.fill(Lane(gradient.0.map(|gradient| gradient * share)));
+            }
+        }
+    }
+    pass.put_gradient(operation.input.value, target);
+}

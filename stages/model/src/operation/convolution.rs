@@ -1,0 +1,173 @@
+//! Convolution: one group of eight samples at a time, two rows of output pixels at a time. Rows of the input are
+//! packed just before the first strip that needs them, so that they are still in the cache.
+
+use crate::description::{Operation, Signal};
+use crate::geometry::{Geometry, Packed, Phase, Window};
+use crate::kernel::{PackedRow, Strip, gather, pack, pack_gradient, tally};
+use crate::lane::{Lane, samples_in};
+use crate::layer::AffineState;
+use crate::operation::{Pass, affine};
+use crate::workspace::{Scratch, clear};
+
+/// Rows of pixels that a strip covers.
+const STRIP: usize = 2;
+
+/// Computes the outputs and, for a batch norm that measures, their statistics.
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) {
+    let geometry = &pass.description.layers[layer].geometry;
+    let taps = &pass.layers[layer].weights.forward;
+    let measures = affine::measures(pass, layer);
+    let mut output = pass.take_value(operation.output);
+    let mut scratch = std::mem::take(&mut pass.workspace.scratch);
+    let Scratch { source, sums, moments, .. } = &mut scratch;
+    clear(source, geometry.source.len());
+    moments.clear();
+    moments.resize(geometry.outputs(), [0.0; 2]);
+    for group in 0..pass.groups {
+        clear(sums, if measures { 2 * geometry.outputs() } else { 0 });
+        let start = group * geometry.output.len();
+        let mut packed = 0;
+        for row in (0..geometry.output.height).step_by(STRIP) {
+            let strip = output_strip(geometry, row, start, geometry.output.width, geometry.output.row());
+            let needed = rows_under(geometry, row + strip.rows - 1);
+            pack_signal(pass, operation.input, group, packed..needed, geometry, source);
+            packed = packed.max(needed);
+            gather(pass.kernel, taps, &strip, source, &mut output, false, sums);
+        }
+        affine::fold(sums, samples_in(group, pass.samples), moments);
+    }
+    if let (true, AffineState::BatchNorm(norm)) = (measures, &pass.layers[layer].affine) {
+        let count = pass.samples * geometry.output.positions();
+        pass.workspace.statistics[layer].measure(norm, moments, count);
+    }
+    pass.workspace.scratch = scratch;
+    pass.put_value(operation.output, output);
+}
+
+/// Computes the gradient of the input, if somebody wants it, and the gradients of the existing weights, which it
+/// writes to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
+pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, gradients: &mut [f32]) {
+    let geometry = &pass.description.layers[layer].geometry;
+    let weights = &pass.layers[layer].weights;
+    let wanted = pass.contributes(operation.input);
+    let (mut target, begun) = if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
+    let mut scratch = std::mem::take(&mut pass.workspace.scratch);
+    let Scratch { source, gradient, totals, .. } = &mut scratch;
+    clear(source, geometry.source.len());
+    clear(gradient, geometry.gradient.len());
+    clear(totals, weights.forward.len());
+    let strips = geometry.input.height.div_ceil(geometry.stride()).max(geometry.output.height);
+    for group in 0..pass.groups {
+        let (mut packed, mut packed_gradient) = (0, 0);
+        for row in (0..strips).step_by(STRIP) {
+            let needed = (row + STRIP + rows_ahead(geometry)).min(geometry.output.height);
+            pack_rows_of_gradient(pass, layer, group, packed_gradient..needed, geometry, gradient);
+            packed_gradient = packed_gradient.max(needed);
+            if wanted {
+                let start = group * geometry.input.len();
+                for (phase, taps) in geometry.phases().zip(&weights.backward) {
+                    if let Some(strip) = input_strip(geometry, phase, row, start) {
+                        gather(pass.kernel, taps, &strip, gradient, &mut target, begun, &mut []);
+                    }
+                }
+            }
+            if row < geometry.output.height {
+                let Packed { top, left, pitch, columns, .. } = geometry.gradient;
+                let strip = output_strip(geometry, row, top * pitch + left, columns, pitch);
+                let needed = rows_under(geometry, row + strip.rows - 1);
+                pack_signal(pass, operation.input, group, packed..needed, geometry, source);
+                packed = packed.max(needed);
+                tally(pass.kernel, &weights.forward, &strip, source, gradient, totals);
+            }
+        }
+    }
+    for (position, total) in weights.forward.positions().iter().zip(totals.iter()) {
+        gradients[*position as usize] = total.sum();
+    }
+    pass.workspace.scratch = scratch;
+    if wanted {
+        pass.put_gradient(operation.input.value, target);
+    }
+}
+
+/// The strip of output pixels from `row`, whose values or gradients lie `channel` lanes from channel to channel and
+/// `pitch` from row to row, behind `start`.
+fn output_strip(geometry: &Geometry, row: usize, start: usize, channel: usize, pitch: usize) -> Strip {
+    let stride = geometry.stride();
+    Strip {
+        source: row * stride * geometry.source.pitch,
+        source_row: stride * geometry.source.pitch,
+        source_step: stride,
+        target: start + row * pitch,
+        target_row: pitch,
+        target_channel: channel,
+        target_step: 1,
+        rows: STRIP.min(geometry.output.height - row),
+        columns: geometry.output.width,
+    }
+}
+
+/// The strip of input pixels of a phase from its row `row`; none where the phase has no such pixels.
+fn input_strip(geometry: &Geometry, phase: Phase, row: usize, start: usize) -> Option<Strip> {
+    let (stride, shape) = (geometry.stride(), geometry.input);
+    let extent = |pixels: usize, phase: usize| pixels.saturating_sub(phase).div_ceil(stride);
+    let (rows, columns) = (extent(shape.height, phase.row), extent(shape.width, phase.column));
+    (row < rows && columns > 0).then(|| Strip {
+        source: row * geometry.gradient.pitch,
+        source_row: geometry.gradient.pitch,
+        source_step: 1,
+        target: start + (row * stride + phase.row) * shape.row() + phase.column,
+        target_row: stride * shape.row(),
+        target_channel: shape.width,
+        target_step: stride,
+        rows: STRIP.min(rows - row),
+        columns,
+    })
+}
+
+/// How many rows of the input the windows of the output rows up to `row` read.
+fn rows_under(geometry: &Geometry, row: usize) -> usize {
+    let Window { kernel, stride, padding } = geometry.window.expect("a convolution has a window");
+    (row * stride + kernel).saturating_sub(padding).min(geometry.input.height)
+}
+
+/// How many rows of the gradient behind its own a row of the input's gradient (of any phase) reads.
+fn rows_ahead(geometry: &Geometry) -> usize {
+    let Window { stride, padding, .. } = geometry.window.expect("a convolution has a window");
+    (stride - 1 + padding) / stride
+}
+
+fn pack_signal(
+    pass: &Pass<'_>,
+    signal: Signal,
+    group: usize,
+    rows: std::ops::Range<usize>,
+    geometry: &Geometry,
+    into: &mut [Lane],
+) {
+    for row in rows {
+        let target = packed_row(&geometry.source, row, into);
+        pack(pass.kernel, &pass.signal_row(signal, group, row), pass.mask(group), target);
+    }
+}
+
+fn pack_rows_of_gradient(
+    pass: &Pass<'_>,
+    layer: usize,
+    group: usize,
+    rows: std::ops::Range<usize>,
+    geometry: &Geometry,
+    into: &mut [Lane],
+) {
+    for row in rows {
+        let target = packed_row(&geometry.gradient, row, into);
+        let slope = pass.workspace.statistics[layer].slope();
+        pack_gradient(pass.kernel, &pass.gradient_row(layer, group, row), &slope, pass.mask(group), target);
+    }
+}
+
+/// Where row `row` of the pixels lies in a packed buffer.
+fn packed_row<'a>(packed: &Packed, row: usize, lanes: &'a mut [Lane]) -> PackedRow<'a> {
+    let start = (packed.top + row) * packed.pitch + packed.left;
+    PackedRow { lanes, start, channel_step: packed.columns, pixel_step: 1 }
+}

@@ -1,0 +1,143 @@
+//! Linear layers: a convolution of one pixel in which the groups of a panel take the place of pixels, so that each
+//! weight serves all of them at once.
+
+use crate::description::{Operation, Shape};
+use crate::geometry::{Geometry, PANEL};
+use crate::kernel::{PackedRow, Strip, gather, pack, pack_gradient, tally};
+use crate::lane::Lane;
+use crate::operation::Pass;
+use crate::workspace::{Scratch, clear};
+
+/// Computes the outputs.
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) {
+    let geometry = &pass.description.layers[layer].geometry;
+    let mut output = pass.take_value(operation.output);
+    let mut scratch = std::mem::take(&mut pass.workspace.scratch);
+    let Scratch { source, target, .. } = &mut scratch;
+    clear(source, geometry.source.len());
+    clear(target, geometry.gradient.len());
+    for first in (0..pass.groups).step_by(PANEL) {
+        let groups = PANEL.min(pass.groups - first);
+        pack_panel(pass, operation, geometry.input, first, groups, source);
+        let taps = &pass.layers[layer].weights.forward;
+        gather(pass.kernel, taps, &strip(groups), source, target, false, &mut []);
+        unpack(target, geometry.output, first, groups, false, &mut output);
+    }
+    pass.workspace.scratch = scratch;
+    pass.put_value(operation.output, output);
+}
+
+/// Computes the gradient of the input, if somebody wants it, and the gradients of the existing weights, which it
+/// writes to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
+pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, gradients: &mut [f32]) {
+    let geometry = &pass.description.layers[layer].geometry;
+    let weights = &pass.layers[layer].weights;
+    let wanted = pass.contributes(operation.input);
+    let (mut input, begun) = if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
+    let mut scratch = std::mem::take(&mut pass.workspace.scratch);
+    let Scratch { source, gradient, target, totals, .. } = &mut scratch;
+    clear(source, geometry.source.len());
+    clear(gradient, geometry.gradient.len());
+    clear(target, geometry.source.len());
+    clear(totals, weights.forward.len());
+    for first in (0..pass.groups).step_by(PANEL) {
+        let groups = PANEL.min(pass.groups - first);
+        pack_panel(pass, operation, geometry.input, first, groups, source);
+        pack_panel_of_gradient(pass, layer, geometry, first, groups, gradient);
+        tally(pass.kernel, &weights.forward, &strip(groups), source, gradient, totals);
+        if wanted {
+            gather(pass.kernel, &weights.backward[0], &strip(groups), gradient, target, false, &mut []);
+            unpack(target, geometry.input, first, groups, begun, &mut input);
+        }
+    }
+    for (position, total) in weights.forward.positions().iter().zip(totals.iter()) {
+        gradients[*position as usize] = total.sum();
+    }
+    pass.workspace.scratch = scratch;
+    if wanted {
+        pass.put_gradient(operation.input.value, input);
+    }
+}
+
+/// The groups of a panel as one row of pixels.
+fn strip(groups: usize) -> Strip {
+    Strip {
+        source: 0,
+        source_row: 0,
+        source_step: 1,
+        target: 0,
+        target_row: 0,
+        target_channel: PANEL,
+        target_step: 1,
+        rows: 1,
+        columns: groups,
+    }
+}
+
+/// Feature (channel, row, column) of group `first + g` goes to lane `feature · PANEL + g`.
+fn pack_panel(
+    pass: &Pass<'_>,
+    operation: &Operation,
+    shape: Shape,
+    first: usize,
+    groups: usize,
+    into: &mut [Lane],
+) {
+    for group in 0..groups {
+        for row in 0..shape.height {
+            let signal = pass.signal_row(operation.input, first + group, row);
+            pack(pass.kernel, &signal, pass.mask(first + group), panel_row(shape, group, row, into));
+        }
+    }
+}
+
+fn pack_panel_of_gradient(
+    pass: &Pass<'_>,
+    layer: usize,
+    geometry: &Geometry,
+    first: usize,
+    groups: usize,
+    into: &mut [Lane],
+) {
+    for group in 0..groups {
+        let row = pass.gradient_row(layer, first + group, 0);
+        let slope = pass.workspace.statistics[layer].slope();
+        let target = panel_row(geometry.output, group, 0, into);
+        pack_gradient(pass.kernel, &row, &slope, pass.mask(first + group), target);
+    }
+}
+
+/// Where a row of pixels of one group lies in a panel.
+fn panel_row(shape: Shape, group: usize, row: usize, lanes: &mut [Lane]) -> PackedRow<'_> {
+    PackedRow {
+        lanes,
+        start: row * shape.width * PANEL + group,
+        channel_step: shape.positions() * PANEL,
+        pixel_step: PANEL,
+    }
+}
+
+/// Brings a panel back into the layout of a value.
+fn unpack(
+    panel: &[Lane],
+    shape: Shape,
+    first: usize,
+    groups: usize,
+    accumulate: bool,
+    into: &mut [Lane],
+) {
+    for group in 0..groups {
+        let into = &mut into[(first + group) * shape.len()..][..shape.len()];
+        for (position, into) in into.iter_mut().enumerate() {
+            let (rest, column) = (position / shape.width, position % shape.width);
+            let (row, channel) = (rest / shape.channels, rest % shape.channels);
+            let feature = (channel * shape.height + row) * shape.width + column;
+            let lane = &panel[feature * PANEL + group];
+            if accumulate {
+                into.0.iter_mut().zip(lane.0).for_each(|(into, value)| *into += value);
+            } else {
+                *into = *lane;
+            }
+        }
+    }
+}

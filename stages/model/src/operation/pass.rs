@@ -1,0 +1,114 @@
+//! What operations share during one pass of one shard: buffers, statistics, and who reads what.
+
+use crate::description::{Consumer, Description, Signal};
+use crate::kernel::{GradientRow, Kernel, LaneMask, Sign, SignalRow};
+use crate::lane::{Lane, samples_in};
+use crate::layer::Layer;
+use crate::schedule::Schedule;
+use crate::workspace::Workspace;
+
+/// A pass of one shard through a network.
+pub(crate) struct Pass<'a> {
+    pub(crate) description: &'a Description,
+    pub(crate) layers: &'a [Layer],
+    pub(crate) kernel: Kernel,
+    pub(crate) schedule: &'a Schedule,
+    pub(crate) workspace: &'a mut Workspace,
+    /// The network's input.
+    pub(crate) inputs: &'a [Lane],
+    /// Samples of the shard.
+    pub(crate) samples: usize,
+    /// Groups that hold them.
+    pub(crate) groups: usize,
+    /// Leading blocks whose batch norms use running statistics and that have no backward pass.
+    pub(crate) frozen: usize,
+}
+
+impl Pass<'_> {
+    /// The lanes of a value, group by group.
+    pub(crate) fn value(&self, value: usize) -> &[Lane] {
+        let Some(buffer) = self.schedule.values[value] else { return self.inputs };
+        &self.workspace.buffers[buffer][..self.lanes(value)]
+    }
+
+    /// The lanes of the gradient of a value.
+    pub(crate) fn gradient(&self, value: usize) -> &[Lane] {
+        let buffer = self.schedule.gradients[value].expect("the schedule places every gradient that is read");
+        &self.workspace.buffers[buffer][..self.lanes(value)]
+    }
+
+    /// Takes the buffer of a value out of the workspace, to write it while others are read.
+    pub(crate) fn take_value(&mut self, value: usize) -> Vec<Lane> {
+        let buffer = self.schedule.values[value].expect("no operation writes the network's input");
+        std::mem::take(&mut self.workspace.buffers[buffer])
+    }
+
+    /// Puts the buffer of a value back.
+    pub(crate) fn put_value(&mut self, value: usize, lanes: Vec<Lane>) {
+        let buffer = self.schedule.values[value].expect("it has been taken from there");
+        self.workspace.buffers[buffer] = lanes;
+    }
+
+    /// Takes the buffer of a gradient, with whether it holds a part of it already, to which more is to be added.
+    pub(crate) fn take_gradient(&mut self, value: usize) -> (Vec<Lane>, bool) {
+        let buffer = self.schedule.gradients[value].expect("the schedule places every gradient that is written");
+        let begun = std::mem::replace(&mut self.workspace.begun[value], true);
+        (std::mem::take(&mut self.workspace.buffers[buffer]), begun)
+    }
+
+    /// Puts the buffer of a gradient back.
+    pub(crate) fn put_gradient(&mut self, value: usize, lanes: Vec<Lane>) {
+        let buffer = self.schedule.gradients[value].expect("it has been taken from there");
+        self.workspace.buffers[buffer] = lanes;
+    }
+
+    /// Whether an operation is to compute what it adds to the gradient of `signal`.
+    pub(crate) fn contributes(&self, signal: Signal) -> bool {
+        self.description.contributes(signal, self.frozen)
+    }
+
+    /// One row of pixels of a signal.
+    pub(crate) fn signal_row(&self, signal: Signal, group: usize, row: usize) -> SignalRow<'_> {
+        let value = &self.description.values[signal.value];
+        let range = self.row_range(signal.value, group, row);
+        SignalRow {
+            lanes: &self.value(signal.value)[range],
+            width: value.shape.width,
+            affine: value.layer.map(|layer| self.workspace.statistics[layer].coefficients()),
+            relu: signal.relu,
+        }
+    }
+
+    /// One row of pixels of the gradient that arrives behind `layer`.
+    pub(crate) fn gradient_row(&self, layer: usize, group: usize, row: usize) -> GradientRow<'_> {
+        let description = &self.description.layers[layer];
+        let range = self.row_range(description.value, group, row);
+        let sign = match description.consumer {
+            Consumer::Reader { relu: false } => Sign::Always,
+            Consumer::Reader { relu: true } => Sign::Own(self.workspace.statistics[layer].coefficients()),
+            Consumer::Addition { sum } => Sign::Stored(&self.value(sum)[range.clone()]),
+        };
+        GradientRow {
+            upstream: &self.gradient(self.description.gradient_of(layer))[range.clone()],
+            output: &self.value(description.value)[range],
+            sign,
+            width: self.description.values[description.value].shape.width,
+        }
+    }
+
+    /// Where one row of pixels lies among the lanes of a value.
+    fn row_range(&self, value: usize, group: usize, row: usize) -> std::ops::Range<usize> {
+        let shape = self.description.values[value].shape;
+        let start = (group * shape.height + row) * shape.row();
+        start..start + shape.row()
+    }
+
+    /// Which lanes of a group hold samples.
+    pub(crate) fn mask(&self, group: usize) -> LaneMask {
+        LaneMask::first(samples_in(group, self.samples))
+    }
+
+    fn lanes(&self, value: usize) -> usize {
+        self.description.values[value].shape.len() * self.groups
+    }
+}

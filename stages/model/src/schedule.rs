@@ -1,0 +1,128 @@
+//! Which buffer holds which value and gradient, by the time at which each is last read.
+
+use crate::description::{Consumer, Description, Kind};
+
+/// The buffers of a pass over a network. Values that the backward pass reads again live until then; those of the
+/// frozen prefix, and all of them where there is no backward pass, share a few buffers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    /// The buffer of each value; none for the network's input.
+    pub(crate) values: Vec<Option<usize>>,
+    /// The buffer of the gradient of each value, where one is computed.
+    pub(crate) gradients: Vec<Option<usize>>,
+    /// Lanes per group of each buffer.
+    pub(crate) buffers: Vec<usize>,
+}
+
+/// Something that lives in a buffer from one time to another, both included.
+struct Tenant {
+    size: usize,
+    from: usize,
+    to: usize,
+}
+
+impl Schedule {
+    /// The buffers for training with `frozen` frozen blocks.
+    pub(crate) fn training(description: &Description, frozen: usize) -> Self {
+        Self::new(description, Some(frozen))
+    }
+
+    /// The buffers for a forward pass alone.
+    pub(crate) fn forward(description: &Description) -> Self {
+        Self::new(description, None)
+    }
+
+    /// Operation `i` of `n` runs forward at time `i`, backward at `2 n − i`; the loss is computed at time `n`.
+    fn new(description: &Description, frozen: Option<usize>) -> Self {
+        let (values, operations) = (&description.values, &description.operations);
+        let end = operations.len();
+        let backward = |operation: usize| 2 * end - operation;
+        let mut value_tenants: Vec<Option<Tenant>> = values
+            .iter()
+            .map(|value| {
+                let from = value.producer?;
+                Some(Tenant { size: value.shape.len(), from, to: from })
+            })
+            .collect();
+        let mut gradient_tenants: Vec<Option<Tenant>> = values.iter().map(|_| None).collect();
+        extend(&mut value_tenants, description.logits.value, end);
+        for (number, operation) in operations.iter().enumerate() {
+            for input in operation.inputs() {
+                extend(&mut value_tenants, input.value, number);
+            }
+        }
+        if let Some(frozen) = frozen {
+            let born = |value: usize, time: usize, tenants: &mut Vec<Option<Tenant>>| {
+                let size = values[value].shape.len();
+                let tenant = tenants[value].get_or_insert(Tenant { size, from: time, to: time });
+                tenant.from = tenant.from.min(time);
+                tenant.to = tenant.to.max(time);
+            };
+            born(description.logits.value, end, &mut gradient_tenants);
+            for (number, operation) in operations.iter().enumerate() {
+                if !description.is_active(number, frozen) {
+                    continue;
+                }
+                let time = backward(number);
+                for value in description.kept_for(number, frozen) {
+                    extend(&mut value_tenants, value, time);
+                }
+                for input in operation.inputs().filter(|input| description.contributes(*input, frozen)) {
+                    born(input.value, time, &mut gradient_tenants);
+                }
+                // The gradient that it reads.
+                let read = match operation.kind {
+                    Kind::Convolution(layer) | Kind::Linear(layer) => match description.layers[layer].consumer {
+                        Consumer::Reader { .. } => operation.output,
+                        Consumer::Addition { sum } => sum,
+                    },
+                    _ => operation.output,
+                };
+                born(read, time, &mut gradient_tenants);
+            }
+        }
+        let mut schedule =
+            Self { values: vec![None; values.len()], gradients: vec![None; values.len()], buffers: vec![] };
+        schedule.place(value_tenants, gradient_tenants);
+        schedule
+    }
+
+    /// Gives every tenant a buffer that is free while it lives, in order of time; of the free ones the smallest that
+    /// is large enough, else the largest, which grows.
+    fn place(&mut self, values: Vec<Option<Tenant>>, gradients: Vec<Option<Tenant>>) {
+        let count = values.len();
+        let mut tenants: Vec<(usize, Tenant)> = values
+            .into_iter()
+            .chain(gradients)
+            .enumerate()
+            .filter_map(|(place, tenant)| Some((place, tenant?)))
+            .collect();
+        tenants.sort_by_key(|(place, tenant)| (tenant.from, *place));
+        let mut busy_until: Vec<usize> = vec![];
+        for (place, tenant) in tenants {
+            let free = (0..self.buffers.len()).filter(|buffer| busy_until[*buffer] < tenant.from);
+            let best = free.min_by_key(|buffer| {
+                let size = self.buffers[*buffer];
+                if size >= tenant.size { (0, size) } else { (1, usize::MAX - size) }
+            });
+            let buffer = best.unwrap_or_else(|| {
+                self.buffers.push(0);
+                busy_until.push(0);
+                self.buffers.len() - 1
+            });
+            self.buffers[buffer] = self.buffers[buffer].max(tenant.size);
+            busy_until[buffer] = tenant.to;
+            match place.checked_sub(count) {
+                None => self.values[place] = Some(buffer),
+                Some(value) => self.gradients[value] = Some(buffer),
+            }
+        }
+    }
+}
+
+/// Lets the value live until `time` at least; the network's input has no buffer.
+fn extend(tenants: &mut [Option<Tenant>], value: usize, time: usize) {
+    if let Some(tenant) = &mut tenants[value] {
+        tenant.to = tenant.to.max(time);
+    }
+}
