@@ -1,7 +1,16 @@
 //! The data sets that come with the program.
 
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::read::from_files;
 use crate::files::error::Result;
+use crate::files::parquet_file::ParquetFile;
 use crate::images::DataSet;
+
+static TRAIN: &[u8] = include_bytes!("../../../fashion-mnist/train.parquet");
+static TEST: &[u8] = include_bytes!("../../../fashion-mnist/test.parquet");
 
 /// A data set by name.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +35,33 @@ pub fn registry() -> &'static [DataSetEntry] {
     }]
 }
 
-/// Fashion-MNIST, from the bytes compiled into the program.
+/// Fashion-MNIST, from the bytes compiled into the program, through the same reader and checks as any other file.
 pub fn embedded() -> Result<DataSet> {
-    super::read(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fashion-mnist")))
+    let parse = |name, bytes| ParquetFile::parse(Path::new(name), Bytes::from_static(bytes));
+    from_files(
+        &parse("embedded fashion-mnist/train.parquet", TRAIN)?,
+        &parse("embedded fashion-mnist/test.parquet", TEST)?,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fashion_mnist_is_whole() {
+        let set = embedded().unwrap();
+        assert_eq!((set.name.as_str(), set.classes), ("fashion-mnist", 10));
+        for (images, per_class) in [(&set.train, 6000), (&set.test, 1000)] {
+            assert_eq!((images.channels, images.height, images.width), (1, 28, 28));
+            let mut counts = [0; 10];
+            images.labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
+            assert_eq!(counts, [per_class; 10], "the classes are equally frequent");
+        }
+        // The mean and deviation of the training pixels that are commonly quoted: 0.2860 and 0.3530 of 255.
+        let deviation = 1.0 / f64::from(set.normalization.scale[0]);
+        let mean = -f64::from(set.normalization.shift[0]) * deviation;
+        assert!((mean / 255.0 - 0.2860).abs() < 5e-5, "{mean}");
+        assert!((deviation / 255.0 - 0.3530).abs() < 5e-5, "{deviation}");
+    }
 }
