@@ -188,6 +188,15 @@ mod tests {
     }
 
     #[test]
+    fn behind_frozen_blocks_the_classifier_needs_no_gradient_of_its_input() {
+        let mut architecture = Architecture::clone(&example::residual(&[2], 1, 4));
+        let classifier = architecture.layers.last_mut().unwrap();
+        classifier.reads_block_input = false;
+        assert_eq!(count(&architecture, &[0, 0, 0, 5], 0, 1), Cost { forward: 10, backward: 20 });
+        assert_eq!(count(&architecture, &[0, 0, 0, 5], 1, 1), Cost { forward: 10, backward: 10 });
+    }
+
+    #[test]
     fn only_an_unbroken_prefix_counts_as_frozen() {
         let frozen_at = [Some(2), None, Some(1)];
         assert_eq!((0..4).map(|epoch| frozen_blocks(&frozen_at, epoch)).collect::<Vec<_>>(), [0, 0, 1, 1]);

@@ -197,6 +197,9 @@ fn the_last_update_before_freezing_or_the_end_grows_nothing() {
     assert_eq!(counts(Some(6), 0..7), [1500, 1500, 1500, 1500, 1000, 1000, 1000]);
     assert_eq!(counts(Some(2), 0..3), [1000, 1000, 1000]);
     assert_eq!(policy.initial(0, Some(2)).len(), 1000);
+    let every = super::tests::policy("mest-ems", &context, &[("mask.interval", Value::Integer(1))]);
+    assert_eq!((0..3).map(|epoch| every.nonzero(0, epoch, Some(2))).collect::<Vec<_>>(), [1500, 1000, 1000]);
+    assert_eq!(every.nonzero(0, 0, Some(1)), 1000);
     assert!(policy.updates(0, 4, Some(6)) && !policy.updates(0, 6, Some(6)));
     // Six epochs, updates at 2 and 4: the last comes before 3/4 of the run has passed, and still grows nothing.
     let short = perceptron(6);

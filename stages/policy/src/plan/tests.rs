@@ -9,7 +9,7 @@ use spfde_data::parameter::Parameters;
 use super::*;
 use crate::freeze::none::Never;
 use crate::freeze::{FreezePlan, FreezeState};
-use crate::{FreezeContext, MaskContext, MaskUpdate, SieveContext, example, freeze, mask, sieve};
+use crate::{FreezeContext, MaskContext, MaskDelta, MaskUpdate, SieveContext, example, freeze, mask, sieve};
 
 fn masks(name: &str, epochs: u32, architecture: &Arc<Architecture>) -> Box<dyn MaskPolicy> {
     let entry = mask::registry().iter().find(|entry| entry.name == name).unwrap();
@@ -110,6 +110,50 @@ fn an_unplanned_freeze_costs_what_the_masks_then_count() {
         assert_eq!(plan.cost_of(&frozen_at), cost, "{frozen_at:?}");
     }
     assert_eq!(plan.cost_of(&[None, None]), plan.unfrozen_cost);
+}
+
+/// A mask that loses one weight of every layer in every epoch until the layer freezes.
+struct Thinning;
+
+impl MaskPolicy for Thinning {
+    fn name(&self) -> &'static str {
+        "thinning"
+    }
+
+    fn masked(&self, _layer: usize) -> bool {
+        true
+    }
+
+    fn density(&self, _layer: usize) -> f64 {
+        0.5
+    }
+
+    fn nonzero(&self, _layer: usize, epoch: u32, frozen_at: Option<u32>) -> u32 {
+        16 - frozen_at.map_or(epoch, |at| at.min(epoch))
+    }
+
+    fn initial(&self, _layer: usize, _frozen_at: Option<u32>) -> Vec<u32> {
+        (0..16).collect()
+    }
+
+    fn updates(&self, _layer: usize, _epoch: u32, _frozen_at: Option<u32>) -> bool {
+        true
+    }
+
+    fn decide(&self, _update: &MaskUpdate<'_>) -> MaskDelta {
+        MaskDelta::default()
+    }
+}
+
+#[test]
+fn a_frozen_layer_keeps_the_weights_of_the_moment_at_which_it_froze() {
+    let architecture = example::perceptron(&[4, 4, 4]);
+    let sieves = sieves("none", 5, 10);
+    let plan =
+        Plan::new(Arc::clone(&architecture), 5, 10, &Thinning, &Given(vec![Some(2)]), &*sieves).unwrap();
+    let nonzero: Vec<&[u32]> = (0..5).map(|epoch| plan.nonzero(epoch)).collect();
+    assert_eq!(nonzero, [[16, 16], [15, 15], [14, 14], [14, 13], [14, 12]]);
+    assert_eq!(plan.cost_of(&plan.frozen_at), plan.total());
 }
 
 /// A policy that plans what it is given.

@@ -270,6 +270,8 @@ fn ranks_go_by_key_then_entry_then_draw() {
 fn a_random_subset_is_drawn_anew_at_every_interval() {
     let context = SieveContext { seed: 9, samples: 400, epochs: 200 };
     let policy = policy("random", &context, 0.25, 1).unwrap_or_else(|error| panic!("{error}"));
+    let hash = draw(9, Purpose::Subset, 3, 5);
+    assert_eq!(policy.rank(3, 5, 2, 7), Rank { key: (hash >> 32) as u32, since: 0, hash });
     let mut outside = vec![0u32; 400];
     let mut previous = Vec::new();
     drive(&*policy, &context, 1, |epoch, active, _| {

@@ -77,8 +77,8 @@ fn an_unsettled_window_starts_the_count_anew() {
 
 #[test]
 fn the_shock_of_a_mask_update_is_left_out_and_more_than_that_is_not() {
-    // ⌈4/4⌉ = 1 step is left out. With no grace the same shock, absent from one window, is a change.
-    for (grace, expected) in [(0.25, vec![0]), (0.0, vec![])] {
+    // ⌈4/4⌉ = 1 step is left out, and one of a share that is less than a step. With no grace the same shock, absent from one window, is a change.
+    for (grace, expected) in [(0.25, vec![0]), (0.01, vec![0]), (0.0, vec![])] {
         let (_, mut state) = start("dense", 1, &[("freeze.grace", grace)]);
         assert_eq!(epoch_with(&mut *state, 0, &[1.0, 1.0, 1.0], 10.0), []);
         assert_eq!(epoch_with(&mut *state, 1, &[1.0, 1.0, 1.0], 10.0), []);
@@ -128,6 +128,11 @@ fn a_freeze_that_would_save_too_much_waits_until_it_saves_less() {
     assert_eq!(plan.cost_of(&[Some(8), None]).total(), unfrozen / 96 * 88);
     let frozen: Vec<u32> =
         (1..12).filter(|at| epoch(&mut *state, at - 1, &[1.0, 1.0, 1.0]).contains(&0)).collect();
+    assert_eq!(frozen, [8]);
+    // Exactly as much is not too much.
+    let (_, mut exact) = start("dense", 1, &[("freeze.flops_reduction", 8.0 / 96.0)]);
+    let frozen: Vec<u32> =
+        (1..12).filter(|at| epoch(&mut *exact, at - 1, &[1.0, 1.0, 1.0]).contains(&0)).collect();
     assert_eq!(frozen, [8]);
     let (_, mut never) = start("dense", 1, &[("freeze.flops_reduction", 0.0)]);
     assert!((0..11).all(|at| epoch(&mut *never, at, &[1.0, 1.0, 1.0]).is_empty()));

@@ -150,7 +150,7 @@ fn cases() -> Vec<Case> {
     for architecture in architectures {
         for epochs in [2, 5, 12, 16] {
             for interval in [1, 2, 3] {
-                for reduction in [0.0, 0.05, 0.15, 0.3] {
+                for reduction in [0.0, 0.002, 0.05, 0.15, 0.3] {
                     for (mask, mask_interval) in
                         [("dense", 2), ("mest-em", 2), ("mest-ems", 2), ("mest-ems", 3)]
                     {
@@ -171,6 +171,17 @@ fn cases() -> Vec<Case> {
             }
         }
     }
+    // One block saves next to nothing, two save much, and nearly all samples come last: both wait to the end.
+    cases.push(Case {
+        architecture: example::perceptron(&[1, 1, 400, 400, 10]),
+        epochs: 12,
+        interval: 1,
+        reduction: 0.1,
+        fraction: 2.0 / 3.0,
+        mask: "dense",
+        mask_interval: 2,
+        active: [vec![1; 11], vec![100_000]].concat(),
+    });
     // The default network and run.
     cases.push(Case {
         architecture: example::residual(&[16, 32, 64], 3, 28),
