@@ -56,6 +56,8 @@ mod schedule;
 mod shard;
 mod tensor;
 mod weights;
+#[cfg(test)]
+mod tests;
 mod workspace;
 
 pub use description::{Description, InputShape};

@@ -1,0 +1,6 @@
+//! Layers of odd shapes, against the f64 reference of the integration tests.
+
+mod layers;
+#[path = "../tests/model/reference.rs"]
+mod reference;
+mod schedules;

@@ -1,0 +1,206 @@
+//! One convolution of every size, stride, padding and extent, between two others; pooling of odd extents.
+
+use proptest::prelude::*;
+use spfde_data::random::{Purpose, draw};
+
+use super::reference::Reference;
+use crate::description::{Affine, Builder, Description, InputShape};
+use crate::geometry::Window;
+use crate::kernel::Kernel;
+use crate::lane::{Activations, LANES, Lane};
+use crate::network::Network;
+use crate::shard::Shard;
+use crate::weights::Growth;
+use crate::workspace::Workspace;
+
+/// A network of three convolutions, of which the middle one is of interest.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    height: usize,
+    width: usize,
+    inputs: usize,
+    outputs: usize,
+    window: Window,
+    affine: Affine,
+    density: f64,
+    samples: usize,
+}
+
+const CLASSES: usize = 3;
+
+fn number(stream: u64, place: usize) -> f64 {
+    (draw(stream, Purpose::User, 1, place as u64) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+}
+
+fn describe(case: &Case) -> Description {
+    let pixelwise = Window { kernel: 1, stride: 1, padding: 0 };
+    let mut builder =
+        Builder::new(InputShape { channels: 2, height: case.height, width: case.width });
+    builder.block("all");
+    let input = builder.input();
+    let first = builder.convolution("first".into(), input, case.inputs, pixelwise, Affine::BatchNorm);
+    let first = builder.relu(first);
+    let middle = builder.convolution("middle".into(), first, case.outputs, case.window, case.affine);
+    let middle = builder.relu(middle);
+    let features = builder.average_pool(middle);
+    builder.classifier(features, CLASSES)
+}
+
+/// Compares all gradients of one shard with the reference.
+fn check(case: &Case, kernel: Kernel) {
+    let mut network = Network::of(describe(case), 3, kernel);
+    let weights = network.nonzero(1);
+    let kept: Vec<u32> = (0..weights)
+        .filter(|index| number(1, *index) < 2.0 * case.density - 1.0)
+        .map(|index| index as u32)
+        .collect();
+    network.mask(1, case.density.max(0.01));
+    network.apply_mask(1, &[], &kept, Growth::Initial);
+
+    let pixel = |sample: usize, channel: usize, row: usize, column: usize| {
+        number(2, ((sample * 2 + channel) * 16 + row) * 32 + column) as f32
+    };
+    let shape = (case.samples.div_ceil(LANES), case.height, 2, case.width);
+    // Lanes behind the samples hold NaN, which must not get anywhere.
+    let inputs = Activations::from_shape_fn(shape, |(group, row, channel, column)| {
+        Lane(std::array::from_fn(|lane| match group * LANES + lane {
+            sample if sample < case.samples => pixel(sample, channel, row, column),
+            _ => f32::NAN,
+        }))
+    });
+    let labels: Vec<u16> = (0..case.samples).map(|sample| (sample % CLASSES) as u16).collect();
+    let weights: Vec<f32> = (0..case.samples).map(|sample| 1.0 + (sample % 3) as f32).collect();
+    let shard = Shard { inputs: &inputs, labels: &labels, weights: &weights, batch_samples: case.samples };
+    let (mut part, mut scores) = (vec![0.0; network.part_len()], vec![]);
+    network.train_shard(&mut Workspace::new(&network), &shard, &mut part, &mut scores);
+
+    let mut reference = Reference::default();
+    let mut pixels = vec![];
+    for sample in 0..case.samples {
+        for channel in 0..2 {
+            for row in 0..case.height {
+                pixels.extend((0..case.width).map(|column| f64::from(pixel(sample, channel, row, column))));
+            }
+        }
+    }
+    let ones = |count: usize| vec![1.0; count];
+    let input = reference.leaf([case.samples, 2, case.height, case.width], pixels);
+    let dense: Vec<Vec<f64>> = (0..3).map(|layer| dense(&network, layer)).collect();
+    let Case { inputs, outputs, window: Window { kernel: size, stride, padding }, .. } = *case;
+    let first = reference.leaf([inputs, 2, 1, 1], dense[0].clone());
+    let value = reference.convolution(input, first, 1, 0);
+    let (gain, offset) = (reference.list(&ones(inputs)), reference.list(&vec![0.0; inputs]));
+    let value = reference.batch_norm(value, gain, offset);
+    let value = reference.relu(value);
+    let middle = reference.leaf([outputs, inputs, size, size], dense[1].clone());
+    let value = reference.convolution(value, middle, stride, padding);
+    let offset = reference.list(&vec![0.0; outputs]);
+    let value = match case.affine {
+        Affine::Bias => reference.bias(value, offset),
+        Affine::BatchNorm => {
+            let gain = reference.list(&ones(outputs));
+            reference.batch_norm(value, gain, offset)
+        }
+    };
+    let value = reference.relu(value);
+    let value = reference.average_pool(value);
+    let classifier = reference.leaf([CLASSES, outputs, 1, 1], dense[2].clone());
+    let logits = reference.linear(value, classifier);
+    let loss = reference.loss(logits, &labels, &weights, case.samples);
+    let gradients = reference.gradients(loss);
+
+    for (layer, place) in [first, middle, classifier].into_iter().enumerate() {
+        let found = network.gradient(&part, layer);
+        let size = gradients[place].iter().map(|g| g * g).sum::<f64>().sqrt();
+        for (index, found) in network.indices(layer).iter().zip(found) {
+            let expected = gradients[place][*index as usize];
+            let error = (f64::from(*found) - expected).abs();
+            assert!(
+                error <= 2e-5 * size + 1e-6,
+                "{case:?}, {}: layer {layer}, weight {index}: {found}, not {expected}",
+                kernel.name()
+            );
+        }
+    }
+    for (score, expected) in scores.iter().zip(reference.losses(logits, &labels)) {
+        assert!((f64::from(score.loss) - expected).abs() < 1e-5 * (1.0 + expected), "{case:?}");
+    }
+}
+
+/// The weights of a layer with zeros where there are none.
+fn dense(network: &Network, layer: usize) -> Vec<f64> {
+    let mut dense = vec![0.0; network.architecture().layers[layer].weights()];
+    for (index, value) in network.indices(layer).iter().zip(network.values(layer)) {
+        dense[*index as usize] = f64::from(*value);
+    }
+    dense
+}
+
+fn windows() -> Vec<Window> {
+    let mut windows = vec![];
+    for kernel in [1, 3, 5, 7] {
+        for stride in [1, 2] {
+            for padding in [0, kernel / 2] {
+                let window = Window { kernel, stride, padding };
+                if !windows.contains(&window) {
+                    windows.push(window);
+                }
+            }
+        }
+    }
+    windows
+}
+
+#[test]
+fn convolutions_of_every_size_stride_and_padding_have_the_gradients_of_the_reference() {
+    for (number, window) in windows().into_iter().enumerate() {
+        for (step, width) in [1, 2, 3, 5, 7, 8, 9, 14, 28].into_iter().enumerate() {
+            if width + 2 * window.padding < window.kernel {
+                continue;
+            }
+            let height = [7, 8, 9][(number + step) % 3];
+            let (inputs, outputs) = [(1, 3), (3, 8), (8, 1), (5, 5)][(number + 2 * step) % 4];
+            let affine = if step % 2 == 0 { Affine::BatchNorm } else { Affine::Bias };
+            let density = [0.3, 1.0, 0.0][(number + step) % 3];
+            let samples = [5, 8, 17][step % 3];
+            let case = Case { height, width, inputs, outputs, window, affine, density, samples };
+            for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+                check(&case, kernel);
+            }
+        }
+    }
+}
+
+#[test]
+fn channels_in_several_blocks_have_the_gradients_of_the_reference() {
+    let window = Window { kernel: 3, stride: 1, padding: 1 };
+    for (inputs, outputs, width, stride) in [(33, 65, 7, 1), (65, 33, 4, 1), (33, 34, 14, 2)] {
+        let window = Window { stride, ..window };
+        let affine = Affine::BatchNorm;
+        let case = Case { height: 5, width, inputs, outputs, window, affine, density: 0.2, samples: 9 };
+        for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+            check(&case, kernel);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn any_convolution_has_the_gradients_of_the_reference(
+        (height, width) in (1..12_usize, 1..18_usize),
+        (inputs, outputs) in (1..10_usize, 1..10_usize),
+        window in 0..windows().len(),
+        density in 0.0..1.0_f64,
+        samples in 1..19_usize,
+        norm in proptest::bool::ANY,
+    ) {
+        let window = windows()[window];
+        let fits = |extent: usize| extent + 2 * window.padding >= window.kernel;
+        prop_assume!(fits(height) && fits(width));
+        // A batch norm of one number gives 0 whatever it gets, or noise over √ε.
+        let affine = if norm && samples * height * width > 40 { Affine::BatchNorm } else { Affine::Bias };
+        let case = Case { height, width, inputs, outputs, window, affine, density, samples };
+        check(&case, Kernel::resolve("auto").unwrap());
+    }
+}

@@ -1,0 +1,344 @@
+//! The same mathematics once more, in f64, dense, slow and plain: a list of operations on `[sample][channel][row]
+//! [column]` arrays that remembers how to go back. Knows no lanes, no masks, no buffers.
+#![allow(dead_code, reason = "the unit tests and the integration tests each use a part")]
+
+/// A value and how it came about.
+pub(crate) struct Node {
+    pub(crate) shape: [usize; 4],
+    pub(crate) values: Vec<f64>,
+    origin: Origin,
+}
+
+/// The place of a value in the list.
+pub(crate) type Id = usize;
+
+enum Origin {
+    Leaf,
+    Convolution { input: Id, weights: Id, stride: usize, padding: usize },
+    Linear { input: Id, weights: Id },
+    Bias { input: Id, bias: Id },
+    BatchNorm { input: Id, gain: Id, offset: Id },
+    Scale { input: Id, scale: Vec<f64> },
+    Relu { input: Id },
+    Add { terms: [Id; 2] },
+    MaxPool { input: Id },
+    AveragePool { input: Id },
+    Loss { logits: Id, labels: Vec<u16>, weights: Vec<f64>, batch: usize },
+}
+
+const EPSILON: f64 = 1e-5;
+
+/// A computation.
+#[derive(Default)]
+pub(crate) struct Reference {
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Reference {
+    fn push(&mut self, shape: [usize; 4], values: Vec<f64>, origin: Origin) -> Id {
+        assert_eq!(values.len(), shape.iter().product::<usize>());
+        self.nodes.push(Node { shape, values, origin });
+        self.nodes.len() - 1
+    }
+
+    pub(crate) fn leaf(&mut self, shape: [usize; 4], values: Vec<f64>) -> Id {
+        self.push(shape, values, Origin::Leaf)
+    }
+
+    /// A list of numbers, one per channel.
+    pub(crate) fn list(&mut self, values: &[f64]) -> Id {
+        self.leaf([1, values.len(), 1, 1], values.to_vec())
+    }
+
+    pub(crate) fn convolution(&mut self, input: Id, weights: Id, stride: usize, padding: usize) -> Id {
+        let [n, c, h, w] = self.nodes[input].shape;
+        let [o, i, k, _] = self.nodes[weights].shape;
+        assert_eq!(i, c);
+        let shape = [n, o, (h + 2 * padding - k) / stride + 1, (w + 2 * padding - k) / stride + 1];
+        let mut values = vec![0.0; shape.iter().product()];
+        windows([n, c, h, w], shape, k, stride, padding, |out, pixel, weight| {
+            values[out] += self.nodes[input].values[pixel] * self.nodes[weights].values[weight];
+        });
+        self.push(shape, values, Origin::Convolution { input, weights, stride, padding })
+    }
+
+    /// Weights `[outputs][inputs][1][1]`; inputs in the order (channel, row, column).
+    pub(crate) fn linear(&mut self, input: Id, weights: Id) -> Id {
+        let [n, c, h, w] = self.nodes[input].shape;
+        let [outputs, inputs, _, _] = self.nodes[weights].shape;
+        assert_eq!(inputs, c * h * w);
+        let (x, weight) = (&self.nodes[input].values, &self.nodes[weights].values);
+        let product = |sample: usize, output: usize| -> f64 {
+            (0..inputs).map(|i| x[sample * inputs + i] * weight[output * inputs + i]).sum()
+        };
+        let values = (0..n * outputs).map(|place| product(place / outputs, place % outputs)).collect();
+        self.push([n, outputs, 1, 1], values, Origin::Linear { input, weights })
+    }
+
+    pub(crate) fn bias(&mut self, input: Id, bias: Id) -> Id {
+        let shape = self.nodes[input].shape;
+        let value = |(place, value): (usize, &f64)| value + self.nodes[bias].values[channel(shape, place)];
+        let values = self.nodes[input].values.iter().enumerate().map(value).collect();
+        self.push(shape, values, Origin::Bias { input, bias })
+    }
+
+    /// Mean and biased variance of each channel.
+    pub(crate) fn statistics(&self, input: Id) -> Vec<(f64, f64)> {
+        let node = &self.nodes[input];
+        let [n, c, h, w] = node.shape;
+        let count = (n * h * w) as f64;
+        let mut sums = vec![0.0; c];
+        for (place, value) in node.values.iter().enumerate() {
+            sums[channel(node.shape, place)] += value / count;
+        }
+        let mut variances = vec![0.0; c];
+        for (place, value) in node.values.iter().enumerate() {
+            let channel = channel(node.shape, place);
+            variances[channel] += (value - sums[channel]).powi(2) / count;
+        }
+        sums.into_iter().zip(variances).collect()
+    }
+
+    pub(crate) fn batch_norm(&mut self, input: Id, gain: Id, offset: Id) -> Id {
+        let shape = self.nodes[input].shape;
+        let statistics = self.statistics(input);
+        let value = |(place, value): (usize, &f64)| {
+            let channel = channel(shape, place);
+            let (mean, variance) = statistics[channel];
+            let normal = (value - mean) / (variance + EPSILON).sqrt();
+            normal * self.nodes[gain].values[channel] + self.nodes[offset].values[channel]
+        };
+        let values = self.nodes[input].values.iter().enumerate().map(value).collect();
+        self.push(shape, values, Origin::BatchNorm { input, gain, offset })
+    }
+
+    /// A batch norm with these means and variances, which are no parameters.
+    pub(crate) fn fixed_norm(&mut self, input: Id, norm: [&[f64]; 4]) -> Id {
+        let [gain, offset, mean, variance] = norm;
+        let shape = self.nodes[input].shape;
+        let scale: Vec<f64> = gain.iter().zip(variance).map(|(g, v)| g / (v + EPSILON).sqrt()).collect();
+        let value = |(place, value): (usize, &f64)| {
+            let channel = channel(shape, place);
+            (value - mean[channel]) * scale[channel] + offset[channel]
+        };
+        let values = self.nodes[input].values.iter().enumerate().map(value).collect();
+        self.push(shape, values, Origin::Scale { input, scale })
+    }
+
+    pub(crate) fn relu(&mut self, input: Id) -> Id {
+        let values = self.nodes[input].values.iter().map(|value| value.max(0.0)).collect();
+        self.push(self.nodes[input].shape, values, Origin::Relu { input })
+    }
+
+    pub(crate) fn add(&mut self, first: Id, second: Id) -> Id {
+        assert_eq!(self.nodes[first].shape, self.nodes[second].shape);
+        let pairs = self.nodes[first].values.iter().zip(&self.nodes[second].values);
+        let values = pairs.map(|(a, b)| a + b).collect();
+        self.push(self.nodes[first].shape, values, Origin::Add { terms: [first, second] })
+    }
+
+    pub(crate) fn max_pool(&mut self, input: Id) -> Id {
+        let [n, c, h, w] = self.nodes[input].shape;
+        let shape = [n, c, h / 2, w / 2];
+        let places = 0..shape.iter().product();
+        let values = places.map(|place| self.nodes[input].values[greatest(&self.nodes[input], place)]).collect();
+        self.push(shape, values, Origin::MaxPool { input })
+    }
+
+    pub(crate) fn average_pool(&mut self, input: Id) -> Id {
+        let [n, c, h, w] = self.nodes[input].shape;
+        let planes = self.nodes[input].values.chunks_exact(h * w);
+        let values = planes.map(|plane| plane.iter().sum::<f64>() / (h * w) as f64).collect();
+        self.push([n, c, 1, 1], values, Origin::AveragePool { input })
+    }
+
+    /// Σ weight · cross-entropy / batch, a single number.
+    pub(crate) fn loss(&mut self, logits: Id, labels: &[u16], weights: &[f32], batch: usize) -> Id {
+        let weights: Vec<f64> = weights.iter().map(|weight| f64::from(*weight)).collect();
+        let losses = self.losses(logits, labels);
+        let sum = losses.iter().zip(&weights).map(|(loss, weight)| loss * weight).sum::<f64>();
+        let origin = Origin::Loss { logits, labels: labels.to_vec(), weights, batch };
+        self.push([1; 4], vec![sum / batch as f64], origin)
+    }
+
+    /// The cross-entropy of each sample.
+    pub(crate) fn losses(&self, logits: Id, labels: &[u16]) -> Vec<f64> {
+        let softmax = self.softmax(logits);
+        softmax.iter().zip(labels).map(|(p, label)| -p[usize::from(*label)].ln()).collect()
+    }
+
+    pub(crate) fn softmax(&self, logits: Id) -> Vec<Vec<f64>> {
+        let node = &self.nodes[logits];
+        let rows = node.values.chunks_exact(node.shape[1]);
+        rows.map(|row| {
+            let sum: f64 = row.iter().map(|logit| logit.exp()).sum();
+            row.iter().map(|logit| logit.exp() / sum).collect()
+        })
+        .collect()
+    }
+
+    /// The gradient of `of`, a single number, with respect to every value.
+    pub(crate) fn gradients(&self, of: Id) -> Vec<Vec<f64>> {
+        let mut gradients: Vec<Vec<f64>> =
+            self.nodes.iter().map(|node| vec![0.0; node.values.len()]).collect();
+        gradients[of][0] = 1.0;
+        for id in (0..=of).rev() {
+            let gradient = std::mem::take(&mut gradients[id]);
+            self.pass_back(id, &gradient, &mut gradients);
+            gradients[id] = gradient;
+        }
+        gradients
+    }
+
+    fn pass_back(&self, id: Id, gradient: &[f64], into: &mut [Vec<f64>]) {
+        let shape = self.nodes[id].shape;
+        match &self.nodes[id].origin {
+            Origin::Leaf => {}
+            Origin::Convolution { input, weights, stride, padding } => {
+                let kernel = self.nodes[*weights].shape[2];
+                let from = self.nodes[*input].shape;
+                windows(from, shape, kernel, *stride, *padding, |out, pixel, weight| {
+                    into[*input][pixel] += gradient[out] * self.nodes[*weights].values[weight];
+                    into[*weights][weight] += gradient[out] * self.nodes[*input].values[pixel];
+                });
+            }
+            Origin::Linear { input, weights } => {
+                let [outputs, inputs, _, _] = self.nodes[*weights].shape;
+                for (place, g) in gradient.iter().enumerate() {
+                    let (sample, output) = (place / outputs, place % outputs);
+                    for i in 0..inputs {
+                        let (x, w) = (sample * inputs + i, output * inputs + i);
+                        into[*input][x] += g * self.nodes[*weights].values[w];
+                        into[*weights][w] += g * self.nodes[*input].values[x];
+                    }
+                }
+            }
+            Origin::Bias { input, bias } => {
+                for (place, g) in gradient.iter().enumerate() {
+                    into[*input][place] += g;
+                    into[*bias][channel(shape, place)] += g;
+                }
+            }
+            Origin::BatchNorm { input, gain, offset } => {
+                self.batch_norm_back([*input, *gain, *offset], gradient, into);
+            }
+            Origin::Scale { input, scale } => {
+                for (place, g) in gradient.iter().enumerate() {
+                    into[*input][place] += g * scale[channel(shape, place)];
+                }
+            }
+            Origin::Relu { input } => {
+                for (place, g) in gradient.iter().enumerate() {
+                    if self.nodes[*input].values[place] > 0.0 {
+                        into[*input][place] += g;
+                    }
+                }
+            }
+            Origin::Add { terms } => {
+                for term in terms {
+                    into[*term].iter_mut().zip(gradient).for_each(|(into, g)| *into += g);
+                }
+            }
+            Origin::MaxPool { input } => {
+                for (place, g) in gradient.iter().enumerate() {
+                    into[*input][greatest(&self.nodes[*input], place)] += g;
+                }
+            }
+            Origin::AveragePool { input } => {
+                let [_, _, h, w] = self.nodes[*input].shape;
+                for (place, into) in into[*input].iter_mut().enumerate() {
+                    *into += gradient[place / (h * w)] / (h * w) as f64;
+                }
+            }
+            Origin::Loss { logits, labels, weights, batch } => {
+                let classes = self.nodes[*logits].shape[1];
+                for (sample, p) in self.softmax(*logits).iter().enumerate() {
+                    for (class, p) in p.iter().enumerate() {
+                        let error = p - f64::from(class == usize::from(labels[sample]));
+                        into[*logits][sample * classes + class] +=
+                            gradient[0] * weights[sample] * error / *batch as f64;
+                    }
+                }
+            }
+        }
+    }
+
+    fn batch_norm_back(&self, [input, gain, offset]: [Id; 3], gradient: &[f64], into: &mut [Vec<f64>]) {
+        let [n, c, h, w] = self.nodes[input].shape;
+        let shape = self.nodes[input].shape;
+        let count = (n * h * w) as f64;
+        let statistics = self.statistics(input);
+        let normal = |place: usize| {
+            let (mean, variance) = statistics[channel(shape, place)];
+            (self.nodes[input].values[place] - mean) / (variance + EPSILON).sqrt()
+        };
+        let (mut sums, mut products) = (vec![0.0; c], vec![0.0; c]);
+        for (place, g) in gradient.iter().enumerate() {
+            sums[channel(shape, place)] += g;
+            products[channel(shape, place)] += g * normal(place);
+        }
+        for (place, g) in gradient.iter().enumerate() {
+            let channel = channel(shape, place);
+            let centred = g - sums[channel] / count - normal(place) * products[channel] / count;
+            let deviation = (statistics[channel].1 + EPSILON).sqrt();
+            into[input][place] += self.nodes[gain].values[channel] / deviation * centred;
+        }
+        for channel in 0..c {
+            into[gain][channel] += products[channel];
+            into[offset][channel] += sums[channel];
+        }
+    }
+}
+
+/// The channel of a place in an array of this shape.
+fn channel([_, c, h, w]: [usize; 4], place: usize) -> usize {
+    place / (h * w) % c
+}
+
+/// The place of the greatest pixel in the window of 2 · 2 that place `out` of the pooled array stands for.
+fn greatest(node: &Node, out: usize) -> usize {
+    let [_, _, h, w] = node.shape;
+    let (rows, columns) = (h / 2, w / 2);
+    let (plane, y, x) = (out / (rows * columns), out / columns % rows, out % columns);
+    let corner = (plane * h + 2 * y) * w + 2 * x;
+    let mut best = corner;
+    for place in [corner + 1, corner + w, corner + w + 1] {
+        if node.values[place] > node.values[best] {
+            best = place;
+        }
+    }
+    best
+}
+
+/// Calls `each` with the places of an output, a pixel and a weight, for all that a convolution multiplies.
+fn windows(
+    [n, c, h, w]: [usize; 4],
+    [_, o, rows, columns]: [usize; 4],
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    mut each: impl FnMut(usize, usize, usize),
+) {
+    let inside = |out: usize, tap: usize, extent: usize| {
+        (out * stride + tap).checked_sub(padding).filter(|place| *place < extent)
+    };
+    for sample in 0..n {
+        for output in 0..o {
+            for y in 0..rows {
+                for x in 0..columns {
+                    let out = ((sample * o + output) * rows + y) * columns + x;
+                    for input in 0..c {
+                        for ky in 0..kernel {
+                            let Some(row) = inside(y, ky, h) else { continue };
+                            for kx in 0..kernel {
+                                let Some(column) = inside(x, kx, w) else { continue };
+                                let pixel = ((sample * c + input) * h + row) * w + column;
+                                each(out, pixel, ((output * c + input) * kernel + ky) * kernel + kx);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

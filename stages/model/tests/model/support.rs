@@ -1,0 +1,121 @@
+//! Networks, shards and comparisons that several tests share.
+
+use std::collections::BTreeMap;
+
+use spfde_data::parameter::Parameters;
+use spfde_data::random::{Purpose, draw};
+use spfde_model::{
+    Activations, Growth, InputShape, Kernel, LANES, Lane, Network, Score, Shard, Tensor, TensorData, Workspace,
+    models,
+};
+
+/// A number in [−1, 1) that depends on its keys alone.
+pub(crate) fn number(stream: u64, place: usize) -> f64 {
+    (draw(stream, Purpose::User, 0, place as u64) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+}
+
+/// A model with dense layers.
+pub(crate) fn network(model: &str, shape: InputShape, classes: usize, kernel: Kernel) -> Network {
+    let parameters = Parameters::defaults(&models::parameters());
+    Network::new(model, &parameters, shape, classes, 11, kernel).unwrap()
+}
+
+/// Masks all layers but the first and the last at random. The layer `empty` loses all weights, the layer `full` none.
+pub(crate) fn sparsify(network: &mut Network, density: f64, empty: Option<usize>, full: Option<usize>) {
+    for layer in 1..network.architecture().layers.len() - 1 {
+        let kept: Vec<u32> = (0..network.nonzero(layer))
+            .filter(|index| match layer {
+                _ if Some(layer) == empty => false,
+                _ if Some(layer) == full => true,
+                _ => number(100 + layer as u64, *index) < 2.0 * density - 1.0,
+            })
+            .map(|index| index as u32)
+            .collect();
+        network.mask(layer, density);
+        network.apply_mask(layer, &[], &kept, Growth::Initial);
+    }
+}
+
+/// Gives batch norms and biases values other than those at the start.
+pub(crate) fn shake(network: &mut Network) {
+    let mut tensors = network.tensors();
+    for (stream, tensor) in tensors.iter_mut().enumerate() {
+        let what = tensor.name.rsplit('.').next().unwrap().to_owned();
+        let TensorData::F32(values) = &mut tensor.data else { continue };
+        for (place, value) in values.iter_mut().enumerate() {
+            let noise = 0.3 * number(1000 + stream as u64, place) as f32;
+            match what.as_str() {
+                "gain" | "running_variance" => *value = 1.0 + noise,
+                "offset" | "bias" | "running_mean" => *value = noise,
+                _ => {}
+            }
+        }
+    }
+    network.restore(&tensors).unwrap();
+}
+
+/// Samples as `[sample][channel][row][column]`, and their labels and weights in the loss.
+pub(crate) struct Samples {
+    pub(crate) shape: [usize; 4],
+    pub(crate) pixels: Vec<f32>,
+    pub(crate) labels: Vec<u16>,
+    pub(crate) weights: Vec<f32>,
+}
+
+/// `count` random samples.
+pub(crate) fn samples(count: usize, shape: InputShape, classes: usize) -> Samples {
+    let shape = [count, shape.channels, shape.height, shape.width];
+    Samples {
+        shape,
+        pixels: (0..shape.iter().product()).map(|place| number(7, place) as f32).collect(),
+        labels: (0..count).map(|sample| (sample * 5 % classes) as u16).collect(),
+        weights: (0..count).map(|sample| 0.5 + 0.25 * (sample % 4) as f32).collect(),
+    }
+}
+
+/// The samples in lanes; lanes without a sample hold `padding`.
+pub(crate) fn activations(samples: &Samples, padding: f32) -> Activations {
+    let [n, c, h, w] = samples.shape;
+    Activations::from_shape_fn((n.div_ceil(LANES), h, c, w), |(group, row, channel, column)| {
+        Lane(std::array::from_fn(|lane| match group * LANES + lane {
+            sample if sample < n => samples.pixels[((sample * c + channel) * h + row) * w + column],
+            _ => padding,
+        }))
+    })
+}
+
+/// What a shard contributes, and its scores.
+pub(crate) fn train(network: &Network, samples: &Samples, batch_samples: usize) -> (Vec<f32>, Vec<Score>) {
+    let inputs = activations(samples, 0.0);
+    let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
+    let (mut part, mut scores) = (vec![f32::NAN; network.part_len()], vec![]);
+    network.train_shard(&mut Workspace::new(network), &shard, &mut part, &mut scores);
+    (part, scores)
+}
+
+/// The tensors of a network by name, in f64.
+pub(crate) fn state(network: &Network) -> BTreeMap<String, Vec<f64>> {
+    let numbers = |tensor: &Tensor| match &tensor.data {
+        TensorData::F32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        TensorData::U32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+    };
+    network.tensors().iter().map(|tensor| (tensor.name.clone(), numbers(tensor))).collect()
+}
+
+/// The bits of every tensor.
+pub(crate) fn bits(network: &Network) -> Vec<(String, Vec<u32>)> {
+    let numbers = |tensor: &Tensor| match &tensor.data {
+        TensorData::F32(values) => values.iter().map(|value| value.to_bits()).collect(),
+        TensorData::U32(values) => values.clone(),
+    };
+    network.tensors().iter().map(|tensor| (tensor.name.clone(), numbers(tensor))).collect()
+}
+
+/// ‖found − expected‖ / ‖expected‖, or the norm of the difference where nothing is expected.
+pub(crate) fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let norm = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = norm(&mut found.iter().zip(expected).map(|(f, e)| f64::from(*f) - e));
+    let size = norm(&mut expected.iter().copied());
+    if size == 0.0 { difference } else { difference / size }
+}
