@@ -1,1 +1,38 @@
-//! To be written.
+//! `spfde` trains sparse neural networks cheaply on ordinary CPUs, and keeps every decision it took as data.
+//!
+//! It implements SpFDE (Layer Freezing & Data Sieving, arXiv 2209.11204): the cost of training falls along three
+//! axes that multiply. Weights are sparse with dynamic masks, and a weight that is masked is stored nowhere; layers
+//! freeze from the front, and a frozen prefix has no backward pass; the data set is sieved while training, and a
+//! sample that is out is not computed.
+//!
+//! Training is a cyclic timely dataflow graph of stages, [`pipeline`], that you can rewire with the same public
+//! functions; its streams are Parquet tables. See the README for the command line.
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod configuration;
+mod error;
+mod experiment;
+mod pipeline;
+pub mod progress;
+pub mod report;
+mod session;
+mod start;
+pub mod verify;
+
+pub use error::Error;
+pub use experiment::Experiment;
+pub use pipeline::pipeline;
+pub use session::{Options, run};
+pub use start::main;
+
+/// What a pipeline of your own usually needs.
+pub mod prelude {
+    pub use crate::configuration::Configuration;
+    pub use crate::{Error, Experiment, Options};
+    pub use spfde_data::row;
+    pub use spfde_data::rows::*;
+    pub use spfde_data::table::Row;
+    pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, sieve, train};
+    pub use spfde_policy::{Cut, MaskPolicy, Rank, SievePolicy, SieveState};
+}

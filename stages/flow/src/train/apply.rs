@@ -20,6 +20,7 @@ use crate::tick::Tick;
 use crate::tree;
 
 use super::evaluate::{Evaluation, evaluate};
+use super::ledger::is_frozen;
 use super::replica::{self, Contribution, Replica};
 
 /// The existing weights of one layer at the end of an epoch, on demand of the stage that decides on its mask.
@@ -238,13 +239,15 @@ fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<
 /// The weights of the masked, unfrozen layers that this worker decides on.
 fn snapshots(replica: &Replica, values: &[f32]) -> Vec<LayerWeights> {
     let (network, mask) = (&replica.network, &replica.settings.policies.mask);
-    let layers = replica.ledger.layers().iter().filter(|layer| mask.masked(**layer));
-    let snapshot = |layer: &usize| {
-        let gradients = network.gradient(values, *layer)?.into();
-        let (indices, values) = (network.indices(*layer).into(), network.values(*layer).into());
-        Some(LayerWeights { layer: *layer, indices, values, gradients })
+    let layers = replica.ledger.layers().iter().copied();
+    let wanted = layers.filter(|layer| mask.masked(*layer) && !is_frozen(network, *layer));
+    let snapshot = |layer: usize| LayerWeights {
+        layer,
+        indices: network.indices(layer).into(),
+        values: network.values(layer).into(),
+        gradients: network.gradient(values, layer).into(),
     };
-    layers.filter_map(snapshot).collect()
+    wanted.map(snapshot).collect()
 }
 
 /// The epoch's row, but for the test set.

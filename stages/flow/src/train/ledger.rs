@@ -5,6 +5,11 @@ use spfde_model::Network;
 
 use crate::tick::Tick;
 
+/// Whether a layer lies in the frozen prefix.
+pub(super) fn is_frozen(network: &Network, layer: usize) -> bool {
+    network.architecture().layers[layer].block < network.frozen_blocks()
+}
+
 /// The layers a worker owns: their weights at the epoch's start and the gradients summed since.
 pub(super) struct Ledger {
     layers: Vec<usize>,
@@ -37,7 +42,10 @@ impl Ledger {
     pub(super) fn add(&mut self, tick: Tick, network: &Network, part: &[f32]) -> Vec<GradientRow> {
         let mut rows = Vec::with_capacity(self.layers.len());
         for (layer, sum) in self.layers.iter().zip(&mut self.sums) {
-            let Some(gradient) = network.gradient(part, *layer) else { continue };
+            if is_frozen(network, *layer) {
+                continue;
+            }
+            let gradient = network.gradient(part, *layer);
             let (mut l1, mut squares) = (0.0, 0.0);
             for (sum, value) in sum.iter_mut().zip(gradient) {
                 let value = f64::from(*value);
@@ -71,7 +79,7 @@ impl Ledger {
                 name: shape.name.clone(),
                 weights: shape.weights() as u32,
                 nonzero: values.len() as u32,
-                frozen: shape.block < network.frozen_blocks(),
+                frozen: is_frozen(network, *layer),
                 gradient_sum_l1: sums.iter().map(|sum| sum.abs()).sum(),
                 gradient_sum_l2: sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt(),
                 weight_l2: values.iter().map(square).sum::<f64>().sqrt(),

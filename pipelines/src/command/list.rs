@@ -1,0 +1,53 @@
+//! `spfde list`: what there is to choose from.
+
+use clap::Args;
+use spfde_data::files::data_set;
+use spfde_data::parameter::Parameter;
+
+use super::say;
+use crate::configuration::{core, families};
+use crate::error::Error;
+
+/// List models, policies, data sets and keys, with their defaults and ranges.
+#[derive(Args, Debug)]
+pub struct List {
+    /// One family only
+    #[arg(value_parser = ["model", "mask", "freeze", "sieve", "data", "keys"])]
+    family: Option<String>,
+}
+
+impl List {
+    /// Prints the list.
+    ///
+    /// # Errors
+    /// None.
+    pub fn run(self) -> Result<(), Error> {
+        let wanted = |name: &str| self.family.as_deref().is_none_or(|family| family == name);
+        if wanted("keys") {
+            say("keys of every run");
+            core().iter().for_each(parameter);
+            say("");
+        }
+        for family in families().into_iter().filter(|family| wanted(family.name)) {
+            say(format!("{} ({} = …)", family.name, family.key));
+            for member in family.members {
+                say(format!("  {:<16} {}", member.name, member.summary));
+                member.parameters.iter().for_each(parameter);
+            }
+            say("");
+        }
+        if wanted("data") {
+            say("data (data.path = …)");
+            for entry in data_set::registry() {
+                say(format!("  {:<16} {}", entry.name, entry.summary));
+                say(format!("  {:<16} {}", "", entry.licence));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parameter(parameter: &Parameter) {
+    let Parameter { key, default, range, help } = parameter;
+    say(format!("    {key:<26} {default:<14} {help} ({range})", default = default.to_string()));
+}

@@ -1,0 +1,110 @@
+//! `spfde train`, and the same for a pipeline of your own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use spfde_flow::Run;
+
+use super::{remark, say};
+use crate::configuration::{Configuration, Source};
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::progress::Progress;
+use crate::report::{schedule, summary};
+use crate::session::{self, Options};
+use crate::verify;
+
+/// Train a network, and record every decision.
+///
+/// Settings come from FILE.toml, if given, then from key=value words; `spfde list` shows all keys. Without any the
+/// default pipeline trains on the embedded Fashion-MNIST.
+#[derive(Args, Debug)]
+pub struct Train {
+    /// A configuration file, then settings such as `mask.sparsity=0.95`
+    #[arg(value_name = "FILE.toml | key=value")]
+    words: Vec<String>,
+    /// Where to write the run; must not exist or be empty [default: runs/<model>-<seed>-<n>]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Threads that train; the result has the same bits for any number [default: the cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+    /// Print the resolved configuration, the schedule, FLOPs and memory, and end
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Train {
+    /// Prepares an experiment from the settings and runs the pipeline that `build` wires.
+    ///
+    /// # Errors
+    /// Whatever [`Experiment::new`] and [`crate::run`] refuse.
+    pub fn run(
+        self,
+        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+        build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let source = Source::from_words(&self.words)?;
+        let experiment = prepare(Configuration::resolve(source.entries())?)?;
+        experiment.configuration().notes().iter().for_each(remark);
+        if self.dry_run {
+            say(experiment.configuration().to_toml());
+            say(schedule::schedule(&experiment));
+            return Ok(());
+        }
+        if let Some(path) = &self.run_dir {
+            refuse_taken(path)?;
+        }
+        let defaults = Options::default();
+        let workers = self.workers.map_or(defaults.workers, usize::from);
+        let shards = experiment.settings().shards;
+        if workers > shards {
+            remark(format!(
+                "{workers} workers, but train.shards = {shards}: {} of them idle",
+                workers - shards
+            ));
+        }
+        let interrupted = interruptible();
+        let progress = Arc::new(Progress::new(&experiment, workers.min(shards)));
+        let options = Options {
+            directory: self.run_dir,
+            workers,
+            observer: Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>,
+            interrupted,
+        };
+        let result = session::run(&experiment, options, build);
+        progress.finish();
+        let directory = result?;
+        say(summary::summary(&experiment, &progress));
+        let sound = verify::verify(&directory)?;
+        say(format!("run directory: {} (verified: {sound})", directory.display()));
+        Ok(())
+    }
+}
+
+/// Tells early that a run directory is taken: before data is read and graphs are built. Creating it checks again.
+fn refuse_taken(path: &Path) -> Result<(), Error> {
+    if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(spfde_data::files::DataError::NotEmpty { path: path.to_owned() }.into());
+    }
+    Ok(())
+}
+
+/// A flag that Ctrl-C, or the system's request to end, sets. The second time the process ends at once; the manifest
+/// is valid at any moment.
+fn interruptible() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    let installed = ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        remark("stopping after the step in flight; once more to stop at once");
+    });
+    if let Err(error) = installed {
+        remark(format!("Ctrl-C will not stop the run cleanly: {error}"));
+    }
+    flag
+}

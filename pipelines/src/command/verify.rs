@@ -1,0 +1,28 @@
+//! `spfde verify`: is a recorded run what it was?
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::say;
+use crate::error::Error;
+use crate::verify::verify;
+
+/// Check a run: hashes, schemas, row counts, and that the deltas add up to what the tables say.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The run directory
+    run: PathBuf,
+}
+
+impl Verify {
+    /// Checks and says what was checked.
+    ///
+    /// # Errors
+    /// If anything is not as it should be: all findings are printed.
+    pub fn run(self) -> Result<(), Error> {
+        let sound = verify(&self.run)?;
+        say(format!("{}: sound: {sound}", self.run.display()));
+        Ok(())
+    }
+}

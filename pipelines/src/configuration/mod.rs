@@ -1,0 +1,167 @@
+//! The configuration: keys with defaults and ranges, from a file, from the command line, resolved before any work.
+
+mod keys;
+mod render;
+mod source;
+
+use std::collections::BTreeSet;
+
+use spfde_data::parameter::{Near, Parameter, ParameterError, Parameters, Value, nearest};
+
+pub use keys::{core, families};
+pub use source::{ConfigurationError, Source};
+
+/// A resolved configuration: every key of the run has a checked value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Configuration {
+    values: Parameters,
+    given: BTreeSet<String>,
+    notes: Vec<String>,
+}
+
+impl Configuration {
+    /// Resolves what was `given`, later entries over earlier ones, with defaults for the rest.
+    ///
+    /// # Errors
+    /// A key that nothing knows, or a value out of its range.
+    pub fn resolve(given: &[(String, Value)]) -> Result<Self, ParameterError> {
+        let core = core();
+        let everything: Vec<Parameter> = core
+            .iter()
+            .cloned()
+            .chain(
+                families().into_iter().flat_map(|family| family.members).flat_map(|member| member.parameters),
+            )
+            .collect();
+        for (key, _) in given {
+            if !everything.iter().any(|parameter| parameter.key == key) {
+                let near = Near(nearest(key, everything.iter().map(|parameter| parameter.key)));
+                return Err(ParameterError::Unknown { key: key.clone(), near });
+            }
+        }
+        let latest =
+            |key: &str| given.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+        let mut configuration = Self::default();
+        let mut take = |parameter: &Parameter, values: &mut Parameters| -> Result<(), ParameterError> {
+            let value = latest(parameter.key).map(|value| parameter.check(value)).transpose()?;
+            if value.is_some() {
+                configuration.given.insert(parameter.key.to_owned());
+            }
+            values.insert(parameter.key, value.unwrap_or_else(|| parameter.default.clone()));
+            Ok(())
+        };
+        let mut values = Parameters::default();
+        for parameter in &core {
+            take(parameter, &mut values)?;
+        }
+        let mut used: BTreeSet<&str> = core.iter().map(|parameter| parameter.key).collect();
+        let families = families();
+        for family in &families {
+            let chosen = values.text(family.key).to_owned();
+            let member =
+                family.members.iter().find(|member| member.name == chosen).expect("a choice was checked");
+            for parameter in &member.parameters {
+                take(parameter, &mut values)?;
+                used.insert(parameter.key);
+            }
+        }
+        // Known to another policy than the chosen one: its range still holds, and the user is told.
+        for (key, value) in given.iter().filter(|(key, _)| !used.contains(key.as_str())) {
+            let owner = families.iter().find(|family| family.members.iter().any(|member| member.knows(key)));
+            let family = owner.expect("an unknown key was refused");
+            let parameter = family.members.iter().flat_map(|member| &member.parameters);
+            parameter
+                .clone()
+                .find(|parameter| parameter.key == key)
+                .expect("it is known")
+                .check(value.clone())?;
+            let (setting, chosen) = (family.key, values.text(family.key));
+            configuration
+                .notes
+                .push(format!("`{key}` has no effect: {setting} = \"{chosen}\" does not use it"));
+        }
+        configuration.values = values;
+        Ok(configuration)
+    }
+
+    /// The values.
+    pub fn values(&self) -> &Parameters {
+        &self.values
+    }
+
+    /// Whether somebody asked for the value of `key`, rather than taking its default.
+    pub fn is_given(&self, key: &str) -> bool {
+        self.given.contains(key)
+    }
+
+    /// What the user should know although it is no error.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Adds a note.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Replaces a value by what it resolved to.
+    pub(crate) fn settle(&mut self, key: &str, value: Value) {
+        self.values.insert(key, value);
+    }
+
+    /// The configuration as TOML, with every default filled in and a comment for every key: reads back as the same.
+    pub fn to_toml(&self) -> String {
+        render::to_toml(&self.values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &str) -> Value {
+        Value::Text(value.into())
+    }
+
+    #[test]
+    fn defaults_resolve_and_read_back() {
+        let defaults = Configuration::resolve(&[]).unwrap();
+        let source = Source::parse_file("config.toml", &defaults.to_toml()).unwrap();
+        let again = Configuration::resolve(source.entries()).unwrap();
+        assert_eq!(again.values(), defaults.values());
+        assert!(again.is_given("seed") && !defaults.is_given("seed"));
+    }
+
+    #[test]
+    fn unknown_keys_and_values_out_of_range_are_refused_by_name() {
+        let error =
+            |key: &str, value| Configuration::resolve(&[(key.to_owned(), value)]).unwrap_err().to_string();
+        assert_eq!(
+            error("train.epoch", Value::Integer(3)),
+            "unknown key `train.epoch`; did you mean `train.epochs`?"
+        );
+        assert!(
+            error("train.epochs", Value::Integer(0)).starts_with("`train.epochs` = 0 is out of range: 1")
+        );
+        assert!(error("mask.policy", text("mest-emss")).ends_with("did you mean `mest-ems`?"));
+        assert!(error("mask.sparsity", Value::Number(1.0)).contains("to below 1"));
+    }
+
+    #[test]
+    fn a_key_of_another_policy_is_noted_but_still_checked() {
+        let given = [("mask.policy".to_owned(), text("dense")), ("mask.soft".to_owned(), Value::Number(0.3))];
+        let configuration = Configuration::resolve(&given).unwrap();
+        assert_eq!(
+            configuration.notes(),
+            ["`mask.soft` has no effect: mask.policy = \"dense\" does not use it"]
+        );
+        let given = [("mask.policy".to_owned(), text("dense")), ("mask.soft".to_owned(), Value::Number(3.0))];
+        assert!(Configuration::resolve(&given).is_err());
+    }
+
+    #[test]
+    fn later_entries_win() {
+        let given = [("seed".to_owned(), Value::Integer(1)), ("seed".to_owned(), Value::Integer(2))];
+        assert_eq!(Configuration::resolve(&given).unwrap().values().integer("seed"), 2);
+    }
+}

@@ -1,0 +1,176 @@
+//! Where settings come from: a TOML file, then `key=value` words.
+
+use std::path::Path;
+
+use spfde_data::parameter::{ParameterError, Value};
+
+/// A configuration file larger than this is not one.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// Settings as they were written, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Source(Vec<(String, Value)>);
+
+/// Why settings cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigurationError {
+    /// The file cannot be read.
+    #[error("{path}: cannot read the configuration: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// The cause.
+        reason: String,
+    },
+    /// The file is not TOML.
+    #[error("{path}, line {line}: {reason}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A value that no key takes, such as a list or a date.
+    #[error("{place}: `{key}` is {kind}; settings are numbers and texts")]
+    Kind {
+        /// File or word.
+        place: String,
+        /// The key.
+        key: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A word that is not `key=value`.
+    #[error("`{word}` is neither a file ending in .toml nor key=value")]
+    Word {
+        /// The word.
+        word: String,
+    },
+    /// A key or value that does not fit.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+}
+
+impl Source {
+    /// The entries in the order in which they were written.
+    pub fn entries(&self) -> &[(String, Value)] {
+        &self.0
+    }
+
+    /// Reads words as the command line has them: first, optionally, a file ending in `.toml`; then `key=value`.
+    pub fn from_words(words: &[String]) -> Result<Self, ConfigurationError> {
+        let mut source = Self::default();
+        for word in words {
+            if let Some((key, value)) = word.split_once('=') {
+                source.0.push((key.trim().to_owned(), value_of(key.trim(), value.trim(), word)?));
+            } else if word.ends_with(".toml") {
+                source.0.extend(Self::read(Path::new(word))?.0);
+            } else {
+                return Err(ConfigurationError::Word { word: word.clone() });
+            }
+        }
+        Ok(source)
+    }
+
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
+        let error = |reason: String| ConfigurationError::File { path: path.display().to_string(), reason };
+        let size = std::fs::metadata(path).map_err(|e| error(e.to_string()))?.len();
+        if size > LARGEST_FILE {
+            return Err(error(format!("it has {size} bytes; at most {LARGEST_FILE} are read")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
+        Self::parse_file(&path.display().to_string(), &text)
+    }
+
+    /// Reads the text of a file called `path`: tables become the first part of dotted keys.
+    pub fn parse_file(path: &str, text: &str) -> Result<Self, ConfigurationError> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text[..at.min(text.len())].matches('\n').count() + 1;
+            ConfigurationError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
+        })?;
+        let mut source = Self::default();
+        source.flatten(path, "", table)?;
+        Ok(source)
+    }
+
+    fn flatten(&mut self, place: &str, prefix: &str, table: toml::Table) -> Result<(), ConfigurationError> {
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            match value {
+                // Keys have at most two parts: deeper tables are as unknown as any other key.
+                toml::Value::Table(table) if prefix.is_empty() => self.flatten(place, &key, table)?,
+                value => self.0.push((key.clone(), convert(place, &key, value)?)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn convert(place: &str, key: &str, value: toml::Value) -> Result<Value, ConfigurationError> {
+    let kind = match value {
+        toml::Value::Integer(value) => return Ok(Value::Integer(value)),
+        toml::Value::Float(value) => return Ok(Value::Number(value)),
+        toml::Value::String(value) => return Ok(Value::Text(value)),
+        toml::Value::Boolean(_) => "a truth value",
+        toml::Value::Datetime(_) => "a date",
+        toml::Value::Array(_) => "a list",
+        toml::Value::Table(_) => "a table",
+    };
+    Err(ConfigurationError::Kind { place: place.to_owned(), key: key.to_owned(), kind })
+}
+
+/// A value on the command line is written as in TOML, but text needs no quotes.
+fn value_of(key: &str, text: &str, word: &str) -> Result<Value, ConfigurationError> {
+    match format!("value = {text}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("value")) {
+        Some(value @ (toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::String(_))) => {
+            convert(word, key, value)
+        }
+        _ => Ok(Value::Text(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_numbers_where_they_look_like_them() {
+        let words =
+            ["seed=3", "mask.sparsity=0.9", "mask.policy=mest-ems", "data.path=\"a b\"", "data.path=/x/y=z"];
+        let source = Source::from_words(&words.map(String::from)).unwrap();
+        let expected = [
+            ("seed", Value::Integer(3)),
+            ("mask.sparsity", Value::Number(0.9)),
+            ("mask.policy", Value::Text("mest-ems".into())),
+            ("data.path", Value::Text("a b".into())),
+            ("data.path", Value::Text("/x/y=z".into())),
+        ];
+        assert_eq!(source.entries(), expected.map(|(key, value)| (key.to_owned(), value)));
+    }
+
+    #[test]
+    fn errors_name_file_line_and_key() {
+        let syntax = Source::parse_file("a.toml", "seed = 1\nmask = [").unwrap_err().to_string();
+        assert!(syntax.starts_with("a.toml, line 2: "), "{syntax}");
+        let kind = Source::parse_file("a.toml", "[train]\nepochs = true").unwrap_err().to_string();
+        assert_eq!(kind, "a.toml: `train.epochs` is a truth value; settings are numbers and texts");
+        let missing = Source::from_words(&["no/such.toml".into()]).unwrap_err().to_string();
+        assert!(missing.starts_with("no/such.toml: cannot read the configuration"), "{missing}");
+        let word = Source::from_words(&["epochs".into()]).unwrap_err().to_string();
+        assert_eq!(word, "`epochs` is neither a file ending in .toml nor key=value");
+    }
+
+    #[test]
+    fn tables_become_dotted_keys_and_deep_ones_are_refused() {
+        let source = Source::parse_file("a.toml", "seed = 1\n[mask]\nsoft = 0.5").unwrap();
+        assert_eq!(source.entries()[1], ("seed".to_owned(), Value::Integer(1)));
+        assert_eq!(source.entries()[0], ("mask.soft".to_owned(), Value::Number(0.5)));
+        let deep = format!("{}{}", "a = ".to_owned() + &"[".repeat(5000), "]".repeat(5000));
+        assert!(Source::parse_file("a.toml", &deep).is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! What can end a command, and with which exit code.
+
+use std::path::PathBuf;
+
+use spfde_data::files::DataError;
+use spfde_data::parameter::ParameterError;
+use spfde_flow::{Cause, Fault};
+
+use crate::configuration::ConfigurationError;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration does not hold together.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// A file cannot be read or written, or is not what it should be.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The run stopped before its last epoch; what is committed is kept.
+    #[error("{fault}; {committed} of {epochs} epochs are committed in {}", directory.display())]
+    Stopped {
+        /// Why, and where.
+        fault: Fault,
+        /// The run directory.
+        directory: PathBuf,
+        /// Epochs that are kept.
+        committed: u32,
+        /// Epochs that were wanted.
+        epochs: u32,
+    },
+    /// A worker died of a bug.
+    #[error("worker {worker} failed: {message}; {committed} epochs are committed in {}", directory.display())]
+    Worker {
+        /// The worker.
+        worker: usize,
+        /// The panic's message.
+        message: String,
+        /// The run directory.
+        directory: PathBuf,
+        /// Epochs that are kept.
+        committed: u32,
+    },
+    /// A run does not hold together.
+    #[error("{}: {} finding(s), the first: {first}", directory.display(), findings)]
+    Unsound {
+        /// The run directory.
+        directory: PathBuf,
+        /// How many.
+        findings: usize,
+        /// The first.
+        first: String,
+    },
+}
+
+impl From<ParameterError> for Error {
+    fn from(error: ParameterError) -> Self {
+        Self::Configuration(error.into())
+    }
+}
+
+impl Error {
+    /// The exit code: 2 wrong usage or configuration, 1 failed, 3 stopped by a fault, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Configuration(_) => 2,
+            Error::Data(_) | Error::Unsound { .. } => 1,
+            Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. } => 130,
+            Error::Stopped { .. } | Error::Worker { .. } => 3,
+        }
+    }
+}

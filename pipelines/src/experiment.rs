@@ -1,0 +1,183 @@
+//! An experiment: a configuration with its data, its policies and its plan; everything that can be checked before
+//! the first step.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use spfde_data::architecture::Architecture;
+use spfde_data::augment::Augment;
+use spfde_data::files::{DataError, data_set};
+use spfde_data::images::DataSet;
+use spfde_data::parameter::{ParameterError, Value};
+use spfde_flow::{Policies, Settings};
+use spfde_model::{InputShape, Kernel, Network};
+use spfde_policy::{
+    FreezeContext, FreezePolicy, MaskContext, MaskPolicy, Plan, SieveContext, SievePolicy, freeze, mask,
+    sieve,
+};
+
+use crate::configuration::Configuration;
+use crate::error::Error;
+
+/// A checked experiment, ready to run or to be planned only.
+#[derive(Clone)]
+pub struct Experiment {
+    configuration: Configuration,
+    settings: Arc<Settings>,
+}
+
+impl Experiment {
+    /// Reads the data that the configuration names, builds the policies by their names and plans the run.
+    ///
+    /// # Errors
+    /// If the data cannot be read, or settings cannot hold together: no work has been done then.
+    pub fn new(configuration: Configuration) -> Result<Self, Error> {
+        let data = load(configuration.values().text("data.path"))?;
+        Self::with_data(configuration, Arc::new(data))
+    }
+
+    /// As [`Experiment::new`], on data that is at hand.
+    ///
+    /// # Errors
+    /// If settings cannot hold together.
+    pub fn with_data(mut configuration: Configuration, data: Arc<DataSet>) -> Result<Self, Error> {
+        let values = configuration.values().clone();
+        let kernel = Kernel::resolve(values.text("train.kernel"))?;
+        configuration.settle("train.kernel", Value::Text(kernel.name().to_owned()));
+        let (seed, epochs) = (u64::from(values.integer("seed")), values.integer("train.epochs"));
+        if data.train.is_empty() {
+            let reason = format!("the data set {} has no training images", data.name);
+            return Err(ParameterError::contradiction("data.path", reason).into());
+        }
+        let architecture = architecture(&configuration, &data, kernel)?;
+        let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
+        let mask = mask::build(values.text("mask.policy"), &values, &context)?;
+        let context = SieveContext { seed, epochs, samples: data.train.len() as u32 };
+        let sieve = sieve::build(values.text("sieve.policy"), &values, &context)?;
+        let context = FreezeContext {
+            epochs,
+            architecture: Arc::clone(&architecture),
+            mask_interval: values.get("mask.interval").map_or(2, |_| values.integer("mask.interval")),
+            reduction_required: configuration.is_given("freeze.flops_reduction"),
+        };
+        let freeze = freeze::build(values.text("freeze.policy"), &values, &context)?;
+        let policies = Policies { mask: mask.into(), freeze: freeze.into(), sieve: sieve.into() };
+        let plan = plan(&architecture, epochs, &data, &policies)?;
+        if let Some(note) = &plan.note {
+            configuration.note(note.clone());
+            configuration.settle("freeze.flops_reduction", Value::Number(0.0));
+        }
+        let augment = Augment::named(values.text("data.augment"), values.integer("data.crop_padding") as u8)
+            .expect("a choice was checked");
+        let settings = Settings {
+            seed,
+            epochs,
+            batch_size: values.integer("data.batch_size") as usize,
+            shards: values.integer("train.shards") as usize,
+            model: values.text("model.name").to_owned(),
+            model_parameters: values.clone(),
+            kernel,
+            learning_rate: values.number("train.learning_rate"),
+            momentum: values.number("train.momentum"),
+            weight_decay: values.number("train.weight_decay"),
+            augment,
+            data,
+            policies,
+            plan: Arc::new(plan),
+        };
+        Ok(Self { configuration, settings: Arc::new(settings) })
+    }
+
+    /// The same experiment under another mask policy, from outside the registry.
+    ///
+    /// # Errors
+    /// If the plan does not hold any more.
+    pub fn with_mask(self, mask: Arc<dyn MaskPolicy>) -> Result<Self, Error> {
+        let name = ("mask.policy", mask.name());
+        self.with_policies(name, |policies| Policies { mask, ..policies })
+    }
+
+    /// The same experiment under another freeze policy, from outside the registry.
+    ///
+    /// # Errors
+    /// If the plan does not hold any more.
+    pub fn with_freeze(self, freeze: Arc<dyn FreezePolicy>) -> Result<Self, Error> {
+        let name = ("freeze.policy", freeze.name());
+        self.with_policies(name, |policies| Policies { freeze, ..policies })
+    }
+
+    /// The same experiment under another sieve policy, from outside the registry.
+    ///
+    /// # Errors
+    /// If the plan does not hold any more.
+    pub fn with_sieve(self, sieve: Arc<dyn SievePolicy>) -> Result<Self, Error> {
+        let name = ("sieve.policy", sieve.name());
+        self.with_policies(name, |policies| Policies { sieve, ..policies })
+    }
+
+    fn with_policies(
+        mut self,
+        (key, name): (&str, &str),
+        change: impl FnOnce(Policies) -> Policies,
+    ) -> Result<Self, Error> {
+        let mut settings = (*self.settings).clone();
+        settings.policies = change(settings.policies);
+        let plan = plan(&settings.plan.architecture, settings.epochs, &settings.data, &settings.policies)?;
+        settings.plan = Arc::new(plan);
+        self.configuration.settle(key, Value::Text(name.to_owned()));
+        Ok(Self { settings: Arc::new(settings), ..self })
+    }
+
+    /// The resolved configuration.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// What the workers are told.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// Densities, sizes, freezing times and costs.
+    pub fn plan(&self) -> &Plan {
+        &self.settings.plan
+    }
+
+    /// The steps of an epoch.
+    pub fn steps(&self, epoch: u32) -> u64 {
+        let active = self.plan().active_samples[epoch as usize] as usize;
+        active.div_ceil(self.settings.batch_size) as u64
+    }
+}
+
+/// The data set of that name, or else in that directory.
+fn load(path: &str) -> Result<DataSet, DataError> {
+    match data_set::registry().iter().find(|entry| entry.name == path) {
+        Some(entry) => (entry.load)(),
+        None => data_set::read(Path::new(path)),
+    }
+}
+
+/// The layers of the configured model on this data.
+pub(crate) fn architecture(
+    configuration: &Configuration,
+    data: &DataSet,
+    kernel: Kernel,
+) -> Result<Arc<Architecture>, ParameterError> {
+    let values = configuration.values();
+    let images = &data.train;
+    let input = InputShape { channels: images.channels, height: images.height, width: images.width };
+    let network = Network::new(values.text("model.name"), values, input, data.classes, 0, kernel)?;
+    Ok(Arc::clone(network.architecture()))
+}
+
+fn plan(
+    architecture: &Arc<Architecture>,
+    epochs: u32,
+    data: &DataSet,
+    policies: &Policies,
+) -> Result<Plan, ParameterError> {
+    let Policies { mask, freeze, sieve } = policies;
+    let samples = data.train.len() as u32;
+    Plan::new(Arc::clone(architecture), epochs, samples, &**mask, &**freeze, &**sieve)
+}

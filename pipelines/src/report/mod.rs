@@ -1,0 +1,6 @@
+//! What people read before and after a run.
+
+pub mod measure;
+pub mod schedule;
+pub mod summary;
+mod table;

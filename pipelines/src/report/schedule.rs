@@ -1,0 +1,94 @@
+//! What a run would do and cost, from its configuration alone: the text of `--dry-run`.
+
+use spfde_policy::Cost;
+
+use super::table::{percent, short, table};
+use crate::experiment::Experiment;
+
+/// Bytes of an existing weight: index, value and momentum, and an entry in each of the two kernel views.
+const WEIGHT_BYTES: u64 = 4 + 4 + 4 + 8 + 12;
+
+/// Layers, freezing times, and each epoch's samples, weights, FLOPs and memory.
+pub fn schedule(experiment: &Experiment) -> String {
+    let (plan, settings) = (experiment.plan(), experiment.settings());
+    let architecture = &plan.architecture;
+    let mut parts = Vec::new();
+
+    let last = plan.epochs - 1;
+    let layers: Vec<Vec<String>> = architecture
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(index, layer)| {
+            let (first_count, last_count) = (plan.nonzero(0)[index], plan.nonzero(last)[index]);
+            let density = |count: u32| percent(f64::from(count) / layer.weights() as f64);
+            let frozen =
+                plan.layer_frozen_at(index).map_or_else(|| "never".to_owned(), |at| format!("epoch {at}"));
+            let block = architecture.blocks.get(layer.block).map_or("classifier", String::as_str);
+            let mask = if plan.masked[index] { "masked" } else { "dense" };
+            vec![
+                format!("{index} {}", layer.name),
+                block.to_owned(),
+                layer.weights().to_string(),
+                mask.to_owned(),
+                density(first_count),
+                density(last_count),
+                frozen,
+            ]
+        })
+        .collect();
+    parts.push(table(&["layer", "block", "weights", "mask", "at first", "at last", "freezes"], &layers));
+
+    let epochs: Vec<Vec<String>> = (0..plan.epochs)
+        .map(|epoch| {
+            let frozen = plan.frozen_blocks(epoch);
+            let nonzero: u64 = plan.nonzero(epoch).iter().map(|count| u64::from(*count)).sum();
+            let Cost { forward, backward } = plan.cost[epoch as usize];
+            vec![
+                epoch.to_string(),
+                plan.active_samples[epoch as usize].to_string(),
+                experiment.steps(epoch).to_string(),
+                nonzero.to_string(),
+                frozen.to_string(),
+                short(forward as f64),
+                short(backward as f64),
+                percent((forward + backward) as f64 / plan.dense_cost.total() as f64),
+                short((architecture.activation_bytes[frozen] * settings.batch_size as u64) as f64),
+            ]
+        })
+        .collect();
+    let heads = [
+        "epoch",
+        "samples",
+        "steps",
+        "weights",
+        "frozen blocks",
+        "forward FLOPs",
+        "backward FLOPs",
+        "of dense",
+        "activation bytes",
+    ];
+    parts.push(table(&heads, &epochs));
+
+    let total = plan.total().total();
+    let dense = plan.dense_cost.total() * u64::from(plan.epochs);
+    let steps: u64 = (0..plan.epochs).map(|epoch| experiment.steps(epoch)).sum();
+    let most: u64 = (0..plan.epochs)
+        .map(|epoch| plan.nonzero(epoch).iter().map(|count| u64::from(*count)).sum::<u64>())
+        .max()
+        .unwrap_or(0);
+    parts.push(format!(
+        "total: {steps} steps, {}FLOPs, {} of {}FLOPs of dense training on all samples\n\
+         freezing saves {} of the FLOPs of the same run without it\n\
+         memory per worker: about {}B for {most} weights, up to {}B of activations for a shard",
+        short(total as f64) + " ",
+        percent(total as f64 / dense as f64),
+        short(dense as f64) + " ",
+        percent(plan.reduction()),
+        short((most * WEIGHT_BYTES) as f64) + " ",
+        short(
+            (architecture.activation_bytes[0] * settings.batch_size.div_ceil(settings.shards) as u64) as f64
+        ) + " ",
+    ));
+    parts.join("\n\n")
+}

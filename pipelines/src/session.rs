@@ -1,0 +1,215 @@
+//! Running an experiment: workers, run directory, stop.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use spfde_data::files::manifest::Manifest;
+use spfde_data::files::run_directory::{RunDirectory, default_directory};
+use spfde_data::files::weights::{self, NamedArray, Values};
+use spfde_flow::{Fault, Observer, Run, Services, Tick};
+use spfde_model::{Tensor, TensorData};
+use timely::{CommunicationConfig, Config, WorkerConfig};
+
+use crate::error::Error;
+use crate::experiment::Experiment;
+
+/// How long an idle worker sleeps at most before it looks whether another has died.
+const NAP: Duration = Duration::from_millis(50);
+
+/// How to run an experiment; none of it changes a bit of the result.
+#[derive(Clone)]
+pub struct Options {
+    /// Where to: a directory that does not exist yet, or is empty. `None`: `runs/<model>-<seed>-<n>`.
+    pub directory: Option<PathBuf>,
+    /// Threads that train; those beyond the shards idle.
+    pub workers: usize,
+    /// Is shown how it goes.
+    pub observer: Arc<dyn Observer>,
+    /// Set to end the run after the step in flight.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+impl Default for Options {
+    /// All cores, the default directory, nobody watching.
+    fn default() -> Self {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { directory: None, workers, observer: Arc::new(()), interrupted: Arc::default() }
+    }
+}
+
+/// How one worker ended.
+enum Ending {
+    /// Its graph ran dry: with the fault that everyone saw, and the weights if this is worker 0.
+    Done(Option<Fault>, Vec<Tensor>),
+    /// It panicked.
+    Panicked(String),
+    /// It gave up because another panicked.
+    Abandoned,
+}
+
+/// Runs `experiment`: `build` wires its graph, once on each worker. The directory it was written to.
+///
+/// ```no_run
+/// use spfde::prelude::*;
+/// let experiment = Experiment::new(Configuration::resolve(&[])?)?;
+/// let directory = spfde::run(&experiment, Options::default(), spfde::pipeline)?;
+/// # let _ = directory; Ok::<(), spfde::Error>(())
+/// ```
+///
+/// # Errors
+/// If the directory cannot be created, before any work; if the run stopped before its last epoch: what is committed
+/// by then is kept.
+pub fn run(
+    experiment: &Experiment,
+    options: Options,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Result<PathBuf, Error> {
+    let settings = Arc::clone(experiment.settings());
+    let path = options
+        .directory
+        .unwrap_or_else(|| default_directory(Path::new("runs"), &settings.model, settings.seed));
+    let environment = environment(experiment, options.workers);
+    let manifest = Manifest::new(&settings.data, settings.epochs);
+    let directory =
+        Arc::new(RunDirectory::create(&path, &experiment.configuration().to_toml(), &environment, manifest)?);
+    let services = Services {
+        store: Arc::new(directory.store()),
+        commit: Arc::clone(&directory) as Arc<dyn spfde_data::segment::Commit>,
+        interrupted: options.interrupted,
+        observer: options.observer,
+    };
+    let endings = {
+        let settings = Arc::clone(&settings);
+        work(options.workers, move |worker| {
+            worker.dataflow::<Tick, _, _>(|scope| {
+                let run = Run::new(scope, Arc::clone(&settings), services.clone());
+                build(&run);
+                run.finish()
+            })
+        })
+    };
+    let mut fault = None;
+    let mut tensors = Vec::new();
+    let mut panicked = None;
+    for (worker, ending) in endings.into_iter().enumerate() {
+        match ending {
+            Ending::Done(seen, weights) => {
+                fault = fault.into_iter().chain(seen).min();
+                tensors.extend(weights);
+            }
+            Ending::Panicked(message) => panicked = panicked.or(Some((worker, message))),
+            Ending::Abandoned => (),
+        }
+    }
+    let committed = directory.manifest().epochs_reached;
+    if let Some((worker, message)) = panicked {
+        directory.finish(Some(format!("worker {worker} failed: {message}")))?;
+        return Err(Error::Worker { worker, message, directory: path, committed });
+    }
+    if let Some(fault) = fault {
+        directory.finish(Some(fault.to_string()))?;
+        return Err(Error::Stopped { fault, directory: path, committed, epochs: settings.epochs });
+    }
+    if !tensors.is_empty() {
+        save(&directory, settings.epochs, tensors)?;
+    }
+    directory.finish(None)?;
+    Ok(path)
+}
+
+/// Runs `build` and what it builds on `workers` threads; how each ended.
+///
+/// A panic on one worker would leave the others waiting for it: so each body is guarded, and everyone leaves when
+/// one has fallen.
+fn work(
+    workers: usize,
+    build: impl Fn(&mut timely::worker::Worker) -> spfde_flow::Finished + Send + Sync + 'static,
+) -> Vec<Ending> {
+    let communication = match workers {
+        0 | 1 => CommunicationConfig::Thread,
+        workers => CommunicationConfig::Process(workers),
+    };
+    let config = Config { communication, worker: WorkerConfig::default() };
+    let fallen = AtomicBool::new(false);
+    let body = move |worker: &mut timely::worker::Worker| {
+        let ending = catch_unwind(AssertUnwindSafe(|| {
+            let finished = build(worker);
+            while worker.has_dataflows() {
+                if fallen.load(Ordering::Relaxed) {
+                    return Ending::Abandoned;
+                }
+                worker.step_or_park(Some(NAP));
+            }
+            let weights = if worker.index() == 0 && finished.fault().is_none() {
+                (finished.fault(), finished.weights())
+            } else {
+                (finished.fault(), Vec::new())
+            };
+            Ending::Done(weights.0, weights.1)
+        }));
+        let ending =
+            ending.unwrap_or_else(|panic| Ending::Panicked(spfde_flow::fault::panic_message(&*panic)));
+        if !matches!(ending, Ending::Done(..)) {
+            fallen.store(true, Ordering::Relaxed);
+            // What is left of the graph may be in any state.
+            for dataflow in worker.installed_dataflows() {
+                let _ = catch_unwind(AssertUnwindSafe(|| worker.drop_dataflow(dataflow)));
+            }
+        }
+        ending
+    };
+    let guards = timely::execute(config, body).expect("threads of one process need no network");
+    guards.join().into_iter().map(|ending| ending.unwrap_or_else(Ending::Panicked)).collect()
+}
+
+/// Writes the weights at the start of `epoch` and names them in the manifest.
+fn save(directory: &RunDirectory, epoch: u32, tensors: Vec<Tensor>) -> Result<(), Error> {
+    let name = format!("checkpoint/e{epoch:05}.safetensors");
+    let array = |tensor: Tensor| {
+        let values = match tensor.data {
+            TensorData::F32(values) => Values::F32(values),
+            TensorData::U32(values) => Values::U32(values),
+        };
+        NamedArray { name: tensor.name, shape: tensor.shape, values }
+    };
+    let arrays: Vec<NamedArray> = tensors.into_iter().map(array).collect();
+    let metadata = BTreeMap::from([("spfde.epoch".to_owned(), epoch.to_string())]);
+    weights::write(&directory.path().join(&name), &arrays, &metadata)?;
+    directory.add_checkpoint(epoch, &name)?;
+    Ok(())
+}
+
+/// What is worth knowing of machine and program; compared with nothing.
+fn environment(experiment: &Experiment, workers: usize) -> serde_json::Value {
+    let features: Vec<&str> = cpu_features();
+    serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "revision": option_env!("SPFDE_REVISION"),
+        "architecture": std::env::consts::ARCH,
+        "system": std::env::consts::OS,
+        "cpu_features": features,
+        "kernel": experiment.settings().kernel.name(),
+        "workers": workers,
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_features() -> Vec<&'static str> {
+    let known = [
+        ("sse4.2", is_x86_feature_detected!("sse4.2")),
+        ("avx", is_x86_feature_detected!("avx")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+    ];
+    known.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_features() -> Vec<&'static str> {
+    Vec::new()
+}
