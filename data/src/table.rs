@@ -206,14 +206,14 @@ pub trait Row: Clone + serde::Serialize + for<'a> serde::Deserialize<'a> + 'stat
 macro_rules! row {
     (
         $(#[$meta:meta])*
-        pub struct $name:ident in $stream:literal by ($($order:ident),+) {
-            $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)+
+        $visibility:vis struct $name:ident in $stream:literal by ($($order:ident),+) {
+            $($(#[$field_meta:meta])* $field_visibility:vis $field:ident: $type:ty,)+
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
         #[serde(crate = "spfde_data::serde")]
-        pub struct $name { $($(#[$field_meta])* pub $field: $type,)+ }
+        $visibility struct $name { $($(#[$field_meta])* $field_visibility $field: $type,)+ }
 
         impl $crate::table::Row for $name {
             const STREAM: &'static str = $stream;

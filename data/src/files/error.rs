@@ -57,6 +57,9 @@ pub enum DataError {
     /// The number of dimensions does not fit what the file should hold.
     #[error("{path}: has {found} dimensions where {what} have {expected}; are the files swapped?")]
     IdxDimensions { path: PathBuf, what: &'static str, found: u8, expected: u8 },
+    /// Fewer bytes than a header takes.
+    #[error("{path}: has {found} bytes where the header alone takes {expected}; fetch it again")]
+    IdxHeader { path: PathBuf, found: u64, expected: u64 },
     /// Fewer bytes than the header declares.
     #[error(
         "{path}: the header declares {dimensions} = {expected} bytes, the file has {found}; fetch it again"

@@ -14,7 +14,6 @@ mod parquet_file;
 pub mod parquet_store;
 mod read_limited;
 pub mod run_directory;
-mod run_lock;
 pub mod verify;
 pub mod weights;
 

@@ -8,6 +8,8 @@ mod fingerprint;
 mod format;
 mod read;
 mod registry;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;

@@ -56,13 +56,12 @@ impl Header {
     /// Parses the header from `bytes`, which may be fewer than it takes.
     pub(super) fn parse(path: &Path, content: Content, bytes: &[u8]) -> Result<Self> {
         let path = path.to_owned();
-        let short = |dimensions: &str| DataError::IdxTruncated {
+        let short = || DataError::IdxHeader {
             path: path.clone(),
-            dimensions: dimensions.to_owned(),
-            expected: content.header_length() as u64,
             found: bytes.len() as u64,
+            expected: content.header_length() as u64,
         };
-        let magic = *bytes.first_chunk::<4>().ok_or_else(|| short("the header itself"))?;
+        let magic = *bytes.first_chunk::<4>().ok_or_else(short)?;
         let [0, 0, kind, count] = magic else {
             return Err(DataError::IdxMagic { path, found: u32::from_be_bytes(magic) });
         };
@@ -74,7 +73,7 @@ impl Header {
             let (what, expected) = (content.name(), used as u8);
             return Err(DataError::IdxDimensions { path, what, found: count, expected });
         }
-        let words = bytes.get(4..content.header_length()).ok_or_else(|| short("the header itself"))?;
+        let words = bytes.get(4..content.header_length()).ok_or_else(short)?;
         let mut dimensions = [1; DIMENSIONS];
         for (dimension, word) in dimensions.iter_mut().zip(words.as_chunks::<4>().0) {
             *dimension = u32::from_be_bytes(*word);

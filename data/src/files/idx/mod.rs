@@ -6,6 +6,8 @@
 mod files;
 mod header;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Reads one IDX file, plain or gzip: what it declares is compared with its length before anything is allocated.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::GzDecoder;
@@ -58,8 +58,7 @@ fn read_gzip(
     let bytes = read_content(path, &header, &mut decoder, ACTION)?;
     let mut rest = decoder.into_inner();
     // Nothing may follow the one compressed stream.
-    let behind = rest.stream_position().and_then(|_| rest.fill_buf().map(<[u8]>::len));
-    if behind.map_err(DataError::io(path, "read"))? > 0 {
+    if !rest.fill_buf().map_err(DataError::io(path, "read"))?.is_empty() {
         return Err(trailing(path, &header));
     }
     Ok((header, bytes))

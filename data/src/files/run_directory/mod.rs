@@ -1,16 +1,21 @@
 //! The directory of a run: created once, held by one process, committed epoch by epoch.
 
+mod lock;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::atomic;
-use super::error::{DataError, Result};
-use super::manifest::{Checkpoint, Manifest};
-use super::parquet_store::ParquetStore;
-use super::read_limited::read_limited;
-use super::run_lock::{self, LOCK_NAME, RunLock};
+use crate::files::atomic;
+use crate::files::error::{DataError, Result};
+use crate::files::hash_file;
+use crate::files::manifest::{self, CHECKPOINT_LIMIT, Checkpoint, MANIFEST_NAME, Manifest};
+use crate::files::parquet_store::ParquetStore;
+use crate::files::read_limited::read_limited;
 use crate::segment::{Commit, Segment, StorageError};
+use lock::{LOCK_NAME, RunLock};
 
 /// Name of the resolved configuration within a run directory.
 pub const CONFIG_NAME: &str = "config.toml";
@@ -54,7 +59,7 @@ impl RunDirectory {
         if entries.next().is_some() {
             // Whoever uses it is worth naming.
             if path.join(LOCK_NAME).is_file() {
-                run_lock::refuse_held(path)?;
+                lock::refuse_held(path)?;
             }
             return Err(DataError::NotEmpty { path: path.to_owned() });
         }
@@ -101,9 +106,9 @@ impl RunDirectory {
     /// Names a checkpoint file that is durable already: `path` is relative to the run directory, with `/` between its
     /// parts. The file is read once for its hash. A file of the same path named before is replaced.
     pub fn add_checkpoint(&self, epoch: u32, path: &str) -> Result<()> {
-        let manifest = self.path.join(super::manifest::MANIFEST_NAME);
-        super::manifest::check_path(&manifest, || "checkpoint".to_owned(), path)?;
-        let (bytes, blake3) = super::hash_file(&self.path.join(path), super::manifest::CHECKPOINT_LIMIT)?;
+        let manifest = self.path.join(MANIFEST_NAME);
+        manifest::check_path(&manifest, || "checkpoint".to_owned(), path)?;
+        let (bytes, blake3) = hash_file(&self.path.join(path), CHECKPOINT_LIMIT)?;
         self.change(|manifest| {
             manifest.checkpoints.retain(|checkpoint| checkpoint.path != path);
             manifest.checkpoints.push(Checkpoint { epoch, path: path.to_owned(), bytes, blake3 });

@@ -1,15 +1,18 @@
 //! The manifest of a run: the only commit point. What it does not name does not exist.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{DataError, Result};
-use super::parquet_store::{is_stream_name, segment_path};
-use super::read_limited::read_limited;
-use super::{atomic, parquet_file};
+use crate::files::error::{DataError, Result};
+use crate::files::parquet_store::{is_stream_name, segment_path};
+use crate::files::read_limited::read_limited;
+use crate::files::{atomic, parquet_file};
 use crate::images::DataSet;
 use crate::segment::Segment;
 
@@ -26,7 +29,7 @@ const MANIFEST_LIMIT: u64 = 256 << 20;
 const ROWS_LIMIT: u64 = 1 << 40;
 
 /// Bytes of a checkpoint file.
-pub(super) const CHECKPOINT_LIMIT: u64 = 64 << 30;
+pub(in crate::files) const CHECKPOINT_LIMIT: u64 = 64 << 30;
 
 /// What a run consists of, and how far it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,7 +196,7 @@ struct Version {
 }
 
 /// A path in a manifest stays within the run directory, on every operating system.
-pub(super) fn check_path(manifest: &Path, field: impl Fn() -> String, path: &str) -> Result<()> {
+pub(in crate::files) fn check_path(manifest: &Path, field: impl Fn() -> String, path: &str) -> Result<()> {
     let inside = !path.is_empty()
         && !path.contains(['\\', ':', '\0'])
         && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")

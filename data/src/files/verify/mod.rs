@@ -1,11 +1,14 @@
 //! Checks the files of a run against its manifest: hashes, schemas, row counts, epochs.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
-use super::error::{DataError, Result};
-use super::hash_file;
-use super::manifest::{CHECKPOINT_LIMIT, MANIFEST_NAME, Manifest};
-use super::parquet_store::{FoundColumn, read_columns};
+use crate::files::error::{DataError, Result};
+use crate::files::hash_file;
+use crate::files::manifest::{CHECKPOINT_LIMIT, MANIFEST_NAME, Manifest};
+use crate::files::parquet_store::{FoundColumn, read_columns};
 use crate::rows::{
     EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, STREAMS, ScoreRow, SieveRow, TimingRow,
 };

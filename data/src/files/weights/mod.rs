@@ -1,14 +1,17 @@
 //! Named arrays in a safetensors file.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
-use super::atomic;
-use super::error::{DataError, Result};
-use super::read_limited::read_limited;
+use crate::files::atomic;
+use crate::files::error::{DataError, Result};
+use crate::files::read_limited::read_limited;
 
 /// Bytes of a weights file.
 const WEIGHTS_LIMIT: u64 = 16 << 30;
@@ -108,7 +111,7 @@ pub fn write(path: &Path, arrays: &[NamedArray], metadata: &BTreeMap<String, Str
     atomic::write(path, &bytes)
 }
 
-/// Reads a file of [`write`] or any other safetensors file with arrays of `F32` and `U32`.
+/// Reads a file of [`write()`] or any other safetensors file with arrays of `F32` and `U32`.
 pub fn read(path: &Path) -> Result<Weights> {
     let bytes = read_limited(path, WEIGHTS_LIMIT)?;
     let tensors = |source| DataError::Tensors { path: path.to_owned(), source };

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::error::{DataError, Result};
+use crate::files::error::{DataError, Result};
 
 /// Name of the lock file within a run directory. Its content, the holder's process id, is for messages only.
 pub(super) const LOCK_NAME: &str = "lock";

@@ -1,0 +1,280 @@
+//! Round trips, and files that are not data sets.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, RecordBatch, UInt16Array, UInt32Array};
+use arrow_schema::{Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use super::format::{Description, KEY_DATA};
+use super::*;
+
+fn images(count: usize, channels: usize, height: usize, width: usize) -> Images {
+    let bytes = count * channels * height * width;
+    let pixels = (0..bytes).map(|i| (i * i * 7 % 253) as u8).collect();
+    let labels = (0..count).map(|i| (i % 3) as u16).collect();
+    Images { channels, height, width, pixels, labels }
+}
+
+fn small() -> DataSet {
+    assemble("small", 3, images(20, 3, 4, 5), images(7, 3, 4, 5))
+}
+
+fn written(set: &DataSet) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    write(set, directory.path()).unwrap();
+    directory
+}
+
+/// Writes a file of the description and columns given, as another program might.
+fn write_foreign(path: &Path, description: &Description, columns: Vec<(&str, ArrayRef)>, dictionary: bool) {
+    let fields = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let json = serde_json::to_string(description).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(dictionary)
+        .set_key_value_metadata(Some(vec![KeyValue::new(KEY_DATA.to_owned(), json)]))
+        .build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).unwrap();
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    writer.write(&RecordBatch::try_new(schema, arrays).unwrap()).unwrap();
+    writer.close().unwrap();
+}
+
+fn description(set: &DataSet) -> Description {
+    Description {
+        version: 1,
+        name: set.name.clone(),
+        channels: set.train.channels,
+        height: set.train.height,
+        width: set.train.width,
+        classes: set.classes,
+        fingerprint: set.fingerprint.clone(),
+    }
+}
+
+fn rows(set: &DataSet) -> Vec<&[u8]> {
+    (0..set.train.len()).map(|sample| set.train.image(sample)).collect()
+}
+
+fn labels(set: &DataSet) -> ArrayRef {
+    Arc::new(UInt16Array::from(set.train.labels.clone()))
+}
+
+/// The message of reading the directory, without the directory in front.
+fn message(directory: &Path) -> String {
+    let message = read(directory).unwrap_err().to_string();
+    message.replace(&format!("{}/", directory.display()), "")
+}
+
+#[test]
+fn a_data_set_comes_back_as_it_was() {
+    // 1024 images of 12 KiB do not fit one row group.
+    for set in [small(), assemble("large", 3, images(1024, 3, 64, 64), images(1, 3, 64, 64))] {
+        let directory = written(&set);
+        let again = read(directory.path()).unwrap();
+        assert_eq!(again.train, set.train);
+        assert_eq!(again.test, set.test);
+        assert_eq!(
+            (again.name, again.classes, again.normalization, again.fingerprint),
+            (set.name, set.classes, set.normalization, set.fingerprint)
+        );
+    }
+}
+
+#[test]
+fn the_same_set_gives_the_same_bytes() {
+    let (first, second) = (written(&small()), written(&small()));
+    for name in ["train.parquet", "test.parquet"] {
+        let bytes = |directory: &tempfile::TempDir| std::fs::read(directory.path().join(name)).unwrap();
+        assert_eq!(bytes(&first), bytes(&second));
+    }
+}
+
+#[test]
+fn existing_files_are_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("test.parquet");
+    std::fs::write(&path, b"precious").unwrap();
+    let error = write(&small(), directory.path()).unwrap_err().to_string();
+    let expected = "exists already and was left as it is; choose another path or remove it";
+    assert_eq!(error, format!("{}: {expected}", path.display()));
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    assert_eq!(directory.path().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn variable_length_images_of_other_programs_are_read() {
+    let set = small();
+    let directory = written(&set);
+    let path = directory.path().join("train.parquet");
+    let binary = || -> ArrayRef { Arc::new(BinaryArray::from_iter_values(rows(&set))) };
+    let columns = || vec![("label", labels(&set)), ("image", binary()), ("more", labels(&set))];
+    write_foreign(&path, &description(&set), columns(), false);
+    assert_eq!(read(directory.path()).unwrap().train, set.train);
+    write_foreign(&path, &description(&set), columns(), true);
+    assert_eq!(
+        message(directory.path()),
+        "train.parquet: column image has variable length and a dictionary, which can stand for any amount of \
+         memory; write it without dictionary"
+    );
+}
+
+#[test]
+fn wrong_columns_are_named() {
+    let set = small();
+    let directory = written(&set);
+    let path = directory.path().join("train.parquet");
+    let fixed = |width: i32| -> ArrayRef {
+        let rows = rows(&set).into_iter().map(|row| Some(&row[..width as usize]));
+        Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(rows, width).unwrap())
+    };
+    let check = |columns: Vec<(&str, ArrayRef)>, expected: &str| {
+        write_foreign(&path, &description(&set), columns, false);
+        assert_eq!(message(directory.path()), format!("train.parquet: {expected}"));
+    };
+    check(vec![("image", fixed(60))], "has no column label; expected one of type UInt16");
+    check(
+        vec![("label", labels(&set))],
+        "has no column image; expected one of type Binary or FixedSizeBinary",
+    );
+    check(
+        vec![("image", labels(&set)), ("label", labels(&set))],
+        "column image is of type UInt16; expected Binary or FixedSizeBinary",
+    );
+    let wide = Arc::new(UInt32Array::from(vec![0; 20]));
+    check(vec![("image", fixed(60)), ("label", wide)], "column label is of type UInt32; expected UInt16");
+    check(
+        vec![("image", fixed(59)), ("label", labels(&set))],
+        "row 0: image has 59 bytes; expected 60 (channels · height · width)",
+    );
+    let mut ragged = rows(&set);
+    ragged[4] = &ragged[4][..8];
+    check(
+        vec![("image", Arc::new(BinaryArray::from_iter_values(ragged))), ("label", labels(&set))],
+        "row 4: image has 8 bytes; expected 60 (channels · height · width)",
+    );
+    let mut wrong = set.train.labels.clone();
+    wrong[5] = 3;
+    check(
+        vec![("image", fixed(60)), ("label", Arc::new(UInt16Array::from(wrong)))],
+        "row 5: label is 3; the data set has 3 classes, numbered from 0",
+    );
+    let missing = set.train.labels.iter().enumerate().map(|(i, label)| (i % 2 == 0).then_some(*label));
+    check(
+        vec![("image", fixed(60)), ("label", Arc::new(UInt16Array::from_iter(missing)))],
+        "column label lacks 10 of its values; every row needs one",
+    );
+    let none: [&[u8]; 0] = [];
+    check(
+        vec![
+            ("image", Arc::new(BinaryArray::from_iter_values(none))),
+            ("label", Arc::new(UInt16Array::from(Vec::<u16>::new()))),
+        ],
+        "holds no images; a data set needs at least one to train and one to test",
+    );
+}
+
+#[test]
+fn wrong_descriptions_are_named() {
+    let set = small();
+    let directory = written(&set);
+    let path = directory.path().join("train.parquet");
+    let good = description(&set);
+    let check = |description: Description, expected: &str| {
+        let binary: ArrayRef = Arc::new(BinaryArray::from_iter_values(rows(&set)));
+        write_foreign(&path, &description, vec![("image", binary), ("label", labels(&set))], false);
+        assert_eq!(message(directory.path()), expected);
+    };
+    check(
+        Description { version: 2, ..good.clone() },
+        "train.parquet: spfde.data is 2, this program knows versions up to 1; use a newer spfde",
+    );
+    check(
+        Description { channels: usize::MAX, ..good.clone() },
+        "train.parquet: spfde.data.channels is 18446744073709551615, above the limit of 16777216; the file is \
+         damaged or not meant for spfde",
+    );
+    check(
+        Description { height: 1 << 24, width: 1 << 24, ..good.clone() },
+        "train.parquet: bytes of an image is 844424930131968, above the limit of 16777216; the file is damaged or \
+         not meant for spfde",
+    );
+    check(
+        Description { classes: 65_537, ..good.clone() },
+        "train.parquet: spfde.data.classes is 65537, above the limit of 65536; the file is damaged or not meant for \
+         spfde",
+    );
+    let other = Description { classes: 4, ..good.clone() };
+    let words = |description: &Description| serde_json::to_string(description).unwrap();
+    check(
+        other.clone(),
+        &format!(
+            "test.parquet: spfde.data is {:?}; expected {}, as in train.parquet",
+            words(&good),
+            words(&other)
+        ),
+    );
+}
+
+#[test]
+fn train_and_test_of_different_sets_are_found_by_their_fingerprint() {
+    let (set, other) = (small(), assemble("small", 3, images(21, 3, 4, 5), images(7, 3, 4, 5)));
+    let directory = written(&set);
+    let binary: ArrayRef = Arc::new(BinaryArray::from_iter_values(rows(&other)));
+    let columns = vec![("image", binary), ("label", labels(&other))];
+    write_foreign(&directory.path().join("train.parquet"), &description(&set), columns, false);
+    assert_eq!(
+        message(directory.path()),
+        format!(
+            "train.parquet: content has fingerprint {} where {} is recorded; train.parquet and test.parquet are \
+             damaged or from different data sets",
+            other.fingerprint, set.fingerprint
+        )
+    );
+}
+
+#[test]
+fn missing_and_foreign_files_are_named() {
+    let directory = written(&small());
+    std::fs::remove_file(directory.path().join("test.parquet")).unwrap();
+    assert_eq!(
+        message(directory.path()),
+        "test.parquet: cannot open: No such file or directory (os error 2)"
+    );
+    std::fs::write(directory.path().join("test.parquet"), b"label,image").unwrap();
+    assert_eq!(
+        message(directory.path()),
+        "test.parquet: cannot read the footer: Parquet error: Invalid Parquet file. Corrupt footer; is it a complete \
+         Parquet file?"
+    );
+    std::fs::write(directory.path().join("test.parquet"), b"").unwrap();
+    assert_eq!(
+        message(directory.path()),
+        "test.parquet: cannot read the footer: EOF: shorter than 8 bytes; is it a complete Parquet file?"
+    );
+}
+
+#[test]
+fn damaged_files_are_errors_never_panics_never_other_data() {
+    let set = small();
+    let directory = written(&set);
+    let path = directory.path().join("train.parquet");
+    let good = std::fs::read(&path).unwrap();
+    for length in 0..good.len() {
+        std::fs::write(&path, &good[..length]).unwrap();
+        assert!(read(directory.path()).is_err(), "cut to {length} bytes");
+    }
+    for bit in 0..8 * good.len() {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, &bytes).unwrap();
+        if let Ok(read) = read(directory.path()) {
+            assert_eq!(read.train, set.train, "bit {bit}");
+        }
+    }
+}

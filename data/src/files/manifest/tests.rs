@@ -1,0 +1,201 @@
+//! Manifests that lie.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn segment(stream: &str, epoch: u32, worker: u32) -> Segment {
+    Segment {
+        stream: stream.to_owned(),
+        epoch,
+        worker,
+        path: segment_path(stream, epoch, worker),
+        rows: 12,
+        bytes: 345,
+        blake3: "ab".repeat(32),
+    }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        version: 1,
+        created_by: "spfde".to_owned(),
+        data_set: DataSetRecord {
+            name: "fashion-mnist".to_owned(),
+            train_rows: 60_000,
+            test_rows: 10_000,
+            fingerprint: "01".repeat(32),
+        },
+        epochs: 5,
+        epochs_reached: 3,
+        finished: false,
+        stopped: Some("by the user".to_owned()),
+        segments: vec![segment("masks", 0, 0), segment("masks", 2, 1), segment("scores", 1, 0)],
+        checkpoints: vec![Checkpoint {
+            epoch: 3,
+            path: "checkpoint/e00003.safetensors".to_owned(),
+            bytes: 1,
+            blake3: "cd".repeat(32),
+        }],
+    }
+}
+
+/// The message of reading the manifest after `change`, without the directory in front.
+fn message(change: impl FnOnce(&mut Value)) -> String {
+    let run = tempfile::tempdir().unwrap();
+    let mut value = serde_json::to_value(manifest()).unwrap();
+    change(&mut value);
+    std::fs::write(run.path().join(MANIFEST_NAME), value.to_string()).unwrap();
+    let message = Manifest::read(run.path()).unwrap_err().to_string();
+    message.replace(&format!("{}/", run.path().display()), "")
+}
+
+/// The message after the value at a JSON pointer was replaced.
+fn replaced(place: &str, by: Value) -> String {
+    message(|value| *value.pointer_mut(place).unwrap() = by)
+}
+
+#[test]
+fn a_manifest_comes_back_as_it_was() {
+    let run = tempfile::tempdir().unwrap();
+    manifest().write(run.path()).unwrap();
+    assert_eq!(Manifest::read(run.path()).unwrap(), manifest());
+    assert_eq!(run.path().read_dir().unwrap().count(), 1);
+    assert_eq!(manifest().streams(), ["masks", "scores"]);
+    assert_eq!(manifest().segments_of("masks", 1..3), [segment("masks", 2, 1)]);
+}
+
+#[test]
+fn fields_of_a_later_minor_version_are_ignored() {
+    let run = tempfile::tempdir().unwrap();
+    let mut value = serde_json::to_value(manifest()).unwrap();
+    value["colour"] = json!("blue");
+    std::fs::write(run.path().join(MANIFEST_NAME), value.to_string()).unwrap();
+    assert_eq!(Manifest::read(run.path()).unwrap(), manifest());
+}
+
+#[test]
+fn paths_that_lead_elsewhere_are_refused() {
+    let refused = [
+        "../secret",
+        "trace/../../x",
+        "/etc/passwd",
+        "C:/x",
+        "trace\\..\\x",
+        "",
+        "trace//x",
+        "./trace/x",
+        "trace/",
+        "a\0b",
+    ];
+    for path in refused {
+        for place in ["segments", "checkpoints"] {
+            assert_eq!(
+                replaced(&format!("/{place}/0/path"), json!(path)),
+                format!(
+                    "manifest.json: {place}[0].path is {path:?}; paths must be relative, without .. and with / between \
+                     their parts"
+                )
+            );
+        }
+    }
+    assert_eq!(
+        replaced("/segments/2/path", json!("trace/scores/e00002-w00.parquet")),
+        "manifest.json: segments[2].path is \"trace/scores/e00002-w00.parquet\"; expected \
+         trace/scores/e00001-w00.parquet"
+    );
+    // A path that fits its stream is no better if the stream's name leads elsewhere.
+    let message = message(|value| {
+        value["segments"][0]["stream"] = json!("..");
+        value["segments"][0]["path"] = json!("trace/../e00000-w00.parquet");
+    });
+    assert!(
+        message.starts_with("manifest.json: segments[0].path is \"trace/../e00000-w00.parquet\"; paths"),
+        "{message}"
+    );
+}
+
+#[test]
+fn absurd_numbers_are_refused() {
+    assert_eq!(
+        replaced("/segments/1/rows", json!(u64::MAX)),
+        "manifest.json: segments[1].rows is 18446744073709551615, above the limit of 1099511627776; the file is damaged \
+         or not meant for spfde"
+    );
+    assert_eq!(
+        replaced("/segments/1/bytes", json!(u64::MAX)),
+        "manifest.json: segments[1].bytes is 18446744073709551615, above the limit of 4294967296; the file is damaged or \
+         not meant for spfde"
+    );
+    assert_eq!(
+        replaced("/checkpoints/0/bytes", json!(1_u64 << 60)),
+        "manifest.json: checkpoints[0].bytes is 1152921504606846976, above the limit of 68719476736; the file is \
+         damaged or not meant for spfde"
+    );
+    assert_eq!(
+        replaced("/epochs_reached", json!(6)),
+        "manifest.json: epochs_reached is 6, above the limit of 5; the file is damaged or not meant for spfde"
+    );
+    assert_eq!(
+        replaced("/epochs_reached", json!(2)),
+        "manifest.json: segments[1].epoch is \"2\"; expected an epoch below epochs_reached = 2"
+    );
+    assert_eq!(
+        replaced("/checkpoints/0/epoch", json!(4)),
+        "manifest.json: checkpoints[0].epoch is 4, above the limit of 3; the file is damaged or not meant for spfde"
+    );
+    assert_eq!(
+        replaced("/version", json!(2)),
+        "manifest.json: version is 2, this program knows versions up to 1; use a newer spfde"
+    );
+    for absurd in [json!(-1), json!(1e99), json!(1_u64 << 40), json!("3"), Value::Null] {
+        let message = replaced("/epochs", absurd.clone());
+        assert!(message.starts_with("manifest.json: invalid "), "{absurd}: {message}");
+    }
+}
+
+#[test]
+fn hashes_and_names_that_come_twice_are_refused() {
+    assert_eq!(
+        replaced("/segments/0/blake3", json!("AB".repeat(32))),
+        format!(
+            "manifest.json: segments[0].blake3 is {:?}; expected 64 lowercase hexadecimal digits",
+            "AB".repeat(32)
+        )
+    );
+    assert_eq!(
+        replaced("/data_set/fingerprint", json!("0")),
+        "manifest.json: data_set.fingerprint is \"0\"; expected 64 lowercase hexadecimal digits"
+    );
+    assert_eq!(
+        message(|value| value["segments"][1] = value["segments"][0].clone()),
+        "manifest.json: segments names trace/masks/e00000-w00.parquet twice; the manifest was changed or is damaged"
+    );
+}
+
+#[test]
+fn what_is_no_manifest_is_named() {
+    let run = tempfile::tempdir().unwrap();
+    let place = run.path().display();
+    assert_eq!(
+        Manifest::read(run.path()).unwrap_err().to_string(),
+        format!(
+            "{place}: has no manifest.json; it is not the directory of a run, or the run ended before it began"
+        )
+    );
+    manifest().write(run.path()).unwrap();
+    let path = run.path().join(MANIFEST_NAME);
+    let good = std::fs::read(&path).unwrap();
+    for length in 0..good.len() - 2 {
+        std::fs::write(&path, &good[..length]).unwrap();
+        let error = Manifest::read(run.path()).unwrap_err();
+        assert!(matches!(error, DataError::Json { .. }), "{length}: {error}");
+    }
+    // Deep nesting must not exhaust the stack.
+    for field in ["data_set", "unknown"] {
+        let nested = format!("{{\"version\":1,\"{field}\":{}", "[".repeat(1 << 20));
+        std::fs::write(&path, nested).unwrap();
+        let error = Manifest::read(run.path()).unwrap_err();
+        assert!(matches!(error, DataError::Json { .. }), "{error}");
+    }
+}

@@ -1,0 +1,222 @@
+//! Creation, locks, commits, and what is left over.
+
+use serde_json::json;
+
+use super::*;
+use crate::files::data_set;
+use crate::files::manifest::MANIFEST_NAME;
+use crate::images::Images;
+use crate::rows::MaskRow;
+use crate::segment::SegmentStore;
+use crate::table::{Columns, Row};
+
+fn manifest(epochs: u32) -> Manifest {
+    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
+    Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), epochs)
+}
+
+fn create(path: &Path) -> Result<RunDirectory> {
+    RunDirectory::create(path, "seed = 1\n", &json!({"version": "test"}), manifest(2))
+}
+
+fn write_segment(run: &RunDirectory, epoch: u32) -> Segment {
+    let mut writer = run.store().create("masks", &MaskRow::columns(), epoch, 0).unwrap();
+    writer.append(&Columns::from_rows([MaskRow { epoch, step: 0, layer: 1, index: 2, diff: 1 }])).unwrap();
+    writer.finish().unwrap()
+}
+
+/// All files below a directory, sorted, with `/` between the parts.
+fn files(directory: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in directory.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            names.extend(files(&path).iter().map(|below| format!("{name}/{below}")));
+        } else {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_is_created_committed_and_read() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("runs/mlp-1-1");
+    let run = create(&path).unwrap();
+    assert_eq!(files(&path), ["config.toml", "environment.json", "lock", "manifest.json"]);
+    assert_eq!(RunDirectory::open(&path).unwrap().manifest(), &manifest(2));
+
+    let segments = [0, 1].map(|epoch| write_segment(&run, epoch));
+    assert_eq!(RunDirectory::open(&path).unwrap().manifest().segments, []);
+    run.commit(0, vec![segments[0].clone()]).unwrap();
+    assert_eq!(RunDirectory::open(&path).unwrap().manifest().epochs_reached, 1);
+    run.commit(1, vec![segments[1].clone()]).unwrap();
+    std::fs::create_dir(path.join("checkpoint")).unwrap();
+    std::fs::write(path.join("checkpoint/e00002.safetensors"), b"weights").unwrap();
+    run.add_checkpoint(2, "checkpoint/e00002.safetensors").unwrap();
+    run.finish(None).unwrap();
+
+    let recorded = RunDirectory::open(&path).unwrap();
+    assert_eq!(recorded.config().unwrap(), "seed = 1\n");
+    assert_eq!(recorded.environment().unwrap(), json!({"version": "test"}));
+    let expected = Manifest {
+        epochs_reached: 2,
+        finished: true,
+        segments: segments.to_vec(),
+        checkpoints: vec![Checkpoint {
+            epoch: 2,
+            path: "checkpoint/e00002.safetensors".to_owned(),
+            bytes: 7,
+            blake3: blake3::hash(b"weights").to_hex().to_string(),
+        }],
+        ..manifest(2)
+    };
+    assert_eq!(recorded.manifest(), &expected);
+    assert_eq!(run.manifest(), expected);
+}
+
+#[test]
+fn a_directory_with_anything_in_it_is_refused_and_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("notes.txt"), b"precious").unwrap();
+    let message = format!(
+        "{}: is not empty; nothing was overwritten; choose another run directory or remove this one",
+        root.path().display()
+    );
+    assert_eq!(create(root.path()).unwrap_err().to_string(), message);
+    assert_eq!(files(root.path()), ["notes.txt"]);
+
+    let path = root.path().join("run");
+    drop(create(&path).unwrap());
+    let before: Vec<Vec<u8>> =
+        files(&path).iter().map(|name| std::fs::read(path.join(name)).unwrap()).collect();
+    let error = create(&path).unwrap_err();
+    assert!(matches!(error, DataError::NotEmpty { .. }), "{error}");
+    let after: Vec<Vec<u8>> =
+        files(&path).iter().map(|name| std::fs::read(path.join(name)).unwrap()).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn an_empty_directory_is_taken() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(create(root.path()).is_ok());
+}
+
+#[test]
+fn a_run_in_use_is_refused_with_the_process_that_holds_it() {
+    let root = tempfile::tempdir().unwrap();
+    let run = create(root.path()).unwrap();
+    let message = format!(
+        "{}: is in use by process {}; wait for it to end or choose another run directory",
+        root.path().display(),
+        std::process::id()
+    );
+    assert_eq!(create(root.path()).unwrap_err().to_string(), message);
+    assert_eq!(RunDirectory::resume(root.path()).unwrap_err().to_string(), message);
+    // Reading needs no lock.
+    assert!(RunDirectory::open(root.path()).is_ok());
+    drop(run);
+    assert!(RunDirectory::resume(root.path()).is_ok());
+}
+
+#[test]
+fn epochs_are_committed_in_order_and_nothing_changes_otherwise() {
+    let root = tempfile::tempdir().unwrap();
+    let run = create(root.path()).unwrap();
+    let path = root.path().display();
+    let fail = |epoch, segments| run.commit(epoch, segments).unwrap_err().to_string();
+    assert_eq!(
+        fail(1, vec![]),
+        format!("{path}: cannot commit epoch 1: 0 of 2 epochs are committed, in order")
+    );
+    let segment = write_segment(&run, 1);
+    assert_eq!(
+        fail(0, vec![segment]),
+        format!("{path}: cannot commit epoch 0: trace/masks/e00001-w00.parquet is of epoch 1")
+    );
+    assert_eq!(run.manifest(), manifest(2));
+    run.commit(0, vec![]).unwrap();
+    assert_eq!(
+        fail(0, vec![]),
+        format!("{path}: cannot commit epoch 0: 1 of 2 epochs are committed, in order")
+    );
+    run.commit(1, vec![]).unwrap();
+    assert_eq!(
+        fail(2, vec![]),
+        format!("{path}: cannot commit epoch 2: 2 of 2 epochs are committed, in order")
+    );
+}
+
+#[test]
+fn a_commit_that_cannot_be_written_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let run = create(root.path()).unwrap();
+    let before = std::fs::read(root.path().join(MANIFEST_NAME)).unwrap();
+    // In the way of the temporary file.
+    std::fs::create_dir(root.path().join("manifest.json.part")).unwrap();
+    let error = run.commit(0, vec![write_segment(&run, 0)]).unwrap_err();
+    assert_eq!(error.path, root.path().join("manifest.json.part").display().to_string());
+    assert_eq!(error.action, "create the file");
+    assert_eq!(std::fs::read(root.path().join(MANIFEST_NAME)).unwrap(), before);
+    assert_eq!(run.manifest(), manifest(2));
+    std::fs::remove_dir(root.path().join("manifest.json.part")).unwrap();
+    run.commit(0, vec![write_segment(&run, 0)]).unwrap();
+}
+
+#[test]
+fn what_no_manifest_names_is_removed_at_the_end_and_before_going_on() {
+    let root = tempfile::tempdir().unwrap();
+    let run = create(root.path()).unwrap();
+    run.commit(0, vec![write_segment(&run, 0)]).unwrap();
+    write_segment(&run, 1);
+    let leave = || {
+        std::fs::create_dir_all(root.path().join("checkpoint")).unwrap();
+        std::fs::write(root.path().join("trace/masks/e00001-w01.parquet.part"), b"half").unwrap();
+        std::fs::write(root.path().join("checkpoint/e00001.safetensors"), b"unnamed").unwrap();
+        std::fs::write(root.path().join("report.html"), b"the user's").unwrap();
+    };
+    let kept = [
+        "config.toml",
+        "environment.json",
+        "lock",
+        "manifest.json",
+        "report.html",
+        "trace/masks/e00000-w00.parquet",
+    ];
+    leave();
+    run.finish(Some("the loss is not a number".to_owned())).unwrap();
+    assert_eq!(files(root.path()), kept);
+    let manifest = run.manifest();
+    assert_eq!((manifest.finished, manifest.stopped.as_deref()), (true, Some("the loss is not a number")));
+    drop(run);
+    leave();
+    let run = RunDirectory::resume(root.path()).unwrap();
+    assert_eq!(files(root.path()), kept);
+    assert_eq!(run.manifest(), manifest);
+}
+
+#[test]
+fn a_checkpoint_outside_the_run_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let run = create(&root.path().join("run")).unwrap();
+    std::fs::write(root.path().join("weights"), b"w").unwrap();
+    let error = run.add_checkpoint(0, "../weights").unwrap_err();
+    assert!(matches!(error, DataError::UnsafePath { .. }), "{error}");
+    let error = run.add_checkpoint(0, "checkpoint/none").unwrap_err();
+    assert!(matches!(error, DataError::Io { .. }), "{error}");
+    assert_eq!(run.manifest().checkpoints, []);
+}
+
+#[test]
+fn the_default_directory_is_the_first_free_one() {
+    let root = tempfile::tempdir().unwrap();
+    let next = || default_directory(root.path(), "resnet20", 42);
+    assert_eq!(next(), root.path().join("resnet20-42-1"));
+    std::fs::create_dir(next()).unwrap();
+    std::fs::write(next(), b"").unwrap();
+    assert_eq!(next(), root.path().join("resnet20-42-3"));
+}

@@ -1,0 +1,158 @@
+//! A sound run has no findings; each kind of damage has its own, and one does not hide another.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::files::data_set;
+use crate::files::parquet_store::ParquetStore;
+use crate::files::run_directory::RunDirectory;
+use crate::images::Images;
+use crate::segment::{Commit, SegmentStore};
+use crate::table::Columns;
+
+crate::row! {
+    /// A stream of the user's.
+    struct UserRow in "confusion" by (epoch) {
+        /// The epoch.
+        epoch: u32,
+        /// Something counted.
+        count: u64,
+    }
+}
+
+const EPOCHS: u32 = 2;
+
+fn store<R: Row>(store: &ParquetStore, epoch: u32, rows: Vec<R>) -> Segment {
+    let mut writer = store.create(R::STREAM, &R::columns(), epoch, 0).unwrap();
+    writer.append(&Columns::from_rows(rows)).unwrap();
+    writer.finish().unwrap()
+}
+
+/// A run of two epochs with a row of scores, masks and a user's stream in each, the other streams empty.
+fn run() -> (tempfile::TempDir, Manifest) {
+    let directory = tempfile::tempdir().unwrap();
+    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
+    let manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), EPOCHS);
+    let run = RunDirectory::create(directory.path(), "", &serde_json::json!({}), manifest).unwrap();
+    let files = run.store();
+    for epoch in 0..EPOCHS {
+        let score =
+            ScoreRow { epoch, step: 0, sample: 1, loss: 0.5, correct: true, error_norm: 0.25, trained: true };
+        let segments = vec![
+            store(&files, epoch, vec![score]),
+            store(&files, epoch, vec![MaskRow { epoch, step: 0, layer: 0, index: 5, diff: 1 }]),
+            store(&files, epoch, vec![UserRow { epoch, count: 3 }]),
+            store::<GradientRow>(&files, epoch, vec![]),
+            store::<LayerRow>(&files, epoch, vec![]),
+            store::<FreezeRow>(&files, epoch, vec![]),
+            store::<SieveRow>(&files, epoch, vec![]),
+            store::<EpochRow>(&files, epoch, vec![]),
+            store::<TimingRow>(&files, epoch, vec![]),
+        ];
+        run.commit(epoch, segments).unwrap();
+    }
+    std::fs::create_dir(directory.path().join("checkpoint")).unwrap();
+    std::fs::write(directory.path().join("checkpoint/e00002.safetensors"), b"weights").unwrap();
+    run.add_checkpoint(2, "checkpoint/e00002.safetensors").unwrap();
+    let manifest = run.manifest();
+    (directory, manifest)
+}
+
+fn messages(run: &Path, manifest: &Manifest) -> Vec<String> {
+    let prefix = format!("{}/", run.display());
+    segments(run, manifest).iter().map(|finding| finding.to_string().replace(&prefix, "")).collect()
+}
+
+#[test]
+fn a_sound_run_has_no_findings() {
+    let (directory, manifest) = run();
+    assert_eq!(manifest.segments.len(), 18);
+    assert_eq!(messages(directory.path(), &manifest), Vec::<String>::new());
+}
+
+#[test]
+fn each_kind_of_damage_is_found_beside_the_others() {
+    let (directory, mut manifest) = run();
+    let path = |name: &str| directory.path().join(name);
+    let place =
+        |manifest: &Manifest, name: &str| manifest.segments.iter().position(|s| s.path == name).unwrap();
+    let rehash = |segment: &mut Segment| {
+        let bytes = std::fs::read(path(&segment.path)).unwrap();
+        (segment.bytes, segment.blake3) = (bytes.len() as u64, blake3::hash(&bytes).to_hex().to_string());
+    };
+
+    // A segment that the manifest lost.
+    let lost = place(&manifest, "trace/epochs/e00001-w00.parquet");
+    manifest.segments.remove(lost);
+    // A missing file.
+    std::fs::remove_file(path("trace/freezes/e00000-w00.parquet")).unwrap();
+    // A changed byte.
+    let mut changed = std::fs::read(path("trace/masks/e00000-w00.parquet")).unwrap();
+    changed[60] ^= 1;
+    std::fs::write(path("trace/masks/e00000-w00.parquet"), &changed).unwrap();
+    // A cut file.
+    let cut = std::fs::read(path("trace/masks/e00001-w00.parquet")).unwrap();
+    std::fs::write(path("trace/masks/e00001-w00.parquet"), &cut[..100]).unwrap();
+    // Rows of another epoch, in a file whose hash fits.
+    std::fs::copy(path("trace/scores/e00001-w00.parquet"), path("trace/scores/e00000-w00.parquet")).unwrap();
+    let index = place(&manifest, "trace/scores/e00000-w00.parquet");
+    rehash(&mut manifest.segments[index]);
+    // Another stream, in a file whose hash fits.
+    std::fs::copy(path("trace/layers/e00000-w00.parquet"), path("trace/sieves/e00000-w00.parquet")).unwrap();
+    let index = place(&manifest, "trace/sieves/e00000-w00.parquet");
+    rehash(&mut manifest.segments[index]);
+    // Another number of rows.
+    let index = place(&manifest, "trace/confusion/e00001-w00.parquet");
+    manifest.segments[index].rows = 4;
+    // A changed checkpoint.
+    std::fs::write(path("checkpoint/e00002.safetensors"), b"weighty").unwrap();
+
+    let hash = |segment: &str| manifest.segments[place(&manifest, segment)].blake3.clone();
+    let bytes = |segment: &str| manifest.segments[place(&manifest, segment)].bytes;
+    let expected = [
+        "manifest.json: stream epochs has no segment of epoch 1, which is committed; the manifest was changed".to_owned(),
+        "trace/confusion/e00001-w00.parquet: has 1 rows where 4 are recorded; the file was changed or is damaged".to_owned(),
+        "trace/freezes/e00000-w00.parquet: cannot open: No such file or directory (os error 2)".to_owned(),
+        format!(
+            "trace/masks/e00000-w00.parquet: BLAKE3 is {} where {} is recorded; the file was changed or is damaged",
+            blake3::hash(&changed).to_hex(),
+            hash("trace/masks/e00000-w00.parquet")
+        ),
+        format!(
+            "trace/masks/e00001-w00.parquet: has 100 bytes where {} are recorded; it was cut, replaced or is still being \
+             written",
+            bytes("trace/masks/e00001-w00.parquet")
+        ),
+        "trace/scores/e00000-w00.parquet: row 0: epoch is 1; the segment is that of epoch 0".to_owned(),
+        "trace/sieves/e00000-w00.parquet: spfde.stream is \"layers\"; expected sieves".to_owned(),
+        format!(
+            "checkpoint/e00002.safetensors: BLAKE3 is {} where {} is recorded; the file was changed or is damaged",
+            blake3::hash(b"weighty").to_hex(),
+            blake3::hash(b"weights").to_hex()
+        ),
+    ];
+    assert_eq!(messages(directory.path(), &manifest), expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_flipped_bit_anywhere_in_a_run_is_one_finding(file in 0..19_usize, place in any::<prop::sample::Index>(), bit in 0..8) {
+        // The run is the same for every case.
+        thread_local!(static RUN: (tempfile::TempDir, Manifest) = run());
+        RUN.with(|(directory, manifest)| {
+            let name = manifest.segments.get(file).map_or("checkpoint/e00002.safetensors", |segment| &segment.path);
+            let path = directory.path().join(name);
+            let good = std::fs::read(&path).unwrap();
+            let mut bytes = good.clone();
+            let place = place.index(bytes.len());
+            bytes[place] ^= 1_u8 << bit;
+            std::fs::write(&path, bytes).unwrap();
+            let findings = messages(directory.path(), manifest);
+            std::fs::write(&path, good).unwrap();
+            prop_assert_eq!(findings.len(), 1);
+            prop_assert!(findings[0].starts_with(&format!("{name}: BLAKE3 is ")), "{}", findings[0]);
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,112 @@
+//! Files that declare more than they hold: read in a process whose address space is far smaller than what they
+//! declare, so that a reservation made before the check would end it.
+#![cfg(all(unix, feature = "files"))]
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use spfde_data::files::manifest::Manifest;
+use spfde_data::files::{data_set, idx, weights};
+use spfde_data::images::Images;
+
+/// Set in the child process.
+const CHILD: &str = "SPFDE_TEST_DECLARED_SIZES";
+
+/// Address space of the child, in KiB. All sizes declared below are above it.
+const ADDRESS_SPACE: u32 = 512 << 10;
+
+#[test]
+fn declared_sizes_are_checked_before_memory_is_reserved() {
+    if std::env::var_os(CHILD).is_some() {
+        return read_hostile_files();
+    }
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(format!("ulimit -v {ADDRESS_SPACE} && exec \"$0\" \"$@\""))
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "declared_sizes_are_checked_before_memory_is_reserved", "--test-threads", "1"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    assert!(
+        status.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&status.stdout),
+        String::from_utf8_lossy(&status.stderr)
+    );
+}
+
+fn read_hostile_files() {
+    let mut unlimited = Vec::<u8>::new();
+    assert!(unlimited.try_reserve_exact(1 << 30).is_err(), "the limit on the address space is in force");
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let check = |message: String, expected: &str| assert!(message.contains(expected), "{message}");
+
+    // 4.2 GB of images in 16 bytes, plain and compressed.
+    let header =
+        [&[0, 0, 8, 3][..], &700_000_000_u32.to_be_bytes(), &2_u32.to_be_bytes(), &3_u32.to_be_bytes()]
+            .concat();
+    std::fs::write(at("plain"), &header).unwrap();
+    check(idx::read_images(&at("plain")).unwrap_err().to_string(), "4200000000 bytes, the file has 0");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&header).unwrap();
+    std::fs::write(at("gzip"), encoder.finish().unwrap()).unwrap();
+    check(idx::read_images(&at("gzip")).unwrap_err().to_string(), "4200000000 bytes, more than ");
+
+    // Tensors of 4 TB, and a header of 2⁶⁴ − 1 bytes.
+    let tensor = r#"{"x":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}"#;
+    let bytes = [&(tensor.len() as u64).to_le_bytes()[..], tensor.as_bytes(), &[0; 4]].concat();
+    for bytes in [bytes, u64::MAX.to_le_bytes().to_vec()] {
+        std::fs::write(at("tensors"), bytes).unwrap();
+        check(weights::read(&at("tensors")).unwrap_err().to_string(), "cannot read the tensors: ");
+    }
+
+    // A file of 1 TB that takes no room on the disk, instead of each kind of file.
+    let sparse = std::fs::File::create(at("manifest.json")).unwrap();
+    if sparse.set_len(1 << 40).is_ok() {
+        let expected = "file length is 1099511627776, above the limit of ";
+        std::fs::hard_link(at("manifest.json"), at("train.parquet")).unwrap();
+        check(Manifest::read(directory.path()).unwrap_err().to_string(), expected);
+        check(weights::read(&at("manifest.json")).unwrap_err().to_string(), expected);
+        check(data_set::read(directory.path()).unwrap_err().to_string(), expected);
+    }
+
+    read_hostile_parquet(&at("set"), check);
+}
+
+fn read_hostile_parquet(directory: &Path, check: impl Fn(String, &str)) {
+    // One page of 2 MB of zeros, whose header states its size in four bytes right behind the file's magic number.
+    let images = |count: usize| Images {
+        channels: 1,
+        height: 32,
+        width: 32,
+        pixels: vec![0; count * 1024],
+        labels: vec![0; count],
+    };
+    data_set::write(&data_set::assemble("zeros", 1, images(2000), images(1)), directory).unwrap();
+    let path = directory.join("train.parquet");
+    let good = std::fs::read(&path).unwrap();
+    assert_eq!(good[4..11], [0x15, 0, 0x15, 0x80, 0x80, 0xFA, 0x01], "field 2 is the zigzag of 2000 · 1024");
+    let mut bytes = good.clone();
+    bytes[7..11].copy_from_slice(&[0xFE, 0xFF, 0xFF, 0x7F]);
+    std::fs::write(&path, &bytes).unwrap();
+    check(
+        data_set::read(directory).unwrap_err().to_string(),
+        "page size of column image is 134217727, above the limit of 67108864",
+    );
+
+    // A footer of 2 GB.
+    let mut bytes = good.clone();
+    let place = bytes.len() - 8;
+    bytes[place..place + 4].copy_from_slice(&0x7FFF_FFFF_u32.to_le_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    check(
+        data_set::read(directory).unwrap_err().to_string(),
+        "footer length is 2147483647, above the limit of 4194304",
+    );
+    std::fs::write(&path, &good).unwrap();
+    assert!(data_set::read(directory).is_ok());
+}
