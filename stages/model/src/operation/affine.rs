@@ -1,15 +1,16 @@
 //! Batch norm and bias: the sums over a shard that they need, forward and backward.
 
-use crate::lane::{Lane, samples_in};
+use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::Pass;
 use crate::workspace::clear;
 
-/// Adds two lanes per channel of one group to two sums per channel, counting only lanes that hold samples.
-pub(crate) fn fold(sums: &[Lane], samples: usize, moments: &mut [[f64; 2]]) {
+/// Adds two lanes per channel of one group to two sums per channel. Lanes without a sample are 0: packing has made
+/// the inputs, and so the outputs, and the gradients there 0.
+pub(crate) fn fold(sums: &[Lane], moments: &mut [[f64; 2]]) {
     for (sums, moments) in sums.chunks_exact(2).zip(moments) {
         for (lane, moment) in sums.iter().zip(moments) {
-            *moment += lane.0[..samples].iter().map(|value| f64::from(*value)).sum::<f64>();
+            *moment += lane.0.iter().map(|value| f64::from(*value)).sum::<f64>();
         }
     }
 }
@@ -47,7 +48,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, layer: usize, gradients: &mut [f32])
                 &mut scratch.sums,
             );
         }
-        fold(&scratch.sums, samples_in(group, pass.samples), &mut scratch.moments);
+        fold(&scratch.sums, &mut scratch.moments);
     }
     let count = pass.samples * shape.positions();
     let affine = &pass.layers[layer].affine;

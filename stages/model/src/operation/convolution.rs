@@ -4,7 +4,7 @@
 use crate::description::{Operation, Signal};
 use crate::geometry::{Geometry, Packed, Phase, Window};
 use crate::kernel::{PackedRow, Strip, gather, pack, pack_gradient, tally};
-use crate::lane::{Lane, samples_in};
+use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::{Pass, affine};
 use crate::workspace::{Scratch, clear};
@@ -34,7 +34,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
             packed = packed.max(needed);
             gather(pass.kernel, taps, &strip, source, &mut output, false, sums);
         }
-        affine::fold(sums, samples_in(group, pass.samples), moments);
+        affine::fold(sums, moments);
     }
     if let (true, AffineState::BatchNorm(norm)) = (measures, &pass.layers[layer].affine) {
         let count = pass.samples * geometry.output.positions();
