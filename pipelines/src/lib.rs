@@ -33,6 +33,6 @@ pub mod prelude {
     pub use spfde_data::row;
     pub use spfde_data::rows::*;
     pub use spfde_data::table::Row;
-    pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, sieve, train};
+    pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, per_epoch, sieve, train};
     pub use spfde_policy::{Cut, MaskPolicy, Rank, SievePolicy, SieveState};
 }

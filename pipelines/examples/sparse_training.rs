@@ -1,0 +1,30 @@
+//! The ready pipeline, written out: training with masks, freezing and sieving as one cyclic graph.
+//!
+//! `cargo run --release --example sparse_training -- mask.sparsity=0.95 train.epochs=2`
+//!
+//! It takes the same words as `spfde train`. Start a pipeline of your own from a copy.
+
+use spfde::prelude::*;
+
+fn main() -> std::process::ExitCode {
+    spfde::main(Experiment::new, |run| {
+        // Feedback edges: a decision at the end of an epoch takes effect at the first step of the next.
+        let loops = run.loops();
+
+        // The active samples, dealt into batches; gradients, their sum, the update.
+        let batches = load(run, loops.active.stream());
+        let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
+
+        // Three decisions: what freezes, which weights exist (it sees what freezes now), which samples train.
+        let frozen_now = freeze(run, &trained.gradients, loops.masked.stream());
+        let masks = mask(run, &trained.weights, &frozen_now);
+        let sieved = sieve(run, &trained.scores, loops.active.stream());
+
+        loops.masked.close(masks);
+        loops.frozen.close(frozen_now);
+        loops.active.close(sieved);
+
+        // Every stream becomes a table.
+        run.trace(&trained);
+    })
+}
