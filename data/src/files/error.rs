@@ -148,11 +148,11 @@ pub enum DataError {
     /// The same thing named twice.
     #[error("{path}: {field} names {found} twice; the manifest was changed or is damaged")]
     Twice { path: PathBuf, field: &'static str, found: String },
-    /// A stream without its segment.
+    /// A stream without its segments.
     #[error(
-        "{path}: stream {stream} has no segment of epoch {epoch}, which is committed; the manifest was changed"
+        "{path}: stream {stream} has no segment of {count} committed epochs, the first of them {epoch}; the manifest was changed"
     )]
-    SegmentMissing { path: PathBuf, stream: String, epoch: u32 },
+    SegmentMissing { path: PathBuf, stream: String, epoch: u32, count: u64 },
 
     /// The run directory holds something.
     #[error("{path}: is not empty; nothing was overwritten; choose another run directory or remove this one")]

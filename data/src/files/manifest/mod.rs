@@ -44,9 +44,9 @@ pub struct Manifest {
     pub epochs: u32,
     /// How many epochs are committed: the next one is this.
     pub epochs_reached: u32,
-    /// Whether the run ended, by reaching its last epoch or by [`Manifest::stopped`].
+    /// Whether the run came to its end; one that was stopped can go on.
     pub finished: bool,
-    /// Why the run ended before its last epoch; `None` if it did not.
+    /// Why the run stopped before its end; `None` if it did not.
     pub stopped: Option<String>,
     /// The committed segments, by stream, epoch, worker.
     pub segments: Vec<Segment>,

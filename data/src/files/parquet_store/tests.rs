@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+use arrow_array::{Array, Int64Array, RecordBatch, UInt32Array};
+use arrow_schema::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 
 use super::*;
@@ -302,6 +307,78 @@ fn a_later_schema_version_is_refused() {
     let error = columns_of(run.path(), &rehashed(run.path(), &segment)).unwrap_err();
     let expected = "spfde.schema is 9, this program knows versions up to 1; use a newer spfde";
     assert_eq!(error.to_string(), format!("{}: {expected}", path.display()));
+}
+
+/// A segment file as another program might write it, with the keys given.
+fn write_foreign(run: &Path, keys: &[(&str, &str)], array: arrow_array::ArrayRef) -> Segment {
+    let fields = [("epoch", DataType::UInt32), ("sample", array.data_type().clone())];
+    let fields = fields.map(|(name, kind)| Field::new(name, kind, true));
+    let schema = std::sync::Arc::new(Schema::new(fields.to_vec()));
+    let keys = keys.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned()));
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(keys.collect())).build();
+    let path = segment_path("scores", 1, 0);
+    std::fs::create_dir_all(run.join(&path).parent().unwrap()).unwrap();
+    let file = std::fs::File::create(run.join(&path)).unwrap();
+    let mut writer = ArrowWriter::try_new(file, std::sync::Arc::clone(&schema), Some(properties)).unwrap();
+    let epochs = std::sync::Arc::new(UInt32Array::from(vec![1; array.len()]));
+    let rows = array.len() as u64;
+    writer.write(&RecordBatch::try_new(schema, vec![epochs, array]).unwrap()).unwrap();
+    writer.close().unwrap();
+    let segment = Segment {
+        stream: "scores".to_owned(),
+        epoch: 1,
+        worker: 0,
+        path,
+        rows,
+        bytes: 0,
+        blake3: String::new(),
+    };
+    rehashed(run, &segment)
+}
+
+#[test]
+fn files_of_other_programs_are_read_if_they_fit_and_named_if_not() {
+    let run = tempfile::tempdir().unwrap();
+    let keys = [("spfde.schema", "1"), ("spfde.stream", "scores")];
+    let numbers = |values: &[Option<u32>]| std::sync::Arc::new(UInt32Array::from(values.to_vec()));
+    let segment = write_foreign(run.path(), &keys, numbers(&[Some(4), Some(5)]));
+    let read = read_segment::<EarlierScoreRow>(run.path(), &segment).unwrap();
+    assert_eq!(read, [4, 5].map(|sample| EarlierScoreRow { epoch: 1, sample }));
+
+    let path = run.path().join(&segment.path).display().to_string();
+    let segment = write_foreign(run.path(), &keys, numbers(&[Some(4), None, None]));
+    assert_eq!(
+        read_segment::<EarlierScoreRow>(run.path(), &segment).unwrap_err().to_string(),
+        format!("{path}: column sample lacks 2 of its values; every row needs one")
+    );
+    let segment = write_foreign(run.path(), &keys, std::sync::Arc::new(Int64Array::from(vec![1])));
+    assert_eq!(
+        columns_of(run.path(), &segment).unwrap_err().to_string(),
+        format!(
+            "{path}: column sample is of type Int64; expected Boolean, Int8, UInt16, UInt32, UInt64, Float32, Float64 \
+             or Utf8"
+        )
+    );
+    let message = |keys: &[(&str, &str)]| {
+        let segment = write_foreign(run.path(), keys, numbers(&[Some(4)]));
+        columns_of(run.path(), &segment).unwrap_err().to_string()
+    };
+    assert_eq!(
+        message(&keys[1..]),
+        format!(
+            "{path}: metadata has no key spfde.schema; expected a version up to 1; the file was not written by spfde"
+        )
+    );
+    assert_eq!(
+        message(&[("spfde.schema", "one")]),
+        format!("{path}: spfde.schema is \"one\"; expected a version number")
+    );
+    assert_eq!(
+        message(&keys[..1]),
+        format!(
+            "{path}: metadata has no key spfde.stream; expected scores; the file was not written by spfde"
+        )
+    );
 }
 
 #[test]

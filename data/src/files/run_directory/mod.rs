@@ -77,7 +77,8 @@ impl RunDirectory {
         Manifest::read(path)?;
         let lock = RunLock::take(path, false)?;
         // Once more: until the lock was taken another process may have gone on.
-        let manifest = Manifest::read(path)?;
+        let mut manifest = Manifest::read(path)?;
+        manifest.stopped = None;
         let run = Self { path: path.to_owned(), manifest: Mutex::new(manifest), _lock: lock };
         run.remove_unnamed()?;
         Ok(run)
@@ -116,11 +117,11 @@ impl RunDirectory {
         })
     }
 
-    /// Ends the run, `stopped` saying why if it did not reach its last epoch, and removes what the manifest does not
-    /// name.
+    /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
+    /// says why it stopped before its end.
     pub fn finish(&self, stopped: Option<String>) -> Result<()> {
         self.change(|manifest| {
-            manifest.finished = true;
+            manifest.finished = stopped.is_none();
             manifest.stopped = stopped;
         })?;
         self.remove_unnamed()

@@ -191,12 +191,16 @@ fn what_no_manifest_names_is_removed_at_the_end_and_before_going_on() {
     run.finish(Some("the loss is not a number".to_owned())).unwrap();
     assert_eq!(files(root.path()), kept);
     let manifest = run.manifest();
-    assert_eq!((manifest.finished, manifest.stopped.as_deref()), (true, Some("the loss is not a number")));
+    assert_eq!((manifest.finished, manifest.stopped.as_deref()), (false, Some("the loss is not a number")));
     drop(run);
     leave();
     let run = RunDirectory::resume(root.path()).unwrap();
     assert_eq!(files(root.path()), kept);
-    assert_eq!(run.manifest(), manifest);
+    assert_eq!(run.manifest(), Manifest { stopped: None, ..manifest });
+    run.commit(1, vec![]).unwrap();
+    run.finish(None).unwrap();
+    let manifest = RunDirectory::open(root.path()).unwrap().manifest().clone();
+    assert_eq!((manifest.finished, manifest.stopped, manifest.epochs_reached), (true, None, 2));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::files::error::{DataError, Result};
@@ -17,17 +18,26 @@ use crate::table::{Cells, Column, ColumnType, Row};
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
-/// Returns all findings, in the order of the manifest; none means that the files are as they were committed.
+/// Returns all findings, missing segments first, then in the order of the manifest; none means that the files are as
+/// they were committed.
 pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
-    let mut findings = Vec::new();
-    for stream in streams(manifest) {
-        for epoch in 0..manifest.epochs_reached {
-            if !manifest.segments.iter().any(|segment| segment.stream == stream && segment.epoch == epoch) {
-                let path = run.join(MANIFEST_NAME);
-                findings.push(DataError::SegmentMissing { path, stream: stream.clone(), epoch });
-            }
-        }
+    let mut epochs: BTreeMap<&str, BTreeSet<u32>> =
+        STREAMS.iter().map(|stream| (*stream, BTreeSet::new())).collect();
+    for segment in &manifest.segments {
+        epochs.entry(&segment.stream).or_default().insert(segment.epoch);
     }
+    let reached = manifest.epochs_reached;
+    let missing = epochs.iter().filter_map(|(stream, epochs)| {
+        // Not epoch by epoch: how many there should be is only what the manifest says.
+        let first = (0..reached).find(|epoch| !epochs.contains(epoch))?;
+        Some(DataError::SegmentMissing {
+            path: run.join(MANIFEST_NAME),
+            stream: (*stream).to_owned(),
+            epoch: first,
+            count: u64::from(reached) - epochs.range(..reached).count() as u64,
+        })
+    });
+    let mut findings: Vec<DataError> = missing.collect();
     findings.extend(manifest.segments.iter().filter_map(|segment| check_segment(run, segment).err()));
     for checkpoint in &manifest.checkpoints {
         let path = run.join(&checkpoint.path);
@@ -44,15 +54,6 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
         });
     }
     findings
-}
-
-/// The streams that every run records, and those that this one added.
-fn streams(manifest: &Manifest) -> Vec<String> {
-    let mut names = manifest.streams();
-    names.extend(STREAMS.iter().map(|name| (*name).to_owned()));
-    names.sort();
-    names.dedup();
-    names
 }
 
 /// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's epoch.

@@ -110,7 +110,7 @@ fn each_kind_of_damage_is_found_beside_the_others() {
     let hash = |segment: &str| manifest.segments[place(&manifest, segment)].blake3.clone();
     let bytes = |segment: &str| manifest.segments[place(&manifest, segment)].bytes;
     let expected = [
-        "manifest.json: stream epochs has no segment of epoch 1, which is committed; the manifest was changed".to_owned(),
+        "manifest.json: stream epochs has no segment of 1 committed epochs, the first of them 1; the manifest was changed".to_owned(),
         "trace/confusion/e00001-w00.parquet: has 1 rows where 4 are recorded; the file was changed or is damaged".to_owned(),
         "trace/freezes/e00000-w00.parquet: cannot open: No such file or directory (os error 2)".to_owned(),
         format!(
@@ -132,6 +132,21 @@ fn each_kind_of_damage_is_found_beside_the_others() {
         ),
     ];
     assert_eq!(messages(directory.path(), &manifest), expected);
+}
+
+#[test]
+fn a_manifest_that_claims_any_number_of_epochs_has_one_finding_for_each_stream() {
+    let (directory, manifest) = run();
+    let manifest = Manifest { epochs: u32::MAX, epochs_reached: u32::MAX, ..manifest };
+    let expected = |stream: &str| {
+        format!(
+            "manifest.json: stream {stream} has no segment of 4294967293 committed epochs, the first of them 2; the \
+             manifest was changed"
+        )
+    };
+    let streams =
+        ["confusion", "epochs", "freezes", "gradients", "layers", "masks", "scores", "sieves", "timings"];
+    assert_eq!(messages(directory.path(), &manifest), streams.map(expected));
 }
 
 proptest! {
