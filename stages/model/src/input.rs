@@ -34,8 +34,9 @@ pub fn gather(
                 let source = inside(row, placement.down, height).map(|row| &plane[row * width..][..width]);
                 for (column, target) in target.iter_mut().enumerate() {
                     let column = if placement.flip { width - 1 - column } else { column };
-                    let byte = source
-                        .and_then(|source| inside(column, placement.right, width).map(|column| source[column]));
+                    let byte = source.and_then(|source| {
+                        inside(column, placement.right, width).map(|column| source[column])
+                    });
                     target.0[lane] = f32::from(byte.unwrap_or(0)) * scale + shift;
                 }
             }

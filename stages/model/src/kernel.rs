@@ -22,8 +22,8 @@ mod taps;
 mod vector;
 
 pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, pack};
-pub(crate) use gradient::{GradientRow, Sign, Slope, pack_gradient, reduce};
 pub(crate) use gather::{Strip, gather};
+pub(crate) use gradient::{GradientRow, Sign, Slope, pack_gradient, reduce};
 pub(crate) use residual::{add, pass_back};
 pub(crate) use tally::tally;
 pub(crate) use taps::{Tap, Taps};

@@ -55,9 +55,9 @@ mod operation;
 mod schedule;
 mod shard;
 mod tensor;
-mod weights;
 #[cfg(test)]
 mod tests;
+mod weights;
 mod workspace;
 
 pub use description::{Description, InputShape};

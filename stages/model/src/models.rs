@@ -56,7 +56,13 @@ pub fn parameters() -> Vec<Parameter> {
 
 /// The parameter that every model has.
 fn width() -> Vec<Parameter> {
-    vec![Parameter::integer("model.width", 1, 1, 16, "multiplies the channels or hidden features of every layer")]
+    vec![Parameter::integer(
+        "model.width",
+        1,
+        1,
+        16,
+        "multiplies the channels or hidden features of every layer",
+    )]
 }
 
 /// Refuses inputs with fewer than `pixels` rows or columns.

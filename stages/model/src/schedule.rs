@@ -72,10 +72,12 @@ impl Schedule {
                 }
                 // The gradient that it reads.
                 let read = match operation.kind {
-                    Kind::Convolution(layer) | Kind::Linear(layer) => match description.layers[layer].consumer {
-                        Consumer::Reader { .. } => operation.output,
-                        Consumer::Addition { sum } => sum,
-                    },
+                    Kind::Convolution(layer) | Kind::Linear(layer) => {
+                        match description.layers[layer].consumer {
+                            Consumer::Reader { .. } => operation.output,
+                            Consumer::Addition { sum } => sum,
+                        }
+                    }
                     _ => operation.output,
                 };
                 born(read, time, &mut gradient_tenants);

@@ -83,12 +83,7 @@ entry! {
 }
 
 #[inline(always)]
-fn pack_body<V: Vector>(
-    row: &GradientRow<'_>,
-    slope: &Slope<'_>,
-    mask: LaneMask,
-    mut target: PackedRow<'_>,
-) {
+fn pack_body<V: Vector>(row: &GradientRow<'_>, slope: &Slope<'_>, mask: LaneMask, mut target: PackedRow<'_>) {
     let step = target.pixel_step;
     for channel in 0..row.channels() {
         let gradient = V::splat(slope.gradient[channel]);

@@ -1,8 +1,8 @@
 //! What a shard contributes: forward, loss, backward.
 
 use crate::description::{Kind, Operation};
-use crate::layer::AffineState;
 use crate::lane::groups;
+use crate::layer::AffineState;
 use crate::network::Network;
 use crate::operation::{Pass, addition, affine, average_pool, convolution, linear, loss, max_pool};
 use crate::schedule::Schedule;

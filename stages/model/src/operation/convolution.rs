@@ -50,7 +50,8 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
     let wanted = pass.contributes(operation.input);
-    let (mut target, begun) = if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
+    let (mut target, begun) =
+        if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, gradient, totals, .. } = &mut scratch;
     clear(source, geometry.source.len());

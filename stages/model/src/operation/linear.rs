@@ -118,14 +118,7 @@ fn panel_row(shape: Shape, group: usize, row: usize, lanes: &mut [Lane]) -> Pack
 }
 
 /// Brings a panel back into the layout of a value.
-fn unpack(
-    panel: &[Lane],
-    shape: Shape,
-    first: usize,
-    groups: usize,
-    accumulate: bool,
-    into: &mut [Lane],
-) {
+fn unpack(panel: &[Lane], shape: Shape, first: usize, groups: usize, accumulate: bool, into: &mut [Lane]) {
     for group in 0..groups {
         let into = &mut into[(first + group) * shape.len()..][..shape.len()];
         for (position, into) in into.iter_mut().enumerate() {

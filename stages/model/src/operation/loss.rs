@@ -41,7 +41,8 @@ fn read_logits(pass: &Pass<'_>, sample: usize, logits: &mut [f64]) {
     let coefficients = row.affine.expect("logits have a bias");
     for (class, logit) in logits.iter_mut().enumerate() {
         let value = row.lanes[class].0[sample % LANES];
-        *logit = f64::from(value) * f64::from(coefficients.scale[class]) + f64::from(coefficients.shift[class]);
+        *logit =
+            f64::from(value) * f64::from(coefficients.scale[class]) + f64::from(coefficients.shift[class]);
     }
 }
 

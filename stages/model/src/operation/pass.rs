@@ -51,7 +51,8 @@ impl Pass<'_> {
 
     /// Takes the buffer of a gradient, with whether it holds a part of it already, to which more is to be added.
     pub(crate) fn take_gradient(&mut self, value: usize) -> (Vec<Lane>, bool) {
-        let buffer = self.schedule.gradients[value].expect("the schedule places every gradient that is written");
+        let buffer =
+            self.schedule.gradients[value].expect("the schedule places every gradient that is written");
         let begun = std::mem::replace(&mut self.workspace.begun[value], true);
         (std::mem::take(&mut self.workspace.buffers[buffer]), begun)
     }

@@ -34,8 +34,7 @@ fn number(stream: u64, place: usize) -> f64 {
 
 fn describe(case: &Case) -> Description {
     let pixelwise = Window { kernel: 1, stride: 1, padding: 0 };
-    let mut builder =
-        Builder::new(InputShape { channels: 2, height: case.height, width: case.width });
+    let mut builder = Builder::new(InputShape { channels: 2, height: case.height, width: case.width });
     builder.block("all");
     let input = builder.input();
     let first = builder.convolution("first".into(), input, case.inputs, pixelwise, Affine::BatchNorm);

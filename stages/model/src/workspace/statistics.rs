@@ -1,7 +1,7 @@
 //! Batch norm, channel by channel: from sums to coefficients, forward and backward (Ioffe and Szegedy 2015).
 
-use crate::layer::{AffineState, BatchNorm};
 use crate::kernel::{Coefficients, Slope};
+use crate::layer::{AffineState, BatchNorm};
 
 /// Keeps the variance of a batch norm away from 0.
 const EPSILON: f64 = 1e-5;
@@ -115,10 +115,6 @@ impl Statistics {
 
     /// How the gradient of the layer's output follows, backward.
     pub(crate) fn slope(&self) -> Slope<'_> {
-        Slope {
-            gradient: &self.slope_gradient,
-            output: &self.slope_output,
-            constant: &self.slope_constant,
-        }
+        Slope { gradient: &self.slope_gradient, output: &self.slope_output, constant: &self.slope_constant }
     }
 }

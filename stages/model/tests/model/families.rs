@@ -128,8 +128,7 @@ impl Builder<'_> {
             }
             dense
         });
-        let id =
-            self.reference.leaf([shape.outputs, shape.inputs, shape.kernel.0, shape.kernel.1], dense);
+        let id = self.reference.leaf([shape.outputs, shape.inputs, shape.kernel.0, shape.kernel.1], dense);
         self.parameters.insert(name, id);
         id
     }

@@ -147,8 +147,7 @@ fn compare_with(
     for (number, layer) in layers.iter().enumerate().filter(|(_, layer)| layer.block >= frozen) {
         let of = |what: &str| gradients[reference.parameters[&format!("{}.{what}", layer.name)]].as_slice();
         let dense = of("values");
-        let expected: Vec<f64> =
-            network.indices(number).iter().map(|index| dense[*index as usize]).collect();
+        let expected: Vec<f64> = network.indices(number).iter().map(|index| dense[*index as usize]).collect();
         let found = next(expected.len());
         assert_eq!(found, network.gradient(&part, number));
         close(&format!("gradient of {}", layer.name), found, &expected);

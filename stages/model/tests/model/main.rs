@@ -1,6 +1,12 @@
 //! Networks from the outside: gradients against a plain f64 reference, masks, freezing, updates, state.
 
 mod families;
+mod freezing;
 mod gradients;
+mod masks;
 mod reference;
+mod registry;
+mod shards;
+mod state;
 mod support;
+mod updates;

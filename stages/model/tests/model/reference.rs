@@ -141,7 +141,8 @@ impl Reference {
         let [n, c, h, w] = self.nodes[input].shape;
         let shape = [n, c, h / 2, w / 2];
         let places = 0..shape.iter().product();
-        let values = places.map(|place| self.nodes[input].values[greatest(&self.nodes[input], place)]).collect();
+        let values =
+            places.map(|place| self.nodes[input].values[greatest(&self.nodes[input], place)]).collect();
         self.push(shape, values, Origin::MaxPool { input })
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use spfde_data::parameter::Parameters;
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
-    Activations, Growth, InputShape, Kernel, LANES, Lane, Network, Score, Shard, Tensor, TensorData, Workspace,
-    models,
+    Activations, Growth, InputShape, Kernel, LANES, Lane, Network, Score, Shard, Tensor, TensorData,
+    Workspace, models,
 };
 
 /// A number in [−1, 1) that depends on its keys alone.

@@ -1,0 +1,71 @@
+//! Frozen blocks: no gradient, no update, running statistics, and thawing.
+
+use spfde_model::{InputShape, Kernel, Network};
+
+use crate::support::{bits, network, samples, shake, sparsify, train};
+
+const SHAPE: InputShape = InputShape { channels: 1, height: 12, width: 12 };
+
+fn masked(model: &str) -> Network {
+    let mut network = network(model, SHAPE, 6, Kernel::resolve("auto").unwrap());
+    sparsify(&mut network, 0.3, None, None);
+    shake(&mut network);
+    network
+}
+
+#[test]
+fn an_update_leaves_every_bit_of_frozen_blocks_and_changes_all_others() {
+    for model in ["lenet5", "resnet20"] {
+        let mut network = masked(model);
+        let blocks = network.architecture().blocks.len();
+        let samples = samples(12, SHAPE, 6);
+        for frozen in [0, 1, blocks - 1, blocks, 1] {
+            network.freeze(frozen);
+            assert_eq!(network.frozen_blocks(), frozen);
+            let before = bits(&network);
+            let (part, _) = train(&network, &samples, 12);
+            network.update(&part, &vec![0.05; blocks + 1], 0.9, 1e-2);
+            for ((name, before), (_, after)) in before.iter().zip(bits(&network)) {
+                let layers = &network.architecture().layers;
+                let layer =
+                    layers.iter().rfind(|layer| name.starts_with(&format!("{}.", layer.name))).unwrap();
+                if layer.block < frozen || name.ends_with("indices") {
+                    assert_eq!(*before, after, "{name} with {frozen} frozen");
+                } else {
+                    assert_ne!(*before, after, "{name} with {frozen} frozen");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn frozen_layers_have_no_place_in_a_part() {
+    let mut network = masked("lenet5");
+    let whole = network.part_len();
+    network.freeze(2);
+    let samples = samples(5, SHAPE, 6);
+    let (part, _) = train(&network, &samples, 5);
+    assert_eq!(part.len(), network.part_len());
+    assert_eq!(whole - part.len(), network.nonzero(0) + 6 + network.nonzero(1) + 16);
+    assert_eq!((network.gradient(&part, 0).len(), network.gradient(&part, 1).len()), (0, 0));
+    assert_eq!(network.gradient(&part, 2).len(), network.nonzero(2));
+    network.freeze(0);
+    assert_eq!(network.part_len(), whole);
+}
+
+#[test]
+fn where_no_norm_is_concerned_the_rest_has_the_gradients_of_the_unfrozen_network() {
+    let mut network = masked("lenet5");
+    let samples = samples(10, SHAPE, 6);
+    let (part, scores) = train(&network, &samples, 10);
+    let gradients: Vec<Vec<f32>> = (0..5).map(|layer| network.gradient(&part, layer).to_vec()).collect();
+    for frozen in 1..=4 {
+        network.freeze(frozen);
+        let (part, frozen_scores) = train(&network, &samples, 10);
+        assert_eq!(frozen_scores, scores);
+        for layer in frozen..5 {
+            assert_eq!(network.gradient(&part, layer), gradients[layer]);
+        }
+    }
+}

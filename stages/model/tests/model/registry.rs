@@ -1,0 +1,130 @@
+//! Every model of the registry: it builds, and has the layers and sizes that can be counted by hand.
+
+use spfde_data::architecture::LayerKind;
+use spfde_data::parameter::{Parameters, Value};
+use spfde_model::{Description, InputShape, Kernel, Network, models};
+
+use crate::support::{samples, train};
+
+const GREY: InputShape = InputShape { channels: 1, height: 28, width: 28 };
+const COLOUR: InputShape = InputShape { channels: 3, height: 32, width: 32 };
+
+fn describe(model: &str, width: i64, shape: InputShape, classes: usize) -> Description {
+    let known = models::parameters();
+    let parameters = Parameters::defaults(&known).with(&known, "model.width", Value::Integer(width)).unwrap();
+    (models::find(model).unwrap().build)(&parameters, shape, classes).unwrap()
+}
+
+#[test]
+fn every_model_builds_and_trains_on_grey_and_coloured_images() {
+    for entry in models::registry() {
+        for shape in [GREY, COLOUR] {
+            let parameters = Parameters::defaults(&(entry.parameters)());
+            let kernel = Kernel::resolve("auto").unwrap();
+            let network = Network::new(entry.name, &parameters, shape, 10, 1, kernel).unwrap();
+            let (part, scores) = train(&network, &samples(3, shape, 10), 3);
+            assert_eq!(network.check(&part), Ok(()), "{}", entry.name);
+            assert_eq!(scores.len(), 3);
+            let architecture = network.architecture();
+            assert_eq!(architecture.activation_bytes.len(), architecture.blocks.len() + 1);
+            for (number, layer) in architecture.layers.iter().enumerate() {
+                assert_eq!(network.nonzero(number), layer.weights(), "{} {}", entry.name, layer.name);
+                assert!(network.gradient(&part, number).iter().any(|g| *g != 0.0), "{}", layer.name);
+            }
+            // The classifier is the only layer without a block, and blocks come in order.
+            let blocks: Vec<usize> = architecture.layers.iter().map(|layer| layer.block).collect();
+            assert!(blocks.is_sorted());
+            assert_eq!(blocks.iter().filter(|block| **block == architecture.blocks.len()).count(), 1);
+            for block in 0..architecture.blocks.len() {
+                let mut layers = architecture.layers_of(block);
+                assert!(layers.any(|layer| architecture.layers[layer].reads_block_input));
+            }
+        }
+    }
+}
+
+#[test]
+fn models_have_as_many_parameters_as_counted_by_hand() {
+    // ResNet-20 with shortcuts without parameters has 269 722 on CIFAR-10 (He et al. 2016: 0.27 million); each further
+    // block of a stage of c channels adds 18 c² + 4 c; the two shortcuts add 16·32 + 64 and 32·64 + 128.
+    let shortcuts = 16 * 32 + 64 + 32 * 64 + 128;
+    let block = |c: usize| 18 * c * c + 4 * c;
+    let stages = block(16) + block(32) + block(64);
+    for (model, parameters) in [
+        ("resnet20", 269_722 + shortcuts),
+        ("resnet32", 269_722 + 2 * stages + shortcuts),
+        ("resnet56", 269_722 + 6 * stages + shortcuts),
+    ] {
+        assert_eq!(describe(model, 1, COLOUR, 10).parameters(), parameters, "{model}");
+        assert_eq!(describe(model, 1, GREY, 10).parameters(), parameters - 2 * 9 * 16, "{model}");
+    }
+    assert_eq!(describe("resnet20", 1, COLOUR, 10).parameters(), 272_474);
+    assert_eq!(describe("lenet5", 1, GREY, 10).parameters(), 61_706);
+    let mlp = 784 * 1024 + 1024 + 1024 * 1024 + 1024 + 1024 * 10 + 10;
+    assert_eq!(describe("mlp", 1, GREY, 10).parameters(), mlp);
+    let wide = 784 * 3072 + 3072 + 3072 * 3072 + 3072 + 3072 * 100 + 100;
+    assert_eq!(describe("mlp", 3, GREY, 100).parameters(), wide);
+}
+
+#[test]
+fn resnet20_has_the_layers_of_the_paper_and_projections_after_second_convolutions() {
+    let description = describe("resnet20", 2, GREY, 10);
+    let architecture = description.architecture();
+    assert_eq!((architecture.layers.len(), architecture.blocks.len()), (22, 9));
+    let names: Vec<&str> = architecture.layers.iter().map(|layer| layer.name.as_str()).collect();
+    assert_eq!(names[..4], ["stem", "block0.convolution1", "block0.convolution2", "block1.convolution1"]);
+    assert_eq!(
+        names[7..11],
+        ["block3.convolution1", "block3.convolution2", "block3.shortcut", "block4.convolution1"]
+    );
+    let layer = |name: &str| &architecture.layers[names.iter().position(|n| *n == name).unwrap()];
+    let stem = layer("stem");
+    assert_eq!((stem.block, stem.reads_block_input, stem.positions), (0, true, 784));
+    assert_eq!(stem.kind, LayerKind::Convolution);
+    assert!(!layer("block0.convolution1").reads_block_input);
+    let first = layer("block3.convolution1");
+    assert_eq!((first.outputs, first.inputs, first.kernel, first.positions), (64, 32, (3, 3), 196));
+    assert!(first.reads_block_input && !layer("block3.convolution2").reads_block_input);
+    let shortcut = layer("block3.shortcut");
+    assert_eq!(
+        (shortcut.outputs, shortcut.inputs, shortcut.kernel, shortcut.positions),
+        (64, 32, (1, 1), 196)
+    );
+    assert!(shortcut.reads_block_input);
+    assert_eq!(layer("block8.convolution2").positions, 49);
+    let classifier = layer("classifier");
+    assert_eq!((classifier.outputs, classifier.inputs, classifier.block), (10, 128, 9));
+    assert_eq!((classifier.kind, classifier.reads_block_input), (LayerKind::Linear, true));
+}
+
+#[test]
+fn in_mlp_and_lenet5_every_layer_but_the_classifier_is_a_block() {
+    for (model, layers) in [("mlp", 3), ("lenet5", 5)] {
+        let description = describe(model, 1, GREY, 10);
+        let architecture = description.architecture();
+        let blocks: Vec<usize> = architecture.layers.iter().map(|layer| layer.block).collect();
+        assert_eq!(blocks, (0..layers).collect::<Vec<_>>());
+        assert!(architecture.layers.iter().all(|layer| layer.reads_block_input));
+        assert_eq!(architecture.blocks.len(), layers - 1);
+    }
+    let description = describe("lenet5", 1, GREY, 10);
+    let positions: Vec<u64> = description.architecture().layers.iter().map(|layer| layer.positions).collect();
+    assert_eq!(positions, [784, 100, 1, 1, 1]);
+}
+
+#[test]
+fn wrong_models_and_inputs_are_refused_by_name() {
+    let parameters = Parameters::defaults(&models::parameters());
+    let new =
+        |model: &str, shape: InputShape| Network::new(model, &parameters, shape, 10, 1, Kernel::PORTABLE);
+    let error = new("resnet23", GREY).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`model.name` = \"resnet23\" is out of range: mlp, lenet5, resnet20, resnet32, resnet56; did you mean \
+         `resnet20`?"
+    );
+    let error = new("lenet5", InputShape { width: 11, ..GREY }).unwrap_err().to_string();
+    assert_eq!(error, "`model.name`: `lenet5` needs images of at least 12x12 pixels, the data has 1x28x11");
+    assert!(new("lenet5", InputShape { channels: 1, height: 12, width: 12 }).is_ok());
+    assert!(new("resnet20", InputShape { channels: 1, height: 1, width: 1 }).is_ok());
+}
