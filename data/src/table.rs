@@ -164,7 +164,7 @@ impl Cell for f64 {
 }
 
 /// A row of a stream: becomes a row of the table of the same name. Declare one with [`row!`](crate::row).
-pub trait Row: Clone + serde::Serialize + for<'a> serde::Deserialize<'a> + 'static {
+pub trait Row: Clone + Send + serde::Serialize + for<'a> serde::Deserialize<'a> + 'static {
     /// The stream's name: the table's folder below `trace/`.
     const STREAM: &'static str;
     /// The columns in order. The first is `epoch`.
