@@ -39,7 +39,9 @@ pub(crate) struct Scratch {
 
 /// Hears of every operation before it runs.
 #[derive(Default)]
-pub(crate) struct Listener(Option<Box<dyn FnMut(&str) + Send>>);
+pub(crate) struct Listener(Option<Callback>);
+
+type Callback = Box<dyn FnMut(&str) + Send>;
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

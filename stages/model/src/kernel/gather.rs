@@ -196,9 +196,9 @@ unsafe fn multiply<V: Vector, const R: usize, const P: usize, const S: usize>(
         // SAFETY: by this function's contract.
         unsafe {
             let lanes = source.byte_add(entry.offset as usize);
-            for r in 0..R {
-                for p in 0..P {
-                    sum[r][p] = V::load(&*lanes.add(r * source_row + p * S)).mul_add(weight, sum[r][p]);
+            for (r, sum) in sum.iter_mut().enumerate() {
+                for (p, sum) in sum.iter_mut().enumerate() {
+                    *sum = V::load(&*lanes.add(r * source_row + p * S)).mul_add(weight, *sum);
                 }
             }
         }

@@ -87,10 +87,10 @@ unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize>(
                 for (entry, total) in taps.entries.get_unchecked(range).iter().zip(totals) {
                     let lanes = source.byte_add(entry.offset as usize);
                     let mut sum = V::load(total);
-                    for r in 0..R {
-                        for p in 0..P {
+                    for (r, tile) in tile.iter().enumerate() {
+                        for (p, gradient) in tile.iter().enumerate() {
                             let lane = V::load(&*lanes.add(r * strip.source_row + p * S));
-                            sum = lane.mul_add(tile[r][p], sum);
+                            sum = lane.mul_add(*gradient, sum);
                         }
                     }
                     sum.store(total);

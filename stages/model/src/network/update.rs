@@ -1,5 +1,7 @@
 //! One step of momentum SGD.
 
+use std::sync::Arc;
+
 use ndarray::{ArrayViewMut1, Zip};
 
 use crate::layer::{AffineState, Trained};
@@ -28,7 +30,7 @@ impl Network {
     /// If `part` is not [`Network::part_len`] long or there is not one rate per block and one for the classifier.
     pub fn update(&mut self, part: &[f32], rates: &[f32], momentum: f32, weight_decay: f32) {
         assert_eq!(part.len(), self.part.len, "a part of this network");
-        let architecture = self.description.architecture.clone();
+        let architecture = Arc::clone(&self.description.architecture);
         assert_eq!(rates.len(), architecture.blocks.len() + 1, "a rate per block and one for the classifier");
         for (number, layer) in self.layers.iter_mut().enumerate() {
             let block = architecture.layers[number].block;

@@ -135,7 +135,7 @@ fn rows_under(geometry: &Geometry, row: usize) -> usize {
 /// How many rows of the gradient behind its own a row of the input's gradient (of any phase) reads.
 fn rows_ahead(geometry: &Geometry) -> usize {
     let Window { stride, padding, .. } = geometry.window.expect("a convolution has a window");
-    (stride - 1 + padding) / stride
+    padding.div_ceil(stride)
 }
 
 fn pack_signal(

@@ -17,12 +17,15 @@ const TOLERANCE: f64 = 2e-5;
 
 #[test]
 fn gradients_of_the_reference_are_finite_differences() {
-    for (name, shape) in MODELS {
+    // Every evaluation of the reference runs the whole network: small images do. All operations of `mlp` are also those
+    // of `lenet5`, without a million weights.
+    for (name, shape) in MODELS.into_iter().skip(1) {
+        let shape = if name == "resnet20" { InputShape { height: 5, width: 6, ..shape } } else { shape };
         for frozen in if name == "lenet5" { 0..2 } else { 1..2 } {
             let mut network = network(name, shape, CLASSES, Kernel::PORTABLE);
             sparsify(&mut network, 0.3, None, None);
             shake(&mut network);
-            let samples = samples(3, shape, CLASSES);
+            let samples = samples(2, shape, CLASSES);
             let norms = Norms::Batch { frozen };
             let base = model(name, &network, &samples, 4, norms, &Overrides::new());
             let gradients = base.reference.gradients(base.loss);
@@ -71,7 +74,7 @@ fn networks_have_the_gradients_of_the_reference_dense_and_masked_with_and_withou
     for (name, shape) in MODELS {
         for (density, count) in [(1.0, 5), (0.3, 8), (0.1, 11), (0.2, 35)] {
             // The reference of a wide shard takes long; the small models do for that.
-            if count == 35 && name == "resnet20" {
+            if [8, 35].contains(&count) && name == "resnet20" {
                 continue;
             }
             let mut network = network(name, shape, CLASSES, Kernel::PORTABLE);
