@@ -107,10 +107,15 @@ impl Manifest {
         if matches!(path.try_exists(), Ok(false)) {
             return Err(DataError::NotARun { path: run.to_owned() });
         }
-        let bytes = read_limited(&path, MANIFEST_LIMIT)?;
+        Self::parse(&path, &read_limited(&path, MANIFEST_LIMIT)?)
+    }
+
+    /// Reads and checks the bytes of a manifest; `path` is for messages.
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let path = path.to_owned();
         let json = |source| DataError::Json { path: path.clone(), source };
         // The version first: the fields of a later one may not parse.
-        let Version { version } = serde_json::from_slice(&bytes).map_err(json)?;
+        let Version { version } = serde_json::from_slice(bytes).map_err(json)?;
         if version == 0 || version > MANIFEST_VERSION {
             return Err(DataError::Version {
                 path,
@@ -119,7 +124,7 @@ impl Manifest {
                 newest: MANIFEST_VERSION,
             });
         }
-        let manifest: Self = serde_json::from_slice(&bytes).map_err(json)?;
+        let manifest: Self = serde_json::from_slice(bytes).map_err(json)?;
         manifest.check(&path)?;
         Ok(manifest)
     }

@@ -44,7 +44,18 @@ impl Iterator for SegmentReader {
 /// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns with
 /// their types; further columns are ignored, those of a later version among them.
 pub fn read_columns(run: &Path, segment: &Segment, columns: &[Column]) -> Result<SegmentReader> {
-    let file = open(run, segment)?;
+    let path = run.join(&segment.path);
+    read_bytes(&path, read_limited(&path, FILE_LIMIT)?, segment, columns)
+}
+
+/// [`read_columns`] of the bytes of a file; `path` is for messages.
+pub(super) fn read_bytes(
+    path: &Path,
+    bytes: Vec<u8>,
+    segment: &Segment,
+    columns: &[Column],
+) -> Result<SegmentReader> {
+    let file = parse(path, bytes, segment)?;
     schema::check_columns(&file, columns)?;
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
     let batches = file.batches(&names, BATCH_ROWS)?;
@@ -82,13 +93,13 @@ pub fn read_stream<R: Row>(
 
 /// The columns of a segment of any stream, user-defined ones included; checks length, BLAKE3, stream and rows.
 pub fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
-    schema::found_columns(&open(run, segment)?)
+    let path = run.join(&segment.path);
+    schema::found_columns(&parse(&path, read_limited(&path, FILE_LIMIT)?, segment)?)
 }
 
-/// Opens a segment and checks all that does not depend on its columns.
-fn open(run: &Path, segment: &Segment) -> Result<ParquetFile> {
-    let path = run.join(&segment.path);
-    let bytes = read_limited(&path, FILE_LIMIT)?;
+/// Checks all that does not depend on the columns.
+fn parse(path: &Path, bytes: Vec<u8>, segment: &Segment) -> Result<ParquetFile> {
+    let path = path.to_owned();
     if bytes.len() as u64 != segment.bytes {
         return Err(DataError::Length { path, found: bytes.len() as u64, expected: segment.bytes });
     }

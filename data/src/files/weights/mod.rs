@@ -113,12 +113,16 @@ pub fn write(path: &Path, arrays: &[NamedArray], metadata: &BTreeMap<String, Str
 
 /// Reads a file of [`write()`] or any other safetensors file with arrays of `F32` and `U32`.
 pub fn read(path: &Path) -> Result<Weights> {
-    let bytes = read_limited(path, WEIGHTS_LIMIT)?;
+    parse(path, &read_limited(path, WEIGHTS_LIMIT)?)
+}
+
+/// Reads the bytes of a file; `path` is for messages.
+fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
     let tensors = |source| DataError::Tensors { path: path.to_owned(), source };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(tensors)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(tensors)?;
     let metadata =
         header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let file = SafeTensors::deserialize(&bytes).map_err(tensors)?;
+    let file = SafeTensors::deserialize(bytes).map_err(tensors)?;
     let mut arrays = Vec::new();
     for (name, view) in file.tensors() {
         let words = view.data().as_chunks::<4>().0.iter();

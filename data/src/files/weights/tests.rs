@@ -74,12 +74,9 @@ fn file(header: &str, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
 }
 
-/// The message of reading these bytes, without the directory in front.
+/// The message of reading these bytes.
 fn message(bytes: &[u8]) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a");
-    std::fs::write(&path, bytes).unwrap();
-    read(&path).unwrap_err().to_string().replace(&format!("{}/", directory.path().display()), "")
+    parse(Path::new("a"), bytes).unwrap_err().to_string()
 }
 
 #[test]
@@ -115,8 +112,7 @@ fn cut_files_are_errors_and_changed_ones_never_panic() {
     for bit in 0..8 * good.len() {
         let mut bytes = good.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        std::fs::write(&path, &bytes).unwrap();
-        if let Ok(weights) = read(&path) {
+        if let Ok(weights) = parse(&path, &bytes) {
             let fits = |array: &NamedArray| array.shape.iter().product::<usize>() == array.values.len();
             assert!(weights.arrays.iter().all(fits), "bit {bit}");
         }
