@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use spfde_data::files::atomic;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
 use spfde_data::files::weights::{self, NamedArray, Values};
@@ -178,6 +179,7 @@ fn save(directory: &RunDirectory, epoch: u32, tensors: Vec<Tensor>) -> Result<()
     };
     let arrays: Vec<NamedArray> = tensors.into_iter().map(array).collect();
     let metadata = BTreeMap::from([("spfde.epoch".to_owned(), epoch.to_string())]);
+    atomic::create_directory(&directory.path().join("checkpoint"))?;
     weights::write(&directory.path().join(&name), &arrays, &metadata)?;
     directory.add_checkpoint(epoch, &name)?;
     Ok(())

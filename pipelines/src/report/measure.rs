@@ -6,12 +6,13 @@ use spfde_data::augment::Placement;
 use spfde_flow::Settings;
 use spfde_model::{Activations, Shard, Workspace, input};
 
-/// Seconds that one thread takes to train one sample densely, with this network, kernel and data: the faster of
-/// three steps on one group of eight samples. For people only.
+/// Seconds that one thread takes to train one sample densely, with this network, kernel and data: the fastest of
+/// three steps on one shard. For people only.
 pub fn dense_seconds_per_sample(settings: &Settings) -> Option<f64> {
     let network = settings.network().ok()?;
     let images = &settings.data.train;
-    let samples: Vec<u32> = (0..images.len().min(8) as u32).collect();
+    let shard = settings.batch_size.div_ceil(settings.shards);
+    let samples: Vec<u32> = (0..images.len().min(shard) as u32).collect();
     let labels: Vec<u16> = samples.iter().map(|sample| images.labels[*sample as usize]).collect();
     let weights = vec![1.0; samples.len()];
     let mut inputs = Activations::default((0, 0, 0, 0));

@@ -77,18 +77,17 @@ pub fn schedule(experiment: &Experiment) -> String {
         .map(|epoch| plan.nonzero(epoch).iter().map(|count| u64::from(*count)).sum::<u64>())
         .max()
         .unwrap_or(0);
+    let weights = short((most * WEIGHT_BYTES) as f64);
+    let shard = settings.batch_size.div_ceil(settings.shards) as u64;
+    let activations = short((architecture.activation_bytes[0] * shard) as f64);
     parts.push(format!(
-        "total: {steps} steps, {}FLOPs, {} of {}FLOPs of dense training on all samples\n\
+        "total: {steps} steps, {} FLOPs, {} of the {} FLOPs of dense training on all samples\n\
          freezing saves {} of the FLOPs of the same run without it\n\
-         memory per worker: about {}B for {most} weights, up to {}B of activations for a shard",
-        short(total as f64) + " ",
+         memory of a worker: {weights} bytes for {most} weights, {activations} bytes of activations for a shard",
+        short(total as f64),
         percent(total as f64 / dense as f64),
-        short(dense as f64) + " ",
+        short(dense as f64),
         percent(plan.reduction()),
-        short((most * WEIGHT_BYTES) as f64) + " ",
-        short(
-            (architecture.activation_bytes[0] * settings.batch_size.div_ceil(settings.shards) as u64) as f64
-        ) + " ",
     ));
     parts.join("\n\n")
 }
