@@ -25,7 +25,7 @@ pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, pack};
 pub(crate) use gather::{Strip, gather};
 pub(crate) use gradient::{GradientRow, Sign, Slope, pack_gradient, reduce};
 pub(crate) use residual::{add, pass_back};
-pub(crate) use tally::tally;
+pub(crate) use tally::{tally, tally_groups};
 pub(crate) use taps::{Tap, Taps};
 pub(crate) use vector::LaneMask;
 

@@ -15,6 +15,76 @@ entry! {
     fn tally(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane], totals: &mut [Lane]) = body
 }
 
+entry! {
+    /// The same for a strip of one row of up to four pixels that are groups of samples: adds the sum over pixels and
+    /// samples to `gradients`, which is in the order of the layer's list of existing weights.
+    ///
+    /// # Panics
+    /// If taps, strip and slices do not fit together, or the strip has several rows, gaps or more pixels.
+    fn tally_groups(
+        taps: &Taps,
+        strip: &Strip,
+        source: &[Lane],
+        gradient: &[Lane],
+        gradients: &mut [f32],
+    ) = groups_body
+}
+
+#[inline(always)]
+fn groups_body<V: Vector>(
+    taps: &Taps,
+    strip: &Strip,
+    source: &[Lane],
+    gradient: &[Lane],
+    gradients: &mut [f32],
+) {
+    strip.check(taps, source.len(), gradient.len());
+    assert_eq!((strip.rows, strip.source_step, strip.target_step), (1, 1, 1), "groups are neighbours");
+    // SAFETY: `check` has compared all offsets with the slices' lengths.
+    unsafe {
+        match strip.columns {
+            4 => groups::<V, 4>(taps, strip, source, gradient, gradients),
+            3 => groups::<V, 3>(taps, strip, source, gradient, gradients),
+            2 => groups::<V, 2>(taps, strip, source, gradient, gradients),
+            1 => groups::<V, 1>(taps, strip, source, gradient, gradients),
+            _ => panic!("no kernel for {strip:?}"),
+        }
+    }
+}
+
+/// # Safety
+/// The strip is one row of `P` neighbouring pixels and has been checked against taps and slices.
+#[inline(always)]
+unsafe fn groups<V: Vector, const P: usize>(
+    taps: &Taps,
+    strip: &Strip,
+    source: &[Lane],
+    gradient: &[Lane],
+    gradients: &mut [f32],
+) {
+    let positions = taps.positions();
+    for block in 0..taps.blocks {
+        for row in 0..taps.rows {
+            // SAFETY: block and row are in range; all lanes are inside by this function's contract.
+            unsafe {
+                let range = taps.range(block, row);
+                let pixels = gradient.as_ptr().add(strip.target + row * strip.target_channel);
+                let pixels: [V; P] = std::array::from_fn(|p| V::load(&*pixels.add(p)));
+                let source = source.as_ptr().add(strip.source);
+                let entries = taps.entries.get_unchecked(range.clone());
+                for (entry, position) in entries.iter().zip(positions.get_unchecked(range)) {
+                    let lanes = source.byte_add(entry.offset as usize);
+                    let mut sum = V::zero();
+                    for (p, pixel) in pixels.iter().enumerate() {
+                        sum = V::load(&*lanes.add(p)).mul_add(*pixel, sum);
+                    }
+                    gradients[*position as usize] += sum.sum();
+                }
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn body<V: Vector>(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane], totals: &mut [Lane]) {
     strip.check(taps, source.len(), gradient.len());

@@ -24,6 +24,14 @@ pub(crate) trait Vector: Copy {
     /// The number where the mask says so, elsewhere 0, whatever the number.
     fn keep(self, mask: LaneMask) -> Self;
 
+    /// The sum of the eight numbers, in the order of [`Lane::sum`].
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut lane = Lane::ZERO;
+        self.store(&mut lane);
+        lane.sum()
+    }
+
     /// Eight zeros.
     #[inline(always)]
     fn zero() -> Self {

@@ -3,7 +3,7 @@
 
 use crate::description::{Operation, Shape};
 use crate::geometry::{Geometry, PANEL};
-use crate::kernel::{PackedRow, Strip, gather, pack, pack_gradient, tally};
+use crate::kernel::{PackedRow, Strip, gather, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
 use crate::operation::Pass;
 use crate::workspace::{Scratch, clear};
@@ -28,30 +28,26 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
 }
 
 /// Computes the gradient of the input, if somebody wants it, and the gradients of the existing weights, which it
-/// writes to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
+/// adds to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, gradients: &mut [f32]) {
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
     let wanted = pass.contributes(operation.input);
     let (mut input, begun) = if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
-    let Scratch { source, gradient, target, totals, .. } = &mut scratch;
+    let Scratch { source, gradient, target, .. } = &mut scratch;
     clear(source, geometry.source.len());
     clear(gradient, geometry.gradient.len());
     clear(target, geometry.source.len());
-    clear(totals, weights.forward.len());
     for first in (0..pass.groups).step_by(PANEL) {
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, geometry.input, first, groups, source);
         pack_panel_of_gradient(pass, layer, geometry, first, groups, gradient);
-        tally(pass.kernel, &weights.forward, &strip(groups), source, gradient, totals);
+        tally_groups(pass.kernel, &weights.forward, &strip(groups), source, gradient, gradients);
         if wanted {
             gather(pass.kernel, &weights.backward[0], &strip(groups), gradient, target, false, &mut []);
             unpack(target, geometry.input, first, groups, begun, &mut input);
         }
-    }
-    for (position, total) in weights.forward.positions().iter().zip(totals.iter()) {
-        gradients[*position as usize] = total.sum();
     }
     pass.workspace.scratch = scratch;
     if wanted {

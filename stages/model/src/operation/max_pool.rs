@@ -19,11 +19,8 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
             read_rows(pass, operation, input, group, row, &mut rows);
             let target = &mut target[(group * output.height + row) * output.row()..][..output.row()];
             for (position, target) in target.iter_mut().enumerate() {
-                let (channel, column) = (position / output.width, position % output.width);
-                for lane in 0..LANES {
-                    let greatest = greatest(&rows, input, channel, column, lane);
-                    target.0[lane] = rows[greatest].0[lane];
-                }
+                let window = window(position, input, output);
+                *target = greatest(window.map(|place| &rows[place])).0;
             }
         }
     }
@@ -39,6 +36,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
     let output = pass.description.values[operation.output].shape;
     let (mut target, begun) = pass.take_gradient(operation.input.value);
     assert!(!begun, "a pooled signal has no other reader");
+    // An odd last row or column lies in no window.
     target[..pass.groups * input.len()].fill(Lane::ZERO);
     let mut rows = vec![Lane::ZERO; WINDOW * input.row()];
     for group in 0..pass.groups {
@@ -48,10 +46,13 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
             let start = (group * output.height + row) * output.row();
             let gradients = &pass.gradient(operation.output)[start..][..output.row()];
             for (position, gradient) in gradients.iter().enumerate() {
-                let (channel, column) = (position / output.width, position % output.width);
-                for lane in 0..LANES {
-                    let greatest = greatest(&rows, input, channel, column, lane);
-                    target[first + greatest].0[lane] = gradient.0[lane];
+                let window = window(position, input, output);
+                let (_, choice) = greatest(window.map(|place| &rows[place]));
+                for (number, place) in window.into_iter().enumerate() {
+                    let target = &mut target[first + place].0;
+                    for ((target, choice), gradient) in target.iter_mut().zip(choice).zip(gradient.0) {
+                        *target = if choice == number as u32 { gradient } else { 0.0 };
+                    }
                 }
             }
         }
@@ -75,16 +76,23 @@ fn read_rows(
     }
 }
 
-/// Where, in two rows of the input, the greatest pixel of a window lies for one sample. NaN counts as greatest, so
-/// that it is seen.
-fn greatest(rows: &[Lane], input: Shape, channel: usize, column: usize, lane: usize) -> usize {
+/// Where the four pixels of the window of output pixel `position` of a row lie in two rows of the input.
+fn window(position: usize, input: Shape, output: Shape) -> [usize; 4] {
+    let (channel, column) = (position / output.width, position % output.width);
     let corner = channel * input.width + column * WINDOW;
-    let mut best = corner;
-    for place in [corner + 1, corner + input.row(), corner + input.row() + 1] {
-        let (value, greatest) = (rows[place].0[lane], rows[best].0[lane]);
-        if value > greatest || value.is_nan() {
-            best = place;
+    [corner, corner + 1, corner + input.row(), corner + input.row() + 1]
+}
+
+/// The greatest pixel of a window and its number, sample by sample; the first of equals. NaN counts as greatest, so
+/// that it is seen.
+fn greatest(window: [&Lane; 4]) -> (Lane, [u32; LANES]) {
+    let (mut best, mut choice) = (*window[0], [0; LANES]);
+    for (number, pixel) in window.into_iter().enumerate().skip(1) {
+        for ((best, choice), value) in best.0.iter_mut().zip(&mut choice).zip(pixel.0) {
+            let greater = value > *best || value.is_nan();
+            *best = if greater { value } else { *best };
+            *choice = if greater { number as u32 } else { *choice };
         }
     }
-    best
+    (best, choice)
 }
