@@ -165,14 +165,14 @@ impl Description {
         layers.map(|(shape, layer)| shape.weights() + affine(layer) * shape.outputs).sum()
     }
 
-    /// Whether the backward pass through `operation` is computed when `frozen` blocks are frozen.
-    pub(crate) fn is_active(&self, operation: usize, frozen: usize) -> bool {
-        self.operations[operation].block >= frozen
+    /// Whether the backward pass through `operation` is computed without the first `skipped` blocks.
+    pub(crate) fn is_active(&self, operation: usize, skipped: usize) -> bool {
+        self.operations[operation].block >= skipped
     }
 
-    /// Whether the gradient of `value` is needed when `frozen` blocks are frozen.
-    pub(crate) fn wants_gradient(&self, value: usize, frozen: usize) -> bool {
-        self.values[value].producer.is_some_and(|producer| self.is_active(producer, frozen))
+    /// Whether the gradient of `value` is needed without the first `skipped` blocks.
+    pub(crate) fn wants_gradient(&self, value: usize, skipped: usize) -> bool {
+        self.values[value].producer.is_some_and(|producer| self.is_active(producer, skipped))
     }
 
     /// The value in whose gradient the gradient of `signal` is gathered: the sum for a term of an addition.
@@ -183,8 +183,8 @@ impl Description {
         }
     }
 
-    /// The values that the backward pass of `operation` reads when `frozen` blocks are frozen.
-    pub(crate) fn kept_for(&self, operation: usize, frozen: usize) -> Vec<usize> {
+    /// The values that the backward pass of `operation` reads without the first `skipped` blocks.
+    pub(crate) fn kept_for(&self, operation: usize, skipped: usize) -> Vec<usize> {
         let operation = &self.operations[operation];
         match operation.kind {
             Kind::Convolution(layer) | Kind::Linear(layer) => {
@@ -194,11 +194,11 @@ impl Description {
                 }
                 kept
             }
-            Kind::Addition(shortcut) => match self.contributes(shortcut, frozen) {
+            Kind::Addition(shortcut) => match self.contributes(shortcut, skipped) {
                 true => vec![operation.output],
                 false => vec![],
             },
-            Kind::MaxPool => match self.contributes(operation.input, frozen) {
+            Kind::MaxPool => match self.contributes(operation.input, skipped) {
                 true => vec![operation.input.value],
                 false => vec![],
             },
@@ -206,12 +206,12 @@ impl Description {
         }
     }
 
-    /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to the frozen
-    /// prefix, and not if the signal is a layer's output that goes into an addition, which reads the sum's gradient.
-    pub(crate) fn contributes(&self, signal: Signal, frozen: usize) -> bool {
+    /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to a skipped
+    /// block, and not if the signal is a layer's output that goes into an addition, which reads the sum's gradient.
+    pub(crate) fn contributes(&self, signal: Signal, skipped: usize) -> bool {
         let in_addition = self.values[signal.value]
             .layer
             .is_some_and(|layer| matches!(self.layers[layer].consumer, Consumer::Addition { .. }));
-        self.wants_gradient(signal.value, frozen) && !in_addition
+        self.wants_gradient(signal.value, skipped) && !in_addition
     }
 }

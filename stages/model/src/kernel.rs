@@ -20,6 +20,8 @@ mod residual;
 mod tally;
 mod taps;
 mod vector;
+#[cfg(test)]
+mod vector_tests;
 
 pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, pack};
 pub(crate) use gather::{Strip, gather};

@@ -13,6 +13,7 @@ use crate::schedule::Schedule;
 use crate::weights::Growth;
 
 mod evaluate;
+mod observe;
 mod part;
 mod state;
 mod train;
@@ -32,6 +33,8 @@ pub struct Network {
     frozen: usize,
     part: PartLayout,
     training: Schedule,
+    /// For training that observes frozen blocks, too.
+    observing: Schedule,
     forward: Schedule,
 }
 
@@ -69,8 +72,10 @@ impl Network {
             .collect();
         let part = PartLayout::new(&description, &layers, 0);
         let training = Schedule::training(&description, 0);
+        let observing = training.clone();
         let forward = Schedule::forward(&description);
-        Self { description: Arc::new(description), kernel, layers, frozen: 0, part, training, forward }
+        let description = Arc::new(description);
+        Self { description, kernel, layers, frozen: 0, part, training, observing, forward }
     }
 
     /// Layers and blocks.

@@ -22,9 +22,9 @@ struct Tenant {
 }
 
 impl Schedule {
-    /// The buffers for training with `frozen` frozen blocks.
-    pub(crate) fn training(description: &Description, frozen: usize) -> Self {
-        Self::new(description, Some(frozen))
+    /// The buffers for a forward pass and a backward pass down to the first `skipped` blocks.
+    pub(crate) fn training(description: &Description, skipped: usize) -> Self {
+        Self::new(description, Some(skipped))
     }
 
     /// The buffers for a forward pass alone.
@@ -33,7 +33,7 @@ impl Schedule {
     }
 
     /// Operation `i` of `n` runs forward at time `i`, backward at `2 n − i`; the loss is computed at time `n`.
-    fn new(description: &Description, frozen: Option<usize>) -> Self {
+    fn new(description: &Description, skipped: Option<usize>) -> Self {
         let (values, operations) = (&description.values, &description.operations);
         let end = operations.len();
         let backward = |operation: usize| 2 * end - operation;
@@ -51,7 +51,7 @@ impl Schedule {
                 extend(&mut value_tenants, input.value, number);
             }
         }
-        if let Some(frozen) = frozen {
+        if let Some(skipped) = skipped {
             let born = |value: usize, time: usize, tenants: &mut Vec<Option<Tenant>>| {
                 let size = values[value].shape.len();
                 let tenant = tenants[value].get_or_insert(Tenant { size, from: time, to: time });
@@ -60,14 +60,14 @@ impl Schedule {
             };
             born(description.logits.value, end, &mut gradient_tenants);
             for (number, operation) in operations.iter().enumerate() {
-                if !description.is_active(number, frozen) {
+                if !description.is_active(number, skipped) {
                     continue;
                 }
                 let time = backward(number);
-                for value in description.kept_for(number, frozen) {
+                for value in description.kept_for(number, skipped) {
                     extend(&mut value_tenants, value, time);
                 }
-                for input in operation.inputs().filter(|input| description.contributes(*input, frozen)) {
+                for input in operation.inputs().filter(|input| description.contributes(*input, skipped)) {
                     born(input.value, time, &mut gradient_tenants);
                 }
                 // The gradient that it reads.

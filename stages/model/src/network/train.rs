@@ -28,40 +28,45 @@ impl Network {
         part: &mut [f32],
         scores: &mut Vec<Score>,
     ) {
+        self.train(workspace, shard, part, None, scores);
+    }
+
+    /// As [`Network::train_shard`]; with `observed`, which holds a number for each existing weight of frozen layers,
+    /// the backward pass goes on through the frozen blocks.
+    pub(super) fn train(
+        &self,
+        workspace: &mut Workspace,
+        shard: &Shard<'_>,
+        part: &mut [f32],
+        observed: Option<&mut [f32]>,
+        scores: &mut Vec<Score>,
+    ) {
         assert_eq!(part.len(), self.part.len, "a part of this network");
         assert_eq!(shard.weights.len(), shard.labels.len(), "one weight per sample");
         assert!(shard.labels.len() <= shard.batch_samples, "a shard is a part of its batch");
         part.fill(0.0);
         scores.clear();
-        let Some(mut pass) = self.pass(workspace, shard, &self.training, self.frozen) else { return };
+        let (schedule, skipped) = match observed {
+            Some(_) => (&self.observing, 0),
+            None => (&self.training, self.frozen),
+        };
+        let Some(mut pass) = self.pass(workspace, shard, schedule, [self.frozen, skipped]) else { return };
         self.run_forward(&mut pass);
         pass.workspace.begun.clear();
         pass.workspace.begun.resize(self.description.values.len(), false);
         loss::backward(&mut pass, shard, |score| scores.push(score));
-        self.run_backward(&mut pass, part);
+        self.run_backward(&mut pass, part, observed.unwrap_or_default());
         self.add_statistics(&pass, shard, part);
     }
 
-    /// Scores a shard as [`Network::train_shard`] would, with the shard's own statistics but without backward pass and
-    /// without any trace in the network. `scores` is cleared and gets one score per sample, in their order. Weights in
-    /// the loss and `batch_samples` do not matter.
-    ///
-    /// # Panics
-    /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
-    pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>, scores: &mut Vec<Score>) {
-        scores.clear();
-        let Some(mut pass) = self.pass(workspace, shard, &self.forward, self.frozen) else { return };
-        self.run_forward(&mut pass);
-        loss::score(&pass, shard.labels, |score| scores.push(score));
-    }
-
-    /// Prepares a pass; none if the shard has no samples.
+    /// Prepares a pass that has so many leading blocks with running statistics and so many without backward pass; none
+    /// if the shard has no samples.
     pub(super) fn pass<'a>(
         &'a self,
         workspace: &'a mut Workspace,
         shard: &'a Shard<'_>,
         schedule: &'a Schedule,
-        frozen: usize,
+        [frozen, skipped]: [usize; 2],
     ) -> Option<Pass<'a>> {
         let samples = shard.labels.len();
         if samples == 0 {
@@ -87,6 +92,7 @@ impl Network {
             samples,
             groups,
             frozen,
+            skipped,
         })
     }
 
@@ -106,17 +112,22 @@ impl Network {
         pass.workspace.listener.hear(|| "end".into());
     }
 
-    /// Computes all gradients from those of the logits down to the frozen blocks.
-    fn run_backward(&self, pass: &mut Pass<'_>, part: &mut [f32]) {
+    /// Computes all gradients from those of the logits down to the skipped blocks.
+    fn run_backward(&self, pass: &mut Pass<'_>, part: &mut [f32], observed: &mut [f32]) {
         for (number, operation) in self.description.operations.iter().enumerate().rev() {
-            if !self.description.is_active(number, self.frozen) {
+            if !self.description.is_active(number, pass.skipped) {
                 continue;
             }
             pass.workspace.listener.hear(|| self.name("backward", operation));
             match operation.kind {
                 Kind::Convolution(layer) | Kind::Linear(layer) => {
-                    affine::backward(pass, layer, &mut part[self.part.affine[layer].clone()]);
-                    let gradients = &mut part[self.part.weights[layer].clone()];
+                    let gradients = if operation.block < self.frozen {
+                        affine::backward_frozen(pass, layer);
+                        &mut observed[self.observed_range(layer)]
+                    } else {
+                        affine::backward(pass, layer, &mut part[self.part.affine[layer].clone()]);
+                        &mut part[self.part.weights[layer].clone()]
+                    };
                     match operation.kind {
                         Kind::Convolution(_) => convolution::backward(pass, operation, layer, gradients),
                         _ => linear::backward(pass, operation, layer, gradients),

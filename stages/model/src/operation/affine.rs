@@ -30,6 +30,12 @@ pub(crate) fn fix(pass: &mut Pass<'_>) {
     }
 }
 
+/// Prepares the backward pass of a frozen layer, whose batch norm or bias is a constant: afterwards the slope of the
+/// layer's output is known.
+pub(crate) fn backward_frozen(pass: &mut Pass<'_>, layer: usize) {
+    pass.workspace.statistics[layer].differentiate_fixed();
+}
+
 /// Sums up the gradients behind a layer and writes those of its gains, offsets or biases to `gradients`; afterwards
 /// the slope of the layer's output is known.
 pub(crate) fn backward(pass: &mut Pass<'_>, layer: usize, gradients: &mut [f32]) {

@@ -20,8 +20,10 @@ pub(crate) struct Pass<'a> {
     pub(crate) samples: usize,
     /// Groups that hold them.
     pub(crate) groups: usize,
-    /// Leading blocks whose batch norms use running statistics and that have no backward pass.
+    /// Leading blocks whose batch norms use running statistics.
     pub(crate) frozen: usize,
+    /// Leading blocks that have no backward pass: the frozen ones, or none where those are observed.
+    pub(crate) skipped: usize,
 }
 
 impl Pass<'_> {
@@ -65,7 +67,7 @@ impl Pass<'_> {
 
     /// Whether an operation is to compute what it adds to the gradient of `signal`.
     pub(crate) fn contributes(&self, signal: Signal) -> bool {
-        self.description.contributes(signal, self.frozen)
+        self.description.contributes(signal, self.skipped)
     }
 
     /// One row of pixels of a signal.

@@ -108,6 +108,13 @@ impl Statistics {
         }
     }
 
+    /// Sets the slope of the outputs where the coefficients are constants.
+    pub(crate) fn differentiate_fixed(&mut self) {
+        self.slope_gradient.copy_from_slice(&self.scale);
+        self.slope_output.fill(0.0);
+        self.slope_constant.fill(0.0);
+    }
+
     /// What the layer's output is multiplied by and added to, forward.
     pub(crate) fn coefficients(&self) -> Coefficients<'_> {
         Coefficients { scale: &self.scale, shift: &self.shift }

@@ -4,7 +4,9 @@ use spfde_data::architecture::Architecture;
 use spfde_model::{InputShape, Kernel, Network};
 
 use crate::families::{Model, Norms, Overrides, model};
-use crate::support::{Samples, network, number, relative_error, samples, shake, sparsify, train};
+use crate::support::{
+    Samples, network, number, relative_error, samples, shake, sparsify, train, train_and_observe,
+};
 
 /// The models on small images, and the greatest relative error that rounding leaves in a layer's gradient.
 const MODELS: [(&str, InputShape); 3] = [
@@ -134,12 +136,23 @@ fn compare_with(
 ) {
     let frozen = network.frozen_blocks();
     let (part, scores) = train(network, samples, batch);
+    let (same_part, observed, same_scores) = train_and_observe(network, samples, batch);
+    assert_eq!((&part, &scores), (&same_part, &same_scores));
     let context = format!("{name}, {} samples, {frozen} frozen, {}", scores.len(), network.kernel().name());
     let share = scores.len() as f64 / batch as f64;
     let close = |what: &str, found: &[f32], expected: &[f64]| {
         let error = relative_error(found, expected);
         assert!(error < TOLERANCE, "{context}: {what} is off by {error:.1e}");
     };
+    for (number, layer) in network.architecture().layers.iter().enumerate() {
+        let dense = &gradients[reference.parameters[&format!("{}.values", layer.name)]];
+        let expected: Vec<f64> = match layer.block < frozen {
+            true => network.indices(number).iter().map(|index| dense[*index as usize]).collect(),
+            false => vec![],
+        };
+        let found = network.observed_gradient(&observed, number);
+        close(&format!("observed gradient of {}", layer.name), found, &expected);
+    }
     let mut rest = part.as_slice();
     let mut next = |count: usize| {
         let (numbers, behind) = rest.split_at(count);

@@ -93,6 +93,21 @@ pub(crate) fn train(network: &Network, samples: &Samples, batch_samples: usize) 
     (part, scores)
 }
 
+/// The same with the gradients of frozen layers.
+pub(crate) fn train_and_observe(
+    network: &Network,
+    samples: &Samples,
+    batch_samples: usize,
+) -> (Vec<f32>, Vec<f32>, Vec<Score>) {
+    let inputs = activations(samples, 0.0);
+    let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
+    let (mut part, mut scores) = (vec![f32::NAN; network.part_len()], vec![]);
+    let mut observed = vec![f32::NAN; network.observed_len()];
+    let mut workspace = Workspace::new(network);
+    network.train_and_observe_shard(&mut workspace, &shard, &mut part, &mut observed, &mut scores);
+    (part, observed, scores)
+}
+
 /// The tensors of a network by name, in f64.
 pub(crate) fn state(network: &Network) -> BTreeMap<String, Vec<f64>> {
     let numbers = |tensor: &Tensor| match &tensor.data {
