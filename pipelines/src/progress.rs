@@ -38,13 +38,12 @@ pub struct State {
 
 impl Progress {
     /// Watches `experiment`; takes a moment to measure what dense training would take.
-    pub fn new(experiment: &Experiment, workers: usize) -> Self {
+    pub fn new(experiment: &Experiment) -> Self {
         let plan = experiment.plan();
         let mut steps_before = vec![0];
         for epoch in 0..plan.epochs {
             steps_before.push(steps_before[epoch as usize] + experiment.steps(epoch));
         }
-        let _ = workers;
         let bar = ProgressBar::new(steps_before[plan.epochs as usize]);
         let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed} + {eta} left\n{msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is fixed"));

@@ -67,7 +67,7 @@ impl Train {
             ));
         }
         let interrupted = interruptible();
-        let progress = Arc::new(Progress::new(&experiment, workers.min(shards)));
+        let progress = Arc::new(Progress::new(&experiment));
         let options = Options {
             directory: self.run_dir,
             workers,

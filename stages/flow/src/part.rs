@@ -160,7 +160,7 @@ mod tests {
                 assert_eq!(bytes.len(), part.length_in_bytes());
                 let mut whole = timely::bytes::arc::BytesMut::from(bytes);
                 let length = whole.len();
-                let read = Part::from_bytes(whole.extract_to(length).freeze());
+                let read = Part::from_bytes(whole.extract_to(length));
                 assert_eq!((read.header.clone(), read.values(), read.node()), (header, &values[..], 2..4));
                 assert_eq!((part.record_count(), read.record_count()), (3, 1));
             }

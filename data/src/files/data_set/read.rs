@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::UInt16Type;
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::DataType;
+use arrow::array::AsArray;
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
+use arrow::datatypes::UInt16Type;
 
 use super::assemble;
 use super::format::{Description, IMAGE, LABEL, PIXELS_LIMIT, TEST, TRAIN, batch_rows};

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int8Type, UInt16Type, UInt32Type, UInt64Type};
-use arrow_array::{
+use arrow::array::AsArray;
+use arrow::array::{
     Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, RecordBatch, StringArray,
     UInt16Array, UInt32Array, UInt64Array,
 };
+use arrow::datatypes::{Float32Type, Float64Type, Int8Type, UInt16Type, UInt32Type, UInt64Type};
 
 use crate::files::error::{DataError, Result};
 use crate::table::{Cells, Column, ColumnType, Columns};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use arrow_array::{Array, Int64Array, RecordBatch, UInt32Array};
-use arrow_schema::{DataType, Field, Schema};
+use arrow::array::{Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -310,7 +310,7 @@ fn a_later_schema_version_is_refused() {
 }
 
 /// A segment file as another program might write it, with the keys given.
-fn write_foreign(run: &Path, keys: &[(&str, &str)], array: arrow_array::ArrayRef) -> Segment {
+fn write_foreign(run: &Path, keys: &[(&str, &str)], array: arrow::array::ArrayRef) -> Segment {
     let fields = [("epoch", DataType::UInt32), ("sample", array.data_type().clone())];
     let fields = fields.map(|(name, kind)| Field::new(name, kind, true));
     let schema = std::sync::Arc::new(Schema::new(fields.to_vec()));

@@ -169,17 +169,22 @@ pub(super) fn standings<'s>(
                     quotas[0] = out;
                 }
             }
-            while let Some(epoch) = windows.complete(frontiers) {
-                let (policy, next) = (&*settings.policies.sieve, epoch + 1);
-                timings.measure("sieve", || {
-                    // A departure comes before an entry, should one sample ever have both.
-                    let mut rows: Vec<SieveRow> = deltas.through(epoch).collect();
-                    rows.sort_by_key(|row| (row.epoch, row.diff));
-                    rows.iter().for_each(|row| members.apply(row));
-                    let mut rows: Vec<ScoreRow> = observed.through(epoch).collect();
-                    rows.sort_by_key(Row::order);
-                    rows.iter().for_each(|row| state.observe(members.slot(row.sample), row));
-                });
+            loop {
+                let (policy, now) = (&*settings.policies.sieve, windows.epoch());
+                // Scores count as their steps complete, in order; those of the next window wait for the decision.
+                let due = |tick: &Tick| tick.epoch == now && !frontiers[0].less_equal(tick);
+                while let Some((_, mut rows)) = observed.next(due) {
+                    timings.measure("sieve", || {
+                        rows.sort_by_key(Row::order);
+                        rows.iter().for_each(|row| state.observe(members.slot(row.sample), row));
+                    });
+                }
+                let Some(epoch) = windows.complete(frontiers) else { break };
+                let next = epoch + 1;
+                // A departure comes before an entry, should one sample ever have both.
+                let mut rows: Vec<SieveRow> = deltas.through(epoch).collect();
+                rows.sort_by_key(|row| (row.epoch, row.diff));
+                rows.iter().for_each(|row| members.apply(row));
                 if next < settings.epochs && policy.decides(next) {
                     let at = Tick::close_of(epoch);
                     let mut updates = [Vec::new(), Vec::new()];
