@@ -303,7 +303,9 @@ impl<'s> Run<'s> {
         for table in self.tables.take() {
             table(&self, complete.clone());
         }
-        trace::commit(&self, self.scope.concatenate(self.segments.take()), complete);
+        let segments = self.scope.concatenate(self.segments.take());
+        let unwritten = self.scope.concatenate(self.storage.sources.borrow().clone());
+        trace::commit(&self, segments, unwritten, complete);
         self.halts.close(self.scope, &self.outcome);
         self.storage.close(self.scope, &self.outcome);
         Finished { fault: self.outcome, weights: self.weights.take() }

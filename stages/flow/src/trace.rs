@@ -113,22 +113,26 @@ pub(crate) fn sink<'s, R: Row>(
     run.halt_on_storage(faults);
 }
 
-/// Commits each complete epoch once all its segments, from all workers and streams, are finished.
+/// Commits each complete epoch once all its segments, from all workers and streams, are finished. `unwritten` names
+/// the epochs, on whichever worker, of which something could not be written: with the first of them it ends.
 pub(crate) fn commit<'s>(
     run: &Run<'s>,
     segments: StreamVec<'s, Tick, Segment>,
+    unwritten: StreamVec<'s, Tick, Fault>,
     complete: StreamVec<'s, Tick, EpochRow>,
 ) {
     let (worker, epochs) = (run.worker(), run.settings().epochs);
     let (commit, timings) = (std::sync::Arc::clone(&run.services().commit), run.timings().clone());
     let mut builder = OperatorBuilder::new("Commit".to_owned(), run.scope());
     let mut segments = builder.new_input(segments, Exchange::new(|_: &Segment| SCRIBE as u64));
+    let mut unwritten = builder.new_input(unwritten, Exchange::new(|_: &Fault| SCRIBE as u64));
     let mut complete = builder.new_input(complete, Pipeline);
     let (faults_out, faults) = builder.new_output::<Vec<Fault>>();
     let mut faults_out = OutputBuilder::from(faults_out);
     builder.build(move |capabilities| {
         let mut windows = Windows::new(capabilities, epochs);
         let mut finished: BTreeMap<u32, Vec<Segment>> = BTreeMap::new();
+        let mut faults = Stash::<Fault>::new();
         let mut completed = Stash::<EpochRow>::new();
         let mut failed = false;
         move |frontiers| {
@@ -137,9 +141,11 @@ pub(crate) fn commit<'s>(
                     finished.entry(segment.epoch).or_default().push(segment);
                 }
             });
+            unwritten.for_each(|capability, rows| faults.add(&capability, rows));
             complete.for_each(|capability, rows| completed.add(&capability, rows));
             while let Some(epoch) = windows.complete(frontiers) {
                 let whole = completed.through(epoch).any(|row| row.epoch == epoch);
+                failed |= faults.through(epoch).next().is_some();
                 let mut segments = finished.remove(&epoch).unwrap_or_default();
                 if whole && worker == SCRIBE && !failed {
                     segments.sort();
