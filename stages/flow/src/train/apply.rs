@@ -90,6 +90,7 @@ pub(super) fn apply<'s>(
     let (worker, workers, timings) = (run.worker(), run.workers(), run.timings().clone());
     let interrupted = std::sync::Arc::clone(&run.services().interrupted);
     let mut builder = OperatorBuilder::new("Apply".to_owned(), run.scope());
+    replica.borrow_mut().apply = Some(run.scope().activator_for(builder.operator_info().address));
     let mut parts = builder.new_input(parts, DistributorPact(|_| ToAll));
     let (gradients_out, gradients) = builder.new_output::<Vec<GradientRow>>();
     let (layers_out, layers) = builder.new_output::<Vec<LayerRow>>();
@@ -118,6 +119,10 @@ pub(super) fn apply<'s>(
                     first.remove();
                     continue;
                 }
+                // A worker without shards can have everybody's parts before it has begun the step itself.
+                if replica.batch.as_ref().is_none_or(|(tick, _)| tick != first.key()) {
+                    break;
+                }
                 let Some((header, values)) =
                     timings.measure("reduce", || reduce(replica, &first.get().parts))
                 else {
@@ -144,7 +149,7 @@ pub(super) fn apply<'s>(
                     next.activate();
                     continue;
                 }
-                let batch = replica.batch.take().expect("a step is under way");
+                let (_, batch) = replica.batch.take().expect("a step is under way");
                 let rows = timings.measure("update", || update(replica, tick, batch.steps, &values));
                 gradients_out.activate().session(&to_gradients).give_iterator(rows.into_iter());
                 if tick.step == 0 {
@@ -161,9 +166,18 @@ pub(super) fn apply<'s>(
                     steps_out.activate().session(&to_steps).give(report);
                 }
                 if tick.step + 1 == batch.steps {
-                    let chunks =
-                        timings.measure("evaluate", || evaluate(replica, worker, workers, &interrupted));
-                    evaluations_out.activate().session(&to_evaluations).give_iterator(chunks.into_iter());
+                    match timings.measure("evaluate", || evaluate(replica, worker, workers, &interrupted)) {
+                        Some(chunks) => {
+                            let mut output = evaluations_out.activate();
+                            output.session(&to_evaluations).give_iterator(chunks.into_iter());
+                        }
+                        // After the last epoch no step is left that would say so.
+                        None => {
+                            let (stage, cause) = ("evaluate".to_owned(), Cause::Interrupted);
+                            let fault = Fault { tick, worker: worker as u32, stage, cause };
+                            faults_out.activate().session(&to_faults).give(fault);
+                        }
+                    }
                     let rows = replica.ledger.close(tick.epoch, &replica.network);
                     layers_out.activate().session(&to_layers).give_iterator(rows.into_iter());
                     let snapshots = snapshots(replica, &values);

@@ -25,19 +25,21 @@ pub(super) fn chunks(samples: usize) -> usize {
     samples.div_ceil(CHUNK)
 }
 
-/// This worker's chunks. An interrupt cuts the evaluation short; the epoch then counts as incomplete.
+/// This worker's chunks; `None` if an interrupt cut the evaluation short. The epoch is incomplete then.
 pub(super) fn evaluate(
     replica: &mut Replica,
     worker: usize,
     workers: usize,
     interrupted: &AtomicBool,
-) -> Vec<Evaluation> {
+) -> Option<Vec<Evaluation>> {
     let samples = replica.settings.data.test.len();
     let mine = (worker..chunks(samples)).step_by(workers);
-    mine.take_while(|_| !interrupted.load(Ordering::Relaxed))
-        .map(|chunk| {
-            let (loss, correct) = replica.evaluate(chunk * CHUNK..samples.min((chunk + 1) * CHUNK));
-            Evaluation { chunk, loss, correct }
-        })
-        .collect()
+    mine.map(|chunk| {
+        if interrupted.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (loss, correct) = replica.evaluate(chunk * CHUNK..samples.min((chunk + 1) * CHUNK));
+        Some(Evaluation { chunk, loss, correct })
+    })
+    .collect()
 }

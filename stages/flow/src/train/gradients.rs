@@ -100,7 +100,12 @@ pub(super) fn gradients<'s>(
                 timings.measure("gradients", || replica.contribute(tick, &batch))
             };
             replica.busy = true;
-            replica.batch = Some(batch);
+            replica.batch = Some((tick, batch));
+            if !replica.works()
+                && let Some(apply) = &replica.apply
+            {
+                apply.activate();
+            }
             scores_out.activate().session(&to_scores).give_iterator(rows.into_iter());
             let mut output = parts_out.activate();
             let mut session = output.session_with_builder(&to_parts);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use spfde_data::augment::Placement;
 use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
 use spfde_model::{Activations, Growth, Network, Score, Shard, Workspace, input};
+use timely::scheduling::Activator;
 
 use crate::fault::{Cause, Fault, panic_message};
 use crate::loader::Batch;
@@ -25,8 +26,10 @@ pub(super) struct Replica {
     pub(super) busy: bool,
     /// A step was refused: no later one is begun.
     pub(super) refused: bool,
-    /// The batch under way.
-    pub(super) batch: Option<Batch>,
+    /// The step under way and its batch.
+    pub(super) batch: Option<(Tick, Batch)>,
+    /// Wakes the second half of a step. A worker without shards sends no part that would.
+    pub(super) apply: Option<Activator>,
     worker: u32,
     nodes: Vec<Node>,
     first_shard: usize,
@@ -56,6 +59,7 @@ impl Replica {
             busy: false,
             refused: false,
             batch: None,
+            apply: None,
             worker: run.worker() as u32,
             first_shard: owned.start,
             nodes: tree::cover(settings.shards, owned),
@@ -186,7 +190,8 @@ impl Replica {
     }
 }
 
-/// Adds the contributions of two neighbouring runs of shards. A fault in either is a fault of both: the earlier one.
+/// Adds the contributions of two neighbouring runs of shards. A fault in either is a fault of both: the front one's, so
+/// that it is the same for any number of workers.
 pub(super) fn add(front: Contribution, back: Contribution) -> Contribution {
     let ((front, mut sum), (back, values)) = (front, back);
     let header = Header {
@@ -195,7 +200,7 @@ pub(super) fn add(front: Contribution, back: Contribution) -> Contribution {
         loss: front.loss + back.loss,
         correct: front.correct + back.correct,
         samples: front.samples + back.samples,
-        fault: front.fault.into_iter().chain(back.fault).min(),
+        fault: front.fault.or(back.fault),
     };
     if header.fault.is_some() {
         return (header, Vec::new());
