@@ -115,7 +115,8 @@ pub fn run(
         directory.finish(Some(fault.to_string()))?;
         return Err(Error::Stopped { fault, directory: path, committed, epochs: settings.epochs });
     }
-    if !tensors.is_empty() {
+    // A pipeline without a trace commits no epoch at whose end the weights could stand.
+    if !tensors.is_empty() && committed == settings.epochs {
         save(&directory, settings.epochs, tensors)?;
     }
     directory.finish(None)?;
