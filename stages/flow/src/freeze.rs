@@ -23,13 +23,14 @@ pub fn freeze<'s>(
 ) -> StreamVec<'s, Tick, FreezeRow> {
     let (worker, settings) = (run.worker(), std::sync::Arc::clone(run.settings()));
     let timings = run.timings().clone();
+    let horizon = run.horizon();
     let mut builder = OperatorBuilder::new("Freeze".to_owned(), run.scope());
     let mut gradients = builder.new_input(gradients.clone(), Exchange::new(|_: &GradientRow| 0));
     let mut masked = builder.new_input(masked, Exchange::new(|_: &MaskRow| 0));
     let (output, decisions) = builder.new_output::<Vec<FreezeRow>>();
     let mut output = OutputBuilder::from(output);
     builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, settings.epochs);
+        let mut windows = Windows::new(capabilities, horizon);
         let mut state = settings.policies.freeze.start(&settings.plan);
         let mut norms = Stash::<GradientRow>::new();
         let mut masks = Stash::<MaskRow>::new();

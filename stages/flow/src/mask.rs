@@ -41,13 +41,14 @@ pub fn mask<'s>(
     frozen_now: &StreamVec<'s, Tick, FreezeRow>,
 ) -> StreamVec<'s, Tick, MaskRow> {
     let (settings, timings) = (std::sync::Arc::clone(run.settings()), run.timings().clone());
+    let horizon = run.horizon();
     let mut builder = OperatorBuilder::new("Mask".to_owned(), run.scope());
     let mut weights = builder.new_input(weights.clone(), Pipeline);
     let mut frozen_now = builder.new_input(frozen_now.clone().broadcast(), Pipeline);
     let (output, deltas) = builder.new_output::<Vec<MaskRow>>();
     let mut output = OutputBuilder::from(output);
     builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, settings.epochs);
+        let mut windows = Windows::new(capabilities, horizon);
         let mut layers = Stash::<LayerWeights>::new();
         let mut freezes = Stash::<FreezeRow>::new();
         let mut frozen_at: BTreeMap<usize, u32> = BTreeMap::new();

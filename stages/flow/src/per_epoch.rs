@@ -22,13 +22,13 @@ pub fn per_epoch<'s, A: Row, B: Row>(
     route: impl Fn(&A) -> u64 + 'static,
     mut stage: impl FnMut(u32, Vec<A>) -> Vec<B> + 'static,
 ) -> StreamVec<'s, Tick, B> {
-    let (epochs, timings) = (run.settings().epochs, run.timings().clone());
+    let (horizon, timings) = (run.horizon(), run.timings().clone());
     let mut builder = OperatorBuilder::new(name.to_owned(), run.scope());
     let mut input = builder.new_input(input.clone(), Exchange::new(route));
     let (output, rows) = builder.new_output::<Vec<B>>();
     let mut output = OutputBuilder::from(output);
     builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, epochs);
+        let mut windows = Windows::new(capabilities, horizon);
         let mut stash = Stash::<A>::new();
         move |frontiers| {
             input.for_each(|capability, rows| stash.add(&capability, rows));

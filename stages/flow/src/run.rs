@@ -22,6 +22,7 @@ use crate::tick::{Lag, Tick};
 use crate::timings::Timings;
 use crate::trace;
 use crate::train::{StepReport, Trained};
+use crate::window::Horizon;
 
 /// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this many
 /// steps ahead of training.
@@ -230,6 +231,11 @@ impl<'s> Run<'s> {
     /// The clock of this worker's stages.
     pub fn timings(&self) -> &Timings {
         &self.timings
+    }
+
+    /// How far the run goes, as far as this worker knows.
+    pub(crate) fn horizon(&self) -> Horizon {
+        Horizon::new(self.settings.epochs, &self.outcome)
     }
 
     /// The outside world.

@@ -53,7 +53,7 @@ pub(crate) fn sink<'s, R: Row>(
     rows: StreamVec<'s, Tick, R>,
     complete: StreamVec<'s, Tick, EpochRow>,
 ) {
-    let (worker, epochs) = (run.worker(), run.settings().epochs);
+    let (worker, horizon) = (run.worker(), run.horizon());
     let (store, timings) = (std::sync::Arc::clone(&run.services().store), run.timings().clone());
     let mut builder = OperatorBuilder::new(format!("Trace {}", R::STREAM), run.scope());
     let mut rows = builder.new_input(rows, Pipeline);
@@ -63,7 +63,7 @@ pub(crate) fn sink<'s, R: Row>(
     let (mut segments_out, mut faults_out) =
         (OutputBuilder::from(segments_out), OutputBuilder::from(faults_out));
     builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, epochs);
+        let mut windows = Windows::new(capabilities, horizon);
         let mut stash = Stash::<R>::new();
         let mut completed = Stash::<EpochRow>::new();
         let mut writer = None;
@@ -71,6 +71,11 @@ pub(crate) fn sink<'s, R: Row>(
         move |frontiers| {
             rows.for_each(|capability, rows| stash.add(&capability, rows));
             complete.for_each(|capability, rows| completed.add(&capability, rows));
+            if windows.ended() {
+                // The run stops: what is still under way is not kept.
+                writer = None;
+                return;
+            }
             let open = |epoch| store.create(R::STREAM, &R::columns(), epoch, worker as u32);
             let mut sink = Sink { open: &open, writer: &mut writer, rows: std::marker::PhantomData::<R> };
             loop {
@@ -121,7 +126,7 @@ pub(crate) fn commit<'s>(
     unwritten: StreamVec<'s, Tick, Fault>,
     complete: StreamVec<'s, Tick, EpochRow>,
 ) {
-    let (worker, epochs) = (run.worker(), run.settings().epochs);
+    let (worker, horizon) = (run.worker(), run.horizon());
     let (commit, timings) = (std::sync::Arc::clone(&run.services().commit), run.timings().clone());
     let mut builder = OperatorBuilder::new("Commit".to_owned(), run.scope());
     let mut segments = builder.new_input(segments, Exchange::new(|_: &Segment| SCRIBE as u64));
@@ -130,7 +135,7 @@ pub(crate) fn commit<'s>(
     let (faults_out, faults) = builder.new_output::<Vec<Fault>>();
     let mut faults_out = OutputBuilder::from(faults_out);
     builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, epochs);
+        let mut windows = Windows::new(capabilities, horizon);
         let mut finished: BTreeMap<u32, Vec<Segment>> = BTreeMap::new();
         let mut faults = Stash::<Fault>::new();
         let mut completed = Stash::<EpochRow>::new();

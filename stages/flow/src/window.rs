@@ -1,27 +1,51 @@
 //! Acting once per epoch, when everything of it has arrived.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use timely::dataflow::operators::{Capability, InputCapability};
 use timely::progress::frontier::MutableAntichain;
 
+use crate::fault::Fault;
 use crate::tick::Tick;
+
+/// How far a run goes: to its last epoch, or, once it is known to stop, to the epoch in which it does. Nobody waits
+/// for what lies beyond, so a stop takes no longer for the epochs that it spares.
+#[derive(Clone)]
+pub(crate) struct Horizon {
+    epochs: u32,
+    fault: Rc<RefCell<Option<Fault>>>,
+}
+
+impl Horizon {
+    /// The horizon of a run of `epochs` epochs, whose first fault will be found in `fault`.
+    pub(crate) fn new(epochs: u32, fault: &Rc<RefCell<Option<Fault>>>) -> Self {
+        Self { epochs, fault: Rc::clone(fault) }
+    }
+
+    /// The first epoch behind it.
+    fn end(&self) -> u32 {
+        let stop = self.fault.borrow().as_ref().map(|fault| fault.tick.epoch.saturating_add(1));
+        stop.map_or(self.epochs, |stop| stop.min(self.epochs))
+    }
+}
 
 /// Capabilities held at the close of the epoch that is being gathered.
 ///
 /// A stage that decides once per epoch has to speak also after an epoch in which it heard nothing, so it holds its
-/// own capabilities instead of keeping those of messages. They are given up after the last epoch, which ends the
-/// run.
+/// own capabilities instead of keeping those of messages. They are given up at the horizon, which ends the run.
 pub(crate) struct Windows {
     capabilities: Vec<Capability<Tick>>,
     epoch: u32,
-    epochs: u32,
+    horizon: Horizon,
+    ended: bool,
 }
 
 impl Windows {
-    /// Holds `capabilities`, one for each output, at the close of epoch 0 of `epochs`.
-    pub(crate) fn new(capabilities: Vec<Capability<Tick>>, epochs: u32) -> Self {
-        let mut windows = Self { capabilities, epoch: 0, epochs };
+    /// Holds `capabilities`, one for each output, at the close of epoch 0.
+    pub(crate) fn new(capabilities: Vec<Capability<Tick>>, horizon: Horizon) -> Self {
+        let mut windows = Self { capabilities, epoch: 0, horizon, ended: false };
         windows.hold();
         windows
     }
@@ -30,7 +54,12 @@ impl Windows {
     pub(crate) fn complete(&self, frontiers: &[MutableAntichain<Tick>]) -> Option<u32> {
         let close = Tick::close_of(self.epoch);
         let passed = frontiers.iter().all(|frontier| !frontier.less_equal(&close));
-        (passed && self.epoch < self.epochs).then_some(self.epoch)
+        (passed && !self.ended).then_some(self.epoch)
+    }
+
+    /// Whether the capabilities have been given up.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
     }
 
     /// The epoch that is being gathered.
@@ -43,17 +72,18 @@ impl Windows {
         &self.capabilities[output]
     }
 
-    /// Goes on to the next epoch, or gives up the capabilities after the last.
+    /// Goes on to the next epoch, or gives up the capabilities at the horizon.
     pub(crate) fn advance(&mut self) {
         self.epoch += 1;
         self.hold();
     }
 
     fn hold(&mut self) {
-        if self.epoch < self.epochs {
+        if self.epoch < self.horizon.end() {
             let close = Tick::close_of(self.epoch);
             self.capabilities.iter_mut().for_each(|capability| capability.downgrade(&close));
         } else {
+            self.ended = true;
             self.capabilities.clear();
         }
     }

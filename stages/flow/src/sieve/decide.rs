@@ -57,6 +57,7 @@ pub(super) fn decide<'s>(
     first: VecCollection<'s, Tick, Ranked, i32>,
 ) -> StreamVec<'s, Tick, SieveRow> {
     let (workers, settings) = (run.workers(), std::sync::Arc::clone(run.settings()));
+    let horizon = run.horizon();
     let mut builder = OperatorBuilder::new("Decide".to_owned(), run.scope());
     let to_owner = || Exchange::new(move |((_, sample), ..): &Update| owner(*sample, workers) as u64);
     let mut low = builder.new_input(low.inner, to_owner());
@@ -64,7 +65,7 @@ pub(super) fn decide<'s>(
     let (output, deltas) = builder.new_output::<Vec<SieveRow>>();
     let mut output = OutputBuilder::from(output);
     builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, settings.epochs);
+        let mut windows = Windows::new(capabilities, horizon);
         let (mut low_changes, mut first_changes) = (Changes::default(), Changes::default());
         move |frontiers| {
             low.for_each(|_, updates| updates.drain(..).for_each(|update| low_changes.add(update)));

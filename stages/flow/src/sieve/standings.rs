@@ -132,6 +132,7 @@ pub(super) fn standings<'s>(
 ) -> Standings<'s> {
     let (worker, workers, settings) = (run.worker(), run.workers(), std::sync::Arc::clone(run.settings()));
     let timings = run.timings().clone();
+    let horizon = run.horizon();
     let mut builder = OperatorBuilder::new("Standings".to_owned(), run.scope());
     let to_owner = move |sample: u32| owner(sample, workers) as u64;
     let mut scores = builder.new_input(scores, Exchange::new(move |row: &ScoreRow| to_owner(row.sample)));
@@ -144,7 +145,7 @@ pub(super) fn standings<'s>(
     let mut quota_outs = [OutputBuilder::from(leave_out), OutputBuilder::from(enter_out)];
     builder.build(move |capabilities| {
         let mut start = Some(capabilities.clone());
-        let mut windows = Windows::new(capabilities, settings.epochs);
+        let mut windows = Windows::new(capabilities, horizon);
         let mut members = Members::new(settings.data.train.len(), worker, workers);
         let policy = &*settings.policies.sieve;
         let mut state = policy.start(members.active.len());

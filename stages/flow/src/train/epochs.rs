@@ -19,14 +19,14 @@ pub(super) fn epochs<'s>(
     summaries: StreamVec<'s, Tick, EpochRow>,
     evaluations: StreamVec<'s, Tick, Evaluation>,
 ) -> StreamVec<'s, Tick, EpochRow> {
-    let (epochs, samples) = (run.settings().epochs, run.settings().data.test.len());
+    let (horizon, samples) = (run.horizon(), run.settings().data.test.len());
     let mut builder = OperatorBuilder::new("Epochs".to_owned(), run.scope());
     let mut summaries = builder.new_input(summaries, Pipeline);
     let mut evaluations = builder.new_input(evaluations, Exchange::new(|_: &Evaluation| 0));
     let (output, rows) = builder.new_output::<Vec<EpochRow>>();
     let mut output = OutputBuilder::from(output);
     builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, epochs);
+        let mut windows = Windows::new(capabilities, horizon);
         let mut rows = Stash::<EpochRow>::new();
         let mut results = Stash::<Evaluation>::new();
         move |frontiers| {
