@@ -94,7 +94,8 @@ fn write_idx(directory: &Path) {
             })
             .collect();
         let labels: Vec<u8> = (0..images).map(|image| (image % 10) as u8).collect();
-        let write = |name: &str, bytes| std::fs::write(directory.join(format!("{part}-{name}")), bytes).unwrap();
+        let write =
+            |name: &str, bytes| std::fs::write(directory.join(format!("{part}-{name}")), bytes).unwrap();
         write("images-idx3-ubyte", idx(&[images, 12, 12], &pixels));
         write("labels-idx1-ubyte", idx(&[images], &labels));
     }
@@ -115,7 +116,11 @@ fn settings_that_nothing_knows_or_that_are_out_of_range_are_refused_before_any_w
         ("mask.sparsity=nan", "`mask.sparsity` = NaN is out of range", ""),
         ("train.epochs=many", "`train.epochs` = \"many\" is out of range", ""),
         ("sieve.interval=1", "`sieve.interval` = 1 is out of range: 2 or more", ""),
-        ("mask.policy=mest-emss", "`mask.policy` = \"mest-emss\" is out of range", "did you mean `mest-ems`?"),
+        (
+            "mask.policy=mest-emss",
+            "`mask.policy` = \"mest-emss\" is out of range",
+            "did you mean `mest-ems`?",
+        ),
         ("model.name=resnet21", "`model.name` = \"resnet21\" is out of range", "did you mean `resnet20`?"),
         ("epochs", "`epochs` is neither a file ending in .toml nor key=value", ""),
         ("bad.toml", "bad.toml, line 3: ", ""),
@@ -135,7 +140,11 @@ fn contradictions_name_the_key_and_what_would_hold() {
         place.run(&[&["train", "data.path=data", "model.name=lenet5", "--run-dir", "run"], words].concat())
     };
     let unreachable = train(&["mask.sparsity=0.5", "train.epochs=4", "freeze.flops_reduction=0.9"]);
-    unreachable.refused(2, "`freeze.flops_reduction`: 0.9 cannot be reached, the greatest that can is 0.", "");
+    unreachable.refused(
+        2,
+        "`freeze.flops_reduction`: 0.9 cannot be reached, the greatest that can is 0.",
+        "",
+    );
     train(&["mask.sparsity=0.9999"]).refused(2, "`mask.sparsity`: 0.9999 leaves none of the ", "");
     train(&["mask.sparsity=0.5", "sieve.fraction=0.999"]).refused(2, "`sieve.fraction`: ", "");
     assert_eq!(place.names(), ["data", "idx"]);
@@ -144,10 +153,17 @@ fn contradictions_name_the_key_and_what_would_hold() {
 #[test]
 fn wrong_usage_ends_with_exit_code_2() {
     let place = Place::new();
-    for words in [&["trian"][..], &[], &["train", "--workers", "0"], &["train", "--nonsense"], &["verify"]] {
+    let cases = [
+        (&["trian"][..], "unrecognized subcommand 'trian'"),
+        (&[], "Usage: spfde"),
+        (&["train", "--workers", "0"], "invalid value '0' for '--workers <N>'"),
+        (&["train", "--nonsense"], "unexpected argument '--nonsense'"),
+        (&["verify"], "<RUN>"),
+    ];
+    for (words, message) in cases {
         let outcome = place.run(words);
         assert_eq!((outcome.code, outcome.out.as_str()), (Some(2), ""), "{words:?}: {outcome:?}");
-        assert!(outcome.err.contains("Usage: spfde"), "{outcome:?}");
+        assert!(outcome.err.contains(message), "{outcome:?}");
     }
     assert_eq!(place.names(), [""; 0]);
 }
@@ -211,7 +227,8 @@ fn a_run_directory_with_anything_in_it_is_left_as_it_is() {
     std::fs::write(place.path("taken/thesis.txt"), "years of work").unwrap();
     std::fs::write(place.path("file"), "no directory").unwrap();
     let words = ["train", "data.path=data", "model.name=lenet5", "mask.sparsity=0.5", "train.epochs=2"];
-    let train = |directory: &str| place.run(&[&words[..], &["freeze.policy=none", "--run-dir", directory]].concat());
+    let train =
+        |directory: &str| place.run(&[&words[..], &["freeze.policy=none", "--run-dir", directory]].concat());
     train("taken").refused(1, "taken: is not empty; nothing was overwritten", "");
     assert_eq!(std::fs::read_to_string(place.path("taken/thesis.txt")).unwrap(), "years of work");
     assert_eq!(place.path("taken").read_dir().unwrap().count(), 1);
@@ -253,7 +270,8 @@ fn a_dry_run_prints_configuration_and_schedule_and_creates_nothing() {
 #[test]
 fn a_key_that_the_chosen_policy_does_not_use_is_noted() {
     let place = Place::with_data();
-    let words = ["train", "--dry-run", "data.path=data", "model.name=mlp", "mask.policy=dense", "mask.soft=0.5"];
+    let words =
+        ["train", "--dry-run", "data.path=data", "model.name=mlp", "mask.policy=dense", "mask.soft=0.5"];
     let outcome = place.run(&words).done();
     let note = "note: `mask.soft` has no effect: mask.policy = \"dense\" does not use it\n";
     assert!(outcome.err.contains(note), "{}", outcome.err);
@@ -301,7 +319,11 @@ fn from_idx_files_to_a_verified_run() {
     // The next one gets a directory of its own.
     place.run(&words).done();
     place.run(&["verify", "runs/mlp-0-2"]).done();
-    place.run(&["verify", "data"]).refused(1, "data: has no manifest.json; it is not the directory of a run", "");
+    place.run(&["verify", "data"]).refused(
+        1,
+        "data: has no manifest.json; it is not the directory of a run",
+        "",
+    );
 
     let segment = place.path("runs/mlp-0-2/trace/scores/e00001-w00.parquet");
     let mut bytes = std::fs::read(&segment).unwrap();
@@ -351,8 +373,7 @@ fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
         "--run-dir",
         "run",
     ];
-    let mut child =
-        place.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = place.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Far more than it takes; only a run that hangs gets there.
     let deadline = Instant::now() + Duration::from_secs(120);
     let run = place.path("run");

@@ -1,0 +1,153 @@
+//! The same seed gives the same bits, whatever the number of workers.
+
+use std::collections::BTreeMap;
+
+use spfde_data::rows::{FreezeRow, GradientRow, MaskRow, SieveRow, TimingRow};
+use spfde_data::table::Row;
+
+use crate::support::{Bench, Recorded, assert_same, transcript};
+
+/// Masks, freezing and circulation at once, over as many epochs as it takes for each to decide several times.
+const EVERYTHING: [&str; 10] = [
+    "model.name=resnet20",
+    "data.augment=crop-flip",
+    "train.epochs=6",
+    "mask.policy=mest-ems",
+    "mask.interval=1",
+    "freeze.policy=progressive",
+    "freeze.flops_reduction=0.1",
+    "sieve.policy=circular",
+    "sieve.fraction=0.3",
+    "sieve.interval=2",
+];
+
+/// Runs the same words on each of `workers` and asserts that traces and final weights have the same bits.
+fn assert_workers_do_not_matter(bench: &Bench, words: &[&str], workers: &[usize]) -> Recorded {
+    let experiment = bench.experiment(words);
+    let mut runs = workers.iter().map(|workers| bench.record(&format!("w{workers}"), &experiment, *workers));
+    let first = runs.next().unwrap();
+    first.assert_sound(experiment.plan().epochs);
+    let (expected, weights) = (transcript(&first), first.final_weights());
+    for (run, others) in runs.zip(&workers[1..]) {
+        let what = format!("{words:?} on {} and {others} workers", workers[0]);
+        assert_same(&expected, &transcript(&run), &what);
+        assert!(weights == run.final_weights(), "{what}: the final weights differ");
+        run.assert_sound(experiment.plan().epochs);
+    }
+    first
+}
+
+/// Asserts that a run had decisions of every kind after its start.
+fn assert_it_decided(run: &Recorded) {
+    let epochs = |epochs: Vec<u32>| epochs.into_iter().filter(|epoch| *epoch > 0).count();
+    let masks = run.rows::<MaskRow>().iter().map(|row| row.epoch).collect();
+    let freezes = run.rows::<FreezeRow>().iter().map(|row| row.epoch).collect();
+    let sieves = run.rows::<SieveRow>().iter().map(|row| row.epoch).collect();
+    let counts = [epochs(masks), epochs(freezes), epochs(sieves)];
+    assert!(counts.iter().all(|count| *count > 0), "masks, freezes, sieves: {counts:?}");
+}
+
+#[test]
+fn a_residual_network_under_all_default_policies_is_the_same_on_1_2_and_4_workers() {
+    let bench = Bench::new(160);
+    let run = assert_workers_do_not_matter(&bench, &EVERYTHING, &[1, 2, 4]);
+    assert_it_decided(&run);
+}
+
+#[test]
+fn freezing_by_gradient_norms_is_the_same_on_1_2_and_4_workers() {
+    let words = [
+        "model.name=lenet5",
+        "train.epochs=7",
+        "mask.policy=mest-em",
+        "mask.sparsity=0.5",
+        "mask.interval=1",
+        "freeze.policy=gradient-norm",
+        "freeze.threshold=1",
+        "freeze.patience=1",
+        "freeze.flops_reduction=0.9",
+        "sieve.policy=random",
+        "sieve.interval=1",
+    ];
+    let bench = Bench::new(200);
+    let run = assert_workers_do_not_matter(&bench, &words, &[1, 2, 4]);
+    assert_it_decided(&run);
+    let freezes = run.rows::<FreezeRow>();
+    // One block a window, front to back; the first window has nothing to compare with.
+    let blocks: Vec<(u32, u16)> = freezes.iter().map(|row| (row.epoch, row.layer)).collect();
+    assert!(blocks.len() >= 2 && blocks.is_sorted() && blocks[0].0 >= 2, "{freezes:?}");
+    assert!(blocks.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1), "{freezes:?}");
+}
+
+#[test]
+fn dense_training_without_decisions_is_the_same_on_1_2_and_4_workers() {
+    let words = [
+        "model.name=lenet5",
+        "train.epochs=3",
+        "mask.policy=dense",
+        "freeze.policy=none",
+        "sieve.policy=none",
+    ];
+    let bench = Bench::new(200);
+    let run = assert_workers_do_not_matter(&bench, &words, &[1, 2, 4]);
+    assert!(run.rows::<MaskRow>().is_empty() && run.rows::<FreezeRow>().is_empty());
+    assert_eq!(run.rows::<SieveRow>().len(), 200, "everyone enters once");
+}
+
+#[test]
+fn odd_numbers_of_samples_shards_and_workers_are_no_exception() {
+    // 199 samples, 139 active, in four batches of 34 or 35, in three shards of 11 or 12, for five workers.
+    let words = [
+        "model.name=lenet5",
+        "train.epochs=5",
+        "train.shards=3",
+        "data.batch_size=37",
+        "mask.sparsity=0.7",
+        "mask.distribution=erk",
+        "freeze.flops_reduction=0.1",
+        "sieve.fraction=0.3",
+    ];
+    let bench = Bench::new(199);
+    let run = assert_workers_do_not_matter(&bench, &words, &[1, 5, 2, 3]);
+    assert_it_decided(&run);
+}
+
+#[test]
+fn a_batch_with_fewer_samples_than_shards_trains_them_all() {
+    let words =
+        ["model.name=lenet5", "train.epochs=3", "train.shards=7", "data.batch_size=5", "mask.sparsity=0.5"];
+    let bench = Bench::new(23);
+    assert_workers_do_not_matter(&bench, &words, &[1, 4]);
+}
+
+#[test]
+fn running_again_on_as_many_workers_writes_the_same_files() {
+    let bench = Bench::new(160);
+    let words = ["model.name=lenet5", "train.epochs=5", "mask.sparsity=0.5", "sieve.fraction=0.3"];
+    let experiment = bench.experiment(&words);
+    for workers in [1, 3] {
+        let runs = ["a", "b"].map(|name| bench.record(&format!("{name}{workers}"), &experiment, workers));
+        let [first, second] = runs.map(|run| {
+            let files = run.files().into_iter().filter(|file| !file.contains(TimingRow::STREAM));
+            let read = |file: String| {
+                let bytes = std::fs::read(run.path.join(&file)).unwrap();
+                (file, bytes)
+            };
+            files.map(read).collect::<BTreeMap<_, _>>()
+        });
+        assert!(first.len() >= 5 * 7, "seven streams of five epochs: {:?}", first.keys());
+        assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
+        let different: Vec<&String> = first.keys().filter(|file| first[*file] != second[*file]).collect();
+        assert_eq!(different, [""; 0]);
+    }
+}
+
+#[test]
+fn another_seed_gives_another_trace() {
+    let bench = Bench::new(160);
+    let words = |seed| ["model.name=lenet5", "train.epochs=3", "mask.sparsity=0.5", seed];
+    let [(_, first), (_, second)] = ["seed=1", "seed=2"].map(|seed| bench.train(seed, &words(seed)));
+    assert_ne!(first.rows::<SieveRow>(), second.rows::<SieveRow>(), "who starts outside");
+    assert_ne!(first.rows::<MaskRow>(), second.rows::<MaskRow>(), "the initial masks");
+    assert_ne!(first.epoch::<GradientRow>(0)[0], second.epoch::<GradientRow>(0)[0], "the initial weights");
+}

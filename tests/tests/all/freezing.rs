@@ -1,0 +1,100 @@
+//! What a dry run promises is what the trace counts.
+
+use spfde_data::rows::{EpochRow, FreezeRow};
+
+use crate::support::{Bench, Recorded};
+
+/// FLOPs of all epochs, as recorded.
+fn flops(run: &Recorded) -> u64 {
+    run.rows::<EpochRow>().iter().map(|row| row.forward_flops + row.backward_flops).sum()
+}
+
+/// Compares plan and trace of one configuration, epoch by epoch; the reduction, counted from two traces.
+fn counted_reduction(bench: &Bench, name: &str, words: &[&str]) -> f64 {
+    let (experiment, run) = bench.train(name, words);
+    let plan = experiment.plan();
+    run.assert_sound(plan.epochs);
+    for row in run.rows::<EpochRow>() {
+        let (epoch, cost) = (row.epoch as usize, plan.cost[row.epoch as usize]);
+        assert_eq!(
+            (row.forward_flops, row.backward_flops),
+            (cost.forward, cost.backward),
+            "{words:?} {epoch}"
+        );
+        assert_eq!(row.active_samples, plan.active_samples[epoch], "{words:?} {epoch}");
+        let frozen = plan.frozen_blocks(row.epoch);
+        let layers = plan.architecture.layers.iter().filter(|layer| layer.block < frozen).count();
+        assert_eq!(usize::from(row.frozen_layers), layers, "{words:?} {epoch}");
+    }
+    for row in run.rows::<FreezeRow>() {
+        assert_eq!(plan.layer_frozen_at(usize::from(row.layer)), Some(row.epoch), "{words:?} {row:?}");
+    }
+    let (_, without) = bench.train(&format!("{name}-without"), &[words, &["freeze.policy=none"]].concat());
+    1.0 - flops(&run) as f64 / flops(&without) as f64
+}
+
+#[test]
+fn the_counted_reduction_is_what_was_asked_for_or_more_and_the_plan_is_kept() {
+    let bench = Bench::new(64);
+    let mut runs = 0;
+    for (model, mask) in [("lenet5", "mest-ems"), ("lenet5", "static"), ("lenet5", "dense")] {
+        for (epochs, interval, target) in [(5, 1, 0.1), (8, 1, 0.25), (8, 2, 0.15), (9, 3, 0.05)] {
+            let words = [
+                format!("model.name={model}"),
+                format!("mask.policy={mask}"),
+                format!("train.epochs={epochs}"),
+                format!("freeze.interval={interval}"),
+                format!("freeze.flops_reduction={target}"),
+            ];
+            let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+            words.push("mask.sparsity=0.6");
+            if bench.configure(&words).is_err() {
+                // Some corners of the grid cannot be reached, and say so.
+                continue;
+            }
+            let reduction = counted_reduction(&bench, &format!("run{runs}"), &words);
+            assert!(reduction >= target, "{words:?}: {reduction}");
+            runs += 1;
+        }
+    }
+    assert!(runs >= 8, "{runs}");
+}
+
+#[test]
+fn a_residual_network_keeps_its_plan() {
+    let bench = Bench::new(64);
+    let words = ["model.name=resnet20", "train.epochs=8", "freeze.flops_reduction=0.2"];
+    let reduction = counted_reduction(&bench, "run", &words);
+    assert!((0.2..0.25).contains(&reduction), "{reduction}");
+}
+
+#[test]
+fn a_reduction_that_cannot_be_reached_names_the_greatest_and_that_one_can() {
+    let bench = Bench::new(64);
+    let asked = |reduction: &str| {
+        let target = format!("freeze.flops_reduction={reduction}");
+        bench.configure(&["model.name=lenet5", "mask.sparsity=0.6", "train.epochs=4", &target])
+    };
+    let error = asked("0.6").err().unwrap();
+    assert_eq!(error.exit_code(), 2);
+    let message = error.to_string();
+    assert!(message.starts_with("`freeze.flops_reduction`: 0.6 cannot be reached"), "{message}");
+    let (_, rest) = message.split_once("the greatest that can is ").unwrap();
+    let greatest: f64 = rest.split(':').next().unwrap().parse().unwrap();
+    let plan = |reduction: f64| asked(&reduction.to_string()).map(|experiment| experiment.plan().reduction());
+    assert!(plan(greatest).unwrap() >= greatest);
+    assert!(plan(greatest + 1e-4).is_err());
+}
+
+#[test]
+fn the_default_reduction_freezes_nothing_in_a_run_too_short_for_it_and_says_so() {
+    let bench = Bench::new(64);
+    let experiment = bench.experiment(&["model.name=lenet5", "mask.sparsity=0.6", "train.epochs=1"]);
+    assert_eq!(experiment.plan().frozen_blocks(0), 0);
+    let notes = experiment.configuration().notes();
+    assert!(notes.iter().any(|note| note.contains("freeze.flops_reduction")), "{notes:?}");
+    let run = bench.record("run", &experiment, 2);
+    let config = std::fs::read_to_string(run.path.join("config.toml")).unwrap();
+    assert!(config.contains("flops_reduction = 0.0"), "{config}");
+    run.assert_sound(1);
+}

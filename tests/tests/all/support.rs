@@ -1,0 +1,244 @@
+//! Small data, short runs, and their traces read back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use spfde::configuration::{Configuration, Source};
+use spfde::{Error, Experiment, Options};
+use spfde_data::files::data_set;
+use spfde_data::files::manifest::Manifest;
+use spfde_data::files::parquet_store::read_segment;
+use spfde_data::files::weights::{self, NamedArray};
+use spfde_data::images::{DataSet, Images};
+use spfde_data::random::{Purpose, draw};
+use spfde_data::rows::*;
+use spfde_data::segment::Segment;
+use spfde_data::table::Row;
+use spfde_flow::{Fault, Run};
+use tempfile::TempDir;
+
+/// Rows and columns of an image: as small as `lenet5` takes.
+const SIDE: usize = 12;
+const CLASSES: usize = 10;
+
+/// A number from −1 to 1 that depends on nothing but its arguments.
+fn noise(stream: u64, sample: u64, position: u64) -> f64 {
+    draw(stream, Purpose::Synthetic, sample, position) as f64 / u64::MAX as f64 * 2.0 - 1.0
+}
+
+/// Grey images of ten classes in turn: each class has a pattern of its own, each image its own noise.
+fn images(stream: u64, count: usize) -> Images {
+    let pixel = |sample: usize, position: usize| {
+        let pattern = noise(0, (sample % CLASSES) as u64, position as u64);
+        let own = noise(stream, sample as u64, position as u64);
+        (128.0 + 60.0 * pattern + 60.0 * own) as u8
+    };
+    let pixels =
+        (0..count).flat_map(|sample| (0..SIDE * SIDE).map(move |position| pixel(sample, position))).collect();
+    let labels = (0..count).map(|sample| (sample % CLASSES) as u16).collect();
+    Images { channels: 1, height: SIDE, width: SIDE, pixels, labels }
+}
+
+/// A place for runs and the data they are trained on; goes away when dropped.
+pub(crate) struct Bench {
+    directory: TempDir,
+    data: Arc<DataSet>,
+}
+
+impl Bench {
+    /// Data with so many training images and a hundred test images.
+    pub(crate) fn new(samples: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let data = data_set::assemble("patterns", CLASSES, images(1, samples), images(2, 100));
+        // Checking a run reads the data it was trained on.
+        data_set::write(&data, &directory.path().join("data")).unwrap();
+        Self { directory, data: Arc::new(data) }
+    }
+
+    /// A path for something new.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A configuration in the words of the command line: small batches of unchanged images, then `words`.
+    pub(crate) fn configure(&self, words: &[&str]) -> Result<Experiment, Error> {
+        let path = format!("data.path={}", self.path("data").display());
+        let defaults = [&path, "data.batch_size=32", "data.augment=none", "train.learning_rate=0.1"];
+        let words: Vec<String> = defaults.iter().chain(words).map(|word| (*word).to_owned()).collect();
+        let configuration = Configuration::resolve(Source::from_words(&words)?.entries())?;
+        Experiment::with_data(configuration, Arc::clone(&self.data))
+    }
+
+    /// As [`Bench::configure`], for words that hold together.
+    pub(crate) fn experiment(&self, words: &[&str]) -> Experiment {
+        self.configure(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Runs an experiment to its end with the ready pipeline.
+    pub(crate) fn record(&self, name: &str, experiment: &Experiment, workers: usize) -> Recorded {
+        let path = self.path(name);
+        let options = Options { directory: Some(path.clone()), workers, ..Options::default() };
+        match spfde::run(experiment, options, spfde::pipeline) {
+            Ok(found) => assert_eq!(found, path),
+            Err(error) => panic!("{name}: {error}"),
+        }
+        Recorded::open(&path)
+    }
+
+    /// As [`Bench::record`] on two workers, from words.
+    pub(crate) fn train(&self, name: &str, words: &[&str]) -> (Experiment, Recorded) {
+        let experiment = self.experiment(words);
+        let recorded = self.record(name, &experiment, 2);
+        (experiment, recorded)
+    }
+}
+
+/// A run on disk.
+pub(crate) struct Recorded {
+    pub(crate) path: PathBuf,
+    pub(crate) manifest: Manifest,
+}
+
+impl Recorded {
+    pub(crate) fn open(path: &Path) -> Self {
+        Self { path: path.to_owned(), manifest: Manifest::read(path).unwrap() }
+    }
+
+    /// All rows of a stream, over all epochs and workers, in their order.
+    pub(crate) fn rows<R: Row>(&self) -> Vec<R> {
+        let segments = self.manifest.segments.iter().filter(|segment| segment.stream == R::STREAM);
+        let mut rows: Vec<R> =
+            segments.flat_map(|segment| read_segment::<R>(&self.path, segment).unwrap()).collect();
+        rows.sort_by_key(Row::order);
+        rows
+    }
+
+    /// The rows of one epoch.
+    pub(crate) fn epoch<R: Row>(&self, epoch: u32) -> Vec<R> {
+        self.rows::<R>().into_iter().filter(|row| row.order()[0] == u64::from(epoch)).collect()
+    }
+
+    /// The one segment of a stream in an epoch that `worker` wrote.
+    pub(crate) fn segment(&self, stream: &str, epoch: u32, worker: u32) -> &Segment {
+        let wanted = |segment: &&Segment| {
+            (segment.stream.as_str(), segment.epoch, segment.worker) == (stream, epoch, worker)
+        };
+        self.manifest.segments.iter().find(wanted).unwrap_or_else(|| panic!("{stream} {epoch} {worker}"))
+    }
+
+    /// The bytes of the final weights.
+    pub(crate) fn final_weights(&self) -> Vec<u8> {
+        let last = self.manifest.checkpoints.last().expect("a finished run has its weights");
+        assert_eq!(last.epoch, self.manifest.epochs);
+        std::fs::read(self.path.join(&last.path)).unwrap()
+    }
+
+    /// The final weights, momenta and masks by name.
+    pub(crate) fn arrays(&self) -> Vec<NamedArray> {
+        let last = self.manifest.checkpoints.last().expect("a finished run has its weights");
+        weights::read(&self.path.join(&last.path)).unwrap().arrays
+    }
+
+    /// What `spfde verify` finds wrong.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let run = spfde_data::files::run_directory::RunDirectory::open(&self.path).unwrap();
+        spfde::verify::findings(&run).unwrap_or_else(|error| vec![error.to_string()])
+    }
+
+    /// Every file below `trace` and `checkpoint`, relative to the run, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        for directory in ["trace", "checkpoint"] {
+            walk(&self.path.join(directory), &mut files);
+        }
+        let mut files: Vec<String> = files
+            .iter()
+            .map(|path| path.strip_prefix(&self.path).unwrap().to_str().unwrap().replace('\\', "/"))
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// Every file that the manifest names, sorted.
+    pub(crate) fn named(&self) -> Vec<String> {
+        let segments = self.manifest.segments.iter().map(|segment| segment.path.clone());
+        let checkpoints = self.manifest.checkpoints.iter().map(|checkpoint| checkpoint.path.clone());
+        let mut named: Vec<String> = segments.chain(checkpoints).collect();
+        named.sort();
+        named
+    }
+
+    /// Asserts what holds of every run, however it ended: `committed` epochs count, their sums are right, and no
+    /// file is left over.
+    pub(crate) fn assert_sound(&self, committed: u32) {
+        assert_eq!(self.manifest.epochs_reached, committed, "{}", self.path.display());
+        assert_eq!(self.manifest.finished, self.manifest.stopped.is_none(), "{}", self.path.display());
+        assert_eq!(self.findings(), [""; 0], "{}", self.path.display());
+        assert_eq!(self.files(), self.named(), "{}", self.path.display());
+    }
+}
+
+fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = directory.read_dir() else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => walk(&path, files),
+            false => files.push(path),
+        }
+    }
+}
+
+/// All deterministic streams of a run as text, one line a row: for comparisons.
+pub(crate) fn transcript(run: &Recorded) -> Vec<String> {
+    fn lines<R: Row + std::fmt::Debug>(run: &Recorded) -> Vec<String> {
+        run.rows::<R>().iter().map(|row| format!("{row:?}")).collect()
+    }
+    [
+        lines::<ScoreRow>(run),
+        lines::<GradientRow>(run),
+        lines::<LayerRow>(run),
+        lines::<MaskRow>(run),
+        lines::<FreezeRow>(run),
+        lines::<SieveRow>(run),
+        lines::<EpochRow>(run),
+    ]
+    .concat()
+}
+
+/// Asserts that two transcripts are the same, showing the first difference only.
+pub(crate) fn assert_same(left: &[String], right: &[String], what: &str) {
+    let different = left.iter().zip(right).find(|(left, right)| left != right);
+    assert_eq!(different, None, "{what}");
+    assert_eq!(left.len(), right.len(), "{what}: rows");
+}
+
+/// The fault with which a run stopped.
+pub(crate) fn stopped(result: Result<PathBuf, Error>) -> (Fault, u8) {
+    match result {
+        Err(error) => {
+            let code = error.exit_code();
+            match error {
+                Error::Stopped { fault, .. } => (fault, code),
+                other => panic!("{other}"),
+            }
+        }
+        Ok(path) => panic!("{} ran to its end", path.display()),
+    }
+}
+
+/// Wires the ready pipeline and gives its training streams to `more`.
+pub(crate) fn pipeline_with<'s>(run: &Run<'s>, more: impl FnOnce(&Run<'s>, &spfde_flow::Trained<'s>)) {
+    use spfde_flow::{freeze, load, mask, sieve, train};
+    let loops = run.loops();
+    let batches = load(run, loops.active.stream());
+    let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
+    let frozen_now = freeze(run, &trained.gradients, loops.masked.stream());
+    let masks = mask(run, &trained.weights, &frozen_now);
+    let sieved = sieve(run, &trained.scores, loops.active.stream());
+    loops.masked.close(masks);
+    loops.frozen.close(frozen_now);
+    loops.active.close(sieved);
+    more(run, &trained);
+    run.trace(&trained);
+}
