@@ -2,6 +2,7 @@
 //!
 //! The sums are taken afresh from the recorded deltas, with plain sets and loops, by none of the code that trains.
 
+mod gradients;
 mod masks;
 mod recount;
 mod samples;
@@ -87,6 +88,7 @@ pub fn findings(run: &RecordedRun) -> Result<Vec<String>, Error> {
     let mut findings = Vec::new();
     let masks = masks::check(&trace, &architecture, &mut findings)?;
     samples::check(&trace, &mut findings)?;
+    gradients::check(&trace, &masks, &mut findings)?;
     recount::check(&trace, &architecture, &masks, &mut findings)?;
     Ok(findings)
 }
