@@ -45,7 +45,7 @@ impl SievePolicy for LowestLoss {
     }
 
     fn decides(&self, epoch: u32) -> bool {
-        epoch > 0 && epoch % 2 == 0 && epoch < self.epochs
+        epoch > 0 && epoch.is_multiple_of(2) && epoch < self.epochs
     }
 
     fn cut(&self, _epoch: u32) -> Cut {

@@ -82,7 +82,7 @@ pub(super) fn decide<'s>(
                         (false, false) => Some(row(sample, 1, 0)),
                         (false, true) => None,
                     });
-                    let enter = first.filter_map(|(sample, came, _)| came.then(|| row(sample, 1, 0)));
+                    let enter = first.filter(|(_, came, _)| *came).map(|(sample, ..)| row(sample, 1, 0));
                     let mut output = output.activate();
                     output.session(windows.capability(0)).give_iterator(leave_or_return.chain(enter));
                 }
