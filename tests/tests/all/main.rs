@@ -1,5 +1,6 @@
 //! Whole runs on small synthetic data: what they record, decide, refuse and leave behind.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod determinism;
 mod freezing;

@@ -88,6 +88,16 @@ fn forge<R: Row>(run: &Recorded, epoch: u32, change: impl FnOnce(&mut Vec<R>)) {
     });
 }
 
+/// Takes a row out.
+fn without<R>(row: usize) -> impl FnOnce(&mut Vec<R>) {
+    move |rows| {
+        rows.remove(row);
+    }
+}
+
+/// A way to forge something.
+type Change<T> = fn(&mut T);
+
 #[test]
 fn a_fresh_run_is_sound_and_what_was_checked_is_counted() {
     let (_bench, run) = sound_run();
@@ -99,18 +109,22 @@ fn a_fresh_run_is_sound_and_what_was_checked_is_counted() {
 #[test]
 fn a_flipped_byte_anywhere_in_any_file_is_found() {
     let (_bench, run) = sound_run();
-    for path in run.named() {
-        for place in [0.0, 0.5, 1.0] {
-            let findings = found_after(&run, |run| {
-                change_file(run, &path, |bytes| {
+    let files = run.named();
+    for place in [0.0, 0.5, 1.0] {
+        let findings = found_after(&run, |run| {
+            for path in &files {
+                change_file(run, path, |bytes| {
                     let at = (place * (bytes.len() - 1) as f64) as usize;
                     bytes[at] ^= 0x10;
                 });
-            });
-            assert_found(&path, &findings, &[&path, "BLAKE3"]);
-            assert_eq!(findings.len(), 1, "{findings:?}");
-        }
+            }
+        });
+        files.iter().for_each(|path| assert_found(path, &findings, &[path, "BLAKE3"]));
+        assert_eq!(findings.len(), files.len());
     }
+    let findings = found_after(&run, |run| change_file(run, &files[7], |bytes| bytes[20] ^= 1));
+    assert_found("one bit", &findings, &[&files[7], "BLAKE3"]);
+    assert_eq!(findings.len(), 1, "{findings:?}");
 }
 
 #[test]
@@ -155,7 +169,7 @@ fn forged_masks_are_found() {
             forge::<MaskRow>(run, epoch, |rows| rows[0].diff = -rows[0].diff);
         });
         assert_found("diff", &findings, &["masks:", &format!("epoch {epoch}"), "changes by"]);
-        let findings = found_after(&run, |run| forge::<MaskRow>(run, epoch, |rows| drop(rows.remove(1))));
+        let findings = found_after(&run, |run| forge::<MaskRow>(run, epoch, without(1)));
         assert_found("a row removed", &findings, &["layers:", "the mask deltas add up to"]);
         let findings = found_after(&run, |run| {
             forge::<MaskRow>(run, epoch, |rows| rows.last_mut().unwrap().index = 1 << 20);
@@ -205,7 +219,7 @@ fn final_weights_with_another_mask_are_found() {
 fn forged_sieves_and_scores_are_found() {
     let (_bench, run) = sound_run();
     for epoch in [0, 2] {
-        let findings = found_after(&run, |run| forge::<SieveRow>(run, epoch, |rows| drop(rows.remove(0))));
+        let findings = found_after(&run, |run| forge::<SieveRow>(run, epoch, without(0)));
         assert_found("a row removed", &findings, &["active samples", &format!("epoch {epoch}")]);
         let findings = found_after(&run, |run| {
             forge::<SieveRow>(run, epoch, |rows| rows[0].diff = -rows[0].diff);
@@ -223,13 +237,35 @@ fn forged_sieves_and_scores_are_found() {
         });
     });
     assert_found("weight", &findings, &["sieves:", "with weight 2"]);
-    let found = |what: &str, change: fn(&mut Vec<ScoreRow>)| {
+    let found = |what: &str, change: Change<Vec<ScoreRow>>| {
         let findings = found_after(&run, |run| forge::<ScoreRow>(run, 1, change));
         assert_found(what, &findings, &["scores: epoch 1", "each once"]);
     };
-    found("a score removed", |rows| drop(rows.remove(7)));
+    found("a score removed", |rows| rows.retain(|row| row.step != 1));
     found("a score of another sample", |rows| rows[7].sample = rows[8].sample);
     found("a score that was only observed", |rows| rows[7].trained = false);
+}
+
+#[test]
+fn forged_gradient_norms_are_found() {
+    let (_bench, run) = sound_run();
+    let frozen = run.rows::<FreezeRow>()[0].clone();
+    let changes: [(&str, u32, Change<Vec<GradientRow>>); 4] = [
+        ("layer 2", 1, |rows| rows.retain(|row| (row.step, row.layer) != (1, 2))),
+        ("step 0", 0, |rows| rows.retain(|row| row.step != 0)),
+        ("step 1", 0, |rows| rows.push(rows.last().unwrap().clone())),
+        ("step 9", 2, |rows| rows.push(GradientRow { step: 9, ..rows[0].clone() })),
+    ];
+    for (place, epoch, change) in changes {
+        let findings = found_after(&run, |run| forge::<GradientRow>(run, epoch, change));
+        assert_found(place, &findings, &["gradients:", &format!("epoch {epoch}"), place]);
+    }
+    let findings = found_after(&run, |run| {
+        forge::<GradientRow>(run, frozen.epoch, |rows| {
+            rows.push(GradientRow { layer: frozen.layer, step: 0, ..rows[0].clone() });
+        });
+    });
+    assert_found("frozen", &findings, &["gradients:", &format!("layer {}", frozen.layer)]);
 }
 
 #[test]
@@ -237,7 +273,7 @@ fn forged_freezes_are_found() {
     let (_bench, run) = sound_run();
     let rows = run.rows::<FreezeRow>();
     let epoch = rows[0].epoch;
-    let findings = found_after(&run, |run| forge::<FreezeRow>(run, epoch, |rows| drop(rows.remove(0))));
+    let findings = found_after(&run, |run| forge::<FreezeRow>(run, epoch, without(0)));
     assert_found("layers", &findings, &["layers:", "the freeze deltas say otherwise"]);
     assert_found("cost", &findings, &["epochs:", "backward_flops"]);
     let findings = found_after(&run, |run| {
@@ -253,7 +289,7 @@ fn forged_freezes_are_found() {
 #[test]
 fn forged_costs_and_counts_are_found() {
     let (_bench, run) = sound_run();
-    let changes: [(&str, fn(&mut EpochRow)); 6] = [
+    let changes: [(&str, Change<EpochRow>); 6] = [
         ("forward_flops", |row| row.forward_flops += 2),
         ("backward_flops", |row| row.backward_flops -= 2),
         ("dense_flops", |row| row.dense_flops *= 2),
@@ -268,10 +304,10 @@ fn forged_costs_and_counts_are_found() {
             assert_found(column, &findings, &["epochs:", &format!("epoch {epoch}"), column]);
         }
     }
-    let changes: [(&str, fn(&mut Vec<LayerRow>)); 4] = [
+    let changes: [(&str, Change<Vec<LayerRow>>); 4] = [
         ("the mask deltas add up to", |rows| rows[1].nonzero += 1),
         ("the freeze deltas say otherwise", |rows| rows[1].frozen = !rows[1].frozen),
-        ("expected one for each layer", |rows| drop(rows.pop())),
+        ("expected one for each layer", |rows| rows.truncate(4)),
         ("expected one for each layer", |rows| rows.push(rows[0].clone())),
     ];
     for (message, change) in changes {
