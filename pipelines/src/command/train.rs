@@ -25,7 +25,7 @@ pub struct Train {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]
     words: Vec<String>,
-    /// Where to write the run; must not exist or be empty [default: runs/<model>-<seed>-<n>]
+    /// Where to write the run; must not exist or be empty [default: runs/MODEL-SEED-N]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
     /// Threads that train; the result has the same bits for any number [default: the cores]
