@@ -85,10 +85,10 @@ pub fn core() -> Vec<Parameter> {
         ),
         Parameter::integer("data.crop_padding", 2, 0, 16, "pixels around an image from which it is cropped"),
         Parameter::choice("model.name", "resnet20", names("model"), "the network"),
-        Parameter::integer("train.epochs", 6, 1, 100_000, "epochs to train"),
+        Parameter::integer("train.epochs", 12, 1, 100_000, "epochs to train"),
         Parameter::number(
             "train.learning_rate",
-            0.1,
+            0.3,
             0.0,
             1000.0,
             "learning rate at the first step; falls along a cosine to 0 at the end, or when a block freezes",
