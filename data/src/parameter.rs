@@ -217,6 +217,11 @@ impl Parameters {
         self.0.insert(key.to_owned(), value);
     }
 
+    /// Forgets a key.
+    pub fn remove(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
     /// The value of a key, if it is known.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spfde::prelude::*;
-use spfde_data::random::{Purpose, draw};
 
 /// Every second epoch the tenth of the active samples that had the lowest loss makes room for as many others.
 struct LowestLoss {
@@ -83,7 +82,7 @@ impl SieveState for Losses {
     }
 }
 
-spfde_data::row! {
+row! {
     /// How often the samples of one class were right in one epoch.
     pub struct ClassRow in "classes" by (epoch, label) {
         /// Epoch.

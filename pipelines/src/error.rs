@@ -42,6 +42,20 @@ pub enum Error {
         /// Epochs that are kept.
         committed: u32,
     },
+    /// A pipeline ran to its end without recording the training.
+    #[error(
+        "the pipeline traced {committed} of {epochs} epochs, so nothing else of it is kept in {}; call `run.trace` \
+         with what `train` returns",
+        directory.display()
+    )]
+    Untraced {
+        /// The run directory.
+        directory: PathBuf,
+        /// Epochs that are kept.
+        committed: u32,
+        /// Epochs that were wanted.
+        epochs: u32,
+    },
     /// A run does not hold together.
     #[error("{}: {} finding(s), the first: {first}", directory.display(), findings)]
     Unsound {
@@ -65,7 +79,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Configuration(_) => 2,
-            Error::Data(_) | Error::Unsound { .. } => 1,
+            Error::Data(_) | Error::Untraced { .. } | Error::Unsound { .. } => 1,
             Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. } => 130,
             Error::Stopped { .. } | Error::Worker { .. } => 3,
         }

@@ -10,7 +10,7 @@ use spfde_data::files::{DataError, data_set};
 use spfde_data::images::DataSet;
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_flow::{Policies, Settings};
-use spfde_model::{InputShape, Kernel, Network};
+use spfde_model::{InputShape, Kernel, models};
 use spfde_policy::{
     FreezeContext, FreezePolicy, MaskContext, MaskPolicy, Plan, SieveContext, SievePolicy, freeze, mask,
     sieve,
@@ -22,6 +22,9 @@ use crate::error::Error;
 /// A checked experiment, ready to run or to be planned only.
 #[derive(Clone)]
 pub struct Experiment {
+    /// As it was asked for.
+    asked: Configuration,
+    /// With what it resolved to.
     configuration: Configuration,
     settings: Arc<Settings>,
 }
@@ -49,7 +52,9 @@ impl Experiment {
             let reason = format!("the data set {} has no training images", data.name);
             return Err(ParameterError::contradiction("data.path", reason).into());
         }
-        let architecture = architecture(&configuration, &data, kernel)?;
+        let images = &data.train;
+        let input = InputShape { channels: images.channels, height: images.height, width: images.width };
+        let architecture = architecture(&configuration, input, data.classes)?;
         let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
         let mask = mask::build(values.text("mask.policy"), &values, &context)?;
         let context = SieveContext { seed, epochs, samples: data.train.len() as u32 };
@@ -63,10 +68,6 @@ impl Experiment {
         let freeze = freeze::build(values.text("freeze.policy"), &values, &context)?;
         let policies = Policies { mask: mask.into(), freeze: freeze.into(), sieve: sieve.into() };
         let plan = plan(&architecture, epochs, &data, &policies)?;
-        if let Some(note) = &plan.note {
-            configuration.note(note.clone());
-            configuration.settle("freeze.flops_reduction", Value::Number(0.0));
-        }
         let augment = Augment::named(values.text("data.augment"), values.integer("data.crop_padding") as u8)
             .expect("a choice was checked");
         let settings = Settings {
@@ -85,7 +86,7 @@ impl Experiment {
             policies,
             plan: Arc::new(plan),
         };
-        Ok(Self { configuration, settings: Arc::new(settings) })
+        Ok(Self::planned(configuration, settings))
     }
 
     /// The same experiment under another mask policy, from outside the registry.
@@ -116,16 +117,27 @@ impl Experiment {
     }
 
     fn with_policies(
-        mut self,
-        (key, name): (&str, &str),
+        self,
+        (key, name): (&'static str, &str),
         change: impl FnOnce(Policies) -> Policies,
     ) -> Result<Self, Error> {
         let mut settings = (*self.settings).clone();
         settings.policies = change(settings.policies);
         let plan = plan(&settings.plan.architecture, settings.epochs, &settings.data, &settings.policies)?;
         settings.plan = Arc::new(plan);
-        self.configuration.settle(key, Value::Text(name.to_owned()));
-        Ok(Self { settings: Arc::new(settings), ..self })
+        let mut asked = self.asked;
+        asked.replace_member(key, name);
+        Ok(Self::planned(asked, settings))
+    }
+
+    /// Writes down what the plan says of the configuration.
+    fn planned(asked: Configuration, settings: Settings) -> Self {
+        let mut configuration = asked.clone();
+        if let Some(note) = &settings.plan.note {
+            configuration.note(note.clone());
+            configuration.settle("freeze.flops_reduction", Value::Number(0.0));
+        }
+        Self { asked, configuration, settings: Arc::new(settings) }
     }
 
     /// The resolved configuration.
@@ -158,17 +170,15 @@ fn load(path: &str) -> Result<DataSet, DataError> {
     }
 }
 
-/// The layers of the configured model on this data.
+/// The layers of the configured model on images of this shape.
 pub(crate) fn architecture(
     configuration: &Configuration,
-    data: &DataSet,
-    kernel: Kernel,
+    input: InputShape,
+    classes: usize,
 ) -> Result<Arc<Architecture>, ParameterError> {
     let values = configuration.values();
-    let images = &data.train;
-    let input = InputShape { channels: images.channels, height: images.height, width: images.width };
-    let network = Network::new(values.text("model.name"), values, input, data.classes, 0, kernel)?;
-    Ok(Arc::clone(network.architecture()))
+    let description = (models::find(values.text("model.name"))?.build)(values, input, classes)?;
+    Ok(Arc::clone(description.architecture()))
 }
 
 fn plan(

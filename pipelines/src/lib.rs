@@ -30,9 +30,13 @@ pub use start::main;
 pub mod prelude {
     pub use crate::configuration::Configuration;
     pub use crate::{Error, Experiment, Options};
+    // `row!` names this crate by path.
+    pub use spfde_data;
+    pub use spfde_data::random::{Purpose, draw};
     pub use spfde_data::row;
     pub use spfde_data::rows::*;
     pub use spfde_data::table::Row;
     pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, per_epoch, sieve, train};
-    pub use spfde_policy::{Cut, MaskPolicy, Rank, SievePolicy, SieveState};
+    pub use spfde_policy::{Cost, Costs, Cut, Freeze, FreezePlan, FreezePolicy, FreezeState};
+    pub use spfde_policy::{MaskDelta, MaskPolicy, MaskUpdate, Plan, Rank, SievePolicy, SieveState};
 }

@@ -30,6 +30,10 @@ pub struct Progress {
 pub struct State {
     /// The complete epochs.
     pub epochs: Vec<EpochRow>,
+    /// FLOPs of the complete epochs.
+    pub flops: f64,
+    /// FLOPs of as many dense epochs on all samples.
+    pub dense_flops: f64,
     /// Seconds spent on training, over all workers.
     pub training_seconds: f64,
     /// Seconds from start to the end of each complete epoch.
@@ -73,9 +77,7 @@ impl Progress {
     /// Counted FLOPs as a share of dense training on all samples, over the complete epochs.
     pub fn counted(&self) -> Option<f64> {
         let state = self.lock();
-        let spent: f64 = state.epochs.iter().map(|row| (row.forward_flops + row.backward_flops) as f64).sum();
-        let dense: f64 = state.epochs.iter().map(|row| row.dense_flops as f64).sum();
-        (dense > 0.0).then(|| spent / dense)
+        (state.dense_flops > 0.0).then(|| state.flops / state.dense_flops)
     }
 
     /// Measured time of training as a share of what dense training on all samples would take on as many threads.
@@ -92,6 +94,9 @@ impl Progress {
 
 impl Observer for Progress {
     fn step(&self, report: &StepReport) {
+        if self.bar.is_hidden() {
+            return;
+        }
         let StepReport { tick, steps, loss, accuracy, active, frozen_blocks } = report;
         self.bar.set_position(self.steps_before[tick.epoch as usize] + u64::from(tick.step) + 1);
         let share = |name: &str, share: Option<f64>| {
@@ -100,7 +105,8 @@ impl Observer for Progress {
         let last = self.lock().epochs.last().and_then(|row| row.test_accuracy);
         let test = last.map_or_else(String::new, |share| format!(" │ test {:.2} %", 100.0 * share));
         self.bar.set_message(format!(
-            "epoch {}/{} step {}/{steps} │ loss {loss:.3} accuracy {:.2} %{test} │ {active} samples │ {frozen_blocks}/{} blocks frozen{}{}",
+            "epoch {}/{} step {}/{steps} │ loss {loss:.3} accuracy {:.2} %{test} │ {active} samples │ \
+             {frozen_blocks}/{} blocks frozen{}{}",
             tick.epoch + 1,
             self.epochs,
             tick.step + 1,
@@ -113,6 +119,8 @@ impl Observer for Progress {
 
     fn epoch(&self, row: &EpochRow) {
         let mut state = self.lock();
+        state.flops += (row.forward_flops + row.backward_flops) as f64;
+        state.dense_flops += row.dense_flops as f64;
         state.epochs.push(row.clone());
         state.elapsed.push(self.start.elapsed().as_secs_f64());
     }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use spfde_data::files::atomic;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
 use spfde_data::files::weights::{self, NamedArray, Values};
+use spfde_data::files::{DataError, atomic};
 use spfde_flow::{Fault, Observer, Run, Services, Tick};
 use spfde_model::{Tensor, TensorData};
 use timely::{CommunicationConfig, Config, WorkerConfig};
@@ -70,13 +70,8 @@ pub fn run(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
     let settings = Arc::clone(experiment.settings());
-    let path = options
-        .directory
-        .unwrap_or_else(|| default_directory(Path::new("runs"), &settings.model, settings.seed));
-    let environment = environment(experiment, options.workers);
-    let manifest = Manifest::new(&settings.data, settings.epochs);
-    let directory =
-        Arc::new(RunDirectory::create(&path, &experiment.configuration().to_toml(), &environment, manifest)?);
+    let directory = Arc::new(create(experiment, &options)?);
+    let path = directory.path().to_owned();
     let services = Services {
         store: Arc::new(directory.store()),
         commit: Arc::clone(&directory) as Arc<dyn spfde_data::segment::Commit>,
@@ -108,19 +103,46 @@ pub fn run(
     }
     let committed = directory.manifest().epochs_reached;
     if let Some((worker, message)) = panicked {
-        directory.finish(Some(format!("worker {worker} failed: {message}")))?;
+        keep(directory.finish(Some(format!("worker {worker} failed: {message}"))));
         return Err(Error::Worker { worker, message, directory: path, committed });
     }
     if let Some(fault) = fault {
-        directory.finish(Some(fault.to_string()))?;
+        keep(directory.finish(Some(fault.to_string())));
         return Err(Error::Stopped { fault, directory: path, committed, epochs: settings.epochs });
     }
-    // A pipeline without a trace commits no epoch at whose end the weights could stand.
-    if !tensors.is_empty() && committed == settings.epochs {
+    if committed < settings.epochs {
+        keep(directory.finish(Some("the pipeline traced no training".to_owned())));
+        return Err(Error::Untraced { directory: path, committed, epochs: settings.epochs });
+    }
+    if !tensors.is_empty() {
         save(&directory, settings.epochs, tensors)?;
     }
     directory.finish(None)?;
     Ok(path)
+}
+
+/// Creates the run directory; if nobody named one, the first that is free.
+fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, DataError> {
+    let settings = experiment.settings();
+    let environment = environment(experiment, options.workers);
+    let configuration = experiment.configuration().to_toml();
+    loop {
+        let default = || default_directory(Path::new("runs"), &settings.model, settings.seed);
+        let path = options.directory.clone().unwrap_or_else(default);
+        let manifest = Manifest::new(&settings.data, settings.epochs);
+        match RunDirectory::create(&path, &configuration, &environment, manifest) {
+            // Another run took the same name at the same time.
+            Err(DataError::NotEmpty { .. }) if options.directory.is_none() => (),
+            created => return created,
+        }
+    }
+}
+
+/// The reason why a run ended matters more than that it could not be written down.
+fn keep(written: Result<(), DataError>) {
+    if let Err(error) = written {
+        crate::command::remark(format_args!("the manifest does not say why the run ended: {error}"));
+    }
 }
 
 /// Runs `build` and what it builds on `workers` threads; how each ended.

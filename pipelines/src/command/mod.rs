@@ -52,7 +52,7 @@ pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "spfde: {error}");
+            complain(format_args!("spfde: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -63,7 +63,12 @@ pub(crate) fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// Prints a line to standard error.
+pub(crate) fn complain(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Prints a remark to standard error.
 pub(crate) fn remark(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "note: {line}");
+    complain(format_args!("note: {line}"));
 }

@@ -46,6 +46,9 @@ impl Train {
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
         build: impl Fn(&Run<'_>) + Send + Sync + 'static,
     ) -> Result<(), Error> {
+        if let Some(path) = self.run_dir.as_ref().filter(|_| !self.dry_run) {
+            refuse_taken(path)?;
+        }
         let source = Source::from_words(&self.words)?;
         let experiment = prepare(Configuration::resolve(source.entries())?)?;
         experiment.configuration().notes().iter().for_each(remark);
@@ -54,12 +57,9 @@ impl Train {
             say(schedule::schedule(&experiment));
             return Ok(());
         }
-        if let Some(path) = &self.run_dir {
-            refuse_taken(path)?;
-        }
-        let defaults = Options::default();
-        let workers = self.workers.map_or(defaults.workers, usize::from);
         let shards = experiment.settings().shards;
+        // Workers beyond the shards would idle: nobody gets them without asking.
+        let workers = self.workers.map_or(Options::default().workers.min(shards), usize::from);
         if workers > shards {
             remark(format!(
                 "{workers} workers, but train.shards = {shards}: {} of them idle",
@@ -84,7 +84,7 @@ impl Train {
     }
 }
 
-/// Tells early that a run directory is taken: before data is read and graphs are built. Creating it checks again.
+/// Tells early that a run directory is taken: before the data is read. Creating it checks again.
 fn refuse_taken(path: &Path) -> Result<(), Error> {
     if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(spfde_data::files::DataError::NotEmpty { path: path.to_owned() }.into());

@@ -2,7 +2,7 @@
 
 use spfde_data::augment::Augment;
 use spfde_data::parameter::Parameter;
-use spfde_model::models;
+use spfde_model::{Kernel, models};
 use spfde_policy::{freeze, mask, sieve};
 
 /// A family of things that a run chooses one of by name.
@@ -58,11 +58,7 @@ const U32: i64 = u32::MAX as i64;
 
 /// The keys that every run has.
 pub fn core() -> Vec<Parameter> {
-    let names = |family: &str| -> Vec<&'static str> {
-        let family =
-            families().into_iter().find(|known| known.name == family).expect("a family of this name");
-        family.members.iter().map(|member| member.name).collect()
-    };
+    let models = models::registry().iter().map(|entry| entry.name).collect();
     vec![
         Parameter::integer(
             "seed",
@@ -84,8 +80,8 @@ pub fn core() -> Vec<Parameter> {
             "how training images are varied",
         ),
         Parameter::integer("data.crop_padding", 2, 0, 16, "pixels around an image from which it is cropped"),
-        Parameter::choice("model.name", "resnet20", names("model"), "the network"),
-        Parameter::integer("train.epochs", 12, 1, 100_000, "epochs to train"),
+        Parameter::choice("model.name", "resnet20", models, "the network"),
+        Parameter::integer("train.epochs", 12, 1, 10_000, "epochs to train"),
         Parameter::number(
             "train.learning_rate",
             0.3,
@@ -105,11 +101,11 @@ pub fn core() -> Vec<Parameter> {
         Parameter::choice(
             "train.kernel",
             "auto",
-            vec!["auto", "avx2", "portable"],
+            Kernel::NAMES.to_vec(),
             "instruction set: the fastest this processor has, or one by name; bits differ between them",
         ),
-        Parameter::choice("mask.policy", "mest-ems", names("mask"), "which weights exist"),
-        Parameter::choice("freeze.policy", "progressive", names("freeze"), "which blocks freeze, and when"),
-        Parameter::choice("sieve.policy", "circular", names("sieve"), "which samples are trained"),
+        mask::choice(),
+        freeze::choice(),
+        sieve::choice(),
     ]
 }

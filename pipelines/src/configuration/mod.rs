@@ -109,6 +109,25 @@ impl Configuration {
         self.values.insert(key, value);
     }
 
+    /// Another member of the family that `key` chooses from takes over, one from outside the registry: the keys of the
+    /// one before go.
+    pub(crate) fn replace_member(&mut self, key: &'static str, name: &str) {
+        let families = families();
+        let family = families.iter().find(|family| family.key == key).expect("the key of a family");
+        let others = families.iter().filter(|other| other.key != key).flat_map(|other| {
+            let chosen = self.values.text(other.key).to_owned();
+            other.members.iter().filter(move |member| member.name == chosen)
+        });
+        let others: Vec<&str> =
+            others.flat_map(|member| &member.parameters).map(|parameter| parameter.key).collect();
+        for parameter in family.members.iter().flat_map(|member| &member.parameters) {
+            if !others.contains(&parameter.key) {
+                self.values.remove(parameter.key);
+            }
+        }
+        self.settle(key, Value::Text(name.to_owned()));
+    }
+
     /// The configuration as TOML, with every default filled in and a comment for every key: reads back as the same.
     pub fn to_toml(&self) -> String {
         render::to_toml(&self.values)

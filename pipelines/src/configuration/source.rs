@@ -44,7 +44,7 @@ pub enum ConfigurationError {
         kind: &'static str,
     },
     /// A word that is not `key=value`.
-    #[error("`{word}` is neither a file ending in .toml nor key=value")]
+    #[error("`{word}` is neither key=value nor, as the first word, a file ending in .toml")]
     Word {
         /// The word.
         word: String,
@@ -66,7 +66,7 @@ impl Source {
         for word in words {
             if let Some((key, value)) = word.split_once('=') {
                 source.0.push((key.trim().to_owned(), value_of(key.trim(), value.trim(), word)?));
-            } else if word.ends_with(".toml") {
+            } else if word.ends_with(".toml") && source.0.is_empty() {
                 source.0.extend(Self::read(Path::new(word))?.0);
             } else {
                 return Err(ConfigurationError::Word { word: word.clone() });
@@ -162,7 +162,9 @@ mod tests {
         let missing = Source::from_words(&["no/such.toml".into()]).unwrap_err().to_string();
         assert!(missing.starts_with("no/such.toml: cannot read the configuration"), "{missing}");
         let word = Source::from_words(&["epochs".into()]).unwrap_err().to_string();
-        assert_eq!(word, "`epochs` is neither a file ending in .toml nor key=value");
+        assert_eq!(word, "`epochs` is neither key=value nor, as the first word, a file ending in .toml");
+        let late = Source::from_words(&["seed=1".into(), "a.toml".into()]).unwrap_err().to_string();
+        assert!(late.starts_with("`a.toml` is neither"), "{late}");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use spfde_policy::Cost;
 use super::table::{percent, short, table};
 use crate::experiment::Experiment;
 
-/// Bytes of an existing weight: index, value and momentum, and an entry in each of the two kernel views.
-const WEIGHT_BYTES: u64 = 4 + 4 + 4 + 8 + 12;
+/// Bytes of an existing weight: index, value and momentum, and an entry and a position in each of two kernel views.
+const WEIGHT_BYTES: u64 = 3 * 4 + 2 * (8 + 4);
 
 /// Layers, freezing times, and each epoch's samples, weights, FLOPs and memory.
 pub fn schedule(experiment: &Experiment) -> String {
@@ -83,7 +83,8 @@ pub fn schedule(experiment: &Experiment) -> String {
     parts.push(format!(
         "total: {steps} steps, {} FLOPs, {} of the {} FLOPs of dense training on all samples\n\
          freezing saves {} of the FLOPs of the same run without it\n\
-         memory of a worker: {weights} bytes for {most} weights, {activations} bytes of activations for a shard",
+         memory of a worker: {weights} bytes for {most} weights, {activations} bytes of activations kept for a shard's \
+         backward pass\n(buffers of the kernels and the data set come on top)",
         short(total as f64),
         percent(total as f64 / dense as f64),
         short(dense as f64),

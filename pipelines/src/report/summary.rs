@@ -4,7 +4,7 @@ use super::table::{percent, short, table};
 use crate::experiment::Experiment;
 use crate::progress::Progress;
 
-/// Epochs in the table at most: the first, the last, and some between.
+/// Epochs in the table at most: evenly spaced, the last among them.
 const ROWS: usize = 20;
 
 /// Epochs, accuracy, counted and measured cost.
@@ -47,11 +47,10 @@ pub fn summary(experiment: &Experiment, progress: &Progress) -> String {
         "elapsed",
     ];
     let last = state.epochs.last();
-    let total: f64 = state.epochs.iter().map(|row| (row.forward_flops + row.backward_flops) as f64).sum();
     let shares = [
         progress
             .counted()
-            .map(|share| format!("counted {}FLOPs, {} of dense", short(total) + " ", percent(share))),
+            .map(|share| format!("counted {}FLOPs, {} of dense", short(state.flops) + " ", percent(share))),
         progress
             .measured()
             .map(|share| format!("measured time {} of dense (estimated from dense steps)", percent(share))),

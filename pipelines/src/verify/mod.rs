@@ -12,14 +12,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
-use spfde_data::files::data_set;
-use spfde_data::files::manifest::Manifest;
+use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::files::parquet_store::read_stream;
 use spfde_data::files::run_directory::{RecordedRun, RunDirectory};
 use spfde_data::files::{DataError, verify};
 use spfde_data::rows::{EpochRow, LayerRow};
 use spfde_data::table::Row;
-use spfde_model::Kernel;
+use spfde_model::InputShape;
 
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
@@ -58,7 +57,7 @@ pub fn verify(directory: &Path) -> Result<Sound, Error> {
     let findings = findings(&run)?;
     if let Some(first) = findings.first() {
         let told = findings.iter().take(MOST_FINDINGS);
-        told.for_each(|finding| crate::command::remark(format!("{}: {finding}", directory.display())));
+        told.for_each(|finding| crate::command::complain(format!("{}: {finding}", directory.display())));
         let (first, findings) = (first.clone(), findings.len());
         return Err(Error::Unsound { directory: directory.to_owned(), findings, first });
     }
@@ -132,7 +131,7 @@ impl Trace<'_> {
     }
 }
 
-/// The layers of the run's model, from its configuration and its data.
+/// The layers of the run's model, from its configuration and the shape of its data.
 fn architecture(run: &RecordedRun) -> Result<Arc<Architecture>, Error> {
     let path = run.path().join("config.toml");
     let source = Source::parse_file(&path.display().to_string(), &run.config()?)?;
@@ -151,17 +150,6 @@ fn architecture(run: &RecordedRun) -> Result<Arc<Architecture>, Error> {
         .cloned()
         .collect();
     let configuration = Configuration::resolve(&entries)?;
-    let data = match data_set::registry().iter().find(|entry| entry.name == run.manifest().data_set.name) {
-        Some(entry) => (entry.load)()?,
-        None => data_set::read(Path::new(configuration.values().text("data.path")))?,
-    };
-    let (found, expected) = (&data.fingerprint, &run.manifest().data_set.fingerprint);
-    if found != expected {
-        let directory = run.path().to_owned();
-        let first =
-            format!("the data set {} has the BLAKE3 {found}, the run was trained on {expected}", data.name);
-        return Err(Error::Unsound { directory, findings: 1, first });
-    }
-    let kernel = Kernel::resolve("portable")?;
-    Ok(experiment::architecture(&configuration, &data, kernel)?)
+    let DataSetRecord { channels, height, width, classes, .. } = run.manifest().data_set;
+    Ok(experiment::architecture(&configuration, InputShape { channels, height, width }, classes)?)
 }

@@ -15,9 +15,14 @@
 //!       (layer, index ±1) ◄──────────────────────────────────────────────┘
 //! ```
 //!
+//! Nothing reaches round the graph but through its edges, with one exception: when a worker has heard of a fault, its
+//! stages stop waiting for epochs that will not come. No decision and no row depends on when it hears of it: an epoch
+//! counts only if the whole of it is complete.
+//!
 //! This crate hosts policies and model shards; it opens no files, but is handed what does ([`Services`]).
 #![forbid(unsafe_code)]
 
+mod edge;
 pub mod fault;
 mod freeze;
 mod loader;
@@ -26,6 +31,7 @@ mod mask;
 mod part;
 mod per_epoch;
 mod run;
+mod settings;
 mod sieve;
 mod tick;
 mod timings;
@@ -40,7 +46,8 @@ pub use loader::{Batch, load};
 pub use loops::{Loop, Loops};
 pub use mask::mask;
 pub use per_epoch::per_epoch;
-pub use run::{Finished, Observer, Policies, Run, Services, Settings};
+pub use run::{Finished, Run};
+pub use settings::{Observer, Policies, Services, Settings};
 pub use sieve::{Order, Ranked, lowest, sieve};
 pub use tick::{Lag, Tick};
 pub use timings::Timings;

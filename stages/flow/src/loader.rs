@@ -39,6 +39,9 @@ pub(crate) fn share(total: usize, index: usize, shares: usize) -> std::ops::Rang
 /// into shards; sizes differ by at most one. The loader goes on to a step when no delta or stop can arrive for it
 /// any more, which keeps it at most two steps ahead of training. It ends the run by falling silent:
 /// after the last epoch, or at the tick of a stop.
+///
+/// # Panics
+/// While running, if the sieve leaves no sample active, or one leaves that is not active or enters twice.
 pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamVec<'s, Tick, Batch> {
     let settings = std::sync::Arc::clone(run.settings());
     let owned = tree::owned(settings.shards, run.worker(), run.workers());
@@ -81,6 +84,11 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
                         let active =
                             (0..weights.len() as u32).filter(|sample| weights[*sample as usize].is_some());
                         order = shuffled(settings.seed, now.epoch, active);
+                        assert!(
+                            !order.is_empty(),
+                            "the sieve leaves no sample active in epoch {}",
+                            now.epoch
+                        );
                     }
                     let steps = order.len().div_ceil(settings.batch_size);
                     let samples = &order[share(order.len(), now.step as usize, steps)];

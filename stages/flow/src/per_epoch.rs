@@ -15,6 +15,8 @@ use crate::window::{Stash, Windows};
 /// `route` says which worker gathers a row: rows of equal route meet on one worker. `stage` is called on every
 /// worker for every epoch, also when there is nothing; what it returns leaves at the close of the epoch. Give the
 /// result to [`Run::table`], to another stage, or to [`Loop::close`](crate::Loop::close).
+///
+/// When a run stops within an epoch, `stage` sees what there is of it; neither tables nor decisions come of that.
 pub fn per_epoch<'s, A: Row, B: Row>(
     run: &Run<'s>,
     name: &'static str,

@@ -1,27 +1,26 @@
 //! What every stage of a run shares: the scope, the settings, the edge on which faults travel, the tables.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use spfde_data::augment::Augment;
-use spfde_data::images::DataSet;
-use spfde_data::parameter::{ParameterError, Parameters};
-use spfde_data::rows::{EpochRow, TimingRow};
-use spfde_data::segment::{Commit, Segment, SegmentStore};
+use spfde_data::rows::EpochRow;
+use spfde_data::segment::Segment;
 use spfde_data::table::Row;
-use spfde_model::{InputShape, Kernel, Network, Tensor};
-use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
+use spfde_model::Tensor;
+use spfde_policy::Plan;
 use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Inspect};
+use timely::dataflow::operators::{Concatenate, Inspect};
 use timely::dataflow::{Scope, StreamVec};
 
+use crate::edge::Edge;
 use crate::fault::Fault;
+use crate::settings::{Services, Settings};
 use crate::tick::{Lag, Tick};
 use crate::timings::Timings;
 use crate::trace;
-use crate::train::{StepReport, Trained};
+use crate::train::Trained;
 use crate::window::Horizon;
 
 /// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this many
@@ -32,88 +31,6 @@ pub(crate) const HALT_STEPS: u32 = 2;
 /// rows, one to write them while the next trains.
 const STORAGE_EPOCHS: u32 = 2;
 
-/// What a run does, resolved and checked; the same on every worker.
-#[derive(Clone)]
-pub struct Settings {
-    /// Seed of every draw.
-    pub seed: u64,
-    /// Epochs to train.
-    pub epochs: u32,
-    /// Samples in a batch, at most.
-    pub batch_size: usize,
-    /// Slices of every batch; never the number of workers.
-    pub shards: usize,
-    /// Name of the model.
-    pub model: String,
-    /// The model's parameters.
-    pub model_parameters: Parameters,
-    /// Instruction set of the kernels.
-    pub kernel: Kernel,
-    /// Learning rate at the first step.
-    pub learning_rate: f64,
-    /// Momentum of the gradient descent.
-    pub momentum: f64,
-    /// Decay of the weights of convolutions and linear layers.
-    pub weight_decay: f64,
-    /// How training images are varied.
-    pub augment: Augment,
-    /// The data.
-    pub data: Arc<DataSet>,
-    /// Who decides on masks, freezing and the active set.
-    pub policies: Policies,
-    /// Densities, sizes, freezing times and costs, known before the first step.
-    pub plan: Arc<Plan>,
-}
-
-impl Settings {
-    /// A fresh network with its initial weights, all layers dense.
-    ///
-    /// # Errors
-    /// If the model does not fit the images or its parameters.
-    pub fn network(&self) -> Result<Network, ParameterError> {
-        let images = &self.data.train;
-        let input = InputShape { channels: images.channels, height: images.height, width: images.width };
-        Network::new(&self.model, &self.model_parameters, input, self.data.classes, self.seed, self.kernel)
-    }
-}
-
-/// The three policies of a run.
-#[derive(Clone)]
-pub struct Policies {
-    /// Which weights exist.
-    pub mask: Arc<dyn MaskPolicy>,
-    /// Which blocks freeze, and when.
-    pub freeze: Arc<dyn FreezePolicy>,
-    /// Which samples are trained.
-    pub sieve: Arc<dyn SievePolicy>,
-}
-
-/// Where a run's rows go and from where it is told to stop.
-#[derive(Clone)]
-pub struct Services {
-    /// Opens trace segments.
-    pub store: Arc<dyn SegmentStore>,
-    /// Makes finished epochs count.
-    pub commit: Arc<dyn Commit>,
-    /// Set from outside to end the run after the step in flight.
-    pub interrupted: Arc<AtomicBool>,
-    /// Is shown how the run goes.
-    pub observer: Arc<dyn Observer>,
-}
-
-/// Is shown how a run goes, on the thread of worker 0: be quick.
-pub trait Observer: Send + Sync {
-    /// A step has been applied.
-    fn step(&self, _: &StepReport) {}
-    /// An epoch is complete.
-    fn epoch(&self, _: &EpochRow) {}
-    /// A worker's clock at the end of an epoch.
-    fn timing(&self, _: &TimingRow) {}
-}
-
-/// Looks away.
-impl Observer for () {}
-
 type Table<'s> = Box<dyn FnOnce(&Run<'s>, StreamVec<'s, Tick, EpochRow>) + 's>;
 
 /// A run under construction on one worker. Stages take it by reference; [`Run::finish`] closes the graph.
@@ -123,10 +40,10 @@ pub struct Run<'s> {
     services: Services,
     timings: Timings,
     outcome: Rc<RefCell<Option<Fault>>>,
-    halts: Edge<'s, Fault>,
-    storage: Edge<'s, Fault>,
+    halts: Edge<'s>,
+    storage: Edge<'s>,
     segments: RefCell<Vec<StreamVec<'s, Tick, Segment>>>,
-    tables: RefCell<Vec<Table<'s>>>,
+    tables: RefCell<BTreeMap<&'static str, Table<'s>>>,
     epochs: RefCell<Option<StreamVec<'s, Tick, EpochRow>>>,
     weights: RefCell<Option<Weights>>,
 }
@@ -149,34 +66,6 @@ impl Finished {
     /// The final weights, masks, momenta and statistics, if anything trained.
     pub fn weights(self) -> Vec<Tensor> {
         self.weights.map_or_else(Vec::new, |weights| weights())
-    }
-}
-
-/// A feedback edge that many stages write to.
-struct Edge<'s, D: 'static> {
-    handle: RefCell<Option<timely::dataflow::operators::feedback::Handle<'s, Tick, Vec<D>>>>,
-    sources: RefCell<Vec<StreamVec<'s, Tick, D>>>,
-    stream: StreamVec<'s, Tick, D>,
-}
-
-impl<'s> Edge<'s, Fault> {
-    fn new(scope: Scope<'s, Tick>, lag: Lag) -> Self {
-        let (handle, stream) = scope.feedback(lag);
-        Self { handle: RefCell::new(Some(handle)), sources: RefCell::default(), stream }
-    }
-
-    /// Connects everything written so far, sent to all workers; what passes is noted in `outcome`.
-    fn close(&self, scope: Scope<'s, Tick>, outcome: &Rc<RefCell<Option<Fault>>>) {
-        let outcome = Rc::clone(outcome);
-        let note = move |fault: &Fault| {
-            let mut outcome = outcome.borrow_mut();
-            if outcome.as_ref().is_none_or(|known| fault < known) {
-                *outcome = Some(fault.clone());
-            }
-        };
-        let all = scope.concatenate(self.sources.take()).broadcast();
-        let handle = self.handle.take().expect("an edge is closed once");
-        all.inspect(note).connect_loop(handle);
     }
 }
 
@@ -245,24 +134,24 @@ impl<'s> Run<'s> {
 
     /// Faults and stops, on every worker, a few steps after they arose.
     pub fn halts(&self) -> StreamVec<'s, Tick, Fault> {
-        self.halts.stream.clone()
+        self.halts.stream()
     }
 
     /// Failed writes, on every worker, a few epochs after they arose.
     pub(crate) fn storage_faults(&self) -> StreamVec<'s, Tick, Fault> {
-        self.storage.stream.clone()
+        self.storage.stream()
     }
 
     /// Ends the run when `faults` carries a record: all workers stop at the same tick.
     ///
     /// The stream must not lag behind training: the loader waits for it.
     pub fn halt_on(&self, faults: StreamVec<'s, Tick, Fault>) {
-        self.halts.sources.borrow_mut().push(faults);
+        self.halts.add(faults);
     }
 
     /// As [`Run::halt_on`], for what is known only when an epoch is over.
     pub(crate) fn halt_on_storage(&self, faults: StreamVec<'s, Tick, Fault>) {
-        self.storage.sources.borrow_mut().push(faults);
+        self.storage.add(faults);
     }
 
     pub(crate) fn add_segments(&self, segments: StreamVec<'s, Tick, Segment>) {
@@ -273,9 +162,13 @@ impl<'s> Run<'s> {
     ///
     /// Each row has to be in the stream of exactly one worker, at the tick of its columns `epoch` and `step`
     /// (without a `step`: anywhere in its epoch). Segments of an epoch close when all of it has passed.
+    ///
+    /// # Panics
+    /// If the run has a table of this name already: two would write the same files.
     pub fn table<R: Row>(&self, rows: StreamVec<'s, Tick, R>) {
         let table = move |run: &Run<'s>, complete| trace::sink(run, rows, complete);
-        self.tables.borrow_mut().push(Box::new(table));
+        let before = self.tables.borrow_mut().insert(R::STREAM, Box::new(table));
+        assert!(before.is_none(), "the run has a table `{}` already", R::STREAM);
     }
 
     /// Records what training, or a replay, produced: its streams become tables, and its complete epochs are the ones
@@ -306,11 +199,11 @@ impl<'s> Run<'s> {
     pub fn finish(self) -> Finished {
         let epochs = self.epochs.take().unwrap_or_else(|| self.scope.concatenate([]));
         let complete = epochs.broadcast();
-        for table in self.tables.take() {
+        for table in self.tables.take().into_values() {
             table(&self, complete.clone());
         }
         let segments = self.scope.concatenate(self.segments.take());
-        let unwritten = self.scope.concatenate(self.storage.sources.borrow().clone());
+        let unwritten = self.storage.written(self.scope);
         trace::commit(&self, segments, unwritten, complete);
         self.halts.close(self.scope, &self.outcome);
         self.storage.close(self.scope, &self.outcome);

@@ -111,6 +111,10 @@ pub(crate) fn sink<'s, R: Row>(
                     break;
                 }
                 windows.advance();
+                if windows.ended() {
+                    writer = None;
+                    break;
+                }
             }
         }
     });

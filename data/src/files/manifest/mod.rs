@@ -63,6 +63,14 @@ pub struct DataSetRecord {
     pub train_rows: u64,
     /// Test images.
     pub test_rows: u64,
+    /// Colour planes of an image.
+    pub channels: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Number of classes.
+    pub classes: usize,
     /// BLAKE3 of its content, in hexadecimal.
     pub fingerprint: String,
 }
@@ -90,6 +98,10 @@ impl Manifest {
                 name: set.name.clone(),
                 train_rows: set.train.len() as u64,
                 test_rows: set.test.len() as u64,
+                channels: set.train.channels,
+                height: set.train.height,
+                width: set.train.width,
+                classes: set.classes,
                 fingerprint: set.fingerprint.clone(),
             },
             epochs,

@@ -11,7 +11,8 @@ use timely::scheduling::Activator;
 use crate::fault::{Cause, Fault, panic_message};
 use crate::loader::Batch;
 use crate::part::Header;
-use crate::run::{Run, Settings};
+use crate::run::Run;
+use crate::settings::Settings;
 use crate::tick::Tick;
 use crate::tree::{self, Node};
 
@@ -46,7 +47,9 @@ impl Replica {
         let mut network = settings.network().expect("settings were checked before the graph was built");
         let mask = &settings.policies.mask;
         for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
-            network.mask(layer, mask.density(layer));
+            // Initial weights are drawn for the inputs that exist at the start, which may be more than the target.
+            let weights = network.architecture().layers[layer].weights();
+            network.mask(layer, f64::from(settings.plan.nonzero(0)[layer]) / weights as f64);
         }
         let owned = tree::owned(settings.shards, run.worker(), run.workers());
         let layers = network.architecture().layers.len();
