@@ -10,4 +10,5 @@ mod sieve;
 mod stopping;
 mod storage;
 mod support;
+mod training;
 mod verification;

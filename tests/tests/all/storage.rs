@@ -71,7 +71,7 @@ fn a_manifest_that_cannot_be_replaced_ends_the_run_and_stays_as_it_was() {
         let experiment = experiment.clone();
         let error = within_reason(move || spfde::run(&experiment, options, spfde::pipeline)).unwrap_err();
         assert!(error.to_string().contains("manifest.json"), "{error}");
-        assert_eq!(error.exit_code(), 1);
+        assert_eq!(error.exit_code(), 3);
         let run = Recorded::open(&path);
         assert_eq!(run.manifest.epochs_reached, 0);
         assert_eq!(run.findings(), [""; 0]);

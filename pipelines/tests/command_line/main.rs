@@ -1,0 +1,8 @@
+//! The program as its users meet it: what it prints, where, with which exit code, and what it leaves alone.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+mod place;
+mod printed;
+mod refused;
+mod runs;

@@ -1,0 +1,145 @@
+//! What is wrong is refused in one line, before any work, and nothing is overwritten.
+
+use crate::place::{Place, idx, write_idx};
+
+#[test]
+fn settings_that_nothing_knows_or_that_are_out_of_range_are_refused_before_any_work() {
+    let place = Place::new();
+    std::fs::write(place.path("bad.toml"), "seed = 1\n[train]\nepochs = = 3\n").unwrap();
+    std::fs::write(place.path("list.toml"), "[train]\nepochs = [1, 2]\n").unwrap();
+    let train = |word: &str| place.run(&["train", word, "--run-dir", "run"]);
+    let cases = [
+        ("train.epoch=3", "unknown key `train.epoch`; did you mean `train.epochs`?", ""),
+        ("mask.sparcity=0.5", "unknown key `mask.sparcity`; did you mean `mask.sparsity`?", ""),
+        ("nonsense=1", "unknown key `nonsense`", ""),
+        ("train.epochs=0", "`train.epochs` = 0 is out of range: 1 to 10000", ""),
+        ("mask.sparsity=1", "`mask.sparsity` = 1 is out of range: 0 to below 1", ""),
+        ("mask.sparsity=nan", "`mask.sparsity` = NaN is out of range", ""),
+        ("train.epochs=many", "`train.epochs` = \"many\" is out of range", ""),
+        ("sieve.interval=1", "`sieve.interval` = 1 is out of range: 2 or more", ""),
+        (
+            "mask.policy=mest-emss",
+            "`mask.policy` = \"mest-emss\" is out of range",
+            "did you mean `mest-ems`?",
+        ),
+        ("model.name=resnet21", "`model.name` = \"resnet21\" is out of range", "did you mean `resnet20`?"),
+        ("epochs", "`epochs` is neither key=value nor, as the first word, a file ending in .toml", ""),
+        ("bad.toml", "bad.toml, line 3: ", ""),
+        ("list.toml", "list.toml: `train.epochs` is a list; settings are numbers and texts", ""),
+        ("missing.toml", "missing.toml: cannot read the configuration: ", ""),
+    ];
+    for (word, start, end) in cases {
+        train(word).refused(2, start, end);
+    }
+    assert_eq!(place.names(), ["bad.toml", "list.toml"]);
+}
+
+#[test]
+fn contradictions_name_the_key_and_what_would_hold() {
+    let place = Place::with_data();
+    let train = |words: &[&str]| {
+        place.run(&[&["train", "data.path=data", "model.name=lenet5", "--run-dir", "run"], words].concat())
+    };
+    let unreachable = train(&["mask.sparsity=0.5", "train.epochs=4", "freeze.flops_reduction=0.9"]);
+    unreachable.refused(
+        2,
+        "`freeze.flops_reduction`: 0.9 cannot be reached, the greatest that can is 0.",
+        "",
+    );
+    train(&["mask.sparsity=0.9999"]).refused(2, "`mask.sparsity`: 0.9999 leaves none of the ", "");
+    train(&["mask.sparsity=0.5", "sieve.fraction=0.999"]).refused(2, "`sieve.fraction`: ", "");
+    assert_eq!(place.names(), ["data", "idx"]);
+}
+
+#[test]
+fn wrong_usage_ends_with_exit_code_2() {
+    let place = Place::new();
+    let cases = [
+        (&["trian"][..], "unrecognized subcommand 'trian'"),
+        (&[], "Usage: spfde"),
+        (&["train", "--workers", "0"], "invalid value '0' for '--workers <N>'"),
+        (&["train", "--nonsense"], "unexpected argument '--nonsense'"),
+        (&["verify"], "<RUN>"),
+    ];
+    for (words, message) in cases {
+        let outcome = place.run(words);
+        assert_eq!((outcome.code, outcome.out.as_str()), (Some(2), ""), "{words:?}: {outcome:?}");
+        assert!(outcome.err.contains(message), "{outcome:?}");
+    }
+    assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
+fn data_that_is_missing_or_damaged_is_refused_before_training() {
+    let place = Place::with_data();
+    let train = || place.run(&["train", "data.path=data", "model.name=mlp", "--run-dir", "run"]);
+    let nowhere = place.run(&["train", "data.path=nowhere", "--run-dir", "run"]);
+    nowhere.refused(1, "nowhere", "");
+    let file = place.path("data/train.parquet");
+    let whole = std::fs::read(&file).unwrap();
+    for length in [0, 3, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        train().refused(1, "data/train.parquet: ", "");
+    }
+    let mut changed = whole.clone();
+    changed[whole.len() / 3] ^= 1;
+    std::fs::write(&file, &changed).unwrap();
+    train().refused(1, "data/train.parquet: ", "");
+    std::fs::remove_file(&file).unwrap();
+    train().refused(1, "data/train.parquet: ", "");
+    assert_eq!(place.names(), ["data", "idx"]);
+}
+
+#[test]
+fn idx_files_that_lie_are_refused_and_nothing_is_written() {
+    let place = Place::new();
+    write_idx(&place.path("idx"));
+    let (images, labels) = ("idx/train-images-idx3-ubyte", "idx/train-labels-idx1-ubyte");
+    let (sound_images, sound_labels) =
+        (std::fs::read(place.path(images)).unwrap(), std::fs::read(place.path(labels)).unwrap());
+    let import = |name: &str, bytes: &[u8]| {
+        std::fs::write(place.path(name), bytes).unwrap();
+        let outcome = place.run(&["import", "idx", "idx", "--out", "data"]);
+        std::fs::write(place.path(images), &sound_images).unwrap();
+        std::fs::write(place.path(labels), &sound_labels).unwrap();
+        outcome
+    };
+    let pixels = &sound_images[16..];
+    let declares = |count: u32, rows: u32, columns: u32| idx(&[count, rows, columns], pixels);
+    import(images, &declares(121, 12, 12)).refused(1, images, "fetch it again");
+    import(images, &declares(119, 12, 12)).refused(1, images, "fetch it again");
+    import(images, &declares(u32::MAX, 16384, 16384)).refused(1, images, "");
+    import(images, &declares(120, 0, 12)).refused(1, images, "");
+    import(images, &sound_images[..17]).refused(1, images, "fetch it again");
+    import(images, &sound_images[..9]).refused(1, images, "");
+    import(images, &[1, 2, 3, 4]).refused(1, images, "");
+    import(images, &sound_labels).refused(1, images, "are the files swapped?");
+    import(labels, &idx(&[119], &sound_labels[8..127])).refused(1, labels, "");
+    assert_eq!(place.names(), ["idx"]);
+    place.run(&["import", "idx", "idx", "--out", "data"]).done();
+    let again = place.run(&["import", "idx", "idx", "--out", "data"]);
+    again.refused(1, "data/train.parquet: exists already and was left as it is", "");
+}
+
+#[test]
+fn a_run_directory_with_anything_in_it_is_left_as_it_is() {
+    let place = Place::with_data();
+    std::fs::create_dir(place.path("taken")).unwrap();
+    std::fs::write(place.path("taken/thesis.txt"), "years of work").unwrap();
+    std::fs::write(place.path("file"), "no directory").unwrap();
+    let words = ["train", "data.path=data", "model.name=lenet5", "mask.sparsity=0.5", "train.epochs=2"];
+    let train =
+        |directory: &str| place.run(&[&words[..], &["freeze.policy=none", "--run-dir", directory]].concat());
+    train("taken").refused(1, "taken: is not empty; nothing was overwritten", "");
+    assert_eq!(std::fs::read_to_string(place.path("taken/thesis.txt")).unwrap(), "years of work");
+    assert_eq!(place.path("taken").read_dir().unwrap().count(), 1);
+    train("file").refused(1, "file: ", "");
+    assert_eq!(std::fs::read_to_string(place.path("file")).unwrap(), "no directory");
+
+    // The second run into the directory of the first.
+    train("run").done();
+    let manifest = std::fs::read(place.path("run/manifest.json")).unwrap();
+    train("run").refused(1, "run: is not empty; nothing was overwritten", "");
+    assert_eq!(std::fs::read(place.path("run/manifest.json")).unwrap(), manifest);
+    place.run(&["verify", "run"]).done();
+}

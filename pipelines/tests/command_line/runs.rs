@@ -1,0 +1,120 @@
+//! Whole runs: from IDX files to a verified run, and two that end early.
+
+#[cfg(unix)]
+use std::path::Path;
+#[cfg(unix)]
+use std::process::{Command, Stdio};
+#[cfg(unix)]
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use spfde_data::files::manifest::Manifest;
+
+use crate::place::{Place, write_idx};
+
+#[test]
+fn from_idx_files_to_a_verified_run() {
+    let place = Place::new();
+    write_idx(&place.path("idx"));
+    let imported = place.run(&["import", "idx", "idx", "--out", "data", "--name", "patterns"]).done();
+    assert!(imported.out.contains("patterns: 120 training and 40 test images, 1 × 12 × 12, 10 classes"));
+    let words = ["train", "data.path=data", "model.name=mlp", "train.epochs=2", "freeze.policy=none"];
+    let trained = place.run(&words).done();
+    assert_eq!(trained.err, "", "quiet when nobody watches");
+    for part in ["test accuracy", "counted", "run directory: runs/mlp-0-1 (verified: 2 of 2 epochs"] {
+        assert!(trained.out.contains(part), "{part} in {}", trained.out);
+    }
+    let verified = place.run(&["verify", "runs/mlp-0-1"]).done();
+    assert!(verified.out.starts_with("runs/mlp-0-1: sound: 2 of 2 epochs, "), "{}", verified.out);
+    let files = ["config.toml", "environment.json", "manifest.json", "checkpoint/e00002.safetensors"];
+    assert!(files.iter().all(|file| place.path("runs/mlp-0-1").join(file).is_file()));
+    // The next one gets a directory of its own.
+    place.run(&words).done();
+    place.run(&["verify", "runs/mlp-0-2"]).done();
+    place.run(&["verify", "data"]).refused(
+        1,
+        "data: has no manifest.json; it is not the directory of a run",
+        "",
+    );
+
+    let segment = place.path("runs/mlp-0-2/trace/scores/e00001-w00.parquet");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let damaged = place.run(&["verify", "runs/mlp-0-2"]);
+    assert_eq!((damaged.code, damaged.out.as_str()), (Some(1), ""));
+    assert!(damaged.err.contains("trace/scores/e00001-w00.parquet: BLAKE3 is "), "{}", damaged.err);
+}
+
+#[test]
+fn a_run_whose_loss_is_not_finite_ends_with_exit_code_3_and_says_what_is_kept() {
+    let place = Place::with_data();
+    let words = [
+        "train",
+        "data.path=data",
+        "model.name=lenet5",
+        "mask.sparsity=0.5",
+        "freeze.policy=none",
+        // Decay that multiplies every weight by −999 at every step.
+        "train.learning_rate=1000",
+        "train.weight_decay=1",
+        "--run-dir",
+        "run",
+    ];
+    place.run(&words).refused(3, "stage ", "epochs are committed in run");
+    place.run(&["verify", "run"]).done();
+}
+
+/// How far a run came; `None` before it has a manifest.
+#[cfg(unix)]
+fn reached(run: &Path) -> Option<u32> {
+    Manifest::read(run).ok().map(|manifest| manifest.epochs_reached)
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
+    let place = Place::with_data();
+    let words = [
+        "train",
+        "data.path=data",
+        "model.name=lenet5",
+        "mask.sparsity=0.5",
+        "freeze.policy=none",
+        "train.epochs=10000",
+        "--workers",
+        "2",
+        "--run-dir",
+        "run",
+    ];
+    let mut child = place.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Far more than it takes; only a run that hangs gets there.
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let run = place.path("run");
+    while reached(&run).is_none_or(|epochs| epochs < 2) {
+        assert_eq!(child.try_wait().unwrap(), None, "it trains until it is interrupted");
+        assert!(Instant::now() < deadline, "no epoch was committed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() >= deadline {
+            child.kill().unwrap();
+            panic!("the run goes on after the interrupt");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let committed = reached(&run).unwrap();
+    assert!(committed >= 2);
+    let err = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines[0], "note: stopping after the step in flight; once more to stop at once");
+    let kept = format!("; {committed} of 10000 epochs are committed in run");
+    assert!(lines[1].starts_with("spfde: interrupted at epoch ") && lines[1].ends_with(&kept), "{err}");
+    assert_eq!((lines.len(), output.stdout.len()), (2, 0), "{err}");
+    let verified = place.run(&["verify", "run"]).done();
+    assert!(verified.out.contains(&format!("sound: {committed} of 10000 epochs")), "{}", verified.out);
+}

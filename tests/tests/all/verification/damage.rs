@@ -1,0 +1,81 @@
+//! Files that are not what the manifest says.
+
+use spfde::Error;
+use spfde_data::files::manifest::Manifest;
+
+use super::{EPOCHS, assert_found, change_file, change_manifest, found_after, sound_run};
+
+#[test]
+fn a_fresh_run_is_sound_and_what_was_checked_is_counted() {
+    let (_bench, run) = sound_run();
+    let sound = spfde::verify::verify(&run.path).unwrap();
+    assert_eq!((sound.epochs, sound.wanted, sound.segments), (EPOCHS, EPOCHS, 8 * EPOCHS as usize));
+    assert_eq!(sound.rows, run.manifest.segments.iter().map(|segment| segment.rows).sum::<u64>());
+}
+
+#[test]
+fn a_flipped_byte_anywhere_in_any_file_is_found() {
+    let (_bench, run) = sound_run();
+    let files = run.named();
+    for place in [0.0, 0.5, 1.0] {
+        let findings = found_after(&run, |run| {
+            for path in &files {
+                change_file(run, path, |bytes| {
+                    let at = (place * (bytes.len() - 1) as f64) as usize;
+                    bytes[at] ^= 0x10;
+                });
+            }
+        });
+        files.iter().for_each(|path| assert_found(path, &findings, &[path, "BLAKE3"]));
+        assert_eq!(findings.len(), files.len());
+    }
+    let findings = found_after(&run, |run| change_file(run, &files[7], |bytes| bytes[20] ^= 1));
+    assert_found("one bit", &findings, &[&files[7], "BLAKE3"]);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+}
+
+#[test]
+fn a_file_that_is_missing_cut_or_longer_is_found() {
+    let (_bench, run) = sound_run();
+    for path in ["trace/scores/e00002-w00.parquet", "checkpoint/e00005.safetensors"] {
+        let findings = found_after(&run, |run| std::fs::remove_file(run.path.join(path)).unwrap());
+        assert_found("deleted", &findings, &[path]);
+        for keep in [0, 1, 100] {
+            let findings = found_after(&run, |run| change_file(run, path, |bytes| bytes.truncate(keep)));
+            assert_found("cut", &findings, &[path, &format!("has {keep} bytes")]);
+        }
+        let findings = found_after(&run, |run| change_file(run, path, |bytes| bytes.push(0)));
+        assert_found("longer", &findings, &[path, "bytes where"]);
+    }
+}
+
+#[test]
+fn a_manifest_that_lies_is_found() {
+    let (_bench, run) = sound_run();
+    let after = |change: &dyn Fn(&mut Manifest)| found_after(&run, |run| change_manifest(run, change));
+    let findings = after(&|manifest| manifest.segments[3].blake3 = "0".repeat(64));
+    assert_found("hash", &findings, &[&run.manifest.segments[3].path, "BLAKE3"]);
+    let findings = after(&|manifest| manifest.segments[3].rows += 1);
+    assert_found("rows", &findings, &[&run.manifest.segments[3].path, "rows where"]);
+    let findings = after(&|manifest| manifest.epochs_reached -= 1);
+    assert_found("epochs", &findings, &["manifest.json", "epochs_reached"]);
+    let findings = after(&|manifest| drop(manifest.segments.remove(0)));
+    assert_found("segment", &findings, &["manifest.json", "stream epochs has no segment"]);
+    let findings = after(&|manifest| manifest.data_set.train_rows += 1);
+    assert_found("samples", &findings, &["epochs: epoch 0: dense_flops is"]);
+    let findings = after(&|manifest| manifest.data_set.classes += 1);
+    assert_found("classes", &findings, &["epochs: epoch 0: forward_flops is"]);
+    let findings = after(&|manifest| manifest.segments[0].path = "trace/../../elsewhere".into());
+    assert_found("path", &findings, &["manifest.json", "elsewhere"]);
+}
+
+#[test]
+fn an_unsound_run_is_an_error_with_exit_code_1() {
+    let (_bench, run) = sound_run();
+    change_file(&run, "trace/masks/e00000-w00.parquet", |bytes| bytes[9] ^= 1);
+    let error = spfde::verify::verify(&run.path).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    let Error::Unsound { findings, first, .. } = error else { panic!("{error}") };
+    assert_eq!(findings, 1);
+    assert!(first.contains("trace/masks/e00000-w00.parquet"), "{first}");
+}
