@@ -21,6 +21,10 @@ fn manifest() -> Manifest {
         version: 1,
         created_by: "spfde".to_owned(),
         data_set: DataSetRecord {
+            channels: 1,
+            height: 2,
+            width: 2,
+            classes: 2,
             name: "fashion-mnist".to_owned(),
             train_rows: 60_000,
             test_rows: 10_000,

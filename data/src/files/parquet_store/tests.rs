@@ -187,8 +187,16 @@ fn a_row_of_another_epoch_is_refused() {
 }
 
 fn manifest(segments: Vec<Segment>) -> Manifest {
-    let data_set =
-        DataSetRecord { name: "test".to_owned(), train_rows: 1, test_rows: 1, fingerprint: "0".repeat(64) };
+    let data_set = DataSetRecord {
+        name: "test".to_owned(),
+        train_rows: 1,
+        test_rows: 1,
+        channels: 1,
+        height: 1,
+        width: 1,
+        classes: 1,
+        fingerprint: "0".repeat(64),
+    };
     Manifest {
         version: MANIFEST_VERSION,
         created_by: "test".to_owned(),
