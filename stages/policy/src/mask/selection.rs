@@ -34,7 +34,7 @@ mod tests {
         assert_eq!(lowest(keyed.clone(), 2), [2, 5]);
         assert_eq!(lowest(keyed.clone(), 4), [2, 5, 7, 9]);
         assert_eq!(lowest(keyed.clone(), 99), [0, 2, 5, 7, 9]);
-        assert_eq!(lowest(keyed, 0), []);
+        assert_eq!(lowest(keyed, 0), [0; 0]);
     }
 
     #[test]
