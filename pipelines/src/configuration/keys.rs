@@ -81,7 +81,7 @@ pub fn core() -> Vec<Parameter> {
         ),
         Parameter::integer("data.crop_padding", 2, 0, 16, "pixels around an image from which it is cropped"),
         Parameter::choice("model.name", "resnet20", models, "the network"),
-        Parameter::integer("train.epochs", 12, 1, 10_000, "epochs to train"),
+        Parameter::integer("train.epochs", 16, 1, 10_000, "epochs to train"),
         Parameter::number(
             "train.learning_rate",
             0.3,
