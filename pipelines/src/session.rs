@@ -168,12 +168,10 @@ fn work(
                 }
                 worker.step_or_park(Some(NAP));
             }
-            let weights = if worker.index() == 0 && finished.fault().is_none() {
-                (finished.fault(), finished.weights())
-            } else {
-                (finished.fault(), Vec::new())
-            };
-            Ending::Done(weights.0, weights.1)
+            let fault = finished.fault();
+            // All replicas are alike: one hands over its weights.
+            let wanted = worker.index() == 0 && fault.is_none();
+            Ending::Done(fault, if wanted { finished.weights() } else { Vec::new() })
         }));
         let ending =
             ending.unwrap_or_else(|panic| Ending::Panicked(spfde_flow::fault::panic_message(&*panic)));

@@ -6,7 +6,6 @@ use spfde_data::parameter::Parameter;
 
 use super::say;
 use crate::configuration::{core, families};
-use crate::error::Error;
 
 /// List models, policies, data sets and keys, with their defaults and ranges.
 #[derive(Args, Debug)]
@@ -18,10 +17,7 @@ pub struct List {
 
 impl List {
     /// Prints the list.
-    ///
-    /// # Errors
-    /// None.
-    pub fn run(self) -> Result<(), Error> {
+    pub fn run(self) {
         let wanted = |name: &str| self.family.as_deref().is_none_or(|family| family == name);
         if wanted("keys") {
             say("keys of every run");
@@ -43,7 +39,6 @@ impl List {
                 say(format!("  {:<16} {}", "", entry.licence));
             }
         }
-        Ok(())
     }
 }
 

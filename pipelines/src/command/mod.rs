@@ -43,7 +43,10 @@ pub fn main() -> ExitCode {
         Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
         Command::Verify(verify) => verify.run(),
         Command::Import(import) => import.run(),
-        Command::List(list) => list.run(),
+        Command::List(list) => {
+            list.run();
+            Ok(())
+        }
     })
 }
 

@@ -28,7 +28,7 @@ pub struct Train {
     /// Where to write the run; must not exist or be empty [default: runs/MODEL-SEED-N]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Threads that train; the result has the same bits for any number [default: the cores]
+    /// Threads that train; the result has the same bits for any number [default: the cores, up to train.shards]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     /// Print the resolved configuration, the schedule, FLOPs and memory, and end

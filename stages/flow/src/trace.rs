@@ -19,14 +19,13 @@ use crate::window::{Stash, Windows};
 const SCRIBE: usize = 0;
 
 /// The open segment of one stream.
-struct Sink<'a, R> {
+struct Sink<'a> {
     open: &'a dyn Fn(u32) -> Result<Box<dyn SegmentWriter>, StorageError>,
     writer: &'a mut Option<Box<dyn SegmentWriter>>,
-    rows: std::marker::PhantomData<R>,
 }
 
-impl<R: Row> Sink<'_, R> {
-    fn append(&mut self, epoch: u32, mut rows: Vec<R>) -> Result<(), StorageError> {
+impl Sink<'_> {
+    fn append<R: Row>(&mut self, epoch: u32, mut rows: Vec<R>) -> Result<(), StorageError> {
         rows.sort_by_key(Row::order);
         if self.writer.is_none() {
             *self.writer = Some((self.open)(epoch)?);
@@ -77,7 +76,7 @@ pub(crate) fn sink<'s, R: Row>(
                 return;
             }
             let open = |epoch| store.create(R::STREAM, &R::columns(), epoch, worker as u32);
-            let mut sink = Sink { open: &open, writer: &mut writer, rows: std::marker::PhantomData::<R> };
+            let mut sink = Sink { open: &open, writer: &mut writer };
             loop {
                 let window = windows.complete(frontiers);
                 let epoch = windows.epoch();

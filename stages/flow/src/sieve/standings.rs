@@ -147,12 +147,10 @@ pub(super) fn standings<'s>(
         let mut start = Some(capabilities.clone());
         let mut windows = Windows::new(capabilities, horizon);
         let mut members = Members::new(settings.data.train.len(), worker, workers);
-        let policy = &*settings.policies.sieve;
-        let mut state = policy.start(members.active.len());
+        let mut state = settings.policies.sieve.start(members.active.len());
         let mut observed = Stash::<ScoreRow>::new();
         let mut deltas = Stash::<SieveRow>::new();
         let mut quotas = [0u32; 2];
-        let settings = std::sync::Arc::clone(&settings);
         move |frontiers| {
             scores.for_each(|capability, rows| observed.add(&capability, rows));
             active.for_each(|capability, rows| deltas.add(&capability, rows));
