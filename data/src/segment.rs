@@ -58,3 +58,37 @@ pub trait Commit: Send + Sync {
     /// Adds the finished segments of `epoch`; when it returns they count, after a power loss too.
     fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError>;
 }
+
+/// Why a recorded stream cannot be read: names the file or the stream, what is wrong, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RecordingError(pub String);
+
+/// A recorded segment that is being read.
+pub struct RecordedSegment {
+    /// The file, for messages.
+    pub path: String,
+    /// Its rows in their order, a batch at a time; ends after an error.
+    pub batches: Box<dyn Iterator<Item = Result<Columns, RecordingError>>>,
+}
+
+/// Where recorded rows come from: the counterpart of [`SegmentStore`]. Only what was committed exists.
+///
+/// Whoever reads holds one segment at a time, so memory does not depend on the length of the trace.
+pub trait Recording: Send + Sync {
+    /// How many epochs there are to read, from 0.
+    fn epochs(&self) -> u32;
+    /// How many segments `stream` has in `epoch`. They may be read in any order, by any worker.
+    fn segments(&self, stream: &str, epoch: u32) -> usize;
+    /// Starts reading one of them: all its columns of the names and types given.
+    ///
+    /// # Errors
+    /// If the file is missing, is not what was committed, or lacks a column.
+    fn open(
+        &self,
+        stream: &str,
+        columns: &[Column],
+        epoch: u32,
+        segment: usize,
+    ) -> Result<RecordedSegment, RecordingError>;
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::segment::StorageError;
+use crate::segment::{RecordingError, StorageError};
 
 /// The result of working with a file.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
@@ -153,6 +153,9 @@ pub enum DataError {
         "{path}: stream {stream} has no segment of {count} committed epochs, the first of them {epoch}; the manifest was changed"
     )]
     SegmentMissing { path: PathBuf, stream: String, epoch: u32, count: u64 },
+    /// A stream that the run did not record.
+    #[error("{path}: stream {stream} was not recorded, or its segments are gone from the manifest; {remedy}")]
+    StreamMissing { path: PathBuf, stream: String, remedy: &'static str },
 
     /// The run directory holds something.
     #[error("{path}: is not empty; nothing was overwritten; choose another run directory or remove this one")]
@@ -184,6 +187,12 @@ impl DataError {
             return Ok(());
         }
         Err(Self::TooLarge { path: path.to_owned(), field: field.to_owned(), found, limit })
+    }
+}
+
+impl From<DataError> for RecordingError {
+    fn from(error: DataError) -> Self {
+        Self(error.to_string())
     }
 }
 

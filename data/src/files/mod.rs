@@ -13,6 +13,7 @@ pub mod manifest;
 mod parquet_file;
 pub mod parquet_store;
 mod read_limited;
+pub mod recording;
 pub mod run_directory;
 pub mod verify;
 pub mod weights;

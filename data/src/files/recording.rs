@@ -1,0 +1,130 @@
+//! A recorded run as a source of rows: the committed segments of its streams, verified as they are read.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::{DataError, Result};
+use super::manifest::{MANIFEST_NAME, Manifest};
+use super::parquet_store::{SegmentReader, read_columns};
+use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
+use crate::table::{Cells, Column, Columns};
+
+/// The segments of some streams of a run.
+///
+/// A segment has to have the length, the BLAKE3, the stream and the number of rows that the manifest records, a known
+/// schema version, and rows of its epoch only. Whatever differs is an error that names the file. One segment is in
+/// memory at a time: its compressed bytes and a batch of rows.
+#[derive(Clone, Debug)]
+pub struct RecordedTrace {
+    run: PathBuf,
+    epochs: u32,
+    segments: BTreeMap<(String, u32), Vec<Segment>>,
+}
+
+impl RecordedTrace {
+    /// The given streams of the run directory `run`, over all committed epochs of its `manifest`.
+    ///
+    /// # Errors
+    /// If one of the streams has no segments, or none in some committed epoch. The files are not looked at yet.
+    pub fn new(run: &Path, manifest: &Manifest, streams: &[&str]) -> Result<Self> {
+        let path = || run.join(MANIFEST_NAME);
+        let epochs = manifest.epochs_reached;
+        let mut segments: BTreeMap<(String, u32), Vec<Segment>> = BTreeMap::new();
+        for segment in manifest.segments.iter().filter(|segment| streams.contains(&segment.stream.as_str())) {
+            segments.entry((segment.stream.clone(), segment.epoch)).or_default().push(segment.clone());
+        }
+        segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
+        for stream in streams {
+            let of_stream = (stream.to_string(), 0)..=(stream.to_string(), u32::MAX);
+            let found: Vec<u32> = segments
+                .range(of_stream)
+                .map(|((_, epoch), _)| *epoch)
+                .filter(|epoch| *epoch < epochs)
+                .collect();
+            if epochs > 0 && found.is_empty() {
+                let remedy = "only a run that recorded it can be replayed";
+                return Err(DataError::StreamMissing { path: path(), stream: (*stream).to_owned(), remedy });
+            }
+            if let Some(epoch) = (0..epochs).find(|epoch| found.get(*epoch as usize) != Some(epoch)) {
+                let (stream, count) = ((*stream).to_owned(), u64::from(epochs) - found.len() as u64);
+                return Err(DataError::SegmentMissing { path: path(), stream, epoch, count });
+            }
+        }
+        Ok(Self { run: run.to_owned(), epochs, segments })
+    }
+
+    fn segment(&self, stream: &str, epoch: u32, segment: usize) -> &Segment {
+        let segments = self.segments.get(&(stream.to_owned(), epoch));
+        segments.and_then(|segments| segments.get(segment)).expect("only segments that there are can be read")
+    }
+}
+
+impl Recording for RecordedTrace {
+    fn epochs(&self) -> u32 {
+        self.epochs
+    }
+
+    fn segments(&self, stream: &str, epoch: u32) -> usize {
+        self.segments.get(&(stream.to_owned(), epoch)).map_or(0, Vec::len)
+    }
+
+    /// # Panics
+    /// If there is no such segment, or the first of the columns is not the epoch.
+    fn open(
+        &self,
+        stream: &str,
+        columns: &[Column],
+        epoch: u32,
+        segment: usize,
+    ) -> Result<RecordedSegment, RecordingError> {
+        let segment = self.segment(stream, epoch, segment);
+        let path = self.run.join(&segment.path);
+        let reader = read_columns(&self.run, segment, columns)?;
+        let name = path.display().to_string();
+        Ok(RecordedSegment {
+            path: name,
+            batches: Box::new(OfOneEpoch { path, reader: Some(reader), epoch, rows: 0 }),
+        })
+    }
+}
+
+/// The rows of a segment, each of them looked at for its epoch.
+struct OfOneEpoch {
+    path: PathBuf,
+    /// `None` after an error.
+    reader: Option<SegmentReader>,
+    epoch: u32,
+    rows: u64,
+}
+
+impl Iterator for OfOneEpoch {
+    type Item = Result<Columns, RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.reader.as_mut()?.next()?;
+        let checked = batch.and_then(|batch| self.check(batch));
+        if checked.is_err() {
+            self.reader = None;
+        }
+        Some(checked.map_err(RecordingError::from))
+    }
+}
+
+impl OfOneEpoch {
+    fn check(&mut self, batch: Columns) -> Result<Columns> {
+        let Some(Cells::U32(epochs)) = batch.cells.first() else { panic!("the first column is the epoch") };
+        if let Some(row) = epochs.iter().position(|epoch| *epoch != self.epoch) {
+            return Err(DataError::Epoch {
+                path: self.path.clone(),
+                row: self.rows + row as u64,
+                found: epochs[row],
+                expected: self.epoch,
+            });
+        }
+        self.rows += batch.rows as u64;
+        Ok(batch)
+    }
+}
