@@ -42,6 +42,14 @@ pub enum Error {
         /// Epochs that are kept.
         committed: u32,
     },
+    /// A bench did not come to its end.
+    #[error("{reason}; nothing was measured")]
+    Unmeasured {
+        /// What happened.
+        reason: String,
+        /// Whether somebody wanted it to end.
+        interrupted: bool,
+    },
     /// A pipeline ran to its end without recording the training.
     #[error(
         "the pipeline traced {committed} of {epochs} epochs, so nothing else of it is kept in {}; call `run.trace` \
@@ -80,7 +88,9 @@ impl Error {
         match self {
             Error::Configuration(_) => 2,
             Error::Data(_) | Error::Untraced { .. } | Error::Unsound { .. } => 1,
-            Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. } => 130,
+            Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. }
+            | Error::Unmeasured { interrupted: true, .. } => 130,
+            Error::Unmeasured { .. } => 1,
             Error::Stopped { .. } | Error::Worker { .. } => 3,
         }
     }

@@ -9,6 +9,7 @@
 //! functions; its streams are Parquet tables. See the README for the command line.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod command;
 pub mod configuration;
 mod error;

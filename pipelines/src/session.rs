@@ -43,7 +43,7 @@ impl Default for Options {
 }
 
 /// How one worker ended.
-enum Ending {
+pub(crate) enum Ending {
     /// Its graph ran dry: with the fault that everyone saw, and the weights if this is worker 0.
     Done(Option<Fault>, Vec<Tensor>),
     /// It panicked.
@@ -149,7 +149,7 @@ fn keep(written: Result<(), DataError>) {
 ///
 /// A panic on one worker would leave the others waiting for it: so each body is guarded, and everyone leaves when
 /// one has fallen.
-fn work(
+pub(crate) fn work(
     workers: usize,
     build: impl Fn(&mut timely::worker::Worker) -> spfde_flow::Finished + Send + Sync + 'static,
 ) -> Vec<Ending> {

@@ -5,7 +5,7 @@ use spfde_data::files::data_set;
 use spfde_data::parameter::Parameter;
 
 use super::say;
-use crate::configuration::{core, families};
+use crate::configuration::{bench, core, families};
 
 /// List models, policies, data sets and keys, with their defaults and ranges.
 #[derive(Args, Debug)]
@@ -22,6 +22,9 @@ impl List {
         if wanted("keys") {
             say("keys of every run");
             core().iter().for_each(parameter);
+            say("");
+            say("keys of `spfde bench` alone");
+            bench().iter().for_each(parameter);
             say("");
         }
         for family in families().into_iter().filter(|family| wanted(family.name)) {

@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+pub mod bench;
 pub mod import;
 pub mod list;
 pub mod train;
@@ -7,6 +8,8 @@ pub mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
@@ -22,7 +25,8 @@ Examples:
   spfde train                                      the default pipeline on the embedded data set
   spfde train --dry-run mask.sparsity=0.95         what a run would do and cost
   spfde train my.toml train.epochs=15 seed=3       a file, and what differs from it
-  spfde verify runs/resnet20-0-1                   check a recorded run")]
+  spfde verify runs/resnet20-0-1                   check a recorded run
+  spfde bench mask.sparsity=0.95                   what a step takes here, beside a dense one")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -31,6 +35,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Train(train::Train),
+    Bench(bench::Bench),
     Verify(verify::Verify),
     Import(import::Import),
     List(list::List),
@@ -41,6 +46,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     exit(match arguments.command {
         Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
+        Command::Bench(bench) => bench.run(),
         Command::Verify(verify) => verify.run(),
         Command::Import(import) => import.run(),
         Command::List(list) => {
@@ -59,6 +65,35 @@ pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// How many threads train: as `asked`, or the cores, up to the shards. Workers beyond the shards would idle: nobody
+/// gets them without asking.
+pub(crate) fn workers(asked: Option<u16>, shards: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = asked.map_or_else(|| cores().min(shards), usize::from);
+    if workers > shards {
+        let idle = workers - shards;
+        remark(format_args!("{workers} workers, but train.shards = {shards}: {idle} of them idle"));
+    }
+    workers
+}
+
+/// A flag that Ctrl-C, or the system's request to end, sets. The second time the process ends at once; the manifest
+/// of a run is valid at any moment.
+pub(crate) fn interruptible() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    let installed = ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        remark("stopping after the step in flight; once more to stop at once");
+    });
+    if let Err(error) = installed {
+        remark(format_args!("Ctrl-C will not stop the command cleanly: {error}"));
+    }
+    flag
 }
 
 /// Prints a line to standard output. Whoever closed it does not want to read on, which is no error.

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use spfde_flow::Run;
 
-use super::{remark, say};
+use super::{interruptible, remark, say, workers};
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -57,15 +56,7 @@ impl Train {
             say(schedule::schedule(&experiment));
             return Ok(());
         }
-        let shards = experiment.settings().shards;
-        // Workers beyond the shards would idle: nobody gets them without asking.
-        let workers = self.workers.map_or(Options::default().workers.min(shards), usize::from);
-        if workers > shards {
-            remark(format!(
-                "{workers} workers, but train.shards = {shards}: {} of them idle",
-                workers - shards
-            ));
-        }
+        let workers = workers(self.workers, experiment.settings().shards);
         let interrupted = interruptible();
         let progress = Arc::new(Progress::new(&experiment));
         let options = Options {
@@ -90,21 +81,4 @@ fn refuse_taken(path: &Path) -> Result<(), Error> {
         return Err(spfde_data::files::DataError::NotEmpty { path: path.to_owned() }.into());
     }
     Ok(())
-}
-
-/// A flag that Ctrl-C, or the system's request to end, sets. The second time the process ends at once; the manifest
-/// is valid at any moment.
-fn interruptible() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    let installed = ctrlc::set_handler(move || {
-        if set.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        remark("stopping after the step in flight; once more to stop at once");
-    });
-    if let Err(error) = installed {
-        remark(format!("Ctrl-C will not stop the run cleanly: {error}"));
-    }
-    flag
 }

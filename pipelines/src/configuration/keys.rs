@@ -54,6 +54,18 @@ pub fn families() -> Vec<Family> {
     ]
 }
 
+/// The keys that only `spfde bench` reads.
+pub fn bench() -> Vec<Parameter> {
+    vec![Parameter::text(
+        SHAPE,
+        "1x28x28",
+        "shape of a bench's random images: channels x rows x columns, such as 3x32x32",
+    )]
+}
+
+/// The key of the shape of random images.
+pub(crate) const SHAPE: &str = "data.shape";
+
 const U32: i64 = u32::MAX as i64;
 
 /// The keys that every run has.

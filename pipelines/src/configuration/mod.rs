@@ -2,13 +2,16 @@
 
 mod keys;
 mod render;
+mod shape;
 mod source;
 
 use std::collections::BTreeSet;
 
 use spfde_data::parameter::{Near, Parameter, ParameterError, Parameters, Value, nearest};
+use spfde_model::InputShape;
 
-pub use keys::{core, families};
+pub(crate) use keys::SHAPE;
+pub use keys::{bench, core, families};
 pub use source::{ConfigurationError, Source};
 
 /// A resolved configuration: every key of the run has a checked value.
@@ -25,9 +28,26 @@ impl Configuration {
     /// # Errors
     /// A key that nothing knows, or a value out of its range.
     pub fn resolve(given: &[(String, Value)]) -> Result<Self, ParameterError> {
-        let core = core();
+        Self::resolve_with(given, &core(), &bench())
+    }
+
+    /// As [`Configuration::resolve`], for `spfde bench`, which has keys of its own.
+    ///
+    /// # Errors
+    /// As [`Configuration::resolve`].
+    pub fn resolve_bench(given: &[(String, Value)]) -> Result<Self, ParameterError> {
+        Self::resolve_with(given, &[core(), bench()].concat(), &[])
+    }
+
+    /// Resolves with the keys of `core`; those of `elsewhere` belong to another command.
+    fn resolve_with(
+        given: &[(String, Value)],
+        core: &[Parameter],
+        elsewhere: &[Parameter],
+    ) -> Result<Self, ParameterError> {
         let everything: Vec<Parameter> = core
             .iter()
+            .chain(elsewhere)
             .cloned()
             .chain(
                 families().into_iter().flat_map(|family| family.members).flat_map(|member| member.parameters),
@@ -43,7 +63,7 @@ impl Configuration {
             |key: &str| given.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.clone());
         let mut configuration = Self::default();
         let mut take = |parameter: &Parameter, values: &mut Parameters| -> Result<(), ParameterError> {
-            let value = latest(parameter.key).map(|value| parameter.check(value)).transpose()?;
+            let value = latest(parameter.key).map(|value| checked(parameter, value)).transpose()?;
             if value.is_some() {
                 configuration.given.insert(parameter.key.to_owned());
             }
@@ -51,7 +71,7 @@ impl Configuration {
             Ok(())
         };
         let mut values = Parameters::default();
-        for parameter in &core {
+        for parameter in core {
             take(parameter, &mut values)?;
         }
         let mut used: BTreeSet<&str> = core.iter().map(|parameter| parameter.key).collect();
@@ -67,6 +87,11 @@ impl Configuration {
         }
         // Known to another policy than the chosen one: its range still holds, and the user is told.
         for (key, value) in given.iter().filter(|(key, _)| !used.contains(key.as_str())) {
+            if let Some(parameter) = elsewhere.iter().find(|parameter| parameter.key == key) {
+                checked(parameter, value.clone())?;
+                configuration.notes.push(format!("`{key}` has no effect: only `spfde bench` reads it"));
+                continue;
+            }
             let owner = families.iter().find(|family| family.members.iter().any(|member| member.knows(key)));
             let family = owner.expect("an unknown key was refused");
             let parameter = family.members.iter().flat_map(|member| &member.parameters);
@@ -82,6 +107,15 @@ impl Configuration {
         }
         configuration.values = values;
         Ok(configuration)
+    }
+
+    /// The shape that `data.shape` gives to the random images of a bench.
+    ///
+    /// # Panics
+    /// If the configuration was not resolved with [`Configuration::resolve_bench`].
+    pub fn shape(&self) -> InputShape {
+        let text = Value::Text(self.values.text(SHAPE).to_owned());
+        shape::parse(&text).expect("it was checked when the configuration was resolved")
     }
 
     /// The values.
@@ -134,6 +168,14 @@ impl Configuration {
     }
 }
 
+/// Checks a value against its parameter's range; a shape against more than that it is a text.
+fn checked(parameter: &Parameter, value: Value) -> Result<Value, ParameterError> {
+    if parameter.key == SHAPE {
+        shape::parse(&value)?;
+    }
+    parameter.check(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +218,18 @@ mod tests {
         );
         let given = [("mask.policy".to_owned(), text("dense")), ("mask.soft".to_owned(), Value::Number(3.0))];
         assert!(Configuration::resolve(&given).is_err());
+    }
+
+    #[test]
+    fn a_key_of_another_command_is_noted_but_still_checked() {
+        let given = |shape: &str| [("data.shape".to_owned(), text(shape))];
+        let train = Configuration::resolve(&given("3x32x32")).unwrap();
+        assert_eq!(train.notes(), ["`data.shape` has no effect: only `spfde bench` reads it"]);
+        assert_eq!(train.values().get("data.shape"), None);
+        assert!(Configuration::resolve(&given("3x32")).is_err());
+        let bench = Configuration::resolve_bench(&given("3x32x31")).unwrap();
+        assert_eq!(bench.shape(), InputShape { channels: 3, height: 32, width: 31 });
+        assert_eq!(bench.notes(), [""; 0]);
     }
 
     #[test]

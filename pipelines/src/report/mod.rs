@@ -3,4 +3,4 @@
 pub mod measure;
 pub mod schedule;
 pub mod summary;
-mod table;
+pub(crate) mod table;

@@ -1,7 +1,7 @@
 //! A plain table: columns as wide as their widest cell, numbers to the right.
 
 /// Lines of a table under `heads`; the first column is aligned to the left.
-pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
@@ -20,7 +20,7 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// A number with a prefix of the thousands: 12.3 M.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let prefixes = ["", " k", " M", " G", " T", " P", " E"];
     let mut scaled = value;
     let mut prefix = 0;
@@ -33,7 +33,7 @@ pub(super) fn short(value: f64) -> String {
 }
 
 /// A share as a percentage.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 

@@ -1,6 +1,6 @@
 //! What can be read without training: the schedule, notes, the list.
 
-use spfde::configuration::{Configuration, Source, core, families};
+use spfde::configuration::{Configuration, Source, bench, core, families};
 use spfde_data::files::data_set;
 
 use crate::place::Place;
@@ -43,7 +43,7 @@ fn a_key_that_the_chosen_policy_does_not_use_is_noted() {
 fn the_list_names_everything_that_can_be_chosen() {
     let place = Place::new();
     let all = place.run(&["list"]).done().out;
-    for parameter in core() {
+    for parameter in core().into_iter().chain(bench()) {
         assert!(all.contains(parameter.key), "{}", parameter.key);
     }
     for family in families() {

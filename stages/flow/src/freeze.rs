@@ -11,6 +11,23 @@ use crate::run::Run;
 use crate::tick::Tick;
 use crate::window::{Stash, Windows};
 
+/// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: nobody has to decide them.
+pub(crate) fn initial(run: &Run<'_>) -> Vec<FreezeRow> {
+    if run.worker() != 0 {
+        return Vec::new();
+    }
+    let plan = run.plan();
+    let layers = (0..plan.architecture.layers.len()).filter(|layer| plan.layer_frozen_at(*layer) == Some(0));
+    let row = |layer: usize| FreezeRow {
+        epoch: 0,
+        step: 0,
+        layer: layer as u16,
+        diff: 1,
+        reason: "from the start".to_owned(),
+    };
+    layers.map(row).collect()
+}
+
 /// Hosts the freeze policy: shows it the gradient norms of each epoch in order of (step, layer), and the mask
 /// deltas in force, and asks at the end of each epoch what freezes from the next one on.
 ///

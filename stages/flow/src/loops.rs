@@ -60,12 +60,13 @@ pub struct Loops<'s> {
 }
 
 impl<'s> Run<'s> {
-    /// Declares the three loops. The initial masks and the initial active set come first on them, as deltas at
-    /// `(0, 0)`, so that a state at any tick is the sum of the deltas up to it.
+    /// Declares the three loops. The initial masks, the initial active set and the blocks that the plan freezes from
+    /// the start come first on them, as deltas at `(0, 0)`, so that a state at any tick is the sum of the deltas up to
+    /// it.
     pub fn loops(&self) -> Loops<'s> {
         Loops {
             active: Loop::new(self, crate::sieve::initial(self)),
-            frozen: Loop::new(self, Vec::new()),
+            frozen: Loop::new(self, crate::freeze::initial(self)),
             masked: Loop::new(self, crate::mask::initial(self)),
         }
     }

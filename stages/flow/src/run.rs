@@ -72,11 +72,12 @@ impl Finished {
 impl<'s> Run<'s> {
     /// Starts building a run in `scope`.
     pub fn new(scope: Scope<'s, Tick>, settings: Arc<Settings>, services: Services) -> Self {
+        let timings = Timings::new(scope.index(), Arc::clone(&services.observer));
         Self {
             scope,
             settings,
             services,
-            timings: Timings::default(),
+            timings,
             outcome: Rc::default(),
             halts: Edge::new(scope, Lag::steps(HALT_STEPS)),
             storage: Edge::new(scope, Lag::epochs(STORAGE_EPOCHS)),

@@ -8,7 +8,7 @@ use spfde_data::images::DataSet;
 use spfde_data::parameter::{ParameterError, Parameters};
 use spfde_data::rows::{EpochRow, TimingRow};
 use spfde_data::segment::{Commit, SegmentStore};
-use spfde_model::{InputShape, Kernel, Network};
+use spfde_model::{Growth, InputShape, Kernel, Network};
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
 use crate::train::StepReport;
@@ -56,6 +56,37 @@ impl Settings {
         let input = InputShape { channels: images.channels, height: images.height, width: images.width };
         Network::new(&self.model, &self.model_parameters, input, self.data.classes, self.seed, self.kernel)
     }
+
+    /// As [`Settings::network`], with masked layers made empty: the initial masks are still to be grown.
+    ///
+    /// # Errors
+    /// As [`Settings::network`].
+    pub(crate) fn masked_network(&self) -> Result<Network, ParameterError> {
+        let mut network = self.network()?;
+        let mask = &self.policies.mask;
+        for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
+            // Initial weights are drawn for the inputs that exist at the start, which may be more than the target.
+            let weights = network.architecture().layers[layer].weights();
+            network.mask(layer, f64::from(self.plan.nonzero(0)[layer]) / weights as f64);
+        }
+        Ok(network)
+    }
+
+    /// A network as the first step of a run finds it: initial weights under the initial masks, and the blocks frozen
+    /// that the plan freezes from the start. For profiles.
+    ///
+    /// # Errors
+    /// As [`Settings::network`].
+    pub fn initial_network(&self) -> Result<Network, ParameterError> {
+        let mut network = self.masked_network()?;
+        let mask = &self.policies.mask;
+        for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
+            let kept = mask.initial(layer, self.plan.layer_frozen_at(layer));
+            network.apply_mask(layer, &[], &kept, Growth::Initial);
+        }
+        network.freeze(self.plan.frozen_blocks(0));
+        Ok(network)
+    }
 }
 
 /// The three policies of a run.
@@ -90,6 +121,9 @@ pub trait Observer: Send + Sync {
     fn epoch(&self, _: &EpochRow) {}
     /// A worker's clock at the end of an epoch.
     fn timing(&self, _: &TimingRow) {}
+    /// A worker has just spent `seconds` of wall-clock time in a stage. Every step has one call of `gradients` and one
+    /// of `update` on every worker, in this order; other stages come as there is work for them.
+    fn worked(&self, _worker: usize, _stage: &'static str, _seconds: f64) {}
 }
 
 /// Looks away.

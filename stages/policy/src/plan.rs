@@ -40,7 +40,8 @@ pub struct Plan {
     pub epochs: u32,
     /// How many samples the data set has.
     pub samples: u32,
-    /// When each block freezes: at the first step of that epoch; `None` if the plan does not freeze it.
+    /// When each block freezes: at the first step of that epoch (0: it never trains); `None` if the plan does not
+    /// freeze it.
     pub frozen_at: Vec<Option<u32>>,
     /// The samples trained in each epoch.
     pub active_samples: Vec<u32>,
@@ -73,7 +74,7 @@ impl Plan {
     /// If the freezing that was asked for cannot be reached.
     ///
     /// # Panics
-    /// If a policy breaks its promises: a plan that freezes blocks out of order, at the start or after the end.
+    /// If a policy breaks its promises: a plan that freezes blocks out of order or after the end.
     pub fn new(
         architecture: Arc<Architecture>,
         epochs: u32,
@@ -162,12 +163,12 @@ impl Plan {
     }
 }
 
-/// Panics unless blocks freeze front to back, after the start and before the end.
+/// Panics unless blocks freeze front to back and before the end.
 fn check(frozen_at: &[Option<u32>], blocks: usize, epochs: u32) {
     assert_eq!(frozen_at.len(), blocks, "one freezing time per block");
     assert!(
-        frozen_at.iter().flatten().all(|at| (1..epochs).contains(at)),
-        "a block freezes after the start and before the end: {frozen_at:?} of {epochs} epochs"
+        frozen_at.iter().flatten().all(|at| *at < epochs),
+        "a block freezes before the end: {frozen_at:?} of {epochs} epochs"
     );
     let in_order = |pair: &[Option<u32>]| match (pair[0], pair[1]) {
         (Some(front), Some(behind)) => front <= behind,

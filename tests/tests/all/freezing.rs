@@ -1,6 +1,10 @@
 //! What a dry run promises is what the trace counts.
 
-use spfde_data::rows::{EpochRow, FreezeRow};
+use std::sync::Arc;
+
+use spfde_data::parameter::ParameterError;
+use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, LayerRow};
+use spfde_policy::{Costs, FreezePlan, FreezePolicy, FreezeState, Plan, freeze};
 
 use crate::support::{Bench, Recorded};
 
@@ -96,4 +100,46 @@ fn the_default_reduction_freezes_nothing_in_a_run_too_short_for_it_and_says_so()
     let config = std::fs::read_to_string(run.path.join("config.toml")).unwrap();
     assert!(config.contains("flops_reduction = 0.0"), "{config}");
     run.assert_sound(1);
+}
+
+/// Freezes two blocks from the start, and nothing later.
+struct FromTheStart;
+
+impl FreezePolicy for FromTheStart {
+    fn name(&self) -> &'static str {
+        "from-the-start"
+    }
+
+    fn plan(&self, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
+        let blocks = costs.architecture.blocks.len();
+        Ok(FreezePlan { frozen_at: (0..blocks).map(|block| (block < 2).then_some(0)).collect(), note: None })
+    }
+
+    fn start(&self, _plan: &Plan) -> Box<dyn FreezeState> {
+        Box::new(freeze::none::Never)
+    }
+}
+
+#[test]
+fn a_plan_may_freeze_blocks_from_the_start() {
+    let bench = Bench::new(64);
+    let words = ["model.name=lenet5", "mask.sparsity=0.6", "train.epochs=5", "freeze.policy=none"];
+    let experiment = bench.experiment(&words).with_freeze(Arc::new(FromTheStart)).unwrap();
+    for workers in [1, 3] {
+        let run = bench.record(&workers.to_string(), &experiment, workers);
+        run.assert_sound(5);
+        let frozen = |layer: u16| experiment.plan().layer_frozen_at(usize::from(layer)).is_some();
+        let freezes: Vec<_> = run.rows::<FreezeRow>();
+        let expected: Vec<(u32, u32, u16, i8)> = (0..2).map(|layer| (0, 0, layer, 1)).collect();
+        let found: Vec<_> = freezes.iter().map(|row| (row.epoch, row.step, row.layer, row.diff)).collect();
+        assert_eq!(found, expected);
+        assert!(run.rows::<GradientRow>().iter().all(|row| !frozen(row.layer)));
+        for row in run.rows::<LayerRow>() {
+            assert_eq!(row.frozen, frozen(row.layer));
+            assert_eq!(row.weight_change_l1 == 0.0, row.frozen, "{row:?}");
+        }
+        for (row, cost) in run.rows::<EpochRow>().iter().zip(&experiment.plan().cost) {
+            assert_eq!((row.forward_flops, row.backward_flops), (cost.forward, cost.backward));
+        }
+    }
 }

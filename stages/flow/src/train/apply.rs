@@ -240,9 +240,13 @@ fn refusal(replica: &Replica, tick: Tick, worker: usize, header: &Header, values
 fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<GradientRow> {
     let rows = replica.ledger.add(tick, &replica.network, values);
     let settings = &replica.settings;
-    let rate = |frozen_at: Option<u32>| {
-        let ends = frozen_at.unwrap_or(settings.epochs);
-        learning_rate(settings.learning_rate, tick.epoch, tick.step, steps, ends) as f32
+    let rate = |frozen_at: Option<u32>| match frozen_at {
+        // Frozen from the start: its training has no beginning.
+        Some(0) => 0.0,
+        _ => {
+            let ends = frozen_at.unwrap_or(settings.epochs);
+            learning_rate(settings.learning_rate, tick.epoch, tick.step, steps, ends) as f32
+        }
     };
     // The classifier, last, never freezes.
     let rates: Vec<f32> = settings.plan.frozen_at.iter().copied().chain([None]).map(rate).collect();

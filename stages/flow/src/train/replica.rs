@@ -44,13 +44,7 @@ pub(super) type Contribution = (Header, Vec<f32>);
 impl Replica {
     pub(super) fn new(run: &Run<'_>) -> Self {
         let settings = Arc::clone(run.settings());
-        let mut network = settings.network().expect("settings were checked before the graph was built");
-        let mask = &settings.policies.mask;
-        for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
-            // Initial weights are drawn for the inputs that exist at the start, which may be more than the target.
-            let weights = network.architecture().layers[layer].weights();
-            network.mask(layer, f64::from(settings.plan.nonzero(0)[layer]) / weights as f64);
-        }
+        let network = settings.masked_network().expect("settings were checked before the graph was built");
         let owned = tree::owned(settings.shards, run.worker(), run.workers());
         let layers = network.architecture().layers.len();
         let ledger = Ledger::new((0..layers).filter(|layer| run.owner(*layer) == run.worker()).collect());

@@ -33,7 +33,8 @@ pub struct FreezeContext {
 /// When blocks will freeze.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FreezePlan {
-    /// For each block the epoch from whose first step on it is frozen. Front to back, never at epoch 0.
+    /// For each block the epoch from whose first step on it is frozen. Front to back. A block at epoch 0 is frozen
+    /// from the start, and [`FreezeState::decide`] is not asked for it.
     pub frozen_at: Vec<Option<u32>>,
     /// What a user should know, such as why nothing freezes.
     pub note: Option<String>,

@@ -184,9 +184,21 @@ fn plans_out_of_order_or_out_of_time_break_the_contract() {
         std::panic::catch_unwind(planned).map(|plan| plan.unwrap().frozen_blocks(3))
     };
     let bad: [&[Option<u32>]; 5] =
-        [&[None, Some(1)], &[Some(2), Some(1)], &[Some(0), None], &[Some(5), None], &[None]];
+        [&[None, Some(1)], &[Some(2), Some(1)], &[None, Some(0)], &[Some(5), None], &[None]];
     for frozen_at in bad {
         assert!(plan(frozen_at.to_vec()).is_err(), "{frozen_at:?}");
     }
     assert_eq!(plan(vec![Some(3), Some(4)]).unwrap(), 1);
+    assert_eq!(plan(vec![Some(0), None]).unwrap(), 1);
+}
+
+#[test]
+fn what_is_frozen_from_the_start_has_no_backward_pass_in_any_epoch() {
+    let architecture = example::perceptron(&[4, 4, 4]);
+    let (masks, sieves) = (masks("dense", 3, &architecture), sieves("none", 3, 10));
+    let plan = Plan::new(Arc::clone(&architecture), 3, 10, &*masks, &Given(vec![Some(0)]), &*sieves).unwrap();
+    assert_eq!((0..3).map(|epoch| plan.frozen_blocks(epoch)).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!((plan.layer_frozen_at(0), plan.layer_frozen_at(1)), (Some(0), None));
+    // Ten samples, 2 · 16 FLOPs a layer; the classifier needs the gradient of its weights only.
+    assert!(plan.cost.iter().all(|cost| (cost.forward, cost.backward) == (640, 320)));
 }

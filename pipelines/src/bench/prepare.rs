@@ -1,0 +1,146 @@
+//! From settings to an experiment on random images.
+
+use std::sync::Arc;
+
+use spfde_data::parameter::{ParameterError, Value};
+use spfde_model::InputShape;
+use spfde_policy::{SieveContext, sieve};
+
+use crate::configuration::Configuration;
+use crate::error::Error;
+use crate::experiment::{Experiment, architecture};
+
+use super::data::{self, CLASSES};
+use super::prefix::Prefix;
+use super::{Options, ROUNDS};
+
+/// FLOPs that all timed steps of a path have together, if nobody says how many steps.
+const TIMED_FLOPS: u64 = 240_000_000_000;
+
+/// Timed steps at most, if nobody says how many.
+const MOST_STEPS: u64 = 200;
+
+/// Timed steps at least, if nobody says how many: of the configured path, and of the dense one beside it.
+const FEWEST_STEPS: [u64; 2] = [6, 4];
+
+/// Bytes of random images at most.
+const MOST_BYTES: usize = 1 << 30;
+
+/// What holds unless somebody says otherwise.
+const DEFAULTS: [(&str, &str); 3] =
+    [("mask.policy", "static"), ("sieve.policy", "none"), ("data.augment", "none")];
+
+/// A learning rate that random labels do not drive to infinity; it has no influence on time.
+const LEARNING_RATE: f64 = 0.01;
+
+/// A configuration to measure, and for how many steps.
+pub(super) struct Path {
+    configuration: Configuration,
+    frozen: usize,
+    timed: u32,
+    images: usize,
+}
+
+impl Path {
+    /// The path as `options` describe it, and what the user should know of them.
+    pub(super) fn configured(options: &Options) -> Result<(Self, Vec<String>), Error> {
+        let text = |(key, value): (&str, &str)| (key.to_owned(), Value::Text(value.to_owned()));
+        let mut entries: Vec<(String, Value)> = DEFAULTS.into_iter().map(text).collect();
+        entries.push(("train.learning_rate".to_owned(), Value::Number(LEARNING_RATE)));
+        entries.extend(options.given.iter().cloned());
+        // Values are checked as they were given, before any of them is replaced.
+        let asked = Configuration::resolve_bench(&entries)?;
+        let given = |key: &str| options.given.iter().any(|(name, _)| name == key);
+        let mut notes: Vec<String> =
+            asked.notes().iter().filter(|note| !note.starts_with("`freeze.")).cloned().collect();
+        if options.given.iter().any(|(key, _)| key.starts_with("freeze.")) {
+            notes.push(
+                "`freeze.policy` and its keys have no effect on a bench: --frozen K freezes K blocks".into(),
+            );
+        }
+        for (key, reason) in [
+            ("train.epochs", "it times steps, see --steps"),
+            ("data.path", "its images are random, of the shape `data.shape`"),
+        ] {
+            if given(key) {
+                notes.push(format!("`{key}` has no effect on a bench: {reason}"));
+            }
+        }
+        entries.push(("train.epochs".to_owned(), Value::Integer(1)));
+        entries.push(text(("freeze.policy", "none")));
+        Ok((Self::new(&entries, options, FEWEST_STEPS[0])?, notes))
+    }
+
+    /// The dense path beside this one.
+    pub(super) fn dense(&self, options: &Options) -> Result<Self, Error> {
+        let values = self.configuration.values().iter();
+        let mut entries: Vec<_> = values.map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        entries.push(("mask.policy".to_owned(), Value::Text("dense".to_owned())));
+        Self::new(&entries, options, FEWEST_STEPS[1])
+    }
+
+    fn new(entries: &[(String, Value)], options: &Options, fewest: u64) -> Result<Self, Error> {
+        let configuration = Configuration::resolve_bench(entries)?;
+        let mut path = Self { configuration, frozen: options.frozen, timed: 1, images: 1 };
+        // A few images are enough to learn what a step costs, and whether everything holds together.
+        let batch = path.configuration.values().integer("data.batch_size");
+        path.images = path.images(u64::from(batch))?;
+        let flops = super::flops(path.experiment()?.settings()).max(1);
+        let steps = (TIMED_FLOPS / flops).clamp(fewest, MOST_STEPS);
+        path.timed = options.steps.unwrap_or(steps as u32).div_ceil(ROUNDS).max(1);
+        path.images = path.images(u64::from(batch) * u64::from(path.steps_of_round()))?;
+        Ok(path)
+    }
+
+    /// The name of its mask policy.
+    pub(super) fn mask(&self) -> &str {
+        self.configuration.values().text("mask.policy")
+    }
+
+    /// Steps of a round that are not timed: the buffers grow to their sizes, and caches and predictors settle.
+    pub(super) fn warm_up(&self) -> u32 {
+        1 + self.timed / 10
+    }
+
+    /// All steps of a round.
+    pub(super) fn steps_of_round(&self) -> u32 {
+        self.warm_up() + self.timed
+    }
+
+    /// The experiment on its random images: one epoch of a round's steps, every batch full.
+    pub(super) fn experiment(&self) -> Result<Experiment, Error> {
+        let values = self.configuration.values();
+        let data = data::random(u64::from(values.integer("seed")), self.configuration.shape(), self.images);
+        let experiment = Experiment::with_data(self.configuration.clone(), Arc::new(data))?;
+        experiment.with_freeze(Arc::new(Prefix { blocks: self.frozen }))
+    }
+
+    /// How many images there have to be, so that `wanted` of them are active.
+    fn images(&self, wanted: u64) -> Result<usize, ParameterError> {
+        let values = self.configuration.values();
+        let InputShape { channels, height, width } = self.configuration.shape();
+        // Refuses a shape that does not fit the model before any image is made.
+        architecture(&self.configuration, self.configuration.shape(), CLASSES)?;
+        let stride = channels * height * width;
+        let mut images = wanted;
+        loop {
+            let bytes = (stride as u64).saturating_mul(images);
+            if bytes > MOST_BYTES as u64 {
+                let reason = format!(
+                    "{images} random images of {channels}x{height}x{width} would take {bytes} bytes, more than the \
+                     {MOST_BYTES} that a bench makes; choose smaller ones, a smaller `data.batch_size` or fewer --steps"
+                );
+                return Err(ParameterError::contradiction("data.shape", reason));
+            }
+            let samples = images as u32;
+            let context = SieveContext { seed: u64::from(values.integer("seed")), epochs: 1, samples };
+            let policy = sieve::build(values.text("sieve.policy"), values, &context)?;
+            // A sample more makes at most one more active, so this never oversteps.
+            let missing = wanted.saturating_sub(u64::from(policy.active_samples(0)));
+            if missing == 0 {
+                return Ok(images as usize);
+            }
+            images += missing;
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! One round: the ready pipeline for one epoch, on workers of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use indicatif::ProgressBar;
+use spfde_flow::{Cause, Fault, Observer, Run, Services, Settings, Tick};
+
+use crate::error::Error;
+use crate::session::{self, Ending};
+
+use super::clock::{Clock, StepTime};
+use super::nowhere::Nowhere;
+
+/// Runs the graph for the one epoch of `settings`; its steps after the first `warm_up`.
+pub(super) fn round(
+    settings: &Arc<Settings>,
+    workers: usize,
+    warm_up: u32,
+    interrupted: &Arc<AtomicBool>,
+    bar: &ProgressBar,
+) -> Result<Vec<StepTime>, Error> {
+    let clock = Arc::new(Clock::new(workers, bar.clone()));
+    let services = Services {
+        store: Arc::new(Nowhere),
+        commit: Arc::new(Nowhere),
+        interrupted: Arc::clone(interrupted),
+        observer: Arc::clone(&clock) as Arc<dyn Observer>,
+    };
+    let shared = Arc::clone(settings);
+    let endings = session::work(workers, move |worker| {
+        worker.dataflow::<Tick, _, _>(|scope| {
+            let run = Run::new(scope, Arc::clone(&shared), services.clone());
+            crate::pipeline(&run);
+            run.finish()
+        })
+    });
+    for (worker, ending) in endings.into_iter().enumerate() {
+        match ending {
+            Ending::Done(None, _) => (),
+            Ending::Done(Some(Fault { cause: Cause::Interrupted, .. }), _) => return Err(interruption()),
+            Ending::Done(Some(fault), _) => return Err(unmeasured(fault.to_string())),
+            Ending::Panicked(message) => {
+                return Err(unmeasured(format!("worker {worker} failed: {message}")));
+            }
+            Ending::Abandoned => (),
+        }
+    }
+    Ok(clock.steps(warm_up as usize, workers.min(settings.shards)))
+}
+
+/// The end that somebody wanted.
+pub(super) fn interruption() -> Error {
+    Error::Unmeasured { reason: "interrupted".to_owned(), interrupted: true }
+}
+
+fn unmeasured(reason: String) -> Error {
+    Error::Unmeasured { reason, interrupted: false }
+}
