@@ -97,9 +97,10 @@ impl Path {
         self.configuration.values().text("mask.policy")
     }
 
-    /// Steps of a round that are not timed: the buffers grow to their sizes, and caches and predictors settle.
+    /// Steps of a round that are not timed: in the first the buffers grow to their sizes, in the second the tables take
+    /// the initial masks; in a long round caches and predictors get some more to settle.
     pub(super) fn warm_up(&self) -> u32 {
-        1 + self.timed / 10
+        2 + self.timed / 10
     }
 
     /// All steps of a round.
