@@ -1,4 +1,5 @@
-//! The eight streams of the trace, as row types: the one place that fixes their names, columns and types.
+//! The streams of the trace, as row types: the one place that fixes their names, columns and types. Eight are those
+//! of training; a replay has its decisions among them, and two of its own.
 //!
 //! A row is written once, by its owner, whatever the number of workers. The tick of a delta is the one at which
 //! it takes effect; a row of `layers` or `epochs` states the epoch's end.
@@ -9,6 +10,10 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// The names of the streams that every run records.
 pub const STREAMS: [&str; 8] =
     ["scores", "gradients", "layers", "masks", "freezes", "sieves", "epochs", "timings"];
+
+/// The names of the streams that every replay of a run records.
+pub const REPLAY_STREAMS: [&str; 7] =
+    ["masks", "freezes", "sieves", "epochs", "costs", "censored", "timings"];
 
 crate::row! {
     /// What one presentation of one sample showed.
@@ -170,5 +175,37 @@ crate::row! {
         pub seconds: f64,
         /// How often it was entered.
         pub calls: u64,
+    }
+}
+
+crate::row! {
+    /// What one layer costs in one epoch of a replay.
+    pub struct CostRow in "costs" by (epoch, layer) {
+        /// Epoch, from 0.
+        pub epoch: u32,
+        /// Layer, from 0 in forward order.
+        pub layer: u16,
+        /// Weights that exist.
+        pub nonzero: u32,
+        /// Whether it is frozen.
+        pub frozen: bool,
+        /// FLOPs of its forward passes.
+        pub forward_flops: u64,
+        /// FLOPs of its backward passes.
+        pub backward_flops: u64,
+    }
+}
+
+crate::row! {
+    /// What a replay asks for in one epoch and the record lacks.
+    pub struct CensoredRow in "censored" by (epoch) {
+        /// Epoch, from 0.
+        pub epoch: u32,
+        /// Samples that are active in the replay and have no score in the record's epoch.
+        pub samples: u32,
+        /// Layers that train in the replay and lack a norm at one recorded step of the epoch or more.
+        pub layers: u16,
+        /// Norms that these layers lack: pairs of a recorded step and a layer.
+        pub norms: u64,
     }
 }

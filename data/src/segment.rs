@@ -92,3 +92,13 @@ pub trait Recording: Send + Sync {
         segment: usize,
     ) -> Result<RecordedSegment, RecordingError>;
 }
+
+/// Whose weights the costs of a replay count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Densities {
+    /// Those that the recorded mask deltas add up to.
+    Recorded,
+    /// As many as the density schedule of the mask policy says; which ones they would be, nobody knows.
+    Scheduled,
+}

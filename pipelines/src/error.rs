@@ -64,6 +64,31 @@ pub enum Error {
         /// Epochs that were wanted.
         epochs: u32,
     },
+    /// A replay ended before its last epoch; nothing of it is kept.
+    #[error("{fault}; nothing is kept of this replay")]
+    Replay {
+        /// Why, and where.
+        fault: Fault,
+    },
+    /// A worker of a replay died of a bug.
+    #[error("worker {worker} failed: {message}; nothing is kept of this replay")]
+    ReplayWorker {
+        /// The worker.
+        worker: usize,
+        /// The panic's message.
+        message: String,
+    },
+    /// A pipeline ran to its end without counting what was replayed.
+    #[error(
+        "the pipeline counted {counted} of {epochs} epochs, so nothing is kept of this replay; call `run.trace` with \
+         what `replay` returns"
+    )]
+    Uncounted {
+        /// Epochs that were counted.
+        counted: usize,
+        /// Epochs that were recorded.
+        epochs: u32,
+    },
     /// A run does not hold together.
     #[error("{}: {} finding(s), the first: {first}", directory.display(), findings)]
     Unsound {
@@ -87,10 +112,16 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Configuration(_) => 2,
-            Error::Data(_) | Error::Untraced { .. } | Error::Unsound { .. } => 1,
             Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. }
+            | Error::Replay { fault: Fault { cause: Cause::Interrupted, .. } }
             | Error::Unmeasured { interrupted: true, .. } => 130,
-            Error::Unmeasured { .. } => 1,
+            Error::Data(_)
+            | Error::Untraced { .. }
+            | Error::Unsound { .. }
+            | Error::Unmeasured { .. }
+            | Error::Replay { .. }
+            | Error::ReplayWorker { .. }
+            | Error::Uncounted { .. } => 1,
             Error::Stopped { .. } | Error::Worker { .. } => 3,
         }
     }

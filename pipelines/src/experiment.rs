@@ -1,15 +1,18 @@
 //! An experiment: a configuration with its data, its policies and its plan; everything that can be checked before
 //! the first step.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
 use spfde_data::augment::Augment;
+use spfde_data::files::manifest::DataSetRecord;
 use spfde_data::files::{DataError, data_set};
-use spfde_data::images::DataSet;
+use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::parameter::{ParameterError, Value};
-use spfde_flow::{Policies, Settings};
+use spfde_data::segment::Densities;
+use spfde_flow::{Observe, Policies, Settings};
 use spfde_model::{InputShape, Kernel, models};
 use spfde_policy::{
     FreezeContext, FreezePolicy, MaskContext, MaskPolicy, Plan, SieveContext, SievePolicy, freeze, mask,
@@ -27,6 +30,10 @@ pub struct Experiment {
     /// With what it resolved to.
     configuration: Configuration,
     settings: Arc<Settings>,
+    /// Of a replay: whose weights its costs count.
+    densities: Densities,
+    /// Of a replay: the run's policies that no registry knows, by their keys.
+    unknown: BTreeMap<&'static str, String>,
 }
 
 impl Experiment {
@@ -44,11 +51,46 @@ impl Experiment {
     /// # Errors
     /// If settings cannot hold together.
     pub fn with_data(mut configuration: Configuration, data: Arc<DataSet>) -> Result<Self, Error> {
-        let values = configuration.values().clone();
-        let kernel = Kernel::resolve(values.text("train.kernel"))?;
+        let kernel = Kernel::resolve(configuration.values().text("train.kernel"))?;
         configuration.settle("train.kernel", Value::Text(kernel.name().to_owned()));
+        let samples = data.train.len() as u32;
+        Self::prepare(configuration, data, samples, kernel)
+    }
+
+    /// The experiment of a recorded run, without its data: to be replayed, not to be run. `unknown` policies have
+    /// stand-ins in the configuration, to be replaced.
+    pub(crate) fn recorded(
+        configuration: Configuration,
+        record: &DataSetRecord,
+        samples: u32,
+        densities: Densities,
+        unknown: BTreeMap<&'static str, String>,
+    ) -> Result<Self, Error> {
+        let DataSetRecord { channels, height, width, classes, .. } = *record;
+        let images = Arc::new(Images { channels, height, width, ..Images::default() });
+        let data = DataSet {
+            name: record.name.clone(),
+            classes,
+            train: Arc::clone(&images),
+            test: images,
+            normalization: Normalization { scale: vec![1.0; channels], shift: vec![0.0; channels] },
+            fingerprint: record.fingerprint.clone(),
+        };
+        // No kernel runs; the configuration keeps the name of the one that did.
+        let kernel = Kernel::resolve("portable")?;
+        let experiment = Self::prepare(configuration, Arc::new(data), samples, kernel)?;
+        Ok(Self { densities, unknown, ..experiment })
+    }
+
+    fn prepare(
+        configuration: Configuration,
+        data: Arc<DataSet>,
+        samples: u32,
+        kernel: Kernel,
+    ) -> Result<Self, Error> {
+        let values = configuration.values().clone();
         let (seed, epochs) = (u64::from(values.integer("seed")), values.integer("train.epochs"));
-        if data.train.is_empty() {
+        if samples == 0 {
             let reason = format!("the data set {} has no training images", data.name);
             return Err(ParameterError::contradiction("data.path", reason).into());
         }
@@ -57,7 +99,7 @@ impl Experiment {
         let architecture = architecture(&configuration, input, data.classes)?;
         let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
         let mask = mask::build(values.text("mask.policy"), &values, &context)?;
-        let context = SieveContext { seed, epochs, samples: data.train.len() as u32 };
+        let context = SieveContext { seed, epochs, samples };
         let sieve = sieve::build(values.text("sieve.policy"), &values, &context)?;
         let context = FreezeContext {
             epochs,
@@ -67,7 +109,7 @@ impl Experiment {
         };
         let freeze = freeze::build(values.text("freeze.policy"), &values, &context)?;
         let policies = Policies { mask: mask.into(), freeze: freeze.into(), sieve: sieve.into() };
-        let plan = plan(&architecture, epochs, &data, &policies)?;
+        let plan = plan(&architecture, epochs, samples, &policies)?;
         let augment = Augment::named(values.text("data.augment"), values.integer("data.crop_padding") as u8)
             .expect("a choice was checked");
         let settings = Settings {
@@ -82,11 +124,22 @@ impl Experiment {
             momentum: values.number("train.momentum"),
             weight_decay: values.number("train.weight_decay"),
             augment,
+            observe: Observe::named(values.text("trace.observe")).expect("a choice was checked"),
             data,
             policies,
             plan: Arc::new(plan),
         };
         Ok(Self::planned(configuration, settings))
+    }
+
+    /// Whose weights the costs of a replay count: those of the record, unless a mask policy was chosen for it.
+    pub fn densities(&self) -> Densities {
+        self.densities
+    }
+
+    /// The policies of the record that no registry knows, by their keys: to be replaced before a replay.
+    pub(crate) fn unknown(&self) -> &BTreeMap<&'static str, String> {
+        &self.unknown
     }
 
     /// The same experiment under another mask policy, from outside the registry.
@@ -95,7 +148,8 @@ impl Experiment {
     /// If the plan does not hold any more.
     pub fn with_mask(self, mask: Arc<dyn MaskPolicy>) -> Result<Self, Error> {
         let name = ("mask.policy", mask.name());
-        self.with_policies(name, |policies| Policies { mask, ..policies })
+        let changed = self.with_policies(name, |policies| Policies { mask, ..policies })?;
+        Ok(Self { densities: Densities::Scheduled, ..changed })
     }
 
     /// The same experiment under another freeze policy, from outside the registry.
@@ -123,11 +177,14 @@ impl Experiment {
     ) -> Result<Self, Error> {
         let mut settings = (*self.settings).clone();
         settings.policies = change(settings.policies);
-        let plan = plan(&settings.plan.architecture, settings.epochs, &settings.data, &settings.policies)?;
+        let (architecture, samples) = (&settings.plan.architecture, settings.plan.samples);
+        let plan = plan(architecture, settings.epochs, samples, &settings.policies)?;
         settings.plan = Arc::new(plan);
         let mut asked = self.asked;
         asked.replace_member(key, name);
-        Ok(Self::planned(asked, settings))
+        let (densities, mut unknown) = (self.densities, self.unknown);
+        unknown.remove(key);
+        Ok(Self { densities, unknown, ..Self::planned(asked, settings) })
     }
 
     /// Writes down what the plan says of the configuration.
@@ -137,7 +194,8 @@ impl Experiment {
             configuration.note(note.clone());
             configuration.settle("freeze.flops_reduction", Value::Number(0.0));
         }
-        Self { asked, configuration, settings: Arc::new(settings) }
+        let (densities, unknown) = (Densities::Recorded, BTreeMap::new());
+        Self { asked, configuration, settings: Arc::new(settings), densities, unknown }
     }
 
     /// The resolved configuration.
@@ -184,10 +242,9 @@ pub(crate) fn architecture(
 fn plan(
     architecture: &Arc<Architecture>,
     epochs: u32,
-    data: &DataSet,
+    samples: u32,
     policies: &Policies,
 ) -> Result<Plan, ParameterError> {
     let Policies { mask, freeze, sieve } = policies;
-    let samples = data.train.len() as u32;
     Plan::new(Arc::clone(architecture), epochs, samples, &**mask, &**freeze, &**sieve)
 }

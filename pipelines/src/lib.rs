@@ -14,8 +14,10 @@ pub mod command;
 pub mod configuration;
 mod error;
 mod experiment;
+mod nowhere;
 mod pipeline;
 pub mod progress;
+pub mod replay;
 pub mod report;
 mod session;
 mod start;
@@ -24,20 +26,21 @@ pub mod verify;
 pub use error::Error;
 pub use experiment::Experiment;
 pub use pipeline::pipeline;
+pub use replay::{Record, Replayed, replay};
 pub use session::{Options, run};
-pub use start::main;
+pub use start::{main, replay_main};
 
 /// What a pipeline of your own usually needs.
 pub mod prelude {
     pub use crate::configuration::Configuration;
-    pub use crate::{Error, Experiment, Options};
+    pub use crate::{Error, Experiment, Options, Record};
     // `row!` names this crate by path.
     pub use spfde_data;
     pub use spfde_data::random::{Purpose, draw};
     pub use spfde_data::row;
     pub use spfde_data::rows::*;
     pub use spfde_data::table::Row;
-    pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, per_epoch, sieve, train};
+    pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, per_epoch, replay, sieve, train};
     pub use spfde_policy::{Cost, Costs, Cut, Freeze, FreezePlan, FreezePolicy, FreezeState};
     pub use spfde_policy::{MaskDelta, MaskPolicy, MaskUpdate, Plan, Rank, SievePolicy, SieveState};
 }

@@ -11,7 +11,7 @@ use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
 use spfde_data::files::weights::{self, NamedArray, Values};
 use spfde_data::files::{DataError, atomic};
-use spfde_flow::{Fault, Observer, Run, Services, Tick};
+use spfde_flow::{Fault, Observer, Run, Services, Settings, Tick};
 use spfde_model::{Tensor, TensorData};
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
@@ -24,7 +24,8 @@ const NAP: Duration = Duration::from_millis(50);
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to: a directory that does not exist yet, or is empty. `None`: `runs/<model>-<seed>-<n>`.
+    /// Where to: a directory that does not exist yet, or is empty. `None`: `runs/<model>-<seed>-<n>`; a replay then
+    /// writes nothing.
     pub directory: Option<PathBuf>,
     /// Threads that train; those beyond the shards idle.
     pub workers: usize,
@@ -76,31 +77,10 @@ pub fn run(
         store: Arc::new(directory.store()),
         commit: Arc::clone(&directory) as Arc<dyn spfde_data::segment::Commit>,
         interrupted: options.interrupted,
+        recorded: None,
         observer: options.observer,
     };
-    let endings = {
-        let settings = Arc::clone(&settings);
-        work(options.workers, move |worker| {
-            worker.dataflow::<Tick, _, _>(|scope| {
-                let run = Run::new(scope, Arc::clone(&settings), services.clone());
-                build(&run);
-                run.finish()
-            })
-        })
-    };
-    let mut fault = None;
-    let mut tensors = Vec::new();
-    let mut panicked = None;
-    for (worker, ending) in endings.into_iter().enumerate() {
-        match ending {
-            Ending::Done(seen, weights) => {
-                fault = fault.into_iter().chain(seen).min();
-                tensors.extend(weights);
-            }
-            Ending::Panicked(message) => panicked = panicked.or(Some((worker, message))),
-            Ending::Abandoned => (),
-        }
-    }
+    let Ended { fault, tensors, panicked } = execute(&settings, services, options.workers, build);
     let committed = directory.manifest().epochs_reached;
     if let Some((worker, message)) = panicked {
         keep(directory.finish(Some(format!("worker {worker} failed: {message}"))));
@@ -119,6 +99,45 @@ pub fn run(
     }
     directory.finish(None)?;
     Ok(path)
+}
+
+/// How all workers ended.
+pub(crate) struct Ended {
+    /// The first fault.
+    pub(crate) fault: Option<Fault>,
+    /// The final weights, if there are any and no fault.
+    pub(crate) tensors: Vec<Tensor>,
+    /// The first worker that panicked, and the panic's message.
+    pub(crate) panicked: Option<(usize, String)>,
+}
+
+/// Builds the graph on every worker and runs it until it runs dry.
+pub(crate) fn execute(
+    settings: &Arc<Settings>,
+    services: Services,
+    workers: usize,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Ended {
+    let settings = Arc::clone(settings);
+    let endings = work(workers, move |worker| {
+        worker.dataflow::<Tick, _, _>(|scope| {
+            let run = Run::new(scope, Arc::clone(&settings), services.clone());
+            build(&run);
+            run.finish()
+        })
+    });
+    let mut ended = Ended { fault: None, tensors: Vec::new(), panicked: None };
+    for (worker, ending) in endings.into_iter().enumerate() {
+        match ending {
+            Ending::Done(seen, weights) => {
+                ended.fault = ended.fault.into_iter().chain(seen).min();
+                ended.tensors.extend(weights);
+            }
+            Ending::Panicked(message) => ended.panicked = ended.panicked.or(Some((worker, message))),
+            Ending::Abandoned => (),
+        }
+    }
+    ended
 }
 
 /// Creates the run directory; if nobody named one, the first that is free.
@@ -207,7 +226,7 @@ fn save(directory: &RunDirectory, epoch: u32, tensors: Vec<Tensor>) -> Result<()
 }
 
 /// What is worth knowing of machine and program; compared with nothing.
-fn environment(experiment: &Experiment, workers: usize) -> serde_json::Value {
+pub(crate) fn environment(experiment: &Experiment, workers: usize) -> serde_json::Value {
     let features: Vec<&str> = cpu_features();
     serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),

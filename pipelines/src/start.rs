@@ -5,10 +5,31 @@ use std::process::ExitCode;
 use clap::Parser;
 use spfde_flow::Run;
 
-use crate::command::{exit, train::Train};
+use crate::command::{exit, replay::Replay, train::Train};
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
+
+#[derive(Parser)]
+struct ReplayArguments {
+    #[command(flatten)]
+    replay: Replay,
+}
+
+/// Does for a pipeline of your own what `spfde replay` does for the ready one: `prepare` may put policies of your own
+/// into the experiment of each recorded run, `build` wires the graph once on each worker. The exit code.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     spfde::replay_main(Ok, spfde::pipeline)
+/// }
+/// ```
+pub fn replay_main(
+    prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
+    build: impl Fn(&Run<'_>) + Send + Sync + Clone + 'static,
+) -> ExitCode {
+    exit(ReplayArguments::parse().replay.run(prepare, build))
+}
 
 #[derive(Parser)]
 struct Arguments {

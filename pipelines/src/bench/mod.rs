@@ -26,7 +26,6 @@ mod clock;
 mod data;
 mod layers;
 mod memory;
-mod nowhere;
 mod prefix;
 mod prepare;
 mod report;

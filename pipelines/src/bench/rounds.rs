@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::session::{self, Ending};
 
 use super::clock::{Clock, StepTime};
-use super::nowhere::Nowhere;
+use crate::nowhere::Nowhere;
 
 /// Runs the graph for the one epoch of `settings`; its steps after the first `warm_up`.
 pub(super) fn round(
@@ -25,6 +25,7 @@ pub(super) fn round(
         store: Arc::new(Nowhere),
         commit: Arc::new(Nowhere),
         interrupted: Arc::clone(interrupted),
+        recorded: None,
         observer: Arc::clone(&clock) as Arc<dyn Observer>,
     };
     let shared = Arc::clone(settings);

@@ -51,7 +51,8 @@ impl Bench {
         let bench = bench::Bench::new(options)?;
         bench.notes().iter().for_each(remark);
         let workers = workers(self.workers, bench.settings().shards);
-        let report = bench.run(workers, &interruptible())?;
+        let report = bench
+            .run(workers, &interruptible("stopping after the step in flight; once more to stop at once"))?;
         if self.json {
             say(serde_json::to_string(&report).expect("a report has only text and numbers"));
         } else {

@@ -3,10 +3,12 @@
 pub mod bench;
 pub mod import;
 pub mod list;
+pub mod replay;
 pub mod train;
 pub mod verify;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +27,8 @@ Examples:
   spfde train                                      the default pipeline on the embedded data set
   spfde train --dry-run mask.sparsity=0.95         what a run would do and cost
   spfde train my.toml train.epochs=15 seed=3       a file, and what differs from it
+  spfde replay runs/resnet20-0-1 sieve.fraction=0.3
+                                                   what a recorded run would have decided and cost
   spfde verify runs/resnet20-0-1                   check a recorded run
   spfde bench mask.sparsity=0.95                   what a step takes here, beside a dense one")]
 struct Arguments {
@@ -35,6 +39,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Train(train::Train),
+    Replay(replay::Replay),
     Bench(bench::Bench),
     Verify(verify::Verify),
     Import(import::Import),
@@ -46,6 +51,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     exit(match arguments.command {
         Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
+        Command::Replay(replay) => replay.run(Ok, crate::pipeline),
         Command::Bench(bench) => bench.run(),
         Command::Verify(verify) => verify.run(),
         Command::Import(import) => import.run(),
@@ -81,19 +87,27 @@ pub(crate) fn workers(asked: Option<u16>, shards: usize) -> usize {
 
 /// A flag that Ctrl-C, or the system's request to end, sets. The second time the process ends at once; the manifest
 /// of a run is valid at any moment.
-pub(crate) fn interruptible() -> Arc<AtomicBool> {
+pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);
     let installed = ctrlc::set_handler(move || {
         if set.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        remark("stopping after the step in flight; once more to stop at once");
+        remark(message);
     });
     if let Err(error) = installed {
         remark(format_args!("Ctrl-C will not stop the command cleanly: {error}"));
     }
     flag
+}
+
+/// Tells early that a run directory is taken: before the data is read. Creating it checks again.
+pub(crate) fn refuse_taken(path: &Path) -> Result<(), Error> {
+    if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(spfde_data::files::DataError::NotEmpty { path: path.to_owned() }.into());
+    }
+    Ok(())
 }
 
 /// Prints a line to standard output. Whoever closed it does not want to read on, which is no error.

@@ -1,12 +1,12 @@
 //! `spfde train`, and the same for a pipeline of your own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use spfde_flow::Run;
 
-use super::{interruptible, remark, say, workers};
+use super::{interruptible, refuse_taken, remark, say, workers};
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -57,7 +57,7 @@ impl Train {
             return Ok(());
         }
         let workers = workers(self.workers, experiment.settings().shards);
-        let interrupted = interruptible();
+        let interrupted = interruptible("stopping after the step in flight; once more to stop at once");
         let progress = Arc::new(Progress::new(&experiment));
         let options = Options {
             directory: self.run_dir,
@@ -73,12 +73,4 @@ impl Train {
         say(format!("run directory: {} (verified: {sound})", directory.display()));
         Ok(())
     }
-}
-
-/// Tells early that a run directory is taken: before the data is read. Creating it checks again.
-fn refuse_taken(path: &Path) -> Result<(), Error> {
-    if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(spfde_data::files::DataError::NotEmpty { path: path.to_owned() }.into());
-    }
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use spfde_data::augment::Augment;
 use spfde_data::parameter::Parameter;
+use spfde_flow::Observe;
 use spfde_model::{Kernel, models};
 use spfde_policy::{freeze, mask, sieve};
 
@@ -115,6 +116,12 @@ pub fn core() -> Vec<Parameter> {
             "auto",
             Kernel::NAMES.to_vec(),
             "instruction set: the fastest this processor has, or one by name; bits differ between them",
+        ),
+        Parameter::choice(
+            "trace.observe",
+            "active",
+            vec![Observe::NAMES[0]],
+            "what is recorded besides training: nothing, or scores of all samples and norms of all layers, for replays",
         ),
         mask::choice(),
         freeze::choice(),

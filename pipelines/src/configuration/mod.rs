@@ -28,7 +28,20 @@ impl Configuration {
     /// # Errors
     /// A key that nothing knows, or a value out of its range.
     pub fn resolve(given: &[(String, Value)]) -> Result<Self, ParameterError> {
-        Self::resolve_with(given, &core(), &bench())
+        Self::resolve_with(&[], given, &core(), &bench())
+    }
+
+    /// As [`Configuration::resolve`], with `inherited` values in place of the defaults wherever they fit the chosen
+    /// policies. Nobody asked for them: they are not [given](Configuration::is_given), and those that are of no use
+    /// go without a note.
+    ///
+    /// # Errors
+    /// As [`Configuration::resolve`]; of the inherited values only those of keys that every run has can be wrong.
+    pub fn resolve_over(
+        inherited: &[(String, Value)],
+        given: &[(String, Value)],
+    ) -> Result<Self, ParameterError> {
+        Self::resolve_with(inherited, given, &core(), &bench())
     }
 
     /// As [`Configuration::resolve`], for `spfde bench`, which has keys of its own.
@@ -36,11 +49,12 @@ impl Configuration {
     /// # Errors
     /// As [`Configuration::resolve`].
     pub fn resolve_bench(given: &[(String, Value)]) -> Result<Self, ParameterError> {
-        Self::resolve_with(given, &[core(), bench()].concat(), &[])
+        Self::resolve_with(&[], given, &[core(), bench()].concat(), &[])
     }
 
     /// Resolves with the keys of `core`; those of `elsewhere` belong to another command.
     fn resolve_with(
+        inherited: &[(String, Value)],
         given: &[(String, Value)],
         core: &[Parameter],
         elsewhere: &[Parameter],
@@ -59,15 +73,27 @@ impl Configuration {
                 return Err(ParameterError::Unknown { key: key.clone(), near });
             }
         }
-        let latest =
-            |key: &str| given.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+        let latest = |entries: &[(String, Value)], key: &str| {
+            entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.clone())
+        };
         let mut configuration = Self::default();
         let mut take = |parameter: &Parameter, values: &mut Parameters| -> Result<(), ParameterError> {
-            let value = latest(parameter.key).map(|value| checked(parameter, value)).transpose()?;
+            let value = latest(given, parameter.key).map(|value| checked(parameter, value)).transpose()?;
             if value.is_some() {
                 configuration.given.insert(parameter.key.to_owned());
             }
-            values.insert(parameter.key, value.unwrap_or_else(|| parameter.default.clone()));
+            let value = match (value, latest(inherited, parameter.key)) {
+                (Some(value), _) => value,
+                (None, None) => parameter.default.clone(),
+                (None, Some(value)) => match parameter.check(value) {
+                    // Another policy than the one it was meant for may have another range.
+                    Err(_) if !core.iter().any(|known| known.key == parameter.key) => {
+                        parameter.default.clone()
+                    }
+                    value => value?,
+                },
+            };
+            values.insert(parameter.key, value);
             Ok(())
         };
         let mut values = Parameters::default();

@@ -49,6 +49,22 @@ pub enum ConfigurationError {
         /// The word.
         word: String,
     },
+    /// A command lacks one of its words.
+    #[error("{what} is missing, such as {example}")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+        /// How it may look.
+        example: &'static str,
+    },
+    /// Two runs would be written to the same directory.
+    #[error("two runs are called {name}, and would both be written to {out}/{name}; write them one by one")]
+    SameName {
+        /// The name.
+        name: String,
+        /// The directory for both.
+        out: String,
+    },
     /// A key or value that does not fit.
     #[error(transparent)]
     Parameter(#[from] ParameterError),

@@ -1,6 +1,7 @@
 //! What people read before and after a run.
 
 pub mod measure;
+pub mod replay;
 pub mod schedule;
 pub mod summary;
 pub(crate) mod table;

@@ -5,6 +5,7 @@
 mod gradients;
 mod masks;
 mod recount;
+mod replay;
 mod samples;
 
 use std::fmt;
@@ -16,8 +17,9 @@ use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::files::parquet_store::read_stream;
 use spfde_data::files::run_directory::{RecordedRun, RunDirectory};
 use spfde_data::files::{DataError, verify};
-use spfde_data::rows::{EpochRow, LayerRow};
+use spfde_data::rows::EpochRow;
 use spfde_data::table::Row;
+use spfde_flow::Observe;
 use spfde_model::InputShape;
 
 use crate::configuration::{Configuration, Source};
@@ -83,12 +85,17 @@ pub fn findings(run: &RecordedRun) -> Result<Vec<String>, Error> {
         return Ok(files);
     }
     let trace = Trace { run: run.path(), manifest };
-    let architecture = architecture(run)?;
+    let configuration = configuration(run)?;
+    let architecture = architecture(run, &configuration)?;
+    let observe = Observe::named(configuration.values().text("trace.observe")).expect("a choice was checked");
     let mut findings = Vec::new();
-    let masks = masks::check(&trace, &architecture, &mut findings)?;
-    samples::check(&trace, &mut findings)?;
-    gradients::check(&trace, &masks, &mut findings)?;
-    recount::check(&trace, &architecture, &masks, &mut findings)?;
+    let mut masks = masks::check(&trace, &architecture, &mut findings)?;
+    samples::check(&trace, observe, &mut findings)?;
+    match &manifest.replay_of {
+        None => gradients::check(&trace, observe, &masks, &mut findings)?,
+        Some(source) => replay::check(&trace, source, &architecture, &mut masks, &mut findings)?,
+    }
+    recount::check(&trace, &architecture, observe, &masks, &mut findings)?;
     Ok(findings)
 }
 
@@ -109,16 +116,16 @@ impl Trace<'_> {
         Ok(rows)
     }
 
-    /// The row of an epoch, and those of its layers.
-    fn epoch(
-        &self,
-        epoch: u32,
-        findings: &mut Vec<String>,
-    ) -> Result<Option<(EpochRow, Vec<LayerRow>)>, DataError> {
+    /// Whether this is a replay: it has decisions and costs, but no scores, norms and layers.
+    fn is_replay(&self) -> bool {
+        self.manifest.replay_of.is_some()
+    }
+
+    /// The row of an epoch.
+    fn epoch(&self, epoch: u32, findings: &mut Vec<String>) -> Result<Option<EpochRow>, DataError> {
         let rows = self.rows::<EpochRow>(epoch)?;
-        let layers = self.rows::<LayerRow>(epoch)?;
         match &rows[..] {
-            [row] => Ok(Some((row.clone(), layers))),
+            [row] => Ok(Some(row.clone())),
             rows => {
                 findings.push(format!("epochs: epoch {epoch} has {} rows, expected 1", rows.len()));
                 Ok(None)
@@ -131,8 +138,8 @@ impl Trace<'_> {
     }
 }
 
-/// The layers of the run's model, from its configuration and the shape of its data.
-fn architecture(run: &RecordedRun) -> Result<Arc<Architecture>, Error> {
+/// The run's configuration.
+fn configuration(run: &RecordedRun) -> Result<Configuration, Error> {
     let path = run.path().join("config.toml");
     let source = Source::parse_file(&path.display().to_string(), &run.config()?)?;
     // A policy from outside the registry has a name that only its own pipeline knows; no sum depends on it.
@@ -149,7 +156,11 @@ fn architecture(run: &RecordedRun) -> Result<Arc<Architecture>, Error> {
         .filter(|(key, value)| known(key) || registered(key, value))
         .cloned()
         .collect();
-    let configuration = Configuration::resolve(&entries)?;
+    Ok(Configuration::resolve(&entries)?)
+}
+
+/// The layers of the run's model, from its configuration and the shape of its data.
+fn architecture(run: &RecordedRun, configuration: &Configuration) -> Result<Arc<Architecture>, Error> {
     let DataSetRecord { channels, height, width, classes, .. } = run.manifest().data_set;
-    Ok(experiment::architecture(&configuration, InputShape { channels, height, width }, classes)?)
+    Ok(experiment::architecture(configuration, InputShape { channels, height, width }, classes)?)
 }

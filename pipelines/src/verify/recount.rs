@@ -1,6 +1,7 @@
 //! The cost of every epoch, counted again from the deltas.
 
 use spfde_data::architecture::Architecture;
+use spfde_flow::Observe;
 
 use super::Trace;
 use super::masks::Sums;
@@ -11,14 +12,16 @@ use crate::error::Error;
 pub(super) fn check(
     trace: &Trace<'_>,
     architecture: &Architecture,
+    observe: Observe,
     sums: &[Sums],
     findings: &mut Vec<String>,
 ) -> Result<(), Error> {
     let samples = trace.manifest.data_set.train_rows;
     for (epoch, sums) in trace.epochs().zip(sums) {
-        let Some((row, _)) = trace.epoch(epoch, findings)? else { continue };
+        let Some(row) = trace.epoch(epoch, findings)? else { continue };
         let active = u64::from(row.active_samples);
-        let (mut forward, mut backward, mut dense) = (0, 0, 0);
+        let outside = samples.saturating_sub(active);
+        let (mut forward, mut backward, mut observed, mut dense) = (0, 0, 0, 0);
         // Blocks freeze from the front; what reads the input of the first that trains needs no gradient of it.
         let first_active = architecture
             .layers
@@ -36,6 +39,13 @@ pub(super) fn check(
             }
             let whole = 2 * layer.weights() as u64 * layer.positions * samples;
             let from_input = layer.block == 0 && layer.reads_block_input;
+            if observe == Observe::Full {
+                observed += 2 * nonzero * layer.positions * outside;
+                // What the backward pass of the active samples goes on to: the weights of the prefix, and the inputs
+                // that something of it has computed.
+                observed += if *frozen { once } else { 0 };
+                observed += if !from_input && (*frozen || !input_gradient) { once } else { 0 };
+            }
             dense += if from_input { 2 * whole } else { 3 * whole };
         }
         let nonzero: u64 = sums.nonzero.iter().sum();
@@ -43,6 +53,7 @@ pub(super) fn check(
         let pairs = [
             ("forward_flops", row.forward_flops, forward),
             ("backward_flops", row.backward_flops, backward),
+            ("observed_flops", row.observed_flops, observed),
             ("dense_flops", row.dense_flops, dense),
             ("nonzero", row.nonzero, nonzero),
             ("frozen_layers", u64::from(row.frozen_layers), frozen),

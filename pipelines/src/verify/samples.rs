@@ -1,14 +1,16 @@
-//! Sieve deltas add up to the active set, and exactly the active samples train, each once an epoch.
+//! Sieve deltas add up to the active set, and exactly the active samples train, each once an epoch. If all are observed,
+//! exactly the others are, each once, after the last that trains.
 
 use std::collections::BTreeMap;
 
 use spfde_data::rows::{ScoreRow, SieveRow};
+use spfde_flow::Observe;
 
 use super::Trace;
 use crate::error::Error;
 
 /// Adds up the deltas of the sieve.
-pub(super) fn check(trace: &Trace<'_>, findings: &mut Vec<String>) -> Result<(), Error> {
+pub(super) fn check(trace: &Trace<'_>, observe: Observe, findings: &mut Vec<String>) -> Result<(), Error> {
     let samples = trace.manifest.data_set.train_rows;
     let mut active: BTreeMap<u32, u32> = BTreeMap::new();
     for epoch in trace.epochs() {
@@ -31,7 +33,7 @@ pub(super) fn check(trace: &Trace<'_>, findings: &mut Vec<String>) -> Result<(),
                 ));
             }
         }
-        if let Some((row, _)) = trace.epoch(epoch, findings)?
+        if let Some(row) = trace.epoch(epoch, findings)?
             && row.active_samples as usize != active.len()
         {
             findings.push(format!(
@@ -40,9 +42,29 @@ pub(super) fn check(trace: &Trace<'_>, findings: &mut Vec<String>) -> Result<(),
                 active.len()
             ));
         }
-        let mut trained: Vec<u32> =
-            trace.rows::<ScoreRow>(epoch)?.iter().filter(|row| row.trained).map(|row| row.sample).collect();
-        trained.sort_unstable();
+        if trace.is_replay() {
+            continue;
+        }
+        let scores = trace.rows::<ScoreRow>(epoch)?;
+        let (trained, observed): (Vec<&ScoreRow>, Vec<&ScoreRow>) =
+            scores.iter().partition(|row| row.trained);
+        let last = trained.iter().map(|row| row.step).max();
+        let samples_of = |rows: &[&ScoreRow]| {
+            let mut samples: Vec<u32> = rows.iter().map(|row| row.sample).collect();
+            samples.sort_unstable();
+            samples
+        };
+        let outside =
+            (0..samples as u32).filter(|sample| observe == Observe::Full && !active.contains_key(sample));
+        if !samples_of(&observed).into_iter().eq(outside) || observed.iter().any(|row| Some(row.step) <= last)
+        {
+            let expected = match observe {
+                Observe::Active => "nothing, by trace.observe",
+                Observe::Full => "those outside the active set, each once, after the last step",
+            };
+            findings.push(format!("scores: epoch {epoch}: the observed samples are not {expected}"));
+        }
+        let trained = samples_of(&trained);
         if !trained.iter().eq(active.keys()) {
             findings.push(format!(
                 "scores: epoch {epoch}: the trained samples are not the active ones, each once"

@@ -16,6 +16,8 @@ pub enum Cause {
     Panicked(String),
     /// Something could not be stored; names the file.
     Storage(String),
+    /// Something recorded could not be read; names the file or the stream.
+    Recording(String),
     /// A stage of user code refused to go on.
     Refused(String),
 }
@@ -45,6 +47,7 @@ impl std::fmt::Display for Fault {
                 write!(f, "{place}{step}: a bug in the program or its stages: {message}")
             }
             Cause::Storage(what) => write!(f, "{place}: {what}"),
+            Cause::Recording(what) => write!(f, "{what}"),
             Cause::Refused(what) => write!(f, "{place}{step}: {what}"),
         }
     }

@@ -22,6 +22,7 @@
 //! This crate hosts policies and model shards; it opens no files, but is handed what does ([`Services`]).
 #![forbid(unsafe_code)]
 
+mod account;
 mod edge;
 pub mod fault;
 mod freeze;
@@ -30,6 +31,7 @@ mod loops;
 mod mask;
 mod part;
 mod per_epoch;
+mod replay;
 mod run;
 mod settings;
 mod sieve;
@@ -46,8 +48,9 @@ pub use loader::{Batch, load};
 pub use loops::{Loop, Loops};
 pub use mask::mask;
 pub use per_epoch::per_epoch;
+pub use replay::replay;
 pub use run::{Finished, Run};
-pub use settings::{Observer, Policies, Services, Settings};
+pub use settings::{Observe, Observer, Policies, Recorded, Services, Settings};
 pub use sieve::{Order, Ranked, lowest, sieve};
 pub use tick::{Lag, Tick};
 pub use timings::Timings;

@@ -78,8 +78,9 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
                 }
                 timings.measure("load", || {
                     if now.step == 0 {
-                        while let Some((_, rows)) = deltas.next(|tick| *tick <= now) {
-                            apply(&mut weights, rows);
+                        while let Some((_, mut rows)) = deltas.next(|tick| *tick <= now) {
+                            rows.sort_by_key(|row| row.diff);
+                            rows.iter().for_each(|row| apply(&mut weights[row.sample as usize], row));
                         }
                         let active =
                             (0..weights.len() as u32).filter(|sample| weights[*sample as usize].is_some());
@@ -114,18 +115,20 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
     batches
 }
 
-/// Brings the active set up to date.
+/// Applies a delta of the active set to the weight of its sample, which is `None` outside. A departure comes before an
+/// entry.
 ///
 /// # Panics
 /// If a sample leaves that is not there, or enters twice: then a stage upstream is wrong.
-fn apply(weights: &mut [Option<f32>], rows: Vec<SieveRow>) {
-    let (entering, leaving): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.diff > 0);
-    for row in leaving {
-        let known = weights[row.sample as usize].take();
-        assert_eq!(known, Some(row.weight), "sample {} leaves the active set as it entered", row.sample);
-    }
-    for row in entering {
-        let known = weights[row.sample as usize].replace(row.weight);
-        assert_eq!(known, None, "sample {} enters the active set once", row.sample);
+pub(crate) fn apply(weight: &mut Option<f32>, row: &SieveRow) {
+    if row.diff > 0 {
+        assert_eq!(weight.replace(row.weight), None, "sample {} enters the active set once", row.sample);
+    } else {
+        assert_eq!(
+            weight.take(),
+            Some(row.weight),
+            "sample {} leaves the active set as it entered",
+            row.sample
+        );
     }
 }

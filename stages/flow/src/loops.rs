@@ -1,10 +1,11 @@
 //! The three feedback loops: what a stage decides at the end of an epoch takes effect at the next one's first step.
 
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
+use spfde_data::segment::Densities;
 use spfde_data::table::Row;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::feedback::Handle;
-use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, ToStream};
+use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback, ToStream};
 
 use crate::run::Run;
 use crate::tick::{Lag, Tick};
@@ -18,10 +19,15 @@ pub struct Loop<'s, R: Row> {
 impl<'s, R: Row> Loop<'s, R> {
     /// A loop whose deltas at `(0, 0)` are `initial`: this worker's share of them. Its rows go to the trace.
     fn new(run: &Run<'s>, initial: Vec<R>) -> Self {
+        let looped = Self::open(run, initial.to_stream(run.scope()).container::<Vec<R>>());
+        run.table(looped.stream());
+        looped
+    }
+
+    /// A loop whose deltas are those of `before` and what is decided.
+    fn open(run: &Run<'s>, before: StreamVec<'s, Tick, R>) -> Self {
         let (handle, decided) = run.scope().feedback(Lag::EPOCH);
-        let stream = initial.to_stream(run.scope()).container::<Vec<R>>().concat(decided);
-        run.table(stream.clone());
-        Self { handle: Some(handle), stream }
+        Self { handle: Some(handle), stream: before.concat(decided) }
     }
 
     /// The deltas, each at the tick at which it takes effect, on the one worker that owns it.
@@ -32,6 +38,22 @@ impl<'s, R: Row> Loop<'s, R> {
     /// Closes the loop with the decisions, each at the close of the epoch before it takes effect.
     pub fn close(mut self, decisions: StreamVec<'s, Tick, R>) {
         decisions.connect_loop(self.handle.take().expect("only closing takes the handle"));
+    }
+}
+
+impl<'s> Loop<'s, MaskRow> {
+    /// The loop of the masks; in a replay its deltas are the recorded ones, whose norms the freeze stage sees. They are
+    /// no decisions of a replay that counts the weights of another mask policy, and not in its table.
+    fn masked(run: &Run<'s>) -> Self {
+        let Some(recorded) = run.recorded() else {
+            return Self::new(run, crate::mask::initial(run));
+        };
+        let looped = Self::open(run, crate::replay::read(run));
+        match recorded.densities {
+            Densities::Recorded => run.table(looped.stream()),
+            Densities::Scheduled => run.table::<MaskRow>(run.scope().concatenate([])),
+        }
+        looped
     }
 }
 
@@ -62,12 +84,12 @@ pub struct Loops<'s> {
 impl<'s> Run<'s> {
     /// Declares the three loops. The initial masks, the initial active set and the blocks that the plan freezes from
     /// the start come first on them, as deltas at `(0, 0)`, so that a state at any tick is the sum of the deltas up to
-    /// it.
+    /// it. In a replay the masks are the recorded ones.
     pub fn loops(&self) -> Loops<'s> {
         Loops {
             active: Loop::new(self, crate::sieve::initial(self)),
             frozen: Loop::new(self, crate::freeze::initial(self)),
-            masked: Loop::new(self, crate::mask::initial(self)),
+            masked: Loop::masked(self),
         }
     }
 }

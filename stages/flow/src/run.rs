@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spfde_data::rows::EpochRow;
+use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::segment::Segment;
 use spfde_data::table::Row;
 use spfde_model::Tensor;
@@ -16,7 +16,7 @@ use timely::dataflow::{Scope, StreamVec};
 
 use crate::edge::Edge;
 use crate::fault::Fault;
-use crate::settings::{Services, Settings};
+use crate::settings::{Recorded, Services, Settings};
 use crate::tick::{Lag, Tick};
 use crate::timings::Timings;
 use crate::trace;
@@ -123,9 +123,25 @@ impl<'s> Run<'s> {
         &self.timings
     }
 
+    /// The record that the run replays, if it does.
+    pub(crate) fn recorded(&self) -> Option<&Recorded> {
+        self.services.recorded.as_ref()
+    }
+
+    /// Whether the run replays a record: then [`replay`](crate::replay) takes the place of [`train`](crate::train).
+    pub fn replays(&self) -> bool {
+        self.services.recorded.is_some()
+    }
+
+    /// How many epochs the run has: those of the settings, or those that were recorded of them.
+    pub fn epochs(&self) -> u32 {
+        let recorded = self.recorded().map(|recorded| recorded.recording.epochs());
+        recorded.map_or(self.settings.epochs, |recorded| recorded.min(self.settings.epochs))
+    }
+
     /// How far the run goes, as far as this worker knows.
     pub(crate) fn horizon(&self) -> Horizon {
-        Horizon::new(self.settings.epochs, &self.outcome)
+        Horizon::new(self.epochs(), &self.outcome)
     }
 
     /// The outside world.
@@ -155,6 +171,17 @@ impl<'s> Run<'s> {
         self.storage.add(faults);
     }
 
+    /// What has been written so far to the edge of [`Run::halt_on_storage`], each on the worker where it arose.
+    pub(crate) fn storage_written(&self) -> StreamVec<'s, Tick, Fault> {
+        self.storage.written(self.scope)
+    }
+
+    /// Shows the observer what the record lacks.
+    pub(crate) fn show_censored(&self, censored: StreamVec<'s, Tick, CensoredRow>) {
+        let observer = Arc::clone(&self.services.observer);
+        censored.inspect(move |row| observer.censored(row));
+    }
+
     pub(crate) fn add_segments(&self, segments: StreamVec<'s, Tick, Segment>) {
         self.segments.borrow_mut().push(segments);
     }
@@ -173,14 +200,17 @@ impl<'s> Run<'s> {
     }
 
     /// Records what training, or a replay, produced: its streams become tables, and its complete epochs are the ones
-    /// that are committed.
+    /// that are committed. Of a replay only what it adds to its source is written.
     ///
     /// # Panics
     /// If called twice.
     pub fn trace(&self, trained: &Trained<'s>) {
-        self.table(trained.scores.clone());
-        self.table(trained.gradients.clone());
-        self.table(trained.layers.clone());
+        // A replay has its source for these.
+        if !self.replays() {
+            self.table(trained.scores.clone());
+            self.table(trained.gradients.clone());
+            self.table(trained.layers.clone());
+        }
         self.table(trained.timings.clone());
         self.table(trained.epochs.clone());
         let observer = || Arc::clone(&self.services.observer);
@@ -204,7 +234,7 @@ impl<'s> Run<'s> {
             table(&self, complete.clone());
         }
         let segments = self.scope.concatenate(self.segments.take());
-        let unwritten = self.storage.written(self.scope);
+        let unwritten = self.storage_written();
         trace::commit(&self, segments, unwritten, complete);
         self.halts.close(self.scope, &self.outcome);
         self.storage.close(self.scope, &self.outcome);

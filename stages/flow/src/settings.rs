@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use spfde_data::augment::Augment;
 use spfde_data::images::DataSet;
 use spfde_data::parameter::{ParameterError, Parameters};
-use spfde_data::rows::{EpochRow, TimingRow};
-use spfde_data::segment::{Commit, SegmentStore};
+use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
+use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_model::{Growth, InputShape, Kernel, Network};
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
@@ -38,7 +38,9 @@ pub struct Settings {
     pub weight_decay: f64,
     /// How training images are varied.
     pub augment: Augment,
-    /// The data.
+    /// What is recorded of what does not train.
+    pub observe: Observe,
+    /// The data; a replay has its name and shape only.
     pub data: Arc<DataSet>,
     /// Who decides on masks, freezing and the active set.
     pub policies: Policies,
@@ -89,6 +91,31 @@ impl Settings {
     }
 }
 
+/// What a run records besides what it trains with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Observe {
+    /// Nothing: scores are those of the active samples, norms those of the layers that train.
+    #[default]
+    Active,
+    /// Everything: samples outside the active set are scored after the last step of each epoch, and the backward pass
+    /// of every step goes on through the frozen blocks. Training itself is the same, bit for bit.
+    Full,
+}
+
+impl Observe {
+    /// The names by which a configuration chooses.
+    pub const NAMES: [&str; 2] = ["active", "full"];
+
+    /// The choice of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "active" => Some(Self::Active),
+            "full" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+
 /// The three policies of a run.
 #[derive(Clone)]
 pub struct Policies {
@@ -109,8 +136,19 @@ pub struct Services {
     pub commit: Arc<dyn Commit>,
     /// Set from outside to end the run after the step in flight.
     pub interrupted: Arc<AtomicBool>,
+    /// The recorded run that [`replay`](crate::replay) reads; `None` in a run that trains.
+    pub recorded: Option<Recorded>,
     /// Is shown how the run goes.
     pub observer: Arc<dyn Observer>,
+}
+
+/// A recorded run that stands in for training.
+#[derive(Clone)]
+pub struct Recorded {
+    /// Its streams.
+    pub recording: Arc<dyn Recording>,
+    /// Whose weights are counted.
+    pub densities: Densities,
 }
 
 /// Is shown how a run goes, on the workers' own threads: be quick.
@@ -119,6 +157,8 @@ pub trait Observer: Send + Sync {
     fn step(&self, _: &StepReport) {}
     /// An epoch is complete.
     fn epoch(&self, _: &EpochRow) {}
+    /// What the record lacks of a replayed epoch.
+    fn censored(&self, _: &CensoredRow) {}
     /// A worker's clock at the end of an epoch.
     fn timing(&self, _: &TimingRow) {}
     /// A worker has just spent `seconds` of wall-clock time in a stage. Every step has one call of `gradients` and one

@@ -77,12 +77,25 @@ impl Sum for Cost {
 /// assert_eq!(count(&architecture, &[12, 8], 1, 1).backward, 16);
 /// ```
 pub fn count(architecture: &Architecture, nonzero: &[u32], frozen_blocks: usize, samples: u32) -> Cost {
+    count_layers(architecture, nonzero, frozen_blocks, samples).into_iter().sum()
+}
+
+/// As [`count`], layer by layer.
+///
+/// # Panics
+/// As [`count`].
+pub fn count_layers(
+    architecture: &Architecture,
+    nonzero: &[u32],
+    frozen_blocks: usize,
+    samples: u32,
+) -> Vec<Cost> {
     let blocks = architecture.blocks.len();
     assert_eq!(nonzero.len(), architecture.layers.len(), "one count of existing weights per layer");
     assert!(frozen_blocks <= blocks, "{frozen_blocks} of {blocks} blocks are frozen");
     let classifier = architecture.layers.iter().position(|layer| layer.block == blocks);
-    let mut cost = Cost::default();
-    for (index, (layer, &nonzero)) in architecture.layers.iter().zip(nonzero).enumerate() {
+    let layers = architecture.layers.iter().zip(nonzero).enumerate();
+    let cost = layers.map(|(index, (layer, &nonzero))| {
         let per_sample = u64::from(nonzero).saturating_mul(layer.flops_per_weight());
         let forward = per_sample.saturating_mul(u64::from(samples));
         let first_active = layer.block == frozen_blocks;
@@ -92,9 +105,35 @@ pub fn count(architecture: &Architecture, nonzero: &[u32], frozen_blocks: usize,
             (false, true) => forward,
             (false, false) => forward.saturating_mul(2),
         };
-        cost = cost + Cost { forward, backward };
-    }
-    cost
+        Cost { forward, backward }
+    });
+    cost.collect()
+}
+
+/// The FLOPs of observing in one epoch what does not train: the backward passes that go on through the frozen blocks
+/// for the `active` samples, and the forward passes of the `outside` ones.
+///
+/// # Panics
+/// As [`count`].
+///
+/// ```
+/// use spfde_policy::{cost::observed, count, example};
+/// let architecture = example::perceptron(&[3, 4, 2]);
+/// // One active sample, the first layer frozen: 24 for its weights, 16 for the input of the classifier.
+/// assert_eq!(observed(&architecture, &[12, 8], 1, 1, 0), 24 + 16);
+/// // Ten more outside: ten forward passes.
+/// assert_eq!(observed(&architecture, &[12, 8], 1, 1, 10), 24 + 16 + 10 * 40);
+/// ```
+pub fn observed(
+    architecture: &Architecture,
+    nonzero: &[u32],
+    frozen_blocks: usize,
+    active: u32,
+    outside: u32,
+) -> u64 {
+    let backward = |frozen: usize| count(architecture, nonzero, frozen, active).backward;
+    let prefix = backward(0).saturating_sub(backward(frozen_blocks));
+    prefix.saturating_add(count(architecture, nonzero, frozen_blocks, outside).forward)
 }
 
 /// How many blocks of the front are frozen during `epoch`, when block `b` freezes at `frozen_at[b]`.

@@ -132,6 +132,27 @@ impl Plan {
         &self.counts.planned[epoch as usize]
     }
 
+    /// The existing weights of every layer during `epoch`, if block `b` has frozen at `frozen_at[b]`, planned or not; a
+    /// block without a time there has not frozen so far.
+    ///
+    /// A block that freezes as planned keeps to the plan. One that freezes at another time follows the mask of its own
+    /// plan until then, and at that moment is pruned to its target.
+    ///
+    /// # Panics
+    /// If the run has no such epoch, or `frozen_at` does not have one entry per block, or names an epoch that the run
+    /// does not have.
+    pub fn nonzero_given(&self, epoch: u32, frozen_at: &[Option<u32>]) -> Vec<u32> {
+        assert_eq!(frozen_at.len(), self.architecture.blocks.len(), "one freezing time per block");
+        let layers = self.architecture.layers.iter().enumerate();
+        let nonzero = layers.map(|(index, layer)| match frozen_at.get(layer.block).copied().flatten() {
+            Some(at) if at <= epoch && self.layer_frozen_at(index) != Some(at) => {
+                self.counts.frozen[at as usize][index]
+            }
+            _ => self.counts.planned[epoch as usize][index],
+        });
+        nonzero.collect()
+    }
+
     /// The cost of the whole run.
     pub fn total(&self) -> Cost {
         self.cost.iter().copied().sum()

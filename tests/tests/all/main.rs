@@ -6,6 +6,7 @@ mod determinism;
 mod freezing;
 mod learning;
 mod masks;
+mod replay;
 mod sieve;
 mod stopping;
 mod storage;

@@ -14,7 +14,7 @@ use crate::files::parquet_store::{is_stream_name, segment_path};
 use crate::files::read_limited::read_limited;
 use crate::files::{atomic, parquet_file};
 use crate::images::DataSet;
-use crate::segment::Segment;
+use crate::segment::{Densities, Segment};
 
 /// Version of the manifest's fields.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -48,10 +48,26 @@ pub struct Manifest {
     pub finished: bool,
     /// Why the run stopped before its end; `None` if it did not.
     pub stopped: Option<String>,
+    /// The run whose record was replayed; `None` for a run that trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<ReplayOf>,
     /// The committed segments, by stream, epoch, worker.
     pub segments: Vec<Segment>,
     /// The committed checkpoint files, by epoch and path.
     pub checkpoints: Vec<Checkpoint>,
+}
+
+/// Which record a replay read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayOf {
+    /// The run directory, as it was named.
+    pub path: String,
+    /// BLAKE3 of its manifest, in hexadecimal: names every byte of the record.
+    pub manifest: String,
+    /// How many epochs were recorded.
+    pub epochs: u32,
+    /// Whose weights the costs count.
+    pub densities: Densities,
 }
 
 /// Which data set a run uses.
@@ -91,23 +107,30 @@ pub struct Checkpoint {
 impl Manifest {
     /// The first manifest of a run of `epochs` epochs on `set`: nothing is committed.
     pub fn new(set: &DataSet, epochs: u32) -> Self {
+        let data_set = DataSetRecord {
+            name: set.name.clone(),
+            train_rows: set.train.len() as u64,
+            test_rows: set.test.len() as u64,
+            channels: set.train.channels,
+            height: set.train.height,
+            width: set.train.width,
+            classes: set.classes,
+            fingerprint: set.fingerprint.clone(),
+        };
+        Self::of(data_set, epochs)
+    }
+
+    /// As [`Manifest::new`], for a data set that is known by its record only.
+    pub fn of(data_set: DataSetRecord, epochs: u32) -> Self {
         Self {
             version: MANIFEST_VERSION,
             created_by: concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned(),
-            data_set: DataSetRecord {
-                name: set.name.clone(),
-                train_rows: set.train.len() as u64,
-                test_rows: set.test.len() as u64,
-                channels: set.train.channels,
-                height: set.train.height,
-                width: set.train.width,
-                classes: set.classes,
-                fingerprint: set.fingerprint.clone(),
-            },
+            data_set,
             epochs,
             epochs_reached: 0,
             finished: false,
             stopped: None,
+            replay_of: None,
             segments: Vec::new(),
             checkpoints: Vec::new(),
         }
@@ -115,11 +138,17 @@ impl Manifest {
 
     /// Reads the manifest of the run directory `run` and checks every field that can be checked without other files.
     pub fn read(run: &Path) -> Result<Self> {
+        Ok(Self::read_hashed(run)?.0)
+    }
+
+    /// As [`Manifest::read`], with the BLAKE3 of the file, in hexadecimal.
+    pub(in crate::files) fn read_hashed(run: &Path) -> Result<(Self, String)> {
         let path = run.join(MANIFEST_NAME);
         if matches!(path.try_exists(), Ok(false)) {
             return Err(DataError::NotARun { path: run.to_owned() });
         }
-        Self::parse(&path, &read_limited(&path, MANIFEST_LIMIT)?)
+        let bytes = read_limited(&path, MANIFEST_LIMIT)?;
+        Ok((Self::parse(&path, &bytes)?, blake3::hash(&bytes).to_hex().to_string()))
     }
 
     /// Reads and checks the bytes of a manifest; `path` is for messages.
@@ -170,6 +199,9 @@ impl Manifest {
             DataError::limit(path, "epochs_reached", found, u64::from(self.epochs))?;
         }
         let mut paths = BTreeSet::new();
+        if let Some(ReplayOf { manifest, .. }) = &self.replay_of {
+            check_hash(path, || "replay_of.manifest".to_owned(), manifest)?;
+        }
         for (index, segment) in self.segments.iter().enumerate() {
             let field = |name: &str| format!("segments[{index}].{name}");
             check_path(path, || field("path"), &segment.path)?;

@@ -34,6 +34,7 @@ fn manifest() -> Manifest {
         epochs_reached: 3,
         finished: false,
         stopped: Some("by the user".to_owned()),
+        replay_of: None,
         segments: vec![segment("masks", 0, 0), segment("masks", 2, 1), segment("scores", 1, 0)],
         checkpoints: vec![Checkpoint {
             epoch: 3,

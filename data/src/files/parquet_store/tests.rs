@@ -205,6 +205,7 @@ fn manifest(segments: Vec<Segment>) -> Manifest {
         epochs_reached: 9,
         finished: false,
         stopped: None,
+        replay_of: None,
         segments,
         checkpoints: Vec::new(),
     }

@@ -32,6 +32,8 @@ const NAMED: [&str; 2] = ["trace", "checkpoint"];
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// Whether the directory was there before the run.
+    existed: bool,
     manifest: Mutex<Manifest>,
     _lock: RunLock,
 }
@@ -41,6 +43,7 @@ pub struct RunDirectory {
 pub struct RecordedRun {
     path: PathBuf,
     manifest: Manifest,
+    manifest_blake3: String,
 }
 
 impl RunDirectory {
@@ -54,6 +57,7 @@ impl RunDirectory {
         environment: &serde_json::Value,
         manifest: Manifest,
     ) -> Result<Self> {
+        let existed = path.is_dir();
         atomic::create_directory(path)?;
         let mut entries = path.read_dir().map_err(DataError::io(path, "list the directory"))?;
         if entries.next().is_some() {
@@ -69,7 +73,7 @@ impl RunDirectory {
         environment.push(b'\n');
         atomic::write(&path.join(ENVIRONMENT_NAME), &environment)?;
         manifest.write(path)?;
-        Ok(Self { path: path.to_owned(), manifest: Mutex::new(manifest), _lock: lock })
+        Ok(Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), _lock: lock })
     }
 
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.
@@ -79,14 +83,15 @@ impl RunDirectory {
         // Once more: until the lock was taken another process may have gone on.
         let mut manifest = Manifest::read(path)?;
         manifest.stopped = None;
-        let run = Self { path: path.to_owned(), manifest: Mutex::new(manifest), _lock: lock };
+        let run = Self { path: path.to_owned(), existed: true, manifest: Mutex::new(manifest), _lock: lock };
         run.remove_unnamed()?;
         Ok(run)
     }
 
     /// Opens a run for reading, without a lock.
     pub fn open(path: &Path) -> Result<RecordedRun> {
-        Ok(RecordedRun { path: path.to_owned(), manifest: Manifest::read(path)? })
+        let (manifest, manifest_blake3) = Manifest::read_hashed(path)?;
+        Ok(RecordedRun { path: path.to_owned(), manifest, manifest_blake3 })
     }
 
     /// The directory.
@@ -125,6 +130,30 @@ impl RunDirectory {
             manifest.stopped = stopped;
         })?;
         self.remove_unnamed()
+    }
+
+    /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then the
+    /// directory, unless it was there before or something else lies in it.
+    pub fn discard(self) -> Result<()> {
+        let remove = |path: PathBuf| match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(DataError::io(&path, "remove the file")(error))
+            }
+            _ => Ok(()),
+        };
+        remove(self.path.join(MANIFEST_NAME))?;
+        for directory in NAMED {
+            let directory = self.path.join(directory);
+            remove_except(&directory, &BTreeSet::new())?;
+            remove_empty(&directory);
+        }
+        [CONFIG_NAME, ENVIRONMENT_NAME, LOCK_NAME]
+            .into_iter()
+            .try_for_each(|name| remove(self.path.join(name)))?;
+        if !self.existed {
+            remove_empty(&self.path);
+        }
+        Ok(())
     }
 
     /// Removes all files below `trace/` and `checkpoint/` that the manifest does not name.
@@ -189,6 +218,11 @@ impl RecordedRun {
         &self.manifest
     }
 
+    /// BLAKE3 of the manifest, in hexadecimal: since it names the BLAKE3 of every segment, it names the record.
+    pub fn manifest_blake3(&self) -> &str {
+        &self.manifest_blake3
+    }
+
     /// The text of `config.toml`.
     pub fn config(&self) -> Result<String> {
         read_text(&self.path.join(CONFIG_NAME))
@@ -213,6 +247,15 @@ fn read_text(path: &Path) -> Result<String> {
         let error = std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error());
         DataError::io(path, "read")(error)
     })
+}
+
+/// Removes a directory in which there is nothing but empty directories. One that somebody put something in stays.
+fn remove_empty(directory: &Path) {
+    let entries = directory.read_dir().into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .for_each(|entry| remove_empty(&entry.path()));
+    let _ = std::fs::remove_dir(directory);
 }
 
 /// Removes the files below `directory` except the named ones; links are removed, not followed.

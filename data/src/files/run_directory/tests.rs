@@ -224,3 +224,24 @@ fn the_default_directory_is_the_first_free_one() {
     std::fs::write(next(), b"").unwrap();
     assert_eq!(next(), root.path().join("resnet20-42-3"));
 }
+
+#[test]
+fn a_run_that_is_given_up_leaves_nothing_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("a/run");
+    let run = create(&path).unwrap();
+    let segment = write_segment(&run, 0);
+    run.commit(0, vec![segment]).unwrap();
+    run.discard().unwrap();
+    assert!(!path.exists() && root.path().join("a").is_dir());
+
+    // What others put there stays, and so does a directory that was there before.
+    let run = create(&path).unwrap();
+    write_segment(&run, 0);
+    std::fs::write(path.join("notes.txt"), "mine").unwrap();
+    run.discard().unwrap();
+    assert_eq!(files(&path), ["notes.txt"]);
+    std::fs::remove_file(path.join("notes.txt")).unwrap();
+    create(&path).unwrap().discard().unwrap();
+    assert!(path.is_dir() && path.read_dir().unwrap().next().is_none());
+}

@@ -11,7 +11,8 @@ use crate::files::hash_file;
 use crate::files::manifest::{CHECKPOINT_LIMIT, MANIFEST_NAME, Manifest};
 use crate::files::parquet_store::{FoundColumn, read_columns};
 use crate::rows::{
-    EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, STREAMS, ScoreRow, SieveRow, TimingRow,
+    CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
+    ScoreRow, SieveRow, TimingRow,
 };
 use crate::segment::Segment;
 use crate::table::{Cells, Column, ColumnType, Row};
@@ -21,8 +22,9 @@ use crate::table::{Cells, Column, ColumnType, Row};
 /// Returns all findings, missing segments first, then in the order of the manifest; none means that the files are as
 /// they were committed.
 pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
+    let streams = if manifest.replay_of.is_some() { &REPLAY_STREAMS[..] } else { &STREAMS[..] };
     let mut epochs: BTreeMap<&str, BTreeSet<u32>> =
-        STREAMS.iter().map(|stream| (*stream, BTreeSet::new())).collect();
+        streams.iter().map(|stream| (*stream, BTreeSet::new())).collect();
     for segment in &manifest.segments {
         epochs.entry(&segment.stream).or_default().insert(segment.epoch);
     }
@@ -109,6 +111,8 @@ fn known_columns(stream: &str) -> Option<Vec<Column>> {
         SieveRow::STREAM => SieveRow::columns(),
         EpochRow::STREAM => EpochRow::columns(),
         TimingRow::STREAM => TimingRow::columns(),
+        CostRow::STREAM => CostRow::columns(),
+        CensoredRow::STREAM => CensoredRow::columns(),
         _ => return None,
     })
 }

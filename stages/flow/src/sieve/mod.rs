@@ -23,13 +23,13 @@ use crate::tick::Tick;
 pub use lowest::{Order, Ranked, lowest};
 
 /// The worker that holds a sample's state: sample mod workers.
-fn owner(sample: u32, workers: usize) -> usize {
+pub(crate) fn owner(sample: u32, workers: usize) -> usize {
     sample as usize % workers
 }
 
 /// This worker's share of the initial active set, as deltas at `(0, 0)`.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<SieveRow> {
-    let samples = run.settings().data.train.len() as u32;
+    let samples = run.plan().samples;
     let mut active = vec![true; samples as usize];
     run.settings()
         .policies

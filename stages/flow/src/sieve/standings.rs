@@ -146,7 +146,7 @@ pub(super) fn standings<'s>(
     builder.build(move |capabilities| {
         let mut start = Some(capabilities.clone());
         let mut windows = Windows::new(capabilities, horizon);
-        let mut members = Members::new(settings.data.train.len(), worker, workers);
+        let mut members = Members::new(settings.plan.samples as usize, worker, workers);
         let mut state = settings.policies.sieve.start(members.active.len());
         let mut observed = Stash::<ScoreRow>::new();
         let mut deltas = Stash::<SieveRow>::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use spfde_data::rows::{EpochRow, GradientRow, LayerRow, TimingRow};
-use spfde_policy::{count, learning_rate};
+use spfde_policy::learning_rate;
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -13,6 +13,7 @@ use timely::dataflow::operators::{Capability, InputCapability};
 use timely::dataflow::{Stream, StreamVec};
 use timely::scheduling::Activator;
 
+use crate::account::epoch_row;
 use crate::fault::{Cause, Fault};
 use crate::part::{Header, Part, ToAll};
 use crate::run::Run;
@@ -183,7 +184,7 @@ pub(super) fn apply<'s>(
                     let snapshots = snapshots(replica, &values);
                     weights_out.activate().session(&to_weights).give_iterator(snapshots.into_iter());
                     if worker == 0 {
-                        let row = epoch_row(replica, tick.epoch, batch.active, loss, accuracy);
+                        let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));
                         epochs_out.activate().session(&to_epochs).give(row);
                     }
                     let rows = timings.take(tick.epoch, worker);
@@ -269,27 +270,10 @@ fn snapshots(replica: &Replica, values: &[f32]) -> Vec<LayerWeights> {
 }
 
 /// The epoch's row, but for the test set.
-fn epoch_row(replica: &Replica, epoch: u32, active: u32, loss: f64, accuracy: f64) -> EpochRow {
-    let (network, settings) = (&replica.network, &replica.settings);
-    let architecture = network.architecture();
-    let frozen = network.frozen_blocks();
-    let nonzero: Vec<u32> =
-        (0..architecture.layers.len()).map(|layer| network.nonzero(layer) as u32).collect();
-    let cost = count(architecture, &nonzero, frozen, active);
-    EpochRow {
-        epoch,
-        train_loss: Some(loss),
-        train_accuracy: Some(accuracy),
-        test_loss: None,
-        test_accuracy: None,
-        learning_rate: learning_rate(settings.learning_rate, epoch, 0, 1, settings.epochs),
-        active_samples: active,
-        nonzero: nonzero.iter().map(|count| u64::from(*count)).sum(),
-        frozen_layers: architecture.layers.iter().filter(|layer| layer.block < frozen).count() as u16,
-        forward_flops: cost.forward,
-        backward_flops: cost.backward,
-        observed_flops: 0,
-        dense_flops: settings.plan.dense_cost.forward + settings.plan.dense_cost.backward,
-        activation_bytes: architecture.activation_bytes[frozen] * settings.batch_size as u64,
-    }
+fn summary(replica: &Replica, epoch: u32, active: u32, (loss, accuracy): (f64, f64)) -> EpochRow {
+    let network = &replica.network;
+    let layers = 0..network.architecture().layers.len();
+    let nonzero: Vec<u32> = layers.map(|layer| network.nonzero(layer) as u32).collect();
+    let row = epoch_row(&replica.settings, epoch, &nonzero, network.frozen_blocks(), active);
+    EpochRow { train_loss: Some(loss), train_accuracy: Some(accuracy), ..row }
 }

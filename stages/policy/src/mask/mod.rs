@@ -78,6 +78,12 @@ pub trait MaskPolicy: Send + Sync {
     /// policy whose densities depend on data gives its target.
     fn nonzero(&self, layer: usize, epoch: u32, frozen_at: Option<u32>) -> u32;
 
+    /// Whether the layers will have exactly the weights that [`nonzero`](Self::nonzero) says: then costs follow from the
+    /// schedule, and a replay can count them. False for a policy whose densities depend on weights or data.
+    fn is_scheduled(&self) -> bool {
+        true
+    }
+
     /// The weights of a masked layer that exist at the start, ascending; empty for a layer that is not masked.
     fn initial(&self, layer: usize, frozen_at: Option<u32>) -> Vec<u32>;
 

@@ -1,0 +1,117 @@
+//! `spfde replay`, and the same for a pipeline of your own.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use spfde_flow::Run;
+
+use super::{interruptible, remark, say};
+use crate::configuration::{ConfigurationError, Source};
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::replay::{Record, replay};
+use crate::report::replay::{Case, report};
+use crate::session::Options;
+use crate::verify;
+
+/// Replay recorded runs under other policies, without training: what would have been decided, at what cost.
+///
+/// Without settings a run is replayed under its own policies, and gives its own decisions and costs. Settings are the
+/// keys of the mask, freeze and sieve policies, and the seed; what is not set is as the run had it. Decisions and costs
+/// are exact; accuracy is not predicted, since the recorded scores come from the recorded decisions. What a policy asks
+/// for and the record lacks is counted as censored; a run trained with trace.observe=full lacks nothing.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  spfde replay runs/resnet20-0-1                                   its own policies
+  spfde replay runs/resnet20-0-1 sieve.policy=random --out random  another sieve; the decisions become a run
+  spfde replay runs/resnet20-*-1 freeze.policy=gradient-norm       several runs, with mean and spread
+  spfde replay runs/resnet20-0-1 mask.sparsity=0.95                costs by that mask's schedule of densities")]
+pub struct Replay {
+    /// Recorded runs, then settings such as `sieve.fraction=0.3`
+    #[arg(value_name = "RUN | key=value", required = true)]
+    words: Vec<String>,
+    /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for each); must not
+    /// exist or be empty [default: print the table only]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Threads that work; the result has the same bits for any number [default: the cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+}
+
+impl Replay {
+    /// Replays the runs, each with the experiment that `prepare` makes of it, and prints the table.
+    ///
+    /// # Errors
+    /// Whatever [`Record::open`] and [`crate::replay()`] refuse, for the first run that they refuse.
+    pub fn run(
+        self,
+        prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
+        build: impl Fn(&Run<'_>) + Send + Sync + Clone + 'static,
+    ) -> Result<(), Error> {
+        let (settings, runs): (Vec<String>, Vec<String>) =
+            self.words.into_iter().partition(|word| word.contains('=') && !Path::new(word).is_dir());
+        let Some(first) = runs.first() else {
+            return Err(
+                ConfigurationError::Missing { what: "a recorded run", example: "runs/resnet20-0-1" }.into()
+            );
+        };
+        let settings = Source::from_words(&settings)?;
+        if let Some(out) = &self.out {
+            super::refuse_taken(out)?;
+        }
+        // Everything that can be refused is refused before any work.
+        let mut prepared = Vec::new();
+        for (run, directory) in runs.iter().zip(directories(&runs, self.out.as_deref())?) {
+            let record = Record::open(Path::new(run))?;
+            let experiment = prepare(record.experiment(settings.entries())?)?;
+            crate::replay::check(&experiment)?;
+            record.trace()?;
+            if run == first {
+                experiment.configuration().notes().iter().for_each(remark);
+            }
+            prepared.push((record, experiment, directory));
+        }
+        let interrupted = interruptible("stopping after the epochs in flight; once more to stop at once");
+        let mut cases = Vec::new();
+        for (record, experiment, directory) in prepared {
+            let options = Options {
+                directory,
+                workers: self.workers.map_or(Options::default().workers, usize::from),
+                observer: Arc::new(()),
+                interrupted: Arc::clone(&interrupted),
+            };
+            let replayed = replay(&record, &experiment, options, build.clone())?;
+            let recorded = record.recorded_epochs()?;
+            cases.push(Case { name: record.run().path().display().to_string(), replayed, recorded });
+        }
+        say(report(&cases));
+        for directory in cases.iter().filter_map(|case| case.replayed.directory.as_ref()) {
+            let sound = verify::verify(directory)?;
+            say(format!("run directory: {} (verified: {sound})", directory.display()));
+        }
+        Ok(())
+    }
+}
+
+/// Where each run's replay goes: `out` itself for one run, directories below it with the names of several.
+fn directories(runs: &[String], out: Option<&Path>) -> Result<Vec<Option<PathBuf>>, Error> {
+    let Some(out) = out else { return Ok(vec![None; runs.len()]) };
+    if runs.len() == 1 {
+        return Ok(vec![Some(out.to_owned())]);
+    }
+    let mut taken = BTreeSet::new();
+    let below = runs.iter().map(|run| {
+        let path = std::fs::canonicalize(run).unwrap_or_else(|_| PathBuf::from(run));
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
+        if !taken.insert(name.clone()) {
+            let name = name.to_string_lossy().into_owned();
+            return Err(ConfigurationError::SameName { name, out: out.display().to_string() }.into());
+        }
+        Ok(Some(out.join(name)))
+    });
+    below.collect()
+}

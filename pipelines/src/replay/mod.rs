@@ -1,0 +1,179 @@
+//! Replaying a recorded run under other policies, or its own: the graph of training with the record as its source.
+//!
+//! ```no_run
+//! use spfde::configuration::Source;
+//! let record = spfde::Record::open("runs/resnet20-0-1".as_ref())?;
+//! let words = Source::from_words(&["sieve.policy=random".to_owned()])?;
+//! let experiment = record.experiment(words.entries())?;
+//! let replayed = spfde::replay(&record, &experiment, spfde::Options::default(), spfde::pipeline)?;
+//! let lacking: u32 = replayed.censored.iter().map(|row| row.samples).sum();
+//! # let _ = lacking; Ok::<(), spfde::Error>(())
+//! ```
+
+mod record;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use spfde_data::files::DataError;
+use spfde_data::files::manifest::{Manifest, ReplayOf};
+use spfde_data::files::run_directory::RunDirectory;
+use spfde_data::parameter::ParameterError;
+use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
+use spfde_data::segment::{Commit, Densities, SegmentStore};
+use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
+
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::nowhere::Nowhere;
+use crate::session::{Ended, Options, environment, execute};
+
+pub use record::Record;
+
+/// What a replay found.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// The run directory that was written, if one was asked for.
+    pub directory: Option<PathBuf>,
+    /// What each epoch would have cost. Accuracy and loss are null.
+    pub epochs: Vec<EpochRow>,
+    /// What the record lacks of each.
+    pub censored: Vec<CensoredRow>,
+}
+
+/// Replays `record` under the policies of `experiment`, which [`Record::experiment`] made: `build` wires the graph,
+/// once on each worker.
+///
+/// With a directory in `options` the decisions and costs become a run of their own there, whole or not at all: a replay
+/// that fails or is interrupted leaves nothing.
+///
+/// # Errors
+/// If a policy is unknown or cannot be replayed, or the directory cannot be created, before any work; if the record
+/// cannot be read.
+pub fn replay(
+    record: &Record,
+    experiment: &Experiment,
+    options: Options,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Result<Replayed, Error> {
+    check(experiment)?;
+    let (settings, densities) = (experiment.settings(), experiment.densities());
+    let recording = Arc::new(record.trace()?);
+    let directory = match &options.directory {
+        Some(path) => Some(Arc::new(create(record, experiment, path, options.workers)?)),
+        None => None,
+    };
+    let (store, commit): (Arc<dyn SegmentStore>, Arc<dyn Commit>) = match &directory {
+        Some(directory) => (Arc::new(directory.store()), Arc::clone(directory) as Arc<dyn Commit>),
+        None => (Arc::new(Nowhere), Arc::new(Nowhere)),
+    };
+    let seen = Arc::new(Seen { also: options.observer, rows: Mutex::default() });
+    let services = Services {
+        store,
+        commit,
+        interrupted: options.interrupted,
+        recorded: Some(Recorded { recording, densities }),
+        observer: Arc::clone(&seen) as Arc<dyn Observer>,
+    };
+    let Ended { fault, panicked, .. } = execute(settings, services, options.workers, build);
+    let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let wanted = record.epochs_reached();
+    let failed = match (panicked, fault) {
+        (Some((worker, message)), _) => Some(Error::ReplayWorker { worker, message }),
+        (None, Some(fault)) => Some(Error::Replay { fault }),
+        (None, None) if epochs.len() < wanted as usize => {
+            Some(Error::Uncounted { counted: epochs.len(), epochs: wanted })
+        }
+        _ => None,
+    };
+    let path = directory.as_ref().map(|directory| directory.path().to_owned());
+    let directory = directory.map(|directory| {
+        Arc::into_inner(directory).expect("the workers have ended, and with them what they were handed")
+    });
+    match (failed, directory) {
+        (Some(failed), None) => Err(failed),
+        (Some(failed), Some(directory)) => {
+            if let Err(error) = directory.discard() {
+                crate::command::remark(format_args!("what had been written could not be removed: {error}"));
+            }
+            Err(failed)
+        }
+        (None, directory) => {
+            if let Some(directory) = directory {
+                let whole = wanted == settings.epochs;
+                let stopped =
+                    (!whole).then(|| format!("the record ends after {wanted} of {} epochs", settings.epochs));
+                directory.finish(stopped)?;
+            }
+            Ok(Replayed { directory: path, epochs, censored })
+        }
+    }
+}
+
+/// What cannot be replayed.
+pub(crate) fn check(experiment: &Experiment) -> Result<(), ParameterError> {
+    if let Some((key, name)) = experiment.unknown().iter().next() {
+        let reason = format!(
+            "the run's policy \"{name}\" is none of the registered ones; choose another, or replay with the program \
+             that it belongs to"
+        );
+        return Err(ParameterError::contradiction(key, reason));
+    }
+    let mask = &experiment.settings().policies.mask;
+    if experiment.densities() == Densities::Scheduled && !mask.is_scheduled() {
+        let reason = format!(
+            "the densities of \"{}\" depend on weights, which no trace has; choose a policy with a schedule, or leave \
+             the keys of the mask out: then the recorded masks count",
+            mask.name()
+        );
+        return Err(ParameterError::contradiction("mask.policy", reason));
+    }
+    Ok(())
+}
+
+fn create(
+    record: &Record,
+    experiment: &Experiment,
+    path: &std::path::Path,
+    workers: usize,
+) -> Result<RunDirectory, DataError> {
+    let run = record.run();
+    let replay_of = ReplayOf {
+        path: run.path().display().to_string(),
+        manifest: run.manifest_blake3().to_owned(),
+        epochs: record.epochs_reached(),
+        densities: experiment.densities(),
+    };
+    let manifest = Manifest {
+        replay_of: Some(replay_of),
+        ..Manifest::of(run.manifest().data_set.clone(), experiment.settings().epochs)
+    };
+    let configuration = experiment.configuration().to_toml();
+    RunDirectory::create(path, &configuration, &environment(experiment, workers), manifest)
+}
+
+/// Keeps the rows of the table, and lets another observer look on.
+struct Seen {
+    also: Arc<dyn Observer>,
+    rows: Mutex<(Vec<EpochRow>, Vec<CensoredRow>)>,
+}
+
+impl Observer for Seen {
+    fn step(&self, report: &StepReport) {
+        self.also.step(report);
+    }
+
+    fn epoch(&self, row: &EpochRow) {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).0.push(row.clone());
+        self.also.epoch(row);
+    }
+
+    fn censored(&self, row: &CensoredRow) {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).1.push(row.clone());
+        self.also.censored(row);
+    }
+
+    fn timing(&self, row: &TimingRow) {
+        self.also.timing(row);
+    }
+}

@@ -1,0 +1,155 @@
+//! A recorded run: its configuration and its streams.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use spfde_data::files::DataError;
+use spfde_data::files::manifest::MANIFEST_NAME;
+use spfde_data::files::parquet_store::read_stream;
+use spfde_data::files::recording::RecordedTrace;
+use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun, RunDirectory};
+use spfde_data::parameter::{ParameterError, Value};
+use spfde_data::rows::{EpochRow, GradientRow, LayerRow, MaskRow, ScoreRow};
+use spfde_data::segment::Densities;
+use spfde_data::table::Row;
+
+use crate::configuration::{Configuration, Source, core};
+use crate::error::Error;
+use crate::experiment::Experiment;
+
+/// The streams that a replay reads.
+const STREAMS: [&str; 4] = [ScoreRow::STREAM, GradientRow::STREAM, LayerRow::STREAM, MaskRow::STREAM];
+
+/// Samples that a manifest may claim: some dozen bytes are kept for each.
+const SAMPLES_LIMIT: u64 = 1 << 28;
+
+/// The policies, with what stands in for one that no registry knows until it is replaced.
+const POLICIES: [(&str, &str); 3] =
+    [("mask.policy", "dense"), ("freeze.policy", "none"), ("sieve.policy", "none")];
+
+/// A run that was recorded, opened to be replayed.
+#[derive(Clone, Debug)]
+pub struct Record {
+    run: RecordedRun,
+    /// Its configuration, key by key.
+    entries: Vec<(String, Value)>,
+    samples: u32,
+}
+
+impl Record {
+    /// Opens the run in `directory`: manifest and configuration; segments are checked as they are read.
+    ///
+    /// # Errors
+    /// If there is no run, or it has no complete epoch, or manifest and configuration do not hold together.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        let run = RunDirectory::open(directory)?;
+        let manifest = run.manifest();
+        let path = directory.join(MANIFEST_NAME);
+        let refuse = |field: &str, found: String, expected: &str| {
+            let (path, field, expected) = (path.clone(), field.to_owned(), expected.to_owned());
+            Err(DataError::Value { path, field, found, expected })
+        };
+        if let Some(source) = &manifest.replay_of {
+            let expected = format!("none; this is a replay itself, replay {} instead", source.path);
+            refuse("replay_of", source.path.clone(), &expected)?;
+        }
+        if manifest.epochs_reached == 0 {
+            refuse(
+                "epochs_reached",
+                "0".to_owned(),
+                "a complete epoch at least; nothing else can be replayed",
+            )?;
+        }
+        let rows = manifest.data_set.train_rows;
+        let samples = u32::try_from(rows).ok().filter(|samples| u64::from(*samples) <= SAMPLES_LIMIT);
+        let Some(samples) = samples else {
+            let (field, found) = ("data_set.train_rows".to_owned(), rows);
+            return Err(DataError::TooLarge { path, field, found, limit: SAMPLES_LIMIT }.into());
+        };
+        let source = Source::parse_file(&directory.join(CONFIG_NAME).display().to_string(), &run.config()?)?;
+        let record = Self { entries: source.entries().to_vec(), samples, run };
+        let epochs = record.run.manifest().epochs;
+        if record.value("train.epochs") != Some(&Value::Integer(i64::from(epochs))) {
+            refuse("epochs", epochs.to_string(), "what config.toml says of train.epochs")?;
+        }
+        Ok(record)
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RecordedRun {
+        &self.run
+    }
+
+    /// How many epochs were recorded.
+    pub fn epochs_reached(&self) -> u32 {
+        self.run.manifest().epochs_reached
+    }
+
+    /// The run's value of a key.
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// The experiment of the run, with other settings: the seed of every draw, or keys of the policies. Values of the
+    /// run take the place of defaults. A policy of the run that no registry knows has to be replaced, by a setting or
+    /// by [`Experiment::with_sieve`] and its like.
+    ///
+    /// With settings of the mask costs come from the density schedule of the mask policy, without from the recorded
+    /// mask deltas.
+    ///
+    /// # Errors
+    /// If a setting is unknown, out of range, or one of those that the record fixes; if settings cannot hold together.
+    pub fn experiment(&self, settings: &[(String, Value)]) -> Result<Experiment, Error> {
+        let is_policy =
+            |key: &str| ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family));
+        let mut inherited = self.entries.clone();
+        let mut unknown = BTreeMap::new();
+        for (key, stand_in) in POLICIES {
+            let Some((_, value)) = inherited.iter_mut().find(|(name, _)| name == key) else { continue };
+            let choice =
+                core().into_iter().find(|parameter| parameter.key == key).expect("the key of a family");
+            if choice.check(value.clone()).is_err() {
+                let name = std::mem::replace(value, Value::Text(stand_in.to_owned()));
+                if !settings.iter().any(|(given, _)| given == key) {
+                    unknown.insert(key, name.to_string());
+                }
+            }
+        }
+        let configuration = Configuration::resolve_over(&inherited, settings)?;
+        for (key, _) in settings.iter().filter(|(key, _)| !is_policy(key) && key != "seed") {
+            let (asked, recorded) = (configuration.values().get(key), self.value(key));
+            if asked != recorded {
+                let recorded = recorded.map_or_else(|| "its default".to_owned(), Value::to_string);
+                let reason = format!(
+                    "the run was recorded with {recorded}, which no replay can change; only `seed` and the keys of \
+                     mask, freeze and sieve can be"
+                );
+                return Err(ParameterError::contradiction(key, reason).into());
+            }
+        }
+        let densities = match settings.iter().any(|(key, _)| key.starts_with("mask.")) {
+            true => Densities::Scheduled,
+            false => Densities::Recorded,
+        };
+        let data_set = &self.run.manifest().data_set;
+        Experiment::recorded(configuration, data_set, self.samples, densities, unknown)
+    }
+
+    /// The streams that a replay reads.
+    pub(crate) fn trace(&self) -> Result<RecordedTrace, DataError> {
+        RecordedTrace::new(self.run.path(), self.run.manifest(), &STREAMS)
+    }
+
+    /// The recorded costs and accuracies, epoch by epoch.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn recorded_epochs(&self) -> Result<Vec<EpochRow>, DataError> {
+        let mut rows: Vec<EpochRow> = Vec::new();
+        for batch in read_stream::<EpochRow>(self.run.path(), self.run.manifest(), 0..self.epochs_reached()) {
+            rows.extend(batch?.into_rows::<EpochRow>());
+        }
+        rows.sort_by_key(|row| row.epoch);
+        Ok(rows)
+    }
+}

@@ -1,0 +1,82 @@
+//! What a replay adds to its decisions: the cost of every layer, and what the record lacks.
+
+use spfde_data::architecture::Architecture;
+use spfde_data::files::manifest::ReplayOf;
+use spfde_data::rows::{CensoredRow, CostRow};
+use spfde_data::segment::Densities;
+
+use super::Trace;
+use super::masks::Sums;
+use crate::error::Error;
+
+/// Compares the rows of `costs` with the deltas and with the sums of `epochs`, and looks at those of `censored`. Where
+/// weights are those of a density schedule, no delta says how many they are: then `sums` takes them from `costs`.
+pub(super) fn check(
+    trace: &Trace<'_>,
+    source: &ReplayOf,
+    architecture: &Architecture,
+    sums: &mut [Sums],
+    findings: &mut Vec<String>,
+) -> Result<(), Error> {
+    let layers = architecture.layers.len();
+    for (epoch, sums) in trace.epochs().zip(sums) {
+        let rows = trace.rows::<CostRow>(epoch)?;
+        if !rows.iter().map(|row| usize::from(row.layer)).eq(0..layers) {
+            findings
+                .push(format!("costs: epoch {epoch} has {} rows, expected one for each layer", rows.len()));
+            continue;
+        }
+        for row in &rows {
+            let layer = usize::from(row.layer);
+            let most = architecture.layers[layer].weights() as u64;
+            match source.densities {
+                Densities::Scheduled if u64::from(row.nonzero) <= most => {
+                    sums.nonzero[layer] = u64::from(row.nonzero);
+                }
+                _ if u64::from(row.nonzero) != sums.nonzero[layer] => findings.push(format!(
+                    "costs: epoch {epoch}: layer {layer} has {} weights, the mask deltas add up to {}",
+                    row.nonzero, sums.nonzero[layer]
+                )),
+                _ => (),
+            }
+            if row.frozen != sums.frozen[layer] {
+                findings.push(format!(
+                    "costs: epoch {epoch}: layer {layer} is {}frozen, the freeze deltas say otherwise",
+                    if row.frozen { "" } else { "not " }
+                ));
+            }
+        }
+        let Some(whole) = trace.epoch(epoch, findings)? else { continue };
+        let parts = [
+            ("forward_flops", whole.forward_flops, rows.iter().map(|row| row.forward_flops).sum::<u64>()),
+            ("backward_flops", whole.backward_flops, rows.iter().map(|row| row.backward_flops).sum()),
+        ];
+        for (column, found, expected) in parts.into_iter().filter(|(_, found, expected)| found != expected) {
+            findings.push(format!(
+                "epochs: epoch {epoch}: {column} is {found}, the layers' add up to {expected}"
+            ));
+        }
+        if [whole.train_loss, whole.train_accuracy, whole.test_loss, whole.test_accuracy]
+            .iter()
+            .any(Option::is_some)
+        {
+            findings.push(format!("epochs: epoch {epoch} has a loss or an accuracy, which no replay knows"));
+        }
+        let training = sums.frozen.iter().filter(|frozen| !**frozen).count();
+        match &trace.rows::<CensoredRow>(epoch)?[..] {
+            [row] => {
+                let fits = row.samples <= whole.active_samples
+                    && usize::from(row.layers) <= training
+                    && u64::from(row.layers) <= row.norms;
+                if !fits {
+                    findings.push(format!(
+                        "censored: epoch {epoch}: {row:?}, with {} active samples and {training} layers that train",
+                        whole.active_samples
+                    ));
+                }
+            }
+            rows => findings.push(format!("censored: epoch {epoch} has {} rows, expected 1", rows.len())),
+        }
+    }
+    Ok(())
+}

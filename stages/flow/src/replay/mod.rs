@@ -1,0 +1,70 @@
+//! Replay: a recorded run in place of training, for the same stages.
+//!
+//! ```text
+//! recorded scores ─────► Read ──scores──────► sieve ──► deltas of the active set ──┐
+//! recorded norms ──────► Read ──gradients───► freeze ─► freeze deltas ─────────────┤
+//! recorded layers ─────► Read ──layers──►                                          │
+//! recorded mask deltas ► Read ──the loop `masked`──► freeze                        ▼
+//!                        Members: who is active, who lacks a score ──────────► Costs ──► epochs, costs, censored
+//! ```
+//!
+//! Decisions and costs of a replay are exact functions of the recorded rows. Accuracy is not: the scores were produced
+//! under the recorded decisions. What the record lacks is counted ([`CensoredRow`](spfde_data::rows::CensoredRow)), per
+//! epoch:
+//!
+//! - a *sample* is censored if it is active in the replay and has no row in the record's `scores` of that epoch,
+//!   trained or observed;
+//! - a *norm* is censored if its layer trains (is not frozen) in the replay and has no row in the record's `gradients`
+//!   at one of the epoch's steps, the steps being those at which any layer has a row; a *layer* is censored that lacks
+//!   a norm.
+//!
+//! In a replay of a run under its own policies nothing is censored, and in none of a run that was recorded with
+//! `trace.observe = "full"`. Whether a censored input matters is the policy's affair: `random` draws its samples without
+//! a look at any score.
+//!
+//! Memory holds the epochs in flight, two at most, whatever the length of the trace: the next one is read when the
+//! epoch before the last has been decided, counted, written and committed.
+
+mod check;
+mod costs;
+mod members;
+mod read;
+
+use spfde_data::rows::TimingRow;
+use timely::dataflow::operators::Concatenate;
+
+use crate::loops::Loops;
+use crate::run::Run;
+use crate::train::Trained;
+
+pub(crate) use read::read;
+
+/// Stands in for [`train`](crate::train): the same streams, from the run that [`Services`](crate::Services) hands in.
+///
+/// Scores, norms and layers are the recorded ones, each row on the worker that reads it. `epochs` has the costs of the
+/// decisions that come round `loops`; accuracy and loss are null. There are no weights and no steps to report, so a
+/// mask stage decides nothing: the loop `masked` carries the recorded deltas. Two tables come with it, `costs` and
+/// `censored`.
+///
+/// # Panics
+/// If the run has no record: [`Run::replays`] tells.
+pub fn replay<'s>(run: &Run<'s>, loops: &Loops<'s>) -> Trained<'s> {
+    let scores = read(run);
+    let gradients = read(run);
+    let layers = read(run);
+    let members = members::members(run, &scores, loops.active.stream());
+    let costs = costs::costs(run, members.counts, loops, &gradients);
+    run.table(costs.costs);
+    run.table(costs.censored.clone());
+    run.show_censored(costs.censored);
+    let timings: timely::dataflow::StreamVec<'s, _, TimingRow> = members.timings;
+    Trained {
+        scores,
+        gradients,
+        layers,
+        weights: run.scope().concatenate([]),
+        epochs: costs.epochs,
+        timings,
+        steps: run.scope().concatenate([]),
+    }
+}

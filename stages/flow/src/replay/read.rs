@@ -1,0 +1,165 @@
+//! The recorded source: segments in, a stream out, epoch by epoch, never far ahead of what is done with it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use spfde_data::rows::{GradientRow, MaskRow, ScoreRow};
+use spfde_data::segment::{RecordedSegment, Recording, RecordingError};
+use spfde_data::table::Row;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use super::check::Recorded;
+use crate::fault::{Cause, Fault};
+use crate::run::Run;
+use crate::tick::Tick;
+
+/// This worker's share of one stream, and how far it has been read.
+struct Reader<R> {
+    recording: Arc<dyn Recording>,
+    worker: usize,
+    workers: usize,
+    /// The next segment of the epoch that is being read.
+    segment: usize,
+    open: Option<RecordedSegment>,
+    /// Rows of the open segment that have been read.
+    row: u64,
+    rows: std::marker::PhantomData<R>,
+}
+
+impl<R: Recorded> Reader<R> {
+    /// Whether a segment falls to this worker: in turn, so that no worker reads all of a stream that one wrote, and
+    /// streams begin at different workers.
+    fn mine(&self, epoch: u32, segment: usize) -> bool {
+        let first = match R::STREAM {
+            ScoreRow::STREAM => 0,
+            GradientRow::STREAM => 1,
+            MaskRow::STREAM => 2,
+            _ => 3,
+        };
+        (epoch as usize + segment + first) % self.workers == self.worker
+    }
+
+    /// The next few rows of `epoch`; `None` when this worker has read its share.
+    fn next(&mut self, epoch: u32, plan: &spfde_policy::Plan) -> Result<Option<Vec<R>>, RecordingError> {
+        loop {
+            if self.open.is_none() {
+                let count = self.recording.segments(R::STREAM, epoch);
+                let Some(segment) = (self.segment..count).find(|segment| self.mine(epoch, *segment)) else {
+                    self.segment = 0;
+                    return Ok(None);
+                };
+                self.segment = segment + 1;
+                self.open = Some(self.recording.open(R::STREAM, &R::columns(), epoch, segment)?);
+                self.row = 0;
+            }
+            let open = self.open.as_mut().expect("it was just opened");
+            let Some(batch) = open.batches.next().transpose()? else {
+                self.open = None;
+                continue;
+            };
+            let rows = batch.into_rows::<R>();
+            for row in &rows {
+                if let Some(misfit) = row.misfit(plan) {
+                    let place = format!("{}: row {}", open.path, self.row);
+                    return Err(RecordingError(format!("{place}: {misfit}; the record is not of this run")));
+                }
+                self.row += 1;
+            }
+            return Ok(Some(rows));
+        }
+    }
+}
+
+/// The recorded rows of a stream, each at its tick, on the worker that reads its segment. Segments fall to the workers
+/// in turn, whoever wrote them.
+///
+/// An epoch is read a batch at a time, while other stages run, and not before the epoch before the last is done
+/// with, on all workers. An error ends the run: no epoch from this one on counts.
+///
+/// # Panics
+/// If the run has no record.
+pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
+    let recorded = run.recorded().expect("the run has a record");
+    let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
+    let (epochs, interrupted) = (run.epochs(), Arc::clone(&run.services().interrupted));
+    let mut reader = Reader::<R> {
+        recording: Arc::clone(&recorded.recording),
+        worker,
+        workers: run.workers(),
+        segment: 0,
+        open: None,
+        row: 0,
+        rows: std::marker::PhantomData,
+    };
+    let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), run.scope());
+    let activator = run.scope().activator_for(builder.operator_info().address);
+    // The inputs reach the outputs only through what the source holds itself.
+    let mut halts = builder.new_input_connection(run.halts(), Pipeline, []);
+    let mut storage = builder.new_input_connection(run.storage_faults(), Pipeline, []);
+    let (rows_out, rows) = builder.new_output_connection::<Vec<R>, _>([]);
+    let (faults_out, faults) = builder.new_output_connection::<Vec<Fault>, _>([]);
+    let (mut rows_out, mut faults_out) = (OutputBuilder::from(rows_out), OutputBuilder::from(faults_out));
+    builder.build(move |capabilities| {
+        let mut held: Option<[Capability<Tick>; 2]> = capabilities.try_into().ok();
+        let mut halted: Option<Tick> = None;
+        // The epoch that is being read has been let in.
+        let mut begun = false;
+        move |frontiers| {
+            let mut stop = |capability: timely::dataflow::operators::InputCapability<Tick>,
+                            _: &mut Vec<Fault>| {
+                halted = halted.into_iter().chain(capability.least().copied()).min();
+            };
+            halts.for_each(&mut stop);
+            storage.for_each(&mut stop);
+            let Some([to_rows, to_faults]) = held.as_mut() else { return };
+            let now = *to_rows.time();
+            if !begun && frontiers.iter().any(|frontier| frontier.less_equal(&now)) {
+                return;
+            }
+            if now.epoch == epochs || halted.is_some_and(|tick| tick <= now) {
+                held = None;
+                return;
+            }
+            begun = true;
+            let cause = if interrupted.load(Ordering::Relaxed) {
+                Err(Cause::Interrupted)
+            } else {
+                let read = timings.measure("read", || reader.next(now.epoch, &settings.plan));
+                read.map_err(|error| Cause::Recording(error.to_string()))
+            };
+            match cause {
+                Ok(Some(rows)) => {
+                    let mut output = rows_out.activate();
+                    // Neighbours share their tick.
+                    let mut rows = rows.into_iter().peekable();
+                    while let Some(tick) = rows.peek().map(Recorded::tick) {
+                        let capability = to_rows.delayed(&tick);
+                        let mut session = output.session(&capability);
+                        while let Some(row) = rows.next_if(|row| row.tick() == tick) {
+                            session.give(row);
+                        }
+                    }
+                    activator.activate();
+                }
+                Ok(None) => {
+                    let next = Tick::new(now.epoch + 1, 0);
+                    to_rows.downgrade(&next);
+                    to_faults.downgrade(&next);
+                    begun = false;
+                    activator.activate();
+                }
+                Err(cause) => {
+                    let fault = Fault { tick: now, worker: worker as u32, stage: "read".to_owned(), cause };
+                    faults_out.activate().session(&*to_faults).give(fault);
+                    held = None;
+                }
+            }
+        }
+    });
+    run.halt_on_storage(faults);
+    rows
+}

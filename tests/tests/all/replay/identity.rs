@@ -1,0 +1,98 @@
+//! A run replayed under its own policies gives its own decisions and costs, bit for bit, on any number of workers.
+
+use spfde_data::rows::*;
+use spfde_data::table::Row;
+use spfde_policy::{freeze, sieve};
+
+use super::{costs, replayed};
+use crate::support::{Bench, Recorded};
+
+/// Enough epochs for every policy to decide several times, on a network with enough blocks to freeze.
+const RUN: [&str; 10] = [
+    "model.name=lenet5",
+    "train.epochs=7",
+    "mask.policy=mest-ems",
+    "mask.sparsity=0.6",
+    "mask.interval=1",
+    "sieve.fraction=0.3",
+    "freeze.flops_reduction=0.12",
+    "freeze.threshold=1",
+    "freeze.patience=1",
+    "data.batch_size=16",
+];
+
+fn assert_same_rows<R: Row + std::fmt::Debug + PartialEq>(live: &Recorded, replayed: &Recorded, what: &str) {
+    let (live, replayed) = (live.rows::<R>(), replayed.rows::<R>());
+    let different = live.iter().zip(&replayed).find(|(live, replayed)| live != replayed);
+    assert_eq!(different, None, "{what}: {}", R::STREAM);
+    assert_eq!(live.len(), replayed.len(), "{what}: rows of {}", R::STREAM);
+}
+
+/// Records a run on two workers, replays it on 1, 2 and 4, and compares.
+fn assert_identity(bench: &Bench, words: &[&str]) -> Recorded {
+    let name = words.join(" ");
+    let experiment = bench.experiment(&[&RUN[..], words].concat());
+    let live = bench.record(&format!("live {name}"), &experiment, 2);
+    live.assert_sound(7);
+    for workers in [1, 2, 4] {
+        let what = format!("{name} on {workers} workers");
+        let (found, replay) = replayed(bench, &what, &live, &[], workers);
+        assert_same_rows::<SieveRow>(&live, &replay, &what);
+        assert_same_rows::<FreezeRow>(&live, &replay, &what);
+        assert_same_rows::<MaskRow>(&live, &replay, &what);
+        assert_eq!(costs(&live), costs(&replay), "{what}");
+        assert!(found.censored.iter().all(|row| (row.samples, row.layers, row.norms) == (0, 0, 0)), "{what}");
+        let config = |run: &Recorded| std::fs::read_to_string(run.path.join("config.toml")).unwrap();
+        assert_eq!(config(&live), config(&replay), "{what}");
+    }
+    live
+}
+
+fn every_policy(observe: &str) {
+    let bench = Bench::new(90);
+    let (mut freezes, mut sieves) = (0, 0);
+    for sieve in sieve::registry() {
+        for freeze in freeze::registry() {
+            let words = [
+                format!("sieve.policy={}", sieve.name),
+                format!("freeze.policy={}", freeze.name),
+                format!("trace.observe={observe}"),
+            ];
+            let live = assert_identity(&bench, &words.each_ref().map(String::as_str));
+            freezes += live.rows::<FreezeRow>().len();
+            sieves += live.rows::<SieveRow>().iter().filter(|row| row.epoch > 0).count();
+        }
+    }
+    assert!(freezes > 0 && sieves > 0, "there were decisions: {freezes} freezes, {sieves} of the sieve");
+}
+
+#[test]
+fn every_registered_sieve_and_freeze_policy_replays_as_it_was() {
+    every_policy("active");
+}
+
+#[test]
+fn the_costs_of_every_mask_policy_follow_from_the_recorded_deltas_and_from_its_schedule() {
+    let bench = Bench::new(60);
+    for mask in spfde_policy::mask::registry() {
+        let policy = format!("mask.policy={}", mask.name);
+        let live = assert_identity(&bench, &[&policy]);
+        // Asked for by name, the same policy is costed by its schedule, which training has kept to.
+        let (_, scheduled) = replayed(&bench, &format!("scheduled {policy}"), &live, &[&policy], 2);
+        assert_eq!(costs(&live), costs(&scheduled), "{policy}");
+        assert!(scheduled.rows::<MaskRow>().is_empty(), "{policy}: nobody knows which weights these are");
+    }
+}
+
+#[test]
+fn a_residual_network_recorded_on_many_workers_replays_as_it_was() {
+    let bench = Bench::new(96);
+    let words =
+        ["model.name=resnet20", "train.epochs=5", "mask.interval=1", "freeze.flops_reduction=0.1", "seed=3"];
+    let experiment = bench.experiment(&words);
+    let live = bench.record("live", &experiment, 4);
+    let (_, replay) = replayed(&bench, "replay", &live, &[], 3);
+    assert_same_rows::<SieveRow>(&live, &replay, "resnet20");
+    assert_same_rows::<FreezeRow>(&live, &replay, "resnet20");
+    assert_eq!(costs(&live), costs(&replay));
+}
