@@ -120,7 +120,7 @@ pub fn core() -> Vec<Parameter> {
         Parameter::choice(
             "trace.observe",
             "active",
-            vec![Observe::NAMES[0]],
+            Observe::NAMES.to_vec(),
             "what is recorded besides training: nothing, or scores of all samples and norms of all layers, for replays",
         ),
         mask::choice(),

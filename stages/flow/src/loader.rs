@@ -10,6 +10,7 @@ use timely::dataflow::operators::vec::Broadcast;
 
 use crate::fault::Fault;
 use crate::run::Run;
+use crate::settings::Observe;
 use crate::tick::Tick;
 use crate::tree;
 use crate::window::Stash;
@@ -21,10 +22,24 @@ pub struct Batch {
     pub shards: Vec<Vec<(u32, f32)>>,
     /// Samples of the whole batch.
     pub samples: usize,
-    /// Steps of the epoch.
+    /// Steps of the epoch in which samples train.
     pub steps: u32,
+    /// Steps that follow them, in which the samples outside the active set are only observed.
+    pub observed_steps: u32,
     /// Samples of the epoch.
     pub active: u32,
+}
+
+impl Batch {
+    /// Whether the samples of the batch at step `step` train; otherwise they are only observed.
+    pub fn trains(&self, step: u32) -> bool {
+        step < self.steps
+    }
+
+    /// Whether step `step` is the last of its epoch.
+    pub fn is_last(&self, step: u32) -> bool {
+        step + 1 == self.steps + self.observed_steps
+    }
 }
 
 /// The part of `total` items that falls to share `index` of `shares`: sizes differ by at most one.
@@ -36,7 +51,8 @@ pub(crate) fn share(total: usize, index: usize, shares: usize) -> std::ops::Rang
 ///
 /// Replicated: each worker holds the active set, draws the same order keyed by `(seed, epoch)` and keeps its
 /// shards' part, so only deltas travel. The epoch's n samples are dealt into ⌈n / batch size⌉ batches, each batch
-/// into shards; sizes differ by at most one. The loader goes on to a step when no delta or stop can arrive for it
+/// into shards; sizes differ by at most one. If everything is observed ([`Observe::Full`]), the samples outside follow,
+/// dealt into batches like an epoch of their own, with step numbers that go on. The loader goes on to a step when no delta or stop can arrive for it
 /// any more, which keeps it at most two steps ahead of training. It ends the run by falling silent:
 /// after the last epoch, or at the tick of a stop.
 ///
@@ -58,7 +74,7 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
         let mut deltas = Stash::<SieveRow>::new();
         let mut halted: Option<Tick> = None;
         let mut weights: Vec<Option<f32>> = vec![None; settings.data.train.len()];
-        let mut order: Vec<u32> = Vec::new();
+        let (mut order, mut outside): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         move |frontiers| {
             active.for_each(|capability, rows| deltas.add(&capability, rows));
             let mut stop = |capability: timely::dataflow::operators::InputCapability<Tick>,
@@ -82,9 +98,12 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
                             rows.sort_by_key(|row| row.diff);
                             rows.iter().for_each(|row| apply(&mut weights[row.sample as usize], row));
                         }
-                        let active =
-                            (0..weights.len() as u32).filter(|sample| weights[*sample as usize].is_some());
+                        let (active, others): (Vec<u32>, Vec<u32>) =
+                            (0..weights.len() as u32).partition(|sample| weights[*sample as usize].is_some());
                         order = shuffled(settings.seed, now.epoch, active);
+                        if settings.observe == Observe::Full {
+                            outside = shuffled(settings.seed, now.epoch, others);
+                        }
                         assert!(
                             !order.is_empty(),
                             "the sieve leaves no sample active in epoch {}",
@@ -92,7 +111,11 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
                         );
                     }
                     let steps = order.len().div_ceil(settings.batch_size);
-                    let samples = &order[share(order.len(), now.step as usize, steps)];
+                    let observed_steps = outside.len().div_ceil(settings.batch_size);
+                    let samples = match (now.step as usize).checked_sub(steps) {
+                        None => &order[share(order.len(), now.step as usize, steps)],
+                        Some(step) => &outside[share(outside.len(), step, observed_steps)],
+                    };
                     let shard = |shard: usize| {
                         let samples = &samples[share(samples.len(), shard, settings.shards)];
                         samples.iter().map(|id| (*id, weights[*id as usize].unwrap_or(1.0))).collect()
@@ -101,10 +124,11 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
                         shards: owned.clone().map(shard).collect(),
                         samples: samples.len(),
                         steps: steps as u32,
+                        observed_steps: observed_steps as u32,
                         active: order.len() as u32,
                     };
+                    let last = batch.is_last(now.step);
                     output.activate().session(&*capability).give(batch);
-                    let last = now.step + 1 == steps as u32;
                     let next =
                         if last { Tick::new(now.epoch + 1, 0) } else { Tick::new(now.epoch, now.step + 1) };
                     capability.downgrade(&next);

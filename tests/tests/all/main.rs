@@ -6,6 +6,7 @@ mod determinism;
 mod freezing;
 mod learning;
 mod masks;
+mod observing;
 mod replay;
 mod sieve;
 mod stopping;

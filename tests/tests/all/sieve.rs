@@ -8,12 +8,12 @@ use spfde_data::rows::{ScoreRow, SieveRow};
 use crate::support::{Bench, Recorded};
 
 /// A configuration of a sieve and its run.
-struct Case {
-    seed: u64,
-    samples: u32,
-    epochs: u32,
-    fraction: f64,
-    interval: u32,
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    pub(crate) samples: u32,
+    pub(crate) epochs: u32,
+    pub(crate) fraction: f64,
+    pub(crate) interval: u32,
 }
 
 impl Case {
@@ -45,9 +45,9 @@ impl Case {
 }
 
 /// A change as `(epoch, sample) → (diff, key)`.
-type Changes = BTreeMap<(u32, u32), (i8, u32)>;
+pub(crate) type Changes = BTreeMap<(u32, u32), (i8, u32)>;
 
-fn recorded(run: &Recorded) -> Changes {
+pub(crate) fn recorded(run: &Recorded) -> Changes {
     let rows = run.rows::<SieveRow>();
     assert!(rows.iter().all(|row| row.weight == 1.0), "nobody is weighted");
     let changes: Changes = rows.iter().map(|row| ((row.epoch, row.sample), (row.diff, row.key))).collect();
@@ -64,7 +64,7 @@ fn forgotten(presentations: &[bool]) -> u32 {
 }
 
 /// The whole of `circular` with a list for the queue and one sort a window.
-fn circulate(case: &Case, scores: &[ScoreRow]) -> Changes {
+pub(crate) fn circulate(case: &Case, scores: &[ScoreRow]) -> Changes {
     let mut changes = Changes::new();
     let mut drawn: Vec<u32> = (0..case.samples).collect();
     drawn.sort_by_key(|sample| (case.hash(Purpose::Outside, 0, *sample), *sample));
@@ -128,7 +128,7 @@ fn subsets(case: &Case) -> Changes {
 }
 
 /// The active samples of every epoch, from the deltas.
-fn active_sets(case: &Case, changes: &Changes) -> Vec<BTreeSet<u32>> {
+pub(crate) fn active_sets(case: &Case, changes: &Changes) -> Vec<BTreeSet<u32>> {
     let mut active = BTreeSet::new();
     let mut sets = Vec::new();
     for epoch in 0..case.epochs {
@@ -148,7 +148,7 @@ fn assert_the_size_is_constant(case: &Case, changes: &Changes) {
     }
 }
 
-fn first_difference(left: &Changes, right: &Changes) -> Option<((u32, u32), String)> {
+pub(crate) fn first_difference(left: &Changes, right: &Changes) -> Option<((u32, u32), String)> {
     let keys: BTreeSet<_> = left.keys().chain(right.keys()).collect();
     let different = keys.into_iter().find(|key| left.get(key) != right.get(key))?;
     Some((*different, format!("{:?} and {:?}", left.get(different), right.get(different))))

@@ -112,6 +112,8 @@ pub(super) fn apply<'s>(
     builder.build(move |_| {
         let mut gathered: BTreeMap<Tick, Gathered> = BTreeMap::new();
         let mut running = Running::default();
+        // The gradient of the last step that trained, for whoever looks at the weights when the epoch is over.
+        let mut last_gradient: Vec<f32> = Vec::new();
         move |_| {
             parts.for_each(|capability, part| gather(&mut gathered, &capability, std::mem::take(part)));
             while let Some(first) = gathered.first_entry() {
@@ -151,22 +153,24 @@ pub(super) fn apply<'s>(
                     continue;
                 }
                 let (_, batch) = replica.batch.take().expect("a step is under way");
-                let rows = timings.measure("update", || update(replica, tick, batch.steps, &values));
-                gradients_out.activate().session(&to_gradients).give_iterator(rows.into_iter());
-                if tick.step == 0 {
-                    running = Running::default();
+                let trained = batch.trains(tick.step);
+                if trained {
+                    let rows = timings.measure("update", || update(replica, tick, batch.steps, &values));
+                    gradients_out.activate().session(&to_gradients).give_iterator(rows.into_iter());
+                    if tick.step == 0 {
+                        running = Running::default();
+                    }
+                    running.add(&header);
+                    last_gradient = values;
                 }
-                running.loss += header.loss;
-                running.correct += u64::from(header.correct);
-                running.samples += u64::from(header.samples);
                 let (loss, accuracy) = running.means();
-                if worker == 0 {
+                if worker == 0 && trained {
                     let frozen_blocks = replica.network.frozen_blocks();
                     let (steps, active) = (batch.steps, batch.active);
                     let report = StepReport { tick, steps, loss, accuracy, active, frozen_blocks };
                     steps_out.activate().session(&to_steps).give(report);
                 }
-                if tick.step + 1 == batch.steps {
+                if batch.is_last(tick.step) {
                     match timings.measure("evaluate", || evaluate(replica, worker, workers, &interrupted)) {
                         Some(chunks) => {
                             let mut output = evaluations_out.activate();
@@ -181,7 +185,7 @@ pub(super) fn apply<'s>(
                     }
                     let rows = replica.ledger.close(tick.epoch, &replica.network);
                     layers_out.activate().session(&to_layers).give_iterator(rows.into_iter());
-                    let snapshots = snapshots(replica, &values);
+                    let snapshots = snapshots(replica, &last_gradient);
                     weights_out.activate().session(&to_weights).give_iterator(snapshots.into_iter());
                     if worker == 0 {
                         let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));
@@ -200,6 +204,12 @@ pub(super) fn apply<'s>(
 }
 
 impl Running {
+    fn add(&mut self, header: &Header) {
+        self.loss += header.loss;
+        self.correct += u64::from(header.correct);
+        self.samples += u64::from(header.samples);
+    }
+
     fn means(&self) -> (f64, f64) {
         let samples = self.samples.max(1) as f64;
         (self.loss / samples, self.correct as f64 / samples)
@@ -232,14 +242,17 @@ fn refusal(replica: &Replica, tick: Tick, worker: usize, header: &Header, values
     if header.fault.is_some() {
         return header.fault.clone();
     }
-    let error = replica.network.check(values).err()?;
+    // Samples that are only observed bring no numbers; observed gradients update nothing.
+    let part = values.get(..replica.network.part_len())?;
+    let error = replica.network.check(part).err()?;
     let cause = Cause::NotFinite(error.to_string());
     Some(Fault { tick, worker: worker as u32, stage: "apply".to_owned(), cause })
 }
 
 /// Updates the replica with the reduced gradient; the norms of the layers this worker owns.
 fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<GradientRow> {
-    let rows = replica.ledger.add(tick, &replica.network, values);
+    let (part, observed) = values.split_at(replica.network.part_len());
+    let rows = replica.ledger.add(tick, &replica.network, part, observed);
     let settings = &replica.settings;
     let rate = |frozen_at: Option<u32>| match frozen_at {
         // Frozen from the start: its training has no beginning.
@@ -251,7 +264,7 @@ fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<
     };
     // The classifier, last, never freezes.
     let rates: Vec<f32> = settings.plan.frozen_at.iter().copied().chain([None]).map(rate).collect();
-    replica.network.update(values, &rates, settings.momentum as f32, settings.weight_decay as f32);
+    replica.network.update(part, &rates, settings.momentum as f32, settings.weight_decay as f32);
     rows
 }
 
@@ -264,7 +277,7 @@ fn snapshots(replica: &Replica, values: &[f32]) -> Vec<LayerWeights> {
         layer,
         indices: network.indices(layer).into(),
         values: network.values(layer).into(),
-        gradients: network.gradient(values, layer).into(),
+        gradients: network.gradient(&values[..network.part_len()], layer).into(),
     };
     wanted.map(snapshot).collect()
 }

@@ -97,7 +97,8 @@ pub(super) fn gradients<'s>(
             let (contributions, rows) = if interrupted.load(Ordering::Relaxed) && replica.works() {
                 (replica.decline(tick, Cause::Interrupted), Vec::new())
             } else {
-                timings.measure("gradients", || replica.contribute(tick, &batch))
+                let stage = if batch.trains(tick.step) { "gradients" } else { "observe" };
+                timings.measure(stage, || replica.contribute(tick, &batch))
             };
             replica.busy = true;
             replica.batch = Some((tick, batch));

@@ -38,20 +38,33 @@ impl Ledger {
         }
     }
 
-    /// Adds the reduced gradient of one step; the norms of the unfrozen layers.
-    pub(super) fn add(&mut self, tick: Tick, network: &Network, part: &[f32]) -> Vec<GradientRow> {
+    /// Adds the reduced gradient of one step; the norms of the unfrozen layers, and of the frozen ones if they are
+    /// `observed`.
+    pub(super) fn add(
+        &mut self,
+        tick: Tick,
+        network: &Network,
+        part: &[f32],
+        observed: &[f32],
+    ) -> Vec<GradientRow> {
         let mut rows = Vec::with_capacity(self.layers.len());
         for (layer, sum) in self.layers.iter().zip(&mut self.sums) {
-            if is_frozen(network, *layer) {
+            let trained = !is_frozen(network, *layer);
+            if !trained && observed.is_empty() {
                 continue;
             }
-            let gradient = network.gradient(part, *layer);
+            let gradient = match trained {
+                true => network.gradient(part, *layer),
+                false => network.observed_gradient(observed, *layer),
+            };
             let (mut l1, mut squares) = (0.0, 0.0);
-            for (sum, value) in sum.iter_mut().zip(gradient) {
+            for value in gradient {
                 let value = f64::from(*value);
-                *sum += value;
                 l1 += value.abs();
                 squares += value * value;
+            }
+            if trained {
+                sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += f64::from(*value));
             }
             rows.push(GradientRow {
                 epoch: tick.epoch,
@@ -59,7 +72,7 @@ impl Ledger {
                 layer: *layer as u16,
                 l2: squares.sqrt() as f32,
                 l1: l1 as f32,
-                trained: true,
+                trained,
             });
         }
         rows

@@ -35,9 +35,9 @@ pub use apply::{LayerWeights, StepReport};
 /// The streams that training produces; a replay produces the same from a recorded trace.
 #[derive(Clone)]
 pub struct Trained<'s> {
-    /// Loss and correctness of every presented sample, on the worker that computed it.
+    /// Loss and correctness of every presented or observed sample, on the worker that computed it.
     pub scores: StreamVec<'s, Tick, ScoreRow>,
-    /// Gradient norms of every unfrozen layer at every step, on the layer's owner.
+    /// Gradient norms of every unfrozen layer at every step, and of frozen ones that are observed, on the layer's owner.
     pub gradients: StreamVec<'s, Tick, GradientRow>,
     /// Every layer at the end of every epoch, on the layer's owner.
     pub layers: StreamVec<'s, Tick, LayerRow>,
@@ -56,6 +56,9 @@ pub struct Trained<'s> {
 /// At one tick mask deltas apply first, then freeze deltas. Gradients of all shards are added in one fixed order,
 /// whoever computed them, and everyone tests the sum before the update: if it is not finite, or a shard failed, all
 /// workers refuse the same step, nothing reaches the weights, and the run stops.
+///
+/// With [`Observe::Full`](crate::Observe::Full) samples outside the active set are scored after the last step, as steps
+/// that everyone takes and that change nothing, and every step's backward pass goes on through the frozen blocks.
 ///
 /// # Panics
 /// If the settings name a model that cannot be built: check them before.

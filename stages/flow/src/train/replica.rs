@@ -12,7 +12,7 @@ use crate::fault::{Cause, Fault, panic_message};
 use crate::loader::Batch;
 use crate::part::Header;
 use crate::run::Run;
-use crate::settings::Settings;
+use crate::settings::{Observe, Settings};
 use crate::tick::Tick;
 use crate::tree::{self, Node};
 
@@ -127,10 +127,13 @@ impl Replica {
     fn shard(&mut self, tick: Tick, batch: &Batch, shard: usize, rows: &mut Vec<ScoreRow>) -> Contribution {
         let header = Header { start: shard, end: shard + 1, ..Header::default() };
         let samples = &batch.shards[shard - self.first_shard];
-        let work = catch_unwind(AssertUnwindSafe(|| self.compute(tick, samples, batch.samples)));
+        let trains = batch.trains(tick.step);
+        let work = catch_unwind(AssertUnwindSafe(|| self.compute(tick, samples, batch.samples, trains)));
         let cause = match work {
             Ok((part, scores)) => {
-                match samples.iter().zip(&scores).find(|(_, score)| !score.loss.is_finite()) {
+                // What does not train ends nothing: a run that is observed goes as far as one that is not.
+                let lost = |(_, score): &(&(u32, f32), &Score)| trains && !score.loss.is_finite();
+                match samples.iter().zip(&scores).find(lost) {
                     None => {
                         let header = Header {
                             loss: scores.iter().map(|score| f64::from(score.loss)).sum(),
@@ -139,7 +142,10 @@ impl Replica {
                             ..header
                         };
                         rows.extend(
-                            samples.iter().zip(scores).map(|((sample, _), score)| row(tick, *sample, &score)),
+                            samples
+                                .iter()
+                                .zip(scores)
+                                .map(|((sample, _), score)| row(tick, *sample, &score, trains)),
                         );
                         return (header, part);
                     }
@@ -154,11 +160,14 @@ impl Replica {
         (Header { fault: Some(fault), ..header }, Vec::new())
     }
 
+    /// The numbers and the scores of some samples: a part, followed by the observed gradients of frozen layers; no
+    /// numbers of samples that do not train.
     fn compute(
         &mut self,
         tick: Tick,
         samples: &[(u32, f32)],
         batch_samples: usize,
+        trains: bool,
     ) -> (Vec<f32>, Vec<Score>) {
         let Self { network, workspace, inputs, settings, .. } = self;
         let images = &settings.data.train;
@@ -167,11 +176,21 @@ impl Replica {
         let weights: Vec<f32> = samples.iter().map(|(_, weight)| *weight).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, tick.epoch, sample) };
         input::gather(images, &settings.data.normalization, &ids, place, inputs);
-        let mut part = vec![0.0; network.part_len()];
         let mut scores = Vec::with_capacity(ids.len());
         let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
-        network.train_shard(workspace, &shard, &mut part, &mut scores);
-        (part, scores)
+        if !trains {
+            network.observe_shard(workspace, &shard, &mut scores);
+            return (Vec::new(), scores);
+        }
+        let observed = if settings.observe == Observe::Full { network.observed_len() } else { 0 };
+        let mut numbers = vec![0.0; network.part_len() + observed];
+        let (part, observed) = numbers.split_at_mut(network.part_len());
+        if observed.is_empty() {
+            network.train_shard(workspace, &shard, part, &mut scores);
+        } else {
+            network.train_and_observe_shard(workspace, &shard, part, observed, &mut scores);
+        }
+        (numbers, scores)
     }
 
     /// Evaluates the test samples `range`, without augmentation: their summed loss and how many are right.
@@ -207,7 +226,7 @@ pub(super) fn add(front: Contribution, back: Contribution) -> Contribution {
     (header, sum)
 }
 
-fn row(tick: Tick, sample: u32, score: &Score) -> ScoreRow {
+fn row(tick: Tick, sample: u32, score: &Score, trained: bool) -> ScoreRow {
     let Score { loss, correct, error_norm } = *score;
-    ScoreRow { epoch: tick.epoch, step: tick.step, sample, loss, correct, error_norm, trained: true }
+    ScoreRow { epoch: tick.epoch, step: tick.step, sample, loss, correct, error_norm, trained }
 }

@@ -72,6 +72,11 @@ fn every_registered_sieve_and_freeze_policy_replays_as_it_was() {
 }
 
 #[test]
+fn every_registered_sieve_and_freeze_policy_replays_as_it_was_when_everything_was_observed() {
+    every_policy("full");
+}
+
+#[test]
 fn the_costs_of_every_mask_policy_follow_from_the_recorded_deltas_and_from_its_schedule() {
     let bench = Bench::new(60);
     for mask in spfde_policy::mask::registry() {

@@ -1,6 +1,7 @@
 //! Replays of recorded runs: under their own policies, under others, of damaged traces, in pipelines of one's own.
 
 mod identity;
+mod truth;
 
 use std::path::Path;
 
