@@ -36,6 +36,7 @@ pub mod prelude {
     pub use crate::{Error, Experiment, Options, Record};
     // `row!` names this crate by path.
     pub use spfde_data;
+    pub use spfde_data::parameter::ParameterError;
     pub use spfde_data::random::{Purpose, draw};
     pub use spfde_data::row;
     pub use spfde_data::rows::*;

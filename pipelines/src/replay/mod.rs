@@ -114,7 +114,7 @@ pub fn replay(
 pub(crate) fn check(experiment: &Experiment) -> Result<(), ParameterError> {
     if let Some((key, name)) = experiment.unknown().iter().next() {
         let reason = format!(
-            "the run's policy \"{name}\" is none of the registered ones; choose another, or replay with the program \
+            "the run's policy {name} is none of the registered ones; choose another, or replay with the program \
              that it belongs to"
         );
         return Err(ParameterError::contradiction(key, reason));

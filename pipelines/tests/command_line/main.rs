@@ -6,4 +6,5 @@ mod bench;
 mod place;
 mod printed;
 mod refused;
+mod replays;
 mod runs;

@@ -61,11 +61,14 @@ pub trait FreezePolicy: Send + Sync {
     /// The name under which it is registered.
     fn name(&self) -> &'static str;
 
-    /// What can be known before the first step; nothing if decisions depend on what training shows.
+    /// What can be known before the first step; nothing, unless a policy says more, since decisions depend on what
+    /// training shows.
     ///
     /// # Errors
     /// If what the user asked for cannot be reached.
-    fn plan(&self, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError>;
+    fn plan(&self, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
+        Ok(FreezePlan::empty(costs.architecture.blocks.len()))
+    }
 
     /// The deciding state at the start of one run.
     fn start(&self, plan: &Plan) -> Box<dyn FreezeState>;
@@ -79,8 +82,8 @@ pub trait FreezeState: Send {
     /// One row of gradient norms, in order of (epoch, step, layer).
     fn observe(&mut self, row: &GradientRow);
 
-    /// A mask delta in force from its tick on; the initial masks come at (0, 0).
-    fn mask(&mut self, row: &MaskRow);
+    /// A mask delta in force from its tick on; the initial masks come at (0, 0). Nothing, unless a policy counts weights.
+    fn mask(&mut self, _row: &MaskRow) {}
 
     /// The blocks that freeze at `(epoch, 0)`, front to back. Called once for every epoch but 0, in order.
     fn decide(&mut self, epoch: u32) -> Vec<Freeze>;

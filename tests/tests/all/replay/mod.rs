@@ -1,7 +1,10 @@
 //! Replays of recorded runs: under their own policies, under others, of damaged traces, in pipelines of one's own.
 
+mod broken;
+mod chosen;
 mod identity;
 mod truth;
+mod verified;
 
 use std::path::Path;
 

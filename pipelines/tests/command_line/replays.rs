@@ -1,0 +1,105 @@
+//! Replays as their users meet them.
+
+use crate::place::{Outcome, Place};
+
+const RUN: [&str; 6] = [
+    "train",
+    "data.path=data",
+    "model.name=lenet5",
+    "mask.sparsity=0.5",
+    "freeze.flops_reduction=0.1",
+    "train.epochs=5",
+];
+
+/// A place with runs of these seeds in `a/run`, `b/run` and so on.
+fn place(seeds: &[(&str, &str)]) -> Place {
+    let place = Place::with_data();
+    for (directory, seed) in seeds {
+        place.run(&[&RUN[..], &[seed, "--run-dir", directory]].concat()).done();
+    }
+    place
+}
+
+fn first_line(outcome: &Outcome) -> &str {
+    outcome.out.lines().next().unwrap_or_default()
+}
+
+#[test]
+fn a_replay_prints_what_it_claims_and_writes_a_run_of_its_own() {
+    let place = place(&[("run", "seed=1")]);
+    let own = place.run(&["replay", "run"]).done();
+    assert_eq!(first_line(&own), "decisions and costs of a replay are exact; accuracy is not predicted");
+    assert!(own.out.contains("the record lacks nothing that it was asked for"), "{}", own.out);
+    assert_eq!((own.err.as_str(), place.names()), ("", ["data", "idx", "run"].map(str::to_owned).to_vec()));
+
+    let words =
+        ["replay", "run", "sieve.fraction=0.4", "freeze.policy=none", "--out", "other", "--workers", "2"];
+    let other = place.run(&words).done();
+    for part in [
+        "censored samples",
+        "(censored); train with trace.observe=full",
+        "run directory: other (verified: 5 of 5",
+    ] {
+        assert!(other.out.contains(part), "{part} in {}", other.out);
+    }
+    place.run(&["verify", "other"]).done();
+    let config = std::fs::read_to_string(place.path("other/config.toml")).unwrap();
+    assert!(config.contains("fraction = 0.4") && config.contains("policy = \"none\""), "{config}");
+    place.run(&words).refused(1, "other: is not empty; nothing was overwritten", "");
+    place.run(&["replay", "other"]).refused(
+        1,
+        "other/manifest.json: replay_of is \"run\"",
+        "replay run instead",
+    );
+}
+
+#[test]
+fn several_runs_have_a_mean_a_spread_and_a_directory_each() {
+    let place = place(&[("a/first", "seed=1"), ("b/second", "seed=2")]);
+    let words = ["replay", "a/first", "b/second", "sieve.policy=random", "--out", "out"];
+    let both = place.run(&words).done();
+    assert_eq!(first_line(&both), "decisions and costs of a replay are exact; accuracy is not predicted");
+    for part in ["mean ± standard deviation", "a/first: ", "b/second: ", " ± "] {
+        assert!(both.out.contains(part), "{part} in {}", both.out);
+    }
+    for run in ["out/first", "out/second"] {
+        place.run(&["verify", run]).done();
+    }
+    let twice = place.run(&["replay", "a/first", "a/first", "--out", "twice"]);
+    twice.refused(2, "two runs are called first, and would both be written to twice/first", "");
+    assert!(!place.path("twice").exists());
+}
+
+#[test]
+fn what_cannot_be_replayed_is_refused_before_any_work() {
+    let place = place(&[("run", "seed=1")]);
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["run", "sieve.fractoin=0.2"], 2, "unknown key `sieve.fractoin`; did you mean `sieve.fraction`?"),
+        (
+            &["run", "train.epochs=9"],
+            2,
+            "`train.epochs`: the run was recorded with 5, which no replay can change",
+        ),
+        (&["run", "sieve.fraction=1"], 2, "`sieve.fraction` = 1 is out of range"),
+        (&["sieve.fraction=0.2"], 2, "a recorded run is missing, such as runs/resnet20-0-1"),
+        (&["nowhere"], 1, "nowhere: has no manifest.json"),
+        (&["data"], 1, "data: has no manifest.json; it is not the directory of a run"),
+        (&["run", "nowhere"], 1, "nowhere: has no manifest.json"),
+    ];
+    for (words, code, start) in cases {
+        place.run(&[&["replay"], words, &["--out", "out"]].concat()).refused(code, start, "");
+        assert!(!place.path("out").exists(), "{words:?}");
+    }
+}
+
+#[test]
+fn a_damaged_trace_is_refused_and_leaves_nothing() {
+    let place = place(&[("run", "seed=1")]);
+    let segment = "run/trace/gradients/e00003-w00.parquet";
+    let mut bytes = std::fs::read(place.path(segment)).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(place.path(segment), bytes).unwrap();
+    let damaged = place.run(&["replay", "run", "--out", "out"]);
+    damaged.refused(1, &format!("{segment}: BLAKE3 is "), "nothing is kept of this replay");
+    assert!(!place.path("out").exists());
+}
