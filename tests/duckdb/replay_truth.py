@@ -147,7 +147,7 @@ compare("norms that an active record lacks",
         f"select epoch, norms from {table('lacking', 'censored')}")
 
 # Freezing by gradient norms; every layer of lenet5 but the last is a block. Windows are two epochs.
-for threshold, patience in [(0.05, 1), (0.1, 1), (0.3, 2)]:
+for threshold, patience in [(0.3, 1), (0.6, 1), (1.0, 2)]:
     name = f"norms-{threshold}-{patience}"
     replay("full", name, "freeze.policy=gradient-norm", f"freeze.threshold={threshold}",
            f"freeze.patience={patience}", "freeze.flops_reduction=0.99")

@@ -1,6 +1,7 @@
 //! What a run would do and cost, from its configuration alone: the text of `--dry-run`.
 
-use spfde_policy::Cost;
+use spfde_flow::Observe;
+use spfde_policy::{Cost, cost};
 
 use super::table::{percent, short, table};
 use crate::experiment::Experiment;
@@ -70,6 +71,13 @@ pub fn schedule(experiment: &Experiment) -> String {
     ];
     parts.push(table(&heads, &epochs));
 
+    if settings.observe == Observe::Full {
+        parts.push(format!(
+            "trace.observe = \"full\" costs {} FLOPs on top",
+            short(observed(experiment) as f64)
+        ));
+    }
+
     let total = plan.total().total();
     let dense = plan.dense_cost.total() * u64::from(plan.epochs);
     let steps: u64 = (0..plan.epochs).map(|epoch| experiment.steps(epoch)).sum();
@@ -91,4 +99,15 @@ pub fn schedule(experiment: &Experiment) -> String {
         percent(plan.reduction()),
     ));
     parts.join("\n\n")
+}
+
+/// FLOPs of what is observed but does not train.
+fn observed(experiment: &Experiment) -> u64 {
+    let plan = experiment.plan();
+    let of_epoch = |epoch: u32| {
+        let active = plan.active_samples[epoch as usize];
+        let frozen = plan.frozen_blocks(epoch);
+        cost::observed(&plan.architecture, plan.nonzero(epoch), frozen, active, plan.samples - active)
+    };
+    (0..plan.epochs).map(of_epoch).sum()
 }

@@ -55,7 +55,9 @@ pub fn summary(experiment: &Experiment, progress: &Progress) -> String {
             .measured()
             .map(|share| format!("measured time {} of dense (estimated from dense steps)", percent(share))),
     ];
-    let cost: Vec<String> = shares.into_iter().flatten().collect();
+    let observed: u64 = state.epochs.iter().map(|row| row.observed_flops).sum();
+    let observed = (observed > 0).then(|| format!("observed {} FLOPs on top", short(observed as f64)));
+    let cost: Vec<String> = shares.into_iter().flatten().chain(observed).collect();
     format!(
         "{}\n\n{} on {}: test accuracy {}\ncost of training: {}",
         table(&heads, &rows),

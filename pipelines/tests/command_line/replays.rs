@@ -103,3 +103,15 @@ fn a_damaged_trace_is_refused_and_leaves_nothing() {
     damaged.refused(1, &format!("{segment}: BLAKE3 is "), "nothing is kept of this replay");
     assert!(!place.path("out").exists());
 }
+
+#[test]
+fn what_is_observed_is_announced_billed_and_lacking_in_no_replay() {
+    let place = Place::with_data();
+    let words = [&RUN[..], &["trace.observe=full", "--run-dir", "run"]].concat();
+    let dry = place.run(&[&words[..], &["--dry-run"]].concat()).done();
+    assert!(dry.out.contains("trace.observe = \"full\" costs "), "{}", dry.out);
+    let trained = place.run(&words).done();
+    assert!(trained.out.contains("observed ") && trained.out.contains(" FLOPs on top"), "{}", trained.out);
+    let other = place.run(&["replay", "run", "sieve.fraction=0.4", "freeze.policy=none"]).done();
+    assert!(other.out.contains("the record lacks nothing that it was asked for"), "{}", other.out);
+}

@@ -22,6 +22,8 @@
 //! `trace.observe = "full"`. Whether a censored input matters is the policy's affair: `random` draws its samples without
 //! a look at any score.
 //!
+//! `observed_flops` of a replay is what observing would have cost under its decisions, if the run was recorded so.
+//!
 //! Memory holds the epochs in flight, two at most, whatever the length of the trace: the next one is read when the
 //! epoch before the last has been decided, counted, written and committed.
 

@@ -2,6 +2,7 @@
 
 mod broken;
 mod chosen;
+mod flight;
 mod identity;
 mod truth;
 mod verified;
