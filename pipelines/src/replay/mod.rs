@@ -86,10 +86,6 @@ pub fn replay(
         }
         _ => None,
     };
-    let path = directory.as_ref().map(|directory| directory.path().to_owned());
-    let directory = directory.map(|directory| {
-        Arc::into_inner(directory).expect("the workers have ended, and with them what they were handed")
-    });
     match (failed, directory) {
         (Some(failed), None) => Err(failed),
         (Some(failed), Some(directory)) => {
@@ -99,13 +95,14 @@ pub fn replay(
             Err(failed)
         }
         (None, directory) => {
-            if let Some(directory) = directory {
+            if let Some(directory) = &directory {
                 let whole = wanted == settings.epochs;
                 let stopped =
                     (!whole).then(|| format!("the record ends after {wanted} of {} epochs", settings.epochs));
                 directory.finish(stopped)?;
             }
-            Ok(Replayed { directory: path, epochs, censored })
+            let directory = directory.map(|directory| directory.path().to_owned());
+            Ok(Replayed { directory, epochs, censored })
         }
     }
 }

@@ -133,8 +133,8 @@ impl RunDirectory {
     }
 
     /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then the
-    /// directory, unless it was there before or something else lies in it.
-    pub fn discard(self) -> Result<()> {
+    /// directory, unless it was there before or something else lies in it. Nothing can be written to it afterwards.
+    pub fn discard(&self) -> Result<()> {
         let remove = |path: PathBuf| match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(DataError::io(&path, "remove the file")(error))

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use spfde::Options;
-use spfde_data::parameter::ParameterError;
 use spfde_data::rows::*;
-use spfde_policy::{
-    Costs, Freeze, FreezePlan, FreezePolicy, FreezeState, MaskDelta, MaskPolicy, MaskUpdate, Plan,
-};
+use spfde_policy::{Freeze, FreezePolicy, FreezeState, MaskDelta, MaskPolicy, MaskUpdate, Plan};
 
 use super::{experiment, replay_into, replayed};
 use crate::support::{Bench, Recorded};
@@ -70,16 +67,12 @@ fn a_run_that_stopped_is_replayed_as_far_as_it_came() {
     assert!(replay.rows::<SieveRow>() == decided);
 }
 
-/// Freezes the first block at epoch 2, whatever the norms; counts the masks that it is shown.
+/// Freezes the first block at epoch 2, whatever the norms.
 struct Early;
 
 impl FreezePolicy for Early {
     fn name(&self) -> &'static str {
         "early"
-    }
-
-    fn plan(&self, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
-        Ok(FreezePlan::empty(costs.architecture.blocks.len()))
     }
 
     fn start(&self, _: &Plan) -> Box<dyn FreezeState> {
@@ -89,8 +82,6 @@ impl FreezePolicy for Early {
 
 impl FreezeState for Early {
     fn observe(&mut self, _: &GradientRow) {}
-
-    fn mask(&mut self, _: &MaskRow) {}
 
     fn decide(&mut self, epoch: u32) -> Vec<Freeze> {
         let due = (epoch == 2).then(|| Freeze { block: 0, reason: "early".to_owned() });
@@ -118,6 +109,43 @@ fn policies_from_outside_the_registry_replay_and_their_runs_ask_for_them() {
     let options = Options { workers: 2, ..Options::default() };
     let found = spfde::replay(&record, &experiment, options, spfde::pipeline).unwrap();
     assert_eq!((found.directory, found.epochs), (None, super::costs(&run)));
+}
+
+/// Panics when it is asked.
+struct Broken;
+
+impl FreezePolicy for Broken {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+
+    fn start(&self, _: &Plan) -> Box<dyn FreezeState> {
+        Box::new(Broken)
+    }
+}
+
+impl FreezeState for Broken {
+    fn observe(&mut self, _: &GradientRow) {}
+
+    fn decide(&mut self, epoch: u32) -> Vec<Freeze> {
+        assert!(epoch < 3, "no answer for epoch {epoch}");
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_policy_that_panics_ends_the_replay_and_leaves_nothing() {
+    let bench = Bench::new(64);
+    let run = record(&bench, &[]);
+    for workers in [1, 3] {
+        let (record, experiment) = experiment(&run.path, &["freeze.policy=none"]).unwrap();
+        let experiment = experiment.with_freeze(Arc::new(Broken)).unwrap();
+        let options = Options { directory: Some(bench.path("out")), workers, ..Options::default() };
+        let error = spfde::replay(&record, &experiment, options, spfde::pipeline).unwrap_err();
+        assert!(error.to_string().contains("no answer for epoch 3"), "{error}");
+        assert_eq!(error.exit_code(), 1);
+        assert!(!bench.path("out").exists());
+    }
 }
 
 /// Keeps as many weights as there are large ones: nobody knows how many before.
