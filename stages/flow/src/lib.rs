@@ -15,6 +15,8 @@
 //!       (layer, index ±1) ◄──────────────────────────────────────────────┘
 //! ```
 //!
+//! In a [`replay()`] a recorded run stands in for loader and training; the stages that decide are the same.
+//!
 //! Nothing reaches round the graph but through its edges, with one exception: when a worker has heard of a fault, its
 //! stages stop waiting for epochs that will not come. No decision and no row depends on when it hears of it: an epoch
 //! counts only if the whole of it is complete.
