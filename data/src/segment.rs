@@ -53,10 +53,44 @@ pub trait SegmentStore: Send + Sync {
     ) -> Result<Box<dyn SegmentWriter>, StorageError>;
 }
 
+/// A file from which a run can go on: the weights, or the part of a table that one worker wrote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Checkpoint {
+    /// The epoch at whose start the run goes on from it.
+    pub epoch: u32,
+    /// File, relative to the run directory, with `/` between its parts.
+    pub path: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// BLAKE3 of the whole file, in hexadecimal.
+    pub blake3: String,
+    /// How many rows it holds; `None` for weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+impl From<Segment> for Checkpoint {
+    fn from(segment: Segment) -> Self {
+        let Segment { epoch, path, bytes, blake3, rows, .. } = segment;
+        Self { epoch, path, bytes, blake3, rows: Some(rows) }
+    }
+}
+
 /// The only commit point: what has not been named here does not exist.
 pub trait Commit: Send + Sync {
     /// Adds the finished segments of `epoch`; when it returns they count, after a power loss too.
     fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError>;
+
+    /// As [`Commit::commit`]; at once the run can go on after `epoch` from `checkpoint`, all files of which are finished.
+    /// Whoever keeps no checkpoints leaves it at that.
+    fn commit_checkpoint(
+        &self,
+        epoch: u32,
+        segments: Vec<Segment>,
+        _checkpoint: Vec<Checkpoint>,
+    ) -> Result<(), StorageError> {
+        self.commit(epoch, segments)
+    }
 }
 
 /// Why a recorded stream cannot be read: names the file or the stream, what is wrong, and what to do.

@@ -53,6 +53,51 @@ pub enum Cells {
     Text(Vec<String>),
 }
 
+macro_rules! each_kind {
+    ($value:expr, $values:ident => $result:expr) => {
+        match $value {
+            Cells::Bool($values) => $result,
+            Cells::I8($values) => $result,
+            Cells::U16($values) => $result,
+            Cells::U32($values) => $result,
+            Cells::U64($values) => $result,
+            Cells::F32($values) => $result,
+            Cells::F64($values) => $result,
+            Cells::Text($values) => $result,
+        }
+    };
+}
+
+impl Cells {
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        each_kind!(self, values => values.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends the values `from..until` of a column of the same type.
+    ///
+    /// # Panics
+    /// If the types differ, or there are fewer values.
+    pub fn extend(&mut self, other: &Self, from: usize, until: usize) {
+        match (self, other) {
+            (Cells::Bool(cells), Cells::Bool(other)) => cells.extend_from_slice(&other[from..until]),
+            (Cells::I8(cells), Cells::I8(other)) => cells.extend_from_slice(&other[from..until]),
+            (Cells::U16(cells), Cells::U16(other)) => cells.extend_from_slice(&other[from..until]),
+            (Cells::U32(cells), Cells::U32(other)) => cells.extend_from_slice(&other[from..until]),
+            (Cells::U64(cells), Cells::U64(other)) => cells.extend_from_slice(&other[from..until]),
+            (Cells::F32(cells), Cells::F32(other)) => cells.extend_from_slice(&other[from..until]),
+            (Cells::F64(cells), Cells::F64(other)) => cells.extend_from_slice(&other[from..until]),
+            (Cells::Text(cells), Cells::Text(other)) => cells.extend_from_slice(&other[from..until]),
+            (cells, other) => panic!("cells {other:?} do not fit a column {cells:?}"),
+        }
+    }
+}
+
 /// A batch of rows, column by column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns {
@@ -85,6 +130,19 @@ impl Columns {
             row.push(&mut columns);
         }
         columns
+    }
+
+    /// Appends the rows of a batch with the same columns.
+    ///
+    /// # Panics
+    /// If the columns differ in number or type.
+    pub fn append(&mut self, other: &Self) {
+        assert_eq!(self.cells.len(), other.cells.len(), "batches of the same columns");
+        self.cells
+            .iter_mut()
+            .zip(&other.cells)
+            .for_each(|(cells, other)| cells.extend(other, 0, other.len()));
+        self.rows += other.rows;
     }
 
     /// The batch as rows.

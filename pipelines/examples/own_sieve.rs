@@ -80,6 +80,27 @@ impl SieveState for Losses {
     fn clear(&mut self) {
         self.0.fill(0.0);
     }
+
+    fn columns(&self) -> Option<Vec<Column>> {
+        Some(LossRow::columns())
+    }
+
+    fn save(&self, slot: usize, epoch: u32, sample: u32, rows: &mut Columns) {
+        LossRow { epoch, sample, loss: self.0[slot] }.push(rows);
+    }
+
+    fn restore(&mut self, slot: usize, rows: &Columns, row: usize) {
+        self.0[slot] = LossRow::get(rows, row).loss;
+    }
+}
+
+row! {
+    /// The state of a sample in a checkpoint, from which `own_sieve resume RUN` goes on.
+    struct LossRow in "lowest-loss" by (epoch, sample) {
+        epoch: u32,
+        sample: u32,
+        loss: f32,
+    }
 }
 
 row! {

@@ -1,6 +1,7 @@
 //! What can end a command, and with which exit code.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use spfde_data::files::DataError;
 use spfde_data::parameter::ParameterError;
@@ -19,7 +20,10 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] DataError),
     /// The run stopped before its last epoch; what is committed is kept.
-    #[error("{fault}; {committed} of {epochs} epochs are committed in {}", directory.display())]
+    #[error(
+        "{fault}; {committed} of {epochs} epochs are committed in {0}, {1}; resume with: {2} resume {0}",
+        directory.display(), last(*checkpoint), program()
+    )]
     Stopped {
         /// Why, and where.
         fault: Fault,
@@ -29,9 +33,14 @@ pub enum Error {
         committed: u32,
         /// Epochs that were wanted.
         epochs: u32,
+        /// The epoch of the last checkpoint, if there is one.
+        checkpoint: Option<u32>,
     },
     /// A worker died of a bug.
-    #[error("worker {worker} failed: {message}; {committed} epochs are committed in {}", directory.display())]
+    #[error(
+        "worker {worker} failed: {message}; {committed} epochs are committed in {0}, {1}; resume with: {2} resume {0}",
+        directory.display(), last(*checkpoint), program()
+    )]
     Worker {
         /// The worker.
         worker: usize,
@@ -41,6 +50,8 @@ pub enum Error {
         directory: PathBuf,
         /// Epochs that are kept.
         committed: u32,
+        /// The epoch of the last checkpoint, if there is one.
+        checkpoint: Option<u32>,
     },
     /// A bench did not come to its end.
     #[error("{reason}; nothing was measured")]
@@ -99,6 +110,26 @@ pub enum Error {
         /// The first.
         first: String,
     },
+}
+
+/// From where a run will go on, in words.
+fn last(checkpoint: Option<u32>) -> String {
+    checkpoint.map_or_else(
+        || "without a checkpoint".to_owned(),
+        |epoch| format!("the last checkpoint is at epoch {epoch}"),
+    )
+}
+
+static PROGRAM: OnceLock<String> = OnceLock::new();
+
+/// Says in messages how this program is called, if it is not `spfde`.
+pub(crate) fn name_program(name: String) {
+    // The first name is the program's.
+    let _ = PROGRAM.set(name);
+}
+
+fn program() -> &'static str {
+    PROGRAM.get().map_or("spfde", String::as_str)
 }
 
 impl From<ParameterError> for Error {

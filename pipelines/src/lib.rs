@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+mod checkpoint;
 pub mod command;
 pub mod configuration;
 mod error;
@@ -19,6 +20,7 @@ mod pipeline;
 pub mod progress;
 pub mod replay;
 pub mod report;
+mod resume;
 mod session;
 mod start;
 pub mod verify;
@@ -27,6 +29,7 @@ pub use error::Error;
 pub use experiment::Experiment;
 pub use pipeline::pipeline;
 pub use replay::{Record, Replayed, replay};
+pub use resume::{Resumed, Unfinished, resume};
 pub use session::{Options, run};
 pub use start::{main, replay_main};
 
@@ -40,8 +43,9 @@ pub mod prelude {
     pub use spfde_data::random::{Purpose, draw};
     pub use spfde_data::row;
     pub use spfde_data::rows::*;
-    pub use spfde_data::table::Row;
+    pub use spfde_data::table::{Column, Columns, Row};
     pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, per_epoch, replay, sieve, train};
+    pub use spfde_policy::Remembered;
     pub use spfde_policy::{Cost, Costs, Cut, Freeze, FreezePlan, FreezePolicy, FreezeState};
     pub use spfde_policy::{MaskDelta, MaskPolicy, MaskUpdate, Plan, Rank, SievePolicy, SieveState};
 }

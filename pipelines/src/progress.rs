@@ -36,8 +36,23 @@ pub struct State {
     pub dense_flops: f64,
     /// Seconds spent on training, over all workers.
     pub training_seconds: f64,
-    /// Seconds from start to the end of each complete epoch.
+    /// Seconds from start to the end of each complete epoch; NaN for those before the run was resumed.
     pub elapsed: Vec<f64>,
+}
+
+impl State {
+    fn add(&mut self, row: &EpochRow, elapsed: f64) {
+        self.flops += (row.forward_flops + row.backward_flops) as f64;
+        self.dense_flops += row.dense_flops as f64;
+        self.epochs.push(row.clone());
+        self.elapsed.push(elapsed);
+    }
+
+    fn add_time(&mut self, row: &TimingRow) {
+        if TRAINING.contains(&row.stage.as_str()) {
+            self.training_seconds += row.seconds;
+        }
+    }
 }
 
 impl Progress {
@@ -62,6 +77,13 @@ impl Progress {
             start: Instant::now(),
             state: Mutex::default(),
         }
+    }
+
+    /// Takes in what was recorded before: the epochs that are complete, and the times they took.
+    pub fn recall(&self, epochs: &[EpochRow], timings: &[TimingRow]) {
+        let mut state = self.lock();
+        epochs.iter().for_each(|row| state.add(row, f64::NAN));
+        timings.iter().for_each(|row| state.add_time(row));
     }
 
     /// Takes the bar away.
@@ -118,16 +140,10 @@ impl Observer for Progress {
     }
 
     fn epoch(&self, row: &EpochRow) {
-        let mut state = self.lock();
-        state.flops += (row.forward_flops + row.backward_flops) as f64;
-        state.dense_flops += row.dense_flops as f64;
-        state.epochs.push(row.clone());
-        state.elapsed.push(self.start.elapsed().as_secs_f64());
+        self.lock().add(row, self.start.elapsed().as_secs_f64());
     }
 
     fn timing(&self, row: &TimingRow) {
-        if TRAINING.contains(&row.stage.as_str()) {
-            self.lock().training_seconds += row.seconds;
-        }
+        self.lock().add_time(row);
     }
 }

@@ -1,20 +1,18 @@
 //! Running an experiment: workers, run directory, stop.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
-use spfde_data::files::weights::{self, NamedArray, Values};
-use spfde_data::files::{DataError, atomic};
-use spfde_flow::{Fault, Observer, Run, Services, Settings, Tick};
-use spfde_model::{Tensor, TensorData};
+use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Tick};
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
+use crate::checkpoint::CheckpointFiles;
 use crate::error::Error;
 use crate::experiment::Experiment;
 
@@ -45,8 +43,8 @@ impl Default for Options {
 
 /// How one worker ended.
 pub(crate) enum Ending {
-    /// Its graph ran dry: with the fault that everyone saw, and the weights if this is worker 0.
-    Done(Option<Fault>, Vec<Tensor>),
+    /// Its graph ran dry: with the fault that everyone saw.
+    Done(Option<Fault>),
     /// It panicked.
     Panicked(String),
     /// It gave up because another panicked.
@@ -70,32 +68,48 @@ pub fn run(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
+    let directory = create(experiment, &options)?;
+    work_on(experiment, directory, None, options, build)
+}
+
+/// Trains in `directory` from `resumed`, or from the beginning, to the end.
+pub(crate) fn work_on(
+    experiment: &Experiment,
+    directory: RunDirectory,
+    resumed: Option<Snapshot>,
+    options: Options,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Result<PathBuf, Error> {
     let settings = Arc::clone(experiment.settings());
-    let directory = Arc::new(create(experiment, &options)?);
+    let directory = Arc::new(directory);
     let path = directory.path().to_owned();
     let services = Services {
         store: Arc::new(directory.store()),
         commit: Arc::clone(&directory) as Arc<dyn spfde_data::segment::Commit>,
         interrupted: options.interrupted,
+        checkpoints: Some(Checkpoints {
+            every: experiment.configuration().values().integer("train.checkpoint_every"),
+            store: Arc::new(CheckpointFiles::new(&path)),
+        }),
+        resumed: resumed.map(Arc::new),
         recorded: None,
         observer: options.observer,
     };
-    let Ended { fault, tensors, panicked } = execute(&settings, services, options.workers, build);
-    let committed = directory.manifest().epochs_reached;
+    let Ended { fault, panicked } = execute(&settings, services, options.workers, build);
+    let Manifest { epochs_reached: committed, .. } = directory.manifest();
+    let checkpoint = directory.manifest().last_checkpoint();
     if let Some((worker, message)) = panicked {
         keep(directory.finish(Some(format!("worker {worker} failed: {message}"))));
-        return Err(Error::Worker { worker, message, directory: path, committed });
+        return Err(Error::Worker { worker, message, directory: path, committed, checkpoint });
     }
     if let Some(fault) = fault {
         keep(directory.finish(Some(fault.to_string())));
-        return Err(Error::Stopped { fault, directory: path, committed, epochs: settings.epochs });
+        let epochs = settings.epochs;
+        return Err(Error::Stopped { fault, directory: path, committed, epochs, checkpoint });
     }
     if committed < settings.epochs {
         keep(directory.finish(Some("the pipeline traced no training".to_owned())));
         return Err(Error::Untraced { directory: path, committed, epochs: settings.epochs });
-    }
-    if !tensors.is_empty() {
-        save(&directory, settings.epochs, tensors)?;
     }
     directory.finish(None)?;
     Ok(path)
@@ -105,8 +119,6 @@ pub fn run(
 pub(crate) struct Ended {
     /// The first fault.
     pub(crate) fault: Option<Fault>,
-    /// The final weights, if there are any and no fault.
-    pub(crate) tensors: Vec<Tensor>,
     /// The first worker that panicked, and the panic's message.
     pub(crate) panicked: Option<(usize, String)>,
 }
@@ -126,13 +138,10 @@ pub(crate) fn execute(
             run.finish()
         })
     });
-    let mut ended = Ended { fault: None, tensors: Vec::new(), panicked: None };
+    let mut ended = Ended { fault: None, panicked: None };
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {
-            Ending::Done(seen, weights) => {
-                ended.fault = ended.fault.into_iter().chain(seen).min();
-                ended.tensors.extend(weights);
-            }
+            Ending::Done(seen) => ended.fault = ended.fault.into_iter().chain(seen).min(),
             Ending::Panicked(message) => ended.panicked = ended.panicked.or(Some((worker, message))),
             Ending::Abandoned => (),
         }
@@ -187,10 +196,7 @@ pub(crate) fn work(
                 }
                 worker.step_or_park(Some(NAP));
             }
-            let fault = finished.fault();
-            // All replicas are alike: one hands over its weights.
-            let wanted = worker.index() == 0 && fault.is_none();
-            Ending::Done(fault, if wanted { finished.weights() } else { Vec::new() })
+            Ending::Done(finished.fault())
         }));
         let ending =
             ending.unwrap_or_else(|panic| Ending::Panicked(spfde_flow::fault::panic_message(&*panic)));
@@ -205,24 +211,6 @@ pub(crate) fn work(
     };
     let guards = timely::execute(config, body).expect("threads of one process need no network");
     guards.join().into_iter().map(|ending| ending.unwrap_or_else(Ending::Panicked)).collect()
-}
-
-/// Writes the weights at the start of `epoch` and names them in the manifest.
-fn save(directory: &RunDirectory, epoch: u32, tensors: Vec<Tensor>) -> Result<(), Error> {
-    let name = format!("checkpoint/e{epoch:05}.safetensors");
-    let array = |tensor: Tensor| {
-        let values = match tensor.data {
-            TensorData::F32(values) => Values::F32(values),
-            TensorData::U32(values) => Values::U32(values),
-        };
-        NamedArray { name: tensor.name, shape: tensor.shape, values }
-    };
-    let arrays: Vec<NamedArray> = tensors.into_iter().map(array).collect();
-    let metadata = BTreeMap::from([("spfde.epoch".to_owned(), epoch.to_string())]);
-    atomic::create_directory(&directory.path().join("checkpoint"))?;
-    weights::write(&directory.path().join(&name), &arrays, &metadata)?;
-    directory.add_checkpoint(epoch, &name)?;
-    Ok(())
 }
 
 /// What is worth knowing of machine and program; compared with nothing.

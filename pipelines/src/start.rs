@@ -1,13 +1,14 @@
 //! The `main` of a pipeline of your own.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use spfde_flow::Run;
 
-use crate::command::{exit, replay::Replay, train::Train};
+use crate::command::{exit, replay::Replay, resume::Resume, train::Train};
 use crate::configuration::Configuration;
-use crate::error::Error;
+use crate::error::{Error, name_program};
 use crate::experiment::Experiment;
 
 #[derive(Parser)]
@@ -32,6 +33,12 @@ pub fn replay_main(
 }
 
 #[derive(Parser)]
+struct ResumeArguments {
+    #[command(flatten)]
+    resume: Resume,
+}
+
+#[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
     train: Train,
@@ -39,7 +46,8 @@ struct Arguments {
 
 /// Does for a pipeline of your own what `spfde train` does for the ready one: reads FILE.toml and key=value words,
 /// prepares the experiment, wires the graph with `build` once on each worker, shows progress, stops on Ctrl-C,
-/// prints the table, verifies the trace. The exit code.
+/// prints the table, verifies the trace. If the first word is `resume`, what `spfde resume` does: goes on with a run that
+/// the same program began. The exit code.
 ///
 /// ```no_run
 /// use spfde::prelude::*;
@@ -51,5 +59,13 @@ pub fn main(
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> ExitCode {
-    exit(Arguments::parse().train.run(prepare, build))
+    let mut words = std::env::args_os();
+    let program = words.next().map(|path| Path::new(&path).file_stem().unwrap_or_default().to_owned());
+    name_program(program.unwrap_or_default().to_string_lossy().into_owned());
+    exit(match words.next() {
+        Some(word) if word == "resume" => {
+            ResumeArguments::parse_from(std::env::args_os().skip(1)).resume.run(prepare, build)
+        }
+        _ => Arguments::parse().train.run(prepare, build),
+    })
 }

@@ -3,17 +3,17 @@
 //! The one place that does this. After [`AtomicFile::commit`] the file and its name survive a power loss; before,
 //! or when the process dies, there is at most a file that ends in `.part`, which counts for nothing.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Result};
+use super::operation::{self, Written};
 
 /// A file under construction. Dropped before [`AtomicFile::commit`], it is removed.
 #[derive(Debug)]
 pub struct AtomicFile {
     /// `None` once closed.
-    file: Option<BufWriter<File>>,
+    file: Option<BufWriter<Written>>,
     part: PathBuf,
     path: PathBuf,
 }
@@ -24,7 +24,7 @@ impl AtomicFile {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        let file = File::create(&part).map_err(DataError::io(&part, "create the file"))?;
+        let file = Written::create(&part).map_err(DataError::io(&part, "create the file"))?;
         Ok(Self { file: Some(BufWriter::new(file)), part, path: path.to_owned() })
     }
 
@@ -36,10 +36,10 @@ impl AtomicFile {
             .map_err(|error| error.into_error())
             .map_err(DataError::io(&self.part, "write"))
             .inspect_err(|_| self.remove())?;
-        file.sync_all()
+        file.sync()
             .map_err(DataError::io(&self.part, "make the file durable"))
             .inspect_err(|_| self.remove())?;
-        std::fs::rename(&self.part, &self.path)
+        operation::rename(&self.part, &self.path)
             .map_err(DataError::io(&self.path, "rename the finished file"))
             .inspect_err(|_| self.remove())?;
         sync_directory(parent(&self.path))
@@ -47,7 +47,7 @@ impl AtomicFile {
 
     /// Removes what was written; that it may fail changes nothing, since a `.part` file counts for nothing.
     fn remove(&self) {
-        let _ = std::fs::remove_file(&self.part);
+        let _ = operation::remove_file(&self.part);
     }
 }
 
@@ -100,7 +100,7 @@ pub fn create_directory(path: &Path) -> Result<()> {
     if above != path {
         create_directory(above)?;
     }
-    match std::fs::create_dir(path) {
+    match operation::create_directory(path) {
         // Another worker may have been faster.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(DataError::io(path, "create the directory")(error)),
@@ -119,9 +119,7 @@ fn parent(path: &Path) -> &Path {
 /// Makes the names in a directory durable. Only Unix opens a directory for that; elsewhere the rename must do.
 fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
-        File::open(path)
-            .and_then(|directory| directory.sync_all())
-            .map_err(DataError::io(path, "make the directory durable"))?;
+        operation::sync_directory(path).map_err(DataError::io(path, "make the directory durable"))?;
     }
     Ok(())
 }

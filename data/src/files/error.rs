@@ -157,6 +157,25 @@ pub enum DataError {
     #[error("{path}: stream {stream} was not recorded, or its segments are gone from the manifest; {remedy}")]
     StreamMissing { path: PathBuf, stream: String, remedy: &'static str },
 
+    /// A checkpoint without its weights.
+    #[error(
+        "{path}: is not in the manifest, which names other files of the checkpoint of epoch {epoch}; the manifest was changed"
+    )]
+    CheckpointMissing { path: PathBuf, epoch: u32 },
+    /// State that does not fit what it is for.
+    #[error("{path}: {what} does not fit the run: {reason}")]
+    Misfit { path: PathBuf, what: String, reason: String },
+    /// The configuration of a run that was changed.
+    #[error(
+        "{path}: is not the configuration that the run began with; restore it, or start another run with it"
+    )]
+    ConfigurationChanged { path: PathBuf },
+    /// A run that was recorded on other data.
+    #[error(
+        "{path}: data_set is {found}; the run began with {expected}: give it back its data, or start another run"
+    )]
+    OtherData { path: PathBuf, found: String, expected: String },
+
     /// The run directory holds something.
     #[error("{path}: is not empty; nothing was overwritten; choose another run directory or remove this one")]
     NotEmpty { path: PathBuf },

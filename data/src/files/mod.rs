@@ -5,11 +5,13 @@
 //! ([`atomic`]).
 
 pub mod atomic;
+pub mod checkpoint;
 pub mod data_set;
 mod error;
 mod hashing;
 pub mod idx;
 pub mod manifest;
+pub mod operation;
 mod parquet_file;
 pub mod parquet_store;
 mod read_limited;

@@ -25,6 +25,8 @@ pub(super) fn round(
         store: Arc::new(Nowhere),
         commit: Arc::new(Nowhere),
         interrupted: Arc::clone(interrupted),
+        checkpoints: None,
+        resumed: None,
         recorded: None,
         observer: Arc::clone(&clock) as Arc<dyn Observer>,
     };
@@ -38,9 +40,9 @@ pub(super) fn round(
     });
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {
-            Ending::Done(None, _) => (),
-            Ending::Done(Some(Fault { cause: Cause::Interrupted, .. }), _) => return Err(interruption()),
-            Ending::Done(Some(fault), _) => return Err(unmeasured(fault.to_string())),
+            Ending::Done(None) => (),
+            Ending::Done(Some(Fault { cause: Cause::Interrupted, .. })) => return Err(interruption()),
+            Ending::Done(Some(fault)) => return Err(unmeasured(fault.to_string())),
             Ending::Panicked(message) => {
                 return Err(unmeasured(format!("worker {worker} failed: {message}")));
             }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod import;
 pub mod list;
 pub mod replay;
+pub mod resume;
 pub mod train;
 pub mod verify;
 
@@ -21,12 +22,14 @@ use crate::error::Error;
 #[derive(Parser)]
 #[command(name = "spfde", version, max_term_width = 110)]
 #[command(after_help = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 stopped by a fault, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 stopped by a fault, 130 interrupted;
+after 3 and 130 `spfde resume` goes on with the run.
 
 Examples:
   spfde train                                      the default pipeline on the embedded data set
   spfde train --dry-run mask.sparsity=0.95         what a run would do and cost
   spfde train my.toml train.epochs=15 seed=3       a file, and what differs from it
+  spfde resume runs/resnet20-0-1                   go on with a run that was interrupted
   spfde replay runs/resnet20-0-1 sieve.fraction=0.3
                                                    what a recorded run would have decided and cost
   spfde verify runs/resnet20-0-1                   check a recorded run
@@ -39,6 +42,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Train(train::Train),
+    Resume(resume::Resume),
     Replay(replay::Replay),
     Bench(bench::Bench),
     Verify(verify::Verify),
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     exit(match arguments.command {
         Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
+        Command::Resume(resume) => resume.run(crate::Experiment::new, crate::pipeline),
         Command::Replay(replay) => replay.run(Ok, crate::pipeline),
         Command::Bench(bench) => bench.run(),
         Command::Verify(verify) => verify.run(),

@@ -51,6 +51,11 @@ impl Train {
         let source = Source::from_words(&self.words)?;
         let experiment = prepare(Configuration::resolve(source.entries())?)?;
         experiment.configuration().notes().iter().for_each(remark);
+        let settings = experiment.settings();
+        if let Some(policy) = settings.policies.not_saved(&settings.plan) {
+            let what = "does not save its state: there will be no checkpoints, and the run cannot be resumed";
+            remark(format_args!("the policy `{policy}` {what}"));
+        }
         if self.dry_run {
             say(experiment.configuration().to_toml());
             say(schedule::schedule(&experiment));
@@ -66,11 +71,20 @@ impl Train {
             interrupted,
         };
         let result = session::run(&experiment, options, build);
-        progress.finish();
-        let directory = result?;
-        say(summary::summary(&experiment, &progress));
-        let sound = verify::verify(&directory)?;
-        say(format!("run directory: {} (verified: {sound})", directory.display()));
-        Ok(())
+        conclude(&experiment, &progress, result)
     }
+}
+
+/// Prints the table of a run that came to its end, and verifies its trace.
+pub(super) fn conclude(
+    experiment: &Experiment,
+    progress: &Progress,
+    result: Result<PathBuf, Error>,
+) -> Result<(), Error> {
+    progress.finish();
+    let directory = result?;
+    say(summary::summary(experiment, progress));
+    let sound = verify::verify(&directory)?;
+    say(format!("run directory: {} (verified: {sound})", directory.display()));
+    Ok(())
 }

@@ -123,6 +123,13 @@ pub fn core() -> Vec<Parameter> {
             Observe::NAMES.to_vec(),
             "what is recorded besides training: nothing, or scores of all samples and norms of all layers, for replays",
         ),
+        Parameter::integer(
+            "train.checkpoint_every",
+            1,
+            0,
+            10_000,
+            "epochs between two checkpoints, of which the last two are kept; 0: nothing but the weights at the end",
+        ),
         mask::choice(),
         freeze::choice(),
         sieve::choice(),

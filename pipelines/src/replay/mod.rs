@@ -72,6 +72,8 @@ pub fn replay(
         store,
         commit,
         interrupted: options.interrupted,
+        checkpoints: None,
+        resumed: None,
         recorded: Some(Recorded { recording, densities }),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };

@@ -30,7 +30,7 @@ pub fn summary(experiment: &Experiment, progress: &Progress) -> String {
                 row.nonzero.to_string(),
                 row.frozen_layers.to_string(),
                 percent(spent / row.dense_flops as f64),
-                format!("{elapsed:.0} s"),
+                if elapsed.is_nan() { "–".to_owned() } else { format!("{elapsed:.0} s") },
             ]
         })
         .collect();

@@ -7,4 +7,5 @@ mod place;
 mod printed;
 mod refused;
 mod replays;
+mod resumes;
 mod runs;

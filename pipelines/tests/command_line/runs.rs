@@ -61,7 +61,17 @@ fn a_run_whose_loss_is_not_finite_ends_with_exit_code_3_and_says_what_is_kept() 
         "--run-dir",
         "run",
     ];
-    place.run(&words).refused(3, "stage ", "epochs are committed in run");
+    let stopped = place.run(&words);
+    stopped.refused(3, "stage gradients on worker ", "; resume with: spfde resume run");
+    for part in [", step ", "of sample ", " layer `", "a lower train.learning_rate", "checkpoint"] {
+        assert!(stopped.err.contains(part), "{part} in {}", stopped.err);
+    }
+    // It is the same step again: nothing random brought it about.
+    let again = place.run(&["resume", "run"]);
+    let fault = |err: &str| {
+        err.lines().last().unwrap().split_once("epoch ").unwrap().1.split_once(';').unwrap().0.to_owned()
+    };
+    assert_eq!((again.code, fault(&again.err)), (Some(3), fault(&stopped.err)));
     place.run(&["verify", "run"]).done();
 }
 
@@ -112,7 +122,10 @@ fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
     let err = String::from_utf8(output.stderr).unwrap();
     let lines: Vec<&str> = err.lines().collect();
     assert_eq!(lines[0], "note: stopping after the step in flight; once more to stop at once");
-    let kept = format!("; {committed} of 10000 epochs are committed in run");
+    let kept = format!(
+        "; {committed} of 10000 epochs are committed in run, the last checkpoint is at epoch {committed}; resume with: \
+         spfde resume run"
+    );
     assert!(lines[1].starts_with("spfde: interrupted at epoch ") && lines[1].ends_with(&kept), "{err}");
     assert_eq!((lines.len(), output.stdout.len()), (2, 0), "{err}");
     let verified = place.run(&["verify", "run"]).done();

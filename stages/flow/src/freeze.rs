@@ -2,19 +2,25 @@
 
 use spfde_data::rows::{FreezeRow, GradientRow, MaskRow};
 use spfde_data::table::Row;
+use spfde_policy::Remembered;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use crate::checkpoint::{Kept, RememberedRow};
 use crate::run::Run;
 use crate::tick::Tick;
 use crate::window::{Stash, Windows};
 
-/// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: nobody has to decide them.
+/// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: nobody has to decide them. The
+/// decisions on their way if the run goes on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<FreezeRow> {
     if run.worker() != 0 {
         return Vec::new();
+    }
+    if let Some(snapshot) = run.resumed() {
+        return snapshot.rows();
     }
     let plan = run.plan();
     let layers = (0..plan.architecture.layers.len()).filter(|layer| plan.layer_frozen_at(*layer) == Some(0));
@@ -46,9 +52,15 @@ pub fn freeze<'s>(
     let mut masked = builder.new_input(masked, Exchange::new(|_: &MaskRow| 0));
     let (output, decisions) = builder.new_output::<Vec<FreezeRow>>();
     let mut output = OutputBuilder::from(output);
+    let (kept_out, kept) = builder.new_output::<Vec<Kept>>();
+    let mut kept_out = OutputBuilder::from(kept_out);
+    let due = run.keeper().due();
+    let mut state = settings.policies.freeze.start(&settings.plan);
+    if let Some(snapshot) = run.resumed() {
+        state.restore(&snapshot.remembered()).expect("a snapshot was checked");
+    }
     builder.build(move |capabilities| {
         let mut windows = Windows::new(capabilities, horizon);
-        let mut state = settings.policies.freeze.start(&settings.plan);
         let mut norms = Stash::<GradientRow>::new();
         let mut masks = Stash::<MaskRow>::new();
         move |frontiers| {
@@ -75,9 +87,22 @@ pub fn freeze<'s>(
                     });
                     output.activate().session(windows.capability(0)).give_iterator(layers);
                 }
+                if worker == 0 && due.at(epoch + 1) {
+                    let row = |remembered: Remembered| RememberedRow {
+                        epoch: epoch + 1,
+                        block: remembered.block as u32,
+                        what: remembered.what,
+                        tick_epoch: remembered.tick.0,
+                        tick_step: remembered.tick.1,
+                        value: remembered.value,
+                    };
+                    let kept = Kept::rows(state.save().into_iter().flatten().map(row));
+                    kept_out.activate().session(windows.capability(1)).give(kept);
+                }
                 windows.advance();
             }
         }
     });
+    run.keeper().keep(kept);
     decisions
 }

@@ -21,10 +21,14 @@
 //! stages stop waiting for epochs that will not come. No decision and no row depends on when it hears of it: an epoch
 //! counts only if the whole of it is complete.
 //!
+//! At the close of an epoch the stages write what the run needs to go on ([`Checkpoints`]); a run that goes on takes it up
+//! ([`Snapshot`]) and begins at that tick.
+//!
 //! This crate hosts policies and model shards; it opens no files, but is handed what does ([`Services`]).
 #![forbid(unsafe_code)]
 
 mod account;
+mod checkpoint;
 mod edge;
 pub mod fault;
 mod freeze;
@@ -44,6 +48,7 @@ mod train;
 pub mod tree;
 mod window;
 
+pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
 pub use fault::{Cause, Fault};
 pub use freeze::freeze;
 pub use loader::{Batch, load};

@@ -8,6 +8,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
 
+use crate::checkpoint::{ActiveRow, Kept};
 use crate::fault::Fault;
 use crate::run::Run;
 use crate::settings::Observe;
@@ -68,12 +69,20 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
     let mut halts = builder.new_input_connection(run.halts(), Pipeline, []);
     let mut storage = builder.new_input_connection(run.storage_faults(), Pipeline, []);
     let (output, batches) = builder.new_output_connection::<Vec<Batch>, _>([]);
-    let mut output = OutputBuilder::from(output);
+    let (kept_out, kept) = builder.new_output_connection::<Vec<Kept>, _>([]);
+    let (mut output, mut kept_out) = (OutputBuilder::from(output), OutputBuilder::from(kept_out));
+    let (start, due) = (run.start(), run.keeper().due());
+    let (worker, workers) = (run.worker(), run.workers());
+    let mut weights: Vec<Option<f32>> = vec![None; settings.data.train.len()];
+    for ActiveRow { sample, weight, .. } in run.resumed().map(|snapshot| snapshot.rows()).unwrap_or_default()
+    {
+        weights[sample as usize] = Some(weight);
+    }
     builder.build(move |mut capabilities| {
-        let mut held = capabilities.pop();
+        capabilities.iter_mut().for_each(|capability| capability.downgrade(&start));
+        let mut held = Some(capabilities);
         let mut deltas = Stash::<SieveRow>::new();
         let mut halted: Option<Tick> = None;
-        let mut weights: Vec<Option<f32>> = vec![None; settings.data.train.len()];
         let (mut order, mut outside): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         move |frontiers| {
             active.for_each(|capability, rows| deltas.add(&capability, rows));
@@ -83,7 +92,7 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
             };
             halts.for_each(&mut stop);
             storage.for_each(&mut stop);
-            while let Some(capability) = held.as_mut() {
+            while let Some([capability, kept]) = held.as_deref_mut() {
                 let now = *capability.time();
                 if frontiers.iter().any(|frontier| frontier.less_equal(&now)) {
                     break;
@@ -132,10 +141,22 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
                     let next =
                         if last { Tick::new(now.epoch + 1, 0) } else { Tick::new(now.epoch, now.step + 1) };
                     capability.downgrade(&next);
+                    if last && due.at(now.epoch + 1) {
+                        let mine = (worker..weights.len()).step_by(workers);
+                        let row = |sample: usize| {
+                            let (epoch, sample, weight) = (now.epoch + 1, sample as u32, weights[sample]?);
+                            Some(ActiveRow { epoch, sample, weight })
+                        };
+                        let close = kept.delayed(&Tick::close_of(now.epoch));
+                        let rows = Kept::rows(mine.filter_map(row));
+                        kept_out.activate().session(&close).give(rows);
+                    }
+                    kept.downgrade(&next);
                 });
             }
         }
     });
+    run.keeper().keep(kept);
     batches
 }
 

@@ -5,8 +5,11 @@ use spfde_data::segment::Densities;
 use spfde_data::table::Row;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::feedback::Handle;
-use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback, ToStream};
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback};
 
+use crate::checkpoint::Keeper;
 use crate::run::Run;
 use crate::tick::{Lag, Tick};
 
@@ -14,12 +17,13 @@ use crate::tick::{Lag, Tick};
 pub struct Loop<'s, R: Row> {
     handle: Option<Handle<'s, Tick, Vec<R>>>,
     stream: StreamVec<'s, Tick, R>,
+    keeper: Keeper<'s>,
 }
 
 impl<'s, R: Row> Loop<'s, R> {
-    /// A loop whose deltas at `(0, 0)` are `initial`: this worker's share of them. Its rows go to the trace.
+    /// A loop whose deltas at the start are `initial`: this worker's share of them. Its rows go to the trace.
     fn new(run: &Run<'s>, initial: Vec<R>) -> Self {
-        let looped = Self::open(run, initial.to_stream(run.scope()).container::<Vec<R>>());
+        let looped = Self::open(run, at_start(run, initial));
         run.table(looped.stream());
         looped
     }
@@ -27,7 +31,7 @@ impl<'s, R: Row> Loop<'s, R> {
     /// A loop whose deltas are those of `before` and what is decided.
     fn open(run: &Run<'s>, before: StreamVec<'s, Tick, R>) -> Self {
         let (handle, decided) = run.scope().feedback(Lag::EPOCH);
-        Self { handle: Some(handle), stream: before.concat(decided) }
+        Self { handle: Some(handle), stream: before.concat(decided), keeper: run.keeper().clone() }
     }
 
     /// The deltas, each at the tick at which it takes effect, on the one worker that owns it.
@@ -37,8 +41,26 @@ impl<'s, R: Row> Loop<'s, R> {
 
     /// Closes the loop with the decisions, each at the close of the epoch before it takes effect.
     pub fn close(mut self, decisions: StreamVec<'s, Tick, R>) {
+        self.keeper.keep_decisions(decisions.clone());
         decisions.connect_loop(self.handle.take().expect("only closing takes the handle"));
     }
+}
+
+/// A stream of `rows` at the tick at which the run begins or goes on.
+fn at_start<'s, R: Row>(run: &Run<'s>, rows: Vec<R>) -> StreamVec<'s, Tick, R> {
+    let start = run.start();
+    let mut builder = OperatorBuilder::new(format!("Start {}", R::STREAM), run.scope());
+    let (output, stream) = builder.new_output::<Vec<R>>();
+    let mut output = OutputBuilder::from(output);
+    builder.build(move |mut capabilities| {
+        let mut held = capabilities.pop().map(|capability| (capability.delayed(&start), rows));
+        move |_| {
+            if let Some((capability, rows)) = held.take() {
+                output.activate().session(&capability).give_iterator(rows.into_iter());
+            }
+        }
+    });
+    stream
 }
 
 impl<'s> Loop<'s, MaskRow> {
@@ -84,7 +106,8 @@ pub struct Loops<'s> {
 impl<'s> Run<'s> {
     /// Declares the three loops. The initial masks, the initial active set and the blocks that the plan freezes from
     /// the start come first on them, as deltas at `(0, 0)`, so that a state at any tick is the sum of the deltas up to
-    /// it. In a replay the masks are the recorded ones.
+    /// it. A run that goes on from a checkpoint begins with the decisions that were on their way instead: what was decided
+    /// before them is in its trace, and in the state that each stage takes over. In a replay the masks are the recorded ones.
     pub fn loops(&self) -> Loops<'s> {
         Loops {
             active: Loop::new(self, crate::sieve::initial(self)),

@@ -15,8 +15,13 @@ use crate::tick::Tick;
 use crate::train::LayerWeights;
 use crate::window::{Stash, Windows};
 
-/// The initial masks of the layers this worker owns, as deltas at `(0, 0)`.
+/// The initial masks of the layers this worker owns, as deltas at `(0, 0)`; the decisions on their way if the run goes
+/// on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<MaskRow> {
+    if let Some(snapshot) = run.resumed() {
+        let mine = |row: &MaskRow| run.owner(usize::from(row.layer)) == run.worker();
+        return snapshot.rows::<MaskRow>().into_iter().filter(mine).collect();
+    }
     let (policy, plan) = (&run.settings().policies.mask, run.plan());
     let owned = (0..plan.architecture.layers.len()).filter(|layer| run.owner(*layer) == run.worker());
     let rows = owned.filter(|layer| policy.masked(*layer)).flat_map(|layer| {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::segment::Segment;
 use spfde_data::table::Row;
-use spfde_model::Tensor;
 use spfde_policy::Plan;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, Inspect};
 use timely::dataflow::{Scope, StreamVec};
 
+use crate::checkpoint::{self, Due, Keeper, Snapshot};
 use crate::edge::Edge;
 use crate::fault::Fault;
 use crate::settings::{Recorded, Services, Settings};
@@ -45,16 +45,12 @@ pub struct Run<'s> {
     segments: RefCell<Vec<StreamVec<'s, Tick, Segment>>>,
     tables: RefCell<BTreeMap<&'static str, Table<'s>>>,
     epochs: RefCell<Option<StreamVec<'s, Tick, EpochRow>>>,
-    weights: RefCell<Option<Weights>>,
+    keeper: Keeper<'s>,
 }
-
-/// Reads the weights when the run is over.
-type Weights = Box<dyn FnOnce() -> Vec<Tensor>>;
 
 /// What is left of a run on one worker when its graph is closed: look into it when the run is over.
 pub struct Finished {
     fault: Rc<RefCell<Option<Fault>>>,
-    weights: Option<Weights>,
 }
 
 impl Finished {
@@ -62,17 +58,13 @@ impl Finished {
     pub fn fault(&self) -> Option<Fault> {
         self.fault.borrow().clone()
     }
-
-    /// The final weights, masks, momenta and statistics, if anything trained.
-    pub fn weights(self) -> Vec<Tensor> {
-        self.weights.map_or_else(Vec::new, |weights| weights())
-    }
 }
 
 impl<'s> Run<'s> {
     /// Starts building a run in `scope`.
     pub fn new(scope: Scope<'s, Tick>, settings: Arc<Settings>, services: Services) -> Self {
         let timings = Timings::new(scope.index(), Arc::clone(&services.observer));
+        let keeper = Keeper::new(Due::new(services.checkpoints.as_ref(), &settings));
         Self {
             scope,
             settings,
@@ -84,7 +76,7 @@ impl<'s> Run<'s> {
             segments: RefCell::default(),
             tables: RefCell::default(),
             epochs: RefCell::default(),
-            weights: RefCell::default(),
+            keeper,
         }
     }
 
@@ -139,9 +131,24 @@ impl<'s> Run<'s> {
         recorded.map_or(self.settings.epochs, |recorded| recorded.min(self.settings.epochs))
     }
 
+    /// The checkpoint from which the run goes on, if it does.
+    pub(crate) fn resumed(&self) -> Option<&Snapshot> {
+        self.services.resumed.as_deref()
+    }
+
+    /// Where the run begins, or goes on.
+    pub fn start(&self) -> Tick {
+        Tick::new(self.resumed().map_or(0, Snapshot::epoch), 0)
+    }
+
+    /// Takes the parts of checkpoints.
+    pub(crate) fn keeper(&self) -> &Keeper<'s> {
+        &self.keeper
+    }
+
     /// How far the run goes, as far as this worker knows.
     pub(crate) fn horizon(&self) -> Horizon {
-        Horizon::new(self.epochs(), &self.outcome)
+        Horizon::new(self.start().epoch, self.epochs(), &self.outcome)
     }
 
     /// The outside world.
@@ -222,10 +229,6 @@ impl<'s> Run<'s> {
         assert!(before.is_none(), "a run has one trace");
     }
 
-    pub(crate) fn keep_weights(&self, weights: impl FnOnce() -> Vec<Tensor> + 'static) {
-        self.weights.replace(Some(Box::new(weights)));
-    }
-
     /// Closes the graph. Only epochs that the traced training completes are committed.
     pub fn finish(self) -> Finished {
         let epochs = self.epochs.take().unwrap_or_else(|| self.scope.concatenate([]));
@@ -234,10 +237,12 @@ impl<'s> Run<'s> {
             table(&self, complete.clone());
         }
         let segments = self.scope.concatenate(self.segments.take());
+        let kept = self.scope.concatenate(self.keeper.take());
+        let checkpoints = checkpoint::sink(&self, kept, complete.clone());
         let unwritten = self.storage_written();
-        trace::commit(&self, segments, unwritten, complete);
+        trace::commit(&self, segments, checkpoints, unwritten, complete);
         self.halts.close(self.scope, &self.outcome);
         self.storage.close(self.scope, &self.outcome);
-        Finished { fault: self.outcome, weights: self.weights.take() }
+        Finished { fault: self.outcome }
     }
 }

@@ -11,6 +11,7 @@ use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_model::{Growth, InputShape, Kernel, Network};
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
+use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::train::StepReport;
 
 /// What a run does, resolved and checked; the same on every worker.
@@ -127,6 +128,17 @@ pub struct Policies {
     pub sieve: Arc<dyn SievePolicy>,
 }
 
+impl Policies {
+    /// The first policy whose state cannot be saved, if there is one: a run under it keeps no checkpoints from which it
+    /// could go on.
+    pub fn not_saved(&self, plan: &Plan) -> Option<&'static str> {
+        if self.freeze.start(plan).save().is_none() {
+            return Some(self.freeze.name());
+        }
+        self.sieve.start(0).columns().is_none().then(|| self.sieve.name())
+    }
+}
+
 /// Where a run's rows go and from where it is told to stop.
 #[derive(Clone)]
 pub struct Services {
@@ -136,6 +148,10 @@ pub struct Services {
     pub commit: Arc<dyn Commit>,
     /// Set from outside to end the run after the step in flight.
     pub interrupted: Arc<AtomicBool>,
+    /// Where checkpoints go; `None` for a run that keeps none.
+    pub checkpoints: Option<Checkpoints>,
+    /// The checkpoint from which the run goes on; `None` for a run from its beginning.
+    pub resumed: Option<Arc<Snapshot>>,
     /// The recorded run that [`replay`](crate::replay) reads; `None` in a run that trains.
     pub recorded: Option<Recorded>,
     /// Is shown how the run goes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spfde_data::rows::EpochRow;
-use spfde_data::segment::{Segment, SegmentWriter, StorageError};
+use spfde_data::segment::{Checkpoint, Segment, SegmentWriter, StorageError};
 use spfde_data::table::{Columns, Row};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -121,11 +121,13 @@ pub(crate) fn sink<'s, R: Row>(
     run.halt_on_storage(faults);
 }
 
-/// Commits each complete epoch once all its segments, from all workers and streams, are finished. `unwritten` names
+/// Commits each complete epoch once all its segments, from all workers and streams, are finished, and at once the
+/// checkpoint after it. `unwritten` names
 /// the epochs, on whichever worker, of which something could not be written: with the first of them it ends.
 pub(crate) fn commit<'s>(
     run: &Run<'s>,
     segments: StreamVec<'s, Tick, Segment>,
+    checkpoints: StreamVec<'s, Tick, Checkpoint>,
     unwritten: StreamVec<'s, Tick, Fault>,
     complete: StreamVec<'s, Tick, EpochRow>,
 ) {
@@ -133,6 +135,7 @@ pub(crate) fn commit<'s>(
     let (commit, timings) = (std::sync::Arc::clone(&run.services().commit), run.timings().clone());
     let mut builder = OperatorBuilder::new("Commit".to_owned(), run.scope());
     let mut segments = builder.new_input(segments, Exchange::new(|_: &Segment| SCRIBE as u64));
+    let mut checkpoints = builder.new_input(checkpoints, Exchange::new(|_: &Checkpoint| SCRIBE as u64));
     let mut unwritten = builder.new_input(unwritten, Exchange::new(|_: &Fault| SCRIBE as u64));
     let mut complete = builder.new_input(complete, Pipeline);
     let (faults_out, faults) = builder.new_output::<Vec<Fault>>();
@@ -142,8 +145,14 @@ pub(crate) fn commit<'s>(
         let mut finished: BTreeMap<u32, Vec<Segment>> = BTreeMap::new();
         let mut faults = Stash::<Fault>::new();
         let mut completed = Stash::<EpochRow>::new();
+        let mut files: BTreeMap<u32, Vec<Checkpoint>> = BTreeMap::new();
         let mut failed = false;
         move |frontiers| {
+            checkpoints.for_each(|_, parts| {
+                for file in parts.drain(..) {
+                    files.entry(file.epoch).or_default().push(file);
+                }
+            });
             segments.for_each(|_, segments| {
                 for segment in segments.drain(..) {
                     finished.entry(segment.epoch).or_default().push(segment);
@@ -155,9 +164,13 @@ pub(crate) fn commit<'s>(
                 let whole = completed.through(epoch).any(|row| row.epoch == epoch);
                 failed |= faults.through(epoch).next().is_some();
                 let mut segments = finished.remove(&epoch).unwrap_or_default();
+                let mut checkpoint = files.remove(&(epoch + 1)).unwrap_or_default();
                 if whole && worker == SCRIBE && !failed {
                     segments.sort();
-                    if let Err(error) = timings.measure("trace", || commit.commit(epoch, segments)) {
+                    checkpoint.sort();
+                    let committed =
+                        timings.measure("trace", || commit.commit_checkpoint(epoch, segments, checkpoint));
+                    if let Err(error) = committed {
                         failed = true;
                         let fault = storage_fault(worker, epoch, &error);
                         faults_out.activate().session(windows.capability(0)).give(fault);

@@ -14,14 +14,16 @@ use crate::tick::Tick;
 /// for what lies beyond, so a stop takes no longer for the epochs that it spares.
 #[derive(Clone)]
 pub(crate) struct Horizon {
+    start: u32,
     epochs: u32,
     fault: Rc<RefCell<Option<Fault>>>,
 }
 
 impl Horizon {
-    /// The horizon of a run of `epochs` epochs, whose first fault will be found in `fault`.
-    pub(crate) fn new(epochs: u32, fault: &Rc<RefCell<Option<Fault>>>) -> Self {
-        Self { epochs, fault: Rc::clone(fault) }
+    /// The horizon of a run of `epochs` epochs that begins, or goes on, at epoch `start`, and whose first fault will be
+    /// found in `fault`.
+    pub(crate) fn new(start: u32, epochs: u32, fault: &Rc<RefCell<Option<Fault>>>) -> Self {
+        Self { start, epochs, fault: Rc::clone(fault) }
     }
 
     /// The first epoch behind it.
@@ -43,9 +45,9 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// Holds `capabilities`, one for each output, at the close of epoch 0.
+    /// Holds `capabilities`, one for each output, at the close of the run's first epoch.
     pub(crate) fn new(capabilities: Vec<Capability<Tick>>, horizon: Horizon) -> Self {
-        let mut windows = Self { capabilities, epoch: 0, horizon, ended: false };
+        let mut windows = Self { capabilities, epoch: horizon.start, horizon, ended: false };
         windows.hold();
         windows
     }

@@ -30,7 +30,7 @@ pub mod sieve;
 
 pub use cost::{Cost, Costs, count};
 pub use entry::Entry;
-pub use freeze::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState};
+pub use freeze::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState, Remembered};
 pub use learning_rate::learning_rate;
 pub use mask::{MaskContext, MaskDelta, MaskPolicy, MaskUpdate};
 pub use plan::Plan;

@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+mod crashing;
 mod determinism;
 mod freezing;
 mod learning;
 mod masks;
 mod observing;
 mod replay;
+mod resuming;
 mod sieve;
 mod stopping;
 mod storage;

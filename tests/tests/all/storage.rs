@@ -147,6 +147,8 @@ fn run_over(memory: &Arc<Memory>, experiment: &Experiment, workers: usize) -> Ve
     let services = Services {
         store: Arc::new(Store(Arc::clone(memory))),
         commit: Arc::clone(memory) as Arc<dyn Commit>,
+        checkpoints: None,
+        resumed: None,
         recorded: None,
         interrupted: Arc::default(),
         observer: Arc::new(()),

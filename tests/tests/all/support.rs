@@ -62,7 +62,11 @@ impl Bench {
     pub(crate) fn configure(&self, words: &[&str]) -> Result<Experiment, Error> {
         let defaults = ["data.batch_size=32", "data.augment=none", "train.learning_rate=0.1"];
         let words: Vec<String> = defaults.iter().chain(words).map(|word| (*word).to_owned()).collect();
-        let configuration = Configuration::resolve(Source::from_words(&words)?.entries())?;
+        self.prepare(Configuration::resolve(Source::from_words(&words)?.entries())?)
+    }
+
+    /// The experiment of a configuration, on this data.
+    pub(crate) fn prepare(&self, configuration: Configuration) -> Result<Experiment, Error> {
         Experiment::with_data(configuration, Arc::clone(&self.data))
     }
 

@@ -14,6 +14,7 @@ use crate::files::parquet_store::{is_stream_name, segment_path};
 use crate::files::read_limited::read_limited;
 use crate::files::{atomic, parquet_file};
 use crate::images::DataSet;
+pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
 
 /// Version of the manifest's fields.
@@ -40,6 +41,9 @@ pub struct Manifest {
     pub created_by: String,
     /// What is trained on.
     pub data_set: DataSetRecord,
+    /// BLAKE3 of `config.toml`, in hexadecimal; `None` in manifests of a time before runs could be resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
     /// How many epochs the configuration asks for.
     pub epochs: u32,
     /// How many epochs are committed: the next one is this.
@@ -91,19 +95,6 @@ pub struct DataSetRecord {
     pub fingerprint: String,
 }
 
-/// A file from which a run can go on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// The epoch at whose start it holds.
-    pub epoch: u32,
-    /// File, relative to the run directory, with `/` between its parts.
-    pub path: String,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// BLAKE3 of the whole file, in hexadecimal.
-    pub blake3: String,
-}
-
 impl Manifest {
     /// The first manifest of a run of `epochs` epochs on `set`: nothing is committed.
     pub fn new(set: &DataSet, epochs: u32) -> Self {
@@ -126,6 +117,7 @@ impl Manifest {
             version: MANIFEST_VERSION,
             created_by: concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned(),
             data_set,
+            configuration: None,
             epochs,
             epochs_reached: 0,
             finished: false,
@@ -185,6 +177,21 @@ impl Manifest {
         segments
     }
 
+    /// The epoch of the latest checkpoint, if there is one.
+    pub fn last_checkpoint(&self) -> Option<u32> {
+        self.checkpoint_epochs().last().copied()
+    }
+
+    /// The epochs at whose start there is a checkpoint, ascending.
+    pub fn checkpoint_epochs(&self) -> BTreeSet<u32> {
+        self.checkpoints.iter().map(|checkpoint| checkpoint.epoch).collect()
+    }
+
+    /// The files of the checkpoint at the start of `epoch`.
+    pub fn checkpoint(&self, epoch: u32) -> impl Iterator<Item = &Checkpoint> {
+        self.checkpoints.iter().filter(move |checkpoint| checkpoint.epoch == epoch)
+    }
+
     /// The names of the streams that have segments, in alphabetical order.
     pub fn streams(&self) -> Vec<String> {
         let names: BTreeSet<&str> = self.segments.iter().map(|segment| segment.stream.as_str()).collect();
@@ -194,6 +201,9 @@ impl Manifest {
     /// Checks the fields; `path` is for messages.
     fn check(&self, path: &Path) -> Result<()> {
         check_hash(path, || "data_set.fingerprint".to_owned(), &self.data_set.fingerprint)?;
+        if let Some(hash) = &self.configuration {
+            check_hash(path, || "configuration".to_owned(), hash)?;
+        }
         if self.epochs_reached > self.epochs {
             let found = u64::from(self.epochs_reached);
             DataError::limit(path, "epochs_reached", found, u64::from(self.epochs))?;
@@ -229,6 +239,7 @@ impl Manifest {
             let (found, limit) = (u64::from(checkpoint.epoch), u64::from(self.epochs_reached));
             DataError::limit(path, &field("epoch"), found, limit)?;
             DataError::limit(path, &field("bytes"), checkpoint.bytes, CHECKPOINT_LIMIT)?;
+            DataError::limit(path, &field("rows"), checkpoint.rows.unwrap_or(0), ROWS_LIMIT)?;
             check_hash(path, || field("blake3"), &checkpoint.blake3)?;
             if !paths.insert(&checkpoint.path) {
                 let (path, found) = (path.to_owned(), checkpoint.path.clone());

@@ -30,6 +30,7 @@ fn manifest() -> Manifest {
             test_rows: 10_000,
             fingerprint: "01".repeat(32),
         },
+        configuration: None,
         epochs: 5,
         epochs_reached: 3,
         finished: false,
@@ -41,6 +42,7 @@ fn manifest() -> Manifest {
             path: "checkpoint/e00003.safetensors".to_owned(),
             bytes: 1,
             blake3: "cd".repeat(32),
+            rows: None,
         }],
     }
 }

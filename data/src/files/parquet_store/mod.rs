@@ -17,19 +17,29 @@ use std::path::{Path, PathBuf};
 pub use reader::{SegmentReader, columns_of, read_columns, read_segment, read_stream};
 pub use schema::FoundColumn;
 
+use super::checkpoint;
 use crate::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
 use crate::table::{Column, ColumnType};
+
+/// The folder of the trace within a run directory.
+const TRACE: &str = "trace";
 
 /// Writes segments below a run directory.
 #[derive(Clone, Debug)]
 pub struct ParquetStore {
     run: PathBuf,
+    folder: &'static str,
 }
 
 impl ParquetStore {
     /// A store below the run directory `run`, which need not exist yet.
     pub fn new(run: &Path) -> Self {
-        Self { run: run.to_owned() }
+        Self { run: run.to_owned(), folder: TRACE }
+    }
+
+    /// As [`ParquetStore::new`], for the tables of checkpoints.
+    pub(in crate::files) fn of_checkpoints(run: &Path) -> Self {
+        Self { run: run.to_owned(), folder: checkpoint::FOLDER }
     }
 }
 
@@ -50,7 +60,7 @@ impl SegmentStore for ParquetStore {
             Some(("epoch", ColumnType::U32, false)),
             "the first column of {stream} is the epoch"
         );
-        let path = segment_path(stream, epoch, worker);
+        let path = path_below(self.folder, stream, epoch, worker);
         let file = self.run.join(&path);
         let segment = Segment {
             stream: stream.to_owned(),
@@ -67,7 +77,11 @@ impl SegmentStore for ParquetStore {
 
 /// Where a segment lies, relative to the run directory.
 pub fn segment_path(stream: &str, epoch: u32, worker: u32) -> String {
-    format!("trace/{stream}/e{epoch:05}-w{worker:02}.parquet")
+    path_below(TRACE, stream, epoch, worker)
+}
+
+fn path_below(folder: &str, table: &str, epoch: u32, worker: u32) -> String {
+    format!("{folder}/{table}/e{epoch:05}-w{worker:02}.parquet")
 }
 
 /// Whether a stream may have this name, which becomes a directory: 1 to 64 lowercase letters, digits, `_`, `-`.

@@ -201,6 +201,7 @@ fn manifest(segments: Vec<Segment>) -> Manifest {
         version: MANIFEST_VERSION,
         created_by: "test".to_owned(),
         data_set,
+        configuration: None,
         epochs: 9,
         epochs_reached: 9,
         finished: false,

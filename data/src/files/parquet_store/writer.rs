@@ -63,7 +63,7 @@ impl ParquetWriter {
         while from < rows.rows {
             let until = rows.rows.min(from + GROUP_ROWS - self.group.rows);
             for (group, cells) in self.group.cells.iter_mut().zip(&rows.cells) {
-                extend(group, cells, from, until);
+                group.extend(cells, from, until);
             }
             self.group.rows += until - from;
             from = until;
@@ -150,21 +150,6 @@ fn properties(columns: &[Column], stream: &str) -> WriterProperties {
         properties = properties.set_column_encoding(ColumnPath::from(column.name), encoding);
     }
     properties.build()
-}
-
-/// Appends the cells `from..until` of a column of the same type.
-fn extend(group: &mut Cells, cells: &Cells, from: usize, until: usize) {
-    match (group, cells) {
-        (Cells::Bool(group), Cells::Bool(cells)) => group.extend_from_slice(&cells[from..until]),
-        (Cells::I8(group), Cells::I8(cells)) => group.extend_from_slice(&cells[from..until]),
-        (Cells::U16(group), Cells::U16(cells)) => group.extend_from_slice(&cells[from..until]),
-        (Cells::U32(group), Cells::U32(cells)) => group.extend_from_slice(&cells[from..until]),
-        (Cells::U64(group), Cells::U64(cells)) => group.extend_from_slice(&cells[from..until]),
-        (Cells::F32(group), Cells::F32(cells)) => group.extend_from_slice(&cells[from..until]),
-        (Cells::F64(group), Cells::F64(cells)) => group.extend_from_slice(&cells[from..until]),
-        (Cells::Text(group), Cells::Text(cells)) => group.extend_from_slice(&cells[from..until]),
-        (group, cells) => panic!("cells {cells:?} do not fit a column {group:?}"),
-    }
 }
 
 fn parquet(path: &std::path::Path, action: &'static str) -> impl FnOnce(ParquetError) -> DataError {

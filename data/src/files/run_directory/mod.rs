@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::files::atomic;
 use crate::files::error::{DataError, Result};
-use crate::files::hash_file;
-use crate::files::manifest::{self, CHECKPOINT_LIMIT, Checkpoint, MANIFEST_NAME, Manifest};
+use crate::files::manifest::{Checkpoint, MANIFEST_NAME, Manifest};
+use crate::files::operation;
 use crate::files::parquet_store::ParquetStore;
 use crate::files::read_limited::read_limited;
 use crate::segment::{Commit, Segment, StorageError};
@@ -27,6 +27,12 @@ const TEXT_LIMIT: u64 = 16 << 20;
 
 /// Directories whose files the manifest names; everything else in them is left over.
 const NAMED: [&str; 2] = ["trace", "checkpoint"];
+
+/// The files beside them.
+const WRITTEN: [&str; 3] = [CONFIG_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];
+
+/// How many checkpoints a run keeps: should the latest be damaged, there is the one before it.
+pub const CHECKPOINTS_KEPT: usize = 2;
 
 /// A run that this process writes. Dropped, it releases the directory; what was committed stays.
 #[derive(Debug)]
@@ -50,7 +56,8 @@ impl RunDirectory {
     /// Creates the directory of a run, or takes an empty one: writes `config.toml` (the text `config`), then
     /// `environment.json`, then the manifest, in which nothing is committed.
     ///
-    /// A directory with anything in it is refused and left as it is.
+    /// A directory with anything in it is refused and left as it is, but for what a process leaves that died before
+    /// it had written the configuration.
     pub fn create(
         path: &Path,
         config: &str,
@@ -59,21 +66,47 @@ impl RunDirectory {
     ) -> Result<Self> {
         let existed = path.is_dir();
         atomic::create_directory(path)?;
-        let mut entries = path.read_dir().map_err(DataError::io(path, "list the directory"))?;
-        if entries.next().is_some() {
+        let begun = path.join(LOCK_NAME).is_file();
+        if begun {
             // Whoever uses it is worth naming.
-            if path.join(LOCK_NAME).is_file() {
-                lock::refuse_held(path)?;
-            }
-            return Err(DataError::NotEmpty { path: path.to_owned() });
+            lock::refuse_held(path)?;
         }
-        let lock = RunLock::take(path, true)?;
+        refuse_begun(path)?;
+        let lock = RunLock::take(path, !begun)?;
+        refuse_begun(path)?;
         atomic::write(&path.join(CONFIG_NAME), config.as_bytes())?;
-        let mut environment = serde_json::to_vec_pretty(environment).expect("a JSON value is JSON");
-        environment.push(b'\n');
-        atomic::write(&path.join(ENVIRONMENT_NAME), &environment)?;
+        Self::begin(path, config, environment, manifest, existed, lock)
+    }
+
+    /// Takes up a run whose process died after it had written the configuration, and before the manifest: nothing is
+    /// committed, so it begins again.
+    ///
+    /// # Errors
+    /// If there is a manifest: then [`RunDirectory::resume`] goes on from it.
+    pub fn begin_again(path: &Path, environment: &serde_json::Value, manifest: Manifest) -> Result<Self> {
+        let lock = RunLock::take(path, false)?;
+        if path.join(MANIFEST_NAME).exists() {
+            return Err(DataError::Exists { path: path.join(MANIFEST_NAME) });
+        }
+        let config = read_text(&path.join(CONFIG_NAME))?;
+        Self::begin(path, &config, environment, manifest, true, lock)
+    }
+
+    /// Writes what follows the configuration.
+    fn begin(
+        path: &Path,
+        config: &str,
+        environment: &serde_json::Value,
+        mut manifest: Manifest,
+        existed: bool,
+        lock: RunLock,
+    ) -> Result<Self> {
+        write_environment(path, environment)?;
+        manifest.configuration = Some(blake3::hash(config.as_bytes()).to_hex().to_string());
         manifest.write(path)?;
-        Ok(Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), _lock: lock })
+        let run = Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), _lock: lock };
+        run.remove_unnamed()?;
+        Ok(run)
     }
 
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.
@@ -109,17 +142,21 @@ impl RunDirectory {
         self.lock().clone()
     }
 
-    /// Names a checkpoint file that is durable already: `path` is relative to the run directory, with `/` between its
-    /// parts. The file is read once for its hash. A file of the same path named before is replaced.
-    pub fn add_checkpoint(&self, epoch: u32, path: &str) -> Result<()> {
-        let manifest = self.path.join(MANIFEST_NAME);
-        manifest::check_path(&manifest, || "checkpoint".to_owned(), path)?;
-        let (bytes, blake3) = hash_file(&self.path.join(path), CHECKPOINT_LIMIT)?;
+    /// Goes back to the start of `epoch`: what was committed of it and later is dropped, to be trained again, and so are
+    /// later checkpoints.
+    pub fn rewind(&self, epoch: u32) -> Result<()> {
         self.change(|manifest| {
-            manifest.checkpoints.retain(|checkpoint| checkpoint.path != path);
-            manifest.checkpoints.push(Checkpoint { epoch, path: path.to_owned(), bytes, blake3 });
-            manifest.checkpoints.sort();
-        })
+            manifest.epochs_reached = manifest.epochs_reached.min(epoch);
+            manifest.segments.retain(|segment| segment.epoch < epoch);
+            manifest.checkpoints.retain(|checkpoint| checkpoint.epoch <= epoch);
+            manifest.finished = false;
+        })?;
+        self.remove_unnamed()
+    }
+
+    /// Replaces the description of machine and program.
+    pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
+        write_environment(&self.path, environment)
     }
 
     /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
@@ -135,13 +172,7 @@ impl RunDirectory {
     /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then the
     /// directory, unless it was there before or something else lies in it. Nothing can be written to it afterwards.
     pub fn discard(&self) -> Result<()> {
-        let remove = |path: PathBuf| match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(DataError::io(&path, "remove the file")(error))
-            }
-            _ => Ok(()),
-        };
-        remove(self.path.join(MANIFEST_NAME))?;
+        remove_if_there(&self.path.join(MANIFEST_NAME))?;
         for directory in NAMED {
             let directory = self.path.join(directory);
             remove_except(&directory, &BTreeSet::new())?;
@@ -149,7 +180,7 @@ impl RunDirectory {
         }
         [CONFIG_NAME, ENVIRONMENT_NAME, LOCK_NAME]
             .into_iter()
-            .try_for_each(|name| remove(self.path.join(name)))?;
+            .try_for_each(|name| remove_if_there(&self.path.join(name)))?;
         if !self.existed {
             remove_empty(&self.path);
         }
@@ -162,7 +193,48 @@ impl RunDirectory {
         let segments = manifest.segments.iter().map(|segment| &segment.path);
         let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
         let named: BTreeSet<PathBuf> = segments.chain(checkpoints).map(|path| self.path.join(path)).collect();
-        NAMED.iter().try_for_each(|directory| remove_except(&self.path.join(directory), &named))
+        NAMED.iter().try_for_each(|directory| remove_except(&self.path.join(directory), &named))?;
+        WRITTEN.iter().try_for_each(|name| remove_if_there(&self.path.join(format!("{name}.part"))))
+    }
+
+    /// Adds `epoch` to the manifest, its segments and, if there is one, the checkpoint after it.
+    fn add(
+        &self,
+        epoch: u32,
+        segments: Vec<Segment>,
+        checkpoint: Vec<Checkpoint>,
+    ) -> Result<(), StorageError> {
+        let refuse = |reason: String| {
+            let path = self.path.display().to_string();
+            Err(StorageError { path, action: format!("commit epoch {epoch}"), reason })
+        };
+        let Manifest { epochs_reached: reached, epochs, .. } = *self.lock();
+        if epoch != reached || epoch >= epochs {
+            return refuse(format!("{reached} of {epochs} epochs are committed, in order"));
+        }
+        if let Some(segment) = segments.iter().find(|segment| segment.epoch != epoch) {
+            return refuse(format!("{} is of epoch {}", segment.path, segment.epoch));
+        }
+        if let Some(file) = checkpoint.iter().find(|file| file.epoch != epoch + 1) {
+            return refuse(format!("{} is of epoch {}", file.path, file.epoch));
+        }
+        let mut dropped = Vec::new();
+        self.change(|manifest| {
+            manifest.epochs_reached = epoch + 1;
+            manifest.segments.extend(segments);
+            manifest.segments.sort();
+            if !checkpoint.is_empty() {
+                // Nothing goes on after the last epoch: its weights are all that is wanted.
+                let kept = if epoch + 1 == epochs { 1 } else { CHECKPOINTS_KEPT };
+                manifest.checkpoints.extend(checkpoint);
+                manifest.checkpoints.sort();
+                let oldest = manifest.checkpoint_epochs().iter().rev().take(kept).min().copied();
+                dropped = manifest.checkpoints.extract_if(.., |file| Some(file.epoch) < oldest).collect();
+            }
+        })?;
+        // Named no more, so that it does no harm should they stay: the end of the run removes them.
+        dropped.iter().for_each(|file| drop(operation::remove_file(&self.path.join(&file.path))));
+        Ok(())
     }
 
     /// Changes the manifest: on disk first, then in memory, so that a failure changes neither.
@@ -184,26 +256,17 @@ impl RunDirectory {
 impl Commit for RunDirectory {
     /// Epochs are committed one after the other, each once.
     fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
-        let refuse = |reason: String| {
-            let path = self.path.display().to_string();
-            Err(StorageError { path, action: format!("commit epoch {epoch}"), reason })
-        };
-        let (reached, epochs) = {
-            let manifest = self.lock();
-            (manifest.epochs_reached, manifest.epochs)
-        };
-        if epoch != reached || epoch >= epochs {
-            return refuse(format!("{reached} of {epochs} epochs are committed, in order"));
-        }
-        if let Some(segment) = segments.iter().find(|segment| segment.epoch != epoch) {
-            return refuse(format!("{} is of epoch {}", segment.path, segment.epoch));
-        }
-        self.change(|manifest| {
-            manifest.epochs_reached = epoch + 1;
-            manifest.segments.extend(segments);
-            manifest.segments.sort();
-        })?;
-        Ok(())
+        self.add(epoch, segments, Vec::new())
+    }
+
+    /// The last [`CHECKPOINTS_KEPT`] checkpoints stay; earlier ones are removed once this one counts.
+    fn commit_checkpoint(
+        &self,
+        epoch: u32,
+        segments: Vec<Segment>,
+        checkpoint: Vec<Checkpoint>,
+    ) -> Result<(), StorageError> {
+        self.add(epoch, segments, checkpoint)
     }
 }
 
@@ -226,6 +289,18 @@ impl RecordedRun {
     /// The text of `config.toml`.
     pub fn config(&self) -> Result<String> {
         read_text(&self.path.join(CONFIG_NAME))
+    }
+
+    /// As [`RecordedRun::config`], if it is the configuration that the run began with.
+    pub fn config_unchanged(&self) -> Result<String> {
+        let config = self.config()?;
+        let found = blake3::hash(config.as_bytes()).to_hex();
+        match &self.manifest.configuration {
+            Some(expected) if found.as_str() != expected => {
+                Err(DataError::ConfigurationChanged { path: self.path.join(CONFIG_NAME) })
+            }
+            _ => Ok(config),
+        }
     }
 
     /// The content of `environment.json`.
@@ -258,6 +333,31 @@ fn remove_empty(directory: &Path) {
     let _ = std::fs::remove_dir(directory);
 }
 
+fn write_environment(path: &Path, environment: &serde_json::Value) -> Result<()> {
+    let mut environment = serde_json::to_vec_pretty(environment).expect("a JSON value is JSON");
+    environment.push(b'\n');
+    atomic::write(&path.join(ENVIRONMENT_NAME), &environment)
+}
+
+/// An error if the directory holds more than a lock and the beginning of a configuration.
+fn refuse_begun(path: &Path) -> Result<()> {
+    let half = format!("{CONFIG_NAME}.part");
+    for entry in path.read_dir().map_err(DataError::io(path, "list the directory"))? {
+        let name = entry.map_err(DataError::io(path, "list the directory"))?.file_name();
+        if name != LOCK_NAME && name != *half {
+            return Err(DataError::NotEmpty { path: path.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match operation::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(DataError::io(path, "remove the file")),
+    }
+}
+
 /// Removes the files below `directory` except the named ones; links are removed, not followed.
 fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     let entries = match directory.read_dir() {
@@ -271,7 +371,7 @@ fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
         if kind.is_dir() {
             remove_except(&path, named)?;
         } else if !named.contains(&path) {
-            std::fs::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
+            operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
         }
     }
     Ok(())

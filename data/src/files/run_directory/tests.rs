@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::files::checkpoint::Checkpoints;
 use crate::files::data_set;
 use crate::files::manifest::MANIFEST_NAME;
 use crate::images::Images;
@@ -13,6 +14,16 @@ use crate::table::{Columns, Row};
 fn manifest(epochs: u32) -> Manifest {
     let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
     Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), epochs)
+}
+
+/// The first manifest as a run with the configuration of [`create`] has it.
+fn begun(epochs: u32) -> Manifest {
+    let configuration = Some(blake3::hash(b"seed = 1\n").to_hex().to_string());
+    Manifest { configuration, ..manifest(epochs) }
+}
+
+fn checkpoint(run: &RunDirectory, epoch: u32) -> Checkpoint {
+    Checkpoints::new(run.path()).write_weights(epoch, &[], &std::collections::BTreeMap::new()).unwrap()
 }
 
 fn create(path: &Path) -> Result<RunDirectory> {
@@ -47,16 +58,14 @@ fn a_run_is_created_committed_and_read() {
     let path = root.path().join("runs/mlp-1-1");
     let run = create(&path).unwrap();
     assert_eq!(files(&path), ["config.toml", "environment.json", "lock", "manifest.json"]);
-    assert_eq!(RunDirectory::open(&path).unwrap().manifest(), &manifest(2));
+    assert_eq!(RunDirectory::open(&path).unwrap().manifest(), &begun(2));
 
     let segments = [0, 1].map(|epoch| write_segment(&run, epoch));
     assert_eq!(RunDirectory::open(&path).unwrap().manifest().segments, []);
     run.commit(0, vec![segments[0].clone()]).unwrap();
     assert_eq!(RunDirectory::open(&path).unwrap().manifest().epochs_reached, 1);
-    run.commit(1, vec![segments[1].clone()]).unwrap();
-    std::fs::create_dir(path.join("checkpoint")).unwrap();
-    std::fs::write(path.join("checkpoint/e00002.safetensors"), b"weights").unwrap();
-    run.add_checkpoint(2, "checkpoint/e00002.safetensors").unwrap();
+    let weights = checkpoint(&run, 2);
+    run.commit_checkpoint(1, vec![segments[1].clone()], vec![weights.clone()]).unwrap();
     run.finish(None).unwrap();
 
     let recorded = RunDirectory::open(&path).unwrap();
@@ -66,13 +75,8 @@ fn a_run_is_created_committed_and_read() {
         epochs_reached: 2,
         finished: true,
         segments: segments.to_vec(),
-        checkpoints: vec![Checkpoint {
-            epoch: 2,
-            path: "checkpoint/e00002.safetensors".to_owned(),
-            bytes: 7,
-            blake3: blake3::hash(b"weights").to_hex().to_string(),
-        }],
-        ..manifest(2)
+        checkpoints: vec![weights],
+        ..begun(2)
     };
     assert_eq!(recorded.manifest(), &expected);
     assert_eq!(run.manifest(), expected);
@@ -138,7 +142,7 @@ fn epochs_are_committed_in_order_and_nothing_changes_otherwise() {
         fail(0, vec![segment]),
         format!("{path}: cannot commit epoch 0: trace/masks/e00001-w00.parquet is of epoch 1")
     );
-    assert_eq!(run.manifest(), manifest(2));
+    assert_eq!(run.manifest(), begun(2));
     run.commit(0, vec![]).unwrap();
     assert_eq!(
         fail(0, vec![]),
@@ -162,7 +166,7 @@ fn a_commit_that_cannot_be_written_changes_nothing() {
     assert_eq!(error.path, root.path().join("manifest.json.part").display().to_string());
     assert_eq!(error.action, "create the file");
     assert_eq!(std::fs::read(root.path().join(MANIFEST_NAME)).unwrap(), before);
-    assert_eq!(run.manifest(), manifest(2));
+    assert_eq!(run.manifest(), begun(2));
     std::fs::remove_dir(root.path().join("manifest.json.part")).unwrap();
     run.commit(0, vec![write_segment(&run, 0)]).unwrap();
 }
@@ -204,15 +208,72 @@ fn what_no_manifest_names_is_removed_at_the_end_and_before_going_on() {
 }
 
 #[test]
-fn a_checkpoint_outside_the_run_is_refused() {
+fn a_checkpoint_counts_with_its_epoch_and_the_last_two_are_kept() {
     let root = tempfile::tempdir().unwrap();
-    let run = create(&root.path().join("run")).unwrap();
-    std::fs::write(root.path().join("weights"), b"w").unwrap();
-    let error = run.add_checkpoint(0, "../weights").unwrap_err();
-    assert!(matches!(error, DataError::UnsafePath { .. }), "{error}");
-    let error = run.add_checkpoint(0, "checkpoint/none").unwrap_err();
-    assert!(matches!(error, DataError::Io { .. }), "{error}");
-    assert_eq!(run.manifest().checkpoints, []);
+    let run = RunDirectory::create(root.path(), "seed = 1\n", &json!({}), manifest(5)).unwrap();
+    for epoch in 0..4 {
+        let written = vec![checkpoint(&run, epoch + 1)];
+        run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written).unwrap();
+        let kept: Vec<u32> = (0..=epoch + 1).filter(|kept| *kept > 0 && kept + 2 > epoch + 1).collect();
+        assert_eq!(run.manifest().checkpoint_epochs().into_iter().collect::<Vec<_>>(), kept);
+        let names: Vec<String> = kept.iter().map(|epoch| format!("e{epoch:05}.safetensors")).collect();
+        assert_eq!(files(&root.path().join("checkpoint")), names);
+    }
+    let wrong = vec![checkpoint(&run, 4)];
+    let error = run.commit_checkpoint(4, vec![], wrong).unwrap_err().to_string();
+    assert!(error.ends_with("checkpoint/e00004.safetensors is of epoch 4"), "{error}");
+    let last = vec![checkpoint(&run, 5)];
+    run.commit_checkpoint(4, vec![write_segment(&run, 4)], last).unwrap();
+    assert_eq!(files(&root.path().join("checkpoint")), ["e00005.safetensors"], "the end needs no other");
+}
+
+#[test]
+fn a_run_goes_back_to_the_start_of_an_epoch() {
+    let root = tempfile::tempdir().unwrap();
+    let run = RunDirectory::create(root.path(), "seed = 1\n", &json!({}), manifest(5)).unwrap();
+    for epoch in 0..4 {
+        let written = if epoch < 2 { vec![checkpoint(&run, epoch + 1)] } else { vec![] };
+        run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written).unwrap();
+    }
+    run.rewind(1).unwrap();
+    let manifest = RunDirectory::open(root.path()).unwrap().manifest().clone();
+    assert_eq!((manifest.epochs_reached, manifest.last_checkpoint()), (1, Some(1)));
+    assert_eq!(files(&root.path().join("trace/masks")), ["e00000-w00.parquet"]);
+    assert_eq!(files(&root.path().join("checkpoint")), ["e00001.safetensors"]);
+    run.commit(1, vec![write_segment(&run, 1)]).unwrap();
+}
+
+#[test]
+fn a_run_that_ended_before_its_manifest_begins_again() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    // Before the configuration: nothing that counts, so the directory counts as empty.
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("lock"), "1").unwrap();
+    std::fs::write(path.join("config.toml.part"), "se").unwrap();
+    drop(create(&path).unwrap());
+    let whole = files(&path);
+    // After it.
+    std::fs::remove_file(path.join("manifest.json")).unwrap();
+    std::fs::write(path.join("manifest.json.part"), "{").unwrap();
+    assert!(matches!(RunDirectory::resume(&path).unwrap_err(), DataError::NotARun { .. }));
+    let run = RunDirectory::begin_again(&path, &json!({"version": "test"}), manifest(2)).unwrap();
+    assert_eq!(files(&path), whole);
+    run.commit(0, vec![write_segment(&run, 0)]).unwrap();
+    drop(run);
+    let error = RunDirectory::begin_again(&path, &json!({}), manifest(2)).unwrap_err();
+    assert!(matches!(error, DataError::Exists { .. }), "{error}");
+}
+
+#[test]
+fn a_configuration_that_was_changed_is_noticed() {
+    let root = tempfile::tempdir().unwrap();
+    drop(create(root.path()).unwrap());
+    let run = RunDirectory::open(root.path()).unwrap();
+    assert_eq!(run.config_unchanged().unwrap(), "seed = 1\n");
+    std::fs::write(root.path().join("config.toml"), "seed = 2\n").unwrap();
+    let error = run.config_unchanged().unwrap_err().to_string();
+    assert!(error.contains("config.toml: is not the configuration that the run began with"), "{error}");
 }
 
 #[test]

@@ -6,9 +6,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
-use crate::files::hash_file;
-use crate::files::manifest::{CHECKPOINT_LIMIT, MANIFEST_NAME, Manifest};
+use crate::files::manifest::{MANIFEST_NAME, Manifest};
 use crate::files::parquet_store::{FoundColumn, read_columns};
 use crate::rows::{
     CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
@@ -41,20 +41,8 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     });
     let mut findings: Vec<DataError> = missing.collect();
     findings.extend(manifest.segments.iter().filter_map(|segment| check_segment(run, segment).err()));
-    for checkpoint in &manifest.checkpoints {
-        let path = run.join(&checkpoint.path);
-        let found = hash_file(&path, CHECKPOINT_LIMIT);
-        findings.extend(match found {
-            Err(error) => Some(error),
-            Ok((found, _)) if found != checkpoint.bytes => {
-                Some(DataError::Length { path, found, expected: checkpoint.bytes })
-            }
-            Ok((_, found)) if found != checkpoint.blake3 => {
-                Some(DataError::Hash { path, found, expected: checkpoint.blake3.clone() })
-            }
-            Ok(_) => None,
-        });
-    }
+    let checkpoints = manifest.checkpoints.iter();
+    findings.extend(checkpoints.filter_map(|file| checkpoint::check_file(run, file).err()));
     findings
 }
 

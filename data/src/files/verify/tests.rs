@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::files::checkpoint::Checkpoints;
 use crate::files::data_set;
 use crate::files::parquet_store::ParquetStore;
 use crate::files::run_directory::RunDirectory;
@@ -49,11 +50,9 @@ fn run() -> (tempfile::TempDir, Manifest) {
             store::<EpochRow>(&files, epoch, vec![]),
             store::<TimingRow>(&files, epoch, vec![]),
         ];
-        run.commit(epoch, segments).unwrap();
+        let weights = Checkpoints::new(directory.path()).write_weights(epoch + 1, &[], &BTreeMap::new());
+        run.commit_checkpoint(epoch, segments, vec![weights.unwrap()]).unwrap();
     }
-    std::fs::create_dir(directory.path().join("checkpoint")).unwrap();
-    std::fs::write(directory.path().join("checkpoint/e00002.safetensors"), b"weights").unwrap();
-    run.add_checkpoint(2, "checkpoint/e00002.safetensors").unwrap();
     let manifest = run.manifest();
     (directory, manifest)
 }
@@ -105,7 +104,10 @@ fn each_kind_of_damage_is_found_beside_the_others() {
     let index = place(&manifest, "trace/confusion/e00001-w00.parquet");
     manifest.segments[index].rows = 4;
     // A changed checkpoint.
-    std::fs::write(path("checkpoint/e00002.safetensors"), b"weighty").unwrap();
+    let mut weights = std::fs::read(path("checkpoint/e00002.safetensors")).unwrap();
+    weights[9] ^= 1;
+    std::fs::write(path("checkpoint/e00002.safetensors"), &weights).unwrap();
+    let recorded = &manifest.checkpoints.last().unwrap().blake3;
 
     let hash = |segment: &str| manifest.segments[place(&manifest, segment)].blake3.clone();
     let bytes = |segment: &str| manifest.segments[place(&manifest, segment)].bytes;
@@ -126,9 +128,8 @@ fn each_kind_of_damage_is_found_beside_the_others() {
         "trace/scores/e00000-w00.parquet: row 0: epoch is 1; the segment is that of epoch 0".to_owned(),
         "trace/sieves/e00000-w00.parquet: spfde.stream is \"layers\"; expected sieves".to_owned(),
         format!(
-            "checkpoint/e00002.safetensors: BLAKE3 is {} where {} is recorded; the file was changed or is damaged",
-            blake3::hash(b"weighty").to_hex(),
-            blake3::hash(b"weights").to_hex()
+            "checkpoint/e00002.safetensors: BLAKE3 is {} where {recorded} is recorded; the file was changed or is damaged",
+            blake3::hash(&weights).to_hex(),
         ),
     ];
     assert_eq!(messages(directory.path(), &manifest), expected);

@@ -73,6 +73,11 @@ pub struct Weights {
 /// # Panics
 /// If a name comes twice or is `__metadata__`, or a shape does not fit its values.
 pub fn write(path: &Path, arrays: &[NamedArray], metadata: &BTreeMap<String, String>) -> Result<()> {
+    atomic::write(path, &encode(arrays, metadata))
+}
+
+/// The bytes that [`write()`] writes.
+pub(in crate::files) fn encode(arrays: &[NamedArray], metadata: &BTreeMap<String, String>) -> Vec<u8> {
     // The library writes metadata in the order of a hash map, different in every process; the format is simple.
     let mut sorted: Vec<&NamedArray> = arrays.iter().collect();
     sorted.sort_by_key(|array| &array.name);
@@ -107,8 +112,7 @@ pub fn write(path: &Path, arrays: &[NamedArray], metadata: &BTreeMap<String, Str
     let mut json = serde_json::to_vec(&header).expect("a JSON map is JSON");
     // Readers that map the file want aligned data.
     json.resize(json.len().next_multiple_of(8), b' ');
-    let bytes = [&(json.len() as u64).to_le_bytes()[..], &json, &data].concat();
-    atomic::write(path, &bytes)
+    [&(json.len() as u64).to_le_bytes()[..], &json, &data].concat()
 }
 
 /// Reads a file of [`write()`] or any other safetensors file with arrays of `F32` and `U32`.
@@ -117,7 +121,7 @@ pub fn read(path: &Path) -> Result<Weights> {
 }
 
 /// Reads the bytes of a file; `path` is for messages.
-fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
+pub(in crate::files) fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
     let tensors = |source| DataError::Tensors { path: path.to_owned(), source };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(tensors)?;
     let metadata =

@@ -39,6 +39,7 @@ use crate::loops::Loops;
 use crate::run::Run;
 use crate::train::Trained;
 
+pub(crate) use check::Recorded;
 pub(crate) use read::read;
 
 /// Stands in for [`train`](crate::train): the same streams, from the run that [`Services`](crate::Services) hands in.

@@ -12,6 +12,7 @@
 
 mod decide;
 mod lowest;
+mod members;
 mod standings;
 
 use spfde_data::rows::{ScoreRow, SieveRow};
@@ -27,8 +28,13 @@ pub(crate) fn owner(sample: u32, workers: usize) -> usize {
     sample as usize % workers
 }
 
-/// This worker's share of the initial active set, as deltas at `(0, 0)`.
+/// This worker's share of the initial active set, as deltas at `(0, 0)`; of the decisions on their way if the run goes
+/// on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<SieveRow> {
+    if let Some(snapshot) = run.resumed() {
+        let mine = |row: &SieveRow| owner(row.sample, run.workers()) == run.worker();
+        return snapshot.rows::<SieveRow>().into_iter().filter(mine).collect();
+    }
     let samples = run.plan().samples;
     let mut active = vec![true; samples as usize];
     run.settings()

@@ -14,6 +14,7 @@ use timely::dataflow::{Stream, StreamVec};
 use timely::scheduling::Activator;
 
 use crate::account::epoch_row;
+use crate::checkpoint::Kept;
 use crate::fault::{Cause, Fault};
 use crate::part::{Header, Part, ToAll};
 use crate::run::Run;
@@ -71,7 +72,7 @@ struct Gathered {
     parts: Vec<Part>,
 }
 
-const OUTPUTS: usize = 8;
+const OUTPUTS: usize = 9;
 
 /// Sums over the steps of the epoch so far.
 #[derive(Default)]
@@ -101,6 +102,8 @@ pub(super) fn apply<'s>(
     let (timings_out, times) = builder.new_output::<Vec<TimingRow>>();
     let (steps_out, steps) = builder.new_output::<Vec<StepReport>>();
     let (faults_out, faults) = builder.new_output::<Vec<Fault>>();
+    let (kept_out, kept) = builder.new_output::<Vec<Kept>>();
+    let due = run.keeper().due();
     let mut gradients_out = OutputBuilder::from(gradients_out);
     let mut layers_out = OutputBuilder::from(layers_out);
     let mut weights_out = OutputBuilder::from(weights_out);
@@ -109,6 +112,7 @@ pub(super) fn apply<'s>(
     let mut timings_out = OutputBuilder::from(timings_out);
     let mut steps_out = OutputBuilder::from(steps_out);
     let mut faults_out = OutputBuilder::from(faults_out);
+    let mut kept_out = OutputBuilder::from(kept_out);
     builder.build(move |_| {
         let mut gathered: BTreeMap<Tick, Gathered> = BTreeMap::new();
         let mut running = Running::default();
@@ -141,6 +145,7 @@ pub(super) fn apply<'s>(
                     to_timings,
                     to_steps,
                     to_faults,
+                    to_kept,
                 ] = <[Capability<Tick>; OUTPUTS]>::try_from(capabilities)
                     .expect("one capability for each output");
                 if let Some(fault) = refusal(replica, tick, worker, &header, &values) {
@@ -190,6 +195,12 @@ pub(super) fn apply<'s>(
                     if worker == 0 {
                         let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));
                         epochs_out.activate().session(&to_epochs).give(row);
+                        if due.weights_at(tick.epoch + 1) {
+                            let network = &replica.network;
+                            let (tensors, frozen_blocks) = (network.tensors(), network.frozen_blocks());
+                            let kept = Kept::Weights { tensors, frozen_blocks };
+                            kept_out.activate().session(&to_kept).give(kept);
+                        }
                     }
                     let rows = timings.take(tick.epoch, worker);
                     timings_out.activate().session(&to_timings).give_iterator(rows.into_iter());
@@ -200,6 +211,7 @@ pub(super) fn apply<'s>(
         }
     });
     run.halt_on(faults);
+    run.keeper().keep(kept);
     Applied { gradients, layers, weights, epochs, evaluations, timings: times, steps }
 }
 
@@ -245,7 +257,7 @@ fn refusal(replica: &Replica, tick: Tick, worker: usize, header: &Header, values
     // Samples that are only observed bring no numbers; observed gradients update nothing.
     let part = values.get(..replica.network.part_len())?;
     let error = replica.network.check(part).err()?;
-    let cause = Cause::NotFinite(error.to_string());
+    let cause = Cause::NotFinite(format!("every shard's share is finite, their sum is not: {error}"));
     Some(Fault { tick, worker: worker as u32, stage: "apply".to_owned(), cause })
 }
 

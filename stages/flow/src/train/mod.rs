@@ -14,6 +14,7 @@
 //! synchronise by counting parts; they wait for frontiers only where deltas may arrive, at the start of an epoch.
 
 mod apply;
+mod diagnose;
 mod epochs;
 mod evaluate;
 mod gradients;
@@ -69,8 +70,6 @@ pub fn train<'s>(
     masked: StreamVec<'s, Tick, MaskRow>,
 ) -> Trained<'s> {
     let replica = Rc::new(RefCell::new(replica::Replica::new(run)));
-    let kept = Rc::clone(&replica);
-    run.keep_weights(move || kept.borrow().network.tensors());
     let gradients = gradients::gradients(run, &replica, batches, frozen, masked);
     let applied = apply::apply(run, replica, gradients.parts, gradients.activator);
     let epochs = epochs::epochs(run, applied.epochs, applied.evaluations);

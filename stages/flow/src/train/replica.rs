@@ -16,6 +16,7 @@ use crate::settings::{Observe, Settings};
 use crate::tick::Tick;
 use crate::tree::{self, Node};
 
+use super::diagnose;
 use super::ledger::Ledger;
 
 /// A replica: the network and the buffers to work on it.
@@ -44,7 +45,12 @@ pub(super) type Contribution = (Header, Vec<f32>);
 impl Replica {
     pub(super) fn new(run: &Run<'_>) -> Self {
         let settings = Arc::clone(run.settings());
-        let network = settings.masked_network().expect("settings were checked before the graph was built");
+        let mut network =
+            settings.masked_network().expect("settings were checked before the graph was built");
+        if let Some(snapshot) = run.resumed() {
+            network.restore(snapshot.tensors()).expect("a snapshot was checked");
+            network.freeze(snapshot.frozen_blocks());
+        }
         let owned = tree::owned(settings.shards, run.worker(), run.workers());
         let layers = network.architecture().layers.len();
         let ledger = Ledger::new((0..layers).filter(|layer| run.owner(*layer) == run.worker()).collect());
@@ -132,8 +138,10 @@ impl Replica {
         let cause = match work {
             Ok((part, scores)) => {
                 // What does not train ends nothing: a run that is observed goes as far as one that is not.
-                let lost = |(_, score): &(&(u32, f32), &Score)| trains && !score.loss.is_finite();
-                match samples.iter().zip(&scores).find(lost) {
+                let wrong = trains
+                    .then(|| diagnose::not_finite(self, tick, batch, samples, &part, &scores))
+                    .flatten();
+                match wrong {
                     None => {
                         let header = Header {
                             loss: scores.iter().map(|score| f64::from(score.loss)).sum(),
@@ -141,17 +149,11 @@ impl Replica {
                             samples: scores.len() as u32,
                             ..header
                         };
-                        rows.extend(
-                            samples
-                                .iter()
-                                .zip(scores)
-                                .map(|((sample, _), score)| row(tick, *sample, &score, trains)),
-                        );
+                        let scored = samples.iter().zip(scores);
+                        rows.extend(scored.map(|((sample, _), score)| row(tick, *sample, &score, trains)));
                         return (header, part);
                     }
-                    Some(((sample, _), score)) => {
-                        Cause::NotFinite(format!("the loss of sample {sample} is {}", score.loss))
-                    }
+                    Some(what) => Cause::NotFinite(what),
                 }
             }
             Err(panic) => Cause::Panicked(panic_message(&*panic)),
@@ -169,6 +171,33 @@ impl Replica {
         batch_samples: usize,
         trains: bool,
     ) -> (Vec<f32>, Vec<Score>) {
+        let observes = self.settings.observe == Observe::Full;
+        self.with_shard(tick, batch_samples, samples, |network, workspace, shard| {
+            let mut scores = Vec::with_capacity(samples.len());
+            if !trains {
+                network.observe_shard(workspace, shard, &mut scores);
+                return (Vec::new(), scores);
+            }
+            let observed = if observes { network.observed_len() } else { 0 };
+            let mut numbers = vec![0.0; network.part_len() + observed];
+            let (part, observed) = numbers.split_at_mut(network.part_len());
+            if observed.is_empty() {
+                network.train_shard(workspace, shard, part, &mut scores);
+            } else {
+                network.train_and_observe_shard(workspace, shard, part, observed, &mut scores);
+            }
+            (numbers, scores)
+        })
+    }
+
+    /// Gathers the images of some samples as step `tick` sees them, and does `work` on that shard.
+    pub(super) fn with_shard<T>(
+        &mut self,
+        tick: Tick,
+        batch_samples: usize,
+        samples: &[(u32, f32)],
+        work: impl FnOnce(&Network, &mut Workspace, &Shard<'_>) -> T,
+    ) -> T {
         let Self { network, workspace, inputs, settings, .. } = self;
         let images = &settings.data.train;
         let ids: Vec<u32> = samples.iter().map(|(sample, _)| *sample).collect();
@@ -176,21 +205,7 @@ impl Replica {
         let weights: Vec<f32> = samples.iter().map(|(_, weight)| *weight).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, tick.epoch, sample) };
         input::gather(images, &settings.data.normalization, &ids, place, inputs);
-        let mut scores = Vec::with_capacity(ids.len());
-        let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
-        if !trains {
-            network.observe_shard(workspace, &shard, &mut scores);
-            return (Vec::new(), scores);
-        }
-        let observed = if settings.observe == Observe::Full { network.observed_len() } else { 0 };
-        let mut numbers = vec![0.0; network.part_len() + observed];
-        let (part, observed) = numbers.split_at_mut(network.part_len());
-        if observed.is_empty() {
-            network.train_shard(workspace, &shard, part, &mut scores);
-        } else {
-            network.train_and_observe_shard(workspace, &shard, part, observed, &mut scores);
-        }
-        (numbers, scores)
+        work(network, workspace, &Shard { inputs, labels: &labels, weights: &weights, batch_samples })
     }
 
     /// Evaluates the test samples `range`, without augmentation: their summed loss and how many are right.

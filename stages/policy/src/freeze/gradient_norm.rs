@@ -26,7 +26,7 @@
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 use spfde_data::rows::{GradientRow, MaskRow};
 
-use super::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState};
+use super::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState, Remembered};
 use crate::{Costs, Entry, Plan};
 
 /// Its line in the registry.
@@ -202,4 +202,62 @@ impl FreezeState for Judge {
         );
         vec![Freeze { block, reason }]
     }
+
+    fn save(&self) -> Option<Vec<Remembered>> {
+        let mut remembered = Vec::new();
+        for (block, window) in self.windows.iter().enumerate() {
+            let mut remember = |what: &str, tick, value| {
+                remembered.push(Remembered { block, what: what.to_owned(), tick, value });
+            };
+            remember(NONZERO, (0, 0), window.nonzero as f64);
+            remember(CHANGE, (0, 0), window.change);
+            remember(SETTLED, (0, 0), f64::from(window.settled));
+            if let Some(previous) = window.previous {
+                remember(PREVIOUS, (0, 0), previous);
+            }
+            if let Some(at) = self.frozen_at[block] {
+                remember(FROZEN_AT, (0, 0), f64::from(at));
+            }
+            for (tick, squares, nonzero) in &window.steps {
+                remember(STEP_NONZERO, *tick, *nonzero as f64);
+                remember(STEP_SQUARES, *tick, *squares);
+            }
+        }
+        Some(remembered)
+    }
+
+    fn restore(&mut self, remembered: &[Remembered]) -> Result<(), String> {
+        for Remembered { block, what, tick, value } in remembered {
+            let blocks = self.windows.len();
+            let window = self
+                .windows
+                .get_mut(*block)
+                .ok_or_else(|| format!("block is {block}; the network has {blocks}, from 0"))?;
+            match what.as_str() {
+                NONZERO => window.nonzero = *value as i64,
+                CHANGE => window.change = *value,
+                SETTLED => window.settled = *value as u32,
+                PREVIOUS => window.previous = Some(*value),
+                FROZEN_AT => self.frozen_at[*block] = Some(*value as u32),
+                STEP_NONZERO => window.steps.push((*tick, 0.0, *value as i64)),
+                STEP_SQUARES => match window.steps.last_mut().filter(|step| step.0 == *tick) {
+                    Some(step) => step.1 = *value,
+                    None => {
+                        return Err(format!("`{what}` of step {tick:?} has no `{STEP_NONZERO}` before it"));
+                    }
+                },
+                other => return Err(format!("`{other}` is nothing that {} remembers", ENTRY.name)),
+            }
+        }
+        Ok(())
+    }
 }
+
+/// The names under which the state is saved.
+const NONZERO: &str = "nonzero";
+const CHANGE: &str = "change";
+const SETTLED: &str = "settled";
+const PREVIOUS: &str = "previous";
+const FROZEN_AT: &str = "frozen_at";
+const STEP_NONZERO: &str = "step_nonzero";
+const STEP_SQUARES: &str = "step_squares";

@@ -87,6 +87,33 @@ pub trait FreezeState: Send {
 
     /// The blocks that freeze at `(epoch, 0)`, front to back. Called once for every epoch but 0, in order.
     fn decide(&mut self, epoch: u32) -> Vec<Freeze>;
+
+    /// What there is to know to go on after the decision for the current epoch; nothing if all follows from the plan.
+    /// `None`, as here, if the state cannot be saved: then a run keeps no checkpoints from which it could go on.
+    fn save(&self) -> Option<Vec<Remembered>> {
+        None
+    }
+
+    /// Takes over, in a fresh state, what [`save`](Self::save) gave, in its order.
+    ///
+    /// # Errors
+    /// What of it does not fit, in words.
+    fn restore(&mut self, _remembered: &[Remembered]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// One thing that a freeze policy remembers of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remembered {
+    /// The block, from 0.
+    pub block: usize,
+    /// What it is, in a word of the policy.
+    pub what: String,
+    /// The tick to which it belongs, (0, 0) if to none.
+    pub tick: (u32, u32),
+    /// The value; whole numbers are exact up to 2⁵³.
+    pub value: f64,
 }
 
 /// All freeze policies.

@@ -11,7 +11,7 @@
 use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{GradientRow, MaskRow};
 
-use super::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState};
+use super::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState, Remembered};
 use crate::{Costs, Entry, Plan};
 
 /// Its line in the registry.
@@ -47,5 +47,9 @@ impl FreezeState for Never {
 
     fn decide(&mut self, _epoch: u32) -> Vec<Freeze> {
         Vec::new()
+    }
+
+    fn save(&self) -> Option<Vec<Remembered>> {
+        Some(Vec::new())
     }
 }

@@ -31,7 +31,7 @@
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 use spfde_data::rows::{GradientRow, MaskRow};
 
-use super::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState};
+use super::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState, Remembered};
 use crate::rounding::share_of;
 use crate::{Costs, Entry, Plan};
 
@@ -173,5 +173,9 @@ impl FreezeState for Schedule {
     fn decide(&mut self, epoch: u32) -> Vec<Freeze> {
         let due = self.frozen_at.iter().enumerate().filter(|(_, at)| **at == Some(epoch));
         due.map(|(block, _)| Freeze { block, reason: self.reason.clone() }).collect()
+    }
+
+    fn save(&self) -> Option<Vec<Remembered>> {
+        Some(Vec::new())
     }
 }

@@ -25,6 +25,7 @@
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::ScoreRow;
+use spfde_data::table::{Column, Columns, Row};
 
 use super::{Cut, Rank, SieveContext, SievePolicy, SieveState, fraction_parameter, outside};
 use crate::Entry;
@@ -161,5 +162,30 @@ impl SieveState for Forgetting {
 
     fn clear(&mut self) {
         self.seen.fill(Seen::default());
+    }
+
+    fn columns(&self) -> Option<Vec<Column>> {
+        Some(SeenRow::columns())
+    }
+
+    fn save(&self, slot: usize, epoch: u32, sample: u32, rows: &mut Columns) {
+        let Seen { forgotten, right, learned } = self.seen[slot];
+        SeenRow { epoch, sample, forgotten, right, learned }.push(rows);
+    }
+
+    fn restore(&mut self, slot: usize, rows: &Columns, row: usize) {
+        let SeenRow { forgotten, right, learned, .. } = SeenRow::get(rows, row);
+        self.seen[slot] = Seen { forgotten, right, learned };
+    }
+}
+
+spfde_data::row! {
+    /// What a sample did in the window under way, as it is saved.
+    struct SeenRow in "circular" by (epoch, sample) {
+        epoch: u32,
+        sample: u32,
+        forgotten: u32,
+        right: bool,
+        learned: bool,
     }
 }

@@ -9,6 +9,7 @@ pub mod random;
 
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 use spfde_data::rows::ScoreRow;
+use spfde_data::table::{Column, Columns};
 
 use crate::Entry;
 use crate::rounding::share_of;
@@ -93,6 +94,20 @@ pub trait SieveState: Send {
 
     /// A new window starts. Called after every decision, before any row of its epoch.
     fn clear(&mut self);
+
+    /// The columns in which the state of a sample is saved, `epoch` and `sample` (both `u32`) first: those of a row type
+    /// of the policy's own. No columns if there is nothing to save; `None`, as here, if the state cannot be saved: then a
+    /// run keeps no checkpoints from which it could go on.
+    fn columns(&self) -> Option<Vec<Column>> {
+        None
+    }
+
+    /// Appends what there is to know of `sample`, in `slot`, to go on at the start of `epoch`: one row of
+    /// [`columns`](Self::columns). Called if there are some.
+    fn save(&self, _slot: usize, _epoch: u32, _sample: u32, _rows: &mut Columns) {}
+
+    /// Takes over row `row` of what was saved, for the sample in `slot` of a fresh state. Called if there are columns.
+    fn restore(&mut self, _slot: usize, _rows: &Columns, _row: usize) {}
 }
 
 /// The state of a policy that ranks without scores.
@@ -107,6 +122,10 @@ impl SieveState for NoState {
     }
 
     fn clear(&mut self) {}
+
+    fn columns(&self) -> Option<Vec<Column>> {
+        Some(Vec::new())
+    }
 }
 
 /// The key `sieve.fraction`.

@@ -302,3 +302,44 @@ fn a_fraction_that_leaves_nobody_is_a_contradiction() {
     };
     assert_eq!(error.to_string(), "`sieve.interval` = 1 is out of range: 2 or more");
 }
+
+#[test]
+fn every_state_that_was_saved_goes_on_like_the_one_that_was_not() {
+    let context = SieveContext { seed: 5, epochs: 9, samples: 40 };
+    for entry in registry() {
+        let policy = policy(entry.name, &context, 0.3, 3).ok().unwrap();
+        let mut state = policy.start(40);
+        let show = |state: &mut dyn SieveState, slots: &dyn Fn(u32) -> usize, epoch: u32| {
+            (0..40).for_each(|sample| {
+                state.observe(slots(sample), &row(epoch, sample, right(5, epoch, sample)));
+            });
+            if policy.decides(epoch + 1) {
+                state.clear();
+            }
+        };
+        for epoch in 0..8 {
+            show(&mut *state, &|sample| sample as usize, epoch);
+            let columns = state.columns().expect("registered policies can be saved");
+            // Whoever goes on may number the samples differently.
+            let other = |sample: u32| (sample * 7 % 40) as usize;
+            let mut restored = policy.start(40);
+            if !columns.is_empty() {
+                assert_eq!((columns[0].name, columns[1].name), ("epoch", "sample"), "{}", entry.name);
+                let mut rows = Columns::new(&columns);
+                (0..40).for_each(|sample| state.save(sample as usize, epoch + 1, sample, &mut rows));
+                assert_eq!(rows.rows, 40);
+                (0..40).for_each(|sample| restored.restore(other(sample), &rows, sample as usize));
+            }
+            for sample in 0..40 {
+                assert_eq!(state.key(sample as usize), restored.key(other(sample)), "{}", entry.name);
+            }
+            show(&mut *restored, &other, epoch + 1);
+            let mut whole = policy.start(40);
+            // Nothing but the whole history gives what goes on must give.
+            (0..=epoch + 1).for_each(|epoch| show(&mut *whole, &|sample| sample as usize, epoch));
+            for sample in 0..40 {
+                assert_eq!(whole.key(sample as usize), restored.key(other(sample)), "{}", entry.name);
+            }
+        }
+    }
+}

@@ -99,6 +99,8 @@ fn two_epochs_are_in_flight_at_most() {
         let services = Services {
             store: Arc::new(Nowhere),
             commit: Arc::clone(&watched) as Arc<dyn Commit>,
+            checkpoints: None,
+            resumed: None,
             recorded: Some(Recorded { recording, densities: Densities::Recorded }),
             interrupted: Arc::default(),
             observer: Arc::new(()),

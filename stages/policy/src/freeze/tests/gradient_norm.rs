@@ -5,7 +5,7 @@ use std::sync::Arc;
 use spfde_data::parameter::{Parameters, Value};
 use spfde_data::rows::{GradientRow, MaskRow};
 
-use crate::freeze::{self, Freeze, FreezeContext, FreezeState};
+use crate::freeze::{self, Freeze, FreezeContext, FreezeState, Remembered};
 use crate::{MaskContext, Plan, SieveContext, example, mask, sieve};
 
 const STEPS: u32 = 4;
@@ -162,4 +162,43 @@ fn the_reason_names_what_was_seen() {
     }
     let reason = "mean gradient norm settled in 2 windows in a row, last change 0.0312 below 0.05".to_owned();
     assert_eq!(state.decide(3), [Freeze { block: 0, reason }]);
+}
+
+#[test]
+fn a_state_that_was_saved_goes_on_like_the_one_that_was_not() {
+    // Windows of three epochs, so that most cuts lie within one.
+    let start = || start("dense", 3, &[("freeze.threshold", 0.3), ("freeze.patience", 1.0)]).1;
+    let norms = |at: u32| [1.0 + 0.01 * at as f32, 2.0 - 0.1 * at as f32, 1.0];
+    let show = |state: &mut dyn FreezeState, at: u32| {
+        state.mask(&MaskRow { epoch: at, step: 0, layer: 1, index: at, diff: -1 });
+        epoch(state, at, &norms(at))
+    };
+    for cut in 1..12 {
+        let mut state = start();
+        (0..cut).for_each(|at| drop(show(&mut *state, at)));
+        let saved = state.save().unwrap();
+        let mut restored = start();
+        restored.restore(&saved).unwrap();
+        assert_eq!(restored.save().unwrap(), saved, "{cut}");
+        for at in cut..12 {
+            assert_eq!(show(&mut *state, at), show(&mut *restored, at), "cut at {cut}, epoch {at}");
+            assert_eq!(state.save(), restored.save(), "cut at {cut}, epoch {at}");
+        }
+    }
+    let mut state = start();
+    let frozen: Vec<usize> = (0..12).flat_map(|at| show(&mut *state, at)).collect();
+    assert!(!frozen.is_empty(), "it decides");
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused_in_words() {
+    let remembered = |block, what: &str| Remembered { block, what: what.into(), tick: (1, 2), value: 3.0 };
+    for (wrong, message) in [
+        (remembered(2, "change"), "block is 2; the network has 2, from 0"),
+        (remembered(0, "mood"), "`mood` is nothing that gradient-norm remembers"),
+        (remembered(1, "step_squares"), "`step_squares` of step (1, 2) has no `step_nonzero` before it"),
+    ] {
+        let (_, mut state) = start("dense", 1, &[]);
+        assert_eq!(state.restore(&[wrong]).unwrap_err(), message);
+    }
 }

@@ -1,0 +1,101 @@
+//! Checkpoints between the dataflow, which knows no files, and the files of a run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use spfde_data::files::DataError;
+use spfde_data::files::checkpoint::Checkpoints;
+use spfde_data::files::manifest::Manifest;
+use spfde_data::files::weights::{NamedArray, Values};
+use spfde_data::segment::{Checkpoint, SegmentStore, SegmentWriter, StorageError};
+use spfde_data::table::Column;
+use spfde_flow::{CheckpointStore, Settings, Snapshot};
+use spfde_model::{Tensor, TensorData};
+
+/// Key of the epoch in the metadata of weights.
+const EPOCH: &str = "spfde.epoch";
+/// Key of the number of frozen blocks.
+const FROZEN_BLOCKS: &str = "spfde.frozen_blocks";
+
+/// The checkpoints of a run directory.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckpointFiles(Checkpoints);
+
+impl CheckpointFiles {
+    /// Those of the run directory `run`.
+    pub(crate) fn new(run: &Path) -> Self {
+        Self(Checkpoints::new(run))
+    }
+
+    /// Checks that the files of the checkpoint at the start of `epoch` are those that `manifest` names.
+    pub(crate) fn check(&self, manifest: &Manifest, epoch: u32) -> Result<(), DataError> {
+        self.0.check(manifest, epoch)
+    }
+
+    /// Reads the checkpoint at the start of `epoch`: the state from which a run of these settings goes on.
+    pub(crate) fn read(
+        &self,
+        run: &Path,
+        manifest: &Manifest,
+        epoch: u32,
+        settings: &Settings,
+    ) -> Result<Snapshot, DataError> {
+        self.0.check(manifest, epoch)?;
+        let weights = self.0.read_weights(manifest, epoch)?;
+        let misfit = |reason: String| DataError::Misfit {
+            path: run.join("checkpoint"),
+            what: format!("the checkpoint of epoch {epoch}"),
+            reason,
+        };
+        let frozen = weights.metadata.get(FROZEN_BLOCKS).and_then(|text| text.parse().ok());
+        let frozen = frozen.ok_or_else(|| misfit(format!("its weights do not say `{FROZEN_BLOCKS}`")))?;
+        let mut tables = BTreeMap::new();
+        for (table, columns) in Snapshot::tables(settings) {
+            tables.insert(table, self.0.read_table(manifest, epoch, table, &columns)?);
+        }
+        let tensors = weights.arrays.into_iter().map(tensor).collect();
+        Snapshot::new(settings, epoch, tensors, frozen, tables).map_err(misfit)
+    }
+}
+
+impl CheckpointStore for CheckpointFiles {
+    fn table(
+        &self,
+        table: &str,
+        columns: &[Column],
+        epoch: u32,
+        worker: u32,
+    ) -> Result<Box<dyn SegmentWriter>, StorageError> {
+        self.0.tables().create(table, columns, epoch, worker)
+    }
+
+    fn weights(
+        &self,
+        epoch: u32,
+        tensors: &[Tensor],
+        frozen_blocks: usize,
+    ) -> Result<Checkpoint, StorageError> {
+        let arrays: Vec<NamedArray> = tensors.iter().map(array).collect();
+        let metadata = BTreeMap::from([
+            (EPOCH.to_owned(), epoch.to_string()),
+            (FROZEN_BLOCKS.to_owned(), frozen_blocks.to_string()),
+        ]);
+        Ok(self.0.write_weights(epoch, &arrays, &metadata)?)
+    }
+}
+
+fn array(tensor: &Tensor) -> NamedArray {
+    let values = match &tensor.data {
+        TensorData::F32(values) => Values::F32(values.clone()),
+        TensorData::U32(values) => Values::U32(values.clone()),
+    };
+    NamedArray { name: tensor.name.clone(), shape: tensor.shape.clone(), values }
+}
+
+fn tensor(array: NamedArray) -> Tensor {
+    let data = match array.values {
+        Values::F32(values) => TensorData::F32(values),
+        Values::U32(values) => TensorData::U32(values),
+    };
+    Tensor { name: array.name, shape: array.shape, data }
+}

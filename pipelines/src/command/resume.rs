@@ -1,0 +1,67 @@
+//! `spfde resume`: a run goes on where it ended.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use spfde_flow::Run;
+
+use super::train::conclude;
+use super::{interruptible, remark, say, workers};
+use crate::configuration::Configuration;
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::progress::Progress;
+use crate::resume::Resumed;
+use crate::session::Options;
+
+/// Go on with a run that ended before its last epoch, to its configured end.
+///
+/// Training goes on from the last checkpoint (`train.checkpoint_every`); epochs recorded after it are trained again.
+/// Trace and weights get the same bits as those of a run that was never interrupted, with any number of workers before
+/// and now. Without a checkpoint the run begins again; of a finished run nothing is left to do.
+#[derive(Args, Debug)]
+pub struct Resume {
+    /// The run directory
+    run: PathBuf,
+    /// Threads that train; need not be as many as before [default: the cores, up to train.shards]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+}
+
+impl Resume {
+    /// Goes on with the run, whose experiment `prepare` makes and whose graph `build` wires.
+    ///
+    /// # Errors
+    /// Whatever [`Resumed::open`] and [`crate::run`] refuse.
+    pub fn run(
+        self,
+        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+        build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let name = self.run.display();
+        let unfinished = match Resumed::open(&self.run, prepare)? {
+            Resumed::Finished(epochs) => {
+                say(format!("{name}: is finished: all {epochs} epochs are there; nothing is left to do"));
+                return Ok(());
+            }
+            Resumed::Unfinished(unfinished) => unfinished,
+        };
+        let experiment = unfinished.experiment().clone();
+        experiment.configuration().notes().iter().chain(unfinished.notes()).for_each(remark);
+        let epochs = experiment.settings().epochs;
+        say(match unfinished.epoch() {
+            0 => format!("{name}: there is no checkpoint; starts from the beginning"),
+            epoch => format!("{name}: goes on from its checkpoint at epoch {epoch} of {epochs}"),
+        });
+        let workers = workers(self.workers, experiment.settings().shards);
+        let interrupted = interruptible("stopping after the step in flight; once more to stop at once");
+        let progress = Arc::new(Progress::new(&experiment));
+        let (rows, timings) = unfinished.before()?;
+        progress.recall(&rows, &timings);
+        let observer = Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>;
+        let options = Options { directory: None, workers, observer, interrupted };
+        let result = unfinished.run(options, build);
+        conclude(&experiment, &progress, result)
+    }
+}

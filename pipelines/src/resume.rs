@@ -1,0 +1,297 @@
+//! Going on with a run that ended before its last epoch.
+
+use std::path::{Path, PathBuf};
+
+use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
+use spfde_data::files::parquet_store::read_stream;
+use spfde_data::files::run_directory::{CONFIG_NAME, RunDirectory};
+use spfde_data::files::{DataError, verify};
+use spfde_data::parameter::{ParameterError, Value};
+use spfde_data::rows::{EpochRow, TimingRow};
+use spfde_data::table::Row;
+use spfde_flow::{Run, Snapshot};
+
+use crate::checkpoint::CheckpointFiles;
+use crate::configuration::{Configuration, Source, core};
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::session::{self, Options};
+
+/// What there is to go on with.
+pub enum Resumed {
+    /// Nothing: the run came to its end, after so many epochs.
+    Finished(u32),
+    /// A run, ready to go on.
+    Unfinished(Box<Unfinished>),
+}
+
+/// A run that ended before its last epoch, held by this process, everything that it goes on from read and checked.
+pub struct Unfinished {
+    experiment: Experiment,
+    directory: RunDirectory,
+    snapshot: Option<Snapshot>,
+    notes: Vec<String>,
+}
+
+impl Resumed {
+    /// Takes the run in `directory`. `prepare` makes the experiment of its configuration, as it did when the run began:
+    /// it may put policies of its own into it.
+    ///
+    /// What is left over of the end is removed: unfinished files, and those that the manifest does not name. Training
+    /// goes on from the last checkpoint that is sound; epochs that were committed after it are dropped, to be trained
+    /// again with the same result. Without a checkpoint the run begins again.
+    ///
+    /// # Errors
+    /// If there is no run, or another process has it; if its configuration or its data is not what it was; if a file
+    /// that it would go on from is damaged: nothing is lost then.
+    pub fn open(
+        directory: &Path,
+        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+    ) -> Result<Self, Error> {
+        let recorded = match RunDirectory::open(directory) {
+            Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
+                return begin_again(directory, prepare);
+            }
+            recorded => recorded?,
+        };
+        if let Some(source) = &recorded.manifest().replay_of {
+            let path = directory.join(MANIFEST_NAME);
+            let expected = "none; a replay takes moments: start it again".to_owned();
+            let (field, found) = ("replay_of".to_owned(), source.path.clone());
+            return Err(DataError::Value { path, field, found, expected }.into());
+        }
+        if recorded.manifest().finished {
+            return Ok(Self::Finished(recorded.manifest().epochs));
+        }
+        let held = RunDirectory::resume(directory)?;
+        let entries = entries(directory, &recorded.config_unchanged()?)?;
+        let experiment = experiment(&entries, prepare)?;
+        let mut notes = differences(&recorded.environment()?, &experiment);
+        let manifest = held.manifest();
+        check_data(directory, &manifest, &experiment)?;
+        let epochs = experiment.settings().epochs;
+        if manifest.epochs != epochs {
+            let (path, found) = (directory.join(MANIFEST_NAME), manifest.epochs.to_string());
+            let expected = format!("{epochs}, as config.toml says of train.epochs");
+            return Err(DataError::Value { path, field: "epochs".to_owned(), found, expected }.into());
+        }
+        let snapshot = match latest(directory, &manifest, &experiment, &mut notes)? {
+            Latest::Finished => {
+                held.finish(None)?;
+                return Ok(Self::Finished(epochs));
+            }
+            Latest::Beginning => None,
+            Latest::Snapshot(snapshot) => Some(*snapshot),
+        };
+        let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
+        check_trace(directory, manifest, start)?;
+        held.rewind(start)?;
+        Ok(Self::Unfinished(Box::new(Unfinished { experiment, directory: held, snapshot, notes })))
+    }
+}
+
+impl Unfinished {
+    /// The experiment.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// The epoch at whose start it goes on.
+    pub fn epoch(&self) -> u32 {
+        self.snapshot.as_ref().map_or(0, Snapshot::epoch)
+    }
+
+    /// What is worth knowing: what differs from the run's beginning, which checkpoints could not be used.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// What was recorded of the epochs before: their costs and accuracies, and the times they took.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn before(&self) -> Result<(Vec<EpochRow>, Vec<TimingRow>), Error> {
+        let manifest = self.directory.manifest();
+        let mut epochs = self.rows::<EpochRow>(&manifest)?;
+        epochs.sort_by_key(Row::order);
+        Ok((epochs, self.rows::<TimingRow>(&manifest)?))
+    }
+
+    fn rows<R: Row>(&self, manifest: &Manifest) -> Result<Vec<R>, DataError> {
+        let mut rows = Vec::new();
+        for batch in read_stream::<R>(self.directory.path(), manifest, 0..self.epoch()) {
+            rows.extend(batch?.into_rows::<R>());
+        }
+        Ok(rows)
+    }
+
+    /// Trains to the end. Trace and weights have the same bits as those of a run that was never interrupted, for any
+    /// number of workers before and now. `options.directory` has no effect.
+    ///
+    /// # Errors
+    /// As [`run`](crate::run).
+    pub fn run(
+        self,
+        options: Options,
+        build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    ) -> Result<PathBuf, Error> {
+        let Self { experiment, directory, snapshot, .. } = self;
+        let now = session::environment(&experiment, options.workers);
+        let mut environment = RunDirectory::open(directory.path())?.environment()?;
+        let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
+        if let Some(fields) = environment.as_object_mut() {
+            let before = fields.entry("resumed").or_insert_with(|| serde_json::json!([]));
+            let entry = serde_json::json!({ "epoch": start, "environment": now });
+            before.as_array_mut().into_iter().for_each(|list| list.push(entry.clone()));
+        }
+        directory.write_environment(&environment)?;
+        session::work_on(&experiment, directory, snapshot, options, build)
+    }
+}
+
+/// Goes on with the run in `directory` to its end, from its last checkpoint. The directory; at once if it is finished.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use spfde::prelude::*;
+/// spfde::resume(Path::new("runs/a"), Experiment::new, Options::default(), spfde::pipeline)?;
+/// # Ok::<(), spfde::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Resumed::open`] and [`run`](crate::run).
+pub fn resume(
+    directory: &Path,
+    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+    options: Options,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Result<PathBuf, Error> {
+    match Resumed::open(directory, prepare)? {
+        Resumed::Finished(_) => Ok(directory.to_owned()),
+        Resumed::Unfinished(unfinished) => unfinished.run(options, build),
+    }
+}
+
+/// A run that ended between its configuration and its manifest.
+fn begin_again(
+    directory: &Path,
+    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+) -> Result<Resumed, Error> {
+    let path = directory.join(CONFIG_NAME);
+    let text =
+        std::fs::read_to_string(&path).map_err(|source| DataError::Io { path, action: "read", source })?;
+    let experiment = experiment(&entries(directory, &text)?, prepare)?;
+    let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
+    let environment = session::environment(&experiment, 0);
+    let held = RunDirectory::begin_again(directory, &environment, manifest)?;
+    let unfinished = Unfinished { experiment, directory: held, snapshot: None, notes: Vec::new() };
+    Ok(Resumed::Unfinished(Box::new(unfinished)))
+}
+
+/// The settings of the run, key by key.
+fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>, Error> {
+    let path = directory.join(CONFIG_NAME).display().to_string();
+    Ok(Source::parse_file(&path, text)?.entries().to_vec())
+}
+
+/// The experiment as it was when the run began.
+fn experiment(
+    entries: &[(String, Value)],
+    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+) -> Result<Experiment, Error> {
+    // A policy that no registry knows is one that `prepare` puts in.
+    let choices = core();
+    let unknown = |key: &str, value: &Value| {
+        key.ends_with(".policy")
+            && choices.iter().any(|choice| choice.key == key && choice.check(value.clone()).is_err())
+    };
+    let known: Vec<(String, Value)> =
+        entries.iter().filter(|(key, value)| !unknown(key, value)).cloned().collect();
+    let experiment = prepare(Configuration::resolve(&known)?)?;
+    for (key, recorded) in entries {
+        let now = experiment.configuration().values().get(key);
+        if now.is_some_and(|now| now != recorded) || now.is_none() && key.ends_with(".policy") {
+            let now = now.map_or_else(|| "nothing".to_owned(), Value::to_string);
+            let reason = format!(
+                "the run has {recorded}, this program makes {now} of it; resume it with the program that began it"
+            );
+            return Err(ParameterError::contradiction(key, reason).into());
+        }
+    }
+    Ok(experiment)
+}
+
+/// What differs between the machine and program that began the run and these, where it may change bits.
+fn differences(environment: &serde_json::Value, experiment: &Experiment) -> Vec<String> {
+    let now = session::environment(experiment, 0);
+    let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
+    let differs = names.iter().filter(|(field, _)| environment[*field] != now[*field]);
+    let note = |(field, name): &(&str, &str)| {
+        format!(
+            "the run began with {name} {}, this is {}: bits may differ from those of an uninterrupted run",
+            environment[*field], now[*field]
+        )
+    };
+    differs.map(note).collect()
+}
+
+/// Refuses other data than the run's.
+fn check_data(directory: &Path, manifest: &Manifest, experiment: &Experiment) -> Result<(), Error> {
+    let now = Manifest::new(&experiment.settings().data, manifest.epochs).data_set;
+    if now.fingerprint == manifest.data_set.fingerprint {
+        return Ok(());
+    }
+    let words = |record: &DataSetRecord| {
+        format!("`{}` of {} training images ({:.16}…)", record.name, record.train_rows, record.fingerprint)
+    };
+    let (found, expected) = (words(&now), words(&manifest.data_set));
+    Err(DataError::OtherData { path: directory.join(MANIFEST_NAME), found, expected }.into())
+}
+
+/// Where a run can go on.
+enum Latest {
+    /// All epochs are committed and the final weights are there: only the last word is missing.
+    Finished,
+    Beginning,
+    Snapshot(Box<Snapshot>),
+}
+
+/// Reads the latest checkpoint that is sound; notes those that are not.
+fn latest(
+    directory: &Path,
+    manifest: &Manifest,
+    experiment: &Experiment,
+    notes: &mut Vec<String>,
+) -> Result<Latest, Error> {
+    let files = CheckpointFiles::new(directory);
+    let mut first = None;
+    for epoch in manifest.checkpoint_epochs().into_iter().rev() {
+        let read = match epoch == manifest.epochs {
+            true => files.check(manifest, epoch).map(|()| Latest::Finished),
+            false => files
+                .read(directory, manifest, epoch, experiment.settings())
+                .map(|snapshot| Latest::Snapshot(Box::new(snapshot))),
+        };
+        match read {
+            Ok(latest) => return Ok(latest),
+            Err(error) => {
+                notes.push(format!("the checkpoint of epoch {epoch} cannot be used: {error}"));
+                first = first.or(Some(error));
+            }
+        }
+    }
+    // Training everything again is no answer that nobody asked for.
+    first.map_or(Ok(Latest::Beginning), |error| Err(error.into()))
+}
+
+/// That the trace before `start`, which is kept, is sound.
+fn check_trace(directory: &Path, manifest: Manifest, start: u32) -> Result<(), Error> {
+    let mut kept = manifest;
+    kept.epochs_reached = start;
+    kept.segments.retain(|segment| segment.epoch < start);
+    kept.checkpoints.clear();
+    match verify::segments(directory, &kept).into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,97 @@
+//! How stages hand over their parts of a checkpoint.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use spfde_data::table::{Column, Columns, Row};
+use spfde_model::Tensor;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use super::Due;
+use crate::tick::Tick;
+
+/// A part of the checkpoint at the start of an epoch, sent before the close of the epoch before it.
+#[derive(Clone, Debug)]
+pub(crate) enum Kept {
+    /// Rows of a table.
+    Rows {
+        /// The table.
+        table: &'static str,
+        /// Its columns.
+        columns: Vec<Column>,
+        /// The rows.
+        rows: Columns,
+    },
+    /// The network.
+    Weights {
+        /// Its state.
+        tensors: Vec<Tensor>,
+        /// How many blocks are frozen.
+        frozen_blocks: usize,
+    },
+}
+
+impl Kept {
+    /// Rows of the table `R::STREAM`.
+    pub(crate) fn rows<R: Row>(rows: impl IntoIterator<Item = R>) -> Self {
+        Self::Rows { table: R::STREAM, columns: R::columns(), rows: Columns::from_rows(rows) }
+    }
+}
+
+type Streams<'s> = Rc<RefCell<Vec<StreamVec<'s, Tick, Kept>>>>;
+
+/// Collects the parts that the stages of one worker hand over.
+#[derive(Clone)]
+pub(crate) struct Keeper<'s> {
+    due: Due,
+    streams: Streams<'s>,
+}
+
+impl<'s> Keeper<'s> {
+    pub(crate) fn new(due: Due) -> Self {
+        Self { due, streams: Rc::default() }
+    }
+
+    /// When there are checkpoints.
+    pub(crate) fn due(&self) -> Due {
+        self.due
+    }
+
+    /// Keeps what a stage sends.
+    pub(crate) fn keep(&self, kept: StreamVec<'s, Tick, Kept>) {
+        self.streams.borrow_mut().push(kept);
+    }
+
+    /// Keeps the decisions that take effect at the epoch of a checkpoint, each on the worker that took it.
+    pub(crate) fn keep_decisions<R: Row>(&self, decisions: StreamVec<'s, Tick, R>) {
+        if !self.due.ever() {
+            return;
+        }
+        let due = self.due;
+        let mut builder = OperatorBuilder::new(format!("Keep {}", R::STREAM), decisions.scope());
+        let mut decisions = builder.new_input(decisions, Pipeline);
+        let (output, kept) = builder.new_output::<Vec<Kept>>();
+        let mut output = OutputBuilder::from(output);
+        builder.build(move |_| {
+            move |_| {
+                decisions.for_each(|capability, rows| {
+                    rows.retain(|row| u32::try_from(row.order()[0]).is_ok_and(|epoch| due.at(epoch)));
+                    let tick = *capability.least().expect("a decision has a tick");
+                    if !rows.is_empty() {
+                        let capability = capability.delayed(&tick, 0);
+                        output.activate().session(&capability).give(Kept::rows(rows.drain(..)));
+                    }
+                });
+            }
+        });
+        self.keep(kept);
+    }
+
+    /// Everything that was handed over.
+    pub(crate) fn take(&self) -> Vec<StreamVec<'s, Tick, Kept>> {
+        self.streams.take()
+    }
+}

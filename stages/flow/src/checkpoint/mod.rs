@@ -1,0 +1,104 @@
+//! Checkpoints: what a run needs to go on from the start of an epoch, and how it goes on.
+//!
+//! A checkpoint is a cut through the graph at the close of an epoch. Each stage writes its own part when it passes that
+//! moment, without waiting for the others, while training goes on: the state that it has then; and each loop writes the
+//! decisions that are on their way round it, as the rows that the next epoch's trace will have. One operator of each
+//! worker puts these parts into files, and the commit of the epoch names them. So a checkpoint of epoch e counts only
+//! together with all segments before e.
+//!
+//! | part | by | what |
+//! |---|---|---|
+//! | weights | `train`, worker 0 | weights, masks, momenta, batch-norm statistics, frozen blocks |
+//! | `active-set` | `load` | the active samples and their weights in the loss |
+//! | `standings` | `sieve` | entries, departures and last ranks by sample |
+//! | `sieve-policy` | `sieve` | what the sieve policy saves by sample |
+//! | `freeze-policy` | `freeze` | what the freeze policy remembers by block |
+//! | `sieves`, `freezes`, `masks` | the loops | decisions that take effect at the checkpoint's epoch |
+//!
+//! All of it is keyed by sample, layer or block, nothing by worker: whoever goes on may have another number of workers.
+//! Everything else follows from the configuration and the epoch.
+
+mod keep;
+mod rows;
+mod sink;
+mod snapshot;
+
+use std::sync::Arc;
+
+use spfde_data::segment::{Checkpoint, SegmentWriter, StorageError};
+use spfde_data::table::Column;
+use spfde_model::Tensor;
+
+use crate::settings::Settings;
+
+pub(crate) use keep::{Keeper, Kept};
+pub(crate) use rows::{ActiveRow, RememberedRow, SIEVE_POLICY, StandingRow};
+pub(crate) use sink::sink;
+pub use snapshot::Snapshot;
+
+/// Where the parts of checkpoints go.
+pub trait CheckpointStore: Send + Sync {
+    /// Starts the part of a table that `worker` has at the start of `epoch`.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    fn table(
+        &self,
+        table: &str,
+        columns: &[Column],
+        epoch: u32,
+        worker: u32,
+    ) -> Result<Box<dyn SegmentWriter>, StorageError>;
+
+    /// Stores the weights at the start of `epoch`, when `frozen_blocks` blocks are frozen.
+    ///
+    /// # Errors
+    /// If they cannot be stored.
+    fn weights(
+        &self,
+        epoch: u32,
+        tensors: &[Tensor],
+        frozen_blocks: usize,
+    ) -> Result<Checkpoint, StorageError>;
+}
+
+/// That a run keeps checkpoints, and when.
+#[derive(Clone)]
+pub struct Checkpoints {
+    /// Epochs between two of them; 0, and under policies whose state cannot be saved: none but the weights at the end.
+    pub every: u32,
+    /// Where they go.
+    pub store: Arc<dyn CheckpointStore>,
+}
+
+/// When there are checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    /// `None` for a run that keeps none.
+    every: Option<u32>,
+    epochs: u32,
+}
+
+impl Due {
+    pub(crate) fn new(checkpoints: Option<&Checkpoints>, settings: &Settings) -> Self {
+        let resumable = settings.policies.not_saved(&settings.plan).is_none();
+        let every = |checkpoints: &Checkpoints| if resumable { checkpoints.every } else { 0 };
+        Self { every: checkpoints.map(every), epochs: settings.epochs }
+    }
+
+    /// Whether training goes on from a checkpoint at the start of `epoch`: all parts are wanted.
+    pub(crate) fn at(&self, epoch: u32) -> bool {
+        let every = self.every.unwrap_or(0);
+        every > 0 && epoch > 0 && epoch < self.epochs && epoch.is_multiple_of(every)
+    }
+
+    /// Whether weights are wanted: of every checkpoint, and at the end.
+    pub(crate) fn weights_at(&self, epoch: u32) -> bool {
+        self.at(epoch) || self.every.is_some() && epoch == self.epochs
+    }
+
+    /// Whether there is any checkpoint to go on from.
+    pub(crate) fn ever(&self) -> bool {
+        self.every.is_some_and(|every| every > 0)
+    }
+}

@@ -1,0 +1,184 @@
+//! A checkpoint that has been read: the state from which a run goes on.
+
+use std::collections::BTreeMap;
+
+use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
+use spfde_data::table::{Cells, Column, Columns, Row};
+use spfde_model::Tensor;
+use spfde_policy::Remembered;
+
+use super::{ActiveRow, RememberedRow, SIEVE_POLICY, StandingRow};
+use crate::replay::Recorded;
+use crate::settings::Settings;
+
+/// A checkpoint at the start of an epoch, of all workers, checked against the run.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    epoch: u32,
+    frozen_blocks: usize,
+    tensors: Vec<Tensor>,
+    tables: BTreeMap<&'static str, Columns>,
+}
+
+impl Snapshot {
+    /// The tables that a checkpoint of such a run may have, and their columns.
+    pub fn tables(settings: &Settings) -> Vec<(&'static str, Vec<Column>)> {
+        fn table<R: Row>() -> (&'static str, Vec<Column>) {
+            (R::STREAM, R::columns())
+        }
+        let mut tables = vec![
+            table::<ActiveRow>(),
+            table::<StandingRow>(),
+            table::<RememberedRow>(),
+            table::<SieveRow>(),
+            table::<FreezeRow>(),
+            table::<MaskRow>(),
+        ];
+        let policy = settings.policies.sieve.start(0).columns().unwrap_or_default();
+        if !policy.is_empty() {
+            tables.push((SIEVE_POLICY, policy));
+        }
+        tables
+    }
+
+    /// A checkpoint at the start of `epoch` from its parts: the weights, how many blocks are frozen, and the rows of
+    /// [`Snapshot::tables`], of all workers.
+    ///
+    /// # Errors
+    /// What does not fit the run of these `settings`, in words.
+    pub fn new(
+        settings: &Settings,
+        epoch: u32,
+        tensors: Vec<Tensor>,
+        frozen_blocks: usize,
+        tables: BTreeMap<&'static str, Columns>,
+    ) -> Result<Self, String> {
+        let snapshot = Self { epoch, frozen_blocks, tensors, tables };
+        snapshot.check(settings)?;
+        Ok(snapshot)
+    }
+
+    /// The epoch at whose start the run goes on.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    pub(crate) fn frozen_blocks(&self) -> usize {
+        self.frozen_blocks
+    }
+
+    pub(crate) fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// The rows of the table `R::STREAM`.
+    pub(crate) fn rows<R: Row>(&self) -> Vec<R> {
+        self.tables.get(R::STREAM).map_or_else(Vec::new, Columns::into_rows)
+    }
+
+    /// What the sieve policy saved.
+    pub(crate) fn sieve_policy(&self) -> Option<&Columns> {
+        self.tables.get(SIEVE_POLICY)
+    }
+
+    /// What the freeze policy remembers.
+    pub(crate) fn remembered(&self) -> Vec<Remembered> {
+        let remembered = |row: RememberedRow| Remembered {
+            block: row.block as usize,
+            what: row.what,
+            tick: (row.tick_epoch, row.tick_step),
+            value: row.value,
+        };
+        self.rows().into_iter().map(remembered).collect()
+    }
+
+    /// That every stage can take over its part.
+    fn check(&self, settings: &Settings) -> Result<(), String> {
+        let epochs = settings.epochs;
+        if self.epoch == 0 || self.epoch >= epochs {
+            return Err(format!("it is of epoch {}; training goes on at 1 to {}", self.epoch, epochs - 1));
+        }
+        let mut network = settings.masked_network().map_err(|error| error.to_string())?;
+        network.restore(&self.tensors).map_err(|error| error.to_string())?;
+        let blocks = settings.plan.architecture.blocks.len();
+        if self.frozen_blocks > blocks {
+            return Err(format!("{} blocks are frozen; the network has {blocks}", self.frozen_blocks));
+        }
+        let mut freezes = settings.policies.freeze.start(&settings.plan);
+        freezes.restore(&self.remembered()).map_err(|error| format!("freeze-policy: {error}"))?;
+        self.check_samples(settings.plan.samples)?;
+        for row in self.rows::<MaskRow>() {
+            if let Some(misfit) = self.misfit(&row, settings) {
+                return Err(format!("masks: {misfit}"));
+            }
+            let layer = usize::from(row.layer);
+            let exists = network.indices(layer).binary_search(&row.index).is_ok();
+            if !network.is_masked(layer) || exists != (row.diff < 0) {
+                return Err(format!("masks: weight {} of layer {layer} cannot change so", row.index));
+            }
+        }
+        let layers = settings.plan.architecture.layers.len();
+        match self.rows::<FreezeRow>().iter().find(|row| usize::from(row.layer) >= layers) {
+            Some(row) => Err(format!("freezes: layer is {}; the network has {layers}, from 0", row.layer)),
+            None => Ok(()),
+        }
+    }
+
+    fn misfit<R: Recorded>(&self, row: &R, settings: &Settings) -> Option<String> {
+        let at = row.tick();
+        let misplaced = || format!("a decision for epoch {}, step {}", at.epoch, at.step);
+        row.misfit(&settings.plan).or_else(|| ((at.epoch, at.step) != (self.epoch, 0)).then(misplaced))
+    }
+
+    /// The tables by sample.
+    fn check_samples(&self, samples: u32) -> Result<(), String> {
+        let mut active = vec![None; samples as usize];
+        for row in self.rows::<ActiveRow>() {
+            let slot = active.get_mut(row.sample as usize).ok_or_else(|| unknown(row.sample, samples))?;
+            if slot.replace(row.weight).is_some() {
+                return Err(format!("active-set: sample {} twice", row.sample));
+            }
+        }
+        if active.iter().all(Option::is_none) {
+            return Err("active-set: no sample is active".to_owned());
+        }
+        for row in self.rows::<SieveRow>() {
+            let slot = active.get(row.sample as usize).ok_or_else(|| unknown(row.sample, samples))?;
+            let fits = if row.diff > 0 { slot.is_none() } else { *slot == Some(row.weight) };
+            if !fits || row.diff.abs() != 1 || row.epoch != self.epoch {
+                return Err(format!("sieves: sample {} cannot enter or leave so", row.sample));
+            }
+        }
+        let standings = self.rows::<StandingRow>();
+        once("standings", standings.iter().map(|row| row.sample), samples)?;
+        if let Some(row) = standings.iter().find(|row| row.place > 2 || row.decided > self.epoch) {
+            return Err(format!("standings: sample {} has no such place", row.sample));
+        }
+        let Some(policy) = self.sieve_policy() else { return Ok(()) };
+        match policy.cells.get(1) {
+            Some(Cells::U32(saved)) => once(SIEVE_POLICY, saved.iter().copied(), samples),
+            _ => Err(format!("{SIEVE_POLICY}: its second column is not the sample")),
+        }
+    }
+}
+
+fn unknown(sample: u32, samples: u32) -> String {
+    format!("sample is {sample}; the data set has {samples}, from 0")
+}
+
+/// That a table has every sample once, or no row at all.
+fn once(table: &str, rows: impl Iterator<Item = u32>, samples: u32) -> Result<(), String> {
+    let mut seen = vec![false; samples as usize];
+    let mut count = 0;
+    for sample in rows {
+        let slot = seen.get_mut(sample as usize).ok_or_else(|| unknown(sample, samples))?;
+        if std::mem::replace(slot, true) {
+            return Err(format!("{table}: sample {sample} twice"));
+        }
+        count += 1;
+    }
+    match count == 0 || count == samples {
+        true => Ok(()),
+        false => Err(format!("{table}: {count} of {samples} samples")),
+    }
+}

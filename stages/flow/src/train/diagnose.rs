@@ -1,0 +1,80 @@
+//! What is wrong with a shard whose numbers are not finite, in words. Only a step that is refused pays for it.
+
+use spfde_model::{NonFinite, Score};
+
+use super::replica::Replica;
+use crate::loader::Batch;
+use crate::tick::Tick;
+
+/// What to try: the step will come out the same whenever the run is resumed.
+const REMEDY: &str = "nothing of this step has reached the weights, and resuming leads to it again: start a run with a \
+                      lower train.learning_rate, or a smaller train.weight_decay";
+
+/// Why the numbers of a shard, that were computed for step `tick`, cannot be used; `None` if they are finite.
+pub(super) fn not_finite(
+    replica: &mut Replica,
+    tick: Tick,
+    batch: &Batch,
+    samples: &[(u32, f32)],
+    numbers: &[f32],
+    scores: &[Score],
+) -> Option<String> {
+    let lost = samples.iter().zip(scores).find(|(_, score)| !score.loss.is_finite());
+    let gradient = replica.network.check(&numbers[..replica.network.part_len()]).err();
+    if lost.is_none() && gradient.is_none() {
+        return None;
+    }
+    let names = replica.network.architecture().layers.iter().map(|layer| layer.name.clone());
+    let names: Vec<String> = names.collect();
+    let mut what = Vec::new();
+    if let Some(((sample, _), score)) = lost {
+        what.push(format!("the loss of sample {sample} is {}", score.loss));
+    }
+    match (replica.first_not_finite(tick, batch, samples), gradient) {
+        (Some((layer, position)), _) => {
+            let (layer, sample) = (&names[layer], samples[position].0);
+            what.push(format!(
+                "the output of layer `{layer}` is the first that is not finite, of sample {sample}"
+            ));
+        }
+        (None, Some(NonFinite { layer, what: part, .. })) => {
+            let first = replica.first_without_gradient(tick, batch, samples);
+            let of = first.map_or_else(
+                || format!("of {} samples together", samples.len()),
+                |position| format!("from sample {}", samples[position].0),
+            );
+            what.push(format!("all outputs are finite, the {part} of layer `{layer}` is not, {of}"));
+        }
+        (None, None) => what.push("all outputs of layers are finite".to_owned()),
+    }
+    Some(format!("{}; {REMEDY}", what.join("; ")))
+}
+
+impl Replica {
+    /// The first layer whose output is not finite, and the position of the first sample that has such an output.
+    fn first_not_finite(
+        &mut self,
+        tick: Tick,
+        batch: &Batch,
+        samples: &[(u32, f32)],
+    ) -> Option<(usize, usize)> {
+        self.with_shard(tick, batch.samples, samples, |network, workspace, shard| {
+            network.first_not_finite(workspace, shard)
+        })
+    }
+
+    /// The position of the first sample whose share in the gradient is not finite, when it alone counts in the loss.
+    fn first_without_gradient(&mut self, tick: Tick, batch: &Batch, samples: &[(u32, f32)]) -> Option<usize> {
+        (0..samples.len()).find(|position| {
+            let alone = |(other, (sample, weight)): (usize, &(u32, f32))| {
+                (*sample, if other == *position { *weight } else { 0.0 })
+            };
+            let alone: Vec<(u32, f32)> = samples.iter().enumerate().map(alone).collect();
+            self.with_shard(tick, batch.samples, &alone, |network, workspace, shard| {
+                let (mut part, mut scores) = (vec![0.0; network.part_len()], Vec::new());
+                network.train_shard(workspace, shard, &mut part, &mut scores);
+                network.check(&part).is_err()
+            })
+        })
+    }
+}

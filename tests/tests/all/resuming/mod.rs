@@ -1,0 +1,72 @@
+//! Runs that end early and go on: trace and weights are those of a run that was never interrupted.
+
+mod identity;
+mod refused;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use spfde::configuration::Configuration;
+use spfde::{Error, Experiment, Options, Resumed, Unfinished};
+use spfde_flow::{Observer, Run, StepReport, Tick};
+
+use crate::support::{Bench, Recorded, assert_same, transcript};
+
+/// Asks for the end at a tick.
+struct StopAt {
+    tick: Tick,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Observer for StopAt {
+    fn step(&self, report: &StepReport) {
+        if report.tick >= self.tick {
+            self.interrupted.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Options that end a run soon after a step of `epoch`.
+pub(crate) fn until(epoch: u32, step: u32, workers: usize) -> Options {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let observer = StopAt { tick: Tick::new(epoch, step), interrupted: Arc::clone(&interrupted) };
+    Options { directory: None, workers, observer: Arc::new(observer), interrupted }
+}
+
+/// Runs `experiment` in `path` until a step of `epoch`, and asserts that it was interrupted.
+fn begin(experiment: &Experiment, path: &Path, options: Options) {
+    let options = Options { directory: Some(path.to_owned()), ..options };
+    let error = spfde::run(experiment, options, spfde::pipeline).unwrap_err();
+    assert_eq!(error.exit_code(), 130, "{error}");
+    let expected = format!("; resume with: spfde resume {}", path.display());
+    assert!(error.to_string().ends_with(&expected), "{error}");
+}
+
+/// Takes up the run in `path`, on the data of `bench`.
+pub(crate) fn open(bench: &Bench, path: &Path) -> Result<Resumed, Error> {
+    Resumed::open(path, |configuration| bench.prepare(configuration))
+}
+
+/// As [`open`], for a run that has not come to its end.
+pub(crate) fn unfinished(bench: &Bench, path: &Path) -> Unfinished {
+    match open(bench, path) {
+        Ok(Resumed::Unfinished(unfinished)) => *unfinished,
+        Ok(Resumed::Finished(epochs)) => panic!("{} is finished after {epochs} epochs", path.display()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Goes on with the run in `path` on so many workers, to its end.
+pub(crate) fn finish(bench: &Bench, path: &Path, workers: usize) -> Recorded {
+    let options = Options { workers, ..Options::default() };
+    unfinished(bench, path).run(options, spfde::pipeline).unwrap_or_else(|error| panic!("{error}"));
+    Recorded::open(path)
+}
+
+/// Asserts that a run is sound and the same as `whole`, which was never interrupted.
+pub(crate) fn assert_equal(run: &Recorded, whole: &Recorded, what: &str) {
+    run.assert_sound(whole.manifest.epochs);
+    assert_same(&transcript(whole), &transcript(run), what);
+    assert!(whole.final_weights() == run.final_weights(), "{what}: the final weights differ");
+}

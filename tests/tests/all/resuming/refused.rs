@@ -1,0 +1,234 @@
+//! What cannot be resumed is refused before anything changes, and what is damaged is never used.
+
+use spfde::prelude::{Freeze, FreezePolicy, FreezeState, GradientRow, Plan};
+
+use super::*;
+
+const WORDS: [&str; 4] = ["model.name=lenet5", "train.epochs=5", "mask.sparsity=0.6", "sieve.fraction=0.3"];
+
+/// A run that was interrupted in epoch 3.
+fn interrupted(bench: &Bench) -> PathBuf {
+    let path = bench.path("run");
+    begin(&bench.experiment(&WORDS), &path, until(3, 0, 2));
+    path
+}
+
+fn refusal(bench: &Bench, path: &Path) -> Error {
+    open(bench, path).err().expect("it cannot be resumed")
+}
+
+#[test]
+fn a_finished_run_has_nothing_left_to_do() {
+    let bench = Bench::new(60);
+    let run = bench.record("run", &bench.experiment(&WORDS), 1);
+    let before = std::fs::read(run.path.join("manifest.json")).unwrap();
+    assert!(matches!(open(&bench, &run.path).unwrap(), Resumed::Finished(5)));
+    assert_eq!(std::fs::read(run.path.join("manifest.json")).unwrap(), before);
+}
+
+#[test]
+fn a_run_that_only_lacks_the_last_word_is_finished() {
+    let bench = Bench::new(60);
+    let run = bench.record("run", &bench.experiment(&WORDS), 1);
+    let mut manifest = run.manifest.clone();
+    manifest.finished = false;
+    manifest.write(&run.path).unwrap();
+    assert!(matches!(open(&bench, &run.path).unwrap(), Resumed::Finished(5)));
+    assert_eq!(Recorded::open(&run.path).manifest, run.manifest);
+}
+
+#[test]
+fn another_process_is_refused_while_the_run_is_held() {
+    let bench = Bench::new(60);
+    let path = interrupted(&bench);
+    let held = unfinished(&bench, &path);
+    let error = refusal(&bench, &path);
+    let expected = format!("is in use by process {}; ", std::process::id());
+    assert!(error.to_string().contains(&expected), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    drop(held);
+    unfinished(&bench, &path);
+}
+
+#[test]
+fn other_data_than_the_runs_is_refused() {
+    let bench = Bench::new(60);
+    let path = interrupted(&bench);
+    let before = Recorded::open(&path).manifest;
+    let other = Bench::new(61);
+    let error = refusal(&other, &path);
+    let parts =
+        ["manifest.json: data_set is `patterns` of 61 training images", "`patterns` of 60 training images"];
+    assert!(parts.iter().all(|part| error.to_string().contains(part)), "{error}");
+    assert_eq!(Recorded::open(&path).manifest.segments, before.segments);
+    finish(&bench, &path, 1);
+}
+
+#[test]
+fn a_changed_configuration_is_refused() {
+    let bench = Bench::new(60);
+    let path = interrupted(&bench);
+    let config = path.join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("sparsity = 0.6", "sparsity = 0.7")).unwrap();
+    let error = refusal(&bench, &path).to_string();
+    assert!(error.contains("config.toml: is not the configuration that the run began with"), "{error}");
+    std::fs::write(&config, text).unwrap();
+    finish(&bench, &path, 1);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_not_used_but_the_one_before_it() {
+    let bench = Bench::new(60);
+    let experiment = bench.experiment(&WORDS);
+    let whole = bench.record("whole", &experiment, 1);
+    let path = interrupted(&bench);
+    let manifest = Recorded::open(&path).manifest;
+    let epochs: Vec<u32> = manifest.checkpoint_epochs().into_iter().collect();
+    assert_eq!(epochs.len(), 2, "two checkpoints are kept");
+    let files: Vec<_> = manifest.checkpoint(epochs[1]).map(|file| path.join(&file.path)).collect();
+    assert!(files.len() >= 5, "{files:?}");
+    let flip = |file: &Path| {
+        let mut bytes = std::fs::read(file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        std::fs::write(file, bytes).unwrap();
+    };
+    // Both damaged: refused, and nothing is trained again that nobody asked for.
+    let before: Vec<_> = manifest.checkpoint(epochs[0]).map(|file| path.join(&file.path)).collect();
+    for file in &files {
+        flip(file);
+        flip(&before[0]);
+        let error = refusal(&bench, &path).to_string();
+        assert!(error.contains(file.file_name().unwrap().to_str().unwrap()), "{error}");
+        flip(file);
+        flip(&before[0]);
+    }
+    flip(&files[1]);
+    let run = unfinished(&bench, &path);
+    assert_eq!(run.epoch(), epochs[0]);
+    assert!(run.notes()[0].contains(&format!("the checkpoint of epoch {} cannot be used", epochs[1])));
+    run.run(Options { workers: 2, ..Options::default() }, spfde::pipeline).unwrap();
+    assert_equal(&Recorded::open(&path), &whole, "from the checkpoint before");
+}
+
+#[test]
+fn a_damaged_trace_is_refused_before_training_goes_on() {
+    let bench = Bench::new(60);
+    let path = interrupted(&bench);
+    for file in ["trace/scores/e00000-w00.parquet", "trace/masks/e00001-w00.parquet"] {
+        let whole = std::fs::read(path.join(file)).unwrap();
+        std::fs::write(path.join(file), &whole[..whole.len() - 9]).unwrap();
+        let error = refusal(&bench, &path).to_string();
+        assert!(error.contains(file), "{error}");
+        std::fs::remove_file(path.join(file)).unwrap();
+        let error = refusal(&bench, &path).to_string();
+        assert!(error.contains(file), "{error}");
+        std::fs::write(path.join(file), whole).unwrap();
+    }
+    finish(&bench, &path, 1);
+}
+
+#[test]
+fn leftovers_are_swept_and_a_run_without_a_manifest_begins_again() {
+    let bench = Bench::new(60);
+    let experiment = bench.experiment(&WORDS);
+    let whole = bench.record("whole", &experiment, 1);
+    let path = interrupted(&bench);
+    for name in
+        ["trace/scores/e00004-w00.parquet.part", "checkpoint/e00009.safetensors", "manifest.json.part"]
+    {
+        std::fs::write(path.join(name), "left over").unwrap();
+    }
+    std::fs::write(path.join("notes.txt"), "the user's").unwrap();
+    let run = finish(&bench, &path, 2);
+    assert!(path.join("notes.txt").is_file() && !path.join("manifest.json.part").exists());
+    assert_equal(&run, &whole, "with leftovers");
+
+    std::fs::remove_file(path.join("manifest.json")).unwrap();
+    let run = finish(&bench, &path, 1);
+    assert_equal(&run, &whole, "without a manifest");
+    let error = refusal(&bench, &bench.path("nothing")).to_string();
+    assert!(error.contains("has no manifest.json"), "{error}");
+}
+
+#[test]
+fn a_pipeline_of_its_own_goes_on_with_its_own_policies_only() {
+    let bench = Bench::new(60);
+    // A run under a policy that no registry knows.
+    struct Renamed(Arc<dyn spfde::prelude::SievePolicy>);
+    impl spfde::prelude::SievePolicy for Renamed {
+        fn name(&self) -> &'static str {
+            "renamed"
+        }
+        fn active_samples(&self, epoch: u32) -> u32 {
+            self.0.active_samples(epoch)
+        }
+        fn initially_outside(&self) -> Vec<u32> {
+            self.0.initially_outside()
+        }
+        fn decides(&self, epoch: u32) -> bool {
+            self.0.decides(epoch)
+        }
+        fn cut(&self, epoch: u32) -> spfde::prelude::Cut {
+            self.0.cut(epoch)
+        }
+        fn rank(&self, epoch: u32, sample: u32, entered: u32, key: u32) -> spfde::prelude::Rank {
+            self.0.rank(epoch, sample, entered, key)
+        }
+        fn queue(&self, epoch: u32, sample: u32, left: u32) -> spfde::prelude::Rank {
+            self.0.queue(epoch, sample, left)
+        }
+        fn start(&self, samples: usize) -> Box<dyn spfde::prelude::SieveState> {
+            self.0.start(samples)
+        }
+    }
+    let policy = Arc::clone(&bench.experiment(&WORDS).settings().policies.sieve);
+    let renamed = |experiment: Experiment| experiment.with_sieve(Arc::new(Renamed(Arc::clone(&policy))));
+    let experiment = renamed(bench.experiment(&WORDS)).unwrap();
+    let whole = bench.record("whole", &experiment, 1);
+    let path = bench.path("run");
+    begin(&experiment, &path, until(2, 1, 1));
+    let error = refusal(&bench, &path).to_string();
+    assert!(error.contains("`sieve.policy`: the run has \"renamed\""), "{error}");
+    let options = Options { workers: 2, ..Options::default() };
+    let prepare = |configuration: Configuration| renamed(bench.prepare(configuration)?);
+    spfde::resume(&path, prepare, options, |run: &Run<'_>| spfde::pipeline(run)).unwrap();
+    assert_equal(&Recorded::open(&path), &whole, "with its own policy");
+}
+
+/// Remembers something that nobody saves.
+struct Forgetful;
+
+impl FreezePolicy for Forgetful {
+    fn name(&self) -> &'static str {
+        "forgetful"
+    }
+
+    fn start(&self, _: &Plan) -> Box<dyn FreezeState> {
+        Box::new(Self)
+    }
+}
+
+impl FreezeState for Forgetful {
+    fn observe(&mut self, _: &GradientRow) {}
+
+    fn decide(&mut self, _: u32) -> Vec<Freeze> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn under_a_policy_that_cannot_be_saved_there_is_nothing_to_go_on_from_but_the_beginning() {
+    let bench = Bench::new(60);
+    let forgetful = |experiment: Experiment| experiment.with_freeze(Arc::new(Forgetful));
+    let experiment = forgetful(bench.experiment(&WORDS)).unwrap();
+    assert_eq!(experiment.settings().policies.not_saved(experiment.plan()), Some("forgetful"));
+    let whole = bench.record("whole", &experiment, 1);
+    let path = bench.path("run");
+    begin(&experiment, &path, until(2, 1, 1));
+    assert!(Recorded::open(&path).manifest.checkpoints.is_empty());
+    let prepare = |configuration: Configuration| forgetful(bench.prepare(configuration)?);
+    spfde::resume(&path, prepare, Options::default(), spfde::pipeline).unwrap();
+    assert_equal(&Recorded::open(&path), &whole, "from the beginning");
+}
