@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::files::atomic;
+use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::{Checkpoint, MANIFEST_NAME, Manifest};
 use crate::files::operation;
@@ -162,11 +163,15 @@ impl RunDirectory {
     /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
     /// says why it stopped before its end.
     pub fn finish(&self, stopped: Option<String>) -> Result<()> {
+        // First of all: on a full disk it makes room for the manifest.
+        let removed = self.remove_unnamed();
         self.change(|manifest| {
             manifest.finished = stopped.is_none();
             manifest.stopped = stopped;
         })?;
-        self.remove_unnamed()
+        removed?;
+        remove_empty(&self.path.join(checkpoint::FOLDER));
+        Ok(())
     }
 
     /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then the

@@ -38,7 +38,9 @@ pub(super) fn not_finite(
             ));
         }
         (None, Some(NonFinite { layer, what: part, .. })) => {
-            let first = replica.first_without_gradient(tick, batch, samples);
+            // Statistics are those of all samples, whichever of them count in the loss.
+            let is_gradient = part.ends_with("gradient");
+            let first = is_gradient.then(|| replica.first_without_gradient(tick, batch, samples)).flatten();
             let of = first.map_or_else(
                 || format!("of {} samples together", samples.len()),
                 |position| format!("from sample {}", samples[position].0),
