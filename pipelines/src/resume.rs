@@ -66,7 +66,12 @@ impl Resumed {
         let held = RunDirectory::resume(directory)?;
         let entries = entries(directory, &recorded.config_unchanged()?)?;
         let experiment = experiment(&entries, prepare)?;
-        let mut notes = differences(&recorded.environment()?, &experiment);
+        let mut notes = match recorded.environment() {
+            Ok(environment) => differences(&environment, &experiment),
+            Err(error) => {
+                vec![format!("{error}; whether bits may differ from the run's beginning is unknown")]
+            }
+        };
         let manifest = held.manifest();
         check_data(directory, &manifest, &experiment)?;
         let epochs = experiment.settings().epochs;
@@ -137,7 +142,9 @@ impl Unfinished {
     ) -> Result<PathBuf, Error> {
         let Self { experiment, directory, snapshot, .. } = self;
         let now = session::environment(&experiment, options.workers);
-        let mut environment = RunDirectory::open(directory.path())?.environment()?;
+        // What cannot be read is only described anew.
+        let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment());
+        let mut environment = environment.unwrap_or_else(|_| now.clone());
         let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
         if let Some(fields) = environment.as_object_mut() {
             let before = fields.entry("resumed").or_insert_with(|| serde_json::json!([]));

@@ -109,10 +109,7 @@ pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
 
 /// Tells early that a run directory is taken: before the data is read. Creating it checks again.
 pub(crate) fn refuse_taken(path: &Path) -> Result<(), Error> {
-    if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(spfde_data::files::DataError::NotEmpty { path: path.to_owned() }.into());
-    }
-    Ok(())
+    Ok(spfde_data::files::run_directory::refuse_taken(path)?)
 }
 
 /// Prints a line to standard output. Whoever closed it does not want to read on, which is no error.

@@ -72,9 +72,9 @@ impl RunDirectory {
             // Whoever uses it is worth naming.
             lock::refuse_held(path)?;
         }
-        refuse_begun(path)?;
+        refuse_taken(path)?;
         let lock = RunLock::take(path, !begun)?;
-        refuse_begun(path)?;
+        refuse_taken(path)?;
         atomic::write(&path.join(CONFIG_NAME), config.as_bytes())?;
         Self::begin(path, config, environment, manifest, existed, lock)
     }
@@ -344,8 +344,12 @@ fn write_environment(path: &Path, environment: &serde_json::Value) -> Result<()>
     atomic::write(&path.join(ENVIRONMENT_NAME), &environment)
 }
 
-/// An error if the directory holds more than a lock and the beginning of a configuration.
-fn refuse_begun(path: &Path) -> Result<()> {
+/// An error if a run, or something else, is in the directory already: more than what a process leaves that died before it
+/// had written the configuration.
+pub fn refuse_taken(path: &Path) -> Result<()> {
+    if !path.is_dir() {
+        return Ok(());
+    }
     let half = format!("{CONFIG_NAME}.part");
     for entry in path.read_dir().map_err(DataError::io(path, "list the directory"))? {
         let name = entry.map_err(DataError::io(path, "list the directory"))?.file_name();

@@ -2,6 +2,8 @@
 
 use spfde::prelude::{Freeze, FreezePolicy, FreezeState, GradientRow, Plan};
 
+use spfde_data::random::{Purpose, draw};
+
 use super::*;
 
 const WORDS: [&str; 4] = ["model.name=lenet5", "train.epochs=5", "mask.sparsity=0.6", "sieve.fraction=0.3"];
@@ -195,6 +197,58 @@ fn a_pipeline_of_its_own_goes_on_with_its_own_policies_only() {
     let prepare = |configuration: Configuration| renamed(bench.prepare(configuration)?);
     spfde::resume(&path, prepare, options, |run: &Run<'_>| spfde::pipeline(run)).unwrap();
     assert_equal(&Recorded::open(&path), &whole, "with its own policy");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in from.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let copied = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &copied),
+            false => drop(std::fs::copy(&path, &copied).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn of_damaged_files_every_one_that_matters_is_named() {
+    let bench = Bench::new(60);
+    let whole = interrupted(&bench);
+    let run = Recorded::open(&whole);
+    let newest = run.manifest.last_checkpoint().unwrap();
+    let is_newest = |file: &str| run.manifest.checkpoint(newest).any(|named| named.path == file);
+    // The checkpoint before the newest one is not looked at.
+    let named = run.named().into_iter().filter(|file| file.starts_with("trace") || is_newest(file));
+    let files: Vec<String> = named.chain(["manifest.json".to_owned(), "config.toml".to_owned()]).collect();
+    for (number, file) in files.iter().enumerate() {
+        for cut in [false, true] {
+            let path = bench.path(&format!("{number}-{cut}"));
+            copy(&whole, &path);
+            let mut bytes = std::fs::read(path.join(file)).unwrap();
+            let place = draw(u64::from(cut), Purpose::Synthetic, number as u64, 0) as usize % bytes.len();
+            match cut {
+                false => bytes[place] ^= 1 << (number % 7),
+                true => bytes.truncate(place),
+            }
+            std::fs::write(path.join(file), &bytes).unwrap();
+            let name = file.rsplit('/').next().unwrap();
+            match open(&bench, &path) {
+                // A damaged manifest may be noticed by what does not fit it.
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains(name) || file == "manifest.json", "{file}: {text}");
+                }
+                Ok(Resumed::Unfinished(run)) if is_newest(file) => {
+                    assert!(run.epoch() < newest, "{file}");
+                    assert!(run.notes().iter().any(|note| note.contains(name)), "{file}: {:?}", run.notes());
+                }
+                // Not every letter of a manifest matters, such as the name of the program that wrote it.
+                Ok(_) => assert!(file == "manifest.json" && !cut, "{file}, byte {place}"),
+            }
+        }
+    }
+    assert!(files.len() > 30, "{files:?}");
 }
 
 /// Remembers something that nobody saves.
