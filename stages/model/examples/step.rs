@@ -1,8 +1,8 @@
 //! Times training steps by density: `cargo run --release -p spfde-model --example step -- [model] [width] [densities]
-//! [repetitions] [kernel]`, such as `resnet20 1 0.1,0.15,1 10 auto`.
+//! [repetitions] [kernel] [channels] [extent] [frozen blocks]`, such as `resnet32 2 0.05,0.1,1 10 auto 3 32 0`.
 //!
-//! A step is a batch of 128 samples of 1×28×28 in four shards, one after another, and one update. Times are minima
-//! over the repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
+//! A step is a batch of 128 samples in four shards, one after another, and one update. Times are minima over the
+//! repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -38,14 +38,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (model, width) = (argument(0, "resnet20"), argument(1, "1").parse()?);
     let repetitions: usize = argument(3, "10").parse()?;
     let kernel = Kernel::resolve(argument(4, "auto"))?;
+    let (channels, extent) = (argument(5, "1").parse()?, argument(6, "28").parse()?);
+    let frozen: usize = argument(7, "0").parse()?;
     let known = models::parameters();
     let parameters = Parameters::defaults(&known).with(&known, "model.width", Value::Integer(width))?;
     for density in argument(2, "0.1,0.15,1").split(',') {
         let density: f64 = density.parse()?;
-        let shape = InputShape { channels: 1, height: 28, width: 28 };
+        let shape = InputShape { channels, height: extent, width: extent };
         let mut network = Network::new(model, &parameters, shape, 10, 1, kernel)?;
         sparsify(&mut network, density);
-        measure(&mut network, density, repetitions);
+        network.freeze(frozen);
+        measure(&mut network, shape, density, repetitions);
     }
     Ok(())
 }
@@ -69,11 +72,14 @@ fn sparsify(network: &mut Network, density: f64) {
     }
 }
 
-fn measure(network: &mut Network, density: f64, repetitions: usize) {
+fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: usize) {
+    let InputShape { channels, height, width } = shape;
     let inputs: Vec<Activations> = (0..SHARDS as u64)
         .map(|shard| {
-            Activations::from_shape_fn((SAMPLES / 8, 28, 1, 28), |(group, row, _, column)| {
-                let place = (group as u64 * 28 + row as u64) * 28 + column as u64;
+            let shape = (SAMPLES / 8, height, channels, width);
+            Activations::from_shape_fn(shape, |(group, row, channel, column)| {
+                let place = ((group * height + row) * channels + channel) * width + column;
+                let place = place as u64;
                 let number = |lane: usize| {
                     let bits = draw(shard, Purpose::Synthetic, place, lane as u64);
                     (bits >> 40) as f32 / (1 << 23) as f32 - 1.0

@@ -183,26 +183,23 @@ impl Description {
         }
     }
 
+    /// The layers whose outputs the gradient of `value` arrives behind: the layer itself, or those among the terms of a
+    /// sum.
+    pub(crate) fn layers_behind(&self, value: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.layers.len()).filter(move |layer| self.gradient_of(*layer) == value)
+    }
+
     /// The values that the backward pass of `operation` reads without the first `skipped` blocks.
     pub(crate) fn kept_for(&self, operation: usize, skipped: usize) -> Vec<usize> {
         let operation = &self.operations[operation];
         match operation.kind {
-            Kind::Convolution(layer) | Kind::Linear(layer) => {
-                let mut kept = vec![operation.input.value, operation.output];
-                if let Consumer::Addition { sum } = self.layers[layer].consumer {
-                    kept.push(sum);
-                }
-                kept
-            }
-            Kind::Addition(shortcut) => match self.contributes(shortcut, skipped) {
-                true => vec![operation.output],
-                false => vec![],
-            },
-            Kind::MaxPool => match self.contributes(operation.input, skipped) {
+            Kind::Convolution(_) | Kind::Linear(_) => vec![operation.input.value, operation.output],
+            Kind::Addition(_) => vec![],
+            // The signs of what a pool reads are needed to settle its gradient.
+            Kind::MaxPool | Kind::AveragePool => match self.contributes(operation.input, skipped) {
                 true => vec![operation.input.value],
                 false => vec![],
             },
-            Kind::AveragePool => vec![],
         }
     }
 

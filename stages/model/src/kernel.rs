@@ -25,8 +25,8 @@ mod vector_tests;
 
 pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, pack};
 pub(crate) use gather::{Strip, gather};
-pub(crate) use gradient::{GradientRow, Sign, Slope, pack_gradient, reduce};
-pub(crate) use residual::{add, pass_back};
+pub(crate) use gradient::{GradientRow, Sign, Slope, UnsettledRow, pack_gradient, settle};
+pub(crate) use residual::add;
 pub(crate) use tally::{tally, tally_groups};
 pub(crate) use taps::{Tap, Taps};
 pub(crate) use vector::LaneMask;

@@ -11,5 +11,6 @@ pub(crate) mod linear;
 pub(crate) mod loss;
 pub(crate) mod max_pool;
 mod pass;
+pub(crate) mod settle;
 
 pub(crate) use pass::Pass;

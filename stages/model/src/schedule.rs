@@ -8,8 +8,11 @@ use crate::description::{Consumer, Description, Kind};
 pub(crate) struct Schedule {
     /// The buffer of each value; none for the network's input.
     pub(crate) values: Vec<Option<usize>>,
-    /// The buffer of the gradient of each value, where one is computed.
+    /// The buffer of the gradient of each value, where one is computed. The gradient of a sum may grow, in the same
+    /// buffer, into that of the shortcut it passes on to.
     pub(crate) gradients: Vec<Option<usize>>,
+    /// The operation whose backward pass is the last to add to the gradient of each value.
+    pub(crate) completes: Vec<Option<usize>>,
     /// Lanes per group of each buffer.
     pub(crate) buffers: Vec<usize>,
 }
@@ -51,6 +54,8 @@ impl Schedule {
                 extend(&mut value_tenants, input.value, number);
             }
         }
+        let mut completes = vec![None; values.len()];
+        let mut heirs = vec![];
         if let Some(skipped) = skipped {
             let born = |value: usize, time: usize, tenants: &mut Vec<Option<Tenant>>| {
                 let size = values[value].shape.len();
@@ -69,6 +74,7 @@ impl Schedule {
                 }
                 for input in operation.inputs().filter(|input| description.contributes(*input, skipped)) {
                     born(input.value, time, &mut gradient_tenants);
+                    completes[input.value].get_or_insert(number);
                 }
                 // The gradient that it reads.
                 let read = match operation.kind {
@@ -82,10 +88,14 @@ impl Schedule {
                 };
                 born(read, time, &mut gradient_tenants);
             }
+            heirs = inherit(description, skipped, &mut gradient_tenants);
         }
-        let mut schedule =
-            Self { values: vec![None; values.len()], gradients: vec![None; values.len()], buffers: vec![] };
+        let (values, gradients) = (vec![None; values.len()], vec![None; values.len()]);
+        let mut schedule = Self { values, gradients, completes, buffers: vec![] };
         schedule.place(value_tenants, gradient_tenants);
+        for (heir, sum) in heirs {
+            schedule.gradients[heir] = schedule.gradients[sum];
+        }
         schedule
     }
 
@@ -120,6 +130,48 @@ impl Schedule {
             }
         }
     }
+}
+
+/// Finds the shortcuts whose gradient may begin as that of the sum they go into, in its buffer: those to which nobody
+/// else adds before the last reader of the sum's gradient is done. The sum's tenant takes over the time of the
+/// shortcut's. Gives pairs of shortcut and sum, sums before shortcuts.
+fn inherit(
+    description: &Description,
+    skipped: usize,
+    gradients: &mut [Option<Tenant>],
+) -> Vec<(usize, usize)> {
+    let operations = &description.operations;
+    let backward = |operation: usize| 2 * operations.len() - operation;
+    let contributors = |value: usize| {
+        (0..operations.len()).filter(move |number| {
+            let mut inputs = operations[*number].inputs();
+            description.is_active(*number, skipped)
+                && inputs.any(|input| input.value == value && description.contributes(input, skipped))
+        })
+    };
+    // The last reader of each sum's own gradient, before anything is handed on.
+    let last_read: Vec<Option<usize>> =
+        gradients.iter().map(|tenant| tenant.as_ref().map(|tenant| tenant.to)).collect();
+    let mut heirs = vec![];
+    // Where the gradient that began as that of a value lives.
+    let mut home: Vec<usize> = (0..gradients.len()).collect();
+    for (number, operation) in operations.iter().enumerate().rev() {
+        let (Kind::Addition(shortcut), true) = (operation.kind, description.is_active(number, skipped)) else {
+            continue;
+        };
+        let (value, sum) = (shortcut.value, operation.output);
+        let mut times = contributors(value).map(backward).collect::<Vec<_>>();
+        times.sort_unstable();
+        let free = times.get(1).is_none_or(|next| last_read[sum].is_some_and(|last| last < *next));
+        if times.first() == Some(&backward(number)) && operation.input.value != value && free {
+            let heir = gradients[value].take().expect("somebody contributes to it");
+            let tenant = gradients[home[sum]].as_mut().expect("it is computed");
+            tenant.to = tenant.to.max(heir.to);
+            home[value] = home[sum];
+            heirs.push((value, home[sum]));
+        }
+    }
+    heirs
 }
 
 /// Lets the value live until `time` at least; the network's input has no buffer.

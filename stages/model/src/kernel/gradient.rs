@@ -1,7 +1,9 @@
 //! Gradients on their way back through ReLU and batch norm.
 //!
-//! With the sums of a batch norm known, the gradient of its input is affine in the gradient of its output and in its
-//! input: `gradient · g + output · z + constant`. It is computed while it is packed.
+//! A gradient is settled when the last reader of a signal has added its part: it passes the ReLU, and the sums that a
+//! batch norm needs are taken, while its rows are still in the cache. With these sums known, the gradient of the batch
+//! norm's input is affine in the settled gradient and in that input: `gradient · g + output · z + constant`. It is
+//! computed while it is packed.
 
 use crate::kernel::elementwise::{Coefficients, PackedRow};
 use crate::kernel::entry;
@@ -11,7 +13,7 @@ use crate::lane::Lane;
 /// Where the gradient passes a ReLU.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sign<'a> {
-    /// There is no ReLU.
+    /// There is no ReLU, or the gradient has passed it.
     Always,
     /// Where the layer's own output, normalised, is above 0.
     Own(Coefficients<'a>),
@@ -19,14 +21,146 @@ pub(crate) enum Sign<'a> {
     Stored(&'a [Lane]),
 }
 
-/// A row `[channels][width]` of the gradient that arrives at a layer's batch norm or bias.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GradientRow<'a> {
-    /// The gradient behind the ReLU.
-    pub(crate) upstream: &'a [Lane],
+/// A row `[channels][width]` of a complete gradient that arrives at a layer's batch norm or bias.
+#[derive(Debug)]
+pub(crate) struct UnsettledRow<'a> {
+    /// The gradient behind the ReLU; afterwards the one before it.
+    pub(crate) gradient: &'a mut [Lane],
     /// The layer's output before batch norm or bias.
     pub(crate) output: &'a [Lane],
     pub(crate) sign: Sign<'a>,
+    /// Pixels per channel.
+    pub(crate) width: usize,
+}
+
+entry! {
+    /// Lets the gradient `g` pass the ReLU, in place. Where `sums` is not empty it holds two lanes per channel, to
+    /// which the sums of `g` and of `g · (z − mean)` are added.
+    ///
+    /// # Panics
+    /// If the slices do not fit together.
+    fn settle(row: UnsettledRow<'_>, mean: &[f32], sums: &mut [Lane]) = settle_body
+}
+
+#[inline(always)]
+fn settle_body<V: Vector>(row: UnsettledRow<'_>, mean: &[f32], sums: &mut [Lane]) {
+    let UnsettledRow { gradient, output, sign, width } = row;
+    assert_eq!(gradient.len(), output.len(), "rows of one length");
+    let mut sums = sums.chunks_exact_mut(2);
+    let pixels = gradient.chunks_exact_mut(width).zip(output.chunks_exact(width));
+    for (channel, (gradient, output)) in pixels.enumerate() {
+        let sums = sums.next();
+        let mean = V::splat(mean[channel]);
+        match sign {
+            Sign::Always => settle_channel::<V, _>(gradient, output, mean, sums, Everywhere),
+            Sign::Own(coefficients) => {
+                let scale = V::splat(coefficients.scale[channel]);
+                let shift = V::splat(coefficients.shift[channel]);
+                settle_channel::<V, _>(gradient, output, mean, sums, WhereOwn { scale, shift });
+            }
+            Sign::Stored(sign) => {
+                let sign = &sign[channel * width..][..width];
+                settle_channel::<V, _>(gradient, output, mean, sums, WhereStored { sign });
+            }
+        }
+    }
+}
+
+/// What a ReLU lets pass. A trait, because closures cannot be told to be inlined where the instructions are.
+trait Gate<V: Vector>: Copy {
+    fn pass(self, pixel: usize, gradient: V, output: V) -> V;
+}
+
+#[derive(Clone, Copy)]
+struct Everywhere;
+
+impl<V: Vector> Gate<V> for Everywhere {
+    #[inline(always)]
+    fn pass(self, _: usize, gradient: V, _: V) -> V {
+        gradient
+    }
+}
+
+#[derive(Clone, Copy)]
+struct WhereOwn<V> {
+    scale: V,
+    shift: V,
+}
+
+impl<V: Vector> Gate<V> for WhereOwn<V> {
+    #[inline(always)]
+    fn pass(self, _: usize, gradient: V, output: V) -> V {
+        gradient.where_positive(output.mul_add(self.scale, self.shift))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct WhereStored<'a> {
+    sign: &'a [Lane],
+}
+
+impl<V: Vector> Gate<V> for WhereStored<'_> {
+    #[inline(always)]
+    fn pass(self, pixel: usize, gradient: V, _: V) -> V {
+        gradient.where_positive(V::load(&self.sign[pixel]))
+    }
+}
+
+/// Sums that grow side by side, so that one addition need not wait for the other.
+const CHAINS: usize = 4;
+
+#[inline(always)]
+fn settle_channel<V: Vector, G: Gate<V>>(
+    gradient: &mut [Lane],
+    output: &[Lane],
+    mean: V,
+    sums: Option<&mut [Lane]>,
+    gate: G,
+) {
+    let mut chains = [[V::zero(); 2]; CHAINS];
+    let (gradients, last_gradients) = gradient.as_chunks_mut::<CHAINS>();
+    let (outputs, last_outputs) = output.as_chunks::<CHAINS>();
+    for (chunk, (gradients, outputs)) in gradients.iter_mut().zip(outputs).enumerate() {
+        for (lane, chain) in chains.iter_mut().enumerate() {
+            let pixel = chunk * CHAINS + lane;
+            settle_pixel(pixel, &mut gradients[lane], &outputs[lane], mean, gate, chain);
+        }
+    }
+    let first = outputs.len() * CHAINS;
+    let last = last_gradients.iter_mut().zip(last_outputs);
+    for ((lane, (gradient, output)), chain) in last.enumerate().zip(&mut chains) {
+        settle_pixel(first + lane, gradient, output, mean, gate, chain);
+    }
+    if let Some(sums) = sums {
+        for (sum, total) in sums.iter_mut().enumerate() {
+            let [a, b, c, d] = chains.map(|chain| chain[sum]);
+            V::load(total).add(a.add(b).add(c.add(d))).store(total);
+        }
+    }
+}
+
+#[inline(always)]
+fn settle_pixel<V: Vector, G: Gate<V>>(
+    pixel: usize,
+    gradient: &mut Lane,
+    output: &Lane,
+    mean: V,
+    gate: G,
+    chain: &mut [V; 2],
+) {
+    let z = V::load(output);
+    let g = gate.pass(pixel, V::load(gradient), z);
+    g.store(gradient);
+    chain[0] = chain[0].add(g);
+    chain[1] = g.mul_add(z.sub(mean), chain[1]);
+}
+
+/// A row `[channels][width]` of the settled gradient behind a layer's batch norm or bias.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GradientRow<'a> {
+    pub(crate) gradient: &'a [Lane],
+    /// The layer's output before batch norm or bias.
+    pub(crate) output: &'a [Lane],
     /// Pixels per channel.
     pub(crate) width: usize,
 }
@@ -37,41 +171,6 @@ pub(crate) struct Slope<'a> {
     pub(crate) gradient: &'a [f32],
     pub(crate) output: &'a [f32],
     pub(crate) constant: &'a [f32],
-}
-
-impl GradientRow<'_> {
-    /// Calls `each` with pixel, gradient before the ReLU and output for every pixel of `channel`.
-    #[inline(always)]
-    fn for_each<V: Vector>(&self, channel: usize, mut each: impl FnMut(usize, V, V)) {
-        let range = channel * self.width..(channel + 1) * self.width;
-        let (upstream, output) = (&self.upstream[range.clone()], &self.output[range.clone()]);
-        let pixels = upstream.iter().zip(output).enumerate();
-        match self.sign {
-            Sign::Always => {
-                for (pixel, (upstream, output)) in pixels {
-                    each(pixel, V::load(upstream), V::load(output));
-                }
-            }
-            Sign::Own(coefficients) => {
-                let (scale, shift) =
-                    (V::splat(coefficients.scale[channel]), V::splat(coefficients.shift[channel]));
-                for (pixel, (upstream, output)) in pixels {
-                    let output = V::load(output);
-                    each(pixel, V::load(upstream).where_positive(output.mul_add(scale, shift)), output);
-                }
-            }
-            Sign::Stored(sign) => {
-                for ((pixel, (upstream, output)), sign) in pixels.zip(&sign[range]) {
-                    each(pixel, V::load(upstream).where_positive(V::load(sign)), V::load(output));
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn channels(&self) -> usize {
-        self.upstream.len() / self.width
-    }
 }
 
 entry! {
@@ -85,36 +184,15 @@ entry! {
 #[inline(always)]
 fn pack_body<V: Vector>(row: &GradientRow<'_>, slope: &Slope<'_>, mask: LaneMask, mut target: PackedRow<'_>) {
     let step = target.pixel_step;
-    for channel in 0..row.channels() {
-        let gradient = V::splat(slope.gradient[channel]);
-        let output = V::splat(slope.output[channel]);
+    let pixels = row.gradient.chunks_exact(row.width).zip(row.output.chunks_exact(row.width));
+    for (channel, (gradients, outputs)) in pixels.enumerate() {
+        let by_gradient = V::splat(slope.gradient[channel]);
+        let by_output = V::splat(slope.output[channel]);
         let constant = V::splat(slope.constant[channel]);
         let target = target.channel(channel, row.width);
-        row.for_each::<V>(channel, |pixel, g, z| {
-            let value = g.mul_add(gradient, z.mul_add(output, constant));
-            value.keep(mask).store(&mut target[pixel * step]);
-        });
-    }
-}
-
-entry! {
-    /// Adds to `sums`, two lanes per channel, the sums of the gradient `g` and of `g · (z − mean)`.
-    ///
-    /// # Panics
-    /// If the slices do not fit together.
-    fn reduce(row: &GradientRow<'_>, mean: &[f32], sums: &mut [Lane]) = reduce_body
-}
-
-#[inline(always)]
-fn reduce_body<V: Vector>(row: &GradientRow<'_>, mean: &[f32], sums: &mut [Lane]) {
-    for (channel, sums) in sums.chunks_exact_mut(2).take(row.channels()).enumerate() {
-        let mean = V::splat(mean[channel]);
-        let (mut sum, mut product) = (V::load(&sums[0]), V::load(&sums[1]));
-        row.for_each::<V>(channel, |_, g, z| {
-            sum = sum.add(g);
-            product = g.mul_add(z.sub(mean), product);
-        });
-        sum.store(&mut sums[0]);
-        product.store(&mut sums[1]);
+        for ((target, g), z) in target.iter_mut().step_by(step).zip(gradients).zip(outputs) {
+            let value = V::load(g).mul_add(by_gradient, V::load(z).mul_add(by_output, constant));
+            value.keep(mask).store(target);
+        }
     }
 }

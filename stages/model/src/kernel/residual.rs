@@ -1,4 +1,4 @@
-//! Residual addition: ReLU of a sum, and the gradient that passes it.
+//! Residual addition: ReLU of a sum.
 
 use crate::kernel::elementwise::SignalRow;
 use crate::kernel::entry;
@@ -24,23 +24,5 @@ fn add_body<V: Vector>(main: &SignalRow<'_>, shortcut: &SignalRow<'_>, target: &
         for ((target, main), shortcut) in target.iter_mut().zip(main).zip(shortcut) {
             read_main.read(main).add(read_shortcut.read(shortcut)).relu().store(target);
         }
-    }
-}
-
-entry! {
-    /// Writes the gradient that passes the ReLU of a sum, or adds it with `accumulate`.
-    ///
-    /// # Panics
-    /// If the slices differ in length.
-    fn pass_back(upstream: &[Lane], sum: &[Lane], accumulate: bool, target: &mut [Lane]) = pass_back_body
-}
-
-#[inline(always)]
-fn pass_back_body<V: Vector>(upstream: &[Lane], sum: &[Lane], accumulate: bool, target: &mut [Lane]) {
-    assert!(upstream.len() == target.len() && sum.len() == target.len(), "slices of one length");
-    for ((target, upstream), sum) in target.iter_mut().zip(upstream).zip(sum) {
-        let gradient = V::load(upstream).where_positive(V::load(sum));
-        let gradient = if accumulate { gradient.add(V::load(target)) } else { gradient };
-        gradient.store(target);
     }
 }

@@ -4,7 +4,7 @@ use crate::description::{Kind, Operation};
 use crate::lane::groups;
 use crate::layer::AffineState;
 use crate::network::Network;
-use crate::operation::{Pass, addition, affine, average_pool, convolution, linear, loss, max_pool};
+use crate::operation::{Pass, addition, affine, average_pool, convolution, linear, loss, max_pool, settle};
 use crate::schedule::Schedule;
 use crate::shard::{Score, Shard};
 use crate::workspace::Workspace;
@@ -55,6 +55,7 @@ impl Network {
         pass.workspace.begun.clear();
         pass.workspace.begun.resize(self.description.values.len(), false);
         loss::backward(&mut pass, shard, |score| scores.push(score));
+        settle::logits(&mut pass);
         self.run_backward(&mut pass, part, observed.unwrap_or_default());
         self.add_statistics(&pass, shard, part);
     }
@@ -128,15 +129,18 @@ impl Network {
                         affine::backward(pass, layer, &mut part[self.part.affine[layer].clone()]);
                         &mut part[self.part.weights[layer].clone()]
                     };
-                    match operation.kind {
-                        Kind::Convolution(_) => convolution::backward(pass, operation, layer, gradients),
-                        _ => linear::backward(pass, operation, layer, gradients),
+                    if let Kind::Convolution(_) = operation.kind {
+                        // It settles on its way.
+                        convolution::backward(pass, operation, layer, gradients);
+                        continue;
                     }
+                    linear::backward(pass, operation, layer, gradients);
                 }
                 Kind::Addition(shortcut) => addition::backward(pass, operation, shortcut),
                 Kind::MaxPool => max_pool::backward(pass, operation),
                 Kind::AveragePool => average_pool::backward(pass, operation),
             }
+            operation.inputs().for_each(|input| settle::input(pass, operation, input));
         }
         pass.workspace.listener.hear(|| "end".into());
     }

@@ -17,16 +17,27 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, shortcut: Sign
     pass.put_value(operation.output, sum);
 }
 
-/// Passes the gradient of the sum on to a shortcut that is no layer's output. Layers among the terms read the gradient
-/// of the sum themselves.
+/// Passes the settled gradient of the sum on to a shortcut that is no layer's output. Layers among the terms read the
+/// gradient of the sum themselves. Where the schedule lets the shortcut's gradient grow out of the sum's, in the same
+/// buffer, there is nothing to do but to say that it has begun.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, shortcut: Signal) {
     for signal in [operation.input, shortcut] {
-        if pass.contributes(signal) {
-            let lanes = pass.value(operation.output).len();
-            let (mut target, begun) = pass.take_gradient(signal.value);
-            let (upstream, sum) = (pass.gradient(operation.output), pass.value(operation.output));
-            kernel::pass_back(pass.kernel, upstream, sum, begun, &mut target[..lanes]);
-            pass.put_gradient(signal.value, target);
+        if !pass.contributes(signal) {
+            continue;
         }
+        if pass.schedule.gradients[signal.value] == pass.schedule.gradients[operation.output] {
+            pass.workspace.begun[signal.value] = true;
+            continue;
+        }
+        let (mut target, begun) = pass.take_gradient(signal.value);
+        let upstream = pass.gradient(operation.output);
+        if begun {
+            for (target, lane) in target.iter_mut().zip(upstream) {
+                target.0.iter_mut().zip(lane.0).for_each(|(target, value)| *target += value);
+            }
+        } else {
+            target[..upstream.len()].copy_from_slice(upstream);
+        }
+        pass.put_gradient(signal.value, target);
     }
 }

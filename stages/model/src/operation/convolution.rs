@@ -6,6 +6,7 @@ use crate::geometry::{Geometry, Packed, Phase, Window};
 use crate::kernel::{PackedRow, Strip, gather, pack, pack_gradient, tally};
 use crate::lane::Lane;
 use crate::layer::AffineState;
+use crate::operation::settle::Settlement;
 use crate::operation::{Pass, affine};
 use crate::workspace::{Scratch, clear};
 
@@ -57,6 +58,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
     clear(source, geometry.source.len());
     clear(gradient, geometry.gradient.len());
     clear(totals, weights.forward.len());
+    let mut settlement = if wanted { Settlement::of_input(pass, operation, operation.input) } else { None };
     let strips = geometry.input.height.div_ceil(geometry.stride()).max(geometry.output.height);
     for group in 0..pass.groups {
         let (mut packed, mut packed_gradient) = (0, 0);
@@ -64,6 +66,11 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
             let needed = (row + STRIP + rows_ahead(geometry)).min(geometry.output.height);
             pack_rows_of_gradient(pass, layer, group, packed_gradient..needed, geometry, gradient);
             packed_gradient = packed_gradient.max(needed);
+            if row < geometry.output.height {
+                let needed = rows_under(geometry, (row + STRIP).min(geometry.output.height) - 1);
+                pack_signal(pass, operation.input, group, packed..needed, geometry, source);
+                packed = packed.max(needed);
+            }
             if wanted {
                 let start = group * geometry.input.len();
                 for (phase, taps) in geometry.phases().zip(&weights.backward) {
@@ -71,15 +78,19 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
                         gather(pass.kernel, taps, &strip, gradient, &mut target, begun, &mut []);
                     }
                 }
+                if let Some(settlement) = &mut settlement {
+                    let inside = |row: usize| (row * geometry.stride()).min(geometry.input.height);
+                    settlement.rows(pass, group, inside(row)..inside(row + STRIP), &mut target);
+                }
             }
             if row < geometry.output.height {
                 let Packed { top, left, pitch, columns, .. } = geometry.gradient;
                 let strip = output_strip(geometry, row, top * pitch + left, columns, pitch);
-                let needed = rows_under(geometry, row + strip.rows - 1);
-                pack_signal(pass, operation.input, group, packed..needed, geometry, source);
-                packed = packed.max(needed);
                 tally(pass.kernel, &weights.forward, &strip, source, gradient, totals);
             }
+        }
+        if let Some(settlement) = &settlement {
+            settlement.close_group(pass);
         }
     }
     for (position, total) in weights.forward.positions().iter().zip(totals.iter()) {

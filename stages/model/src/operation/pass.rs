@@ -1,7 +1,7 @@
 //! What operations share during one pass of one shard: buffers, statistics, and who reads what.
 
-use crate::description::{Consumer, Description, Signal};
-use crate::kernel::{GradientRow, Kernel, LaneMask, Sign, SignalRow};
+use crate::description::{Description, Signal};
+use crate::kernel::{GradientRow, Kernel, LaneMask, SignalRow};
 use crate::lane::{Lane, samples_in};
 use crate::layer::Layer;
 use crate::schedule::Schedule;
@@ -82,25 +82,19 @@ impl Pass<'_> {
         }
     }
 
-    /// One row of pixels of the gradient that arrives behind `layer`.
+    /// One row of pixels of the settled gradient behind `layer`.
     pub(crate) fn gradient_row(&self, layer: usize, group: usize, row: usize) -> GradientRow<'_> {
         let description = &self.description.layers[layer];
         let range = self.row_range(description.value, group, row);
-        let sign = match description.consumer {
-            Consumer::Reader { relu: false } => Sign::Always,
-            Consumer::Reader { relu: true } => Sign::Own(self.workspace.statistics[layer].coefficients()),
-            Consumer::Addition { sum } => Sign::Stored(&self.value(sum)[range.clone()]),
-        };
         GradientRow {
-            upstream: &self.gradient(self.description.gradient_of(layer))[range.clone()],
+            gradient: &self.gradient(self.description.gradient_of(layer))[range.clone()],
             output: &self.value(description.value)[range],
-            sign,
             width: self.description.values[description.value].shape.width,
         }
     }
 
     /// Where one row of pixels lies among the lanes of a value.
-    fn row_range(&self, value: usize, group: usize, row: usize) -> std::ops::Range<usize> {
+    pub(crate) fn row_range(&self, value: usize, group: usize, row: usize) -> std::ops::Range<usize> {
         let shape = self.description.values[value].shape;
         let start = (group * shape.height + row) * shape.row();
         start..start + shape.row()

@@ -20,6 +20,8 @@ pub(crate) struct Statistics {
     slope_gradient: Vec<f32>,
     slope_output: Vec<f32>,
     slope_constant: Vec<f32>,
+    /// The sums of the settled gradients `g` behind the layer and of `g · (z − mean)`.
+    pub(crate) gradient_moments: Vec<[f64; 2]>,
 }
 
 impl Statistics {
@@ -34,6 +36,7 @@ impl Statistics {
             slope_gradient: zeros.clone(),
             slope_output: zeros.clone(),
             slope_constant: zeros,
+            gradient_moments: vec![[0.0; 2]; channels],
         }
     }
 
@@ -73,18 +76,12 @@ impl Statistics {
         self.shift[channel] = (f64::from(norm.offset.values[channel]) - mean * scale) as f32;
     }
 
-    /// Takes the sums of `count` gradients `g` and of `g · (z − mean)`, sets the slope of the outputs and writes the
-    /// gradients of the parameters: gains, then offsets; or biases.
-    pub(crate) fn differentiate(
-        &mut self,
-        affine: &AffineState,
-        moments: &[[f64; 2]],
-        count: usize,
-        gradients: &mut [f32],
-    ) {
+    /// Takes the moments of `count` settled gradients, sets the slope of the outputs and writes the gradients of the
+    /// parameters: gains, then offsets; or biases.
+    pub(crate) fn differentiate(&mut self, affine: &AffineState, count: usize, gradients: &mut [f32]) {
         let count = count as f64;
         let channels = self.scale.len();
-        for (channel, [sum, product]) in moments.iter().enumerate() {
+        for (channel, [sum, product]) in self.gradient_moments.iter().enumerate() {
             match affine {
                 AffineState::Bias(_) => {
                     self.slope_gradient[channel] = 1.0;
