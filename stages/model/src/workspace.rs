@@ -1,7 +1,9 @@
 //! Buffers that one pass after another reuses.
 
+mod packed_buffer;
 mod statistics;
 
+pub(crate) use packed_buffer::PackedBuffer;
 pub(crate) use statistics::Statistics;
 
 use crate::lane::Lane;
@@ -24,9 +26,9 @@ pub struct Workspace {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// The packed input.
-    pub(crate) source: Vec<Lane>,
+    pub(crate) source: PackedBuffer,
     /// The packed gradient of the output.
-    pub(crate) gradient: Vec<Lane>,
+    pub(crate) gradient: PackedBuffer,
     /// The packed output of a linear layer.
     pub(crate) target: Vec<Lane>,
     /// One lane per existing weight.

@@ -21,7 +21,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     let mut output = pass.take_value(operation.output);
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, sums, moments, .. } = &mut scratch;
-    clear(source, geometry.source.len());
+    let source = source.prepare(geometry.source, geometry.input);
     moments.clear();
     moments.resize(geometry.outputs(), [0.0; 2]);
     for group in 0..pass.groups {
@@ -55,8 +55,8 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
         if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, gradient, totals, .. } = &mut scratch;
-    clear(source, geometry.source.len());
-    clear(gradient, geometry.gradient.len());
+    let source = source.prepare(geometry.source, geometry.input);
+    let gradient = gradient.prepare(geometry.gradient, geometry.output);
     clear(totals, weights.forward.len());
     let mut settlement = if wanted { Settlement::of_input(pass, operation, operation.input) } else { None };
     let strips = geometry.input.height.div_ceil(geometry.stride()).max(geometry.output.height);

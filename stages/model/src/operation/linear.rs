@@ -14,7 +14,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     let mut output = pass.take_value(operation.output);
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, target, .. } = &mut scratch;
-    clear(source, geometry.source.len());
+    let source = source.prepare(geometry.source, geometry.input);
     clear(target, geometry.gradient.len());
     for first in (0..pass.groups).step_by(PANEL) {
         let groups = PANEL.min(pass.groups - first);
@@ -36,8 +36,8 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
     let (mut input, begun) = if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, gradient, target, .. } = &mut scratch;
-    clear(source, geometry.source.len());
-    clear(gradient, geometry.gradient.len());
+    let source = source.prepare(geometry.source, geometry.input);
+    let gradient = gradient.prepare(geometry.gradient, geometry.output);
     clear(target, geometry.source.len());
     for first in (0..pass.groups).step_by(PANEL) {
         let groups = PANEL.min(pass.groups - first);
