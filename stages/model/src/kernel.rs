@@ -12,10 +12,12 @@ use spfde_data::parameter::{Near, ParameterError, Value, nearest};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod dense;
 mod elementwise;
 mod gather;
 mod gradient;
 mod portable;
+mod product;
 mod residual;
 mod tally;
 mod taps;
@@ -24,11 +26,13 @@ mod vector;
 mod vector_tests;
 
 pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, pack};
-pub(crate) use gather::{Strip, gather};
+pub(crate) use gather::Strip;
 pub(crate) use gradient::{GradientRow, Sign, Slope, UnsettledRow, pack_gradient, settle};
+pub use product::Form;
+pub(crate) use product::Product;
 pub(crate) use residual::add;
 pub(crate) use tally::{tally, tally_groups};
-pub(crate) use taps::{Tap, Taps};
+pub(crate) use taps::Tap;
 pub(crate) use vector::LaneMask;
 
 /// Which compiled form of the kernels runs.

@@ -61,7 +61,7 @@ mod weights;
 mod workspace;
 
 pub use description::{Description, InputShape};
-pub use kernel::Kernel;
+pub use kernel::{Form, Kernel};
 pub use lane::{Activations, LANES, Lane};
 pub use network::{Network, NonFinite};
 pub use shard::{Evaluation, Score, Shard};

@@ -6,7 +6,7 @@ use spfde_data::architecture::Architecture;
 use spfde_data::parameter::{ParameterError, Parameters};
 
 use crate::description::{Description, InputShape};
-use crate::kernel::Kernel;
+use crate::kernel::{Form, Kernel};
 use crate::layer::Layer;
 use crate::models;
 use crate::schedule::Schedule;
@@ -125,6 +125,11 @@ impl Network {
     /// How many leading blocks are frozen.
     pub fn frozen_blocks(&self) -> usize {
         self.frozen
+    }
+
+    /// The kernel that serves the density of `layer`.
+    pub fn form(&self, layer: usize) -> Form {
+        self.layers[layer].weights.form()
     }
 
     /// The ascending indices of the weights of `layer` that exist.

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use spfde_data::random::{Purpose, seed_bytes};
 
 use crate::geometry::{Geometry, PANEL};
-use crate::kernel::{Tap, Taps};
+use crate::kernel::{Form, Product, Tap};
 use crate::lane::Lane;
 
 /// The value with which a weight begins to exist.
@@ -35,10 +35,10 @@ pub(crate) struct Weights {
     pub(crate) indices: Array1<u32>,
     pub(crate) values: Array1<f32>,
     pub(crate) momenta: Array1<f32>,
-    /// What the forward pass and the weight gradient run over.
-    pub(crate) forward: Taps,
+    /// What the forward pass and the gradient of the weights run over.
+    pub(crate) forward: Product,
     /// What the gradient of the input is made of, for each phase of the stride.
-    pub(crate) backward: Vec<Taps>,
+    pub(crate) backward: Vec<Product>,
 }
 
 impl Weights {
@@ -54,7 +54,7 @@ impl Weights {
             indices: (0..count as u32).collect(),
             values: Array1::zeros(0),
             momenta: Array1::zeros(count),
-            forward: Taps::default(),
+            forward: Product::default(),
             backward: vec![],
         };
         weights.values = weights.draw();
@@ -139,6 +139,11 @@ impl Weights {
         self.set(indices, values, momenta);
     }
 
+    /// The kernel that serves the layer's density.
+    pub(crate) fn form(&self) -> Form {
+        Form::of(self.indices.len(), self.geometry.weights())
+    }
+
     /// Sorts the existing weights anew for the kernels.
     fn rebuild(&mut self) {
         let geometry = &self.geometry;
@@ -155,7 +160,9 @@ impl Weights {
             let offset = geometry.source_offset(input, row, column);
             Tap { row: output, column: input, offset, position: position as u32 }
         });
-        self.forward = Taps::new(geometry.outputs(), inputs, self.block(inputs, geometry.stride()), taps);
+        let form = self.form();
+        let block = self.block(inputs, geometry.stride());
+        self.forward = Product::with_taps(form, [geometry.outputs(), inputs, block], taps);
         let outputs = geometry.outputs();
         self.backward = geometry
             .phases()
@@ -165,7 +172,7 @@ impl Weights {
                     let offset = geometry.gradient_offset(phase, output, row, column)?;
                     Some(Tap { row: input, column: output, offset, position: position as u32 })
                 });
-                Taps::new(inputs, outputs, self.block(outputs, 1), taps)
+                Product::new(form, [inputs, outputs, self.block(outputs, 1)], taps)
             })
             .collect();
         self.refresh();
@@ -187,8 +194,8 @@ impl Weights {
     /// Hands the values to the kernels after a change.
     pub(crate) fn refresh(&mut self) {
         let values = self.values.as_slice().expect("a list in standard layout");
-        for taps in std::iter::once(&mut self.forward).chain(&mut self.backward) {
-            taps.refresh(values);
+        for product in std::iter::once(&mut self.forward).chain(&mut self.backward) {
+            product.refresh(values);
         }
     }
 }

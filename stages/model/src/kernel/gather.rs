@@ -32,18 +32,17 @@ pub(crate) struct Strip {
 }
 
 impl Strip {
-    /// Panics unless every tap of every pixel lies inside a source and every sum inside a target of these lengths.
-    pub(super) fn check(&self, taps: &Taps, source: usize, target: usize) {
+    /// Panics unless the windows of all pixels, which reach `reach` lanes far, lie inside a source and the sums of
+    /// `rows` channels inside a target of these lengths.
+    pub(super) fn check(&self, rows: usize, reach: usize, source: usize, target: usize) {
         assert!(matches!(self.rows, 1 | 2) && self.columns > 0, "a strip is one or two rows of pixels");
         let pixels = (self.rows - 1) * self.source_row + (self.columns - 1) * self.source_step;
         assert!(
-            taps.len() == 0 || self.source + pixels + taps.reach <= source,
-            "taps reach behind the source: {self:?}, {} + {}, length {source}",
-            pixels,
-            taps.reach
+            reach == 0 || self.source + pixels + reach <= source,
+            "windows reach behind the source: {self:?}, {pixels} + {reach}, length {source}",
         );
         let pixels = (self.rows - 1) * self.target_row + (self.columns - 1) * self.target_step;
-        let channels = taps.rows.saturating_sub(1) * self.target_channel;
+        let channels = rows.saturating_sub(1) * self.target_channel;
         assert!(self.target + pixels + channels < target, "the strip reaches behind the target: {self:?}");
     }
 }
@@ -80,7 +79,7 @@ fn body<V: Vector>(
     accumulate: bool,
     sums: &mut [Lane],
 ) {
-    strip.check(taps, source.len(), target.len());
+    strip.check(taps.rows, taps.reach, source.len(), target.len());
     assert!(sums.is_empty() || sums.len() >= 2 * taps.rows, "two sums per channel");
     // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per channel.
     unsafe {

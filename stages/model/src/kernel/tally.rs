@@ -38,7 +38,7 @@ fn groups_body<V: Vector>(
     gradient: &[Lane],
     gradients: &mut [f32],
 ) {
-    strip.check(taps, source.len(), gradient.len());
+    strip.check(taps.rows, taps.reach, source.len(), gradient.len());
     assert_eq!((strip.rows, strip.source_step, strip.target_step), (1, 1, 1), "groups are neighbours");
     // SAFETY: `check` has compared all offsets with the slices' lengths.
     unsafe {
@@ -87,7 +87,7 @@ unsafe fn groups<V: Vector, const P: usize>(
 
 #[inline(always)]
 fn body<V: Vector>(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane], totals: &mut [Lane]) {
-    strip.check(taps, source.len(), gradient.len());
+    strip.check(taps.rows, taps.reach, source.len(), gradient.len());
     assert_eq!(totals.len(), taps.len(), "one total per tap");
     assert_eq!(strip.target_step, 1, "gradients of neighbouring pixels are neighbours");
     // SAFETY: `check` has compared all offsets with the slices' lengths; there is a total for each tap.

@@ -3,7 +3,7 @@
 
 use crate::description::{Operation, Signal};
 use crate::geometry::{Geometry, Packed, Phase, Window};
-use crate::kernel::{PackedRow, Strip, gather, pack, pack_gradient, tally};
+use crate::kernel::{PackedRow, Strip, pack, pack_gradient, tally};
 use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::settle::Settlement;
@@ -16,7 +16,7 @@ const STRIP: usize = 2;
 /// Computes the outputs and, for a batch norm that measures, their statistics.
 pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) {
     let geometry = &pass.description.layers[layer].geometry;
-    let taps = &pass.layers[layer].weights.forward;
+    let product = &pass.layers[layer].weights.forward;
     let measures = affine::measures(pass, layer);
     let mut output = pass.take_value(operation.output);
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
@@ -33,7 +33,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
             let needed = rows_under(geometry, row + strip.rows - 1);
             pack_signal(pass, operation.input, group, packed..needed, geometry, source);
             packed = packed.max(needed);
-            gather(pass.kernel, taps, &strip, source, &mut output, false, sums);
+            product.gather(pass.kernel, &strip, source, &mut output, false, sums);
         }
         affine::fold(sums, moments);
     }
@@ -50,6 +50,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, gradients: &mut [f32]) {
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
+    let taps = weights.forward.taps();
     let wanted = pass.contributes(operation.input);
     let (mut target, begun) =
         if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
@@ -57,7 +58,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
     let Scratch { source, gradient, totals, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
     let gradient = gradient.prepare(geometry.gradient, geometry.output);
-    clear(totals, weights.forward.len());
+    clear(totals, taps.len());
     let mut settlement = if wanted { Settlement::of_input(pass, operation, operation.input) } else { None };
     let strips = geometry.input.height.div_ceil(geometry.stride()).max(geometry.output.height);
     for group in 0..pass.groups {
@@ -73,9 +74,9 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
             }
             if wanted {
                 let start = group * geometry.input.len();
-                for (phase, taps) in geometry.phases().zip(&weights.backward) {
+                for (phase, product) in geometry.phases().zip(&weights.backward) {
                     if let Some(strip) = input_strip(geometry, phase, row, start) {
-                        gather(pass.kernel, taps, &strip, gradient, &mut target, begun, &mut []);
+                        product.gather(pass.kernel, &strip, gradient, &mut target, begun, &mut []);
                     }
                 }
                 if let Some(settlement) = &mut settlement {
@@ -86,14 +87,14 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
             if row < geometry.output.height {
                 let Packed { top, left, pitch, columns, .. } = geometry.gradient;
                 let strip = output_strip(geometry, row, top * pitch + left, columns, pitch);
-                tally(pass.kernel, &weights.forward, &strip, source, gradient, totals);
+                tally(pass.kernel, taps, &strip, source, gradient, totals);
             }
         }
         if let Some(settlement) = &settlement {
             settlement.close_group(pass);
         }
     }
-    for (position, total) in weights.forward.positions().iter().zip(totals.iter()) {
+    for (position, total) in taps.positions().iter().zip(totals.iter()) {
         gradients[*position as usize] = total.sum();
     }
     pass.workspace.scratch = scratch;

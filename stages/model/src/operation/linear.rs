@@ -3,7 +3,7 @@
 
 use crate::description::{Operation, Shape};
 use crate::geometry::{Geometry, PANEL};
-use crate::kernel::{PackedRow, Strip, gather, pack, pack_gradient, tally_groups};
+use crate::kernel::{PackedRow, Strip, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
 use crate::operation::Pass;
 use crate::workspace::{Scratch, clear};
@@ -19,8 +19,8 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     for first in (0..pass.groups).step_by(PANEL) {
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, geometry.input, first, groups, source);
-        let taps = &pass.layers[layer].weights.forward;
-        gather(pass.kernel, taps, &strip(groups), source, target, false, &mut []);
+        let product = &pass.layers[layer].weights.forward;
+        product.gather(pass.kernel, &strip(groups), source, target, false, &mut []);
         unpack(target, geometry.output, first, groups, false, &mut output);
     }
     pass.workspace.scratch = scratch;
@@ -43,9 +43,9 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, geometry.input, first, groups, source);
         pack_panel_of_gradient(pass, layer, geometry, first, groups, gradient);
-        tally_groups(pass.kernel, &weights.forward, &strip(groups), source, gradient, gradients);
+        tally_groups(pass.kernel, weights.forward.taps(), &strip(groups), source, gradient, gradients);
         if wanted {
-            gather(pass.kernel, &weights.backward[0], &strip(groups), gradient, target, false, &mut []);
+            weights.backward[0].gather(pass.kernel, &strip(groups), gradient, target, false, &mut []);
             unpack(target, geometry.input, first, groups, begun, &mut input);
         }
     }

@@ -1,0 +1,228 @@
+//! The product kernel for layers most of whose weights exist: four written channels share each input they read.
+//!
+//! For each four channels and tile of two pixels eight sums stay in registers. A place that any of the four reads costs
+//! two loads for eight multiply-adds, so unlike the sparse kernel this one is not bound by loads but by multiply-adds;
+//! weights that do not exist are multiplied as zeros.
+
+use crate::kernel::entry;
+use crate::kernel::gather::Strip;
+use crate::kernel::taps::Tap;
+use crate::kernel::vector::Vector;
+use crate::lane::Lane;
+
+/// Channels that are written together.
+const ROWS: usize = 4;
+
+/// Marks a place without a weight.
+const ABSENT: u32 = u32::MAX;
+
+/// The weights of a layer by block of read channels, four written channels, and place that is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Panels {
+    rows: usize,
+    /// Where each block's places begin in `offsets`: one number more than blocks.
+    starts: Vec<u32>,
+    /// The places that are read, counted in bytes from the tile's origin.
+    offsets: Vec<u32>,
+    /// For each block, four written channels and place in it: the four weights.
+    weights: Vec<[f32; ROWS]>,
+    /// For each of these its position in the layer's list of existing weights.
+    positions: Vec<[u32; ROWS]>,
+    /// No offset reaches this lane.
+    reach: usize,
+}
+
+impl Panels {
+    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels. Weights are zero
+    /// until [`Panels::refresh`].
+    ///
+    /// # Panics
+    /// If an offset does not fit 32 bits of bytes.
+    pub(crate) fn new(
+        rows: usize,
+        columns: usize,
+        block: usize,
+        taps: impl Iterator<Item = Tap> + Clone,
+    ) -> Self {
+        let blocks = columns.div_ceil(block).max(1);
+        let mut places: Vec<(usize, usize)> = taps.clone().map(|tap| (tap.column, tap.offset)).collect();
+        places.sort_unstable();
+        places.dedup();
+        let bytes = |offset: usize| {
+            u32::try_from(offset * size_of::<Lane>()).expect("a packed buffer is shorter than 4 GiB")
+        };
+        let starts: Vec<u32> = (0..=blocks)
+            .map(|number| places.partition_point(|(column, _)| *column < number * block) as u32)
+            .collect();
+        let panels = rows.div_ceil(ROWS);
+        let mut positions = vec![[ABSENT; ROWS]; panels * places.len()];
+        for tap in taps {
+            let place = places.binary_search(&(tap.column, tap.offset)).expect("every tap is listed");
+            let number = tap.column / block;
+            let (start, end) = (starts[number] as usize, starts[number + 1] as usize);
+            let panel = start * panels + tap.row / ROWS * (end - start);
+            positions[panel + place - start][tap.row % ROWS] = tap.position;
+        }
+        Self {
+            rows,
+            starts,
+            offsets: places.iter().map(|(_, offset)| bytes(*offset)).collect(),
+            weights: vec![[0.0; ROWS]; positions.len()],
+            positions,
+            reach: places.iter().map(|(_, offset)| offset + 1).max().unwrap_or(0),
+        }
+    }
+
+    /// Takes the weights from the layer's list.
+    pub(crate) fn refresh(&mut self, values: &[f32]) {
+        for (weights, positions) in self.weights.iter_mut().zip(&self.positions) {
+            for (weight, position) in weights.iter_mut().zip(positions) {
+                *weight = if *position == ABSENT { 0.0 } else { values[*position as usize] };
+            }
+        }
+    }
+
+    /// The places of `block`.
+    fn block(&self, block: usize) -> std::ops::Range<usize> {
+        self.starts[block] as usize..self.starts[block + 1] as usize
+    }
+}
+
+entry! {
+    /// Writes what [`gather`](crate::kernel::gather::gather) writes, in another order of additions.
+    ///
+    /// # Panics
+    /// If panels, strip and slices do not fit together.
+    fn gather_dense(
+        panels: &Panels,
+        strip: &Strip,
+        source: &[Lane],
+        target: &mut [Lane],
+        accumulate: bool,
+        sums: &mut [Lane],
+    ) = body
+}
+
+#[inline(always)]
+fn body<V: Vector>(
+    panels: &Panels,
+    strip: &Strip,
+    source: &[Lane],
+    target: &mut [Lane],
+    accumulate: bool,
+    sums: &mut [Lane],
+) {
+    strip.check(panels.rows, panels.reach, source.len(), target.len());
+    assert!(sums.is_empty() || sums.len() >= 2 * panels.rows, "two sums per channel");
+    // Tiles of two pixels: one below the other, or side by side in a strip of one row.
+    let (step, next_source, next_target) = match strip.rows {
+        2 => (1, strip.source_row, strip.target_row),
+        _ => (2, strip.source_step, strip.target_step),
+    };
+    for column in (0..strip.columns).step_by(step) {
+        // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per channel.
+        unsafe {
+            let tile = Tile {
+                source: source.as_ptr().add(strip.source + column * strip.source_step),
+                next_source,
+                target: target.as_mut_ptr().add(strip.target + column * strip.target_step),
+                next_target,
+                target_channel: strip.target_channel,
+            };
+            if strip.rows == 2 || column + 1 < strip.columns {
+                tile.run::<V, 2>(panels, accumulate, sums);
+            } else {
+                tile.run::<V, 1>(panels, accumulate, sums);
+            }
+        }
+    }
+}
+
+/// The pixels whose sums fit into registers, for four channels.
+struct Tile {
+    source: *const Lane,
+    /// From the first pixel's window to the second's.
+    next_source: usize,
+    target: *mut Lane,
+    /// From the first pixel to the second.
+    next_target: usize,
+    target_channel: usize,
+}
+
+impl Tile {
+    /// # Safety
+    /// `P` pixels lie inside source and target for all places and channels, and `sums` is empty or holds two lanes per
+    /// channel.
+    #[inline(always)]
+    unsafe fn run<V: Vector, const P: usize>(&self, panels: &Panels, accumulate: bool, sums: &mut [Lane]) {
+        let blocks = panels.starts.len() - 1;
+        for block in 0..blocks {
+            let places = panels.block(block);
+            let (fresh, last) = (block == 0 && !accumulate, block + 1 == blocks);
+            let offsets = &panels.offsets[places.clone()];
+            let mut weights = &panels.weights[places.start * panels.rows.div_ceil(ROWS)..];
+            for first in (0..panels.rows).step_by(ROWS) {
+                let (own, rest) = weights.split_at(offsets.len());
+                weights = rest;
+                let rows = ROWS.min(panels.rows - first);
+                // SAFETY: the rows exist; all lanes are inside by this function's contract.
+                unsafe {
+                    let target = self.target.add(first * self.target_channel);
+                    let mut sum = [[V::zero(); P]; ROWS];
+                    if !fresh {
+                        for (row, sum) in sum.iter_mut().enumerate().take(rows) {
+                            for (p, sum) in sum.iter_mut().enumerate() {
+                                *sum = V::load(&*target.add(row * self.target_channel + p * self.next_target));
+                            }
+                        }
+                    }
+                    self.multiply(offsets, own, &mut sum);
+                    for (row, sum) in sum.iter().enumerate().take(rows) {
+                        for (p, sum) in sum.iter().enumerate() {
+                            sum.store(&mut *target.add(row * self.target_channel + p * self.next_target));
+                        }
+                        if last && !sums.is_empty() {
+                            add_moments(sum, &mut sums[2 * (first + row)..][..2]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// `P` pixels of all places lie inside the source.
+    #[inline(always)]
+    unsafe fn multiply<V: Vector, const P: usize>(
+        &self,
+        offsets: &[u32],
+        weights: &[[f32; ROWS]],
+        sum: &mut [[V; P]; ROWS],
+    ) {
+        for (offset, weights) in offsets.iter().zip(weights) {
+            let mut lanes = [V::zero(); P];
+            for (p, lane) in lanes.iter_mut().enumerate() {
+                // SAFETY: by this function's contract.
+                *lane = V::load(unsafe { &*self.source.byte_add(*offset as usize).add(p * self.next_source) });
+            }
+            for (sum, weight) in sum.iter_mut().zip(weights) {
+                let weight = V::splat(*weight);
+                for (sum, lane) in sum.iter_mut().zip(lanes) {
+                    *sum = lane.mul_add(weight, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the pixels' sum and sum of squares.
+#[inline(always)]
+fn add_moments<V: Vector, const P: usize>(values: &[V; P], sums: &mut [Lane]) {
+    let (mut sum, mut square) = (V::zero(), V::zero());
+    for value in values {
+        sum = sum.add(*value);
+        square = value.mul_add(*value, square);
+    }
+    V::load(&sums[0]).add(sum).store(&mut sums[0]);
+    V::load(&sums[1]).add(square).store(&mut sums[1]);
+}
