@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use spfde_data::architecture::LayerKind;
 use spfde_data::parameter::{Parameters, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Network, Shard, Workspace, models};
@@ -53,12 +54,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Masks all layers but the first and the last at random.
+/// Masks all layers at random but the last and a first convolution.
 fn sparsify(network: &mut Network, density: f64) {
     if density >= 1.0 {
         return;
     }
-    for layer in 1..network.architecture().layers.len() - 1 {
+    let layers = &network.architecture().layers;
+    let first = usize::from(layers[0].kind == LayerKind::Convolution);
+    for layer in first..layers.len() - 1 {
         let weights = network.nonzero(layer) as u64;
         let kept: Vec<u32> = (0..weights)
             .filter(|index| {

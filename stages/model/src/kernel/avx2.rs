@@ -6,11 +6,12 @@
 use std::arch::x86_64::{
     __m256, _CMP_GT_OQ, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
     _mm256_and_ps, _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_extractf128_ps, _mm256_fmadd_ps,
-    _mm256_load_ps, _mm256_max_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_store_ps, _mm256_sub_ps,
+    _mm256_load_ps, _mm256_max_ps, _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_shuffle_ps, _mm256_store_ps, _mm256_sub_ps,
 };
 
 use crate::kernel::vector::{LaneMask, Vector};
-use crate::lane::Lane;
+use crate::lane::{LANES, Lane};
 
 /// Eight numbers in one register.
 #[derive(Clone, Copy)]
@@ -80,5 +81,31 @@ impl Vector for Avx2 {
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }
+    }
+
+    #[inline(always)]
+    fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
+        let [a, b, c, d, e, f, g, h] = vectors.map(|vector| vector.0);
+        let mut sums = Lane::ZERO;
+        // Each step adds what `Lane::sum` adds: halves, then pairs, then the rest.
+        // SAFETY: the module's caller has checked for the instructions; a lane is 32 writable bytes, aligned to 32.
+        unsafe {
+            let halves = |x: __m256, y: __m256| {
+                _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(x, y), _mm256_permute2f128_ps::<0x31>(x, y))
+            };
+            let pairs = |x: __m256, y: __m256| {
+                _mm256_add_ps(_mm256_shuffle_ps::<0x44>(x, y), _mm256_shuffle_ps::<0xEE>(x, y))
+            };
+            let left = pairs(halves(a, b), halves(c, d));
+            let right = pairs(halves(e, f), halves(g, h));
+            let rest = _mm256_add_ps(
+                _mm256_shuffle_ps::<0x88>(left, right),
+                _mm256_shuffle_ps::<0xDD>(left, right),
+            );
+            _mm256_store_ps(sums.0.as_mut_ptr(), rest);
+        }
+        // The sums of a, c, e, g come first.
+        let [a, c, e, g, b, d, f, h] = sums.0;
+        [a, b, c, d, e, f, g, h]
     }
 }

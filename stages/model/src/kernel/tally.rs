@@ -2,9 +2,9 @@
 
 use crate::kernel::entry;
 use crate::kernel::gather::{Strip, tile_width};
-use crate::kernel::taps::Taps;
+use crate::kernel::taps::{Entry, Taps};
 use crate::kernel::vector::Vector;
-use crate::lane::Lane;
+use crate::lane::{LANES, Lane};
 
 entry! {
     /// Adds to `totals`, one lane per tap in kernel order, the sum over the strip's pixels of the lane under the tap
@@ -72,17 +72,37 @@ unsafe fn groups<V: Vector, const P: usize>(
                 let pixels: [V; P] = std::array::from_fn(|p| V::load(&*pixels.add(p)));
                 let source = source.as_ptr().add(strip.source);
                 let entries = taps.entries.get_unchecked(range.clone());
-                for (entry, position) in entries.iter().zip(positions.get_unchecked(range)) {
-                    let lanes = source.byte_add(entry.offset as usize);
-                    let mut sum = V::zero();
-                    for (p, pixel) in pixels.iter().enumerate() {
-                        sum = V::load(&*lanes.add(p)).mul_add(*pixel, sum);
+                let (entries, last_entries) = entries.as_chunks::<LANES>();
+                let (places, last_places) = positions.get_unchecked(range).as_chunks::<LANES>();
+                for (entries, places) in entries.iter().zip(places) {
+                    let mut products = [V::zero(); LANES];
+                    for (product, entry) in products.iter_mut().zip(entries) {
+                        *product = dot(source, entry, &pixels);
                     }
-                    gradients[*position as usize] += sum.sum();
+                    for (place, sum) in places.iter().zip(V::sums(products)) {
+                        gradients[*place as usize] += sum;
+                    }
+                }
+                for (entry, place) in last_entries.iter().zip(last_places) {
+                    gradients[*place as usize] += dot(source, entry, &pixels).sum();
                 }
             }
         }
     }
+}
+
+/// The products of the pixels' gradients with the lanes under an entry, added up.
+///
+/// # Safety
+/// `P` pixels under the entry lie inside the source.
+#[inline(always)]
+unsafe fn dot<V: Vector, const P: usize>(source: *const Lane, entry: &Entry, pixels: &[V; P]) -> V {
+    let mut sum = V::zero();
+    for (p, pixel) in pixels.iter().enumerate() {
+        // SAFETY: by this function's contract.
+        sum = V::load(unsafe { &*source.byte_add(entry.offset as usize).add(p) }).mul_add(*pixel, sum);
+    }
+    sum
 }
 
 #[inline(always)]

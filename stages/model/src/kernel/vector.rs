@@ -32,6 +32,12 @@ pub(crate) trait Vector: Copy {
         lane.sum()
     }
 
+    /// The sum of each of eight vectors, each in the order of [`Lane::sum`].
+    #[inline(always)]
+    fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
+        vectors.map(Self::sum)
+    }
+
     /// Eight zeros.
     #[inline(always)]
     fn zero() -> Self {

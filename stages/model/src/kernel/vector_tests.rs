@@ -10,6 +10,8 @@ use crate::lane::Lane;
 pub(super) struct Results {
     lanes: Vec<Lane>,
     sum: f32,
+    /// Sums of eight vectors, one by one and together.
+    sums: [[f32; 8]; 2],
 }
 
 entry! {
@@ -34,6 +36,8 @@ fn body<V: Vector>(operands: &[Lane; 3], results: &mut Results) {
         results.lanes.push(lane);
     }
     results.sum = a.sum();
+    let eight = [a, b, c, a.add(c), c.sub(b), a.sub(b), a.mul_add(c, b), c.relu()];
+    results.sums = [eight.map(V::sum), V::sums(eight)];
 }
 
 #[test]
@@ -63,11 +67,18 @@ fn vectors_of_both_kinds_agree_also_on_signs_and_numbers_that_are_not_finite() {
 
 #[test]
 fn sums_have_one_order() {
-    let operands = [Lane([0.1, 1e7, -0.3, 7.7, 1e-3, -1e7, 12.5, 0.77]), Lane::ZERO, Lane::ZERO];
+    let operands = [
+        Lane([0.1, 1e7, -0.3, 7.7, 1e-3, -1e7, 12.5, 0.77]),
+        Lane([3.1, 0.2, 1e6, -7.0, 0.01, 1.0, -1e6, 2.5]),
+        Lane([0.9, -0.8, 0.7, 1e5, -0.5, 0.4, 0.3, -1e5]),
+    ];
     for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
         let mut results = Results::default();
         all(kernel, &operands, &mut results);
         assert_eq!(results.sum.to_bits(), operands[0].sum().to_bits());
         assert!((results.sum - 20.771).abs() < 1.0);
+        let [single, together] = results.sums.map(|sums| sums.map(f32::to_bits));
+        assert_eq!(single, together);
+        assert_eq!(single[1], operands[1].sum().to_bits());
     }
 }
