@@ -97,14 +97,9 @@ pub(super) fn profile(
             measured.iter().map(|step| step.get(operation).copied().unwrap_or(0.0)).collect();
         (operation.clone(), median(&seconds))
     };
-    let kernels = (0..network.architecture().layers.len()).map(|layer| kernel(&network, layer)).collect();
+    let kernels =
+        (0..network.architecture().layers.len()).map(|layer| network.form(layer).name().to_owned()).collect();
     Ok(Profile { seconds: operations.into_iter().map(of).collect(), kernels })
-}
-
-/// What `layer` computes with.
-fn kernel(_network: &Network, _layer: usize) -> String {
-    // One kernel gathers through the existing weights, of whatever density.
-    "sparse".to_owned()
 }
 
 /// One step: the batch's shards one after another, and the update; seconds of what the listener does not hear of.

@@ -1,6 +1,7 @@
 //! What a run would do and cost, from its configuration alone: the text of `--dry-run`.
 
 use spfde_flow::Observe;
+use spfde_model::Form;
 use spfde_policy::{Cost, cost};
 
 use super::table::{percent, short, table};
@@ -23,6 +24,11 @@ pub fn schedule(experiment: &Experiment) -> String {
         .map(|(index, layer)| {
             let (first_count, last_count) = (plan.nonzero(0)[index], plan.nonzero(last)[index]);
             let density = |count: u32| percent(f64::from(count) / layer.weights() as f64);
+            let form = |count: u32| Form::of(count as usize, layer.weights()).name();
+            let kernel = match (form(first_count), form(last_count)) {
+                (first, last) if first == last => first.to_owned(),
+                (first, last) => format!("{first}, then {last}"),
+            };
             let frozen =
                 plan.layer_frozen_at(index).map_or_else(|| "never".to_owned(), |at| format!("epoch {at}"));
             let block = architecture.blocks.get(layer.block).map_or("classifier", String::as_str);
@@ -34,11 +40,15 @@ pub fn schedule(experiment: &Experiment) -> String {
                 mask.to_owned(),
                 density(first_count),
                 density(last_count),
+                kernel,
                 frozen,
             ]
         })
         .collect();
-    parts.push(table(&["layer", "block", "weights", "mask", "at first", "at last", "freezes"], &layers));
+    parts.push(table(
+        &["layer", "block", "weights", "mask", "at first", "at last", "kernel", "freezes"],
+        &layers,
+    ));
 
     let epochs: Vec<Vec<String>> = (0..plan.epochs)
         .map(|epoch| {

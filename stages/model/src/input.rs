@@ -22,22 +22,29 @@ pub fn gather(
     let (channels, height, width) = (images.channels, images.height, images.width);
     reshape(into, (groups(samples.len()), height, channels, width));
     let lanes = into.as_slice_mut().expect("activations are created in standard layout");
+    // Where each column comes from.
+    let mut columns: Vec<Option<usize>> = Vec::with_capacity(width);
     for (position, sample) in samples.iter().enumerate() {
         let (group, lane) = (position / LANES, position % LANES);
         let image = images.image(*sample as usize);
         let placement = place(*sample);
+        columns.clear();
+        columns.extend((0..width).map(|column| {
+            let column = if placement.flip { width - 1 - column } else { column };
+            inside(column, placement.right, width)
+        }));
         for channel in 0..channels {
             let (scale, shift) = (normalization.scale[channel], normalization.shift[channel]);
             let plane = &image[channel * height * width..][..height * width];
             for row in 0..height {
                 let target = &mut lanes[((group * height + row) * channels + channel) * width..][..width];
                 let source = inside(row, placement.down, height).map(|row| &plane[row * width..][..width]);
-                for (column, target) in target.iter_mut().enumerate() {
-                    let column = if placement.flip { width - 1 - column } else { column };
-                    let byte = source.and_then(|source| {
-                        inside(column, placement.right, width).map(|column| source[column])
-                    });
-                    target.0[lane] = f32::from(byte.unwrap_or(0)) * scale + shift;
+                for (column, target) in columns.iter().zip(target) {
+                    let byte = match (source, column) {
+                        (Some(source), Some(column)) => source[*column],
+                        _ => 0,
+                    };
+                    target.0[lane] = f32::from(byte) * scale + shift;
                 }
             }
         }

@@ -156,7 +156,8 @@ fn inherit(
     // Where the gradient that began as that of a value lives.
     let mut home: Vec<usize> = (0..gradients.len()).collect();
     for (number, operation) in operations.iter().enumerate().rev() {
-        let (Kind::Addition(shortcut), true) = (operation.kind, description.is_active(number, skipped)) else {
+        let (Kind::Addition(shortcut), true) = (operation.kind, description.is_active(number, skipped))
+        else {
             continue;
         };
         let (value, sum) = (shortcut.value, operation.output);

@@ -79,10 +79,15 @@ impl Workspace {
             self.buffers.resize(buffers.len(), vec![]);
         }
         for (buffer, lanes) in self.buffers.iter_mut().zip(buffers) {
-            if buffer.len() < lanes * groups {
-                buffer.resize(lanes * groups, Lane::ZERO);
-            }
+            make_room(buffer, lanes * groups);
         }
+    }
+}
+
+/// Lets the buffer have at least this length, whatever it holds.
+pub(crate) fn make_room(buffer: &mut Vec<Lane>, lanes: usize) {
+    if buffer.len() < lanes {
+        buffer.resize(lanes, Lane::ZERO);
     }
 }
 

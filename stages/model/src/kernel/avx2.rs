@@ -98,10 +98,8 @@ impl Vector for Avx2 {
             };
             let left = pairs(halves(a, b), halves(c, d));
             let right = pairs(halves(e, f), halves(g, h));
-            let rest = _mm256_add_ps(
-                _mm256_shuffle_ps::<0x88>(left, right),
-                _mm256_shuffle_ps::<0xDD>(left, right),
-            );
+            let rest =
+                _mm256_add_ps(_mm256_shuffle_ps::<0x88>(left, right), _mm256_shuffle_ps::<0xDD>(left, right));
             _mm256_store_ps(sums.0.as_mut_ptr(), rest);
         }
         // The sums of a, c, e, g come first.

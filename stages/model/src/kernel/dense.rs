@@ -172,7 +172,8 @@ impl Tile {
                     if !fresh {
                         for (row, sum) in sum.iter_mut().enumerate().take(rows) {
                             for (p, sum) in sum.iter_mut().enumerate() {
-                                *sum = V::load(&*target.add(row * self.target_channel + p * self.next_target));
+                                *sum =
+                                    V::load(&*target.add(row * self.target_channel + p * self.next_target));
                             }
                         }
                     }
@@ -203,7 +204,8 @@ impl Tile {
             let mut lanes = [V::zero(); P];
             for (p, lane) in lanes.iter_mut().enumerate() {
                 // SAFETY: by this function's contract.
-                *lane = V::load(unsafe { &*self.source.byte_add(*offset as usize).add(p * self.next_source) });
+                *lane =
+                    V::load(unsafe { &*self.source.byte_add(*offset as usize).add(p * self.next_source) });
             }
             for (sum, weight) in sum.iter_mut().zip(weights) {
                 let weight = V::splat(*weight);

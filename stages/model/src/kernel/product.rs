@@ -1,9 +1,9 @@
 //! Sparse or dense: which kernel computes a layer's products.
 
+use crate::kernel::Kernel;
 use crate::kernel::dense::{Panels, gather_dense};
 use crate::kernel::gather::{Strip, gather};
 use crate::kernel::taps::{Tap, Taps};
-use crate::kernel::Kernel;
 use crate::lane::Lane;
 
 /// The kernel that computes a layer's outputs and the gradient of its inputs.

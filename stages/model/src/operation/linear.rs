@@ -6,7 +6,7 @@ use crate::geometry::{Geometry, PANEL};
 use crate::kernel::{PackedRow, Strip, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
 use crate::operation::Pass;
-use crate::workspace::{Scratch, clear};
+use crate::workspace::{Scratch, make_room};
 
 /// Computes the outputs.
 pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) {
@@ -15,7 +15,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, target, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
-    clear(target, geometry.gradient.len());
+    make_room(target, geometry.gradient.len());
     for first in (0..pass.groups).step_by(PANEL) {
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, geometry.input, first, groups, source);
@@ -38,7 +38,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
     let Scratch { source, gradient, target, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
     let gradient = gradient.prepare(geometry.gradient, geometry.output);
-    clear(target, geometry.source.len());
+    make_room(target, geometry.source.len());
     for first in (0..pass.groups).step_by(PANEL) {
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, geometry.input, first, groups, source);

@@ -16,9 +16,8 @@ fn with_zeros(model: &str, masked: &Network, tenths: u32) -> Network {
     let mut tensors = masked.tensors();
     for (number, layer) in masked.architecture().layers.iter().enumerate() {
         let exists = |index: &u32| masked.indices(number).binary_search(index).is_ok();
-        let all: Vec<u32> = (0..layer.weights() as u32)
-            .filter(|index| exists(index) || index % 10 < tenths)
-            .collect();
+        let all: Vec<u32> =
+            (0..layer.weights() as u32).filter(|index| exists(index) || index % 10 < tenths).collect();
         let spread = |values: &[f32]| -> Vec<f32> {
             let place = |index: &u32| masked.indices(number).binary_search(index);
             all.iter().map(|index| place(index).map_or(0.0, |place| values[place])).collect()
