@@ -170,6 +170,17 @@ impl Description {
         self.operations[operation].block >= skipped
     }
 
+    /// The addition that the convolution `operation` computes while it packs its input: the one right before it, whose
+    /// sum it reads.
+    pub(crate) fn merged_addition(&self, operation: usize) -> Option<usize> {
+        let before = operation.checked_sub(1)?;
+        let [addition, convolution] = &self.operations[before..=operation] else { return None };
+        let merged = matches!(addition.kind, Kind::Addition(_))
+            && matches!(convolution.kind, Kind::Convolution(_))
+            && convolution.input.value == addition.output;
+        merged.then_some(before)
+    }
+
     /// Whether the gradient of `value` is needed without the first `skipped` blocks.
     pub(crate) fn wants_gradient(&self, value: usize, skipped: usize) -> bool {
         self.values[value].producer.is_some_and(|producer| self.is_active(producer, skipped))

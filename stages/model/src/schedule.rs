@@ -35,7 +35,8 @@ impl Schedule {
         Self::new(description, None)
     }
 
-    /// Operation `i` of `n` runs forward at time `i`, backward at `2 n − i`; the loss is computed at time `n`.
+    /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n − i`; the loss is
+    /// computed at time `n`.
     fn new(description: &Description, skipped: Option<usize>) -> Self {
         let (values, operations) = (&description.values, &description.operations);
         let end = operations.len();
@@ -50,8 +51,9 @@ impl Schedule {
         let mut gradient_tenants: Vec<Option<Tenant>> = values.iter().map(|_| None).collect();
         extend(&mut value_tenants, description.logits.value, end);
         for (number, operation) in operations.iter().enumerate() {
+            let merged = number + 1 < end && description.merged_addition(number + 1).is_some();
             for input in operation.inputs() {
-                extend(&mut value_tenants, input.value, number);
+                extend(&mut value_tenants, input.value, number + usize::from(merged));
             }
         }
         let mut completes = vec![None; values.len()];

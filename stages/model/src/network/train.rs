@@ -100,12 +100,16 @@ impl Network {
     /// Computes all values up to the logits.
     pub(super) fn run_forward(&self, pass: &mut Pass<'_>) {
         affine::fix(pass);
-        for operation in &self.description.operations {
+        for (number, operation) in self.description.operations.iter().enumerate() {
+            let next = number + 1;
+            if next < self.description.operations.len() && self.description.merged_addition(next).is_some() {
+                continue;
+            }
             pass.workspace.listener.hear(|| self.name("forward", operation));
             match operation.kind {
                 Kind::Convolution(layer) => convolution::forward(pass, operation, layer),
                 Kind::Linear(layer) => linear::forward(pass, operation, layer),
-                Kind::Addition(shortcut) => addition::forward(pass, operation, shortcut),
+                Kind::Addition(_) => addition::forward(pass, operation),
                 Kind::MaxPool => max_pool::forward(pass, operation),
                 Kind::AveragePool => average_pool::forward(pass, operation),
             }

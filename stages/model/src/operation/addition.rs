@@ -1,20 +1,35 @@
 //! Residual addition with ReLU.
 
-use crate::description::{Operation, Signal};
+use crate::description::{Kind, Operation, Signal};
 use crate::kernel;
+use crate::lane::Lane;
 use crate::operation::Pass;
 
 /// Computes ReLU of the sum; the terms are normalised while they are read.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, shortcut: Signal) {
-    let shape = pass.description.values[operation.output].shape;
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
+    let height = pass.description.values[operation.output].shape.height;
     let mut sum = pass.take_value(operation.output);
-    let rows = sum.chunks_exact_mut(shape.row()).take(pass.groups * shape.height);
-    for (number, target) in rows.enumerate() {
-        let (group, row) = (number / shape.height, number % shape.height);
-        let main = pass.signal_row(operation.input, group, row);
-        kernel::add(pass.kernel, &main, &pass.signal_row(shortcut, group, row), target);
+    for group in 0..pass.groups {
+        for row in 0..height {
+            forward_row(pass, operation, group, row, &mut sum);
+        }
     }
     pass.put_value(operation.output, sum);
+}
+
+/// Computes one row of pixels in `sum`, the whole of the sum's buffer, and gives it.
+pub(crate) fn forward_row<'a>(
+    pass: &Pass<'_>,
+    operation: &Operation,
+    group: usize,
+    row: usize,
+    sum: &'a mut [Lane],
+) -> &'a [Lane] {
+    let Kind::Addition(shortcut) = operation.kind else { panic!("an addition, not {operation:?}") };
+    let target = &mut sum[pass.row_range(operation.output, group, row)];
+    let main = pass.signal_row(operation.input, group, row);
+    kernel::add(pass.kernel, &main, &pass.signal_row(shortcut, group, row), target);
+    target
 }
 
 /// Passes the settled gradient of the sum on to a shortcut that is no layer's output. Layers among the terms read the

@@ -1,13 +1,15 @@
 //! Convolution: one group of eight samples at a time, two rows of output pixels at a time. Rows of the input are
 //! packed just before the first strip that needs them, so that they are still in the cache.
 
+use std::ops::Range;
+
 use crate::description::{Operation, Signal};
 use crate::geometry::{Geometry, Packed, Phase, Window};
-use crate::kernel::{PackedRow, Strip, pack, pack_gradient, tally};
+use crate::kernel::{PackedRow, SignalRow, Strip, pack, pack_gradient, tally};
 use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::settle::Settlement;
-use crate::operation::{Pass, affine};
+use crate::operation::{Pass, addition, affine};
 use crate::workspace::{Scratch, clear};
 
 /// Rows of pixels that a strip covers.
@@ -19,6 +21,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     let product = &pass.layers[layer].weights.forward;
     let measures = affine::measures(pass, layer);
     let mut output = pass.take_value(operation.output);
+    let mut input = Input::of(pass, operation);
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, sums, moments, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
@@ -31,10 +34,11 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
         for row in (0..geometry.output.height).step_by(STRIP) {
             let strip = output_strip(geometry, row, start, geometry.output.width, geometry.output.row());
             let needed = rows_under(geometry, row + strip.rows - 1);
-            pack_signal(pass, operation.input, group, packed..needed, geometry, source);
+            input.pack(pass, group, packed..needed, geometry, source);
             packed = packed.max(needed);
             product.gather(pass.kernel, &strip, source, &mut output, false, sums);
         }
+        input.finish(pass, group, packed..geometry.input.height);
         affine::fold(sums, moments);
     }
     if let (true, AffineState::BatchNorm(norm)) = (measures, &pass.layers[layer].affine) {
@@ -42,7 +46,66 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
         pass.workspace.statistics[layer].measure(norm, moments, count);
     }
     pass.workspace.scratch = scratch;
+    input.put_back(pass);
     pass.put_value(operation.output, output);
+}
+
+/// Where the rows of the input come from.
+enum Input<'a> {
+    /// They are there.
+    Stored(Signal),
+    /// They are sums that are computed when they are packed, while they are in the cache, into the sum's buffer.
+    Merged { addition: &'a Operation, sum: Vec<Lane> },
+}
+
+impl<'a> Input<'a> {
+    fn of(pass: &mut Pass<'a>, operation: &Operation) -> Self {
+        let description = pass.description;
+        let number = description.values[operation.output].producer.expect("an operation writes its output");
+        match description.merged_addition(number) {
+            None => Self::Stored(operation.input),
+            Some(addition) => {
+                let addition = &description.operations[addition];
+                Self::Merged { addition, sum: pass.take_value(addition.output) }
+            }
+        }
+    }
+
+    fn pack(
+        &mut self,
+        pass: &Pass<'_>,
+        group: usize,
+        rows: Range<usize>,
+        geometry: &Geometry,
+        into: &mut [Lane],
+    ) {
+        match self {
+            Self::Stored(signal) => pack_signal(pass, *signal, group, rows, geometry, into),
+            Self::Merged { addition, sum } => {
+                for row in rows {
+                    let lanes = addition::forward_row(pass, addition, group, row, sum);
+                    let signal = SignalRow { lanes, width: geometry.input.width, affine: None, relu: false };
+                    let target = packed_row(&geometry.source, row, into);
+                    pack(pass.kernel, &signal, pass.mask(group), target);
+                }
+            }
+        }
+    }
+
+    /// Computes the `rows` that lie under no window.
+    fn finish(&mut self, pass: &Pass<'_>, group: usize, rows: Range<usize>) {
+        if let Self::Merged { addition, sum } = self {
+            for row in rows {
+                addition::forward_row(pass, addition, group, row, sum);
+            }
+        }
+    }
+
+    fn put_back(self, pass: &mut Pass<'_>) {
+        if let Self::Merged { addition, sum } = self {
+            pass.put_value(addition.output, sum);
+        }
+    }
 }
 
 /// Computes the gradient of the input, if somebody wants it, and the gradients of the existing weights, which it
@@ -154,7 +217,7 @@ fn pack_signal(
     pass: &Pass<'_>,
     signal: Signal,
     group: usize,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     geometry: &Geometry,
     into: &mut [Lane],
 ) {
@@ -168,7 +231,7 @@ fn pack_rows_of_gradient(
     pass: &Pass<'_>,
     layer: usize,
     group: usize,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     geometry: &Geometry,
     into: &mut [Lane],
 ) {
