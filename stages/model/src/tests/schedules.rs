@@ -2,7 +2,8 @@
 
 use spfde_data::parameter::Parameters;
 
-use crate::description::{Description, InputShape};
+use crate::description::{Affine, Builder, Consumer, Description, InputShape, Kind, Signal};
+use crate::geometry::Window;
 use crate::models;
 use crate::schedule::Schedule;
 
@@ -68,4 +69,157 @@ fn activation_bytes_of_resnet20_are_those_counted_by_hand() {
     assert_eq!(counted[9], 4 * (64 + 10));
     // One block frozen: its sum is the input of the next, all else of it is gone.
     assert_eq!(counted[1], counted[0] - 4 * (784 + 3 * large));
+}
+
+/// What a buffer holds; at once the gradient of a sum and that of the shortcut that inherits it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Content {
+    Value(usize),
+    Gradient(usize),
+}
+
+/// Goes through a training pass in the order of its operations and follows what is written over what.
+struct Simulation<'a> {
+    description: &'a Description,
+    schedule: &'a Schedule,
+    skipped: usize,
+    buffers: Vec<Vec<Content>>,
+    begun: Vec<bool>,
+}
+
+impl Simulation<'_> {
+    fn run(description: &Description, skipped: usize) {
+        let schedule = Schedule::training(description, skipped);
+        let buffers = vec![vec![]; schedule.buffers.len()];
+        let begun = vec![false; description.values.len()];
+        let mut simulation = Simulation { description, schedule: &schedule, skipped, buffers, begun };
+        for number in 0..description.operations.len() {
+            simulation.forward(number);
+        }
+        let logits = description.logits.value;
+        simulation.buffers[schedule.gradients[logits].unwrap()] = vec![Content::Gradient(logits)];
+        for number in (0..description.operations.len()).rev() {
+            if description.is_active(number, skipped) {
+                simulation.backward(number);
+            }
+        }
+    }
+
+    fn read_value(&self, value: usize) {
+        if let Some(buffer) = self.schedule.values[value] {
+            assert_eq!(self.buffers[buffer], [Content::Value(value)], "value {value} has been overwritten");
+        }
+    }
+
+    fn read_gradient(&self, value: usize) {
+        let buffer = self.schedule.gradients[value].expect("a gradient that is read has a place");
+        let held = &self.buffers[buffer];
+        assert!(held.contains(&Content::Gradient(value)), "gradient of {value} is read, there is {held:?}");
+    }
+
+    fn forward(&mut self, number: usize) {
+        let operation = &self.description.operations[number];
+        self.buffers[self.schedule.values[operation.output].unwrap()] =
+            vec![Content::Value(operation.output)];
+        // Row by row: what is read must outlive what is written; a merged addition happens in between.
+        operation.inputs().for_each(|input| self.read_value(input.value));
+        if let Some(addition) = self.description.merged_addition(number) {
+            self.description.operations[addition].inputs().for_each(|input| self.read_value(input.value));
+        }
+    }
+
+    fn backward(&mut self, number: usize) {
+        let operation = &self.description.operations[number];
+        let read = match operation.kind {
+            Kind::Convolution(layer) | Kind::Linear(layer) => self.description.gradient_of(layer),
+            _ => operation.output,
+        };
+        self.read_gradient(read);
+        for input in operation.inputs().filter(|input| self.description.contributes(*input, self.skipped)) {
+            let value = input.value;
+            let buffer = self.schedule.gradients[value].expect("a gradient that is written has a place");
+            let begun = std::mem::replace(&mut self.begun[value], true);
+            if self.schedule.gradients[read] == Some(buffer) {
+                assert!(matches!(operation.kind, Kind::Addition(_)) && !begun, "only shortcuts inherit");
+                self.buffers[buffer].push(Content::Gradient(value));
+            } else {
+                if begun {
+                    self.read_gradient(value);
+                }
+                self.buffers[buffer] = vec![Content::Gradient(value)];
+            }
+            // Signs and outputs, where this completes the gradient.
+            if self.schedule.completes[value] == Some(number) {
+                for layer in self.description.layers_behind(value) {
+                    self.read_value(self.description.layers[layer].value);
+                    if let Consumer::Addition { sum } = self.description.layers[layer].consumer {
+                        self.read_value(sum);
+                    }
+                }
+            }
+        }
+        self.read_gradient(read);
+        self.description.kept_for(number, self.skipped).into_iter().for_each(|value| self.read_value(value));
+    }
+}
+
+#[test]
+fn nothing_is_overwritten_before_its_last_reader() {
+    for entry in models::registry() {
+        let description = description(entry.name);
+        for frozen in 0..=description.architecture.blocks.len() {
+            Simulation::run(&description, frozen);
+        }
+    }
+}
+
+/// A residual network whose second sum has the first as its shortcut and, if `late`, another convolution that reads the
+/// first sum after the second block has begun.
+fn nested(late: bool) -> Description {
+    let pixelwise = Window { kernel: 3, stride: 1, padding: 1 };
+    let mut builder = Builder::new(InputShape { channels: 4, height: 4, width: 4 });
+    builder.block("all");
+    let input = builder.input();
+    let convolution = |builder: &mut Builder, name: &str, input: Signal| {
+        builder.convolution(name.into(), input, 4, pixelwise, Affine::BatchNorm)
+    };
+    let stem = convolution(&mut builder, "stem", input);
+    let stem = builder.relu(stem);
+    let inner = convolution(&mut builder, "inner", stem);
+    let inner = builder.relu(inner);
+    let first = convolution(&mut builder, "first", inner);
+    let first = builder.addition(first, stem);
+    let second = convolution(&mut builder, "second", first);
+    let side = if late { convolution(&mut builder, "side", first) } else { first };
+    let second = builder.addition(second, first);
+    let third = convolution(&mut builder, "third", second);
+    let third = builder.addition(third, side);
+    let features = builder.average_pool(third);
+    builder.classifier(features, 3)
+}
+
+#[test]
+fn a_shortcut_inherits_the_gradient_of_its_sum_only_if_nobody_adds_to_it_too_early() {
+    let inherits = |description: &Description| -> Vec<bool> {
+        let schedule = Schedule::training(description, 0);
+        let additions = description.operations.iter().filter_map(|operation| match operation.kind {
+            Kind::Addition(shortcut) => Some((shortcut.value, operation.output)),
+            _ => None,
+        });
+        additions
+            .map(|(shortcut, sum)| {
+                schedule.gradients[shortcut].is_some()
+                    && schedule.gradients[shortcut] == schedule.gradients[sum]
+            })
+            .collect()
+    };
+    // The first sum is the shortcut of both the second and the third: only the third, the first to add to its gradient,
+    // may hand on its own.
+    let early = nested(false);
+    Simulation::run(&early, 0);
+    assert_eq!(inherits(&early), [true, false, true]);
+    // `side` adds to the first sum's gradient before `second` has read that of the second sum.
+    let late = nested(true);
+    Simulation::run(&late, 0);
+    assert_eq!(inherits(&late), [true, false, false]);
 }
