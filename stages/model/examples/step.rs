@@ -85,7 +85,7 @@ fn update_masks(network: &mut Network, repetition: u64) -> f64 {
         }
         let exists = |index: u64| network.indices(layer).binary_search(&(index as u32)).is_ok();
         let weights = network.architecture().layers[layer].weights() as u64;
-        let chosen = |index: &u64| draw(repetition, Purpose::Mask, layer as u64, *index) % 5 == 0;
+        let chosen = |index: &u64| draw(repetition, Purpose::Mask, layer as u64, *index).is_multiple_of(5);
         let dropped: Vec<u32> =
             (0..weights).filter(|index| exists(*index) && chosen(index)).map(|index| index as u32).collect();
         let absent = (0..weights).filter(|index| !exists(*index) && chosen(index));
