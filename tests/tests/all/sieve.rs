@@ -127,6 +127,29 @@ fn subsets(case: &Case) -> Changes {
     changes
 }
 
+/// One sort of all samples by their whole history, at every interval.
+fn forgetters(case: &Case, scores: &[ScoreRow]) -> Changes {
+    let mut changes: Changes = (0..case.samples).map(|sample| ((0, sample), (1, 0))).collect();
+    let mut outside: BTreeSet<u32> = BTreeSet::new();
+    for epoch in (1..case.epochs).filter(|epoch| epoch % case.interval == 0) {
+        let mut shown: BTreeMap<u32, Vec<bool>> = BTreeMap::new();
+        for row in scores.iter().filter(|row| row.epoch < epoch) {
+            shown.entry(row.sample).or_default().push(row.correct);
+        }
+        let mut ranked: Vec<(u32, u64, u32)> = (0..case.samples)
+            .map(|sample| (forgotten(&shown[&sample]), case.hash(Purpose::Tie, 0, sample), sample))
+            .collect();
+        ranked.sort_unstable();
+        ranked.truncate(case.count(case.samples));
+        let next: BTreeSet<u32> = ranked.iter().map(|(.., sample)| *sample).collect();
+        changes.extend(outside.difference(&next).map(|sample| ((epoch, *sample), (1, 0))));
+        let leave = ranked.iter().filter(|(.., sample)| !outside.contains(sample));
+        changes.extend(leave.map(|(key, _, sample)| ((epoch, *sample), (-1, *key))));
+        outside = next;
+    }
+    changes
+}
+
 /// The active samples of every epoch, from the deltas.
 pub(crate) fn active_sets(case: &Case, changes: &Changes) -> Vec<BTreeSet<u32>> {
     let mut active = BTreeSet::new();
@@ -186,6 +209,21 @@ fn random_draws_exactly_the_subset_that_a_sort_would() {
 }
 
 #[test]
+fn forgetting_takes_out_exactly_whom_a_sort_of_all_scores_would() {
+    let case = |seed, fraction, interval| Case { seed, samples: 97, epochs: 8, fraction, interval };
+    for case in [case(1, 0.3, 1), case(2, 0.15, 2), case(3, 0.6, 3)] {
+        let (_bench, run) = case.run("forgetting");
+        let found = recorded(&run);
+        let expected = forgetters(&case, &run.rows::<ScoreRow>());
+        assert_eq!(first_difference(&found, &expected), None, "fraction {}", case.fraction);
+        for (epoch, active) in active_sets(&case, &found).iter().enumerate() {
+            let out = if (epoch as u32) < case.interval { 0 } else { case.count(case.samples) };
+            assert_eq!(active.len(), case.samples as usize - out, "epoch {epoch}");
+        }
+    }
+}
+
+#[test]
 fn every_sample_is_trained_in_the_end_and_each_active_one_once_an_epoch() {
     let case = Case { seed: 5, samples: 90, epochs: 10, fraction: 0.2, interval: 2 };
     let (_bench, run) = case.run("circular");
@@ -206,7 +244,7 @@ fn every_sample_is_trained_in_the_end_and_each_active_one_once_an_epoch() {
 #[test]
 fn a_sieve_that_keeps_everyone_changes_nothing() {
     let case = Case { seed: 1, samples: 50, epochs: 5, fraction: 0.0, interval: 2 };
-    for policy in ["circular", "random"] {
+    for policy in ["circular", "random", "forgetting"] {
         let (_bench, run) = case.run(policy);
         let found = recorded(&run);
         assert!(found.keys().map(|(epoch, _)| *epoch).eq([0; 50]), "{policy}: everyone enters at the start");

@@ -4,6 +4,7 @@
 //! queue. Whoever holds the samples makes the cut, on one worker or many, and the result is the same.
 
 pub mod circular;
+pub mod forgetting;
 pub mod none;
 pub mod random;
 
@@ -149,7 +150,7 @@ fn outside(parameters: &Parameters, context: &SieveContext) -> Result<u32, Param
 
 /// All sieve policies.
 pub fn registry() -> &'static [Entry<dyn SievePolicy, SieveContext>] {
-    &[none::ENTRY, random::ENTRY, circular::ENTRY]
+    &[none::ENTRY, random::ENTRY, circular::ENTRY, forgetting::ENTRY]
 }
 
 /// The key `sieve.policy`: one of the names in the registry.
