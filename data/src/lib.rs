@@ -13,6 +13,7 @@ pub mod images;
 pub mod parameter;
 pub mod random;
 pub mod rows;
+pub mod scores;
 pub mod segment;
 pub mod table;
 

@@ -89,6 +89,15 @@ pub enum Error {
         /// The panic's message.
         message: String,
     },
+    /// A grid cannot read its scores or write its decisions; nothing is kept.
+    #[error("{reason}; nothing is kept of this grid")]
+    Grid {
+        /// The file, and what is wrong.
+        reason: String,
+    },
+    /// Somebody wanted a grid to end; nothing is kept.
+    #[error("interrupted; nothing is kept of this grid")]
+    GridInterrupted,
     /// A pipeline ran to its end without counting what was replayed.
     #[error(
         "the pipeline counted {counted} of {epochs} epochs, so nothing is kept of this replay; call `run.trace` with \
@@ -145,8 +154,10 @@ impl Error {
             Error::Configuration(_) => 2,
             Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. }
             | Error::Replay { fault: Fault { cause: Cause::Interrupted, .. } }
+            | Error::GridInterrupted
             | Error::Unmeasured { interrupted: true, .. } => 130,
             Error::Data(_)
+            | Error::Grid { .. }
             | Error::Untraced { .. }
             | Error::Unsound { .. }
             | Error::Unmeasured { .. }

@@ -15,6 +15,7 @@ pub mod command;
 pub mod configuration;
 mod error;
 mod experiment;
+pub mod grid;
 mod nowhere;
 mod pipeline;
 pub mod progress;
@@ -24,6 +25,7 @@ mod resume;
 mod session;
 mod start;
 pub mod verify;
+mod workers;
 
 pub use error::Error;
 pub use experiment::Experiment;

@@ -1,23 +1,18 @@
 //! Running an experiment: workers, run directory, stop.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
 use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Tick};
-use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::error::Error;
 use crate::experiment::Experiment;
-
-/// How long an idle worker sleeps at most before it looks whether another has died.
-const NAP: Duration = Duration::from_millis(50);
+use crate::workers::{Ending, work};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -39,16 +34,6 @@ impl Default for Options {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self { directory: None, workers, observer: Arc::new(()), interrupted: Arc::default() }
     }
-}
-
-/// How one worker ended.
-pub(crate) enum Ending {
-    /// Its graph ran dry: with the fault that everyone saw.
-    Done(Option<Fault>),
-    /// It panicked.
-    Panicked(String),
-    /// It gave up because another panicked.
-    Abandoned,
 }
 
 /// Runs `experiment`: `build` wires its graph, once on each worker. The directory it was written to.
@@ -131,13 +116,15 @@ pub(crate) fn execute(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Ended {
     let settings = Arc::clone(settings);
-    let endings = work(workers, move |worker| {
-        worker.dataflow::<Tick, _, _>(|scope| {
+    let build = move |worker: &mut timely::worker::Worker| {
+        let finished = worker.dataflow::<Tick, _, _>(|scope| {
             let run = Run::new(scope, Arc::clone(&settings), services.clone());
             build(&run);
             run.finish()
-        })
-    });
+        });
+        move || finished.fault()
+    };
+    let endings = work(workers, build, || false);
     let mut ended = Ended { fault: None, panicked: None };
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {
@@ -171,46 +158,6 @@ fn keep(written: Result<(), DataError>) {
     if let Err(error) = written {
         crate::command::remark(format_args!("the manifest does not say why the run ended: {error}"));
     }
-}
-
-/// Runs `build` and what it builds on `workers` threads; how each ended.
-///
-/// A panic on one worker would leave the others waiting for it: so each body is guarded, and everyone leaves when
-/// one has fallen.
-pub(crate) fn work(
-    workers: usize,
-    build: impl Fn(&mut timely::worker::Worker) -> spfde_flow::Finished + Send + Sync + 'static,
-) -> Vec<Ending> {
-    let communication = match workers {
-        0 | 1 => CommunicationConfig::Thread,
-        workers => CommunicationConfig::Process(workers),
-    };
-    let config = Config { communication, worker: WorkerConfig::default() };
-    let fallen = AtomicBool::new(false);
-    let body = move |worker: &mut timely::worker::Worker| {
-        let ending = catch_unwind(AssertUnwindSafe(|| {
-            let finished = build(worker);
-            while worker.has_dataflows() {
-                if fallen.load(Ordering::Relaxed) {
-                    return Ending::Abandoned;
-                }
-                worker.step_or_park(Some(NAP));
-            }
-            Ending::Done(finished.fault())
-        }));
-        let ending =
-            ending.unwrap_or_else(|panic| Ending::Panicked(spfde_flow::fault::panic_message(&*panic)));
-        if !matches!(ending, Ending::Done(..)) {
-            fallen.store(true, Ordering::Relaxed);
-            // What is left of the graph may be in any state.
-            for dataflow in worker.installed_dataflows() {
-                let _ = catch_unwind(AssertUnwindSafe(|| worker.drop_dataflow(dataflow)));
-            }
-        }
-        ending
-    };
-    let guards = timely::execute(config, body).expect("threads of one process need no network");
-    guards.join().into_iter().map(|ending| ending.unwrap_or_else(Ending::Panicked)).collect()
 }
 
 /// What is worth knowing of machine and program; compared with nothing.

@@ -130,6 +130,14 @@ pub enum DataError {
     /// A value is missing.
     #[error("{path}: column {column} lacks {count} of its values; every row needs one")]
     Nulls { path: PathBuf, column: String, count: u64 },
+    /// A number outside of what a column may hold.
+    #[error("{path}: row {row} of its row group: {column} is {found}; expected 0 to {limit}")]
+    OutOfRange { path: PathBuf, column: String, row: u64, found: String, limit: u64 },
+    /// Nothing to analyse.
+    #[error(
+        "{path}: has no {lacks}; score files are Parquet with the columns sample, epoch, step and correct"
+    )]
+    NoScores { path: PathBuf, lacks: &'static str },
     /// Another number of rows than recorded.
     #[error("{path}: has {found} rows where {expected} are recorded; the file was changed or is damaged")]
     Rows { path: PathBuf, found: u64, expected: u64 },

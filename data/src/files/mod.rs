@@ -17,6 +17,8 @@ pub mod parquet_store;
 mod read_limited;
 pub mod recording;
 pub mod run_directory;
+pub mod score_files;
+pub mod table_file;
 pub mod verify;
 pub mod weights;
 

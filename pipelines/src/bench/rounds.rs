@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use spfde_flow::{Cause, Fault, Observer, Run, Services, Settings, Tick};
 
 use crate::error::Error;
-use crate::session::{self, Ending};
+use crate::workers::{Ending, work};
 
 use super::clock::{Clock, StepTime};
 use crate::nowhere::Nowhere;
@@ -31,13 +31,15 @@ pub(super) fn round(
         observer: Arc::clone(&clock) as Arc<dyn Observer>,
     };
     let shared = Arc::clone(settings);
-    let endings = session::work(workers, move |worker| {
-        worker.dataflow::<Tick, _, _>(|scope| {
+    let build = move |worker: &mut timely::worker::Worker| {
+        let finished = worker.dataflow::<Tick, _, _>(|scope| {
             let run = Run::new(scope, Arc::clone(&shared), services.clone());
             crate::pipeline(&run);
             run.finish()
-        })
-    });
+        });
+        move || finished.fault()
+    };
+    let endings = work(workers, build, || false);
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {
             Ending::Done(None) => (),

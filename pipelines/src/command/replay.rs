@@ -11,7 +11,9 @@ use super::{interruptible, remark, say};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::grid::{Axes, Column, GridOptions, TABLE_NAME, judge_scores};
 use crate::replay::{Record, replay};
+use crate::report::grid;
 use crate::report::replay::{Case, report};
 use crate::session::Options;
 use crate::verify;
@@ -28,11 +30,29 @@ Examples:
   spfde replay runs/resnet20-0-1                                   its own policies
   spfde replay runs/resnet20-0-1 sieve.policy=random --out random  another sieve; the decisions become a run
   spfde replay runs/resnet20-*-1 freeze.policy=gradient-norm       several runs, with mean and spread
-  spfde replay runs/resnet20-0-1 mask.sparsity=0.95                costs by that mask's schedule of densities")]
+  spfde replay runs/resnet20-0-1 mask.sparsity=0.95                costs by that mask's schedule of densities
+  spfde replay --scores scores sieve.policy=forgetting             which samples were never forgotten
+  spfde replay --scores scores --grid sieve.policy=circular,forgetting --grid sieve.fraction=0.1,0.2,0.3 --out grid")]
 pub struct Replay {
     /// Recorded runs, then settings such as `sieve.fraction=0.3`
-    #[arg(value_name = "RUN | key=value", required = true)]
+    #[arg(value_name = "RUN | key=value", required_unless_present = "scores")]
     words: Vec<String>,
+    /// Judge sieve policies by bare score files instead of a run: a Parquet file, or a directory of them, with the columns
+    /// sample, epoch, step, correct, and optionally loss. The last epoch is decided, too
+    #[arg(long, value_name = "PATH")]
+    scores: Option<PathBuf>,
+    /// Judge every value of a key, with every combination of several such lists; the results are a table, in DIR/grid.parquet
+    #[arg(long, value_name = "key=a,b,c", requires = "scores")]
+    grid: Vec<String>,
+    /// Write the decisions of every member of a grid, too; without --grid they are written anyway
+    #[arg(long, requires = "grid", requires = "out")]
+    decisions: bool,
+    /// Column by which the table of a grid is sorted, best first
+    #[arg(long, value_name = "COLUMN", default_value = "member", requires = "scores")]
+    sort: Column,
+    /// Print one line of JSON instead of the table of a grid
+    #[arg(long, requires = "scores")]
+    json: bool,
     /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for each); must not
     /// exist or be empty [default: print the table only]
     #[arg(long, value_name = "DIR")]
@@ -52,6 +72,9 @@ impl Replay {
         prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
         build: impl Fn(&Run<'_>) + Send + Sync + Clone + 'static,
     ) -> Result<(), Error> {
+        if let Some(scores) = &self.scores {
+            return self.judge(scores);
+        }
         let (settings, runs): (Vec<String>, Vec<String>) =
             self.words.into_iter().partition(|word| word.contains('=') && !Path::new(word).is_dir());
         let Some(first) = runs.first() else {
@@ -92,6 +115,37 @@ impl Replay {
         for directory in cases.iter().filter_map(|case| case.replayed.directory.as_ref()) {
             let sound = verify::verify(directory)?;
             say(format!("run directory: {} (verified: {sound})", directory.display()));
+        }
+        Ok(())
+    }
+}
+
+impl Replay {
+    /// Judges sieve policies by bare scores.
+    fn judge(&self, scores: &Path) -> Result<(), Error> {
+        if let Some(word) = self.words.iter().find(|word| !word.contains('=')) {
+            return Err(ConfigurationError::Word { word: word.clone() }.into());
+        }
+        let settings = Source::from_words(&self.words)?;
+        let axes = Axes::from_words(&self.grid)?;
+        if let Some(out) = &self.out {
+            super::refuse_taken(out)?;
+        }
+        let options = GridOptions {
+            directory: self.out.clone(),
+            decisions: self.decisions || self.grid.is_empty(),
+            workers: self.workers.map_or(Options::default().workers, usize::from),
+            interrupted: interruptible("stopping; once more to stop at once"),
+        };
+        let judged = judge_scores(scores, settings.entries(), &axes, &options)?;
+        judged.notes.iter().for_each(remark);
+        if self.json {
+            say(grid::json(&judged, self.sort));
+            return Ok(());
+        }
+        say(grid::report(&judged, self.sort));
+        if let Some(out) = &self.out {
+            say(format!("\ntable: {}", out.join(TABLE_NAME).display()));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What people read before and after a run.
 
+pub mod grid;
 pub mod measure;
 pub mod replay;
 pub mod schedule;

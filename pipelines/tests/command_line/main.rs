@@ -9,3 +9,4 @@ mod refused;
 mod replays;
 mod resumes;
 mod runs;
+mod scores;

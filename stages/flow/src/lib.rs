@@ -32,6 +32,7 @@ mod checkpoint;
 mod edge;
 pub mod fault;
 mod freeze;
+pub mod grid;
 mod loader;
 mod loops;
 mod mask;

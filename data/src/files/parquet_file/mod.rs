@@ -48,8 +48,17 @@ impl ParquetFile {
         Self::parse(path, Bytes::from(read_limited(path, FILE_LIMIT)?))
     }
 
+    /// Reads the file `path` for the named columns: others may be whatever they are.
+    pub(super) fn open_columns(path: &Path, columns: &[&str]) -> Result<Self> {
+        Self::parse_columns(path, Bytes::from(read_limited(path, FILE_LIMIT)?), Some(columns))
+    }
+
     /// Checks the bytes of a file; `path` is for messages.
     pub(super) fn parse(path: &Path, bytes: Bytes) -> Result<Self> {
+        Self::parse_columns(path, bytes, None)
+    }
+
+    fn parse_columns(path: &Path, bytes: Bytes, wanted: Option<&[&str]>) -> Result<Self> {
         let footer = bytes.len().checked_sub(8).and_then(|start| bytes[start..].try_into().ok());
         let metadata = guard(path, "read the footer", || {
             let tail: &[u8; 8] =
@@ -68,18 +77,23 @@ impl ParquetFile {
         let columns = metadata.parquet_schema().num_columns() as u64;
         DataError::limit(path, "number of columns", columns, COLUMN_LIMIT)?;
         let mut file = Self { path: path.to_owned(), bytes, metadata, rows: 0 };
-        file.rows = file.check()?;
+        file.rows = file.check(wanted)?;
         Ok(file)
     }
 
-    /// Checks counts, encodings and page sizes of all columns; returns the rows that the row groups declare.
-    fn check(&self) -> Result<u64> {
+    /// Checks counts, and encodings and page sizes of the wanted columns (all of them by default); returns the rows that
+    /// the row groups declare.
+    fn check(&self, wanted: Option<&[&str]>) -> Result<u64> {
         let damaged = || DataError::ParquetDamaged { path: self.path.clone(), action: "read the row groups" };
         let mut rows = 0_u64;
         for group in self.metadata.metadata().row_groups() {
             let declared = u64::try_from(group.num_rows()).map_err(|_| damaged())?;
             rows = rows.checked_add(declared).ok_or_else(damaged)?;
             for column in group.columns() {
+                let root = column.column_path().parts().first().map_or("", String::as_str);
+                if wanted.is_some_and(|wanted| !wanted.contains(&root)) {
+                    continue;
+                }
                 self.check_encodings(column)?;
                 let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
                 let start = usize::try_from(start).map_err(|_| damaged())?;
@@ -145,15 +159,39 @@ impl ParquetFile {
         })
     }
 
+    /// Rows that a row group declares; `None` if there is no such group.
+    pub(super) fn group_rows(&self, group: usize) -> Option<u64> {
+        let group = self.metadata.metadata().row_groups().get(group)?;
+        Some(u64::try_from(group.num_rows()).expect("the counts were checked"))
+    }
+
+    /// How many row groups there are.
+    pub(super) fn groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
     /// Decodes the named columns, at most `batch` rows at a time; the columns of the batches come in the file's order.
     pub(super) fn batches(&self, columns: &[&str], batch: usize) -> Result<Batches> {
+        self.decode((0..self.groups()).collect(), self.rows, columns, batch)
+    }
+
+    /// As [`Self::batches`], of one row group.
+    ///
+    /// # Panics
+    /// If there is no such group.
+    pub(super) fn group_batches(&self, group: usize, columns: &[&str], batch: usize) -> Result<Batches> {
+        let rows = self.group_rows(group).expect("only groups that there are can be read");
+        self.decode(vec![group], rows, columns, batch)
+    }
+
+    fn decode(&self, groups: Vec<usize>, rows: u64, columns: &[&str], batch: usize) -> Result<Batches> {
         let reader = guard(&self.path, "read rows", || {
             let builder =
                 ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone());
             let projection = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-            builder.with_projection(projection).with_batch_size(batch).build()
+            builder.with_projection(projection).with_row_groups(groups).with_batch_size(batch).build()
         })?;
-        Ok(Batches { path: self.path.clone(), reader: Some(reader), left: self.rows, declared: self.rows })
+        Ok(Batches { path: self.path.clone(), reader: Some(reader), left: rows, declared: rows })
     }
 }
 

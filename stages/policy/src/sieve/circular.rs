@@ -125,6 +125,14 @@ impl SievePolicy for Circular {
         Rank { key: 0, since: left, hash }
     }
 
+    fn alike(&self) -> Option<[u64; 2]> {
+        Some([self.context.seed, u64::from(self.interval)])
+    }
+
+    fn reads_losses(&self) -> bool {
+        false
+    }
+
     fn start(&self, samples: usize) -> Box<dyn SieveState> {
         Box::new(Forgetting { seen: vec![Seen::default(); samples] })
     }

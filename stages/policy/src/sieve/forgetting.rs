@@ -25,6 +25,7 @@
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::ScoreRow;
+use spfde_data::table::{Column, Columns, Row};
 
 use super::{Cut, Rank, SieveContext, SievePolicy, SieveState, fraction_parameter, outside};
 use crate::Entry;
@@ -93,6 +94,14 @@ impl SievePolicy for Forgetting {
         Rank { key: 0, since: left, hash: 0 }
     }
 
+    fn alike(&self) -> Option<[u64; 2]> {
+        Some([self.context.seed, u64::from(self.interval)])
+    }
+
+    fn reads_losses(&self) -> bool {
+        false
+    }
+
     fn start(&self, samples: usize) -> Box<dyn SieveState> {
         Box::new(Counts(vec![0; samples]))
     }
@@ -125,4 +134,30 @@ impl SieveState for Counts {
 
     /// Counts go on over the whole run.
     fn clear(&mut self) {}
+
+    fn columns(&self) -> Option<Vec<Column>> {
+        Some(CountRow::columns())
+    }
+
+    fn save(&self, slot: usize, epoch: u32, sample: u32, rows: &mut Columns) {
+        let seen = self.0[slot];
+        let (forgotten, right, learned) = (seen / EVENT, seen & RIGHT != 0, seen & LEARNED != 0);
+        CountRow { epoch, sample, forgotten, right, learned }.push(rows);
+    }
+
+    fn restore(&mut self, slot: usize, rows: &Columns, row: usize) {
+        let CountRow { forgotten, right, learned, .. } = CountRow::get(rows, row);
+        self.0[slot] = forgotten.min(MOST) * EVENT + u32::from(learned) * LEARNED + u32::from(right) * RIGHT;
+    }
+}
+
+spfde_data::row! {
+    /// What a sample did since the start of the run, as it is saved.
+    struct CountRow in "forgetting" by (epoch, sample) {
+        epoch: u32,
+        sample: u32,
+        forgotten: u32,
+        right: bool,
+        learned: bool,
+    }
 }

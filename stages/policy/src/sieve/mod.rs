@@ -79,6 +79,19 @@ pub trait SievePolicy: Send + Sync {
     /// 0 if it was outside from the start.
     fn queue(&self, epoch: u32, sample: u32, left: u32) -> Rank;
 
+    /// What policies that differ in their sizes only have in common: two of one name with equal values keep the same
+    /// states, decide at the same epochs, and rank samples of equal key alike; if they cut an outside, whatever
+    /// `entered` is. Whoever judges many policies at once then keeps one state and one order for all of them. `None`,
+    /// the default, has nothing in common with anybody.
+    fn alike(&self) -> Option<[u64; 2]> {
+        None
+    }
+
+    /// Whether its state looks at more of a score than whether it was right: losses then have to be there.
+    fn reads_losses(&self) -> bool {
+        true
+    }
+
     /// The state of `samples` samples, for one run. Slots are the caller's numbers: whoever holds a part of the
     /// samples numbers them from 0.
     fn start(&self, samples: usize) -> Box<dyn SieveState>;

@@ -53,6 +53,14 @@ impl SievePolicy for All {
         Rank { key: 0, since: left, hash: 0 }
     }
 
+    fn alike(&self) -> Option<[u64; 2]> {
+        Some([0, 0])
+    }
+
+    fn reads_losses(&self) -> bool {
+        false
+    }
+
     fn start(&self, _samples: usize) -> Box<dyn SieveState> {
         Box::new(NoState)
     }

@@ -89,6 +89,14 @@ impl SievePolicy for Random {
         Rank { key: 0, since: left, hash: 0 }
     }
 
+    fn alike(&self) -> Option<[u64; 2]> {
+        Some([self.context.seed, u64::from(self.interval)])
+    }
+
+    fn reads_losses(&self) -> bool {
+        false
+    }
+
     fn start(&self, _samples: usize) -> Box<dyn SieveState> {
         Box::new(NoState)
     }

@@ -1,0 +1,160 @@
+//! The columns of score files, of whatever width, as plain numbers.
+
+use std::path::Path;
+
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
+
+use super::{EPOCH_LIMIT, SAMPLE_LIMIT};
+use crate::files::error::{DataError, Result};
+use crate::files::parquet_file::ParquetFile;
+use crate::scores::ScoreColumns;
+
+pub(super) const SAMPLE: &str = "sample";
+pub(super) const EPOCH: &str = "epoch";
+const STEP: &str = "step";
+const CORRECT: &str = "correct";
+pub(super) const LOSS: &str = "loss";
+
+/// The columns that every score file has.
+pub(super) const REQUIRED: [&str; 4] = [SAMPLE, EPOCH, STEP, CORRECT];
+
+const WHOLE: &str = "a whole number";
+const TRUTH: &str = "Boolean, or a whole number that is 0 or 1";
+const FLOAT: &str = "Float32 or Float64";
+
+/// Checks that a file has the columns, with types that can be read.
+pub(super) fn check(file: &ParquetFile, losses: bool) -> Result<()> {
+    let wanted = [(SAMPLE, WHOLE), (EPOCH, WHOLE), (STEP, WHOLE), (CORRECT, TRUTH), (LOSS, FLOAT)];
+    for (name, expected) in wanted {
+        let Ok(field) = file.schema().field_with_name(name) else {
+            if name == LOSS && !losses {
+                continue;
+            }
+            let (path, column) = (file.path().to_owned(), name.to_owned());
+            return Err(DataError::ColumnMissing { path, column, expected: expected.to_owned() });
+        };
+        let kind = field.data_type();
+        let fits = match name {
+            LOSS => !losses || matches!(kind, DataType::Float32 | DataType::Float64),
+            CORRECT => kind.is_integer() || *kind == DataType::Boolean,
+            _ => kind.is_integer(),
+        };
+        if !fits {
+            return Err(DataError::ColumnType {
+                path: file.path().to_owned(),
+                column: name.to_owned(),
+                found: kind.to_string(),
+                expected: expected.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Replaces `rows` by those of a batch, which begins at row `first` of its row group. The slots are samples still.
+pub(super) fn decode(
+    path: &Path,
+    first: u64,
+    batch: &RecordBatch,
+    losses: bool,
+    rows: &mut ScoreColumns,
+) -> Result<()> {
+    samples(path, first, batch, &mut rows.slots)?;
+    epochs(path, first, batch, &mut rows.epochs)?;
+    rows.steps.clear();
+    whole(path, first, batch, STEP, u64::MAX, |step| rows.steps.push(step))?;
+    rows.correct.clear();
+    let correct = column(path, batch, CORRECT)?;
+    match correct.data_type() {
+        DataType::Boolean => rows.correct.extend(correct.as_boolean().values().iter()),
+        _ => whole(path, first, batch, CORRECT, 1, |value| rows.correct.push(value == 1))?,
+    }
+    rows.losses.clear();
+    if losses {
+        let column = column(path, batch, LOSS)?;
+        match column.data_type() {
+            DataType::Float32 => rows.losses.extend_from_slice(column.as_primitive::<Float32Type>().values()),
+            _ => {
+                rows.losses
+                    .extend(column.as_primitive::<Float64Type>().values().iter().map(|loss| *loss as f32));
+            }
+        }
+    } else {
+        rows.losses.resize(rows.slots.len(), f32::NAN);
+    }
+    Ok(())
+}
+
+/// Replaces `samples` by those of a batch.
+pub(super) fn samples(path: &Path, first: u64, batch: &RecordBatch, samples: &mut Vec<u32>) -> Result<()> {
+    samples.clear();
+    whole(path, first, batch, SAMPLE, u64::from(SAMPLE_LIMIT), |sample| samples.push(sample as u32))
+}
+
+/// Replaces `epochs` by those of a batch.
+pub(super) fn epochs(path: &Path, first: u64, batch: &RecordBatch, epochs: &mut Vec<u32>) -> Result<()> {
+    epochs.clear();
+    whole(path, first, batch, EPOCH, u64::from(EPOCH_LIMIT), |epoch| epochs.push(epoch as u32))
+}
+
+/// A column without missing values.
+fn column<'a>(path: &Path, batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    let array = batch.column_by_name(name).expect("the schema was checked before");
+    match array.null_count() as u64 {
+        0 => Ok(array),
+        count => Err(DataError::Nulls { path: path.to_owned(), column: name.to_owned(), count }),
+    }
+}
+
+/// Hands every value of a column of whole numbers to `take`, which must lie between 0 and `limit`.
+fn whole(
+    path: &Path,
+    first: u64,
+    batch: &RecordBatch,
+    name: &str,
+    limit: u64,
+    take: impl FnMut(u64),
+) -> Result<()> {
+    let array = column(path, batch, name)?;
+    let bad = match array.data_type() {
+        DataType::Int8 => values::<Int8Type>(array, limit, take),
+        DataType::Int16 => values::<Int16Type>(array, limit, take),
+        DataType::Int32 => values::<Int32Type>(array, limit, take),
+        DataType::Int64 => values::<Int64Type>(array, limit, take),
+        DataType::UInt8 => values::<UInt8Type>(array, limit, take),
+        DataType::UInt16 => values::<UInt16Type>(array, limit, take),
+        DataType::UInt32 => values::<UInt32Type>(array, limit, take),
+        DataType::UInt64 => values::<UInt64Type>(array, limit, take),
+        other => unreachable!("column {name} was checked to be a whole number, not {other}"),
+    };
+    match bad {
+        None => Ok(()),
+        Some((at, found)) => {
+            let (path, column, row, found) =
+                (path.to_owned(), name.to_owned(), first + at as u64, found.to_string());
+            Err(DataError::OutOfRange { path, column, row, found, limit })
+        }
+    }
+}
+
+/// Takes values up to the first that does not lie between 0 and `limit`: its row and value.
+fn values<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    limit: u64,
+    mut take: impl FnMut(u64),
+) -> Option<(usize, i128)>
+where
+    T::Native: Into<i128> + TryInto<u64>,
+{
+    for (at, value) in array.as_primitive::<T>().values().iter().enumerate() {
+        match (*value).try_into() {
+            Ok(value) if value <= limit => take(value),
+            _ => return Some((at, (*value).into())),
+        }
+    }
+    None
+}

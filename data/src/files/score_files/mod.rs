@@ -1,0 +1,195 @@
+//! Bare score files: Parquet written by any trainer, so that its training can be analysed too.
+//!
+//! A file, or a directory of files, with the columns `sample`, `epoch`, `step` and `correct`, optionally `loss`; others
+//! are ignored. Whole numbers may have any width and sign, `correct` may be a boolean or 0 and 1. Every row needs a
+//! value in each of them. The samples are all that occur; `step` only orders within an epoch. Any compression that
+//! this program can read will do: none, Snappy, Zstandard.
+//!
+//! The columns `sample` and `epoch` are read once at the start, on all threads, because a share of all samples can only
+//! be taken when all are known; after that row groups are read when their first epoch is due. Memory holds the open
+//! files of the row groups in hand (compressed) and a batch of rows of each.
+
+mod columns;
+mod index;
+mod samples;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::error::{DataError, Result};
+use super::parquet_file::ParquetFile;
+use crate::scores::{ScoreColumns, ScoreSource};
+use crate::segment::StorageError;
+use columns::REQUIRED;
+use samples::Samples;
+
+/// The greatest number a sample may have. State is kept for the samples that occur; a bit for each up to the greatest.
+pub const SAMPLE_LIMIT: u32 = (1 << 28) - 1;
+
+/// The greatest number an epoch may have: every epoch up to the last is decided.
+pub const EPOCH_LIMIT: u32 = 9_999;
+
+/// Rows decoded at a time.
+const BATCH_ROWS: usize = 1 << 16;
+
+/// Score files, indexed: which samples and epochs occur, and where.
+#[derive(Debug)]
+pub struct ScoreFiles {
+    files: Vec<ScoreFile>,
+    /// Ordered by first epoch, then file, then row group.
+    parts: Vec<Part>,
+    samples: Samples,
+    epochs: u32,
+    rows: u64,
+    losses: bool,
+}
+
+/// One file.
+#[derive(Debug)]
+struct ScoreFile {
+    path: PathBuf,
+    opened: Mutex<Opened>,
+}
+
+/// What is known of a file once somebody has opened it.
+#[derive(Debug, Default)]
+struct Opened {
+    /// The file, while somebody reads from it.
+    file: Weak<ParquetFile>,
+    /// How many row groups it has.
+    groups: Option<usize>,
+}
+
+/// One row group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    first: u32,
+    file: usize,
+    group: usize,
+    rows: u64,
+    last: u32,
+}
+
+impl ScoreFile {
+    fn new(path: PathBuf) -> Self {
+        Self { path, opened: Mutex::default() }
+    }
+
+    /// The file with its columns checked, read anew unless another thread has it open.
+    fn open(&self, losses: bool) -> Result<Arc<ParquetFile>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = opened.file.upgrade() {
+            return Ok(file);
+        }
+        let wanted: Vec<&str> = REQUIRED.iter().chain(&[columns::LOSS]).copied().collect();
+        let file = Arc::new(ParquetFile::open_columns(&self.path, &wanted)?);
+        columns::check(&file, losses)?;
+        *opened = Opened { file: Arc::downgrade(&file), groups: Some(file.groups()) };
+        Ok(file)
+    }
+
+    /// Whether it is known that there is no such row group.
+    fn lacks(&self, group: usize) -> bool {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.groups.is_some_and(|groups| group >= groups)
+    }
+}
+
+impl ScoreFiles {
+    /// Opens the score file `path`, or all files `*.parquet` in the directory `path`, and finds out on `threads` threads
+    /// which samples and epochs occur. `losses`: whether somebody will want the losses.
+    ///
+    /// # Errors
+    /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above its limit,
+    /// there is no row at all, or losses are wanted and a file has none.
+    pub fn open(path: &Path, threads: usize, losses: bool) -> Result<Self> {
+        index::index(list(path)?, path, threads, losses)
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+}
+
+impl ScoreSource for ScoreFiles {
+    fn samples(&self) -> u32 {
+        self.samples.count()
+    }
+
+    fn sample(&self, slot: u32) -> u32 {
+        self.samples.sample(slot)
+    }
+
+    fn epochs(&self) -> u32 {
+        self.epochs
+    }
+
+    fn parts(&self, epoch: u32) -> Range<usize> {
+        let from = self.parts.partition_point(|part| part.first < epoch);
+        from..self.parts.partition_point(|part| part.first <= epoch)
+    }
+
+    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), StorageError> {
+        Ok(self.read_part(self.parts[part], visit)?)
+    }
+}
+
+impl ScoreFiles {
+    fn read_part(&self, part: Part, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<()> {
+        let path = &self.files[part.file].path;
+        let file = self.files[part.file].open(self.losses)?;
+        let changed = |found| DataError::Rows { path: path.clone(), found, expected: part.rows };
+        if file.group_rows(part.group) != Some(part.rows) {
+            return Err(changed(file.group_rows(part.group).unwrap_or(0)));
+        }
+        let mut names = REQUIRED.to_vec();
+        names.extend(self.losses.then_some(columns::LOSS));
+        let mut rows = ScoreColumns::default();
+        let mut row = 0;
+        for batch in file.group_batches(part.group, &names, BATCH_ROWS)? {
+            let batch = batch?;
+            columns::decode(path, row, &batch, self.losses, &mut rows)?;
+            // What was counted before must still hold: memory was reserved by it.
+            for (at, epoch) in rows.epochs.iter().enumerate() {
+                if !(part.first..=part.last).contains(epoch) {
+                    let (row, found, expected) = (row + at as u64, *epoch, part.first);
+                    return Err(DataError::Epoch { path: path.clone(), row, found, expected });
+                }
+            }
+            for sample in &mut rows.slots {
+                *sample = self.samples.slot(*sample).ok_or_else(|| changed(row))?;
+            }
+            row += rows.slots.len() as u64;
+            visit(&rows);
+        }
+        Ok(())
+    }
+}
+
+/// The files at `path`, by name.
+fn list(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in path.read_dir().map_err(DataError::io(path, "list the directory"))? {
+        let file = entry.map_err(DataError::io(path, "list the directory"))?.path();
+        if file.extension().is_some_and(|extension| extension == "parquet") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(DataError::NoScores { path: path.to_owned(), lacks: "file *.parquet" });
+    }
+    Ok(files)
+}

@@ -1,0 +1,43 @@
+//! Scores as columns: the seam between whoever reads them and the dataflow that judges policies by them.
+
+use crate::segment::StorageError;
+
+/// Some presentations of samples, column by column: row `i` is what all columns have at `i`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScoreColumns {
+    /// Epoch of each presentation.
+    pub epochs: Vec<u32>,
+    /// Orders the presentations within their epoch; those of one step are in the order of the rows.
+    pub steps: Vec<u64>,
+    /// The sample's slot: its place among all samples, from 0.
+    pub slots: Vec<u32>,
+    /// Whether the sample was classified correctly.
+    pub correct: Vec<bool>,
+    /// Loss of the sample, in nats; NaN where it is not known.
+    pub losses: Vec<f32>,
+}
+
+/// Recorded scores of a number of samples over a number of epochs, in parts that can be read side by side.
+///
+/// Parts are numbered in the order of the first epoch that occurs in them. Presentations of one sample in one step are in
+/// the order of the parts, then of the rows.
+pub trait ScoreSource: Send + Sync {
+    /// How many samples there are; their slots are the numbers below.
+    fn samples(&self) -> u32;
+
+    /// The sample in a slot; ascending with the slots.
+    fn sample(&self, slot: u32) -> u32;
+
+    /// How many epochs there are, from 0; one may be without scores.
+    fn epochs(&self) -> u32;
+
+    /// The parts whose first epoch is `epoch`.
+    fn parts(&self, epoch: u32) -> std::ops::Range<usize>;
+
+    /// Reads a part from its beginning to its end and hands its rows to `visit`, some at a time. Epochs of a part lie
+    /// between its first and the last of all.
+    ///
+    /// # Errors
+    /// If the part cannot be read, or is not any more what it was.
+    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), StorageError>;
+}

@@ -1,0 +1,99 @@
+//! The points of a grid: all combinations of the values of some keys.
+
+use spfde_data::parameter::{ParameterError, Value};
+
+use crate::configuration::{ConfigurationError, Source};
+
+/// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a mistyped list.
+pub const MOST_MEMBERS: usize = 10_000;
+
+/// Keys with the values to try.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Axes(Vec<(String, Vec<Value>)>);
+
+impl Axes {
+    /// Reads words such as `sieve.fraction=0.1,0.2`, each a key and its values.
+    ///
+    /// # Errors
+    /// If a word is none such, a key comes twice, or there would be more than [`MOST_MEMBERS`] members.
+    pub fn from_words(words: &[String]) -> Result<Self, ConfigurationError> {
+        let mut axes: Vec<(String, Vec<Value>)> = Vec::new();
+        let mut members = 1usize;
+        for word in words {
+            let refuse = || ConfigurationError::Word { word: format!("--grid {word}") };
+            let (key, list) = word.split_once('=').ok_or_else(refuse)?;
+            let key = key.trim().to_owned();
+            if axes.iter().any(|(known, _)| *known == key) {
+                let reason = "has two --grid lists; write all values in one";
+                return Err(ParameterError::contradiction(&key, reason).into());
+            }
+            let one_by_one: Vec<String> =
+                list.split(',').map(|value| format!("{key}={}", value.trim())).collect();
+            if list.split(',').any(|value| value.trim().is_empty()) {
+                return Err(refuse());
+            }
+            let values: Vec<Value> =
+                Source::from_words(&one_by_one)?.entries().iter().map(|(_, value)| value.clone()).collect();
+            members = members.saturating_mul(values.len());
+            if members > MOST_MEMBERS {
+                let reason = format!(
+                    "the grid has {members} members or more, and at most {MOST_MEMBERS} fit: each keeps its active set; \
+                     try fewer values at a time"
+                );
+                return Err(ParameterError::contradiction(&key, reason).into());
+            }
+            axes.push((key, values));
+        }
+        Ok(Self(axes))
+    }
+
+    /// All combinations, the values of the last key changing fastest; one without settings if there are no keys.
+    pub fn points(&self) -> Vec<Vec<(String, Value)>> {
+        let mut points = vec![Vec::new()];
+        for (key, values) in &self.0 {
+            let longer = |point: &Vec<(String, Value)>| {
+                let with = |value: &Value| [&point[..], &[(key.clone(), value.clone())]].concat();
+                values.iter().map(with).collect::<Vec<_>>()
+            };
+            points = points.iter().flat_map(longer).collect();
+        }
+        points
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axes(words: &[&str]) -> Result<Axes, ConfigurationError> {
+        Axes::from_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn points_are_the_whole_product() {
+        assert_eq!(Axes::default().points(), [Vec::new()]);
+        let points = axes(&["sieve.policy=circular, random", "sieve.fraction=0.1,0.25,1"]).unwrap().points();
+        assert_eq!(points.len(), 6);
+        let text = |value: &str| Value::Text(value.to_owned());
+        let point = |policy: &str, fraction| {
+            vec![("sieve.policy".to_owned(), text(policy)), ("sieve.fraction".to_owned(), fraction)]
+        };
+        assert_eq!(points[1], point("circular", Value::Number(0.25)));
+        assert_eq!(points[5], point("random", Value::Integer(1)));
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused() {
+        for (words, message) in [
+            (&["sieve.fraction"][..], "`--grid sieve.fraction` is neither"),
+            (&["sieve.fraction=0.1,,0.2"], "`--grid sieve.fraction=0.1,,0.2` is neither"),
+            (&["seed=1", "seed=2"], "`seed`: has two --grid lists; write all values in one"),
+        ] {
+            let error = axes(words).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+        let many = format!("seed={}", (0..101).map(|seed| seed.to_string()).collect::<Vec<_>>().join(","));
+        let error = axes(&[&many, &many.replace("seed", "sieve.interval")]).unwrap_err().to_string();
+        assert!(error.starts_with("`sieve.interval`: the grid has 10201 members or more"), "{error}");
+    }
+}

@@ -1,0 +1,145 @@
+//! Many sieve policies over the same recorded scores, as one dataflow.
+//!
+//! ```text
+//! Scores ──bundles──► Count ──histograms──► Split ──candidates──► Rank ──limits──► Decide ──► decisions
+//!    ▲                  ▲                                                             │
+//!    └──────────────────┴──────────────── this epoch is decided ─────────────────────┘
+//! ```
+//!
+//! The scores are decoded once, whatever the number of policies. Each worker owns a run of neighbouring samples and
+//! keeps what policies know of them in dense arrays: policies that are [alike](spfde_policy::SievePolicy::alike) share
+//! one state, and if they cut an outside one order, of which every one takes its own share. `Count` feeds the scores of an epoch to
+//! the states in order of their steps, and at a decision counts how many samples stand in each coarse class of
+//! neighbouring places. `Split` adds up the counts of all workers, which tells for every cut the class that it goes
+//! through, and hands the samples in that class alone to one worker, where `Rank` finds the exact place of the cut.
+//! `Decide` moves whom the cut moves, and writes it down.
+//!
+//! What a policy decides here is what it decides in a running training, bit for bit, on any number of workers
+//! ([`sieve`](crate::sieve())). Only the arrangement differs. A training has one policy and a million samples at most
+//! change their ranks by a few per cent between decisions: differential collections fed with changes cost what changes.
+//! Here every sample has a score in every epoch, so every state is touched anyway; then one pass over an array of a few
+//! bytes a sample is an order of magnitude cheaper than an arrangement, and it shares the order among policies, which
+//! collections of each policy's ranks could not.
+
+mod cut;
+mod place;
+mod share;
+mod source;
+mod stages;
+mod standings;
+mod written;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use spfde_data::scores::ScoreSource;
+use spfde_data::segment::{Segment, SegmentStore};
+use spfde_policy::SievePolicy;
+
+pub use stages::grid;
+pub use written::DecisionRow;
+
+/// What is asked: members of a grid, each a policy of its own, over recorded scores.
+pub struct Grid {
+    /// The scores.
+    pub source: Arc<dyn ScoreSource>,
+    /// The policies, by member.
+    pub members: Vec<Arc<dyn SievePolicy>>,
+    /// Epochs are decided up to this one: as many as there are scores of, or one more if the last decision, which
+    /// nobody would train with, is wanted too.
+    pub last: u32,
+    /// Where the decisions of all members are written, if anywhere.
+    pub store: Option<Arc<dyn SegmentStore>>,
+    /// Set from outside to end it.
+    pub interrupted: Arc<AtomicBool>,
+    /// What has been found.
+    pub found: Mutex<Found>,
+}
+
+/// What a grid finds.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// One row for each epoch and member, in this order.
+    pub rows: Vec<MemberRow>,
+    /// How the final keys are distributed: member, key, samples; in this order.
+    pub keys: Vec<KeyRow>,
+    /// What was written.
+    pub segments: Vec<Segment>,
+    /// Why it ended early: the first part or file, by number, that could not be read or written, and what is wrong.
+    pub failed: Option<(usize, String)>,
+}
+
+/// A member in one epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MemberRow {
+    /// Epoch, from 0.
+    pub epoch: u32,
+    /// The member's place in the grid.
+    pub member: u32,
+    /// Samples in its active set.
+    pub active: u32,
+    /// Those that entered at the epoch's start, beyond the initial set.
+    pub entered: u32,
+    /// Those that left at the epoch's start.
+    pub left: u32,
+    /// Active samples that have no score in the epoch.
+    pub unscored: u32,
+}
+
+/// How many samples a member ranks by one key after the last score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// The member's place in the grid.
+    pub member: u32,
+    /// The key.
+    pub key: u32,
+    /// How many samples have it.
+    pub samples: u32,
+}
+
+impl Grid {
+    /// A grid over `source`.
+    pub fn new(
+        source: Arc<dyn ScoreSource>,
+        members: Vec<Arc<dyn SievePolicy>>,
+        last: u32,
+        store: Option<Arc<dyn SegmentStore>>,
+        interrupted: Arc<AtomicBool>,
+    ) -> Self {
+        Self { source, members, last, store, interrupted, found: Mutex::default() }
+    }
+
+    /// Whether nothing that is still to come would count.
+    pub fn failed(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed) || self.found(|found| found.failed.is_some())
+    }
+
+    /// Whether a policy looks at losses.
+    fn reads_losses(&self) -> bool {
+        self.members.iter().any(|member| member.reads_losses())
+    }
+
+    fn found<R>(&self, work: impl FnOnce(&mut Found) -> R) -> R {
+        work(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the grid: of several failures the first counts, by the number of its part.
+    fn fail(&self, part: usize, reason: String) {
+        self.found(|found| {
+            let failure = (part, reason);
+            if found.failed.as_ref().is_none_or(|known| failure < *known) {
+                found.failed = Some(failure);
+            }
+        });
+    }
+
+    /// Takes what was found, in order.
+    pub fn take(&self) -> Found {
+        let mut found = self.found(std::mem::take);
+        found.rows.sort_unstable();
+        found.keys.sort_unstable();
+        found.segments.sort();
+        found
+    }
+}

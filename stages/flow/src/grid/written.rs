@@ -1,0 +1,63 @@
+//! The decisions of all members as one table.
+
+use spfde_data::segment::{Segment, SegmentStore, StorageError};
+use spfde_data::table::{Cells, Columns, Row};
+
+use super::standings::{Change, Standings};
+
+spfde_data::row! {
+    /// A sample that enters (+1) or leaves (−1) the active set of a member at the start of an epoch. The whole initial
+    /// active set enters at epoch 0, so that the active set of any epoch is the sum of the rows up to it.
+    pub struct DecisionRow in "sieves" by (epoch, member, sample) {
+        /// Epoch from which it holds.
+        pub epoch: u32,
+        /// The member's place in the grid, from 0.
+        pub member: u32,
+        /// The sample.
+        pub sample: u32,
+        /// +1 enters, −1 leaves.
+        pub diff: i8,
+        /// By what it was ranked; 0 at the start and for those who enter.
+        pub key: u32,
+        /// Its weight in the loss; the row that retracts repeats it.
+        pub weight: f32,
+    }
+}
+
+/// Rows handed to a segment at a time.
+const BATCH_ROWS: usize = 1 << 15;
+
+/// Writes the changes at `epoch`, one member after the other; no file if there are none, unless `even_empty`.
+pub(super) fn write<C: Iterator<Item = Change>>(
+    store: &dyn SegmentStore,
+    standings: &Standings,
+    (epoch, worker): (u32, u32),
+    even_empty: bool,
+    members: impl Iterator<Item = C>,
+) -> Result<Option<Segment>, StorageError> {
+    let columns = DecisionRow::columns();
+    let create = || store.create(DecisionRow::STREAM, &columns, epoch, worker);
+    let mut writer = if even_empty { Some(create()?) } else { None };
+    for (member, mut changes) in members.enumerate() {
+        loop {
+            let batch: Vec<Change> = changes.by_ref().take(BATCH_ROWS).collect();
+            if batch.is_empty() {
+                break;
+            }
+            let cells = vec![
+                Cells::U32(vec![epoch; batch.len()]),
+                Cells::U32(vec![member as u32; batch.len()]),
+                Cells::U32(batch.iter().map(|(index, ..)| standings.sample(*index)).collect()),
+                Cells::I8(batch.iter().map(|(_, enters, _)| if *enters { 1 } else { -1 }).collect()),
+                Cells::U32(batch.iter().map(|(.., key)| *key).collect()),
+                Cells::F32(vec![1.0; batch.len()]),
+            ];
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                none => none.insert(create()?),
+            };
+            writer.append(&Columns { cells, rows: batch.len() })?;
+        }
+    }
+    writer.map(|writer| writer.finish()).transpose()
+}

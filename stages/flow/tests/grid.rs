@@ -1,0 +1,350 @@
+//! A grid of sieve policies against one policy at a time with plain lists and sorts, on several numbers of workers.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use spfde_data::parameter::{Parameters, Value};
+use spfde_data::random::{Purpose, draw};
+use spfde_data::rows::ScoreRow;
+use spfde_data::scores::{ScoreColumns, ScoreSource};
+use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
+use spfde_data::table::{Column, Columns};
+use spfde_flow::Tick;
+use spfde_flow::grid::{DecisionRow, Found, Grid, KeyRow, MemberRow, grid};
+use spfde_policy::{Cut, Rank, SieveContext, SievePolicy, SieveState, sieve};
+use timely::Config;
+
+const SEED: u64 = 11;
+const EPOCHS: u32 = 9;
+
+/// Scores in memory: each part with its rows as (epoch, step, sample, right).
+struct Scores {
+    samples: u32,
+    parts: Vec<Vec<(u32, u64, u32, bool)>>,
+}
+
+impl Scores {
+    /// Each epoch in three parts whose steps interleave, rows in any order; some samples lack a score here and there, some
+    /// have two in an epoch. One more part has rows of many epochs.
+    fn new(samples: u32) -> Self {
+        let mut parts = vec![Vec::new(); 3 * EPOCHS as usize + 1];
+        for epoch in 0..EPOCHS {
+            for sample in 0..samples {
+                let chance = draw(SEED, Purpose::User, u64::from(epoch), u64::from(sample));
+                if chance.is_multiple_of(7) {
+                    continue;
+                }
+                let step = chance >> 8 & 15;
+                let ease = draw(SEED, Purpose::User, 1000, u64::from(sample)) % 100;
+                let right = (chance >> 16) % 100 < ease;
+                let part = match chance >> 40 & 15 {
+                    0 => 0,
+                    other => 1 + 3 * epoch as usize + other as usize % 3,
+                };
+                parts[part].push((epoch, step, sample, right));
+                if chance.is_multiple_of(11) {
+                    // Later in the same epoch, wherever it stands.
+                    parts[1 + 3 * epoch as usize].insert(0, (epoch, step + 20, sample, !right));
+                }
+            }
+        }
+        parts.sort_by_key(|rows| rows.iter().map(|row| row.0).min());
+        Self { samples, parts }
+    }
+
+    fn first(&self, part: usize) -> Option<u32> {
+        self.parts[part].iter().map(|row| row.0).min()
+    }
+
+    /// All rows of an epoch in the order in which they count.
+    fn epoch(&self, epoch: u32) -> Vec<(u32, u64, u32, bool)> {
+        let mut rows: Vec<_> = self.parts.iter().flatten().copied().filter(|row| row.0 == epoch).collect();
+        rows.sort_by_key(|row| row.1);
+        rows
+    }
+}
+
+impl ScoreSource for Scores {
+    fn samples(&self) -> u32 {
+        self.samples
+    }
+
+    /// With gaps.
+    fn sample(&self, slot: u32) -> u32 {
+        3 * slot + 5
+    }
+
+    fn epochs(&self) -> u32 {
+        EPOCHS
+    }
+
+    fn parts(&self, epoch: u32) -> Range<usize> {
+        let of = |part: &usize| self.first(*part) == Some(epoch);
+        let parts: Vec<usize> = (0..self.parts.len()).filter(of).collect();
+        parts.first().map_or(0..0, |first| *first..first + parts.len())
+    }
+
+    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), StorageError> {
+        for rows in self.parts[part].chunks(13) {
+            visit(&ScoreColumns {
+                epochs: rows.iter().map(|row| row.0).collect(),
+                steps: rows.iter().map(|row| row.1).collect(),
+                slots: rows.iter().map(|row| row.2).collect(),
+                correct: rows.iter().map(|row| row.3).collect(),
+                losses: rows.iter().map(|row| row.1 as f32).collect(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Keeps what is written.
+#[derive(Default)]
+struct Kept(Mutex<Vec<DecisionRow>>);
+
+struct Open(Arc<Kept>, Segment);
+
+struct Store(Arc<Kept>);
+
+impl SegmentStore for Store {
+    fn create(
+        &self,
+        stream: &str,
+        _: &[Column],
+        epoch: u32,
+        worker: u32,
+    ) -> Result<Box<dyn SegmentWriter>, StorageError> {
+        let (path, blake3) = (String::new(), String::new());
+        let segment = Segment { stream: stream.to_owned(), epoch, worker, path, rows: 0, bytes: 0, blake3 };
+        Ok(Box::new(Open(Arc::clone(&self.0), segment)))
+    }
+}
+
+impl SegmentWriter for Open {
+    fn append(&mut self, rows: &Columns) -> Result<(), StorageError> {
+        let rows = rows.into_rows::<DecisionRow>();
+        assert!(rows.iter().all(|row| row.epoch == self.1.epoch));
+        self.0.0.lock().unwrap().extend(rows);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Segment, StorageError> {
+        Ok(self.1)
+    }
+}
+
+/// A policy that shares nothing: ranks by its last loss, lets whoever came lately stay.
+struct Lately {
+    epochs: u32,
+    samples: u32,
+    exchange: bool,
+}
+
+struct LastLoss(Vec<u32>);
+
+impl SieveState for LastLoss {
+    fn observe(&mut self, slot: usize, score: &ScoreRow) {
+        self.0[slot] = score.loss as u32;
+    }
+    fn key(&self, slot: usize) -> u32 {
+        self.0[slot]
+    }
+    fn clear(&mut self) {
+        self.0.fill(3);
+    }
+}
+
+impl SievePolicy for Lately {
+    fn name(&self) -> &'static str {
+        "lately"
+    }
+    fn active_samples(&self, _: u32) -> u32 {
+        unreachable!("nobody plans")
+    }
+    fn initially_outside(&self) -> Vec<u32> {
+        if self.exchange { (0..self.samples.min(15)).collect() } else { Vec::new() }
+    }
+    fn decides(&self, epoch: u32) -> bool {
+        (1..self.epochs).contains(&epoch) && epoch != 4
+    }
+    fn cut(&self, epoch: u32) -> Cut {
+        match (self.exchange, epoch) {
+            // More than there are in the queue.
+            (true, _) => Cut::Exchange { count: if epoch == 6 { 40 } else { 9 } },
+            (false, 0) => Cut::Outside { out: 0 },
+            (false, epoch) => Cut::Outside { out: 5 * epoch },
+        }
+    }
+    fn rank(&self, epoch: u32, sample: u32, entered: u32, key: u32) -> Rank {
+        Rank { key: key * 1000 + entered, since: epoch - entered, hash: u64::from(sample % 3) }
+    }
+    fn queue(&self, _: u32, sample: u32, left: u32) -> Rank {
+        Rank { key: 0, since: left, hash: u64::from(sample % 5) }
+    }
+    fn start(&self, samples: usize) -> Box<dyn SieveState> {
+        Box::new(LastLoss(vec![3; samples]))
+    }
+}
+
+/// Every registered policy with several seeds, fractions and intervals, and two from outside.
+fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
+    let mut members: Vec<Arc<dyn SievePolicy>> = Vec::new();
+    for entry in sieve::registry() {
+        let known = (entry.parameters)();
+        for (seed, fraction, interval) in
+            [(SEED, 0.15, 2), (SEED, 0.3, 2), (SEED, 0.0, 2), (SEED, 0.3, 3), (5, 0.3, 2), (SEED, 0.8, 2)]
+        {
+            let mut parameters = Parameters::defaults(&known);
+            if !known.is_empty() {
+                parameters = parameters.with(&known, "sieve.fraction", Value::Number(fraction)).unwrap();
+                parameters = parameters.with(&known, "sieve.interval", Value::Integer(interval)).unwrap();
+            }
+            let context = SieveContext { seed, epochs: EPOCHS + 1, samples };
+            members.push(sieve::build(entry.name, &parameters, &context).ok().unwrap().into());
+        }
+    }
+    for exchange in [false, true] {
+        members.push(Arc::new(Lately { epochs: EPOCHS + 1, samples, exchange }));
+    }
+    members
+}
+
+/// One policy with plain lists: what is written, what is said of each epoch, the final keys.
+fn by_hand(
+    scores: &Scores,
+    policy: &dyn SievePolicy,
+    member: u32,
+) -> (Vec<DecisionRow>, Vec<MemberRow>, Vec<KeyRow>) {
+    let mut since: BTreeMap<u32, (bool, u32)> =
+        (0..scores.samples).map(|sample| (sample, (true, 0))).collect();
+    policy.initially_outside().iter().for_each(|sample| since.get_mut(sample).unwrap().0 = false);
+    let row = |epoch, slot, diff, key| DecisionRow {
+        epoch,
+        member,
+        sample: scores.sample(slot),
+        diff,
+        key,
+        weight: 1.0,
+    };
+    let active = |since: &BTreeMap<u32, (bool, u32)>| -> BTreeSet<u32> {
+        since.iter().filter(|(_, (active, _))| *active).map(|(sample, _)| *sample).collect()
+    };
+    let mut written: Vec<DecisionRow> =
+        active(&since).into_iter().map(|sample| row(0, sample, 1, 0)).collect();
+    let (mut rows, mut keys) = (Vec::new(), Vec::new());
+    let mut state = policy.start(scores.samples as usize);
+    let (mut entered, mut left) = (0, 0);
+    for epoch in 0..=EPOCHS {
+        let shown = scores.epoch(epoch);
+        for (epoch, step, sample, correct) in &shown {
+            let score = ScoreRow {
+                epoch: *epoch,
+                step: *step as u32,
+                sample: *sample,
+                loss: *step as f32,
+                correct: *correct,
+                error_norm: f32::NAN,
+                trained: true,
+            };
+            state.observe(*sample as usize, &score);
+        }
+        let now = active(&since);
+        let scored: BTreeSet<u32> = shown.iter().map(|row| row.2).collect();
+        let unscored = if epoch < EPOCHS { now.difference(&scored).count() as u32 } else { 0 };
+        rows.push(MemberRow { epoch, member, active: now.len() as u32, entered, left, unscored });
+        if epoch + 1 == EPOCHS {
+            let mut counts = BTreeMap::<u32, u32>::new();
+            (0..scores.samples)
+                .for_each(|sample| *counts.entry(state.key(sample as usize)).or_default() += 1);
+            keys = counts.into_iter().map(|(key, samples)| KeyRow { member, key, samples }).collect();
+        }
+        (entered, left) = (0, 0);
+        let next = epoch + 1;
+        if next > EPOCHS || !policy.decides(next) {
+            continue;
+        }
+        let key = |sample: u32| state.key(sample as usize);
+        let rank = |sample: u32| {
+            let (active, at) = since[&sample];
+            (policy.rank(next, sample, if active { at } else { 0 }, key(sample)), sample)
+        };
+        let lowest = |mut ranked: Vec<(Rank, u32)>, count: u32| {
+            ranked.sort_unstable();
+            ranked.truncate(count as usize);
+            ranked
+        };
+        let mut changes: BTreeMap<u32, (bool, u32)> = BTreeMap::new();
+        match policy.cut(next) {
+            Cut::Outside { out } => {
+                let out = lowest((0..scores.samples).map(rank).collect(), out);
+                let outside: BTreeMap<u32, u32> =
+                    out.iter().map(|(rank, sample)| (*sample, rank.key)).collect();
+                for (sample, (active, _)) in &since {
+                    match (outside.get(sample), active) {
+                        (Some(key), true) => drop(changes.insert(*sample, (false, *key))),
+                        (None, false) => drop(changes.insert(*sample, (true, 0))),
+                        _ => (),
+                    }
+                }
+            }
+            Cut::Exchange { count } => {
+                let leave = lowest(now.iter().map(|sample| rank(*sample)).collect(), count);
+                changes.extend(leave.iter().map(|(rank, sample)| (*sample, (false, rank.key))));
+                let queue = (0..scores.samples).filter(|sample| !now.contains(sample));
+                let queue =
+                    queue.map(|sample| (policy.queue(next, sample, since[&sample].1), sample)).collect();
+                changes.extend(lowest(queue, count).iter().map(|(_, sample)| (*sample, (true, 0))));
+            }
+        }
+        for (sample, (enters, key)) in changes {
+            since.insert(sample, (enters, next));
+            written.push(row(next, sample, if enters { 1 } else { -1 }, key));
+            *(if enters { &mut entered } else { &mut left }) += 1;
+        }
+        state.clear();
+    }
+    (written, rows, keys)
+}
+
+fn run(scores: &Arc<Scores>, workers: usize) -> (Found, Vec<DecisionRow>) {
+    let kept = Arc::new(Kept::default());
+    let store = Arc::new(Store(Arc::clone(&kept)));
+    let source = Arc::clone(scores) as Arc<dyn ScoreSource>;
+    let asked = Grid::new(source, members(scores.samples), EPOCHS, Some(store), Arc::default());
+    let shared = Arc::new(asked);
+    let built = Arc::clone(&shared);
+    let guards = timely::execute(Config::process(workers), move |worker| {
+        worker.dataflow::<Tick, _, _>(|scope| grid(scope, &built));
+    });
+    guards.unwrap().join().into_iter().for_each(|result| result.unwrap());
+    let mut written = std::mem::take(&mut *kept.0.lock().unwrap());
+    written.sort_by_key(|row| (row.member, row.epoch, row.sample));
+    (shared.take(), written)
+}
+
+#[test]
+fn every_member_decides_what_lists_and_sorts_would() {
+    for samples in [3, 40, 301] {
+        let scores = Arc::new(Scores::new(samples));
+        let policies = members(samples);
+        let (mut written, mut rows, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        for (member, policy) in policies.iter().enumerate() {
+            let (decisions, epochs, counts) = by_hand(&scores, &**policy, member as u32);
+            written.extend(decisions);
+            rows.extend(epochs);
+            keys.extend(counts);
+        }
+        rows.sort_unstable();
+        for workers in [1, 2, 4] {
+            let (found, decided) = run(&scores, workers);
+            assert_eq!(found.failed, None);
+            assert_eq!(found.rows, rows, "{samples} samples, {workers} workers");
+            assert_eq!(found.keys, keys, "{samples} samples, {workers} workers");
+            let different = decided.iter().zip(&written).find(|(left, right)| left != right);
+            assert_eq!(different, None, "{samples} samples, {workers} workers");
+            assert_eq!(decided.len(), written.len());
+        }
+    }
+}
