@@ -5,7 +5,8 @@
 //! rounding (fused or not), each gives the same bits on every call.
 //!
 //! This module is the only place with unsafe code. Its functions check slices and offsets once, at their entry; the
-//! loops inside rely on that.
+//! loops inside rely on that. Miri follows every access of the portable ones, on a nightly toolchain with that component:
+//! `MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p spfde-model --lib -- vector_tests small_`.
 #![allow(unsafe_code)]
 
 use spfde_data::parameter::{Near, ParameterError, Value, nearest};

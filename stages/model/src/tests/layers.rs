@@ -170,6 +170,19 @@ fn convolutions_of_every_size_stride_and_padding_have_the_gradients_of_the_refer
     }
 }
 
+/// Small enough for Miri, which checks the memory that each path of the portable kernels touches.
+#[test]
+fn small_convolutions_of_the_portable_kernels_have_the_gradients_of_the_reference() {
+    for (kernel, stride) in [(1, 1), (3, 1), (1, 2), (3, 2)] {
+        for density in [0.3, 1.0] {
+            let window = Window { kernel, stride, padding: kernel / 2 };
+            let (affine, samples) = (Affine::BatchNorm, 4);
+            let case = Case { height: 3, width: 4, inputs: 2, outputs: 5, window, affine, density, samples };
+            check(&case, Kernel::PORTABLE);
+        }
+    }
+}
+
 #[test]
 fn channels_in_several_blocks_have_the_gradients_of_the_reference() {
     let window = Window { kernel: 3, stride: 1, padding: 1 };
