@@ -17,8 +17,8 @@
 //! What a policy decides here is what it decides in a running training, bit for bit, on any number of workers
 //! ([`sieve`](crate::sieve())). Only the arrangement differs. A training has one policy and a million samples at most
 //! change their ranks by a few per cent between decisions: differential collections fed with changes cost what changes.
-//! Here every sample has a score in every epoch, so every state is touched anyway; then one pass over an array of a few
-//! bytes a sample is an order of magnitude cheaper than an arrangement, and it shares the order among policies, which
+//! Here every sample has a score in every epoch, so every state is touched anyway, and an arrangement would have nothing
+//! to save over one pass over an array of a few bytes a sample; the array also shares the order among policies, which
 //! collections of each policy's ranks could not.
 
 mod cut;
