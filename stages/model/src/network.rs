@@ -36,7 +36,10 @@ pub struct Network {
     training: Schedule,
     /// For training that observes frozen blocks, too.
     observing: Schedule,
-    forward: Schedule,
+    /// For scores of samples that do not train.
+    scoring: Schedule,
+    /// For evaluation, where nothing measures.
+    evaluating: Schedule,
 }
 
 impl Network {
@@ -74,9 +77,10 @@ impl Network {
         let part = PartLayout::new(&description, &layers, 0);
         let training = Schedule::training(&description, 0);
         let observing = training.clone();
-        let forward = Schedule::forward(&description);
+        let scoring = Schedule::forward(&description, 0);
+        let evaluating = Schedule::forward(&description, description.architecture.blocks.len() + 1);
         let description = Arc::new(description);
-        Self { description, kernel, layers, frozen: 0, part, training, observing, forward }
+        Self { description, kernel, layers, frozen: 0, part, training, observing, scoring, evaluating }
     }
 
     /// Layers and blocks.
@@ -119,6 +123,7 @@ impl Network {
         assert!(blocks <= self.architecture().blocks.len(), "the classifier never freezes");
         self.frozen = blocks;
         self.training = Schedule::training(&self.description, blocks);
+        self.scoring = Schedule::forward(&self.description, blocks);
         self.lay_out();
     }
 

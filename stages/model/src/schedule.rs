@@ -1,9 +1,16 @@
 //! Which buffer holds which value and gradient, by the time at which each is last read.
 
-use crate::description::{Consumer, Description, Kind};
+mod heirs;
 
-/// The buffers of a pass over a network. Values that the backward pass reads again live until then; those of the
-/// frozen prefix, and all of them where there is no backward pass, share a few buffers.
+use crate::description::{Consumer, Description, Kind, Operation};
+use heirs::inherit;
+
+/// The buffers of a pass over a network, and its order.
+///
+/// The leading operations that neither measure nor have a backward pass, up to the first linear layer, form the
+/// *prefix*: it runs depth-first, one group of samples through all of its operations before the next, so that values
+/// that only it reads need room for a single group, which stays in the cache. All other operations run over the whole
+/// shard one after the other. Values that the backward pass reads again live until then; others share a few buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule {
     /// The buffer of each value; none for the network's input.
@@ -13,55 +20,79 @@ pub(crate) struct Schedule {
     pub(crate) gradients: Vec<Option<usize>>,
     /// The operation whose backward pass is the last to add to the gradient of each value.
     pub(crate) completes: Vec<Option<usize>>,
-    /// Lanes per group of each buffer.
-    pub(crate) buffers: Vec<usize>,
+    pub(crate) buffers: Vec<Buffer>,
+    /// How many leading operations run group by group.
+    pub(crate) prefix: usize,
 }
 
-/// Something that lives in a buffer from one time to another, both included.
+/// What a buffer is large enough for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Buffer {
+    /// Lanes per group.
+    pub(crate) lanes: usize,
+    /// Whether it holds one group at a time, in place of all groups of the shard.
+    pub(crate) single: bool,
+}
+
+/// Something that lives in a buffer, of one group at a time if it is `single`, from one time to another, both included.
 struct Tenant {
     size: usize,
+    single: bool,
     from: usize,
     to: usize,
 }
 
 impl Schedule {
-    /// The buffers for a forward pass and a backward pass down to the first `skipped` blocks.
+    /// The buffers for a forward pass and a backward pass down to the first `skipped` blocks, which do not measure.
     pub(crate) fn training(description: &Description, skipped: usize) -> Self {
-        Self::new(description, Some(skipped))
+        Self::new(description, skipped, true)
     }
 
-    /// The buffers for a forward pass alone.
-    pub(crate) fn forward(description: &Description) -> Self {
-        Self::new(description, None)
+    /// The buffers for a forward pass alone, in which the first `fixed` blocks do not measure.
+    pub(crate) fn forward(description: &Description, fixed: usize) -> Self {
+        Self::new(description, fixed, false)
+    }
+
+    /// The addition that `operation` computes while it packs its input, unless the prefix ends between the two: there
+    /// the sum alone goes from the one to the other, not both of its terms.
+    pub(crate) fn merged_addition(&self, description: &Description, operation: usize) -> Option<usize> {
+        merged_addition(description, self.prefix, operation)
     }
 
     /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n − i`; the loss is
-    /// computed at time `n`.
-    fn new(description: &Description, skipped: Option<usize>) -> Self {
+    /// computed at time `n`. What outlives the prefix is written from time 0 on, group by group.
+    fn new(description: &Description, skipped: usize, has_backward: bool) -> Self {
         let (values, operations) = (&description.values, &description.operations);
         let end = operations.len();
+        let prefix = prefix(description, skipped);
         let backward = |operation: usize| 2 * end - operation;
         let mut value_tenants: Vec<Option<Tenant>> = values
             .iter()
             .map(|value| {
                 let from = value.producer?;
-                Some(Tenant { size: value.shape.len(), from, to: from })
+                Some(Tenant { size: value.shape.len(), single: from < prefix, from, to: from })
             })
             .collect();
         let mut gradient_tenants: Vec<Option<Tenant>> = values.iter().map(|_| None).collect();
         extend(&mut value_tenants, description.logits.value, end);
         for (number, operation) in operations.iter().enumerate() {
-            let merged = number + 1 < end && description.merged_addition(number + 1).is_some();
+            let merged = number + 1 < end && merged_addition(description, prefix, number + 1).is_some();
             for input in operation.inputs() {
                 extend(&mut value_tenants, input.value, number + usize::from(merged));
             }
         }
+        for tenant in value_tenants.iter_mut().flatten().filter(|tenant| tenant.to >= prefix) {
+            if std::mem::replace(&mut tenant.single, false) {
+                tenant.from = 0;
+            }
+        }
         let mut completes = vec![None; values.len()];
         let mut heirs = vec![];
-        if let Some(skipped) = skipped {
+        if has_backward {
             let born = |value: usize, time: usize, tenants: &mut Vec<Option<Tenant>>| {
                 let size = values[value].shape.len();
-                let tenant = tenants[value].get_or_insert(Tenant { size, from: time, to: time });
+                let tenant =
+                    tenants[value].get_or_insert(Tenant { size, single: false, from: time, to: time });
                 tenant.from = tenant.from.min(time);
                 tenant.to = tenant.to.max(time);
             };
@@ -93,7 +124,7 @@ impl Schedule {
             heirs = inherit(description, skipped, &mut gradient_tenants);
         }
         let (values, gradients) = (vec![None; values.len()], vec![None; values.len()]);
-        let mut schedule = Self { values, gradients, completes, buffers: vec![] };
+        let mut schedule = Self { values, gradients, completes, buffers: vec![], prefix };
         schedule.place(value_tenants, gradient_tenants);
         for (heir, sum) in heirs {
             schedule.gradients[heir] = schedule.gradients[sum];
@@ -114,17 +145,19 @@ impl Schedule {
         tenants.sort_by_key(|(place, tenant)| (tenant.from, *place));
         let mut busy_until: Vec<usize> = vec![];
         for (place, tenant) in tenants {
-            let free = (0..self.buffers.len()).filter(|buffer| busy_until[*buffer] < tenant.from);
+            let free = (0..self.buffers.len()).filter(|buffer| {
+                busy_until[*buffer] < tenant.from && self.buffers[*buffer].single == tenant.single
+            });
             let best = free.min_by_key(|buffer| {
-                let size = self.buffers[*buffer];
+                let size = self.buffers[*buffer].lanes;
                 if size >= tenant.size { (0, size) } else { (1, usize::MAX - size) }
             });
             let buffer = best.unwrap_or_else(|| {
-                self.buffers.push(0);
+                self.buffers.push(Buffer { lanes: 0, single: tenant.single });
                 busy_until.push(0);
                 self.buffers.len() - 1
             });
-            self.buffers[buffer] = self.buffers[buffer].max(tenant.size);
+            self.buffers[buffer].lanes = self.buffers[buffer].lanes.max(tenant.size);
             busy_until[buffer] = tenant.to;
             match place.checked_sub(count) {
                 None => self.values[place] = Some(buffer),
@@ -134,47 +167,16 @@ impl Schedule {
     }
 }
 
-/// Finds the shortcuts whose gradient may begin as that of the sum they go into, in its buffer: those to which nobody
-/// else adds before the last reader of the sum's gradient is done. The sum's tenant takes over the time of the
-/// shortcut's. Gives pairs of shortcut and sum, sums before shortcuts.
-fn inherit(
-    description: &Description,
-    skipped: usize,
-    gradients: &mut [Option<Tenant>],
-) -> Vec<(usize, usize)> {
-    let operations = &description.operations;
-    let backward = |operation: usize| 2 * operations.len() - operation;
-    let contributors = |value: usize| {
-        (0..operations.len()).filter(move |number| {
-            let mut inputs = operations[*number].inputs();
-            description.is_active(*number, skipped)
-                && inputs.any(|input| input.value == value && description.contributes(input, skipped))
-        })
-    };
-    // The last reader of each sum's own gradient, before anything is handed on.
-    let last_read: Vec<Option<usize>> =
-        gradients.iter().map(|tenant| tenant.as_ref().map(|tenant| tenant.to)).collect();
-    let mut heirs = vec![];
-    // Where the gradient that began as that of a value lives.
-    let mut home: Vec<usize> = (0..gradients.len()).collect();
-    for (number, operation) in operations.iter().enumerate().rev() {
-        let (Kind::Addition(shortcut), true) = (operation.kind, description.is_active(number, skipped))
-        else {
-            continue;
-        };
-        let (value, sum) = (shortcut.value, operation.output);
-        let mut times = contributors(value).map(backward).collect::<Vec<_>>();
-        times.sort_unstable();
-        let free = times.get(1).is_none_or(|next| last_read[sum].is_some_and(|last| last < *next));
-        if times.first() == Some(&backward(number)) && operation.input.value != value && free {
-            let heir = gradients[value].take().expect("somebody contributes to it");
-            let tenant = gradients[home[sum]].as_mut().expect("it is computed");
-            tenant.to = tenant.to.max(heir.to);
-            home[value] = home[sum];
-            heirs.push((value, home[sum]));
-        }
-    }
-    heirs
+/// How many leading operations can run group by group: those of the first `skipped` blocks. A linear layer takes
+/// several groups at once, so that each of its weights is loaded once for all of them.
+fn prefix(description: &Description, skipped: usize) -> usize {
+    let is_inside =
+        |operation: &&Operation| operation.block < skipped && !matches!(operation.kind, Kind::Linear(_));
+    description.operations.iter().take_while(is_inside).count()
+}
+
+fn merged_addition(description: &Description, prefix: usize, operation: usize) -> Option<usize> {
+    description.merged_addition(operation).filter(|_| operation != prefix)
 }
 
 /// Lets the value live until `time` at least; the network's input has no buffer.

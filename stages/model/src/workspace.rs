@@ -8,6 +8,7 @@ pub(crate) use statistics::Statistics;
 
 use crate::lane::Lane;
 use crate::network::Network;
+use crate::schedule::Buffer;
 
 /// The buffers of one shard's passes. They grow as needed and carry nothing from one pass to the next.
 #[derive(Debug, Default)]
@@ -73,13 +74,13 @@ impl Workspace {
         self.listener = Listener(Some(Box::new(listener)));
     }
 
-    /// Makes room for values and gradients of `groups` groups in buffers of these lanes per group.
-    pub(crate) fn make_room(&mut self, buffers: &[usize], groups: usize) {
+    /// Makes room for values and gradients of `groups` groups.
+    pub(crate) fn make_room(&mut self, buffers: &[Buffer], groups: usize) {
         if self.buffers.len() < buffers.len() {
             self.buffers.resize(buffers.len(), vec![]);
         }
-        for (buffer, lanes) in self.buffers.iter_mut().zip(buffers) {
-            make_room(buffer, lanes * groups);
+        for (room, buffer) in self.buffers.iter_mut().zip(buffers) {
+            make_room(room, buffer.lanes * if buffer.single { 1 } else { groups });
         }
     }
 }

@@ -15,7 +15,7 @@ impl Network {
         // No block measures, not even the classifier's.
         let frozen = self.architecture().blocks.len() + 1;
         let mut evaluation = Evaluation::default();
-        let Some(mut pass) = self.pass(workspace, shard, &self.forward, [frozen; 2]) else {
+        let Some(mut pass) = self.pass(workspace, shard, &self.evaluating, [frozen; 2]) else {
             return evaluation;
         };
         self.run_forward(&mut pass);

@@ -17,7 +17,7 @@ impl Network {
     pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>, scores: &mut Vec<Score>) {
         scores.clear();
         let blocks = [self.frozen; 2];
-        let Some(mut pass) = self.pass(workspace, shard, &self.forward, blocks) else { return };
+        let Some(mut pass) = self.pass(workspace, shard, &self.scoring, blocks) else { return };
         self.run_forward(&mut pass);
         loss::score(&pass, shard.labels, |score| scores.push(score));
     }

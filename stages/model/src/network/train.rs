@@ -1,5 +1,7 @@
 //! What a shard contributes: forward, loss, backward.
 
+use std::ops::Range;
+
 use crate::description::{Kind, Operation};
 use crate::lane::groups;
 use crate::layer::AffineState;
@@ -97,24 +99,35 @@ impl Network {
         })
     }
 
-    /// Computes all values up to the logits.
+    /// Computes all values up to the logits: the prefix group by group, then one operation after the other.
     pub(super) fn run_forward(&self, pass: &mut Pass<'_>) {
         affine::fix(pass);
-        for (number, operation) in self.description.operations.iter().enumerate() {
-            let next = number + 1;
-            if next < self.description.operations.len() && self.description.merged_addition(next).is_some() {
+        let (prefix, groups) = (pass.schedule.prefix, pass.groups);
+        if prefix > 0 {
+            (0..groups).for_each(|group| self.run_operations(pass, 0..prefix, group..group + 1));
+        }
+        self.run_operations(pass, prefix..self.description.operations.len(), 0..groups);
+        pass.workspace.listener.hear(|| "end".into());
+    }
+
+    /// Computes the values that these operations write, for these groups.
+    fn run_operations(&self, pass: &mut Pass<'_>, operations: Range<usize>, groups: Range<usize>) {
+        for number in operations {
+            let (operation, next) = (&self.description.operations[number], number + 1);
+            if next < self.description.operations.len()
+                && pass.schedule.merged_addition(&self.description, next).is_some()
+            {
                 continue;
             }
             pass.workspace.listener.hear(|| self.name("forward", operation));
             match operation.kind {
-                Kind::Convolution(layer) => convolution::forward(pass, operation, layer),
+                Kind::Convolution(layer) => convolution::forward(pass, operation, layer, groups.clone()),
                 Kind::Linear(layer) => linear::forward(pass, operation, layer),
-                Kind::Addition(_) => addition::forward(pass, operation),
-                Kind::MaxPool => max_pool::forward(pass, operation),
-                Kind::AveragePool => average_pool::forward(pass, operation),
+                Kind::Addition(_) => addition::forward(pass, operation, groups.clone()),
+                Kind::MaxPool => max_pool::forward(pass, operation, groups.clone()),
+                Kind::AveragePool => average_pool::forward(pass, operation, groups.clone()),
             }
         }
-        pass.workspace.listener.hear(|| "end".into());
     }
 
     /// Computes all gradients from those of the logits down to the skipped blocks.

@@ -1,15 +1,17 @@
 //! Residual addition with ReLU.
 
+use std::ops::Range;
+
 use crate::description::{Kind, Operation, Signal};
 use crate::kernel;
 use crate::lane::Lane;
 use crate::operation::Pass;
 
 /// Computes ReLU of the sum; the terms are normalised while they are read.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
     let height = pass.description.values[operation.output].shape.height;
     let mut sum = pass.take_value(operation.output);
-    for group in 0..pass.groups {
+    for group in groups {
         for row in 0..height {
             forward_row(pass, operation, group, row, &mut sum);
         }

@@ -1,16 +1,19 @@
 //! Global average pooling.
 
+use std::ops::Range;
+
 use crate::description::Operation;
 use crate::kernel::{LaneMask, PackedRow, pack};
 use crate::lane::{LANES, Lane};
 use crate::operation::Pass;
 
 /// Computes the mean of each channel.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
     let shape = pass.description.values[operation.input.value].shape;
     let mut means = pass.take_value(operation.output);
     let mut row_lanes = vec![Lane::ZERO; shape.row()];
-    for (group, means) in means.chunks_exact_mut(shape.channels).take(pass.groups).enumerate() {
+    for group in groups {
+        let means = &mut means[pass.row_range(operation.output, group, 0)];
         means.fill(Lane::ZERO);
         for row in 0..shape.height {
             let target =

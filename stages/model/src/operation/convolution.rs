@@ -15,11 +15,13 @@ use crate::workspace::{Scratch, clear};
 /// Rows of pixels that a strip covers.
 const STRIP: usize = 2;
 
-/// Computes the outputs and, for a batch norm that measures, their statistics.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) {
+/// Computes the outputs of these groups and, for a batch norm that measures, the statistics of all of them: there they
+/// have to be all groups.
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, groups: Range<usize>) {
     let geometry = &pass.description.layers[layer].geometry;
     let product = &pass.layers[layer].weights.forward;
     let measures = affine::measures(pass, layer);
+    assert!(!measures || groups.len() == pass.groups, "a batch norm measures the whole shard");
     let mut output = pass.take_value(operation.output);
     let mut input = Input::of(pass, operation);
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
@@ -27,9 +29,9 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     let source = source.prepare(geometry.source, geometry.input);
     moments.clear();
     moments.resize(geometry.outputs(), [0.0; 2]);
-    for group in 0..pass.groups {
+    for group in groups {
         clear(sums, if measures { 2 * geometry.outputs() } else { 0 });
-        let start = group * geometry.output.len();
+        let start = pass.start(operation.output, group);
         let mut packed = 0;
         for row in (0..geometry.output.height).step_by(STRIP) {
             let strip = output_strip(geometry, row, start, geometry.output.width, geometry.output.row());
@@ -62,7 +64,7 @@ impl<'a> Input<'a> {
     fn of(pass: &mut Pass<'a>, operation: &Operation) -> Self {
         let description = pass.description;
         let number = description.values[operation.output].producer.expect("an operation writes its output");
-        match description.merged_addition(number) {
+        match pass.schedule.merged_addition(description, number) {
             None => Self::Stored(operation.input),
             Some(addition) => {
                 let addition = &description.operations[addition];

@@ -1,5 +1,7 @@
 //! Max pooling over windows of 2 · 2 pixels.
 
+use std::ops::Range;
+
 use crate::description::{Operation, Shape};
 use crate::kernel::{LaneMask, PackedRow, pack};
 use crate::lane::{LANES, Lane};
@@ -9,15 +11,15 @@ use crate::operation::Pass;
 const WINDOW: usize = 2;
 
 /// Computes the greatest pixel of each window.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
     let input = pass.description.values[operation.input.value].shape;
     let output = pass.description.values[operation.output].shape;
     let mut target = pass.take_value(operation.output);
     let mut rows = vec![Lane::ZERO; WINDOW * input.row()];
-    for group in 0..pass.groups {
+    for group in groups {
         for row in 0..output.height {
             read_rows(pass, operation, input, group, row, &mut rows);
-            let target = &mut target[(group * output.height + row) * output.row()..][..output.row()];
+            let target = &mut target[pass.row_range(operation.output, group, row)];
             for (position, target) in target.iter_mut().enumerate() {
                 let window = window(position, input, output);
                 *target = greatest(window.map(|place| &rows[place])).0;

@@ -1,5 +1,7 @@
 //! What operations share during one pass of one shard: buffers, statistics, and who reads what.
 
+use std::ops::Range;
+
 use crate::description::{Description, Signal};
 use crate::kernel::{GradientRow, Kernel, LaneMask, SignalRow};
 use crate::lane::{Lane, samples_in};
@@ -93,11 +95,16 @@ impl Pass<'_> {
         }
     }
 
-    /// Where one row of pixels lies among the lanes of a value.
-    pub(crate) fn row_range(&self, value: usize, group: usize, row: usize) -> std::ops::Range<usize> {
+    /// Where one row of pixels lies among the lanes of a value, and of its gradient.
+    pub(crate) fn row_range(&self, value: usize, group: usize, row: usize) -> Range<usize> {
         let shape = self.description.values[value].shape;
-        let start = (group * shape.height + row) * shape.row();
+        let start = self.start(value, group) + row * shape.row();
         start..start + shape.row()
+    }
+
+    /// Where a group begins among the lanes of a value: at the front where the buffer holds one group at a time.
+    pub(crate) fn start(&self, value: usize, group: usize) -> usize {
+        if self.is_single(value) { 0 } else { group * self.description.values[value].shape.len() }
     }
 
     /// Which lanes of a group hold samples.
@@ -105,7 +112,13 @@ impl Pass<'_> {
         LaneMask::first(samples_in(group, self.samples))
     }
 
+    /// Whether the buffer of a value holds one group at a time.
+    fn is_single(&self, value: usize) -> bool {
+        self.schedule.values[value].is_some_and(|buffer| self.schedule.buffers[buffer].single)
+    }
+
     fn lanes(&self, value: usize) -> usize {
-        self.description.values[value].shape.len() * self.groups
+        let groups = if self.is_single(value) { 1 } else { self.groups };
+        self.description.values[value].shape.len() * groups
     }
 }

@@ -42,7 +42,10 @@ fn memory_falls_with_every_frozen_block_and_stays_near_what_shapes_say() {
         assert_eq!(counted.len(), description.architecture.blocks.len() + 1);
         let mut before = usize::MAX;
         for (frozen, counted) in counted.iter().enumerate() {
-            let bytes = 4 * Schedule::training(&description, frozen).buffers.iter().sum::<usize>();
+            let buffers = Schedule::training(&description, frozen).buffers;
+            // What a sample costs; buffers of a single group do not grow with the shard.
+            let whole = buffers.iter().filter(|buffer| !buffer.single);
+            let bytes = 4 * whole.map(|buffer| buffer.lanes).sum::<usize>();
             assert!(bytes <= before, "{} with {frozen} frozen", entry.name);
             // Beyond what is kept there are the values and gradients in hand: at most five of the largest value, and
             // the network's input, which has no buffer here.
@@ -78,7 +81,7 @@ enum Content {
     Gradient(usize),
 }
 
-/// Goes through a training pass in the order of its operations and follows what is written over what.
+/// Goes through a training pass of two groups in the order of its operations and follows what is written over what.
 struct Simulation<'a> {
     description: &'a Description,
     schedule: &'a Schedule,
@@ -88,14 +91,25 @@ struct Simulation<'a> {
 }
 
 impl Simulation<'_> {
-    fn run(description: &Description, skipped: usize) {
-        let schedule = Schedule::training(description, skipped);
+    fn new<'a>(description: &'a Description, schedule: &'a Schedule, skipped: usize) -> Simulation<'a> {
         let buffers = vec![vec![]; schedule.buffers.len()];
         let begun = vec![false; description.values.len()];
-        let mut simulation = Simulation { description, schedule: &schedule, skipped, buffers, begun };
-        for number in 0..description.operations.len() {
-            simulation.forward(number);
+        Simulation { description, schedule, skipped, buffers, begun }
+    }
+
+    /// All operations up to the logits.
+    fn run_forward(&mut self) {
+        for group in 0..2 {
+            (0..self.schedule.prefix).for_each(|number| self.forward(number, group));
         }
+        (self.schedule.prefix..self.description.operations.len()).for_each(|number| self.forward(number, 0));
+        self.read_value(self.description.logits.value);
+    }
+
+    fn run(description: &Description, skipped: usize) {
+        let schedule = Schedule::training(description, skipped);
+        let mut simulation = Simulation::new(description, &schedule, skipped);
+        simulation.run_forward();
         let logits = description.logits.value;
         simulation.buffers[schedule.gradients[logits].unwrap()] = vec![Content::Gradient(logits)];
         for number in (0..description.operations.len()).rev() {
@@ -117,13 +131,16 @@ impl Simulation<'_> {
         assert!(held.contains(&Content::Gradient(value)), "gradient of {value} is read, there is {held:?}");
     }
 
-    fn forward(&mut self, number: usize) {
+    fn forward(&mut self, number: usize, group: usize) {
         let operation = &self.description.operations[number];
-        self.buffers[self.schedule.values[operation.output].unwrap()] =
-            vec![Content::Value(operation.output)];
+        let buffer = self.schedule.values[operation.output].unwrap();
+        if group > 0 && !self.schedule.buffers[buffer].single {
+            self.read_value(operation.output);
+        }
+        self.buffers[buffer] = vec![Content::Value(operation.output)];
         // Row by row: what is read must outlive what is written; a merged addition happens in between.
         operation.inputs().for_each(|input| self.read_value(input.value));
-        if let Some(addition) = self.description.merged_addition(number) {
+        if let Some(addition) = self.schedule.merged_addition(self.description, number) {
             self.description.operations[addition].inputs().for_each(|input| self.read_value(input.value));
         }
     }
@@ -160,6 +177,41 @@ impl Simulation<'_> {
         }
         self.read_gradient(read);
         self.description.kept_for(number, self.skipped).into_iter().for_each(|value| self.read_value(value));
+    }
+}
+
+#[test]
+fn a_prefix_keeps_one_group_of_what_only_it_reads() {
+    let description = description("resnet20");
+    let single = |schedule: &Schedule, value: usize| {
+        schedule.values[value].is_some_and(|buffer| schedule.buffers[buffer].single)
+    };
+    for frozen in 0..=description.architecture.blocks.len() {
+        let training = Schedule::training(&description, frozen);
+        for (number, operation) in description.operations.iter().enumerate() {
+            let readers = (0..description.operations.len()).filter(|reader| {
+                description.operations[*reader].inputs().any(|input| input.value == operation.output)
+            });
+            let last = readers.max().unwrap_or(usize::MAX);
+            assert_eq!(number < training.prefix, operation.block < frozen, "operation {number}");
+            assert_eq!(single(&training, operation.output), last < training.prefix, "operation {number}");
+        }
+    }
+    // An evaluation keeps pooled features and logits of all samples, and no other value.
+    let evaluating = Schedule::forward(&description, description.architecture.blocks.len() + 1);
+    assert!(matches!(description.operations[evaluating.prefix].kind, Kind::Linear(_)));
+    let whole = evaluating.buffers.iter().filter(|buffer| !buffer.single);
+    assert_eq!(whole.map(|buffer| buffer.lanes).collect::<Vec<_>>(), [64, 10]);
+}
+
+#[test]
+fn a_pass_without_backward_finds_what_it_reads() {
+    for entry in models::registry() {
+        let description = description(entry.name);
+        for fixed in 0..=description.architecture.blocks.len() + 1 {
+            let schedule = Schedule::forward(&description, fixed);
+            Simulation::new(&description, &schedule, fixed).run_forward();
+        }
     }
 }
 

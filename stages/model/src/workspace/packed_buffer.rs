@@ -1,25 +1,26 @@
-//! A packed buffer that keeps its zeros.
+//! Packed buffers that keep their zeros.
 
 use crate::description::Shape;
 use crate::geometry::Packed;
 use crate::lane::Lane;
 use crate::workspace::clear;
 
-/// Packed pixels with zeros around them. Packing writes pixels only, so that from one operation to the next of the same
-/// layout there is nothing to clear.
+/// Packed pixels with zeros around them, a buffer for each layout. Packing writes pixels only, so that nothing is ever
+/// cleared again; a network has a layout for each shape of its values, which is little beside the values themselves.
 #[derive(Debug, Default)]
-pub(crate) struct PackedBuffer {
-    lanes: Vec<Lane>,
-    layout: Option<(Packed, Shape)>,
-}
+pub(crate) struct PackedBuffer(Vec<((Packed, Shape), Vec<Lane>)>);
 
 impl PackedBuffer {
     /// The buffer for pixels of `shape` in the layout `packed`: zeros around them, anything in their places.
     pub(crate) fn prepare(&mut self, packed: Packed, shape: Shape) -> &mut [Lane] {
-        if self.layout != Some((packed, shape)) {
-            clear(&mut self.lanes, packed.len());
-            self.layout = Some((packed, shape));
-        }
-        &mut self.lanes
+        let layout = (packed, shape);
+        let known = self.0.iter().position(|(other, _)| *other == layout);
+        let place = known.unwrap_or_else(|| {
+            let mut lanes = vec![];
+            clear(&mut lanes, packed.len());
+            self.0.push((layout, lanes));
+            self.0.len() - 1
+        });
+        &mut self.0[place].1
     }
 }
