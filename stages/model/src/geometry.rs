@@ -128,25 +128,21 @@ impl Geometry {
         (0..stride * stride).map(move |phase| Phase { row: phase / stride, column: phase % stride })
     }
 
-    /// Lanes from a window's first pixel in the packed input to the pixel under a weight.
-    pub(crate) fn source_offset(&self, input: usize, row: usize, column: usize) -> usize {
-        row * self.source.pitch + input * self.source.columns + column
+    /// Lanes from a window's first pixel in the packed input to the pixel of the first channel under a weight; channels
+    /// lie `source.columns` lanes apart.
+    pub(crate) fn source_offset(&self, row: usize, column: usize) -> usize {
+        row * self.source.pitch + column
     }
 
     /// Lanes from an input pixel's place in the packed gradient (`pixel / stride`, counted from the buffer's corner)
-    /// to the gradient that reaches it through a weight; `None` if the weight does not touch this phase.
-    pub(crate) fn gradient_offset(
-        &self,
-        phase: Phase,
-        output: usize,
-        row: usize,
-        column: usize,
-    ) -> Option<usize> {
-        let Some(window) = self.window else { return Some(output * self.gradient.columns) };
+    /// to the gradient of the first channel that reaches it through a weight, `None` if the weight does not touch this
+    /// phase; channels lie `gradient.columns` lanes apart.
+    pub(crate) fn gradient_offset(&self, phase: Phase, row: usize, column: usize) -> Option<usize> {
+        let Some(window) = self.window else { return Some(0) };
         let down = shift(phase.row, row, window)? + self.gradient.top as isize;
         let right = shift(phase.column, column, window)? + self.gradient.left as isize;
         debug_assert!(down >= 0 && right >= 0, "the halo covers every weight");
-        Some(down as usize * self.gradient.pitch + output * self.gradient.columns + right as usize)
+        Some(down as usize * self.gradient.pitch + right as usize)
     }
 }
 

@@ -23,18 +23,22 @@ pub enum Growth {
 /// Bytes of a tile's window that a first-level cache of 32 KiB holds beside everything else a kernel touches.
 const WINDOW_BYTES: usize = 24 * 1024;
 
+/// The same for linear layers, whose tiles have few weights for each block and output: they gain more by longer runs of
+/// weights than they lose by lanes that come from the second-level cache.
+const PANEL_BYTES: usize = 48 * 1024;
+
 /// Where a weight stands in its layer.
 #[derive(Clone, Copy)]
 struct Place {
     output: u32,
     input: u32,
-    row: u32,
-    column: u32,
+    /// Kernel row and column, row-major.
+    cell: u32,
 }
 
 impl Place {
-    fn unpack(self) -> [usize; 4] {
-        [self.output, self.input, self.row, self.column].map(|number| number as usize)
+    fn unpack(self) -> [usize; 3] {
+        [self.output, self.input, self.cell].map(|number| number as usize)
     }
 }
 
@@ -164,21 +168,23 @@ impl Weights {
         let geometry = &self.geometry;
         let (kernel_rows, kernel_columns) = geometry.kernel();
         let inputs = geometry.inputs();
-        // Divided once, in 32 bits: a mask update spends most of its time here.
-        let [row_count, column_count, input_count] =
-            [kernel_rows, kernel_columns, inputs].map(|count| count as u32);
+        // Divided once, in 32 bits, and offsets computed once for a cell: a mask update spends most of its time here.
+        let [cells, input_count] = [kernel_rows * kernel_columns, inputs].map(|count| count as u32);
         let places: Vec<Place> = self
             .indices
             .iter()
             .map(|index| {
-                let (rest, column) = (index / column_count, index % column_count);
-                let (rest, row) = (rest / row_count, rest % row_count);
-                Place { output: rest / input_count, input: rest % input_count, row, column }
+                let (rest, cell) = (index / cells, index % cells);
+                Place { output: rest / input_count, input: rest % input_count, cell }
             })
             .collect();
+        let by_cell =
+            || (0..kernel_rows).flat_map(|row| (0..kernel_columns).map(move |column| (row, column)));
+        let offsets: Vec<usize> =
+            by_cell().map(|(row, column)| geometry.source_offset(row, column)).collect();
         let taps = places.iter().enumerate().map(|(position, place)| {
-            let [output, input, row, column] = place.unpack();
-            let offset = geometry.source_offset(input, row, column);
+            let [output, input, cell] = place.unpack();
+            let offset = offsets[cell] + input * geometry.source.columns;
             Tap { row: output, column: input, offset, position: position as u32 }
         });
         let form = self.form();
@@ -188,9 +194,11 @@ impl Weights {
         self.backward = geometry
             .phases()
             .map(|phase| {
+                let offsets: Vec<Option<usize>> =
+                    by_cell().map(|(row, column)| geometry.gradient_offset(phase, row, column)).collect();
                 let taps = places.iter().enumerate().filter_map(|(position, place)| {
-                    let [output, input, row, column] = place.unpack();
-                    let offset = geometry.gradient_offset(phase, output, row, column)?;
+                    let [output, input, cell] = place.unpack();
+                    let offset = offsets[cell]? + output * geometry.gradient.columns;
                     Some(Tap { row: input, column: output, offset, position: position as u32 })
                 });
                 Product::new(form, [inputs, outputs, self.block(outputs, 1)], taps)
@@ -201,14 +209,14 @@ impl Weights {
 
     /// How many of `channels` read channels a block holds so that a tile's window fits the first-level cache.
     fn block(&self, channels: usize, stride: usize) -> usize {
-        let lanes = match self.geometry.window {
-            None => PANEL,
+        let (lanes, bytes) = match self.geometry.window {
+            None => (PANEL, PANEL_BYTES),
             Some(window) => {
                 let width = if self.geometry.output.width.is_multiple_of(7) { 7 } else { 4 };
-                (stride + window.kernel) * (stride * (width - 1) + window.kernel)
+                ((stride + window.kernel) * (stride * (width - 1) + window.kernel), WINDOW_BYTES)
             }
         };
-        let blocks = (channels * lanes * size_of::<Lane>()).div_ceil(WINDOW_BYTES);
+        let blocks = (channels * lanes * size_of::<Lane>()).div_ceil(bytes);
         channels.div_ceil(blocks.max(1))
     }
 

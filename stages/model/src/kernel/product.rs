@@ -72,8 +72,8 @@ impl Product {
         [rows, columns, block]: [usize; 3],
         taps: impl Iterator<Item = Tap> + Clone,
     ) -> Self {
-        let sparse = Taps::new(rows, columns, block, taps.clone());
-        Self { taps: sparse, ..Self::new(form, [rows, columns, block], taps) }
+        let panels = (form == Form::Dense).then(|| Panels::new(rows, columns, block, taps.clone()));
+        Self { taps: Taps::new(rows, columns, block, taps), panels }
     }
 
     /// The existing weights, of a product that was made [`with_taps`](Self::with_taps).

@@ -16,16 +16,19 @@ entry! {
 }
 
 entry! {
-    /// The same for a strip of one row of up to four pixels that are groups of samples: adds the sum over pixels and
-    /// samples to `gradients`, which is in the order of the layer's list of existing weights.
+    /// The same for a strip of one row of up to four pixels that are groups of samples: writes the sum over pixels and
+    /// samples to `gradients`, which is in the order of the layer's list of existing weights; with `accumulate` adds it
+    /// to what is there.
     ///
     /// # Panics
-    /// If taps, strip and slices do not fit together, or the strip has several rows, gaps or more pixels.
+    /// If taps, strip and slices do not fit together, the strip has several rows, gaps or more pixels, or the weights
+    /// of a block of inputs and an output are no neighbours in the list, as those of a linear layer are.
     fn tally_groups(
         taps: &Taps,
         strip: &Strip,
         source: &[Lane],
         gradient: &[Lane],
+        accumulate: bool,
         gradients: &mut [f32],
     ) = groups_body
 }
@@ -36,6 +39,7 @@ fn groups_body<V: Vector>(
     strip: &Strip,
     source: &[Lane],
     gradient: &[Lane],
+    accumulate: bool,
     gradients: &mut [f32],
 ) {
     strip.check(taps.rows, taps.reach, source.len(), gradient.len());
@@ -43,10 +47,10 @@ fn groups_body<V: Vector>(
     // SAFETY: `check` has compared all offsets with the slices' lengths.
     unsafe {
         match strip.columns {
-            4 => groups::<V, 4>(taps, strip, source, gradient, gradients),
-            3 => groups::<V, 3>(taps, strip, source, gradient, gradients),
-            2 => groups::<V, 2>(taps, strip, source, gradient, gradients),
-            1 => groups::<V, 1>(taps, strip, source, gradient, gradients),
+            4 => groups::<V, 4>(taps, strip, source, gradient, accumulate, gradients),
+            3 => groups::<V, 3>(taps, strip, source, gradient, accumulate, gradients),
+            2 => groups::<V, 2>(taps, strip, source, gradient, accumulate, gradients),
+            1 => groups::<V, 1>(taps, strip, source, gradient, accumulate, gradients),
             _ => panic!("no kernel for {strip:?}"),
         }
     }
@@ -60,8 +64,10 @@ unsafe fn groups<V: Vector, const P: usize>(
     strip: &Strip,
     source: &[Lane],
     gradient: &[Lane],
+    accumulate: bool,
     gradients: &mut [f32],
 ) {
+    let write = |into: &mut f32, sum: f32| *into = if accumulate { *into + sum } else { sum };
     let positions = taps.positions();
     for block in 0..taps.blocks {
         for row in 0..taps.rows {
@@ -73,22 +79,32 @@ unsafe fn groups<V: Vector, const P: usize>(
                 let source = source.as_ptr().add(strip.source);
                 let entries = taps.entries.get_unchecked(range.clone());
                 let (entries, last_entries) = entries.as_chunks::<LANES>();
-                let (places, last_places) = positions.get_unchecked(range).as_chunks::<LANES>();
-                for (entries, places) in entries.iter().zip(places) {
+                let gradients = neighbours(positions.get_unchecked(range), gradients);
+                let (gradients, last_gradients) = gradients.as_chunks_mut::<LANES>();
+                for (entries, gradients) in entries.iter().zip(gradients) {
                     let mut products = [V::zero(); LANES];
                     for (product, entry) in products.iter_mut().zip(entries) {
                         *product = dot(source, entry, &pixels);
                     }
-                    for (place, sum) in places.iter().zip(V::sums(products)) {
-                        gradients[*place as usize] += sum;
+                    for (gradient, sum) in gradients.iter_mut().zip(V::sums(products)) {
+                        write(gradient, sum);
                     }
                 }
-                for (entry, place) in last_entries.iter().zip(last_places) {
-                    gradients[*place as usize] += dot(source, entry, &pixels).sum();
+                for (entry, gradient) in last_entries.iter().zip(last_gradients) {
+                    write(gradient, dot(source, entry, &pixels).sum());
                 }
             }
         }
     }
+}
+
+/// The gradients of the weights at ascending `positions`, which have to be neighbours.
+#[inline(always)]
+fn neighbours<'a>(positions: &[u32], gradients: &'a mut [f32]) -> &'a mut [f32] {
+    let first = positions.first().map_or(0, |position| *position as usize);
+    let last = positions.last().map_or(first, |position| *position as usize + 1);
+    assert_eq!(last - first, positions.len(), "a linear layer's weights of an output are neighbours");
+    &mut gradients[first..last]
 }
 
 /// The products of the pixels' gradients with the lanes under an entry, added up.

@@ -46,13 +46,19 @@ impl Network {
         assert_eq!(part.len(), self.part.len, "a part of this network");
         assert_eq!(shard.weights.len(), shard.labels.len(), "one weight per sample");
         assert!(shard.labels.len() <= shard.batch_samples, "a shard is a part of its batch");
-        part.fill(0.0);
         scores.clear();
+        if cfg!(debug_assertions) {
+            // Every number is written below, once: what is not shows.
+            part.fill(f32::NAN);
+        }
         let (schedule, skipped) = match observed {
             Some(_) => (&self.observing, 0),
             None => (&self.training, self.frozen),
         };
-        let Some(mut pass) = self.pass(workspace, shard, schedule, [self.frozen, skipped]) else { return };
+        let Some(mut pass) = self.pass(workspace, shard, schedule, [self.frozen, skipped]) else {
+            part.fill(0.0);
+            return;
+        };
         self.run_forward(&mut pass);
         pass.workspace.begun.clear();
         pass.workspace.begun.resize(self.description.values.len(), false);

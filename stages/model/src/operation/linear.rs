@@ -28,7 +28,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
 }
 
 /// Computes the gradient of the input, if somebody wants it, and the gradients of the existing weights, which it
-/// adds to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
+/// writes to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, gradients: &mut [f32]) {
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
@@ -43,7 +43,8 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, geometry.input, first, groups, source);
         pack_panel_of_gradient(pass, layer, geometry, first, groups, gradient);
-        tally_groups(pass.kernel, weights.forward.taps(), &strip(groups), source, gradient, gradients);
+        let taps = weights.forward.taps();
+        tally_groups(pass.kernel, taps, &strip(groups), source, gradient, first > 0, gradients);
         if wanted {
             weights.backward[0].gather(pass.kernel, &strip(groups), gradient, target, false, &mut []);
             unpack(target, geometry.input, first, groups, begun, &mut input);
@@ -117,15 +118,17 @@ fn panel_row(shape: Shape, group: usize, row: usize, lanes: &mut [Lane]) -> Pack
 fn unpack(panel: &[Lane], shape: Shape, first: usize, groups: usize, accumulate: bool, into: &mut [Lane]) {
     for group in 0..groups {
         let into = &mut into[(first + group) * shape.len()..][..shape.len()];
-        for (position, into) in into.iter_mut().enumerate() {
-            let (rest, column) = (position / shape.width, position % shape.width);
-            let (row, channel) = (rest / shape.channels, rest % shape.channels);
-            let feature = (channel * shape.height + row) * shape.width + column;
-            let lane = &panel[feature * PANEL + group];
-            if accumulate {
-                into.0.iter_mut().zip(lane.0).for_each(|(into, value)| *into += value);
-            } else {
-                *into = *lane;
+        for (row, into) in into.chunks_exact_mut(shape.row()).enumerate() {
+            for (channel, into) in into.chunks_exact_mut(shape.width).enumerate() {
+                let feature = (channel * shape.height + row) * shape.width;
+                let lanes = panel[feature * PANEL + group..].iter().step_by(PANEL);
+                for (into, lane) in into.iter_mut().zip(lanes) {
+                    if accumulate {
+                        into.0.iter_mut().zip(lane.0).for_each(|(into, value)| *into += value);
+                    } else {
+                        *into = *lane;
+                    }
+                }
             }
         }
     }
