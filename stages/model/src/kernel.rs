@@ -17,6 +17,7 @@ mod dense;
 mod elementwise;
 mod gather;
 mod gradient;
+mod moments;
 mod portable;
 mod product;
 mod residual;

@@ -6,6 +6,7 @@
 
 use crate::kernel::entry;
 use crate::kernel::gather::Strip;
+use crate::kernel::moments::add_moments;
 use crate::kernel::taps::Tap;
 use crate::kernel::vector::Vector;
 use crate::lane::Lane;
@@ -183,7 +184,7 @@ impl Tile {
                             sum.store(&mut *target.add(row * self.target_channel + p * self.next_target));
                         }
                         if last && !sums.is_empty() {
-                            add_moments(sum, &mut sums[2 * (first + row)..][..2]);
+                            add_moments(&[*sum], &mut sums[2 * (first + row)..][..2]);
                         }
                     }
                 }
@@ -215,16 +216,4 @@ impl Tile {
             }
         }
     }
-}
-
-/// Adds the pixels' sum and sum of squares.
-#[inline(always)]
-fn add_moments<V: Vector, const P: usize>(values: &[V; P], sums: &mut [Lane]) {
-    let (mut sum, mut square) = (V::zero(), V::zero());
-    for value in values {
-        sum = sum.add(*value);
-        square = value.mul_add(*value, square);
-    }
-    V::load(&sums[0]).add(sum).store(&mut sums[0]);
-    V::load(&sums[1]).add(square).store(&mut sums[1]);
 }

@@ -4,6 +4,7 @@
 //! channel's existing weights: each weight costs one broadcast and one multiply-add with a memory operand per pixel.
 
 use crate::kernel::entry;
+use crate::kernel::moments::add_moments;
 use crate::kernel::taps::{Entry, Taps};
 use crate::kernel::vector::Vector;
 use crate::lane::Lane;
@@ -202,19 +203,4 @@ unsafe fn multiply<V: Vector, const R: usize, const P: usize, const S: usize>(
             }
         }
     }
-}
-
-/// Adds the tile's sum and sum of squares.
-#[inline(always)]
-fn add_moments<V: Vector, const R: usize, const P: usize>(values: &[[V; P]; R], sums: &mut [Lane]) {
-    // Two chains, so that one addition need not wait for the other.
-    let (mut sum, mut square) = ([V::load(&sums[0]), V::zero()], [V::load(&sums[1]), V::zero()]);
-    for row in values {
-        for (p, value) in row.iter().enumerate() {
-            sum[p % 2] = sum[p % 2].add(*value);
-            square[p % 2] = value.mul_add(*value, square[p % 2]);
-        }
-    }
-    sum[0].add(sum[1]).store(&mut sums[0]);
-    square[0].add(square[1]).store(&mut sums[1]);
 }
