@@ -1,6 +1,6 @@
 //! Scores as columns: the seam between whoever reads them and the dataflow that judges policies by them.
 
-use crate::segment::StorageError;
+use crate::segment::RecordingError;
 
 /// Some presentations of samples, column by column: row `i` is what all columns have at `i`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +15,10 @@ pub struct ScoreColumns {
     pub correct: Vec<bool>,
     /// Loss of the sample, in nats; NaN where it is not known.
     pub losses: Vec<f32>,
+    /// L2 norm of softmax − one-hot; empty if it is not known.
+    pub error_norms: Vec<f32>,
+    /// Whether the sample took part in the update; empty if all did.
+    pub trained: Vec<bool>,
 }
 
 /// Recorded scores of a number of samples over a number of epochs, in parts that can be read side by side.
@@ -39,5 +43,5 @@ pub trait ScoreSource: Send + Sync {
     ///
     /// # Errors
     /// If the part cannot be read, or is not any more what it was.
-    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), StorageError>;
+    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), RecordingError>;
 }

@@ -118,7 +118,7 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
     table_file::write(&place.path("scores/late.parquet"), columns).unwrap();
     judge(&["sieve.policy=forgetting", "--workers", "2"]).refused(
         1,
-        "scores/late.parquet: cannot ",
+        "scores/late.parquet: column step",
         "nothing is kept of this grid",
     );
     assert_eq!(place.names(), ["scores"]);

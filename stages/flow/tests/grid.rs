@@ -9,7 +9,7 @@ use spfde_data::parameter::{Parameters, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::ScoreRow;
 use spfde_data::scores::{ScoreColumns, ScoreSource};
-use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
+use spfde_data::segment::{RecordingError, Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Column, Columns};
 use spfde_flow::Tick;
 use spfde_flow::grid::{DecisionRow, Found, Grid, KeyRow, MemberRow, grid};
@@ -86,7 +86,7 @@ impl ScoreSource for Scores {
         parts.first().map_or(0..0, |first| *first..first + parts.len())
     }
 
-    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), StorageError> {
+    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), RecordingError> {
         for rows in self.parts[part].chunks(13) {
             visit(&ScoreColumns {
                 epochs: rows.iter().map(|row| row.0).collect(),
@@ -94,6 +94,7 @@ impl ScoreSource for Scores {
                 slots: rows.iter().map(|row| row.2).collect(),
                 correct: rows.iter().map(|row| row.3).collect(),
                 losses: rows.iter().map(|row| row.1 as f32).collect(),
+                ..ScoreColumns::default()
             });
         }
         Ok(())

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::error::{DataError, Result};
 use super::parquet_file::ParquetFile;
 use crate::scores::{ScoreColumns, ScoreSource};
-use crate::segment::StorageError;
+use crate::segment::RecordingError;
 use columns::REQUIRED;
 use samples::Samples;
 
@@ -138,7 +138,7 @@ impl ScoreSource for ScoreFiles {
         from..self.parts.partition_point(|part| part.first <= epoch)
     }
 
-    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), StorageError> {
+    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), RecordingError> {
         Ok(self.read_part(self.parts[part], visit)?)
     }
 }

@@ -21,12 +21,19 @@
 //! to save over one pass over an array of a few bytes a sample; the array also shares the order among policies, which
 //! collections of each policy's ranks could not.
 
+mod changes;
+mod count;
 mod cut;
+mod decide;
+mod gather;
+mod orders;
 mod place;
+mod rank;
 mod share;
 mod source;
-mod stages;
+mod split;
 mod standings;
+mod worker;
 mod written;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +44,7 @@ use spfde_data::scores::ScoreSource;
 use spfde_data::segment::{Segment, SegmentStore};
 use spfde_policy::SievePolicy;
 
-pub use stages::grid;
+pub use worker::grid;
 pub use written::DecisionRow;
 
 /// What is asked: members of a grid, each a policy of its own, over recorded scores.

@@ -6,64 +6,39 @@ use std::sync::Arc;
 use spfde_data::rows::ScoreRow;
 use spfde_policy::{Cut, SievePolicy, SieveState};
 
-use super::cut::Limit;
-use super::place::{Histogram, Place, key, place};
 use super::source::Bundle;
 use super::{Grid, KeyRow, MemberRow};
 
-/// An order of samples, and the cuts through it.
-#[derive(Clone, Debug)]
-pub(super) struct Order {
-    kind: Kind,
-    /// How many of the lowest each member takes.
-    pub(super) cuts: Vec<(usize, u32)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// All samples, as the alike members of a group rank them, whoever is active.
-    Shared { group: usize },
-    /// All samples, as this member ranks them.
-    All { member: usize },
-    /// The active samples of this member.
-    Active { member: usize },
-    /// Those outside.
-    Queue { member: usize },
-}
-
 /// Members that share a state.
-struct Group {
-    policy: Arc<dyn SievePolicy>,
-    state: Box<dyn SieveState>,
-    members: Vec<usize>,
+pub(super) struct Group {
+    pub(super) policy: Arc<dyn SievePolicy>,
+    pub(super) state: Box<dyn SieveState>,
+    pub(super) members: Vec<usize>,
     /// Whether members share their order, too.
-    alike: bool,
+    pub(super) alike: bool,
 }
 
 /// What a member's decisions have made of this worker's samples.
-struct Member {
-    policy: Arc<dyn SievePolicy>,
-    group: usize,
-    active: Vec<bool>,
+pub(super) struct Member {
+    pub(super) policy: Arc<dyn SievePolicy>,
+    pub(super) group: usize,
+    pub(super) active: Vec<bool>,
     /// The epoch of the last entry of an active sample, of the last departure of another. Empty if nobody asks.
-    since: Vec<u32>,
-    count: u32,
-    entered: u32,
-    left: u32,
+    pub(super) since: Vec<u32>,
+    pub(super) count: u32,
+    pub(super) entered: u32,
+    pub(super) left: u32,
 }
-
-/// A sample whose membership changes: its index, whether it enters, the key by which it was ranked.
-pub(super) type Change = (u32, bool, u32);
 
 /// All of it.
 pub(super) struct Standings {
-    grid: Arc<Grid>,
-    slots: Range<u32>,
-    groups: Vec<Group>,
-    members: Vec<Member>,
+    pub(super) grid: Arc<Grid>,
+    pub(super) slots: Range<u32>,
+    pub(super) groups: Vec<Group>,
+    pub(super) members: Vec<Member>,
     /// Whether a sample has a score in the current epoch, and how many have.
-    scored: Vec<bool>,
-    scored_count: u32,
+    pub(super) scored: Vec<bool>,
+    pub(super) scored_count: u32,
 }
 
 impl Standings {
@@ -180,153 +155,6 @@ impl Standings {
     /// What there is to say of the members in `epoch`, of which no scores are expected.
     pub(super) fn answer(&mut self, epoch: u32) -> Vec<MemberRow> {
         self.close(epoch).into_iter().map(|row| MemberRow { unscored: 0, ..row }).collect()
-    }
-
-    /// The orders of the decisions that take effect at `epoch`: the same on every worker.
-    pub(super) fn orders(&self, epoch: u32) -> Vec<Order> {
-        let mut orders: Vec<Order> = Vec::new();
-        for (index, member) in self.members.iter().enumerate() {
-            if !member.policy.decides(epoch) {
-                continue;
-            }
-            let mut add = |kind, wanted| match orders.iter_mut().find(|order| order.kind == kind) {
-                Some(order) => order.cuts.push((index, wanted)),
-                None => orders.push(Order { kind, cuts: vec![(index, wanted)] }),
-            };
-            match member.policy.cut(epoch) {
-                Cut::Outside { out } if self.groups[member.group].alike => {
-                    add(Kind::Shared { group: member.group }, out);
-                }
-                Cut::Outside { out } => add(Kind::All { member: index }, out),
-                Cut::Exchange { count } => {
-                    add(Kind::Active { member: index }, count);
-                    add(Kind::Queue { member: index }, count);
-                }
-            }
-        }
-        orders
-    }
-
-    /// Visits the samples of an order with their places.
-    fn places(&self, order: &Order, epoch: u32, mut visit: impl FnMut(u32, Place)) {
-        // Policies number samples from 0 to how many there are: by slot.
-        let first = self.slots.start;
-        match order.kind {
-            Kind::Shared { group } => {
-                let Group { policy, state, .. } = &self.groups[group];
-                for index in 0..self.len() {
-                    let rank = policy.rank(epoch, first + index, 0, state.key(index as usize));
-                    visit(index, place(rank));
-                }
-            }
-            Kind::All { member } => {
-                let Member { policy, group, active, since, .. } = &self.members[member];
-                let state = &self.groups[*group].state;
-                for index in 0..self.len() {
-                    let at = index as usize;
-                    let entered = if active[at] { since[at] } else { 0 };
-                    visit(index, place(policy.rank(epoch, first + index, entered, state.key(at))));
-                }
-            }
-            Kind::Active { member } => {
-                let Member { policy, group, active, since, .. } = &self.members[member];
-                let state = &self.groups[*group].state;
-                for index in (0..self.len()).filter(|index| active[*index as usize]) {
-                    let at = index as usize;
-                    visit(index, place(policy.rank(epoch, first + index, since[at], state.key(at))));
-                }
-            }
-            Kind::Queue { member } => {
-                let Member { policy, active, since, .. } = &self.members[member];
-                for index in (0..self.len()).filter(|index| !active[*index as usize]) {
-                    visit(index, place(policy.queue(epoch, first + index, since[index as usize])));
-                }
-            }
-        }
-    }
-
-    /// How many of this worker's samples stand in each class of an order.
-    pub(super) fn count(&self, order: &Order, epoch: u32) -> Histogram {
-        let mut histogram = Histogram::default();
-        self.places(order, epoch, |_, place| histogram.add(place));
-        histogram
-    }
-
-    /// The samples of an order in the given classes, which are ascending: place, slot, and which class.
-    pub(super) fn inside(&self, order: &Order, epoch: u32, classes: &[u64]) -> Vec<(usize, Place, u32)> {
-        let mut inside = Vec::new();
-        self.places(order, epoch, |index, place| {
-            if let Ok(class) = classes.binary_search(&super::place::class(place)) {
-                inside.push((class, place, self.slot(index)));
-            }
-        });
-        inside
-    }
-
-    /// Who changes by the decisions for `epoch`, one member after the other, given the limits of every order's cuts.
-    pub(super) fn changes(&self, orders: &[Order], epoch: u32, limits: &[Vec<Limit>]) -> Vec<Vec<Change>> {
-        let mut changes: Vec<Vec<Change>> = vec![Vec::new(); self.members.len()];
-        for (order, limits) in orders.iter().zip(limits) {
-            match order.kind {
-                Kind::Shared { .. } | Kind::All { .. } => self.outside(order, epoch, limits, &mut changes),
-                Kind::Active { member } | Kind::Queue { member } => {
-                    let enters = matches!(order.kind, Kind::Queue { .. });
-                    self.places(order, epoch, |index, place| {
-                        if Some((place, self.slot(index))) <= limits[0] {
-                            changes[member].push((index, enters, if enters { 0 } else { key(place) }));
-                        }
-                    });
-                }
-            }
-        }
-        // Leavers and those who enter, in one order.
-        changes.iter_mut().for_each(|changes| changes.sort_unstable());
-        changes
-    }
-
-    /// Whoever is below a member's limit is out, all others are in.
-    fn outside(&self, order: &Order, epoch: u32, limits: &[Limit], changes: &mut [Vec<Change>]) {
-        // One comparison finds out for all: cuts in ascending order, and for each sample the first that takes it in.
-        let mut ascending: Vec<usize> = (0..limits.len()).collect();
-        ascending.sort_by_key(|cut| limits[*cut]);
-        let sorted: Vec<Limit> = ascending.iter().map(|cut| limits[*cut]).collect();
-        let members: Vec<(usize, &[bool])> = ascending
-            .iter()
-            .map(|cut| order.cuts[*cut].0)
-            .map(|member| (member, self.members[member].active.as_slice()))
-            .collect();
-        self.places(order, epoch, |index, place| {
-            let first = sorted.partition_point(|limit| *limit < Some((place, self.slots.start + index)));
-            for (at, (member, active)) in members.iter().enumerate() {
-                let enters = at < first;
-                if active[index as usize] != enters {
-                    changes[*member].push((index, enters, if enters { 0 } else { key(place) }));
-                }
-            }
-        });
-    }
-
-    /// Makes the changes, and starts new windows for whom decided.
-    pub(super) fn apply(&mut self, epoch: u32, changes: &[Vec<Change>]) {
-        for (member, changes) in self.members.iter_mut().zip(changes) {
-            for (index, enters, _) in changes {
-                let at = *index as usize;
-                debug_assert_ne!(member.active[at], *enters, "a sample enters or leaves once");
-                member.active[at] = *enters;
-                if let Some(since) = member.since.get_mut(at) {
-                    *since = epoch;
-                }
-                let (moved, count) = match enters {
-                    true => (&mut member.entered, member.count + 1),
-                    false => (&mut member.left, member.count - 1),
-                };
-                *moved += 1;
-                member.count = count;
-            }
-        }
-        for group in self.groups.iter_mut().filter(|group| group.policy.decides(epoch)) {
-            group.state.clear();
-        }
     }
 
     /// How the keys of every member are distributed.

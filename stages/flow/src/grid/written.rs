@@ -3,7 +3,8 @@
 use spfde_data::segment::{Segment, SegmentStore, StorageError};
 use spfde_data::table::{Cells, Columns, Row};
 
-use super::standings::{Change, Standings};
+use super::changes::Change;
+use super::standings::Standings;
 
 spfde_data::row! {
     /// A sample that enters (+1) or leaves (−1) the active set of a member at the start of an epoch. The whole initial

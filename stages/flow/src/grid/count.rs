@@ -1,0 +1,85 @@
+//! Shows the scores to the states, and counts who stands where.
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, StreamVec};
+
+use crate::tick::Tick;
+use crate::window::Stash;
+
+use super::place::Class;
+use super::source::Bundle;
+use super::worker::{Shared, windows};
+use super::{KeyRow, MemberRow};
+
+/// How many of a worker's samples stand in each class of an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Tally {
+    pub(super) order: usize,
+    pub(super) classes: Vec<(Class, u32)>,
+}
+
+/// What counting says.
+pub(super) struct Counted<'s> {
+    pub(super) tallies: StreamVec<'s, Tick, Tally>,
+    pub(super) rows: StreamVec<'s, Tick, MemberRow>,
+    pub(super) keys: StreamVec<'s, Tick, KeyRow>,
+}
+
+/// Shows the scores of each epoch to the states once the epoch before is decided; counts classes where there is a decision.
+pub(super) fn count<'s>(
+    scope: Scope<'s, Tick>,
+    shared: &Shared,
+    bundles: StreamVec<'s, Tick, Bundle>,
+    decided: StreamVec<'s, Tick, ()>,
+) -> Counted<'s> {
+    let shared = Rc::clone(shared);
+    let mut builder = OperatorBuilder::new("Count".to_owned(), scope);
+    let mut bundles = builder.new_input(bundles, Exchange::new(|bundle: &Bundle| u64::from(bundle.owner)));
+    let _decided = builder.new_input_connection(decided, Pipeline, []);
+    let (tallies_out, tallies) = builder.new_output::<Vec<Tally>>();
+    let (rows_out, rows) = builder.new_output::<Vec<MemberRow>>();
+    let (keys_out, keys) = builder.new_output::<Vec<KeyRow>>();
+    let (mut tallies_out, mut rows_out, mut keys_out) =
+        (OutputBuilder::from(tallies_out), OutputBuilder::from(rows_out), OutputBuilder::from(keys_out));
+    builder.build(move |capabilities| {
+        let mut windows = windows(capabilities, &shared.borrow().grid);
+        let mut stash = Stash::<Bundle>::new();
+        move |frontiers| {
+            bundles.for_each(|capability, bundles| stash.add(&capability, bundles));
+            loop {
+                let epoch = windows.epoch();
+                let read = !frontiers[0].less_equal(&Tick::close_of(epoch));
+                let decided = !frontiers[1].less_equal(&Tick::new(epoch, 0));
+                if windows.ended() || !read || !decided {
+                    break;
+                }
+                let standings = &mut shared.borrow_mut().standings;
+                standings.observe(stash.through(epoch).collect());
+                let grid = standings.grid();
+                rows_out
+                    .activate()
+                    .session(windows.capability(1))
+                    .give_iterator(standings.close(epoch).into_iter());
+                if epoch + 1 == grid.source.epochs() {
+                    keys_out
+                        .activate()
+                        .session(windows.capability(2))
+                        .give_iterator(standings.keys().into_iter());
+                }
+                let orders = standings.orders(epoch + 1);
+                for (number, order) in orders.iter().enumerate() {
+                    let classes = standings.count(order, epoch + 1).into_classes();
+                    let tally = Tally { order: number, classes };
+                    tallies_out.activate().session(windows.capability(0)).give(tally);
+                }
+                windows.advance();
+            }
+        }
+    });
+    Counted { tallies, rows, keys }
+}

@@ -1,0 +1,61 @@
+//! What all workers say, added up on one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, StreamVec};
+
+use crate::tick::Tick;
+
+use super::{Grid, KeyRow, MemberRow};
+
+/// Adds up what all workers say of an epoch, on one.
+pub(super) fn gather<'s>(
+    scope: Scope<'s, Tick>,
+    grid: &Arc<Grid>,
+    rows: StreamVec<'s, Tick, MemberRow>,
+    keys: StreamVec<'s, Tick, KeyRow>,
+) {
+    let grid = Arc::clone(grid);
+    let mut builder = OperatorBuilder::new("Gather".to_owned(), scope);
+    let mut rows = builder.new_input(rows, Exchange::new(|_: &MemberRow| 0));
+    let mut keys = builder.new_input(keys, Exchange::new(|_: &KeyRow| 0));
+    builder.build(move |_| {
+        let mut sums: BTreeMap<(u32, u32), MemberRow> = BTreeMap::new();
+        let mut counts: BTreeMap<(u32, u32), u32> = BTreeMap::new();
+        move |frontiers| {
+            rows.for_each(|_, rows| {
+                for row in rows.drain(..) {
+                    let sum = sums.entry((row.epoch, row.member)).or_insert(MemberRow {
+                        epoch: row.epoch,
+                        member: row.member,
+                        ..MemberRow::default()
+                    });
+                    sum.active += row.active;
+                    sum.entered += row.entered;
+                    sum.left += row.left;
+                    sum.unscored += row.unscored;
+                }
+            });
+            keys.for_each(|_, keys| {
+                for key in keys.drain(..) {
+                    *counts.entry((key.member, key.key)).or_default() += key.samples;
+                }
+            });
+            let whole = |row: &MemberRow| !frontiers[0].less_equal(&Tick::close_of(row.epoch));
+            let later = sums.values().find(|row| !whole(row)).map(|row| (row.epoch, row.member));
+            let later = later.map_or_else(BTreeMap::new, |later| sums.split_off(&later));
+            let complete = std::mem::replace(&mut sums, later);
+            if !complete.is_empty() {
+                grid.found(|found| found.rows.extend(complete.into_values()));
+            }
+            if frontiers[1].is_empty() && !counts.is_empty() {
+                let rows = std::mem::take(&mut counts).into_iter();
+                let rows = rows.map(|((member, key), samples)| KeyRow { member, key, samples });
+                grid.found(|found| found.keys.extend(rows));
+            }
+        }
+    });
+}

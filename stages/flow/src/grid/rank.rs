@@ -1,0 +1,68 @@
+//! Finds where exactly each cut ends.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, StreamVec};
+
+use crate::tick::Tick;
+use crate::window::Stash;
+
+use super::cut::Limit;
+use super::place::Place;
+use super::split::Candidates;
+use super::worker::{Shared, windows};
+
+/// Where a cut ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct End {
+    pub(super) order: usize,
+    pub(super) cut: usize,
+    pub(super) limit: Limit,
+}
+
+/// Ranks the samples of a class, of all workers, and finds where the cuts through it end.
+pub(super) fn rank<'s>(
+    scope: Scope<'s, Tick>,
+    shared: &Shared,
+    candidates: StreamVec<'s, Tick, Candidates>,
+) -> StreamVec<'s, Tick, End> {
+    let shared = Rc::clone(shared);
+    let mut builder = OperatorBuilder::new("Rank".to_owned(), scope);
+    let to_one = Exchange::new(|set: &Candidates| (set.order + set.class) as u64);
+    let mut candidates = builder.new_input(candidates, to_one);
+    let (output, ends) = builder.new_output::<Vec<End>>();
+    let mut output = OutputBuilder::from(output);
+    builder.build(move |capabilities| {
+        let mut windows = windows(capabilities, &shared.borrow().grid);
+        let mut stash = Stash::<Candidates>::new();
+        move |frontiers| {
+            candidates.for_each(|capability, sets| stash.add(&capability, sets));
+            while let Some(epoch) = windows.complete(frontiers) {
+                let worker = shared.borrow();
+                let mut sets: BTreeMap<(usize, usize), Vec<(Place, u32)>> = BTreeMap::new();
+                for set in stash.through(epoch) {
+                    sets.entry((set.order, set.class)).or_default().extend(set.places);
+                }
+                for ((order, class), mut places) in sets {
+                    let decisions = &worker.decisions[&(epoch + 1)];
+                    let class = decisions.classes[order][class];
+                    places.sort_unstable();
+                    for (cut, through) in decisions.through[order].iter().enumerate() {
+                        let Ok(through) = through else { continue };
+                        if through.class == class {
+                            let limit = Some(places[through.taken as usize - 1]);
+                            output.activate().session(windows.capability(0)).give(End { order, cut, limit });
+                        }
+                    }
+                }
+                windows.advance();
+            }
+        }
+    });
+    ends
+}
