@@ -65,6 +65,15 @@ pub enum ConfigurationError {
         /// The directory for both.
         out: String,
     },
+    /// A table that has no such column.
+    #[error(
+        "--sort {column}: bare scores have no costs, no layers and no recorded decisions; sort by member, active_samples, \
+         trained_samples, changes or censored_samples"
+    )]
+    Sort {
+        /// The column.
+        column: String,
+    },
     /// A key or value that does not fit.
     #[error(transparent)]
     Parameter(#[from] ParameterError),

@@ -6,10 +6,10 @@ use spfde_data::files::table_file::Values;
 use spfde_data::parameter::Value;
 use spfde_flow::grid::{Found, MemberRow};
 
-use super::Member;
+use super::{Column, Member};
 
-/// The columns of `grid.parquet`: the member, its parameters, then what it did in each epoch.
-pub(super) fn columns(members: &[Member], found: &Found) -> Vec<(String, Values)> {
+/// The columns of `grid.parquet` of bare scores: the member, its parameters, then what it did in each epoch.
+pub(super) fn of_scores(members: &[Member], found: &Found) -> Vec<(String, Values)> {
     let rows = &found.rows;
     let of = |row: &MemberRow| &members[row.member as usize];
     let mut columns = vec![("member".to_owned(), integers(rows, |row| i64::from(row.member)))];
@@ -29,14 +29,14 @@ fn integers(rows: &[MemberRow], value: impl Fn(&MemberRow) -> i64) -> Values {
     Values::Integer(rows.iter().map(|row| Some(value(row))).collect())
 }
 
-/// The keys that any member uses.
-pub(crate) fn keys(members: &[Member]) -> Vec<String> {
-    let keys: BTreeSet<&String> = members.iter().flat_map(|member| member.parameters.keys()).collect();
+/// The keys that any of some members uses.
+pub(crate) fn keys<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<String> {
+    let keys: BTreeSet<&String> = members.into_iter().flat_map(|member| member.parameters.keys()).collect();
     keys.into_iter().cloned().collect()
 }
 
 /// A column of the narrowest type that has all values.
-fn column(values: &[Option<&Value>]) -> Values {
+pub(super) fn column(values: &[Option<&Value>]) -> Values {
     let is_text = values.iter().flatten().any(|value| matches!(value, Value::Text(_)));
     let is_number = values.iter().flatten().any(|value| matches!(value, Value::Number(_)));
     let text = |value: &Value| match value {
@@ -56,23 +56,6 @@ fn column(values: &[Option<&Value>]) -> Values {
     }
 }
 
-/// A column to sort members by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Column {
-    /// The order of the grid
-    #[default]
-    Member,
-    /// Samples in the last active set, fewest first
-    ActiveSamples,
-    /// Samples trained over all epochs, fewest first
-    TrainedSamples,
-    /// Changes of the active set, fewest first
-    Changes,
-    /// Active samples without a score, fewest first
-    CensoredSamples,
-}
-
 /// A member in one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -89,7 +72,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// One row for each member of a grid over `epochs` epochs, best first by a column; ties by member.
+    /// One row for each member of a grid over `epochs` epochs, best first by a column; ties by member, as are columns that only
+    /// recorded runs have.
     pub fn of(found: &Found, members: usize, epochs: u32, by: Column) -> Vec<Self> {
         let mut summaries: Vec<Self> = (0..members as u32)
             .map(|member| Self {
@@ -110,7 +94,12 @@ impl Summary {
             summary.censored_samples += u64::from(row.unscored);
         }
         let worth = |summary: &Self| match by {
-            Column::Member => 0,
+            Column::Member
+            | Column::Flops
+            | Column::FrozenLayers
+            | Column::SamplesAsRecorded
+            | Column::LayersAsRecorded
+            | Column::CensoredNorms => 0,
             Column::ActiveSamples => u64::from(summary.active_samples),
             Column::TrainedSamples => summary.trained_samples,
             Column::Changes => summary.changes,

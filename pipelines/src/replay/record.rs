@@ -137,7 +137,12 @@ impl Record {
 
     /// The streams that a replay reads.
     pub(crate) fn trace(&self) -> Result<RecordedTrace, DataError> {
-        RecordedTrace::new(self.run.path(), self.run.manifest(), &STREAMS)
+        self.streams(&STREAMS)
+    }
+
+    /// Some of the recorded streams.
+    pub(crate) fn streams(&self, streams: &[&str]) -> Result<RecordedTrace, DataError> {
+        RecordedTrace::new(self.run.path(), self.run.manifest(), streams)
     }
 
     /// The recorded costs and accuracies, epoch by epoch.

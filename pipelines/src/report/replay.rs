@@ -42,7 +42,7 @@ fn share<'a>(rows: impl IntoIterator<Item = &'a EpochRow>) -> f64 {
 }
 
 /// Mean and standard deviation (of a sample) of some values.
-fn spread(values: &[f64]) -> (f64, f64) {
+pub(super) fn spread(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
@@ -50,12 +50,12 @@ fn spread(values: &[f64]) -> (f64, f64) {
 }
 
 /// A cell: the value of one run, or mean ± spread of several.
-fn cell(values: &[f64], format: impl Fn(f64) -> String) -> String {
+pub(super) fn cell(values: &[f64], format: impl Fn(f64) -> String) -> String {
     let (mean, deviation) = spread(values);
     if values.len() == 1 { format(mean) } else { format!("{} ± {}", format(mean), format(deviation)) }
 }
 
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let digits = usize::from(value.fract() != 0.0);
     format!("{value:.digits$}")
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod bench;
+mod grids;
 mod place;
 mod printed;
 mod refused;

@@ -2,7 +2,7 @@
 
 use spfde_data::rows::{FreezeRow, GradientRow, MaskRow};
 use spfde_data::table::Row;
-use spfde_policy::Remembered;
+use spfde_policy::{Freeze, Plan, Remembered};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -22,7 +22,11 @@ pub(crate) fn initial(run: &Run<'_>) -> Vec<FreezeRow> {
     if let Some(snapshot) = run.resumed() {
         return snapshot.rows();
     }
-    let plan = run.plan();
+    from_start(run.plan())
+}
+
+/// The layers that a plan freezes from the start.
+pub(crate) fn from_start(plan: &Plan) -> Vec<FreezeRow> {
     let layers = (0..plan.architecture.layers.len()).filter(|layer| plan.layer_frozen_at(*layer) == Some(0));
     let row = |layer: usize| FreezeRow {
         epoch: 0,
@@ -32,6 +36,17 @@ pub(crate) fn initial(run: &Run<'_>) -> Vec<FreezeRow> {
         reason: "from the start".to_owned(),
     };
     layers.map(row).collect()
+}
+
+/// The layers of blocks that freeze at the start of `epoch`.
+pub(crate) fn layers(plan: &Plan, epoch: u32, blocks: Vec<Freeze>) -> Vec<FreezeRow> {
+    let of = |Freeze { block, reason }: Freeze| {
+        plan.architecture.layers_of(block).map(move |layer| {
+            let (layer, reason) = (layer as u16, reason.clone());
+            FreezeRow { epoch, step: 0, layer, diff: 1, reason }
+        })
+    };
+    blocks.into_iter().flat_map(of).collect()
 }
 
 /// Hosts the freeze policy: shows it the gradient norms of each epoch in order of (step, layer), and the mask
@@ -76,16 +91,8 @@ pub fn freeze<'s>(
                         rows.iter().for_each(|row| state.observe(row));
                         state.decide(epoch + 1)
                     });
-                    let layers = decided.iter().flat_map(|freeze| {
-                        settings.plan.architecture.layers_of(freeze.block).map(|layer| FreezeRow {
-                            epoch: epoch + 1,
-                            step: 0,
-                            layer: layer as u16,
-                            diff: 1,
-                            reason: freeze.reason.clone(),
-                        })
-                    });
-                    output.activate().session(windows.capability(0)).give_iterator(layers);
+                    let layers = layers(&settings.plan, epoch + 1, decided);
+                    output.activate().session(windows.capability(0)).give_iterator(layers.into_iter());
                 }
                 if worker == 0 && due.at(epoch + 1) {
                     let row = |remembered: Remembered| RememberedRow {

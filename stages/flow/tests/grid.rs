@@ -254,7 +254,15 @@ fn by_hand(
         let now = active(&since);
         let scored: BTreeSet<u32> = shown.iter().map(|row| row.2).collect();
         let unscored = if epoch < EPOCHS { now.difference(&scored).count() as u32 } else { 0 };
-        rows.push(MemberRow { epoch, member, active: now.len() as u32, entered, left, unscored });
+        rows.push(MemberRow {
+            epoch,
+            member,
+            active: now.len() as u32,
+            entered,
+            left,
+            unscored,
+            as_recorded: 0,
+        });
         if epoch + 1 == EPOCHS {
             let mut counts = BTreeMap::<u32, u32>::new();
             (0..scores.samples)

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
+use spfde_data::rows::SieveRow;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -12,6 +13,7 @@ use crate::tick::Tick;
 use crate::window::Stash;
 
 use super::place::Class;
+use super::share::Shares;
 use super::source::Bundle;
 use super::worker::{Shared, windows};
 use super::{KeyRow, MemberRow};
@@ -35,12 +37,16 @@ pub(super) fn count<'s>(
     scope: Scope<'s, Tick>,
     shared: &Shared,
     bundles: StreamVec<'s, Tick, Bundle>,
+    recorded: StreamVec<'s, Tick, SieveRow>,
     decided: StreamVec<'s, Tick, ()>,
 ) -> Counted<'s> {
     let shared = Rc::clone(shared);
+    let shares = Shares::new(shared.borrow().grid.source.samples(), scope.peers());
     let mut builder = OperatorBuilder::new("Count".to_owned(), scope);
     let mut bundles = builder.new_input(bundles, Exchange::new(|bundle: &Bundle| u64::from(bundle.owner)));
     let _decided = builder.new_input_connection(decided, Pipeline, []);
+    let to_owner = Exchange::new(move |row: &SieveRow| shares.locate(row.sample).0 as u64);
+    let mut recorded = builder.new_input(recorded, to_owner);
     let (tallies_out, tallies) = builder.new_output::<Vec<Tally>>();
     let (rows_out, rows) = builder.new_output::<Vec<MemberRow>>();
     let (keys_out, keys) = builder.new_output::<Vec<KeyRow>>();
@@ -49,23 +55,27 @@ pub(super) fn count<'s>(
     builder.build(move |capabilities| {
         let mut windows = windows(capabilities, &shared.borrow().grid);
         let mut stash = Stash::<Bundle>::new();
+        let mut deltas = Stash::<SieveRow>::new();
         move |frontiers| {
+            recorded.for_each(|capability, rows| deltas.add(&capability, rows));
             bundles.for_each(|capability, bundles| stash.add(&capability, bundles));
             loop {
                 let epoch = windows.epoch();
-                let read = !frontiers[0].less_equal(&Tick::close_of(epoch));
+                let close = Tick::close_of(epoch);
+                let read = !frontiers[0].less_equal(&close) && !frontiers[2].less_equal(&close);
                 let decided = !frontiers[1].less_equal(&Tick::new(epoch, 0));
                 if windows.ended() || !read || !decided {
                     break;
                 }
                 let standings = &mut shared.borrow_mut().standings;
+                deltas.through(epoch).for_each(|row| standings.record(&row));
                 standings.observe(stash.through(epoch).collect());
                 let grid = standings.grid();
                 rows_out
                     .activate()
                     .session(windows.capability(1))
                     .give_iterator(standings.close(epoch).into_iter());
-                if epoch + 1 == grid.source.epochs() {
+                if grid.run.is_none() && epoch + 1 == grid.source.epochs() {
                     keys_out
                         .activate()
                         .session(windows.capability(2))

@@ -55,9 +55,14 @@ pub(super) fn decide<'s>(
                     limits[end.order][end.cut] = end.limit;
                 }
                 let changes = worker.standings.changes(&orders, next, &limits);
-                write(worker, (next, index), changes.iter().map(|changes| changes.iter().copied()));
+                let sieves = worker.grid.sieve_of_members();
+                let members = sieves.iter().map(|sieve| changes[*sieve].iter().copied());
+                write(worker, (next, index), members);
                 worker.standings.apply(next, &changes);
-                if next == worker.grid.source.epochs() && next <= worker.grid.last {
+                if worker.grid.run.is_none()
+                    && next == worker.grid.source.epochs()
+                    && next <= worker.grid.last
+                {
                     let rows = worker.standings.answer(next);
                     rows_out.activate().session(windows.capability(1)).give_iterator(rows.into_iter());
                 }
@@ -72,8 +77,9 @@ pub(super) fn decide<'s>(
 fn initial(worker: &Worker, index: u32) {
     let standings = &worker.standings;
     let enters = |member| move |index: &u32| standings.is_active(member, *index);
-    let members = (0..worker.grid.members.len())
-        .map(|member| (0..standings.len()).filter(enters(member)).map(|index| (index, true, 0)));
+    let sieves = worker.grid.sieve_of_members();
+    let members =
+        sieves.iter().map(|sieve| (0..standings.len()).filter(enters(*sieve)).map(|index| (index, true, 0)));
     write(worker, (0, index), members);
 }
 

@@ -8,8 +8,9 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::tick::Tick;
+use crate::window::Stash;
 
-use super::{Grid, KeyRow, MemberRow};
+use super::{Grid, KeyRow, MemberCosts, MemberRow};
 
 /// Adds up what all workers say of an epoch, on one.
 pub(super) fn gather<'s>(
@@ -33,10 +34,7 @@ pub(super) fn gather<'s>(
                         member: row.member,
                         ..MemberRow::default()
                     });
-                    sum.active += row.active;
-                    sum.entered += row.entered;
-                    sum.left += row.left;
-                    sum.unscored += row.unscored;
+                    sum.add(&row);
                 }
             });
             keys.for_each(|_, keys| {
@@ -55,6 +53,26 @@ pub(super) fn gather<'s>(
                 let rows = std::mem::take(&mut counts).into_iter();
                 let rows = rows.map(|((member, key), samples)| KeyRow { member, key, samples });
                 grid.found(|found| found.keys.extend(rows));
+            }
+        }
+    });
+}
+
+/// Keeps the costs of all members, on one worker.
+pub(super) fn gather_costs<'s>(
+    scope: Scope<'s, Tick>,
+    grid: &Arc<Grid>,
+    costs: StreamVec<'s, Tick, MemberCosts>,
+) {
+    let grid = Arc::clone(grid);
+    let mut builder = OperatorBuilder::new("Gather costs".to_owned(), scope);
+    let mut costs = builder.new_input(costs, Exchange::new(|_: &MemberCosts| 0));
+    builder.build(move |_| {
+        let mut stash = Stash::<MemberCosts>::new();
+        move |frontiers| {
+            costs.for_each(|capability, costs| stash.add(&capability, costs));
+            while let Some((_, costs)) = stash.next(|tick| !frontiers[0].less_equal(tick)) {
+                grid.found(|found| found.costs.extend(costs));
             }
         }
     });

@@ -1,4 +1,4 @@
-//! Many sieve policies over the same recorded scores, as one dataflow.
+//! Many policies over the same record, as one dataflow: sieves over scores, or whole experiments over a run.
 //!
 //! ```text
 //! Scores ──bundles──► Count ──histograms──► Split ──candidates──► Rank ──limits──► Decide ──► decisions
@@ -14,6 +14,17 @@
 //! through, and hands the samples in that class alone to one worker, where `Rank` finds the exact place of the cut.
 //! `Decide` moves whom the cut moves, and writes it down.
 //!
+//! Over a recorded run ([`Grid::with_run`]) a member is an experiment: a sieve, a freezing, and what they cost.
+//!
+//! ```text
+//! recorded norms, mask deltas, freezes ──► all workers ──► Costs ──costs, what is censored──► Gather
+//!               what Count says of each sieve ───────────────▲
+//! recorded deltas of the active set ──► Count (agreement)
+//! ```
+//!
+//! Members that have a sieve in common share it, those that have a freezing in common (policy, plan and masks) share that; a
+//! freezing is one worker's.
+//!
 //! What a policy decides here is what it decides in a running training, bit for bit, on any number of workers
 //! ([`sieve`](crate::sieve())). Only the arrangement differs. A training has one policy and a million samples at most
 //! change their ranks by a few per cent between decisions: differential collections fed with changes cost what changes.
@@ -22,6 +33,7 @@
 //! collections of each policy's ranks could not.
 
 mod changes;
+mod costs;
 mod count;
 mod cut;
 mod decide;
@@ -29,6 +41,8 @@ mod gather;
 mod orders;
 mod place;
 mod rank;
+mod recorded;
+mod run;
 mod share;
 mod source;
 mod split;
@@ -44,17 +58,21 @@ use spfde_data::scores::ScoreSource;
 use spfde_data::segment::{Segment, SegmentStore};
 use spfde_policy::SievePolicy;
 
+pub use recorded::RecordedScores;
+pub use run::{Freezing, MemberCosts, RunMember, RunMembers};
 pub use worker::grid;
-pub use written::DecisionRow;
+pub use written::{DecisionRow, FreezeDecisionRow};
 
-/// What is asked: members of a grid, each a policy of its own, over recorded scores.
+/// What is asked: sieves over recorded scores; or members that are whole experiments, over a recorded run.
 pub struct Grid {
     /// The scores.
     pub source: Arc<dyn ScoreSource>,
-    /// The policies, by member.
-    pub members: Vec<Arc<dyn SievePolicy>>,
-    /// Epochs are decided up to this one: as many as there are scores of, or one more if the last decision, which
-    /// nobody would train with, is wanted too.
+    /// The sieves: of bare scores the members; of a run one for all members that have it in common.
+    pub sieves: Vec<Arc<dyn SievePolicy>>,
+    /// The members of a grid over a run.
+    pub run: Option<RunMembers>,
+    /// The last epoch that is decided: the last one of the run; of bare scores the one behind them, if the last decision,
+    /// which nobody would train with, is wanted too.
     pub last: u32,
     /// Where the decisions of all members are written, if anywhere.
     pub store: Option<Arc<dyn SegmentStore>>,
@@ -67,9 +85,11 @@ pub struct Grid {
 /// What a grid finds.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// One row for each epoch and member, in this order.
+    /// Of bare scores: one row for each epoch and member, in this order.
     pub rows: Vec<MemberRow>,
-    /// How the final keys are distributed: member, key, samples; in this order.
+    /// Of a run: one for each epoch and member, in this order.
+    pub costs: Vec<MemberCosts>,
+    /// Of bare scores: how the final keys are distributed: member, key, samples; in this order.
     pub keys: Vec<KeyRow>,
     /// What was written.
     pub segments: Vec<Segment>,
@@ -77,12 +97,12 @@ pub struct Found {
     pub failed: Option<(usize, String)>,
 }
 
-/// A member in one epoch.
+/// A sieve in one epoch. Of bare scores the sieves are the members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MemberRow {
     /// Epoch, from 0.
     pub epoch: u32,
-    /// The member's place in the grid.
+    /// The sieve's place in the grid.
     pub member: u32,
     /// Samples in its active set.
     pub active: u32,
@@ -92,6 +112,19 @@ pub struct MemberRow {
     pub left: u32,
     /// Active samples that have no score in the epoch.
     pub unscored: u32,
+    /// Of a run: samples that are in or out as they were recorded.
+    pub as_recorded: u32,
+}
+
+impl MemberRow {
+    /// Adds what another worker says of the same epoch and sieve.
+    fn add(&mut self, other: &Self) {
+        self.active += other.active;
+        self.entered += other.entered;
+        self.left += other.left;
+        self.unscored += other.unscored;
+        self.as_recorded += other.as_recorded;
+    }
 }
 
 /// How many samples a member ranks by one key after the last score.
@@ -109,12 +142,31 @@ impl Grid {
     /// A grid over `source`.
     pub fn new(
         source: Arc<dyn ScoreSource>,
-        members: Vec<Arc<dyn SievePolicy>>,
+        sieves: Vec<Arc<dyn SievePolicy>>,
         last: u32,
         store: Option<Arc<dyn SegmentStore>>,
         interrupted: Arc<AtomicBool>,
     ) -> Self {
-        Self { source, members, last, store, interrupted, found: Mutex::default() }
+        Self { source, sieves, run: None, last, store, interrupted, found: Mutex::default() }
+    }
+
+    /// The same over a run, whose scores are the source.
+    ///
+    /// # Panics
+    /// If there are no members, or one has a sieve or a freezing that is not there.
+    pub fn with_run(self, run: RunMembers) -> Self {
+        let known =
+            |member: &RunMember| member.sieve < self.sieves.len() && member.freezing < run.freezings.len();
+        assert!(!run.members.is_empty() && run.members.iter().all(known), "members of what there is");
+        Self { run: Some(run), ..self }
+    }
+
+    /// The sieve of each member.
+    fn sieve_of_members(&self) -> Vec<usize> {
+        match &self.run {
+            None => (0..self.sieves.len()).collect(),
+            Some(run) => run.members.iter().map(|member| member.sieve).collect(),
+        }
     }
 
     /// Whether nothing that is still to come would count.
@@ -124,7 +176,7 @@ impl Grid {
 
     /// Whether a policy looks at losses.
     fn reads_losses(&self) -> bool {
-        self.members.iter().any(|member| member.reads_losses())
+        self.sieves.iter().any(|sieve| sieve.reads_losses())
     }
 
     fn found<R>(&self, work: impl FnOnce(&mut Found) -> R) -> R {
@@ -145,6 +197,7 @@ impl Grid {
     pub fn take(&self) -> Found {
         let mut found = self.found(std::mem::take);
         found.rows.sort_unstable();
+        found.costs.sort_by_key(|costs| (costs.epoch.epoch, costs.member));
         found.keys.sort_unstable();
         found.segments.sort();
         found

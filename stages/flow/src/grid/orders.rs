@@ -31,7 +31,7 @@ impl Standings {
     pub(super) fn orders(&self, epoch: u32) -> Vec<Order> {
         let mut orders: Vec<Order> = Vec::new();
         for (index, member) in self.members.iter().enumerate() {
-            if !member.policy.decides(epoch) {
+            if epoch > self.grid.last || !member.policy.decides(epoch) {
                 continue;
             }
             let mut add = |kind, wanted| match orders.iter_mut().find(|order| order.kind == kind) {

@@ -29,6 +29,10 @@ pub(super) struct Bundle {
     pub(super) rows: Vec<u32>,
     /// Losses of the rows, if somebody looks at them.
     pub(super) losses: Vec<f32>,
+    /// The same of the norms of their errors, if they are known.
+    pub(super) error_norms: Vec<f32>,
+    /// Whether each took part in the update, if some did not.
+    pub(super) trained: Vec<bool>,
     /// Steps: each with the number of rows up to its last.
     pub(super) runs: Vec<(u64, u32)>,
 }
@@ -97,6 +101,8 @@ fn bundle(rows: &ScoreColumns, shares: &Shares, order: (u64, u64), losses: bool)
             order: (order.0, order.1 + from as u64),
             rows: Vec::with_capacity(len / workers + len / 16),
             losses: Vec::new(),
+            error_norms: Vec::new(),
+            trained: Vec::new(),
             runs: Vec::new(),
         }));
         let own = &mut bundles[first..];
@@ -109,6 +115,8 @@ fn bundle(rows: &ScoreColumns, shares: &Shares, order: (u64, u64), losses: bool)
                 own[owner].rows.push(index << 1 | u32::from(rows.correct[at]));
                 if losses {
                     own[owner].losses.push(rows.losses[at]);
+                    own[owner].error_norms.extend(rows.error_norms.get(at));
+                    own[owner].trained.extend(rows.trained.get(at));
                 }
             }
             own.iter_mut().for_each(|bundle| bundle.runs.push((step, bundle.rows.len() as u32)));

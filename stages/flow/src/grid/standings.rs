@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use spfde_data::rows::ScoreRow;
+use spfde_data::rows::{ScoreRow, SieveRow};
 use spfde_policy::{Cut, SievePolicy, SieveState};
 
 use super::source::Bundle;
@@ -39,6 +39,8 @@ pub(super) struct Standings {
     /// Whether a sample has a score in the current epoch, and how many have.
     pub(super) scored: Vec<bool>,
     pub(super) scored_count: u32,
+    /// Of a run: whether a sample was active when it was recorded. Empty otherwise.
+    pub(super) recorded: Vec<bool>,
 }
 
 impl Standings {
@@ -46,7 +48,7 @@ impl Standings {
     pub(super) fn new(grid: &Arc<Grid>, slots: Range<u32>) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         let mut members: Vec<Member> = Vec::new();
-        for (index, policy) in grid.members.iter().enumerate() {
+        for (index, policy) in grid.sieves.iter().enumerate() {
             let kin = policy.alike();
             let same = |group: &Group| {
                 kin.is_some() && group.policy.name() == policy.name() && group.policy.alike() == kin
@@ -68,7 +70,8 @@ impl Standings {
             members.push(Member { policy, group: number, active, since, count, entered: 0, left: 0 });
         }
         let scored = vec![false; slots.len()];
-        Self { grid: Arc::clone(grid), slots, groups, members, scored, scored_count: 0 }
+        let recorded = if grid.run.is_some() { vec![false; slots.len()] } else { Vec::new() };
+        Self { grid: Arc::clone(grid), slots, groups, members, scored, scored_count: 0, recorded }
     }
 
     /// Whether a member's sample is active.
@@ -94,6 +97,11 @@ impl Standings {
     /// The slot at an index: its place among the samples of all workers.
     pub(super) fn slot(&self, index: u32) -> u32 {
         self.slots.start + index
+    }
+
+    /// A sample of this worker entered or left when the run was recorded.
+    pub(super) fn record(&mut self, row: &SieveRow) {
+        self.recorded[(row.sample - self.slots.start) as usize] = row.diff > 0;
     }
 
     /// Shows the scores of an epoch to all states, in order of their steps.
@@ -122,8 +130,8 @@ impl Standings {
                     sample: self.slots.start + index,
                     loss: bundle.losses.get(row).copied().unwrap_or(f32::NAN),
                     correct: bundle.rows[row] & 1 == 1,
-                    error_norm: f32::NAN,
-                    trained: true,
+                    error_norm: bundle.error_norms.get(row).copied().unwrap_or(f32::NAN),
+                    trained: bundle.trained.get(row).copied().unwrap_or(true),
                 };
                 self.groups.iter_mut().for_each(|group| group.state.observe(index as usize, &score));
                 let scored = &mut self.scored[index as usize];
@@ -136,15 +144,26 @@ impl Standings {
     /// What there is to say of the members in `epoch`, whose scores have been shown; the next epoch begins.
     pub(super) fn close(&mut self, epoch: u32) -> Vec<MemberRow> {
         let lacking = self.scored_count < self.len();
-        let scored = &self.scored;
+        let (scored, recorded) = (&self.scored, &self.recorded);
         let row = |(index, member): (usize, &mut Member)| {
             let outside = |(active, scored): (&bool, &bool)| *active && !*scored;
             let unscored = match lacking {
                 true => member.active.iter().zip(scored).filter(|pair| outside(*pair)).count() as u32,
                 false => 0,
             };
+            let alike = member.active.iter().zip(recorded).filter(|(own, recorded)| own == recorded);
+            let as_recorded = alike.count() as u32;
             let (entered, left) = (std::mem::take(&mut member.entered), std::mem::take(&mut member.left));
-            MemberRow { epoch, member: index as u32, active: member.count, entered, left, unscored }
+            let member_number = index as u32;
+            MemberRow {
+                epoch,
+                member: member_number,
+                active: member.count,
+                entered,
+                left,
+                unscored,
+                as_recorded,
+            }
         };
         let rows = self.members.iter_mut().enumerate().map(row).collect();
         self.scored.fill(false);

@@ -7,19 +7,21 @@ use std::sync::Arc;
 
 use timely::dataflow::Scope;
 use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Capability, Concat, ConnectLoop, Feedback};
+use timely::dataflow::operators::{Capability, Concat, Concatenate, ConnectLoop, Feedback};
 
 use crate::tick::{Lag, Tick};
 use crate::window::{Horizon, Windows};
 
 use super::Grid;
+use super::costs::costs;
 use super::count::count;
 use super::cut::{Limit, Through};
 use super::decide::decide;
-use super::gather::gather;
+use super::gather::{gather, gather_costs};
 use super::orders::Order;
 use super::place::Class;
 use super::rank::rank;
+use super::recorded::recorded;
 use super::share::Shares;
 use super::source::source;
 use super::split::split;
@@ -52,12 +54,22 @@ pub fn grid(scope: Scope<'_, Tick>, grid: &Arc<Grid>) {
     let shared = Rc::new(RefCell::new(worker));
     let (handle, decided) = scope.feedback::<Vec<()>>(Lag::EPOCH);
     let bundles = source(scope, grid, decided.clone());
-    let counted = count(scope, &shared, bundles, decided);
+    let recorded = match &grid.run {
+        Some(run) => recorded(scope, grid, run, decided.clone()),
+        None => scope.concatenate([]),
+    };
+    let counted = count(scope, &shared, bundles, recorded, decided.clone());
     let candidates = split(scope, &shared, counted.tallies.broadcast());
     let ends = rank(scope, &shared, candidates);
     let decisions = decide(scope, &shared, ends.broadcast());
-    decisions.done.connect_loop(handle);
-    gather(scope, grid, counted.rows.concat(decisions.rows), counted.keys);
+    let Some(run) = &grid.run else {
+        decisions.done.connect_loop(handle);
+        gather(scope, grid, counted.rows.concat(decisions.rows), counted.keys);
+        return;
+    };
+    let costed = costs(scope, grid, run, counted.rows, decided);
+    decisions.done.concat(costed.done).connect_loop(handle);
+    gather_costs(scope, grid, costed.costs);
 }
 
 /// Holds the capabilities of an operator that acts once an epoch.

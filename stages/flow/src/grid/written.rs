@@ -1,5 +1,8 @@
 //! The decisions of all members as one table.
 
+use std::collections::BTreeMap;
+
+use spfde_data::rows::FreezeRow;
 use spfde_data::segment::{Segment, SegmentStore, StorageError};
 use spfde_data::table::{Cells, Columns, Row};
 
@@ -23,6 +26,45 @@ spfde_data::row! {
         /// Its weight in the loss; the row that retracts repeats it.
         pub weight: f32,
     }
+}
+
+spfde_data::row! {
+    /// A layer that freezes (+1) or thaws (−1) for a member at the start of an epoch.
+    pub struct FreezeDecisionRow in "freezes" by (epoch, member, layer) {
+        /// Epoch from whose first step on it holds.
+        pub epoch: u32,
+        /// The member's place in the grid, from 0.
+        pub member: u32,
+        /// Layer, from 0 in forward order.
+        pub layer: u16,
+        /// +1 frozen, −1 thawed.
+        pub diff: i8,
+        /// Why, in words.
+        pub reason: String,
+    }
+}
+
+/// Writes what freezes at the start of `epoch`, member by member; no file if nothing does, except by worker 0.
+pub(super) fn freezes(
+    store: &dyn SegmentStore,
+    (epoch, worker): (u32, u32),
+    members: BTreeMap<usize, &[FreezeRow]>,
+) -> Result<Option<Segment>, StorageError> {
+    if worker != 0 && members.values().all(|rows| rows.is_empty()) {
+        return Ok(None);
+    }
+    let row = |member: usize, row: &FreezeRow| FreezeDecisionRow {
+        epoch,
+        member: member as u32,
+        layer: row.layer,
+        diff: row.diff,
+        reason: row.reason.clone(),
+    };
+    let mut writer = store.create(FreezeDecisionRow::STREAM, &FreezeDecisionRow::columns(), epoch, worker)?;
+    for (member, rows) in members {
+        writer.append(&Columns::from_rows(rows.iter().map(|freeze| row(member, freeze))))?;
+    }
+    Ok(Some(writer.finish()?))
 }
 
 /// Rows handed to a segment at a time.

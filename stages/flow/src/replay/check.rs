@@ -1,6 +1,6 @@
 //! What a recorded row must be, so that no stage is led astray by a file.
 
-use spfde_data::rows::{GradientRow, LayerRow, MaskRow, ScoreRow};
+use spfde_data::rows::{FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, SieveRow};
 use spfde_data::table::Row;
 use spfde_policy::Plan;
 
@@ -15,8 +15,18 @@ pub(crate) trait Recorded: Row {
     fn misfit(&self, plan: &Plan) -> Option<String>;
 }
 
-fn step(step: u32) -> Option<String> {
+/// What is wrong with a step: the last number is the close of the epoch.
+pub(crate) fn step(step: u32) -> Option<String> {
     (step == u32::MAX).then(|| format!("step is {step}; expected a smaller number"))
+}
+
+/// What is wrong with a sample of a data set of so many.
+pub(crate) fn sample(sample: u32, samples: u32) -> Option<String> {
+    (sample >= samples).then(|| format!("sample is {sample}; the data set has {samples}, from 0"))
+}
+
+fn diff(diff: i8) -> Option<String> {
+    (diff.abs() != 1).then(|| format!("diff is {diff}; expected 1 or -1"))
 }
 
 fn layer(layer: u16, plan: &Plan) -> Option<String> {
@@ -30,8 +40,7 @@ impl Recorded for ScoreRow {
     }
 
     fn misfit(&self, plan: &Plan) -> Option<String> {
-        let sample = || format!("sample is {}; the data set has {}, from 0", self.sample, plan.samples);
-        step(self.step).or_else(|| (self.sample >= plan.samples).then(sample))
+        step(self.step).or_else(|| sample(self.sample, plan.samples))
     }
 }
 
@@ -67,7 +76,26 @@ impl Recorded for MaskRow {
             (self.index as usize >= weights())
                 .then(|| format!("index is {}; layer {} has {} weights", self.index, self.layer, weights()))
         };
-        let diff = || (self.diff.abs() != 1).then(|| format!("diff is {}; expected 1 or -1", self.diff));
-        step(self.step).or_else(|| layer(self.layer, plan)).or_else(index).or_else(diff)
+        step(self.step).or_else(|| layer(self.layer, plan)).or_else(index).or_else(|| diff(self.diff))
+    }
+}
+
+impl Recorded for FreezeRow {
+    fn tick(&self) -> Tick {
+        Tick::new(self.epoch, self.step)
+    }
+
+    fn misfit(&self, plan: &Plan) -> Option<String> {
+        step(self.step).or_else(|| layer(self.layer, plan)).or_else(|| diff(self.diff))
+    }
+}
+
+impl Recorded for SieveRow {
+    fn tick(&self) -> Tick {
+        Tick::new(self.epoch, 0)
+    }
+
+    fn misfit(&self, plan: &Plan) -> Option<String> {
+        sample(self.sample, plan.samples).or_else(|| diff(self.diff))
     }
 }

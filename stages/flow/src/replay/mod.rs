@@ -29,8 +29,11 @@
 
 mod check;
 mod costs;
+mod layers;
 mod members;
+mod norms;
 mod read;
+mod reader;
 
 use spfde_data::rows::TimingRow;
 use timely::dataflow::operators::Concatenate;
@@ -39,8 +42,11 @@ use crate::loops::Loops;
 use crate::run::Run;
 use crate::train::Trained;
 
-pub(crate) use check::Recorded;
+pub(crate) use check::{Recorded, sample as check_sample, step as check_step};
+pub(crate) use layers::Layers;
+pub(crate) use norms::{Norms, count_censored};
 pub(crate) use read::read;
+pub(crate) use reader::Reader;
 
 /// Stands in for [`train`](crate::train): the same streams, from the run that [`Services`](crate::Services) hands in.
 ///

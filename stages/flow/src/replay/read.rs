@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use spfde_data::rows::{GradientRow, MaskRow, ScoreRow};
-use spfde_data::segment::{RecordedSegment, Recording, RecordingError};
-use spfde_data::table::Row;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -13,66 +10,10 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::check::Recorded;
+use super::reader::Reader;
 use crate::fault::{Cause, Fault};
 use crate::run::Run;
 use crate::tick::Tick;
-
-/// This worker's share of one stream, and how far it has been read.
-struct Reader<R> {
-    recording: Arc<dyn Recording>,
-    worker: usize,
-    workers: usize,
-    /// The next segment of the epoch that is being read.
-    segment: usize,
-    open: Option<RecordedSegment>,
-    /// Rows of the open segment that have been read.
-    row: u64,
-    rows: std::marker::PhantomData<R>,
-}
-
-impl<R: Recorded> Reader<R> {
-    /// Whether a segment falls to this worker: in turn, so that no worker reads all of a stream that one wrote, and
-    /// streams begin at different workers.
-    fn mine(&self, epoch: u32, segment: usize) -> bool {
-        let first = match R::STREAM {
-            ScoreRow::STREAM => 0,
-            GradientRow::STREAM => 1,
-            MaskRow::STREAM => 2,
-            _ => 3,
-        };
-        (epoch as usize + segment + first) % self.workers == self.worker
-    }
-
-    /// The next few rows of `epoch`; `None` when this worker has read its share.
-    fn next(&mut self, epoch: u32, plan: &spfde_policy::Plan) -> Result<Option<Vec<R>>, RecordingError> {
-        loop {
-            if self.open.is_none() {
-                let count = self.recording.segments(R::STREAM, epoch);
-                let Some(segment) = (self.segment..count).find(|segment| self.mine(epoch, *segment)) else {
-                    self.segment = 0;
-                    return Ok(None);
-                };
-                self.segment = segment + 1;
-                self.open = Some(self.recording.open(R::STREAM, &R::columns(), epoch, segment)?);
-                self.row = 0;
-            }
-            let open = self.open.as_mut().expect("it was just opened");
-            let Some(batch) = open.batches.next().transpose()? else {
-                self.open = None;
-                continue;
-            };
-            let rows = batch.into_rows::<R>();
-            for row in &rows {
-                if let Some(misfit) = row.misfit(plan) {
-                    let place = format!("{}: row {}", open.path, self.row);
-                    return Err(RecordingError(format!("{place}: {misfit}; the record is not of this run")));
-                }
-                self.row += 1;
-            }
-            return Ok(Some(rows));
-        }
-    }
-}
 
 /// The recorded rows of a stream, each at its tick, on the worker that reads its segment. Segments fall to the workers
 /// in turn, whoever wrote them.
@@ -86,15 +27,7 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
     let recorded = run.recorded().expect("the run has a record");
     let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
     let (epochs, interrupted) = (run.epochs(), Arc::clone(&run.services().interrupted));
-    let mut reader = Reader::<R> {
-        recording: Arc::clone(&recorded.recording),
-        worker,
-        workers: run.workers(),
-        segment: 0,
-        open: None,
-        row: 0,
-        rows: std::marker::PhantomData,
-    };
+    let mut reader = Reader::<R>::new(Arc::clone(&recorded.recording), worker, run.workers());
     let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), run.scope());
     let activator = run.scope().activator_for(builder.operator_info().address);
     // The inputs reach the outputs only through what the source holds itself.

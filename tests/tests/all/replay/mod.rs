@@ -3,6 +3,7 @@
 mod broken;
 mod chosen;
 mod flight;
+mod grids;
 mod identity;
 mod truth;
 mod verified;

@@ -9,10 +9,10 @@ use crate::sieve::{Case, active_sets, circulate, first_difference, recorded};
 use crate::support::{Bench, Recorded};
 
 const SAMPLES: u32 = 90;
-const EPOCHS: u32 = 9;
+pub(super) const EPOCHS: u32 = 9;
 
 /// A run whose masks change every epoch, whose front freezes, and whose samples circulate.
-fn record(bench: &Bench, observe: &str) -> Recorded {
+pub(super) fn record(bench: &Bench, observe: &str) -> Recorded {
     let observe = format!("trace.observe={observe}");
     let words = [
         "model.name=lenet5",
@@ -82,7 +82,7 @@ fn another_sieve_on_a_full_record_exchanges_whom_a_list_and_a_sort_would() {
 
 /// When each block freezes by its gradient norm: a block's value at a step is √(Σ l2²) / √(Σ nonzero), and here every
 /// layer is a block.
-fn settled(run: &Recorded, interval: u32, threshold: f64, patience: u32) -> Vec<(u32, u16)> {
+pub(super) fn settled(run: &Recorded, interval: u32, threshold: f64, patience: u32) -> Vec<(u32, u16)> {
     let norms = run.rows::<GradientRow>();
     let masks = run.rows::<MaskRow>();
     let nonzero = |layer: u16, epoch: u32| -> i64 {

@@ -1,0 +1,107 @@
+//! Grids over recorded runs, as their users meet them.
+
+use crate::place::{Outcome, Place};
+
+const RUN: [&str; 6] = [
+    "train",
+    "data.path=data",
+    "model.name=lenet5",
+    "mask.sparsity=0.5",
+    "freeze.flops_reduction=0.1",
+    "train.epochs=5",
+];
+
+fn place(seeds: &[(&str, &str)]) -> Place {
+    let place = Place::with_data();
+    for (directory, seed) in seeds {
+        place.run(&[&RUN[..], &[seed, "--run-dir", directory]].concat()).done();
+    }
+    place
+}
+
+/// The lines below the table's head.
+fn members(outcome: &Outcome) -> Vec<&str> {
+    let lines = outcome.out.lines().skip_while(|line| !line.starts_with("member")).skip(1);
+    lines.take_while(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn a_grid_over_a_run_has_a_line_for_each_member_best_first() {
+    let place = place(&[("run", "seed=1")]);
+    let words = [
+        "replay",
+        "run",
+        "--grid",
+        "sieve.fraction=0.1,0.5",
+        "--grid",
+        "freeze.policy=none,progressive",
+        "--sort",
+        "flops",
+    ];
+    let printed = place.run(&words).done();
+    assert!(
+        printed.out.starts_with("decisions and costs of a replay are exact; accuracy is not predicted\n"),
+        "{}",
+        printed.out
+    );
+    assert!(printed.out.contains("run: 5 epochs, 120 samples, 5 layers; as recorded "), "{}", printed.out);
+    assert!(printed.out.contains(" sieve.policy=circular"), "{}", printed.out);
+    let order: Vec<&str> =
+        members(&printed).iter().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(order, ["3", "2", "1", "0"], "{}", printed.out);
+    assert_eq!(
+        (printed.err.as_str(), place.names()),
+        ("", ["data", "idx", "run"].map(str::to_owned).to_vec())
+    );
+
+    let written = place.run(&[&words[..], &["--out", "out", "--decisions", "--json"]].concat()).done();
+    assert_eq!(written.out.lines().count(), 1);
+    assert!(
+        written.out.contains("\"claim\":\"decisions and costs of a replay are exact; "),
+        "{}",
+        written.out
+    );
+    for part in ["grid.parquet", "trace/sieves/e00002-w00.parquet", "trace/freezes/e00004-w00.parquet"] {
+        assert!(place.path("out").join(part).is_file(), "{part}");
+    }
+    place.run(&[&words[..], &["--out", "out"]].concat()).refused(1, "out: is not empty", "");
+}
+
+#[test]
+fn several_runs_have_a_mean_and_a_spread_for_each_member() {
+    let place = place(&[("a/first", "seed=1"), ("b/second", "seed=2")]);
+    let words = ["replay", "a/first", "b/second", "--grid", "sieve.policy=random,circular", "--out", "out"];
+    let both = place.run(&[&words[..], &["--decisions"]].concat()).done();
+    assert_eq!(members(&both).len(), 2, "{}", both.out);
+    assert!(members(&both).iter().all(|line| line.contains(" ± ")), "{}", both.out);
+    assert!(both.out.contains(" seed=1,2 "), "{}", both.out);
+    for part in
+        ["grid.parquet", "first/trace/sieves/e00000-w00.parquet", "second/trace/freezes/e00000-w00.parquet"]
+    {
+        assert!(place.path("out").join(part).is_file(), "{part}");
+    }
+}
+
+#[test]
+fn what_no_run_can_answer_is_refused_and_leaves_nothing() {
+    let place = place(&[("run", "seed=1")]);
+    let judge = |words: &[&str]| place.run(&[&["replay", "run", "--out", "out"], words].concat());
+    judge(&["--grid", "train.epochs=4,6"]).refused(
+        2,
+        "`train.epochs`: the run was recorded with 5, which no replay can change",
+        "",
+    );
+    judge(&["--grid", "freeze.flops_reduction=0.1,0.99"]).refused(2, "`freeze.flops_reduction`: ", "");
+    judge(&["--grid", "sieve.fractoin=0.1"]).refused(2, "unknown key `sieve.fractoin`", "");
+    assert_eq!(place.run(&["replay", "--grid", "sieve.fraction=0.1"]).code, Some(2));
+    let segment = "run/trace/gradients/e00003-w00.parquet";
+    let mut bytes = std::fs::read(place.path(segment)).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(place.path(segment), bytes).unwrap();
+    judge(&["--grid", "sieve.fraction=0.1,0.2", "--decisions"]).refused(
+        1,
+        &format!("{segment}: BLAKE3 is "),
+        "nothing is kept of this grid",
+    );
+    assert_eq!(place.names(), ["data", "idx", "run"]);
+}

@@ -1,0 +1,143 @@
+//! The streams of a recorded run as a grid reads them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use spfde_data::rows::ScoreRow;
+use spfde_data::scores::{ScoreColumns, ScoreSource};
+use spfde_data::segment::{Recording, RecordingError};
+use spfde_data::table::{Cells, Column, Columns, Row};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, StreamVec};
+
+use crate::replay::{Reader, Recorded, check_sample, check_step};
+use crate::tick::Tick;
+
+use super::Grid;
+use super::run::RunMembers;
+
+/// The recorded scores of a run, each segment a part.
+pub struct RecordedScores {
+    recording: Arc<dyn Recording>,
+    samples: u32,
+    columns: Vec<Column>,
+}
+
+/// The columns that say whether a sample was right; the others are read only if somebody looks at them.
+const RIGHT: [&str; 4] = ["epoch", "step", "sample", "correct"];
+
+impl RecordedScores {
+    /// The stream `scores` of a run on a data set of so many samples. `losses`: whether somebody will look at more of a score
+    /// than whether it was right.
+    pub fn new(recording: Arc<dyn Recording>, samples: u32, losses: bool) -> Self {
+        let wanted = |column: &Column| losses || RIGHT.contains(&column.name);
+        Self { recording, samples, columns: ScoreRow::columns().into_iter().filter(wanted).collect() }
+    }
+
+    /// The columns of a batch whose first row is row `first` of the file `path`.
+    fn columns(&self, path: &str, first: u64, batch: Columns) -> Result<ScoreColumns, RecordingError> {
+        let mut rows = ScoreColumns::default();
+        for (column, cells) in self.columns.iter().zip(batch.cells) {
+            match (column.name, cells) {
+                ("epoch", Cells::U32(epochs)) => rows.epochs = epochs,
+                ("step", Cells::U32(steps)) => rows.steps = steps.into_iter().map(u64::from).collect(),
+                ("sample", Cells::U32(samples)) => rows.slots = samples,
+                ("correct", Cells::Bool(correct)) => rows.correct = correct,
+                ("loss", Cells::F32(losses)) => rows.losses = losses,
+                ("error_norm", Cells::F32(norms)) => rows.error_norms = norms,
+                ("trained", Cells::Bool(trained)) => rows.trained = trained,
+                (name, other) => panic!("the column {name} was asked for with its type, not as {other:?}"),
+            }
+        }
+        for (row, (step, sample)) in rows.steps.iter().zip(&rows.slots).enumerate() {
+            let misfit = check_step(*step as u32).or_else(|| check_sample(*sample, self.samples));
+            if let Some(misfit) = misfit {
+                let place = format!("{path}: row {}", first + row as u64);
+                return Err(RecordingError(format!("{place}: {misfit}; the record is not of this run")));
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl ScoreSource for RecordedScores {
+    fn samples(&self) -> u32 {
+        self.samples
+    }
+
+    fn sample(&self, slot: u32) -> u32 {
+        slot
+    }
+
+    fn epochs(&self) -> u32 {
+        self.recording.epochs()
+    }
+
+    fn parts(&self, epoch: u32) -> Range<usize> {
+        let segments = |epoch| self.recording.segments(ScoreRow::STREAM, epoch);
+        let from = (0..epoch).map(segments).sum();
+        from..from + segments(epoch)
+    }
+
+    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), RecordingError> {
+        let of = |epoch: &u32| self.parts(*epoch).contains(&part);
+        let epoch = (0..self.epochs()).find(of).expect("only parts that there are can be read");
+        let segment = part - self.parts(epoch).start;
+        let open = self.recording.open(ScoreRow::STREAM, &self.columns, epoch, segment)?;
+        let mut first = 0;
+        for batch in open.batches {
+            let rows = self.columns(&open.path, first, batch?)?;
+            first += rows.slots.len() as u64;
+            visit(&rows);
+        }
+        Ok(())
+    }
+}
+
+/// This worker's share of another stream of the run, epoch by epoch. An epoch is read when the one before the last is
+/// decided.
+pub(super) fn recorded<'s, R: Recorded>(
+    scope: Scope<'s, Tick>,
+    grid: &Arc<Grid>,
+    run: &RunMembers,
+    decided: StreamVec<'s, Tick, ()>,
+) -> StreamVec<'s, Tick, R> {
+    let mut reader = Reader::<R>::new(Arc::clone(&run.recording), scope.index(), scope.peers());
+    let plan = Arc::clone(&run.freezings[0].settings.plan);
+    let grid = Arc::clone(grid);
+    let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), scope);
+    let _decided = builder.new_input_connection(decided, Pipeline, []);
+    let (output, rows) = builder.new_output_connection::<Vec<R>, _>([]);
+    let mut output = OutputBuilder::from(output);
+    builder.build(move |mut capabilities| {
+        let mut held = capabilities.pop();
+        move |frontiers| {
+            while let Some(capability) = held.as_mut() {
+                let epoch = capability.time().epoch;
+                if frontiers[0].less_equal(&Tick::new(epoch.saturating_sub(1), 0)) {
+                    break;
+                }
+                if epoch == grid.source.epochs() || grid.failed() {
+                    held = None;
+                    break;
+                }
+                loop {
+                    match reader.next(epoch, &plan) {
+                        Ok(Some(rows)) => {
+                            output.activate().session(&*capability).give_iterator(rows.into_iter());
+                        }
+                        Ok(None) => break,
+                        Err(error) => {
+                            grid.fail(usize::MAX, error.to_string());
+                            break;
+                        }
+                    }
+                }
+                capability.downgrade(&Tick::new(epoch + 1, 0));
+            }
+        }
+    });
+    rows
+}
