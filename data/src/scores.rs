@@ -1,6 +1,6 @@
 //! Scores as columns: the seam between whoever reads them and the dataflow that judges policies by them.
 
-use crate::segment::RecordingError;
+use crate::segment::{Extent, RecordingError};
 
 /// Some presentations of samples, column by column: row `i` is what all columns have at `i`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,8 +32,21 @@ pub trait ScoreSource: Send + Sync {
     /// The sample in a slot; ascending with the slots.
     fn sample(&self, slot: u32) -> u32;
 
-    /// How many epochs there are, from 0; one may be without scores.
+    /// How many epochs there are, from 0; one may be without scores. Of a record that goes on there may be more later.
     fn epochs(&self) -> u32;
+
+    /// How much of them was known when somebody looked last.
+    fn extent(&self) -> Extent {
+        Extent { epochs: self.epochs(), complete: true }
+    }
+
+    /// Looks how many epochs there are by now: never fewer than before, and no more once it was complete.
+    ///
+    /// # Errors
+    /// If they cannot be looked at, or are not any more what they were.
+    fn look(&self) -> Result<Extent, RecordingError> {
+        Ok(self.extent())
+    }
 
     /// The parts whose first epoch is `epoch`.
     fn parts(&self, epoch: u32) -> std::ops::Range<usize>;

@@ -106,12 +106,32 @@ pub struct RecordedSegment {
     pub batches: Box<dyn Iterator<Item = Result<Columns, RecordingError>>>,
 }
 
+/// How much there is of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Epochs that can be read, from 0.
+    pub epochs: u32,
+    /// Whether no more will come.
+    pub complete: bool,
+}
+
 /// Where recorded rows come from: the counterpart of [`SegmentStore`]. Only what was committed exists.
 ///
 /// Whoever reads holds one segment at a time, so memory does not depend on the length of the trace.
 pub trait Recording: Send + Sync {
-    /// How many epochs there are to read, from 0.
+    /// How many epochs there are to read, from 0. Of a record that goes on there may be more later.
     fn epochs(&self) -> u32;
+    /// How much was known when somebody looked last.
+    fn extent(&self) -> Extent {
+        Extent { epochs: self.epochs(), complete: true }
+    }
+    /// Looks how much there is by now: never less than before, and nothing more once it was complete.
+    ///
+    /// # Errors
+    /// If the record cannot be looked at, or is not any more what it was.
+    fn look(&self) -> Result<Extent, RecordingError> {
+        Ok(self.extent())
+    }
     /// How many segments `stream` has in `epoch`. They may be read in any order, by any worker.
     fn segments(&self, stream: &str, epoch: u32) -> usize;
     /// Starts reading one of them: all its columns of the names and types given.

@@ -109,6 +109,12 @@ pub enum Error {
         /// Epochs that were recorded.
         epochs: u32,
     },
+    /// A run that was followed ended before its first epoch.
+    #[error("{}: was interrupted before its first epoch was recorded; nothing is there to replay", run.display())]
+    Unrecorded {
+        /// The run directory.
+        run: PathBuf,
+    },
     /// A run does not hold together.
     #[error("{}: {} finding(s), the first: {first}", directory.display(), findings)]
     Unsound {
@@ -163,6 +169,7 @@ impl Error {
             | Error::Unmeasured { .. }
             | Error::Replay { .. }
             | Error::ReplayWorker { .. }
+            | Error::Unrecorded { .. }
             | Error::Uncounted { .. } => 1,
             Error::Stopped { .. } | Error::Worker { .. } => 3,
         }

@@ -30,7 +30,7 @@ mod workers;
 pub use error::Error;
 pub use experiment::Experiment;
 pub use pipeline::pipeline;
-pub use replay::{Record, Replayed, replay};
+pub use replay::{Record, Replayed, follow, replay};
 pub use resume::{Resumed, Unfinished, resume};
 pub use session::{Options, run};
 pub use start::{main, replay_main};

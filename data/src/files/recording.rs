@@ -1,5 +1,6 @@
 //! A recorded run as a source of rows: the committed segments of its streams, verified as they are read.
 
+mod follow;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::{SegmentReader, read_columns};
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
 use crate::table::{Cells, Column, Columns};
+
+pub use follow::{FollowedEnd, FollowedTrace};
 
 /// The segments of some streams of a run.
 ///

@@ -1,7 +1,9 @@
 //! The command line: one file for each command.
 
 pub mod bench;
+mod follow;
 pub mod import;
+mod judge;
 pub mod list;
 pub mod replay;
 pub mod resume;

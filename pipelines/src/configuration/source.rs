@@ -65,6 +65,12 @@ pub enum ConfigurationError {
         /// The directory for both.
         out: String,
     },
+    /// Several runs cannot be followed at once.
+    #[error("--follow takes one run, not {runs}; follow each in a terminal of its own")]
+    FollowMany {
+        /// How many there are.
+        runs: usize,
+    },
     /// A table that has no such column.
     #[error(
         "--sort {column}: bare scores have no costs, no layers and no recorded decisions; sort by member, active_samples, \

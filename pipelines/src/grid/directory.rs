@@ -45,6 +45,16 @@ impl Directory {
         Arc::new(ParquetStore::new(&path))
     }
 
+    /// Removes a file of decisions again, below the directory `name` or itself.
+    pub(super) fn remove(&self, name: &str, file: &str) -> Result<(), DataError> {
+        let path = self.path.join(name).join(file);
+        std::fs::remove_file(&path).map_err(|source| DataError::Io {
+            path,
+            action: "remove the file",
+            source,
+        })
+    }
+
     /// Keeps it, with all that is in it.
     pub(super) fn keep(mut self) {
         self.kept = true;

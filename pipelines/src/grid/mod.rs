@@ -42,7 +42,7 @@ pub(crate) use table::keys;
 pub const TABLE_NAME: &str = "grid.parquet";
 
 /// How to judge a grid; none of it changes a bit of the result.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct GridOptions {
     /// Where to: a directory that does not exist yet, or is empty. `None`: nowhere.
     pub directory: Option<PathBuf>,
@@ -52,13 +52,34 @@ pub struct GridOptions {
     pub workers: usize,
     /// Set to end it.
     pub interrupted: Arc<AtomicBool>,
+    /// Whether runs may still go on, and are judged as their epochs are committed.
+    pub follow: bool,
+    /// Is shown how it goes.
+    pub observer: Arc<dyn JudgeObserver>,
 }
+
+/// Is shown how a grid over a run goes.
+pub trait JudgeObserver: Send + Sync {
+    /// The members of `run` have been judged in one epoch more; its costs so far are in there. `caught_up`: that is all that
+    /// is recorded of it by now.
+    fn epoch(&self, _run: &JudgedRun, _caught_up: bool) {}
+}
+
+/// Looks away.
+impl JudgeObserver for () {}
 
 impl Default for GridOptions {
     /// All cores, nothing written.
     fn default() -> Self {
         let workers = Options::default().workers;
-        Self { directory: None, decisions: false, workers, interrupted: Arc::default() }
+        Self {
+            directory: None,
+            decisions: false,
+            workers,
+            interrupted: Arc::default(),
+            follow: false,
+            observer: Arc::new(()),
+        }
     }
 }
 

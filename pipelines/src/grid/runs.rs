@@ -2,27 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use spfde_data::files::recording::{FollowedEnd, FollowedTrace};
 use spfde_data::files::table_file;
 use spfde_data::parameter::Value;
 use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, MaskRow, ScoreRow, SieveRow};
-use spfde_data::segment::{Densities, Recording};
+use spfde_data::segment::{Densities, Recording, RecordingError, Segment, SegmentStore};
 use spfde_data::table::Row;
-use spfde_flow::grid::{Found, Freezing, Grid, RecordedScores, RunMember, RunMembers};
+use spfde_flow::grid::{
+    Found, Freezing, Grid, GridObserver, MemberCosts, RecordedScores, RunMember, RunMembers,
+};
 use spfde_policy::{SievePolicy, freeze, mask, sieve};
 
 use super::directory::Directory;
 use super::work::judge;
-use super::{Axes, GridOptions, Member, TABLE_NAME, run_table};
+use super::{Axes, GridOptions, JudgeObserver, Member, TABLE_NAME, run_table};
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::replay::{Record, check};
+use crate::replay::{Record, check, unrecorded};
 
-/// The streams that a grid reads: those that decide, and the recorded decisions.
-const STREAMS: [&str; 5] =
-    [ScoreRow::STREAM, GradientRow::STREAM, MaskRow::STREAM, SieveRow::STREAM, FreezeRow::STREAM];
+/// The streams that a grid reads: those that decide, the recorded decisions, and what they cost.
+const STREAMS: [&str; 6] = [
+    ScoreRow::STREAM,
+    GradientRow::STREAM,
+    MaskRow::STREAM,
+    SieveRow::STREAM,
+    FreezeRow::STREAM,
+    EpochRow::STREAM,
+];
 
 /// The keys that choose the policies.
 const CHOICES: [&str; 3] = ["mask.policy", "freeze.policy", "sieve.policy"];
@@ -45,6 +54,15 @@ impl RunCase {
     pub fn open(directory: &Path) -> Result<Self, Error> {
         let name = directory.display().to_string();
         Ok(Self { name, record: Record::open(directory)?, below: String::new() })
+    }
+
+    /// As [`RunCase::open`], of a run that may still go on.
+    ///
+    /// # Errors
+    /// As [`Record::open_unfinished`].
+    pub fn open_unfinished(directory: &Path) -> Result<Self, Error> {
+        let name = directory.display().to_string();
+        Ok(Self { name, record: Record::open_unfinished(directory)?, below: String::new() })
     }
 }
 
@@ -74,6 +92,16 @@ pub struct JudgedRun {
     pub epochs: u32,
     /// What was recorded of them.
     pub recorded: Vec<EpochRow>,
+    /// How the run ended, if it was followed and has.
+    pub end: Option<FollowedEnd>,
+}
+
+/// A run with the experiments that are judged by it.
+struct Prepared<'a> {
+    case: &'a RunCase,
+    experiments: Vec<Experiment>,
+    recording: Arc<dyn Recording>,
+    followed: Option<Arc<FollowedTrace>>,
 }
 
 /// Judges every point of `axes`, with `settings` for all of them, by the records of some runs. What is not set is as each
@@ -101,44 +129,115 @@ pub fn judge_runs(
             notes.extend(experiment.configuration().notes().iter().cloned());
             experiments.push(experiment);
         }
-        let trace: Arc<dyn Recording> = Arc::new(case.record.streams(&STREAMS)?);
-        prepared.push((case, experiments, trace));
+        let followed = match options.follow {
+            true => Some(Arc::new(case.record.followed(&STREAMS)?)),
+            false => None,
+        };
+        let recording = match &followed {
+            Some(followed) => Arc::clone(followed) as Arc<dyn Recording>,
+            None => Arc::new(case.record.streams(&STREAMS)?),
+        };
+        prepared.push(Prepared { case, experiments, recording, followed });
     }
     notes.sort();
     notes.dedup();
     let mut directory = options.directory.as_deref().map(Directory::create).transpose()?;
     let mut runs = Vec::new();
-    for (case, experiments, trace) in prepared {
+    for prepared in prepared {
+        let below = &prepared.case.below;
         let store = match (&mut directory, options.decisions) {
-            (Some(directory), true) => Some(directory.store(&case.below)),
+            (Some(directory), true) => Some(directory.store(below)),
             _ => None,
         };
-        let first = experiments[0].settings();
-        let (samples, layers) = (first.plan.samples, first.plan.architecture.layers.len() as u32);
-        let (sieves, members) = members(&experiments, Arc::clone(&trace));
-        let losses = sieves.iter().any(|sieve| sieve.reads_losses());
-        let epochs = case.record.epochs_reached();
-        let source = Arc::new(RecordedScores::new(trace, samples, losses));
-        let interrupted = Arc::clone(&options.interrupted);
-        let grid = Grid::new(source, sieves, epochs.saturating_sub(1), store, interrupted);
-        runs.push(JudgedRun {
-            name: case.name.clone(),
-            members: experiments
-                .iter()
-                .map(|experiment| Member::of(experiment.configuration(), &CHOICES))
-                .collect(),
-            found: judge(grid.with_run(members), options.workers)?,
-            samples,
-            layers,
-            epochs,
-            recorded: case.record.recorded_epochs()?,
-        });
+        let mut run = prepared.judge(store, options)?;
+        // Of a run that was interrupted: what was decided for an epoch that never came.
+        let (kept, beyond) = run.found.segments.into_iter().partition(|segment| segment.epoch < run.epochs);
+        run.found.segments = kept;
+        for Segment { path, .. } in beyond {
+            if let Some(directory) = &directory {
+                directory.remove(below, &path)?;
+            }
+        }
+        runs.push(run);
     }
     if let Some(directory) = directory {
         table_file::write(&directory.path().join(TABLE_NAME), run_table::columns(&runs))?;
         directory.keep();
     }
     Ok(JudgedRuns { runs, notes })
+}
+
+impl Prepared<'_> {
+    fn judge(self, store: Option<Arc<dyn SegmentStore>>, options: &GridOptions) -> Result<JudgedRun, Error> {
+        let Self { case, experiments, recording, followed } = self;
+        let settings = experiments[0].settings();
+        let samples = settings.plan.samples;
+        let (sieves, run) = members(&experiments, Arc::clone(&recording));
+        let losses = sieves.iter().any(|sieve| sieve.reads_losses());
+        let source = Arc::new(RecordedScores::new(Arc::clone(&recording), samples, losses));
+        let epochs = if options.follow { settings.epochs } else { case.record.epochs_reached() };
+        let of = |experiment: &Experiment| Member::of(experiment.configuration(), &CHOICES);
+        let judged = JudgedRun {
+            name: case.name.clone(),
+            members: experiments.iter().map(of).collect(),
+            found: Found::default(),
+            samples,
+            layers: settings.plan.architecture.layers.len() as u32,
+            epochs: 0,
+            recorded: Vec::new(),
+            end: None,
+        };
+        let observer = Arc::clone(&options.observer);
+        let seen = Arc::new(Seen { recording, observer, so_far: Mutex::new((judged, None)) });
+        let grid =
+            Grid::new(source, sieves, epochs.saturating_sub(1), store, Arc::clone(&options.interrupted))
+                .with_run(run)
+                .with_observer(Arc::clone(&seen) as Arc<dyn GridObserver>);
+        let found = judge(grid, options.workers)?;
+        let (judged, failed) = seen.so_far.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(error) = failed {
+            return Err(Error::Grid { reason: error.to_string() });
+        }
+        if judged.epochs == 0 {
+            return Err(unrecorded(&case.record));
+        }
+        Ok(JudgedRun { found, end: followed.and_then(|followed| followed.end()), ..judged })
+    }
+}
+
+/// What has been found so far, beside what was recorded.
+struct Seen {
+    recording: Arc<dyn Recording>,
+    observer: Arc<dyn JudgeObserver>,
+    so_far: Mutex<(JudgedRun, Option<RecordingError>)>,
+}
+
+impl Seen {
+    /// The recorded costs of an epoch.
+    fn recorded(&self, epoch: u32) -> Result<Vec<EpochRow>, RecordingError> {
+        let mut rows = Vec::new();
+        for segment in 0..self.recording.segments(EpochRow::STREAM, epoch) {
+            let open = self.recording.open(EpochRow::STREAM, &EpochRow::columns(), epoch, segment)?;
+            for batch in open.batches {
+                rows.extend(batch?.into_rows::<EpochRow>());
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl GridObserver for Seen {
+    fn epoch(&self, costs: &[MemberCosts]) {
+        let Some(first) = costs.first() else { return };
+        let (run, failed) = &mut *self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.recorded(first.epoch.epoch) {
+            Ok(rows) => run.recorded.extend(rows),
+            Err(error) => *failed = failed.take().or(Some(error)),
+        }
+        run.epochs = first.epoch.epoch + 1;
+        run.found.costs.extend_from_slice(costs);
+        self.observer.epoch(run, run.epochs >= self.recording.extent().epochs);
+    }
 }
 
 /// The members of a grid, each sieve and each freezing once.

@@ -17,10 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::{Manifest, ReplayOf};
+use spfde_data::files::recording::{FollowedEnd, FollowedTrace};
 use spfde_data::files::run_directory::RunDirectory;
 use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
-use spfde_data::segment::{Commit, Densities, SegmentStore};
+use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
 
 use crate::error::Error;
@@ -57,8 +58,39 @@ pub fn replay(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<Replayed, Error> {
     check(experiment)?;
+    replay_from(record, experiment, options, Arc::new(record.trace()?), None, build)
+}
+
+/// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is committed, and ends
+/// when the run is finished, or interrupted and held by nobody. How it ended comes with what the replay found, which is, with
+/// all that is written, what a replay of the run that has ended would find.
+///
+/// # Errors
+/// As [`replay`]; if the run ended before its first epoch, or went back and recorded something else.
+pub fn follow(
+    record: &Record,
+    experiment: &Experiment,
+    options: Options,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Result<(Replayed, FollowedEnd), Error> {
+    check(experiment)?;
+    let followed = Arc::new(record.followed_trace()?);
+    let recording = Arc::clone(&followed) as Arc<dyn Recording>;
+    let replayed = replay_from(record, experiment, options, recording, Some(&followed), build)?;
+    let end = followed.end().expect("a replay ends with its record");
+    Ok((replayed, end))
+}
+
+/// Replays `record` from `recording`, which is `followed` if the run may still go on.
+fn replay_from(
+    record: &Record,
+    experiment: &Experiment,
+    options: Options,
+    recording: Arc<dyn Recording>,
+    followed: Option<&FollowedTrace>,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Result<Replayed, Error> {
     let (settings, densities) = (experiment.settings(), experiment.densities());
-    let recording = Arc::new(record.trace()?);
     let directory = match &options.directory {
         Some(path) => Some(Arc::new(create(record, experiment, path, options.workers)?)),
         None => None,
@@ -79,10 +111,12 @@ pub fn replay(
     };
     let Ended { fault, panicked, .. } = execute(settings, services, options.workers, build);
     let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let wanted = record.epochs_reached();
+    let end = followed.and_then(FollowedTrace::end);
+    let wanted = end.as_ref().map_or(record.epochs_reached(), |end| end.epochs);
     let failed = match (panicked, fault) {
         (Some((worker, message)), _) => Some(Error::ReplayWorker { worker, message }),
         (None, Some(fault)) => Some(Error::Replay { fault }),
+        (None, None) if wanted == 0 => Some(unrecorded(record)),
         (None, None) if epochs.len() < wanted as usize => {
             Some(Error::Uncounted { counted: epochs.len(), epochs: wanted })
         }
@@ -98,6 +132,14 @@ pub fn replay(
         }
         (None, directory) => {
             if let Some(directory) = &directory {
+                if let Some(end) = &end {
+                    directory.set_replay_of(replay_of(
+                        record,
+                        experiment,
+                        &end.manifest_blake3,
+                        end.epochs,
+                    ))?;
+                }
                 let whole = wanted == settings.epochs;
                 let stopped =
                     (!whole).then(|| format!("the record ends after {wanted} of {} epochs", settings.epochs));
@@ -107,6 +149,17 @@ pub fn replay(
             Ok(Replayed { directory, epochs, censored })
         }
     }
+}
+
+/// Where a replay comes from: the manifest of a run, by its BLAKE3, and how many epochs it names.
+fn replay_of(record: &Record, experiment: &Experiment, manifest: &str, epochs: u32) -> ReplayOf {
+    let (path, manifest) = (record.run().path().display().to_string(), manifest.to_owned());
+    ReplayOf { path, manifest, epochs, densities: experiment.densities() }
+}
+
+/// A run that ended before anything of it was recorded.
+pub(crate) fn unrecorded(record: &Record) -> Error {
+    Error::Unrecorded { run: record.run().path().to_owned() }
 }
 
 /// What cannot be replayed.
@@ -137,12 +190,7 @@ fn create(
     workers: usize,
 ) -> Result<RunDirectory, DataError> {
     let run = record.run();
-    let replay_of = ReplayOf {
-        path: run.path().display().to_string(),
-        manifest: run.manifest_blake3().to_owned(),
-        epochs: record.epochs_reached(),
-        densities: experiment.densities(),
-    };
+    let replay_of = replay_of(record, experiment, run.manifest_blake3(), record.epochs_reached());
     let manifest = Manifest {
         replay_of: Some(replay_of),
         ..Manifest::of(run.manifest().data_set.clone(), experiment.settings().epochs)

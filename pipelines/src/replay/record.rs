@@ -6,7 +6,7 @@ use std::path::Path;
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::MANIFEST_NAME;
 use spfde_data::files::parquet_store::read_stream;
-use spfde_data::files::recording::RecordedTrace;
+use spfde_data::files::recording::{FollowedTrace, RecordedTrace};
 use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun, RunDirectory};
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_data::rows::{EpochRow, GradientRow, LayerRow, MaskRow, ScoreRow};
@@ -42,23 +42,29 @@ impl Record {
     /// # Errors
     /// If there is no run, or it has no complete epoch, or manifest and configuration do not hold together.
     pub fn open(directory: &Path) -> Result<Self, Error> {
+        let record = Self::open_unfinished(directory)?;
+        if record.epochs_reached() == 0 {
+            return Err(record.refuse(
+                "epochs_reached",
+                "0".to_owned(),
+                "a complete epoch at least; nothing else can be replayed (--follow waits for it)",
+            ));
+        }
+        Ok(record)
+    }
+
+    /// As [`Record::open`], of a run that may still go on: it need not have a complete epoch.
+    ///
+    /// # Errors
+    /// As [`Record::open`].
+    pub fn open_unfinished(directory: &Path) -> Result<Self, Error> {
         let run = RunDirectory::open(directory)?;
         let manifest = run.manifest();
         let path = directory.join(MANIFEST_NAME);
-        let refuse = |field: &str, found: String, expected: &str| {
-            let (path, field, expected) = (path.clone(), field.to_owned(), expected.to_owned());
-            Err(DataError::Value { path, field, found, expected })
-        };
         if let Some(source) = &manifest.replay_of {
             let expected = format!("none; this is a replay itself, replay {} instead", source.path);
-            refuse("replay_of", source.path.clone(), &expected)?;
-        }
-        if manifest.epochs_reached == 0 {
-            refuse(
-                "epochs_reached",
-                "0".to_owned(),
-                "a complete epoch at least; nothing else can be replayed",
-            )?;
+            let (field, found) = ("replay_of".to_owned(), source.path.clone());
+            return Err(DataError::Value { path, field, found, expected }.into());
         }
         let rows = manifest.data_set.train_rows;
         let samples = u32::try_from(rows).ok().filter(|samples| u64::from(*samples) <= SAMPLES_LIMIT);
@@ -70,9 +76,24 @@ impl Record {
         let record = Self { entries: source.entries().to_vec(), samples, run };
         let epochs = record.run.manifest().epochs;
         if record.value("train.epochs") != Some(&Value::Integer(i64::from(epochs))) {
-            refuse("epochs", epochs.to_string(), "what config.toml says of train.epochs")?;
+            let expected = "what config.toml says of train.epochs";
+            return Err(record.refuse("epochs", epochs.to_string(), expected));
         }
         Ok(record)
+    }
+
+    /// A field of the manifest that does not fit.
+    fn refuse(&self, field: &str, found: String, expected: &str) -> Error {
+        let (field, expected) = (field.to_owned(), expected.to_owned());
+        DataError::Value { path: self.run.path().join(MANIFEST_NAME), field, found, expected }.into()
+    }
+
+    /// The same run as it is by now.
+    ///
+    /// # Errors
+    /// As [`Record::open`].
+    pub(crate) fn again(&self) -> Result<Self, Error> {
+        Self::open(self.run.path())
     }
 
     /// The run.
@@ -138,6 +159,16 @@ impl Record {
     /// The streams that a replay reads.
     pub(crate) fn trace(&self) -> Result<RecordedTrace, DataError> {
         self.streams(&STREAMS)
+    }
+
+    /// As [`Record::trace`], of a run that goes on.
+    pub(crate) fn followed_trace(&self) -> Result<FollowedTrace, DataError> {
+        self.followed(&STREAMS)
+    }
+
+    /// Some of the streams of a run that goes on.
+    pub(crate) fn followed(&self, streams: &[&str]) -> Result<FollowedTrace, DataError> {
+        FollowedTrace::open(self.run.path(), streams)
     }
 
     /// Some of the recorded streams.

@@ -1,6 +1,6 @@
 //! The table of a replay: what was decided and what it would have cost, beside what was recorded.
 
-use spfde_data::rows::EpochRow;
+use spfde_data::rows::{CensoredRow, EpochRow};
 
 use super::table::{percent, short, table};
 use crate::replay::Replayed;
@@ -124,8 +124,21 @@ fn runs(cases: &[Case]) -> String {
     table(&["run", "FLOPs of dense", "as recorded", "censored samples", "censored norms"], &rows)
 }
 
+/// An epoch in one line.
+pub(crate) fn line(costs: &EpochRow, censored: &CensoredRow) -> String {
+    let EpochRow { epoch, active_samples, nonzero, frozen_layers, .. } = costs;
+    format!(
+        "epoch {}: {active_samples} samples, {nonzero} weights, {frozen_layers} frozen layers, {} of dense; censored: {} \
+         samples, {} norms",
+        epoch + 1,
+        percent(share([costs])),
+        censored.samples,
+        censored.norms,
+    )
+}
+
 /// What a replay adds up to.
-fn sums(case: &Case) -> String {
+pub(crate) fn sums(case: &Case) -> String {
     let flops =
         |rows: &[EpochRow]| rows.iter().map(|row| (row.forward_flops + row.backward_flops) as f64).sum();
     let (spent, recorded): (f64, f64) = (flops(&case.replayed.epochs), flops(&case.recorded));

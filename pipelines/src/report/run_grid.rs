@@ -7,7 +7,7 @@ use spfde_data::parameter::Value;
 
 use super::replay::{CLAIM, cell, number, spread};
 use super::table::{percent, table};
-use crate::grid::{Column, JudgedRun, JudgedRuns, RunSummary, keys};
+use crate::grid::{Column, JudgedRun, RunSummary, keys};
 
 /// The columns of a member's line, after its parameters: head, value, how it is shown.
 type Shown = (&'static str, fn(&RunSummary) -> f64, fn(f64) -> String);
@@ -25,8 +25,7 @@ const SHOWN: [Shown; 9] = [
 ];
 
 /// The claim, then one line for each member, best first by a column; of several runs with mean and spread.
-pub fn report(judged: &JudgedRuns, by: Column) -> String {
-    let runs = &judged.runs;
+pub fn report(runs: &[JudgedRun], by: Column) -> String {
     let keys = keys(runs.iter().flat_map(|run| &run.members));
     // What no point of the grid sets is said once.
     let varies = |key: &String| {
@@ -82,8 +81,7 @@ fn value(runs: &[JudgedRun], member: usize, key: &str) -> String {
 }
 
 /// The same as one line of JSON, epoch by epoch.
-pub fn json(judged: &JudgedRuns, by: Column) -> String {
-    let runs = &judged.runs;
+pub fn json(runs: &[JudgedRun], by: Column) -> String {
     let member = |(member, summaries): (usize, Vec<RunSummary>)| {
         let mean = |of: &dyn Fn(&RunSummary) -> f64| {
             let (mean, deviation) = spread(&summaries.iter().map(of).collect::<Vec<_>>());

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod bench;
+#[cfg(unix)]
+mod follows;
 mod grids;
 mod place;
 mod printed;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::rows::{CensoredRow, EpochRow};
-use spfde_data::segment::Segment;
+use spfde_data::segment::{Extent, Segment};
 use spfde_data::table::Row;
 use spfde_policy::Plan;
 use timely::dataflow::operators::vec::Broadcast;
@@ -125,7 +125,8 @@ impl<'s> Run<'s> {
         self.services.recorded.is_some()
     }
 
-    /// How many epochs the run has: those of the settings, or those that were recorded of them.
+    /// How many epochs the run has: those of the settings, or those that were recorded of them, of a record that goes on so
+    /// far.
     pub fn epochs(&self) -> u32 {
         let recorded = self.recorded().map(|recorded| recorded.recording.epochs());
         recorded.map_or(self.settings.epochs, |recorded| recorded.min(self.settings.epochs))
@@ -148,7 +149,13 @@ impl<'s> Run<'s> {
 
     /// How far the run goes, as far as this worker knows.
     pub(crate) fn horizon(&self) -> Horizon {
-        Horizon::new(self.start().epoch, self.epochs(), &self.outcome)
+        let planned = self.settings.epochs;
+        let recording = self.recorded().map(|recorded| Arc::clone(&recorded.recording));
+        let epochs = move || match recording.as_ref().map(|recording| recording.extent()) {
+            Some(Extent { epochs, complete: true }) => epochs.min(planned),
+            _ => planned,
+        };
+        Horizon::new(self.start().epoch, epochs, &self.outcome)
     }
 
     /// The outside world.

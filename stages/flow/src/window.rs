@@ -10,26 +10,30 @@ use timely::progress::frontier::MutableAntichain;
 use crate::fault::Fault;
 use crate::tick::Tick;
 
-/// How far a run goes: to its last epoch, or, once it is known to stop, to the epoch in which it does. Nobody waits
+/// How far a run goes: to its last epoch (of a record that goes on nobody knows it until it has ended), or, once it is known to stop, to the epoch in which it does. Nobody waits
 /// for what lies beyond, so a stop takes no longer for the epochs that it spares.
 #[derive(Clone)]
 pub(crate) struct Horizon {
     start: u32,
-    epochs: u32,
+    epochs: Rc<dyn Fn() -> u32>,
     fault: Rc<RefCell<Option<Fault>>>,
 }
 
 impl Horizon {
-    /// The horizon of a run of `epochs` epochs that begins, or goes on, at epoch `start`, and whose first fault will be
-    /// found in `fault`.
-    pub(crate) fn new(start: u32, epochs: u32, fault: &Rc<RefCell<Option<Fault>>>) -> Self {
-        Self { start, epochs, fault: Rc::clone(fault) }
+    /// The horizon of a run that begins, or goes on, at epoch `start`, and whose first fault will be found in `fault`.
+    /// `epochs` says how many there are, at most, as far as it is known.
+    pub(crate) fn new(
+        start: u32,
+        epochs: impl Fn() -> u32 + 'static,
+        fault: &Rc<RefCell<Option<Fault>>>,
+    ) -> Self {
+        Self { start, epochs: Rc::new(epochs), fault: Rc::clone(fault) }
     }
 
     /// The first epoch behind it.
     fn end(&self) -> u32 {
         let stop = self.fault.borrow().as_ref().map(|fault| fault.tick.epoch.saturating_add(1));
-        stop.map_or(self.epochs, |stop| stop.min(self.epochs))
+        stop.map_or_else(|| (self.epochs)(), |stop| stop.min((self.epochs)()))
     }
 }
 
@@ -53,14 +57,21 @@ impl Windows {
     }
 
     /// The epoch that is complete: every input has passed its close. Call [`Self::advance`] when done with it.
-    pub(crate) fn complete(&self, frontiers: &[MutableAntichain<Tick>]) -> Option<u32> {
+    pub(crate) fn complete(&mut self, frontiers: &[MutableAntichain<Tick>]) -> Option<u32> {
+        if self.ended() {
+            return None;
+        }
         let close = Tick::close_of(self.epoch);
         let passed = frontiers.iter().all(|frontier| !frontier.less_equal(&close));
-        (passed && !self.ended).then_some(self.epoch)
+        passed.then_some(self.epoch)
     }
 
-    /// Whether the capabilities have been given up.
-    pub(crate) fn ended(&self) -> bool {
+    /// Whether the capabilities have been given up. They are, too, once it is known that the epoch that is being gathered
+    /// will not come.
+    pub(crate) fn ended(&mut self) -> bool {
+        if !self.ended && self.epoch >= (self.horizon.epochs)() {
+            self.hold();
+        }
         self.ended
     }
 

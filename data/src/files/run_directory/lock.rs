@@ -55,6 +55,22 @@ pub(super) fn refuse_held(run: &Path) -> Result<()> {
     }
 }
 
+/// Whether some process holds the run directory `run`; changes nothing.
+///
+/// A lock that is free is taken for a moment, shared with others who look.
+pub(super) fn is_held(run: &Path) -> Result<bool> {
+    let path = run.join(LOCK_NAME);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        file => file.map_err(DataError::io(&path, "open the lock file"))?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(DataError::io(&path, "look at the lock")(error)),
+    }
+}
+
 /// Who holds the lock, as far as the lock file tells.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();

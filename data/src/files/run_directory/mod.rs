@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::files::atomic;
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
-use crate::files::manifest::{Checkpoint, MANIFEST_NAME, Manifest};
+use crate::files::manifest::{Checkpoint, MANIFEST_NAME, Manifest, ReplayOf};
 use crate::files::operation;
 use crate::files::parquet_store::ParquetStore;
 use crate::files::read_limited::read_limited;
@@ -153,6 +153,11 @@ impl RunDirectory {
             manifest.finished = false;
         })?;
         self.remove_unnamed()
+    }
+
+    /// Says of a replay whose record it read, when that is known at its end only.
+    pub fn set_replay_of(&self, replay_of: ReplayOf) -> Result<()> {
+        self.change(|manifest| manifest.replay_of = Some(replay_of))
     }
 
     /// Replaces the description of machine and program.
@@ -313,6 +318,14 @@ impl RecordedRun {
         let path = self.path.join(ENVIRONMENT_NAME);
         serde_json::from_str(&read_text(&path)?).map_err(|source| DataError::Json { path, source })
     }
+}
+
+/// Whether some process writes the run in the directory `path`.
+///
+/// # Errors
+/// If the system does not tell.
+pub fn is_held(path: &Path) -> Result<bool> {
+    lock::is_held(path)
 }
 
 /// The first free directory `<root>/<model>-<seed>-<n>`, n from 1.

@@ -71,7 +71,9 @@ pub(super) fn gather_costs<'s>(
         let mut stash = Stash::<MemberCosts>::new();
         move |frontiers| {
             costs.for_each(|capability, costs| stash.add(&capability, costs));
-            while let Some((_, costs)) = stash.next(|tick| !frontiers[0].less_equal(tick)) {
+            while let Some((_, mut costs)) = stash.next(|tick| !frontiers[0].less_equal(tick)) {
+                costs.sort_by_key(|costs| costs.member);
+                grid.observer.epoch(&costs);
                 grid.found(|found| found.costs.extend(costs));
             }
         }

@@ -25,6 +25,9 @@
 //! Members that have a sieve in common share it, those that have a freezing in common (policy, plan and masks) share that; a
 //! freezing is one worker's.
 //!
+//! A record may go on ([`Recording::look`](spfde_data::segment::Recording::look)): then the sources wait for the next epoch, and
+//! every state stays where it is, so that an epoch more costs what it takes to read and to judge that epoch.
+//!
 //! What a policy decides here is what it decides in a running training, bit for bit, on any number of workers
 //! ([`sieve`](crate::sieve())). Only the arrangement differs. A training has one policy and a million samples at most
 //! change their ranks by a few per cent between decisions: differential collections fed with changes cost what changes.
@@ -78,9 +81,20 @@ pub struct Grid {
     pub store: Option<Arc<dyn SegmentStore>>,
     /// Set from outside to end it.
     pub interrupted: Arc<AtomicBool>,
+    /// Is shown all members of a grid over a run, epoch by epoch.
+    pub observer: Arc<dyn GridObserver>,
     /// What has been found.
     pub found: Mutex<Found>,
 }
+
+/// Is shown how a grid over a run goes, on a worker's own thread.
+pub trait GridObserver: Send + Sync {
+    /// All members in an epoch, by number.
+    fn epoch(&self, _: &[MemberCosts]) {}
+}
+
+/// Looks away.
+impl GridObserver for () {}
 
 /// What a grid finds.
 #[derive(Clone, Debug, Default)]
@@ -147,7 +161,13 @@ impl Grid {
         store: Option<Arc<dyn SegmentStore>>,
         interrupted: Arc<AtomicBool>,
     ) -> Self {
-        Self { source, sieves, run: None, last, store, interrupted, found: Mutex::default() }
+        let observer = Arc::new(());
+        Self { source, sieves, run: None, last, store, interrupted, observer, found: Mutex::default() }
+    }
+
+    /// The same, with somebody who looks on.
+    pub fn with_observer(self, observer: Arc<dyn GridObserver>) -> Self {
+        Self { observer, ..self }
     }
 
     /// The same over a run, whose scores are the source.

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use spfde_data::rows::ScoreRow;
 use spfde_data::scores::{ScoreColumns, ScoreSource};
-use spfde_data::segment::{Recording, RecordingError};
+use spfde_data::segment::{Extent, Recording, RecordingError};
 use spfde_data::table::{Cells, Column, Columns, Row};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::replay::{Reader, Recorded, check_sample, check_step};
+use crate::replay::{LOOK_AFTER, Reader, Recorded, check_sample, check_step};
 use crate::tick::Tick;
 
 use super::Grid;
 use super::run::RunMembers;
+use super::source::{Ahead, ahead_of};
 
 /// The recorded scores of a run, each segment a part.
 pub struct RecordedScores {
@@ -75,6 +76,14 @@ impl ScoreSource for RecordedScores {
         self.recording.epochs()
     }
 
+    fn extent(&self) -> Extent {
+        self.recording.extent()
+    }
+
+    fn look(&self) -> Result<Extent, RecordingError> {
+        self.recording.look()
+    }
+
     fn parts(&self, epoch: u32) -> Range<usize> {
         let segments = |epoch| self.recording.segments(ScoreRow::STREAM, epoch);
         let from = (0..epoch).map(segments).sum();
@@ -108,6 +117,7 @@ pub(super) fn recorded<'s, R: Recorded>(
     let plan = Arc::clone(&run.freezings[0].settings.plan);
     let grid = Arc::clone(grid);
     let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
     let _decided = builder.new_input_connection(decided, Pipeline, []);
     let (output, rows) = builder.new_output_connection::<Vec<R>, _>([]);
     let mut output = OutputBuilder::from(output);
@@ -119,9 +129,16 @@ pub(super) fn recorded<'s, R: Recorded>(
                 if frontiers[0].less_equal(&Tick::new(epoch.saturating_sub(1), 0)) {
                     break;
                 }
-                if epoch == grid.source.epochs() || grid.failed() {
-                    held = None;
-                    break;
+                match ahead_of(&grid, epoch) {
+                    Ahead::Epoch => (),
+                    Ahead::Nothing => {
+                        held = None;
+                        break;
+                    }
+                    Ahead::Unknown => {
+                        activator.activate_after(LOOK_AFTER);
+                        break;
+                    }
                 }
                 loop {
                     match reader.next(epoch, &plan) {

@@ -9,6 +9,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 
+use crate::replay::LOOK_AFTER;
 use crate::tick::Tick;
 
 use super::Grid;
@@ -37,6 +38,32 @@ pub(super) struct Bundle {
     pub(super) runs: Vec<(u64, u32)>,
 }
 
+/// What lies ahead of a source.
+pub(super) enum Ahead {
+    /// An epoch that can be read.
+    Epoch,
+    /// Nothing more will come, or nobody wants it.
+    Nothing,
+    /// An epoch that is not recorded yet, if ever.
+    Unknown,
+}
+
+/// Looks whether `epoch` can be read.
+pub(super) fn ahead_of(grid: &Grid, epoch: u32) -> Ahead {
+    if grid.failed() {
+        return Ahead::Nothing;
+    }
+    match grid.source.look() {
+        Err(error) => {
+            grid.fail(usize::MAX, error.to_string());
+            Ahead::Nothing
+        }
+        Ok(extent) if epoch < extent.epochs => Ahead::Epoch,
+        Ok(extent) if extent.complete => Ahead::Nothing,
+        Ok(_) => Ahead::Unknown,
+    }
+}
+
 /// Reads this worker's parts, those whose number leaves its index when divided by the number of workers, epoch by epoch.
 /// `decided` holds reading back: its frontier tells which epochs are decided.
 pub(super) fn source<'s>(
@@ -48,6 +75,7 @@ pub(super) fn source<'s>(
     let grid = Arc::clone(grid);
     let shares = Shares::new(grid.source.samples(), workers);
     let mut builder = OperatorBuilder::new("Scores".to_owned(), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
     let _decided = builder.new_input_connection(decided, Pipeline, []);
     let (output, bundles) = builder.new_output_connection::<Vec<Bundle>, _>([]);
     let mut output = OutputBuilder::from(output);
@@ -60,9 +88,16 @@ pub(super) fn source<'s>(
                 if frontiers[0].less_equal(&Tick::new((epoch + 1).saturating_sub(ahead), 0)) {
                     break;
                 }
-                if epoch == grid.source.epochs() || grid.failed() {
-                    held = None;
-                    break;
+                match ahead_of(&grid, epoch) {
+                    Ahead::Epoch => (),
+                    Ahead::Nothing => {
+                        held = None;
+                        break;
+                    }
+                    Ahead::Unknown => {
+                        activator.activate_after(LOOK_AFTER);
+                        break;
+                    }
                 }
                 let mut output = output.activate();
                 for part in grid.source.parts(epoch).filter(|part| part % workers == worker) {

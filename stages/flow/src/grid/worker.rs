@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use spfde_data::segment::Extent;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Capability, Concat, Concatenate, ConnectLoop, Feedback};
@@ -74,5 +75,10 @@ pub fn grid(scope: Scope<'_, Tick>, grid: &Arc<Grid>) {
 
 /// Holds the capabilities of an operator that acts once an epoch.
 pub(super) fn windows(capabilities: Vec<Capability<Tick>>, grid: &Grid) -> Windows {
-    Windows::new(capabilities, Horizon::new(0, grid.source.epochs(), &Rc::default()))
+    let source = Arc::clone(&grid.source);
+    let epochs = move || match source.extent() {
+        Extent { epochs, complete: true } => epochs,
+        _ => u32::MAX,
+    };
+    Windows::new(capabilities, Horizon::new(0, epochs, &Rc::default()))
 }

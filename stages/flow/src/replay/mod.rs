@@ -24,6 +24,8 @@
 //!
 //! `observed_flops` of a replay is what observing would have cost under its decisions, if the run was recorded so.
 //!
+//! A record may go on: then the sources wait until the next epoch is committed, and the run ends when the record is complete.
+//!
 //! Memory holds the epochs in flight, two at most, whatever the length of the trace: the next one is read when the
 //! epoch before the last has been decided, counted, written and committed.
 
@@ -45,7 +47,7 @@ use crate::train::Trained;
 pub(crate) use check::{Recorded, sample as check_sample, step as check_step};
 pub(crate) use layers::Layers;
 pub(crate) use norms::{Norms, count_censored};
-pub(crate) use read::read;
+pub(crate) use read::{LOOK_AFTER, read};
 pub(crate) use reader::Reader;
 
 /// Stands in for [`train`](crate::train): the same streams, from the run that [`Services`](crate::Services) hands in.

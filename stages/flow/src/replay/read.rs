@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use spfde_data::segment::Extent;
 
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -15,6 +18,9 @@ use crate::fault::{Cause, Fault};
 use crate::run::Run;
 use crate::tick::Tick;
 
+/// How long an operator waits before it looks whether a record has gone on.
+pub(crate) const LOOK_AFTER: Duration = Duration::from_millis(100);
+
 /// The recorded rows of a stream, each at its tick, on the worker that reads its segment. Segments fall to the workers
 /// in turn, whoever wrote them.
 ///
@@ -26,7 +32,8 @@ use crate::tick::Tick;
 pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
     let recorded = run.recorded().expect("the run has a record");
     let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
-    let (epochs, interrupted) = (run.epochs(), Arc::clone(&run.services().interrupted));
+    let (epochs, interrupted) = (settings.epochs, Arc::clone(&run.services().interrupted));
+    let recording = Arc::clone(&recorded.recording);
     let mut reader = Reader::<R>::new(Arc::clone(&recorded.recording), worker, run.workers());
     let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), run.scope());
     let activator = run.scope().activator_for(builder.operator_info().address);
@@ -53,14 +60,24 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
             if !begun && frontiers.iter().any(|frontier| frontier.less_equal(&now)) {
                 return;
             }
-            if now.epoch == epochs || halted.is_some_and(|tick| tick <= now) {
+            let extent = recording.look();
+            // A run that has recorded its last epoch is not finished yet: what it says of its end comes after.
+            let ended = |extent: &Extent| extent.complete && now.epoch >= extent.epochs.min(epochs);
+            let over = extent.as_ref().is_ok_and(ended);
+            if over || halted.is_some_and(|tick| tick <= now) {
                 held = None;
                 return;
             }
-            begun = true;
             let cause = if interrupted.load(Ordering::Relaxed) {
                 Err(Cause::Interrupted)
+            } else if let Err(error) = extent {
+                Err(Cause::Recording(error.to_string()))
+            } else if extent.is_ok_and(|extent| now.epoch >= extent.epochs) {
+                // Not committed yet.
+                activator.activate_after(LOOK_AFTER);
+                return;
             } else {
+                begun = true;
                 let read = timings.measure("read", || reader.next(now.epoch, &settings.plan));
                 read.map_err(|error| Cause::Recording(error.to_string()))
             };

@@ -3,6 +3,7 @@
 mod broken;
 mod chosen;
 mod flight;
+mod following;
 mod grids;
 mod identity;
 mod truth;

@@ -1,0 +1,186 @@
+//! The record of a run that goes on: each epoch can be read once it is committed.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::RecordedTrace;
+use crate::files::error::{DataError, Result};
+use crate::files::manifest::{MANIFEST_NAME, Manifest};
+use crate::files::run_directory::is_held;
+use crate::segment::{Extent, RecordedSegment, Recording, RecordingError};
+use crate::table::Column;
+
+/// How often the manifest is looked at. An epoch takes seconds at least, a look some hundred microseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Some streams of a run that another process may still be writing.
+///
+/// It is complete when the run is finished, or nobody holds it any more: then it was interrupted. Nothing is ever taken
+/// back: a run that was resumed and recorded other rows than those that were read already is an error.
+#[derive(Debug)]
+pub struct FollowedTrace {
+    run: PathBuf,
+    streams: Vec<String>,
+    state: Mutex<State>,
+}
+
+/// What the last look found.
+#[derive(Clone, Debug)]
+struct State {
+    manifest: Manifest,
+    manifest_blake3: String,
+    trace: Arc<RecordedTrace>,
+    complete: bool,
+    looked: Instant,
+    /// When the manifest was written, and how long it is: one that has not changed is not read again.
+    written: Option<(SystemTime, u64)>,
+}
+
+/// How a followed run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowedEnd {
+    /// Epochs that were recorded.
+    pub epochs: u32,
+    /// Whether that is all of them; otherwise the run was interrupted.
+    pub finished: bool,
+    /// Why it ended before its last epoch, in its own words, if it had time to say so.
+    pub stopped: Option<String>,
+    /// BLAKE3 of the manifest, in hexadecimal.
+    pub manifest_blake3: String,
+}
+
+impl FollowedTrace {
+    /// The given streams of the run directory `run`, as far as they are committed.
+    ///
+    /// # Errors
+    /// If there is no run, or one of the streams is not recorded.
+    pub fn open(run: &Path, streams: &[&str]) -> Result<Self> {
+        let streams: Vec<String> = streams.iter().map(|stream| (*stream).to_owned()).collect();
+        let state = look(run, &streams)?;
+        Ok(Self { run: run.to_owned(), streams, state: Mutex::new(state) })
+    }
+
+    /// How the run ended, once it has.
+    pub fn end(&self) -> Option<FollowedEnd> {
+        let state = self.lock();
+        state.complete.then(|| FollowedEnd {
+            epochs: state.manifest.epochs_reached,
+            finished: state.manifest.finished,
+            stopped: state.manifest.stopped.clone(),
+            manifest_blake3: state.manifest_blake3.clone(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trace(&self) -> Arc<RecordedTrace> {
+        Arc::clone(&self.lock().trace)
+    }
+
+    /// Looks again, unless it did so just now. What was known has to be there still.
+    fn look_again(&self) -> Result<()> {
+        let mut known = self.lock();
+        if known.complete || known.looked.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        if known.written.is_some() && written(&self.run) == known.written && is_held(&self.run)? {
+            known.looked = Instant::now();
+            return Ok(());
+        }
+        let found = look(&self.run, &self.streams)?;
+        let path = || self.run.join(MANIFEST_NAME);
+        let same = |field: &str, left: &dyn std::fmt::Debug, right: &dyn std::fmt::Debug| {
+            let (left, right) = (format!("{left:?}"), format!("{right:?}"));
+            if left == right {
+                return Ok(());
+            }
+            let (field, found) = (field.to_owned(), left);
+            let expected = format!("{right}, as before: it is another run by now, follow it anew");
+            Err(DataError::Value { path: path(), field, found, expected })
+        };
+        same(
+            "data_set.fingerprint",
+            &found.manifest.data_set.fingerprint,
+            &known.manifest.data_set.fingerprint,
+        )?;
+        same("configuration", &found.manifest.configuration, &known.manifest.configuration)?;
+        same("epochs", &found.manifest.epochs, &known.manifest.epochs)?;
+        if found.manifest.epochs_reached < known.manifest.epochs_reached {
+            // A resumed run goes back to its checkpoint, and records the epochs behind it again.
+            if found.complete {
+                let expected = format!(
+                    "{} epochs, which have been read: the run went back and ended there, follow it anew",
+                    known.manifest.epochs_reached
+                );
+                let (field, found) = ("epochs_reached".to_owned(), found.manifest.epochs_reached.to_string());
+                return Err(DataError::Value { path: path(), field, found, expected });
+            }
+            known.looked = found.looked;
+            return Ok(());
+        }
+        for (place, segments) in &known.trace.segments {
+            if found.trace.segments.get(place) != Some(segments) {
+                let field = format!("segments of {} in epoch {}", place.0, place.1);
+                let found = "other ones".to_owned();
+                let expected = "those that have been read: the run was resumed, follow it anew".to_owned();
+                return Err(DataError::Value { path: path(), field, found, expected });
+            }
+        }
+        *known = found;
+        Ok(())
+    }
+}
+
+/// What there is of a run.
+fn look(run: &Path, streams: &[String]) -> Result<State> {
+    // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
+    let held = is_held(run)?;
+    let written = written(run);
+    let (manifest, manifest_blake3) = Manifest::read_hashed(run)?;
+    let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
+    let trace = Arc::new(RecordedTrace::new(run, &manifest, &streams)?);
+    let complete = manifest.finished || !held;
+    Ok(State { manifest, manifest_blake3, trace, complete, looked: Instant::now(), written })
+}
+
+/// When the manifest was written, and how long it is, if the system tells.
+fn written(run: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = run.join(MANIFEST_NAME).metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+impl Recording for FollowedTrace {
+    fn epochs(&self) -> u32 {
+        self.trace().epochs()
+    }
+
+    fn extent(&self) -> Extent {
+        let state = self.lock();
+        Extent { epochs: state.trace.epochs(), complete: state.complete }
+    }
+
+    fn look(&self) -> Result<Extent, RecordingError> {
+        self.look_again()?;
+        Ok(self.extent())
+    }
+
+    fn segments(&self, stream: &str, epoch: u32) -> usize {
+        self.trace().segments(stream, epoch)
+    }
+
+    fn open(
+        &self,
+        stream: &str,
+        columns: &[Column],
+        epoch: u32,
+        segment: usize,
+    ) -> Result<RecordedSegment, RecordingError> {
+        self.trace().open(stream, columns, epoch, segment)
+    }
+}

@@ -1,0 +1,119 @@
+//! `spfde replay --grid` and `spfde replay --scores`: many policies at once.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::follow::{announce, tell};
+use super::replay::{Replay, directories};
+use super::{interruptible, remark, say};
+use crate::configuration::{ConfigurationError, Source};
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::grid::{
+    Axes, Column, GridOptions, JudgeObserver, JudgedRun, RunCase, TABLE_NAME, judge_runs, judge_scores,
+};
+use crate::report::{grid, run_grid};
+
+impl Replay {
+    /// Judges sieve policies by bare scores.
+    pub(super) fn judge(&self, scores: &Path) -> Result<(), Error> {
+        if let Some(word) = self.words.iter().find(|word| !word.contains('=')) {
+            return Err(ConfigurationError::Word { word: word.clone() }.into());
+        }
+        let settings = Source::from_words(&self.words)?;
+        let axes = Axes::from_words(&self.grid)?;
+        if let Some(out) = &self.out {
+            super::refuse_taken(out)?;
+        }
+        if self.sort.is_of_runs() {
+            let column = self.sort.name();
+            return Err(ConfigurationError::Sort { column }.into());
+        }
+        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options())?;
+        judged.notes.iter().for_each(remark);
+        if self.json {
+            say(grid::json(&judged, self.sort));
+            return Ok(());
+        }
+        say(grid::report(&judged, self.sort));
+        if let Some(out) = &self.out {
+            say(format!("\ntable: {}", out.join(TABLE_NAME).display()));
+        }
+        Ok(())
+    }
+}
+
+impl Replay {
+    fn grid_options(&self) -> GridOptions {
+        GridOptions {
+            directory: self.out.clone(),
+            decisions: self.decisions || self.grid.is_empty(),
+            workers: self.workers(),
+            interrupted: interruptible("stopping; once more to stop at once"),
+            follow: self.follow,
+            observer: Arc::new(()),
+        }
+    }
+
+    /// Judges a grid by the records of runs.
+    pub(super) fn judge_runs(
+        &self,
+        runs: &[String],
+        settings: Source,
+        prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
+    ) -> Result<(), Error> {
+        let axes = Axes::from_words(&self.grid)?;
+        let below = directories(runs, self.out.as_deref().filter(|_| self.decisions && runs.len() > 1))?;
+        let mut cases = Vec::new();
+        for (run, below) in runs.iter().zip(below) {
+            let below = below.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+            let run = Path::new(run);
+            let case = if self.follow { RunCase::open_unfinished(run)? } else { RunCase::open(run)? };
+            cases.push(RunCase { below: below.unwrap_or_default(), ..case });
+        }
+        let mut options = self.grid_options();
+        if self.follow {
+            cases.iter().for_each(|case| announce(&case.record));
+            options.observer = Arc::new(Tables { by: self.sort, json: self.json });
+        }
+        let judged = judge_runs(&cases, settings.entries(), &axes, prepare, &options)?;
+        judged.notes.iter().for_each(remark);
+        if self.follow {
+            // The last table has been printed.
+            let ends = judged.runs.iter().zip(&cases);
+            ends.for_each(|(run, case)| run.end.iter().for_each(|end| tell(&case.record, end)));
+        } else {
+            say(show(&judged.runs, self.sort, self.json));
+        }
+        if self.json {
+            return Ok(());
+        }
+        if let Some(out) = &self.out {
+            say(format!("\ntable: {}", out.join(TABLE_NAME).display()));
+        }
+        Ok(())
+    }
+}
+
+/// The table of a grid over runs, or the same as one line of JSON.
+fn show(runs: &[JudgedRun], by: Column, json: bool) -> String {
+    if json { run_grid::json(runs, by) } else { run_grid::report(runs, by) }
+}
+
+/// Prints the table of a run that is followed whenever it has caught up with the run.
+struct Tables {
+    by: Column,
+    json: bool,
+}
+
+impl JudgeObserver for Tables {
+    fn epoch(&self, run: &JudgedRun, caught_up: bool) {
+        if !caught_up {
+            return;
+        }
+        say(show(std::slice::from_ref(run), self.by, self.json));
+        if !self.json {
+            say("");
+        }
+    }
+}
