@@ -7,6 +7,7 @@ use spfde_data::files::DataError;
 use spfde_data::parameter::ParameterError;
 use spfde_flow::{Cause, Fault};
 
+use crate::cluster::ClusterError;
 use crate::configuration::ConfigurationError;
 
 /// Why a command did not do what it was asked to.
@@ -19,6 +20,30 @@ pub enum Error {
     /// A file cannot be read or written, or is not what it should be.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The processes did not come together; nothing was trained.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Another process of the run is gone; what is committed is kept. Threads that waited for it are left behind: the
+    /// program should end.
+    #[error(
+        "process {process} at {address} was lost ({reason}); {committed} epochs are committed in {0}, {1}; resume with: \
+         {2} resume {0}",
+        directory.display(), last(*checkpoint), program()
+    )]
+    Lost {
+        /// The process.
+        process: usize,
+        /// Its address.
+        address: String,
+        /// How it was noticed.
+        reason: String,
+        /// The run directory.
+        directory: PathBuf,
+        /// Epochs that are kept.
+        committed: u32,
+        /// The epoch of the last checkpoint, if there is one.
+        checkpoint: Option<u32>,
+    },
     /// The run stopped before its last epoch; what is committed is kept.
     #[error(
         "{fault}; {committed} of {epochs} epochs are committed in {0}, {1}; resume with: {2} resume {0}",
@@ -89,6 +114,16 @@ pub enum Error {
         /// The panic's message.
         message: String,
     },
+    /// Another process of a replay is gone.
+    #[error("process {process} at {address} was lost ({reason}); nothing is kept of this replay")]
+    ReplayLost {
+        /// The process.
+        process: usize,
+        /// Its address.
+        address: String,
+        /// How it was noticed.
+        reason: String,
+    },
     /// A grid cannot read its scores or write its decisions; nothing is kept.
     #[error("{reason}; nothing is kept of this grid")]
     Grid {
@@ -143,7 +178,8 @@ pub(crate) fn name_program(name: String) {
     let _ = PROGRAM.set(name);
 }
 
-fn program() -> &'static str {
+/// How this program is called.
+pub(crate) fn program() -> &'static str {
     PROGRAM.get().map_or("spfde", String::as_str)
 }
 
@@ -158,6 +194,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Configuration(_) => 2,
+            Error::Cluster(error) => error.exit_code(),
             Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. }
             | Error::Replay { fault: Fault { cause: Cause::Interrupted, .. } }
             | Error::GridInterrupted
@@ -170,8 +207,9 @@ impl Error {
             | Error::Replay { .. }
             | Error::ReplayWorker { .. }
             | Error::Unrecorded { .. }
+            | Error::ReplayLost { .. }
             | Error::Uncounted { .. } => 1,
-            Error::Stopped { .. } | Error::Worker { .. } => 3,
+            Error::Stopped { .. } | Error::Worker { .. } | Error::Lost { .. } => 3,
         }
     }
 }

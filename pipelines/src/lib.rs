@@ -11,6 +11,7 @@
 
 pub mod bench;
 mod checkpoint;
+pub mod cluster;
 pub mod command;
 pub mod configuration;
 mod error;

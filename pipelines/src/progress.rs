@@ -79,6 +79,12 @@ impl Progress {
         }
     }
 
+    /// Leaves out measured time: only the workers of this process are seen, of `processes`.
+    pub fn among(self, processes: usize) -> Self {
+        let dense_seconds = self.dense_seconds.filter(|_| processes == 1);
+        Self { dense_seconds, ..self }
+    }
+
     /// Takes in what was recorded before: the epochs that are complete, and the times they took.
     pub fn recall(&self, epochs: &[EpochRow], timings: &[TimingRow]) {
         let mut state = self.lock();

@@ -1,6 +1,7 @@
 //! Going on with a run that ended before its last epoch.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
 use spfde_data::files::parquet_store::read_stream;
@@ -12,10 +13,12 @@ use spfde_data::table::Row;
 use spfde_flow::{Run, Snapshot};
 
 use crate::checkpoint::CheckpointFiles;
+use crate::cluster::{Invitation, Meeting, Purpose};
 use crate::configuration::{Configuration, Source, core};
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::session::{self, Options};
+use crate::session::{self, Options, Place};
+use crate::workers::Crew;
 
 /// What there is to go on with.
 pub enum Resumed {
@@ -25,12 +28,19 @@ pub enum Resumed {
     Unfinished(Box<Unfinished>),
 }
 
-/// A run that ended before its last epoch, held by this process, everything that it goes on from read and checked.
+/// A run that ended before its last epoch, ready to go on.
 pub struct Unfinished {
     experiment: Experiment,
-    directory: RunDirectory,
-    snapshot: Option<Snapshot>,
+    held: Held,
     notes: Vec<String>,
+}
+
+/// Who holds the run.
+enum Held {
+    /// This process; everything that it goes on from is read and checked.
+    Here(Arc<RunDirectory>, Option<Box<Snapshot>>),
+    /// Process 0 of the processes that go on with it together, which says from where.
+    ByFirst(PathBuf),
 }
 
 impl Resumed {
@@ -91,7 +101,41 @@ impl Resumed {
         let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
         check_trace(directory, manifest, start)?;
         held.rewind(start)?;
-        Ok(Self::Unfinished(Box::new(Unfinished { experiment, directory: held, snapshot, notes })))
+        let held = Held::Here(Arc::new(held), snapshot.map(Box::new));
+        Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
+    }
+
+    /// As [`Resumed::open`], for a process that goes on with the run together with process 0, which holds it, and says in
+    /// [`Unfinished::run`] where it goes on.
+    ///
+    /// # Errors
+    /// If there is no run; if its configuration or its data is not what it was.
+    pub fn join(
+        directory: &Path,
+        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+    ) -> Result<Self, Error> {
+        let mut notes = Vec::new();
+        let experiment = match RunDirectory::open(directory) {
+            Ok(recorded) => {
+                let manifest = recorded.manifest();
+                if manifest.finished || manifest.last_checkpoint() == Some(manifest.epochs) {
+                    return Ok(Self::Finished(manifest.epochs));
+                }
+                let experiment = experiment(&entries(directory, &recorded.config_unchanged()?)?, prepare)?;
+                if let Ok(environment) = recorded.environment() {
+                    notes = differences(&environment, &experiment);
+                }
+                check_data(directory, manifest, &experiment)?;
+                experiment
+            }
+            // Process 0 begins it again.
+            Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
+                experiment(&entries(directory, &config(directory)?)?, prepare)?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let held = Held::ByFirst(directory.to_owned());
+        Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
     }
 }
 
@@ -101,9 +145,17 @@ impl Unfinished {
         &self.experiment
     }
 
-    /// The epoch at whose start it goes on.
+    /// The epoch at whose start it goes on; 0 if [`Self::joins`], since it is process 0 that knows.
     pub fn epoch(&self) -> u32 {
-        self.snapshot.as_ref().map_or(0, Snapshot::epoch)
+        match &self.held {
+            Held::Here(_, snapshot) => snapshot.as_deref().map_or(0, Snapshot::epoch),
+            Held::ByFirst(_) => 0,
+        }
+    }
+
+    /// Whether process 0 holds the run, and this one goes on with it together with that.
+    pub fn joins(&self) -> bool {
+        matches!(self.held, Held::ByFirst(_))
     }
 
     /// What is worth knowing: what differs from the run's beginning, which checkpoints could not be used.
@@ -111,37 +163,59 @@ impl Unfinished {
         &self.notes
     }
 
-    /// What was recorded of the epochs before: their costs and accuracies, and the times they took.
+    /// What was recorded of the epochs before: their costs and accuracies, and the times they took. Nothing where it is
+    /// process 0 that knows.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn before(&self) -> Result<(Vec<EpochRow>, Vec<TimingRow>), Error> {
-        let manifest = self.directory.manifest();
-        let mut epochs = self.rows::<EpochRow>(&manifest)?;
+        let mut epochs = self.rows::<EpochRow>()?;
         epochs.sort_by_key(Row::order);
-        Ok((epochs, self.rows::<TimingRow>(&manifest)?))
+        Ok((epochs, self.rows::<TimingRow>()?))
     }
 
-    fn rows<R: Row>(&self, manifest: &Manifest) -> Result<Vec<R>, DataError> {
+    fn rows<R: Row>(&self) -> Result<Vec<R>, DataError> {
+        let Held::Here(directory, snapshot) = &self.held else { return Ok(Vec::new()) };
+        let start = snapshot.as_deref().map_or(0, Snapshot::epoch);
         let mut rows = Vec::new();
-        for batch in read_stream::<R>(self.directory.path(), manifest, 0..self.epoch()) {
+        for batch in read_stream::<R>(directory.path(), &directory.manifest(), 0..start) {
             rows.extend(batch?.into_rows::<R>());
         }
         Ok(rows)
     }
 
     /// Trains to the end. Trace and weights have the same bits as those of a run that was never interrupted, for any
-    /// number of workers before and now. `options.directory` has no effect.
+    /// number of workers and processes before and now. `options.directory` has no effect.
     ///
     /// # Errors
     /// As [`run`](crate::run).
+    ///
+    /// # Panics
+    /// If `options.cluster` is not that of the process for which the run was opened: process 0 calls [`Resumed::open`], the
+    /// others [`Resumed::join`].
     pub fn run(
         self,
         options: Options,
         build: impl Fn(&Run<'_>) + Send + Sync + 'static,
     ) -> Result<PathBuf, Error> {
-        let Self { experiment, directory, snapshot, .. } = self;
-        let now = session::environment(&experiment, options.workers);
+        let Self { experiment, held, .. } = self;
+        let meeting = Meeting::of(Purpose::Resume, &experiment, options.workers);
+        let (cluster, interrupted) = (options.cluster.clone(), Arc::clone(&options.interrupted));
+        let (directory, snapshot) = match held {
+            Held::Here(directory, snapshot) => (directory, snapshot.map(|snapshot| *snapshot)),
+            Held::ByFirst(path) => {
+                let cluster = cluster.filter(|cluster| !cluster.is_first());
+                let cluster = cluster.expect("only a process that is not the first joins a run");
+                let (network, (member, snapshot)) =
+                    cluster.join(&meeting, Some(&path), &interrupted, |invitation| {
+                        let member = invitation.member(&cluster)?;
+                        Ok((member, snapshot(&path, invitation, &experiment)?))
+                    })?;
+                let place = Place::Joined(Arc::new(member));
+                return session::work_on(&experiment, place, snapshot, network, options, build);
+            }
+        };
+        let now = session::environment(&experiment, options.workers, options.processes());
         // What cannot be read is only described anew.
         let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment());
         let mut environment = environment.unwrap_or_else(|_| now.clone());
@@ -152,8 +226,35 @@ impl Unfinished {
             before.as_array_mut().into_iter().for_each(|list| list.push(entry.clone()));
         }
         directory.write_environment(&environment)?;
-        session::work_on(&experiment, directory, snapshot, options, build)
+        let crew = match cluster {
+            None => Crew::from(options.workers),
+            Some(cluster) => {
+                assert!(cluster.is_first(), "only process 0 holds a run that several go on with");
+                match cluster.gather(&meeting, Some(&directory), start, &interrupted) {
+                    Ok(network) => Crew::from(network),
+                    Err(error) => {
+                        session::keep(directory.finish(Some(error.to_string())));
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        session::work_on(&experiment, Place::Held(directory), snapshot, crew, options, build)
     }
+}
+
+/// The checkpoint from which process 0 goes on.
+fn snapshot(
+    path: &Path,
+    invitation: &Invitation,
+    experiment: &Experiment,
+) -> Result<Option<Snapshot>, Error> {
+    if invitation.epoch == 0 {
+        return Ok(None);
+    }
+    let manifest = Manifest::read(path)?;
+    let settings = experiment.settings();
+    Ok(Some(CheckpointFiles::new(path).read(path, &manifest, invitation.epoch, settings)?))
 }
 
 /// Goes on with the run in `directory` to its end, from its last checkpoint. The directory; at once if it is finished.
@@ -173,7 +274,12 @@ pub fn resume(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    match Resumed::open(directory, prepare)? {
+    let first = options.cluster.as_ref().is_none_or(|cluster| cluster.is_first());
+    let resumed = match first {
+        true => Resumed::open(directory, prepare)?,
+        false => Resumed::join(directory, prepare)?,
+    };
+    match resumed {
         Resumed::Finished(_) => Ok(directory.to_owned()),
         Resumed::Unfinished(unfinished) => unfinished.run(options, build),
     }
@@ -184,15 +290,18 @@ fn begin_again(
     directory: &Path,
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Resumed, Error> {
-    let path = directory.join(CONFIG_NAME);
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| DataError::Io { path, action: "read", source })?;
-    let experiment = experiment(&entries(directory, &text)?, prepare)?;
+    let experiment = experiment(&entries(directory, &config(directory)?)?, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
-    let environment = session::environment(&experiment, 0);
+    let environment = session::environment(&experiment, 0, 1);
     let held = RunDirectory::begin_again(directory, &environment, manifest)?;
-    let unfinished = Unfinished { experiment, directory: held, snapshot: None, notes: Vec::new() };
-    Ok(Resumed::Unfinished(Box::new(unfinished)))
+    let held = Held::Here(Arc::new(held), None);
+    Ok(Resumed::Unfinished(Box::new(Unfinished { experiment, held, notes: Vec::new() })))
+}
+
+/// The configuration of a run that may have no manifest yet.
+fn config(directory: &Path) -> Result<String, DataError> {
+    let path = directory.join(CONFIG_NAME);
+    std::fs::read_to_string(&path).map_err(|source| DataError::Io { path, action: "read", source })
 }
 
 /// The settings of the run, key by key.
@@ -230,7 +339,7 @@ fn experiment(
 
 /// What differs between the machine and program that began the run and these, where it may change bits.
 fn differences(environment: &serde_json::Value, experiment: &Experiment) -> Vec<String> {
-    let now = session::environment(experiment, 0);
+    let now = session::environment(experiment, 0, 1);
     let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
     let differs = names.iter().filter(|(field, _)| environment[*field] != now[*field]);
     let note = |(field, name): &(&str, &str)| {

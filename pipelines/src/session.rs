@@ -6,13 +6,17 @@ use std::sync::atomic::AtomicBool;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::run_directory::{RunDirectory, default_directory};
+use spfde_data::files::parquet_store::ParquetStore;
+use spfde_data::files::run_directory::{Member, RunDirectory, default_directory};
+use spfde_data::segment::Commit;
 use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Tick};
 
 use crate::checkpoint::CheckpointFiles;
+use crate::cluster::{Cluster, Invitation, Lost, Meeting, Purpose};
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::workers::{Ending, work};
+use crate::nowhere::Nowhere;
+use crate::workers::{Crew, Ending, work};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -20,19 +24,28 @@ pub struct Options {
     /// Where to: a directory that does not exist yet, or is empty. `None`: `runs/<model>-<seed>-<n>`; a replay then
     /// writes nothing.
     pub directory: Option<PathBuf>,
-    /// Threads that train; those beyond the shards idle.
+    /// Threads of this process that train; those beyond the shards idle.
     pub workers: usize,
+    /// The processes that train together, of which this is one; `None`: it is the only one.
+    pub cluster: Option<Arc<Cluster>>,
     /// Is shown how it goes.
     pub observer: Arc<dyn Observer>,
     /// Set to end the run after the step in flight.
     pub interrupted: Arc<AtomicBool>,
 }
 
+impl Options {
+    /// How many processes train together.
+    pub(crate) fn processes(&self) -> usize {
+        self.cluster.as_ref().map_or(1, |cluster| cluster.processes())
+    }
+}
+
 impl Default for Options {
     /// All cores, the default directory, nobody watching.
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { directory: None, workers, observer: Arc::new(()), interrupted: Arc::default() }
+        Self { directory: None, workers, cluster: None, observer: Arc::new(()), interrupted: Arc::default() }
     }
 }
 
@@ -53,24 +66,92 @@ pub fn run(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    let directory = create(experiment, &options)?;
-    work_on(experiment, directory, None, options, build)
+    let meeting = Meeting::of(Purpose::Train, experiment, options.workers);
+    let interrupted = Arc::clone(&options.interrupted);
+    match options.cluster.clone() {
+        Some(cluster) if !cluster.is_first() => {
+            let join = |invitation: &Invitation| invitation.member(&cluster);
+            let (network, member) =
+                cluster.join(&meeting, options.directory.as_deref(), &interrupted, join)?;
+            work_on(experiment, Place::Joined(Arc::new(member)), None, network, options, build)
+        }
+        cluster => {
+            let directory = Arc::new(create(experiment, &options)?);
+            let crew = match cluster {
+                None => Crew::from(options.workers),
+                Some(cluster) => match cluster.gather(&meeting, Some(&directory), 0, &interrupted) {
+                    Ok(network) => Crew::from(network),
+                    Err(error) => {
+                        directory.discard()?;
+                        return Err(error);
+                    }
+                },
+            };
+            work_on(experiment, Place::Held(directory), None, crew, options, build)
+        }
+    }
 }
 
-/// Trains in `directory` from `resumed`, or from the beginning, to the end.
+/// The run directory, as a process of the run has it.
+pub(crate) enum Place {
+    /// The process that holds it, and commits.
+    Held(Arc<RunDirectory>),
+    /// Another one, which only writes its own segments there.
+    Joined(Arc<Member>),
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        match self {
+            Place::Held(directory) => directory.path(),
+            Place::Joined(member) => member.run(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> ParquetStore {
+        ParquetStore::new(self.path())
+    }
+
+    pub(crate) fn commit(&self) -> Arc<dyn Commit> {
+        match self {
+            Place::Held(directory) => Arc::clone(directory) as Arc<dyn Commit>,
+            // Worker 0 commits, which belongs to process 0.
+            Place::Joined(_) => Arc::new(Nowhere),
+        }
+    }
+
+    /// How far the run has come, and the epoch of its last checkpoint.
+    fn reached(&self) -> (u32, Option<u32>) {
+        let manifest = match self {
+            Place::Held(directory) => Some(directory.manifest()),
+            Place::Joined(member) => Manifest::read(member.run()).ok(),
+        };
+        manifest.map_or((0, None), |manifest| (manifest.epochs_reached, manifest.last_checkpoint()))
+    }
+
+    /// Ends the work on the run; the manifest is process 0's.
+    fn finish(&self, stopped: Option<String>) -> Result<(), DataError> {
+        match self {
+            Place::Held(directory) => directory.finish(stopped),
+            Place::Joined(_) => Ok(()),
+        }
+    }
+}
+
+/// Trains in `place` from `resumed`, or from the beginning, to the end.
 pub(crate) fn work_on(
     experiment: &Experiment,
-    directory: RunDirectory,
+    place: Place,
     resumed: Option<Snapshot>,
+    crew: impl Into<Crew>,
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
     let settings = Arc::clone(experiment.settings());
-    let directory = Arc::new(directory);
-    let path = directory.path().to_owned();
+    let path = place.path().to_owned();
     let services = Services {
-        store: Arc::new(directory.store()),
-        commit: Arc::clone(&directory) as Arc<dyn spfde_data::segment::Commit>,
+        store: Arc::new(place.store()),
+        commit: place.commit(),
         interrupted: options.interrupted,
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
@@ -80,23 +161,26 @@ pub(crate) fn work_on(
         recorded: None,
         observer: options.observer,
     };
-    let Ended { fault, panicked } = execute(&settings, services, options.workers, build);
-    let Manifest { epochs_reached: committed, .. } = directory.manifest();
-    let checkpoint = directory.manifest().last_checkpoint();
+    let Ended { fault, panicked, lost } = execute(&settings, services, crew, build);
+    let (committed, checkpoint) = place.reached();
     if let Some((worker, message)) = panicked {
-        keep(directory.finish(Some(format!("worker {worker} failed: {message}"))));
+        keep(place.finish(Some(format!("worker {worker} failed: {message}"))));
         return Err(Error::Worker { worker, message, directory: path, committed, checkpoint });
     }
+    if let Some(Lost { process, address, reason }) = lost {
+        keep(place.finish(Some(format!("process {process} at {address} was lost ({reason})"))));
+        return Err(Error::Lost { process, address, reason, directory: path, committed, checkpoint });
+    }
     if let Some(fault) = fault {
-        keep(directory.finish(Some(fault.to_string())));
+        keep(place.finish(Some(fault.to_string())));
         let epochs = settings.epochs;
         return Err(Error::Stopped { fault, directory: path, committed, epochs, checkpoint });
     }
     if committed < settings.epochs {
-        keep(directory.finish(Some("the pipeline traced no training".to_owned())));
+        keep(place.finish(Some("the pipeline traced no training".to_owned())));
         return Err(Error::Untraced { directory: path, committed, epochs: settings.epochs });
     }
-    directory.finish(None)?;
+    place.finish(None)?;
     Ok(path)
 }
 
@@ -104,17 +188,21 @@ pub(crate) fn work_on(
 pub(crate) struct Ended {
     /// The first fault.
     pub(crate) fault: Option<Fault>,
-    /// The first worker that panicked, and the panic's message.
+    /// The first worker of this process that panicked, and the panic's message.
     pub(crate) panicked: Option<(usize, String)>,
+    /// Another process that is gone.
+    pub(crate) lost: Option<Lost>,
 }
 
 /// Builds the graph on every worker and runs it until it runs dry.
 pub(crate) fn execute(
     settings: &Arc<Settings>,
     services: Services,
-    workers: usize,
+    crew: impl Into<Crew>,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Ended {
+    let crew = crew.into();
+    let first = crew.first_worker();
     let settings = Arc::clone(settings);
     let build = move |worker: &mut timely::worker::Worker| {
         let finished = worker.dataflow::<Tick, _, _>(|scope| {
@@ -124,12 +212,13 @@ pub(crate) fn execute(
         });
         move || finished.fault()
     };
-    let endings = work(workers, build, || false);
-    let mut ended = Ended { fault: None, panicked: None };
+    let endings = work(crew, build, || false);
+    let mut ended = Ended { fault: None, panicked: None, lost: None };
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {
             Ending::Done(seen) => ended.fault = ended.fault.into_iter().chain(seen).min(),
-            Ending::Panicked(message) => ended.panicked = ended.panicked.or(Some((worker, message))),
+            Ending::Panicked(message) => ended.panicked = ended.panicked.or(Some((first + worker, message))),
+            Ending::Lost(lost) => ended.lost = ended.lost.or(Some(lost)),
             Ending::Abandoned => (),
         }
     }
@@ -139,7 +228,7 @@ pub(crate) fn execute(
 /// Creates the run directory; if nobody named one, the first that is free.
 fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, DataError> {
     let settings = experiment.settings();
-    let environment = environment(experiment, options.workers);
+    let environment = environment(experiment, options.workers, options.processes());
     let configuration = experiment.configuration().to_toml();
     loop {
         let default = || default_directory(Path::new("runs"), &settings.model, settings.seed);
@@ -154,14 +243,14 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
 }
 
 /// The reason why a run ended matters more than that it could not be written down.
-fn keep(written: Result<(), DataError>) {
+pub(crate) fn keep(written: Result<(), DataError>) {
     if let Err(error) = written {
         crate::command::remark(format_args!("the manifest does not say why the run ended: {error}"));
     }
 }
 
 /// What is worth knowing of machine and program; compared with nothing.
-pub(crate) fn environment(experiment: &Experiment, workers: usize) -> serde_json::Value {
+pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: usize) -> serde_json::Value {
     let features: Vec<&str> = cpu_features();
     serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -171,6 +260,7 @@ pub(crate) fn environment(experiment: &Experiment, workers: usize) -> serde_json
         "cpu_features": features,
         "kernel": experiment.settings().kernel.name(),
         "workers": workers,
+        "processes": processes,
     })
 }
 

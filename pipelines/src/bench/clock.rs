@@ -16,7 +16,7 @@ pub(super) type Stages = BTreeMap<&'static str, f64>;
 /// One timed step.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StepTime {
-    /// Seconds from the end of the update before to the end of its own, on worker 0.
+    /// Seconds from the end of the update before to the end of its own, on the first worker.
     pub(super) seconds: f64,
     /// Seconds by stage of every worker that has shards.
     pub(super) workers: Vec<Stages>,
@@ -49,13 +49,15 @@ struct Timeline {
 
 /// Listens to the workers of one round.
 pub(super) struct Clock {
+    /// The first worker of this process.
+    first: usize,
     workers: Vec<Mutex<Timeline>>,
     bar: ProgressBar,
 }
 
 impl Clock {
-    pub(super) fn new(workers: usize, bar: ProgressBar) -> Self {
-        Self { workers: (0..workers).map(|_| Mutex::default()).collect(), bar }
+    pub(super) fn new(first: usize, workers: usize, bar: ProgressBar) -> Self {
+        Self { first, workers: (0..workers).map(|_| Mutex::default()).collect(), bar }
     }
 
     /// The steps after the first `warm_up`, of which there is at least one, as the first `working` workers saw them.
@@ -81,7 +83,7 @@ impl Observer for Clock {
     }
 
     fn worked(&self, worker: usize, stage: &'static str, seconds: f64) {
-        let mut line = self.workers[worker].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.workers[worker - self.first].lock().unwrap_or_else(PoisonError::into_inner);
         *line.current.entry(stage).or_default() += seconds;
         // The update is the last that a step computes.
         if stage == "update" {
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn steps_end_with_updates_and_the_slowest_worker_counts() {
-        let clock = Clock::new(3, ProgressBar::hidden());
+        let clock = Clock::new(0, 3, ProgressBar::hidden());
         for step in 0..4 {
             for worker in 0..3 {
                 clock.worked(worker, "load", 0.5);

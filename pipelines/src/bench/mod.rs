@@ -20,6 +20,8 @@
 //!   1 − Σ max(computation) / Σ step, where a worker's computation is its forward and backward passes and its update.
 //!   Loading, reducing, sorting and handing on rows, progress and waiting for messages all count as dataflow. How much
 //!   longer than the average worker the slowest computes is stated apart, as imbalance.
+//! - **Several processes** run their rounds together. Process 0 measures; it sees its own workers only, so that waiting for those
+//!   of the other processes counts as dataflow.
 //! - **Layers** are profiled afterwards, in steps of their own on one thread without dataflow.
 
 mod clock;
@@ -42,6 +44,7 @@ use spfde_data::parameter::Value;
 use spfde_flow::Settings;
 use spfde_policy::count;
 
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::experiment::Experiment;
 
@@ -101,6 +104,21 @@ impl Bench {
     /// # Errors
     /// If `interrupted` is set on the way, or training fails: then there is no measurement.
     pub fn run(&self, workers: usize, interrupted: &Arc<AtomicBool>) -> Result<Report, Error> {
+        let measured = self.run_among(workers, None, interrupted)?;
+        Ok(measured.expect("the only process is the first"))
+    }
+
+    /// As [`Bench::run`], on so many threads of each process of `cluster`. Process 0 measures; the others work for it and
+    /// get no report.
+    ///
+    /// # Errors
+    /// As [`Bench::run`], and if the processes do not come together, or one is lost.
+    pub fn run_among(
+        &self,
+        workers: usize,
+        cluster: Option<&Cluster>,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Result<Option<Report>, Error> {
         // The dense path's images are made when the first round has shown how much memory the other path takes.
         let dense = self.options.dense && self.path.mask() != "dense";
         let dense = dense.then(|| self.path.dense(&self.options)).transpose()?;
@@ -108,47 +126,65 @@ impl Bench {
         let steps = |path: &Path| u64::from(path.steps_of_round()) * u64::from(ROUNDS);
         let all = steps(&self.path) + dense.as_ref().map_or(0, steps) + u64::from(profiled);
         let bar = bar(all);
-        let measured = self.measure(workers, interrupted, dense, profiled, &bar);
+        let measured = self.measure(Team { workers, cluster }, interrupted, dense, profiled, &bar);
         bar.finish_and_clear();
         measured
     }
 
     fn measure(
         &self,
-        workers: usize,
+        team: Team<'_>,
         interrupted: &Arc<AtomicBool>,
         dense: Option<Path>,
         profiled: u32,
         bar: &ProgressBar,
-    ) -> Result<Report, Error> {
+    ) -> Result<Option<Report>, Error> {
         let settings = self.settings();
         let path = self.path.mask();
-        let round = |settings: &Arc<Settings>, path: &Path| {
-            rounds::round(settings, workers, path.warm_up(), interrupted, bar)
+        let round = |experiment: &Experiment, path: &Path| {
+            rounds::round(experiment, team, (path.warm_up(), path.steps_of_round()), interrupted, bar)
         };
         bar.set_message(format!("{path}: warming up and first round"));
-        let mut steps = round(settings, &self.path)?;
+        let mut steps = round(&self.experiment, &self.path)?;
         let peak = memory::peak();
         let dense = dense.map(|path| Ok::<_, Error>((path.experiment()?, path))).transpose()?;
         let mut dense_steps = Vec::new();
         for turn in 1..=ROUNDS {
             if let Some((experiment, path)) = &dense {
                 bar.set_message(format!("dense: round {turn} of {ROUNDS}"));
-                dense_steps.extend(round(experiment.settings(), path)?);
+                dense_steps.extend(round(experiment, path)?);
             }
             if turn < ROUNDS {
                 bar.set_message(format!("{path}: round {} of {ROUNDS}", turn + 1));
-                steps.extend(round(settings, &self.path)?);
+                steps.extend(round(&self.experiment, &self.path)?);
             }
+        }
+        if team.cluster.is_some_and(|cluster| !cluster.is_first()) {
+            return Ok(None);
         }
         bar.set_message("layer by layer");
         let profile = layers::profile(settings, profiled, interrupted, bar)?;
         let dense = dense.as_ref().map(|(experiment, _)| (experiment.settings(), &dense_steps[..]));
-        Ok(Report::new(&self.experiment, workers, &steps, peak, dense, profile))
+        Ok(Some(Report::new(&self.experiment, team, &steps, peak, dense, profile)))
     }
 
     fn flops(&self) -> u64 {
         flops(self.settings())
+    }
+}
+
+/// Who takes the steps.
+#[derive(Clone, Copy)]
+struct Team<'a> {
+    /// Threads of each process.
+    workers: usize,
+    /// The processes, if there are several.
+    cluster: Option<&'a Cluster>,
+}
+
+impl Team<'_> {
+    fn processes(&self) -> usize {
+        self.cluster.map_or(1, Cluster::processes)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::experiment::Experiment;
 use super::clock::StepTime;
 use super::layers::Profile;
 use super::statistics::{median, quantile};
-use super::{flops, layer_flops};
+use super::{Team, flops, layer_flops};
 
 /// Settings that a bench does not read.
 const UNREAD: [&str; 3] = ["train.epochs", "data.path", "freeze.policy"];
@@ -22,8 +22,10 @@ const UNREAD: [&str; 3] = ["train.epochs", "data.path", "freeze.policy"];
 pub struct Report {
     /// The model.
     pub model: String,
-    /// Threads that trained.
+    /// Threads that trained, of each process.
     pub workers: usize,
+    /// Processes.
+    pub processes: usize,
     /// Samples of a step.
     pub batch_size: usize,
     /// Blocks of the model.
@@ -123,7 +125,7 @@ pub struct OperationReport {
 impl Report {
     pub(super) fn new(
         experiment: &Experiment,
-        workers: usize,
+        team: Team<'_>,
         steps: &[StepTime],
         peak_rss_bytes: Option<u64>,
         dense: Option<(&Arc<Settings>, &[StepTime])>,
@@ -142,7 +144,8 @@ impl Report {
         let values = experiment.configuration().values().iter().filter(|(key, _)| !UNREAD.contains(key));
         Self {
             model: settings.model.clone(),
-            workers,
+            workers: team.workers,
+            processes: team.processes(),
             batch_size: settings.batch_size,
             blocks: architecture.blocks.len(),
             frozen_blocks: plan.frozen_blocks(0),

@@ -4,23 +4,44 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
-use spfde_flow::{Cause, Fault, Observer, Run, Services, Settings, Tick};
+use spfde_flow::{Cause, Fault, Observer, Run, Services, Tick};
 
+use crate::cluster::{Lost, Meeting, Purpose};
 use crate::error::Error;
-use crate::workers::{Ending, work};
+use crate::experiment::Experiment;
+use crate::workers::{Crew, Ending, work};
 
+use super::Team;
 use super::clock::{Clock, StepTime};
 use crate::nowhere::Nowhere;
 
-/// Runs the graph for the one epoch of `settings`; its steps after the first `warm_up`.
+/// Runs the graph for the one epoch of `experiment`, of `steps` steps; those after the first `warm_up`.
 pub(super) fn round(
-    settings: &Arc<Settings>,
-    workers: usize,
-    warm_up: u32,
+    experiment: &Experiment,
+    team: Team<'_>,
+    (warm_up, steps): (u32, u32),
     interrupted: &Arc<AtomicBool>,
     bar: &ProgressBar,
 ) -> Result<Vec<StepTime>, Error> {
-    let clock = Arc::new(Clock::new(workers, bar.clone()));
+    let (settings, workers) = (experiment.settings(), team.workers);
+    let crew = match team.cluster {
+        None => Crew::from(workers),
+        Some(cluster) => {
+            let mut meeting = Meeting::of(Purpose::Bench, experiment, workers);
+            // How many blocks are frozen is no setting.
+            let frozen = settings.plan.frozen_blocks(0);
+            let also = format!("{frozen} frozen, {steps} steps");
+            meeting.data = *blake3::hash(also.as_bytes()).as_bytes();
+            let first = cluster.is_first();
+            let network = match first {
+                true => cluster.gather(&meeting, None, 0, interrupted)?,
+                false => cluster.join(&meeting, None, interrupted, |_| Ok(()))?.0,
+            };
+            network.into()
+        }
+    };
+    let first = crew.first_worker();
+    let clock = Arc::new(Clock::new(first, workers, bar.clone()));
     let services = Services {
         store: Arc::new(Nowhere),
         commit: Arc::new(Nowhere),
@@ -39,14 +60,17 @@ pub(super) fn round(
         });
         move || finished.fault()
     };
-    let endings = work(workers, build, || false);
+    let endings = work(crew, build, || false);
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {
             Ending::Done(None) => (),
             Ending::Done(Some(Fault { cause: Cause::Interrupted, .. })) => return Err(interruption()),
             Ending::Done(Some(fault)) => return Err(unmeasured(fault.to_string())),
             Ending::Panicked(message) => {
-                return Err(unmeasured(format!("worker {worker} failed: {message}")));
+                return Err(unmeasured(format!("worker {} failed: {message}", first + worker)));
+            }
+            Ending::Lost(Lost { process, address, reason }) => {
+                return Err(unmeasured(format!("process {process} at {address} was lost ({reason})")));
             }
             Ending::Abandoned => (),
         }

@@ -8,8 +8,7 @@ use super::report::{PathReport, Report};
 pub fn table(report: &Report) -> String {
     let setting = |key: &str| report.configuration.get(key).map(ToString::to_string).unwrap_or_default();
     let mut parts = vec![format!(
-        "{} on images of {}: {} of {} weights, {} of {} blocks frozen, batches of {} in {} shards, {} worker(s), {} \
-         kernels",
+        "{} on images of {}: {} of {} weights, {} of {} blocks frozen, batches of {} in {} shards, {}, {} kernels",
         report.model,
         setting("data.shape").trim_matches('"'),
         report.nonzero,
@@ -18,7 +17,10 @@ pub fn table(report: &Report) -> String {
         report.blocks,
         report.batch_size,
         setting("train.shards"),
-        report.workers,
+        match report.processes {
+            1 => format!("{} worker(s)", report.workers),
+            processes => format!("{processes} processes of {} worker(s)", report.workers),
+        },
         report.kernel,
     )];
     let paths: Vec<Vec<String>> =

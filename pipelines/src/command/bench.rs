@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::together::Together;
 use super::{interruptible, remark, say, workers};
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
@@ -23,7 +24,7 @@ pub struct Bench {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]
     words: Vec<String>,
-    /// Threads that train [default: the cores, up to train.shards]
+    /// Threads of this process that train [default: the cores, up to train.shards]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     /// Freeze the first K blocks from the start: they run forward only
@@ -38,6 +39,8 @@ pub struct Bench {
     /// Print one JSON object on one line; times are in seconds, sizes in bytes
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    together: Together,
 }
 
 impl Bench {
@@ -50,9 +53,14 @@ impl Bench {
         let options = Options { given, frozen: self.frozen, steps: self.steps, dense: !self.no_dense };
         let bench = bench::Bench::new(options)?;
         bench.notes().iter().for_each(remark);
-        let workers = workers(self.workers, bench.settings().shards);
-        let report = bench
-            .run(workers, &interruptible("stopping after the step in flight; once more to stop at once"))?;
+        let cluster = self.together.cluster()?;
+        let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
+        let workers = workers(self.workers, bench.settings().shards, processes);
+        let interrupted = interruptible("stopping after the step in flight; once more to stop at once");
+        let Some(report) = bench.run_among(workers, cluster.as_deref(), &interrupted)? else {
+            say("done: process 0 prints what was measured");
+            return Ok(());
+        };
         if self.json {
             say(serde_json::to_string(&report).expect("a report has only text and numbers"));
         } else {

@@ -37,6 +37,7 @@ impl Replay {
             workers: self.workers(),
             observer: Arc::new(Lines::default()),
             interrupted: interruptible("stopping; once more to stop at once"),
+            cluster: None,
         };
         let (replayed, end) = follow(&record, &experiment, options, build)?;
         tell(&record, &end);

@@ -7,6 +7,7 @@ mod judge;
 pub mod list;
 pub mod replay;
 pub mod resume;
+pub mod together;
 pub mod train;
 pub mod verify;
 
@@ -34,6 +35,7 @@ Examples:
   spfde resume runs/resnet20-0-1                   go on with a run that was interrupted
   spfde replay runs/resnet20-0-1 sieve.fraction=0.3
                                                    what a recorded run would have decided and cost
+  spfde train --hosts hosts --process 1            one of the processes that train together (spfde train --help)
   spfde verify runs/resnet20-0-1                   check a recorded run
   spfde bench mask.sparsity=0.95                   what a step takes here, beside a dense one")]
 struct Arguments {
@@ -80,14 +82,15 @@ pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
     }
 }
 
-/// How many threads train: as `asked`, or the cores, up to the shards. Workers beyond the shards would idle: nobody
-/// gets them without asking.
-pub(crate) fn workers(asked: Option<u16>, shards: usize) -> usize {
+/// How many threads of each of the `processes` train: as `asked`, or the cores, up to a process's part of the shards. Workers
+/// beyond the shards would idle: nobody gets them without asking.
+pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = asked.map_or_else(|| cores().min(shards), usize::from);
-    if workers > shards {
-        let idle = workers - shards;
-        remark(format_args!("{workers} workers, but train.shards = {shards}: {idle} of them idle"));
+    let workers = asked.map_or_else(|| cores().min(shards.div_ceil(processes)), usize::from);
+    let all = workers * processes;
+    if all > shards {
+        let idle = all - shards;
+        remark(format_args!("{all} workers, but train.shards = {shards}: {idle} of them idle"));
     }
     workers
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 use spfde_flow::Run;
 
+use super::together::Together;
 use super::{interruptible, remark, say};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
@@ -42,11 +43,11 @@ pub struct Replay {
     pub(super) words: Vec<String>,
     /// Judge sieve policies by bare score files instead of a run: a Parquet file, or a directory of them, with the columns
     /// sample, epoch, step, correct, and optionally loss. The last epoch is decided, too
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "hosts")]
     pub(super) scores: Option<PathBuf>,
     /// Judge every value of a key, with every combination of several such lists, all at once; the results are a table, in
     /// DIR/grid.parquet
-    #[arg(long, value_name = "key=a,b,c")]
+    #[arg(long, value_name = "key=a,b,c", conflicts_with = "hosts")]
     pub(super) grid: Vec<String>,
     /// Write the decisions of every member of a grid, too (of several runs: below DIR for each); without --grid they are
     /// written anyway
@@ -60,15 +61,17 @@ pub struct Replay {
     pub(super) json: bool,
     /// Follow a run that another process is training: take each epoch when it is committed, until the run is finished or
     /// interrupted; what is printed grows with it
-    #[arg(long, conflicts_with = "scores")]
+    #[arg(long, conflicts_with = "scores", conflicts_with = "hosts")]
     pub(super) follow: bool,
     /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for each), or the table
     /// of a grid; must not exist or be empty [default: print the table only]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Threads that work; the result has the same bits for any number [default: the cores]
+    /// Threads of this process that work; the result has the same bits for any number [default: the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) workers: Option<u16>,
+    #[command(flatten)]
+    together: Together,
 }
 
 impl Replay {
@@ -92,7 +95,7 @@ impl Replay {
             );
         };
         let settings = Source::from_words(&settings)?;
-        if let Some(out) = &self.out {
+        if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
             super::refuse_taken(out)?;
         }
         if self.follow && runs.len() > 1 {
@@ -116,18 +119,24 @@ impl Replay {
             }
             prepared.push((record, experiment, directory));
         }
+        let cluster = self.together.cluster()?;
         let interrupted = interruptible("stopping after the epochs in flight; once more to stop at once");
         let mut cases = Vec::new();
         for (record, experiment, directory) in prepared {
             let options = Options {
                 directory,
                 workers: self.workers(),
+                cluster: cluster.clone(),
                 observer: Arc::new(()),
                 interrupted: Arc::clone(&interrupted),
             };
             let replayed = replay(&record, &experiment, options, build.clone())?;
             let recorded = record.recorded_epochs()?;
             cases.push(Case { name: record.run().path().display().to_string(), replayed, recorded });
+        }
+        if self.together.is_other() {
+            say("done: process 0 prints the table");
+            return Ok(());
         }
         say(report(&cases));
         for directory in cases.iter().filter_map(|case| case.replayed.directory.as_ref()) {

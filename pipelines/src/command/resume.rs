@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use spfde_flow::Run;
 
+use super::together::Together;
 use super::train::conclude;
 use super::{interruptible, remark, say, workers};
 use crate::configuration::Configuration;
@@ -18,15 +19,17 @@ use crate::session::Options;
 /// Go on with a run that ended before its last epoch, to its configured end.
 ///
 /// Training goes on from the last checkpoint (`train.checkpoint_every`); epochs recorded after it are trained again.
-/// Trace and weights get the same bits as those of a run that was never interrupted, with any number of workers before
-/// and now. Without a checkpoint the run begins again; of a finished run nothing is left to do.
+/// Trace and weights get the same bits as those of a run that was never interrupted, with any number of workers and
+/// processes before and now. Without a checkpoint the run begins again; of a finished run nothing is left to do.
 #[derive(Args, Debug)]
 pub struct Resume {
     /// The run directory
     run: PathBuf,
-    /// Threads that train; need not be as many as before [default: the cores, up to train.shards]
+    /// Threads of this process that train; need not be as many as before [default: the cores, up to train.shards]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
+    #[command(flatten)]
+    together: Together,
 }
 
 impl Resume {
@@ -39,8 +42,14 @@ impl Resume {
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
         build: impl Fn(&Run<'_>) + Send + Sync + 'static,
     ) -> Result<(), Error> {
+        // Before anything is done to the run.
+        let cluster = self.together.cluster()?;
         let name = self.run.display();
-        let unfinished = match Resumed::open(&self.run, prepare)? {
+        let resumed = match self.together.is_other() {
+            true => Resumed::join(&self.run, prepare)?,
+            false => Resumed::open(&self.run, prepare)?,
+        };
+        let unfinished = match resumed {
             Resumed::Finished(epochs) => {
                 say(format!("{name}: is finished: all {epochs} epochs are there; nothing is left to do"));
                 return Ok(());
@@ -51,17 +60,19 @@ impl Resume {
         experiment.configuration().notes().iter().chain(unfinished.notes()).for_each(remark);
         let epochs = experiment.settings().epochs;
         say(match unfinished.epoch() {
+            _ if unfinished.joins() => format!("{name}: goes on together with process 0"),
             0 => format!("{name}: there is no checkpoint; starts from the beginning"),
             epoch => format!("{name}: goes on from its checkpoint at epoch {epoch} of {epochs}"),
         });
-        let workers = workers(self.workers, experiment.settings().shards);
+        let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
+        let workers = workers(self.workers, experiment.settings().shards, processes);
         let interrupted = interruptible("stopping after the step in flight; once more to stop at once");
-        let progress = Arc::new(Progress::new(&experiment));
+        let progress = Arc::new(Progress::new(&experiment).among(processes));
         let (rows, timings) = unfinished.before()?;
         progress.recall(&rows, &timings);
         let observer = Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>;
-        let options = Options { directory: None, workers, observer, interrupted };
+        let options = Options { directory: None, workers, cluster, observer, interrupted };
         let result = unfinished.run(options, build);
-        conclude(&experiment, &progress, result)
+        conclude(&experiment, &progress, result, self.together.is_other())
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use spfde_flow::Run;
 
+use super::together::Together;
 use super::{interruptible, refuse_taken, remark, say, workers};
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
@@ -20,19 +21,29 @@ use crate::verify;
 /// Settings come from FILE.toml, if given, then from key=value words; `spfde list` shows all keys. Without any the
 /// default pipeline trains on the embedded Fashion-MNIST.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Several processes, here two on one machine; the result has the same bits:
+  printf '127.0.0.1:2101\\n127.0.0.1:2102\\n' > hosts
+  spfde train --hosts hosts --process 1 --workers 1 &
+  spfde train --hosts hosts --process 0 --workers 1
+All processes have to see the run directory. Who does not fit is told why and ends with exit code 2; if a process is missing
+after --wait seconds all end with 1; if one is lost later all others end with 3, and `spfde resume` goes on.")]
 pub struct Train {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]
     words: Vec<String>,
-    /// Where to write the run; must not exist or be empty [default: runs/MODEL-SEED-N]
+    /// Where to write the run; must not exist or be empty [default: runs/MODEL-SEED-N]. For a process other than process 0:
+    /// where it sees the run directory [default: where process 0 does]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Threads that train; the result has the same bits for any number [default: the cores, up to train.shards]
+    /// Threads of this process that train; the result has the same bits for any number [default: the cores, up to train.shards]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     /// Print the resolved configuration, the schedule, FLOPs and memory, and end
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    together: Together,
 }
 
 impl Train {
@@ -45,7 +56,7 @@ impl Train {
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
         build: impl Fn(&Run<'_>) + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        if let Some(path) = self.run_dir.as_ref().filter(|_| !self.dry_run) {
+        if let Some(path) = self.run_dir.as_ref().filter(|_| !self.dry_run && !self.together.is_other()) {
             refuse_taken(path)?;
         }
         let source = Source::from_words(&self.words)?;
@@ -61,28 +72,36 @@ impl Train {
             say(schedule::schedule(&experiment));
             return Ok(());
         }
-        let workers = workers(self.workers, experiment.settings().shards);
+        let cluster = self.together.cluster()?;
+        let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
+        let workers = workers(self.workers, experiment.settings().shards, processes);
         let interrupted = interruptible("stopping after the step in flight; once more to stop at once");
-        let progress = Arc::new(Progress::new(&experiment));
+        let progress = Arc::new(Progress::new(&experiment).among(processes));
         let options = Options {
             directory: self.run_dir,
             workers,
+            cluster,
             observer: Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>,
             interrupted,
         };
         let result = session::run(&experiment, options, build);
-        conclude(&experiment, &progress, result)
+        conclude(&experiment, &progress, result, self.together.is_other())
     }
 }
 
-/// Prints the table of a run that came to its end, and verifies its trace.
+/// Prints the table of a run that came to its end, and verifies its trace. One of the `other` processes leaves both to process 0.
 pub(super) fn conclude(
     experiment: &Experiment,
     progress: &Progress,
     result: Result<PathBuf, Error>,
+    other: bool,
 ) -> Result<(), Error> {
     progress.finish();
     let directory = result?;
+    if other {
+        say(format!("run directory: {} (process 0 verifies it)", directory.display()));
+        return Ok(());
+    }
     say(summary::summary(experiment, progress));
     let sound = verify::verify(&directory)?;
     say(format!("run directory: {} (verified: {sound})", directory.display()));

@@ -24,10 +24,12 @@ use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
 
+use crate::cluster::{Lost, Meeting, Purpose};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::nowhere::Nowhere;
-use crate::session::{Ended, Options, environment, execute};
+use crate::session::{Ended, Options, Place, environment, execute};
+use crate::workers::Crew;
 
 pub use record::Record;
 
@@ -63,7 +65,8 @@ pub fn replay(
 
 /// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is committed, and ends
 /// when the run is finished, or interrupted and held by nobody. How it ended comes with what the replay found, which is, with
-/// all that is written, what a replay of the run that has ended would find.
+/// all that is written, what a replay of the run that has ended would find. One process follows: `options.cluster` has no
+/// effect.
 ///
 /// # Errors
 /// As [`replay`]; if the run ended before its first epoch, or went back and recorded something else.
@@ -76,6 +79,7 @@ pub fn follow(
     check(experiment)?;
     let followed = Arc::new(record.followed_trace()?);
     let recording = Arc::clone(&followed) as Arc<dyn Recording>;
+    let options = Options { cluster: None, ..options };
     let replayed = replay_from(record, experiment, options, recording, Some(&followed), build)?;
     let end = followed.end().expect("a replay ends with its record");
     Ok((replayed, end))
@@ -91,14 +95,12 @@ fn replay_from(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<Replayed, Error> {
     let (settings, densities) = (experiment.settings(), experiment.densities());
-    let directory = match &options.directory {
-        Some(path) => Some(Arc::new(create(record, experiment, path, options.workers)?)),
-        None => None,
-    };
-    let (store, commit): (Arc<dyn SegmentStore>, Arc<dyn Commit>) = match &directory {
-        Some(directory) => (Arc::new(directory.store()), Arc::clone(directory) as Arc<dyn Commit>),
+    let (place, crew) = prepare(record, experiment, &options)?;
+    let (store, commit): (Arc<dyn SegmentStore>, Arc<dyn Commit>) = match &place {
+        Some(place) => (Arc::new(place.store()), place.commit()),
         None => (Arc::new(Nowhere), Arc::new(Nowhere)),
     };
+    let first = options.cluster.as_ref().is_none_or(|cluster| cluster.is_first());
     let seen = Arc::new(Seen { also: options.observer, rows: Mutex::default() });
     let services = Services {
         store,
@@ -109,46 +111,78 @@ fn replay_from(
         recorded: Some(Recorded { recording, densities }),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
-    let Ended { fault, panicked, .. } = execute(settings, services, options.workers, build);
+    let Ended { fault, panicked, lost } = execute(settings, services, crew, build);
     let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let end = followed.and_then(FollowedTrace::end);
     let wanted = end.as_ref().map_or(record.epochs_reached(), |end| end.epochs);
-    let failed = match (panicked, fault) {
-        (Some((worker, message)), _) => Some(Error::ReplayWorker { worker, message }),
-        (None, Some(fault)) => Some(Error::Replay { fault }),
-        (None, None) if wanted == 0 => Some(unrecorded(record)),
-        (None, None) if epochs.len() < wanted as usize => {
+    let failed = match (panicked, lost, fault) {
+        (Some((worker, message)), ..) => Some(Error::ReplayWorker { worker, message }),
+        (None, Some(Lost { process, address, reason }), _) => {
+            Some(Error::ReplayLost { process, address, reason })
+        }
+        (None, None, Some(fault)) => Some(Error::Replay { fault }),
+        (None, None, None) if wanted == 0 => Some(unrecorded(record)),
+        // Process 0 counts.
+        (None, None, None) if first && epochs.len() < wanted as usize => {
             Some(Error::Uncounted { counted: epochs.len(), epochs: wanted })
         }
         _ => None,
     };
-    match (failed, directory) {
-        (Some(failed), None) => Err(failed),
-        (Some(failed), Some(directory)) => {
-            if let Err(error) = directory.discard() {
-                crate::command::remark(format_args!("what had been written could not be removed: {error}"));
-            }
-            Err(failed)
+    let directory = match &place {
+        Some(Place::Held(directory)) => Some(directory),
+        Some(Place::Joined(_)) | None => None,
+    };
+    if let Some(failed) = failed {
+        if let Some(Err(error)) = directory.map(|directory| directory.discard()) {
+            crate::command::remark(format_args!("what had been written could not be removed: {error}"));
         }
-        (None, directory) => {
-            if let Some(directory) = &directory {
-                if let Some(end) = &end {
-                    directory.set_replay_of(replay_of(
-                        record,
-                        experiment,
-                        &end.manifest_blake3,
-                        end.epochs,
-                    ))?;
-                }
-                let whole = wanted == settings.epochs;
-                let stopped =
-                    (!whole).then(|| format!("the record ends after {wanted} of {} epochs", settings.epochs));
-                directory.finish(stopped)?;
-            }
-            let directory = directory.map(|directory| directory.path().to_owned());
-            Ok(Replayed { directory, epochs, censored })
-        }
+        return Err(failed);
     }
+    if let Some(directory) = directory {
+        if let Some(end) = &end {
+            let FollowedEnd { manifest_blake3, epochs, .. } = end;
+            directory.set_replay_of(replay_of(record, experiment, manifest_blake3, *epochs))?;
+        }
+        let whole = wanted == settings.epochs;
+        let stopped =
+            (!whole).then(|| format!("the record ends after {wanted} of {} epochs", settings.epochs));
+        directory.finish(stopped)?;
+    }
+    let directory = directory.map(|directory| directory.path().to_owned());
+    Ok(Replayed { directory, epochs, censored })
+}
+
+/// The place for what is written, if anything is, and the workers of this process, connected to those of the others.
+fn prepare(
+    record: &Record,
+    experiment: &Experiment,
+    options: &Options,
+) -> Result<(Option<Place>, Crew), Error> {
+    let create = || {
+        let path = options.directory.as_deref();
+        path.map(|path| create(record, experiment, path, options).map(Arc::new)).transpose()
+    };
+    let Some(cluster) = &options.cluster else {
+        return Ok((create()?.map(Place::Held), options.workers.into()));
+    };
+    let mut meeting = Meeting::of(Purpose::Replay, experiment, options.workers);
+    // Which record, too.
+    meeting.data = *blake3::hash(record.run().manifest_blake3().as_bytes()).as_bytes();
+    if cluster.is_first() {
+        let directory = create()?;
+        return match cluster.gather(&meeting, directory.as_deref(), 0, &options.interrupted) {
+            Ok(network) => Ok((directory.map(Place::Held), network.into())),
+            Err(error) => {
+                directory.map_or(Ok(()), |directory| directory.discard())?;
+                Err(error)
+            }
+        };
+    }
+    let (network, member) =
+        cluster.join(&meeting, options.directory.as_deref(), &options.interrupted, |invitation| {
+            invitation.directory.is_some().then(|| invitation.member(cluster)).transpose()
+        })?;
+    Ok((member.map(|member| Place::Joined(Arc::new(member))), network.into()))
 }
 
 /// Where a replay comes from: the manifest of a run, by its BLAKE3, and how many epochs it names.
@@ -187,7 +221,7 @@ fn create(
     record: &Record,
     experiment: &Experiment,
     path: &std::path::Path,
-    workers: usize,
+    options: &Options,
 ) -> Result<RunDirectory, DataError> {
     let run = record.run();
     let replay_of = replay_of(record, experiment, run.manifest_blake3(), record.epochs_reached());
@@ -196,7 +230,8 @@ fn create(
         ..Manifest::of(run.manifest().data_set.clone(), experiment.settings().epochs)
     };
     let configuration = experiment.configuration().to_toml();
-    RunDirectory::create(path, &configuration, &environment(experiment, workers), manifest)
+    let environment = environment(experiment, options.workers, options.processes());
+    RunDirectory::create(path, &configuration, &environment, manifest)
 }
 
 /// Keeps the rows of the table, and lets another observer look on.

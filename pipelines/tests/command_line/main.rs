@@ -13,3 +13,4 @@ mod replays;
 mod resumes;
 mod runs;
 mod scores;
+mod together;

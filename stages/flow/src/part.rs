@@ -93,7 +93,16 @@ impl ContainerBytes for Part {
         let text = bytes.extract_to(words(header));
         let header =
             bincode::deserialize(&text[..header]).expect("a part written by the same version of spfde");
-        Self { to: vec![0], header, values: Values::Received(bytes.extract_to(values)) }
+        let values = bytes.extract_to(values);
+        let values = match bytemuck::try_cast_slice::<u8, f32>(&values) {
+            Ok(_) => Values::Received(values),
+            // Timely keeps words aligned where it keeps them at all; elsewhere they are copied.
+            Err(_) => {
+                let words = values.chunks_exact(size_of::<f32>());
+                Values::Shared(Arc::new(words.map(bytemuck::pod_read_unaligned).collect()))
+            }
+        };
+        Self { to: vec![0], header, values }
     }
 
     fn length_in_bytes(&self) -> usize {
@@ -139,6 +148,20 @@ impl Distributor<Part> for ToAll {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_read_wherever_they_lie() {
+        let values: Vec<f32> = (0..40).map(|i| i as f32 * 0.7 - 3.0).collect();
+        let part = Part::new(1, Header::default(), values.clone());
+        for offset in 0..8 {
+            let mut bytes = vec![0; offset];
+            part.into_bytes(&mut bytes);
+            let mut whole = timely::bytes::arc::BytesMut::from(bytes);
+            drop(whole.extract_to(offset));
+            let length = part.length_in_bytes();
+            assert_eq!(Part::from_bytes(whole.extract_to(length)).values(), values, "{offset}");
+        }
+    }
     use crate::fault::Cause;
     use crate::tick::Tick;
 

@@ -1,4 +1,4 @@
-//! The same seed gives the same bits, whatever the number of workers.
+//! The same seed gives the same bits, whatever the number of workers and processes.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use spfde_data::rows::{FreezeRow, GradientRow, MaskRow, SieveRow, TimingRow};
 use spfde_data::table::Row;
 
 use crate::support::{Bench, Recorded, assert_same, transcript};
+use crate::together::Team;
 
 /// Masks, freezing and circulation at once, over as many epochs as it takes for each to decide several times.
 const EVERYTHING: [&str; 10] = [
@@ -21,14 +22,17 @@ const EVERYTHING: [&str; 10] = [
     "sieve.interval=2",
 ];
 
-/// Runs the same words on each of `workers` and asserts that traces and final weights have the same bits.
+/// Runs the same words on each of `workers`, and on two processes of two, and asserts that traces and final weights have the
+/// same bits.
 fn assert_workers_do_not_matter(bench: &Bench, words: &[&str], workers: &[usize]) -> Recorded {
     let experiment = bench.experiment(words);
     let mut runs = workers.iter().map(|workers| bench.record(&format!("w{workers}"), &experiment, *workers));
     let first = runs.next().unwrap();
     first.assert_sound(experiment.plan().epochs);
     let (expected, weights) = (transcript(&first), first.final_weights());
-    for (run, others) in runs.zip(&workers[1..]) {
+    let together = || Team::new(bench, words, 2, 2).finish(&bench.path("together"));
+    let others = workers[1..].iter().map(ToString::to_string).chain(["2 × 2".to_owned()]);
+    for (run, others) in runs.chain(std::iter::once_with(together)).zip(others) {
         let what = format!("{words:?} on {} and {others} workers", workers[0]);
         assert_same(&expected, &transcript(&run), &what);
         assert!(weights == run.final_weights(), "{what}: the final weights differ");

@@ -14,5 +14,6 @@ mod sieve;
 mod stopping;
 mod storage;
 mod support;
+mod together;
 mod training;
 mod verification;

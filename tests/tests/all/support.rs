@@ -53,6 +53,11 @@ impl Bench {
         Self { directory, data: Arc::new(data) }
     }
 
+    /// How many training images there are.
+    pub(crate) fn samples(&self) -> usize {
+        self.data.train.len()
+    }
+
     /// A path for something new.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)

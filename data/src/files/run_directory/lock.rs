@@ -19,7 +19,12 @@ impl RunLock {
     /// Locks the run directory `run`. With `new`, the lock file must not exist: of two processes that create a run
     /// in the same empty directory only one succeeds.
     pub(super) fn take(run: &Path, new: bool) -> Result<Self> {
-        let path = run.join(LOCK_NAME);
+        Self::take_named(run, LOCK_NAME, new)
+    }
+
+    /// As [`RunLock::take`], with the lock file `name`.
+    pub(super) fn take_named(run: &Path, name: &str, new: bool) -> Result<Self> {
+        let path = run.join(name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         if new {
@@ -43,9 +48,9 @@ impl RunLock {
     }
 }
 
-/// An error naming the holder if the run directory `run` is in use; changes nothing.
-pub(super) fn refuse_held(run: &Path) -> Result<()> {
-    let path = run.join(LOCK_NAME);
+/// An error naming the holder if the lock file `name` of the run directory `run` is held; changes nothing.
+pub(super) fn refuse_held(run: &Path, name: &str) -> Result<()> {
+    let path = run.join(name);
     let mut file = File::open(&path).map_err(DataError::io(&path, "open the lock file"))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {

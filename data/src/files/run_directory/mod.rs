@@ -1,6 +1,7 @@
 //! The directory of a run: created once, held by one process, committed epoch by epoch.
 
 mod lock;
+mod members;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use crate::files::parquet_store::ParquetStore;
 use crate::files::read_limited::read_limited;
 use crate::segment::{Commit, Segment, StorageError};
 use lock::{LOCK_NAME, RunLock};
+
+pub use members::{KEY_BYTES, Member, read_key};
 
 /// Name of the resolved configuration within a run directory.
 pub const CONFIG_NAME: &str = "config.toml";
@@ -70,7 +73,7 @@ impl RunDirectory {
         let begun = path.join(LOCK_NAME).is_file();
         if begun {
             // Whoever uses it is worth naming.
-            lock::refuse_held(path)?;
+            lock::refuse_held(path, LOCK_NAME)?;
         }
         refuse_taken(path)?;
         let lock = RunLock::take(path, !begun)?;
@@ -85,7 +88,7 @@ impl RunDirectory {
     /// # Errors
     /// If there is a manifest: then [`RunDirectory::resume`] goes on from it.
     pub fn begin_again(path: &Path, environment: &serde_json::Value, manifest: Manifest) -> Result<Self> {
-        let lock = RunLock::take(path, false)?;
+        let lock = Self::take_up(path)?;
         if path.join(MANIFEST_NAME).exists() {
             return Err(DataError::Exists { path: path.join(MANIFEST_NAME) });
         }
@@ -113,13 +116,32 @@ impl RunDirectory {
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.
     pub fn resume(path: &Path) -> Result<Self> {
         Manifest::read(path)?;
-        let lock = RunLock::take(path, false)?;
+        let lock = Self::take_up(path)?;
         // Once more: until the lock was taken another process may have gone on.
         let mut manifest = Manifest::read(path)?;
         manifest.stopped = None;
         let run = Self { path: path.to_owned(), existed: true, manifest: Mutex::new(manifest), _lock: lock };
         run.remove_unnamed()?;
         Ok(run)
+    }
+
+    /// Locks a run that was begun before. Other processes that worked on it may outlive the one that held it: as long as
+    /// one does, it is in use.
+    fn take_up(path: &Path) -> Result<RunLock> {
+        let lock = RunLock::take(path, false)?;
+        members::refuse_working(path)?;
+        members::sweep(path)?;
+        Ok(lock)
+    }
+
+    /// Puts a file into the directory by which other processes can show that they see it ([`read_key`]).
+    pub fn write_key(&self, key: &[u8; KEY_BYTES]) -> Result<()> {
+        members::write_key(&self.path, key)
+    }
+
+    /// Removes it again.
+    pub fn remove_key(&self) -> Result<()> {
+        members::remove_key(&self.path)
     }
 
     /// Opens a run for reading, without a lock.
@@ -188,6 +210,7 @@ impl RunDirectory {
             remove_except(&directory, &BTreeSet::new())?;
             remove_empty(&directory);
         }
+        members::sweep(&self.path)?;
         [CONFIG_NAME, ENVIRONMENT_NAME, LOCK_NAME]
             .into_iter()
             .try_for_each(|name| remove_if_there(&self.path.join(name)))?;

@@ -306,3 +306,33 @@ fn a_run_that_is_given_up_leaves_nothing_of_its_own() {
     create(&path).unwrap().discard().unwrap();
     assert!(path.is_dir() && path.read_dir().unwrap().next().is_none());
 }
+
+#[test]
+fn a_run_is_in_use_as_long_as_one_of_its_processes_works() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path();
+    let held = create(path).unwrap();
+    held.write_key(&[7; KEY_BYTES]).unwrap();
+    assert_eq!(read_key(path).unwrap(), [7; KEY_BYTES]);
+    let member = Member::join(path, 1).unwrap();
+    let error = Member::join(path, 1).unwrap_err().to_string();
+    assert!(error.contains("is in use by process"), "{error}");
+    let other = Member::join(path, 12).unwrap();
+    // The one that held the run dies; the others have not noticed yet.
+    drop(held);
+    let error = RunDirectory::resume(path).unwrap_err();
+    assert!(matches!(error, DataError::Locked { .. }), "{error}");
+    drop(member);
+    assert!(matches!(RunDirectory::resume(path).unwrap_err(), DataError::Locked { .. }));
+    // One that is killed cannot remove its lock file.
+    std::fs::copy(path.join("lock-12"), path.join("lock-13")).unwrap();
+    drop(other);
+    let held = RunDirectory::resume(path).unwrap();
+    assert_eq!(files(path), ["config.toml", "environment.json", "lock", "manifest.json"]);
+    assert!(read_key(path).is_err());
+    held.write_key(&[8; KEY_BYTES]).unwrap();
+    held.remove_key().unwrap();
+    held.remove_key().unwrap();
+    std::fs::write(path.join("processes.key"), [1; 40]).unwrap();
+    assert!(matches!(read_key(path).unwrap_err(), DataError::TooLarge { .. }));
+}

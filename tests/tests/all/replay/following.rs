@@ -96,7 +96,8 @@ fn train(bench: &Bench, run: &Path, gate: &Arc<Gate>) -> JoinHandle<Result<PathB
     let experiment = bench.experiment(&WORDS);
     let observer = Arc::clone(gate) as Arc<dyn Observer>;
     let interrupted = Arc::clone(&gate.interrupted);
-    let options = Options { directory: Some(run.to_owned()), workers: 2, observer, interrupted };
+    let options =
+        Options { directory: Some(run.to_owned()), workers: 2, observer, interrupted, ..Options::default() };
     let handle = std::thread::spawn(move || spfde::run(&experiment, options, spfde::pipeline));
     while !run.join("manifest.json").exists() {
         std::thread::sleep(Duration::from_millis(5));

@@ -23,7 +23,7 @@ pub(super) fn settings(words: &[&str]) -> Source {
 }
 
 /// The experiment of a recorded run with other settings.
-pub(super) fn experiment(run: &Path, words: &[&str]) -> Result<(Record, Experiment), Error> {
+pub(crate) fn experiment(run: &Path, words: &[&str]) -> Result<(Record, Experiment), Error> {
     let record = Record::open(run)?;
     let experiment = record.experiment(settings(words).entries())?;
     Ok((record, experiment))
@@ -43,7 +43,7 @@ pub(super) fn replay_into(
 }
 
 /// As [`replay_into`], for what can be replayed; what was found, and the run that was written, which is sound.
-pub(super) fn replayed(
+pub(crate) fn replayed(
     bench: &Bench,
     name: &str,
     run: &Recorded,
@@ -60,7 +60,7 @@ pub(super) fn replayed(
 }
 
 /// The rows of `epochs` without what only training knows.
-pub(super) fn costs(run: &Recorded) -> Vec<EpochRow> {
+pub(crate) fn costs(run: &Recorded) -> Vec<EpochRow> {
     let none = |row| EpochRow {
         train_loss: None,
         train_accuracy: None,

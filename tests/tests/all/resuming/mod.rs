@@ -31,11 +31,11 @@ impl Observer for StopAt {
 pub(crate) fn until(epoch: u32, step: u32, workers: usize) -> Options {
     let interrupted = Arc::new(AtomicBool::new(false));
     let observer = StopAt { tick: Tick::new(epoch, step), interrupted: Arc::clone(&interrupted) };
-    Options { directory: None, workers, observer: Arc::new(observer), interrupted }
+    Options { workers, observer: Arc::new(observer), interrupted, ..Options::default() }
 }
 
 /// Runs `experiment` in `path` until a step of `epoch`, and asserts that it was interrupted.
-fn begin(experiment: &Experiment, path: &Path, options: Options) {
+pub(crate) fn begin(experiment: &Experiment, path: &Path, options: Options) {
     let options = Options { directory: Some(path.to_owned()), ..options };
     let error = spfde::run(experiment, options, spfde::pipeline).unwrap_err();
     assert_eq!(error.exit_code(), 130, "{error}");

@@ -31,7 +31,8 @@ fn interrupt_at(bench: &Bench, name: &str, tick: Tick, workers: usize) -> (PathB
     let path = bench.path(name);
     let interrupted = Arc::new(AtomicBool::new(false));
     let observer = Arc::new(StopAt { tick, interrupted: Arc::clone(&interrupted) });
-    let options = Options { directory: Some(path.clone()), workers, observer, interrupted };
+    let options =
+        Options { directory: Some(path.clone()), workers, observer, interrupted, ..Options::default() };
     (path, within_reason(move || spfde::run(&experiment, options, spfde::pipeline)))
 }
 
@@ -85,7 +86,7 @@ fn an_interrupt_before_the_first_step_leaves_a_valid_run_of_no_epochs() {
     let experiment = bench.experiment(&WORDS);
     let path = bench.path("run");
     let interrupted = Arc::new(AtomicBool::new(true));
-    let options = Options { directory: Some(path.clone()), workers: 2, interrupted, observer: Arc::new(()) };
+    let options = Options { directory: Some(path.clone()), workers: 2, interrupted, ..Options::default() };
     let (fault, _) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::pipeline)));
     assert_eq!((fault.tick, fault.cause), (Tick::new(0, 0), Cause::Interrupted));
     Recorded::open(&path).assert_sound(0);

@@ -1,0 +1,309 @@
+//! How all processes come together: everyone joins process 0, then every pair meets, then process 0 says that it begins.
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use spfde_data::files::run_directory::{Member, RunDirectory, read_key};
+
+use super::Cluster;
+use super::arrivals::{Arrivals, Place, State};
+use super::error::ClusterError;
+use super::greeting::{self, Side, message};
+use super::link::{Broken, HANDSHAKE, Link, Word, heard};
+use super::meeting::{Introduction, Meeting};
+use super::network::Network;
+use crate::error::Error;
+
+/// How long one attempt to connect may take; the next follows after a pause.
+const ATTEMPT: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a new file of another machine may take to show up in a shared file system.
+const APPEARS: Duration = Duration::from_secs(4);
+
+/// What process 0 says to one that joins.
+#[derive(Clone, Debug)]
+pub(crate) struct Invitation {
+    /// The run directory as this process sees it, if there is one.
+    pub(crate) directory: Option<PathBuf>,
+    /// The epoch at which the run begins or goes on.
+    pub(crate) epoch: u32,
+}
+
+impl Invitation {
+    /// Joins the run in the directory.
+    ///
+    /// # Errors
+    /// If there is none, or a process of the same number works there already.
+    pub(crate) fn member(&self, cluster: &Cluster) -> Result<Member, Error> {
+        match &self.directory {
+            Some(path) => Ok(Member::join(path, cluster.process)?),
+            None => Err(ClusterError::Unable { reason: "process 0 has no run directory".to_owned() }.into()),
+        }
+    }
+}
+
+/// Something that is asked while waiting: whether to go on.
+type Watch<'a> = &'a dyn Fn() -> Result<(), ClusterError>;
+
+impl Cluster {
+    /// Waits, as process 0, for all others; they begin with the run in `directory` at `epoch`.
+    pub(crate) fn gather(
+        &self,
+        meeting: &Meeting,
+        directory: Option<&RunDirectory>,
+        epoch: u32,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Result<Network, Error> {
+        let round = self.next_round();
+        let Some(listener) = &self.listener else { return Ok(Network::alone(meeting.workers)) };
+        let mut key = [0; 32];
+        greeting::random(&mut key).map_err(|broken| unable(&broken))?;
+        let path = directory.map(|directory| std::path::absolute(directory.path()));
+        let path = path.transpose().map_err(|error| ClusterError::Unable { reason: error.to_string() })?;
+        if let Some(directory) = directory {
+            directory.write_key(&key)?;
+        }
+        let place = Place { directory: path, epoch, key };
+        let arrivals = self.arrivals(meeting, round, place, interrupted);
+        let deadline = Instant::now() + self.wait;
+        let joined = arrivals.wait(listener, &self.hosts, (self.wait, deadline), &|| Ok(()));
+        let begun = joined.and_then(|joined| {
+            let mut links: Vec<(usize, Link<'_>)> = joined
+                .into_iter()
+                .map(|(process, stream)| (process, Link::new(stream, deadline.max(later()), interrupted)))
+                .collect();
+            let ready = links.iter_mut().try_for_each(|(process, link)| {
+                link.receive_verdict().map_err(|broken| self.ended(*process, broken))
+            });
+            let verdict = ready.clone().map_err(|error: ClusterError| error.to_string());
+            for (process, link) in &mut links {
+                link.deadline = later();
+                let told = link.send_verdict(&verdict);
+                if ready.is_ok() {
+                    told.map_err(|broken| self.ended(*process, broken))?;
+                }
+            }
+            ready?;
+            Ok(links.into_iter().map(|(process, link)| (process, link.stream)).collect())
+        });
+        if let Some(directory) = directory {
+            directory.remove_key()?;
+        }
+        Ok(Network::new(self, meeting.workers, begun?)?)
+    }
+
+    /// Joins, as another process than process 0. `prepare` gets ready for what process 0 says; if it cannot, nobody begins.
+    /// `directory` is where this process sees the run directory, if not where process 0 does.
+    pub(crate) fn join<T>(
+        &self,
+        meeting: &Meeting,
+        directory: Option<&Path>,
+        interrupted: &Arc<AtomicBool>,
+        prepare: impl FnOnce(&Invitation) -> Result<T, Error>,
+    ) -> Result<(Network, T), Error> {
+        let round = self.next_round();
+        let listener = self.listener.as_ref().expect("a process that is not the first has others");
+        let own = |to: usize| Introduction::new(meeting, round, self.processes(), self.process, to);
+        let found: Mutex<Option<Place>> = Mutex::default();
+        let see = |link: &mut Link<'_>| {
+            let mut place = Place::receive(link)?;
+            if let Some(path) = place.directory.as_mut() {
+                if let Some(directory) = directory {
+                    *path = directory.to_owned();
+                }
+                place.key = match wait_for_key(path) {
+                    Ok(key) => key,
+                    Err(error) => {
+                        let reason = format!(
+                            "process {} does not see the run directory: {error}; it has to lie in a file system that \
+                             all processes share, at the --run-dir of each",
+                            self.process
+                        );
+                        link.send_verdict(&Err(reason.clone()))?;
+                        return Err(Broken::Refused(reason));
+                    }
+                };
+            }
+            link.send_verdict(&Ok(()))?;
+            let key = place.key;
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+            Ok(key)
+        };
+        let first = self.visit(0, &own(0), &see, interrupted, &|| Ok(()))?;
+        let place = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let place = place.expect("whoever has joined knows the place");
+        let invitation = Invitation { directory: place.directory.clone(), epoch: place.epoch };
+        let give_up = |error: &dyn std::fmt::Display| {
+            if let Ok(stream) = first.try_clone() {
+                let _ = Link::new(stream, later(), interrupted).send_verdict(&Err(error.to_string()));
+            }
+        };
+        let prepared = prepare(&invitation).inspect_err(|error| give_up(error))?;
+        let watch = || match heard(&first) {
+            Word::Nothing => Ok(()),
+            _ => {
+                Err(self.first_says(&first, interrupted, later()).err().unwrap_or(ClusterError::Interrupted))
+            }
+        };
+        let meet = || {
+            let mut streams = Vec::new();
+            for process in 1..self.process {
+                let key = |_: &mut Link<'_>| Ok(place.key);
+                let stream = self.visit(process, &own(process), &key, interrupted, &watch)?;
+                streams.push((process, stream));
+            }
+            let arrivals = self.arrivals(meeting, round, place.clone(), interrupted);
+            let until = (self.wait, Instant::now() + self.wait);
+            streams.extend(arrivals.wait(listener, &self.hosts, until, &watch)?);
+            Ok(streams)
+        };
+        let mut streams = meet().inspect_err(|error: &ClusterError| give_up(error))?;
+        let ready = first.try_clone().map_err(|error| Broken::Link(error.to_string()));
+        let ready = ready.and_then(|stream| Link::new(stream, later(), interrupted).send_verdict(&Ok(())));
+        ready.map_err(|broken| self.ended(0, broken))?;
+        // Process 0 has its own time limit, and tells when it is over.
+        self.first_says(&first, interrupted, later() + self.wait)?;
+        streams.push((0, first));
+        Ok((Network::new(self, meeting.workers, streams)?, prepared))
+    }
+
+    fn next_round(&self) -> u32 {
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        *rounds += 1;
+        *rounds
+    }
+
+    fn arrivals(
+        &self,
+        meeting: &Meeting,
+        round: u32,
+        place: Place,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Arc<Arrivals> {
+        Arc::new(Arrivals {
+            secret: self.secret.clone(),
+            own: Introduction::new(meeting, round, self.processes(), self.process, self.process),
+            me: self.process,
+            place,
+            interrupted: Arc::clone(interrupted),
+            state: Mutex::new(State::default()),
+        })
+    }
+
+    /// Connects to process `to` and shakes hands; again and again, until the time is over.
+    fn visit(
+        &self,
+        to: usize,
+        own: &Introduction,
+        key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
+        interrupted: &AtomicBool,
+        watch: Watch<'_>,
+    ) -> Result<TcpStream, ClusterError> {
+        let address = || self.hosts.get(to).to_string();
+        let deadline = Instant::now() + self.wait;
+        let mut last = "it was not tried".to_owned();
+        loop {
+            watch()?;
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(ClusterError::Interrupted);
+            }
+            if Instant::now() >= deadline {
+                let (address, seconds) = (address(), self.wait.as_secs());
+                return Err(ClusterError::Unreachable { process: to, address, seconds, reason: last });
+            }
+            let entered =
+                self.connect(to).map_err(|error| Broken::Link(error.to_string())).and_then(|stream| {
+                    let mut link = Link::new(stream, later().min(deadline), interrupted);
+                    self.enter(&mut link, own, key)?;
+                    Ok(link.stream)
+                });
+            match entered {
+                Ok(stream) => return Ok(stream),
+                Err(Broken::Link(reason)) => last = reason,
+                Err(Broken::Refused(reason)) => {
+                    return Err(ClusterError::Refused { process: to, address: address(), reason });
+                }
+                Err(Broken::Interrupted) => return Err(ClusterError::Interrupted),
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn connect(&self, to: usize) -> std::io::Result<TcpStream> {
+        let mut failed = None;
+        for address in self.hosts.get(to).addresses() {
+            match TcpStream::connect_timeout(address, ATTEMPT) {
+                // Where nobody listens a connection may meet itself.
+                Ok(stream) if stream.local_addr()? == stream.peer_addr()? => (),
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| std::io::ErrorKind::ConnectionRefused.into()))
+    }
+
+    fn enter(
+        &self,
+        link: &mut Link<'_>,
+        own: &Introduction,
+        key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
+    ) -> Result<(), Broken> {
+        let transcript = greeting::greet(link, &self.secret)?;
+        own.send(link)?;
+        link.receive_verdict()?;
+        let key = key(link)?;
+        link.send(blake3::keyed_hash(&key, &message(Side::Guest, "key", &transcript)).as_bytes())?;
+        link.receive_verdict()
+    }
+
+    /// Waits until process 0 says that it begins.
+    fn first_says(
+        &self,
+        first: &TcpStream,
+        interrupted: &AtomicBool,
+        deadline: Instant,
+    ) -> Result<(), ClusterError> {
+        let stream = first.try_clone().map_err(|error| self.ended(0, Broken::Link(error.to_string())))?;
+        let said = Link::new(stream, deadline, interrupted).receive_verdict();
+        said.map_err(|broken| self.ended(0, broken))
+    }
+
+    fn ended(&self, process: usize, broken: Broken) -> ClusterError {
+        match broken {
+            Broken::Interrupted => ClusterError::Interrupted,
+            Broken::Link(reason) | Broken::Refused(reason) => {
+                ClusterError::Ended { process, address: self.hosts.get(process).to_string(), reason }
+            }
+        }
+    }
+}
+
+/// By when whoever is asked now has to have answered.
+fn later() -> Instant {
+    Instant::now() + HANDSHAKE
+}
+
+fn unable(broken: &Broken) -> ClusterError {
+    match broken {
+        Broken::Interrupted => ClusterError::Interrupted,
+        Broken::Link(reason) | Broken::Refused(reason) => ClusterError::Unable { reason: reason.clone() },
+    }
+}
+
+/// The key in the run directory at `path`.
+fn wait_for_key(path: &Path) -> Result<[u8; 32], spfde_data::files::DataError> {
+    let deadline = Instant::now() + APPEARS;
+    loop {
+        match read_key(path) {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            read => return read,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What processes have to agree on before they begin.
+
+use super::link::{Broken, Link, cut, printable};
+use crate::experiment::Experiment;
+
+/// Bytes of a name: of the program, of its version.
+const NAME: usize = 32;
+
+/// Bytes of everything that is said.
+const BYTES: usize = 2 * NAME + 6 * 4 + 2 * 32;
+
+/// What the processes are going to do together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Purpose {
+    /// A new run.
+    Train = 1,
+    /// A run that goes on.
+    Resume = 2,
+    /// A replay of a run.
+    Replay = 3,
+    /// Timed steps.
+    Bench = 4,
+}
+
+impl Purpose {
+    fn name(code: u32) -> &'static str {
+        match code {
+            1 => "spfde train",
+            2 => "spfde resume",
+            3 => "spfde replay",
+            4 => "spfde bench",
+            _ => "something unknown",
+        }
+    }
+}
+
+/// What a process is about to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meeting {
+    /// What for.
+    pub(crate) purpose: Purpose,
+    /// Workers of this process.
+    pub(crate) workers: usize,
+    /// BLAKE3 of the resolved configuration.
+    pub(crate) configuration: [u8; 32],
+    /// BLAKE3 of what names the data set.
+    pub(crate) data: [u8; 32],
+}
+
+impl Meeting {
+    /// What `experiment` is, for a process of so many workers.
+    pub(crate) fn of(purpose: Purpose, experiment: &Experiment, workers: usize) -> Self {
+        let hash = |text: &str| *blake3::hash(text.as_bytes()).as_bytes();
+        let configuration = hash(&experiment.configuration().to_toml());
+        Self { purpose, workers, configuration, data: hash(&experiment.settings().data.fingerprint) }
+    }
+}
+
+/// What the one that connects says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Introduction {
+    program: String,
+    version: String,
+    purpose: u32,
+    round: u32,
+    processes: u32,
+    workers: u32,
+    /// Who speaks.
+    pub(super) from: u32,
+    /// To whom.
+    to: u32,
+    configuration: [u8; 32],
+    data: [u8; 32],
+}
+
+impl Introduction {
+    /// Process `from` of `processes` to process `to`; for the last two whoever compares knows better.
+    pub(super) fn new(meeting: &Meeting, round: u32, processes: usize, from: usize, to: usize) -> Self {
+        Self {
+            program: crate::error::program().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            purpose: meeting.purpose as u32,
+            round,
+            processes: processes as u32,
+            workers: meeting.workers as u32,
+            from: from as u32,
+            to: to as u32,
+            configuration: meeting.configuration,
+            data: meeting.data,
+        }
+    }
+
+    pub(super) fn send(&self, link: &mut Link<'_>) -> Result<(), Broken> {
+        let mut bytes = Vec::with_capacity(BYTES);
+        for name in [&self.program, &self.version] {
+            let mut field = [0; NAME];
+            let name = cut(name, NAME);
+            field[..name.len()].copy_from_slice(name.as_bytes());
+            bytes.extend(field);
+        }
+        let Self { purpose, round, processes, workers, from, to, .. } = *self;
+        [purpose, round, processes, workers, from, to]
+            .iter()
+            .for_each(|number| bytes.extend(number.to_le_bytes()));
+        bytes.extend(self.configuration);
+        bytes.extend(self.data);
+        link.send(&bytes)
+    }
+
+    pub(super) fn receive(link: &mut Link<'_>) -> Result<Self, Broken> {
+        let bytes = link.receive::<BYTES>()?;
+        let name = |field: usize| {
+            let bytes = &bytes[field * NAME..(field + 1) * NAME];
+            printable(&bytes[..bytes.iter().position(|byte| *byte == 0).unwrap_or(NAME)])
+        };
+        let number = |field: usize| {
+            let start = 2 * NAME + 4 * field;
+            u32::from_le_bytes(bytes[start..start + 4].try_into().expect("four bytes"))
+        };
+        let hash = |field: usize| {
+            let start = 2 * NAME + 6 * 4 + 32 * field;
+            bytes[start..start + 32].try_into().expect("32 bytes")
+        };
+        Ok(Self {
+            program: name(0),
+            version: name(1),
+            purpose: number(0),
+            round: number(1),
+            processes: number(2),
+            workers: number(3),
+            from: number(4),
+            to: number(5),
+            configuration: hash(0),
+            data: hash(1),
+        })
+    }
+
+    /// Why the process that says `self` cannot begin together with process `me`, which says `own`.
+    pub(super) fn misfit(&self, own: &Self, me: usize) -> Option<String> {
+        let differ = |what: &str, theirs: &dyn std::fmt::Display, mine: &dyn std::fmt::Display| {
+            Some(format!("process {} {what} {theirs}, process {me} {mine}", self.from))
+        };
+        if (&self.program, &self.version) != (&own.program, &own.version) {
+            let name = |one: &Self| format!("{} {}", one.program, one.version);
+            return differ("is", &name(self), &name(own));
+        }
+        if self.processes != own.processes {
+            return differ("has a hosts file with this many processes:", &self.processes, &own.processes);
+        }
+        if self.to != me as u32 || self.from <= me as u32 || self.from >= self.processes {
+            let Self { from, to, .. } = self;
+            return Some(format!(
+                "process {from} looks for process {to} where process {me} is; give all processes the same hosts file, and \
+                 each its own number"
+            ));
+        }
+        if self.purpose != own.purpose {
+            return differ("runs", &Purpose::name(self.purpose), &Purpose::name(own.purpose));
+        }
+        if self.workers != own.workers {
+            let why = differ("has this many workers:", &self.workers, &own.workers)?;
+            return Some(format!("{why}; give all processes the same --workers"));
+        }
+        if self.configuration != own.configuration {
+            return Some(
+                "their configurations differ; give all processes the same settings (on unlike machines also \
+                 train.kernel=portable); --dry-run prints what they resolve to"
+                    .to_owned(),
+            );
+        }
+        if self.data != own.data {
+            return Some("their data sets differ; give all processes the same data.path".to_owned());
+        }
+        if self.round != own.round {
+            return differ("is at this part of its work:", &self.round, &own.round);
+        }
+        None
+    }
+}

@@ -1,0 +1,163 @@
+//! One training over several processes, on one machine or on several.
+//!
+//! Every process gets the same settings, the same file of hosts and its number in it:
+//!
+//! ```text
+//! $ cat hosts
+//! 127.0.0.1:2101      # process 0: holds the run directory, commits, prints the table
+//! 127.0.0.1:2102      # process 1
+//! $ spfde train mask.sparsity=0.95 --hosts hosts --process 1 --workers 1 &
+//! $ spfde train mask.sparsity=0.95 --hosts hosts --process 0 --workers 1
+//! ```
+//!
+//! Each of them is as many workers as the others; the result has the same bits as that of one process with all of them.
+//!
+//! # The run directory
+//!
+//! There is one, and all processes see it: they run on one machine, or it lies in a shared file system (over which locks
+//! work). Process 0 creates or takes it up, holds its lock, writes `config.toml`, `environment.json`, the weights and the
+//! manifest, and tells the others where it is; one that sees it under another path is told so (`--run-dir`). Worker w,
+//! numbered over all processes, writes its own segments of the trace and of checkpoints, `…-wNN.parquet`, whichever process
+//! it belongs to; process 0 commits them, when all are durable. Every other process holds a lock of its own on the
+//! directory as long as it may write there: so a run can be resumed when the last of its processes has ended, by any number
+//! of them.
+//!
+//! # How the processes meet
+//!
+//! Before the dataflow sees a connection, the two ends of it shake hands, in messages of fixed size, each with a time limit:
+//!
+//! 1. both say which protocol they speak, and a number used once;
+//! 2. each proves that it knows the secret (`--secret FILE`, or the variable `SPFDE_SECRET`): by a keyed BLAKE3 over both
+//!    numbers, so that the secret itself is never sent;
+//! 3. the one that connects says what it is about to do: the program and its version, how many processes and workers there
+//!    are and which of them it is, the BLAKE3 of the configuration and of the data set; the other agrees, or says why not;
+//! 4. process 0 says where the run directory is and at which epoch the run goes on; the other proves, by a file in it, that it
+//!    sees the same directory.
+//!
+//! Then every pair of processes does the same, and when all are connected process 0 lets everyone begin. A connection that
+//! does not come so far is dropped, with a note, and the wait goes on; who was refused says why and ends. Only connections
+//! that have been checked so are given to timely, the same sockets: nobody can come between.
+//!
+//! # Whom this trusts
+//!
+//! After the handshake the data travels in the clear, unsigned, over plain TCP. The secret keeps strangers and mistakes out; it
+//! does not protect from somebody who can read or change what is on the wire, who could learn the gradients, or end the run, or
+//! worse. So processes listen on loopback only, unless `--trust-network` says that the network belongs to people you trust.
+//! Over any other network put a tunnel (WireGuard, SSH) between the machines and give the tunnel's addresses. Beyond loopback a
+//! secret is required; on loopback it is optional, and keeps out other users of the machine.
+//!
+//! # Losing a process
+//!
+//! A process whose connection breaks is lost; nobody waits for it. Each of the others says which it was, abandons what is
+//! not committed and ends with exit code 3: `spfde resume` goes on from the last checkpoint. A machine that has vanished
+//! without a word is noticed within ten seconds. Errors, interrupts and full disks in one of the processes stop all of them
+//! at the same step, as they stop all workers of one.
+
+mod arrivals;
+mod assemble;
+mod error;
+mod greeting;
+mod hosts;
+mod link;
+mod meeting;
+mod network;
+mod secret;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Mutex;
+use std::time::Duration;
+
+pub use error::ClusterError;
+pub use hosts::{Host, Hosts};
+pub use secret::Secret;
+
+pub(crate) use assemble::Invitation;
+pub(crate) use meeting::{Meeting, Purpose};
+pub(crate) use network::{Lost, Network};
+
+/// How long processes wait for each other at the start unless told otherwise: long enough to start them by hand.
+pub const WAIT: Duration = Duration::from_secs(60);
+
+/// One of the processes that train together, and how it finds the others.
+#[derive(Debug)]
+pub struct Cluster {
+    hosts: Hosts,
+    process: usize,
+    secret: Secret,
+    wait: Duration,
+    /// `None` if there are no others.
+    listener: Option<TcpListener>,
+    /// How often it has met the others.
+    rounds: Mutex<u32>,
+}
+
+impl Cluster {
+    /// The process number `process` of `hosts`. It listens from now on; it waits for the others for `wait` when there is
+    /// something to run.
+    ///
+    /// # Errors
+    /// If there is no such process; if its address cannot be had; if an address lies beyond loopback and
+    /// `trust_network` does not say that this is meant, or there is no secret then.
+    pub fn new(
+        hosts: Hosts,
+        process: usize,
+        secret: Option<Secret>,
+        trust_network: bool,
+        wait: Duration,
+    ) -> Result<Self, ClusterError> {
+        let count = hosts.len();
+        if process >= count {
+            let reason = format!("--process {process}: the hosts file names {count} processes, from 0");
+            return Err(ClusterError::Usage { reason });
+        }
+        if let Some(host) = hosts.beyond_loopback() {
+            if !trust_network {
+                let reason = format!(
+                    "{host} is not a loopback address; what the processes send each other travels in the clear: give \
+                     --trust-network if everybody on that network may see and change it, or put a tunnel between the \
+                     machines"
+                );
+                return Err(ClusterError::Usage { reason });
+            }
+            if secret.is_none() {
+                let reason = format!(
+                    "{host} is not a loopback address: there has to be a secret, in a file (--secret FILE) or in the \
+                     variable {}",
+                    secret::VARIABLE
+                );
+                return Err(ClusterError::Usage { reason });
+            }
+        }
+        let listener = match count {
+            1 => None,
+            _ => Some(listen(hosts.get(process))?),
+        };
+        let secret = secret.unwrap_or_default();
+        Ok(Self { hosts, process, secret, wait, listener, rounds: Mutex::new(0) })
+    }
+
+    /// Which process this is, from 0.
+    pub fn process(&self) -> usize {
+        self.process
+    }
+
+    /// How many processes there are.
+    pub fn processes(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether this is the process that holds the run directory and speaks for all.
+    pub fn is_first(&self) -> bool {
+        self.process == 0
+    }
+}
+
+/// Listens at the first address of `host` that can be had.
+fn listen(host: &Host) -> Result<TcpListener, ClusterError> {
+    let addresses: &[SocketAddr] = host.addresses();
+    let listener = TcpListener::bind(addresses).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|error| ClusterError::Listen { address: host.to_string(), reason: error.to_string() })
+}

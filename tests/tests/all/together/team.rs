@@ -1,0 +1,200 @@
+//! Processes that work together: this test program again, which runs the test [`process`] only.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use spfde::cluster::{Cluster, Hosts};
+use spfde::{Error, Options};
+use spfde_data::files::operation;
+use spfde_data::rows::ScoreRow;
+use spfde_flow::{Run, per_epoch};
+
+use crate::replay::experiment;
+use crate::support::{Bench, Recorded, pipeline_with};
+
+/// What the process does, in environment variables: the run directory, the words, one a line, and so on.
+const RUN: &str = "SPFDE_TEAM_RUN";
+const SAMPLES: &str = "SPFDE_TEAM_SAMPLES";
+const WORDS: &str = "SPFDE_TEAM_WORDS";
+const WORKERS: &str = "SPFDE_TEAM_WORKERS";
+const HOSTS: &str = "SPFDE_TEAM_HOSTS";
+const PROCESS: &str = "SPFDE_TEAM_PROCESS";
+/// The run that is replayed.
+const RECORD: &str = "SPFDE_TEAM_RECORD";
+/// The worker that panics when the first epoch is over.
+const PANICS: &str = "SPFDE_TEAM_PANICS";
+
+/// Far more than anything here takes; only what hangs gets there.
+const LONG: Duration = Duration::from_secs(120);
+
+#[test]
+#[ignore = "the other tests run it as a process of its own"]
+fn process() {
+    let Ok(path) = std::env::var(RUN) else { return };
+    let variable = |name: &str| std::env::var(name).unwrap();
+    let number = |name: &str| variable(name).parse::<usize>().unwrap();
+    let bench = Bench::new(number(SAMPLES));
+    let words = variable(WORDS);
+    let words: Vec<&str> = words.lines().collect();
+    let result = work(&bench, Path::new(&path), &words, number);
+    match result {
+        Ok(()) => eprintln!("operations: {}", operation::count()),
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(error.exit_code().into());
+        }
+    }
+}
+
+fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usize) -> Result<(), Error> {
+    let hosts = Hosts::read(Path::new(&std::env::var(HOSTS).unwrap()))?;
+    let cluster = Cluster::new(hosts, number(PROCESS), None, false, Duration::from_secs(60))?;
+    let directory = cluster.is_first().then(|| path.to_owned());
+    let cluster = Some(Arc::new(cluster));
+    let options = Options { directory, workers: number(WORKERS), cluster, ..Options::default() };
+    let panics = std::env::var(PANICS).is_ok().then(|| number(PANICS));
+    if let Ok(record) = std::env::var(RECORD) {
+        let (record, experiment) = experiment(Path::new(&record), words)?;
+        return spfde::replay(&record, &experiment, options, spfde::pipeline).map(|_| ());
+    }
+    let build = move |run: &Run<'_>| match panics {
+        None => spfde::pipeline(run),
+        Some(worker) => pipeline_with(run, move |run, trained| {
+            let here = run.worker() == worker;
+            per_epoch(
+                run,
+                "fails",
+                &trained.scores,
+                move |_| worker as u64,
+                move |epoch, rows: Vec<ScoreRow>| {
+                    assert!(!(here && epoch == 1), "the stage fails");
+                    rows
+                },
+            );
+        }),
+    };
+    if path.join("config.toml").exists() && words.is_empty() {
+        return spfde::resume(path, |configuration| bench.prepare(configuration), options, build).map(|_| ());
+    }
+    spfde::run(&bench.experiment(words), options, build).map(|_| ())
+}
+
+/// Addresses at which nobody listens: below the ports that the system gives to connections, so that none takes one before it is
+/// used.
+fn free_addresses(count: usize) -> Vec<String> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let candidates = std::iter::repeat_with(|| {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() * 97);
+        format!("127.0.0.1:{}", 20_000 + next % 12_000)
+    });
+    candidates.filter(|address| TcpListener::bind(address).is_ok()).take(count).collect()
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) said: String,
+}
+
+/// Processes that do the same work.
+pub(crate) struct Team<'a> {
+    pub(crate) bench: &'a Bench,
+    /// Settings of a new run; without any a run goes on.
+    pub(crate) words: &'a [&'a str],
+    pub(crate) processes: usize,
+    pub(crate) workers: usize,
+    /// The run that is replayed.
+    pub(crate) record: Option<PathBuf>,
+    /// Variables of single processes.
+    pub(crate) variables: Vec<(usize, &'static str, String)>,
+}
+
+impl<'a> Team<'a> {
+    pub(crate) fn new(bench: &'a Bench, words: &'a [&'a str], processes: usize, workers: usize) -> Self {
+        Self { bench, words, processes, workers, record: None, variables: Vec::new() }
+    }
+
+    /// Lets the worker `worker` panic.
+    pub(crate) fn panicking(self, worker: usize) -> Self {
+        let variables = (0..self.processes).map(|process| (process, PANICS, worker.to_string())).collect();
+        Self { variables, ..self }
+    }
+
+    /// Starts all of them in the directory `path`.
+    pub(crate) fn start(&self, path: &Path) -> Vec<Child> {
+        let hosts = path.with_extension("hosts");
+        std::fs::write(&hosts, free_addresses(self.processes).join("\n")).unwrap();
+        (0..self.processes).map(|process| self.command(path, &hosts, process).spawn().unwrap()).collect()
+    }
+
+    fn command(&self, path: &Path, hosts: &Path, process: usize) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([
+            "--exact",
+            "together::team::process",
+            "--ignored",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ]);
+        command.env(RUN, path).env(HOSTS, hosts).env(PROCESS, process.to_string());
+        command.env(SAMPLES, self.bench.samples().to_string()).env(WORDS, self.words.join("\n"));
+        command.env(WORKERS, self.workers.to_string());
+        if let Some(record) = &self.record {
+            command.env(RECORD, record);
+        }
+        let own = self.variables.iter().filter(|(of, ..)| *of == process);
+        command.envs(own.map(|(_, name, value)| (*name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs all of them in the directory `path` to their end; again, if somebody else took one of the ports.
+    pub(crate) fn run(&self, path: &Path) -> Vec<Ended> {
+        for _ in 0..5 {
+            let ended = wait(self.start(path));
+            if !ended.iter().any(|ended| ended.said.contains("cannot listen at")) {
+                return ended;
+            }
+        }
+        panic!("no ports are free")
+    }
+
+    /// As [`Team::run`], for what comes to its end.
+    pub(crate) fn finish(&self, path: &Path) -> Recorded {
+        for ended in self.run(path) {
+            assert_eq!(ended.code, Some(0), "{}", ended.said);
+        }
+        Recorded::open(path)
+    }
+}
+
+/// Waits for the end of all processes. If one cannot listen, nobody needs to wait for it.
+pub(crate) fn wait(children: Vec<Child>) -> Vec<Ended> {
+    let deadline = Instant::now() + LONG;
+    let mut running: Vec<(usize, Child)> = children.into_iter().enumerate().collect();
+    let mut ended: Vec<(usize, Ended)> = Vec::new();
+    while !running.is_empty() {
+        let over = running.extract_if(.., |(_, child)| child.try_wait().unwrap().is_some());
+        for (process, child) in over.collect::<Vec<_>>() {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            ended.push((process, Ended { code: output.status.code(), said }));
+        }
+        let clash = ended.iter().any(|(_, ended)| ended.said.contains("cannot listen at"));
+        if clash || Instant::now() > deadline {
+            running.iter_mut().for_each(|(_, child)| child.kill().unwrap());
+        }
+        assert!(Instant::now() < deadline + LONG, "processes that were killed end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    ended.sort_by_key(|(process, _)| *process);
+    let ended: Vec<Ended> = ended.into_iter().map(|(_, ended)| ended).collect();
+    assert!(Instant::now() < deadline, "a process hangs: {ended:?}");
+    ended
+}
