@@ -2,7 +2,6 @@
 //! the first step.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
@@ -42,7 +41,7 @@ impl Experiment {
     /// # Errors
     /// If the data cannot be read, or settings cannot hold together: no work has been done then.
     pub fn new(configuration: Configuration) -> Result<Self, Error> {
-        let data = load(configuration.values().text("data.path"))?;
+        let data = load(&configuration)?;
         Self::with_data(configuration, Arc::new(data))
     }
 
@@ -220,11 +219,12 @@ impl Experiment {
     }
 }
 
-/// The data set of that name, or else in that directory.
-fn load(path: &str) -> Result<DataSet, DataError> {
-    match data_set::registry().iter().find(|entry| entry.name == path) {
+/// The data set of the configured name, or else in that directory.
+fn load(configuration: &Configuration) -> Result<DataSet, DataError> {
+    let name = configuration.values().text("data.path");
+    match data_set::registry().iter().find(|entry| entry.name == name) {
         Some(entry) => (entry.load)(),
-        None => data_set::read(Path::new(path)),
+        None => data_set::read(&configuration.data_path()),
     }
 }
 

@@ -75,9 +75,10 @@ impl Resumed {
         }
         let held = RunDirectory::resume(directory)?;
         let entries = entries(directory, &recorded.config_unchanged()?)?;
-        let experiment = experiment(&entries, prepare)?;
-        let mut notes = match recorded.environment() {
-            Ok(environment) => differences(&environment, &experiment),
+        let environment = recorded.environment();
+        let experiment = experiment(&entries, begun_in(&environment), prepare)?;
+        let mut notes = match &environment {
+            Ok(environment) => differences(environment, &experiment),
             Err(error) => {
                 vec![format!("{error}; whether bits may differ from the run's beginning is unknown")]
             }
@@ -121,8 +122,10 @@ impl Resumed {
                 if manifest.finished || manifest.last_checkpoint() == Some(manifest.epochs) {
                     return Ok(Self::Finished(manifest.epochs));
                 }
-                let experiment = experiment(&entries(directory, &recorded.config_unchanged()?)?, prepare)?;
-                if let Ok(environment) = recorded.environment() {
+                let entries = entries(directory, &recorded.config_unchanged()?)?;
+                let environment = recorded.environment();
+                let experiment = experiment(&entries, begun_in(&environment), prepare)?;
+                if let Ok(environment) = environment {
                     notes = differences(&environment, &experiment);
                 }
                 check_data(directory, manifest, &experiment)?;
@@ -130,7 +133,7 @@ impl Resumed {
             }
             // Process 0 begins it again.
             Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
-                experiment(&entries(directory, &config(directory)?)?, prepare)?
+                experiment(&entries(directory, &config(directory)?)?, None, prepare)?
             }
             Err(error) => return Err(error.into()),
         };
@@ -290,7 +293,7 @@ fn begin_again(
     directory: &Path,
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Resumed, Error> {
-    let experiment = experiment(&entries(directory, &config(directory)?)?, prepare)?;
+    let experiment = experiment(&entries(directory, &config(directory)?)?, None, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
     let environment = session::environment(&experiment, 0, 1);
     let held = RunDirectory::begin_again(directory, &environment, manifest)?;
@@ -310,9 +313,15 @@ fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>, Error> 
     Ok(Source::parse_file(&path, text)?.entries().to_vec())
 }
 
+/// The directory in which the run began, if its environment says so.
+fn begun_in(environment: &Result<serde_json::Value, DataError>) -> Option<PathBuf> {
+    environment.as_ref().ok()?["working_directory"].as_str().map(PathBuf::from)
+}
+
 /// The experiment as it was when the run began.
 fn experiment(
     entries: &[(String, Value)],
+    begun_in: Option<PathBuf>,
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Experiment, Error> {
     // A policy that no registry knows is one that `prepare` puts in.
@@ -323,7 +332,7 @@ fn experiment(
     };
     let known: Vec<(String, Value)> =
         entries.iter().filter(|(key, value)| !unknown(key, value)).cloned().collect();
-    let experiment = prepare(Configuration::resolve(&known)?)?;
+    let experiment = prepare(Configuration::resolve(&known)?.begun_in(begun_in))?;
     for (key, recorded) in entries {
         let now = experiment.configuration().values().get(key);
         if now.is_some_and(|now| now != recorded) || now.is_none() && key.ends_with(".policy") {

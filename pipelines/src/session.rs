@@ -261,6 +261,8 @@ pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: us
         "kernel": experiment.settings().kernel.name(),
         "workers": workers,
         "processes": processes,
+        // What relative paths of the configuration are relative to.
+        "working_directory": std::env::current_dir().ok(),
     })
 }
 

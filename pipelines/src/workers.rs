@@ -17,7 +17,8 @@ const NAP: Duration = Duration::from_millis(50);
 /// How long a process that has lost another waits before it leaves, too: so that all hear of the first loss first.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How long a process waits for its workers when one has fallen: far longer than a step takes.
+/// How long a process waits for its workers when one has fallen, or another process is lost: far longer than a step takes. Who
+/// is evaluating takes longer.
 const STRAGGLERS: Duration = Duration::from_secs(5);
 
 /// How long a process that has done its work waits for the others to say that they have done theirs.
@@ -119,9 +120,12 @@ where
     let guards = timely::execute::execute_from(builders, others, WorkerConfig::default(), body)
         .expect("the system gives threads to workers");
     let take = || {
-        let mut endings = endings.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = std::mem::take(&mut *endings).into_iter();
-        taken.map(|ending| ending.unwrap_or(Ending::Abandoned)).collect::<Vec<_>>()
+        let taken: Vec<_> = {
+            let mut endings = endings.lock().unwrap_or_else(PoisonError::into_inner);
+            endings.iter_mut().map(Option::take).collect()
+        };
+        let straggler = || watcher.lost().map_or(Ending::Abandoned, Ending::Lost);
+        taken.into_iter().map(|ending| ending.unwrap_or_else(straggler)).collect::<Vec<_>>()
     };
     if alone {
         drop(guards.join());
@@ -137,8 +141,8 @@ where
         if ended == count {
             break good == count;
         }
-        let stragglers = || Instant::now() + STRAGGLERS;
-        if good < ended && Instant::now() >= *deadline.get_or_insert_with(stragglers) {
+        let over = good < ended || watcher.lost().is_some();
+        if over && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STRAGGLERS) {
             break false;
         }
         std::thread::sleep(NAP / 5);

@@ -80,12 +80,10 @@ impl Cluster {
                 link.receive_verdict().map_err(|broken| self.ended(*process, broken))
             });
             let verdict = ready.clone().map_err(|error: ClusterError| error.to_string());
-            for (process, link) in &mut links {
+            for (_, link) in &mut links {
                 link.deadline = later();
-                let told = link.send_verdict(&verdict);
-                if ready.is_ok() {
-                    told.map_err(|broken| self.ended(*process, broken))?;
-                }
+                // Whoever is gone now is lost to all that have been told to begin, and they will notice.
+                let _ = link.send_verdict(&verdict);
             }
             ready?;
             Ok(links.into_iter().map(|(process, link)| (process, link.stream)).collect())

@@ -79,7 +79,10 @@ impl Introduction {
     pub(super) fn new(meeting: &Meeting, round: u32, processes: usize, from: usize, to: usize) -> Self {
         Self {
             program: crate::error::program().to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: match option_env!("SPFDE_REVISION") {
+                None => env!("CARGO_PKG_VERSION").to_owned(),
+                Some(revision) => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
+            },
             purpose: meeting.purpose as u32,
             round,
             processes: processes as u32,

@@ -6,6 +6,7 @@ mod shape;
 mod source;
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use spfde_data::parameter::{Near, Parameter, ParameterError, Parameters, Value, nearest};
 use spfde_model::InputShape;
@@ -20,6 +21,8 @@ pub struct Configuration {
     values: Parameters,
     given: BTreeSet<String>,
     notes: Vec<String>,
+    /// Where the run began: relative paths in it are meant from there.
+    begun_in: Option<PathBuf>,
 }
 
 impl Configuration {
@@ -147,6 +150,18 @@ impl Configuration {
     /// The values.
     pub fn values(&self) -> &Parameters {
         &self.values
+    }
+
+    /// The same configuration, of a run that began in the directory `begun_in`: relative paths in it are meant from there.
+    pub(crate) fn begun_in(self, begun_in: Option<PathBuf>) -> Self {
+        Self { begun_in, ..self }
+    }
+
+    /// Where the data is: `data.path`; a relative path from where the run began, if there is something, or else from here.
+    pub fn data_path(&self) -> PathBuf {
+        let path = Path::new(self.values.text("data.path"));
+        let there = self.begun_in.as_ref().map(|directory| directory.join(path));
+        there.filter(|there| there.exists()).unwrap_or_else(|| path.to_owned())
     }
 
     /// Whether somebody asked for the value of `key`, rather than taking its default.

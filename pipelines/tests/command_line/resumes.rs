@@ -57,6 +57,34 @@ fn without_a_checkpoint_it_starts_from_the_beginning() {
 }
 
 #[test]
+fn a_relative_path_of_the_data_is_meant_from_where_the_run_began() {
+    let place = Place::with_data();
+    place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();
+    let finished = Manifest::read(&place.path("run")).unwrap();
+    let begun = Manifest {
+        epochs_reached: 0,
+        finished: false,
+        segments: Vec::new(),
+        checkpoints: Vec::new(),
+        ..finished.clone()
+    };
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    let resume = || {
+        begun.write(&place.path("run")).unwrap();
+        place.command(&["resume", "../run"]).current_dir(place.path("elsewhere")).output().unwrap()
+    };
+    assert!(resume().status.success());
+    assert!(Manifest::read(&place.path("run")).unwrap().finished);
+    // Data that has moved along is found from here.
+    std::fs::rename(place.path("data"), place.path("elsewhere/data")).unwrap();
+    assert!(resume().status.success());
+    std::fs::remove_dir_all(place.path("elsewhere/data")).unwrap();
+    let output = resume();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("spfde: data/train.parquet: "), "{output:?}");
+}
+
+#[test]
 fn a_note_tells_of_another_version_of_the_program() {
     let place = Place::with_data();
     place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();

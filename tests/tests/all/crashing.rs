@@ -18,6 +18,7 @@ use spfde_data::random::{Purpose, draw};
 
 use crate::resuming::{assert_equal, finish, open, until};
 use crate::support::{Bench, Recorded};
+use crate::together::{Ended, Team, WAIT, wait};
 
 use spfde::Options;
 
@@ -118,6 +119,46 @@ fn abort_at(bench: &Bench, whole: &Recorded, workers: usize, count: u64, wanted:
     }
 }
 
+/// As [`abort_at`] for two processes: process `process` ends before, or in the middle of, its file operations `wanted`.
+fn abort_one_of_two_at(bench: &Bench, whole: &Recorded, process: usize, wanted: impl Iterator<Item = u64>) {
+    for number in wanted {
+        let path = bench.path(&format!("abort-{process}-of-2-{number}"));
+        let variables = vec![(process, "SPFDE_ABORT_AT", number.to_string())];
+        let ended = Team { variables, ..pair(bench, &WORDS) }.run(&path);
+        assert_ended(&ended, process);
+        go_on(bench, &path, whole, &format!("process {process} of 2 aborted at operation {number}"));
+        let _ = std::fs::remove_dir_all(&path);
+    }
+}
+
+/// Two processes that do not wait long for each other.
+fn pair<'a>(bench: &'a Bench, words: &'a [&'a str]) -> Team<'a> {
+    let variables = (0..2).map(|process| (process, WAIT, "5".to_owned())).collect();
+    Team { variables, ..Team::new(bench, words, 2, 1) }
+}
+
+/// That the others of a process that was ended say so and have a documented exit code: 3 if the run had begun, 1 if not, 0 if
+/// it was at its end.
+fn assert_ended(ended: &[Ended], victim: usize) {
+    for (process, ended) in ended.iter().enumerate().filter(|(process, _)| *process != victim) {
+        let Ended { code, said } = ended;
+        assert!(matches!(code, Some(0 | 1 | 3)), "process {process}: {code:?}: {said}");
+        assert!(!said.contains("panicked"), "process {process}: {said}");
+        assert_eq!(*code == Some(3), said.contains("resume with: "), "process {process}: {said}");
+    }
+}
+
+/// How many file operations each of two processes takes.
+fn operations_of_two(bench: &Bench) -> [u64; 2] {
+    let ended = Team::new(bench, &WORDS, 2, 1).run(&bench.path("counted-2-processes"));
+    [0, 1].map(|process| {
+        let Ended { code, said } = &ended[process];
+        assert_eq!(*code, Some(0), "{said}");
+        let line = said.lines().find_map(|line| line.strip_prefix("operations: "));
+        line.unwrap_or_else(|| panic!("{said}")).parse().unwrap()
+    })
+}
+
 /// Lets all file operations from each of the `wanted` on fail.
 fn fill_up_at(bench: &Bench, whole: &Recorded, wanted: impl Iterator<Item = u64>) {
     for number in wanted {
@@ -156,6 +197,17 @@ fn a_process_that_dies_at_a_file_operation_loses_nothing() {
 }
 
 #[test]
+fn one_of_two_processes_that_dies_at_a_file_operation_loses_nothing() {
+    let (bench, whole) = prepared();
+    let counts = operations_of_two(&bench);
+    for (process, count) in counts.into_iter().enumerate() {
+        assert!(count > 50, "{counts:?}");
+        let wanted = (1..=count).step_by(count as usize / 4 + 1).chain([5, count]);
+        abort_one_of_two_at(&bench, &whole, process, wanted);
+    }
+}
+
+#[test]
 fn a_disk_that_fills_up_loses_nothing() {
     let (bench, whole) = prepared();
     let count = operations(&bench, 2);
@@ -172,6 +224,10 @@ fn every_file_operation_of_a_run() {
         abort_at(&bench, &whole, workers, count, 1..=count);
     }
     fill_up_at(&bench, &whole, 1..=operations(&bench, 2));
+    for (process, count) in operations_of_two(&bench).into_iter().enumerate() {
+        eprintln!("process {process} of 2: {count} operations");
+        abort_one_of_two_at(&bench, &whole, process, 1..=count);
+    }
 }
 
 /// Kills a process without warning.
@@ -180,28 +236,59 @@ fn kill(child: &mut Child) {
     child.wait().unwrap();
 }
 
-#[test]
-#[ignore = "minutes: see the module's documentation"]
-fn a_hundred_kills_at_random_moments() {
+/// Kills runs of one worker, of two, and of two processes in turn, each at a random moment, and often again as it goes on; how
+/// many died at work.
+fn kill_at_random(rounds: std::ops::Range<u64>) -> u32 {
     let (bench, whole) = prepared();
     let begun = Instant::now();
     operations(&bench, 1);
     let longest = begun.elapsed().as_micros() as u64;
     let mut died = 0;
-    for round in 0..100 {
+    for round in rounds {
         let path = bench.path(&format!("killed-{round}"));
-        let workers = 1 + round as usize % 2;
-        // Often it dies again as it goes on.
-        for again in 0..1 + round % 3 {
-            let after = draw(5, Purpose::Synthetic, round, again) % longest;
-            let mut child = command(&path, workers, 3).spawn().unwrap();
-            std::thread::sleep(Duration::from_micros(after));
+        for again in 0..1 + round / 3 % 3 {
+            let after = Duration::from_micros(draw(5, Purpose::Synthetic, round, again) % longest);
+            if round % 3 == 2 {
+                // They take longer to begin: they have to find each other.
+                died +=
+                    u32::from(kill_one_of_two(&bench, &path, 2 * after, (round / 3 + again) as usize % 2));
+                continue;
+            }
+            let mut child = command(&path, 1 + round as usize % 3, 3).spawn().unwrap();
+            std::thread::sleep(after);
             died += u32::from(child.try_wait().unwrap().is_none());
             kill(&mut child);
         }
         go_on(&bench, &path, &whole, &format!("killed in round {round}"));
-        std::fs::remove_dir_all(&path).unwrap();
+        let _ = std::fs::remove_dir_all(&path);
     }
+    died
+}
+
+/// Starts two processes in `path`, or lets them go on there, and kills one of them `after` a while; whether it was at work.
+fn kill_one_of_two(bench: &Bench, path: &Path, after: Duration, victim: usize) -> bool {
+    let words: &[&str] = if path.join("config.toml").exists() { &[] } else { &WORDS };
+    let mut children = pair(bench, words).start(path);
+    std::thread::sleep(after);
+    let at_work = children[victim].try_wait().unwrap().is_none();
+    children[victim].kill().unwrap();
+    let killed = Instant::now();
+    let ended = wait(children);
+    // Those that had not found each other yet wait for as long as they were told to.
+    assert!(killed.elapsed() < Duration::from_secs(15), "{ended:?}");
+    assert_ended(&ended, victim);
+    at_work
+}
+
+#[test]
+fn runs_that_are_killed_at_a_few_random_moments_go_on() {
+    assert!(kill_at_random(0..6) > 0);
+}
+
+#[test]
+#[ignore = "minutes: see the module's documentation"]
+fn a_hundred_kills_at_random_moments() {
+    let died = kill_at_random(0..100);
     eprintln!("{died} processes died at work");
     assert!(died >= 100, "{died}");
 }

@@ -9,7 +9,7 @@ use spfde_data::files::data_set;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::read_segment;
 use spfde_data::files::weights::{self, NamedArray};
-use spfde_data::images::{DataSet, Images};
+use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::*;
 use spfde_data::segment::Segment;
@@ -51,6 +51,15 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let data = data_set::assemble("patterns", CLASSES, images(1, samples), images(2, 200));
         Self { directory, data: Arc::new(data) }
+    }
+
+    /// As [`Bench::new`], with data that `change` has changed.
+    pub(crate) fn with(samples: usize, change: impl FnOnce(&mut Images, &mut Normalization)) -> Self {
+        let mut train = images(1, samples);
+        let mut data = data_set::assemble("patterns", CLASSES, train.clone(), images(2, 200));
+        change(&mut train, &mut data.normalization);
+        data.train = Arc::new(train);
+        Self { directory: tempfile::tempdir().unwrap(), data: Arc::new(data) }
     }
 
     /// How many training images there are.

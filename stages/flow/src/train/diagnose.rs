@@ -40,11 +40,15 @@ pub(super) fn not_finite(
         (None, Some(NonFinite { layer, what: part, .. })) => {
             // Statistics are those of all samples, whichever of them count in the loss.
             let is_gradient = part.ends_with("gradient");
-            let first = is_gradient.then(|| replica.first_without_gradient(tick, batch, samples)).flatten();
-            let of = first.map_or_else(
-                || format!("of {} samples together", samples.len()),
-                |position| format!("from sample {}", samples[position].0),
-            );
+            let first = match is_gradient {
+                true => replica.first_without_gradient(tick, batch, samples),
+                false => replica.first_without_statistics(tick, batch, samples),
+            };
+            let of = match first.map(|position| samples[position].0) {
+                Some(sample) if is_gradient => format!("from sample {sample}"),
+                Some(sample) => format!("from the first samples of the shard up to sample {sample} on"),
+                None => format!("of {} samples together", samples.len()),
+            };
             what.push(format!("all outputs are finite, the {part} of layer `{layer}` is not, {of}"));
         }
         (None, None) => what.push("all outputs of layers are finite".to_owned()),
@@ -62,6 +66,25 @@ impl Replica {
     ) -> Option<(usize, usize)> {
         self.with_shard(tick, batch.samples, samples, |network, workspace, shard| {
             network.first_not_finite(workspace, shard)
+        })
+    }
+
+    /// The position of the first sample with which the statistics of batch norms are not finite any more, when it and those
+    /// before it are the whole shard.
+    fn first_without_statistics(
+        &mut self,
+        tick: Tick,
+        batch: &Batch,
+        samples: &[(u32, f32)],
+    ) -> Option<usize> {
+        // Without weight in the loss there is no gradient that could be at fault.
+        let silent: Vec<(u32, f32)> = samples.iter().map(|(sample, _)| (*sample, 0.0)).collect();
+        (0..samples.len()).find(|position| {
+            self.with_shard(tick, batch.samples, &silent[..=*position], |network, workspace, shard| {
+                let (mut part, mut scores) = (vec![0.0; network.part_len()], Vec::new());
+                network.train_shard(workspace, shard, &mut part, &mut scores);
+                network.check(&part).is_err()
+            })
         })
     }
 

@@ -17,7 +17,7 @@ use timely::dataflow::{Stream, StreamVec};
 use timely::progress::Antichain;
 use timely::scheduling::Activator;
 
-use crate::fault::Cause;
+use crate::fault::{Cause, Fault};
 use crate::loader::Batch;
 use crate::part::Part;
 use crate::run::Run;
@@ -57,17 +57,20 @@ pub(super) fn gradients<'s>(
     let from_batches = || [(0, Antichain::from_elem(Lag::default()))];
     let (parts_out, parts) = builder.new_output_connection::<Part, _>(from_batches());
     let (scores_out, scores) = builder.new_output_connection::<Vec<ScoreRow>, _>(from_batches());
+    let (faults_out, faults) = builder.new_output_connection::<Vec<Fault>, _>(from_batches());
     let mut parts_out = OutputBuilder::<_, NoopBuilder<Part>>::from(parts_out);
-    let mut scores_out = OutputBuilder::from(scores_out);
+    let (mut scores_out, mut faults_out) = (OutputBuilder::from(scores_out), OutputBuilder::from(faults_out));
+    let worker = run.worker() as u32;
     builder.build(move |_| {
-        let mut queue: VecDeque<([Capability<Tick>; 2], Batch)> = VecDeque::new();
+        let mut queue: VecDeque<([Capability<Tick>; 3], Batch)> = VecDeque::new();
+        let mut told = false;
         let mut freezes = Stash::<FreezeRow>::new();
         let mut masks = Stash::<MaskRow>::new();
         move |frontiers| {
             batches.for_each(|capability, data| {
                 let tick = *capability.least().expect("a batch has a tick");
                 for batch in data.drain(..) {
-                    queue.push_back(([capability.delayed(&tick, 0), capability.delayed(&tick, 1)], batch));
+                    queue.push_back(([0, 1, 2].map(|output| capability.delayed(&tick, output)), batch));
                 }
             });
             frozen.for_each(|capability, rows| freezes.add(&capability, rows));
@@ -84,7 +87,7 @@ pub(super) fn gradients<'s>(
             if frontiers[1].less_equal(&tick) || frontiers[2].less_equal(&tick) {
                 return;
             }
-            let ([to_parts, to_scores], batch) = queue.pop_front().expect("it has a front");
+            let ([to_parts, to_scores, to_faults], batch) = queue.pop_front().expect("it has a front");
             while let Some((tick, rows)) = masks.next(|due| *due <= tick) {
                 timings.measure("mask", || replica.mask(tick, rows));
             }
@@ -94,12 +97,19 @@ pub(super) fn gradients<'s>(
             if tick.step == 0 {
                 replica.ledger.open(&replica.network);
             }
-            let (contributions, rows) = if interrupted.load(Ordering::Relaxed) && replica.works() {
+            let interrupted = interrupted.load(Ordering::Relaxed);
+            let (contributions, rows) = if interrupted && replica.works() {
                 (replica.decline(tick, Cause::Interrupted), Vec::new())
             } else {
                 let stage = if batch.trains(tick.step) { "gradients" } else { "observe" };
                 timings.measure(stage, || replica.contribute(tick, &batch))
             };
+            if interrupted && !replica.works() && !std::mem::replace(&mut told, true) {
+                // It owes nobody a part that it could refuse, and may be the only one that was told: in a process of its own.
+                let (stage, cause) = ("gradients".to_owned(), Cause::Interrupted);
+                let fault = Fault { tick, worker, stage, cause };
+                faults_out.activate().session(&to_faults).give(fault);
+            }
             replica.busy = true;
             replica.batch = Some((tick, batch));
             if !replica.works()
@@ -115,5 +125,6 @@ pub(super) fn gradients<'s>(
             }
         }
     });
+    run.halt_on(faults);
     Gradients { parts, scores, activator }
 }

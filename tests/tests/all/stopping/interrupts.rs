@@ -115,3 +115,29 @@ fn a_loss_that_is_not_finite_ends_the_run_at_the_same_step_on_any_number_of_work
     }
     assert!(ticks.iter().all(|tick| *tick == ticks[0]), "{ticks:?}");
 }
+
+#[test]
+fn statistics_that_are_not_finite_name_the_sample_with_which_they_begin() {
+    // One image is so bright that the variance of its outputs is too large for a number, and no output is.
+    let bench = Bench::with(64, |images, normalization| {
+        let pixels = images.height * images.width;
+        images.pixels.fill(0);
+        images.pixels[17 * pixels..18 * pixels].fill(255);
+        normalization.scale.fill(1e22);
+        normalization.shift.fill(0.0);
+    });
+    let words = ["model.name=resnet20", "train.epochs=1", "sieve.policy=none", "freeze.policy=none"];
+    let experiment = bench.experiment(&words);
+    let mut said = Vec::new();
+    for workers in [1, 4] {
+        let directory = Some(bench.path(&workers.to_string()));
+        let options = Options { directory, workers, ..Options::default() };
+        let experiment = experiment.clone();
+        let (fault, _) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::pipeline)));
+        let Cause::NotFinite(what) = fault.cause else { panic!("{fault}") };
+        let expected = "is not, from the first samples of the shard up to sample 17 on; ";
+        assert!(what.starts_with("all outputs are finite, the ") && what.contains(expected), "{what}");
+        said.push((fault.tick, what));
+    }
+    assert_eq!(said[0], said[1]);
+}

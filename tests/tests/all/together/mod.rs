@@ -4,4 +4,4 @@ mod lost;
 mod same;
 mod team;
 
-pub(crate) use team::Team;
+pub(crate) use team::{Ended, Team, WAIT, wait};

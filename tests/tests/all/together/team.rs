@@ -25,6 +25,8 @@ const HOSTS: &str = "SPFDE_TEAM_HOSTS";
 const PROCESS: &str = "SPFDE_TEAM_PROCESS";
 /// The run that is replayed.
 const RECORD: &str = "SPFDE_TEAM_RECORD";
+/// Seconds to wait for the others at the start.
+pub(crate) const WAIT: &str = "SPFDE_TEAM_WAIT";
 /// The worker that panics when the first epoch is over.
 const PANICS: &str = "SPFDE_TEAM_PANICS";
 
@@ -52,7 +54,9 @@ fn process() {
 
 fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usize) -> Result<(), Error> {
     let hosts = Hosts::read(Path::new(&std::env::var(HOSTS).unwrap()))?;
-    let cluster = Cluster::new(hosts, number(PROCESS), None, false, Duration::from_secs(60))?;
+    let seconds = if std::env::var(WAIT).is_ok() { number(WAIT) } else { 60 };
+    let wait = Duration::from_secs(seconds as u64);
+    let cluster = Cluster::new(hosts, number(PROCESS), None, false, wait)?;
     let directory = cluster.is_first().then(|| path.to_owned());
     let cluster = Some(Arc::new(cluster));
     let options = Options { directory, workers: number(WORKERS), cluster, ..Options::default() };
