@@ -46,6 +46,8 @@
 //! Over any other network put a tunnel (WireGuard, SSH) between the machines and give the tunnel's addresses. Beyond loopback a
 //! secret is required; on loopback it is optional, and keeps out other users of the machine.
 //!
+//! What more workers and processes bring, and where that ends, is in [`scaling`].
+//!
 //! # Losing a process
 //!
 //! A process whose connection breaks is lost; nobody waits for it. Each of the others says which it was, abandons what is
@@ -61,6 +63,7 @@ mod hosts;
 mod link;
 mod meeting;
 mod network;
+pub mod scaling;
 mod secret;
 
 use std::net::{SocketAddr, TcpListener};

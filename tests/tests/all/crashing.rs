@@ -224,6 +224,12 @@ fn every_file_operation_of_a_run() {
         abort_at(&bench, &whole, workers, count, 1..=count);
     }
     fill_up_at(&bench, &whole, 1..=operations(&bench, 2));
+}
+
+#[test]
+#[ignore = "minutes: see the module's documentation"]
+fn every_file_operation_of_two_processes() {
+    let (bench, whole) = prepared();
     for (process, count) in operations_of_two(&bench).into_iter().enumerate() {
         eprintln!("process {process} of 2: {count} operations");
         abort_one_of_two_at(&bench, &whole, process, 1..=count);
