@@ -13,9 +13,11 @@
 
 mod axes;
 mod directory;
+mod members;
 mod run_table;
 mod runs;
 mod scores;
+mod seen;
 mod sort;
 mod table;
 mod work;

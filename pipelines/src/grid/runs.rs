@@ -1,24 +1,21 @@
 //! Whole experiments judged by the records of runs.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use spfde_data::files::recording::{FollowedEnd, FollowedTrace};
 use spfde_data::files::table_file;
 use spfde_data::parameter::Value;
 use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, MaskRow, ScoreRow, SieveRow};
-use spfde_data::segment::{Densities, Recording, RecordingError, Segment, SegmentStore};
+use spfde_data::segment::{Recording, Segment, SegmentStore};
 use spfde_data::table::Row;
-use spfde_flow::grid::{
-    Found, Freezing, Grid, GridObserver, MemberCosts, RecordedScores, RunMember, RunMembers,
-};
-use spfde_policy::{SievePolicy, freeze, mask, sieve};
+use spfde_flow::grid::{Found, Grid, GridObserver, RecordedScores};
 
 use super::directory::Directory;
+use super::members::members;
+use super::seen::Seen;
 use super::work::judge;
-use super::{Axes, GridOptions, JudgeObserver, Member, TABLE_NAME, run_table};
-use crate::configuration::Configuration;
+use super::{Axes, GridOptions, Member, TABLE_NAME, run_table};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::replay::{Record, check, unrecorded};
@@ -34,7 +31,7 @@ const STREAMS: [&str; 6] = [
 ];
 
 /// The keys that choose the policies.
-const CHOICES: [&str; 3] = ["mask.policy", "freeze.policy", "sieve.policy"];
+pub(super) const CHOICES: [&str; 3] = ["mask.policy", "freeze.policy", "sieve.policy"];
 
 /// A run to judge by.
 pub struct RunCase {
@@ -187,104 +184,16 @@ impl Prepared<'_> {
             recorded: Vec::new(),
             end: None,
         };
-        let observer = Arc::clone(&options.observer);
-        let seen = Arc::new(Seen { recording, observer, so_far: Mutex::new((judged, None)) });
+        let seen = Arc::new(Seen::new(judged, recording, Arc::clone(&options.observer)));
         let grid =
             Grid::new(source, sieves, epochs.saturating_sub(1), store, Arc::clone(&options.interrupted))
                 .with_run(run)
                 .with_observer(Arc::clone(&seen) as Arc<dyn GridObserver>);
         let found = judge(grid, options.workers)?;
-        let (judged, failed) = seen.so_far.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(error) = failed {
-            return Err(Error::Grid { reason: error.to_string() });
-        }
+        let judged = seen.so_far().map_err(|error| Error::Grid { reason: error.to_string() })?;
         if judged.epochs == 0 {
             return Err(unrecorded(&case.record));
         }
         Ok(JudgedRun { found, end: followed.and_then(|followed| followed.end()), ..judged })
     }
-}
-
-/// What has been found so far, beside what was recorded.
-struct Seen {
-    recording: Arc<dyn Recording>,
-    observer: Arc<dyn JudgeObserver>,
-    so_far: Mutex<(JudgedRun, Option<RecordingError>)>,
-}
-
-impl Seen {
-    /// The recorded costs of an epoch.
-    fn recorded(&self, epoch: u32) -> Result<Vec<EpochRow>, RecordingError> {
-        let mut rows = Vec::new();
-        for segment in 0..self.recording.segments(EpochRow::STREAM, epoch) {
-            let open = self.recording.open(EpochRow::STREAM, &EpochRow::columns(), epoch, segment)?;
-            for batch in open.batches {
-                rows.extend(batch?.into_rows::<EpochRow>());
-            }
-        }
-        Ok(rows)
-    }
-}
-
-impl GridObserver for Seen {
-    fn epoch(&self, costs: &[MemberCosts]) {
-        let Some(first) = costs.first() else { return };
-        let (run, failed) = &mut *self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.recorded(first.epoch.epoch) {
-            Ok(rows) => run.recorded.extend(rows),
-            Err(error) => *failed = failed.take().or(Some(error)),
-        }
-        run.epochs = first.epoch.epoch + 1;
-        run.found.costs.extend_from_slice(costs);
-        self.observer.epoch(run, run.epochs >= self.recording.extent().epochs);
-    }
-}
-
-/// The members of a grid, each sieve and each freezing once.
-fn members(
-    experiments: &[Experiment],
-    recording: Arc<dyn Recording>,
-) -> (Vec<Arc<dyn SievePolicy>>, RunMembers) {
-    let (mut sieves, mut freezings, mut members) = (Vec::new(), Vec::new(), Vec::new());
-    let mut known_sieves = BTreeMap::new();
-    let mut known_freezings = BTreeMap::new();
-    for (number, experiment) in experiments.iter().enumerate() {
-        let (settings, configuration) = (experiment.settings(), experiment.configuration());
-        let sieve = *known_sieves.entry(identity(number, configuration, &["sieve."])).or_insert_with(|| {
-            sieves.push(Arc::clone(&settings.policies.sieve));
-            sieves.len() - 1
-        });
-        // A plan follows from the masks, the freezing and how many samples are active.
-        let plan = &settings.plan;
-        let own = (
-            identity(number, configuration, &["mask.", "freeze."]),
-            configuration.is_given("freeze.flops_reduction"),
-            plan.active_samples.clone(),
-            experiment.densities() == Densities::Recorded,
-        );
-        let freezing = *known_freezings.entry(own).or_insert_with(|| {
-            freezings.push(Freezing { settings: Arc::clone(settings), densities: experiment.densities() });
-            freezings.len() - 1
-        });
-        members.push(RunMember { settings: Arc::clone(settings), sieve, freezing });
-    }
-    (sieves, RunMembers { recording, freezings, members })
-}
-
-/// What the policies of some families follow from: the seed and their keys; of one from outside the registries nobody
-/// but its maker knows, so it is like no other.
-fn identity(number: usize, configuration: &Configuration, families: &[&str]) -> (Option<usize>, Vec<String>) {
-    let values = configuration.values();
-    let registered = |key: &str| {
-        let name = values.text(key);
-        match key {
-            "mask.policy" => mask::registry().iter().any(|entry| entry.name == name),
-            "freeze.policy" => freeze::registry().iter().any(|entry| entry.name == name),
-            _ => sieve::registry().iter().any(|entry| entry.name == name),
-        }
-    };
-    let of_family = |key: &str| families.iter().any(|family| key.starts_with(family));
-    let ready = CHOICES.iter().filter(|key| of_family(key)).all(|key| registered(key));
-    let keys = values.iter().filter(|(key, _)| *key == "seed" || of_family(key));
-    ((!ready).then_some(number), keys.map(|(key, value)| format!("{key}={value}")).collect())
 }

@@ -48,17 +48,27 @@ impl ParquetFile {
         Self::parse(path, Bytes::from(read_limited(path, FILE_LIMIT)?))
     }
 
-    /// Reads the file `path` for the named columns: others may be whatever they are.
-    pub(super) fn open_columns(path: &Path, columns: &[&str]) -> Result<Self> {
-        Self::parse_columns(path, Bytes::from(read_limited(path, FILE_LIMIT)?), Some(columns))
+    /// Reads the file `path` for the named columns: others may be whatever they are. What `check` says of the schema comes
+    /// before what is wrong with the pages.
+    pub(super) fn open_columns(
+        path: &Path,
+        columns: &[&str],
+        check: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Self> {
+        Self::parse_columns(path, Bytes::from(read_limited(path, FILE_LIMIT)?), Some(columns), check)
     }
 
     /// Checks the bytes of a file; `path` is for messages.
     pub(super) fn parse(path: &Path, bytes: Bytes) -> Result<Self> {
-        Self::parse_columns(path, bytes, None)
+        Self::parse_columns(path, bytes, None, |_| Ok(()))
     }
 
-    fn parse_columns(path: &Path, bytes: Bytes, wanted: Option<&[&str]>) -> Result<Self> {
+    fn parse_columns(
+        path: &Path,
+        bytes: Bytes,
+        wanted: Option<&[&str]>,
+        check: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Self> {
         let footer = bytes.len().checked_sub(8).and_then(|start| bytes[start..].try_into().ok());
         let metadata = guard(path, "read the footer", || {
             let tail: &[u8; 8] =
@@ -77,6 +87,7 @@ impl ParquetFile {
         let columns = metadata.parquet_schema().num_columns() as u64;
         DataError::limit(path, "number of columns", columns, COLUMN_LIMIT)?;
         let mut file = Self { path: path.to_owned(), bytes, metadata, rows: 0 };
+        check(&file)?;
         file.rows = file.check(wanted)?;
         Ok(file)
     }

@@ -22,8 +22,8 @@ pub(super) const LOSS: &str = "loss";
 /// The columns that every score file has.
 pub(super) const REQUIRED: [&str; 4] = [SAMPLE, EPOCH, STEP, CORRECT];
 
-const WHOLE: &str = "a whole number";
-const TRUTH: &str = "Boolean, or a whole number that is 0 or 1";
+const WHOLE: &str = "Int64 or another integer";
+const TRUTH: &str = "Boolean, or an integer that is 0 or 1";
 const FLOAT: &str = "Float32 or Float64";
 
 /// Checks that a file has the columns, with types that can be read.

@@ -85,8 +85,8 @@ impl ScoreFile {
             return Ok(file);
         }
         let wanted: Vec<&str> = REQUIRED.iter().chain(&[columns::LOSS]).copied().collect();
-        let file = Arc::new(ParquetFile::open_columns(&self.path, &wanted)?);
-        columns::check(&file, losses)?;
+        let check = |file: &ParquetFile| columns::check(file, losses);
+        let file = Arc::new(ParquetFile::open_columns(&self.path, &wanted, check)?);
         *opened = Opened { file: Arc::downgrade(&file), groups: Some(file.groups()) };
         Ok(file)
     }

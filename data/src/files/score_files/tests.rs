@@ -158,11 +158,26 @@ fn what_is_wrong_is_named() {
     let nulls = Int64Array::from(vec![Some(1), None]);
     refused(with("sample", Arc::new(nulls)), false, "column sample lacks 1 of its values");
     let floats = Float64Array::from(vec![0.0, 1.0]);
-    refused(with("step", Arc::new(floats)), false, "column step is of type Float64; expected a whole number");
+    refused(
+        with("step", Arc::new(floats)),
+        false,
+        "column step is of type Float64; expected Int64 or another integer",
+    );
     let floats = Float32Array::from(vec![0.0, 1.0]);
     refused(with("correct", Arc::new(floats)), false, "column correct is of type Float32; expected Boolean");
+    let text = || Arc::new(StringArray::from(vec!["a", "b"])) as ArrayRef;
+    refused(
+        with("sample", text()),
+        false,
+        "column sample is of type Utf8; expected Int64 or another integer",
+    );
+    refused(with("loss", text()), true, "column loss is of type Utf8; expected Float32 or Float64");
     refused(good(), true, "has no column loss; expected one of type Float32");
-    refused(good().split_off(1), false, "has no column sample; expected one of type a whole number");
+    refused(
+        good().split_off(1),
+        false,
+        "has no column sample; expected one of type Int64 or another integer",
+    );
     refused(plain(vec![], vec![], vec![], vec![]), false, "has no row; ");
     let none = ScoreFiles::open(&directory.path().join("nowhere"), 1, false).unwrap_err().to_string();
     assert!(none.contains("nowhere: cannot open"), "{none}");

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use spfde::grid::{Axes, GridOptions, JudgedRuns, RunCase, judge_runs};
+use spfde::grid::{Axes, GridOptions, JudgedRuns, RunCase, judge_runs, judge_scores};
 use spfde_data::files::parquet_store::{read_columns, segment_path};
+use spfde_data::files::table_file::{self, Values};
 use spfde_data::rows::*;
 use spfde_data::segment::Segment;
 use spfde_data::table::Row;
@@ -261,4 +264,32 @@ fn several_runs_are_judged_one_by_one() {
         assert!(out.join(name).join("trace/sieves/e00002-w00.parquet").is_file());
     }
     assert!(out.join("grid.parquet").is_file());
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_of_a_grid() {
+    let bench = Bench::new(SAMPLES as usize);
+    let run = record(&bench, "run", &[]);
+    let options = GridOptions {
+        directory: Some(bench.path("out")),
+        decisions: true,
+        workers: 2,
+        interrupted: Arc::new(AtomicBool::new(true)),
+        ..GridOptions::default()
+    };
+    let grid = axes(&["sieve.fraction=0.1,0.4".to_owned()]);
+    let error = judge_runs(&cases(&[&run]), &[], &grid, Ok, &options).unwrap_err();
+    assert_eq!(
+        (error.to_string().as_str(), error.exit_code()),
+        ("interrupted; nothing is kept of this grid", 130)
+    );
+    assert!(!bench.path("out").exists());
+    let column = |value: fn(i64) -> i64| Values::Integer((0..50).map(|sample| Some(value(sample))).collect());
+    let columns = [("sample", column(|sample| sample)), ("epoch", column(|_| 0)), ("step", column(|_| 0))];
+    let correct = ("correct".to_owned(), column(|sample| sample % 2));
+    let columns = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).chain([correct]);
+    table_file::write(&bench.path("scores.parquet"), columns.collect()).unwrap();
+    let error = judge_scores(&bench.path("scores.parquet"), &[], &grid, &options).unwrap_err();
+    assert_eq!(error.exit_code(), 130);
+    assert!(!bench.path("out").exists());
 }

@@ -1,0 +1,60 @@
+//! Keeps what is judged of a run, epoch by epoch, beside what was recorded of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use spfde_data::rows::EpochRow;
+use spfde_data::segment::{Recording, RecordingError};
+use spfde_data::table::Row;
+use spfde_flow::grid::{GridObserver, MemberCosts};
+
+use super::{JudgeObserver, JudgedRun};
+
+/// What has been found so far, beside what was recorded.
+pub(super) struct Seen {
+    recording: Arc<dyn Recording>,
+    observer: Arc<dyn JudgeObserver>,
+    so_far: Mutex<(JudgedRun, Option<RecordingError>)>,
+}
+
+impl Seen {
+    /// Begins with a run of which nothing is judged; `observer` looks on.
+    pub(super) fn new(
+        judged: JudgedRun,
+        recording: Arc<dyn Recording>,
+        observer: Arc<dyn JudgeObserver>,
+    ) -> Self {
+        Self { recording, observer, so_far: Mutex::new((judged, None)) }
+    }
+
+    /// The run as far as it is judged, or why the recorded costs cannot be read.
+    pub(super) fn so_far(&self) -> Result<JudgedRun, RecordingError> {
+        let (judged, failed) = self.so_far.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed.map_or(Ok(judged), Err)
+    }
+
+    /// The recorded costs of an epoch.
+    fn recorded(&self, epoch: u32) -> Result<Vec<EpochRow>, RecordingError> {
+        let mut rows = Vec::new();
+        for segment in 0..self.recording.segments(EpochRow::STREAM, epoch) {
+            let open = self.recording.open(EpochRow::STREAM, &EpochRow::columns(), epoch, segment)?;
+            for batch in open.batches {
+                rows.extend(batch?.into_rows::<EpochRow>());
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl GridObserver for Seen {
+    fn epoch(&self, costs: &[MemberCosts]) {
+        let Some(first) = costs.first() else { return };
+        let (run, failed) = &mut *self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.recorded(first.epoch.epoch) {
+            Ok(rows) => run.recorded.extend(rows),
+            Err(error) => *failed = failed.take().or(Some(error)),
+        }
+        run.epochs = first.epoch.epoch + 1;
+        run.found.costs.extend_from_slice(costs);
+        self.observer.epoch(run, run.epochs >= self.recording.extent().epochs);
+    }
+}
