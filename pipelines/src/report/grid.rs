@@ -14,23 +14,18 @@ pub const CLAIM: &str = "decisions are exact; what accuracy they would have led 
 /// The claim, then one line for each member, best first by a column.
 pub fn report(judged: &Judged, by: Column) -> String {
     let keys = crate::grid::keys(&judged.members);
-    // What is the same for all is said once.
+    // What is the same for all that have it is said once.
+    let of = |key: &str| judged.members.iter().filter_map(|member| member.parameters.get(key)).next();
     let (varied, common): (Vec<&String>, Vec<&String>) = keys.iter().partition(|key| {
-        let mut values = judged.members.iter().map(|member| member.parameters.get(*key));
-        let first = values.next();
-        values.any(|value| Some(value) != first)
+        let values = judged.members.iter().filter_map(|member| member.parameters.get(*key));
+        values.into_iter().any(|value| Some(value) != of(key))
     });
     let text = |value: Option<&Value>| match value {
         None => "–".to_owned(),
         Some(Value::Text(text)) => text.clone(),
         Some(value) => value.to_string(),
     };
-    let common: Vec<String> = common
-        .iter()
-        .map(|key| {
-            format!("{key}={}", text(judged.members.first().and_then(|member| member.parameters.get(*key))))
-        })
-        .collect();
+    let common: Vec<String> = common.iter().map(|key| format!("{key}={}", text(of(key)))).collect();
     let mut heads = vec!["member"];
     heads.extend(varied.iter().map(|key| key.as_str()));
     heads.extend(["active samples", "of all", "trained samples", "changes", "censored samples"]);

@@ -7,7 +7,7 @@ use spfde_data::parameter::Value;
 
 use super::replay::{CLAIM, cell, number, spread};
 use super::table::{percent, table};
-use crate::grid::{Column, JudgedRun, RunSummary, keys};
+use crate::grid::{Column, JudgedRun, Member, RunSummary, keys};
 
 /// The columns of a member's line, after its parameters: head, value, how it is shown.
 type Shown = (&'static str, fn(&RunSummary) -> f64, fn(f64) -> String);
@@ -27,16 +27,17 @@ const SHOWN: [Shown; 9] = [
 /// The claim, then one line for each member, best first by a column; of several runs with mean and spread.
 pub fn report(runs: &[JudgedRun], by: Column) -> String {
     let keys = keys(runs.iter().flat_map(|run| &run.members));
-    // What no point of the grid sets is said once.
+    // What is the same for all members that have it is said once.
     let varies = |key: &String| {
         runs.iter().any(|run| {
-            let mut values = run.members.iter().map(|member| member.parameters.get(key));
+            let mut values = run.members.iter().filter_map(|member| member.parameters.get(key));
             let first = values.next();
             values.any(|value| Some(value) != first)
         })
     };
     let (varied, common): (Vec<String>, Vec<String>) = keys.into_iter().partition(varies);
-    let common: Vec<String> = common.iter().map(|key| format!("{key}={}", value(runs, 0, key))).collect();
+    let of = |key: &String| texts(runs.iter().flat_map(|run| &run.members), key);
+    let common: Vec<String> = common.iter().map(|key| format!("{key}={}", of(key))).collect();
     let mut heads = vec!["member"];
     heads.extend(varied.iter().map(String::as_str));
     heads.extend(SHOWN.iter().map(|(head, ..)| *head));
@@ -69,15 +70,18 @@ fn recorded(run: &JudgedRun) -> String {
 
 /// A member's value of a key: of several runs all that there are.
 fn value(runs: &[JudgedRun], member: usize, key: &str) -> String {
-    let values: BTreeSet<String> = runs
-        .iter()
-        .map(|run| match run.members[member].parameters.get(key) {
-            None => "–".to_owned(),
-            Some(Value::Text(text)) => text.clone(),
-            Some(value) => value.to_string(),
-        })
-        .collect();
-    values.into_iter().collect::<Vec<_>>().join(",")
+    texts(runs.iter().map(|run| &run.members[member]), key)
+}
+
+/// All values that some members have of a key.
+fn texts<'a>(members: impl Iterator<Item = &'a Member>, key: &str) -> String {
+    let text = |value: &Value| match value {
+        Value::Text(text) => text.clone(),
+        value => value.to_string(),
+    };
+    let values: BTreeSet<String> =
+        members.filter_map(|member| member.parameters.get(key)).map(text).collect();
+    if values.is_empty() { "–".to_owned() } else { values.into_iter().collect::<Vec<_>>().join(",") }
 }
 
 /// The same as one line of JSON, epoch by epoch.

@@ -46,6 +46,12 @@ fn a_grid_over_a_run_has_a_line_for_each_member_best_first() {
     );
     assert!(printed.out.contains("run: 5 epochs, 120 samples, 5 layers; as recorded "), "{}", printed.out);
     assert!(printed.out.contains(" sieve.policy=circular"), "{}", printed.out);
+    // A key that only some members have is no column if it never differs.
+    assert!(printed.out.contains("freeze.flops_reduction=0.1 freeze.fraction=0.666"), "{}", printed.out);
+    let head = printed.out.lines().find(|line| line.starts_with("member"));
+    assert!(
+        head.is_some_and(|head| head.starts_with("member  freeze.policy  sieve.fraction  FLOPs of dense"))
+    );
     let order: Vec<&str> =
         members(&printed).iter().map(|line| line.split_whitespace().next().unwrap()).collect();
     assert_eq!(order, ["3", "2", "1", "0"], "{}", printed.out);
