@@ -68,7 +68,7 @@ fn a_run_that_stopped_is_replayed_as_far_as_it_came() {
 }
 
 /// Freezes the first block at epoch 2, whatever the norms.
-struct Early;
+pub(super) struct Early;
 
 impl FreezePolicy for Early {
     fn name(&self) -> &'static str {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use spfde::grid::{Axes, GridOptions, JudgedRuns, RunCase, judge_runs, judge_scores};
+use spfde::{Experiment, Options};
 use spfde_data::files::parquet_store::{read_columns, segment_path};
 use spfde_data::files::table_file::{self, Values};
 use spfde_data::rows::*;
@@ -14,8 +15,9 @@ use spfde_data::table::Row;
 use spfde_flow::grid::{DecisionRow, FreezeDecisionRow};
 use spfde_policy::{freeze, sieve};
 
+use super::chosen::Early;
 use super::truth::{self, settled};
-use super::{replayed, settings};
+use super::{experiment, replayed, settings};
 use crate::sieve::{Case, circulate, first_difference};
 use crate::support::{Bench, Recorded};
 
@@ -292,4 +294,24 @@ fn an_interrupt_leaves_nothing_of_a_grid() {
     let error = judge_scores(&bench.path("scores.parquet"), &[], &grid, &options).unwrap_err();
     assert_eq!(error.exit_code(), 130);
     assert!(!bench.path("out").exists());
+}
+
+#[test]
+fn a_policy_from_outside_the_registry_is_judged_as_it_is_replayed() {
+    let bench = Bench::new(SAMPLES as usize);
+    let run = record(&bench, "run", &[]);
+    let prepare = |experiment: Experiment| experiment.with_freeze(Arc::new(Early));
+    let (fractions, workers) = (["0.1", "0.4"], 2);
+    let options = GridOptions { workers, ..GridOptions::default() };
+    let grid = axes(&words_of(&[("sieve.fraction", &fractions)]));
+    let judged = judge_runs(&cases(&[&run]), &[], &grid, prepare, &options).unwrap();
+    for (member, fraction) in fractions.iter().enumerate() {
+        let (record, experiment) = experiment(&run.path, &[&format!("sieve.fraction={fraction}")]).unwrap();
+        let options = Options { workers, ..Options::default() };
+        let found = spfde::replay(&record, &prepare(experiment).unwrap(), options, spfde::pipeline).unwrap();
+        let costs = judged.runs[0].found.costs.iter().filter(|costs| costs.member as usize == member);
+        let own: Vec<EpochRow> = costs.map(|costs| costs.epoch.clone()).collect();
+        assert_eq!(own, found.epochs, "{fraction}");
+        assert_eq!(own[2].frozen_layers, 1, "it has decided");
+    }
 }
