@@ -176,7 +176,8 @@ pub(crate) fn work_on(
         let epochs = settings.epochs;
         return Err(Error::Stopped { fault, directory: path, committed, epochs, checkpoint });
     }
-    if committed < settings.epochs {
+    // In a shared file system others may see the manifest late.
+    if committed < settings.epochs && matches!(place, Place::Held(_)) {
         keep(place.finish(Some("the pipeline traced no training".to_owned())));
         return Err(Error::Untraced { directory: path, committed, epochs: settings.epochs });
     }

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,12 @@ use spfde_data::files::run_directory::{Member, RunDirectory, read_key};
 use super::Cluster;
 use super::arrivals::{Arrivals, Place, State};
 use super::error::ClusterError;
-use super::greeting::{self, Side, message};
+use super::greeting;
 use super::link::{Broken, HANDSHAKE, Link, Word, heard};
 use super::meeting::{Introduction, Meeting};
 use super::network::Network;
+use super::visit::PAUSE;
 use crate::error::Error;
-
-/// How long one attempt to connect may take; the next follows after a pause.
-const ATTEMPT: Duration = Duration::from_secs(1);
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a new file of another machine may take to show up in a shared file system.
 const APPEARS: Duration = Duration::from_secs(4);
@@ -45,9 +42,6 @@ impl Invitation {
         }
     }
 }
-
-/// Something that is asked while waiting: whether to go on.
-type Watch<'a> = &'a dyn Fn() -> Result<(), ClusterError>;
 
 impl Cluster {
     /// Waits, as process 0, for all others; they begin with the run in `directory` at `epoch`.
@@ -192,75 +186,6 @@ impl Cluster {
         })
     }
 
-    /// Connects to process `to` and shakes hands; again and again, until the time is over.
-    fn visit(
-        &self,
-        to: usize,
-        own: &Introduction,
-        key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
-        interrupted: &AtomicBool,
-        watch: Watch<'_>,
-    ) -> Result<TcpStream, ClusterError> {
-        let address = || self.hosts.get(to).to_string();
-        let deadline = Instant::now() + self.wait;
-        let mut last = "it was not tried".to_owned();
-        loop {
-            watch()?;
-            if interrupted.load(Ordering::Relaxed) {
-                return Err(ClusterError::Interrupted);
-            }
-            if Instant::now() >= deadline {
-                let (address, seconds) = (address(), self.wait.as_secs());
-                return Err(ClusterError::Unreachable { process: to, address, seconds, reason: last });
-            }
-            let entered =
-                self.connect(to).map_err(|error| Broken::Link(error.to_string())).and_then(|stream| {
-                    let mut link = Link::new(stream, later().min(deadline), interrupted);
-                    self.enter(&mut link, own, key)?;
-                    Ok(link.stream)
-                });
-            match entered {
-                Ok(stream) => return Ok(stream),
-                Err(Broken::Link(reason)) => last = reason,
-                Err(Broken::Refused(reason)) => {
-                    return Err(ClusterError::Refused { process: to, address: address(), reason });
-                }
-                Err(Broken::Interrupted) => return Err(ClusterError::Interrupted),
-            }
-            std::thread::sleep(PAUSE);
-        }
-    }
-
-    fn connect(&self, to: usize) -> std::io::Result<TcpStream> {
-        let mut failed = None;
-        for address in self.hosts.get(to).addresses() {
-            match TcpStream::connect_timeout(address, ATTEMPT) {
-                // Where nobody listens a connection may meet itself.
-                Ok(stream) if stream.local_addr()? == stream.peer_addr()? => (),
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => failed = Some(error),
-            }
-        }
-        Err(failed.unwrap_or_else(|| std::io::ErrorKind::ConnectionRefused.into()))
-    }
-
-    fn enter(
-        &self,
-        link: &mut Link<'_>,
-        own: &Introduction,
-        key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
-    ) -> Result<(), Broken> {
-        let transcript = greeting::greet(link, &self.secret)?;
-        own.send(link)?;
-        link.receive_verdict()?;
-        let key = key(link)?;
-        link.send(blake3::keyed_hash(&key, &message(Side::Guest, "key", &transcript)).as_bytes())?;
-        link.receive_verdict()
-    }
-
     /// Waits until process 0 says that it begins.
     fn first_says(
         &self,
@@ -284,7 +209,7 @@ impl Cluster {
 }
 
 /// By when whoever is asked now has to have answered.
-fn later() -> Instant {
+pub(super) fn later() -> Instant {
     Instant::now() + HANDSHAKE
 }
 

@@ -58,6 +58,7 @@
 mod arrivals;
 mod assemble;
 mod error;
+mod frames;
 mod greeting;
 mod hosts;
 mod link;
@@ -65,6 +66,8 @@ mod meeting;
 mod network;
 pub mod scaling;
 mod secret;
+mod visit;
+mod watch;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
@@ -76,7 +79,8 @@ pub use secret::Secret;
 
 pub(crate) use assemble::Invitation;
 pub(crate) use meeting::{Meeting, Purpose};
-pub(crate) use network::{Lost, Network};
+pub(crate) use network::Network;
+pub(crate) use watch::Lost;
 
 /// How long processes wait for each other at the start unless told otherwise: long enough to start them by hand.
 pub const WAIT: Duration = Duration::from_secs(60);
