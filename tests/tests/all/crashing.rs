@@ -123,8 +123,9 @@ fn abort_at(bench: &Bench, whole: &Recorded, workers: usize, count: u64, wanted:
 fn abort_one_of_two_at(bench: &Bench, whole: &Recorded, process: usize, wanted: impl Iterator<Item = u64>) {
     for number in wanted {
         let path = bench.path(&format!("abort-{process}-of-2-{number}"));
-        let variables = vec![(process, "SPFDE_ABORT_AT", number.to_string())];
-        let ended = Team { variables, ..pair(bench, &WORDS) }.run(&path);
+        let mut team = pair(bench, &WORDS);
+        team.variables.push((process, "SPFDE_ABORT_AT", number.to_string()));
+        let ended = team.run(&path);
         assert_ended(&ended, process);
         go_on(bench, &path, whole, &format!("process {process} of 2 aborted at operation {number}"));
         let _ = std::fs::remove_dir_all(&path);
