@@ -10,6 +10,7 @@ pub mod augment;
 #[cfg(feature = "files")]
 pub mod files;
 pub mod images;
+pub mod nowhere;
 pub mod parameter;
 pub mod random;
 pub mod rows;

@@ -49,9 +49,10 @@ impl CheckpointFiles {
         };
         let frozen = weights.metadata.get(FROZEN_BLOCKS).and_then(|text| text.parse().ok());
         let frozen = frozen.ok_or_else(|| misfit(format!("its weights do not say `{FROZEN_BLOCKS}`")))?;
+        let most = Snapshot::most_rows(settings);
         let mut tables = BTreeMap::new();
         for (table, columns) in Snapshot::tables(settings) {
-            tables.insert(table, self.0.read_table(manifest, epoch, table, &columns)?);
+            tables.insert(table, self.0.read_table(manifest, epoch, table, &columns, most)?);
         }
         let tensors = weights.arrays.into_iter().map(tensor).collect();
         Snapshot::new(settings, epoch, tensors, frozen, tables).map_err(misfit)

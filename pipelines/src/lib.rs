@@ -17,7 +17,6 @@ pub mod configuration;
 mod error;
 mod experiment;
 pub mod grid;
-mod nowhere;
 mod pipeline;
 pub mod progress;
 pub mod replay;

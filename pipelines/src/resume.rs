@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
 use spfde_data::files::parquet_store::read_stream;
-use spfde_data::files::run_directory::{CONFIG_NAME, RunDirectory};
+use spfde_data::files::run_directory::{CONFIG_NAME, RunDirectory, read_config};
 use spfde_data::files::{DataError, verify};
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_data::rows::{EpochRow, TimingRow};
@@ -133,7 +133,7 @@ impl Resumed {
             }
             // Process 0 begins it again.
             Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
-                experiment(&entries(directory, &config(directory)?)?, None, prepare)?
+                experiment(&entries(directory, &read_config(directory)?)?, None, prepare)?
             }
             Err(error) => return Err(error.into()),
         };
@@ -293,18 +293,12 @@ fn begin_again(
     directory: &Path,
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Resumed, Error> {
-    let experiment = experiment(&entries(directory, &config(directory)?)?, None, prepare)?;
+    let experiment = experiment(&entries(directory, &read_config(directory)?)?, None, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
     let environment = session::environment(&experiment, 0, 1);
     let held = RunDirectory::begin_again(directory, &environment, manifest)?;
     let held = Held::Here(Arc::new(held), None);
     Ok(Resumed::Unfinished(Box::new(Unfinished { experiment, held, notes: Vec::new() })))
-}
-
-/// The configuration of a run that may have no manifest yet.
-fn config(directory: &Path) -> Result<String, DataError> {
-    let path = directory.join(CONFIG_NAME);
-    std::fs::read_to_string(&path).map_err(|source| DataError::Io { path, action: "read", source })
 }
 
 /// The settings of the run, key by key.

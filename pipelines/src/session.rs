@@ -8,6 +8,7 @@ use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{Member, RunDirectory, default_directory};
+use spfde_data::nowhere::Nowhere;
 use spfde_data::segment::Commit;
 use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Tick};
 
@@ -15,7 +16,6 @@ use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Invitation, Lost, Meeting, Purpose};
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::nowhere::Nowhere;
 use crate::workers::{Crew, Ending, work};
 
 /// How to run an experiment; none of it changes a bit of the result.

@@ -19,11 +19,15 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten.
+    /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten, unless it is a link:
+    /// what that leads to is somebody else's.
     pub fn create(path: &Path) -> Result<Self> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
+        if part.is_symlink() {
+            return Err(DataError::Link { path: part });
+        }
         let file = Written::create(&part).map_err(DataError::io(&part, "create the file"))?;
         Ok(Self { file: Some(BufWriter::new(file)), part, path: path.to_owned() })
     }

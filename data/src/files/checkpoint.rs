@@ -14,8 +14,8 @@ use super::atomic;
 use super::error::{DataError, Result};
 use super::hash_file;
 use super::manifest::{CHECKPOINT_LIMIT, Manifest};
-use super::parquet_store::{ParquetStore, read_columns};
-use super::read_limited::read_limited;
+use super::parquet_store::{ParquetStore, is_stream_name, path_below, read_columns};
+use super::read_limited::{inside, read_limited};
 use super::weights::{self, NamedArray, Weights};
 use crate::segment::{Checkpoint, Segment};
 use crate::table::{Column, Columns};
@@ -66,7 +66,7 @@ impl Checkpoints {
     /// If there are none, or the file is not the one that `manifest` names.
     pub fn read_weights(&self, manifest: &Manifest, epoch: u32) -> Result<Weights> {
         let wanted = weights_path(epoch);
-        let path = self.run.join(&wanted);
+        let path = inside(&self.run, &wanted)?;
         let Some(file) = manifest.checkpoint(epoch).find(|file| file.path == wanted) else {
             return Err(DataError::CheckpointMissing { path, epoch });
         };
@@ -85,13 +85,14 @@ impl Checkpoints {
     /// Reads the rows of a table at the start of `epoch`, those of all workers: none if there is no such table.
     ///
     /// # Errors
-    /// If a file is not the one that `manifest` names, or lacks one of the columns.
+    /// If a file is not the one that `manifest` names, or lacks one of the columns; if there are more than `most` rows.
     pub fn read_table(
         &self,
         manifest: &Manifest,
         epoch: u32,
         table: &str,
         columns: &[Column],
+        most: u64,
     ) -> Result<Columns> {
         let mut rows = Columns::new(columns);
         let prefix = format!("{FOLDER}/{table}/");
@@ -106,7 +107,9 @@ impl Checkpoints {
                 blake3: file.blake3.clone(),
             };
             for batch in read_columns(&self.run, &segment, columns)? {
-                rows.append(&batch?);
+                let (batch, path) = (batch?, self.run.join(&segment.path));
+                DataError::limit(&path, "number of rows", (rows.rows + batch.rows) as u64, most)?;
+                rows.append(&batch);
             }
         }
         Ok(rows)
@@ -114,13 +117,31 @@ impl Checkpoints {
 }
 
 /// Where the weights at the start of `epoch` lie, relative to the run directory.
-fn weights_path(epoch: u32) -> String {
+pub(super) fn weights_path(epoch: u32) -> String {
     format!("{FOLDER}/e{epoch:05}.safetensors")
+}
+
+/// Where the rows of a table at the start of `epoch` lie that `worker` wrote.
+pub(super) fn table_path(table: &str, epoch: u32, worker: u32) -> String {
+    path_below(FOLDER, table, epoch, worker)
+}
+
+/// Whether a checkpoint file lies where its epoch says.
+pub(super) fn is_path_of(file: &Checkpoint) -> bool {
+    if file.rows.is_none() {
+        return file.path == weights_path(file.epoch);
+    }
+    let mut parts = file.path.split('/');
+    let (Some(FOLDER), Some(table), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let worker = name.rsplit_once("-w").and_then(|(_, rest)| rest.strip_suffix(".parquet")?.parse().ok());
+    is_stream_name(table) && worker.is_some_and(|worker| file.path == table_path(table, file.epoch, worker))
 }
 
 /// Length and BLAKE3 of a checkpoint file of the run directory `run`.
 pub(super) fn check_file(run: &Path, file: &Checkpoint) -> Result<()> {
-    let path = run.join(&file.path);
+    let path = inside(run, &file.path)?;
     let (bytes, blake3) = hash_file(&path, CHECKPOINT_LIMIT)?;
     if bytes != file.bytes {
         return Err(DataError::Length { path, found: bytes, expected: file.bytes });

@@ -31,6 +31,16 @@ pub enum DataError {
     /// A file's content is not what was recorded.
     #[error("{path}: BLAKE3 is {found} where {expected} is recorded; the file was changed or is damaged")]
     Hash { path: PathBuf, found: String, expected: String },
+    /// A manifest without the hash at its end.
+    #[error(
+        "{path}: does not end with its seal, the BLAKE3 of what stands before it; the file was changed or is damaged"
+    )]
+    Unsealed { path: PathBuf },
+    /// A link where a file or directory of the run belongs: whoever follows it leaves the run directory.
+    #[error(
+        "{path}: is a symbolic link, which could lead out of the run directory; put the file itself there"
+    )]
+    Link { path: PathBuf },
     /// A text field has a value that is not allowed there.
     #[error("{path}: {field} is {found:?}; expected {expected}")]
     Value { path: PathBuf, field: String, found: String, expected: String },
@@ -119,6 +129,9 @@ pub enum DataError {
     /// A column is missing.
     #[error("{path}: has no column {column}; expected one of type {expected}")]
     ColumnMissing { path: PathBuf, column: String, expected: String },
+    /// A column or key that comes twice.
+    #[error("{path}: has {what} twice; which of the two counts is nowhere said")]
+    Repeated { path: PathBuf, what: String },
     /// A column has another type.
     #[error("{path}: column {column} is of type {found}; expected {expected}")]
     ColumnType { path: PathBuf, column: String, found: String, expected: String },

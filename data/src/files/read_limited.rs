@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Result};
 
@@ -22,6 +22,22 @@ pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(DataError::io(path, "read"))?;
     DataError::limit(path, "file length", bytes.len() as u64, limit)?;
     Ok(bytes)
+}
+
+/// The place of a file of the run directory `run`, given with `/` between its parts.
+///
+/// # Errors
+/// If one of the parts is a symbolic link.
+pub(super) fn inside(run: &Path, file: &str) -> Result<PathBuf> {
+    let mut path = run.to_owned();
+    for part in file.split('/') {
+        path.push(part);
+        // What is not there is for whoever opens it to tell.
+        if path.is_symlink() {
+            return Err(DataError::Link { path });
+        }
+    }
+    Ok(path)
 }
 
 /// Opens an ordinary file; returns its length, too.

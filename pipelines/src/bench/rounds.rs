@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
+use spfde_data::nowhere::Nowhere;
 use spfde_flow::{Cause, Fault, Observer, Run, Services, Tick};
 
 use crate::cluster::{Lost, Meeting, Purpose};
@@ -13,7 +14,6 @@ use crate::workers::{Crew, Ending, work};
 
 use super::Team;
 use super::clock::{Clock, StepTime};
-use crate::nowhere::Nowhere;
 
 /// Runs the graph for the one epoch of `experiment`, of `steps` steps; those after the first `warm_up`.
 pub(super) fn round(

@@ -1,5 +1,6 @@
 //! Where settings come from: a TOML file, then `key=value` words.
 
+use std::io::Read;
 use std::path::Path;
 
 use spfde_data::parameter::{ParameterError, Value};
@@ -109,11 +110,18 @@ impl Source {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
         let error = |reason: String| ConfigurationError::File { path: path.display().to_string(), reason };
-        let size = std::fs::metadata(path).map_err(|e| error(e.to_string()))?.len();
-        if size > LARGEST_FILE {
-            return Err(error(format!("it has {size} bytes; at most {LARGEST_FILE} are read")));
+        let failed = |e: std::io::Error| error(e.to_string());
+        // Looked at before it is opened: opening a pipe would wait for a writer.
+        if !std::fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(error("it is not an ordinary file".to_owned()));
         }
-        let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(error(format!("it has more than the {LARGEST_FILE} bytes that are read")));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| error(e.utf8_error().to_string()))?;
         Self::parse_file(&path.display().to_string(), &text)
     }
 

@@ -19,6 +19,7 @@ use spfde_data::files::DataError;
 use spfde_data::files::manifest::{Manifest, ReplayOf};
 use spfde_data::files::recording::{FollowedEnd, FollowedTrace};
 use spfde_data::files::run_directory::RunDirectory;
+use spfde_data::nowhere::Nowhere;
 use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
@@ -27,7 +28,6 @@ use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
 use crate::cluster::{Lost, Meeting, Purpose};
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::nowhere::Nowhere;
 use crate::session::{Ended, Options, Place, environment, execute};
 use crate::workers::Crew;
 

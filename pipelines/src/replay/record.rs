@@ -72,7 +72,8 @@ impl Record {
             let (field, found) = ("data_set.train_rows".to_owned(), rows);
             return Err(DataError::TooLarge { path, field, found, limit: SAMPLES_LIMIT }.into());
         };
-        let source = Source::parse_file(&directory.join(CONFIG_NAME).display().to_string(), &run.config()?)?;
+        let source =
+            Source::parse_file(&directory.join(CONFIG_NAME).display().to_string(), &run.config_unchanged()?)?;
         let record = Self { entries: source.entries().to_vec(), samples, run };
         let epochs = record.run.manifest().epochs;
         if record.value("train.epochs") != Some(&Value::Integer(i64::from(epochs))) {

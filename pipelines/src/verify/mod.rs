@@ -78,8 +78,9 @@ pub fn verify(directory: &Path) -> Result<Sound, Error> {
 /// If the configuration or the data of the run cannot be read at all.
 pub fn findings(run: &RecordedRun) -> Result<Vec<String>, Error> {
     let manifest = run.manifest();
-    let files: Vec<String> =
-        verify::segments(run.path(), manifest).iter().map(|finding| finding.to_string()).collect();
+    let configuration_file = run.config_unchanged().err();
+    let files = configuration_file.into_iter().chain(verify::segments(run.path(), manifest));
+    let files: Vec<String> = files.map(|finding| finding.to_string()).collect();
     if !files.is_empty() {
         // Sums over damaged files say nothing more.
         return Ok(files);
@@ -141,7 +142,7 @@ impl Trace<'_> {
 /// The run's configuration.
 fn configuration(run: &RecordedRun) -> Result<Configuration, Error> {
     let path = run.path().join("config.toml");
-    let source = Source::parse_file(&path.display().to_string(), &run.config()?)?;
+    let source = Source::parse_file(&path.display().to_string(), &run.config_unchanged()?)?;
     // A policy from outside the registry has a name that only its own pipeline knows; no sum depends on it.
     let known = |key: &str| !["mask.policy", "freeze.policy", "sieve.policy"].contains(&key);
     let registered = |key: &str, name: &spfde_data::parameter::Value| {

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use spfde::{Experiment, Options};
 use spfde_data::rows::STREAMS;
 use spfde_data::segment::{Commit, Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Column, Columns};
-use spfde_flow::{Cause, Fault, Observer, Run, Services, StepReport, Tick};
-use timely::Config;
+use spfde_flow::{Cause, Fault, Observer, Services, StepReport, Tick};
 
 use crate::stopping::within_reason;
-use crate::support::{Bench, Recorded, stopped};
+use crate::support::{Bench, Recorded, execute, stopped};
 
 const WORDS: [&str; 5] = [
     "model.name=lenet5",
@@ -153,21 +151,8 @@ fn run_over(memory: &Arc<Memory>, experiment: &Experiment, workers: usize) -> Ve
         interrupted: Arc::default(),
         observer: Arc::new(()),
     };
-    let settings = Arc::clone(experiment.settings());
-    within_reason(move || {
-        let guards = timely::execute(Config::process(workers), move |worker| {
-            let finished = worker.dataflow::<Tick, _, _>(|scope| {
-                let run = Run::new(scope, Arc::clone(&settings), services.clone());
-                spfde::pipeline(&run);
-                run.finish()
-            });
-            while worker.has_dataflows() {
-                worker.step_or_park(Some(Duration::from_millis(50)));
-            }
-            finished.fault()
-        });
-        guards.unwrap().join().into_iter().map(Result::unwrap).collect()
-    })
+    let experiment = experiment.clone();
+    within_reason(move || execute(&experiment, services, workers))
 }
 
 /// Asserts that exactly the epochs before `end` are committed, each with the segments of every stream.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use spfde::configuration::{Configuration, Source};
 use spfde::{Error, Experiment, Options};
@@ -14,8 +15,9 @@ use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::*;
 use spfde_data::segment::Segment;
 use spfde_data::table::Row;
-use spfde_flow::{Fault, Run};
+use spfde_flow::{Fault, Run, Services, Tick};
 use tempfile::TempDir;
+use timely::Config;
 
 /// Rows and columns of an image: as small as `lenet5` takes.
 const SIDE: usize = 12;
@@ -240,6 +242,23 @@ pub(crate) fn stopped(result: Result<PathBuf, Error>) -> (Fault, u8) {
         }
         Ok(path) => panic!("{} ran to its end", path.display()),
     }
+}
+
+/// Runs the ready pipeline over services of its own; the fault that each worker saw.
+pub(crate) fn execute(experiment: &Experiment, services: Services, workers: usize) -> Vec<Option<Fault>> {
+    let settings = Arc::clone(experiment.settings());
+    let guards = timely::execute(Config::process(workers), move |worker| {
+        let finished = worker.dataflow::<Tick, _, _>(|scope| {
+            let run = Run::new(scope, Arc::clone(&settings), services.clone());
+            spfde::pipeline(&run);
+            run.finish()
+        });
+        while worker.has_dataflows() {
+            worker.step_or_park(Some(Duration::from_millis(50)));
+        }
+        finished.fault()
+    });
+    guards.unwrap().join().into_iter().map(Result::unwrap).collect()
 }
 
 /// Wires the ready pipeline and gives its training streams to `more`.

@@ -36,9 +36,9 @@ fn row(index: u32) -> MaskRow {
 fn a_checkpoint_reads_back_as_it_was_written() {
     let (run, checkpoints, manifest) = written();
     assert_eq!(checkpoints.read_weights(&manifest, 2).unwrap().arrays, arrays());
-    let masks = checkpoints.read_table(&manifest, 2, "masks", &MaskRow::columns()).unwrap();
+    let masks = checkpoints.read_table(&manifest, 2, "masks", &MaskRow::columns(), 1000).unwrap();
     assert_eq!(masks.into_rows::<MaskRow>(), [row(0), row(1)]);
-    let none = checkpoints.read_table(&manifest, 2, "mask", &MaskRow::columns()).unwrap();
+    let none = checkpoints.read_table(&manifest, 2, "mask", &MaskRow::columns(), 1000).unwrap();
     assert_eq!(none.rows, 0);
     checkpoints.check(&manifest, 2).unwrap();
     assert!(run.path().join("checkpoint/masks/e00002-w01.parquet").is_file());
@@ -63,7 +63,7 @@ fn a_damaged_file_is_named_and_not_used() {
             assert!(error.contains(&path), "{error}");
             let read = match path.ends_with("safetensors") {
                 true => checkpoints.read_weights(&manifest, 2).map(|_| ()),
-                false => checkpoints.read_table(&manifest, 2, "masks", &MaskRow::columns()).map(|_| ()),
+                false => checkpoints.read_table(&manifest, 2, "masks", &MaskRow::columns(), 1000).map(|_| ()),
             };
             assert!(read.unwrap_err().to_string().contains(&path));
         }

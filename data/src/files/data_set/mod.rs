@@ -14,7 +14,7 @@ mod write;
 
 use std::sync::Arc;
 
-pub use read::read;
+pub use read::{parse, read};
 pub use registry::{DataSetEntry, embedded, registry};
 pub use write::write;
 

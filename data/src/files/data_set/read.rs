@@ -19,6 +19,12 @@ pub fn read(directory: &Path) -> Result<DataSet> {
     from_files(&open(TRAIN)?, &open(TEST)?)
 }
 
+/// As [`read`], from the bytes of `train.parquet` and `test.parquet`.
+pub fn parse(train: Vec<u8>, test: Vec<u8>) -> Result<DataSet> {
+    let parse = |name: &str, bytes: Vec<u8>| ParquetFile::parse(Path::new(name), bytes.into());
+    from_files(&parse(TRAIN, train)?, &parse(TEST, test)?)
+}
+
 /// The data set in two open files.
 pub(super) fn from_files(train: &ParquetFile, test: &ParquetFile) -> Result<DataSet> {
     let (description, test_description) = (Description::of(train)?, Description::of(test)?);

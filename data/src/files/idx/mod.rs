@@ -21,15 +21,27 @@ use header::{Content, Header};
 ///
 /// The file is at most 4 GiB uncompressed; what its header declares must agree with its length.
 pub fn read_images(path: &Path) -> Result<([usize; 3], Vec<u8>)> {
-    let (header, bytes) = read::read(path, Content::Images)?;
+    Ok(shaped(read::read(path, Content::Images)?))
+}
+
+/// As [`read_images`], from the bytes of a file; `path` is for messages.
+pub fn parse_images(path: &Path, bytes: &[u8]) -> Result<([usize; 3], Vec<u8>)> {
+    Ok(shaped(read::read_from(path, Content::Images, bytes, bytes.len() as u64)?))
+}
+
+fn shaped((header, bytes): (Header, Vec<u8>)) -> ([usize; 3], Vec<u8>) {
     let (rows, columns) = header.shape();
-    let count = bytes.len() / (rows * columns);
-    Ok(([count, rows, columns], bytes))
+    ([bytes.len() / (rows * columns), rows, columns], bytes)
 }
 
 /// The labels in an IDX file.
 pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
     Ok(read::read(path, Content::Labels)?.1)
+}
+
+/// As [`read_labels`], from the bytes of a file; `path` is for messages.
+pub fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+    Ok(read::read_from(path, Content::Labels, bytes, bytes.len() as u64)?.1)
 }
 
 /// Imports a data set, to be called `name`, from a directory with its four files or from the files themselves.

@@ -1,6 +1,5 @@
 //! Reads one IDX file, plain or gzip: what it declares is compared with its length before anything is allocated.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -16,7 +15,16 @@ const INFLATION_LIMIT: u64 = 1032;
 /// Reads a file that should hold `content`; whether it is compressed is seen from its first bytes, not from its name.
 pub(super) fn read(path: &Path, content: Content) -> Result<(Header, Vec<u8>)> {
     let (file, length) = open(path)?;
-    let mut file = BufReader::with_capacity(1 << 16, file);
+    read_from(path, content, BufReader::with_capacity(1 << 16, file), length)
+}
+
+/// As [`read`], from the `length` bytes of `file`; `path` is for messages.
+pub(super) fn read_from(
+    path: &Path,
+    content: Content,
+    mut file: impl BufRead,
+    length: u64,
+) -> Result<(Header, Vec<u8>)> {
     let start = file.fill_buf().map_err(DataError::io(path, "read"))?;
     if start.starts_with(&[0x1F, 0x8B]) {
         read_gzip(path, content, file, length)
@@ -28,7 +36,7 @@ pub(super) fn read(path: &Path, content: Content) -> Result<(Header, Vec<u8>)> {
 fn read_plain(
     path: &Path,
     content: Content,
-    mut file: BufReader<File>,
+    mut file: impl BufRead,
     length: u64,
 ) -> Result<(Header, Vec<u8>)> {
     let header = read_header(path, content, &mut file, "read")?;
@@ -45,7 +53,7 @@ fn read_plain(
 fn read_gzip(
     path: &Path,
     content: Content,
-    file: BufReader<File>,
+    file: impl BufRead,
     compressed: u64,
 ) -> Result<(Header, Vec<u8>)> {
     const ACTION: &str = "decompress";

@@ -1,33 +1,34 @@
 //! The manifest of a run: the only commit point. What it does not name does not exist.
 
+mod check;
+mod seal;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::atomic;
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_store::{is_stream_name, segment_path};
-use crate::files::read_limited::read_limited;
-use crate::files::{atomic, parquet_file};
+use crate::files::read_limited::{inside, read_limited};
 use crate::images::DataSet;
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
 
-/// Version of the manifest's fields.
-pub const MANIFEST_VERSION: u32 = 1;
+/// Version of the manifest's fields. From 2 on a manifest ends with a seal, by which any change of it is noticed.
+pub const MANIFEST_VERSION: u32 = 2;
+
+/// The first version with a seal.
+const SEALED: u32 = 2;
 
 /// Name of the manifest within a run directory.
 pub const MANIFEST_NAME: &str = "manifest.json";
 
 /// Bytes of a manifest: some hundred thousand segments.
 const MANIFEST_LIMIT: u64 = 256 << 20;
-
-/// Rows of a segment: samples are numbered by `u32`, steps of an epoch as well.
-const ROWS_LIMIT: u64 = 1 << 40;
 
 /// Bytes of a checkpoint file.
 pub(in crate::files) const CHECKPOINT_LIMIT: u64 = 64 << 30;
@@ -135,7 +136,7 @@ impl Manifest {
 
     /// As [`Manifest::read`], with the BLAKE3 of the file, in hexadecimal.
     pub(in crate::files) fn read_hashed(run: &Path) -> Result<(Self, String)> {
-        let path = run.join(MANIFEST_NAME);
+        let path = inside(run, MANIFEST_NAME)?;
         if matches!(path.try_exists(), Ok(false)) {
             return Err(DataError::NotARun { path: run.to_owned() });
         }
@@ -144,7 +145,10 @@ impl Manifest {
     }
 
     /// Reads and checks the bytes of a manifest; `path` is for messages.
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If they are no manifest, of a later version, or not what was written; if a field cannot be true.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let path = path.to_owned();
         let json = |source| DataError::Json { path: path.clone(), source };
         // The version first: the fields of a later one may not parse.
@@ -157,16 +161,23 @@ impl Manifest {
                 newest: MANIFEST_VERSION,
             });
         }
+        if version >= SEALED {
+            seal::check(&path, bytes)?;
+        }
         let manifest: Self = serde_json::from_slice(bytes).map_err(json)?;
-        manifest.check(&path)?;
+        check::check(&path, &manifest)?;
         Ok(manifest)
     }
 
-    /// Replaces the manifest of the run directory `run`; durable when it returns.
+    /// Replaces the manifest of the run directory `run` by one of the latest version; durable when it returns.
     pub fn write(&self, run: &Path) -> Result<()> {
-        let mut json = serde_json::to_vec_pretty(self).expect("a manifest is plain data");
-        json.push(b'\n');
-        atomic::write(&run.join(MANIFEST_NAME), &json)
+        atomic::write(&run.join(MANIFEST_NAME), &self.encode())
+    }
+
+    /// The bytes that [`Manifest::write`] writes.
+    pub fn encode(&self) -> Vec<u8> {
+        let latest = Self { version: MANIFEST_VERSION, ..self.clone() };
+        seal::seal(serde_json::to_string_pretty(&latest).expect("a manifest is plain data"))
     }
 
     /// The segments of a stream in the given epochs, by epoch, then worker.
@@ -197,84 +208,9 @@ impl Manifest {
         let names: BTreeSet<&str> = self.segments.iter().map(|segment| segment.stream.as_str()).collect();
         names.into_iter().map(str::to_owned).collect()
     }
-
-    /// Checks the fields; `path` is for messages.
-    fn check(&self, path: &Path) -> Result<()> {
-        check_hash(path, || "data_set.fingerprint".to_owned(), &self.data_set.fingerprint)?;
-        if let Some(hash) = &self.configuration {
-            check_hash(path, || "configuration".to_owned(), hash)?;
-        }
-        if self.epochs_reached > self.epochs {
-            let found = u64::from(self.epochs_reached);
-            DataError::limit(path, "epochs_reached", found, u64::from(self.epochs))?;
-        }
-        let mut paths = BTreeSet::new();
-        if let Some(ReplayOf { manifest, .. }) = &self.replay_of {
-            check_hash(path, || "replay_of.manifest".to_owned(), manifest)?;
-        }
-        for (index, segment) in self.segments.iter().enumerate() {
-            let field = |name: &str| format!("segments[{index}].{name}");
-            check_path(path, || field("path"), &segment.path)?;
-            let expected = segment_path(&segment.stream, segment.epoch, segment.worker);
-            if !is_stream_name(&segment.stream) || segment.path != expected {
-                let (path, found) = (path.to_owned(), segment.path.clone());
-                return Err(DataError::Value { path, field: field("path"), found, expected });
-            }
-            if segment.epoch >= self.epochs_reached {
-                let expected = format!("an epoch below epochs_reached = {}", self.epochs_reached);
-                let (path, found) = (path.to_owned(), segment.epoch.to_string());
-                return Err(DataError::Value { path, field: field("epoch"), found, expected });
-            }
-            DataError::limit(path, &field("rows"), segment.rows, ROWS_LIMIT)?;
-            DataError::limit(path, &field("bytes"), segment.bytes, parquet_file::FILE_LIMIT)?;
-            check_hash(path, || field("blake3"), &segment.blake3)?;
-            if !paths.insert(&segment.path) {
-                let (path, found) = (path.to_owned(), segment.path.clone());
-                return Err(DataError::Twice { path, field: "segments", found });
-            }
-        }
-        for (index, checkpoint) in self.checkpoints.iter().enumerate() {
-            let field = |name: &str| format!("checkpoints[{index}].{name}");
-            check_path(path, || field("path"), &checkpoint.path)?;
-            let (found, limit) = (u64::from(checkpoint.epoch), u64::from(self.epochs_reached));
-            DataError::limit(path, &field("epoch"), found, limit)?;
-            DataError::limit(path, &field("bytes"), checkpoint.bytes, CHECKPOINT_LIMIT)?;
-            DataError::limit(path, &field("rows"), checkpoint.rows.unwrap_or(0), ROWS_LIMIT)?;
-            check_hash(path, || field("blake3"), &checkpoint.blake3)?;
-            if !paths.insert(&checkpoint.path) {
-                let (path, found) = (path.to_owned(), checkpoint.path.clone());
-                return Err(DataError::Twice { path, field: "checkpoints", found });
-            }
-        }
-        Ok(())
-    }
 }
 
 #[derive(Deserialize)]
 struct Version {
     version: u32,
-}
-
-/// A path in a manifest stays within the run directory, on every operating system.
-pub(in crate::files) fn check_path(manifest: &Path, field: impl Fn() -> String, path: &str) -> Result<()> {
-    let inside = !path.is_empty()
-        && !path.contains(['\\', ':', '\0'])
-        && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
-        && PathBuf::from(path).components().all(|part| matches!(part, Component::Normal(_)));
-    if inside {
-        return Ok(());
-    }
-    Err(DataError::UnsafePath { path: manifest.to_owned(), field: field(), found: path.to_owned() })
-}
-
-fn check_hash(manifest: &Path, field: impl Fn() -> String, hash: &str) -> Result<()> {
-    if hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-        return Ok(());
-    }
-    Err(DataError::Value {
-        path: manifest.to_owned(),
-        field: field(),
-        found: hash.to_owned(),
-        expected: "64 lowercase hexadecimal digits".to_owned(),
-    })
 }

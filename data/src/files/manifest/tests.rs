@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::files::parquet_store::segment_path;
 
 fn segment(stream: &str, epoch: u32, worker: u32) -> Segment {
     Segment {
@@ -18,7 +19,7 @@ fn segment(stream: &str, epoch: u32, worker: u32) -> Segment {
 
 fn manifest() -> Manifest {
     Manifest {
-        version: 1,
+        version: MANIFEST_VERSION,
         created_by: "spfde".to_owned(),
         data_set: DataSetRecord {
             channels: 1,
@@ -47,11 +48,15 @@ fn manifest() -> Manifest {
     }
 }
 
+fn sealed(value: &Value) -> Vec<u8> {
+    seal::seal(serde_json::to_string_pretty(value).unwrap())
+}
+
 /// The message of reading the manifest after `change`.
 fn message(change: impl FnOnce(&mut Value)) -> String {
     let mut value = serde_json::to_value(manifest()).unwrap();
     change(&mut value);
-    Manifest::parse(Path::new(MANIFEST_NAME), value.to_string().as_bytes()).unwrap_err().to_string()
+    Manifest::parse(Path::new(MANIFEST_NAME), &sealed(&value)).unwrap_err().to_string()
 }
 
 /// The message after the value at a JSON pointer was replaced.
@@ -74,7 +79,40 @@ fn fields_of_a_later_minor_version_are_ignored() {
     let run = tempfile::tempdir().unwrap();
     let mut value = serde_json::to_value(manifest()).unwrap();
     value["colour"] = json!("blue");
-    std::fs::write(run.path().join(MANIFEST_NAME), value.to_string()).unwrap();
+    std::fs::write(run.path().join(MANIFEST_NAME), sealed(&value)).unwrap();
+    assert_eq!(Manifest::read(run.path()).unwrap(), manifest());
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let path = Path::new(MANIFEST_NAME);
+    let good = manifest().encode();
+    assert_eq!(Manifest::parse(path, &good).unwrap(), manifest());
+    for bit in 0..8 * good.len() {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        Manifest::parse(path, &bytes).unwrap_err();
+    }
+    let text = String::from_utf8(good).unwrap().replace("60000", "60001");
+    let message = Manifest::parse(path, text.as_bytes()).unwrap_err().to_string();
+    assert!(message.starts_with("manifest.json: BLAKE3 is "), "{message}");
+    let expected = "manifest.json: does not end with its seal, the BLAKE3 of what stands before it; the file was \
+                    changed or is damaged";
+    for text in
+        [format!("{text} "), serde_json::to_string(&manifest()).unwrap(), "{\"version\":2}".to_owned()]
+    {
+        assert_eq!(Manifest::parse(path, text.as_bytes()).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn manifests_of_the_first_version_had_no_seal_and_get_one() {
+    let run = tempfile::tempdir().unwrap();
+    let first = Manifest { version: 1, ..manifest() };
+    std::fs::write(run.path().join(MANIFEST_NAME), serde_json::to_string_pretty(&first).unwrap()).unwrap();
+    let read = Manifest::read(run.path()).unwrap();
+    assert_eq!(read, first);
+    read.write(run.path()).unwrap();
     assert_eq!(Manifest::read(run.path()).unwrap(), manifest());
 }
 
@@ -102,6 +140,26 @@ fn paths_that_lead_elsewhere_are_refused() {
                 )
             );
         }
+    }
+    for path in ["config.toml", "checkpoint/e00002.safetensors", "checkpoint/standings/e00003-w00.parquet"] {
+        assert_eq!(
+            replaced("/checkpoints/0/path", json!(path)),
+            format!("manifest.json: checkpoints[0].path is {path:?}; expected checkpoint/e00003.safetensors")
+        );
+    }
+    for path in
+        ["checkpoint/a/b/e00003-w00.parquet", "trace/a/e00003-w00.parquet", "checkpoint/a/e00003-w0.parquet"]
+    {
+        let message = message(|value| {
+            value["checkpoints"][0]["path"] = json!(path);
+            value["checkpoints"][0]["rows"] = json!(7);
+        });
+        assert_eq!(
+            message,
+            format!(
+                "manifest.json: checkpoints[0].path is {path:?}; expected checkpoint/<table>/e00003-w00.parquet"
+            )
+        );
     }
     assert_eq!(
         replaced("/segments/2/path", json!("trace/scores/e00002-w00.parquet")),
@@ -149,8 +207,8 @@ fn absurd_numbers_are_refused() {
         "manifest.json: checkpoints[0].epoch is 4, above the limit of 3; the file is damaged or not meant for spfde"
     );
     assert_eq!(
-        replaced("/version", json!(2)),
-        "manifest.json: version is 2, this program knows versions up to 1; use a newer spfde"
+        replaced("/version", json!(3)),
+        "manifest.json: version is 3, this program knows versions up to 2; use a newer spfde"
     );
     for absurd in [json!(-1), json!(1e99), json!(1_u64 << 40), json!("3"), Value::Null] {
         let message = replaced("/epochs", absurd.clone());

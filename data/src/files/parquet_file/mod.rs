@@ -6,6 +6,7 @@
 
 mod page_sizes;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +33,10 @@ const FOOTER_LIMIT: u64 = 4 << 20;
 
 /// Nested types have no place in the files read here, so that a schema is a list of columns.
 const COLUMN_LIMIT: u64 = 1 << 12;
+
+/// Rows for each byte of a file. Runs of equal values take next to nothing, so that a few bytes could stand for more
+/// rows than anybody can wait for; the files of a run stay a hundred times below.
+const ROWS_PER_BYTE: u64 = 1 << 16;
 
 /// An open Parquet file whose footer and page sizes are plausible.
 #[derive(Debug)]
@@ -63,7 +68,8 @@ impl ParquetFile {
         Self::parse_columns(path, bytes, None, |_| Ok(()))
     }
 
-    fn parse_columns(
+    /// As [`ParquetFile::open_columns`], of the bytes of a file.
+    pub(super) fn parse_columns(
         path: &Path,
         bytes: Bytes,
         wanted: Option<&[&str]>,
@@ -86,6 +92,13 @@ impl ParquetFile {
         })?;
         let columns = metadata.parquet_schema().num_columns() as u64;
         DataError::limit(path, "number of columns", columns, COLUMN_LIMIT)?;
+        let mut names = BTreeSet::new();
+        let fields = metadata.schema().fields().iter().map(|field| field.name());
+        let mut matters = fields.filter(|name| wanted.is_none_or(|wanted| wanted.contains(&name.as_str())));
+        if let Some(name) = matters.find(|name| !names.insert(*name)) {
+            let what = format!("column {name}");
+            return Err(DataError::Repeated { path: path.to_owned(), what });
+        }
         let mut file = Self { path: path.to_owned(), bytes, metadata, rows: 0 };
         check(&file)?;
         file.rows = file.check(wanted)?;
@@ -122,6 +135,8 @@ impl ParquetFile {
                 })?;
             }
         }
+        let limit = (self.bytes.len() as u64).saturating_mul(ROWS_PER_BYTE);
+        DataError::limit(&self.path, "number of rows", rows, limit)?;
         if i64::try_from(rows) != Ok(self.metadata.metadata().file_metadata().num_rows()) {
             return Err(damaged());
         }
@@ -162,7 +177,11 @@ impl ParquetFile {
     /// The value of a key of the metadata.
     pub(super) fn key(&self, key: &'static str, expected: &str) -> Result<&str> {
         let entries = self.metadata.metadata().file_metadata().key_value_metadata();
-        let entry = entries.into_iter().flatten().find(|entry| entry.key == key);
+        let mut entries = entries.into_iter().flatten().filter(|entry| entry.key == key);
+        let entry = entries.next();
+        if entries.next().is_some() {
+            return Err(DataError::Repeated { path: self.path.clone(), what: format!("key {key}") });
+        }
         entry.and_then(|entry| entry.value.as_deref()).ok_or_else(|| DataError::Metadata {
             path: self.path.clone(),
             key,

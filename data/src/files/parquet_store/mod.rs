@@ -14,7 +14,9 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-pub use reader::{SegmentReader, columns_of, read_columns, read_segment, read_stream};
+pub use reader::{
+    SegmentReader, columns_of, describe, parse_columns, read_columns, read_segment, read_stream,
+};
 pub use schema::FoundColumn;
 
 use super::checkpoint;
@@ -80,7 +82,7 @@ pub fn segment_path(stream: &str, epoch: u32, worker: u32) -> String {
     path_below(TRACE, stream, epoch, worker)
 }
 
-fn path_below(folder: &str, table: &str, epoch: u32, worker: u32) -> String {
+pub(in crate::files) fn path_below(folder: &str, table: &str, epoch: u32, worker: u32) -> String {
     format!("{folder}/{table}/e{epoch:05}-w{worker:02}.parquet")
 }
 

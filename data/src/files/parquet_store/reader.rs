@@ -9,7 +9,7 @@ use super::{FoundColumn, arrays, schema};
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
 use crate::files::parquet_file::{Batches, FILE_LIMIT, ParquetFile};
-use crate::files::read_limited::read_limited;
+use crate::files::read_limited::{inside, read_limited};
 use crate::segment::Segment;
 use crate::table::{Column, Columns, Row};
 
@@ -44,12 +44,12 @@ impl Iterator for SegmentReader {
 /// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns with
 /// their types; further columns are ignored, those of a later version among them.
 pub fn read_columns(run: &Path, segment: &Segment, columns: &[Column]) -> Result<SegmentReader> {
-    let path = run.join(&segment.path);
-    read_bytes(&path, read_limited(&path, FILE_LIMIT)?, segment, columns)
+    let path = inside(run, &segment.path)?;
+    parse_columns(&path, read_limited(&path, FILE_LIMIT)?, segment, columns)
 }
 
 /// [`read_columns`] of the bytes of a file; `path` is for messages.
-pub(super) fn read_bytes(
+pub fn parse_columns(
     path: &Path,
     bytes: Vec<u8>,
     segment: &Segment,
@@ -60,6 +60,23 @@ pub(super) fn read_bytes(
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
     let batches = file.batches(&names, BATCH_ROWS)?;
     Ok(SegmentReader { columns: columns.to_vec(), file, batches })
+}
+
+/// What a manifest records of a segment with these bytes.
+///
+/// # Errors
+/// If they are no Parquet file.
+pub fn describe(path: &Path, bytes: &[u8], stream: &str, epoch: u32) -> Result<Segment> {
+    let rows = ParquetFile::parse(path, Bytes::copy_from_slice(bytes))?.rows();
+    Ok(Segment {
+        stream: stream.to_owned(),
+        epoch,
+        worker: 0,
+        path: super::segment_path(stream, epoch, 0),
+        rows,
+        bytes: bytes.len() as u64,
+        blake3: blake3::hash(bytes).to_hex().to_string(),
+    })
 }
 
 /// All rows of a segment of the run directory `run`; checks what [`read_columns`] checks.
@@ -93,7 +110,7 @@ pub fn read_stream<R: Row>(
 
 /// The columns of a segment of any stream, user-defined ones included; checks length, BLAKE3, stream and rows.
 pub fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
-    let path = run.join(&segment.path);
+    let path = inside(run, &segment.path)?;
     schema::found_columns(&parse(&path, read_limited(&path, FILE_LIMIT)?, segment)?)
 }
 

@@ -425,7 +425,7 @@ fn damaged_files_with_the_right_hash_are_errors_never_panics() {
     let read = |bytes: Vec<u8>| {
         let blake3 = blake3::hash(&bytes).to_hex().to_string();
         let segment = Segment { bytes: bytes.len() as u64, blake3, ..segment.clone() };
-        let reader = reader::read_bytes(Path::new("segment"), bytes, &segment, &FreezeRow::columns())?;
+        let reader = parse_columns(Path::new("segment"), bytes, &segment, &FreezeRow::columns())?;
         reader.map(|batch| batch.map(|batch| batch.rows)).sum::<crate::files::Result<usize>>()
     };
     for length in 0..good.len() {

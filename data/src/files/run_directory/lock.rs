@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::files::error::{DataError, Result};
+use crate::files::read_limited::inside;
 
 /// Name of the lock file within a run directory. Its content, the holder's process id, is for messages only.
 pub(super) const LOCK_NAME: &str = "lock";
@@ -24,7 +25,8 @@ impl RunLock {
 
     /// As [`RunLock::take`], with the lock file `name`.
     pub(super) fn take_named(run: &Path, name: &str, new: bool) -> Result<Self> {
-        let path = run.join(name);
+        // A link would have whatever it leads to emptied.
+        let path = inside(run, name)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         if new {
@@ -50,7 +52,10 @@ impl RunLock {
 
 /// An error naming the holder if the lock file `name` of the run directory `run` is held; changes nothing.
 pub(super) fn refuse_held(run: &Path, name: &str) -> Result<()> {
-    let path = run.join(name);
+    let path = inside(run, name)?;
+    if is_no_lock(&path) {
+        return Ok(());
+    }
     let mut file = File::open(&path).map_err(DataError::io(&path, "open the lock file"))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
@@ -64,7 +69,10 @@ pub(super) fn refuse_held(run: &Path, name: &str) -> Result<()> {
 ///
 /// A lock that is free is taken for a moment, shared with others who look.
 pub(super) fn is_held(run: &Path) -> Result<bool> {
-    let path = run.join(LOCK_NAME);
+    let path = inside(run, LOCK_NAME)?;
+    if is_no_lock(&path) {
+        return Ok(false);
+    }
     let file = match File::open(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         file => file.map_err(DataError::io(&path, "open the lock file"))?,
@@ -74,6 +82,11 @@ pub(super) fn is_held(run: &Path) -> Result<bool> {
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(DataError::io(&path, "look at the lock")(error)),
     }
+}
+
+/// Whether something else than a file has the name of a lock: opening a pipe would wait for a writer.
+fn is_no_lock(path: &Path) -> bool {
+    path.exists() && !path.is_file()
 }
 
 /// Who holds the lock, as far as the lock file tells.

@@ -1,23 +1,24 @@
 //! The directory of a run: created once, held by one process, committed epoch by epoch.
 
+mod commit;
 mod lock;
 mod members;
+mod recorded;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::files::atomic;
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
-use crate::files::manifest::{Checkpoint, MANIFEST_NAME, Manifest, ReplayOf};
-use crate::files::operation;
+use crate::files::manifest::{MANIFEST_NAME, Manifest, ReplayOf};
 use crate::files::parquet_store::ParquetStore;
-use crate::files::read_limited::read_limited;
-use crate::segment::{Commit, Segment, StorageError};
 use lock::{LOCK_NAME, RunLock};
+pub use recorded::{RecordedRun, read_config};
+use sweep::{remove_empty, remove_if_there};
 
 pub use members::{KEY_BYTES, Member, read_key};
 
@@ -26,13 +27,7 @@ pub const CONFIG_NAME: &str = "config.toml";
 /// Name of the description of machine and program within a run directory.
 pub const ENVIRONMENT_NAME: &str = "environment.json";
 
-/// Bytes of a configuration or environment file.
-const TEXT_LIMIT: u64 = 16 << 20;
-
-/// Directories whose files the manifest names; everything else in them is left over.
-const NAMED: [&str; 2] = ["trace", "checkpoint"];
-
-/// The files beside them.
+/// The files beside those that the manifest names.
 const WRITTEN: [&str; 3] = [CONFIG_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];
 
 /// How many checkpoints a run keeps: should the latest be damaged, there is the one before it.
@@ -46,14 +41,6 @@ pub struct RunDirectory {
     existed: bool,
     manifest: Mutex<Manifest>,
     _lock: RunLock,
-}
-
-/// A run that is only read.
-#[derive(Clone, Debug)]
-pub struct RecordedRun {
-    path: PathBuf,
-    manifest: Manifest,
-    manifest_blake3: String,
 }
 
 impl RunDirectory {
@@ -92,7 +79,7 @@ impl RunDirectory {
         if path.join(MANIFEST_NAME).exists() {
             return Err(DataError::Exists { path: path.join(MANIFEST_NAME) });
         }
-        let config = read_text(&path.join(CONFIG_NAME))?;
+        let config = read_config(path)?;
         Self::begin(path, &config, environment, manifest, true, lock)
     }
 
@@ -205,11 +192,7 @@ impl RunDirectory {
     /// directory, unless it was there before or something else lies in it. Nothing can be written to it afterwards.
     pub fn discard(&self) -> Result<()> {
         remove_if_there(&self.path.join(MANIFEST_NAME))?;
-        for directory in NAMED {
-            let directory = self.path.join(directory);
-            remove_except(&directory, &BTreeSet::new())?;
-            remove_empty(&directory);
-        }
+        sweep::remove_all(&self.path)?;
         members::sweep(&self.path)?;
         [CONFIG_NAME, ENVIRONMENT_NAME, LOCK_NAME]
             .into_iter()
@@ -220,54 +203,9 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Removes all files below `trace/` and `checkpoint/` that the manifest does not name.
+    /// Removes what the manifest does not name.
     fn remove_unnamed(&self) -> Result<()> {
-        let manifest = self.lock();
-        let segments = manifest.segments.iter().map(|segment| &segment.path);
-        let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
-        let named: BTreeSet<PathBuf> = segments.chain(checkpoints).map(|path| self.path.join(path)).collect();
-        NAMED.iter().try_for_each(|directory| remove_except(&self.path.join(directory), &named))?;
-        WRITTEN.iter().try_for_each(|name| remove_if_there(&self.path.join(format!("{name}.part"))))
-    }
-
-    /// Adds `epoch` to the manifest, its segments and, if there is one, the checkpoint after it.
-    fn add(
-        &self,
-        epoch: u32,
-        segments: Vec<Segment>,
-        checkpoint: Vec<Checkpoint>,
-    ) -> Result<(), StorageError> {
-        let refuse = |reason: String| {
-            let path = self.path.display().to_string();
-            Err(StorageError { path, action: format!("commit epoch {epoch}"), reason })
-        };
-        let Manifest { epochs_reached: reached, epochs, .. } = *self.lock();
-        if epoch != reached || epoch >= epochs {
-            return refuse(format!("{reached} of {epochs} epochs are committed, in order"));
-        }
-        if let Some(segment) = segments.iter().find(|segment| segment.epoch != epoch) {
-            return refuse(format!("{} is of epoch {}", segment.path, segment.epoch));
-        }
-        if let Some(file) = checkpoint.iter().find(|file| file.epoch != epoch + 1) {
-            return refuse(format!("{} is of epoch {}", file.path, file.epoch));
-        }
-        let mut dropped = Vec::new();
-        self.change(|manifest| {
-            manifest.epochs_reached = epoch + 1;
-            manifest.segments.extend(segments);
-            manifest.segments.sort();
-            if !checkpoint.is_empty() {
-                // Nothing goes on after the last epoch: its weights are all that is wanted.
-                let kept = if epoch + 1 == epochs { 1 } else { CHECKPOINTS_KEPT };
-                manifest.checkpoints.extend(checkpoint);
-                manifest.checkpoints.sort();
-                let oldest = manifest.checkpoint_epochs().iter().rev().take(kept).min().copied();
-                dropped = manifest.checkpoints.extract_if(.., |file| Some(file.epoch) < oldest).collect();
-            }
-        })?;
-        // Named no more, so that it does no harm should they stay: the end of the run removes them.
-        dropped.iter().for_each(|file| drop(operation::remove_file(&self.path.join(&file.path))));
-        Ok(())
+        sweep::remove_unnamed(&self.path, &self.lock(), &WRITTEN)
     }
 
     /// Changes the manifest: on disk first, then in memory, so that a failure changes neither.
@@ -286,63 +224,6 @@ impl RunDirectory {
     }
 }
 
-impl Commit for RunDirectory {
-    /// Epochs are committed one after the other, each once.
-    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
-        self.add(epoch, segments, Vec::new())
-    }
-
-    /// The last [`CHECKPOINTS_KEPT`] checkpoints stay; earlier ones are removed once this one counts.
-    fn commit_checkpoint(
-        &self,
-        epoch: u32,
-        segments: Vec<Segment>,
-        checkpoint: Vec<Checkpoint>,
-    ) -> Result<(), StorageError> {
-        self.add(epoch, segments, checkpoint)
-    }
-}
-
-impl RecordedRun {
-    /// The directory.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The manifest as it was when the run was opened.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// BLAKE3 of the manifest, in hexadecimal: since it names the BLAKE3 of every segment, it names the record.
-    pub fn manifest_blake3(&self) -> &str {
-        &self.manifest_blake3
-    }
-
-    /// The text of `config.toml`.
-    pub fn config(&self) -> Result<String> {
-        read_text(&self.path.join(CONFIG_NAME))
-    }
-
-    /// As [`RecordedRun::config`], if it is the configuration that the run began with.
-    pub fn config_unchanged(&self) -> Result<String> {
-        let config = self.config()?;
-        let found = blake3::hash(config.as_bytes()).to_hex();
-        match &self.manifest.configuration {
-            Some(expected) if found.as_str() != expected => {
-                Err(DataError::ConfigurationChanged { path: self.path.join(CONFIG_NAME) })
-            }
-            _ => Ok(config),
-        }
-    }
-
-    /// The content of `environment.json`.
-    pub fn environment(&self) -> Result<serde_json::Value> {
-        let path = self.path.join(ENVIRONMENT_NAME);
-        serde_json::from_str(&read_text(&path)?).map_err(|source| DataError::Json { path, source })
-    }
-}
-
 /// Whether some process writes the run in the directory `path`.
 ///
 /// # Errors
@@ -355,23 +236,6 @@ pub fn is_held(path: &Path) -> Result<bool> {
 pub fn default_directory(root: &Path, model: &str, seed: u64) -> PathBuf {
     let mut candidates = (1_u64..).map(|n| root.join(format!("{model}-{seed}-{n}")));
     candidates.find(|path| path.symlink_metadata().is_err()).expect("some number is free")
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    let bytes = read_limited(path, TEXT_LIMIT)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error());
-        DataError::io(path, "read")(error)
-    })
-}
-
-/// Removes a directory in which there is nothing but empty directories. One that somebody put something in stays.
-fn remove_empty(directory: &Path) {
-    let entries = directory.read_dir().into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .for_each(|entry| remove_empty(&entry.path()));
-    let _ = std::fs::remove_dir(directory);
 }
 
 fn write_environment(path: &Path, environment: &serde_json::Value) -> Result<()> {
@@ -391,32 +255,6 @@ pub fn refuse_taken(path: &Path) -> Result<()> {
         let name = entry.map_err(DataError::io(path, "list the directory"))?.file_name();
         if name != LOCK_NAME && name != *half {
             return Err(DataError::NotEmpty { path: path.to_owned() });
-        }
-    }
-    Ok(())
-}
-
-fn remove_if_there(path: &Path) -> Result<()> {
-    match operation::remove_file(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(DataError::io(path, "remove the file")),
-    }
-}
-
-/// Removes the files below `directory` except the named ones; links are removed, not followed.
-fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
-    let entries = match directory.read_dir() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(DataError::io(directory, "list the directory"))?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
-        let path = entry.path();
-        let kind = entry.file_type().map_err(DataError::io(&path, "look at the file"))?;
-        if kind.is_dir() {
-            remove_except(&path, named)?;
-        } else if !named.contains(&path) {
-            operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
         }
     }
     Ok(())

@@ -5,10 +5,10 @@ use serde_json::json;
 use super::*;
 use crate::files::checkpoint::Checkpoints;
 use crate::files::data_set;
-use crate::files::manifest::MANIFEST_NAME;
+use crate::files::manifest::{Checkpoint, MANIFEST_NAME};
 use crate::images::Images;
 use crate::rows::MaskRow;
-use crate::segment::SegmentStore;
+use crate::segment::{Commit, Segment, SegmentStore};
 use crate::table::{Columns, Row};
 
 fn manifest(epochs: u32) -> Manifest {
@@ -335,4 +335,59 @@ fn a_run_is_in_use_as_long_as_one_of_its_processes_works() {
     held.remove_key().unwrap();
     std::fs::write(path.join("processes.key"), [1; 40]).unwrap();
     assert!(matches!(read_key(path).unwrap_err(), DataError::TooLarge { .. }));
+}
+
+/// Whatever a directory from somebody else holds: nothing outside of it is written or removed.
+#[test]
+#[cfg(unix)]
+fn links_do_not_lead_out_of_the_directory() {
+    use std::os::unix::fs::symlink;
+
+    let outside = tempfile::tempdir().unwrap();
+    let precious = outside.path().join("precious");
+    let untouched = || {
+        assert_eq!(std::fs::read(&precious).unwrap(), b"precious");
+        assert_eq!(outside.path().read_dir().unwrap().count(), 1);
+    };
+    std::fs::write(&precious, b"precious").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let run = create(&path).unwrap();
+    let segments = vec![write_segment(&run, 0)];
+    run.commit(0, segments).unwrap();
+    drop(run);
+    let refused = |place: &str| {
+        let error = RunDirectory::resume(&path).unwrap_err().to_string();
+        let expected =
+            "is a symbolic link, which could lead out of the run directory; put the file itself there";
+        assert_eq!(error, format!("{}: {expected}", path.join(place).display()));
+        untouched();
+    };
+    for place in
+        ["manifest.json", "lock", "trace", "trace/masks", "trace/masks/e00000-w00.parquet", "checkpoint"]
+    {
+        let (place_of, aside) = (path.join(place), directory.path().join("aside"));
+        let was_there = std::fs::rename(&place_of, &aside).is_ok();
+        let target =
+            if place_of.extension().is_some() || place == "lock" { &precious } else { outside.path() };
+        symlink(target, &place_of).unwrap();
+        refused(place);
+        std::fs::remove_file(&place_of).unwrap();
+        if was_there {
+            std::fs::rename(&aside, &place_of).unwrap();
+        }
+    }
+    // Leftovers are removed themselves.
+    for place in ["manifest.json.part", "trace/masks/e00001-w00.parquet.part", "trace/elsewhere"] {
+        symlink(&precious, path.join(place)).unwrap();
+        drop(RunDirectory::resume(&path).unwrap());
+        assert!(!path.join(place).is_symlink());
+        untouched();
+    }
+    let empty = directory.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    symlink(&precious, empty.join("config.toml.part")).unwrap();
+    let error = create(&empty).unwrap_err().to_string();
+    assert!(error.contains("config.toml.part: is a symbolic link"), "{error}");
+    untouched();
 }

@@ -1,6 +1,6 @@
 //! What is in score files: a pass over the columns `sample` and `epoch`, on several threads.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,8 +20,7 @@ struct Found {
 }
 
 /// Indexes `files`, in which `path` was named.
-pub(super) fn index(files: Vec<PathBuf>, path: &Path, threads: usize, losses: bool) -> Result<ScoreFiles> {
-    let files: Vec<ScoreFile> = files.into_iter().map(ScoreFile::new).collect();
+pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: bool) -> Result<ScoreFiles> {
     // Every thread takes the next row group, file by file, until there are no more.
     let taken: Vec<AtomicUsize> = files.iter().map(|_| AtomicUsize::new(0)).collect();
     let work = || {

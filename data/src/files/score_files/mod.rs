@@ -19,6 +19,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use bytes::Bytes;
+
 use super::error::{DataError, Result};
 use super::parquet_file::ParquetFile;
 use crate::scores::{ScoreColumns, ScoreSource};
@@ -51,6 +53,8 @@ pub struct ScoreFiles {
 #[derive(Debug)]
 struct ScoreFile {
     path: PathBuf,
+    /// Its content, if it is no file but bytes in memory.
+    bytes: Option<Bytes>,
     opened: Mutex<Opened>,
 }
 
@@ -75,7 +79,7 @@ struct Part {
 
 impl ScoreFile {
     fn new(path: PathBuf) -> Self {
-        Self { path, opened: Mutex::default() }
+        Self { path, bytes: None, opened: Mutex::default() }
     }
 
     /// The file with its columns checked, read anew unless another thread has it open.
@@ -86,7 +90,10 @@ impl ScoreFile {
         }
         let wanted: Vec<&str> = REQUIRED.iter().chain(&[columns::LOSS]).copied().collect();
         let check = |file: &ParquetFile| columns::check(file, losses);
-        let file = Arc::new(ParquetFile::open_columns(&self.path, &wanted, check)?);
+        let file = Arc::new(match &self.bytes {
+            Some(bytes) => ParquetFile::parse_columns(&self.path, bytes.clone(), Some(&wanted), check)?,
+            None => ParquetFile::open_columns(&self.path, &wanted, check)?,
+        });
         *opened = Opened { file: Arc::downgrade(&file), groups: Some(file.groups()) };
         Ok(file)
     }
@@ -106,7 +113,14 @@ impl ScoreFiles {
     /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above its limit,
     /// there is no row at all, or losses are wanted and a file has none.
     pub fn open(path: &Path, threads: usize, losses: bool) -> Result<Self> {
-        index::index(list(path)?, path, threads, losses)
+        let files = list(path)?.into_iter().map(ScoreFile::new).collect();
+        index::index(files, path, threads, losses)
+    }
+
+    /// As [`ScoreFiles::open`], of one file with these bytes; `path` is for messages.
+    pub fn parse(path: &Path, bytes: Vec<u8>, losses: bool) -> Result<Self> {
+        let file = ScoreFile { bytes: Some(bytes.into()), ..ScoreFile::new(path.to_owned()) };
+        index::index(vec![file], path, 1, losses)
     }
 
     /// How many rows there are.

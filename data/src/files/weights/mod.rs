@@ -77,7 +77,7 @@ pub fn write(path: &Path, arrays: &[NamedArray], metadata: &BTreeMap<String, Str
 }
 
 /// The bytes that [`write()`] writes.
-pub(in crate::files) fn encode(arrays: &[NamedArray], metadata: &BTreeMap<String, String>) -> Vec<u8> {
+pub fn encode(arrays: &[NamedArray], metadata: &BTreeMap<String, String>) -> Vec<u8> {
     // The library writes metadata in the order of a hash map, different in every process; the format is simple.
     let mut sorted: Vec<&NamedArray> = arrays.iter().collect();
     sorted.sort_by_key(|array| &array.name);
@@ -121,7 +121,7 @@ pub fn read(path: &Path) -> Result<Weights> {
 }
 
 /// Reads the bytes of a file; `path` is for messages.
-pub(in crate::files) fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
     let tensors = |source| DataError::Tensors { path: path.to_owned(), source };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(tensors)?;
     let metadata =

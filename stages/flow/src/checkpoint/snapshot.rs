@@ -11,6 +11,9 @@ use super::{ActiveRow, RememberedRow, SIEVE_POLICY, StandingRow};
 use crate::replay::Recorded;
 use crate::settings::Settings;
 
+/// Rows that a freeze policy may remember: a value for each block and each step of a few epochs.
+const REMEMBERED_LIMIT: u64 = 1 << 20;
+
 /// A checkpoint at the start of an epoch, of all workers, checked against the run.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -39,6 +42,13 @@ impl Snapshot {
             tables.push((SIEVE_POLICY, policy));
         }
         tables
+    }
+
+    /// The most rows that one of the tables can have: one for each sample, or for each weight, or what a freeze policy
+    /// remembers of a window.
+    pub fn most_rows(settings: &Settings) -> u64 {
+        let weights: usize = settings.plan.architecture.layers.iter().map(|layer| layer.weights()).sum();
+        u64::from(settings.plan.samples) + weights as u64 + REMEMBERED_LIMIT
     }
 
     /// A checkpoint at the start of `epoch` from its parts: the weights, how many blocks are frozen, and the rows of

@@ -6,16 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spfde_data::files::recording::RecordedTrace;
+use spfde_data::nowhere::Nowhere;
 use spfde_data::segment::{
-    Commit, Densities, RecordedSegment, Recording, RecordingError, Segment, SegmentStore, SegmentWriter,
-    StorageError,
+    Commit, Densities, RecordedSegment, Recording, RecordingError, Segment, StorageError,
 };
-use spfde_data::table::{Column, Columns};
-use spfde_flow::{Recorded, Run, Services, Tick};
-use timely::Config;
+use spfde_data::table::Column;
+use spfde_flow::{Recorded, Services};
 
 use super::experiment;
-use crate::support::Bench;
+use crate::support::{Bench, execute};
 
 const EPOCHS: u32 = 12;
 
@@ -55,33 +54,6 @@ impl Commit for Watched {
     }
 }
 
-struct Nowhere;
-
-struct Counted(Segment);
-
-impl SegmentStore for Nowhere {
-    fn create(
-        &self,
-        stream: &str,
-        _: &[Column],
-        epoch: u32,
-        worker: u32,
-    ) -> Result<Box<dyn SegmentWriter>, StorageError> {
-        let (stream, path, blake3) = (stream.to_owned(), String::new(), String::new());
-        Ok(Box::new(Counted(Segment { stream, epoch, worker, path, rows: 0, bytes: 0, blake3 })))
-    }
-}
-
-impl SegmentWriter for Counted {
-    fn append(&mut self, _: &Columns) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<Segment, StorageError> {
-        Ok(self.0)
-    }
-}
-
 #[test]
 fn two_epochs_are_in_flight_at_most() {
     let bench = Bench::new(64);
@@ -105,15 +77,7 @@ fn two_epochs_are_in_flight_at_most() {
             interrupted: Arc::default(),
             observer: Arc::new(()),
         };
-        let settings = Arc::clone(experiment.settings());
-        let guards = timely::execute(Config::process(workers), move |worker| {
-            worker.dataflow::<Tick, _, _>(|scope| {
-                let run = Run::new(scope, Arc::clone(&settings), services.clone());
-                spfde::pipeline(&run);
-                run.finish()
-            });
-        });
-        guards.unwrap().join().into_iter().for_each(|ended| ended.unwrap());
+        assert!(execute(&experiment, services, workers).iter().all(Option::is_none));
         assert_eq!(watched.committed.load(Ordering::SeqCst), EPOCHS);
         let ahead = watched.ahead.lock().unwrap();
         assert_eq!(ahead.iter().max(), Some(&1), "{workers} workers: {ahead:?}");

@@ -1,11 +1,11 @@
 //! Where the rows of a graph go whose trace nobody wants.
 
-use spfde_data::segment::{Commit, Segment, SegmentStore, SegmentWriter, StorageError};
-use spfde_data::table::{Column, Columns};
+use crate::segment::{Commit, Segment, SegmentStore, SegmentWriter, StorageError};
+use crate::table::{Column, Columns};
 
 /// Takes everything and keeps nothing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Nowhere;
+pub struct Nowhere;
 
 impl SegmentStore for Nowhere {
     fn create(

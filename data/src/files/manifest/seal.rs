@@ -1,0 +1,38 @@
+//! The seal of a manifest: its last field, the BLAKE3 of all that stands before.
+//!
+//! The manifest names the BLAKE3 of every other file, and nothing names its own. Without a seal a flipped bit in, say,
+//! the number of samples would go unnoticed.
+
+use std::path::Path;
+
+use crate::files::error::{DataError, Result};
+
+/// What stands before the hash, and behind it.
+const BEFORE: &str = ",\n  \"seal\": \"";
+const BEHIND: &str = "\"\n}\n";
+/// Hexadecimal digits of a BLAKE3.
+const DIGITS: usize = 64;
+
+/// Adds the seal to a JSON object with a field on each line.
+pub(super) fn seal(json: String) -> Vec<u8> {
+    let content = json.strip_suffix("\n}").expect("an object with fields, written line by line");
+    let hash = blake3::hash(content.as_bytes()).to_hex();
+    format!("{content}{BEFORE}{hash}{BEHIND}").into_bytes()
+}
+
+/// Checks the seal; `path` is for messages.
+pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<()> {
+    let unsealed = || DataError::Unsealed { path: path.to_owned() };
+    let sealed = bytes.strip_suffix(BEHIND.as_bytes()).ok_or_else(unsealed)?;
+    let (rest, recorded) = sealed.split_at_checked(sealed.len().wrapping_sub(DIGITS)).ok_or_else(unsealed)?;
+    let content = rest.strip_suffix(BEFORE.as_bytes()).ok_or_else(unsealed)?;
+    let found = blake3::hash(content).to_hex();
+    if found.as_bytes() == recorded {
+        return Ok(());
+    }
+    Err(DataError::Hash {
+        path: path.to_owned(),
+        found: found.to_string(),
+        expected: String::from_utf8_lossy(recorded).into_owned(),
+    })
+}

@@ -1,0 +1,65 @@
+//! Committing epoch by epoch.
+
+use super::{CHECKPOINTS_KEPT, RunDirectory};
+use crate::files::manifest::{Checkpoint, Manifest};
+use crate::files::operation;
+use crate::segment::{Commit, Segment, StorageError};
+
+impl RunDirectory {
+    /// Adds `epoch` to the manifest, its segments and, if there is one, the checkpoint after it.
+    fn add(
+        &self,
+        epoch: u32,
+        segments: Vec<Segment>,
+        checkpoint: Vec<Checkpoint>,
+    ) -> Result<(), StorageError> {
+        let refuse = |reason: String| {
+            let path = self.path.display().to_string();
+            Err(StorageError { path, action: format!("commit epoch {epoch}"), reason })
+        };
+        let Manifest { epochs_reached: reached, epochs, .. } = *self.lock();
+        if epoch != reached || epoch >= epochs {
+            return refuse(format!("{reached} of {epochs} epochs are committed, in order"));
+        }
+        if let Some(segment) = segments.iter().find(|segment| segment.epoch != epoch) {
+            return refuse(format!("{} is of epoch {}", segment.path, segment.epoch));
+        }
+        if let Some(file) = checkpoint.iter().find(|file| file.epoch != epoch + 1) {
+            return refuse(format!("{} is of epoch {}", file.path, file.epoch));
+        }
+        let mut dropped = Vec::new();
+        self.change(|manifest| {
+            manifest.epochs_reached = epoch + 1;
+            manifest.segments.extend(segments);
+            manifest.segments.sort();
+            if !checkpoint.is_empty() {
+                // Nothing goes on after the last epoch: its weights are all that is wanted.
+                let kept = if epoch + 1 == epochs { 1 } else { CHECKPOINTS_KEPT };
+                manifest.checkpoints.extend(checkpoint);
+                manifest.checkpoints.sort();
+                let oldest = manifest.checkpoint_epochs().iter().rev().take(kept).min().copied();
+                dropped = manifest.checkpoints.extract_if(.., |file| Some(file.epoch) < oldest).collect();
+            }
+        })?;
+        // Named no more, so that it does no harm should they stay: the end of the run removes them.
+        dropped.iter().for_each(|file| drop(operation::remove_file(&self.path.join(&file.path))));
+        Ok(())
+    }
+}
+
+impl Commit for RunDirectory {
+    /// Epochs are committed one after the other, each once.
+    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
+        self.add(epoch, segments, Vec::new())
+    }
+
+    /// The last [`CHECKPOINTS_KEPT`] checkpoints stay; earlier ones are removed once this one counts.
+    fn commit_checkpoint(
+        &self,
+        epoch: u32,
+        segments: Vec<Segment>,
+        checkpoint: Vec<Checkpoint>,
+    ) -> Result<(), StorageError> {
+        self.add(epoch, segments, checkpoint)
+    }
+}

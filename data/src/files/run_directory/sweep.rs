@@ -1,0 +1,84 @@
+//! What a run directory holds that its manifest does not name: left over, and removed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::files::error::{DataError, Result};
+use crate::files::manifest::Manifest;
+use crate::files::operation;
+
+/// Directories whose files the manifest names; everything else in them is left over.
+pub(super) const NAMED: [&str; 2] = ["trace", "checkpoint"];
+
+/// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that `manifest` does not name, and the
+/// unfinished ones of `beside`, which lie beside them.
+///
+/// # Errors
+/// If a file cannot be removed; if a link stands where files that are named should be: nothing is removed then.
+pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -> Result<()> {
+    let segments = manifest.segments.iter().map(|segment| &segment.path);
+    let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
+    let named: BTreeSet<PathBuf> = segments.chain(checkpoints).map(|path| run.join(path)).collect();
+    refuse_links(run, &named)?;
+    NAMED.iter().try_for_each(|directory| remove_except(&run.join(directory), &named))?;
+    beside.iter().try_for_each(|name| remove_if_there(&run.join(format!("{name}.part"))))
+}
+
+/// Refuses links among the named files and the directories above them.
+fn refuse_links(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
+    let directories = NAMED.iter().map(|name| run.join(name));
+    let mut places: BTreeSet<PathBuf> = directories.collect();
+    for file in named {
+        places.extend(file.parent().map(Path::to_owned));
+        places.insert(file.clone());
+    }
+    match places.into_iter().find(|path| path.is_symlink()) {
+        Some(path) => Err(DataError::Link { path }),
+        None => Ok(()),
+    }
+}
+
+/// Removes all files below `trace/` and `checkpoint/` of the run directory `run`, and the directories.
+pub(super) fn remove_all(run: &Path) -> Result<()> {
+    for directory in NAMED {
+        let directory = run.join(directory);
+        remove_except(&directory, &BTreeSet::new())?;
+        remove_empty(&directory);
+    }
+    Ok(())
+}
+
+/// Removes a directory in which there is nothing but empty directories. One that somebody put something in stays.
+pub(super) fn remove_empty(directory: &Path) {
+    let entries = directory.read_dir().into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .for_each(|entry| remove_empty(&entry.path()));
+    let _ = std::fs::remove_dir(directory);
+}
+
+pub(super) fn remove_if_there(path: &Path) -> Result<()> {
+    match operation::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(DataError::io(path, "remove the file")),
+    }
+}
+
+/// Removes the files below `directory` except the named ones; links are removed, not followed.
+fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
+    let entries = match directory.read_dir() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(DataError::io(directory, "list the directory"))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
+        let path = entry.path();
+        let kind = entry.file_type().map_err(DataError::io(&path, "look at the file"))?;
+        if kind.is_dir() {
+            remove_except(&path, named)?;
+        } else if !named.contains(&path) {
+            operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
+        }
+    }
+    Ok(())
+}
