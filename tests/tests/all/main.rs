@@ -5,6 +5,7 @@
 mod crashing;
 mod determinism;
 mod freezing;
+mod fuzzing;
 mod learning;
 mod masks;
 mod observing;

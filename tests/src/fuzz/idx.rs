@@ -1,0 +1,27 @@
+//! IDX files, plain and compressed.
+
+use std::io::Write;
+use std::path::Path;
+
+use spfde_data::files::idx;
+
+/// Reads them as images and as labels; there are as many bytes as the dimensions say.
+pub(super) fn run(bytes: &[u8]) {
+    let path = Path::new("idx");
+    if let Ok(([count, rows, columns], pixels)) = idx::parse_images(path, bytes) {
+        assert_eq!(pixels.len(), count * rows * columns);
+    }
+    let _ = idx::parse_labels(path, bytes);
+}
+
+pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let images = [&[0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 2, 0, 0, 0, 3][..], &[7; 36]].concat();
+    let labels = [&[0, 0, 8, 1, 0, 0, 0, 6][..], &[0, 1, 2, 2, 1, 0]].concat();
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let (images_gz, labels_gz) = (gzip(&images), gzip(&labels));
+    vec![("images", images), ("labels", labels), ("images.gz", images_gz), ("labels.gz", labels_gz)]
+}

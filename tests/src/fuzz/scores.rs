@@ -1,0 +1,41 @@
+//! Score files of any trainer.
+
+use std::path::Path;
+
+use spfde_data::files::score_files::ScoreFiles;
+use spfde_data::files::table_file::{self, Values};
+use spfde_data::scores::ScoreSource;
+
+/// Reads all parts, with and without losses; every slot is one of those that were counted.
+pub(super) fn run(bytes: &[u8]) {
+    for losses in [false, true] {
+        let Ok(files) = ScoreFiles::parse(Path::new("scores.parquet"), bytes.to_vec(), losses) else {
+            return;
+        };
+        for epoch in 0..files.epochs() {
+            for part in files.parts(epoch) {
+                let _ = files.read(part, &mut |rows| {
+                    assert!(rows.slots.iter().all(|slot| *slot < files.samples()));
+                });
+            }
+        }
+    }
+}
+
+pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let whole = |value: fn(i64) -> i64| Values::Integer((0..40).map(|row| Some(value(row))).collect());
+    let columns = vec![
+        ("sample".to_owned(), whole(|row| row % 10)),
+        ("epoch".to_owned(), whole(|row| row / 10)),
+        ("step".to_owned(), whole(|row| row / 5)),
+        ("correct".to_owned(), whole(|row| row % 3 / 2)),
+        ("loss".to_owned(), Values::Number((0..40).map(|row| Some(f64::from(row) / 8.0)).collect())),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, columns: &[(String, Values)]| {
+        let path = directory.path().join(name);
+        table_file::write(&path, columns.to_vec()).unwrap();
+        std::fs::read(&path).unwrap()
+    };
+    vec![("with-losses", write("a", &columns)), ("without", write("b", &columns[..4]))]
+}
