@@ -7,6 +7,7 @@ mod crashing;
 mod determinism;
 mod freezing;
 mod fuzzing;
+mod hostile;
 mod learning;
 mod masks;
 mod observing;

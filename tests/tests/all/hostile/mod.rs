@@ -1,0 +1,274 @@
+//! Files as somebody would write them who means harm, or has them from a broken disk: each is refused in words that name
+//! file and field.
+//!
+//! [`every_format_has_every_class`] keeps the corpus complete: a format without a case of some [`Class`], and without a
+//! reason why there can be none, does not pass; nor does a source file that begins to read from disk and belongs to no
+//! format. Files are built here, from code, because nobody can review their bytes.
+
+mod configuration;
+mod data_set;
+mod environment;
+mod idx;
+mod manifest;
+mod parquet;
+mod scores;
+mod segment;
+mod weights;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What can be wrong with a file of any format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// Nothing in it.
+    Empty,
+    /// Cut, at every length.
+    Truncated,
+    /// Another format.
+    WrongMagic,
+    /// Declares or has more than anybody may allocate.
+    TooLarge,
+    /// A value of another type.
+    WrongType,
+    /// Lacks something.
+    Missing,
+    /// Has something twice.
+    Duplicate,
+    /// A number or name that cannot be.
+    OutOfRange,
+    /// Goes on behind its end.
+    Trailing,
+    /// A path in it leads out of the run.
+    Escape,
+    /// Written by a later version.
+    LaterVersion,
+    /// A directory of that name.
+    NotAFile,
+    /// A link of that name.
+    Link,
+}
+
+impl Class {
+    const ALL: [Self; 13] = [
+        Self::Empty,
+        Self::Truncated,
+        Self::WrongMagic,
+        Self::TooLarge,
+        Self::WrongType,
+        Self::Missing,
+        Self::Duplicate,
+        Self::OutOfRange,
+        Self::Trailing,
+        Self::Escape,
+        Self::LaterVersion,
+        Self::NotAFile,
+        Self::Link,
+    ];
+}
+
+/// A bad file: the message of reading it, without the directory in front, and how the message should be.
+pub(super) struct Case {
+    pub(super) class: Class,
+    pub(super) found: String,
+    pub(super) expected: String,
+}
+
+/// A format that is read from disk.
+struct Format {
+    name: &'static str,
+    /// The source files that read it from disk.
+    readers: &'static [&'static str],
+    cases: fn(&Path) -> Vec<Case>,
+    /// Classes of which there can be no case, and why.
+    none: &'static [(Class, &'static str)],
+}
+
+const FORMATS: [Format; 8] = [
+    Format {
+        name: "configuration",
+        readers: &["pipelines/src/configuration/source.rs"],
+        cases: configuration::cases,
+        none: &[
+            (Class::Empty, "an empty file is the defaults"),
+            (Class::Missing, "every key has a default"),
+            (Class::Escape, "its one path is where the user's data are"),
+            (Class::LaterVersion, "keys are added and never change"),
+            (Class::Link, "the user names the file"),
+        ],
+    },
+    Format {
+        name: "data_set",
+        readers: &["data/src/files/data_set/read.rs"],
+        cases: data_set::cases,
+        none: &[(Class::Escape, "it has no paths"), (Class::Link, "the user names the directory")],
+    },
+    Format {
+        name: "environment",
+        readers: &["data/src/files/run_directory/recorded.rs"],
+        cases: environment::cases,
+        none: &[
+            (Class::WrongType, "it is told to people, whatever it is"),
+            (Class::Missing, "it is told to people, whatever it is"),
+            (Class::Duplicate, "it is told to people, whatever it is"),
+            (Class::OutOfRange, "it is told to people, whatever it is"),
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it is told to people, whatever it is"),
+        ],
+    },
+    Format {
+        name: "idx",
+        readers: &["data/src/files/idx/read.rs"],
+        cases: idx::cases,
+        none: &[
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::Link, "the user names the file"),
+        ],
+    },
+    Format {
+        name: "manifest",
+        readers: &["data/src/files/manifest/mod.rs"],
+        cases: manifest::cases,
+        none: &[],
+    },
+    Format {
+        name: "scores",
+        readers: &["data/src/files/parquet_file/mod.rs"],
+        cases: scores::cases,
+        none: &[
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::Link, "the user names the file"),
+        ],
+    },
+    Format {
+        name: "segment",
+        readers: &["data/src/files/parquet_store/reader.rs", "data/src/files/mod.rs"],
+        cases: segment::cases,
+        none: &[(Class::Escape, "it has no paths")],
+    },
+    Format {
+        name: "weights",
+        readers: &["data/src/files/weights/mod.rs", "data/src/files/checkpoint.rs"],
+        cases: weights::cases,
+        none: &[
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions: arrays are added and never change"),
+        ],
+    },
+];
+
+/// The message of a refusal, without `directory` in front of the names of files.
+pub(super) fn message<T>(directory: &Path, result: Result<T, impl std::fmt::Display>) -> String {
+    match result {
+        Ok(_) => "it was accepted".to_owned(),
+        Err(error) => error.to_string().replace(&format!("{}/", directory.display()), ""),
+    }
+}
+
+/// That every beginning of `bytes` is refused, by a message that names the file: the message of the first that is not,
+/// or else that of `shown`.
+pub(super) fn every_cut(bytes: &[u8], file: &str, shown: usize, read: impl Fn(&[u8]) -> String) -> String {
+    let wrong = (0..bytes.len()).map(|length| (length, read(&bytes[..length])));
+    let wrong = wrong.into_iter().find(|(_, message)| !message.starts_with(&format!("{file}: ")));
+    match wrong {
+        Some((length, message)) => format!("cut to {length}: {message}"),
+        None => read(&bytes[..shown]),
+    }
+}
+
+#[test]
+fn bad_files_are_refused_in_words() {
+    let mut wrong = Vec::new();
+    for format in &FORMATS {
+        let directory = tempfile::tempdir().unwrap();
+        for Case { class, found, expected } in (format.cases)(directory.path()) {
+            if found != expected {
+                wrong.push(format!("{}, {class:?}:\n  found    {found}\n  expected {expected}", format.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_format_has_every_class() {
+    for format in &FORMATS {
+        let directory = tempfile::tempdir().unwrap();
+        let cases: BTreeSet<Class> = (format.cases)(directory.path()).iter().map(|case| case.class).collect();
+        let none: BTreeSet<Class> = format.none.iter().map(|(class, _)| *class).collect();
+        assert!(cases.is_disjoint(&none), "{}: a case of what cannot be", format.name);
+        let lacking: Vec<Class> =
+            Class::ALL.into_iter().filter(|class| !cases.contains(class) && !none.contains(class)).collect();
+        assert_eq!(lacking, [], "{}", format.name);
+    }
+    let names: Vec<&str> =
+        FORMATS.iter().map(|format| format.name).filter(|name| *name != "environment").collect();
+    let fuzzed = spfde_tests::fuzz::TARGETS.map(|target| target.name);
+    assert_eq!(names, fuzzed, "every format but the one that is only told is fuzzed");
+}
+
+/// Ways to read a file.
+const READS: [&str; 6] =
+    ["read_limited(", "read_limited::open", "File::open(", "fs::read(", "read_to_string(", "hash_file("];
+
+/// Source files that have one of them and read no format: what they do.
+const OTHERS: [(&str, &str); 9] = [
+    ("data/src/files/run_directory/members.rs", "reads 32 bytes, which are compared"),
+    ("pipelines/src/cluster/hosts.rs", "reads what the user names; has tests of its own"),
+    ("pipelines/src/cluster/secret.rs", "reads what the user names; has tests of its own"),
+    ("data/src/files/operation.rs", "opens directories, to make names durable"),
+    ("data/src/files/read_limited.rs", "is how files are read"),
+    ("data/src/files/run_directory/lock.rs", "reads a process id of at most 20 bytes, for messages"),
+    ("pipelines/src/bench/memory.rs", "reads what the operating system says of this process"),
+    ("data/src/files/hashing.rs", "hashes what is written"),
+    ("data/src/files/idx/mod.rs", "calls its reader"),
+];
+
+#[test]
+fn whoever_reads_from_disk_belongs_to_a_format() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut directories: Vec<_> = ["data/src", "pipelines/src", "stages"].map(|name| root.join(name)).into();
+    let known: BTreeSet<&str> = FORMATS
+        .iter()
+        .flat_map(|format| format.readers)
+        .copied()
+        .chain(OTHERS.iter().map(|(file, _)| *file))
+        .collect();
+    let mut found = BTreeSet::new();
+    while let Some(directory) = directories.pop() {
+        for entry in directory.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+            if path.is_dir() {
+                directories.extend(
+                    (!["tests", "examples"].contains(&path.file_name().unwrap().to_str().unwrap()))
+                        .then_some(path),
+                );
+            } else if name.ends_with(".rs") && !name.ends_with("/tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                // Unit tests at the end of a file may read what they like.
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                if READS.iter().any(|read| code.contains(read)) {
+                    found.insert(name);
+                }
+            }
+        }
+    }
+    let unknown: Vec<&String> = found.iter().filter(|name| !known.contains(name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?} read from disk: what is bad for them belongs here");
+    let readers = FORMATS.iter().flat_map(|format| format.readers);
+    let gone: Vec<&&str> = readers.filter(|name| !found.contains(**name)).collect();
+    assert!(gone.is_empty(), "{gone:?} read nothing any more");
+}
+
+/// What is said of a link.
+pub(super) const LINK: &str =
+    "is a symbolic link, which could lead out of the run directory; put the file itself there";
+
+/// Puts a link to somewhere else at `path`.
+#[cfg(unix)]
+pub(super) fn link(path: &Path) {
+    std::os::unix::fs::symlink("/etc/hostname", path).unwrap();
+}
