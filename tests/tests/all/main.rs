@@ -10,6 +10,7 @@ mod fuzzing;
 mod hostile;
 mod learning;
 mod masks;
+mod memory;
 mod observing;
 mod replay;
 mod resuming;

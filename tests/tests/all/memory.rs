@@ -1,0 +1,175 @@
+//! Memory does not grow with the length of a run, nor with the time that its trace takes to be written.
+//!
+//! Peaks are those that the operating system counts (`VmHWM`), of processes of their own: this program again, which runs
+//! the test [`process`] only.
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use spfde::Options;
+use spfde_data::nowhere::Nowhere;
+use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
+use spfde_data::table::{Column, ColumnType, Columns};
+use spfde_flow::{Observer, Services, StepReport};
+
+use crate::support::{Bench, Recorded, execute};
+
+const SAMPLES: usize = 48;
+const WORDS: [&str; 5] = [
+    "model.name=lenet5",
+    "mask.sparsity=0.8",
+    "sieve.fraction=0.3",
+    "data.batch_size=16",
+    "train.checkpoint_every=10",
+];
+
+/// How many epochs the process trains.
+const EPOCHS: &str = "SPFDE_TEST_MEMORY_EPOCHS";
+
+/// By how much the peak may grow over a run a hundred times as long. What grows is the manifest: eight segments an epoch,
+/// some 300 bytes each, held a few times while it is replaced.
+const GROWTH: u64 = 16 << 20;
+
+#[test]
+#[ignore = "the other tests run it as a process of its own"]
+fn process() {
+    let Ok(epochs) = std::env::var(EPOCHS) else { return };
+    let bench = Bench::new(SAMPLES);
+    let epochs = format!("train.epochs={epochs}");
+    let experiment = bench.experiment(&[&WORDS[..], &[epochs.as_str()]].concat());
+    let path = bench.path("run");
+    let options = Options { directory: Some(path.clone()), workers: 2, ..Options::default() };
+    spfde::run(&experiment, options, spfde::pipeline).unwrap();
+    let recorded = Recorded::open(&path);
+    assert!(recorded.manifest.finished);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    eprintln!("peak: {}", peak.trim().trim_end_matches(" kB"));
+}
+
+/// The peak of a process that trains so many epochs, in bytes.
+fn peak(epochs: u32) -> u64 {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "memory::process", "--ignored", "--nocapture", "--test-threads", "1"])
+        .env(EPOCHS, epochs.to_string())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let line = text.lines().find_map(|line| line.strip_prefix("peak: "));
+    line.unwrap_or_else(|| panic!("{text}")).parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn a_run_a_hundred_times_as_long_takes_no_more_memory() {
+    let (short, long) = (peak(2), peak(200));
+    eprintln!("2 epochs: {} KiB; 200 epochs: {} KiB", short >> 10, long >> 10);
+    assert!(long <= short + GROWTH, "{long} bytes where a short run takes {short}");
+}
+
+/// Bytes that a slow sink takes in a second.
+const RATE: usize = 1 << 20;
+
+/// Steps by which training may be ahead of the slowest of its sinks: those that the loader is ahead of the faults that
+/// it waits for, and a step in each hand that passes rows on.
+const AHEAD: u64 = 8;
+
+/// Sinks that are slow, and how far training is ahead of them.
+struct Slow {
+    /// Steps of an epoch.
+    steps: u64,
+    /// The step of the latest rows of `scores` that each worker has written, counted over the run, from 1.
+    written: Mutex<Vec<u64>>,
+    ahead: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// A store is handed out as a whole, its writers outlive the call.
+struct SlowStore(Arc<Slow>);
+
+struct SlowWriter {
+    slow: Arc<Slow>,
+    width: usize,
+    is_scores: bool,
+    segment: Segment,
+}
+
+impl SegmentStore for SlowStore {
+    fn create(
+        &self,
+        stream: &str,
+        columns: &[Column],
+        epoch: u32,
+        worker: u32,
+    ) -> Result<Box<dyn SegmentWriter>, StorageError> {
+        let width = |column: &Column| match column.kind {
+            ColumnType::Bool | ColumnType::I8 => 1,
+            ColumnType::U16 => 2,
+            ColumnType::U32 | ColumnType::F32 => 4,
+            ColumnType::U64 | ColumnType::F64 => 8,
+            ColumnType::Text => 16,
+        };
+        let (path, blake3) = (String::new(), String::new());
+        let segment = Segment { stream: stream.to_owned(), epoch, worker, path, rows: 0, bytes: 0, blake3 };
+        let slow = Arc::clone(&self.0);
+        let width = columns.iter().map(width).sum();
+        Ok(Box::new(SlowWriter { slow, width, is_scores: stream == "scores", segment }))
+    }
+}
+
+impl SegmentWriter for SlowWriter {
+    fn append(&mut self, rows: &Columns) -> Result<(), StorageError> {
+        let bytes = rows.rows * self.width;
+        std::thread::sleep(Duration::from_secs_f64(bytes as f64 / RATE as f64));
+        self.slow.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if self.is_scores {
+            // A tick is written at once.
+            self.slow.written.lock().unwrap()[self.segment.worker as usize] += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Segment, StorageError> {
+        Ok(self.segment)
+    }
+}
+
+impl Observer for Slow {
+    fn step(&self, report: &StepReport) {
+        let trained = u64::from(report.tick.epoch) * self.steps + u64::from(report.tick.step) + 1;
+        let written = self.written.lock().unwrap().iter().copied().min().unwrap();
+        self.ahead.fetch_max(trained.saturating_sub(written), Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn training_waits_for_a_trace_that_is_written_at_one_mebibyte_a_second() {
+    let bench = Bench::new(400);
+    let words = ["model.name=lenet5", "mask.sparsity=0.8", "sieve.policy=none", "data.batch_size=80"];
+    let experiment = bench.experiment(&[&words[..], &["train.epochs=12"]].concat());
+    for workers in [1, 2, 4] {
+        let slow = Arc::new(Slow {
+            steps: 5,
+            written: Mutex::new(vec![0; workers]),
+            ahead: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        });
+        let services = Services {
+            store: Arc::new(SlowStore(Arc::clone(&slow))),
+            commit: Arc::new(Nowhere),
+            checkpoints: None,
+            resumed: None,
+            recorded: None,
+            interrupted: Arc::default(),
+            observer: Arc::clone(&slow) as Arc<dyn Observer>,
+        };
+        assert!(execute(&experiment, services, workers).iter().all(Option::is_none));
+        let (ahead, bytes) = (slow.ahead.load(Ordering::Relaxed), slow.bytes.load(Ordering::Relaxed));
+        eprintln!("{workers} workers: {bytes} bytes written, at most {ahead} of 60 steps ahead");
+        assert_eq!(*slow.written.lock().unwrap(), vec![60; workers]);
+        assert!((1..=AHEAD).contains(&ahead), "{workers} workers: {ahead} steps ahead");
+    }
+}
