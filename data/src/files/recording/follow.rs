@@ -36,8 +36,9 @@ struct State {
     trace: Arc<RecordedTrace>,
     complete: bool,
     looked: Instant,
-    /// When the manifest was written, and how long it is: one that has not changed is not read again.
-    written: Option<(SystemTime, u64)>,
+    /// When the manifest was written, how long it is, and which file: one that has not changed is not read again. Two may be
+    /// equally long and written at the same tick of the system's clock.
+    written: Option<(SystemTime, u64, u64)>,
 }
 
 /// How a followed run ended.
@@ -149,10 +150,22 @@ fn look(run: &Path, streams: &[String]) -> Result<State> {
     Ok(State { manifest, manifest_blake3, trace, complete, looked: Instant::now(), written })
 }
 
-/// When the manifest was written, and how long it is, if the system tells.
-fn written(run: &Path) -> Option<(SystemTime, u64)> {
+/// When the manifest was written, how long it is, and the number of the file, if the system tells.
+fn written(run: &Path) -> Option<(SystemTime, u64, u64)> {
     let metadata = run.join(MANIFEST_NAME).metadata().ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    Some((metadata.modified().ok()?, metadata.len(), number(&metadata)))
+}
+
+/// A file that replaces another has another number.
+#[cfg(unix)]
+fn number(metadata: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+/// Elsewhere the time has to do.
+#[cfg(not(unix))]
+fn number(_: &std::fs::Metadata) -> u64 {
+    0
 }
 
 impl Recording for FollowedTrace {
