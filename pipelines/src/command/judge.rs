@@ -51,7 +51,7 @@ impl Replay {
             workers: self.workers(),
             interrupted: interruptible("stopping; once more to stop at once"),
             follow: self.follow,
-            observer: Arc::new(()),
+            observer: Arc::new(Notes),
         }
     }
 
@@ -77,7 +77,6 @@ impl Replay {
             options.observer = Arc::new(Tables { by: self.sort, json: self.json });
         }
         let judged = judge_runs(&cases, settings.entries(), &axes, prepare, &options)?;
-        judged.notes.iter().for_each(remark);
         if self.follow {
             // The last table has been printed.
             let ends = judged.runs.iter().zip(&cases);
@@ -100,6 +99,15 @@ fn show(runs: &[JudgedRun], by: Column, json: bool) -> String {
     if json { run_grid::json(runs, by) } else { run_grid::report(runs, by) }
 }
 
+/// Prints what is worth knowing beforehand.
+struct Notes;
+
+impl JudgeObserver for Notes {
+    fn notes(&self, notes: &[String]) {
+        notes.iter().for_each(remark);
+    }
+}
+
 /// Prints the table of a run that is followed whenever it has caught up with the run.
 struct Tables {
     by: Column,
@@ -107,6 +115,10 @@ struct Tables {
 }
 
 impl JudgeObserver for Tables {
+    fn notes(&self, notes: &[String]) {
+        Notes.notes(notes);
+    }
+
     fn epoch(&self, run: &JudgedRun, caught_up: bool) {
         if !caught_up {
             return;

@@ -62,6 +62,9 @@ pub struct GridOptions {
 
 /// Is shown how a grid over a run goes.
 pub trait JudgeObserver: Send + Sync {
+    /// What is worth knowing about the settings, before anything is judged.
+    fn notes(&self, _notes: &[String]) {}
+
     /// The members of `run` have been judged in one epoch more; its costs so far are in there. `caught_up`: that is all that
     /// is recorded of it by now.
     fn epoch(&self, _run: &JudgedRun, _caught_up: bool) {}

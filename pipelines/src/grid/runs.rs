@@ -68,8 +68,6 @@ impl RunCase {
 pub struct JudgedRuns {
     /// Run by run.
     pub runs: Vec<JudgedRun>,
-    /// What a user should know.
-    pub notes: Vec<String>,
 }
 
 /// What came of it by the record of one run.
@@ -138,6 +136,7 @@ pub fn judge_runs(
     }
     notes.sort();
     notes.dedup();
+    options.observer.notes(&notes);
     let mut directory = options.directory.as_deref().map(Directory::create).transpose()?;
     let mut runs = Vec::new();
     for prepared in prepared {
@@ -161,7 +160,7 @@ pub fn judge_runs(
         table_file::write(&directory.path().join(TABLE_NAME), run_table::columns(&runs))?;
         directory.keep();
     }
-    Ok(JudgedRuns { runs, notes })
+    Ok(JudgedRuns { runs })
 }
 
 impl Prepared<'_> {

@@ -169,7 +169,7 @@ impl Record {
 
     /// Some of the streams of a run that goes on.
     pub(crate) fn followed(&self, streams: &[&str]) -> Result<FollowedTrace, DataError> {
-        FollowedTrace::open(self.run.path(), streams)
+        FollowedTrace::open(self.run.path(), streams)?.of(self.run.manifest())
     }
 
     /// Some of the recorded streams.

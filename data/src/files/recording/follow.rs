@@ -20,7 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Some streams of a run that another process may still be writing.
 ///
 /// It is complete when the run is finished, or nobody holds it any more: then it was interrupted. Nothing is ever taken
-/// back: a run that was resumed and recorded other rows than those that were read already is an error.
+/// back: a run that was resumed so soon that nobody saw it released is an error if its segments are not those that have
+/// been read already, as they are not on another number of workers, or if one of them is gone that was still to be read.
 #[derive(Debug)]
 pub struct FollowedTrace {
     run: PathBuf,
@@ -65,6 +66,15 @@ impl FollowedTrace {
         Ok(Self { run: run.to_owned(), streams, state: Mutex::new(state) })
     }
 
+    /// The same, if it is the run whose manifest is known.
+    ///
+    /// # Errors
+    /// If it is another run by now: of other data, another configuration, or other epochs.
+    pub fn of(self, known: &Manifest) -> Result<Self> {
+        check_same(&self.run, &self.lock().manifest, known)?;
+        Ok(self)
+    }
+
     /// How the run ended, once it has.
     pub fn end(&self) -> Option<FollowedEnd> {
         let state = self.lock();
@@ -95,23 +105,8 @@ impl FollowedTrace {
             return Ok(());
         }
         let found = look(&self.run, &self.streams)?;
+        check_same(&self.run, &found.manifest, &known.manifest)?;
         let path = || self.run.join(MANIFEST_NAME);
-        let same = |field: &str, left: &dyn std::fmt::Debug, right: &dyn std::fmt::Debug| {
-            let (left, right) = (format!("{left:?}"), format!("{right:?}"));
-            if left == right {
-                return Ok(());
-            }
-            let (field, found) = (field.to_owned(), left);
-            let expected = format!("{right}, as before: it is another run by now, follow it anew");
-            Err(DataError::Value { path: path(), field, found, expected })
-        };
-        same(
-            "data_set.fingerprint",
-            &found.manifest.data_set.fingerprint,
-            &known.manifest.data_set.fingerprint,
-        )?;
-        same("configuration", &found.manifest.configuration, &known.manifest.configuration)?;
-        same("epochs", &found.manifest.epochs, &known.manifest.epochs)?;
         if found.manifest.epochs_reached < known.manifest.epochs_reached {
             // A resumed run goes back to its checkpoint, and records the epochs behind it again.
             if found.complete {
@@ -136,6 +131,22 @@ impl FollowedTrace {
         *known = found;
         Ok(())
     }
+}
+
+/// Tests that two looks found the same run.
+fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<()> {
+    let same = |field: &str, left: &dyn std::fmt::Debug, right: &dyn std::fmt::Debug| {
+        let (left, right) = (format!("{left:?}"), format!("{right:?}"));
+        if left == right {
+            return Ok(());
+        }
+        let (path, field, found) = (run.join(MANIFEST_NAME), field.to_owned(), left);
+        let expected = format!("{right}, as before: it is another run by now, follow it anew");
+        Err(DataError::Value { path, field, found, expected })
+    };
+    same("data_set.fingerprint", &found.data_set.fingerprint, &known.data_set.fingerprint)?;
+    same("configuration", &found.configuration, &known.configuration)?;
+    same("epochs", &found.epochs, &known.epochs)
 }
 
 /// What there is of a run.

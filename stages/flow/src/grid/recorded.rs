@@ -91,9 +91,16 @@ impl ScoreSource for RecordedScores {
     }
 
     fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), RecordingError> {
-        let of = |epoch: &u32| self.parts(*epoch).contains(&part);
-        let epoch = (0..self.epochs()).find(of).expect("only parts that there are can be read");
-        let segment = part - self.parts(epoch).start;
+        let (mut epoch, mut segment) = (0, part);
+        loop {
+            let segments = self.recording.segments(ScoreRow::STREAM, epoch);
+            if segment < segments {
+                break;
+            }
+            segment -= segments;
+            epoch += 1;
+            assert!(epoch < self.epochs(), "only parts that there are can be read");
+        }
         let open = self.recording.open(ScoreRow::STREAM, &self.columns, epoch, segment)?;
         let mut first = 0;
         for batch in open.batches {
