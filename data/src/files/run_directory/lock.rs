@@ -57,17 +57,13 @@ pub(super) fn refuse_held(run: &Path, name: &str) -> Result<()> {
         return Ok(());
     }
     let mut file = File::open(&path).map_err(DataError::io(&path, "open the lock file"))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) })
-        }
-        _ => Ok(()),
+    match look(&path, file.try_lock_shared())? {
+        true => Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) }),
+        false => Ok(()),
     }
 }
 
 /// Whether some process holds the run directory `run`; changes nothing.
-///
-/// A lock that is free is taken for a moment, shared with others who look.
 pub(super) fn is_held(run: &Path) -> Result<bool> {
     let path = inside(run, LOCK_NAME)?;
     if is_no_lock(&path) {
@@ -77,10 +73,16 @@ pub(super) fn is_held(run: &Path) -> Result<bool> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         file => file.map_err(DataError::io(&path, "open the lock file"))?,
     };
-    match file.try_lock_shared() {
+    look(&path, file.try_lock_shared())
+}
+
+/// Whether the lock file `path` is held, by what became of taking it for a moment, shared with others who look: of a file that
+/// is open for reading only, a file system that is shared may grant no other lock. What it does not tell is no "free".
+fn look(path: &Path, taken: std::result::Result<(), TryLockError>) -> Result<bool> {
+    match taken {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(DataError::io(&path, "look at the lock")(error)),
+        Err(TryLockError::Error(error)) => Err(DataError::io(path, "look at the lock")(error)),
     }
 }
 
@@ -96,5 +98,31 @@ fn holder(file: &mut File) -> String {
     match (read, text.trim().parse::<u32>()) {
         (Ok(_), Ok(id)) => format!("process {id}"),
         _ => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_only_looks_holds_nothing() {
+        let run = tempfile::tempdir().unwrap();
+        let lock = RunLock::take_named(run.path(), "lock-01", true).unwrap();
+        let refused = refuse_held(run.path(), "lock-01").unwrap_err();
+        assert!(matches!(refused, DataError::Locked { .. }), "{refused}");
+        drop(lock);
+        let looking = File::open(run.path().join("lock-01")).unwrap();
+        looking.try_lock_shared().unwrap();
+        refuse_held(run.path(), "lock-01").unwrap();
+    }
+
+    #[test]
+    fn a_lock_of_which_the_system_does_not_tell_is_not_free() {
+        assert!(!look(Path::new("run/lock"), Ok(())).unwrap());
+        assert!(look(Path::new("run/lock"), Err(TryLockError::WouldBlock)).unwrap());
+        let unknown = std::io::Error::new(std::io::ErrorKind::Unsupported, "no locks here");
+        let error = look(Path::new("run/lock"), Err(TryLockError::Error(unknown))).unwrap_err();
+        assert_eq!(error.to_string(), "run/lock: cannot look at the lock: no locks here");
     }
 }

@@ -7,7 +7,7 @@ use super::lock::{self, RunLock};
 use crate::files::atomic;
 use crate::files::error::{DataError, Result};
 use crate::files::operation;
-use crate::files::read_limited::read_limited;
+use crate::files::read_limited::{inside, read_limited};
 
 /// What the names of their locks begin with; the process's number follows.
 const PREFIX: &str = "lock-";
@@ -96,7 +96,7 @@ pub(super) fn remove_key(run: &Path) -> Result<()> {
 
 /// Reads the file in the directory `run` by which a process shows that it sees the directory.
 pub fn read_key(run: &Path) -> Result<[u8; KEY_BYTES]> {
-    let path = run.join(KEY_NAME);
+    let path = inside(run, KEY_NAME)?;
     let bytes = read_limited(&path, KEY_BYTES as u64)?;
     let found = bytes.len() as u64;
     bytes.try_into().map_err(|_| DataError::Length { path, found, expected: KEY_BYTES as u64 })

@@ -377,8 +377,14 @@ fn links_do_not_lead_out_of_the_directory() {
             std::fs::rename(&aside, &place_of).unwrap();
         }
     }
+    symlink(&precious, path.join("processes.key")).unwrap();
+    let error = read_key(&path).unwrap_err();
+    assert!(matches!(error, DataError::Link { .. }), "{error}");
+    std::fs::remove_file(path.join("processes.key")).unwrap();
     // Leftovers are removed themselves.
-    for place in ["manifest.json.part", "trace/masks/e00001-w00.parquet.part", "trace/elsewhere"] {
+    for place in
+        ["manifest.json.part", "trace/masks/e00001-w00.parquet.part", "trace/elsewhere", "processes.key"]
+    {
         symlink(&precious, path.join(place)).unwrap();
         drop(RunDirectory::resume(&path).unwrap());
         assert!(!path.join(place).is_symlink());
