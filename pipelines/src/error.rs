@@ -1,6 +1,6 @@
 //! What can end a command, and with which exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use spfde_data::files::DataError;
@@ -26,9 +26,8 @@ pub enum Error {
     /// Another process of the run is gone; what is committed is kept. Threads that waited for it are left behind: the
     /// program should end.
     #[error(
-        "process {process} at {address} was lost ({reason}); {committed} epochs are committed in {0}, {1}; resume with: \
-         {2} resume {0}",
-        directory.display(), last(*checkpoint), program()
+        "process {process} at {address} was lost ({reason}); {}; resume with: {} resume {}",
+        kept(*reached, None, directory), program(), directory.display()
     )]
     Lost {
         /// The process.
@@ -39,32 +38,28 @@ pub enum Error {
         reason: String,
         /// The run directory.
         directory: PathBuf,
-        /// Epochs that are kept.
-        committed: u32,
-        /// The epoch of the last checkpoint, if there is one.
-        checkpoint: Option<u32>,
+        /// What is kept; `None` if this process cannot tell.
+        reached: Option<Reached>,
     },
     /// The run stopped before its last epoch; what is committed is kept.
     #[error(
-        "{fault}; {committed} of {epochs} epochs are committed in {0}, {1}; resume with: {2} resume {0}",
-        directory.display(), last(*checkpoint), program()
+        "{fault}; {}; resume with: {} resume {}",
+        kept(*reached, Some(*epochs), directory), program(), directory.display()
     )]
     Stopped {
         /// Why, and where.
         fault: Fault,
         /// The run directory.
         directory: PathBuf,
-        /// Epochs that are kept.
-        committed: u32,
+        /// What is kept; `None` if this process cannot tell.
+        reached: Option<Reached>,
         /// Epochs that were wanted.
         epochs: u32,
-        /// The epoch of the last checkpoint, if there is one.
-        checkpoint: Option<u32>,
     },
     /// A worker died of a bug.
     #[error(
-        "worker {worker} failed: {message}; {committed} epochs are committed in {0}, {1}; resume with: {2} resume {0}",
-        directory.display(), last(*checkpoint), program()
+        "worker {worker} failed: {message}; {}; resume with: {} resume {}",
+        kept(*reached, None, directory), program(), directory.display()
     )]
     Worker {
         /// The worker.
@@ -73,10 +68,8 @@ pub enum Error {
         message: String,
         /// The run directory.
         directory: PathBuf,
-        /// Epochs that are kept.
-        committed: u32,
-        /// The epoch of the last checkpoint, if there is one.
-        checkpoint: Option<u32>,
+        /// What is kept; `None` if this process cannot tell.
+        reached: Option<Reached>,
     },
     /// A bench did not come to its end.
     #[error("{reason}; nothing was measured")]
@@ -162,12 +155,29 @@ pub enum Error {
     },
 }
 
-/// From where a run will go on, in words.
-fn last(checkpoint: Option<u32>) -> String {
-    checkpoint.map_or_else(
+/// What there is of a run that ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// Epochs that are committed.
+    pub epochs: u32,
+    /// The epoch of the last checkpoint, from which it goes on, if there is one.
+    pub checkpoint: Option<u32>,
+}
+
+/// What is kept of the run in `directory`, if `wanted` says of how many epochs, in words.
+fn kept(reached: Option<Reached>, wanted: Option<u32>, directory: &Path) -> String {
+    let directory = directory.display();
+    let Some(Reached { epochs, checkpoint }) = reached else {
+        return format!("what is committed is kept in {directory}");
+    };
+    let of = wanted.map_or_else(String::new, |wanted| format!(" of {wanted}"));
+    let noun = if wanted.unwrap_or(epochs) == 1 { "epoch" } else { "epochs" };
+    let verb = if epochs == 1 { "is" } else { "are" };
+    let last = checkpoint.map_or_else(
         || "without a checkpoint".to_owned(),
         |epoch| format!("the last checkpoint is at epoch {epoch}"),
-    )
+    );
+    format!("{epochs}{of} {noun} {verb} committed in {directory}, {last}")
 }
 
 static PROGRAM: OnceLock<String> = OnceLock::new();
@@ -211,5 +221,22 @@ impl Error {
             | Error::Uncounted { .. } => 1,
             Error::Stopped { .. } | Error::Worker { .. } | Error::Lost { .. } => 3,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_told_in_words_that_fit_the_number() {
+        let kept = |epochs, checkpoint, wanted| {
+            super::kept(Some(Reached { epochs, checkpoint }), wanted, Path::new("run"))
+        };
+        assert_eq!(kept(1, Some(1), None), "1 epoch is committed in run, the last checkpoint is at epoch 1");
+        assert_eq!(kept(0, None, None), "0 epochs are committed in run, without a checkpoint");
+        assert_eq!(kept(1, None, Some(9)), "1 of 9 epochs is committed in run, without a checkpoint");
+        assert_eq!(kept(2, None, Some(9)), "2 of 9 epochs are committed in run, without a checkpoint");
+        assert_eq!(super::kept(None, Some(9), Path::new("run")), "what is committed is kept in run");
     }
 }

@@ -27,7 +27,7 @@ mod start;
 pub mod verify;
 mod workers;
 
-pub use error::Error;
+pub use error::{Error, Reached};
 pub use experiment::Experiment;
 pub use pipeline::pipeline;
 pub use replay::{Record, Replayed, follow, replay};

@@ -119,7 +119,7 @@ impl Resumed {
         let experiment = match RunDirectory::open(directory) {
             Ok(recorded) => {
                 let manifest = recorded.manifest();
-                if manifest.finished || manifest.last_checkpoint() == Some(manifest.epochs) {
+                if manifest.finished || only_lacks_the_last_word(directory, manifest) {
                     return Ok(Self::Finished(manifest.epochs));
                 }
                 let entries = entries(directory, &recorded.config_unchanged()?)?;
@@ -373,6 +373,12 @@ enum Latest {
     Finished,
     Beginning,
     Snapshot(Box<Snapshot>),
+}
+
+/// Whether process 0 finds that the run in `directory` has come to its end, although `manifest` does not say so.
+fn only_lacks_the_last_word(directory: &Path, manifest: &Manifest) -> bool {
+    let last = manifest.last_checkpoint() == Some(manifest.epochs);
+    last && CheckpointFiles::new(directory).check(manifest, manifest.epochs).is_ok()
 }
 
 /// Reads the latest checkpoint that is sound; notes those that are not.

@@ -8,13 +8,12 @@ use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{Member, RunDirectory, default_directory};
-use spfde_data::nowhere::Nowhere;
-use spfde_data::segment::Commit;
+use spfde_data::segment::{Commit, Segment, StorageError};
 use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Tick};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Invitation, Lost, Meeting, Purpose};
-use crate::error::Error;
+use crate::error::{Error, Reached};
 use crate::experiment::Experiment;
 use crate::workers::{Crew, Ending, work};
 
@@ -82,7 +81,7 @@ pub fn run(
                 Some(cluster) => match cluster.gather(&meeting, Some(&directory), 0, &interrupted) {
                     Ok(network) => Crew::from(network),
                     Err(error) => {
-                        directory.discard()?;
+                        discard(&directory);
                         return Err(error);
                     }
                 },
@@ -115,18 +114,24 @@ impl Place {
     pub(crate) fn commit(&self) -> Arc<dyn Commit> {
         match self {
             Place::Held(directory) => Arc::clone(directory) as Arc<dyn Commit>,
-            // Worker 0 commits, which belongs to process 0.
-            Place::Joined(_) => Arc::new(Nowhere),
+            Place::Joined(member) => Arc::new(Elsewhere { _member: Arc::clone(member) }),
         }
     }
 
-    /// How far the run has come, and the epoch of its last checkpoint.
-    fn reached(&self) -> (u32, Option<u32>) {
+    /// How far the run has come, and the epoch of its last checkpoint; `None` if this process cannot tell. In a shared file
+    /// system a process that has joined may see it late.
+    fn reached(&self) -> Option<Reached> {
         let manifest = match self {
-            Place::Held(directory) => Some(directory.manifest()),
-            Place::Joined(member) => Manifest::read(member.run()).ok(),
+            Place::Held(directory) => directory.manifest(),
+            Place::Joined(member) => match Manifest::read(member.run()) {
+                Ok(manifest) => manifest,
+                Err(error) => {
+                    crate::command::remark(format_args!("what is committed cannot be told: {error}"));
+                    return None;
+                }
+            },
         };
-        manifest.map_or((0, None), |manifest| (manifest.epochs_reached, manifest.last_checkpoint()))
+        Some(Reached { epochs: manifest.epochs_reached, checkpoint: manifest.last_checkpoint() })
     }
 
     /// Ends the work on the run; the manifest is process 0's.
@@ -162,27 +167,44 @@ pub(crate) fn work_on(
         observer: options.observer,
     };
     let Ended { fault, panicked, lost } = execute(&settings, services, crew, build);
-    let (committed, checkpoint) = place.reached();
+    let epochs = settings.epochs;
     if let Some((worker, message)) = panicked {
+        let reached = place.reached();
         keep(place.finish(Some(format!("worker {worker} failed: {message}"))));
-        return Err(Error::Worker { worker, message, directory: path, committed, checkpoint });
+        return Err(Error::Worker { worker, message, directory: path, reached });
     }
     if let Some(Lost { process, address, reason }) = lost {
+        let reached = place.reached();
         keep(place.finish(Some(format!("process {process} at {address} was lost ({reason})"))));
-        return Err(Error::Lost { process, address, reason, directory: path, committed, checkpoint });
+        return Err(Error::Lost { process, address, reason, directory: path, reached });
     }
     if let Some(fault) = fault {
+        let reached = place.reached();
         keep(place.finish(Some(fault.to_string())));
-        let epochs = settings.epochs;
-        return Err(Error::Stopped { fault, directory: path, committed, epochs, checkpoint });
+        return Err(Error::Stopped { fault, directory: path, reached, epochs });
     }
-    // In a shared file system others may see the manifest late.
-    if committed < settings.epochs && matches!(place, Place::Held(_)) {
-        keep(place.finish(Some("the pipeline traced no training".to_owned())));
-        return Err(Error::Untraced { directory: path, committed, epochs: settings.epochs });
+    // Whether all is committed is for process 0 to tell.
+    if let Place::Held(directory) = &place {
+        let committed = directory.manifest().epochs_reached;
+        if committed < epochs {
+            keep(place.finish(Some("the pipeline traced no training".to_owned())));
+            return Err(Error::Untraced { directory: path, committed, epochs });
+        }
     }
     place.finish(None)?;
     Ok(path)
+}
+
+/// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as long as one of its
+/// workers may write there, be it one that is left behind.
+struct Elsewhere {
+    _member: Arc<Member>,
+}
+
+impl Commit for Elsewhere {
+    fn commit(&self, _: u32, _: Vec<Segment>) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
 /// How all workers ended.
@@ -243,6 +265,13 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
     }
 }
 
+/// Gives up a run of which nothing is to be kept. Why it is given up matters more than that something of it stays.
+pub(crate) fn discard(directory: &RunDirectory) {
+    if let Err(error) = directory.discard() {
+        crate::command::remark(format_args!("what had been written could not be removed: {error}"));
+    }
+}
+
 /// The reason why a run ended matters more than that it could not be written down.
 pub(crate) fn keep(written: Result<(), DataError>) {
     if let Err(error) = written {
@@ -282,4 +311,21 @@ fn cpu_features() -> Vec<&'static str> {
 #[cfg(not(target_arch = "x86_64"))]
 fn cpu_features() -> Vec<&'static str> {
     Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_works_on_its_run_as_long_as_one_of_its_workers_may() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::Joined(Arc::new(Member::join(directory.path(), 1).unwrap()));
+        let left_behind = place.commit();
+        drop(place);
+        let error = Member::join(directory.path(), 1).unwrap_err();
+        assert!(matches!(error, DataError::Locked { .. }), "{error}");
+        drop(left_behind);
+        Member::join(directory.path(), 1).unwrap();
+    }
 }

@@ -28,7 +28,7 @@ use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
 use crate::cluster::{Lost, Meeting, Purpose};
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::session::{Ended, Options, Place, environment, execute};
+use crate::session::{Ended, Options, Place, discard, environment, execute};
 use crate::workers::Crew;
 
 pub use record::Record;
@@ -133,8 +133,8 @@ fn replay_from(
         Some(Place::Joined(_)) | None => None,
     };
     if let Some(failed) = failed {
-        if let Some(Err(error)) = directory.map(|directory| directory.discard()) {
-            crate::command::remark(format_args!("what had been written could not be removed: {error}"));
+        if let Some(directory) = directory {
+            discard(directory);
         }
         return Err(failed);
     }
@@ -173,7 +173,9 @@ fn prepare(
         return match cluster.gather(&meeting, directory.as_deref(), 0, &options.interrupted) {
             Ok(network) => Ok((directory.map(Place::Held), network.into())),
             Err(error) => {
-                directory.map_or(Ok(()), |directory| directory.discard())?;
+                if let Some(directory) = &directory {
+                    discard(directory);
+                }
                 Err(error)
             }
         };

@@ -37,6 +37,14 @@ fn a_run_that_only_lacks_the_last_word_is_finished() {
     manifest.write(&run.path).unwrap();
     assert!(matches!(open(&bench, &run.path).unwrap(), Resumed::Finished(5)));
     assert_eq!(Recorded::open(&run.path).manifest, run.manifest);
+    // All processes that would go on with it come to the same conclusion.
+    manifest.write(&run.path).unwrap();
+    let join = || Resumed::join(&run.path, |configuration| bench.prepare(configuration)).unwrap();
+    assert!(matches!(join(), Resumed::Finished(5)));
+    let weights = run.path.join(&manifest.checkpoint(5).next().unwrap().path);
+    std::fs::write(&weights, b"damaged").unwrap();
+    assert!(refusal(&bench, &run.path).to_string().contains("e00005.safetensors"));
+    assert!(matches!(join(), Resumed::Unfinished(_)));
 }
 
 #[test]

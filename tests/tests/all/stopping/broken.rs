@@ -20,9 +20,9 @@ fn panic_of(
     let path = options.directory.clone().unwrap();
     let error = within_reason(move || spfde::run(&experiment, options, build)).unwrap_err();
     assert_eq!(error.exit_code(), 3);
-    let Error::Worker { message, committed, .. } = error else { panic!("{error}") };
+    let Error::Worker { message, reached, .. } = error else { panic!("{error}") };
     let run = Recorded::open(&path);
-    run.assert_sound(committed);
+    run.assert_sound(reached.expect("this process holds the run").epochs);
     assert!(run.manifest.stopped.is_some_and(|why| why.contains(&message)));
     message
 }
