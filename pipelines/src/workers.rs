@@ -9,7 +9,7 @@ use timely::WorkerConfig;
 use timely::communication::WorkerGuards;
 use timely::worker::Worker;
 
-use crate::cluster::{Lost, Network};
+use crate::cluster::{Lost, Network, UNHEARD};
 
 /// How long an idle worker sleeps at most before it looks whether another has died.
 const NAP: Duration = Duration::from_millis(50);
@@ -19,7 +19,10 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// How long a process waits for its workers when one has fallen, or another process is lost: far longer than a step takes. Who
 /// is evaluating takes longer.
-const STRAGGLERS: Duration = Duration::from_secs(5);
+const STRAGGLERS: Duration = Duration::from_secs(4);
+
+// A machine that vanishes ends all others within ten seconds.
+const _: () = assert!(UNHEARD.as_millis() + STRAGGLERS.as_millis() + LINGER.as_millis() < 10_000);
 
 /// How long a process that has done its work waits for the others to say that they have done theirs.
 const FAREWELL: Duration = Duration::from_secs(5);

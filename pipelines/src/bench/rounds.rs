@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use spfde_data::nowhere::Nowhere;
 use spfde_flow::{Cause, Fault, Observer, Run, Services, Tick};
 
-use crate::cluster::{Lost, Meeting, Purpose};
+use crate::cluster::{Lost, Meeting, Purpose, Subject};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::workers::{Crew, Ending, work};
@@ -28,10 +28,12 @@ pub(super) fn round(
         None => Crew::from(workers),
         Some(cluster) => {
             let mut meeting = Meeting::of(Purpose::Bench, experiment, workers);
-            // How many blocks are frozen is no setting.
+            // Neither is a setting. The data set is made anew, of the settings.
             let frozen = settings.plan.frozen_blocks(0);
-            let also = format!("{frozen} frozen, {steps} steps");
-            meeting.data = *blake3::hash(also.as_bytes()).as_bytes();
+            meeting.subject = Subject::new(
+                &format!("{frozen} frozen, {steps} steps"),
+                "they measure different things; give all processes the same --frozen and --steps",
+            );
             let first = cluster.is_first();
             let network = match first {
                 true => cluster.gather(&meeting, None, 0, interrupted)?,

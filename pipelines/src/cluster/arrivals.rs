@@ -1,7 +1,7 @@
 //! Waiting for other processes: strangers are dropped, whoever is expected joins.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,16 @@ use super::error::ClusterError;
 use super::greeting::{self, Side, message, same};
 use super::hosts::Hosts;
 use super::link::{Broken, HANDSHAKE, Link, Word, heard};
+use super::listening::Listeners;
 use super::meeting::Introduction;
 use super::secret::Secret;
 
 /// How often whoever waits looks for new connections.
-const POLL: Duration = Duration::from_millis(20);
+pub(super) const POLL: Duration = Duration::from_millis(20);
+
+/// How long whoever comes may take to prove the secret: it need only answer twice. A stranger that keeps silent takes up the
+/// place of one that is expected no longer than that.
+const GREETING: Duration = Duration::from_secs(2);
 
 /// Connections that shake hands at the same time at most: more than any burst of expected ones needs, few enough that a flood
 /// of others costs nothing.
@@ -73,6 +78,8 @@ pub(super) struct Arrivals {
     pub(super) secret: Secret,
     /// What this process would say itself.
     pub(super) own: Introduction,
+    /// What to say if the two are about different things.
+    pub(super) differs: &'static str,
     /// Which process this is.
     pub(super) me: usize,
     pub(super) place: Place,
@@ -90,12 +97,12 @@ pub(super) struct State {
 }
 
 impl Arrivals {
-    /// Waits at `listener` until every process after this one has joined.
+    /// Waits at `listeners` until every process after this one has joined.
     ///
     /// `watch` is asked again and again whether it is still worth it.
     pub(super) fn wait(
         self: &Arc<Self>,
-        listener: &TcpListener,
+        listeners: &Listeners,
         hosts: &Hosts,
         (wait, deadline): (Duration, Instant),
         watch: &dyn Fn() -> Result<(), ClusterError>,
@@ -118,10 +125,12 @@ impl Arrivals {
             if Instant::now() >= deadline {
                 return Err(self.give_up(self.missing(hosts, wait)));
             }
-            match listener.accept() {
-                Ok((stream, from)) if shaking < AT_ONCE => self.begin(stream, from),
-                _ => std::thread::sleep(POLL),
+            // Who comes while too many shake hands waits in the system's queue.
+            let come = listeners.accept(AT_ONCE.saturating_sub(shaking));
+            if come.is_empty() {
+                std::thread::sleep(POLL);
             }
+            come.into_iter().for_each(|(stream, from)| self.begin(stream, from));
         }
     }
 
@@ -133,7 +142,7 @@ impl Arrivals {
             let shaken = arrivals.shake(stream);
             let mut state = arrivals.state();
             state.shaking -= 1;
-            if let Err(Broken::Link(reason) | Broken::Refused(reason)) = shaken {
+            if let Err(Broken::Link(reason) | Broken::Doubtful(reason) | Broken::Refused(reason)) = shaken {
                 state.dropped += 1;
                 let note = format!("a connection from {from} was dropped: {reason}");
                 if state.dropped <= NOTES {
@@ -151,10 +160,12 @@ impl Arrivals {
         let io = |error: std::io::Error| Broken::Link(error.to_string());
         stream.set_nonblocking(false).map_err(io)?;
         stream.set_nodelay(true).map_err(io)?;
-        let link = &mut Link::new(stream, Instant::now() + HANDSHAKE, &self.interrupted);
+        let begin = Instant::now();
+        let link = &mut Link::new(stream, begin + GREETING, &self.interrupted);
         let transcript = greeting::welcome(link, &self.secret)?;
+        link.deadline = begin + HANDSHAKE;
         let guest = Introduction::receive(link)?;
-        if let Some(reason) = guest.misfit(&self.own, self.me) {
+        if let Some(reason) = guest.misfit(&self.own, self.me, self.differs) {
             link.send_verdict(&Err(reason.clone()))?;
             return Err(Broken::Refused(reason));
         }

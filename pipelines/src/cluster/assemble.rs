@@ -2,14 +2,14 @@
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use spfde_data::files::run_directory::{Member, RunDirectory, read_key};
 
 use super::Cluster;
-use super::arrivals::{Arrivals, Place, State};
+use super::arrivals::{Arrivals, POLL, Place, State};
 use super::error::ClusterError;
 use super::greeting;
 use super::link::{Broken, HANDSHAKE, Link, Word, heard};
@@ -53,7 +53,7 @@ impl Cluster {
         interrupted: &Arc<AtomicBool>,
     ) -> Result<Network, Error> {
         let round = self.next_round();
-        let Some(listener) = &self.listener else { return Ok(Network::alone(meeting.workers)) };
+        let Some(listeners) = &self.listeners else { return Ok(Network::alone(meeting.workers)) };
         let mut key = [0; 32];
         greeting::random(&mut key).map_err(|broken| unable(&broken))?;
         let path = directory.map(|directory| std::path::absolute(directory.path()));
@@ -64,28 +64,67 @@ impl Cluster {
         let place = Place { directory: path, epoch, key };
         let arrivals = self.arrivals(meeting, round, place, interrupted);
         let deadline = Instant::now() + self.wait;
-        let joined = arrivals.wait(listener, &self.hosts, (self.wait, deadline), &|| Ok(()));
-        let begun = joined.and_then(|joined| {
-            let mut links: Vec<(usize, Link<'_>)> = joined
-                .into_iter()
-                .map(|(process, stream)| (process, Link::new(stream, deadline.max(later()), interrupted)))
-                .collect();
-            let ready = links.iter_mut().try_for_each(|(process, link)| {
-                link.receive_verdict().map_err(|broken| self.ended(*process, broken))
-            });
-            let verdict = ready.clone().map_err(|error: ClusterError| error.to_string());
-            for (_, link) in &mut links {
-                link.deadline = later();
-                // Whoever is gone now is lost to all that have been told to begin, and they will notice.
-                let _ = link.send_verdict(&verdict);
+        let joined = arrivals.wait(listeners, &self.hosts, (self.wait, deadline), &|| Ok(()));
+        let (mut links, ready) = match joined {
+            Err(error) => (Vec::new(), Err(error)),
+            Ok(joined) => {
+                let link = |(process, stream): (usize, TcpStream)| {
+                    (process, Link::new(stream, later(), interrupted))
+                };
+                let mut links: Vec<(usize, Link<'_>)> = joined.into_iter().map(link).collect();
+                let ready = self.all_ready(&mut links, interrupted, deadline.max(later()));
+                (links, ready)
             }
-            ready?;
-            Ok(links.into_iter().map(|(process, link)| (process, link.stream)).collect())
-        });
-        if let Some(directory) = directory {
-            directory.remove_key()?;
+        };
+        // Whoever has come has seen the key.
+        let removed = directory.map_or(Ok(()), RunDirectory::remove_key);
+        let verdict = match (ready, removed) {
+            (Ok(()), removed) => removed.map_err(Error::from),
+            (Err(error), removed) => {
+                if let Err(error) = removed {
+                    crate::command::remark(format_args!("the key of this start stays: {error}"));
+                }
+                Err(error.into())
+            }
+        };
+        let told = verdict.as_ref().copied().map_err(ToString::to_string);
+        for (_, link) in &mut links {
+            link.deadline = later();
+            // Whoever is gone now is lost to all that have been told to begin, and they will notice.
+            let _ = link.send_verdict(&told);
         }
-        Ok(Network::new(self, meeting.workers, begun?)?)
+        verdict?;
+        let streams = links.into_iter().map(|(process, link)| (process, link.stream)).collect();
+        Ok(Network::new(self, meeting.workers, streams)?)
+    }
+
+    /// Waits, as process 0, until all that have joined have said that they are ready. It ends with the first that gives up, or
+    /// is gone, whichever of them that is: the others wait for it, and would name another.
+    fn all_ready(
+        &self,
+        links: &mut [(usize, Link<'_>)],
+        interrupted: &AtomicBool,
+        deadline: Instant,
+    ) -> Result<(), ClusterError> {
+        let mut ready = vec![false; links.len()];
+        loop {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(ClusterError::Interrupted);
+            }
+            for ((process, link), ready) in links.iter_mut().zip(&mut ready) {
+                if heard(&link.stream) != Word::Nothing {
+                    link.deadline = later();
+                    link.receive_verdict().map_err(|broken| self.ended(*process, broken))?;
+                    *ready = true;
+                }
+            }
+            let Some(waiting) = ready.iter().position(|ready| !ready) else { return Ok(()) };
+            if Instant::now() >= deadline {
+                let reason = "it is not ready, and does not say why".to_owned();
+                return Err(self.ended(links[waiting].0, Broken::Link(reason)));
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Joins, as another process than process 0. `prepare` gets ready for what process 0 says; if it cannot, nobody begins.
@@ -98,7 +137,7 @@ impl Cluster {
         prepare: impl FnOnce(&Invitation) -> Result<T, Error>,
     ) -> Result<(Network, T), Error> {
         let round = self.next_round();
-        let listener = self.listener.as_ref().expect("a process that is not the first has others");
+        let listeners = self.listeners.as_ref().expect("a process that is not the first has others");
         let own = |to: usize| Introduction::new(meeting, round, self.processes(), self.process, to);
         let found: Mutex<Option<Place>> = Mutex::default();
         let see = |link: &mut Link<'_>| {
@@ -150,7 +189,7 @@ impl Cluster {
             }
             let arrivals = self.arrivals(meeting, round, place.clone(), interrupted);
             let until = (self.wait, Instant::now() + self.wait);
-            streams.extend(arrivals.wait(listener, &self.hosts, until, &watch)?);
+            streams.extend(arrivals.wait(listeners, &self.hosts, until, &watch)?);
             Ok(streams)
         };
         let mut streams = meet().inspect_err(|error: &ClusterError| give_up(error))?;
@@ -179,6 +218,7 @@ impl Cluster {
         Arc::new(Arrivals {
             secret: self.secret.clone(),
             own: Introduction::new(meeting, round, self.processes(), self.process, self.process),
+            differs: meeting.subject.differs,
             me: self.process,
             place,
             interrupted: Arc::clone(interrupted),
@@ -201,7 +241,7 @@ impl Cluster {
     fn ended(&self, process: usize, broken: Broken) -> ClusterError {
         match broken {
             Broken::Interrupted => ClusterError::Interrupted,
-            Broken::Link(reason) | Broken::Refused(reason) => {
+            Broken::Link(reason) | Broken::Doubtful(reason) | Broken::Refused(reason) => {
                 ClusterError::Ended { process, address: self.hosts.get(process).to_string(), reason }
             }
         }
@@ -216,7 +256,9 @@ pub(super) fn later() -> Instant {
 fn unable(broken: &Broken) -> ClusterError {
     match broken {
         Broken::Interrupted => ClusterError::Interrupted,
-        Broken::Link(reason) | Broken::Refused(reason) => ClusterError::Unable { reason: reason.clone() },
+        Broken::Link(reason) | Broken::Doubtful(reason) | Broken::Refused(reason) => {
+            ClusterError::Unable { reason: reason.clone() }
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::ops::Range;
 /// Bytes of the header before each of timely's messages: six numbers of eight bytes, the highest byte first.
 const HEADER: usize = 48;
 
-/// Bytes of one of timely's messages: more than the gradients of any model that fits into memory today. A length above it
-/// would be allocated without having been sent.
+/// Bytes of one of timely's messages: more than the gradients of any model that fits into memory today. Timely keeps what has
+/// arrived of a message until all of it is there: a length above this one comes of damage, and everything that followed would
+/// be kept as part of it, as long as there is memory.
 const MESSAGE: u64 = 16 << 30;
 
 /// Follows timely's messages through the bytes of a connection: whether they end in good order, and whether each is for this

@@ -33,7 +33,17 @@ pub(super) fn message(side: Side, purpose: &str, transcript: &Transcript) -> Vec
 }
 
 /// Greets as the process that connected.
+///
+/// Until the other side has proved that it knows the secret, nobody knows who it is: that it does not want this process is
+/// [`Broken::Doubtful`].
 pub(super) fn greet(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
+    greet_anybody(link, secret).map_err(|broken| match broken {
+        Broken::Refused(reason) => Broken::Doubtful(reason),
+        broken => broken,
+    })
+}
+
+fn greet_anybody(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
     let mine = hello()?;
     link.send(&mine)?;
     let theirs = receive_hello(link)?;

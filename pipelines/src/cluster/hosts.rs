@@ -21,9 +21,19 @@ pub struct Host {
 }
 
 impl Host {
-    /// What its name or address stands for; at least one.
+    #[cfg(test)]
+    pub(super) fn new(text: &str, addresses: Vec<SocketAddr>) -> Self {
+        Self { text: text.to_owned(), addresses }
+    }
+
+    /// What its name or address stands for; at least one, each once.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Whether only its own machine finds it.
+    pub(super) fn is_loopback_only(&self) -> bool {
+        self.addresses.iter().all(|address| address.ip().is_loopback())
     }
 }
 
@@ -115,10 +125,14 @@ fn host(text: &str) -> Result<Host, String> {
         Ok(0) => return Err("port 0 is none that others can know; choose one from 1 to 65535".to_owned()),
         Ok(_) => (),
     }
-    let addresses: Vec<SocketAddr> = text
-        .to_socket_addrs()
-        .map_err(|error| format!("`{text}` is no address: {error}; {example}"))?
-        .collect();
+    let found =
+        text.to_socket_addrs().map_err(|error| format!("`{text}` is no address: {error}; {example}"))?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
     if addresses.iter().any(|address| address.ip().is_unspecified()) {
         return Err(format!("`{text}` is no address at which others find the process; {example}"));
     }

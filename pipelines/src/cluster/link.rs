@@ -23,6 +23,8 @@ const VERDICT: usize = 3 + REASON;
 pub(super) enum Broken {
     /// The other side, or the network; trying again may help.
     Link(String),
+    /// The two do not fit together, it seems; but the other side has not proved who it is, and the right one may still come.
+    Doubtful(String),
     /// The two do not fit together: trying again gives the same.
     Refused(String),
     /// Somebody asked for the end.

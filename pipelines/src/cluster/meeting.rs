@@ -44,16 +44,37 @@ pub(crate) struct Meeting {
     pub(crate) workers: usize,
     /// BLAKE3 of the resolved configuration.
     pub(crate) configuration: [u8; 32],
-    /// BLAKE3 of what names the data set.
-    pub(crate) data: [u8; 32],
+    /// What else they have to have in common.
+    pub(crate) subject: Subject,
+}
+
+/// What processes work on, beside the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    /// BLAKE3 of what names it.
+    pub(crate) blake3: [u8; 32],
+    /// What to say if it is another, and what to do.
+    pub(crate) differs: &'static str,
+}
+
+impl Subject {
+    /// What `name` names.
+    pub(crate) fn new(name: &str, differs: &'static str) -> Self {
+        Self { blake3: hash(name), differs }
+    }
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    *blake3::hash(text.as_bytes()).as_bytes()
 }
 
 impl Meeting {
-    /// What `experiment` is, for a process of so many workers.
+    /// What `experiment` is, on its data set, for a process of so many workers.
     pub(crate) fn of(purpose: Purpose, experiment: &Experiment, workers: usize) -> Self {
-        let hash = |text: &str| *blake3::hash(text.as_bytes()).as_bytes();
         let configuration = hash(&experiment.configuration().to_toml());
-        Self { purpose, workers, configuration, data: hash(&experiment.settings().data.fingerprint) }
+        let differs = "their data sets differ; give all processes the same data.path";
+        let subject = Subject::new(&experiment.settings().data.fingerprint, differs);
+        Self { purpose, workers, configuration, subject }
     }
 }
 
@@ -71,7 +92,7 @@ pub(super) struct Introduction {
     /// To whom.
     to: u32,
     configuration: [u8; 32],
-    data: [u8; 32],
+    subject: [u8; 32],
 }
 
 impl Introduction {
@@ -90,7 +111,7 @@ impl Introduction {
             from: from as u32,
             to: to as u32,
             configuration: meeting.configuration,
-            data: meeting.data,
+            subject: meeting.subject.blake3,
         }
     }
 
@@ -107,7 +128,7 @@ impl Introduction {
             .iter()
             .for_each(|number| bytes.extend(number.to_le_bytes()));
         bytes.extend(self.configuration);
-        bytes.extend(self.data);
+        bytes.extend(self.subject);
         link.send(&bytes)
     }
 
@@ -135,12 +156,13 @@ impl Introduction {
             from: number(4),
             to: number(5),
             configuration: hash(0),
-            data: hash(1),
+            subject: hash(1),
         })
     }
 
-    /// Why the process that says `self` cannot begin together with process `me`, which says `own`.
-    pub(super) fn misfit(&self, own: &Self, me: usize) -> Option<String> {
+    /// Why the process that says `self` cannot begin together with process `me`, which says `own`, and `differs` if they
+    /// work on different things.
+    pub(super) fn misfit(&self, own: &Self, me: usize, differs: &str) -> Option<String> {
         let differ = |what: &str, theirs: &dyn std::fmt::Display, mine: &dyn std::fmt::Display| {
             Some(format!("process {} {what} {theirs}, process {me} {mine}", self.from))
         };
@@ -172,8 +194,8 @@ impl Introduction {
                     .to_owned(),
             );
         }
-        if self.data != own.data {
-            return Some("their data sets differ; give all processes the same data.path".to_owned());
+        if self.subject != own.subject {
+            return Some(differs.to_owned());
         }
         if self.round != own.round {
             return differ("is at this part of its work:", &self.round, &own.round);

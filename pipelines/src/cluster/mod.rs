@@ -10,7 +10,8 @@
 //! $ spfde train mask.sparsity=0.95 --hosts hosts --process 0 --workers 1
 //! ```
 //!
-//! Each of them is as many workers as the others; the result has the same bits as that of one process with all of them.
+//! A line may have a name in place of an address: the process listens at every address that it stands for. Each of them is as
+//! many workers as the others; the result has the same bits as that of one process with all of them.
 //!
 //! # The run directory
 //!
@@ -35,8 +36,9 @@
 //!    sees the same directory.
 //!
 //! Then every pair of processes does the same, and when all are connected process 0 lets everyone begin. A connection that
-//! does not come so far is dropped, with a note, and the wait goes on; who was refused says why and ends. Only connections
-//! that have been checked so are given to timely, the same sockets: nobody can come between.
+//! does not come so far is dropped, with a note, and the wait goes on; who was refused says why and ends. (Before the other
+//! side has proved the secret it may be a stranger: its refusal is noted, and is the reason given at the end of the wait.) Only
+//! connections that have been checked so are given to timely, the same sockets: nobody can come between.
 //!
 //! # Whom this trusts
 //!
@@ -52,8 +54,8 @@
 //!
 //! A process whose connection breaks is lost; nobody waits for it. Each of the others says which it was, abandons what is
 //! not committed and ends with exit code 3: `spfde resume` goes on from the last checkpoint. A machine that has vanished
-//! without a word is noticed within ten seconds. Errors, interrupts and full disks in one of the processes stop all of them
-//! at the same step, as they stop all workers of one.
+//! without a word is noticed within five seconds, so that all end within ten. Errors, interrupts and full disks in one of the
+//! processes stop all of them at the same step, as they stop all workers of one.
 
 mod arrivals;
 mod assemble;
@@ -62,6 +64,7 @@ mod frames;
 mod greeting;
 mod hosts;
 mod link;
+mod listening;
 mod meeting;
 mod network;
 pub mod scaling;
@@ -69,7 +72,6 @@ mod secret;
 mod visit;
 mod watch;
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -78,9 +80,11 @@ pub use hosts::{Host, Hosts};
 pub use secret::Secret;
 
 pub(crate) use assemble::Invitation;
-pub(crate) use meeting::{Meeting, Purpose};
-pub(crate) use network::Network;
+pub(crate) use meeting::{Meeting, Purpose, Subject};
+pub(crate) use network::{Network, UNHEARD};
 pub(crate) use watch::Lost;
+
+use listening::Listeners;
 
 /// How long processes wait for each other at the start unless told otherwise: long enough to start them by hand.
 pub const WAIT: Duration = Duration::from_secs(60);
@@ -93,7 +97,7 @@ pub struct Cluster {
     secret: Secret,
     wait: Duration,
     /// `None` if there are no others.
-    listener: Option<TcpListener>,
+    listeners: Option<Listeners>,
     /// How often it has met the others.
     rounds: Mutex<u32>,
 }
@@ -104,7 +108,8 @@ impl Cluster {
     ///
     /// # Errors
     /// If there is no such process; if its address cannot be had; if an address lies beyond loopback and
-    /// `trust_network` does not say that this is meant, or there is no secret then.
+    /// `trust_network` does not say that this is meant, or there is no secret then, or the process's own address is one at
+    /// which the others do not find it.
     pub fn new(
         hosts: Hosts,
         process: usize,
@@ -135,12 +140,13 @@ impl Cluster {
                 return Err(ClusterError::Usage { reason });
             }
         }
-        let listener = match count {
+        listening::refuse_unreachable(&hosts, process)?;
+        let listeners = match count {
             1 => None,
-            _ => Some(listen(hosts.get(process))?),
+            _ => Some(Listeners::new(hosts.get(process))?),
         };
         let secret = secret.unwrap_or_default();
-        Ok(Self { hosts, process, secret, wait, listener, rounds: Mutex::new(0) })
+        Ok(Self { hosts, process, secret, wait, listeners, rounds: Mutex::new(0) })
     }
 
     /// Which process this is, from 0.
@@ -157,14 +163,4 @@ impl Cluster {
     pub fn is_first(&self) -> bool {
         self.process == 0
     }
-}
-
-/// Listens at the first address of `host` that can be had.
-fn listen(host: &Host) -> Result<TcpListener, ClusterError> {
-    let addresses: &[SocketAddr] = host.addresses();
-    let listener = TcpListener::bind(addresses).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    listener.map_err(|error| ClusterError::Listen { address: host.to_string(), reason: error.to_string() })
 }

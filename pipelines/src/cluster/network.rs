@@ -13,15 +13,15 @@ use super::Cluster;
 use super::error::ClusterError;
 use super::watch::{Lost, Watcher};
 
-/// When a silent connection is asked for a sign of life, how often, and how often in vain. With [`UNHEARD`] a machine that has
-/// vanished is noticed within ten seconds.
-const SILENT: Duration = Duration::from_secs(3);
-const AGAIN: Duration = Duration::from_secs(1);
-const IN_VAIN: u32 = 4;
+/// How long a machine may be silent that ought to answer, before it counts as vanished: what was sent may remain so long
+/// without an answer of its system, where this system lets one choose.
+pub(crate) const UNHEARD: Duration = Duration::from_secs(5);
 
-/// How long what was sent may remain without an answer of the other machine's system.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const UNHEARD: Duration = Duration::from_secs(8);
+/// When a connection on which nothing is sent is asked for a sign of life, how often, and how often in vain: together
+/// [`UNHEARD`].
+const SILENT: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_secs(1);
+const IN_VAIN: u32 = 3;
 
 /// The connections of one process to the others of a run.
 #[derive(Debug)]

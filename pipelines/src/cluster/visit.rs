@@ -15,11 +15,16 @@ use super::meeting::Introduction;
 const ATTEMPT: Duration = Duration::from_secs(1);
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
+/// The pause after somebody has refused this process who has not proved to be the right one: rarely enough that it is no
+/// nuisance to the right one.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// Something that is asked while waiting: whether to go on.
 pub(super) type Watch<'a> = &'a dyn Fn() -> Result<(), ClusterError>;
 
 impl Cluster {
-    /// Connects to process `to` and shakes hands; again and again, until the time is over.
+    /// Connects to process `to` and shakes hands; again and again, until the time is over. It obeys no refusal of somebody
+    /// who has not proved the secret, but mentions it, and gives it as the reason in the end.
     pub(super) fn visit(
         &self,
         to: usize,
@@ -31,6 +36,7 @@ impl Cluster {
         let address = || self.hosts.get(to).to_string();
         let deadline = Instant::now() + self.wait;
         let mut last = "it was not tried".to_owned();
+        let mut doubt = None;
         loop {
             watch()?;
             if interrupted.load(Ordering::Relaxed) {
@@ -38,7 +44,10 @@ impl Cluster {
             }
             if Instant::now() >= deadline {
                 let (address, seconds) = (address(), self.wait.as_secs());
-                return Err(ClusterError::Unreachable { process: to, address, seconds, reason: last });
+                return Err(match doubt {
+                    Some(reason) => ClusterError::Refused { process: to, address, reason },
+                    None => ClusterError::Unreachable { process: to, address, seconds, reason: last },
+                });
             }
             let entered =
                 self.connect(to).map_err(|error| Broken::Link(error.to_string())).and_then(|stream| {
@@ -46,15 +55,28 @@ impl Cluster {
                     self.enter(&mut link, own, key)?;
                     Ok(link.stream)
                 });
-            match entered {
+            let pause = match entered {
                 Ok(stream) => return Ok(stream),
-                Err(Broken::Link(reason)) => last = reason,
+                Err(Broken::Link(reason)) => {
+                    last = reason;
+                    PAUSE
+                }
+                Err(Broken::Doubtful(reason)) => {
+                    if doubt.as_ref() != Some(&reason) {
+                        crate::command::remark(format_args!(
+                            "whoever is at {} does not fit together with this process: {reason}; still trying",
+                            address()
+                        ));
+                    }
+                    doubt = Some(reason);
+                    DOUBT
+                }
                 Err(Broken::Refused(reason)) => {
                     return Err(ClusterError::Refused { process: to, address: address(), reason });
                 }
                 Err(Broken::Interrupted) => return Err(ClusterError::Interrupted),
-            }
-            std::thread::sleep(PAUSE);
+            };
+            std::thread::sleep(pause);
         }
     }
 

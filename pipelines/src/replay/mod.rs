@@ -25,7 +25,7 @@ use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
 
-use crate::cluster::{Lost, Meeting, Purpose};
+use crate::cluster::{Lost, Meeting, Purpose, Subject};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::session::{Ended, Options, Place, discard, environment, execute};
@@ -166,8 +166,10 @@ fn prepare(
         return Ok((create()?.map(Place::Held), options.workers.into()));
     };
     let mut meeting = Meeting::of(Purpose::Replay, experiment, options.workers);
-    // Which record, too.
-    meeting.data = *blake3::hash(record.run().manifest_blake3().as_bytes()).as_bytes();
+    meeting.subject = Subject::new(
+        record.run().manifest_blake3(),
+        "they replay different records; give all processes the same run",
+    );
     if cluster.is_first() {
         let directory = create()?;
         return match cluster.gather(&meeting, directory.as_deref(), 0, &options.interrupted) {

@@ -173,6 +173,12 @@ fn what_is_no_hosts_file_or_no_process_of_it_is_refused_before_any_work() {
         "192.0.2.1:2101 is not a loopback address: there has to be a secret",
         "",
     );
+    std::fs::write(place.path("key"), "sixteen bytes and more").unwrap();
+    run("0", &["--trust-network", "--secret", "key"]).refused(
+        2,
+        "127.0.0.1:2101 is 127.0.0.1:2101 on this machine, a loopback address, at which 192.0.2.1:2101 does not find it; ",
+        "",
+    );
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     std::fs::write(place.path("hosts"), format!("{}\n127.0.0.1:1", taken.local_addr().unwrap())).unwrap();
     let address = taken.local_addr().unwrap();
@@ -234,6 +240,89 @@ fn strangers_are_dropped_and_the_wait_goes_on() {
 }
 
 #[test]
+fn a_crowd_that_keeps_silent_keeps_nobody_out() {
+    let place = Place::with_data();
+    let addresses = hosts(&place, 2);
+    let wait = ["--wait", "9"];
+    let first = start(&place, &[&WORDS[..], &wait, &["--run-dir", "run"]].concat(), "0");
+    let silent: Vec<TcpStream> = (0..80).map(|_| connect(&addresses[0])).collect();
+    end(start(&place, &[&WORDS[..], &wait].concat(), "1")).done();
+    end(first).done();
+    drop(silent);
+}
+
+#[test]
+fn a_stranger_in_the_place_of_process_0_is_not_obeyed() {
+    let place = Place::with_data();
+    let addresses = hosts(&place, 2);
+    let stranger = TcpListener::bind(&addresses[0]).unwrap();
+    let other = start(&place, &WORDS, "1");
+    let (mut stream, _) = stranger.accept().unwrap();
+    drop(stranger);
+    let mut hello = [0; 52];
+    stream.read_exact(&mut hello).unwrap();
+    // It knows the words, and cannot know the proof.
+    stream.write_all(&hello).unwrap();
+    stream.read_exact(&mut [0; 32]).unwrap();
+    let mut verdict = [0; 1024];
+    verdict[..7].copy_from_slice(b"\x01\x04\0away");
+    stream.write_all(&verdict).unwrap();
+    drop(stream);
+    end(start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0")).done();
+    let other = end(other).done();
+    let note = "does not fit together with this process: away; still trying";
+    assert!(other.err.contains(note), "{other:?}");
+}
+
+#[test]
+fn whoever_gives_up_is_named_by_all_at_once() {
+    let place = Place::with_data();
+    let addresses = hosts(&place, 3);
+    // Process 2 looks for process 1 elsewhere; process 1 waits for process 2.
+    let elsewhere = free_addresses(1).remove(0);
+    let mistaken = [addresses[0].clone(), elsewhere.clone(), addresses[2].clone()];
+    std::fs::write(place.path("mistaken"), mistaken.join("\n")).unwrap();
+    let first = start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0");
+    connect(&addresses[0]);
+    let second = start(&place, &WORDS, "1");
+    connect(&addresses[1]);
+    let third = ["--hosts", "mistaken", "--workers", "1", "--process", "2", "--wait", "3"];
+    let third = end(spawn(place.command(&[&WORDS[..], &third].concat())));
+    let reason = format!("process 1 at {elsewhere} did not let this one join within 3 s: ");
+    third.refused(1, &reason, "");
+    let reason = format!("process 2 at {} gave up before the start: {reason}", addresses[2]);
+    let first = end(first);
+    assert!(first.code == Some(1) && first.err.contains(&format!("spfde: {reason}")), "{first:?}");
+    let second = end(second);
+    let reason = format!("spfde: process 0 at {} gave up before the start: {reason}", addresses[0]);
+    assert!(second.code == Some(1) && second.err.contains(&reason), "{second:?}");
+    assert!(!place.path("run").exists());
+}
+
+#[test]
+fn whoever_works_on_something_else_is_told_what() {
+    let place = Place::with_data();
+    for run in ["a", "b"] {
+        place.run(&[&WORDS[..], &["--run-dir", run]].concat()).done();
+    }
+    let addresses = hosts(&place, 2);
+    let bench = ["bench", "model.name=lenet5", "data.batch_size=8", "--steps", "2", "--json"];
+    let cases = [
+        (vec!["replay", "a"], vec!["replay", "b"], "they replay different records; "),
+        (bench.to_vec(), [&bench[..], &["--frozen", "1"]].concat(), "they measure different things; "),
+    ];
+    for (right, wrong, reason) in cases {
+        let first = start(&place, &right, "0");
+        let outcome = end(start(&place, &wrong, "1"));
+        let reason = format!("process 0 at {} and this one do not fit together: {reason}", addresses[0]);
+        assert!(outcome.code == Some(2) && outcome.err.contains(&reason), "{outcome:?}");
+        let other = start(&place, &right, "1");
+        end(first).done();
+        end(other).done();
+    }
+}
+
+#[test]
 fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     let place = Place::with_data();
     let addresses = hosts(&place, 2);
@@ -248,8 +337,20 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
         outcome.refused(2, &start, "");
         assert!(outcome.err.contains(reason), "{outcome:?}");
     };
-    refused(WORDS.to_vec(), "1", "they have different secrets");
-    refused([&WORDS[..], &["--secret", "other-secret"]].concat(), "1", "they have different secrets");
+    // Who does not know the secret cannot know either who says so: it mentions it, and goes on trying.
+    for other in [&[][..], &["--secret", "other-secret"]] {
+        let outcome = end(start(&place, &[&WORDS[..], other, &["--wait", "3"]].concat(), "1"));
+        let reason = "they have different secrets; give all processes the same";
+        let note =
+            format!("note: whoever is at {} does not fit together with this process: {reason}", addresses[0]);
+        let last = format!("spfde: process 0 at {} and this one do not fit together: {reason}", addresses[0]);
+        let lines: Vec<&str> = outcome.err.lines().collect();
+        assert!(
+            lines.len() == 2 && lines[0].starts_with(&note) && lines[1].starts_with(&last),
+            "{outcome:?}"
+        );
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    }
     refused([&WORDS[..], &secret, &["seed=9"]].concat(), "1", "their configurations differ");
     refused(
         [&WORDS[..], &secret, &["--run-dir", "elsewhere"]].concat(),
