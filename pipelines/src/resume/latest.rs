@@ -1,0 +1,65 @@
+//! How far a run has come, of what is sound.
+
+use std::path::Path;
+
+use spfde_data::files::manifest::Manifest;
+use spfde_data::files::verify;
+use spfde_flow::Snapshot;
+
+use crate::checkpoint::CheckpointFiles;
+use crate::error::Error;
+use crate::experiment::Experiment;
+
+/// Where a run can go on.
+pub(super) enum Latest {
+    /// All epochs are committed and the final weights are there: only the last word is missing.
+    Finished,
+    Beginning,
+    Snapshot(Box<Snapshot>),
+}
+
+/// Whether process 0 finds that the run in `directory` has come to its end, although `manifest` does not say so.
+pub(super) fn only_lacks_the_last_word(directory: &Path, manifest: &Manifest) -> bool {
+    let last = manifest.last_checkpoint() == Some(manifest.epochs);
+    last && CheckpointFiles::new(directory).check(manifest, manifest.epochs).is_ok()
+}
+
+/// Reads the latest checkpoint that is sound; notes those that are not.
+pub(super) fn latest(
+    directory: &Path,
+    manifest: &Manifest,
+    experiment: &Experiment,
+    notes: &mut Vec<String>,
+) -> Result<Latest, Error> {
+    let files = CheckpointFiles::new(directory);
+    let mut first = None;
+    for epoch in manifest.checkpoint_epochs().into_iter().rev() {
+        let read = match epoch == manifest.epochs {
+            true => files.check(manifest, epoch).map(|()| Latest::Finished),
+            false => files
+                .read(directory, manifest, epoch, experiment.settings())
+                .map(|snapshot| Latest::Snapshot(Box::new(snapshot))),
+        };
+        match read {
+            Ok(latest) => return Ok(latest),
+            Err(error) => {
+                notes.push(format!("the checkpoint of epoch {epoch} cannot be used: {error}"));
+                first = first.or(Some(error));
+            }
+        }
+    }
+    // Training everything again is no answer that nobody asked for.
+    first.map_or(Ok(Latest::Beginning), |error| Err(error.into()))
+}
+
+/// That the trace before `start`, which is kept, is sound.
+pub(super) fn check_trace(directory: &Path, manifest: Manifest, start: u32) -> Result<(), Error> {
+    let mut kept = manifest;
+    kept.epochs_reached = start;
+    kept.segments.retain(|segment| segment.epoch < start);
+    kept.checkpoints.clear();
+    match verify::segments(directory, &kept).into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}

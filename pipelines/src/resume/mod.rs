@@ -1,0 +1,171 @@
+//! Going on with a run that ended before its last epoch.
+
+mod latest;
+mod recorded;
+mod unfinished;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use spfde_data::files::DataError;
+use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
+use spfde_data::files::run_directory::{CONFIG_NAME, RunDirectory, read_config};
+use spfde_flow::{Run, Snapshot};
+
+use crate::configuration::Configuration;
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::session::{self, Options};
+use latest::{Latest, check_trace, latest, only_lacks_the_last_word};
+use recorded::{begun_in, check_data, differences, entries, experiment};
+use unfinished::Held;
+
+pub use unfinished::Unfinished;
+
+/// What there is to go on with.
+pub enum Resumed {
+    /// Nothing: the run came to its end, after so many epochs.
+    Finished(u32),
+    /// A run, ready to go on.
+    Unfinished(Box<Unfinished>),
+}
+
+impl Resumed {
+    /// Takes the run in `directory`. `prepare` makes the experiment of its configuration, as it did when the run began:
+    /// it may put policies of its own into it.
+    ///
+    /// What is left over of the end is removed: unfinished files, and those that the manifest does not name. Training
+    /// goes on from the last checkpoint that is sound; epochs that were committed after it are dropped, to be trained
+    /// again with the same result. Without a checkpoint the run begins again.
+    ///
+    /// # Errors
+    /// If there is no run, or another process has it; if its configuration or its data is not what it was; if a file
+    /// that it would go on from is damaged: nothing is lost then.
+    pub fn open(
+        directory: &Path,
+        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+    ) -> Result<Self, Error> {
+        let recorded = match RunDirectory::open(directory) {
+            Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
+                return begin_again(directory, prepare);
+            }
+            recorded => recorded?,
+        };
+        if let Some(source) = &recorded.manifest().replay_of {
+            let path = directory.join(MANIFEST_NAME);
+            let expected = "none; a replay takes moments: start it again".to_owned();
+            let (field, found) = ("replay_of".to_owned(), source.path.clone());
+            return Err(DataError::Value { path, field, found, expected }.into());
+        }
+        if recorded.manifest().finished {
+            return Ok(Self::Finished(recorded.manifest().epochs));
+        }
+        let held = RunDirectory::resume(directory)?;
+        let entries = entries(directory, &recorded.config_unchanged()?)?;
+        let environment = recorded.environment();
+        let experiment = experiment(&entries, begun_in(&environment), prepare)?;
+        let mut notes = match &environment {
+            Ok(environment) => differences(environment, &experiment),
+            Err(error) => {
+                vec![format!("{error}; whether bits may differ from the run's beginning is unknown")]
+            }
+        };
+        let manifest = held.manifest();
+        check_data(directory, &manifest, &experiment)?;
+        let epochs = experiment.settings().epochs;
+        if manifest.epochs != epochs {
+            let (path, found) = (directory.join(MANIFEST_NAME), manifest.epochs.to_string());
+            let expected = format!("{epochs}, as config.toml says of train.epochs");
+            return Err(DataError::Value { path, field: "epochs".to_owned(), found, expected }.into());
+        }
+        let snapshot = match latest(directory, &manifest, &experiment, &mut notes)? {
+            Latest::Finished => {
+                held.finish(None)?;
+                return Ok(Self::Finished(epochs));
+            }
+            Latest::Beginning => None,
+            Latest::Snapshot(snapshot) => Some(*snapshot),
+        };
+        let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
+        check_trace(directory, manifest, start)?;
+        held.rewind(start)?;
+        let held = Held::Here(Arc::new(held), snapshot.map(Box::new));
+        Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
+    }
+
+    /// As [`Resumed::open`], for a process that goes on with the run together with process 0, which holds it, and says in
+    /// [`Unfinished::run`] where it goes on.
+    ///
+    /// # Errors
+    /// If there is no run; if its configuration or its data is not what it was.
+    pub fn join(
+        directory: &Path,
+        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+    ) -> Result<Self, Error> {
+        let mut notes = Vec::new();
+        let experiment = match RunDirectory::open(directory) {
+            Ok(recorded) => {
+                let manifest = recorded.manifest();
+                if manifest.finished || only_lacks_the_last_word(directory, manifest) {
+                    return Ok(Self::Finished(manifest.epochs));
+                }
+                let entries = entries(directory, &recorded.config_unchanged()?)?;
+                let environment = recorded.environment();
+                let experiment = experiment(&entries, begun_in(&environment), prepare)?;
+                if let Ok(environment) = environment {
+                    notes = differences(&environment, &experiment);
+                }
+                check_data(directory, manifest, &experiment)?;
+                experiment
+            }
+            // Process 0 begins it again.
+            Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
+                experiment(&entries(directory, &read_config(directory)?)?, None, prepare)?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let held = Held::ByFirst(directory.to_owned());
+        Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
+    }
+}
+
+/// Goes on with the run in `directory` to its end, from its last checkpoint. The directory; at once if it is finished.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use spfde::prelude::*;
+/// spfde::resume(Path::new("runs/a"), Experiment::new, Options::default(), spfde::pipeline)?;
+/// # Ok::<(), spfde::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Resumed::open`] and [`run`](crate::run).
+pub fn resume(
+    directory: &Path,
+    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+    options: Options,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Result<PathBuf, Error> {
+    let first = options.cluster.as_ref().is_none_or(|cluster| cluster.is_first());
+    let resumed = match first {
+        true => Resumed::open(directory, prepare)?,
+        false => Resumed::join(directory, prepare)?,
+    };
+    match resumed {
+        Resumed::Finished(_) => Ok(directory.to_owned()),
+        Resumed::Unfinished(unfinished) => unfinished.run(options, build),
+    }
+}
+
+/// A run that ended between its configuration and its manifest.
+fn begin_again(
+    directory: &Path,
+    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+) -> Result<Resumed, Error> {
+    let experiment = experiment(&entries(directory, &read_config(directory)?)?, None, prepare)?;
+    let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
+    let environment = session::environment(&experiment, 0, 1);
+    let held = RunDirectory::begin_again(directory, &environment, manifest)?;
+    let held = Held::Here(Arc::new(held), None);
+    Ok(Resumed::Unfinished(Box::new(Unfinished { experiment, held, notes: Vec::new() })))
+}

@@ -1,0 +1,83 @@
+//! What a run was when it began: its experiment, its data, its machine and program.
+
+use std::path::{Path, PathBuf};
+
+use spfde_data::files::DataError;
+use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
+use spfde_data::files::run_directory::CONFIG_NAME;
+use spfde_data::parameter::{ParameterError, Value};
+
+use crate::configuration::{Configuration, Source, core};
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::session;
+
+/// The settings of the run, key by key.
+pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>, Error> {
+    let path = directory.join(CONFIG_NAME).display().to_string();
+    Ok(Source::parse_file(&path, text)?.entries().to_vec())
+}
+
+/// The directory in which the run began, if its environment says so.
+pub(super) fn begun_in(environment: &Result<serde_json::Value, DataError>) -> Option<PathBuf> {
+    environment.as_ref().ok()?["working_directory"].as_str().map(PathBuf::from)
+}
+
+/// The experiment as it was when the run began.
+pub(super) fn experiment(
+    entries: &[(String, Value)],
+    begun_in: Option<PathBuf>,
+    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+) -> Result<Experiment, Error> {
+    // A policy that no registry knows is one that `prepare` puts in.
+    let choices = core();
+    let unknown = |key: &str, value: &Value| {
+        key.ends_with(".policy")
+            && choices.iter().any(|choice| choice.key == key && choice.check(value.clone()).is_err())
+    };
+    let known: Vec<(String, Value)> =
+        entries.iter().filter(|(key, value)| !unknown(key, value)).cloned().collect();
+    let experiment = prepare(Configuration::resolve(&known)?.begun_in(begun_in))?;
+    for (key, recorded) in entries {
+        let now = experiment.configuration().values().get(key);
+        if now.is_some_and(|now| now != recorded) || now.is_none() && key.ends_with(".policy") {
+            let now = now.map_or_else(|| "nothing".to_owned(), Value::to_string);
+            let reason = format!(
+                "the run has {recorded}, this program makes {now} of it; resume it with the program that began it"
+            );
+            return Err(ParameterError::contradiction(key, reason).into());
+        }
+    }
+    Ok(experiment)
+}
+
+/// What differs between the machine and program that began the run and these, where it may change bits.
+pub(super) fn differences(environment: &serde_json::Value, experiment: &Experiment) -> Vec<String> {
+    let now = session::environment(experiment, 0, 1);
+    let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
+    let differs = names.iter().filter(|(field, _)| environment[*field] != now[*field]);
+    let note = |(field, name): &(&str, &str)| {
+        format!(
+            "the run began with {name} {}, this is {}: bits may differ from those of an uninterrupted run",
+            environment[*field], now[*field]
+        )
+    };
+    differs.map(note).collect()
+}
+
+/// Refuses other data than the run's.
+pub(super) fn check_data(
+    directory: &Path,
+    manifest: &Manifest,
+    experiment: &Experiment,
+) -> Result<(), Error> {
+    let now = Manifest::new(&experiment.settings().data, manifest.epochs).data_set;
+    if now.fingerprint == manifest.data_set.fingerprint {
+        return Ok(());
+    }
+    let words = |record: &DataSetRecord| {
+        format!("`{}` of {} training images ({:.16}…)", record.name, record.train_rows, record.fingerprint)
+    };
+    let (found, expected) = (words(&now), words(&manifest.data_set));
+    Err(DataError::OtherData { path: directory.join(MANIFEST_NAME), found, expected }.into())
+}

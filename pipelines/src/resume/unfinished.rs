@@ -1,0 +1,152 @@
+//! A run that is ready to go on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use spfde_data::files::DataError;
+use spfde_data::files::manifest::Manifest;
+use spfde_data::files::parquet_store::read_stream;
+use spfde_data::files::run_directory::RunDirectory;
+use spfde_data::rows::{EpochRow, TimingRow};
+use spfde_data::table::Row;
+use spfde_flow::{Run, Snapshot};
+
+use crate::checkpoint::CheckpointFiles;
+use crate::cluster::{Invitation, Meeting, Purpose};
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::session::{self, Options, Place};
+use crate::workers::Crew;
+
+/// A run that ended before its last epoch, ready to go on.
+pub struct Unfinished {
+    pub(super) experiment: Experiment,
+    pub(super) held: Held,
+    pub(super) notes: Vec<String>,
+}
+
+/// Who holds the run.
+pub(super) enum Held {
+    /// This process; everything that it goes on from is read and checked.
+    Here(Arc<RunDirectory>, Option<Box<Snapshot>>),
+    /// Process 0 of the processes that go on with it together, which says from where.
+    ByFirst(PathBuf),
+}
+
+impl Unfinished {
+    /// The experiment.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// The epoch at whose start it goes on; 0 if [`Self::joins`], since it is process 0 that knows.
+    pub fn epoch(&self) -> u32 {
+        match &self.held {
+            Held::Here(_, snapshot) => snapshot.as_deref().map_or(0, Snapshot::epoch),
+            Held::ByFirst(_) => 0,
+        }
+    }
+
+    /// Whether process 0 holds the run, and this one goes on with it together with that.
+    pub fn joins(&self) -> bool {
+        matches!(self.held, Held::ByFirst(_))
+    }
+
+    /// What is worth knowing: what differs from the run's beginning, which checkpoints could not be used.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// What was recorded of the epochs before: their costs and accuracies, and the times they took. Nothing where it is
+    /// process 0 that knows.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn before(&self) -> Result<(Vec<EpochRow>, Vec<TimingRow>), Error> {
+        let mut epochs = self.rows::<EpochRow>()?;
+        epochs.sort_by_key(Row::order);
+        Ok((epochs, self.rows::<TimingRow>()?))
+    }
+
+    fn rows<R: Row>(&self) -> Result<Vec<R>, DataError> {
+        let Held::Here(directory, snapshot) = &self.held else { return Ok(Vec::new()) };
+        let start = snapshot.as_deref().map_or(0, Snapshot::epoch);
+        let mut rows = Vec::new();
+        for batch in read_stream::<R>(directory.path(), &directory.manifest(), 0..start) {
+            rows.extend(batch?.into_rows::<R>());
+        }
+        Ok(rows)
+    }
+
+    /// Trains to the end. Trace and weights have the same bits as those of a run that was never interrupted, for any
+    /// number of workers and processes before and now. `options.directory` has no effect.
+    ///
+    /// # Errors
+    /// As [`run`](crate::run).
+    ///
+    /// # Panics
+    /// If `options.cluster` is not that of the process for which the run was opened: process 0 calls
+    /// [`Resumed::open`](super::Resumed::open), the others [`Resumed::join`](super::Resumed::join).
+    pub fn run(
+        self,
+        options: Options,
+        build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    ) -> Result<PathBuf, Error> {
+        let Self { experiment, held, .. } = self;
+        let meeting = Meeting::of(Purpose::Resume, &experiment, options.workers);
+        let (cluster, interrupted) = (options.cluster.clone(), Arc::clone(&options.interrupted));
+        let (directory, snapshot) = match held {
+            Held::Here(directory, snapshot) => (directory, snapshot.map(|snapshot| *snapshot)),
+            Held::ByFirst(path) => {
+                let cluster = cluster.filter(|cluster| !cluster.is_first());
+                let cluster = cluster.expect("only a process that is not the first joins a run");
+                let (network, (member, snapshot)) =
+                    cluster.join(&meeting, Some(&path), &interrupted, |invitation| {
+                        let member = invitation.member(&cluster)?;
+                        Ok((member, snapshot(&path, invitation, &experiment)?))
+                    })?;
+                let place = Place::Joined(Arc::new(member));
+                return session::work_on(&experiment, place, snapshot, network, options, build);
+            }
+        };
+        let now = session::environment(&experiment, options.workers, options.processes());
+        // What cannot be read is only described anew.
+        let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment());
+        let mut environment = environment.unwrap_or_else(|_| now.clone());
+        let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
+        if let Some(fields) = environment.as_object_mut() {
+            let before = fields.entry("resumed").or_insert_with(|| serde_json::json!([]));
+            let entry = serde_json::json!({ "epoch": start, "environment": now });
+            before.as_array_mut().into_iter().for_each(|list| list.push(entry.clone()));
+        }
+        directory.write_environment(&environment)?;
+        let crew = match cluster {
+            None => Crew::from(options.workers),
+            Some(cluster) => {
+                assert!(cluster.is_first(), "only process 0 holds a run that several go on with");
+                match cluster.gather(&meeting, Some(&directory), start, &interrupted) {
+                    Ok(network) => Crew::from(network),
+                    Err(error) => {
+                        session::keep(directory.finish(Some(error.to_string())));
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        session::work_on(&experiment, Place::Held(directory), snapshot, crew, options, build)
+    }
+}
+
+/// The checkpoint from which process 0 goes on.
+fn snapshot(
+    path: &Path,
+    invitation: &Invitation,
+    experiment: &Experiment,
+) -> Result<Option<Snapshot>, Error> {
+    if invitation.epoch == 0 {
+        return Ok(None);
+    }
+    let manifest = Manifest::read(path)?;
+    let settings = experiment.settings();
+    Ok(Some(CheckpointFiles::new(path).read(path, &manifest, invitation.epoch, settings)?))
+}
