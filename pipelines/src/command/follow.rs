@@ -42,10 +42,11 @@ impl Replay {
         let (replayed, end) = follow(&record, &experiment, options, build)?;
         tell(&record, &end);
         // Somebody may have resumed it by now: what has been found is good all the same.
-        let recorded = record.again().and_then(|record| Ok(record.recorded_epochs()?)).unwrap_or_else(|error| {
-            remark(format_args!("what was recorded cannot be shown beside it: {error}"));
-            Vec::new()
-        });
+        let recorded =
+            record.again().and_then(|record| Ok(record.recorded_epochs()?)).unwrap_or_else(|error| {
+                remark(format_args!("what was recorded cannot be shown beside it: {error}"));
+                Vec::new()
+            });
         let case = Case { name: run.to_owned(), replayed, recorded };
         say(format!("\n{}", sums(&case)));
         if let Some(directory) = &case.replayed.directory {
