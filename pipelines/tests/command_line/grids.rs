@@ -2,23 +2,6 @@
 
 use crate::place::{Outcome, Place};
 
-const RUN: [&str; 6] = [
-    "train",
-    "data.path=data",
-    "model.name=lenet5",
-    "mask.sparsity=0.5",
-    "freeze.flops_reduction=0.1",
-    "train.epochs=5",
-];
-
-fn place(seeds: &[(&str, &str)]) -> Place {
-    let place = Place::with_data();
-    for (directory, seed) in seeds {
-        place.run(&[&RUN[..], &[seed, "--run-dir", directory]].concat()).done();
-    }
-    place
-}
-
 /// The lines below the table's head.
 fn members(outcome: &Outcome) -> Vec<&str> {
     let lines = outcome.out.lines().skip_while(|line| !line.starts_with("member")).skip(1);
@@ -27,7 +10,7 @@ fn members(outcome: &Outcome) -> Vec<&str> {
 
 #[test]
 fn a_grid_over_a_run_has_a_line_for_each_member_best_first() {
-    let place = place(&[("run", "seed=1")]);
+    let place = Place::with_runs(&[("run", "seed=1")]);
     let words = [
         "replay",
         "run",
@@ -75,7 +58,7 @@ fn a_grid_over_a_run_has_a_line_for_each_member_best_first() {
 
 #[test]
 fn several_runs_have_a_mean_and_a_spread_for_each_member() {
-    let place = place(&[("a/first", "seed=1"), ("b/second", "seed=2")]);
+    let place = Place::with_runs(&[("a/first", "seed=1"), ("b/second", "seed=2")]);
     let words = ["replay", "a/first", "b/second", "--grid", "sieve.policy=random,circular", "--out", "out"];
     let both = place.run(&[&words[..], &["--decisions"]].concat()).done();
     assert_eq!(members(&both).len(), 2, "{}", both.out);
@@ -90,7 +73,7 @@ fn several_runs_have_a_mean_and_a_spread_for_each_member() {
 
 #[test]
 fn what_no_run_can_answer_is_refused_and_leaves_nothing() {
-    let place = place(&[("run", "seed=1")]);
+    let place = Place::with_runs(&[("run", "seed=1")]);
     let judge = |words: &[&str]| place.run(&[&["replay", "run", "--out", "out"], words].concat());
     judge(&["--grid", "train.epochs=4,6"]).refused(
         2,

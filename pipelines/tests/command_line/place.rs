@@ -30,6 +30,16 @@ impl Outcome {
     }
 }
 
+/// Trains a small run on the data of a place; the seed and the directory are still to be said.
+pub(crate) const RUN: [&str; 6] = [
+    "train",
+    "data.path=data",
+    "model.name=lenet5",
+    "mask.sparsity=0.5",
+    "freeze.flops_reduction=0.1",
+    "train.epochs=5",
+];
+
 /// An empty directory in which commands run.
 pub(crate) struct Place(TempDir);
 
@@ -43,6 +53,15 @@ impl Place {
         let place = Self::new();
         write_idx(&place.path("idx"));
         place.run(&["import", "idx", "idx", "--out", "data"]).done();
+        place
+    }
+
+    /// A place with data and runs of these seeds (`seed=1`) in these directories.
+    pub(crate) fn with_runs(seeds: &[(&str, &str)]) -> Self {
+        let place = Self::with_data();
+        for (directory, seed) in seeds {
+            place.run(&[&RUN[..], &[seed, "--run-dir", directory]].concat()).done();
+        }
         place
     }
 

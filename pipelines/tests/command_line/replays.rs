@@ -1,24 +1,6 @@
 //! Replays as their users meet them.
 
-use crate::place::{Outcome, Place};
-
-const RUN: [&str; 6] = [
-    "train",
-    "data.path=data",
-    "model.name=lenet5",
-    "mask.sparsity=0.5",
-    "freeze.flops_reduction=0.1",
-    "train.epochs=5",
-];
-
-/// A place with runs of these seeds in `a/run`, `b/run` and so on.
-fn place(seeds: &[(&str, &str)]) -> Place {
-    let place = Place::with_data();
-    for (directory, seed) in seeds {
-        place.run(&[&RUN[..], &[seed, "--run-dir", directory]].concat()).done();
-    }
-    place
-}
+use crate::place::{Outcome, Place, RUN};
 
 fn first_line(outcome: &Outcome) -> &str {
     outcome.out.lines().next().unwrap_or_default()
@@ -26,7 +8,7 @@ fn first_line(outcome: &Outcome) -> &str {
 
 #[test]
 fn a_replay_prints_what_it_claims_and_writes_a_run_of_its_own() {
-    let place = place(&[("run", "seed=1")]);
+    let place = Place::with_runs(&[("run", "seed=1")]);
     let own = place.run(&["replay", "run"]).done();
     assert_eq!(first_line(&own), "decisions and costs of a replay are exact; accuracy is not predicted");
     assert!(own.out.contains("the record lacks nothing that it was asked for"), "{}", own.out);
@@ -55,7 +37,7 @@ fn a_replay_prints_what_it_claims_and_writes_a_run_of_its_own() {
 
 #[test]
 fn several_runs_have_a_mean_a_spread_and_a_directory_each() {
-    let place = place(&[("a/first", "seed=1"), ("b/second", "seed=2")]);
+    let place = Place::with_runs(&[("a/first", "seed=1"), ("b/second", "seed=2")]);
     let words = ["replay", "a/first", "b/second", "sieve.policy=random", "--out", "out"];
     let both = place.run(&words).done();
     assert_eq!(first_line(&both), "decisions and costs of a replay are exact; accuracy is not predicted");
@@ -72,7 +54,7 @@ fn several_runs_have_a_mean_a_spread_and_a_directory_each() {
 
 #[test]
 fn what_cannot_be_replayed_is_refused_before_any_work() {
-    let place = place(&[("run", "seed=1")]);
+    let place = Place::with_runs(&[("run", "seed=1")]);
     let cases: [(&[&str], i32, &str); 7] = [
         (&["run", "sieve.fractoin=0.2"], 2, "unknown key `sieve.fractoin`; did you mean `sieve.fraction`?"),
         (
@@ -94,7 +76,7 @@ fn what_cannot_be_replayed_is_refused_before_any_work() {
 
 #[test]
 fn a_damaged_trace_is_refused_and_leaves_nothing() {
-    let place = place(&[("run", "seed=1")]);
+    let place = Place::with_runs(&[("run", "seed=1")]);
     let segment = "run/trace/gradients/e00003-w00.parquet";
     let mut bytes = std::fs::read(place.path(segment)).unwrap();
     bytes[40] ^= 1;

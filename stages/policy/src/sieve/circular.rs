@@ -27,7 +27,9 @@ use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::ScoreRow;
 use spfde_data::table::{Column, Columns, Row};
 
-use super::{Cut, Rank, SieveContext, SievePolicy, SieveState, fraction_parameter, outside};
+use super::{
+    Cut, Rank, SieveContext, SievePolicy, SieveState, fraction_parameter, interval_parameter, outside,
+};
 use crate::Entry;
 use crate::rounding::share_of;
 
@@ -41,7 +43,7 @@ pub(crate) const ENTRY: Entry<dyn SievePolicy, SieveContext> = Entry {
 
 fn parameters() -> Vec<Parameter> {
     let help = "epochs between two exchanges; forgetting takes at least two presentations";
-    vec![fraction_parameter(), Parameter::integer("sieve.interval", 2, 2, i64::from(u32::MAX), help)]
+    vec![fraction_parameter(), interval_parameter(2, help)]
 }
 
 /// The easiest samples leave, those that have waited longest return.

@@ -27,7 +27,9 @@ use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::ScoreRow;
 use spfde_data::table::{Column, Columns, Row};
 
-use super::{Cut, Rank, SieveContext, SievePolicy, SieveState, fraction_parameter, outside};
+use super::{
+    Cut, Rank, SieveContext, SievePolicy, SieveState, fraction_parameter, interval_parameter, outside,
+};
 use crate::Entry;
 
 /// Its line in the registry.
@@ -40,7 +42,7 @@ pub(crate) const ENTRY: Entry<dyn SievePolicy, SieveContext> = Entry {
 
 fn parameters() -> Vec<Parameter> {
     let help = "epochs between two cuts";
-    vec![fraction_parameter(), Parameter::integer("sieve.interval", 2, 1, i64::from(u32::MAX), help)]
+    vec![fraction_parameter(), interval_parameter(1, help)]
 }
 
 /// The samples with the fewest forgetting events of the whole run are out.

@@ -147,6 +147,11 @@ fn fraction_parameter() -> Parameter {
     Parameter::below("sieve.fraction", 0.15, 0.0, 1.0, "share of the samples that is out of training")
 }
 
+/// The key `sieve.interval`, of at least so many epochs.
+fn interval_parameter(least: i64, help: &'static str) -> Parameter {
+    Parameter::integer("sieve.interval", 2, least, i64::from(u32::MAX), help)
+}
+
 /// How many samples are outside, by `sieve.fraction`.
 ///
 /// # Errors

@@ -15,7 +15,10 @@
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 use spfde_data::random::{Purpose, draw};
 
-use super::{Cut, NoState, Rank, SieveContext, SievePolicy, SieveState, fraction_parameter, outside};
+use super::{
+    Cut, NoState, Rank, SieveContext, SievePolicy, SieveState, fraction_parameter, interval_parameter,
+    outside,
+};
 use crate::Entry;
 
 /// Its line in the registry.
@@ -28,7 +31,7 @@ pub(crate) const ENTRY: Entry<dyn SievePolicy, SieveContext> = Entry {
 
 fn parameters() -> Vec<Parameter> {
     let help = "epochs between two subsets";
-    vec![fraction_parameter(), Parameter::integer("sieve.interval", 2, 1, i64::from(u32::MAX), help)]
+    vec![fraction_parameter(), interval_parameter(1, help)]
 }
 
 /// A fresh uniform subset at every interval.
