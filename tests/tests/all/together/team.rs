@@ -4,11 +4,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use spfde::cluster::{Cluster, Hosts};
+use spfde::cluster::{Cluster, Hosts, Secret};
 use spfde::{Error, Options};
+use spfde_data::files::manifest::Manifest;
 use spfde_data::files::operation;
 use spfde_data::rows::ScoreRow;
 use spfde_flow::{Run, per_epoch};
@@ -27,6 +28,8 @@ const PROCESS: &str = "SPFDE_TEAM_PROCESS";
 const RECORD: &str = "SPFDE_TEAM_RECORD";
 /// Seconds to wait for the others at the start.
 pub(crate) const WAIT: &str = "SPFDE_TEAM_WAIT";
+/// Set if the processes are not on loopback.
+const APART: &str = "SPFDE_TEAM_APART";
 /// The worker that panics when the first epoch is over.
 const PANICS: &str = "SPFDE_TEAM_PANICS";
 
@@ -56,10 +59,15 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
     let hosts = Hosts::read(Path::new(&std::env::var(HOSTS).unwrap()))?;
     let seconds = if std::env::var(WAIT).is_ok() { number(WAIT) } else { 60 };
     let wait = Duration::from_secs(seconds as u64);
-    let cluster = Cluster::new(hosts, number(PROCESS), None, false, wait)?;
+    let apart = std::env::var_os(APART).is_some();
+    let secret = apart.then(|| Secret::new("the test", b"known to these processes")).transpose()?;
+    let cluster = Cluster::new(hosts, number(PROCESS), secret, apart, wait)?;
     let directory = cluster.is_first().then(|| path.to_owned());
     let cluster = Some(Arc::new(cluster));
-    let options = Options { directory, workers: number(WORKERS), cluster, ..Options::default() };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).unwrap();
+    let options = Options { directory, workers: number(WORKERS), cluster, interrupted, ..Options::default() };
     let panics = std::env::var(PANICS).is_ok().then(|| number(PANICS));
     if let Ok(record) = std::env::var(RECORD) {
         let (record, experiment) = experiment(Path::new(&record), words)?;
@@ -116,11 +124,13 @@ pub(crate) struct Team<'a> {
     pub(crate) record: Option<PathBuf>,
     /// Variables of single processes.
     pub(crate) variables: Vec<(usize, &'static str, String)>,
+    /// The network namespace of each process and its address there; none if all are on loopback.
+    pub(crate) apart: Vec<(String, String)>,
 }
 
 impl<'a> Team<'a> {
     pub(crate) fn new(bench: &'a Bench, words: &'a [&'a str], processes: usize, workers: usize) -> Self {
-        Self { bench, words, processes, workers, record: None, variables: Vec::new() }
+        Self { bench, words, processes, workers, record: None, variables: Vec::new(), apart: Vec::new() }
     }
 
     /// Lets the worker `worker` panic.
@@ -132,12 +142,25 @@ impl<'a> Team<'a> {
     /// Starts all of them in the directory `path`.
     pub(crate) fn start(&self, path: &Path) -> Vec<Child> {
         let hosts = path.with_extension("hosts");
-        std::fs::write(&hosts, free_addresses(self.processes).join("\n")).unwrap();
+        let addresses = match self.apart.is_empty() {
+            true => free_addresses(self.processes),
+            false => self.apart.iter().map(|(_, address)| address.clone()).collect(),
+        };
+        std::fs::write(&hosts, addresses.join("\n")).unwrap();
         (0..self.processes).map(|process| self.command(path, &hosts, process).spawn().unwrap()).collect()
     }
 
     fn command(&self, path: &Path, hosts: &Path, process: usize) -> Command {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let program = std::env::current_exe().unwrap();
+        let mut command = match self.apart.get(process) {
+            None => Command::new(program),
+            Some((namespace, _)) => {
+                // It becomes the program: the child is the process itself.
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(program).env(APART, "");
+                command
+            }
+        };
         command.args([
             "--exact",
             "together::team::process",
@@ -175,6 +198,15 @@ impl<'a> Team<'a> {
             assert_eq!(ended.code, Some(0), "{}", ended.said);
         }
         Recorded::open(path)
+    }
+}
+
+/// Waits until the run in `path` has committed so many epochs.
+pub(crate) fn reach(path: &Path, epochs: u32) {
+    let deadline = Instant::now() + LONG;
+    while Manifest::read(path).map_or(0, |manifest| manifest.epochs_reached) < epochs {
+        assert!(Instant::now() < deadline, "it trains");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
