@@ -14,10 +14,10 @@ pub enum ClusterError {
         /// What is wrong there.
         reason: String,
     },
-    /// A file that cannot be used: that of the hosts, or that of the secret.
+    /// A file that cannot be used: that of the hosts, or that of the secret, which may be a variable, too.
     #[error("{path}: {reason}")]
     File {
-        /// The file.
+        /// The file, or the variable.
         path: String,
         /// What is wrong.
         reason: String,

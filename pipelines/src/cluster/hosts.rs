@@ -1,14 +1,18 @@
 //! The file that says where the processes are.
 
-use std::fmt;
-use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
+use std::{fmt, io};
 
 use super::error::ClusterError;
+use super::file;
+use super::link::{cut, printable};
 
 /// Bytes of a hosts file: far more than the lines of all processes there can be.
 const FILE_LIMIT: u64 = 64 << 10;
+
+/// Bytes of an `address:port`: a name has 255 at most, a port five.
+const NAME_LIMIT: usize = 261;
 
 /// Processes: every pair of them has a connection.
 const PROCESSES_LIMIT: usize = 256;
@@ -53,23 +57,23 @@ impl Hosts {
     /// # Errors
     /// Names the file and the line that is not an address, or the same as another.
     pub fn read(path: &Path) -> Result<Self, ClusterError> {
-        let name = path.display().to_string();
-        let wrong = |reason: String| ClusterError::File { path: name.clone(), reason };
-        let file = std::fs::File::open(path).map_err(|error| wrong(format!("cannot open it: {error}")))?;
-        let mut text = String::new();
-        let read = file.take(FILE_LIMIT + 1).read_to_string(&mut text);
-        read.map_err(|error| wrong(format!("cannot read it: {error}")))?;
-        if text.len() as u64 > FILE_LIMIT {
-            return Err(wrong(format!("is longer than {FILE_LIMIT} bytes; it is no file of hosts")));
-        }
-        Self::parse(&name, &text)
+        let bytes = file::read(path, "hosts file", FILE_LIMIT)?;
+        Self::parse(&path.display().to_string(), &bytes, |text| Ok(text.to_socket_addrs()?.collect()))
     }
 
-    /// As [`Hosts::read`]; `path` is for messages.
+    /// As [`Hosts::read`], of the bytes of a file; `path` is for messages. What an `address:port` stands for is asked of
+    /// `lookup`, at most once for each process there can be.
     ///
     /// # Errors
     /// As [`Hosts::read`].
-    pub fn parse(path: &str, text: &str) -> Result<Self, ClusterError> {
+    pub fn parse(
+        path: &str,
+        bytes: &[u8],
+        lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>,
+    ) -> Result<Self, ClusterError> {
+        let none = |reason: String| ClusterError::File { path: path.to_owned(), reason };
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| none(format!("cannot read the hosts file: {error}")))?;
         let mut hosts: Vec<(usize, Host)> = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line_number = index + 1;
@@ -79,19 +83,19 @@ impl Hosts {
             if text.is_empty() {
                 continue;
             }
-            let host = host(text).map_err(wrong)?;
-            let same = |other: &Host| host.addresses.iter().any(|address| other.addresses.contains(address));
-            if let Some((before, _)) = hosts.iter().find(|(_, other)| same(other)) {
-                return Err(wrong(format!("`{text}` is the process of line {before} again")));
-            }
             if hosts.len() == PROCESSES_LIMIT {
                 return Err(wrong(format!("there can be {PROCESSES_LIMIT} processes at most")));
+            }
+            let host = host(text, &lookup).map_err(wrong)?;
+            let same = |other: &Host| host.addresses.iter().any(|address| other.addresses.contains(address));
+            if let Some((before, _)) = hosts.iter().find(|(_, other)| same(other)) {
+                return Err(wrong(format!("`{host}` is the process of line {before} again")));
             }
             hosts.push((line_number, host));
         }
         if hosts.is_empty() {
             let reason = "names no process; write one address:port a line, such as 127.0.0.1:2101".to_owned();
-            return Err(ClusterError::File { path: path.to_owned(), reason });
+            return Err(none(reason));
         }
         Ok(Self(hosts.into_iter().map(|(_, host)| host).collect()))
     }
@@ -116,17 +120,22 @@ impl Hosts {
     }
 }
 
-/// What is wrong with a line, in words.
-fn host(text: &str) -> Result<Host, String> {
+/// The host that a line names, or what is wrong with it, in words.
+fn host(text: &str, lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>) -> Result<Host, String> {
     let example = "write address:port, such as 127.0.0.1:2101";
-    let (_, port) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` has no port; {example}"))?;
+    if text.len() > NAME_LIMIT {
+        let beginning = shown(cut(text, 20));
+        return Err(format!("`{beginning}…` is longer than any address; {example}"));
+    }
+    let (_, port) =
+        text.rsplit_once(':').ok_or_else(|| format!("`{}` has no port; {example}", shown(text)))?;
     match port.parse::<u16>() {
-        Err(_) => return Err(format!("`{port}` is not a port from 1 to 65535; {example}")),
+        Err(_) => return Err(format!("`{}` is not a port from 1 to 65535; {example}", shown(port))),
         Ok(0) => return Err("port 0 is none that others can know; choose one from 1 to 65535".to_owned()),
         Ok(_) => (),
     }
     let found =
-        text.to_socket_addrs().map_err(|error| format!("`{text}` is no address: {error}; {example}"))?;
+        lookup(text).map_err(|error| format!("`{}` is no address: {error}; {example}", shown(text)))?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address) {
@@ -134,29 +143,38 @@ fn host(text: &str) -> Result<Host, String> {
         }
     }
     if addresses.iter().any(|address| address.ip().is_unspecified()) {
-        return Err(format!("`{text}` is no address at which others find the process; {example}"));
+        return Err(format!("`{}` is no address at which others find the process; {example}", shown(text)));
     }
     if addresses.is_empty() {
-        return Err(format!("`{text}` stands for no address; {example}"));
+        return Err(format!("`{}` stands for no address; {example}", shown(text)));
     }
-    Ok(Host { text: text.to_owned(), addresses })
+    Ok(Host { text: shown(text), addresses })
+}
+
+/// A piece of the file, for messages.
+fn shown(text: &str) -> String {
+    printable(text.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Hosts, ClusterError> {
+        Hosts::parse("hosts", text.as_bytes(), |text| Ok(text.to_socket_addrs()?.collect()))
+    }
+
     fn error(text: &str) -> String {
-        Hosts::parse("hosts", text).unwrap_err().to_string()
+        parse(text).unwrap_err().to_string()
     }
 
     #[test]
     fn lines_comments_and_both_kinds_of_addresses() {
         let text = "# two\n\n 127.0.0.1:2101 # first\n[::1]:2102\r\n";
-        let hosts = Hosts::parse("hosts", text).unwrap();
+        let hosts = parse(text).unwrap();
         assert_eq!((hosts.len(), hosts.get(1).to_string().as_str()), (2, "[::1]:2102"));
         assert_eq!(hosts.beyond_loopback(), None);
-        let far = Hosts::parse("hosts", "127.0.0.1:1\n192.0.2.7:1").unwrap();
+        let far = parse("127.0.0.1:1\n192.0.2.7:1").unwrap();
         assert_eq!(far.beyond_loopback().unwrap().to_string(), "192.0.2.7:1");
     }
 
@@ -176,14 +194,25 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_none_of_hosts_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("hosts");
-        let read = || Hosts::read(&path).unwrap_err().to_string();
-        assert!(read().contains("hosts: cannot open it"));
-        std::fs::write(&path, [0xff; 40]).unwrap();
-        assert!(read().contains("hosts: cannot read it"));
-        std::fs::write(&path, " ".repeat(1 << 17)).unwrap();
-        assert!(read().contains("is longer than"));
+    fn a_name_is_every_address_that_it_stands_for_once() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let lookup = |text: &str| match text {
+            "both:1" => Ok(["127.0.0.1:1", "[::1]:1", "127.0.0.1:1"].map(address).to_vec()),
+            "one:1" => Ok(vec![address("[::1]:1")]),
+            _ => Ok(Vec::new()),
+        };
+        let parse = |text: &str| Hosts::parse("hosts", text.as_bytes(), lookup);
+        assert_eq!(parse("both:1").unwrap().get(0).addresses(), ["127.0.0.1:1", "[::1]:1"].map(address));
+        let message = |text: &str| parse(text).unwrap_err().to_string();
+        assert!(message("both:1\none:1").ends_with("line 2: `one:1` is the process of line 1 again"));
+        assert!(message("none:1").contains("`none:1` stands for no address"));
+    }
+
+    #[test]
+    fn messages_are_short_and_do_nothing_to_a_terminal() {
+        assert!(error("\u{1b}[2J:1x").contains("`1x` is not a port"));
+        assert!(error("\u{1b}[2J").contains("`\u{fffd}[2J` has no port"));
+        let long = error(&format!("{}:1", "a".repeat(1000)));
+        assert!(long.contains("`aaaaaaaaaaaaaaaaaaaa…` is longer than any address"), "{long}");
     }
 }

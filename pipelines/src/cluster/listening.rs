@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn hosts(text: &str) -> Hosts {
-        Hosts::parse("hosts", text).unwrap()
+        Hosts::parse("hosts", text.as_bytes(), |text| Ok(vec![text.parse().unwrap()])).unwrap()
     }
 
     #[test]

@@ -62,6 +62,7 @@
 mod arrivals;
 mod assemble;
 mod error;
+mod file;
 mod frames;
 mod greeting;
 mod hosts;

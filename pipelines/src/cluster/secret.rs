@@ -1,10 +1,10 @@
 //! What the processes know and strangers do not.
 
 use std::fmt;
-use std::io::Read;
 use std::path::Path;
 
 use super::error::ClusterError;
+use super::file;
 
 /// The environment variable that may hold the secret.
 pub(super) const VARIABLE: &str = "SPFDE_SECRET";
@@ -12,7 +12,9 @@ pub(super) const VARIABLE: &str = "SPFDE_SECRET";
 /// Bytes of a secret: fewer can be guessed.
 const SHORTEST: usize = 16;
 /// Bytes of a secret: no key that anybody makes is longer.
-const LONGEST: u64 = 4096;
+const LONGEST: usize = 4096;
+/// Bytes of the file of a secret: white space around it does not count, and is never so much.
+const FILE_LIMIT: u64 = 2 * LONGEST as u64;
 
 /// What the key is for: no other use of the same secret gives the same key.
 const CONTEXT: &str = "spfde 2026-11-24 processes that train together prove that they know the secret";
@@ -41,16 +43,15 @@ impl Secret {
     /// If it is shorter or longer; `from` says in the message where it came from.
     pub fn new(from: &str, bytes: &[u8]) -> Result<Self, ClusterError> {
         let bytes = bytes.trim_ascii();
-        let wrong =
-            |reason: String| Err(ClusterError::Usage { reason: format!("the secret in {from} {reason}") });
+        let wrong = |reason: String| Err(ClusterError::File { path: from.to_owned(), reason });
         if bytes.len() < SHORTEST {
             let count = bytes.len();
             return wrong(format!(
-                "has {count} bytes; take {SHORTEST} or more, such as of `openssl rand -hex 32`"
+                "the secret has {count} bytes; take {SHORTEST} or more, such as of `openssl rand -hex 32`"
             ));
         }
-        if bytes.len() as u64 > LONGEST {
-            return wrong(format!("is longer than {LONGEST} bytes; is it the right file?"));
+        if bytes.len() > LONGEST {
+            return wrong(format!("the secret is longer than {LONGEST} bytes; is it the right file?"));
         }
         Ok(Self(blake3::derive_key(CONTEXT, bytes)))
     }
@@ -61,15 +62,8 @@ impl Secret {
     /// If the file cannot be read, or the secret is too short.
     pub fn find(file: Option<&Path>) -> Result<Option<Self>, ClusterError> {
         if let Some(path) = file {
-            let name = path.display().to_string();
-            let mut bytes = Vec::new();
-            let read =
-                std::fs::File::open(path).and_then(|file| file.take(LONGEST + 2).read_to_end(&mut bytes));
-            read.map_err(|error| ClusterError::File {
-                path: name.clone(),
-                reason: format!("cannot read the secret: {error}"),
-            })?;
-            return Self::new(&name, &bytes).map(Some);
+            let bytes = file::read(path, "secret", FILE_LIMIT)?;
+            return Self::new(&path.display().to_string(), &bytes).map(Some);
         }
         let secret = std::env::var_os(VARIABLE);
         secret.map(|secret| Self::new(VARIABLE, secret.as_encoded_bytes())).transpose()
@@ -88,7 +82,7 @@ mod tests {
     #[test]
     fn short_secrets_are_refused_and_white_space_does_not_count() {
         let error = Secret::new("file", b" 0123456789abcde\n").unwrap_err().to_string();
-        assert!(error.starts_with("the secret in file has 15 bytes; take 16 or more"), "{error}");
+        assert!(error.starts_with("file: the secret has 15 bytes; take 16 or more"), "{error}");
         assert!(Secret::new("file", &[b'x'; 5000]).is_err());
         let sign = |bytes: &[u8]| Secret::new("file", bytes).unwrap().sign(b"text");
         assert_eq!(sign(b"0123456789abcdef\n"), sign(b"0123456789abcdef"));

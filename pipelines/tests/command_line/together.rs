@@ -154,7 +154,7 @@ fn what_is_no_hosts_file_or_no_process_of_it_is_refused_before_any_work() {
     let run = |process: &str, more: &[&str]| {
         place.run(&words(&[&WORDS[..], &["--run-dir", "run"], more].concat(), process))
     };
-    run("0", &[]).refused(2, "hosts: cannot open it: ", "");
+    run("0", &[]).refused(2, "hosts: cannot read the hosts file: ", "");
     for (text, line) in
         [("127.0.0.1\n", 1), ("# a\n127.0.0.1:1\n127.0.0.1:0\n", 3), ("127.0.0.1:1\n127.0.0.1:1", 2)]
     {
@@ -164,7 +164,7 @@ fn what_is_no_hosts_file_or_no_process_of_it_is_refused_before_any_work() {
     hosts(&place, 2);
     run("2", &[]).refused(2, "--process 2: the hosts file names 2 processes, from 0", "");
     std::fs::write(place.path("secret"), "too short").unwrap();
-    run("0", &["--secret", "secret"]).refused(2, "the secret in secret has 9 bytes; take 16 or more", "");
+    run("0", &["--secret", "secret"]).refused(2, "secret: the secret has 9 bytes; take 16 or more", "");
     run("0", &["--secret", "nothing"]).refused(2, "nothing: cannot read the secret: ", "");
     std::fs::write(place.path("hosts"), "127.0.0.1:2101\n192.0.2.1:2101\n").unwrap();
     run("0", &[]).refused(2, "192.0.2.1:2101 is not a loopback address; ", "");
@@ -340,7 +340,8 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     // Who does not know the secret cannot know either who says so: it mentions it, and goes on trying.
     for other in [&[][..], &["--secret", "other-secret"]] {
         let outcome = end(start(&place, &[&WORDS[..], other, &["--wait", "3"]].concat(), "1"));
-        let reason = "they have different secrets; give all processes the same";
+        let reason =
+            "they have different secrets; give all processes the same (--secret FILE, or SPFDE_SECRET)";
         let note =
             format!("note: whoever is at {} does not fit together with this process: {reason}", addresses[0]);
         let last = format!("spfde: process 0 at {} and this one do not fit together: {reason}", addresses[0]);

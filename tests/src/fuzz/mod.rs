@@ -6,10 +6,12 @@
 
 mod configuration;
 mod data_set;
+mod hosts;
 mod idx;
 mod manifest;
 pub mod mutate;
 mod scores;
+mod secret;
 mod segment;
 mod weights;
 
@@ -30,12 +32,14 @@ pub struct Target {
 }
 
 /// All targets, by name.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "configuration", run: configuration::run, seeds: configuration::seeds },
     Target { name: "data_set", run: data_set::run, seeds: data_set::seeds },
+    Target { name: "hosts", run: hosts::run, seeds: hosts::seeds },
     Target { name: "idx", run: idx::run, seeds: idx::seeds },
     Target { name: "manifest", run: manifest::run, seeds: manifest::seeds },
     Target { name: "scores", run: scores::run, seeds: scores::seeds },
+    Target { name: "secret", run: secret::run, seeds: secret::seeds },
     Target { name: "segment", run: segment::run, seeds: segment::seeds },
     Target { name: "weights", run: weights::run, seeds: weights::seeds },
 ];

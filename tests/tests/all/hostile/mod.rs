@@ -8,10 +8,12 @@
 mod configuration;
 mod data_set;
 mod environment;
+mod hosts;
 mod idx;
 mod manifest;
 mod parquet;
 mod scores;
+mod secret;
 mod segment;
 mod weights;
 
@@ -84,7 +86,7 @@ struct Format {
     none: &'static [(Class, &'static str)],
 }
 
-const FORMATS: [Format; 8] = [
+const FORMATS: [Format; 10] = [
     Format {
         name: "configuration",
         readers: &["pipelines/src/configuration/source.rs"],
@@ -117,6 +119,16 @@ const FORMATS: [Format; 8] = [
         ],
     },
     Format {
+        name: "hosts",
+        readers: &["pipelines/src/cluster/file.rs"],
+        cases: hosts::cases,
+        none: &[
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::Link, "the user names the file"),
+        ],
+    },
+    Format {
         name: "idx",
         readers: &["data/src/files/idx/read.rs"],
         cases: idx::cases,
@@ -137,6 +149,22 @@ const FORMATS: [Format; 8] = [
         readers: &["data/src/files/parquet_file/mod.rs"],
         cases: scores::cases,
         none: &[
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::Link, "the user names the file"),
+        ],
+    },
+    Format {
+        name: "secret",
+        readers: &["pipelines/src/cluster/file.rs"],
+        cases: secret::cases,
+        none: &[
+            (Class::WrongMagic, "any bytes are a secret"),
+            (Class::WrongType, "any bytes are a secret"),
+            (Class::Missing, "any bytes are a secret"),
+            (Class::Duplicate, "any bytes are a secret"),
+            (Class::OutOfRange, "any bytes are a secret"),
+            (Class::Trailing, "any bytes are a secret"),
             (Class::Escape, "it has no paths"),
             (Class::LaterVersion, "it has no versions"),
             (Class::Link, "the user names the file"),
@@ -214,10 +242,8 @@ const READS: [&str; 6] =
     ["read_limited(", "read_limited::open", "File::open(", "fs::read(", "read_to_string(", "hash_file("];
 
 /// Source files that have one of them and read no format: what they do.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 7] = [
     ("data/src/files/run_directory/members.rs", "reads 32 bytes, which are compared"),
-    ("pipelines/src/cluster/hosts.rs", "reads what the user names; has tests of its own"),
-    ("pipelines/src/cluster/secret.rs", "reads what the user names; has tests of its own"),
     ("data/src/files/operation.rs", "opens directories, to make names durable"),
     ("data/src/files/read_limited.rs", "is how files are read"),
     ("data/src/files/run_directory/lock.rs", "reads a process id of at most 20 bytes, for messages"),
