@@ -117,6 +117,14 @@ pub enum Error {
         /// How it was noticed.
         reason: String,
     },
+    /// A member of a grid cannot be.
+    #[error("{reason} (the member of the grid with {point})")]
+    Member {
+        /// What is wrong with it.
+        reason: Box<Error>,
+        /// Its own settings.
+        point: String,
+    },
     /// A grid cannot read its scores or write its decisions; nothing is kept.
     #[error("{reason}; nothing is kept of this grid")]
     Grid {
@@ -203,6 +211,7 @@ impl Error {
     /// The exit code: 2 wrong usage or configuration, 1 failed, 3 stopped by a fault, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Error::Member { reason, .. } => reason.exit_code(),
             Error::Configuration(_) => 2,
             Error::Cluster(error) => error.exit_code(),
             Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. }

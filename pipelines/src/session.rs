@@ -78,7 +78,7 @@ pub fn run(
             let directory = Arc::new(create(experiment, &options)?);
             let crew = match cluster {
                 None => Crew::from(options.workers),
-                Some(cluster) => match cluster.gather(&meeting, Some(&directory), 0, &interrupted) {
+                Some(cluster) => match cluster.gather(&meeting, Some(directory.path()), 0, &interrupted) {
                     Ok(network) => Crew::from(network),
                     Err(error) => {
                         discard(&directory);
@@ -235,7 +235,7 @@ pub(crate) fn execute(
         });
         move || finished.fault()
     };
-    let endings = work(crew, build, || false);
+    let endings = work(crew, build);
     let mut ended = Ended { fault: None, panicked: None, lost: None };
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {

@@ -35,7 +35,7 @@ pub(crate) enum Ending<R> {
     Panicked(String),
     /// It gave up because another process is lost.
     Lost(Lost),
-    /// It gave up because another panicked, or nobody wants the rest.
+    /// It gave up because another panicked.
     Abandoned,
 }
 
@@ -61,8 +61,7 @@ impl From<Network> for Crew {
     }
 }
 
-/// Runs what `build` builds on the workers of `crew` until the graphs run dry or `over` says that nobody wants the rest;
-/// then asks each worker of this process for its result. The endings are in the order of the workers, from the first of this
+/// Runs what `build` builds on the workers of `crew` until the graphs run dry; then asks each worker of this process for its result. The endings are in the order of the workers, from the first of this
 /// process on.
 ///
 /// A panic on one worker would leave the others waiting for it: so each body is guarded, and everyone leaves when one has
@@ -72,7 +71,6 @@ impl From<Network> for Crew {
 pub(crate) fn work<R, F>(
     crew: impl Into<Crew>,
     build: impl Fn(&mut Worker) -> F + Send + Sync + 'static,
-    over: impl Fn() -> bool + Send + Sync + 'static,
 ) -> Vec<Ending<R>>
 where
     R: Send + 'static,
@@ -95,7 +93,7 @@ where
         let ending = catch_unwind(AssertUnwindSafe(|| {
             let result = build(worker);
             while worker.has_dataflows() {
-                if fallen.load(Ordering::Relaxed) || over() {
+                if fallen.load(Ordering::Relaxed) {
                     return Ending::Abandoned;
                 }
                 if let Some(lost) = seen.lost() {

@@ -62,7 +62,7 @@ pub(super) fn round(
         });
         move || finished.fault()
     };
-    let endings = work(crew, build, || false);
+    let endings = work(crew, build);
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {
             Ending::Done(None) => (),

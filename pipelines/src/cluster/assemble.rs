@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use spfde_data::files::run_directory::{Member, RunDirectory, read_key};
+use spfde_data::files::run_directory::{Member, read_key, remove_key, write_key};
 
 use super::Cluster;
 use super::arrivals::{Arrivals, POLL, Place, State};
@@ -24,7 +24,7 @@ const APPEARS: Duration = Duration::from_secs(4);
 /// What process 0 says to one that joins.
 #[derive(Clone, Debug)]
 pub(crate) struct Invitation {
-    /// The run directory as this process sees it, if there is one.
+    /// The directory for what is written as this process sees it, if there is one.
     pub(crate) directory: Option<PathBuf>,
     /// The epoch at which the run begins or goes on.
     pub(crate) epoch: u32,
@@ -44,11 +44,11 @@ impl Invitation {
 }
 
 impl Cluster {
-    /// Waits, as process 0, for all others; they begin with the run in `directory` at `epoch`.
+    /// Waits, as process 0, for all others; they begin with what is in `directory`, at `epoch`.
     pub(crate) fn gather(
         &self,
         meeting: &Meeting,
-        directory: Option<&RunDirectory>,
+        directory: Option<&Path>,
         epoch: u32,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<Network, Error> {
@@ -56,10 +56,10 @@ impl Cluster {
         let Some(listeners) = &self.listeners else { return Ok(Network::alone(meeting.workers)) };
         let mut key = [0; 32];
         greeting::random(&mut key).map_err(|broken| unable(&broken))?;
-        let path = directory.map(|directory| std::path::absolute(directory.path()));
+        let path = directory.map(std::path::absolute);
         let path = path.transpose().map_err(|error| ClusterError::Unable { reason: error.to_string() })?;
         if let Some(directory) = directory {
-            directory.write_key(&key)?;
+            write_key(directory, &key)?;
         }
         let place = Place { directory: path, epoch, key };
         let arrivals = self.arrivals(meeting, round, place, interrupted);
@@ -77,7 +77,7 @@ impl Cluster {
             }
         };
         // Whoever has come has seen the key.
-        let removed = directory.map_or(Ok(()), RunDirectory::remove_key);
+        let removed = directory.map_or(Ok(()), remove_key);
         let verdict = match (ready, removed) {
             (Ok(()), removed) => removed.map_err(Error::from),
             (Err(error), removed) => {

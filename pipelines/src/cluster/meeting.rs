@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Replay = 3,
     /// Timed steps.
     Bench = 4,
+    /// A grid of policies over records.
+    Grid = 5,
 }
 
 impl Purpose {
@@ -30,6 +32,7 @@ impl Purpose {
             2 => "spfde resume",
             3 => "spfde replay",
             4 => "spfde bench",
+            5 => "spfde replay of a grid or of scores",
             _ => "something unknown",
         }
     }
@@ -69,12 +72,17 @@ fn hash(text: &str) -> [u8; 32] {
 }
 
 impl Meeting {
+    /// Something that is asked in the words `configuration`, of `subject`, for a process of so many workers.
+    pub(crate) fn new(purpose: Purpose, workers: usize, configuration: &str, subject: Subject) -> Self {
+        Self { purpose, workers, configuration: hash(configuration), subject }
+    }
+
     /// What `experiment` is, on its data set, for a process of so many workers.
     pub(crate) fn of(purpose: Purpose, experiment: &Experiment, workers: usize) -> Self {
-        let configuration = hash(&experiment.configuration().to_toml());
+        let configuration = experiment.configuration().to_toml();
         let differs = "their data sets differ; give all processes the same data.path";
         let subject = Subject::new(&experiment.settings().data.fingerprint, differs);
-        Self { purpose, workers, configuration, subject }
+        Self::new(purpose, workers, &configuration, subject)
     }
 }
 

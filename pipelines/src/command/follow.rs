@@ -8,7 +8,7 @@ use spfde_data::files::recording::FollowedEnd;
 use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_flow::{Observer, Run};
 
-use super::replay::Replay;
+use super::replay::{ELSEWHERE, Replay};
 use super::{interruptible, remark, say};
 use crate::configuration::Source;
 use crate::error::Error;
@@ -30,16 +30,23 @@ impl Replay {
         let record = Record::open_unfinished(Path::new(run))?;
         let experiment = prepare(record.experiment(settings.entries())?)?;
         experiment.configuration().notes().iter().for_each(remark);
+        let other = self.together.is_other();
         announce(&record);
-        say(CLAIM);
+        if !other {
+            say(CLAIM);
+        }
         let options = Options {
             directory: self.out.clone(),
             workers: self.workers(),
-            observer: Arc::new(Lines::default()),
+            observer: if other { Arc::new(()) } else { Arc::new(Lines::default()) },
             interrupted: interruptible("stopping; once more to stop at once"),
-            cluster: None,
+            cluster: self.together.cluster()?,
         };
         let (replayed, end) = follow(&record, &experiment, options, build)?;
+        let Some(end) = end else {
+            say(ELSEWHERE);
+            return Ok(());
+        };
         tell(&record, &end);
         // Somebody may have resumed it by now: what has been found is good all the same.
         let recorded =

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::follow::{announce, tell};
-use super::replay::{Replay, directories};
+use super::replay::{ELSEWHERE, Replay, directories};
 use super::{interruptible, remark, say};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
@@ -22,15 +22,19 @@ impl Replay {
         }
         let settings = Source::from_words(&self.words)?;
         let axes = Axes::from_words(&self.grid)?;
-        if let Some(out) = &self.out {
+        if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
             super::refuse_taken(out)?;
         }
         if self.sort.is_of_runs() {
             let column = self.sort.name();
             return Err(ConfigurationError::Sort { column }.into());
         }
-        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options())?;
+        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options()?)?;
         judged.notes.iter().for_each(remark);
+        if self.together.is_other() {
+            say(ELSEWHERE);
+            return Ok(());
+        }
         if self.json {
             say(grid::json(&judged, self.sort));
             return Ok(());
@@ -44,15 +48,16 @@ impl Replay {
 }
 
 impl Replay {
-    fn grid_options(&self) -> GridOptions {
-        GridOptions {
+    fn grid_options(&self) -> Result<GridOptions, Error> {
+        Ok(GridOptions {
             directory: self.out.clone(),
             decisions: self.decisions || self.grid.is_empty(),
             workers: self.workers(),
+            cluster: self.together.cluster()?,
             interrupted: interruptible("stopping; once more to stop at once"),
             follow: self.follow,
             observer: Arc::new(Notes),
-        }
+        })
     }
 
     /// Judges a grid by the records of runs.
@@ -71,12 +76,16 @@ impl Replay {
             let case = if self.follow { RunCase::open_unfinished(run)? } else { RunCase::open(run)? };
             cases.push(RunCase { below: below.unwrap_or_default(), ..case });
         }
-        let mut options = self.grid_options();
+        let mut options = self.grid_options()?;
         if self.follow {
             cases.iter().for_each(|case| announce(&case.record));
             options.observer = Arc::new(Tables { by: self.sort, json: self.json });
         }
         let judged = judge_runs(&cases, settings.entries(), &axes, prepare, &options)?;
+        if self.together.is_other() {
+            say(ELSEWHERE);
+            return Ok(());
+        }
         if self.follow {
             // The last table has been printed.
             let ends = judged.runs.iter().zip(&cases);

@@ -43,11 +43,11 @@ pub struct Replay {
     pub(super) words: Vec<String>,
     /// Judge sieve policies by bare score files instead of a run: a Parquet file, or a directory of them, with the columns
     /// sample, epoch, step, correct, and optionally loss. The last epoch is decided, too
-    #[arg(long, value_name = "PATH", conflicts_with = "hosts")]
+    #[arg(long, value_name = "PATH")]
     pub(super) scores: Option<PathBuf>,
     /// Judge every value of a key, with every combination of several such lists, all at once; the results are a table, in
     /// DIR/grid.parquet
-    #[arg(long, value_name = "key=a,b,c", conflicts_with = "hosts")]
+    #[arg(long, value_name = "key=a,b,c")]
     pub(super) grid: Vec<String>,
     /// Write the decisions of every member of a grid, too (of several runs: below DIR for each); without --grid they are
     /// written anyway
@@ -61,7 +61,7 @@ pub struct Replay {
     pub(super) json: bool,
     /// Follow a run that another process is training: take each epoch when it is committed, until the run is finished or
     /// interrupted; what is printed grows with it
-    #[arg(long, conflicts_with = "scores", conflicts_with = "hosts")]
+    #[arg(long, conflicts_with = "scores")]
     pub(super) follow: bool,
     /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for each), or the table
     /// of a grid; must not exist or be empty [default: print the table only]
@@ -71,8 +71,11 @@ pub struct Replay {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) workers: Option<u16>,
     #[command(flatten)]
-    together: Together,
+    pub(super) together: Together,
 }
+
+/// What the other processes than process 0 say in the end.
+pub(super) const ELSEWHERE: &str = "done: process 0 prints the table";
 
 impl Replay {
     /// Replays the runs, each with the experiment that `prepare` makes of it, and prints the table.
@@ -135,7 +138,7 @@ impl Replay {
             cases.push(Case { name: record.run().path().display().to_string(), replayed, recorded });
         }
         if self.together.is_other() {
-            say("done: process 0 prints the table");
+            say(ELSEWHERE);
             return Ok(());
         }
         say(report(&cases));

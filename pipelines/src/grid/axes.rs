@@ -3,6 +3,7 @@
 use spfde_data::parameter::{ParameterError, Value};
 
 use crate::configuration::{ConfigurationError, Source};
+use crate::error::Error;
 
 /// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a mistyped list.
 pub const MOST_MEMBERS: usize = 10_000;
@@ -59,6 +60,16 @@ impl Axes {
         }
         points
     }
+}
+
+/// An error of the member at a point says which one it is.
+pub(super) fn at_point(point: &[(String, Value)], error: impl Into<Error>) -> Error {
+    let reason = error.into();
+    if point.is_empty() {
+        return reason;
+    }
+    let words: Vec<String> = point.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    Error::Member { reason: Box::new(reason), point: words.join(" ") }
 }
 
 #[cfg(test)]

@@ -11,14 +11,18 @@ use spfde_data::segment::{Recording, Segment, SegmentStore};
 use spfde_data::table::Row;
 use spfde_flow::grid::{Found, Grid, GridObserver, RecordedScores};
 
+use super::axes::at_point;
 use super::directory::Directory;
+use super::meet::{asked, meet};
 use super::members::members;
 use super::seen::Seen;
 use super::work::judge;
 use super::{Axes, GridOptions, Member, TABLE_NAME, run_table};
+use crate::cluster::Subject;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::replay::{Record, check, unrecorded};
+use crate::workers::Crew;
 
 /// The streams that a grid reads: those that decide, the recorded decisions, and what they cost.
 const STREAMS: [&str; 6] = [
@@ -119,13 +123,20 @@ pub fn judge_runs(
     for case in cases {
         let mut experiments = Vec::new();
         for point in &points {
-            let experiment = prepare(case.record.experiment(&[settings, point].concat())?)?;
-            check(&experiment)?;
+            let own = || {
+                let experiment = prepare(case.record.experiment(&[settings, point].concat())?)?;
+                check(&experiment)?;
+                Ok::<_, Error>(experiment)
+            };
+            let experiment = own().map_err(|error| at_point(point, error))?;
             notes.extend(experiment.configuration().notes().iter().cloned());
             experiments.push(experiment);
         }
         let followed = match options.follow {
-            true => Some(Arc::new(case.record.followed(&STREAMS)?)),
+            true => {
+                let followed = case.record.followed(&STREAMS)?;
+                Some(Arc::new(if options.is_first() { followed } else { followed.without_end() }))
+            }
             false => None,
         };
         let recording = match &followed {
@@ -137,17 +148,20 @@ pub fn judge_runs(
     notes.sort();
     notes.dedup();
     options.observer.notes(&notes);
-    let mut directory = options.directory.as_deref().map(Directory::create).transpose()?;
+    let wanted = options.directory.as_deref().filter(|_| options.is_first());
+    let mut directory = wanted.map(Directory::create).transpose()?;
     let mut runs = Vec::new();
     for prepared in prepared {
+        let crew = prepared.meet(options, &mut directory)?;
         let below = &prepared.case.below;
         let store = match (&mut directory, options.decisions) {
             (Some(directory), true) => Some(directory.store(below)),
             _ => None,
         };
-        let mut run = prepared.judge(store, options)?;
+        let mut run = prepared.judge(store, crew, options)?;
         // Of a run that was interrupted: what was decided for an epoch that never came.
-        let (kept, beyond) = run.found.segments.into_iter().partition(|segment| segment.epoch < run.epochs);
+        let epochs = run.found.epochs;
+        let (kept, beyond) = run.found.segments.into_iter().partition(|segment| segment.epoch < epochs);
         run.found.segments = kept;
         for Segment { path, .. } in beyond {
             if let Some(directory) = &directory {
@@ -156,7 +170,7 @@ pub fn judge_runs(
         }
         runs.push(run);
     }
-    if let Some(directory) = directory {
+    if let Some(directory) = directory.filter(|_| options.is_first()) {
         table_file::write(&directory.path().join(TABLE_NAME), run_table::columns(&runs))?;
         directory.keep();
     }
@@ -164,7 +178,25 @@ pub fn judge_runs(
 }
 
 impl Prepared<'_> {
-    fn judge(self, store: Option<Arc<dyn SegmentStore>>, options: &GridOptions) -> Result<JudgedRun, Error> {
+    /// Waits for the other processes that judge by the same run, if there are any.
+    fn meet(&self, options: &GridOptions, directory: &mut Option<Directory>) -> Result<Crew, Error> {
+        let words: Vec<String> =
+            self.experiments.iter().map(|experiment| experiment.configuration().to_toml()).collect();
+        // The manifest of a run that goes on is another from epoch to epoch.
+        let name = match &self.followed {
+            Some(_) => &self.case.record.run().manifest().data_set.fingerprint,
+            None => self.case.record.run().manifest_blake3(),
+        };
+        let subject = Subject::new(name, "they judge by different records; give all processes the same runs");
+        meet(options, (&asked(options, words.iter().map(String::as_str)), subject), directory)
+    }
+
+    fn judge(
+        self,
+        store: Option<Arc<dyn SegmentStore>>,
+        crew: Crew,
+        options: &GridOptions,
+    ) -> Result<JudgedRun, Error> {
         let Self { case, experiments, recording, followed } = self;
         let settings = experiments[0].settings();
         let samples = settings.plan.samples;
@@ -188,9 +220,9 @@ impl Prepared<'_> {
             Grid::new(source, sieves, epochs.saturating_sub(1), store, Arc::clone(&options.interrupted))
                 .with_run(run)
                 .with_observer(Arc::clone(&seen) as Arc<dyn GridObserver>);
-        let found = judge(grid, options.workers)?;
+        let found = judge(grid, crew)?;
         let judged = seen.so_far().map_err(|error| Error::Grid { reason: error.to_string() })?;
-        if judged.epochs == 0 {
+        if judged.epochs == 0 && options.is_first() {
             return Err(unrecorded(&case.record));
         }
         Ok(JudgedRun { found, end: followed.and_then(|followed| followed.end()), ..judged })

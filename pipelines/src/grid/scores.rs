@@ -11,9 +11,12 @@ use spfde_data::scores::ScoreSource;
 use spfde_flow::grid::{Found, Grid};
 use spfde_policy::{SieveContext, SievePolicy, sieve};
 
+use super::axes::at_point;
 use super::directory::Directory;
+use super::meet::{asked, meet};
 use super::work::judge;
 use super::{Axes, GridOptions, Member, TABLE_NAME, table};
+use crate::cluster::Subject;
 use crate::configuration::Configuration;
 use crate::error::Error;
 
@@ -51,22 +54,26 @@ pub fn judge_scores(
     axes: &Axes,
     options: &GridOptions,
 ) -> Result<Judged, Error> {
-    let points: Vec<Configuration> = axes
-        .points()
-        .into_iter()
-        .map(|point| configuration(&[settings, &point].concat()))
-        .collect::<Result<_, _>>()?;
+    let places = axes.points();
+    let points: Vec<Configuration> = places
+        .iter()
+        .map(|point| configuration(&[settings, point].concat()).map_err(|error| at_point(point, error)))
+        .collect::<Result<_, Error>>()?;
     let start = Instant::now();
     // Whether losses are wanted is known to the policy alone, and that takes a number of samples.
-    let wanted = points.iter().try_fold(false, |wanted, point| {
-        Ok::<_, ParameterError>(wanted | build(point, u32::MAX, 2)?.reads_losses())
+    let wanted = points.iter().zip(&places).try_fold(false, |wanted, (point, place)| {
+        let built = build(point, u32::MAX, 2).map_err(|error| at_point(place, error))?;
+        Ok::<_, Error>(wanted | built.reads_losses())
     })?;
     let files = Arc::new(ScoreFiles::open(path, options.workers, wanted)?);
     let (samples, epochs) = (files.samples(), files.epochs());
     let policies: Vec<Arc<dyn SievePolicy>> = points
         .iter()
-        .map(|point| Ok(build(point, samples, epochs + 1)?.into()))
-        .collect::<Result<_, ParameterError>>()?;
+        .zip(&places)
+        .map(|(point, place)| {
+            Ok(build(point, samples, epochs + 1).map_err(|error| at_point(place, error))?.into())
+        })
+        .collect::<Result<_, Error>>()?;
     let indexed = start.elapsed().as_secs_f64();
     let members: Vec<Member> = points.iter().map(|point| Member::of(point, &["sieve.policy"])).collect();
     let mut notes: Vec<String> = points.iter().flat_map(|point| point.notes().iter().cloned()).collect();
@@ -78,15 +85,21 @@ pub fn judge_scores(
             path.display()
         ));
     }
-    let mut directory = options.directory.as_deref().map(Directory::create).transpose()?;
+    let wanted = options.directory.as_deref().filter(|_| options.is_first());
+    let mut directory = wanted.map(Directory::create).transpose()?;
+    let words: Vec<String> = points.iter().map(Configuration::to_toml).collect();
+    let subject =
+        format!("{} files, {} rows, {samples} samples, {epochs} epochs", files.files(), files.rows());
+    let subject = Subject::new(&subject, "their score files differ; give all processes the same");
+    let crew = meet(options, (&asked(options, words.iter().map(String::as_str)), subject), &mut directory)?;
     let store = match (&mut directory, options.decisions) {
         (Some(directory), true) => Some(directory.store("")),
         _ => None,
     };
     let source = Arc::clone(&files) as Arc<dyn ScoreSource>;
     let grid = Grid::new(source, policies, epochs, store, Arc::clone(&options.interrupted));
-    let found = judge(grid, options.workers)?;
-    if let Some(directory) = directory {
+    let found = judge(grid, crew)?;
+    if let Some(directory) = directory.filter(|_| options.is_first()) {
         table_file::write(&directory.path().join(TABLE_NAME), table::of_scores(&members, &found))?;
         directory.keep();
     }

@@ -6,33 +6,35 @@ use std::sync::atomic::Ordering;
 use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
 
+use crate::cluster::Lost;
 use crate::error::Error;
-use crate::workers::{Ending, work};
+use crate::workers::{Crew, Ending, work};
 
-/// Runs the dataflow of a grid on `workers` threads; what it finds.
+/// Runs the dataflow of a grid on the workers of `crew`; what it finds, which is for process 0 to see.
 ///
 /// # Errors
-/// If something could not be read or written, or somebody interrupted.
-pub(super) fn judge(asked: Grid, workers: usize) -> Result<Found, Error> {
+/// If something could not be read or written, on any worker, somebody interrupted any process, or one is lost.
+pub(super) fn judge(asked: Grid, crew: Crew) -> Result<Found, Error> {
+    let first = crew.first_worker();
     let shared = Arc::new(asked);
-    let (built, watched) = (Arc::clone(&shared), Arc::clone(&shared));
-    let endings = work(
-        workers,
-        move |worker| {
-            worker.dataflow::<Tick, _, _>(|scope| grid(scope, &built));
-            || ()
-        },
-        move || watched.failed(),
-    );
-    let found = shared.take();
-    let panicked = endings.into_iter().enumerate().find_map(|(worker, ending)| match ending {
-        Ending::Panicked(message) => Some(Error::ReplayWorker { worker, message }),
-        _ => None,
+    let built = Arc::clone(&shared);
+    let endings = work(crew, move |worker| {
+        worker.dataflow::<Tick, _, _>(|scope| grid(scope, &built));
+        || ()
     });
-    if let Some(error) = panicked {
-        return Err(error);
+    let found = shared.take();
+    let mut lost = None;
+    for (worker, ending) in endings.into_iter().enumerate() {
+        match ending {
+            Ending::Panicked(message) => return Err(Error::ReplayWorker { worker: first + worker, message }),
+            Ending::Lost(process) => lost = lost.or(Some(process)),
+            Ending::Done(()) | Ending::Abandoned => (),
+        }
     }
-    if shared.interrupted.load(Ordering::Relaxed) {
+    if let Some(Lost { process, address, reason }) = lost {
+        return Err(Error::ReplayLost { process, address, reason });
+    }
+    if found.interrupted || shared.interrupted.load(Ordering::Relaxed) {
         return Err(Error::GridInterrupted);
     }
     if let Some((_, reason)) = found.failed {

@@ -65,8 +65,8 @@ pub fn replay(
 
 /// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is committed, and ends
 /// when the run is finished, or interrupted and held by nobody. How it ended comes with what the replay found, which is, with
-/// all that is written, what a replay of the run that has ended would find. One process follows: `options.cluster` has no
-/// effect.
+/// all that is written, what a replay of the run that has ended would find. Of several processes process 0 tells the others
+/// how far the run has come, and they do not know how it ended.
 ///
 /// # Errors
 /// As [`replay`]; if the run ended before its first epoch, or went back and recorded something else.
@@ -75,14 +75,14 @@ pub fn follow(
     experiment: &Experiment,
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<(Replayed, FollowedEnd), Error> {
+) -> Result<(Replayed, Option<FollowedEnd>), Error> {
     check(experiment)?;
-    let followed = Arc::new(record.followed_trace()?);
+    let first = options.cluster.as_ref().is_none_or(|cluster| cluster.is_first());
+    let followed = record.followed_trace()?;
+    let followed = Arc::new(if first { followed } else { followed.without_end() });
     let recording = Arc::clone(&followed) as Arc<dyn Recording>;
-    let options = Options { cluster: None, ..options };
     let replayed = replay_from(record, experiment, options, recording, Some(&followed), build)?;
-    let end = followed.end().expect("a replay ends with its record");
-    Ok((replayed, end))
+    Ok((replayed, followed.end()))
 }
 
 /// Replays `record` from `recording`, which is `followed` if the run may still go on.
@@ -95,7 +95,7 @@ fn replay_from(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<Replayed, Error> {
     let (settings, densities) = (experiment.settings(), experiment.densities());
-    let (place, crew) = prepare(record, experiment, &options)?;
+    let (place, crew) = prepare(record, experiment, followed.is_some(), &options)?;
     let (store, commit): (Arc<dyn SegmentStore>, Arc<dyn Commit>) = match &place {
         Some(place) => (Arc::new(place.store()), place.commit()),
         None => (Arc::new(Nowhere), Arc::new(Nowhere)),
@@ -121,7 +121,7 @@ fn replay_from(
             Some(Error::ReplayLost { process, address, reason })
         }
         (None, None, Some(fault)) => Some(Error::Replay { fault }),
-        (None, None, None) if wanted == 0 => Some(unrecorded(record)),
+        (None, None, None) if first && wanted == 0 => Some(unrecorded(record)),
         // Process 0 counts.
         (None, None, None) if first && epochs.len() < wanted as usize => {
             Some(Error::Uncounted { counted: epochs.len(), epochs: wanted })
@@ -156,6 +156,7 @@ fn replay_from(
 fn prepare(
     record: &Record,
     experiment: &Experiment,
+    follows: bool,
     options: &Options,
 ) -> Result<(Option<Place>, Crew), Error> {
     let create = || {
@@ -166,13 +167,18 @@ fn prepare(
         return Ok((create()?.map(Place::Held), options.workers.into()));
     };
     let mut meeting = Meeting::of(Purpose::Replay, experiment, options.workers);
-    meeting.subject = Subject::new(
-        record.run().manifest_blake3(),
-        "they replay different records; give all processes the same run",
-    );
+    // The manifest of a run that goes on is another from epoch to epoch.
+    let name =
+        if follows { &record.run().manifest().data_set.fingerprint } else { record.run().manifest_blake3() };
+    meeting.subject = Subject::new(name, "they replay different records; give all processes the same run");
     if cluster.is_first() {
         let directory = create()?;
-        return match cluster.gather(&meeting, directory.as_deref(), 0, &options.interrupted) {
+        return match cluster.gather(
+            &meeting,
+            directory.as_ref().map(|directory| directory.path()),
+            0,
+            &options.interrupted,
+        ) {
             Ok(network) => Ok((directory.map(Place::Held), network.into())),
             Err(error) => {
                 if let Some(directory) = &directory {

@@ -124,7 +124,7 @@ impl Unfinished {
             None => Crew::from(options.workers),
             Some(cluster) => {
                 assert!(cluster.is_first(), "only process 0 holds a run that several go on with");
-                match cluster.gather(&meeting, Some(&directory), start, &interrupted) {
+                match cluster.gather(&meeting, Some(directory.path()), start, &interrupted) {
                     Ok(network) => Crew::from(network),
                     Err(error) => {
                         session::keep(directory.finish(Some(error.to_string())));

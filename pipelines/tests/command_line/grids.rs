@@ -80,7 +80,11 @@ fn what_no_run_can_answer_is_refused_and_leaves_nothing() {
         "`train.epochs`: the run was recorded with 5, which no replay can change",
         "",
     );
-    judge(&["--grid", "freeze.flops_reduction=0.1,0.99"]).refused(2, "`freeze.flops_reduction`: ", "");
+    judge(&["--grid", "freeze.flops_reduction=0.1,0.99", "--grid", "sieve.fraction=0.2"]).refused(
+        2,
+        "`freeze.flops_reduction`: ",
+        " (the member of the grid with freeze.flops_reduction=0.99 sieve.fraction=0.2)",
+    );
     judge(&["--grid", "sieve.fractoin=0.1"]).refused(2, "unknown key `sieve.fractoin`", "");
     assert_eq!(place.run(&["replay", "--grid", "sieve.fraction=0.1"]).code, Some(2));
     let segment = "run/trace/gradients/e00003-w00.parquet";

@@ -103,7 +103,11 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
         |words: &[&str]| place.run(&[&["replay", "--scores", "scores", "--out", "out"], words].concat());
     judge(&["freeze.policy=none"]).refused(2, "`freeze.policy`: bare scores tell of samples only", "");
     judge(&["runs/a"]).refused(2, "`runs/a` is neither", "");
-    judge(&["--grid", "sieve.fraction=0.1,2"]).refused(2, "`sieve.fraction` = 2 is out of range", "");
+    judge(&["--grid", "sieve.fraction=0.1,2"]).refused(
+        2,
+        "`sieve.fraction` = 2 is out of range",
+        " (the member of the grid with sieve.fraction=2)",
+    );
     judge(&["sieve.fraction=0.999"]).refused(2, "`sieve.fraction`: 0.999 of 200 samples leaves none", "");
     place.run(&["replay", "--scores", "nowhere"]).refused(1, "nowhere: cannot open", "");
     judge(&["--sort", "flops"]).refused(2, "--sort flops: bare scores have no costs", "");

@@ -38,7 +38,7 @@ fn free_addresses(count: usize) -> Vec<String> {
 }
 
 /// A hosts file of so many free addresses.
-fn hosts(place: &Place, processes: usize) -> Vec<String> {
+pub(crate) fn hosts(place: &Place, processes: usize) -> Vec<String> {
     let addresses = free_addresses(processes);
     std::fs::write(place.path("hosts"), addresses.join("\n")).unwrap();
     addresses

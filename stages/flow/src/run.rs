@@ -1,6 +1,6 @@
 //! What every stage of a run shares: the scope, the settings, the edge on which faults travel, the tables.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ pub struct Run<'s> {
     services: Services,
     timings: Timings,
     outcome: Rc<RefCell<Option<Fault>>>,
+    extent: Rc<Cell<Extent>>,
     halts: Edge<'s>,
     storage: Edge<'s>,
     segments: RefCell<Vec<StreamVec<'s, Tick, Segment>>>,
@@ -64,6 +65,10 @@ impl<'s> Run<'s> {
     /// Starts building a run in `scope`.
     pub fn new(scope: Scope<'s, Tick>, settings: Arc<Settings>, services: Services) -> Self {
         let timings = Timings::new(scope.index(), Arc::clone(&services.observer));
+        // Of a record that goes on only what worker 0 says counts.
+        let recorded = services.recorded.as_ref().map(|recorded| recorded.recording.extent());
+        let unknown = Extent { epochs: 0, complete: false };
+        let extent = recorded.filter(|extent| extent.complete).unwrap_or(unknown);
         let keeper = Keeper::new(Due::new(services.checkpoints.as_ref(), &settings));
         Self {
             scope,
@@ -71,6 +76,7 @@ impl<'s> Run<'s> {
             services,
             timings,
             outcome: Rc::default(),
+            extent: Rc::new(Cell::new(extent)),
             halts: Edge::new(scope, Lag::steps(HALT_STEPS)),
             storage: Edge::new(scope, Lag::epochs(STORAGE_EPOCHS)),
             segments: RefCell::default(),
@@ -120,6 +126,11 @@ impl<'s> Run<'s> {
         self.services.recorded.as_ref()
     }
 
+    /// How far the record goes, as far as this worker knows.
+    pub(crate) fn extent(&self) -> &Rc<Cell<Extent>> {
+        &self.extent
+    }
+
     /// Whether the run replays a record: then [`replay`](crate::replay) takes the place of [`train`](crate::train).
     pub fn replays(&self) -> bool {
         self.services.recorded.is_some()
@@ -150,9 +161,9 @@ impl<'s> Run<'s> {
     /// How far the run goes, as far as this worker knows.
     pub(crate) fn horizon(&self) -> Horizon {
         let planned = self.settings.epochs;
-        let recording = self.recorded().map(|recorded| Arc::clone(&recorded.recording));
-        let epochs = move || match recording.as_ref().map(|recording| recording.extent()) {
-            Some(Extent { epochs, complete: true }) => epochs.min(planned),
+        let extent = Rc::clone(&self.extent);
+        let epochs = move || match extent.get() {
+            Extent { epochs, complete: true } => epochs.min(planned),
             _ => planned,
         };
         Horizon::new(self.start().epoch, epochs, &self.outcome)

@@ -91,6 +91,12 @@ impl Windows {
         self.hold();
     }
 
+    /// Gives the capabilities up before the horizon.
+    pub(crate) fn give_up(&mut self) {
+        self.ended = true;
+        self.capabilities.clear();
+    }
+
     fn hold(&mut self) {
         if self.epoch < self.horizon.end() {
             let close = Tick::close_of(self.epoch);

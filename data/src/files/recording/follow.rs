@@ -26,6 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub struct FollowedTrace {
     run: PathBuf,
     streams: Vec<String>,
+    /// Whether it tells by itself when the run has ended.
+    concludes: bool,
     state: Mutex<State>,
 }
 
@@ -63,7 +65,15 @@ impl FollowedTrace {
     pub fn open(run: &Path, streams: &[&str]) -> Result<Self> {
         let streams: Vec<String> = streams.iter().map(|stream| (*stream).to_owned()).collect();
         let state = look(run, &streams)?;
-        Ok(Self { run: run.to_owned(), streams, state: Mutex::new(state) })
+        Ok(Self { run: run.to_owned(), streams, concludes: true, state: Mutex::new(state) })
+    }
+
+    /// The same, in a process that leaves it to another to tell when the run has ended: it is never complete. A run that is
+    /// interrupted and resumed at once has ended for whoever looked in between; they must not be of two minds.
+    pub fn without_end(mut self) -> Self {
+        self.concludes = false;
+        self.lock().complete = false;
+        self
     }
 
     /// The same, if it is the run whose manifest is known.
@@ -104,7 +114,8 @@ impl FollowedTrace {
             known.looked = Instant::now();
             return Ok(());
         }
-        let found = look(&self.run, &self.streams)?;
+        let mut found = look(&self.run, &self.streams)?;
+        found.complete &= self.concludes;
         check_same(&self.run, &found.manifest, &known.manifest)?;
         let path = || self.run.join(MANIFEST_NAME);
         if found.manifest.epochs_reached < known.manifest.epochs_reached {
@@ -130,6 +141,27 @@ impl FollowedTrace {
         }
         *known = found;
         Ok(())
+    }
+}
+
+impl FollowedTrace {
+    /// Says so where a segment cannot be read because the run went back since the last look.
+    fn explain(
+        &self,
+        known: &RecordedTrace,
+        stream: &str,
+        epoch: u32,
+        error: RecordingError,
+    ) -> RecordingError {
+        let place = (stream.to_owned(), epoch);
+        match look(&self.run, &self.streams) {
+            Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
+                RecordingError(format!(
+                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: follow it anew"
+                ))
+            }
+            _ => error,
+        }
     }
 }
 
@@ -205,6 +237,9 @@ impl Recording for FollowedTrace {
         epoch: u32,
         segment: usize,
     ) -> Result<RecordedSegment, RecordingError> {
-        self.trace().open(stream, columns, epoch, segment)
+        let known = self.trace();
+        known
+            .open(stream, columns, epoch, segment)
+            .map_err(|error| self.explain(&known, stream, epoch, error))
     }
 }

@@ -85,12 +85,15 @@ pub(super) fn sweep(run: &Path) -> Result<()> {
 }
 
 /// Puts the file into the directory `run` by which others show that they see it.
-pub(super) fn write_key(run: &Path, key: &[u8; KEY_BYTES]) -> Result<()> {
+pub fn write_key(run: &Path, key: &[u8; KEY_BYTES]) -> Result<()> {
     atomic::write(&run.join(KEY_NAME), key)
 }
 
 /// Removes it.
-pub(super) fn remove_key(run: &Path) -> Result<()> {
+///
+/// # Errors
+/// If it is there and cannot be removed.
+pub fn remove_key(run: &Path) -> Result<()> {
     super::remove_if_there(&run.join(KEY_NAME))
 }
 

@@ -20,7 +20,7 @@ use lock::{LOCK_NAME, RunLock};
 pub use recorded::{RecordedRun, read_config};
 use sweep::{remove_empty, remove_if_there};
 
-pub use members::{KEY_BYTES, Member, read_key};
+pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};
 
 /// Name of the resolved configuration within a run directory.
 pub const CONFIG_NAME: &str = "config.toml";
@@ -119,16 +119,6 @@ impl RunDirectory {
         members::refuse_working(path)?;
         members::sweep(path)?;
         Ok(lock)
-    }
-
-    /// Puts a file into the directory by which other processes can show that they see it ([`read_key`]).
-    pub fn write_key(&self, key: &[u8; KEY_BYTES]) -> Result<()> {
-        members::write_key(&self.path, key)
-    }
-
-    /// Removes it again.
-    pub fn remove_key(&self) -> Result<()> {
-        members::remove_key(&self.path)
     }
 
     /// Opens a run for reading, without a lock.

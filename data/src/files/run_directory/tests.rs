@@ -312,7 +312,7 @@ fn a_run_is_in_use_as_long_as_one_of_its_processes_works() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path();
     let held = create(path).unwrap();
-    held.write_key(&[7; KEY_BYTES]).unwrap();
+    write_key(held.path(), &[7; KEY_BYTES]).unwrap();
     assert_eq!(read_key(path).unwrap(), [7; KEY_BYTES]);
     let member = Member::join(path, 1).unwrap();
     let error = Member::join(path, 1).unwrap_err().to_string();
@@ -330,9 +330,9 @@ fn a_run_is_in_use_as_long_as_one_of_its_processes_works() {
     let held = RunDirectory::resume(path).unwrap();
     assert_eq!(files(path), ["config.toml", "environment.json", "lock", "manifest.json"]);
     assert!(read_key(path).is_err());
-    held.write_key(&[8; KEY_BYTES]).unwrap();
-    held.remove_key().unwrap();
-    held.remove_key().unwrap();
+    write_key(held.path(), &[8; KEY_BYTES]).unwrap();
+    remove_key(held.path()).unwrap();
+    remove_key(held.path()).unwrap();
     std::fs::write(path.join("processes.key"), [1; 40]).unwrap();
     assert!(matches!(read_key(path).unwrap_err(), DataError::TooLarge { .. }));
 }

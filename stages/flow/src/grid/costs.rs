@@ -1,6 +1,7 @@
 //! What the members of a grid over a run freeze, and what their decisions cost.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::rows::{FreezeRow, GradientRow, MaskRow};
@@ -21,7 +22,8 @@ use crate::window::Stash;
 
 use super::recorded::recorded;
 use super::run::{MemberCosts, RunMembers};
-use super::worker::windows;
+use super::turns::Turns;
+use super::watch::Watch;
 use super::{Grid, MemberRow, written};
 
 /// What a freeze policy has made of the layers, and whose it is.
@@ -85,18 +87,19 @@ pub(super) struct Costed<'s> {
 /// its sieve) and its own frozen layers. A freezing is one worker's; what it needs to know goes to all of them.
 pub(super) fn costs<'s>(
     scope: Scope<'s, Tick>,
-    grid: &Arc<Grid>,
+    watch: &Rc<Watch>,
     run: &RunMembers,
     rows: StreamVec<'s, Tick, MemberRow>,
     decided: StreamVec<'s, Tick, ()>,
 ) -> Costed<'s> {
     let index = scope.index() as u32;
-    let gradients = recorded::<GradientRow>(scope, grid, run, decided.clone());
-    let masks = recorded::<MaskRow>(scope, grid, run, decided.clone());
-    let freezes = recorded::<FreezeRow>(scope, grid, run, decided);
+    let gradients = recorded::<GradientRow>(scope, watch, run, decided.clone());
+    let masks = recorded::<MaskRow>(scope, watch, run, decided.clone());
+    let freezes = recorded::<FreezeRow>(scope, watch, run, decided);
     let mut judges = judges(run, scope.index(), scope.peers());
     let count = run.freezings[0].settings.plan.architecture.layers.len();
-    let (sieves, grid) = (grid.sieves.len(), Arc::clone(grid));
+    let (watch, grid) = (Rc::clone(watch), Arc::clone(&watch.grid));
+    let sieves = grid.sieves.len();
     let mut builder = OperatorBuilder::new("Costs".to_owned(), scope);
     let mut gradients = builder.new_input(gradients.broadcast(), Pipeline);
     let mut masks = builder.new_input(masks.broadcast(), Pipeline);
@@ -105,8 +108,9 @@ pub(super) fn costs<'s>(
     let (output, costs) = builder.new_output::<Vec<MemberCosts>>();
     let (_, done) = builder.new_output::<Vec<()>>();
     let mut output = OutputBuilder::from(output);
+    let address = builder.operator_info().address;
     builder.build(move |capabilities| {
-        let mut windows = windows(capabilities, &grid);
+        let mut turns = Turns::new(scope, address, capabilities, &watch);
         let (mut norms, mut deltas) = (Stash::<GradientRow>::new(), Stash::<MaskRow>::new());
         let (mut recorded, mut counted) = (Stash::<FreezeRow>::new(), Stash::<MemberRow>::new());
         // Which layers were frozen when it was recorded.
@@ -116,7 +120,7 @@ pub(super) fn costs<'s>(
             masks.for_each(|capability, rows| deltas.add(&capability, rows));
             freezes.for_each(|capability, rows| recorded.add(&capability, rows));
             rows.for_each(|capability, rows| counted.add(&capability, rows));
-            while let Some(epoch) = windows.complete(frontiers) {
+            while let Some(epoch) = turns.complete(frontiers) {
                 recorded.through(epoch).for_each(|row| frozen[usize::from(row.layer)] = row.diff > 0);
                 let mut norms: Vec<GradientRow> = norms.through(epoch).collect();
                 norms.sort_by_key(Row::order);
@@ -136,13 +140,13 @@ pub(super) fn costs<'s>(
                     match judge.costs(&grid, epoch, &now, &frozen) {
                         Ok(costs) => {
                             let mut output = output.activate();
-                            output.session(windows.capability(0)).give_iterator(costs.into_iter());
+                            output.session(turns.capability(0)).give_iterator(costs.into_iter());
                         }
                         Err(reason) => grid.fail(usize::MAX, reason),
                     }
                     judge.decide(epoch + 1, &norms);
                 }
-                windows.advance();
+                turns.advance();
             }
         }
     });

@@ -15,7 +15,9 @@ use crate::window::Stash;
 use super::place::Class;
 use super::share::Shares;
 use super::source::Bundle;
-use super::worker::{Shared, windows};
+use super::turns::Turns;
+use super::watch::Watch;
+use super::worker::Shared;
 use super::{KeyRow, MemberRow};
 
 /// How many of a worker's samples stand in each class of an order.
@@ -35,12 +37,12 @@ pub(super) struct Counted<'s> {
 /// Shows the scores of each epoch to the states once the epoch before is decided; counts classes where there is a decision.
 pub(super) fn count<'s>(
     scope: Scope<'s, Tick>,
-    shared: &Shared,
+    (shared, watch): (&Shared, &Rc<Watch>),
     bundles: StreamVec<'s, Tick, Bundle>,
     recorded: StreamVec<'s, Tick, SieveRow>,
     decided: StreamVec<'s, Tick, ()>,
 ) -> Counted<'s> {
-    let shared = Rc::clone(shared);
+    let (shared, watch) = (Rc::clone(shared), Rc::clone(watch));
     let shares = Shares::new(shared.borrow().grid.source.samples(), scope.peers());
     let mut builder = OperatorBuilder::new("Count".to_owned(), scope);
     let mut bundles = builder.new_input(bundles, Exchange::new(|bundle: &Bundle| u64::from(bundle.owner)));
@@ -52,19 +54,19 @@ pub(super) fn count<'s>(
     let (keys_out, keys) = builder.new_output::<Vec<KeyRow>>();
     let (mut tallies_out, mut rows_out, mut keys_out) =
         (OutputBuilder::from(tallies_out), OutputBuilder::from(rows_out), OutputBuilder::from(keys_out));
+    let address = builder.operator_info().address;
     builder.build(move |capabilities| {
-        let mut windows = windows(capabilities, &shared.borrow().grid);
+        let mut turns = Turns::new(scope, address, capabilities, &watch);
         let mut stash = Stash::<Bundle>::new();
         let mut deltas = Stash::<SieveRow>::new();
         move |frontiers| {
             recorded.for_each(|capability, rows| deltas.add(&capability, rows));
             bundles.for_each(|capability, bundles| stash.add(&capability, bundles));
-            loop {
-                let epoch = windows.epoch();
+            while let Some(epoch) = turns.epoch() {
                 let close = Tick::close_of(epoch);
                 let read = !frontiers[0].less_equal(&close) && !frontiers[2].less_equal(&close);
                 let decided = !frontiers[1].less_equal(&Tick::new(epoch, 0));
-                if windows.ended() || !read || !decided {
+                if !read || !decided {
                     break;
                 }
                 let standings = &mut shared.borrow_mut().standings;
@@ -73,21 +75,21 @@ pub(super) fn count<'s>(
                 let grid = standings.grid();
                 rows_out
                     .activate()
-                    .session(windows.capability(1))
+                    .session(turns.capability(1))
                     .give_iterator(standings.close(epoch).into_iter());
                 if grid.run.is_none() && epoch + 1 == grid.source.epochs() {
                     keys_out
                         .activate()
-                        .session(windows.capability(2))
+                        .session(turns.capability(2))
                         .give_iterator(standings.keys().into_iter());
                 }
                 let orders = standings.orders(epoch + 1);
                 for (number, order) in orders.iter().enumerate() {
                     let classes = standings.count(order, epoch + 1).into_classes();
                     let tally = Tally { order: number, classes };
-                    tallies_out.activate().session(windows.capability(0)).give(tally);
+                    tallies_out.activate().session(turns.capability(0)).give(tally);
                 }
-                windows.advance();
+                turns.advance();
             }
         }
     });

@@ -13,7 +13,9 @@ use crate::window::Stash;
 use super::changes::Change;
 use super::cut::{Limit, Through};
 use super::rank::End;
-use super::worker::{Decisions, Shared, Worker, windows};
+use super::turns::Turns;
+use super::watch::Watch;
+use super::worker::{Decisions, Shared, Worker};
 use super::{MemberRow, written};
 
 /// What is decided.
@@ -27,23 +29,24 @@ pub(super) struct Decided<'s> {
 /// Moves whom the cuts move, and writes it down.
 pub(super) fn decide<'s>(
     scope: Scope<'s, Tick>,
-    shared: &Shared,
+    (shared, watch): (&Shared, &Rc<Watch>),
     ends: StreamVec<'s, Tick, End>,
 ) -> Decided<'s> {
     let index = scope.index() as u32;
-    let shared = Rc::clone(shared);
+    let (shared, watch) = (Rc::clone(shared), Rc::clone(watch));
     let mut builder = OperatorBuilder::new("Decide".to_owned(), scope);
     let mut ends = builder.new_input(ends, Pipeline);
     let (_, done) = builder.new_output::<Vec<()>>();
     let (rows_out, rows) = builder.new_output::<Vec<MemberRow>>();
     let mut rows_out = OutputBuilder::from(rows_out);
+    let address = builder.operator_info().address;
     builder.build(move |capabilities| {
-        let mut windows = windows(capabilities, &shared.borrow().grid);
+        let mut turns = Turns::new(scope, address, capabilities, &watch);
         let mut stash = Stash::<End>::new();
         initial(&shared.borrow(), index);
         move |frontiers| {
             ends.for_each(|capability, ends| stash.add(&capability, ends));
-            while let Some(epoch) = windows.complete(frontiers) {
+            while let Some(epoch) = turns.complete(frontiers) {
                 let worker = &mut *shared.borrow_mut();
                 let next = epoch + 1;
                 let Decisions { orders, through, .. } =
@@ -64,9 +67,9 @@ pub(super) fn decide<'s>(
                     && next <= worker.grid.last
                 {
                     let rows = worker.standings.answer(next);
-                    rows_out.activate().session(windows.capability(1)).give_iterator(rows.into_iter());
+                    rows_out.activate().session(turns.capability(1)).give_iterator(rows.into_iter());
                 }
-                windows.advance();
+                turns.advance();
             }
         }
     });

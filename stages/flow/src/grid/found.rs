@@ -5,7 +5,7 @@ use spfde_data::segment::Segment;
 
 use super::run::MemberCosts;
 
-/// What a grid finds.
+/// What a grid finds. Of several processes the one that has worker 0 finds it all, but for what the others have written.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// Of bare scores: one row for each epoch and member, in this order.
@@ -14,10 +14,14 @@ pub struct Found {
     pub costs: Vec<MemberCosts>,
     /// Of bare scores: how the final keys are distributed: member, key, samples; in this order.
     pub keys: Vec<KeyRow>,
-    /// What was written.
+    /// Epochs of the record, which may have gone on while it was read.
+    pub epochs: u32,
+    /// What was written by this process.
     pub segments: Vec<Segment>,
     /// Why it ended early: the first part or file, by number, that could not be read or written, and what is wrong.
     pub failed: Option<(usize, String)>,
+    /// Whether another process has been asked to end it.
+    pub interrupted: bool,
 }
 
 /// A sieve in one epoch. Of bare scores the sieves are the members.

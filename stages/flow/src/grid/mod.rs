@@ -61,6 +61,7 @@ mod costs;
 mod count;
 mod cut;
 mod decide;
+mod epochs;
 mod found;
 mod gather;
 mod orders;
@@ -72,6 +73,8 @@ mod share;
 mod source;
 mod split;
 mod standings;
+mod turns;
+mod watch;
 mod worker;
 mod written;
 
@@ -155,9 +158,10 @@ impl Grid {
         }
     }
 
-    /// Whether nothing that is still to come would count.
+    /// Whether something has failed, or somebody wants it to end: nothing that is still to come would count.
     pub fn failed(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed) || self.found(|found| found.failed.is_some())
+        self.interrupted.load(Ordering::Relaxed)
+            || self.found(|found| found.failed.is_some() || found.interrupted)
     }
 
     /// Whether a policy looks at losses.

@@ -15,7 +15,9 @@ use crate::window::Stash;
 use super::cut::Limit;
 use super::place::Place;
 use super::split::Candidates;
-use super::worker::{Shared, windows};
+use super::turns::Turns;
+use super::watch::Watch;
+use super::worker::Shared;
 
 /// Where a cut ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,21 +30,22 @@ pub(super) struct End {
 /// Ranks the samples of a class, of all workers, and finds where the cuts through it end.
 pub(super) fn rank<'s>(
     scope: Scope<'s, Tick>,
-    shared: &Shared,
+    (shared, watch): (&Shared, &Rc<Watch>),
     candidates: StreamVec<'s, Tick, Candidates>,
 ) -> StreamVec<'s, Tick, End> {
-    let shared = Rc::clone(shared);
+    let (shared, watch) = (Rc::clone(shared), Rc::clone(watch));
     let mut builder = OperatorBuilder::new("Rank".to_owned(), scope);
     let to_one = Exchange::new(|set: &Candidates| (set.order + set.class) as u64);
     let mut candidates = builder.new_input(candidates, to_one);
     let (output, ends) = builder.new_output::<Vec<End>>();
     let mut output = OutputBuilder::from(output);
+    let address = builder.operator_info().address;
     builder.build(move |capabilities| {
-        let mut windows = windows(capabilities, &shared.borrow().grid);
+        let mut turns = Turns::new(scope, address, capabilities, &watch);
         let mut stash = Stash::<Candidates>::new();
         move |frontiers| {
             candidates.for_each(|capability, sets| stash.add(&capability, sets));
-            while let Some(epoch) = windows.complete(frontiers) {
+            while let Some(epoch) = turns.complete(frontiers) {
                 let worker = shared.borrow();
                 let mut sets: BTreeMap<(usize, usize), Vec<(Place, u32)>> = BTreeMap::new();
                 for set in stash.through(epoch) {
@@ -56,11 +59,11 @@ pub(super) fn rank<'s>(
                         let Ok(through) = through else { continue };
                         if through.class == class {
                             let limit = Some(places[through.taken as usize - 1]);
-                            output.activate().session(windows.capability(0)).give(End { order, cut, limit });
+                            output.activate().session(turns.capability(0)).give(End { order, cut, limit });
                         }
                     }
                 }
-                windows.advance();
+                turns.advance();
             }
         }
     });

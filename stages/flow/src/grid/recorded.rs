@@ -1,23 +1,21 @@
 //! The streams of a recorded run as a grid reads them.
 
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::rows::ScoreRow;
 use spfde_data::scores::{ScoreColumns, ScoreSource};
 use spfde_data::segment::{Extent, Recording, RecordingError};
 use spfde_data::table::{Cells, Column, Columns, Row};
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::replay::{LOOK_AFTER, Reader, Recorded, check_sample, check_step};
+use crate::replay::{Reader, Recorded, check_sample, check_step};
 use crate::tick::Tick;
 
-use super::Grid;
+use super::epochs::epochs;
 use super::run::RunMembers;
-use super::source::{Ahead, ahead_of};
+use super::watch::Watch;
 
 /// The recorded scores of a run, each segment a part.
 pub struct RecordedScores {
@@ -112,56 +110,22 @@ impl ScoreSource for RecordedScores {
     }
 }
 
-/// This worker's share of another stream of the run, epoch by epoch. An epoch is read when the one before the last is
-/// decided.
+/// Epochs of other streams than the scores that may be read before one that is not decided.
+const AHEAD: u32 = 2;
+
+/// This worker's share of another stream of the run, epoch by epoch.
 pub(super) fn recorded<'s, R: Recorded>(
     scope: Scope<'s, Tick>,
-    grid: &Arc<Grid>,
+    watch: &Rc<Watch>,
     run: &RunMembers,
     decided: StreamVec<'s, Tick, ()>,
 ) -> StreamVec<'s, Tick, R> {
     let mut reader = Reader::<R>::new(Arc::clone(&run.recording), scope.index(), scope.peers());
     let plan = Arc::clone(&run.freezings[0].settings.plan);
-    let grid = Arc::clone(grid);
-    let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), scope);
-    let activator = scope.activator_for(builder.operator_info().address);
-    let _decided = builder.new_input_connection(decided, Pipeline, []);
-    let (output, rows) = builder.new_output_connection::<Vec<R>, _>([]);
-    let mut output = OutputBuilder::from(output);
-    builder.build(move |mut capabilities| {
-        let mut held = capabilities.pop();
-        move |frontiers| {
-            while let Some(capability) = held.as_mut() {
-                let epoch = capability.time().epoch;
-                if frontiers[0].less_equal(&Tick::new(epoch.saturating_sub(1), 0)) {
-                    break;
-                }
-                match ahead_of(&grid, epoch) {
-                    Ahead::Epoch => (),
-                    Ahead::Nothing => {
-                        held = None;
-                        break;
-                    }
-                    Ahead::Unknown => {
-                        activator.activate_after(LOOK_AFTER);
-                        break;
-                    }
-                }
-                loop {
-                    match reader.next(epoch, &plan) {
-                        Ok(Some(rows)) => {
-                            output.activate().session(&*capability).give_iterator(rows.into_iter());
-                        }
-                        Ok(None) => break,
-                        Err(error) => {
-                            grid.fail(usize::MAX, error.to_string());
-                            break;
-                        }
-                    }
-                }
-                capability.downgrade(&Tick::new(epoch + 1, 0));
-            }
+    epochs(scope, &format!("Read {}", R::STREAM), watch, decided, AHEAD, move |epoch, take| {
+        while let Some(rows) = reader.next(epoch, &plan).map_err(|error| (usize::MAX, error))? {
+            take(epoch, rows);
         }
-    });
-    rows
+        Ok(())
+    })
 }

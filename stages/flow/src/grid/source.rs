@@ -1,19 +1,17 @@
 //! Where scores come from: parts are read side by side, their rows handed in bundles to the owners of the samples.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use spfde_data::scores::ScoreColumns;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::replay::LOOK_AFTER;
 use crate::tick::Tick;
 
-use super::Grid;
+use super::epochs::epochs;
 use super::share::Shares;
+use super::watch::Watch;
 
 /// Epochs that may be read before one that is not decided, beyond one for each worker.
 const AHEAD: u32 = 1;
@@ -38,87 +36,30 @@ pub(super) struct Bundle {
     pub(super) runs: Vec<(u64, u32)>,
 }
 
-/// What lies ahead of a source.
-pub(super) enum Ahead {
-    /// An epoch that can be read.
-    Epoch,
-    /// Nothing more will come, or nobody wants it.
-    Nothing,
-    /// An epoch that is not recorded yet, if ever.
-    Unknown,
-}
-
-/// Looks whether `epoch` can be read.
-pub(super) fn ahead_of(grid: &Grid, epoch: u32) -> Ahead {
-    if grid.failed() {
-        return Ahead::Nothing;
-    }
-    match grid.source.look() {
-        Err(error) => {
-            grid.fail(usize::MAX, error.to_string());
-            Ahead::Nothing
-        }
-        Ok(extent) if epoch < extent.epochs => Ahead::Epoch,
-        Ok(extent) if extent.complete => Ahead::Nothing,
-        Ok(_) => Ahead::Unknown,
-    }
-}
-
 /// Reads this worker's parts, those whose number leaves its index when divided by the number of workers, epoch by epoch.
 /// `decided` holds reading back: its frontier tells which epochs are decided.
 pub(super) fn source<'s>(
     scope: Scope<'s, Tick>,
-    grid: &Arc<Grid>,
+    watch: &Rc<Watch>,
     decided: StreamVec<'s, Tick, ()>,
 ) -> StreamVec<'s, Tick, Bundle> {
     let (worker, workers) = (scope.index(), scope.peers());
-    let grid = Arc::clone(grid);
+    let grid = Arc::clone(&watch.grid);
     let shares = Shares::new(grid.source.samples(), workers);
-    let mut builder = OperatorBuilder::new("Scores".to_owned(), scope);
-    let activator = scope.activator_for(builder.operator_info().address);
-    let _decided = builder.new_input_connection(decided, Pipeline, []);
-    let (output, bundles) = builder.new_output_connection::<Vec<Bundle>, _>([]);
-    let mut output = OutputBuilder::from(output);
-    builder.build(move |mut capabilities| {
-        let mut held = capabilities.pop();
-        let (losses, ahead) = (grid.reads_losses(), workers as u32 + AHEAD);
-        move |frontiers| {
-            while let Some(capability) = held.as_mut() {
-                let epoch = capability.time().epoch;
-                if frontiers[0].less_equal(&Tick::new((epoch + 1).saturating_sub(ahead), 0)) {
-                    break;
+    let losses = grid.reads_losses();
+    epochs(scope, "Scores", watch, decided, workers as u32 + AHEAD, move |epoch, take| {
+        for part in grid.source.parts(epoch).filter(|part| part % workers == worker) {
+            let mut before = 0;
+            let read = grid.source.read(part, &mut |rows| {
+                for bundle in bundle(rows, &shares, (part as u64, before), losses) {
+                    take(bundle.epoch, vec![bundle]);
                 }
-                match ahead_of(&grid, epoch) {
-                    Ahead::Epoch => (),
-                    Ahead::Nothing => {
-                        held = None;
-                        break;
-                    }
-                    Ahead::Unknown => {
-                        activator.activate_after(LOOK_AFTER);
-                        break;
-                    }
-                }
-                let mut output = output.activate();
-                for part in grid.source.parts(epoch).filter(|part| part % workers == worker) {
-                    let mut before = 0;
-                    let read = grid.source.read(part, &mut |rows| {
-                        for bundle in bundle(rows, &shares, (part as u64, before), losses) {
-                            let tick = Tick::new(bundle.epoch, 0);
-                            output.session(&capability.delayed(&tick)).give(bundle);
-                        }
-                        before += rows.slots.len() as u64;
-                    });
-                    if let Err(error) = read {
-                        grid.fail(part, error.to_string());
-                        break;
-                    }
-                }
-                capability.downgrade(&Tick::new(epoch + 1, 0));
-            }
+                before += rows.slots.len() as u64;
+            });
+            read.map_err(|error| (part, error))?;
         }
-    });
-    bundles
+        Ok(())
+    })
 }
 
 /// Deals rows to the owners of their samples.

@@ -14,7 +14,9 @@ use crate::window::Stash;
 use super::count::Tally;
 use super::cut::{Limit, Through, add_up, through};
 use super::place::{Class, Place};
-use super::worker::{Decisions, Shared, windows};
+use super::turns::Turns;
+use super::watch::Watch;
+use super::worker::{Decisions, Shared};
 
 /// A worker's samples in one class of an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,20 +30,21 @@ pub(super) struct Candidates {
 /// worker. Every worker adds up the same.
 pub(super) fn split<'s>(
     scope: Scope<'s, Tick>,
-    shared: &Shared,
+    (shared, watch): (&Shared, &Rc<Watch>),
     tallies: StreamVec<'s, Tick, Tally>,
 ) -> StreamVec<'s, Tick, Candidates> {
-    let shared = Rc::clone(shared);
+    let (shared, watch) = (Rc::clone(shared), Rc::clone(watch));
     let mut builder = OperatorBuilder::new("Split".to_owned(), scope);
     let mut tallies = builder.new_input(tallies, Pipeline);
     let (output, candidates) = builder.new_output::<Vec<Candidates>>();
     let mut output = OutputBuilder::from(output);
+    let address = builder.operator_info().address;
     builder.build(move |capabilities| {
-        let mut windows = windows(capabilities, &shared.borrow().grid);
+        let mut turns = Turns::new(scope, address, capabilities, &watch);
         let mut stash = Stash::<Tally>::new();
         move |frontiers| {
             tallies.for_each(|capability, tallies| stash.add(&capability, tallies));
-            while let Some(epoch) = windows.complete(frontiers) {
+            while let Some(epoch) = turns.complete(frontiers) {
                 let worker = &mut *shared.borrow_mut();
                 let orders = worker.standings.orders(epoch + 1);
                 let mut counts: Vec<Vec<Vec<(Class, u32)>>> = vec![Vec::new(); orders.len()];
@@ -65,12 +68,12 @@ pub(super) fn split<'s>(
                             sets[class].places.push((place, slot));
                         }
                     }
-                    output.activate().session(windows.capability(0)).give_iterator(sets.into_iter());
+                    output.activate().session(turns.capability(0)).give_iterator(sets.into_iter());
                     decisions.through.push(ends);
                     decisions.classes.push(classes);
                 }
                 worker.decisions.insert(epoch + 1, decisions);
-                windows.advance();
+                turns.advance();
             }
         }
     });

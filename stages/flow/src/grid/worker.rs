@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spfde_data::segment::Extent;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Capability, Concat, Concatenate, ConnectLoop, Feedback};
+use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback};
 
 use crate::tick::{Lag, Tick};
-use crate::window::{Horizon, Windows};
 
 use super::Grid;
 use super::costs::costs;
@@ -27,6 +25,7 @@ use super::share::Shares;
 use super::source::source;
 use super::split::split;
 use super::standings::Standings;
+use super::watch::{Watch, watch};
 
 /// The decisions of one epoch under way.
 pub(super) struct Decisions {
@@ -54,31 +53,23 @@ pub fn grid(scope: Scope<'_, Tick>, grid: &Arc<Grid>) {
     let worker = Worker { grid: Arc::clone(grid), standings, decisions: BTreeMap::new() };
     let shared = Rc::new(RefCell::new(worker));
     let (handle, decided) = scope.feedback::<Vec<()>>(Lag::EPOCH);
-    let bundles = source(scope, grid, decided.clone());
+    let watching = Watch::new(grid);
+    watch(scope, &watching, decided.clone());
+    let bundles = source(scope, &watching, decided.clone());
     let recorded = match &grid.run {
-        Some(run) => recorded(scope, grid, run, decided.clone()),
+        Some(run) => recorded(scope, &watching, run, decided.clone()),
         None => scope.concatenate([]),
     };
-    let counted = count(scope, &shared, bundles, recorded, decided.clone());
-    let candidates = split(scope, &shared, counted.tallies.broadcast());
-    let ends = rank(scope, &shared, candidates);
-    let decisions = decide(scope, &shared, ends.broadcast());
+    let counted = count(scope, (&shared, &watching), bundles, recorded, decided.clone());
+    let candidates = split(scope, (&shared, &watching), counted.tallies.broadcast());
+    let ends = rank(scope, (&shared, &watching), candidates);
+    let decisions = decide(scope, (&shared, &watching), ends.broadcast());
     let Some(run) = &grid.run else {
         decisions.done.connect_loop(handle);
         gather(scope, grid, counted.rows.concat(decisions.rows), counted.keys);
         return;
     };
-    let costed = costs(scope, grid, run, counted.rows, decided);
+    let costed = costs(scope, &watching, run, counted.rows, decided);
     decisions.done.concat(costed.done).connect_loop(handle);
     gather_costs(scope, grid, costed.costs);
-}
-
-/// Holds the capabilities of an operator that acts once an epoch.
-pub(super) fn windows(capabilities: Vec<Capability<Tick>>, grid: &Grid) -> Windows {
-    let source = Arc::clone(&grid.source);
-    let epochs = move || match source.extent() {
-        Extent { epochs, complete: true } => epochs,
-        _ => u32::MAX,
-    };
-    Windows::new(capabilities, Horizon::new(0, epochs, &Rc::default()))
 }

@@ -31,6 +31,7 @@
 
 mod check;
 mod costs;
+mod extent;
 mod layers;
 mod members;
 mod norms;
@@ -60,6 +61,7 @@ pub(crate) use reader::Reader;
 /// # Panics
 /// If the run has no record: [`Run::replays`] tells.
 pub fn replay<'s>(run: &Run<'s>, loops: &Loops<'s>) -> Trained<'s> {
+    extent::agree(run);
     let scores = read(run);
     let gradients = read(run);
     let layers = read(run);

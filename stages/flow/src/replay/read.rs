@@ -1,10 +1,9 @@
 //! The recorded source: segments in, a stream out, epoch by epoch, never far ahead of what is done with it.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use spfde_data::segment::Extent;
 
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -33,7 +32,7 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
     let recorded = run.recorded().expect("the run has a record");
     let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
     let (epochs, interrupted) = (settings.epochs, Arc::clone(&run.services().interrupted));
-    let recording = Arc::clone(&recorded.recording);
+    let (recording, known) = (Arc::clone(&recorded.recording), Rc::clone(run.extent()));
     let mut reader = Reader::<R>::new(Arc::clone(&recorded.recording), worker, run.workers());
     let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), run.scope());
     let activator = run.scope().activator_for(builder.operator_info().address);
@@ -60,25 +59,27 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
             if !begun && frontiers.iter().any(|frontier| frontier.less_equal(&now)) {
                 return;
             }
-            let extent = recording.look();
+            let agreed = known.get();
             // A run that has recorded its last epoch is not finished yet: what it says of its end comes after.
-            let ended = |extent: &Extent| extent.complete && now.epoch >= extent.epochs.min(epochs);
-            let over = extent.as_ref().is_ok_and(ended);
+            let over = agreed.complete && now.epoch >= agreed.epochs.min(epochs);
             if over || halted.is_some_and(|tick| tick <= now) {
                 held = None;
                 return;
             }
             let cause = if interrupted.load(Ordering::Relaxed) {
                 Err(Cause::Interrupted)
-            } else if let Err(error) = extent {
-                Err(Cause::Recording(error.to_string()))
-            } else if extent.is_ok_and(|extent| now.epoch >= extent.epochs) {
-                // Not committed yet.
-                activator.activate_after(LOOK_AFTER);
-                return;
             } else {
+                let extent = match recording.look() {
+                    // Not committed yet, or not to be seen here yet.
+                    Ok(extent) if now.epoch >= agreed.epochs.min(extent.epochs) => {
+                        activator.activate_after(LOOK_AFTER);
+                        return;
+                    }
+                    looked => looked,
+                };
                 begun = true;
-                let read = timings.measure("read", || reader.next(now.epoch, &settings.plan));
+                let read =
+                    timings.measure("read", || extent.and_then(|_| reader.next(now.epoch, &settings.plan)));
                 read.map_err(|error| Cause::Recording(error.to_string()))
             };
             match cause {

@@ -119,6 +119,7 @@ fn follow(
         let experiment = record.experiment(settings(&ASKED).entries()).unwrap();
         let options = Options { directory: Some(out), workers, observer, ..Options::default() };
         let (replayed, end) = spfde::follow(&record, &experiment, options, spfde::pipeline).unwrap();
+        let end = end.expect("the only process knows how it ended");
         assert_eq!(replayed.epochs.len(), end.epochs as usize);
         end
     })
@@ -165,7 +166,7 @@ fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-fn assert_same_files(left: &Path, right: &Path) {
+pub(crate) fn assert_same_files(left: &Path, right: &Path) {
     let (left, right) = (files(left), files(right));
     let names = |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&left), names(&right));

@@ -3,7 +3,7 @@
 mod broken;
 mod chosen;
 mod flight;
-mod following;
+pub(crate) mod following;
 mod grids;
 mod identity;
 mod truth;
@@ -18,7 +18,7 @@ use spfde_data::rows::*;
 use crate::support::{Bench, Recorded};
 
 /// Settings in the words of the command line.
-pub(super) fn settings(words: &[&str]) -> Source {
+pub(crate) fn settings(words: &[&str]) -> Source {
     Source::from_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! Several processes at one run: the same bits, and the same end for all of them.
 
+mod grids;
 #[cfg(unix)]
 mod interrupted;
 mod lost;

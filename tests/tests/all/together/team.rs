@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use spfde::cluster::{Cluster, Hosts, Secret};
-use spfde::{Error, Options};
+use spfde::grid::{Axes, GridOptions, RunCase, judge_runs, judge_scores};
+use spfde::{Error, Options, Record};
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::operation;
 use spfde_data::rows::ScoreRow;
 use spfde_flow::{Run, per_epoch};
 
-use crate::replay::experiment;
+use crate::replay::{experiment, settings};
 use crate::support::{Bench, Recorded, pipeline_with};
 
 /// What the process does, in environment variables: the run directory, the words, one a line, and so on.
@@ -26,6 +27,12 @@ const HOSTS: &str = "SPFDE_TEAM_HOSTS";
 const PROCESS: &str = "SPFDE_TEAM_PROCESS";
 /// The run that is replayed.
 const RECORD: &str = "SPFDE_TEAM_RECORD";
+/// Whether it may still go on.
+pub(crate) const FOLLOW: &str = "SPFDE_TEAM_FOLLOW";
+/// The lists of a grid, one a line.
+pub(crate) const GRID: &str = "SPFDE_TEAM_GRID";
+/// The score files by which it judges, in place of a run.
+pub(crate) const SCORES: &str = "SPFDE_TEAM_SCORES";
 /// Seconds to wait for the others at the start.
 pub(crate) const WAIT: &str = "SPFDE_TEAM_WAIT";
 /// Set if the processes are not on loopback.
@@ -69,6 +76,14 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).unwrap();
     let options = Options { directory, workers: number(WORKERS), cluster, interrupted, ..Options::default() };
     let panics = std::env::var(PANICS).is_ok().then(|| number(PANICS));
+    if let Ok(axes) = std::env::var(GRID) {
+        return judge(&axes, words, options);
+    }
+    if let (Ok(record), true) = (std::env::var(RECORD), std::env::var(FOLLOW).is_ok()) {
+        let record = Record::open_unfinished(Path::new(&record))?;
+        let experiment = record.experiment(settings(words).entries())?;
+        return spfde::follow(&record, &experiment, options, spfde::pipeline).map(|_| ());
+    }
     if let Ok(record) = std::env::var(RECORD) {
         let (record, experiment) = experiment(Path::new(&record), words)?;
         return spfde::replay(&record, &experiment, options, spfde::pipeline).map(|_| ());
@@ -93,6 +108,23 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
         return spfde::resume(path, |configuration| bench.prepare(configuration), options, build).map(|_| ());
     }
     spfde::run(&bench.experiment(words), options, build).map(|_| ())
+}
+
+/// Judges a grid by a run or by scores.
+fn judge(axes: &str, words: &[&str], options: Options) -> Result<(), Error> {
+    let axes = Axes::from_words(&axes.lines().map(str::to_owned).collect::<Vec<_>>())?;
+    let follow = std::env::var(FOLLOW).is_ok();
+    let Options { directory, workers, cluster, interrupted, .. } = options;
+    let decisions = true;
+    let options =
+        GridOptions { directory, decisions, workers, cluster, interrupted, follow, ..GridOptions::default() };
+    let settings = settings(words);
+    if let Ok(scores) = std::env::var(SCORES) {
+        return judge_scores(Path::new(&scores), settings.entries(), &axes, &options).map(|_| ());
+    }
+    let record = std::env::var(RECORD).unwrap();
+    let case = if follow { RunCase::open_unfinished } else { RunCase::open };
+    judge_runs(&[case(Path::new(&record))?], settings.entries(), &axes, Ok, &options).map(|_| ())
 }
 
 /// Addresses at which nobody listens: below the ports that the system gives to connections, so that none takes one before it is
@@ -133,10 +165,16 @@ impl<'a> Team<'a> {
         Self { bench, words, processes, workers, record: None, variables: Vec::new(), apart: Vec::new() }
     }
 
+    /// Gives all of them a variable more.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        self.variables.extend((0..self.processes).map(|process| (process, name, value.clone())));
+        self
+    }
+
     /// Lets the worker `worker` panic.
     pub(crate) fn panicking(self, worker: usize) -> Self {
-        let variables = (0..self.processes).map(|process| (process, PANICS, worker.to_string())).collect();
-        Self { variables, ..self }
+        self.with(PANICS, worker.to_string())
     }
 
     /// Starts all of them in the directory `path`.

@@ -98,6 +98,14 @@ fn a_run_that_goes_back_has_to_record_the_same_again() {
     run.rewind(1).unwrap();
     std::thread::sleep(2 * LOOK_EVERY);
     assert_eq!(same.look(), Ok(Extent { epochs: 2, complete: false }), "it is awaited");
+    let error = same.open("scores", &ScoreRow::columns(), 1, 0).err().unwrap().to_string();
+    assert!(error.contains("e00001-w00.parquet: cannot open"), "{error}");
+    assert!(
+        error.ends_with(
+            "the run has gone back to a checkpoint since, and records epoch 1 anew: follow it anew"
+        ),
+        "{error}"
+    );
     commit(&run, 1, 2);
     commit(&run, 2, 3);
     until(&same, 3, false).unwrap();
@@ -111,6 +119,23 @@ fn a_run_that_goes_back_has_to_record_the_same_again() {
     std::thread::sleep(2 * LOOK_EVERY);
     let error = gone.look().unwrap_err().to_string();
     assert!(error.contains("the run went back and ended there, follow it anew"), "{error}");
+}
+
+#[test]
+fn another_process_tells_when_a_run_has_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let run = begin(&path);
+    commit(&run, 0, 1);
+    drop(run);
+    let follow = || FollowedTrace::open(&path, &SCORES).unwrap();
+    assert_eq!(follow().look(), Ok(Extent { epochs: 1, complete: true }));
+    let led = follow().without_end();
+    assert_eq!((led.look(), led.end()), (Ok(Extent { epochs: 1, complete: false }), None));
+    let run = RunDirectory::resume(&path).unwrap();
+    commit(&run, 1, 2);
+    std::thread::sleep(2 * LOOK_EVERY);
+    assert_eq!(led.look(), Ok(Extent { epochs: 2, complete: false }));
 }
 
 #[test]
