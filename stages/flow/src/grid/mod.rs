@@ -28,6 +28,9 @@
 //! A record may go on ([`Recording::look`](spfde_data::segment::Recording::look)): then the sources wait for the next epoch, and
 //! every state stays where it is, so that an epoch more costs what it takes to read and to judge that epoch.
 //!
+//! Workers may belong to several processes. Beside the dataflow above all of them hear how far the record goes, from worker 0,
+//! and of the first thing that fails on any: then nobody acts any more, and all end in good order.
+//!
 //! What a policy decides here is what it decides in a running training, bit for bit, on any number of workers
 //! ([`sieve`](crate::sieve())). Only the arrangement differs.
 //!
