@@ -6,12 +6,21 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::{data_set, idx, weights};
+use spfde_data::files::parquet_store::{describe, parse_columns};
+use spfde_data::files::{Result, data_set, idx, weights};
 use spfde_data::images::Images;
+use spfde_data::row;
+use spfde_data::table::Row;
 
-/// Set in the child process.
+/// In the child process: a directory of files that were written for it.
 const CHILD: &str = "SPFDE_TEST_DECLARED_SIZES";
 
 /// Address space of the child, in KiB. All sizes declared below are above it.
@@ -19,15 +28,19 @@ const ADDRESS_SPACE: u32 = 512 << 10;
 
 #[test]
 fn declared_sizes_are_checked_before_memory_is_reserved() {
-    if std::env::var_os(CHILD).is_some() {
-        return read_hostile_files();
+    if let Some(written) = std::env::var_os(CHILD) {
+        return read_hostile_files(Path::new(&written));
     }
+    // To write these takes more than the child has.
+    let written = tempfile::tempdir().unwrap();
+    std::fs::write(written.path().join("note"), long_texts(&["a"], 12)).unwrap();
+    std::fs::write(written.path().join("notes"), long_texts(&["a", "b", "c", "d", "e"], 1)).unwrap();
     let status = Command::new("sh")
         .arg("-c")
         .arg(format!("ulimit -v {ADDRESS_SPACE} && exec \"$0\" \"$@\""))
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "declared_sizes_are_checked_before_memory_is_reserved", "--test-threads", "1"])
-        .env(CHILD, "1")
+        .env(CHILD, written.path())
         .output()
         .unwrap();
     assert!(
@@ -38,7 +51,7 @@ fn declared_sizes_are_checked_before_memory_is_reserved() {
     );
 }
 
-fn read_hostile_files() {
+fn read_hostile_files(written: &Path) {
     let mut unlimited = Vec::<u8>::new();
     assert!(unlimited.try_reserve_exact(1 << 30).is_err(), "the limit on the address space is in force");
     let directory = tempfile::tempdir().unwrap();
@@ -75,9 +88,10 @@ fn read_hostile_files() {
     }
 
     read_hostile_parquet(&at("set"), check);
+    read_long_texts(written, check);
 }
 
-fn read_hostile_parquet(directory: &Path, check: impl Fn(String, &str)) {
+fn read_hostile_parquet(directory: &Path, check: fn(String, &str)) {
     // One page of 2 MB of zeros, whose header states its size in four bytes right behind the file's magic number.
     let images = |count: usize| Images {
         channels: 1,
@@ -109,4 +123,64 @@ fn read_hostile_parquet(directory: &Path, check: impl Fn(String, &str)) {
     );
     std::fs::write(&path, &good).unwrap();
     assert!(data_set::read(directory).is_ok());
+}
+
+row! {
+    /// A stream of one text.
+    struct Note in "notes" by (epoch) {
+        epoch: u32,
+        a: String,
+    }
+}
+
+row! {
+    /// A stream of five texts.
+    struct Notes in "notes" by (epoch) {
+        epoch: u32,
+        a: String,
+        b: String,
+        c: String,
+        d: String,
+        e: String,
+    }
+}
+
+/// A segment of rows whose texts are each as long as a page may be, near enough; some kilobytes each when compressed.
+fn long_texts(columns: &[&str], rows: usize) -> Vec<u8> {
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(60 << 20)]));
+    let epoch: ArrayRef = Arc::new(UInt32Array::from(vec![3]));
+    let columns = columns.iter().map(|name| (*name, Arc::clone(&text)));
+    let batch = RecordBatch::try_from_iter([("epoch", epoch)].into_iter().chain(columns)).unwrap();
+    let keys = [("spfde.schema", "1"), ("spfde.stream", "notes")];
+    let keys = keys.map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(false)
+        .set_data_page_row_count_limit(1)
+        .set_write_batch_size(1)
+        .set_key_value_metadata(Some(keys.to_vec()))
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    (0..rows).for_each(|_| writer.write(&batch).unwrap());
+    writer.into_inner().unwrap()
+}
+
+/// The rows of each batch.
+fn batches<R: Row>(bytes: Vec<u8>) -> Result<Vec<usize>> {
+    let path = Path::new("notes.parquet");
+    let segment = describe(path, &bytes, R::STREAM, 3)?;
+    parse_columns(path, bytes, &segment, &R::columns())?.map(|batch| Ok(batch?.rows)).collect()
+}
+
+fn read_long_texts(written: &Path, check: fn(String, &str)) {
+    // Together the twelve values are 720 MiB.
+    let file = std::fs::read(written.join("note")).unwrap();
+    assert!(file.len() < 1 << 20, "{}", file.len());
+    assert_eq!(batches::<Note>(file).unwrap(), [1; 12]);
+    let file = std::fs::read(written.join("notes")).unwrap();
+    assert!(file.len() < 1 << 20, "{}", file.len());
+    check(
+        batches::<Notes>(file).unwrap_err().to_string(),
+        "notes.parquet: size of the pages of a batch is 3",
+    );
 }

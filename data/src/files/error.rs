@@ -137,7 +137,7 @@ pub enum DataError {
     ColumnType { path: PathBuf, column: String, found: String, expected: String },
     /// A variable-length column could stand for much more than it holds.
     #[error(
-        "{path}: column {column} has variable length and a dictionary, which can stand for any amount of memory; write it without dictionary"
+        "{path}: column {column} has variable length and a dictionary or another encoding than plain, which can stand for any amount of memory; write it plain, without dictionary"
     )]
     Dictionary { path: PathBuf, column: String },
     /// A value is missing.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use spfde_data::files::DataError;
-use spfde_data::files::manifest::MANIFEST_NAME;
-use spfde_data::files::parquet_store::read_stream;
+use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
+use spfde_data::files::parquet_store::{read_stream, stored_bytes};
 use spfde_data::files::recording::{FollowedTrace, RecordedTrace};
 use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun, RunDirectory};
 use spfde_data::parameter::{ParameterError, Value};
@@ -23,9 +23,33 @@ const STREAMS: [&str; 4] = [ScoreRow::STREAM, GradientRow::STREAM, LayerRow::STR
 /// Samples that a manifest may claim: some dozen bytes are kept for each.
 const SAMPLES_LIMIT: u64 = 1 << 28;
 
+/// Samples that a manifest may claim for each byte of the scores that were recorded. The order in which samples are presented
+/// is a draw, which nothing compresses: in the files of a run a score takes nine bytes. So this leaves room for sieves
+/// that keep one sample in hundreds.
+const SAMPLES_PER_BYTE: u64 = 128;
+
+/// Samples that cost too little memory to ask what was recorded of them.
+const FEW_SAMPLES: u64 = 1 << 20;
+
 /// The policies, with what stands in for one that no registry knows until it is replaced.
 const POLICIES: [(&str, &str); 3] =
     [("mask.policy", "dense"), ("freeze.policy", "none"), ("sieve.policy", "none")];
+
+/// Refuses more samples than the recorded scores can be about, before anything is reserved by their number.
+fn refuse_absurd(directory: &Path, manifest: &Manifest, samples: u64) -> Result<(), DataError> {
+    let mut limit = FEW_SAMPLES;
+    for segment in manifest.segments.iter().filter(|segment| segment.stream == ScoreRow::STREAM) {
+        if samples <= limit {
+            break;
+        }
+        limit += stored_bytes(directory, segment)?.saturating_mul(SAMPLES_PER_BYTE);
+    }
+    if samples <= limit {
+        return Ok(());
+    }
+    let (path, field) = (directory.join(MANIFEST_NAME), "data_set.train_rows".to_owned());
+    Err(DataError::TooLarge { path, field, found: samples, limit })
+}
 
 /// A run that was recorded, opened to be replayed.
 #[derive(Clone, Debug)]
@@ -72,6 +96,9 @@ impl Record {
             let (field, found) = ("data_set.train_rows".to_owned(), rows);
             return Err(DataError::TooLarge { path, field, found, limit: SAMPLES_LIMIT }.into());
         };
+        if manifest.epochs_reached > 0 {
+            refuse_absurd(directory, manifest, u64::from(samples))?;
+        }
         let source =
             Source::parse_file(&directory.join(CONFIG_NAME).display().to_string(), &run.config_unchanged()?)?;
         let record = Self { entries: source.entries().to_vec(), samples, run };

@@ -2,9 +2,10 @@
 //!
 //! A file is read into memory whole (its compressed bytes, up to [`FILE_LIMIT`]), so that what was hashed is what
 //! is decoded. Rows are decoded in batches. What the Parquet library reserves is bounded by checks here: the
-//! footer, the claims of every page header, the encodings. Panics of the library on damaged files become errors.
+//! footer, the claims and encodings of every page, what the columns of a batch take together. Panics of the library on damaged
+//! files become errors.
 
-mod page_sizes;
+mod pages;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,12 +19,13 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::{Encoding, Type};
+use parquet::basic::Type;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, FooterTail, ParquetMetaDataReader};
+use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 
 use super::error::{DataError, Result};
 use super::read_limited::read_limited;
+use pages::{Claims, PAGE_LIMIT, PageFault};
 
 /// Bytes of a Parquet file: it is held in memory while it is read.
 pub(super) const FILE_LIMIT: u64 = 4 << 30;
@@ -38,6 +40,13 @@ const COLUMN_LIMIT: u64 = 1 << 12;
 /// rows than anybody can wait for; the files of a run stay a hundred times below.
 const ROWS_PER_BYTE: u64 = 1 << 16;
 
+/// Bytes of the pages that the columns of a batch hold at the same time, each a page and a dictionary: a page of a few bytes
+/// may become [`PAGE_LIMIT`], and a table has a dozen columns. The tables of a run stay below 16 MiB.
+const TOGETHER_LIMIT: u64 = 256 << 20;
+
+/// Bytes of variable length that a batch may come to: a value may be as long as a page, whose bytes it shares with nobody.
+const BATCH_BYTES: u64 = 64 << 20;
+
 /// An open Parquet file whose footer and page sizes are plausible.
 #[derive(Debug)]
 pub(super) struct ParquetFile {
@@ -45,6 +54,8 @@ pub(super) struct ParquetFile {
     bytes: Bytes,
     metadata: ArrowReaderMetadata,
     rows: u64,
+    /// What the pages of each leaf column claim; nothing for those that nobody wants.
+    claims: Vec<Claims>,
 }
 
 impl ParquetFile {
@@ -99,40 +110,34 @@ impl ParquetFile {
             let what = format!("column {name}");
             return Err(DataError::Repeated { path: path.to_owned(), what });
         }
-        let mut file = Self { path: path.to_owned(), bytes, metadata, rows: 0 };
+        let mut file = Self { path: path.to_owned(), bytes, metadata, rows: 0, claims: Vec::new() };
         check(&file)?;
-        file.rows = file.check(wanted)?;
+        (file.rows, file.claims) = file.check(wanted)?;
         Ok(file)
     }
 
-    /// Checks counts, and encodings and page sizes of the wanted columns (all of them by default); returns the rows that
-    /// the row groups declare.
-    fn check(&self, wanted: Option<&[&str]>) -> Result<u64> {
+    /// Checks counts, and the pages of the wanted columns (all of them by default); returns the rows that the row groups
+    /// declare, and what the pages claim.
+    fn check(&self, wanted: Option<&[&str]>) -> Result<(u64, Vec<Claims>)> {
         let damaged = || DataError::ParquetDamaged { path: self.path.clone(), action: "read the row groups" };
         let mut rows = 0_u64;
+        let mut claims = vec![Claims::default(); self.metadata.parquet_schema().num_columns()];
         for group in self.metadata.metadata().row_groups() {
             let declared = u64::try_from(group.num_rows()).map_err(|_| damaged())?;
             rows = rows.checked_add(declared).ok_or_else(damaged)?;
-            for column in group.columns() {
+            for (column, claims) in group.columns().iter().zip(&mut claims) {
                 let root = column.column_path().parts().first().map_or("", String::as_str);
                 if wanted.is_some_and(|wanted| !wanted.contains(&root)) {
                     continue;
                 }
-                self.check_encodings(column)?;
                 let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
                 let start = usize::try_from(start).map_err(|_| damaged())?;
                 let length = usize::try_from(column.compressed_size()).map_err(|_| damaged())?;
                 let end = start.checked_add(length).ok_or_else(damaged)?;
                 let chunk = self.bytes.get(start..end).ok_or_else(damaged)?;
-                page_sizes::check(chunk).map_err(|fault| match fault {
-                    page_sizes::PageFault::Broken => damaged(),
-                    page_sizes::PageFault::TooLarge(found) => DataError::TooLarge {
-                        path: self.path.clone(),
-                        field: format!("page size of column {}", column.column_path().string()),
-                        found,
-                        limit: page_sizes::PAGE_LIMIT,
-                    },
-                })?;
+                let checked = pages::check(chunk, column.column_type());
+                *claims =
+                    claims.and(checked.map_err(|fault| self.fault(&column.column_path().string(), fault))?);
             }
         }
         let limit = (self.bytes.len() as u64).saturating_mul(ROWS_PER_BYTE);
@@ -140,23 +145,43 @@ impl ParquetFile {
         if i64::try_from(rows) != Ok(self.metadata.metadata().file_metadata().num_rows()) {
             return Err(damaged());
         }
-        Ok(rows)
+        Ok((rows, claims))
     }
 
-    /// A few bytes of a dictionary-encoded column of variable length can stand for gigabytes; so can shared prefixes.
-    fn check_encodings(&self, column: &ColumnChunkMetaData) -> Result<()> {
-        let expands = |encoding| {
-            matches!(
-                encoding,
-                Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY | Encoding::DELTA_BYTE_ARRAY
-            )
+    /// What is wrong with the pages of a column.
+    fn fault(&self, column: &str, fault: PageFault) -> DataError {
+        let path = self.path.clone();
+        let too_large = |what: &str, found, limit| DataError::TooLarge {
+            path: self.path.clone(),
+            field: format!("{what} of column {column}"),
+            found,
+            limit,
         };
-        let expands = column.dictionary_page_offset().is_some() || column.encodings().any(expands);
-        if column.column_type() == Type::BYTE_ARRAY && expands {
-            let column = column.column_path().string();
-            return Err(DataError::Dictionary { path: self.path.clone(), column });
+        match fault {
+            PageFault::Broken => DataError::ParquetDamaged { path, action: "read the row groups" },
+            PageFault::TooLarge(found) => too_large("page size", found, PAGE_LIMIT),
+            PageFault::Dictionary { values, limit } => {
+                too_large("number of dictionary values", values, limit)
+            }
+            PageFault::Expands => DataError::Dictionary { path, column: column.to_owned() },
         }
-        Ok(())
+    }
+
+    /// Checks what the pages of the named columns claim together; returns how many rows a batch of at most `batch` can have.
+    fn batch_rows(&self, columns: &[&str], batch: usize) -> Result<usize> {
+        let schema = self.metadata.parquet_schema();
+        let named = |leaf: &usize| columns.contains(&schema.get_column_root(*leaf).name());
+        let (mut together, mut rows) = (0_u64, batch);
+        for leaf in (0..schema.num_columns()).filter(named) {
+            let Claims { dictionary, page, total } = self.claims[leaf];
+            together = together.saturating_add(dictionary + page);
+            if schema.column(leaf).physical_type() == Type::BYTE_ARRAY && total > BATCH_BYTES {
+                // No value is longer than its page.
+                rows = rows.min(usize::try_from(BATCH_BYTES / page.max(1)).unwrap_or(usize::MAX).max(1));
+            }
+        }
+        DataError::limit(&self.path, "size of the pages of a batch", together, TOGETHER_LIMIT)?;
+        Ok(rows)
     }
 
     /// The file, for messages.
@@ -215,6 +240,7 @@ impl ParquetFile {
     }
 
     fn decode(&self, groups: Vec<usize>, rows: u64, columns: &[&str], batch: usize) -> Result<Batches> {
+        let batch = self.batch_rows(columns, batch)?;
         let reader = guard(&self.path, "read rows", || {
             let builder =
                 ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone());

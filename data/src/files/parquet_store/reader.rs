@@ -9,7 +9,7 @@ use super::{FoundColumn, arrays, schema};
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
 use crate::files::parquet_file::{Batches, FILE_LIMIT, ParquetFile};
-use crate::files::read_limited::{inside, read_limited};
+use crate::files::read_limited::{self, inside, read_limited};
 use crate::segment::Segment;
 use crate::table::{Column, Columns, Row};
 
@@ -60,6 +60,19 @@ pub fn parse_columns(
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
     let batches = file.batches(&names, BATCH_ROWS)?;
     Ok(SegmentReader { columns: columns.to_vec(), file, batches })
+}
+
+/// How long the file of a segment of the run directory `run` is, without reading it.
+///
+/// # Errors
+/// If it is not as long as `segment` records, or cannot be opened.
+pub fn stored_bytes(run: &Path, segment: &Segment) -> Result<u64> {
+    let path = inside(run, &segment.path)?;
+    let (_, found) = read_limited::open(&path)?;
+    if found != segment.bytes {
+        return Err(DataError::Length { path, found, expected: segment.bytes });
+    }
+    Ok(found)
 }
 
 /// What a manifest records of a segment with these bytes.

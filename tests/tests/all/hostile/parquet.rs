@@ -6,20 +6,28 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
 use super::{Case, Class, every_cut};
 
 /// A file of these columns, some of which may have the same name, and of these keys.
 pub(super) fn file(columns: &[(&str, ArrayRef)], keys: &[(&str, &str)]) -> Vec<u8> {
+    file_with(columns, keys, WriterProperties::builder().set_dictionary_enabled(false))
+}
+
+/// As [`file`], written in a way of its own.
+pub(super) fn file_with(
+    columns: &[(&str, ArrayRef)],
+    keys: &[(&str, &str)],
+    properties: WriterPropertiesBuilder,
+) -> Vec<u8> {
     let fields = columns
         .iter()
         .map(|(name, array)| Field::new(*name, array.data_type().clone(), array.null_count() > 0));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let keys =
         keys.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned())).collect();
-    let properties =
-        WriterProperties::builder().set_dictionary_enabled(false).set_key_value_metadata(Some(keys)).build();
+    let properties = properties.set_key_value_metadata(Some(keys)).build();
     let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties)).unwrap();
     let arrays = columns.iter().map(|(_, array)| Arc::clone(array)).collect();
     writer.write(&RecordBatch::try_new(schema, arrays).unwrap()).unwrap();

@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, UInt32Array};
+use ::parquet::basic::Encoding;
+use ::parquet::file::properties::WriterProperties;
+use arrow::array::{ArrayRef, Int64Array, StringArray, UInt32Array};
 use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::parquet_store::{ParquetStore, read_segment};
 use spfde_data::row;
@@ -45,8 +47,30 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         |class, found: String, expected: &str| Case { class, found, expected: format!("{NAME}: {expected}") };
     let longs: ArrayRef = Arc::new(Int64Array::from(vec![1; 5]));
     let some: ArrayRef = Arc::new(UInt32Array::from(vec![Some(1), None, None, Some(1), Some(1)]));
+    // The first page is a dictionary of one value, four bytes; then it claims to have more.
+    let mut dictionary = parquet::file_with(&columns(), &keys, WriterProperties::builder());
+    assert_eq!(dictionary[4..13], [0x15, 4, 0x15, 8, 0x15, 8, 0x4C, 0x15, 2]);
+    assert_eq!(read(&dictionary), "it was accepted");
+    dictionary[12] = 0x7E;
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a"; 5]));
+    let lengths = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_column_encoding("more".into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    let lengths = parquet::file_with(&[columns(), vec![("more", text)]].concat(), &keys, lengths);
     let mut cases = parquet::cases(&good, NAME, &read);
     cases.extend([
+        case(
+            Class::TooLarge,
+            read(&dictionary),
+            "number of dictionary values of column epoch is 63, above the limit of 1; the file is damaged or not meant for \
+             spfde",
+        ),
+        case(
+            Class::WrongType,
+            read(&lengths),
+            "column more has variable length and a dictionary or another encoding than plain, which can stand for any \
+             amount of memory; write it plain, without dictionary",
+        ),
         case(
             Class::WrongType,
             read(&parquet::file(&[("epoch", numbers(3)), ("number", longs)], &keys)),

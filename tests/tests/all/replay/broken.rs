@@ -115,6 +115,10 @@ fn a_manifest_that_lies_is_refused() {
     let run = record(&bench, "run");
     change_manifest(&run, |manifest| manifest.data_set.train_rows = 1 << 40);
     assert_refused(&bench, &run, "samples", &["manifest.json: data_set.train_rows is ", "above the limit"]);
+    // Fewer than there can be, and still far more than scores were recorded of.
+    change_manifest(&run, |manifest| manifest.data_set.train_rows = 1 << 28);
+    assert_refused(&bench, &run, "samples", &["train_rows is 268435456, above the limit of "]);
+    change_manifest(&run, |manifest| manifest.data_set.train_rows = 64);
     change_manifest(&run, |manifest| (manifest.epochs, manifest.finished) = (9, false));
     assert_refused(&bench, &run, "epochs", &["manifest.json: epochs is \"9\"", "train.epochs"]);
 }
