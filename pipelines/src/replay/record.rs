@@ -35,8 +35,18 @@ const FEW_SAMPLES: u64 = 1 << 20;
 const POLICIES: [(&str, &str); 3] =
     [("mask.policy", "dense"), ("freeze.policy", "none"), ("sieve.policy", "none")];
 
-/// Refuses more samples than the recorded scores can be about, before anything is reserved by their number.
+/// Refuses what would be held in memory and cannot be: more samples than the recorded scores can be about, more rows of the
+/// stream of epochs than epochs.
 fn refuse_absurd(directory: &Path, manifest: &Manifest, samples: u64) -> Result<(), DataError> {
+    let too_large = |field: &str, found, limit| {
+        let path = directory.join(MANIFEST_NAME);
+        Err(DataError::TooLarge { path, field: field.to_owned(), found, limit })
+    };
+    let epochs = manifest.segments.iter().filter(|segment| segment.stream == EpochRow::STREAM);
+    let (rows, limit) = (epochs.map(|segment| segment.rows).sum(), u64::from(manifest.epochs_reached));
+    if rows > limit {
+        return too_large("number of rows of stream epochs", rows, limit);
+    }
     let mut limit = FEW_SAMPLES;
     for segment in manifest.segments.iter().filter(|segment| segment.stream == ScoreRow::STREAM) {
         if samples <= limit {
@@ -47,8 +57,7 @@ fn refuse_absurd(directory: &Path, manifest: &Manifest, samples: u64) -> Result<
     if samples <= limit {
         return Ok(());
     }
-    let (path, field) = (directory.join(MANIFEST_NAME), "data_set.train_rows".to_owned());
-    Err(DataError::TooLarge { path, field, found: samples, limit })
+    too_large("data_set.train_rows", samples, limit)
 }
 
 /// A run that was recorded, opened to be replayed.

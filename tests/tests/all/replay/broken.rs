@@ -119,6 +119,16 @@ fn a_manifest_that_lies_is_refused() {
     change_manifest(&run, |manifest| manifest.data_set.train_rows = 1 << 28);
     assert_refused(&bench, &run, "samples", &["train_rows is 268435456, above the limit of "]);
     change_manifest(&run, |manifest| manifest.data_set.train_rows = 64);
+    let rows = |rows| {
+        change_manifest(&run, |manifest| {
+            let segment = manifest.segments.iter_mut().find(|segment| segment.stream == EpochRow::STREAM);
+            segment.unwrap().rows = rows;
+        });
+    };
+    rows(1 << 30);
+    let parts = ["manifest.json: number of rows of stream epochs is 1073741827, above the limit of 4"];
+    assert_refused(&bench, &run, "rows", &parts);
+    rows(1);
     change_manifest(&run, |manifest| (manifest.epochs, manifest.finished) = (9, false));
     assert_refused(&bench, &run, "epochs", &["manifest.json: epochs is \"9\"", "train.epochs"]);
 }
