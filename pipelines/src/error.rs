@@ -108,7 +108,7 @@ pub enum Error {
         message: String,
     },
     /// Another process of a replay is gone.
-    #[error("process {process} at {address} was lost ({reason}); nothing is kept of this replay")]
+    #[error("process {process} at {address} was lost ({reason}); {}", left_by(*process))]
     ReplayLost {
         /// The process.
         process: usize,
@@ -230,6 +230,14 @@ impl Error {
             | Error::Uncounted { .. } => 1,
             Error::Stopped { .. } | Error::Worker { .. } | Error::Lost { .. } => 3,
         }
+    }
+}
+
+/// What is left of a replay or a grid whose process `process` is lost.
+fn left_by(process: usize) -> &'static str {
+    match process {
+        0 => "what it had written to its --out stays there: remove it before you start again",
+        _ => "nothing is kept: start again",
     }
 }
 

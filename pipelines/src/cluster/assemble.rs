@@ -151,7 +151,7 @@ impl Cluster {
                     Err(error) => {
                         let reason = format!(
                             "process {} does not see the run directory: {error}; it has to lie in a file system that \
-                             all processes share, at the --run-dir of each",
+                             all processes share, at the --run-dir (of a replay the --out) of each",
                             self.process
                         );
                         link.send_verdict(&Err(reason.clone()))?;

@@ -189,18 +189,24 @@ impl Introduction {
             ));
         }
         if self.purpose != own.purpose {
-            return differ("runs", &Purpose::name(self.purpose), &Purpose::name(own.purpose));
+            let why = differ("runs", &Purpose::name(self.purpose), &Purpose::name(own.purpose))?;
+            return Some(format!("{why}; start all processes with the same words"));
         }
         if self.workers != own.workers {
             let why = differ("has this many workers:", &self.workers, &own.workers)?;
             return Some(format!("{why}; give all processes the same --workers"));
         }
         if self.configuration != own.configuration {
-            return Some(
-                "their configurations differ; give all processes the same settings (on unlike machines also \
-                 train.kernel=portable); --dry-run prints what they resolve to"
+            return Some(match own.purpose {
+                purpose if purpose == Purpose::Grid as u32 || purpose == Purpose::Replay as u32 => {
+                    "they ask for different things; give all processes the same runs or scores, settings, --grid, --follow \
+                     and --decisions"
+                        .to_owned()
+                }
+                _ => "their configurations differ; give all processes the same settings (on unlike machines also \
+                      train.kernel=portable); --dry-run prints what they resolve to"
                     .to_owned(),
-            );
+            });
         }
         if self.subject != own.subject {
             return Some(differs.to_owned());

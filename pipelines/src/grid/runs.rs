@@ -187,7 +187,9 @@ impl Prepared<'_> {
             Some(_) => &self.case.record.run().manifest().data_set.fingerprint,
             None => self.case.record.run().manifest_blake3(),
         };
-        let subject = Subject::new(name, "they judge by different records; give all processes the same runs");
+        let differs =
+            "they judge by different records; give all processes the same runs, and --follow to all or none";
+        let subject = Subject::new(name, differs);
         meet(options, (&asked(options, words.iter().map(String::as_str)), subject), directory)
     }
 
@@ -221,8 +223,8 @@ impl Prepared<'_> {
                 .with_run(run)
                 .with_observer(Arc::clone(&seen) as Arc<dyn GridObserver>);
         let found = judge(grid, crew)?;
-        let judged = seen.so_far().map_err(|error| Error::Grid { reason: error.to_string() })?;
-        if judged.epochs == 0 && options.is_first() {
+        let judged = seen.so_far();
+        if found.epochs == 0 {
             return Err(unrecorded(&case.record));
         }
         Ok(JudgedRun { found, end: followed.and_then(|followed| followed.end()), ..judged })

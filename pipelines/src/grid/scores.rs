@@ -88,9 +88,8 @@ pub fn judge_scores(
     let wanted = options.directory.as_deref().filter(|_| options.is_first());
     let mut directory = wanted.map(Directory::create).transpose()?;
     let words: Vec<String> = points.iter().map(Configuration::to_toml).collect();
-    let subject =
-        format!("{} files, {} rows, {samples} samples, {epochs} epochs", files.files(), files.rows());
-    let subject = Subject::new(&subject, "their score files differ; give all processes the same");
+    let content = if options.cluster.is_some() { files.content()? } else { String::new() };
+    let subject = Subject::new(&content, "their score files differ; give all processes the same");
     let crew = meet(options, (&asked(options, words.iter().map(String::as_str)), subject), &mut directory)?;
     let store = match (&mut directory, options.decisions) {
         (Some(directory), true) => Some(directory.store("")),

@@ -13,7 +13,7 @@ use super::{JudgeObserver, JudgedRun};
 pub(super) struct Seen {
     recording: Arc<dyn Recording>,
     observer: Arc<dyn JudgeObserver>,
-    so_far: Mutex<(JudgedRun, Option<RecordingError>)>,
+    so_far: Mutex<JudgedRun>,
 }
 
 impl Seen {
@@ -23,13 +23,12 @@ impl Seen {
         recording: Arc<dyn Recording>,
         observer: Arc<dyn JudgeObserver>,
     ) -> Self {
-        Self { recording, observer, so_far: Mutex::new((judged, None)) }
+        Self { recording, observer, so_far: Mutex::new(judged) }
     }
 
-    /// The run as far as it is judged, or why the recorded costs cannot be read.
-    pub(super) fn so_far(&self) -> Result<JudgedRun, RecordingError> {
-        let (judged, failed) = self.so_far.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        failed.map_or(Ok(judged), Err)
+    /// The run as far as it is judged.
+    pub(super) fn so_far(&self) -> JudgedRun {
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The recorded costs of an epoch.
@@ -46,15 +45,14 @@ impl Seen {
 }
 
 impl GridObserver for Seen {
-    fn epoch(&self, costs: &[MemberCosts]) {
-        let Some(first) = costs.first() else { return };
-        let (run, failed) = &mut *self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.recorded(first.epoch.epoch) {
-            Ok(rows) => run.recorded.extend(rows),
-            Err(error) => *failed = failed.take().or(Some(error)),
-        }
+    fn epoch(&self, costs: &[MemberCosts]) -> Result<(), String> {
+        let Some(first) = costs.first() else { return Ok(()) };
+        let recorded = self.recorded(first.epoch.epoch).map_err(|error| error.to_string())?;
+        let run = &mut *self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        run.recorded.extend(recorded);
         run.epochs = first.epoch.epoch + 1;
         run.found.costs.extend_from_slice(costs);
         self.observer.epoch(run, run.epochs >= self.recording.extent().epochs);
+        Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! Runs the dataflow of a grid.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
@@ -34,7 +33,8 @@ pub(super) fn judge(asked: Grid, crew: Crew) -> Result<Found, Error> {
     if let Some(Lost { process, address, reason }) = lost {
         return Err(Error::ReplayLost { process, address, reason });
     }
-    if found.interrupted || shared.interrupted.load(Ordering::Relaxed) {
+    // Of an interrupt that came too late for the others nobody has heard.
+    if found.interrupted {
         return Err(Error::GridInterrupted);
     }
     if let Some((_, reason)) = found.failed {

@@ -170,7 +170,10 @@ fn prepare(
     // The manifest of a run that goes on is another from epoch to epoch.
     let name =
         if follows { &record.run().manifest().data_set.fingerprint } else { record.run().manifest_blake3() };
-    meeting.subject = Subject::new(name, "they replay different records; give all processes the same run");
+    meeting.subject = Subject::new(
+        name,
+        "they replay different records; give all processes the same run, and --follow to all or none",
+    );
     if cluster.is_first() {
         let directory = create()?;
         return match cluster.gather(

@@ -1,12 +1,12 @@
 //! What every stage of a run shares: the scope, the settings, the edge on which faults travel, the tables.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::rows::{CensoredRow, EpochRow};
-use spfde_data::segment::{Extent, Segment};
+use spfde_data::segment::Segment;
 use spfde_data::table::Row;
 use spfde_policy::Plan;
 use timely::dataflow::operators::vec::Broadcast;
@@ -16,6 +16,7 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::checkpoint::{self, Due, Keeper, Snapshot};
 use crate::edge::Edge;
 use crate::fault::Fault;
+use crate::replay::Agreed;
 use crate::settings::{Recorded, Services, Settings};
 use crate::tick::{Lag, Tick};
 use crate::timings::Timings;
@@ -40,7 +41,7 @@ pub struct Run<'s> {
     services: Services,
     timings: Timings,
     outcome: Rc<RefCell<Option<Fault>>>,
-    extent: Rc<Cell<Extent>>,
+    agreed: Rc<RefCell<Agreed>>,
     halts: Edge<'s>,
     storage: Edge<'s>,
     segments: RefCell<Vec<StreamVec<'s, Tick, Segment>>>,
@@ -66,9 +67,11 @@ impl<'s> Run<'s> {
     pub fn new(scope: Scope<'s, Tick>, settings: Arc<Settings>, services: Services) -> Self {
         let timings = Timings::new(scope.index(), Arc::clone(&services.observer));
         // Of a record that goes on only what worker 0 says counts.
-        let recorded = services.recorded.as_ref().map(|recorded| recorded.recording.extent());
-        let unknown = Extent { epochs: 0, complete: false };
-        let extent = recorded.filter(|extent| extent.complete).unwrap_or(unknown);
+        let recording = services.recorded.as_ref().map(|recorded| &recorded.recording);
+        let complete = recording.filter(|recording| recording.extent().complete);
+        let agreed =
+            complete.map(|recording| Agreed::new(recording.extent(), |epochs| recording.content(epochs)));
+        let agreed = agreed.unwrap_or_default();
         let keeper = Keeper::new(Due::new(services.checkpoints.as_ref(), &settings));
         Self {
             scope,
@@ -76,7 +79,7 @@ impl<'s> Run<'s> {
             services,
             timings,
             outcome: Rc::default(),
-            extent: Rc::new(Cell::new(extent)),
+            agreed: Rc::new(RefCell::new(agreed)),
             halts: Edge::new(scope, Lag::steps(HALT_STEPS)),
             storage: Edge::new(scope, Lag::epochs(STORAGE_EPOCHS)),
             segments: RefCell::default(),
@@ -127,8 +130,8 @@ impl<'s> Run<'s> {
     }
 
     /// How far the record goes, as far as this worker knows.
-    pub(crate) fn extent(&self) -> &Rc<Cell<Extent>> {
-        &self.extent
+    pub(crate) fn agreed(&self) -> &Rc<RefCell<Agreed>> {
+        &self.agreed
     }
 
     /// Whether the run replays a record: then [`replay`](crate::replay) takes the place of [`train`](crate::train).
@@ -161,9 +164,9 @@ impl<'s> Run<'s> {
     /// How far the run goes, as far as this worker knows.
     pub(crate) fn horizon(&self) -> Horizon {
         let planned = self.settings.epochs;
-        let extent = Rc::clone(&self.extent);
-        let epochs = move || match extent.get() {
-            Extent { epochs, complete: true } => epochs.min(planned),
+        let agreed = Rc::clone(&self.agreed);
+        let epochs = move || match &*agreed.borrow() {
+            Agreed { epochs, complete: true, .. } => planned.min(*epochs),
             _ => planned,
         };
         Horizon::new(self.start().epoch, epochs, &self.outcome)

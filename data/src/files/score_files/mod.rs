@@ -128,6 +128,23 @@ impl ScoreFiles {
         self.rows
     }
 
+    /// BLAKE3 of the names and bytes of all files, in hexadecimal.
+    ///
+    /// # Errors
+    /// If one cannot be read any more.
+    pub fn content(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        for file in &self.files {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            let (bytes, hash) = match &file.bytes {
+                Some(bytes) => (bytes.len() as u64, blake3::hash(bytes).to_hex().to_string()),
+                None => crate::files::hash_file(&file.path, u64::MAX)?,
+            };
+            hasher.update(name.as_bytes()).update(&bytes.to_le_bytes()).update(hash.as_bytes());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
     /// How many files there are.
     pub fn files(&self) -> usize {
         self.files.len()

@@ -1,6 +1,7 @@
 //! What all workers say, added up on one.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use timely::dataflow::channels::pact::Exchange;
@@ -10,6 +11,8 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::tick::Tick;
 use crate::window::Stash;
 
+use super::turns::Turns;
+use super::watch::Watch;
 use super::{Grid, KeyRow, MemberCosts, MemberRow};
 
 /// Adds up what all workers say of an epoch, on one.
@@ -59,23 +62,33 @@ pub(super) fn gather<'s>(
 }
 
 /// Keeps the costs of all members, on one worker.
+///
+/// The stream says nothing: its frontier tells which epochs have been shown to the observer.
 pub(super) fn gather_costs<'s>(
     scope: Scope<'s, Tick>,
-    grid: &Arc<Grid>,
+    watch: &Rc<Watch>,
     costs: StreamVec<'s, Tick, MemberCosts>,
-) {
-    let grid = Arc::clone(grid);
+) -> StreamVec<'s, Tick, ()> {
+    let watch = Rc::clone(watch);
     let mut builder = OperatorBuilder::new("Gather costs".to_owned(), scope);
     let mut costs = builder.new_input(costs, Exchange::new(|_: &MemberCosts| 0));
-    builder.build(move |_| {
+    let (_, shown) = builder.new_output::<Vec<()>>();
+    let address = builder.operator_info().address;
+    builder.build(move |capabilities| {
+        let mut turns = Turns::new(scope, address, capabilities, &watch);
         let mut stash = Stash::<MemberCosts>::new();
         move |frontiers| {
             costs.for_each(|capability, costs| stash.add(&capability, costs));
-            while let Some((_, mut costs)) = stash.next(|tick| !frontiers[0].less_equal(tick)) {
+            while let Some(epoch) = turns.complete(frontiers) {
+                let mut costs: Vec<MemberCosts> = stash.through(epoch).collect();
                 costs.sort_by_key(|costs| costs.member);
-                grid.observer.epoch(&costs);
-                grid.found(|found| found.costs.extend(costs));
+                if let Err(reason) = watch.grid.observer.epoch(&costs) {
+                    watch.grid.fail(usize::MAX, reason);
+                }
+                watch.grid.found(|found| found.costs.extend(costs));
+                turns.advance();
             }
         }
     });
+    shown
 }

@@ -117,8 +117,13 @@ pub struct Grid {
 
 /// Is shown how a grid over a run goes, on a worker's own thread.
 pub trait GridObserver: Send + Sync {
-    /// All members in an epoch, by number.
-    fn epoch(&self, _: &[MemberCosts]) {}
+    /// All members in an epoch, by number; none on workers other than worker 0.
+    ///
+    /// # Errors
+    /// Why the grid cannot go on, in words.
+    fn epoch(&self, _: &[MemberCosts]) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Looks away.

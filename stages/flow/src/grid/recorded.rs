@@ -82,6 +82,10 @@ impl ScoreSource for RecordedScores {
         self.recording.look()
     }
 
+    fn content(&self, epochs: u32) -> String {
+        self.recording.content(epochs)
+    }
+
     fn parts(&self, epoch: u32) -> Range<usize> {
         let segments = |epoch| self.recording.segments(ScoreRow::STREAM, epoch);
         let from = (0..epoch).map(segments).sum();

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
-use spfde_data::segment::Extent;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -23,7 +22,7 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::{Scope, StreamVec};
 use timely::scheduling::Activator;
 
-use crate::replay::LOOK_AFTER;
+use crate::replay::{Agreed, LOOK_AFTER, Sight};
 use crate::tick::Tick;
 
 use super::Grid;
@@ -32,7 +31,8 @@ use super::Grid;
 pub(super) struct Watch {
     pub(super) grid: Arc<Grid>,
     /// How far the record goes, as worker 0 has seen it.
-    agreed: Cell<Extent>,
+    agreed: RefCell<Agreed>,
+    sight: RefCell<Sight>,
     /// Whether everybody knows that nothing more is to be done.
     over: Cell<bool>,
     /// Those that wait for news.
@@ -43,7 +43,7 @@ pub(super) struct Watch {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum News {
     /// The record goes so far.
-    Extent { epochs: u32, complete: bool },
+    Extent(Agreed),
     /// A part or file, by number, could not be read or written.
     Failed { part: usize, reason: String },
     /// Somebody wants it to end.
@@ -65,8 +65,13 @@ pub(super) enum Ahead {
 impl Watch {
     /// Knows nothing yet.
     pub(super) fn new(grid: &Arc<Grid>) -> Rc<Self> {
-        let agreed = Cell::new(Extent { epochs: 0, complete: false });
-        Rc::new(Self { grid: Arc::clone(grid), agreed, over: Cell::default(), waiting: RefCell::default() })
+        Rc::new(Self {
+            grid: Arc::clone(grid),
+            agreed: RefCell::default(),
+            sight: RefCell::default(),
+            over: Cell::default(),
+            waiting: RefCell::default(),
+        })
     }
 
     /// Activates an operator whenever there are news.
@@ -81,15 +86,15 @@ impl Watch {
 
     /// How many epochs there are at most, as far as it is known.
     pub(super) fn epochs(&self) -> u32 {
-        match self.agreed.get() {
-            Extent { epochs, complete: true } => epochs,
+        match &*self.agreed.borrow() {
+            Agreed { epochs, complete: true, .. } => *epochs,
             _ => u32::MAX,
         }
     }
 
     /// Looks whether `epoch` can be read.
     pub(super) fn ahead(&self, epoch: u32) -> Ahead {
-        let agreed = self.agreed.get();
+        let agreed = self.agreed.borrow();
         match (self.is_over(), self.grid.failed(), epoch < agreed.epochs) {
             (true, ..) => return Ahead::Nothing,
             (false, true, _) => return Ahead::Unknown,
@@ -98,9 +103,13 @@ impl Watch {
             (false, false, true) => (),
         }
         // Worker 0 may belong to another process, which sees more.
-        match self.grid.source.look() {
-            Ok(extent) if epoch < extent.epochs => Ahead::Epoch,
-            Ok(_) => Ahead::Late,
+        let source = &self.grid.source;
+        let seen = source.look().and_then(|extent| {
+            self.sight.borrow_mut().compare(&agreed, extent, |epochs| source.content(epochs))
+        });
+        match seen {
+            Ok(true) => Ahead::Epoch,
+            Ok(false) => Ahead::Late,
             Err(error) => {
                 self.grid.fail(usize::MAX, error.to_string());
                 Ahead::Unknown
@@ -116,10 +125,10 @@ impl Watch {
 impl Grid {
     /// What there is to tell of its end.
     fn news(&self) -> Option<News> {
-        let failed = self.found(|found| found.failed.clone());
+        let (failed, interrupted) = self.found(|found| (found.failed.clone(), found.interrupted));
         match failed {
             Some((part, reason)) => Some(News::Failed { part, reason }),
-            None if self.interrupted.load(Ordering::Relaxed) => Some(News::Interrupted),
+            None if interrupted || self.interrupted.load(Ordering::Relaxed) => Some(News::Interrupted),
             None => None,
         }
     }
@@ -138,9 +147,9 @@ pub(super) fn watch<'s>(scope: Scope<'s, Tick>, watch: &Rc<Watch>, decided: Stre
                 heard = true;
                 for news in news.drain(..) {
                     match news {
-                        News::Extent { epochs, complete } => {
-                            watch.agreed.set(Extent { epochs, complete });
-                            watch.grid.found(|found| found.epochs = epochs);
+                        News::Extent(agreed) => {
+                            watch.grid.found(|found| found.epochs = agreed.epochs);
+                            *watch.agreed.borrow_mut() = agreed;
                         }
                         News::Failed { part, reason } => watch.grid.fail(part, reason),
                         News::Interrupted => watch.grid.found(|found| found.interrupted = true),
@@ -170,24 +179,23 @@ fn tell<'s>(
     let mut output = OutputBuilder::from(output);
     builder.build(move |mut capabilities| {
         let mut held = capabilities.pop();
-        let mut seen = Extent { epochs: 0, complete: false };
+        let mut told = Agreed::default();
         move |frontiers| {
             let Some(capability) = &held else { return };
             let grid = &watch.grid;
-            if first && !seen.complete && !grid.failed() {
+            if first && !told.complete && !grid.failed() {
                 match grid.source.look() {
-                    Ok(extent) if extent != seen => {
-                        seen = extent;
-                        let Extent { epochs, complete } = extent;
-                        output.activate().session(capability).give(News::Extent { epochs, complete });
+                    Ok(extent) if !told.is(extent) => {
+                        told = Agreed::new(extent, |epochs| grid.source.content(epochs));
+                        output.activate().session(capability).give(News::Extent(told.clone()));
                     }
                     Ok(_) => (),
                     Err(error) => grid.fail(usize::MAX, error.to_string()),
                 }
             }
-            // Failures before the frontier: what failed last did so before it moved.
+            // What failed last did so before the frontier moved, and nobody leaves who has not told what ends it.
             let last = grid.news();
-            let over = last.is_some() || grid.failed() || frontiers[0].is_empty();
+            let over = last.is_some() || frontiers[0].is_empty();
             output.activate().session(capability).give_iterator(last.into_iter());
             if over {
                 held = None;

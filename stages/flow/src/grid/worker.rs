@@ -70,6 +70,6 @@ pub fn grid(scope: Scope<'_, Tick>, grid: &Arc<Grid>) {
         return;
     };
     let costed = costs(scope, &watching, run, counted.rows, decided);
-    decisions.done.concat(costed.done).connect_loop(handle);
-    gather_costs(scope, grid, costed.costs);
+    let shown = gather_costs(scope, &watching, costed.costs);
+    scope.concatenate([decisions.done, costed.done, shown]).connect_loop(handle);
 }

@@ -46,6 +46,7 @@ use crate::run::Run;
 use crate::train::Trained;
 
 pub(crate) use check::{Recorded, sample as check_sample, step as check_step};
+pub(crate) use extent::{Agreed, Sight};
 pub(crate) use layers::Layers;
 pub(crate) use norms::{Norms, count_censored};
 pub(crate) use read::{LOOK_AFTER, read};

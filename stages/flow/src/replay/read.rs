@@ -12,6 +12,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::check::Recorded;
+use super::extent::Sight;
 use super::reader::Reader;
 use crate::fault::{Cause, Fault};
 use crate::run::Run;
@@ -32,7 +33,7 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
     let recorded = run.recorded().expect("the run has a record");
     let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
     let (epochs, interrupted) = (settings.epochs, Arc::clone(&run.services().interrupted));
-    let (recording, known) = (Arc::clone(&recorded.recording), Rc::clone(run.extent()));
+    let (recording, known) = (Arc::clone(&recorded.recording), Rc::clone(run.agreed()));
     let mut reader = Reader::<R>::new(Arc::clone(&recorded.recording), worker, run.workers());
     let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), run.scope());
     let activator = run.scope().activator_for(builder.operator_info().address);
@@ -47,6 +48,7 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
         let mut halted: Option<Tick> = None;
         // The epoch that is being read has been let in.
         let mut begun = false;
+        let mut sight = Sight::default();
         move |frontiers| {
             let mut stop = |capability: timely::dataflow::operators::InputCapability<Tick>,
                             _: &mut Vec<Fault>| {
@@ -59,27 +61,30 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
             if !begun && frontiers.iter().any(|frontier| frontier.less_equal(&now)) {
                 return;
             }
-            let agreed = known.get();
+            let agreed = known.borrow();
             // A run that has recorded its last epoch is not finished yet: what it says of its end comes after.
             let over = agreed.complete && now.epoch >= agreed.epochs.min(epochs);
-            if over || halted.is_some_and(|tick| tick <= now) {
+            // Of a run that halts nobody learns any more how far its record goes.
+            let idle = now.epoch >= agreed.epochs;
+            if over || halted.is_some_and(|tick| idle || tick <= now) {
                 held = None;
                 return;
             }
             let cause = if interrupted.load(Ordering::Relaxed) {
                 Err(Cause::Interrupted)
             } else {
-                let extent = match recording.look() {
+                let looked = recording.look();
+                let seen = looked.and_then(|extent| {
+                    Ok(!idle && sight.compare(&agreed, extent, |epochs| recording.content(epochs))?)
+                });
+                if seen == Ok(false) {
                     // Not committed yet, or not to be seen here yet.
-                    Ok(extent) if now.epoch >= agreed.epochs.min(extent.epochs) => {
-                        activator.activate_after(LOOK_AFTER);
-                        return;
-                    }
-                    looked => looked,
-                };
+                    activator.activate_after(LOOK_AFTER);
+                    return;
+                }
                 begun = true;
                 let read =
-                    timings.measure("read", || extent.and_then(|_| reader.next(now.epoch, &settings.plan)));
+                    timings.measure("read", || seen.and_then(|_| reader.next(now.epoch, &settings.plan)));
                 read.map_err(|error| Cause::Recording(error.to_string()))
             };
             match cause {

@@ -9,11 +9,13 @@ use std::time::Duration;
 use spfde::grid::{Axes, GridOptions, JudgeObserver, JudgedRun, RunCase, judge_runs};
 use spfde::{Error, Options, Record};
 use spfde_data::files::recording::FollowedEnd;
+use spfde_data::files::run_directory::RunDirectory;
 use spfde_data::rows::*;
 use spfde_flow::{Observer, StepReport};
 
 use super::settings;
 use crate::support::{Bench, Recorded};
+use crate::verification::{change_file, change_manifest};
 
 const EPOCHS: u32 = 8;
 
@@ -277,4 +279,25 @@ fn a_run_that_ended_before_its_first_epoch_is_named_and_leaves_nothing() {
         refused.contains("epochs_reached is \"0\"") && refused.ends_with("(--follow waits for it)"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_damaged_segment_of_the_last_epoch_ends_those_who_wait_for_the_next() {
+    let bench = Bench::new(64);
+    let words = ["model.name=lenet5", "mask.sparsity=0.6", "train.epochs=4"];
+    let run = bench.record("run", &bench.experiment(&words), 1);
+    change_manifest(&run, |manifest| manifest.finished = false);
+    // As if somebody trained it.
+    let held = RunDirectory::resume(&run.path).unwrap();
+    change_file(&run, "trace/scores/e00003-w00.parquet", |bytes| bytes[20] ^= 4);
+    for workers in [1, 2] {
+        let record = Record::open_unfinished(&run.path).unwrap();
+        let experiment = record.experiment(settings(&ASKED).entries()).unwrap();
+        let out = bench.path("out");
+        let options = Options { directory: Some(out.clone()), workers, ..Options::default() };
+        let error = spfde::follow(&record, &experiment, options, spfde::pipeline).unwrap_err().to_string();
+        assert!(error.contains("e00003-w00.parquet") && error.contains("BLAKE3 is "), "{error}");
+        assert!(!out.exists(), "nothing is left");
+    }
+    drop(held);
 }

@@ -1,6 +1,6 @@
 //! Grids of several processes find what those of one do, and end together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use spfde::Options;
@@ -9,7 +9,7 @@ use spfde_data::files::table_file::{self, Values};
 use spfde_data::rows::ScoreRow;
 
 use super::same::WORDS;
-use super::team::{FOLLOW, GRID, SCORES, Team};
+use super::team::{FOLLOW, GRID, RECORD, SCORES, Team, WAIT};
 use crate::replay::following::assert_same_files;
 use crate::replay::{experiment as experiment_of, settings};
 use crate::support::{Bench, Recorded};
@@ -59,8 +59,20 @@ fn a_grid_of_several_processes_equals_that_of_one() {
 fn scores_judged_by_two_processes_give_what_one_finds() {
     let bench = Bench::new(80);
     let live = bench.record("live", &bench.experiment(&WORDS), 1);
-    let rows = live.rows::<ScoreRow>();
-    let scores = bench.path("scores");
+    let scores = scores(&bench, &live);
+    let words = ["sieve.policy=forgetting,circular", "sieve.fraction=0.1,0.3", "sieve.interval=2"];
+    let one = bench.path("one");
+    judge_scores(&scores, &[], &axes(&words), &options_of(&one, 4)).unwrap();
+    let team = Team::new(&bench, &[], 2, 2).with(GRID, words.join("\n"));
+    let two = bench.path("two");
+    assert_done(&team.with(SCORES, scores.display().to_string()), &two);
+    assert_same_files(&two, &one);
+}
+
+/// The scores of a run as bare files.
+fn scores(bench: &Bench, run: &Recorded) -> PathBuf {
+    let rows = run.rows::<ScoreRow>();
+    let scores = bench.path(&format!("scores of {}", run.path.file_name().unwrap().display()));
     std::fs::create_dir(&scores).unwrap();
     for (part, rows) in rows.chunks(rows.len().div_ceil(5)).enumerate() {
         let column =
@@ -74,13 +86,7 @@ fn scores_judged_by_two_processes_give_what_one_finds() {
         let columns = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
         table_file::write(&scores.join(format!("{part}.parquet")), columns).unwrap();
     }
-    let words = ["sieve.policy=forgetting,circular", "sieve.fraction=0.1,0.3", "sieve.interval=2"];
-    let one = bench.path("one");
-    judge_scores(&scores, &[], &axes(&words), &options_of(&one, 4)).unwrap();
-    let team = Team::new(&bench, &[], 2, 2).with(GRID, words.join("\n"));
-    let two = bench.path("two");
-    assert_done(&team.with(SCORES, scores.display().to_string()), &two);
-    assert_same_files(&two, &one);
+    scores
 }
 
 #[test]
@@ -88,7 +94,7 @@ fn what_one_process_cannot_read_ends_all_of_them_and_leaves_nothing() {
     let bench = Bench::new(80);
     let live = bench.record("live", &bench.experiment(&WORDS), 2);
     // Each is read by one of the workers.
-    for stream in ["scores", "masks", "sieves"] {
+    for stream in ["scores", "masks", "sieves", "epochs"] {
         for writer in [0, 1] {
             let damaged = format!("trace/{stream}/e00003-w{writer:02}.parquet");
             let Ok(whole) = std::fs::read(live.path.join(&damaged)) else { continue };
@@ -105,6 +111,34 @@ fn what_one_process_cannot_read_ends_all_of_them_and_leaves_nothing() {
             std::fs::write(live.path.join(&damaged), whole).unwrap();
         }
     }
+}
+
+#[test]
+fn processes_that_do_not_see_the_same_are_told_so() {
+    let bench = Bench::new(80);
+    let experiment = bench.experiment(&WORDS);
+    let (live, other) = (bench.record("live", &experiment, 2), bench.record("other", &experiment, 1));
+    // Of runs that go on only data and settings are known beforehand.
+    let mut team = team(&bench, &live, 2, 1).with(FOLLOW, "");
+    team.variables.push((1, RECORD, other.path.display().to_string()));
+    let path = bench.path("refused");
+    for ended in team.run(&path) {
+        assert!(ended.said.contains("epochs are others than those that process 0 sees"), "{}", ended.said);
+        assert_eq!(ended.code, Some(1), "{}", ended.said);
+    }
+    assert!(!path.exists(), "nothing is left");
+    // Two seeds have as many scores.
+    let team = Team::new(&bench, &[], 2, 1).with(GRID, "sieve.fraction=0.1,0.3").with(WAIT, "4");
+    let mut team = team.with(SCORES, scores(&bench, &live).display().to_string());
+    let seed = bench.record("seed", &bench.experiment(&[&WORDS[..], &["seed=9"]].concat()), 1);
+    team.variables.push((1, SCORES, scores(&bench, &seed).display().to_string()));
+    // Process 0 goes on waiting for the right one.
+    for (ended, code) in team.run(&path).into_iter().zip([1, 2]) {
+        let said = ended.said.contains("their score files differ; give all processes the same");
+        assert!(said, "{}", ended.said);
+        assert_eq!(ended.code, Some(code), "{}", ended.said);
+    }
+    assert!(!path.exists(), "nothing is left");
 }
 
 #[test]

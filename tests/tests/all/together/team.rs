@@ -26,7 +26,7 @@ const WORKERS: &str = "SPFDE_TEAM_WORKERS";
 const HOSTS: &str = "SPFDE_TEAM_HOSTS";
 const PROCESS: &str = "SPFDE_TEAM_PROCESS";
 /// The run that is replayed.
-const RECORD: &str = "SPFDE_TEAM_RECORD";
+pub(crate) const RECORD: &str = "SPFDE_TEAM_RECORD";
 /// Whether it may still go on.
 pub(crate) const FOLLOW: &str = "SPFDE_TEAM_FOLLOW";
 /// The lists of a grid, one a line.
