@@ -10,9 +10,9 @@
 //!
 //! | | what | `resnet32`, 90 % sparse, 3×32×32, 128 images |
 //! |---|---|---:|
-//! | C | forward and backward pass of the whole batch, on one worker | 0.25 s |
+//! | C | forward and backward pass of the whole batch, on one worker | 0.17 s |
 //! | S | `train.shards`: a worker computes whole shards | 4 |
-//! | U | the update, which every worker does for its replica | 0.31 ms |
+//! | U | the update, which every worker does for its replica | 0.25 ms |
 //! | R | taking one part into the sum: a copy and an addition for each of its numbers | 0.03 ms |
 //! | b | bytes of a part | 209 kB |
 //! | B | what a machine's network takes in, or gives out | 1.25 GB/s (10 Gbit/s) |
@@ -31,7 +31,7 @@
 //! progress. At the end of an epoch come deltas of masks and of the active set: some bytes for each weight that moves
 //! and each sample that enters or leaves.
 //!
-//! These figures are the fastest of many steps on a busy two-core machine, as orders of magnitude. Your own, on an idle one:
+//! These figures are of the fastest steps on two idle cores of a virtual Zen 3 EPYC. Your own:
 //!
 //! ```text
 //! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json                       # C: stages.gradients; U: stages.update
@@ -39,9 +39,10 @@
 //! for i in 1 0; do spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json --hosts hosts --process $i & done; wait
 //! ```
 //!
-//! Two workers beside one, and two processes beside one, are the ratios of `seconds_per_step` of these three. On two idle cores of
-//! a virtual Zen 3 EPYC, whose memory others share, two rounds of them, milliseconds a step: one worker 186 and 227, two workers 105
-//! and 121 (1.8 and 1.9 times as fast), two processes on loopback 106 and 107 (1.8 and 2.1 times).
+//! Two workers beside one, and two processes beside one, in turn (`pipelines/benches/scaling/scaling.py`): on these two cores the fastest steps are 1.86 and
+//! 1.75 times as fast in a quiet hour, 1.79 and 1.71 in a busier one. What a run gets depends on who else uses the memory of the
+//! host: of ten rounds of 40 steps two workers were, by the median of each, between 1.10 and 1.88 times as fast (1.60 by the median
+//! of the rounds), two processes between 1.35 and 1.76 times (1.51); in two rounds of another day 1.77 and 1.88, and 1.75 and 2.12.
 //!
 //! # How much faster
 //!
@@ -50,15 +51,15 @@
 //!
 //! | workers | computing | update | summing | network | step | times as fast | efficiency | 32 images each |
 //! |---:|---:|---:|---:|---:|---:|---:|---:|---:|
-//! | 1 | 250.0 ms | 0.3 ms | 0.0 ms | 0.1 ms | 250.5 ms | 1.0 | 100 % | |
-//! | 2 | 125.0 ms | 0.3 ms | 0.1 ms | 0.3 ms | 125.7 ms | 2.0 | 100 % | |
-//! | 4 | 62.5 ms | 0.3 ms | 0.1 ms | 0.6 ms | 63.6 ms | 3.9 | 99 % | 3.9 |
-//! | 8 | 31.2 ms | 0.3 ms | 0.2 ms | 1.3 ms | 33.1 ms | 7.6 | 95 % | 7.8 |
-//! | 16 | 15.6 ms | 0.3 ms | 0.5 ms | 2.6 ms | 19.1 ms | 13.1 | 82 % | 15.2 |
-//! | 32 | 7.8 ms | 0.3 ms | 1.0 ms | 5.3 ms | 14.4 ms | 17.4 | 54 % | 29.0 |
-//! | 64 | 3.9 ms | 0.3 ms | 1.9 ms | 10.7 ms | 16.8 ms | 14.9 | 23 % | 53.2 |
-//! | 128 | 2.0 ms | 0.3 ms | 3.8 ms | 21.4 ms | 27.5 ms | 9.1 | 7 % | 91.1 |
-//! | 256 | 1.0 ms | 0.3 ms | 7.7 ms | 42.8 ms | 51.7 ms | 4.8 | 2 % | 141.5 |
+//! | 1 | 170.0 ms | 0.2 ms | 0.0 ms | 0.1 ms | 170.4 ms | 1.0 | 100 % | |
+//! | 2 | 85.0 ms | 0.2 ms | 0.1 ms | 0.3 ms | 85.6 ms | 2.0 | 100 % | |
+//! | 4 | 42.5 ms | 0.2 ms | 0.1 ms | 0.6 ms | 43.5 ms | 3.9 | 98 % | 3.9 |
+//! | 8 | 21.2 ms | 0.2 ms | 0.2 ms | 1.3 ms | 23.0 ms | 7.4 | 92 % | 7.7 |
+//! | 16 | 10.6 ms | 0.2 ms | 0.5 ms | 2.6 ms | 14.0 ms | 12.2 | 76 % | 14.9 |
+//! | 32 | 5.3 ms | 0.2 ms | 1.0 ms | 5.3 ms | 11.8 ms | 14.4 | 45 % | 27.8 |
+//! | 64 | 2.7 ms | 0.2 ms | 1.9 ms | 10.7 ms | 15.5 ms | 11.0 | 17 % | 49.3 |
+//! | 128 | 1.3 ms | 0.2 ms | 3.8 ms | 21.4 ms | 26.8 ms | 6.4 | 5 % | 80.2 |
+//! | 256 | 0.7 ms | 0.2 ms | 7.7 ms | 42.8 ms | 51.4 ms | 3.3 | 1 % | 117.0 |
 //!
 //! # Where it bends, and why
 //!
@@ -68,7 +69,7 @@
 //! - **At the batch.** Kernels work on eight images at once: a shard of fewer than eight computes as if it had eight. With 128
 //!   images that is so beyond 16 shards; the rows after 16 workers are what a batch of 128 could at best give, if it were not so.
 //! - **At the network.** What arrives at a machine grows with the workers, while what it computes shrinks. The two are equal at
-//!   W = √(C · B / b): 39 workers at 10 Gbit/s, 12 at 1 Gbit/s (where 8 workers are 5.7 times as fast), and the step is the shortest there. Sparsity moves the
+//!   W = √(C · B / b): 32 workers at 10 Gbit/s, 10 at 1 Gbit/s (where 8 workers are 5.1 times as fast), and the step is the shortest there. Sparsity moves the
 //!   bend outwards only slowly, since it saves computing, too. Sending each number once to the worker that sums it and once
 //!   back (reduce-scatter and all-gather: 2 · b · (1 − 1/W) bytes, 0.33 ms here for any W) would take the last but one summand
 //!   away; the order of the sum would be the same. It pays from about 16 workers on, and is not what this version does.
@@ -81,16 +82,16 @@
 //! The table, as a program:
 //!
 //! ```
-//! let (c, u, r, b, network, l) = (0.25, 0.31e-3, 0.03e-3, 209e3, 1.25e9, 0.13e-3);
+//! let (c, u, r, b, network, l) = (0.17, 0.25e-3, 0.03e-3, 209e3, 1.25e9, 0.13e-3);
 //! let step = |workers: f64, work: f64| {
 //!     work / workers + u + workers * r + (workers - 1.0) * b / network + l
 //! };
 //! let times = |workers: f64| step(1.0, c) / step(workers, c);
 //! let found = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0].map(|w| (times(w) * 10.0).round() / 10.0);
-//! assert_eq!(found, [2.0, 3.9, 7.6, 13.1, 17.4, 14.9, 9.1, 4.8]);
+//! assert_eq!(found, [2.0, 3.9, 7.4, 12.2, 14.4, 11.0, 6.4, 3.3]);
 //! // 32 images each: as many times the work as there are times four workers, counted by images a second.
 //! let grown = |workers: f64| step(1.0, c) * workers / 4.0 / step(workers, c * workers / 4.0);
 //! let found = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0].map(|w| (grown(w) * 10.0).round() / 10.0);
-//! assert_eq!(found, [3.9, 7.8, 15.2, 29.0, 53.2, 91.1, 141.5]);
-//! assert_eq!(f64::sqrt(c * network / b).round(), 39.0);
+//! assert_eq!(found, [3.9, 7.7, 14.9, 27.8, 49.3, 80.2, 117.0]);
+//! assert_eq!(f64::sqrt(c * network / b).round(), 32.0);
 //! ```
