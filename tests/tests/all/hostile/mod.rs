@@ -242,7 +242,7 @@ const READS: [&str; 6] =
     ["read_limited(", "read_limited::open", "File::open(", "fs::read(", "read_to_string(", "hash_file("];
 
 /// Source files that have one of them and read no format: what they do.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 8] = [
     ("data/src/files/run_directory/members.rs", "reads 32 bytes, which are compared"),
     ("data/src/files/operation.rs", "opens directories, to make names durable"),
     ("data/src/files/read_limited.rs", "is how files are read"),
@@ -250,6 +250,10 @@ const OTHERS: [(&str, &str); 7] = [
     ("pipelines/src/bench/memory.rs", "reads what the operating system says of this process"),
     ("data/src/files/hashing.rs", "hashes what is written"),
     ("data/src/files/idx/mod.rs", "calls its reader"),
+    (
+        "data/src/files/score_files/mod.rs",
+        "hashes files whose index has been read, so that processes can compare them",
+    ),
 ];
 
 #[test]
