@@ -38,6 +38,11 @@ impl Options {
     pub(crate) fn processes(&self) -> usize {
         self.cluster.as_ref().map_or(1, |cluster| cluster.processes())
     }
+
+    /// Whether this process speaks for all.
+    pub(crate) fn is_first(&self) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| cluster.is_first())
+    }
 }
 
 impl Default for Options {

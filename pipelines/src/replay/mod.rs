@@ -77,7 +77,7 @@ pub fn follow(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<(Replayed, Option<FollowedEnd>), Error> {
     check(experiment)?;
-    let first = options.cluster.as_ref().is_none_or(|cluster| cluster.is_first());
+    let first = options.is_first();
     let followed = record.followed_trace()?;
     let followed = Arc::new(if first { followed } else { followed.without_end() });
     let recording = Arc::clone(&followed) as Arc<dyn Recording>;
@@ -100,7 +100,7 @@ fn replay_from(
         Some(place) => (Arc::new(place.store()), place.commit()),
         None => (Arc::new(Nowhere), Arc::new(Nowhere)),
     };
-    let first = options.cluster.as_ref().is_none_or(|cluster| cluster.is_first());
+    let first = options.is_first();
     let seen = Arc::new(Seen { also: options.observer, rows: Mutex::default() });
     let services = Services {
         store,

@@ -146,7 +146,7 @@ pub fn resume(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    let first = options.cluster.as_ref().is_none_or(|cluster| cluster.is_first());
+    let first = options.is_first();
     let resumed = match first {
         true => Resumed::open(directory, prepare)?,
         false => Resumed::join(directory, prepare)?,

@@ -142,9 +142,7 @@ impl FollowedTrace {
         *known = found;
         Ok(())
     }
-}
 
-impl FollowedTrace {
     /// Says so where a segment cannot be read because the run went back since the last look.
     fn explain(
         &self,

@@ -20,7 +20,7 @@ pub struct Found {
     pub segments: Vec<Segment>,
     /// Why it ended early: the first part or file, by number, that could not be read or written, and what is wrong.
     pub failed: Option<(usize, String)>,
-    /// Whether another process has been asked to end it.
+    /// Whether somebody has asked one of the processes to end it.
     pub interrupted: bool,
 }
 
