@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod operation;
 mod parquet_file;
 pub mod parquet_store;
+pub mod plausible;
 mod read_limited;
 pub mod recording;
 pub mod run_directory;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use spfde_data::files::DataError;
-use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
+use spfde_data::files::manifest::MANIFEST_NAME;
 use spfde_data::files::parquet_store::{read_stream, stored_bytes};
+use spfde_data::files::plausible;
 use spfde_data::files::recording::{FollowedTrace, RecordedTrace};
-use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun, RunDirectory};
+use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun, RunDirectory, is_held};
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_data::rows::{EpochRow, GradientRow, LayerRow, MaskRow, ScoreRow};
 use spfde_data::segment::Densities;
@@ -16,49 +17,14 @@ use spfde_data::table::Row;
 use crate::configuration::{Configuration, Source, core};
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::replay::unrecorded;
 
 /// The streams that a replay reads.
 const STREAMS: [&str; 4] = [ScoreRow::STREAM, GradientRow::STREAM, LayerRow::STREAM, MaskRow::STREAM];
 
-/// Samples that a manifest may claim: some dozen bytes are kept for each.
-const SAMPLES_LIMIT: u64 = 1 << 28;
-
-/// Samples that a manifest may claim for each byte of the scores that were recorded. The order in which samples are presented
-/// is a draw, which nothing compresses: in the files of a run a score takes nine bytes. So this leaves room for sieves
-/// that keep one sample in hundreds.
-const SAMPLES_PER_BYTE: u64 = 128;
-
-/// Samples that cost too little memory to ask what was recorded of them.
-const FEW_SAMPLES: u64 = 1 << 20;
-
 /// The policies, with what stands in for one that no registry knows until it is replaced.
 const POLICIES: [(&str, &str); 3] =
     [("mask.policy", "dense"), ("freeze.policy", "none"), ("sieve.policy", "none")];
-
-/// Refuses what would be held in memory and cannot be: more samples than the recorded scores can be about, more rows of the
-/// stream of epochs than epochs.
-fn refuse_absurd(directory: &Path, manifest: &Manifest, samples: u64) -> Result<(), DataError> {
-    let too_large = |field: &str, found, limit| {
-        let path = directory.join(MANIFEST_NAME);
-        Err(DataError::TooLarge { path, field: field.to_owned(), found, limit })
-    };
-    let epochs = manifest.segments.iter().filter(|segment| segment.stream == EpochRow::STREAM);
-    let (rows, limit) = (epochs.map(|segment| segment.rows).sum(), u64::from(manifest.epochs_reached));
-    if rows > limit {
-        return too_large("number of rows of stream epochs", rows, limit);
-    }
-    let mut limit = FEW_SAMPLES;
-    for segment in manifest.segments.iter().filter(|segment| segment.stream == ScoreRow::STREAM) {
-        if samples <= limit {
-            break;
-        }
-        limit += stored_bytes(directory, segment)?.saturating_mul(SAMPLES_PER_BYTE);
-    }
-    if samples <= limit {
-        return Ok(());
-    }
-    too_large("data_set.train_rows", samples, limit)
-}
 
 /// A run that was recorded, opened to be replayed.
 #[derive(Clone, Debug)]
@@ -75,7 +41,7 @@ impl Record {
     /// # Errors
     /// If there is no run, or it has no complete epoch, or manifest and configuration do not hold together.
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let record = Self::open_unfinished(directory)?;
+        let record = Self::open_any(directory)?;
         if record.epochs_reached() == 0 {
             return Err(record.refuse(
                 "epochs_reached",
@@ -86,11 +52,23 @@ impl Record {
         Ok(record)
     }
 
-    /// As [`Record::open`], of a run that may still go on: it need not have a complete epoch.
+    /// As [`Record::open`], of a run that may still go on: it need not have a complete epoch, if somebody holds it.
     ///
     /// # Errors
     /// As [`Record::open`].
     pub fn open_unfinished(directory: &Path) -> Result<Self, Error> {
+        // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
+        let held = is_held(directory)?;
+        let record = Self::open_any(directory)?;
+        // How many samples there are is believed of a run that is being trained, and of nobody's not before there are scores.
+        if record.epochs_reached() == 0 && !held {
+            return Err(unrecorded(&record));
+        }
+        Ok(record)
+    }
+
+    /// The run in `directory`, however far it is.
+    fn open_any(directory: &Path) -> Result<Self, Error> {
         let run = RunDirectory::open(directory)?;
         let manifest = run.manifest();
         let path = directory.join(MANIFEST_NAME);
@@ -99,15 +77,10 @@ impl Record {
             let (field, found) = ("replay_of".to_owned(), source.path.clone());
             return Err(DataError::Value { path, field, found, expected }.into());
         }
-        let rows = manifest.data_set.train_rows;
-        let samples = u32::try_from(rows).ok().filter(|samples| u64::from(*samples) <= SAMPLES_LIMIT);
-        let Some(samples) = samples else {
-            let (field, found) = ("data_set.train_rows".to_owned(), rows);
-            return Err(DataError::TooLarge { path, field, found, limit: SAMPLES_LIMIT }.into());
-        };
-        if manifest.epochs_reached > 0 {
-            refuse_absurd(directory, manifest, u64::from(samples))?;
-        }
+        plausible::rows(directory, manifest)?;
+        plausible::samples(directory, manifest, |segment| stored_bytes(directory, segment))?;
+        let samples =
+            u32::try_from(manifest.data_set.train_rows).expect("the limit on samples is below this");
         let source =
             Source::parse_file(&directory.join(CONFIG_NAME).display().to_string(), &run.config_unchanged()?)?;
         let record = Self { entries: source.entries().to_vec(), samples, run };

@@ -1,49 +1,82 @@
 //! Every layer that trains has its gradient norms at every step; every other layer too, if all are observed, and none
 //! otherwise.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use spfde_data::rows::{GradientRow, ScoreRow};
+use spfde_data::rows::GradientRow;
 use spfde_flow::Observe;
 
-use super::Trace;
 use super::masks::Sums;
+use super::{Findings, Trace};
 use crate::error::Error;
 
-/// Compares the rows of `gradients` with the steps at which samples were trained and the layers that were not frozen.
+/// What the rows of one epoch should be, and how far they are.
+struct Expected<'a> {
+    epoch: u32,
+    /// The steps at which samples were trained, ascending.
+    steps: &'a [u32],
+    /// Whether each layer is frozen.
+    frozen: &'a [bool],
+    observe: Observe,
+    /// The step of each layer's next row, by its place among the steps.
+    next: Vec<usize>,
+}
+
+impl Expected<'_> {
+    /// Whether a layer has rows.
+    fn recorded(&self, layer: usize) -> bool {
+        !self.frozen[layer] || self.observe == Observe::Full
+    }
+
+    /// Takes the next row: a layer's come step by step, all from its owner.
+    fn take(&mut self, row: &GradientRow, findings: &mut Findings) {
+        let (epoch, step, layer) = (self.epoch, row.step, usize::from(row.layer));
+        let place = self.steps.binary_search(&step).ok();
+        let fits = layer < self.frozen.len() && self.recorded(layer) && row.trained != self.frozen[layer];
+        let Some(place) = place.filter(|_| fits) else {
+            let what = if row.trained { "trained" } else { "observed" };
+            findings.push(|| {
+                format!(
+                    "gradients: epoch {epoch}, step {step}: a row of layer {layer}, which was not {what} then"
+                )
+            });
+            return;
+        };
+        if place < self.next[layer] {
+            findings.push(|| {
+                format!("gradients: epoch {epoch}, step {step}: layer {layer} has more than 1 row, or not in order")
+            });
+            return;
+        }
+        self.skip_to(layer, place, findings);
+        self.next[layer] = place + 1;
+    }
+
+    /// The rows of a layer before the step in place `place` that have not come.
+    fn skip_to(&mut self, layer: usize, place: usize, findings: &mut Findings) {
+        let epoch = self.epoch;
+        for step in &self.steps[self.next[layer]..place] {
+            findings.push(|| {
+                format!("gradients: epoch {epoch}, step {step}: layer {layer} has 0 rows, expected 1")
+            });
+        }
+    }
+}
+
+/// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, and the layers that were not
+/// frozen.
 pub(super) fn check(
     trace: &Trace<'_>,
+    epoch: u32,
     observe: Observe,
-    sums: &[Sums],
-    findings: &mut Vec<String>,
+    sums: &Sums,
+    steps: &[u32],
+    findings: &mut Findings,
 ) -> Result<(), Error> {
-    for (epoch, sums) in trace.epochs().zip(sums) {
-        let scores = trace.rows::<ScoreRow>(epoch)?;
-        let steps: BTreeSet<u32> = scores.iter().filter(|row| row.trained).map(|row| row.step).collect();
-        // By step and layer: whether it trains, and how many rows there are.
-        let mut counts: BTreeMap<(u32, u16), (bool, u32)> = BTreeMap::new();
-        for step in &steps {
-            let layers = sums.frozen.iter().enumerate();
-            let recorded = layers.filter(|(_, frozen)| !**frozen || observe == Observe::Full);
-            counts.extend(recorded.map(|(layer, frozen)| ((*step, layer as u16), (!frozen, 0))));
-        }
-        for row in trace.rows::<GradientRow>(epoch)? {
-            let (step, layer) = (row.step, row.layer);
-            match counts.get_mut(&(step, layer)) {
-                Some((trains, count)) if *trains == row.trained => *count += 1,
-                _ if row.trained => findings.push(format!(
-                    "gradients: epoch {epoch}, step {step}: a row of layer {layer}, which was not trained then"
-                )),
-                _ => findings.push(format!(
-                    "gradients: epoch {epoch}, step {step}: a row of layer {layer}, which was not observed then"
-                )),
-            }
-        }
-        let wrong = counts.iter().find(|(_, (_, count))| *count != 1);
-        if let Some(((step, layer), (_, count))) = wrong {
-            findings.push(format!(
-                "gradients: epoch {epoch}, step {step}: layer {layer} has {count} rows, expected 1"
-            ));
+    let layers = sums.frozen.len();
+    let mut expected = Expected { epoch, steps, frozen: &sums.frozen, observe, next: vec![0; layers] };
+    trace.visit::<GradientRow>(epoch, |row| expected.take(&row, findings))?;
+    for layer in 0..layers {
+        if expected.recorded(layer) {
+            expected.skip_to(layer, steps.len(), findings);
         }
     }
     Ok(())

@@ -1,12 +1,12 @@
-//! Mask and freeze deltas add up to the layers' rows and to the final weights.
+//! Mask and freeze deltas fit the state that they change, and add up to the final weights.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use spfde_data::architecture::Architecture;
 use spfde_data::files::weights::{self, Values};
-use spfde_data::rows::{FreezeRow, LayerRow, MaskRow};
+use spfde_data::rows::{FreezeRow, MaskRow};
 
-use super::Trace;
+use super::{Findings, Trace};
 use crate::error::Error;
 
 /// What the deltas add up to in one epoch.
@@ -21,76 +21,52 @@ pub(super) struct Sums {
 pub(super) fn check(
     trace: &Trace<'_>,
     architecture: &Architecture,
-    findings: &mut Vec<String>,
+    findings: &mut Findings,
 ) -> Result<Vec<Sums>, Error> {
     let layers = architecture.layers.len();
     let mut masks: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
     let mut frozen = vec![false; layers];
     let mut sums = Vec::new();
     for epoch in trace.epochs() {
-        let mut rows = trace.rows::<MaskRow>(epoch)?;
-        rows.sort_by_key(|row| (row.step, row.diff));
-        for row in rows {
+        trace.visit::<MaskRow>(epoch, |row| {
             let layer = usize::from(row.layer);
             if layer >= layers || row.index as usize >= architecture.layers[layer].weights() {
-                findings.push(format!("masks: epoch {epoch}: no weight {} in layer {layer}", row.index));
-                continue;
+                findings.push(|| format!("masks: epoch {epoch}: no weight {} in layer {layer}", row.index));
+                return;
             }
             // In a replay these are the masks of the record, which had other freezes.
             if frozen[layer] && !trace.is_replay() {
-                findings.push(format!("masks: epoch {epoch}: layer {layer} changes although it is frozen"));
+                findings
+                    .push(|| format!("masks: epoch {epoch}: layer {layer} changes although it is frozen"));
             }
             let mask = masks.entry(layer).or_default();
             let changed = if row.diff > 0 { mask.insert(row.index) } else { mask.remove(&row.index) };
             if !changed || row.diff.abs() != 1 {
                 let state = if mask.contains(&row.index) { "exists" } else { "does not exist" };
-                findings.push(format!(
-                    "masks: epoch {epoch}: weight {} of layer {layer} changes by {}, but {state}",
-                    row.index, row.diff
-                ));
+                findings.push(|| {
+                    format!(
+                        "masks: epoch {epoch}: weight {} of layer {layer} changes by {}, but {state}",
+                        row.index, row.diff
+                    )
+                });
             }
-        }
-        for row in trace.rows::<FreezeRow>(epoch)? {
+        })?;
+        trace.visit::<FreezeRow>(epoch, |row| {
             let layer = usize::from(row.layer);
             let Some(state) = frozen.get_mut(layer) else {
-                findings.push(format!("freezes: epoch {epoch}: there is no layer {layer}"));
-                continue;
+                findings.push(|| format!("freezes: epoch {epoch}: there is no layer {layer}"));
+                return;
             };
             if *state == (row.diff > 0) || row.diff.abs() != 1 {
-                findings.push(format!("freezes: epoch {epoch}: layer {layer} changes by {} twice", row.diff));
+                findings
+                    .push(|| format!("freezes: epoch {epoch}: layer {layer} changes by {} twice", row.diff));
             }
             *state = row.diff > 0;
-        }
+        })?;
         let count = |layer: usize| {
             masks.get(&layer).map_or(architecture.layers[layer].weights() as u64, |mask| mask.len() as u64)
         };
-        let nonzero: Vec<u64> = (0..layers).map(count).collect();
-        if !trace.is_replay() {
-            let rows = trace.rows::<LayerRow>(epoch)?;
-            let numbers: Vec<usize> = rows.iter().map(|row| usize::from(row.layer)).collect();
-            if numbers != (0..layers).collect::<Vec<_>>() {
-                findings.push(format!(
-                    "layers: epoch {epoch} has rows for {numbers:?}, expected one for each layer"
-                ));
-            } else {
-                for row in rows {
-                    let layer = usize::from(row.layer);
-                    if u64::from(row.nonzero) != nonzero[layer] {
-                        findings.push(format!(
-                            "layers: epoch {epoch}: layer {layer} has {} weights, the mask deltas add up to {}",
-                            row.nonzero, nonzero[layer]
-                        ));
-                    }
-                    if row.frozen != frozen[layer] {
-                        findings.push(format!(
-                            "layers: epoch {epoch}: layer {layer} is {}frozen, the freeze deltas say otherwise",
-                            if row.frozen { "" } else { "not " }
-                        ));
-                    }
-                }
-            }
-        }
-        sums.push(Sums { nonzero, frozen: frozen.clone() });
+        sums.push(Sums { nonzero: (0..layers).map(count).collect(), frozen: frozen.clone() });
     }
     weights_agree(trace, architecture, &masks, findings)?;
     Ok(sums)
@@ -101,7 +77,7 @@ fn weights_agree(
     trace: &Trace<'_>,
     architecture: &Architecture,
     masks: &BTreeMap<usize, BTreeSet<u32>>,
-    findings: &mut Vec<String>,
+    findings: &mut Findings,
 ) -> Result<(), Error> {
     let reached = trace.manifest.epochs_reached;
     let last = trace
@@ -119,7 +95,7 @@ fn weights_agree(
             _ => false,
         };
         if !same {
-            findings.push(format!("{}: `{name}` is not what the mask deltas add up to", last.path));
+            findings.push(|| format!("{}: `{name}` is not what the mask deltas add up to", last.path));
         }
     }
     Ok(())

@@ -2,32 +2,33 @@
 //!
 //! The sums are taken afresh from the recorded deltas, with plain sets and loops, by none of the code that trains.
 
+mod findings;
 mod gradients;
+mod layers;
 mod masks;
 mod recount;
 mod replay;
 mod samples;
+mod trace;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
-use spfde_data::files::manifest::{DataSetRecord, Manifest};
-use spfde_data::files::parquet_store::read_stream;
+use spfde_data::files::manifest::DataSetRecord;
 use spfde_data::files::run_directory::{RecordedRun, RunDirectory};
-use spfde_data::files::{DataError, verify};
-use spfde_data::rows::EpochRow;
-use spfde_data::table::Row;
+use spfde_data::files::{plausible, verify};
 use spfde_flow::Observe;
 use spfde_model::InputShape;
 
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment;
+use samples::Samples;
+use trace::Trace;
 
-/// Findings that are told; a broken file has as many as it has rows.
-const MOST_FINDINGS: usize = 50;
+pub use findings::Findings;
 
 /// What was found sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +58,10 @@ impl fmt::Display for Sound {
 pub fn verify(directory: &Path) -> Result<Sound, Error> {
     let run = RunDirectory::open(directory)?;
     let findings = findings(&run)?;
-    if let Some(first) = findings.first() {
-        let told = findings.iter().take(MOST_FINDINGS);
+    if let Some(first) = findings.told().first() {
+        let told = findings.told().iter();
         told.for_each(|finding| crate::command::complain(format!("{}: {finding}", directory.display())));
-        let (first, findings) = (first.clone(), findings.len());
+        let (first, findings) = (first.clone(), findings.count());
         return Err(Error::Unsound { directory: directory.to_owned(), findings, first });
     }
     let manifest = run.manifest();
@@ -74,69 +75,46 @@ pub fn verify(directory: &Path) -> Result<Sound, Error> {
 
 /// Everything that is not as it should be, in words.
 ///
+/// Memory holds the state of each sample and each weight, one segment and a batch of its rows: not the rows of an epoch.
+///
 /// # Errors
 /// If the configuration or the data of the run cannot be read at all.
-pub fn findings(run: &RecordedRun) -> Result<Vec<String>, Error> {
+pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     let manifest = run.manifest();
-    let configuration_file = run.config_unchanged().err();
-    let files = configuration_file.into_iter().chain(verify::segments(run.path(), manifest));
-    let files: Vec<String> = files.map(|finding| finding.to_string()).collect();
-    if !files.is_empty() {
-        // Sums over damaged files say nothing more.
-        return Ok(files);
+    let mut findings = Findings::default();
+    if let Err(error) = run.config_unchanged() {
+        findings.push(|| error.to_string());
     }
-    let trace = Trace { run: run.path(), manifest };
+    for error in verify::segments(run.path(), manifest) {
+        findings.push(|| error.to_string());
+    }
+    if findings.count() == 0
+        && let Err(error) = plausible::samples(run.path(), manifest, |segment| Ok(segment.bytes))
+    {
+        findings.push(|| error.to_string());
+    }
+    if findings.count() > 0 {
+        // Sums over damaged files say nothing more.
+        return Ok(findings);
+    }
+    let trace = Trace::new(run.path(), manifest);
     let configuration = configuration(run)?;
     let architecture = architecture(run, &configuration)?;
     let observe = Observe::named(configuration.values().text("trace.observe")).expect("a choice was checked");
-    let mut findings = Vec::new();
-    let mut masks = masks::check(&trace, &architecture, &mut findings)?;
-    samples::check(&trace, observe, &mut findings)?;
-    match &manifest.replay_of {
-        None => gradients::check(&trace, observe, &masks, &mut findings)?,
-        Some(source) => replay::check(&trace, source, &architecture, &mut masks, &mut findings)?,
+    let mut sums = masks::check(&trace, &architecture, &mut findings)?;
+    layers::check(&trace, &sums, &mut findings)?;
+    let mut samples = Samples::new(&trace);
+    for (epoch, sums) in trace.epochs().zip(&sums) {
+        let steps = samples.check(&trace, epoch, observe, &mut findings)?;
+        if !trace.is_replay() {
+            gradients::check(&trace, epoch, observe, sums, &steps, &mut findings)?;
+        }
     }
-    recount::check(&trace, &architecture, observe, &masks, &mut findings)?;
+    if let Some(source) = &manifest.replay_of {
+        replay::check(&trace, source, &architecture, &mut sums, &mut findings)?;
+    }
+    recount::check(&trace, &architecture, observe, &sums, &mut findings)?;
     Ok(findings)
-}
-
-/// The recorded streams.
-struct Trace<'a> {
-    run: &'a Path,
-    manifest: &'a Manifest,
-}
-
-impl Trace<'_> {
-    /// All rows of one epoch, of all workers, in their order.
-    fn rows<R: Row>(&self, epoch: u32) -> Result<Vec<R>, DataError> {
-        let mut rows = Vec::new();
-        for batch in read_stream::<R>(self.run, self.manifest, epoch..epoch + 1) {
-            rows.extend(batch?.into_rows::<R>());
-        }
-        rows.sort_by_key(Row::order);
-        Ok(rows)
-    }
-
-    /// Whether this is a replay: it has decisions and costs, but no scores, norms and layers.
-    fn is_replay(&self) -> bool {
-        self.manifest.replay_of.is_some()
-    }
-
-    /// The row of an epoch.
-    fn epoch(&self, epoch: u32, findings: &mut Vec<String>) -> Result<Option<EpochRow>, DataError> {
-        let rows = self.rows::<EpochRow>(epoch)?;
-        match &rows[..] {
-            [row] => Ok(Some(row.clone())),
-            rows => {
-                findings.push(format!("epochs: epoch {epoch} has {} rows, expected 1", rows.len()));
-                Ok(None)
-            }
-        }
-    }
-
-    fn epochs(&self) -> std::ops::Range<u32> {
-        0..self.manifest.epochs_reached
-    }
 }
 
 /// The run's configuration.

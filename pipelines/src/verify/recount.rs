@@ -3,8 +3,8 @@
 use spfde_data::architecture::Architecture;
 use spfde_flow::Observe;
 
-use super::Trace;
 use super::masks::Sums;
+use super::{Findings, Trace};
 use crate::error::Error;
 
 /// Compares FLOPs, weights and frozen layers of `epochs` with a count of its own: weight by weight what a forward
@@ -14,7 +14,7 @@ pub(super) fn check(
     architecture: &Architecture,
     observe: Observe,
     sums: &[Sums],
-    findings: &mut Vec<String>,
+    findings: &mut Findings,
 ) -> Result<(), Error> {
     let samples = trace.manifest.data_set.train_rows;
     for (epoch, sums) in trace.epochs().zip(sums) {
@@ -59,7 +59,7 @@ pub(super) fn check(
             ("frozen_layers", u64::from(row.frozen_layers), frozen),
         ];
         for (column, found, expected) in pairs.into_iter().filter(|(_, found, expected)| found != expected) {
-            findings.push(format!("epochs: epoch {epoch}: {column} is {found}, counted again {expected}"));
+            findings.push(|| format!("epochs: epoch {epoch}: {column} is {found}, counted again {expected}"));
         }
     }
     Ok(())

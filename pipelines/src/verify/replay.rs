@@ -5,8 +5,8 @@ use spfde_data::files::manifest::ReplayOf;
 use spfde_data::rows::{CensoredRow, CostRow};
 use spfde_data::segment::Densities;
 
-use super::Trace;
 use super::masks::Sums;
+use super::{Findings, Trace};
 use crate::error::Error;
 
 /// Compares the rows of `costs` with the deltas and with the sums of `epochs`, and looks at those of `censored`. Where
@@ -16,16 +16,22 @@ pub(super) fn check(
     source: &ReplayOf,
     architecture: &Architecture,
     sums: &mut [Sums],
-    findings: &mut Vec<String>,
+    findings: &mut Findings,
 ) -> Result<(), Error> {
     let layers = architecture.layers.len();
     for (epoch, sums) in trace.epochs().zip(sums) {
-        let rows = trace.rows::<CostRow>(epoch)?;
-        if !rows.iter().map(|row| usize::from(row.layer)).eq(0..layers) {
-            findings
-                .push(format!("costs: epoch {epoch} has {} rows, expected one for each layer", rows.len()));
-            continue;
-        }
+        let rows = match trace.rows::<CostRow>(epoch, layers)? {
+            Ok(rows) if rows.iter().map(|row| usize::from(row.layer)).eq(0..layers) => rows,
+            Ok(_) => {
+                findings.push(|| format!("costs: epoch {epoch}: the rows are not one for each layer"));
+                continue;
+            }
+            Err(count) => {
+                findings
+                    .push(|| format!("costs: epoch {epoch} has {count} rows, expected one for each layer"));
+                continue;
+            }
+        };
         for row in &rows {
             let layer = usize::from(row.layer);
             let most = architecture.layers[layer].weights() as u64;
@@ -33,17 +39,21 @@ pub(super) fn check(
                 Densities::Scheduled if u64::from(row.nonzero) <= most => {
                     sums.nonzero[layer] = u64::from(row.nonzero);
                 }
-                _ if u64::from(row.nonzero) != sums.nonzero[layer] => findings.push(format!(
-                    "costs: epoch {epoch}: layer {layer} has {} weights, the mask deltas add up to {}",
-                    row.nonzero, sums.nonzero[layer]
-                )),
+                _ if u64::from(row.nonzero) != sums.nonzero[layer] => findings.push(|| {
+                    format!(
+                        "costs: epoch {epoch}: layer {layer} has {} weights, the mask deltas add up to {}",
+                        row.nonzero, sums.nonzero[layer]
+                    )
+                }),
                 _ => (),
             }
             if row.frozen != sums.frozen[layer] {
-                findings.push(format!(
-                    "costs: epoch {epoch}: layer {layer} is {}frozen, the freeze deltas say otherwise",
-                    if row.frozen { "" } else { "not " }
-                ));
+                findings.push(|| {
+                    format!(
+                        "costs: epoch {epoch}: layer {layer} is {}frozen, the freeze deltas say otherwise",
+                        if row.frozen { "" } else { "not " }
+                    )
+                });
             }
         }
         let Some(whole) = trace.epoch(epoch, findings)? else { continue };
@@ -52,30 +62,32 @@ pub(super) fn check(
             ("backward_flops", whole.backward_flops, rows.iter().map(|row| row.backward_flops).sum()),
         ];
         for (column, found, expected) in parts.into_iter().filter(|(_, found, expected)| found != expected) {
-            findings.push(format!(
-                "epochs: epoch {epoch}: {column} is {found}, the layers' add up to {expected}"
-            ));
+            findings.push(|| {
+                format!("epochs: epoch {epoch}: {column} is {found}, the layers' add up to {expected}")
+            });
         }
         if [whole.train_loss, whole.train_accuracy, whole.test_loss, whole.test_accuracy]
             .iter()
             .any(Option::is_some)
         {
-            findings.push(format!("epochs: epoch {epoch} has a loss or an accuracy, which no replay knows"));
+            findings
+                .push(|| format!("epochs: epoch {epoch} has a loss or an accuracy, which no replay knows"));
         }
         let training = sums.frozen.iter().filter(|frozen| !**frozen).count();
-        match &trace.rows::<CensoredRow>(epoch)?[..] {
-            [row] => {
+        match trace.rows::<CensoredRow>(epoch, 1)? {
+            Ok(rows) => {
+                let row = &rows[0];
                 let fits = row.samples <= whole.active_samples
                     && usize::from(row.layers) <= training
                     && u64::from(row.layers) <= row.norms;
                 if !fits {
-                    findings.push(format!(
+                    findings.push(|| format!(
                         "censored: epoch {epoch}: {row:?}, with {} active samples and {training} layers that train",
                         whole.active_samples
                     ));
                 }
             }
-            rows => findings.push(format!("censored: epoch {epoch} has {} rows, expected 1", rows.len())),
+            Err(count) => findings.push(|| format!("censored: epoch {epoch} has {count} rows, expected 1")),
         }
     }
     Ok(())

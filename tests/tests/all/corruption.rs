@@ -128,8 +128,8 @@ fn replay(path: &Path) -> Result<String, spfde::Error> {
 /// The first finding of a verification.
 fn verify(path: &Path) -> Result<(), String> {
     let run = RunDirectory::open(path).map_err(|error| error.to_string())?;
-    match spfde::verify::findings(&run).map_err(|error| error.to_string())?.into_iter().next() {
-        Some(finding) => Err(finding),
+    match spfde::verify::findings(&run).map_err(|error| error.to_string())?.told().first() {
+        Some(finding) => Err(finding.clone()),
         None => Ok(()),
     }
 }

@@ -159,7 +159,8 @@ impl Recorded {
     /// What `spfde verify` finds wrong.
     pub(crate) fn findings(&self) -> Vec<String> {
         let run = spfde_data::files::run_directory::RunDirectory::open(&self.path).unwrap();
-        spfde::verify::findings(&run).unwrap_or_else(|error| vec![error.to_string()])
+        let findings = spfde::verify::findings(&run).map(|findings| findings.told().to_vec());
+        findings.unwrap_or_else(|error| vec![error.to_string()])
     }
 
     /// Every file below `trace` and `checkpoint`, relative to the run, sorted.

@@ -11,6 +11,7 @@ use super::assemble;
 use super::format::{Description, IMAGE, LABEL, PIXELS_LIMIT, TEST, TRAIN, batch_rows};
 use crate::files::error::{DataError, Result};
 use crate::files::parquet_file::ParquetFile;
+use crate::files::plausible::SAMPLES_LIMIT;
 use crate::images::{DataSet, Images};
 
 /// Reads the data set in `directory` and checks it: columns, shape, labels, number of rows, fingerprint.
@@ -55,7 +56,8 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
     if file.rows() == 0 {
         return Err(DataError::Empty { path: file.path().to_owned() });
     }
-    DataError::limit(file.path(), "number of rows", file.rows(), PIXELS_LIMIT / stride as u64)?;
+    let most = SAMPLES_LIMIT.min(PIXELS_LIMIT / stride as u64);
+    DataError::limit(file.path(), "number of rows", file.rows(), most)?;
     // Grows with what is really there: the number of rows is only declared.
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for batch in file.batches(&[IMAGE, LABEL], batch_rows(stride))? {

@@ -15,6 +15,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use super::format::{Description, IMAGE, KEY_DATA, LABEL, TEST, TRAIN, VERSION, batch_rows};
 use crate::files::atomic::{self, AtomicFile};
 use crate::files::error::{DataError, Result};
+use crate::files::plausible::SAMPLES_LIMIT;
 use crate::images::{DataSet, Images};
 
 /// Writes `train.parquet` and `test.parquet` into `directory`, which is created if need be; neither may exist.
@@ -25,7 +26,8 @@ use crate::images::{DataSet, Images};
 /// If images and labels of the set do not fit together.
 pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
     let files = [(directory.join(TRAIN), &set.train), (directory.join(TEST), &set.test)];
-    for (path, _) in &files {
+    for (path, images) in &files {
+        DataError::limit(path, "number of rows", images.len() as u64, SAMPLES_LIMIT)?;
         atomic::refuse_existing(path)?;
     }
     atomic::create_directory(directory)?;

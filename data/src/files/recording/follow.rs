@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::RecordedTrace;
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::{MANIFEST_NAME, Manifest};
+use crate::files::plausible;
 use crate::files::run_directory::is_held;
 use crate::segment::{Extent, RecordedSegment, Recording, RecordingError};
 use crate::table::Column;
@@ -185,6 +186,7 @@ fn look(run: &Path, streams: &[String]) -> Result<State> {
     let held = is_held(run)?;
     let written = written(run);
     let (manifest, manifest_blake3) = Manifest::read_hashed(run)?;
+    plausible::rows(run, &manifest)?;
     let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
     let trace = Arc::new(RecordedTrace::new(run, &manifest, &streams)?);
     let complete = manifest.finished || !held;

@@ -9,6 +9,7 @@ use super::samples::{Samples, Seen};
 use super::{BATCH_ROWS, Part, ScoreFile, ScoreFiles, columns};
 use crate::files::error::{DataError, Result};
 use crate::files::parquet_file::ParquetFile;
+use crate::files::plausible::samples_limit;
 
 /// What a thread found.
 #[derive(Default)]
@@ -51,6 +52,9 @@ pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: 
     let Some(last) = parts.iter().map(|part| part.last).max() else {
         return Err(DataError::NoScores { path: path.to_owned(), lacks: "row" });
     };
+    // A few bytes can stand for any number of samples, and for each of them whoever judges them keeps something.
+    let bytes = files.iter().map(ScoreFile::length).sum();
+    DataError::limit(path, "number of samples", seen.count(), samples_limit(bytes))?;
     let rows = parts.iter().map(|part| part.rows).sum();
     Ok(ScoreFiles { files, parts, samples: Samples::new(seen), epochs: last + 1, rows, losses })
 }

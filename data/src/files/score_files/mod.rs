@@ -98,6 +98,14 @@ impl ScoreFile {
         Ok(file)
     }
 
+    /// Its bytes; none if it is gone.
+    fn length(&self) -> u64 {
+        match &self.bytes {
+            Some(bytes) => bytes.len() as u64,
+            None => self.path.metadata().map_or(0, |metadata| metadata.len()),
+        }
+    }
+
     /// Whether it is known that there is no such row group.
     fn lacks(&self, group: usize) -> bool {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +119,8 @@ impl ScoreFiles {
     ///
     /// # Errors
     /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above its limit,
-    /// there is no row at all, or losses are wanted and a file has none.
+    /// there is no row at all, or losses are wanted and a file has none; if there are more than 128 samples for each byte,
+    /// beside a million.
     pub fn open(path: &Path, threads: usize, losses: bool) -> Result<Self> {
         let files = list(path)?.into_iter().map(ScoreFile::new).collect();
         index::index(files, path, threads, losses)

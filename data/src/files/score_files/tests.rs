@@ -8,8 +8,8 @@ use arrow::array::{
     StringArray, UInt8Array, UInt32Array, UInt64Array,
 };
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::*;
 
@@ -218,4 +218,33 @@ fn damaged_files_are_errors_wherever_the_damage_is() {
                 files.read(part, &mut |rows| assert!(rows.slots.iter().all(|slot| *slot < files.samples())));
         }
     }
+}
+
+#[test]
+fn samples_that_so_few_bytes_cannot_be_about_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("scores.parquet");
+    let count: i64 = 3 << 19;
+    let zeros = vec![0; count as usize];
+    // Numbers in a row: as differences, they take next to nothing.
+    let columns = plain((0..count).collect(), zeros.clone(), zeros, vec![true; count as usize]);
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_encoding(Encoding::DELTA_BINARY_PACKED)
+        .set_column_encoding("correct".into(), Encoding::RLE)
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_data_page_row_count_limit(1 << 22)
+        .set_write_batch_size(1 << 22)
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .build();
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let bytes = path.metadata().unwrap().len();
+    assert!(bytes < 1 << 12, "{bytes}");
+    let (error, most) = (ScoreFiles::open(&path, 1, false).unwrap_err(), (1 << 20) + 128 * bytes);
+    let expected = format!("{}: number of samples is 1572864, above the limit of {most}; ", path.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
 }

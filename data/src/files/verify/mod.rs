@@ -10,6 +10,7 @@ use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::{MANIFEST_NAME, Manifest};
 use crate::files::parquet_store::{FoundColumn, read_columns};
+use crate::files::plausible;
 use crate::rows::{
     CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
     ScoreRow, SieveRow, TimingRow,
@@ -20,8 +21,11 @@ use crate::table::{Cells, Column, ColumnType, Row};
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
 /// Returns all findings, missing segments first, then in the order of the manifest; none means that the files are as
-/// they were committed.
+/// they were committed. A manifest that names more rows than there can be is the only finding: nobody reads that many.
 pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
+    if let Err(error) = plausible::rows(run, manifest) {
+        return vec![error];
+    }
     let streams = if manifest.replay_of.is_some() { &REPLAY_STREAMS[..] } else { &STREAMS[..] };
     let mut epochs: BTreeMap<&str, BTreeSet<u32>> =
         streams.iter().map(|stream| (*stream, BTreeSet::new())).collect();

@@ -116,8 +116,8 @@ fn a_manifest_that_lies_is_refused() {
     change_manifest(&run, |manifest| manifest.data_set.train_rows = 1 << 40);
     assert_refused(&bench, &run, "samples", &["manifest.json: data_set.train_rows is ", "above the limit"]);
     // Fewer than there can be, and still far more than scores were recorded of.
-    change_manifest(&run, |manifest| manifest.data_set.train_rows = 1 << 28);
-    assert_refused(&bench, &run, "samples", &["train_rows is 268435456, above the limit of "]);
+    change_manifest(&run, |manifest| manifest.data_set.train_rows = 1 << 25);
+    assert_refused(&bench, &run, "samples", &["train_rows is 33554432, above the limit of "]);
     change_manifest(&run, |manifest| manifest.data_set.train_rows = 64);
     let rows = |rows| {
         change_manifest(&run, |manifest| {
@@ -126,7 +126,8 @@ fn a_manifest_that_lies_is_refused() {
         });
     };
     rows(1 << 30);
-    let parts = ["manifest.json: number of rows of stream epochs is 1073741827, above the limit of 4"];
+    let parts =
+        ["manifest.json: number of rows of stream epochs in epoch 0 is 1073741824, above the limit of 1;"];
     assert_refused(&bench, &run, "rows", &parts);
     rows(1);
     change_manifest(&run, |manifest| (manifest.epochs, manifest.finished) = (9, false));

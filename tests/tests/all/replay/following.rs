@@ -254,15 +254,18 @@ fn a_run_that_ended_before_its_first_epoch_is_named_and_leaves_nothing() {
     let run = bench.path("run");
     let gate = Gate::new(0, Some(0));
     train(&bench, &run, &gate).join().unwrap().unwrap_err();
+    let expected = "run: was interrupted before its first epoch was recorded; nothing is there to replay";
+    let error = Record::open_unfinished(&run).unwrap_err().to_string();
+    assert!(error.ends_with(expected), "{error}");
+    // Whoever follows it while somebody has it finds out later.
+    let held = RunDirectory::resume(&run).unwrap();
     let record = Record::open_unfinished(&run).unwrap();
+    let case = RunCase::open_unfinished(&run).unwrap();
+    drop(held);
     let experiment = record.experiment(&[]).unwrap();
     let options = Options { directory: Some(bench.path("out")), workers: 2, ..Options::default() };
     let error = spfde::follow(&record, &experiment, options, spfde::pipeline).unwrap_err().to_string();
-    assert!(
-        error.ends_with(
-            "run: was interrupted before its first epoch was recorded; nothing is there to replay"
-        )
-    );
+    assert!(error.ends_with(expected), "{error}");
     assert!(!bench.path("out").exists());
     let options = GridOptions {
         directory: Some(bench.path("out")),
@@ -270,7 +273,6 @@ fn a_run_that_ended_before_its_first_epoch_is_named_and_leaves_nothing() {
         follow: true,
         ..GridOptions::default()
     };
-    let case = RunCase::open_unfinished(&run).unwrap();
     let again = judge_runs(&[case], &[], &axes(), Ok, &options).unwrap_err().to_string();
     assert_eq!(again, error);
     assert!(!bench.path("out").exists());

@@ -2,6 +2,9 @@
 
 use spfde::Error;
 use spfde_data::files::manifest::Manifest;
+use spfde_data::rows::MaskRow;
+use spfde_data::segment::Segment;
+use spfde_data::table::Row;
 
 use super::{EPOCHS, assert_found, change_file, change_manifest, found_after, sound_run};
 
@@ -55,14 +58,32 @@ fn a_manifest_that_lies_is_found() {
     let after = |change: &dyn Fn(&mut Manifest)| found_after(&run, |run| change_manifest(run, change));
     let findings = after(&|manifest| manifest.segments[3].blake3 = "0".repeat(64));
     assert_found("hash", &findings, &[&run.manifest.segments[3].path, "BLAKE3"]);
+    let findings = after(&|manifest| manifest.segments[7].rows += 1);
+    assert_found("rows", &findings, &[&run.manifest.segments[7].path, "rows where"]);
     let findings = after(&|manifest| manifest.segments[3].rows += 1);
-    assert_found("rows", &findings, &[&run.manifest.segments[3].path, "rows where"]);
+    assert_found(
+        "epochs",
+        &findings,
+        &["manifest.json", "stream epochs in epoch 3 is 2, above the limit of 1"],
+    );
     let findings = after(&|manifest| manifest.epochs_reached -= 1);
     assert_found("epochs", &findings, &["manifest.json", "epochs_reached"]);
     let findings = after(&|manifest| drop(manifest.segments.remove(0)));
     assert_found("segment", &findings, &["manifest.json", "stream epochs has no segment"]);
     let findings = after(&|manifest| manifest.data_set.train_rows += 1);
     assert_found("samples", &findings, &["epochs: epoch 0: dense_flops is"]);
+    for (samples, limit) in [(1 << 40, 67_108_864), (1 << 25, 0)] {
+        let findings = after(&|manifest| manifest.data_set.train_rows = samples);
+        let limit = if limit > 0 { format!("{limit};") } else { String::new() };
+        let parts = [&format!("data_set.train_rows is {samples}"), &format!("above the limit of {limit}")];
+        assert_found("far more samples", &findings, &parts.map(String::as_str));
+        assert_eq!(findings.len(), 1, "{findings:?}");
+    }
+    let masks = |segment: &&mut Segment| segment.stream == MaskRow::STREAM;
+    let findings = after(&|manifest| manifest.segments.iter_mut().find(masks).unwrap().rows = 1 << 30);
+    let parts = ["manifest.json", "number of rows of stream masks in epoch 0 is 1073741824, above the limit"];
+    assert_found("far more rows", &findings, &parts);
+    assert_eq!(findings.len(), 1, "{findings:?}");
     let findings = after(&|manifest| manifest.data_set.classes += 1);
     assert_found("classes", &findings, &["epochs: epoch 0: forward_flops is"]);
     let findings = after(&|manifest| manifest.segments[0].path = "trace/../../elsewhere".into());

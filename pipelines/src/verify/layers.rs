@@ -1,0 +1,49 @@
+//! What the rows of layers say is what the deltas add up to.
+
+use spfde_data::rows::LayerRow;
+
+use super::masks::Sums;
+use super::{Findings, Trace};
+use crate::error::Error;
+
+/// Compares the rows of `layers` with the sums of the deltas. A replay has none.
+pub(super) fn check(trace: &Trace<'_>, sums: &[Sums], findings: &mut Findings) -> Result<(), Error> {
+    if trace.is_replay() {
+        return Ok(());
+    }
+    for (epoch, sums) in trace.epochs().zip(sums) {
+        let layers = sums.nonzero.len();
+        let rows = match trace.rows::<LayerRow>(epoch, layers)? {
+            Ok(rows) if rows.iter().map(|row| usize::from(row.layer)).eq(0..layers) => rows,
+            Ok(_) => {
+                findings.push(|| format!("layers: epoch {epoch}: the rows are not one for each layer"));
+                continue;
+            }
+            Err(count) => {
+                findings
+                    .push(|| format!("layers: epoch {epoch} has {count} rows, expected one for each layer"));
+                continue;
+            }
+        };
+        for row in rows {
+            let layer = usize::from(row.layer);
+            if u64::from(row.nonzero) != sums.nonzero[layer] {
+                findings.push(|| {
+                    format!(
+                        "layers: epoch {epoch}: layer {layer} has {} weights, the mask deltas add up to {}",
+                        row.nonzero, sums.nonzero[layer]
+                    )
+                });
+            }
+            if row.frozen != sums.frozen[layer] {
+                findings.push(|| {
+                    format!(
+                        "layers: epoch {epoch}: layer {layer} is {}frozen, the freeze deltas say otherwise",
+                        if row.frozen { "" } else { "not " }
+                    )
+                });
+            }
+        }
+    }
+    Ok(())
+}

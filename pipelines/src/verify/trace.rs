@@ -1,0 +1,75 @@
+//! The recorded streams, read row by row.
+
+use std::ops::Range;
+use std::path::Path;
+
+use spfde_data::files::DataError;
+use spfde_data::files::manifest::Manifest;
+use spfde_data::files::parquet_store::read_stream;
+use spfde_data::rows::EpochRow;
+use spfde_data::table::Row;
+
+use super::Findings;
+
+/// The recorded streams of a run.
+pub(super) struct Trace<'a> {
+    pub(super) run: &'a Path,
+    pub(super) manifest: &'a Manifest,
+}
+
+impl<'a> Trace<'a> {
+    /// Those of the run in the directory `run`, which `manifest` names.
+    pub(super) fn new(run: &'a Path, manifest: &'a Manifest) -> Self {
+        Self { run, manifest }
+    }
+
+    /// Shows every row of an epoch to `visit`: worker by worker, the rows of each in their order. What rows about the same
+    /// weight, layer or sample add up to is in order therefore: they are one worker's.
+    pub(super) fn visit<R: Row>(&self, epoch: u32, mut visit: impl FnMut(R)) -> Result<(), DataError> {
+        for batch in read_stream::<R>(self.run, self.manifest, epoch..epoch + 1) {
+            let batch = batch?;
+            (0..batch.rows).for_each(|row| visit(R::get(&batch, row)));
+        }
+        Ok(())
+    }
+
+    /// How many rows of a stream an epoch has.
+    pub(super) fn count<R: Row>(&self, epoch: u32) -> u64 {
+        let segments = self.manifest.segments.iter();
+        let segments = segments.filter(|segment| segment.stream == R::STREAM && segment.epoch == epoch);
+        segments.map(|segment| segment.rows).sum()
+    }
+
+    /// The rows of an epoch in their order, of all workers, if there are as many as `expected`; otherwise how many.
+    pub(super) fn rows<R: Row>(&self, epoch: u32, expected: usize) -> Result<Result<Vec<R>, u64>, DataError> {
+        let count = self.count::<R>(epoch);
+        if count != expected as u64 {
+            return Ok(Err(count));
+        }
+        let mut rows = Vec::new();
+        self.visit(epoch, |row| rows.push(row))?;
+        rows.sort_by_key(Row::order);
+        Ok(Ok(rows))
+    }
+
+    /// The row of an epoch.
+    pub(super) fn epoch(&self, epoch: u32, findings: &mut Findings) -> Result<Option<EpochRow>, DataError> {
+        match self.rows::<EpochRow>(epoch, 1)? {
+            Ok(rows) => Ok(rows.into_iter().next()),
+            Err(count) => {
+                findings.push(|| format!("epochs: epoch {epoch} has {count} rows, expected 1"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether this is a replay: it has decisions and costs, but no scores, norms and layers.
+    pub(super) fn is_replay(&self) -> bool {
+        self.manifest.replay_of.is_some()
+    }
+
+    /// The committed epochs.
+    pub(super) fn epochs(&self) -> Range<u32> {
+        0..self.manifest.epochs_reached
+    }
+}
