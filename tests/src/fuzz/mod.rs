@@ -9,6 +9,7 @@ mod data_set;
 mod hosts;
 mod idx;
 mod manifest;
+pub mod memory;
 pub mod mutate;
 mod scores;
 mod secret;
