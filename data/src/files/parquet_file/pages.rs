@@ -6,11 +6,11 @@
 
 use parquet::basic::Type;
 
+use super::format::{DATA, DATA_2, DICTIONARY, PAGE};
+use super::thrift::{Fields, Reader, kind};
+
 /// Uncompressed bytes that a page may claim. The pages that this crate writes stay below a few MiB.
 pub(super) const PAGE_LIMIT: u64 = 64 << 20;
-
-/// Structs inside structs; a page header has three levels.
-const DEPTH_LIMIT: u32 = 8;
 
 /// The number that stands for values one after the other.
 const PLAIN: i64 = 0;
@@ -91,7 +91,7 @@ fn width(kind: Type) -> u64 {
     }
 }
 
-/// What matters of a page header. Of fields that come twice the worse counts.
+/// What matters of a page header.
 #[derive(Debug)]
 struct Header {
     uncompressed: i64,
@@ -102,110 +102,33 @@ struct Header {
     is_plain: bool,
 }
 
-/// The part of the Thrift compact protocol that page headers use; `None` where it does not parse.
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
 impl Reader<'_> {
     fn page_header(&mut self) -> Option<Header> {
         let (mut uncompressed, mut compressed, mut id) = (None, None, 0);
         let (mut dictionary, mut is_plain) = (None, true);
         while let Some(kind) = self.field(&mut id)? {
             match (id, kind) {
-                // A field that comes twice must not hide the greater claim.
-                (2, 5) => uncompressed = uncompressed.max(Some(self.signed()?)),
-                (3, 5) => compressed = Some(self.signed()?),
-                (5, 12) => is_plain &= self.number(2)? == PLAIN,
-                (7, 12) => dictionary = dictionary.max(Some(self.number(1)?)),
-                (8, 12) => is_plain &= self.number(4)? == PLAIN,
-                (2 | 3 | 5 | 7 | 8, _) => return None,
-                _ => self.skip(kind, 0)?,
+                (2, kind::INTEGER) => uncompressed = Some(self.signed()?),
+                (3, kind::INTEGER) => compressed = Some(self.signed()?),
+                (5, kind::STRUCT) => is_plain &= self.number(2, DATA)? == PLAIN,
+                (7, kind::STRUCT) => dictionary = Some(self.number(1, DICTIONARY)?),
+                (8, kind::STRUCT) => is_plain &= self.number(4, DATA_2)? == PLAIN,
+                _ => self.known(PAGE, id, kind)?,
             }
         }
         Some(Header { uncompressed: uncompressed?, compressed: compressed?, dictionary, is_plain })
     }
 
-    /// Field `wanted` of a struct, a number: the greatest, if it comes twice.
-    fn number(&mut self, wanted: i64) -> Option<i64> {
+    /// Field `wanted` of a struct with these `fields`, a number.
+    fn number(&mut self, wanted: i64, fields: Fields) -> Option<i64> {
         let (mut number, mut id) = (None, 0);
         while let Some(kind) = self.field(&mut id)? {
             match kind {
-                5 if id == wanted => number = number.max(Some(self.signed()?)),
-                _ if id == wanted => return None,
-                _ => self.skip(kind, 0)?,
+                kind::INTEGER if id == wanted => number = Some(self.signed()?),
+                _ => self.known(fields, id, kind)?,
             }
         }
         number
-    }
-
-    /// The type of the next field, whose number goes to `id`; `Some(None)` at the end of the struct.
-    fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
-        let byte = self.byte()?;
-        if byte == 0 {
-            return Some(None);
-        }
-        *id = match byte >> 4 {
-            0 => self.signed()?,
-            delta => id.checked_add(i64::from(delta))?,
-        };
-        // The library's numbers have 16 bits; a greater one must not become one of those that matter.
-        i16::try_from(*id).ok()?;
-        Some(Some(byte & 0x0F))
-    }
-
-    fn skip(&mut self, kind: u8, depth: u32) -> Option<()> {
-        if depth > DEPTH_LIMIT {
-            return None;
-        }
-        match kind {
-            // Booleans of a field are its type.
-            1 | 2 => Some(()),
-            3 => self.byte().map(drop),
-            4..=6 => self.varint().map(drop),
-            7 => self.advance(8),
-            8 => {
-                let length = self.varint()?;
-                self.advance(usize::try_from(length).ok()?)
-            }
-            12 => {
-                let mut id = 0;
-                while let Some(kind) = self.field(&mut id)? {
-                    self.skip(kind, depth + 1)?;
-                }
-                Some(())
-            }
-            // Lists, sets and maps: page headers have none.
-            _ => None,
-        }
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.bytes.split_first()?;
-        self.bytes = rest;
-        Some(*first)
-    }
-
-    fn advance(&mut self, count: usize) -> Option<()> {
-        self.bytes = self.bytes.get(count..)?;
-        Some(())
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn signed(&mut self) -> Option<i64> {
-        let value = self.varint()?;
-        Some((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 }
 
@@ -230,9 +153,12 @@ mod tests {
         [&sizes[..], &[delta << 4 | 0x0C], nested, &[0, 0], &vec![0xAA; body]].concat()
     }
 
-    /// A page of plain values. Inside the struct: two numbers, a true, an empty binary.
+    /// A page of plain values. Inside the struct: four numbers, statistics with an empty text and a true, a field of a later
+    /// format with a list of structs.
     fn page(uncompressed: u64, compressed: u64, body: usize) -> Vec<u8> {
-        page_with(uncompressed, compressed, 2, &[0x15, 0x02, 0x15, 0x00, 0x11, 0x18, 0x00], body)
+        let numbers = [0x15, 0x02, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06];
+        let nested = [&numbers[..], &[0x1C, 0x18, 0x00, 0x61, 0x00], &[0xB9, 0x2C, 0x15, 0x02, 0x00, 0x00]];
+        page_with(uncompressed, compressed, 2, &nested.concat(), body)
     }
 
     fn dictionary(uncompressed: u64, values: u64) -> Vec<u8> {
@@ -264,7 +190,13 @@ mod tests {
         let mut chunk = vec![0x15, 0x00, 0x15];
         chunk.extend([0xFE, 0xFF, 0xFF, 0xFF, 0x0F]);
         chunk.extend([0x05, 0x04, 0x02, 0x15, 0x00, 0x00]);
-        assert_eq!(check(&chunk), Err(PageFault::TooLarge(0x7FFF_FFFF)));
+        assert_eq!(check(&chunk), Err(PageFault::Broken));
+        // A checksum that is a text: the library takes its length for the number, and its bytes for the next fields.
+        let text = [0x15, 0x00, 0x28, 0x08, 0x15, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F, 0x15, 0x00, 0x00];
+        assert_eq!(
+            check(&[&[0x15, 0x00, 0x15, 0x00, 0x15, 0x00][..], &text[2..], &[0x00]].concat()),
+            Err(PageFault::Broken)
+        );
         // Field 65538, which is 2 in 16 bits; field 2 as a number of another width.
         let far = [&[0x15, 0x00, 0x05][..], &zigzag(65_538), &zigzag(1 << 30), &[0x05, 0x04, 0x02, 0x00]];
         assert_eq!(check(&far.concat()), Err(PageFault::Broken));

@@ -1,14 +1,19 @@
-//! Files that declare more than they hold: read in a process whose address space is far smaller than what they
-//! declare, so that a reservation made before the check would end it.
-#![cfg(all(unix, feature = "files"))]
+//! Files that declare more than they hold: read in a process that may have far less memory than what they declare, so that a
+//! reservation made before the check would end it.
+#![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
+mod footers;
+
+use std::alloc::System;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use cap::Cap;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -20,40 +25,70 @@ use spfde_data::images::Images;
 use spfde_data::row;
 use spfde_data::table::Row;
 
-/// In the child process: a directory of files that were written for it.
+/// In the child process: a directory of files that were written for it, or the name of a footer.
 const CHILD: &str = "SPFDE_TEST_DECLARED_SIZES";
 
-/// Address space of the child, in KiB. All sizes declared below are above it.
-const ADDRESS_SPACE: u32 = 512 << 10;
+/// Bytes that the child may hold. All sizes declared below are above it.
+const MEMORY_LIMIT: usize = 512 * 1_000_000;
+
+/// Bytes that a child may hold at most while it reads a footer: thirty times the longest footer. The other limits of what a
+/// reader holds come on top.
+const MOST: usize = 30 * footers::FOOTER_LIMIT;
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// Runs a test again as a child, and returns what it says.
+fn run_child(test: &str, given: &OsStr) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
+        .env(CHILD, given)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{given:?}: {:?}: {text}", output.status);
+    text
+}
 
 #[test]
 fn declared_sizes_are_checked_before_memory_is_reserved() {
     if let Some(written) = std::env::var_os(CHILD) {
+        ALLOCATOR.set_limit(MEMORY_LIMIT).unwrap();
         return read_hostile_files(Path::new(&written));
     }
     // To write these takes more than the child has.
     let written = tempfile::tempdir().unwrap();
     std::fs::write(written.path().join("note"), long_texts(&["a"], 12)).unwrap();
     std::fs::write(written.path().join("notes"), long_texts(&["a", "b", "c", "d", "e"], 1)).unwrap();
-    let status = Command::new("sh")
-        .arg("-c")
-        .arg(format!("ulimit -v {ADDRESS_SPACE} && exec \"$0\" \"$@\""))
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "declared_sizes_are_checked_before_memory_is_reserved", "--test-threads", "1"])
-        .env(CHILD, written.path())
-        .output()
-        .unwrap();
-    assert!(
-        status.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&status.stdout),
-        String::from_utf8_lossy(&status.stderr)
-    );
+    run_child("declared_sizes_are_checked_before_memory_is_reserved", written.path().as_os_str());
+}
+
+#[test]
+fn the_longest_footers_take_a_part_of_the_memory_that_there_is() {
+    let test = "the_longest_footers_take_a_part_of_the_memory_that_there_is";
+    if let Some(name) = std::env::var_os(CHILD) {
+        let case = footers::CASES.iter().find(|case| name == case.name).unwrap();
+        ALLOCATOR.set_limit(MEMORY_LIMIT).unwrap();
+        footers::read(case);
+        eprintln!("{}", ALLOCATOR.max_allocated());
+        return;
+    }
+    for case in &footers::CASES {
+        let begun = std::time::Instant::now();
+        let most: usize = run_child(test, OsStr::new(case.name)).trim().parse().unwrap();
+        assert!(most <= MOST, "{}: {most} bytes", case.name);
+        eprintln!(
+            "{}: {:.1} MB at most, {:.2} s",
+            case.name,
+            most as f64 / 1e6,
+            begun.elapsed().as_secs_f64()
+        );
+    }
 }
 
 fn read_hostile_files(written: &Path) {
     let mut unlimited = Vec::<u8>::new();
-    assert!(unlimited.try_reserve_exact(1 << 30).is_err(), "the limit on the address space is in force");
+    assert!(unlimited.try_reserve_exact(1 << 30).is_err(), "the limit is in force");
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let check = |message: String, expected: &str| assert!(message.contains(expected), "{message}");
