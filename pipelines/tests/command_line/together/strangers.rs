@@ -1,0 +1,73 @@
+//! Whoever is no process of `spfde`, and keeps none of them from its work.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use super::{WORDS, connect, end, hosts, start};
+use crate::place::Place;
+
+#[test]
+fn strangers_are_dropped_and_the_wait_goes_on() {
+    let place = Place::with_data();
+    let addresses = hosts(&place, 2);
+    let first = start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0");
+    let mut silent: Vec<TcpStream> = (0..20).map(|_| connect(&addresses[0])).collect();
+    let mut requests = connect(&addresses[0]);
+    requests.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(requests.read(&mut [0; 100]).unwrap_or(0), 0, "no answer but the end");
+    let mut noisy = connect(&addresses[0]);
+    let _ = noisy.write_all(&[0xff; 1 << 16]);
+    // Who knows the first words, and speaks another version; who ends in the middle.
+    let mut newer = connect(&addresses[0]);
+    newer.write_all(&[&b"spfde processes\n"[..], &[9, 0, 0, 0], &[0; 32]].concat()).unwrap();
+    let mut answer = [0; 52];
+    newer.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer[..20], b"spfde processes\n\x01\0\0\0");
+    drop(newer);
+    let mut half = connect(&addresses[0]);
+    half.write_all(b"spfde proc").unwrap();
+    drop(half);
+    // Who keeps silent keeps nobody waiting.
+    let other = end(start(&place, &WORDS, "1")).done();
+    assert!(other.err.is_empty(), "{other:?}");
+    let first = end(first).done();
+    assert!(first.err.contains("was dropped: it is no process of spfde; still waiting"), "{first:?}");
+    assert!(first.err.contains("was dropped: it speaks version 9 of the protocol"), "{first:?}");
+    assert!(!first.err.contains("panicked"), "{first:?}");
+    silent.clear();
+}
+
+#[test]
+fn a_crowd_that_keeps_silent_keeps_nobody_out() {
+    let place = Place::with_data();
+    let addresses = hosts(&place, 2);
+    let wait = ["--wait", "9"];
+    let first = start(&place, &[&WORDS[..], &wait, &["--run-dir", "run"]].concat(), "0");
+    let silent: Vec<TcpStream> = (0..80).map(|_| connect(&addresses[0])).collect();
+    end(start(&place, &[&WORDS[..], &wait].concat(), "1")).done();
+    end(first).done();
+    drop(silent);
+}
+
+#[test]
+fn a_stranger_in_the_place_of_process_0_is_not_obeyed() {
+    let place = Place::with_data();
+    let addresses = hosts(&place, 2);
+    let stranger = TcpListener::bind(&addresses[0]).unwrap();
+    let other = start(&place, &WORDS, "1");
+    let (mut stream, _) = stranger.accept().unwrap();
+    drop(stranger);
+    let mut hello = [0; 52];
+    stream.read_exact(&mut hello).unwrap();
+    // It knows the words, and cannot know the proof.
+    stream.write_all(&hello).unwrap();
+    stream.read_exact(&mut [0; 32]).unwrap();
+    let mut verdict = [0; 1024];
+    verdict[..7].copy_from_slice(b"\x01\x04\0away");
+    stream.write_all(&verdict).unwrap();
+    drop(stream);
+    end(start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0")).done();
+    let other = end(other).done();
+    let note = "does not fit together with this process: away; still trying";
+    assert!(other.err.contains(note), "{other:?}");
+}
