@@ -121,7 +121,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Makes the names in a directory durable. Only Unix opens a directory for that; elsewhere the rename must do.
-fn sync_directory(path: &Path) -> Result<()> {
+pub(super) fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
         operation::sync_directory(path).map_err(DataError::io(path, "make the directory durable"))?;
     }

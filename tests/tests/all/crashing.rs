@@ -64,7 +64,7 @@ fn process() {
 }
 
 /// A process that trains, or goes on training, in `path`.
-fn command(path: &Path, workers: usize, epochs: u32) -> Command {
+pub(crate) fn command(path: &Path, workers: usize, epochs: u32) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "crashing::process", "--ignored", "--nocapture", "--test-threads", "1"]);
     command.env(RUN, path).env(WORKERS, workers.to_string()).env(EPOCHS, epochs.to_string());
@@ -72,7 +72,7 @@ fn command(path: &Path, workers: usize, epochs: u32) -> Command {
     command
 }
 
-fn output(command: &mut Command) -> (Output, String) {
+pub(crate) fn output(command: &mut Command) -> (Output, String) {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     (output, text)
@@ -87,7 +87,7 @@ fn operations(bench: &Bench, workers: usize) -> u64 {
 }
 
 /// Takes the run in `path` to its end, from whatever a process has left there, and compares.
-fn go_on(bench: &Bench, path: &Path, whole: &Recorded, what: &str) {
+pub(crate) fn go_on(bench: &Bench, path: &Path, whole: &Recorded, what: &str) {
     let run = if path.join("config.toml").exists() {
         match open(bench, path) {
             Ok(spfde::Resumed::Finished(_)) => Recorded::open(path),
@@ -182,7 +182,7 @@ fn fill_up_at(bench: &Bench, whole: &Recorded, wanted: impl Iterator<Item = u64>
 }
 
 /// The data, and the run that was not interrupted.
-fn prepared() -> (Bench, Recorded) {
+pub(crate) fn prepared() -> (Bench, Recorded) {
     let bench = Bench::new(SAMPLES);
     let whole = bench.record("whole", &bench.experiment(&WORDS), 2);
     (bench, whole)

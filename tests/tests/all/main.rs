@@ -12,6 +12,7 @@ mod learning;
 mod masks;
 mod memory;
 mod observing;
+mod power;
 mod replay;
 mod resuming;
 mod sieve;

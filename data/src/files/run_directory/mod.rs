@@ -168,13 +168,14 @@ impl RunDirectory {
     /// says why it stopped before its end.
     pub fn finish(&self, stopped: Option<String>) -> Result<()> {
         // First of all: on a full disk it makes room for the manifest.
-        let removed = self.remove_unnamed();
+        let checkpoints = self.path.join(checkpoint::FOLDER);
+        let removed = self.remove_unnamed().and_then(|()| sweep::sync_removals(&checkpoints));
         self.change(|manifest| {
             manifest.finished = stopped.is_none();
             manifest.stopped = stopped;
         })?;
         removed?;
-        remove_empty(&self.path.join(checkpoint::FOLDER));
+        remove_empty(&checkpoints);
         Ok(())
     }
 

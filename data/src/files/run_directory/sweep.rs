@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::files::atomic;
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
 use crate::files::operation;
@@ -64,12 +65,26 @@ pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
+/// Makes it durable that files were removed from `directory` and those below it.
+pub(super) fn sync_removals(directory: &Path) -> Result<()> {
+    for entry in directory.read_dir().into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sync_removals(&entry.path())?;
+        }
+    }
+    match directory.is_dir() {
+        true => atomic::sync_directory(directory),
+        false => Ok(()),
+    }
+}
+
 /// Removes the files below `directory` except the named ones; links are removed, not followed.
 fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     let entries = match directory.read_dir() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(DataError::io(directory, "list the directory"))?,
     };
+    let mut removed = false;
     for entry in entries {
         let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
         let path = entry.path();
@@ -78,7 +93,9 @@ fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
             remove_except(&path, named)?;
         } else if !named.contains(&path) {
             operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
+            removed = true;
         }
     }
-    Ok(())
+    // After a power cut it would be there again, and nobody sweeps a run that is finished.
+    if removed { atomic::sync_directory(directory) } else { Ok(()) }
 }

@@ -244,7 +244,7 @@ const READS: [&str; 6] =
 /// Source files that have one of them and read no format: what they do.
 const OTHERS: [(&str, &str); 8] = [
     ("data/src/files/run_directory/members.rs", "reads 32 bytes, which are compared"),
-    ("data/src/files/operation.rs", "opens directories, to make names durable"),
+    ("data/src/files/operation/mod.rs", "opens directories, to make names durable"),
     ("data/src/files/read_limited.rs", "is how files are read"),
     ("data/src/files/run_directory/lock.rs", "reads a process id of at most 20 bytes, for messages"),
     ("pipelines/src/bench/memory.rs", "reads what the operating system says of this process"),

@@ -1,0 +1,128 @@
+//! Power cuts: after any file operation the disk may hold, of what was not made durable, any part. What the manifest
+//! names is whole all the same, what was committed stays, and the run goes on to the same bits.
+//!
+//! A run notes its file operations. A model of a disk takes them one by one; after each the power is cut, in several ways,
+//! and a run goes on from what is left. By default after a sample of the operations. After all of them:
+//!
+//! ```text
+//! cargo test --release -p spfde-tests --test all -- --ignored --nocapture every_file_operation_before_a_power_cut
+//! ```
+
+mod disk;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
+use spfde_data::files::operation::Change;
+
+use crate::crashing::{command, go_on, output, prepared};
+use crate::support::{Bench, Recorded};
+use disk::{Disk, Fate, Image, write};
+
+/// How often a draw decides what survives a power cut.
+const DRAWN: u64 = 4;
+
+/// What a process does to the disk that trains in `path`, or goes on training there.
+fn journal(bench: &Bench, path: &Path, workers: usize) -> Vec<Change> {
+    let journal = bench.path(&format!("journal-{workers}"));
+    let _ = std::fs::remove_file(&journal);
+    let (output, text) = output(command(path, workers, 3).env("SPFDE_JOURNAL", &journal));
+    assert!(output.status.success(), "{text}");
+    let lines = std::fs::read_to_string(journal).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A place for the disk, and what to call it.
+struct Cut<'a> {
+    bench: &'a Bench,
+    whole: &'a Recorded,
+    /// What has been tried already: most operations change little of what would be left.
+    tried: BTreeSet<[u8; 32]>,
+}
+
+impl Cut<'_> {
+    /// Cuts the power after each of the operations `wanted` of a run in `path`, whose disk was `disk` before it.
+    fn after(&mut self, path: &Path, mut disk: Disk, changes: &[Change], wanted: impl Fn(usize) -> bool) {
+        let mut committed = 0;
+        for (number, change) in changes.iter().enumerate() {
+            disk.take(change);
+            // What was durable once stays.
+            let reached = epochs(&disk.image(path, Fate::Lost));
+            assert!(reached >= committed, "operation {number}: {reached} of {committed} epochs are left");
+            committed = reached;
+            if !wanted(number) {
+                continue;
+            }
+            let drawn = (0..DRAWN).map(|draw| Fate::Drawn(number as u64 * DRAWN + draw));
+            let fates = [Fate::Lost, Fate::NamesOnly, Fate::Zeros, Fate::BytesOnly].into_iter().chain(drawn);
+            for fate in fates {
+                let what = format!("power cut after operation {number}, {change:.60?}: {fate:?}");
+                self.go_on(&disk.image(path, fate), committed, &what);
+            }
+        }
+        assert_eq!(committed, self.whole.manifest.epochs, "all is durable at the end");
+    }
+
+    /// Goes on from what is left.
+    fn go_on(&mut self, image: &Image, committed: u32, what: &str) {
+        let mut hasher = blake3::Hasher::new();
+        for (path, bytes) in image {
+            hasher.update(path.as_os_str().as_encoded_bytes()).update(&[u8::from(bytes.is_some())]);
+            hasher.update(blake3::hash(bytes.as_deref().unwrap_or(&[])).as_bytes());
+        }
+        if !self.tried.insert(*hasher.finalize().as_bytes()) {
+            return;
+        }
+        let path = self.bench.path("cut");
+        write(image, &path);
+        if image.contains_key(Path::new(MANIFEST_NAME)) {
+            let run = Recorded::open(&path);
+            assert!(run.manifest.epochs_reached >= committed, "{what}");
+            assert_eq!(run.findings(), [""; 0], "{what}");
+        }
+        go_on(self.bench, &path, self.whole, what);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// Epochs that the manifest names.
+fn epochs(image: &Image) -> u32 {
+    let manifest = image.get(Path::new(MANIFEST_NAME)).cloned().flatten();
+    manifest.map_or(0, |bytes| Manifest::parse(Path::new(MANIFEST_NAME), &bytes).unwrap().epochs_reached)
+}
+
+/// Cuts the power of runs on so many workers, and of a run that goes on after its process died, after every operation whose
+/// number `wanted` likes, of so many; returns how many disks there were to go on from.
+fn cut(workers: usize, wanted: impl Fn(usize, usize) -> bool) -> usize {
+    let (bench, whole) = prepared();
+    let mut cut = Cut { bench: &bench, whole: &whole, tried: BTreeSet::new() };
+    let path = bench.path("whole-again");
+    let disk = Disk::of(path.parent().unwrap());
+    let changes = journal(&bench, &path, workers);
+    cut.after(&path, disk, &changes, |number| wanted(number, changes.len()));
+    // One that goes on from the second of three epochs, and overwrites what is left of the third.
+    let path = bench.path("died");
+    let at = changes.len() * 4 / 5;
+    let (output, text) = output(command(&path, workers, 3).env("SPFDE_ABORT_AT", at.to_string()));
+    assert!(!output.status.success(), "{text}");
+    assert!((1..3).contains(&Manifest::read(&path).unwrap().epochs_reached));
+    let disk = Disk::of(&path);
+    let changes = journal(&bench, &path, workers);
+    cut.after(&path, disk, &changes, |number| wanted(number, changes.len()));
+    cut.tried.len()
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_committed() {
+    assert!(cut(2, |number, of| number % (of / 7) == 3 || number + 2 > of) > 20);
+}
+
+#[test]
+#[ignore = "minutes: see the module's documentation"]
+fn every_file_operation_before_a_power_cut() {
+    for workers in [1, 2] {
+        let disks = cut(workers, |_, _| true);
+        eprintln!("{workers} workers: {disks} different disks after power cuts");
+    }
+}
