@@ -2,28 +2,35 @@
 
     python3 scaling.py SPFDE [ROUNDS [key=value ...]]
 
-Each round times the same steps (`spfde bench`) on one worker, on two, and in two processes of one worker on loopback, in turn,
-so that a machine whose speed drifts is compared with itself; it says what share of the cores' time other virtual machines
-took. The ratios are those of each round's median steps; the last line
-has their medians over the rounds, and the ratio of the fastest steps of all rounds. It needs two idle cores.
+A round times the same steps (`spfde bench`) on one worker, on two, and in two processes of one worker on loopback. The three
+take turns of a second and a half: while one works, the others are stopped (SIGSTOP), so that a machine whose speed drifts
+is compared with itself. The step in which somebody is stopped is a slow one, which does not move the median. Each round prints
+what share of the cores' time other virtual machines took, and the ratios of the median steps; the last lines have their
+medians over the rounds, and the ratio of the fastest steps of all rounds. It needs two idle cores and a Unix.
 """
 
 import json
 import os
 import pathlib
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 NETWORK = ["model.name=resnet32", "data.shape=3x32x32"]
 WAYS = ["one worker", "two workers", "two processes"]
 
 
-def bench(program, words, workers):
+TURN = 1.5
+STEPS = 80
+
+
+def bench(program, words, workers, steps):
     """The command that times steps."""
-    return [program, "bench", *words, "--no-dense", "--steps", "40", "--json", "--workers", str(workers)]
+    return [program, "bench", *words, "--no-dense", "--steps", str(steps), "--json", "--workers", str(workers)]
 
 
 def ticks():
@@ -41,26 +48,58 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def measured(command, others=()):
-    """What a command prints, while others run beside it."""
-    beside = [subprocess.Popen(other, stdout=subprocess.DEVNULL) for other in others]
-    output = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
-    for process in beside:
-        if process.wait() != 0:
-            sys.exit(f"{process.args} ended with {process.returncode}")
-    return json.loads(output)
+class Way:
+    """A way to train: processes that work and stop together; the first prints what was measured."""
+
+    def __init__(self, commands):
+        self.output = tempfile.TemporaryFile()
+        first, *others = commands
+        self.processes = [subprocess.Popen(first, stdout=self.output)]
+        self.processes += [subprocess.Popen(other, stdout=subprocess.DEVNULL) for other in others]
+
+    def turn(self):
+        """Works for a while, or to its end; whether that was it."""
+        self.signal(signal.SIGCONT)
+        until = time.monotonic() + TURN
+        while time.monotonic() < until:
+            if all(process.poll() is not None for process in self.processes):
+                return True
+            time.sleep(0.01)
+        self.signal(signal.SIGSTOP)
+        return False
+
+    def signal(self, number):
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    def found(self):
+        for process in self.processes:
+            if process.returncode != 0:
+                sys.exit(f"{process.args} ended with {process.returncode}")
+        self.output.seek(0)
+        return json.loads(self.output.read())
 
 
 def round_of(program, words, place):
-    """One, two, two processes."""
+    """One, two, two processes; two do twice as many steps, to be as long at it."""
     hosts = pathlib.Path(place, "hosts")
     hosts.write_text("".join(f"127.0.0.1:{free_port()}\n" for _ in range(2)))
-    process = lambda number: [*bench(program, words, 1), "--hosts", str(hosts), "--process", str(number)]
-    return [
-        measured(bench(program, words, 1)),
-        measured(bench(program, words, 2)),
-        measured(process(0), [process(1)]),
-    ]
+    process = lambda number: [*bench(program, words, 1, 2 * STEPS), "--hosts", str(hosts), "--process", str(number)]
+    commands = [[bench(program, words, 1, STEPS)], [bench(program, words, 2, 2 * STEPS)], [process(0), process(1)]]
+    ways = []
+    try:
+        for command in commands:
+            # It is ready, or nearly so, before the next one starts.
+            ways.append(Way(command))
+            ways[-1].turn()
+        working = list(ways)
+        while working:
+            working = [way for way in working if not way.turn()]
+    finally:
+        for way in ways:
+            way.signal(signal.SIGKILL)
+    return [way.found() for way in ways]
 
 
 def main():
