@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use spfde_tests::fuzz::{TARGETS, Target, corpus, memory, mutate};
 
-/// In the child process: the target, how many inputs, and the file of its [`Progress`].
+/// In the child process: the target, how many inputs, the seconds that one may take, and the file of its [`Progress`].
 const TARGET: &str = "SPFDE_FUZZ_TARGET";
 const INPUTS: &str = "SPFDE_FUZZ_INPUTS";
+const SECONDS: &str = "SPFDE_FUZZ_SECONDS";
 const PROGRESS: &str = "SPFDE_FUZZ_PROGRESS";
 
 /// Seconds for one input. They take microseconds; this is for loops that do not end.
@@ -68,7 +69,8 @@ fn child() {
     };
     // The Parquet library panics on some inputs; that is caught, and nobody need read it a million times.
     std::panic::set_hook(Box::new(|_| ()));
-    std::thread::spawn(end_what_hangs);
+    let longest: u32 = std::env::var(SECONDS).unwrap().parse().unwrap();
+    std::thread::spawn(move || end_what_hangs(longest));
     memory::limit_memory();
     for number in 0..inputs {
         let input = mutate::input(&seeds, number);
@@ -88,21 +90,21 @@ fn child() {
 /// The input that the child is at.
 static AT: AtomicU64 = AtomicU64::new(0);
 
-/// Ends the process when it is at the same input for [`LONGEST`] seconds.
-fn end_what_hangs() {
+/// Ends the process when it is at the same input for so many seconds.
+fn end_what_hangs(longest: u32) {
     let (mut last, mut seconds) = (0, 0);
-    while seconds < LONGEST {
+    while seconds < longest {
         std::thread::sleep(Duration::from_secs(1));
         let at = AT.load(Ordering::Relaxed);
         seconds = if at == last { seconds + 1 } else { 0 };
         last = at;
     }
-    eprintln!("takes more than {LONGEST} s");
+    eprintln!("takes more than {longest} s");
     std::process::exit(1);
 }
 
 /// What this is to find: readers that fail at inputs longer than their seed.
-const FAULTY: [Target; 2] = [
+const FAULTY: [Target; 3] = [
     Target {
         name: "panics",
         run: |bytes| assert!(bytes.len() <= 8, "as it has to be"),
@@ -117,15 +119,26 @@ const FAULTY: [Target; 2] = [
         },
         seeds: || vec![("eight", vec![0; 8])],
     },
+    Target {
+        name: "hangs",
+        run: |bytes| {
+            while bytes.len() > 8 {
+                std::thread::yield_now();
+            }
+        },
+        seeds: || vec![("eight", vec![0; 8])],
+    },
 ];
 
-/// Runs a target on so many inputs, in a process of limited memory; returns the bytes that it held at most.
-fn run(target: &Target, inputs: u64) -> u64 {
+/// Runs a target on so many inputs, each of which may take so many seconds, in a process of limited memory; returns the bytes
+/// that it held at most.
+fn run(target: &Target, inputs: u64, longest: u32) -> u64 {
     let progress = tempfile::NamedTempFile::new().unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "fuzzing::child", "--ignored", "--nocapture", "--test-threads", "1"])
         .env(TARGET, target.name)
         .env(INPUTS, inputs.to_string())
+        .env(SECONDS, longest.to_string())
         .env(PROGRESS, progress.path())
         .output()
         .unwrap();
@@ -187,7 +200,7 @@ fn every_target_has_its_binary() {
 #[test]
 fn targets_stand_some_thousand_changed_seeds() {
     for target in &TARGETS {
-        run(target, 3_000);
+        run(target, 3_000, LONGEST);
     }
 }
 
@@ -195,12 +208,14 @@ fn targets_stand_some_thousand_changed_seeds() {
 fn faults_are_found_and_named_by_their_number() {
     let longer = |number: &u64| mutate::input(&[vec![0; 8]], *number).len() > 8;
     let first = (0..).find(longer).unwrap();
-    for (target, reason) in FAULTY.iter().zip(["as it has to be", "memory allocation of "]) {
-        let result = std::panic::catch_unwind(|| run(target, first + 1));
+    for (target, reason) in
+        FAULTY.iter().zip(["as it has to be", "memory allocation of ", "takes more than 3 s"])
+    {
+        let result = std::panic::catch_unwind(|| run(target, first + 1, 3));
         let message = result.unwrap_err().downcast_ref::<String>().unwrap().clone();
         let expected = format!("{}: input {first}: ", target.name);
         assert!(message.starts_with(&expected) && message.contains(reason), "{message}");
-        assert!(first == 0 || run(target, first) > 0);
+        assert!(first == 0 || run(target, first, LONGEST) > 0);
     }
 }
 
@@ -211,7 +226,7 @@ fn mutated_seeds() {
     let wanted = std::env::var(TARGET).ok();
     for target in TARGETS.iter().filter(|target| wanted.as_deref().is_none_or(|name| name == target.name)) {
         let begun = Instant::now();
-        let most_memory = run(target, inputs) as f64 / 1e6;
+        let most_memory = run(target, inputs, LONGEST) as f64 / 1e6;
         let rate = inputs as f64 / begun.elapsed().as_secs_f64();
         eprintln!("{}: {inputs} inputs, {rate:.0} a second, {most_memory:.1} MB at most", target.name);
     }
