@@ -35,8 +35,10 @@ pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: 
         found
     };
     let found: Vec<Found> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().map(|handle| handle.join().expect("indexing does not panic")).collect()
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut found = vec![work()];
+        found.extend(others.into_iter().map(|other| other.join().expect("indexing does not panic")));
+        found
     });
     let (mut seen, mut parts, mut errors) = (Seen::default(), Vec::new(), Vec::new());
     for found in found {
