@@ -2,7 +2,8 @@
 //! an epoch that is in hand, and a few bytes of Parquet can stand for any number of rows.
 //!
 //! What is proportional to the bytes that are really there, or to what a run of this size has, is believed. So memory is
-//! bounded by some hundred times the bytes of a run, beside what a small run takes.
+//! bounded by some hundred times the bytes of a run, beside what a small run takes, and what a replay claims of its samples:
+//! the numbers of all of them, in a row, take no room in its files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,11 +22,12 @@ pub const SAMPLES_LIMIT: u64 = 1 << 26;
 /// hundreds.
 const SAMPLES_PER_BYTE: u64 = 128;
 
-/// Samples, or rows of an epoch, that cost too little memory to ask what there is of them.
+/// Samples, or rows of a stream, that cost too little memory and time to ask what there is of them.
 const FEW: u64 = 1 << 20;
 
-/// Rows for each byte of a segment. The densest rows of a run are the masks of layers of which almost all weights exist: four
-/// or five a byte.
+/// Rows for each byte of the segments of a stream. The densest rows that a run records are the masks of layers all of whose
+/// weights exist: their indices count up, so that little but the header of a page of 20 000 rows is left of them, some forty
+/// rows a byte. (Of sieves a run records every sample once; what comes later is a choice among them.)
 const ROWS_PER_BYTE: u64 = 256;
 
 /// Rows of an epoch that belong to a layer each: layers are numbered by `u16`.
@@ -36,8 +38,17 @@ pub(super) fn samples_limit(bytes: u64) -> u64 {
     bytes.saturating_mul(SAMPLES_PER_BYTE).saturating_add(FEW)
 }
 
-/// Refuses a manifest that names more rows of an epoch than there can be: of scores and sieves about as many as samples, of
-/// layers as many as they have numbers, one that sums the epoch up, of others by the bytes of their segments. Looks at no
+/// What a manifest says of one stream.
+#[derive(Default)]
+struct Stream {
+    /// The rows of each epoch.
+    epochs: BTreeMap<u32, u64>,
+    rows: u64,
+    bytes: u64,
+}
+
+/// Refuses a manifest that names more rows than there can be: in an epoch of scores and sieves about as many as samples, of
+/// layers as many as they have numbers, one that sums the epoch up; of every stream by the bytes of its segments. Looks at no
 /// file.
 ///
 /// # Errors
@@ -45,19 +56,31 @@ pub(super) fn samples_limit(bytes: u64) -> u64 {
 pub fn rows(run: &Path, manifest: &Manifest) -> Result<()> {
     let samples = manifest.data_set.train_rows;
     limit(run, "data_set.train_rows", samples, SAMPLES_LIMIT)?;
-    let mut epochs: BTreeMap<(&str, u32), (u64, u64)> = BTreeMap::new();
+    let mut streams: BTreeMap<&str, Stream> = BTreeMap::new();
     for Segment { stream, epoch, rows, bytes, .. } in &manifest.segments {
-        let (all, stored) = epochs.entry((stream, *epoch)).or_default();
-        (*all, *stored) = (all.saturating_add(*rows), stored.saturating_add(*bytes));
+        let stream = streams.entry(stream).or_default();
+        let of_epoch = stream.epochs.entry(*epoch).or_default();
+        *of_epoch = of_epoch.saturating_add(*rows);
+        stream.rows = stream.rows.saturating_add(*rows);
+        stream.bytes = stream.bytes.saturating_add(*bytes);
     }
-    for ((stream, epoch), (rows, bytes)) in epochs {
-        let most = match stream {
+    for (name, stream) in streams {
+        let is_replay = manifest.replay_of.is_some();
+        let most = match name {
             ScoreRow::STREAM | SieveRow::STREAM => samples.saturating_add(FEW),
-            LayerRow::STREAM | CostRow::STREAM => LAYERS_LIMIT,
-            EpochRow::STREAM | CensoredRow::STREAM => 1,
-            _ => bytes.saturating_mul(ROWS_PER_BYTE).saturating_add(FEW),
+            LayerRow::STREAM => LAYERS_LIMIT,
+            EpochRow::STREAM => 1,
+            // In a run that trains somebody else's streams may have these names.
+            CostRow::STREAM if is_replay => LAYERS_LIMIT,
+            CensoredRow::STREAM if is_replay => 1,
+            _ => u64::MAX,
         };
-        limit(run, &format!("number of rows of stream {stream} in epoch {epoch}"), rows, most)?;
+        for (epoch, rows) in stream.epochs {
+            limit(run, &format!("number of rows of stream {name} in epoch {epoch}"), rows, most)?;
+        }
+        let free = if name == SieveRow::STREAM { samples.saturating_add(FEW) } else { FEW };
+        let most = stream.bytes.saturating_mul(ROWS_PER_BYTE).saturating_add(free);
+        limit(run, &format!("number of rows of stream {name}"), stream.rows, most)?;
     }
     Ok(())
 }
@@ -90,6 +113,7 @@ fn limit(run: &Path, field: &str, found: u64, limit: u64) -> Result<()> {
 mod tests {
     use super::*;
     use crate::files::data_set;
+    use crate::files::manifest::ReplayOf;
     use crate::images::Images;
 
     /// A run of one sample and one epoch, with a segment of so many rows and bytes.
@@ -115,6 +139,8 @@ mod tests {
         let run = Path::new("run");
         let samples = |rows: u64| manifest("scores", rows, 1 << 40);
         assert!(rows(run, &samples(FEW / 2)).is_ok());
+        assert!(rows(run, &manifest("sieves", FEW / 2, 0)).is_ok());
+        assert!(rows(run, &manifest("scores", FEW / 2 + 1, 0)).is_err());
         // Two segments of the same epoch count together.
         assert_eq!(
             rows(run, &samples(FEW / 2 + 1)).unwrap_err().to_string(),
@@ -125,6 +151,13 @@ mod tests {
         assert!(rows(run, &manifest("layers", (1 << 15) + 1, 1 << 40)).is_err());
         assert!(rows(run, &manifest("epochs", 0, 1 << 40)).is_ok());
         assert!(rows(run, &manifest("epochs", 1, 1 << 40)).is_err());
+        // Somebody's stream, or one of a replay.
+        assert!(rows(run, &manifest("censored", 1, 1)).is_ok());
+        let mut replay = manifest("censored", 1, 1);
+        let (path, manifest_blake3) = ("run".to_owned(), "ab".repeat(32));
+        let densities = crate::segment::Densities::Recorded;
+        replay.replay_of = Some(ReplayOf { path, manifest: manifest_blake3, epochs: 1, densities });
+        assert!(rows(run, &replay).is_err());
         assert!(rows(run, &manifest("masks", FEW / 2 + 256 * 1000, 1000)).is_ok());
         assert!(rows(run, &manifest("masks", FEW / 2 + 256 * 1000 + 1, 1000)).is_err());
         assert!(rows(run, &manifest("masks", u64::MAX, u64::MAX)).is_ok());

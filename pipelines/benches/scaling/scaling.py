@@ -4,9 +4,9 @@
 
 A round times the same steps (`spfde bench`) on one worker, on two, and in two processes of one worker on loopback. The three
 take turns of a second and a half: while one works, the others are stopped (SIGSTOP), so that a machine whose speed drifts
-is compared with itself. The step in which somebody is stopped is a slow one, which does not move the median. Each round prints
-what share of the cores' time other virtual machines took, and the ratios of the median steps; the last lines have their
-medians over the rounds, and the ratio of the fastest steps of all rounds. It needs two idle cores and a Unix.
+is compared with itself. The step in which somebody is stopped, and the one after it, which begins with cold caches, are left out.
+Each round prints what share of the cores' time other virtual machines took, and the ratios of the median steps; the last
+lines have their medians over the rounds, and the ratio of the fastest steps of all rounds. It needs two idle cores and a Unix.
 """
 
 import json
@@ -24,6 +24,7 @@ NETWORK = ["model.name=resnet32", "data.shape=3x32x32"]
 WAYS = ["one worker", "two workers", "two processes"]
 
 
+# Seconds. A process is stopped for two turns; beyond five seconds the other one may take it for lost.
 TURN = 1.5
 STEPS = 80
 
@@ -102,6 +103,11 @@ def round_of(program, words, place):
     return [way.found() for way in ways]
 
 
+def undisturbed(steps):
+    """The steps but those in which somebody was stopped, which took longer than a turn, and those after them."""
+    return [step for before, step in zip([TURN, *steps], steps) if before < TURN and step < TURN]
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -114,11 +120,12 @@ def main():
             before = ticks()
             found = round_of(program, words, place)
             stolen, all_ticks = (after - start for start, after in zip(before, ticks()))
-            seconds = [one["seconds_per_step"] for one in found]
-            fastest.append([one["seconds_per_step_min"] for one in found])
+            steps = [undisturbed(one["step_seconds"]) for one in found]
+            seconds = [statistics.median(one) for one in steps]
+            fastest.append([min(one) for one in steps])
             ratios.append([seconds[0] / other for other in seconds[1:]])
-            steps = ", ".join(f"{way} {1e3 * second:.1f} ms" for way, second in zip(WAYS, seconds))
-            print(f"round {number + 1}: {steps}: {ratios[-1][0]:.2f} and {ratios[-1][1]:.2f} times as fast"
+            words_of = ", ".join(f"{way} {1e3 * second:.1f} ms" for way, second in zip(WAYS, seconds))
+            print(f"round {number + 1}: {words_of}: {ratios[-1][0]:.2f} and {ratios[-1][1]:.2f} times as fast"
                   f" ({100 * stolen / max(all_ticks, 1):.1f} % stolen)", flush=True)
     least = [min(column) for column in zip(*fastest)]
     for way, of_way, second in zip(WAYS[1:], zip(*ratios), least[1:]):

@@ -80,6 +80,8 @@ pub struct PathReport {
     pub seconds_per_step_lower_quartile: f64,
     /// A quarter of the steps are slower.
     pub seconds_per_step_upper_quartile: f64,
+    /// Every timed step, in order.
+    pub step_seconds: Vec<f64>,
     /// `batch_size / seconds_per_step`.
     pub images_per_second: f64,
     /// FLOPs of a step, forward and backward, on existing weights.
@@ -192,6 +194,7 @@ impl PathReport {
             images_per_second: settings.batch_size as f64 / middle,
             flops_per_step: flops,
             gflops: flops as f64 / middle / 1e9,
+            step_seconds: seconds,
         }
     }
 }

@@ -53,11 +53,12 @@ impl Expected<'_> {
     /// The rows of a layer before the step in place `place` that have not come.
     fn skip_to(&mut self, layer: usize, place: usize, findings: &mut Findings) {
         let epoch = self.epoch;
-        for step in &self.steps[self.next[layer]..place] {
-            findings.push(|| {
-                format!("gradients: epoch {epoch}, step {step}: layer {layer} has 0 rows, expected 1")
-            });
-        }
+        let gap = match &self.steps[self.next[layer]..place] {
+            [] => return,
+            [step] => format!("step {step}"),
+            [first, .., last] => format!("step {first} to step {last}"),
+        };
+        findings.push(|| format!("gradients: epoch {epoch}, {gap}: layer {layer} has 0 rows, expected 1"));
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn check(
             }
             let mask = masks.entry(layer).or_default();
             let changed = if row.diff > 0 { mask.insert(row.index) } else { mask.remove(&row.index) };
-            if !changed || row.diff.abs() != 1 {
+            if !changed || row.diff.unsigned_abs() != 1 {
                 let state = if mask.contains(&row.index) { "exists" } else { "does not exist" };
                 findings.push(|| {
                     format!(
@@ -57,7 +57,7 @@ pub(super) fn check(
                 findings.push(|| format!("freezes: epoch {epoch}: there is no layer {layer}"));
                 return;
             };
-            if *state == (row.diff > 0) || row.diff.abs() != 1 {
+            if *state == (row.diff > 0) || row.diff.unsigned_abs() != 1 {
                 findings
                     .push(|| format!("freezes: epoch {epoch}: layer {layer} changes by {} twice", row.diff));
             }

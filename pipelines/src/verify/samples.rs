@@ -9,18 +9,38 @@ use crate::error::Error;
 
 /// What is known of every sample.
 pub(super) struct Samples {
-    /// The weight, in bits, with which it is active.
-    active: Vec<Option<u32>>,
+    flags: Vec<Flags>,
+    /// The weight, in bits, of those that are active.
+    weights: Vec<u32>,
+    /// How many are active.
     count: usize,
-    /// Whether it had a row in the stream of the epoch in hand.
-    seen: Vec<bool>,
+}
+
+/// What is known of a sample. In a byte: a replay of a few kilobytes may be about many millions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flags(u8);
+
+impl Flags {
+    const ACTIVE: u8 = 1;
+    /// It had a row in the stream of the epoch in hand.
+    const SEEN: u8 = 2;
+
+    fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+
+    fn set(&mut self, flag: u8, on: bool) {
+        self.0 = if on { self.0 | flag } else { self.0 & !flag };
+    }
 }
 
 impl Samples {
     /// Before the first epoch: none is active.
     pub(super) fn new(trace: &Trace<'_>) -> Self {
         let samples = usize::try_from(trace.manifest.data_set.train_rows).expect("it is below its limit");
-        Self { active: vec![None; samples], count: 0, seen: vec![false; samples] }
+        // There is nothing to keep for them before there are epochs.
+        let samples = if trace.epochs().is_empty() { 0 } else { samples };
+        Self { flags: vec![Flags::default(); samples], weights: vec![0; samples], count: 0 }
     }
 
     /// Adds the deltas of the next epoch, and compares its scores with them; returns the steps at which samples were
@@ -49,30 +69,38 @@ impl Samples {
         }
     }
 
+    fn nobody_seen(&mut self) {
+        self.flags.iter_mut().for_each(|flags| flags.set(Flags::SEEN, false));
+    }
+
     /// Adds the deltas of one epoch.
     fn sieve(&mut self, trace: &Trace<'_>, epoch: u32, findings: &mut Findings) -> Result<(), Error> {
-        self.seen.fill(false);
+        self.nobody_seen();
         trace.visit::<SieveRow>(epoch, |row| {
-            let weight = row.weight.to_bits();
-            let place = row.sample as usize;
-            if let Some(seen) = self.seen.get_mut(place) {
-                if *seen {
-                    findings.push(|| format!("sieves: epoch {epoch}: sample {} has two rows", row.sample));
+            let (weight, place) = (row.weight.to_bits(), row.sample as usize);
+            let fits = match self.flags.get_mut(place) {
+                None => false,
+                Some(flags) => {
+                    if flags.has(Flags::SEEN) {
+                        findings
+                            .push(|| format!("sieves: epoch {epoch}: sample {} has two rows", row.sample));
+                    }
+                    flags.set(Flags::SEEN, true);
+                    match (row.diff, flags.has(Flags::ACTIVE)) {
+                        (1, false) => {
+                            flags.set(Flags::ACTIVE, true);
+                            self.weights[place] = weight;
+                            self.count += 1;
+                            true
+                        }
+                        (-1, true) if self.weights[place] == weight => {
+                            flags.set(Flags::ACTIVE, false);
+                            self.count -= 1;
+                            true
+                        }
+                        _ => false,
+                    }
                 }
-                *seen = true;
-            }
-            let fits = match (row.diff, self.active.get_mut(place)) {
-                (1, Some(active @ None)) => {
-                    *active = Some(weight);
-                    self.count += 1;
-                    true
-                }
-                (-1, Some(active)) if *active == Some(weight) => {
-                    *active = None;
-                    self.count -= 1;
-                    true
-                }
-                _ => false,
             };
             if !fits {
                 findings.push(|| {
@@ -95,15 +123,17 @@ impl Samples {
         observe: Observe,
         findings: &mut Findings,
     ) -> Result<Vec<u32>, Error> {
-        self.seen.fill(false);
+        self.nobody_seen();
         let mut steps = Vec::new();
         let (mut trained, mut observed, mut first_observed) = (0, 0, None::<u32>);
         // Of either kind: whether one of them was of a sample that is not, not of that kind, or the second.
         let (mut wrong_trained, mut wrong_observed) = (false, false);
         trace.visit::<ScoreRow>(epoch, |row| {
-            let place = row.sample as usize;
-            let first = self.seen.get_mut(place).is_some_and(|seen| !std::mem::replace(seen, true));
-            let active = self.active.get(place).is_some_and(Option::is_some);
+            let (mut first, mut active) = (false, false);
+            if let Some(flags) = self.flags.get_mut(row.sample as usize) {
+                (first, active) = (!flags.has(Flags::SEEN), flags.has(Flags::ACTIVE));
+                flags.set(Flags::SEEN, true);
+            }
             if row.trained {
                 trained += 1;
                 wrong_trained |= !first || !active;
@@ -121,7 +151,7 @@ impl Samples {
         steps.dedup();
         let outside = match observe {
             Observe::Active => 0,
-            Observe::Full => self.active.len() - self.count,
+            Observe::Full => self.flags.len() - self.count,
         };
         let early = first_observed.is_some_and(|first| steps.last().is_some_and(|last| first <= *last));
         if wrong_observed || observed != outside || early {

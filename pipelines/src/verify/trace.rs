@@ -1,12 +1,14 @@
 //! The recorded streams, read row by row.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::read_stream;
+use spfde_data::files::parquet_store::read_columns;
 use spfde_data::rows::EpochRow;
+use spfde_data::segment::Segment;
 use spfde_data::table::Row;
 
 use super::Findings;
@@ -15,29 +17,40 @@ use super::Findings;
 pub(super) struct Trace<'a> {
     pub(super) run: &'a Path,
     pub(super) manifest: &'a Manifest,
+    /// By stream and epoch, then in the order of the workers.
+    segments: BTreeMap<(&'a str, u32), Vec<&'a Segment>>,
 }
 
 impl<'a> Trace<'a> {
     /// Those of the run in the directory `run`, which `manifest` names.
     pub(super) fn new(run: &'a Path, manifest: &'a Manifest) -> Self {
-        Self { run, manifest }
+        let mut segments: BTreeMap<(&str, u32), Vec<&Segment>> = BTreeMap::new();
+        for segment in &manifest.segments {
+            segments.entry((&segment.stream, segment.epoch)).or_default().push(segment);
+        }
+        segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
+        Self { run, manifest, segments }
     }
 
     /// Shows every row of an epoch to `visit`: worker by worker, the rows of each in their order. What rows about the same
     /// weight, layer or sample add up to is in order therefore: they are one worker's.
     pub(super) fn visit<R: Row>(&self, epoch: u32, mut visit: impl FnMut(R)) -> Result<(), DataError> {
-        for batch in read_stream::<R>(self.run, self.manifest, epoch..epoch + 1) {
-            let batch = batch?;
-            (0..batch.rows).for_each(|row| visit(R::get(&batch, row)));
+        for segment in self.segments::<R>(epoch) {
+            for batch in read_columns(self.run, segment, &R::columns())? {
+                let batch = batch?;
+                (0..batch.rows).for_each(|row| visit(R::get(&batch, row)));
+            }
         }
         Ok(())
     }
 
+    fn segments<R: Row>(&self, epoch: u32) -> impl Iterator<Item = &'a Segment> {
+        self.segments.get(&(R::STREAM, epoch)).into_iter().flatten().copied()
+    }
+
     /// How many rows of a stream an epoch has.
     pub(super) fn count<R: Row>(&self, epoch: u32) -> u64 {
-        let segments = self.manifest.segments.iter();
-        let segments = segments.filter(|segment| segment.stream == R::STREAM && segment.epoch == epoch);
-        segments.map(|segment| segment.rows).sum()
+        self.segments::<R>(epoch).map(|segment| segment.rows).sum()
     }
 
     /// The rows of an epoch in their order, of all workers, if there are as many as `expected`; otherwise how many.

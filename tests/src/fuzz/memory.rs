@@ -17,7 +17,8 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 /// # Panics
 /// If it has more already.
 pub fn limit_memory() {
-    ALLOCATOR.set_limit(MEMORY_LIMIT).expect("a process that has just begun holds less");
+    let held = ALLOCATOR.allocated();
+    assert!(ALLOCATOR.set_limit(MEMORY_LIMIT).is_ok(), "{held} bytes are held, the limit is {MEMORY_LIMIT}");
 }
 
 /// Bytes that this process held at most.

@@ -21,7 +21,7 @@ pub enum Change {
     Sync { path: PathBuf },
     /// A file got another name.
     Rename { from: PathBuf, to: PathBuf },
-    /// A file was removed.
+    /// A file was removed, or an empty directory.
     Remove { path: PathBuf },
     /// A directory was created.
     CreateDirectory { path: PathBuf },

@@ -1,4 +1,4 @@
-//! Every file operation that changes something, in one place: so that tests can make any of them fail, or end the
+//! Every file operation that changes something, but for the locks, in one place: so that tests can make any of them fail, or end the
 //! process before it, or know what a disk has been told.
 //!
 //! Without the feature `fault-injection` these are the operations of the standard library and nothing else. With it,
@@ -63,6 +63,11 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
 /// Removes a file.
 pub(super) fn remove_file(path: &Path) -> Result<()> {
     change(|| (), Kind::Remove(path), || std::fs::remove_file(path))
+}
+
+/// Removes a directory in which there is nothing.
+pub(super) fn remove_directory(path: &Path) -> Result<()> {
+    change(|| (), Kind::Remove(path), || std::fs::remove_dir(path))
 }
 
 /// Creates a directory in an existing one.

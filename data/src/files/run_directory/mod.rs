@@ -183,6 +183,8 @@ impl RunDirectory {
     /// directory, unless it was there before or something else lies in it. Nothing can be written to it afterwards.
     pub fn discard(&self) -> Result<()> {
         remove_if_there(&self.path.join(MANIFEST_NAME))?;
+        // After a power cut there must be no manifest that names what is gone.
+        atomic::sync_directory(&self.path)?;
         sweep::remove_all(&self.path)?;
         members::sweep(&self.path)?;
         [CONFIG_NAME, ENVIRONMENT_NAME, LOCK_NAME]

@@ -1,6 +1,7 @@
 //! What a run directory holds that its manifest does not name: left over, and removed.
 
 use std::collections::BTreeSet;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use crate::files::atomic;
@@ -55,7 +56,7 @@ pub(super) fn remove_empty(directory: &Path) {
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .for_each(|entry| remove_empty(&entry.path()));
-    let _ = std::fs::remove_dir(directory);
+    let _ = operation::remove_directory(directory);
 }
 
 pub(super) fn remove_if_there(path: &Path) -> Result<()> {
@@ -67,7 +68,8 @@ pub(super) fn remove_if_there(path: &Path) -> Result<()> {
 
 /// Makes it durable that files were removed from `directory` and those below it.
 pub(super) fn sync_removals(directory: &Path) -> Result<()> {
-    for entry in directory.read_dir().into_iter().flatten().flatten() {
+    for entry in entries(directory)? {
+        let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             sync_removals(&entry.path())?;
         }
@@ -78,14 +80,19 @@ pub(super) fn sync_removals(directory: &Path) -> Result<()> {
     }
 }
 
+/// What is in a directory: nothing, if there is none.
+fn entries(directory: &Path) -> Result<impl Iterator<Item = std::io::Result<DirEntry>>> {
+    match directory.read_dir() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        entries => Ok(Some(entries.map_err(DataError::io(directory, "list the directory"))?)),
+    }
+    .map(|entries| entries.into_iter().flatten())
+}
+
 /// Removes the files below `directory` except the named ones; links are removed, not followed.
 fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
-    let entries = match directory.read_dir() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(DataError::io(directory, "list the directory"))?,
-    };
     let mut removed = false;
-    for entry in entries {
+    for entry in entries(directory)? {
         let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
         let path = entry.path();
         let kind = entry.file_type().map_err(DataError::io(&path, "look at the file"))?;

@@ -55,7 +55,7 @@ pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: 
         return Err(DataError::NoScores { path: path.to_owned(), lacks: "row" });
     };
     // A few bytes can stand for any number of samples, and for each of them whoever judges them keeps something.
-    let bytes = files.iter().map(ScoreFile::length).sum();
+    let bytes = files.iter().map(ScoreFile::length).sum::<Result<u64>>()?;
     DataError::limit(path, "number of samples", seen.count(), samples_limit(bytes))?;
     let rows = parts.iter().map(|part| part.rows).sum();
     Ok(ScoreFiles { files, parts, samples: Samples::new(seen), epochs: last + 1, rows, losses })

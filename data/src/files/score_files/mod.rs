@@ -98,11 +98,11 @@ impl ScoreFile {
         Ok(file)
     }
 
-    /// Its bytes; none if it is gone.
-    fn length(&self) -> u64 {
+    /// How many bytes it has.
+    fn length(&self) -> Result<u64> {
         match &self.bytes {
-            Some(bytes) => bytes.len() as u64,
-            None => self.path.metadata().map_or(0, |metadata| metadata.len()),
+            Some(bytes) => Ok(bytes.len() as u64),
+            None => Ok(self.path.metadata().map_err(DataError::io(&self.path, "open"))?.len()),
         }
     }
 

@@ -78,7 +78,7 @@ impl Disk {
         }
     }
 
-    /// Tells it of a change.
+    /// Tells it of a change. A file that is emptied loses what it had at once: only unfinished ones are.
     pub(super) fn take(&mut self, change: &Change) {
         match change {
             Change::Create { path } => match self.seen.get(path) {

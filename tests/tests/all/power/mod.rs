@@ -12,9 +12,11 @@ mod disk;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
 use spfde_data::files::operation::Change;
+use spfde_data::files::run_directory::RunDirectory;
 
 use crate::crashing::{command, go_on, output, prepared};
 use crate::support::{Bench, Recorded};
@@ -29,6 +31,10 @@ fn journal(bench: &Bench, path: &Path, workers: usize) -> Vec<Change> {
     let _ = std::fs::remove_file(&journal);
     let (output, text) = output(command(path, workers, 3).env("SPFDE_JOURNAL", &journal));
     assert!(output.status.success(), "{text}");
+    read(&journal)
+}
+
+fn read(journal: &Path) -> Vec<Change> {
     let lines = std::fs::read_to_string(journal).unwrap();
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -66,6 +72,7 @@ impl Cut<'_> {
 
     /// Goes on from what is left.
     fn go_on(&mut self, image: &Image, committed: u32, what: &str) {
+        assert!(epochs(image) >= committed, "{what}: {} of {committed} epochs are left", epochs(image));
         let mut hasher = blake3::Hasher::new();
         for (path, bytes) in image {
             hasher.update(path.as_os_str().as_encoded_bytes()).update(&[u8::from(bytes.is_some())]);
@@ -77,9 +84,7 @@ impl Cut<'_> {
         let path = self.bench.path("cut");
         write(image, &path);
         if image.contains_key(Path::new(MANIFEST_NAME)) {
-            let run = Recorded::open(&path);
-            assert!(run.manifest.epochs_reached >= committed, "{what}");
-            assert_eq!(run.findings(), [""; 0], "{what}");
+            assert_eq!(Recorded::open(&path).findings(), [""; 0], "{what}");
         }
         go_on(self.bench, &path, self.whole, what);
         std::fs::remove_dir_all(&path).unwrap();
@@ -111,6 +116,49 @@ fn cut(workers: usize, wanted: impl Fn(usize, usize) -> bool) -> usize {
     let changes = journal(&bench, &path, workers);
     cut.after(&path, disk, &changes, |number| wanted(number, changes.len()));
     cut.tried.len()
+}
+
+/// Where [`discarding`] finds a run.
+const DISCARDED: &str = "SPFDE_TEST_DISCARDED";
+
+#[test]
+#[ignore = "another test runs it as a process of its own"]
+fn discarding() {
+    let Some(path) = std::env::var_os(DISCARDED) else { return };
+    RunDirectory::resume(Path::new(&path)).unwrap().discard().unwrap();
+}
+
+#[test]
+fn a_run_that_is_discarded_is_whole_or_none() {
+    let bench = Bench::new(60);
+    let path = bench.path("run");
+    let (_, text) = output(command(&path, 1, 3).env("SPFDE_ABORT_AT", "150"));
+    assert!((1..3).contains(&Manifest::read(&path).unwrap().epochs_reached), "{text}");
+    let mut disk = Disk::of(&path);
+    let journal = bench.path("journal");
+    let mut discard = Command::new(std::env::current_exe().unwrap());
+    discard.args(["--exact", "power::discarding", "--ignored", "--test-threads", "1"]);
+    let (ended, text) =
+        output(discard.env(DISCARDED, &path).env("SPFDE_JOURNAL", &journal).stderr(Stdio::piped()));
+    assert!(ended.status.success(), "{text}");
+    assert!(!path.exists() || path.read_dir().unwrap().next().is_none(), "nothing is left");
+    let (mut whole, mut none) = (0, 0);
+    for (number, change) in read(&journal).iter().enumerate() {
+        disk.take(change);
+        let drawn = (0..DRAWN).map(|draw| Fate::Drawn(number as u64 * DRAWN + draw));
+        for fate in [Fate::Lost, Fate::NamesOnly].into_iter().chain(drawn) {
+            let (image, path) = (disk.image(&path, fate), bench.path("cut"));
+            write(&image, &path);
+            if image.contains_key(Path::new(MANIFEST_NAME)) {
+                assert_eq!(Recorded::open(&path).findings(), [""; 0], "operation {number}, {fate:?}");
+                whole += 1;
+            } else {
+                none += 1;
+            }
+            std::fs::remove_dir_all(&path).unwrap();
+        }
+    }
+    assert!(whole > 0 && none > 0, "{whole} and {none}");
 }
 
 #[test]

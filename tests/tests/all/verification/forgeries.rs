@@ -14,6 +14,8 @@ fn forged_masks_are_found() {
             forge::<MaskRow>(run, epoch, |rows| rows[0].diff = -rows[0].diff);
         });
         assert_found("diff", &findings, &["masks:", &format!("epoch {epoch}"), "changes by"]);
+        let findings = found_after(&run, |run| forge::<MaskRow>(run, epoch, |rows| rows[0].diff = i8::MIN));
+        assert_found("no diff", &findings, &["masks:", "changes by -128"]);
         let findings = found_after(&run, |run| forge::<MaskRow>(run, epoch, without(1)));
         assert_found("a row removed", &findings, &["layers:", "the mask deltas add up to"]);
         let findings = found_after(&run, |run| {
@@ -95,8 +97,9 @@ fn forged_sieves_and_scores_are_found() {
 fn forged_gradient_norms_are_found() {
     let (_bench, run) = sound_run();
     let frozen = run.rows::<FreezeRow>()[0].clone();
-    let changes: [(&str, u32, Change<Vec<GradientRow>>); 4] = [
-        ("layer 2", 1, |rows| rows.retain(|row| (row.step, row.layer) != (1, 2))),
+    let changes: [(&str, u32, Change<Vec<GradientRow>>); 5] = [
+        ("step 1: layer 2 has 0 rows", 1, |rows| rows.retain(|row| (row.step, row.layer) != (1, 2))),
+        ("step 0 to step 1: layer 2 has 0 rows", 0, |rows| rows.retain(|row| row.step > 1 || row.layer != 2)),
         ("step 0", 0, |rows| rows.retain(|row| row.step != 0)),
         ("step 1", 0, |rows| rows.push(rows.last().unwrap().clone())),
         ("step 9", 2, |rows| rows.push(GradientRow { step: 9, ..rows[0].clone() })),

@@ -2,6 +2,7 @@
 
 mod damage;
 mod forgeries;
+mod workers;
 
 use std::path::Path;
 
@@ -73,12 +74,17 @@ pub(super) fn change_manifest(run: &Recorded, change: impl FnOnce(&mut Manifest)
     manifest.write(&run.path).unwrap();
 }
 
-/// Rewrites a segment with other rows, and lets the manifest name it as if it had always been so.
+/// Rewrites the segment of the first worker with other rows, and lets the manifest name it as if it had always been so.
 pub(super) fn forge<R: Row>(run: &Recorded, epoch: u32, change: impl FnOnce(&mut Vec<R>)) {
-    let segment = run.segment(R::STREAM, epoch, 0);
+    forge_of(run, epoch, 0, change);
+}
+
+/// As [`forge`], the segment of any worker.
+pub(super) fn forge_of<R: Row>(run: &Recorded, epoch: u32, worker: u32, change: impl FnOnce(&mut Vec<R>)) {
+    let segment = run.segment(R::STREAM, epoch, worker);
     let mut rows = read_segment::<R>(&run.path, segment).unwrap();
     change(&mut rows);
-    let mut writer = ParquetStore::new(&run.path).create(R::STREAM, &R::columns(), epoch, 0).unwrap();
+    let mut writer = ParquetStore::new(&run.path).create(R::STREAM, &R::columns(), epoch, worker).unwrap();
     writer.append(&Columns::from_rows(rows)).unwrap();
     let forged = writer.finish().unwrap();
     assert_ne!(forged.blake3, segment.blake3, "something changed");
