@@ -13,18 +13,8 @@ pub(super) fn check(trace: &Trace<'_>, sums: &[Sums], findings: &mut Findings) -
     }
     for (epoch, sums) in trace.epochs().zip(sums) {
         let layers = sums.nonzero.len();
-        let rows = match trace.rows::<LayerRow>(epoch, layers)? {
-            Ok(rows) if rows.iter().map(|row| usize::from(row.layer)).eq(0..layers) => rows,
-            Ok(_) => {
-                findings.push(|| format!("layers: epoch {epoch}: the rows are not one for each layer"));
-                continue;
-            }
-            Err(count) => {
-                findings
-                    .push(|| format!("layers: epoch {epoch} has {count} rows, expected one for each layer"));
-                continue;
-            }
-        };
+        let layer = |row: &LayerRow| row.layer;
+        let Some(rows) = trace.by_layer(epoch, layers, layer, findings)? else { continue };
         for row in rows {
             let layer = usize::from(row.layer);
             if u64::from(row.nonzero) != sums.nonzero[layer] {

@@ -20,18 +20,8 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     let layers = architecture.layers.len();
     for (epoch, sums) in trace.epochs().zip(sums) {
-        let rows = match trace.rows::<CostRow>(epoch, layers)? {
-            Ok(rows) if rows.iter().map(|row| usize::from(row.layer)).eq(0..layers) => rows,
-            Ok(_) => {
-                findings.push(|| format!("costs: epoch {epoch}: the rows are not one for each layer"));
-                continue;
-            }
-            Err(count) => {
-                findings
-                    .push(|| format!("costs: epoch {epoch} has {count} rows, expected one for each layer"));
-                continue;
-            }
-        };
+        let layer = |row: &CostRow| row.layer;
+        let Some(rows) = trace.by_layer(epoch, layers, layer, findings)? else { continue };
         for row in &rows {
             let layer = usize::from(row.layer);
             let most = architecture.layers[layer].weights() as u64;

@@ -65,6 +65,31 @@ impl<'a> Trace<'a> {
         Ok(Ok(rows))
     }
 
+    /// The rows of an epoch of a stream that has one for each of so many layers, in their order; `layer` tells whose a row
+    /// is.
+    pub(super) fn by_layer<R: Row>(
+        &self,
+        epoch: u32,
+        layers: usize,
+        layer: impl Fn(&R) -> u16,
+        findings: &mut Findings,
+    ) -> Result<Option<Vec<R>>, DataError> {
+        let stream = R::STREAM;
+        match self.rows::<R>(epoch, layers)? {
+            Ok(rows) if rows.iter().map(|row| usize::from(layer(row))).eq(0..layers) => Ok(Some(rows)),
+            Ok(_) => {
+                findings.push(|| format!("{stream}: epoch {epoch}: the rows are not one for each layer"));
+                Ok(None)
+            }
+            Err(count) => {
+                findings.push(|| {
+                    format!("{stream}: epoch {epoch} has {count} rows, expected one for each layer")
+                });
+                Ok(None)
+            }
+        }
+    }
+
     /// The row of an epoch.
     pub(super) fn epoch(&self, epoch: u32, findings: &mut Findings) -> Result<Option<EpochRow>, DataError> {
         match self.rows::<EpochRow>(epoch, 1)? {
