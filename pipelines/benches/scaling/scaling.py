@@ -3,10 +3,11 @@
     python3 scaling.py SPFDE [ROUNDS [key=value ...]]
 
 A round times the same steps (`spfde bench`) on one worker, on two, and in two processes of one worker on loopback. The three
-take turns of a second and a half: while one works, the others are stopped (SIGSTOP), so that a machine whose speed drifts
-is compared with itself. The step in which somebody is stopped, and the one after it, which begins with cold caches, are left out.
-Each round prints what share of the cores' time other virtual machines took, and the ratios of the median steps; the last
-lines have their medians over the rounds, and the ratio of the fastest steps of all rounds. It needs two idle cores and a Unix.
+take turns of a second and a half, in one order and in the other round by round: while one works, the others are stopped
+(SIGSTOP), so that a machine whose speed drifts is compared with itself. The step in which somebody is stopped, and the one
+after it, which begins with cold caches, are left out. Each round prints what share of the cores' time other virtual machines
+took, and the ratios of the median steps; the last lines have their medians over the rounds, and the ratio of the fastest steps
+of all rounds. It needs two idle cores and a Unix.
 """
 
 import json
@@ -82,25 +83,27 @@ class Way:
         return json.loads(self.output.read())
 
 
-def round_of(program, words, place):
-    """One, two, two processes; two do twice as many steps, to be as long at it."""
+def round_of(program, words, place, swap):
+    """One, two, two processes; two do twice as many steps, to be as long at it. Who comes right after one worker, when the
+    other core has been idle, is a few per cent slower: `swap` lets the other two change places."""
     hosts = pathlib.Path(place, "hosts")
     hosts.write_text("".join(f"127.0.0.1:{free_port()}\n" for _ in range(2)))
     process = lambda number: [*bench(program, words, 1, 2 * STEPS), "--hosts", str(hosts), "--process", str(number)]
     commands = [[bench(program, words, 1, STEPS)], [bench(program, words, 2, 2 * STEPS)], [process(0), process(1)]]
-    ways = []
+    order = [0, 2, 1] if swap else [0, 1, 2]
+    ways = {}
     try:
-        for command in commands:
+        for number in order:
             # It is ready, or nearly so, before the next one starts.
-            ways.append(Way(command))
-            ways[-1].turn()
-        working = list(ways)
+            ways[number] = Way(commands[number])
+            ways[number].turn()
+        working = list(ways.values())
         while working:
             working = [way for way in working if not way.turn()]
     finally:
-        for way in ways:
+        for way in ways.values():
             way.signal(signal.SIGKILL)
-    return [way.found() for way in ways]
+    return [ways[number].found() for number in range(len(commands))]
 
 
 def undisturbed(steps):
@@ -118,7 +121,7 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         for number in range(rounds):
             before = ticks()
-            found = round_of(program, words, place)
+            found = round_of(program, words, place, number % 2 == 1)
             stolen, all_ticks = (after - start for start, after in zip(before, ticks()))
             steps = [undisturbed(one["step_seconds"]) for one in found]
             seconds = [statistics.median(one) for one in steps]

@@ -39,10 +39,10 @@
 //! for i in 1 0; do spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json --hosts hosts --process $i & done; wait
 //! ```
 //!
-//! Two workers beside one, and two processes beside one, in turn (`pipelines/benches/scaling/scaling.py`): on these two cores the fastest steps are 1.86 and
-//! 1.75 times as fast in a quiet hour, 1.79 and 1.71 in a busier one. What a run gets depends on who else uses the memory of the
-//! host: of ten rounds of 40 steps two workers were, by the median of each, between 1.10 and 1.88 times as fast (1.60 by the median
-//! of the rounds), two processes between 1.35 and 1.76 times (1.51); in two rounds of another day 1.77 and 1.88, and 1.75 and 2.12.
+//! Two workers beside one, and two processes beside one, in turns of a second and a half (`pipelines/benches/scaling/scaling.py`):
+//! on these two cores both are 1.85 times as fast by the median of eleven rounds (1.61 to 1.99, and 1.73 to 1.94). What a run
+//! gets depends on who else uses the memory of the host: measured one after the other, by 40 steps each, it is anything between
+//! 1.1 and 2.5, and by the fastest steps 1.8 to 1.9 and 1.7 to 1.8.
 //!
 //! # How much faster
 //!
