@@ -200,6 +200,11 @@ pub enum DataError {
     /// The run directory holds something.
     #[error("{path}: is not empty; nothing was overwritten; choose another run directory or remove this one")]
     NotEmpty { path: PathBuf },
+    /// A run that lacks its manifest, and is not one that ended before it had one.
+    #[error(
+        "{path}: has no manifest.json, but {found}, which no run has before its manifest; nothing was changed; restore manifest.json from a copy, or start another run"
+    )]
+    ManifestLost { path: PathBuf, found: String },
     /// Another process uses the run.
     #[error("{path}: is in use by {holder}; wait for it to end or choose another run directory")]
     Locked { path: PathBuf, holder: String },

@@ -73,11 +73,16 @@ impl RunDirectory {
     /// committed, so it begins again.
     ///
     /// # Errors
-    /// If there is a manifest: then [`RunDirectory::resume`] goes on from it.
+    /// If there is a manifest: then [`RunDirectory::resume`] goes on from it. If there are files of a trace or of
+    /// checkpoints: they are written after the manifest, so it was lost, and nothing tells which of them count.
     pub fn begin_again(path: &Path, environment: &serde_json::Value, manifest: Manifest) -> Result<Self> {
         let lock = Self::take_up(path)?;
         if path.join(MANIFEST_NAME).exists() {
             return Err(DataError::Exists { path: path.join(MANIFEST_NAME) });
+        }
+        if let Some(found) = sweep::first_file(path)? {
+            let found = found.strip_prefix(path).unwrap_or(&found).display().to_string();
+            return Err(DataError::ManifestLost { path: path.to_owned(), found });
         }
         let config = read_config(path)?;
         Self::begin(path, &config, environment, manifest, true, lock)

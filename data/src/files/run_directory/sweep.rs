@@ -40,6 +40,31 @@ fn refuse_links(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     }
 }
 
+/// A file, or a link, below `trace/` or `checkpoint/` of the run directory `run`, if there is one.
+pub(super) fn first_file(run: &Path) -> Result<Option<PathBuf>> {
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for name in NAMED {
+        let place = run.join(name);
+        match place.symlink_metadata() {
+            Ok(found) if found.is_dir() => directories.push(place),
+            Ok(_) => return Ok(Some(place)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
+            Err(error) => return Err(DataError::io(&place, "look at the path")(error)),
+        }
+    }
+    while let Some(directory) = directories.pop() {
+        for entry in entries(&directory)? {
+            let entry = entry.map_err(DataError::io(&directory, "list the directory"))?;
+            let path = entry.path();
+            match entry.file_type().map_err(DataError::io(&path, "look at the file"))?.is_dir() {
+                true => directories.push(path),
+                false => return Ok(Some(path)),
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run`, and the directories.
 pub(super) fn remove_all(run: &Path) -> Result<()> {
     for directory in NAMED {

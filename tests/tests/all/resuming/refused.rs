@@ -155,6 +155,21 @@ fn leftovers_are_swept_and_a_run_without_a_manifest_begins_again() {
     assert!(path.join("notes.txt").is_file() && !path.join("manifest.json.part").exists());
     assert_equal(&run, &whole, "with leftovers");
 
+    // The manifest of a run that has a trace was lost: nothing tells what counts, and nothing is removed.
+    let (files, manifest) = (run.files(), std::fs::read(path.join("manifest.json")).unwrap());
+    std::fs::remove_file(path.join("manifest.json")).unwrap();
+    let error = refusal(&bench, &path).to_string();
+    assert!(
+        error.contains("has no manifest.json, but ") && error.contains("restore manifest.json"),
+        "{error}"
+    );
+    std::fs::write(path.join("manifest.json"), manifest).unwrap();
+    assert_eq!(run.files(), files);
+    assert_equal(&run, &whole, "with its manifest again");
+    // Without a trace it never had one.
+    for name in ["trace", "checkpoint"] {
+        std::fs::remove_dir_all(path.join(name)).unwrap();
+    }
     std::fs::remove_file(path.join("manifest.json")).unwrap();
     let run = finish(&bench, &path, 1);
     assert_equal(&run, &whole, "without a manifest");
