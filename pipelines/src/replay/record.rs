@@ -60,7 +60,7 @@ impl Record {
         // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
         let held = is_held(directory)?;
         let record = Self::open_any(directory)?;
-        // How many samples there are is believed of a run that is being trained, and of nobody's not before there are scores.
+        // How many samples there are is believed before there are scores only of a run that somebody trains.
         if record.epochs_reached() == 0 && !held {
             return Err(unrecorded(&record));
         }

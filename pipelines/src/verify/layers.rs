@@ -1,6 +1,7 @@
 //! What the rows of layers say is what the deltas add up to.
 
 use spfde_data::rows::LayerRow;
+use spfde_data::table::Row;
 
 use super::masks::Sums;
 use super::{Findings, Trace};
@@ -16,23 +17,9 @@ pub(super) fn check(trace: &Trace<'_>, sums: &[Sums], findings: &mut Findings) -
         let layer = |row: &LayerRow| row.layer;
         let Some(rows) = trace.by_layer(epoch, layers, layer, findings)? else { continue };
         for row in rows {
-            let layer = usize::from(row.layer);
-            if u64::from(row.nonzero) != sums.nonzero[layer] {
-                findings.push(|| {
-                    format!(
-                        "layers: epoch {epoch}: layer {layer} has {} weights, the mask deltas add up to {}",
-                        row.nonzero, sums.nonzero[layer]
-                    )
-                });
-            }
-            if row.frozen != sums.frozen[layer] {
-                findings.push(|| {
-                    format!(
-                        "layers: epoch {epoch}: layer {layer} is {}frozen, the freeze deltas say otherwise",
-                        if row.frozen { "" } else { "not " }
-                    )
-                });
-            }
+            let place = (LayerRow::STREAM, epoch, usize::from(row.layer));
+            sums.check_nonzero(place, row.nonzero, findings);
+            sums.check_frozen(place, row.frozen, findings);
         }
     }
     Ok(())

@@ -17,6 +17,42 @@ pub(super) struct Sums {
     pub(super) frozen: Vec<bool>,
 }
 
+impl Sums {
+    /// Compares what the stream `stream` says of the weights of a layer.
+    pub(super) fn check_nonzero(
+        &self,
+        (stream, epoch, layer): (&str, u32, usize),
+        nonzero: u32,
+        findings: &mut Findings,
+    ) {
+        let sum = self.nonzero[layer];
+        if u64::from(nonzero) != sum {
+            findings.push(|| {
+                format!(
+                    "{stream}: epoch {epoch}: layer {layer} has {nonzero} weights, the mask deltas add up to {sum}"
+                )
+            });
+        }
+    }
+
+    /// Compares whether the stream `stream` has a layer frozen.
+    pub(super) fn check_frozen(
+        &self,
+        (stream, epoch, layer): (&str, u32, usize),
+        frozen: bool,
+        findings: &mut Findings,
+    ) {
+        if frozen != self.frozen[layer] {
+            let not = if frozen { "" } else { "not " };
+            findings.push(|| {
+                format!(
+                    "{stream}: epoch {epoch}: layer {layer} is {not}frozen, the freeze deltas say otherwise"
+                )
+            });
+        }
+    }
+}
+
 /// Adds up the deltas of masks and freezes; the sums of every epoch.
 pub(super) fn check(
     trace: &Trace<'_>,

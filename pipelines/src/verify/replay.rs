@@ -4,6 +4,7 @@ use spfde_data::architecture::Architecture;
 use spfde_data::files::manifest::ReplayOf;
 use spfde_data::rows::{CensoredRow, CostRow};
 use spfde_data::segment::Densities;
+use spfde_data::table::Row;
 
 use super::masks::Sums;
 use super::{Findings, Trace};
@@ -24,27 +25,15 @@ pub(super) fn check(
         let Some(rows) = trace.by_layer(epoch, layers, layer, findings)? else { continue };
         for row in &rows {
             let layer = usize::from(row.layer);
+            let place = (CostRow::STREAM, epoch, layer);
             let most = architecture.layers[layer].weights() as u64;
             match source.densities {
                 Densities::Scheduled if u64::from(row.nonzero) <= most => {
                     sums.nonzero[layer] = u64::from(row.nonzero);
                 }
-                _ if u64::from(row.nonzero) != sums.nonzero[layer] => findings.push(|| {
-                    format!(
-                        "costs: epoch {epoch}: layer {layer} has {} weights, the mask deltas add up to {}",
-                        row.nonzero, sums.nonzero[layer]
-                    )
-                }),
-                _ => (),
+                _ => sums.check_nonzero(place, row.nonzero, findings),
             }
-            if row.frozen != sums.frozen[layer] {
-                findings.push(|| {
-                    format!(
-                        "costs: epoch {epoch}: layer {layer} is {}frozen, the freeze deltas say otherwise",
-                        if row.frozen { "" } else { "not " }
-                    )
-                });
-            }
+            sums.check_frozen(place, row.frozen, findings);
         }
         let Some(whole) = trace.epoch(epoch, findings)? else { continue };
         let parts = [

@@ -17,7 +17,7 @@ use spfde_data::files::operation;
 use spfde_data::random::{Purpose, draw};
 
 use crate::resuming::{assert_equal, finish, open, until};
-use crate::support::{Bench, Recorded};
+use crate::support::{Bench, Recorded, again};
 use crate::together::{Ended, Team, WAIT, wait};
 
 use spfde::Options;
@@ -65,8 +65,7 @@ fn process() {
 
 /// A process that trains, or goes on training, in `path`.
 pub(crate) fn command(path: &Path, workers: usize, epochs: u32) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "crashing::process", "--ignored", "--nocapture", "--test-threads", "1"]);
+    let mut command = again("crashing::process");
     command.env(RUN, path).env(WORKERS, workers.to_string()).env(EPOCHS, epochs.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command

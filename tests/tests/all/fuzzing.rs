@@ -9,11 +9,12 @@
 
 use std::fs::File;
 use std::io::{Seek, Write};
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use spfde_tests::fuzz::{TARGETS, Target, corpus, memory, mutate};
+
+use crate::support::again;
 
 /// In the child process: the target, how many inputs, the seconds that one may take, and the file of its [`Progress`].
 const TARGET: &str = "SPFDE_FUZZ_TARGET";
@@ -134,8 +135,7 @@ const FAULTY: [Target; 3] = [
 /// that it held at most.
 fn run(target: &Target, inputs: u64, longest: u32) -> u64 {
     let progress = tempfile::NamedTempFile::new().unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "fuzzing::child", "--ignored", "--nocapture", "--test-threads", "1"])
+    let output = again("fuzzing::child")
         .env(TARGET, target.name)
         .env(INPUTS, inputs.to_string())
         .env(SECONDS, longest.to_string())

@@ -4,7 +4,6 @@
 //! the test [`process`] only.
 #![cfg(target_os = "linux")]
 
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Column, ColumnType, Columns};
 use spfde_flow::{Observer, Services, StepReport};
 
-use crate::support::{Bench, Recorded, execute};
+use crate::support::{Bench, Recorded, again, execute};
 
 const SAMPLES: usize = 48;
 const WORDS: [&str; 5] = [
@@ -52,11 +51,7 @@ fn process() {
 
 /// The peak of a process that trains so many epochs, in bytes.
 fn peak(epochs: u32) -> u64 {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "memory::process", "--ignored", "--nocapture", "--test-threads", "1"])
-        .env(EPOCHS, epochs.to_string())
-        .output()
-        .unwrap();
+    let output = again("memory::process").env(EPOCHS, epochs.to_string()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     let line = text.lines().find_map(|line| line.strip_prefix("peak: "));

@@ -1,6 +1,7 @@
 //! Small data, short runs, and their traces read back.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -194,6 +195,13 @@ impl Recorded {
         assert_eq!(self.findings(), [""; 0], "{}", self.path.display());
         assert_eq!(self.files(), self.named(), "{}", self.path.display());
     }
+}
+
+/// This test program again, as a process of its own that runs one test only, which is ignored otherwise.
+pub(crate) fn again(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"]);
+    command
 }
 
 fn walk(directory: &Path, files: &mut Vec<PathBuf>) {

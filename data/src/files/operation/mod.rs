@@ -1,11 +1,12 @@
-//! Every file operation that changes something, but for the locks, in one place: so that tests can make any of them fail, or end the
-//! process before it, or know what a disk has been told.
+//! Every file operation that changes something, but for the locks, in one place: so that tests can make any of them fail,
+//! or end the process before it, or know what a disk has been told.
 //!
 //! Without the feature `fault-injection` these are the operations of the standard library and nothing else. With it,
 //! two environment variables count them over the whole process, from 1: before operation `SPFDE_ABORT_AT` the process
 //! aborts (a write is torn: half of its bytes are written), and from operation `SPFDE_FAIL_AT` on all of them fail as
 //! if the disk were full. A third, `SPFDE_JOURNAL`, names a file that lists what was done, in the order in which it was.
 
+mod change;
 #[cfg(feature = "fault-injection")]
 mod injection;
 #[cfg(feature = "fault-injection")]
@@ -15,10 +16,9 @@ use std::fs::File;
 use std::io::{Result, Write};
 use std::path::{Path, PathBuf};
 
+pub use change::Change;
 #[cfg(feature = "fault-injection")]
 pub use injection::count;
-#[cfg(feature = "fault-injection")]
-pub use journal::Change;
 
 /// A file that is written.
 #[derive(Debug)]
@@ -31,13 +31,13 @@ impl Written {
     /// Creates the file, or empties it.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let path = path.to_owned();
-        let file = change(|| (), Kind::Create(&path), || File::create(&path))?;
+        let file = perform(|| (), || Change::Create { path: path.clone() }, || File::create(&path))?;
         Ok(Self { file, path })
     }
 
     /// Makes its content durable.
     pub(super) fn sync(&self) -> Result<()> {
-        change(|| (), Kind::Sync(&self.path), || self.file.sync_all())
+        perform(|| (), || Change::Sync { path: self.path.clone() }, || self.file.sync_all())
     }
 }
 
@@ -46,7 +46,8 @@ impl Write for Written {
         let mut file = &self.file;
         let torn = || drop((&self.file).write_all(&bytes[..bytes.len() / 2]));
         // All of them, so that the journal knows what was written.
-        change(torn, Kind::Write(&self.path, bytes), || file.write_all(bytes))?;
+        let change = || Change::Write { path: self.path.clone(), bytes: bytes.to_vec() };
+        perform(torn, change, || file.write_all(bytes))?;
         Ok(bytes.len())
     }
 
@@ -57,50 +58,46 @@ impl Write for Written {
 
 /// Gives a file another name, replacing what has it.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
-    change(|| (), Kind::Rename(from, to), || std::fs::rename(from, to))
+    perform(
+        || (),
+        || Change::Rename { from: from.to_owned(), to: to.to_owned() },
+        || std::fs::rename(from, to),
+    )
 }
 
 /// Removes a file.
 pub(super) fn remove_file(path: &Path) -> Result<()> {
-    change(|| (), Kind::Remove(path), || std::fs::remove_file(path))
+    perform(|| (), || Change::Remove { path: path.to_owned() }, || std::fs::remove_file(path))
 }
 
 /// Removes a directory in which there is nothing.
 pub(super) fn remove_directory(path: &Path) -> Result<()> {
-    change(|| (), Kind::Remove(path), || std::fs::remove_dir(path))
+    perform(|| (), || Change::Remove { path: path.to_owned() }, || std::fs::remove_dir(path))
 }
 
 /// Creates a directory in an existing one.
 pub(super) fn create_directory(path: &Path) -> Result<()> {
-    change(|| (), Kind::CreateDirectory(path), || std::fs::create_dir(path))
+    perform(|| (), || Change::CreateDirectory { path: path.to_owned() }, || std::fs::create_dir(path))
 }
 
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<()> {
-    change(|| (), Kind::SyncDirectory(path), || File::open(path)?.sync_all())
+    perform(|| (), || Change::SyncDirectory { path: path.to_owned() }, || File::open(path)?.sync_all())
 }
 
-/// What an operation does.
-#[cfg_attr(not(feature = "fault-injection"), allow(dead_code, reason = "only a journal looks inside"))]
-enum Kind<'a> {
-    Create(&'a Path),
-    Write(&'a Path, &'a [u8]),
-    Sync(&'a Path),
-    Rename(&'a Path, &'a Path),
-    Remove(&'a Path),
-    CreateDirectory(&'a Path),
-    SyncDirectory(&'a Path),
-}
-
-/// Does what `work` does, which is of a `kind`, unless something is injected; `torn` is what still happens of it before the
+/// Does what `work` does, which is `change`, unless something is injected; `torn` is what still happens of it before the
 /// process aborts.
 #[cfg(feature = "fault-injection")]
-fn change<T>(torn: impl FnOnce(), kind: Kind<'_>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+fn perform<T>(
+    torn: impl FnOnce(),
+    change: impl FnOnce() -> Change,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     injection::count_one(torn)?;
-    journal::around(kind, work)
+    journal::around(change, work)
 }
 
 #[cfg(not(feature = "fault-injection"))]
-fn change<T>(_: impl FnOnce(), _: Kind<'_>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+fn perform<T>(_: impl FnOnce(), _: impl FnOnce() -> Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
     work()
 }

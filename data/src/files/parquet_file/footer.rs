@@ -118,17 +118,8 @@ fn element(reader: &mut Reader) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::thrift::varint;
     use super::*;
-
-    fn varint(mut number: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while number >= 0x80 {
-            bytes.push((number & 0x7F) as u8 | 0x80);
-            number >>= 7;
-        }
-        bytes.push(number as u8);
-        bytes
-    }
 
     /// A footer of this many schema elements, without anything else.
     fn footer(elements: &[Vec<u8>]) -> Vec<u8> {

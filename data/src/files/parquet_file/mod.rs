@@ -2,8 +2,8 @@
 //!
 //! A file is read into memory whole (its compressed bytes, up to [`FILE_LIMIT`]), so that what was hashed is what
 //! is decoded. Rows are decoded in batches. What the Parquet library reserves is bounded by checks here: the
-//! counts and the depth of the footer, the claims and encodings of every page, what the columns of a batch take together. Panics of the library on damaged
-//! files become errors.
+//! counts and the depth of the footer, the claims and encodings of every page, what the columns of a batch take together.
+//! Panics of the library on damaged files become errors.
 
 mod footer;
 mod format;

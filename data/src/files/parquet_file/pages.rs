@@ -134,16 +134,11 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::thrift::varint;
     use super::*;
 
     fn zigzag(number: u64) -> Vec<u8> {
-        let (mut rest, mut bytes) = (number << 1, Vec::new());
-        while rest >= 0x80 {
-            bytes.push((rest & 0x7F) as u8 | 0x80);
-            rest >>= 7;
-        }
-        bytes.push(rest as u8);
-        bytes
+        varint(number << 1)
     }
 
     /// A page header with these sizes and the nested struct `nested`, whose number is by `delta` greater than three, then

@@ -194,3 +194,15 @@ impl Reader<'_> {
         Some((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 }
+
+/// A number as it is written, for tests that build headers byte by byte.
+#[cfg(test)]
+pub(super) fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push((number & 0x7F) as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}

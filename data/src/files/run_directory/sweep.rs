@@ -42,24 +42,17 @@ fn refuse_links(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
 
 /// A file, or a link, below `trace/` or `checkpoint/` of the run directory `run`, if there is one.
 pub(super) fn first_file(run: &Path) -> Result<Option<PathBuf>> {
-    let mut directories: Vec<PathBuf> = Vec::new();
-    for name in NAMED {
-        let place = run.join(name);
-        match place.symlink_metadata() {
-            Ok(found) if found.is_dir() => directories.push(place),
-            Ok(_) => return Ok(Some(place)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
-            Err(error) => return Err(DataError::io(&place, "look at the path")(error)),
+    let mut places: Vec<PathBuf> = NAMED.iter().map(|name| run.join(name)).collect();
+    while let Some(place) = places.pop() {
+        let found = match place.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            found => found.map_err(DataError::io(&place, "look at the path"))?,
+        };
+        if !found.is_dir() {
+            return Ok(Some(place));
         }
-    }
-    while let Some(directory) = directories.pop() {
-        for entry in entries(&directory)? {
-            let entry = entry.map_err(DataError::io(&directory, "list the directory"))?;
-            let path = entry.path();
-            match entry.file_type().map_err(DataError::io(&path, "look at the file"))?.is_dir() {
-                true => directories.push(path),
-                false => return Ok(Some(path)),
-            }
+        for entry in entries(&place)? {
+            places.push(entry.map_err(DataError::io(&place, "list the directory"))?.path());
         }
     }
     Ok(None)

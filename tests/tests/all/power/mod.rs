@@ -12,14 +12,14 @@ mod disk;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
 use spfde_data::files::operation::Change;
 use spfde_data::files::run_directory::RunDirectory;
 
 use crate::crashing::{command, go_on, output, prepared};
-use crate::support::{Bench, Recorded};
+use crate::support::{Bench, Recorded, again};
 use disk::{Disk, Fate, Image, write};
 
 /// How often a draw decides what survives a power cut.
@@ -39,7 +39,13 @@ fn read(journal: &Path) -> Vec<Change> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A place for the disk, and what to call it.
+/// What may survive a power cut after operation `number`.
+fn fates(number: usize) -> impl Iterator<Item = Fate> {
+    let drawn = (0..DRAWN).map(move |draw| Fate::Drawn(number as u64 * DRAWN + draw));
+    [Fate::Lost, Fate::NamesOnly, Fate::Zeros, Fate::BytesOnly].into_iter().chain(drawn)
+}
+
+/// Where runs go on after power cuts.
 struct Cut<'a> {
     bench: &'a Bench,
     whole: &'a Recorded,
@@ -60,9 +66,7 @@ impl Cut<'_> {
             if !wanted(number) {
                 continue;
             }
-            let drawn = (0..DRAWN).map(|draw| Fate::Drawn(number as u64 * DRAWN + draw));
-            let fates = [Fate::Lost, Fate::NamesOnly, Fate::Zeros, Fate::BytesOnly].into_iter().chain(drawn);
-            for fate in fates {
+            for fate in fates(number) {
                 let what = format!("power cut after operation {number}, {change:.60?}: {fate:?}");
                 self.go_on(&disk.image(path, fate), committed, &what);
             }
@@ -136,8 +140,7 @@ fn a_run_that_is_discarded_is_whole_or_none() {
     assert!((1..3).contains(&Manifest::read(&path).unwrap().epochs_reached), "{text}");
     let mut disk = Disk::of(&path);
     let journal = bench.path("journal");
-    let mut discard = Command::new(std::env::current_exe().unwrap());
-    discard.args(["--exact", "power::discarding", "--ignored", "--test-threads", "1"]);
+    let mut discard = again("power::discarding");
     let (ended, text) =
         output(discard.env(DISCARDED, &path).env("SPFDE_JOURNAL", &journal).stderr(Stdio::piped()));
     assert!(ended.status.success(), "{text}");
@@ -145,8 +148,7 @@ fn a_run_that_is_discarded_is_whole_or_none() {
     let (mut whole, mut none) = (0, 0);
     for (number, change) in read(&journal).iter().enumerate() {
         disk.take(change);
-        let drawn = (0..DRAWN).map(|draw| Fate::Drawn(number as u64 * DRAWN + draw));
-        for fate in [Fate::Lost, Fate::NamesOnly].into_iter().chain(drawn) {
+        for fate in fates(number) {
             let (image, path) = (disk.image(&path, fate), bench.path("cut"));
             write(&image, &path);
             if image.contains_key(Path::new(MANIFEST_NAME)) {
