@@ -43,8 +43,7 @@ pub enum Error {
     },
     /// The run stopped before its last epoch; what is committed is kept.
     #[error(
-        "{fault}; {}; resume with: {} resume {}",
-        kept(*reached, Some(*epochs), directory), program(), directory.display()
+        "{fault}; {}{}", kept(*reached, Some(*epochs), directory), going_on(fault, directory)
     )]
     Stopped {
         /// Why, and where.
@@ -161,6 +160,28 @@ pub enum Error {
         /// The first.
         first: String,
     },
+    /// A run that came to its end is not what it was.
+    #[error(
+        "{}: the run is finished, but is not what it was: {findings} finding(s), the first: {first}; restore what is \
+         damaged from a copy; {} verify {} names all",
+        directory.display(), program(), directory.display()
+    )]
+    FinishedUnsound {
+        /// The run directory.
+        directory: PathBuf,
+        /// How many.
+        findings: usize,
+        /// The first.
+        first: String,
+    },
+}
+
+/// How a run goes on that was stopped by `fault`: not at all if it would come to the same step, and the same fault.
+fn going_on(fault: &Fault, directory: &Path) -> String {
+    match fault.cause {
+        Cause::NotFinite(_) => String::new(),
+        _ => format!("; resume with: {} resume {}", program(), directory.display()),
+    }
 }
 
 /// What there is of a run that ended early.
@@ -222,6 +243,7 @@ impl Error {
             | Error::Grid { .. }
             | Error::Untraced { .. }
             | Error::Unsound { .. }
+            | Error::FinishedUnsound { .. }
             | Error::Unmeasured { .. }
             | Error::Replay { .. }
             | Error::ReplayWorker { .. }

@@ -1,5 +1,6 @@
 //! What can be wrong with a file: each error names the file, the field or row, the value, and what to do.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::segment::{RecordingError, StorageError};
@@ -13,7 +14,7 @@ pub type Result<T, E = DataError> = std::result::Result<T, E>;
 #[allow(missing_docs, reason = "the fields are what the message of their variant says")]
 pub enum DataError {
     /// The operating system refused.
-    #[error("{path}: cannot {action}: {source}")]
+    #[error("{path}: cannot {action}: {source}{}", remedy(source))]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
     /// Something stands where something new should be written.
     #[error("{path}: exists already and was left as it is; choose another path or remove it")]
@@ -186,6 +187,20 @@ pub enum DataError {
     /// State that does not fit what it is for.
     #[error("{path}: {what} does not fit the run: {reason}")]
     Misfit { path: PathBuf, what: String, reason: String },
+    /// No checkpoint is what it was.
+    #[error(
+        "{path}: none of its checkpoints can be used: {}; restore one of them from a copy, or start another run with the \
+         config.toml of this one",
+        reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    CheckpointsLost { path: PathBuf, reasons: Vec<DataError> },
+    /// The data of a run is not where it was.
+    #[error(
+        "{path}: data.path is {found:?}, and there is nothing at {}; put the data back, or resume from the directory in which \
+         {found:?} leads to it",
+        tried.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" nor at ")
+    )]
+    DataGone { path: PathBuf, found: String, tried: Vec<PathBuf> },
     /// The configuration of a run that was changed.
     #[error(
         "{path}: is not the configuration that the run began with; restore it, or start another run with it"
@@ -193,7 +208,7 @@ pub enum DataError {
     ConfigurationChanged { path: PathBuf },
     /// A run that was recorded on other data.
     #[error(
-        "{path}: data_set is {found}; the run began with {expected}: give it back its data, or start another run"
+        "{path}: the data is now {found}; the run began with {expected}: give it back its data, or start another run"
     )]
     OtherData { path: PathBuf, found: String, expected: String },
 
@@ -208,6 +223,9 @@ pub enum DataError {
     /// Another process uses the run.
     #[error("{path}: is in use by {holder}; wait for it to end or choose another run directory")]
     Locked { path: PathBuf, holder: String },
+    /// Nothing there.
+    #[error("{path}: there is nothing of that name; name the directory of a run")]
+    NoRun { path: PathBuf },
     /// No run there.
     #[error(
         "{path}: has no manifest.json; it is not the directory of a run, or the run ended before it began"
@@ -235,6 +253,22 @@ impl DataError {
     }
 }
 
+/// What to do about an error of the operating system, where that can be said.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room there, then do it again",
+        ErrorKind::PermissionDenied => {
+            "; look at who owns it, and the directories above it, and what they permit"
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "; its file system is mounted read-only: make it writable, or use another"
+        }
+        ErrorKind::IsADirectory => "; a directory stands where a file belongs: remove or rename it",
+        ErrorKind::NotADirectory => "; a file stands where a directory belongs: remove or rename it",
+        _ => "",
+    }
+}
+
 impl From<DataError> for RecordingError {
     fn from(error: DataError) -> Self {
         Self(error.to_string())
@@ -245,7 +279,7 @@ impl From<DataError> for StorageError {
     fn from(error: DataError) -> Self {
         let (path, action, reason) = match &error {
             DataError::Io { path, action, source } => {
-                (path.display().to_string(), *action, source.to_string())
+                (path.display().to_string(), *action, format!("{source}{}", remedy(source)))
             }
             DataError::Parquet { path, action, source } => {
                 (path.display().to_string(), *action, source.to_string())

@@ -19,6 +19,7 @@ mod read_limited;
 pub mod recording;
 pub mod run_directory;
 pub mod score_files;
+mod seal;
 pub mod table_file;
 pub mod verify;
 pub mod weights;

@@ -45,7 +45,10 @@ pub(super) fn open(path: &Path) -> Result<(File, u64)> {
     // Looked at before it is opened: opening a pipe would wait for a writer.
     let metadata = path.metadata().map_err(DataError::io(path, "open"))?;
     if !metadata.is_file() {
-        let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not an ordinary file");
+        let error = std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "it is not an ordinary file; put the file itself there",
+        );
         return Err(DataError::io(path, "open")(error));
     }
     let file = File::open(path).map_err(DataError::io(path, "open"))?;
@@ -71,7 +74,10 @@ mod tests {
         );
         assert_eq!(
             read_limited(directory.path(), 9).unwrap_err().to_string(),
-            format!("{}: cannot open: it is not an ordinary file", directory.path().display())
+            format!(
+                "{}: cannot open: it is not an ordinary file; put the file itself there",
+                directory.path().display()
+            )
         );
     }
 }

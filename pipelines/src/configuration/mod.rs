@@ -6,8 +6,9 @@ mod shape;
 mod source;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use spfde_data::files::data_set;
 use spfde_data::parameter::{Near, Parameter, ParameterError, Parameters, Value, nearest};
 use spfde_model::InputShape;
 
@@ -159,9 +160,18 @@ impl Configuration {
 
     /// Where the data is: `data.path`; a relative path from where the run began, if there is something, or else from here.
     pub fn data_path(&self) -> PathBuf {
-        let path = Path::new(self.values.text("data.path"));
+        let found = self.data_places().into_iter().find(|place| place.exists());
+        found.unwrap_or_else(|| PathBuf::from(self.values.text("data.path")))
+    }
+
+    /// Where the data may be, in the order in which it is looked for; nowhere if it comes with the program.
+    pub(crate) fn data_places(&self) -> Vec<PathBuf> {
+        let path = self.values.text("data.path");
+        if data_set::registry().iter().any(|entry| entry.name == path) {
+            return Vec::new();
+        }
         let there = self.begun_in.as_ref().map(|directory| directory.join(path));
-        there.filter(|there| there.exists()).unwrap_or_else(|| path.to_owned())
+        there.into_iter().chain([PathBuf::from(path)]).collect()
     }
 
     /// Whether somebody asked for the value of `key`, rather than taking its default.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::verify;
+use spfde_data::files::run_directory::RecordedRun;
+use spfde_data::files::{DataError, verify};
 use spfde_flow::Snapshot;
 
 use crate::checkpoint::CheckpointFiles;
@@ -32,7 +33,7 @@ pub(super) fn latest(
     notes: &mut Vec<String>,
 ) -> Result<Latest, Error> {
     let files = CheckpointFiles::new(directory);
-    let mut first = None;
+    let mut reasons = Vec::new();
     for epoch in manifest.checkpoint_epochs().into_iter().rev() {
         let read = match epoch == manifest.epochs {
             true => files.check(manifest, epoch).map(|()| Latest::Finished),
@@ -44,12 +45,28 @@ pub(super) fn latest(
             Ok(latest) => return Ok(latest),
             Err(error) => {
                 notes.push(format!("the checkpoint of epoch {epoch} cannot be used: {error}"));
-                first = first.or(Some(error));
+                reasons.push(error);
             }
         }
     }
+    if reasons.is_empty() {
+        return Ok(Latest::Beginning);
+    }
     // Training everything again is no answer that nobody asked for.
-    first.map_or(Ok(Latest::Beginning), |error| Err(error.into()))
+    Err(DataError::CheckpointsLost { path: directory.to_owned(), reasons }.into())
+}
+
+/// That every file of a run that has come to its end is what it was.
+pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<(), Error> {
+    run.config_unchanged()?;
+    let findings = verify::segments(directory, run.manifest());
+    match findings.first() {
+        None => Ok(()),
+        Some(first) => {
+            let (first, directory) = (first.to_string(), directory.to_owned());
+            Err(Error::FinishedUnsound { directory, findings: findings.len(), first })
+        }
+    }
 }
 
 /// That the trace before `start`, which is kept, is sound.

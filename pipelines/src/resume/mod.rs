@@ -16,7 +16,7 @@ use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::session::{self, Options};
-use latest::{Latest, check_trace, latest, only_lacks_the_last_word};
+use latest::{Latest, check_finished, check_trace, latest, only_lacks_the_last_word};
 use recorded::{begun_in, check_data, differences, entries, experiment};
 use unfinished::Held;
 
@@ -24,7 +24,7 @@ pub use unfinished::Unfinished;
 
 /// What there is to go on with.
 pub enum Resumed {
-    /// Nothing: the run came to its end, after so many epochs.
+    /// Nothing: the run came to its end, after so many epochs, and its files are what they were.
     Finished(u32),
     /// A run, ready to go on.
     Unfinished(Box<Unfinished>),
@@ -58,12 +58,13 @@ impl Resumed {
             return Err(DataError::Value { path, field, found, expected }.into());
         }
         if recorded.manifest().finished {
+            check_finished(directory, &recorded)?;
             return Ok(Self::Finished(recorded.manifest().epochs));
         }
         let held = RunDirectory::resume(directory)?;
         let entries = entries(directory, &recorded.config_unchanged()?)?;
         let environment = recorded.environment();
-        let experiment = experiment(&entries, begun_in(&environment), prepare)?;
+        let experiment = experiment(directory, &entries, begun_in(&environment), prepare)?;
         let mut notes = match &environment {
             Ok(environment) => differences(environment, &experiment),
             Err(error) => {
@@ -106,12 +107,16 @@ impl Resumed {
         let experiment = match RunDirectory::open(directory) {
             Ok(recorded) => {
                 let manifest = recorded.manifest();
-                if manifest.finished || only_lacks_the_last_word(directory, manifest) {
+                if manifest.finished {
+                    check_finished(directory, &recorded)?;
+                    return Ok(Self::Finished(manifest.epochs));
+                }
+                if only_lacks_the_last_word(directory, manifest) {
                     return Ok(Self::Finished(manifest.epochs));
                 }
                 let entries = entries(directory, &recorded.config_unchanged()?)?;
                 let environment = recorded.environment();
-                let experiment = experiment(&entries, begun_in(&environment), prepare)?;
+                let experiment = experiment(directory, &entries, begun_in(&environment), prepare)?;
                 if let Ok(environment) = environment {
                     notes = differences(&environment, &experiment);
                 }
@@ -120,7 +125,7 @@ impl Resumed {
             }
             // Process 0 begins it again.
             Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
-                experiment(&entries(directory, &read_config(directory)?)?, None, prepare)?
+                experiment(directory, &entries(directory, &read_config(directory)?)?, None, prepare)?
             }
             Err(error) => return Err(error.into()),
         };
@@ -162,7 +167,7 @@ fn begin_again(
     directory: &Path,
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Resumed, Error> {
-    let experiment = experiment(&entries(directory, &read_config(directory)?)?, None, prepare)?;
+    let experiment = experiment(directory, &entries(directory, &read_config(directory)?)?, None, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
     let environment = session::environment(&experiment, 0, 1);
     let held = RunDirectory::begin_again(directory, &environment, manifest)?;

@@ -25,6 +25,7 @@ pub(super) fn begun_in(environment: &Result<serde_json::Value, DataError>) -> Op
 
 /// The experiment as it was when the run began.
 pub(super) fn experiment(
+    directory: &Path,
     entries: &[(String, Value)],
     begun_in: Option<PathBuf>,
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
@@ -37,7 +38,22 @@ pub(super) fn experiment(
     };
     let known: Vec<(String, Value)> =
         entries.iter().filter(|(key, value)| !unknown(key, value)).cloned().collect();
-    let experiment = prepare(Configuration::resolve(&known)?.begun_in(begun_in))?;
+    let configuration = Configuration::resolve(&known)?.begun_in(begun_in);
+    let places = configuration.data_places();
+    let found = configuration.values().text("data.path").to_owned();
+    let experiment = prepare(configuration).map_err(|error| match &error {
+        // Whether the experiment reads its data there at all is for `prepare` to say.
+        Error::Data(DataError::Io { path, .. })
+            if places.iter().any(|place| path.starts_with(place))
+                && !places.iter().any(|place| place.exists()) =>
+        {
+            let absolute = |place: &PathBuf| std::path::absolute(place).unwrap_or_else(|_| place.clone());
+            let mut tried: Vec<PathBuf> = places.iter().map(absolute).collect();
+            tried.dedup();
+            DataError::DataGone { path: directory.join(CONFIG_NAME), found, tried }.into()
+        }
+        _ => error,
+    })?;
     for (key, recorded) in entries {
         let now = experiment.configuration().values().get(key);
         if now.is_some_and(|now| now != recorded) || now.is_none() && key.ends_with(".policy") {
@@ -79,5 +95,10 @@ pub(super) fn check_data(
         format!("`{}` of {} training images ({:.16}…)", record.name, record.train_rows, record.fingerprint)
     };
     let (found, expected) = (words(&now), words(&manifest.data_set));
+    let configuration = experiment.configuration();
+    let found = match configuration.data_places().is_empty() {
+        true => found,
+        false => format!("{found} in {}", configuration.data_path().display()),
+    };
     Err(DataError::OtherData { path: directory.join(MANIFEST_NAME), found, expected }.into())
 }

@@ -85,6 +85,9 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     if let Err(error) = run.config_unchanged() {
         findings.push(|| error.to_string());
     }
+    if let Err(error) = run.environment() {
+        findings.push(|| error.to_string());
+    }
     for error in verify::segments(run.path(), manifest) {
         findings.push(|| error.to_string());
     }

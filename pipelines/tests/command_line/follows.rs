@@ -152,6 +152,6 @@ fn an_interrupt_of_any_of_the_processes_that_follow_ends_all_of_them() {
 fn several_runs_and_bare_scores_cannot_be_followed() {
     let place = Place::new();
     place.run(&["replay", "--follow", "a", "b"]).refused(2, "--follow takes one run, not 2", "");
-    place.run(&["replay", "--follow", "nowhere"]).refused(1, "nowhere: has no manifest.json", "");
+    place.run(&["replay", "--follow", "nowhere"]).refused(1, "nowhere: there is nothing of that name", "");
     assert_eq!(place.run(&["replay", "--follow", "--scores", "scores"]).code, Some(2));
 }

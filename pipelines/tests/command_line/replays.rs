@@ -64,9 +64,9 @@ fn what_cannot_be_replayed_is_refused_before_any_work() {
         ),
         (&["run", "sieve.fraction=1"], 2, "`sieve.fraction` = 1 is out of range"),
         (&["sieve.fraction=0.2"], 2, "a recorded run is missing, such as runs/resnet20-0-1"),
-        (&["nowhere"], 1, "nowhere: has no manifest.json"),
+        (&["nowhere"], 1, "nowhere: there is nothing of that name"),
         (&["data"], 1, "data: has no manifest.json; it is not the directory of a run"),
-        (&["run", "nowhere"], 1, "nowhere: has no manifest.json"),
+        (&["run", "nowhere"], 1, "nowhere: there is nothing of that name"),
     ];
     for (words, code, start) in cases {
         place.run(&[&["replay"], words, &["--out", "out"]].concat()).refused(code, start, "");

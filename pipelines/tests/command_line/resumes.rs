@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use spfde_data::files::manifest::Manifest;
+use spfde_data::files::run_directory::RunDirectory;
 
 use crate::place::Place;
 
@@ -19,6 +20,17 @@ fn of_a_finished_run_it_says_so() {
     let resumed = place.run(&["resume", "run"]).done();
     assert_eq!(resumed.out, "run: is finished: all 2 epochs are there; nothing is left to do\n");
     assert_eq!(resumed.err, "");
+    // Unless its files are not what they were.
+    let weights = place.path("run/checkpoint/e00002.safetensors");
+    let whole = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &whole[1..]).unwrap();
+    let cut = format!(
+        "run: the run is finished, but is not what it was: 1 finding(s), the first: \
+         run/checkpoint/e00002.safetensors: has {} bytes where {} are recorded",
+        whole.len() - 1,
+        whole.len()
+    );
+    place.run(&["resume", "run"]).refused(1, &cut, "");
 }
 
 #[test]
@@ -26,7 +38,10 @@ fn what_is_no_run_is_refused() {
     let place = Place::with_data();
     let nothing = "has no manifest.json; it is not the directory of a run, or the run ended before it began";
     place.run(&["resume", "data"]).refused(1, &format!("data: {nothing}"), "");
-    place.run(&["resume", "nowhere"]).refused(1, &format!("nowhere: {nothing}"), "");
+    let nowhere = "nowhere: there is nothing of that name; name the directory of a run";
+    for command in ["resume", "verify", "replay"] {
+        place.run(&[command, "nowhere"]).refused(1, nowhere, "");
+    }
     for words in [&["resume"][..], &["resume", "run", "seed=2"], &["resume", "run", "--workers", "0"]] {
         assert_eq!(place.run(words).code, Some(2), "{words:?}");
     }
@@ -81,7 +96,22 @@ fn a_relative_path_of_the_data_is_meant_from_where_the_run_began() {
     std::fs::remove_dir_all(place.path("elsewhere/data")).unwrap();
     let output = resume();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).starts_with("spfde: data/train.parquet: "), "{output:?}");
+    let (there, here) = (place.path("data"), place.path("elsewhere/data"));
+    let expected = format!(
+        "spfde: ../run/config.toml: data.path is \"data\", and there is nothing at {} nor at {}; put the data back, ",
+        there.display(),
+        here.display()
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with(&expected), "{output:?}");
+    // Other data than the run's, and where it is.
+    let images = place.path("idx/train-images-idx3-ubyte");
+    let mut pixels = std::fs::read(&images).unwrap();
+    *pixels.last_mut().unwrap() ^= 1;
+    std::fs::write(&images, pixels).unwrap();
+    place.run(&["import", "idx", "idx", "--out", "data"]).done();
+    let output = resume();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains(&format!(" in {}; the run began with ", there.display())), "{said}");
 }
 
 #[test]
@@ -93,18 +123,21 @@ fn a_note_tells_of_another_version_of_the_program() {
     Manifest { epochs_reached: 0, segments: Vec::new(), checkpoints, ..manifest }
         .write(&place.path("run"))
         .unwrap();
-    let environment = place.path("run/environment.json");
-    let text = std::fs::read_to_string(&environment).unwrap();
-    let version = format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION"));
-    assert!(text.contains(&version), "{text}");
-    std::fs::write(&environment, text.replace(&version, "\"version\": \"0.0.1\"")).unwrap();
+    let run = RunDirectory::resume(&place.path("run")).unwrap();
+    let environment = || RunDirectory::open(&place.path("run")).unwrap().environment().unwrap();
+    let mut before = environment();
+    assert_eq!(before["version"], env!("CARGO_PKG_VERSION"));
+    before["version"] = "0.0.1".into();
+    run.write_environment(&before).unwrap();
+    drop(run);
     let resumed = place.run(&["resume", "run"]).done();
     assert!(
         resumed.err.starts_with("note: the run began with version of spfde \"0.0.1\", this is "),
         "{resumed:?}"
     );
-    let text = std::fs::read_to_string(&environment).unwrap();
-    assert!(text.contains("\"resumed\": [") && text.contains("0.0.1"), "{text}");
+    let now = environment();
+    assert_eq!(now["version"], "0.0.1");
+    assert_eq!(now["resumed"][0]["environment"]["version"], env!("CARGO_PKG_VERSION"), "{now}");
 }
 
 #[cfg(unix)]

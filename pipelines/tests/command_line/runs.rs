@@ -62,8 +62,10 @@ fn a_run_whose_loss_is_not_finite_ends_with_exit_code_3_and_says_what_is_kept() 
         "run",
     ];
     let stopped = place.run(&words);
-    stopped.refused(3, "stage gradients on worker ", "; resume with: spfde resume run");
-    for part in [", step ", "of sample ", " layer `", "a lower train.learning_rate", "checkpoint"] {
+    // It does not end with what to resume with.
+    stopped.refused(3, "stage gradients on worker ", " committed in run, the last checkpoint is at epoch 2");
+    let resuming = "resuming would only lead to it again: start another run with a lower train.learning_rate";
+    for part in [", step ", "of sample ", " layer `", resuming] {
         assert!(stopped.err.contains(part), "{part} in {}", stopped.err);
     }
     // It is the same step again: nothing random brought it about.

@@ -10,10 +10,11 @@
 //!
 //! What may pass, because nobody reads it:
 //!
-//! - `environment.json` and `lock`: notes for people. What `resume` takes from them, the directory from which a relative
-//!   path of the data counts, leads to data whose fingerprint is compared.
-//! - By `replay`: checkpoints, and the streams that a replay decides anew (`freezes`, `sieves`, `epochs`, `timings`).
-//! - By `resume`: every file but the manifest of a finished run, and the checkpoint before the latest.
+//! - `lock`, a note for people.
+//! - By `replay`: `environment.json`, checkpoints, and the streams that a replay decides anew (`freezes`, `sieves`, `epochs`,
+//!   `timings`).
+//! - By `resume`: of a run that goes on the checkpoint before the latest; of a finished one `environment.json`. A damaged
+//!   `environment.json` does not keep a run from going on: that is noted, and nothing is taken from it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,11 @@ impl Subject {
     }
 
     fn verify_reads(&self, file: &str) -> bool {
+        file == "environment.json" || self.is_counted(file)
+    }
+
+    /// Whether it is the manifest, or the manifest names its hash.
+    fn is_counted(&self, file: &str) -> bool {
         ["manifest.json", "config.toml"].contains(&file) || self.is_named(file)
     }
 
@@ -110,9 +116,13 @@ impl Subject {
     }
 
     fn resume_reads(&self, file: &str) -> bool {
-        file == "manifest.json"
-            || !self.manifest.finished
-                && (file == "config.toml" || file.starts_with("trace/") || self.is_latest(file))
+        match self.manifest.finished {
+            true => self.is_counted(file),
+            false => {
+                let others = ["manifest.json", "config.toml", "environment.json"];
+                others.contains(&file) || file.starts_with("trace/") || self.is_latest(file)
+            }
+        }
     }
 }
 
@@ -132,6 +142,11 @@ fn verify(path: &Path) -> Result<(), String> {
         Some(finding) => Err(finding.clone()),
         None => Ok(()),
     }
+}
+
+/// Whether a note of a resumed run is about a damaged file.
+fn is_damage(note: &str) -> bool {
+    ["cannot be used", "is unknown"].iter().any(|words| note.contains(words))
 }
 
 /// How many cases a command reported, and how many passed.
@@ -223,7 +238,7 @@ impl Sweep {
                 Ok(())
             }
             Ok(Resumed::Unfinished(run)) => {
-                let noted = run.notes().iter().find(|note| note.contains("cannot be used")).cloned();
+                let noted = run.notes().iter().find(|note| is_damage(note)).cloned();
                 let options = Options { workers: 1, ..Options::default() };
                 run.run(options, spfde::pipeline).unwrap_or_else(|error| panic!("{what}: {error}"));
                 let run = Recorded::open(&subject.path);

@@ -174,6 +174,7 @@ fn fill_up_at(bench: &Bench, whole: &Recorded, wanted: impl Iterator<Item = u64>
         assert!(matches!(code, Some(1 | 3)), "{number}: {code:?}: {text}");
         let place = path.parent().unwrap().to_str().unwrap();
         assert!(text.contains(place), "{number}: the path is named: {text}");
+        assert!(text.contains("; make room there, then do it again"), "{number}: {text}");
         assert_eq!(code == Some(3), text.contains("resume with: "), "{number}: {text}");
         go_on(bench, &path, whole, &format!("full at operation {number}"));
         std::fs::remove_dir_all(&path).unwrap();

@@ -1,7 +1,6 @@
 //! The manifest of a run: the only commit point. What it does not name does not exist.
 
 mod check;
-mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::atomic;
 use crate::files::error::{DataError, Result};
 use crate::files::read_limited::{inside, read_limited};
+use crate::files::seal;
 use crate::images::DataSet;
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
@@ -138,7 +138,9 @@ impl Manifest {
     pub(in crate::files) fn read_hashed(run: &Path) -> Result<(Self, String)> {
         let path = inside(run, MANIFEST_NAME)?;
         if matches!(path.try_exists(), Ok(false)) {
-            return Err(DataError::NotARun { path: run.to_owned() });
+            let path = run.to_owned();
+            let nowhere = matches!(run.try_exists(), Ok(false));
+            return Err(if nowhere { DataError::NoRun { path } } else { DataError::NotARun { path } });
         }
         let bytes = read_limited(&path, MANIFEST_LIMIT)?;
         Ok((Self::parse(&path, &bytes)?, blake3::hash(&bytes).to_hex().to_string()))

@@ -1,6 +1,7 @@
 //! The directory of a run: created once, held by one process, committed epoch by epoch.
 
 mod commit;
+mod environment;
 mod lock;
 mod members;
 mod recorded;
@@ -97,7 +98,7 @@ impl RunDirectory {
         existed: bool,
         lock: RunLock,
     ) -> Result<Self> {
-        write_environment(path, environment)?;
+        environment::write(path, environment)?;
         manifest.configuration = Some(blake3::hash(config.as_bytes()).to_hex().to_string());
         manifest.write(path)?;
         let run = Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), _lock: lock };
@@ -166,7 +167,7 @@ impl RunDirectory {
 
     /// Replaces the description of machine and program.
     pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
-        write_environment(&self.path, environment)
+        environment::write(&self.path, environment)
     }
 
     /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
@@ -234,12 +235,6 @@ pub fn is_held(path: &Path) -> Result<bool> {
 pub fn default_directory(root: &Path, model: &str, seed: u64) -> PathBuf {
     let mut candidates = (1_u64..).map(|n| root.join(format!("{model}-{seed}-{n}")));
     candidates.find(|path| path.symlink_metadata().is_err()).expect("some number is free")
-}
-
-fn write_environment(path: &Path, environment: &serde_json::Value) -> Result<()> {
-    let mut environment = serde_json::to_vec_pretty(environment).expect("a JSON value is JSON");
-    environment.push(b'\n');
-    atomic::write(&path.join(ENVIRONMENT_NAME), &environment)
 }
 
 /// An error if a run, or something else, is in the directory already: more than what a process leaves that died before it

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CONFIG_NAME, ENVIRONMENT_NAME};
+use super::{CONFIG_NAME, environment};
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
 use crate::files::read_limited::{inside, read_limited};
 
-/// Bytes of a configuration or environment file.
+/// Bytes of a configuration.
 const TEXT_LIMIT: u64 = 1 << 20;
 
 /// A run that is only read.
@@ -52,9 +52,11 @@ impl RecordedRun {
     }
 
     /// The content of `environment.json`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not what was written.
     pub fn environment(&self) -> Result<serde_json::Value> {
-        let path = inside(&self.path, ENVIRONMENT_NAME)?;
-        serde_json::from_str(&read_text(&path)?).map_err(|source| DataError::Json { path, source })
+        environment::read(&self.path)
     }
 }
 

@@ -120,6 +120,10 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     ]);
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    cases.push(case(Class::NotAFile, now(), "cannot open: it is not an ordinary file"));
+    cases.push(case(
+        Class::NotAFile,
+        now(),
+        "cannot open: it is not an ordinary file; put the file itself there",
+    ));
     cases
 }

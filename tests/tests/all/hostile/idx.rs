@@ -93,7 +93,10 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::NotAFile,
             read_images(directory).unwrap_err().to_string(),
-            format!("{}: cannot open: it is not an ordinary file", directory.display()),
+            format!(
+                "{}: cannot open: it is not an ordinary file; put the file itself there",
+                directory.display()
+            ),
         ),
     ];
     whole();

@@ -107,8 +107,9 @@ const FORMATS: [Format; 10] = [
     },
     Format {
         name: "environment",
-        readers: &["data/src/files/run_directory/recorded.rs"],
+        readers: &["data/src/files/run_directory/environment.rs"],
         cases: environment::cases,
+        // Behind its seal it is whatever a program of any version wrote.
         none: &[
             (Class::WrongType, "it is told to people, whatever it is"),
             (Class::Missing, "it is told to people, whatever it is"),
@@ -242,7 +243,11 @@ const READS: [&str; 6] =
     ["read_limited(", "read_limited::open", "File::open(", "fs::read(", "read_to_string(", "hash_file("];
 
 /// Source files that have one of them and read no format: what they do.
-const OTHERS: [(&str, &str); 8] = [
+const OTHERS: [(&str, &str); 9] = [
+    (
+        "data/src/files/run_directory/recorded.rs",
+        "reads a configuration of at most 1 MiB, whose hash is compared",
+    ),
     ("data/src/files/run_directory/members.rs", "reads 32 bytes, which are compared"),
     ("data/src/files/operation/mod.rs", "opens directories, to make names durable"),
     ("data/src/files/read_limited.rs", "is how files are read"),

@@ -126,7 +126,11 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     cases.push(too_many_rows(directory));
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    cases.push(case(Class::NotAFile, now(&segment), "cannot open: it is not an ordinary file"));
+    cases.push(case(
+        Class::NotAFile,
+        now(&segment),
+        "cannot open: it is not an ordinary file; put the file itself there",
+    ));
     std::fs::remove_dir(&path).unwrap();
     super::link(&path);
     cases.push(case(Class::Link, now(&segment), super::LINK));

@@ -76,7 +76,11 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     ];
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    cases.push(case(Class::NotAFile, now(), "cannot open: it is not an ordinary file"));
+    cases.push(case(
+        Class::NotAFile,
+        now(),
+        "cannot open: it is not an ordinary file; put the file itself there",
+    ));
     std::fs::remove_dir(&path).unwrap();
     super::link(&path);
     cases.push(case(Class::Link, message(directory, checkpoints.read_weights(&manifest, 3)), super::LINK));

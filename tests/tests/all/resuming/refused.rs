@@ -22,10 +22,22 @@ fn refusal(bench: &Bench, path: &Path) -> Error {
 #[test]
 fn a_finished_run_has_nothing_left_to_do() {
     let bench = Bench::new(60);
-    let run = bench.record("run", &bench.experiment(&WORDS), 1);
+    let run = bench.record("whole", &bench.experiment(&WORDS), 1);
     let before = std::fs::read(run.path.join("manifest.json")).unwrap();
     assert!(matches!(open(&bench, &run.path).unwrap(), Resumed::Finished(5)));
     assert_eq!(std::fs::read(run.path.join("manifest.json")).unwrap(), before);
+    let join = || Resumed::join(&run.path, |configuration| bench.prepare(configuration));
+    assert!(matches!(join().unwrap(), Resumed::Finished(5)));
+    // The manifest of a finished run in the place of that of one that is not.
+    let path = interrupted(&bench);
+    std::fs::write(path.join("manifest.json"), before).unwrap();
+    let error = refusal(&bench, &path);
+    let parts = ["the run is finished, but is not what it was: ", "e00003-w00.parquet: cannot open: "];
+    assert!(parts.iter().all(|part| error.to_string().contains(part)), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    std::fs::remove_file(run.path.join("trace/scores/e00001-w00.parquet")).unwrap();
+    let error = join().err().unwrap().to_string();
+    assert!(error.contains("trace/scores/e00001-w00.parquet: cannot open: "), "{error}");
 }
 
 #[test]
@@ -67,8 +79,10 @@ fn other_data_than_the_runs_is_refused() {
     let before = Recorded::open(&path).manifest;
     let other = Bench::new(61);
     let error = refusal(&other, &path);
-    let parts =
-        ["manifest.json: data_set is `patterns` of 61 training images", "`patterns` of 60 training images"];
+    let parts = [
+        "manifest.json: the data is now `patterns` of 61 training images",
+        "`patterns` of 60 training images",
+    ];
     assert!(parts.iter().all(|part| error.to_string().contains(part)), "{error}");
     assert_eq!(Recorded::open(&path).manifest.segments, before.segments);
     finish(&bench, &path, 1);
@@ -110,7 +124,10 @@ fn a_damaged_checkpoint_is_not_used_but_the_one_before_it() {
         flip(file);
         flip(&before[0]);
         let error = refusal(&bench, &path).to_string();
-        assert!(error.contains(file.file_name().unwrap().to_str().unwrap()), "{error}");
+        assert!(error.contains("none of its checkpoints can be used: "), "{error}");
+        for file in [file, &before[0]] {
+            assert!(error.contains(file.file_name().unwrap().to_str().unwrap()), "{error}");
+        }
         flip(file);
         flip(&before[0]);
     }
@@ -174,7 +191,7 @@ fn leftovers_are_swept_and_a_run_without_a_manifest_begins_again() {
     let run = finish(&bench, &path, 1);
     assert_equal(&run, &whole, "without a manifest");
     let error = refusal(&bench, &bench.path("nothing")).to_string();
-    assert!(error.contains("has no manifest.json"), "{error}");
+    assert!(error.contains("there is nothing of that name"), "{error}");
 }
 
 #[test]

@@ -1,17 +1,21 @@
-//! The seal of a manifest: its last field, the BLAKE3 of all that stands before.
+//! The seal of a JSON file: its last field, the BLAKE3 of all that stands before.
 //!
-//! The manifest names the BLAKE3 of every other file, and nothing names its own. Without a seal a flipped bit in, say,
-//! the number of samples would go unnoticed.
+//! The manifest names the BLAKE3 of the other files, and nothing names its own; the description of machine and program is
+//! replaced whenever the run is resumed, which no two files can do at once. Without a seal a flipped bit in, say, the number
+//! of samples would go unnoticed.
 
 use std::path::Path;
 
-use crate::files::error::{DataError, Result};
+use super::error::{DataError, Result};
 
 /// What stands before the hash, and behind it.
 const BEFORE: &str = ",\n  \"seal\": \"";
 const BEHIND: &str = "\"\n}\n";
 /// Hexadecimal digits of a BLAKE3.
 const DIGITS: usize = 64;
+
+/// Name of the field.
+pub(super) const SEAL: &str = "seal";
 
 /// Adds the seal to a JSON object with a field on each line.
 pub(super) fn seal(json: String) -> Vec<u8> {
