@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// How long a read sleeps at most before it looks whether somebody wants the end.
 const NAP: Duration = Duration::from_millis(50);
 
-/// How long a handshake may take, from the connection to the agreement, for whoever answers at once: a few hundred bytes each
+/// How long a handshake may take, from the connection to the agreement, for whoever answers at once: some kilobytes each
 /// way, and a look into the run directory.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 

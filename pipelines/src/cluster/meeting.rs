@@ -1,6 +1,7 @@
 //! What processes have to agree on before they begin.
 
 use super::link::{Broken, Link, cut, printable};
+use super::settings::SettingWords;
 use crate::experiment::Experiment;
 
 /// Bytes of a name: of the program, of its version.
@@ -47,6 +48,8 @@ pub(crate) struct Meeting {
     pub(crate) workers: usize,
     /// BLAKE3 of the resolved configuration.
     pub(crate) configuration: [u8; 32],
+    /// Its settings in words, where it has such.
+    pub(crate) settings: SettingWords,
     /// What else they have to have in common.
     pub(crate) subject: Subject,
 }
@@ -74,7 +77,13 @@ fn hash(text: &str) -> [u8; 32] {
 impl Meeting {
     /// Something that is asked in the words `configuration`, of `subject`, for a process of so many workers.
     pub(crate) fn new(purpose: Purpose, workers: usize, configuration: &str, subject: Subject) -> Self {
-        Self { purpose, workers, configuration: hash(configuration), subject }
+        Self {
+            purpose,
+            workers,
+            configuration: hash(configuration),
+            settings: SettingWords::default(),
+            subject,
+        }
     }
 
     /// What `experiment` is, on its data set, for a process of so many workers.
@@ -82,7 +91,8 @@ impl Meeting {
         let configuration = experiment.configuration().to_toml();
         let differs = "their data sets differ; give all processes the same data.path";
         let subject = Subject::new(&experiment.settings().data.fingerprint, differs);
-        Self::new(purpose, workers, &configuration, subject)
+        let settings = SettingWords::of(experiment.configuration());
+        Self { settings, ..Self::new(purpose, workers, &configuration, subject) }
     }
 }
 
@@ -101,6 +111,7 @@ pub(super) struct Introduction {
     to: u32,
     configuration: [u8; 32],
     subject: [u8; 32],
+    settings: SettingWords,
 }
 
 impl Introduction {
@@ -120,6 +131,7 @@ impl Introduction {
             to: to as u32,
             configuration: meeting.configuration,
             subject: meeting.subject.blake3,
+            settings: meeting.settings.clone(),
         }
     }
 
@@ -137,7 +149,8 @@ impl Introduction {
             .for_each(|number| bytes.extend(number.to_le_bytes()));
         bytes.extend(self.configuration);
         bytes.extend(self.subject);
-        link.send(&bytes)
+        link.send(&bytes)?;
+        self.settings.send(link)
     }
 
     pub(super) fn receive(link: &mut Link<'_>) -> Result<Self, Broken> {
@@ -165,6 +178,7 @@ impl Introduction {
             to: number(5),
             configuration: hash(0),
             subject: hash(1),
+            settings: SettingWords::receive(link)?,
         })
     }
 
@@ -203,9 +217,14 @@ impl Introduction {
                      and --decisions"
                         .to_owned()
                 }
-                _ => "their configurations differ; give all processes the same settings (on unlike machines also \
-                      train.kernel=portable); --dry-run prints what they resolve to"
-                    .to_owned(),
+                _ => {
+                    let difference = self.settings.difference(self.from, &own.settings, me);
+                    format!(
+                        "their configurations differ: {}; give all processes the same settings (on unlike machines also \
+                         train.kernel=portable); --dry-run prints what they resolve to",
+                        difference.as_deref().unwrap_or("how, cannot be told")
+                    )
+                }
             });
         }
         if self.subject != own.subject {

@@ -73,6 +73,7 @@ mod meeting;
 mod network;
 pub mod scaling;
 mod secret;
+mod settings;
 mod visit;
 mod watch;
 

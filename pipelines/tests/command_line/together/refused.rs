@@ -101,7 +101,11 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
         );
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
     }
-    refused([&WORDS[..], &secret, &["seed=9"]].concat(), "1", "their configurations differ");
+    refused(
+        [&WORDS[..], &secret, &["seed=9"]].concat(),
+        "1",
+        "differ: seed is 9 in process 1, 0 in process 0; give",
+    );
     refused(
         [&WORDS[..], &secret, &["--run-dir", "elsewhere"]].concat(),
         "1",

@@ -22,7 +22,7 @@ fn strangers_are_dropped_and_the_wait_goes_on() {
     newer.write_all(&[&b"spfde processes\n"[..], &[9, 0, 0, 0], &[0; 32]].concat()).unwrap();
     let mut answer = [0; 52];
     newer.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer[..20], b"spfde processes\n\x01\0\0\0");
+    assert_eq!(&answer[..20], b"spfde processes\n\x02\0\0\0");
     drop(newer);
     let mut half = connect(&addresses[0]);
     half.write_all(b"spfde proc").unwrap();
