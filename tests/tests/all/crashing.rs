@@ -22,7 +22,7 @@ use crate::together::{Ended, Team, WAIT, wait};
 
 use spfde::Options;
 
-const WORDS: [&str; 7] = [
+pub(crate) const WORDS: [&str; 7] = [
     "model.name=lenet5",
     "train.epochs=3",
     "mask.sparsity=0.6",
@@ -132,7 +132,7 @@ fn abort_one_of_two_at(bench: &Bench, whole: &Recorded, process: usize, wanted: 
 }
 
 /// Two processes that do not wait long for each other.
-fn pair<'a>(bench: &'a Bench, words: &'a [&'a str]) -> Team<'a> {
+pub(crate) fn pair<'a>(bench: &'a Bench, words: &'a [&'a str]) -> Team<'a> {
     let variables = (0..2).map(|process| (process, WAIT, "5".to_owned())).collect();
     Team { variables, ..Team::new(bench, words, 2, 1) }
 }
@@ -245,7 +245,7 @@ fn kill(child: &mut Child) {
 
 /// Who trains.
 #[derive(Clone, Copy, Debug)]
-enum Crew {
+pub(crate) enum Crew {
     Workers(usize),
     TwoProcesses,
 }

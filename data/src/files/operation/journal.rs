@@ -6,7 +6,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::Change;
 
-/// Does `work`, and notes it if it succeeded: one operation after the other, so that the order is the journal's.
+/// Does `work`, and notes it if it succeeded: one operation after the other, so that the order is the journal's, also of
+/// several processes with one journal.
 pub(super) fn around<T>(change: impl FnOnce() -> Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
     static JOURNAL: OnceLock<Option<Mutex<File>>> = OnceLock::new();
     let journal = JOURNAL.get_or_init(|| {
@@ -16,9 +17,13 @@ pub(super) fn around<T>(change: impl FnOnce() -> Change, work: impl FnOnce() -> 
     });
     let Some(journal) = journal else { return work() };
     let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-    let done = work()?;
-    let mut line = serde_json::to_vec(&change()).expect("a change is plain data");
-    line.push(b'\n');
-    journal.write_all(&line)?;
-    Ok(done)
+    journal.lock()?;
+    let done = work().and_then(|done| {
+        let mut line = serde_json::to_vec(&change()).expect("a change is plain data");
+        line.push(b'\n');
+        journal.write_all(&line)?;
+        Ok(done)
+    });
+    journal.unlock()?;
+    done
 }

@@ -18,20 +18,33 @@ use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
 use spfde_data::files::operation::Change;
 use spfde_data::files::run_directory::RunDirectory;
 
-use crate::crashing::{command, go_on, output, prepared};
+use crate::crashing::{Crew, WORDS, command, go_on, output, pair, prepared};
 use crate::support::{Bench, Recorded, again};
 use disk::{Disk, Fate, Image, write};
 
 /// How often a draw decides what survives a power cut.
 const DRAWN: u64 = 4;
 
-/// What a process does to the disk that trains in `path`, or goes on training there.
-fn journal(bench: &Bench, path: &Path, workers: usize) -> Vec<Change> {
-    let journal = bench.path(&format!("journal-{workers}"));
+/// What a crew does to the disk that trains in `path`, or goes on training there.
+fn journal(bench: &Bench, path: &Path, crew: Crew) -> Vec<Change> {
+    let journal = bench.path("journal");
     let _ = std::fs::remove_file(&journal);
-    let (output, text) = output(command(path, workers, 3).env("SPFDE_JOURNAL", &journal));
-    assert!(output.status.success(), "{text}");
+    let codes = run(bench, path, crew, "SPFDE_JOURNAL", journal.to_str().unwrap());
+    assert!(codes.iter().all(|code| *code == Some(0)), "{codes:?}");
     read(&journal)
+}
+
+/// Lets a crew train in `path`, or go on there, with a variable for each process that writes the manifest, and, if it is the
+/// journal, for the others; how they ended.
+fn run(bench: &Bench, path: &Path, crew: Crew, name: &'static str, value: &str) -> Vec<Option<i32>> {
+    let Crew::Workers(workers) = crew else {
+        let words: &[&str] = if path.join("config.toml").exists() { &[] } else { &WORDS };
+        let mut team = pair(bench, words);
+        let of = if name == "SPFDE_JOURNAL" { 0..2 } else { 0..1 };
+        team.variables.extend(of.map(|process| (process, name, value.to_owned())));
+        return team.run(path).iter().map(|ended| ended.code).collect();
+    };
+    vec![output(command(path, workers, 3).env(name, value)).0.status.code()]
 }
 
 fn read(journal: &Path) -> Vec<Change> {
@@ -101,23 +114,27 @@ fn epochs(image: &Image) -> u32 {
     manifest.map_or(0, |bytes| Manifest::parse(Path::new(MANIFEST_NAME), &bytes).unwrap().epochs_reached)
 }
 
-/// Cuts the power of runs on so many workers, and of a run that goes on after its process died, after every operation whose
+/// Cuts the power of runs of a crew, and of a run that goes on after its process died, after every operation whose
 /// number `wanted` likes, of so many; returns how many disks there were to go on from.
-fn cut(workers: usize, wanted: impl Fn(usize, usize) -> bool) -> usize {
+fn cut(crew: Crew, wanted: impl Fn(usize, usize) -> bool) -> usize {
     let (bench, whole) = prepared();
     let mut cut = Cut { bench: &bench, whole: &whole, tried: BTreeSet::new() };
     let path = bench.path("whole-again");
     let disk = Disk::of(path.parent().unwrap());
-    let changes = journal(&bench, &path, workers);
+    let changes = journal(&bench, &path, crew);
     cut.after(&path, disk, &changes, |number| wanted(number, changes.len()));
     // One that goes on from the second of three epochs, and overwrites what is left of the third.
     let path = bench.path("died");
-    let at = changes.len() * 4 / 5;
-    let (output, text) = output(command(&path, workers, 3).env("SPFDE_ABORT_AT", at.to_string()));
-    assert!(!output.status.success(), "{text}");
+    let own = match crew {
+        Crew::Workers(_) => changes.len(),
+        // Of the two the one that commits has more to do.
+        Crew::TwoProcesses => changes.len() * 2 / 3,
+    };
+    let codes = run(&bench, &path, crew, "SPFDE_ABORT_AT", &(own * 4 / 5).to_string());
+    assert!(codes.iter().all(|code| *code != Some(0)), "{codes:?}");
     assert!((1..3).contains(&Manifest::read(&path).unwrap().epochs_reached));
     let disk = Disk::of(&path);
-    let changes = journal(&bench, &path, workers);
+    let changes = journal(&bench, &path, crew);
     cut.after(&path, disk, &changes, |number| wanted(number, changes.len()));
     cut.tried.len()
 }
@@ -165,14 +182,20 @@ fn a_run_that_is_discarded_is_whole_or_none() {
 
 #[test]
 fn a_power_cut_loses_nothing_that_was_committed() {
-    assert!(cut(2, |number, of| number % (of / 7) == 3 || number + 2 > of) > 20);
+    let some = |number: usize, of: usize| number % (of / 7) == 3 || number + 2 > of;
+    assert!(cut(Crew::Workers(2), some) > 20);
+}
+
+#[test]
+fn a_power_cut_under_two_processes_loses_nothing_that_was_committed() {
+    assert!(cut(Crew::TwoProcesses, |number, of| number % (of / 5) == 3) > 10);
 }
 
 #[test]
 #[ignore = "minutes: see the module's documentation"]
 fn every_file_operation_before_a_power_cut() {
-    for workers in [1, 2] {
-        let disks = cut(workers, |_, _| true);
-        eprintln!("{workers} workers: {disks} different disks after power cuts");
+    for crew in [Crew::Workers(1), Crew::Workers(2), Crew::TwoProcesses] {
+        let disks = cut(crew, |_, _| true);
+        eprintln!("{crew:?}: {disks} different disks after power cuts");
     }
 }
