@@ -50,6 +50,9 @@ impl RunDirectory {
     ///
     /// A directory with anything in it is refused and left as it is, but for what a process leaves that died before
     /// it had written the configuration.
+    ///
+    /// # Panics
+    /// If `environment` is not a JSON object with fields.
     pub fn create(
         path: &Path,
         config: &str,
@@ -76,6 +79,9 @@ impl RunDirectory {
     /// # Errors
     /// If there is a manifest: then [`RunDirectory::resume`] goes on from it. If there are files of a trace or of
     /// checkpoints: they are written after the manifest, so it was lost, and nothing tells which of them count.
+    ///
+    /// # Panics
+    /// As [`RunDirectory::create`].
     pub fn begin_again(path: &Path, environment: &serde_json::Value, manifest: Manifest) -> Result<Self> {
         let lock = Self::take_up(path)?;
         if path.join(MANIFEST_NAME).exists() {
@@ -166,6 +172,9 @@ impl RunDirectory {
     }
 
     /// Replaces the description of machine and program.
+    ///
+    /// # Panics
+    /// As [`RunDirectory::create`].
     pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
         environment::write(&self.path, environment)
     }

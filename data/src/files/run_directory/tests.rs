@@ -210,7 +210,8 @@ fn what_no_manifest_names_is_removed_at_the_end_and_before_going_on() {
 #[test]
 fn a_checkpoint_counts_with_its_epoch_and_the_last_two_are_kept() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create(root.path(), "seed = 1\n", &json!({}), manifest(5)).unwrap();
+    let run =
+        RunDirectory::create(root.path(), "seed = 1\n", &json!({"version": "test"}), manifest(5)).unwrap();
     for epoch in 0..4 {
         let written = vec![checkpoint(&run, epoch + 1)];
         run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written).unwrap();
@@ -230,7 +231,8 @@ fn a_checkpoint_counts_with_its_epoch_and_the_last_two_are_kept() {
 #[test]
 fn a_run_goes_back_to_the_start_of_an_epoch() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create(root.path(), "seed = 1\n", &json!({}), manifest(5)).unwrap();
+    let run =
+        RunDirectory::create(root.path(), "seed = 1\n", &json!({"version": "test"}), manifest(5)).unwrap();
     for epoch in 0..4 {
         let written = if epoch < 2 { vec![checkpoint(&run, epoch + 1)] } else { vec![] };
         run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written).unwrap();
@@ -261,7 +263,7 @@ fn a_run_that_ended_before_its_manifest_begins_again() {
     assert_eq!(files(&path), whole);
     run.commit(0, vec![write_segment(&run, 0)]).unwrap();
     drop(run);
-    let error = RunDirectory::begin_again(&path, &json!({}), manifest(2)).unwrap_err();
+    let error = RunDirectory::begin_again(&path, &json!({"version": "test"}), manifest(2)).unwrap_err();
     assert!(matches!(error, DataError::Exists { .. }), "{error}");
 }
 
