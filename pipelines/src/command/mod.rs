@@ -101,10 +101,12 @@ pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);
     let installed = ctrlc::set_handler(move || {
+        // Whoever sees the flag may have its last word at once: it waits until this is said.
+        let mut out = std::io::stderr().lock();
         if set.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        remark(message);
+        let _ = writeln!(out, "note: {message}");
     });
     if let Err(error) = installed {
         remark(format_args!("Ctrl-C will not stop the command cleanly: {error}"));

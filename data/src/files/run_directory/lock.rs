@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::files::error::{DataError, Result};
 use crate::files::read_limited::inside;
@@ -10,10 +11,21 @@ use crate::files::read_limited::inside;
 /// Name of the lock file within a run directory. Its content, the holder's process id, is for messages only.
 pub(super) const LOCK_NAME: &str = "lock";
 
+/// How often, and how long after another, whoever finds a lock that others only look at tries to take it.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Holds a run directory until it is dropped.
 #[derive(Debug)]
 pub(super) struct RunLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for RunLock {
+    /// Closing the file would not be enough: a program that another thread is just starting has it open, too, for a moment.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl RunLock {
@@ -36,7 +48,7 @@ impl RunLock {
             std::io::ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
             _ => DataError::io(&path, "create the lock file")(error),
         })?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) });
@@ -46,8 +58,24 @@ impl RunLock {
         file.set_len(0)
             .and_then(|()| write!(file, "{}", std::process::id()))
             .map_err(DataError::io(&path, "write the process id"))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
+}
+
+/// Locks the file, unless somebody holds it. Others may look at it in this moment, such as those who follow the run: they have
+/// it for a moment each, and are not whom a message should name.
+fn lock(file: &File) -> std::result::Result<(), TryLockError> {
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                file.try_lock_shared()?;
+                file.unlock().map_err(TryLockError::Error)?;
+                std::thread::sleep(PAUSE);
+            }
+            taken => return taken,
+        }
+    }
+    file.try_lock()
 }
 
 /// An error naming the holder if the lock file `name` of the run directory `run` is held; changes nothing.
@@ -57,7 +85,7 @@ pub(super) fn refuse_held(run: &Path, name: &str) -> Result<()> {
         return Ok(());
     }
     let mut file = File::open(&path).map_err(DataError::io(&path, "open the lock file"))?;
-    match look(&path, file.try_lock_shared())? {
+    match look(&path, touch(&file))? {
         true => Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) }),
         false => Ok(()),
     }
@@ -73,7 +101,13 @@ pub(super) fn is_held(run: &Path) -> Result<bool> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         file => file.map_err(DataError::io(&path, "open the lock file"))?,
     };
-    look(&path, file.try_lock_shared())
+    look(&path, touch(&file))
+}
+
+/// Takes the lock for a moment, shared with others who look.
+fn touch(file: &File) -> std::result::Result<(), TryLockError> {
+    file.try_lock_shared()?;
+    file.unlock().map_err(TryLockError::Error)
 }
 
 /// Whether the lock file `path` is held, by what became of taking it for a moment, shared with others who look: of a file that
@@ -115,6 +149,36 @@ mod tests {
         let looking = File::open(run.path().join("lock-01")).unwrap();
         looking.try_lock_shared().unwrap();
         refuse_held(run.path(), "lock-01").unwrap();
+    }
+
+    #[test]
+    fn who_only_looks_keeps_nobody_from_taking_it() {
+        let run = tempfile::tempdir().unwrap();
+        drop(RunLock::take(run.path(), true).unwrap());
+        let looking = File::open(run.path().join(LOCK_NAME)).unwrap();
+        looking.lock_shared().unwrap();
+        let (begun, began) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| {
+                begun.send(()).unwrap();
+                RunLock::take(run.path(), false)
+            });
+            began.recv().unwrap();
+            looking.unlock().unwrap();
+            assert!(taken.join().unwrap().is_ok());
+        });
+    }
+
+    #[test]
+    fn what_is_dropped_is_free_though_another_has_the_file_open_still() {
+        let run = tempfile::tempdir().unwrap();
+        let lock = RunLock::take(run.path(), true).unwrap();
+        // As a program does that is being started.
+        let _inherited = lock.file.try_clone().unwrap();
+        assert!(is_held(run.path()).unwrap());
+        drop(lock);
+        assert!(!is_held(run.path()).unwrap());
+        drop(RunLock::take(run.path(), false).unwrap());
     }
 
     #[test]
