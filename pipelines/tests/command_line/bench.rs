@@ -200,10 +200,18 @@ fn an_interrupt_ends_a_bench_with_exit_code_130() {
     let place = Place::new();
     let words = ["bench", "data.shape=1x8x8", "data.batch_size=20", "--steps=10000", "--workers=2"];
     let mut child = place.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // The handler is in place before the first step; ten thousand steps take far longer than this.
-    std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(child.try_wait().unwrap(), None, "it measures until it is interrupted");
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let id = child.id().to_string();
+    // The handler is in place before the first step; ten thousand steps take far longer than a second of the processor, however
+    // long that takes.
+    let processor_time = || {
+        let output = Command::new("ps").args(["-o", "time=", "-p", &id]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    while !processor_time().split('.').next().unwrap().contains(|digit| ('1'..='9').contains(&digit)) {
+        assert_eq!(child.try_wait().unwrap(), None, "it measures until it is interrupted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     // Only a bench that hangs gets there.
     let deadline = Instant::now() + Duration::from_secs(120);
     while child.try_wait().unwrap().is_none() {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+mod addresses;
 mod bench;
 #[cfg(unix)]
 mod follows;

@@ -1,7 +1,7 @@
 //! `spfde resume`: what it says of runs that are finished, interrupted, in use, or not there.
 
 #[cfg(unix)]
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 #[cfg(unix)]
 use std::time::{Duration, Instant};
 
@@ -158,7 +158,7 @@ fn a_run_that_is_killed_goes_on_and_nobody_else_may_while_it_runs() {
     if child.try_wait().unwrap().is_none() {
         held.refused(1, &format!("run: is in use by process {}; ", child.id()), "");
     }
-    let _ = Command::new("kill").args(["-KILL", &child.id().to_string()]).status().unwrap();
+    child.kill().unwrap();
     child.wait().unwrap();
     let resumed = place.run(&["resume", "run", "--workers", "1"]).done();
     let reached = "run: goes on from its checkpoint at epoch ";

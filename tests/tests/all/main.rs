@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+#[path = "../../../pipelines/tests/command_line/addresses.rs"]
+mod addresses;
 mod corruption;
 mod crashing;
 mod determinism;

@@ -5,11 +5,12 @@ mod refused;
 mod same;
 mod strangers;
 
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::addresses::free_addresses;
 use crate::place::{Outcome, Place};
 
 const WORDS: [&str; 9] = [
@@ -23,17 +24,6 @@ const WORDS: [&str; 9] = [
     "freeze.policy=none",
     "sieve.fraction=0.3",
 ];
-
-/// Addresses at which nobody listens: below the ports that the system gives to connections, so that none takes one before it is
-/// used.
-fn free_addresses(count: usize) -> Vec<String> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let candidates = std::iter::repeat_with(|| {
-        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() * 97);
-        format!("127.0.0.1:{}", 20_000 + next % 12_000)
-    });
-    candidates.filter(|address| TcpListener::bind(address).is_ok()).take(count).collect()
-}
 
 /// A hosts file of so many free addresses.
 pub(crate) fn hosts(place: &Place, processes: usize) -> Vec<String> {
@@ -73,4 +63,38 @@ fn connect(address: &str) -> TcpStream {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Waits until the process at `address` shakes hands, which another than process 0 does when it has joined process 0: until it
+/// answers a stranger, who speaks another version. The answer.
+fn greet(address: &str) -> [u8; 52] {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut stream = connect(address);
+        let mut answer = [0; 52];
+        let hello = [&b"spfde processes\n"[..], &[9, 0, 0, 0], &[0; 32]].concat();
+        match stream.write_all(&hello).and_then(|()| stream.read_exact(&mut answer)) {
+            Ok(()) => return answer,
+            // A process that does not come to it in time drops who asks.
+            Err(error) => assert!(Instant::now() < deadline, "{address}: {error}"),
+        }
+    }
+}
+
+/// Waits until a process says something on standard error that contains `text`; what it has said so far, of which
+/// [`end`] tells no more.
+fn hear(child: &mut Child, text: &str) -> String {
+    let err = child.stderr.as_mut().unwrap();
+    let mut said = Vec::new();
+    // Byte by byte, so that nothing after it is lost.
+    while !String::from_utf8_lossy(&said).contains(text) {
+        let mut byte = [0];
+        assert!(
+            err.read(&mut byte).unwrap() > 0,
+            "it ended without `{text}`: {}",
+            String::from_utf8_lossy(&said)
+        );
+        said.push(byte[0]);
+    }
+    String::from_utf8(said).unwrap()
 }

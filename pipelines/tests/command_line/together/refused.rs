@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 
-use super::{WORDS, connect, end, free_addresses, hosts, spawn, start, words};
+use super::{WORDS, connect, end, greet, hosts, spawn, start, words};
+use crate::addresses::free_addresses;
 use crate::place::Place;
 
 #[test]
@@ -78,8 +79,10 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     std::fs::write(place.path("secret"), "sixteen bytes and more").unwrap();
     std::fs::write(place.path("other-secret"), "sixteen other bytes").unwrap();
     let secret = ["--secret", "secret"];
-    let first = start(&place, &[&WORDS[..], &secret, &["--run-dir", "run"]].concat(), "0");
+    let first = start(&place, &[&WORDS[..], &secret, &["--wait", "600", "--run-dir", "run"]].concat(), "0");
     drop(connect(&addresses[0]));
+    // From now on it answers, and those who have little time need not wait for it.
+    greet(&addresses[0]);
     let refused = |words: Vec<&str>, process: &str, reason: &str| {
         let outcome = end(start(&place, &words, process));
         let start = format!("process 0 at {} and this one do not fit together: ", addresses[0]);
@@ -88,7 +91,7 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     };
     // Who does not know the secret cannot know either who says so: it mentions it, and goes on trying.
     for other in [&[][..], &["--secret", "other-secret"]] {
-        let outcome = end(start(&place, &[&WORDS[..], other, &["--wait", "3"]].concat(), "1"));
+        let outcome = end(start(&place, &[&WORDS[..], other, &["--wait", "5"]].concat(), "1"));
         let reason =
             "they have different secrets; give all processes the same (--secret FILE, or SPFDE_SECRET)";
         let note =
@@ -140,8 +143,8 @@ fn two_processes_with_one_number_are_one_too_many() {
     let addresses = hosts(&place, 3);
     let first = start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0");
     let second = start(&place, &WORDS, "1");
-    // Its address is taken, so it cannot even ask.
-    connect(&addresses[1]);
+    // Process 1 there is from now on: it has joined. Its address is taken, so the next cannot even ask.
+    greet(&addresses[1]);
     let twin = end(start(&place, &WORDS, "1"));
     twin.refused(1, &format!("cannot listen at {}", addresses[1]), "");
     // From another address it asks; whoever came first stays.

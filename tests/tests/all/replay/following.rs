@@ -102,6 +102,7 @@ fn train(bench: &Bench, run: &Path, gate: &Arc<Gate>) -> JoinHandle<Result<PathB
         Options { directory: Some(run.to_owned()), workers: 2, observer, interrupted, ..Options::default() };
     let handle = std::thread::spawn(move || spfde::run(&experiment, options, spfde::pipeline));
     while !run.join("manifest.json").exists() {
+        assert!(!handle.is_finished() || run.join("manifest.json").exists(), "it begins a run");
         std::thread::sleep(Duration::from_millis(5));
     }
     handle

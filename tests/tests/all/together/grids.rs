@@ -128,7 +128,7 @@ fn processes_that_do_not_see_the_same_are_told_so() {
     }
     assert!(!path.exists(), "nothing is left");
     // Two seeds have as many scores.
-    let team = Team::new(&bench, &[], 2, 1).with(GRID, "sieve.fraction=0.1,0.3").with(WAIT, "4");
+    let team = Team::new(&bench, &[], 2, 1).with(GRID, "sieve.fraction=0.1,0.3").with(WAIT, "10");
     let mut team = team.with(SCORES, scores(&bench, &live).display().to_string());
     let seed = bench.record("seed", &bench.experiment(&[&WORDS[..], &["seed=9"]].concat()), 1);
     team.variables.push((1, SCORES, scores(&bench, &seed).display().to_string()));
@@ -149,6 +149,7 @@ fn a_run_that_trains_is_followed_by_two_processes_to_the_same_end() {
     let options = Options { directory: Some(run.clone()), workers: 1, ..Options::default() };
     let training = thread::spawn(move || spfde::run(&experiment, options, spfde::pipeline).map(|_| ()));
     while !run.join("manifest.json").exists() {
+        assert!(!training.is_finished() || run.join("manifest.json").exists(), "it begins a run");
         thread::sleep(std::time::Duration::from_millis(2));
     }
     let followers = || Team { record: Some(run.clone()), ..Team::new(&bench, &ASKED, 2, 1).with(FOLLOW, "") };

@@ -15,7 +15,7 @@ fn a_run_of_two_processes_that_is_interrupted_goes_on_in_one() {
     let words = [&WORDS[..], &["train.epochs=40"]].concat();
     let whole = bench.record("whole", &bench.experiment(&words), 1);
     let path = bench.path("run");
-    let children = Team::new(&bench, &words, 2, 1).start(&path);
+    let children = Team::new(&bench, &words, 2, 1).holding(0).start(&path);
     reach(&path, 1);
     let signal = Command::new("kill").args(["-INT", &children[0].id().to_string()]).status().unwrap();
     assert!(signal.success());

@@ -1,6 +1,5 @@
 //! Processes that work together: this test program again, which runs the test [`process`] only.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,8 +12,9 @@ use spfde::{Error, Options, Record};
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::operation;
 use spfde_data::rows::ScoreRow;
-use spfde_flow::{Run, per_epoch};
+use spfde_flow::{Observer, Run, per_epoch};
 
+use crate::addresses::free_addresses;
 use crate::replay::{experiment, settings};
 use crate::support::{Bench, Recorded, pipeline_with};
 
@@ -37,6 +37,8 @@ pub(crate) const SCORES: &str = "SPFDE_TEAM_SCORES";
 pub(crate) const WAIT: &str = "SPFDE_TEAM_WAIT";
 /// Set if the processes are not on loopback.
 const APART: &str = "SPFDE_TEAM_APART";
+/// The updates after which a process waits to be interrupted, or killed.
+pub(crate) const HOLDS: &str = "SPFDE_TEAM_HOLDS";
 /// The worker that panics when the first epoch is over.
 const PANICS: &str = "SPFDE_TEAM_PANICS";
 
@@ -74,7 +76,10 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).unwrap();
-    let options = Options { directory, workers: number(WORKERS), cluster, interrupted, ..Options::default() };
+    let after = std::env::var(HOLDS).map_or(u32::MAX, |_| number(HOLDS) as u32);
+    let observer =
+        Arc::new(Holding { after, updates: AtomicU32::new(0), interrupted: Arc::clone(&interrupted) });
+    let options = Options { directory, workers: number(WORKERS), cluster, interrupted, observer };
     let panics = std::env::var(PANICS).is_ok().then(|| number(PANICS));
     if let Ok(axes) = std::env::var(GRID) {
         return judge(&axes, words, options);
@@ -110,6 +115,23 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
     spfde::run(&bench.experiment(words), options, build).map(|_| ())
 }
 
+/// Holds the work on after so many updates, until it is interrupted: a run does not come to its end before.
+struct Holding {
+    after: u32,
+    updates: AtomicU32,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Observer for Holding {
+    fn worked(&self, _: usize, stage: &'static str, _: f64) {
+        if stage == "update" && self.updates.fetch_add(1, Ordering::Relaxed) >= self.after {
+            while !self.interrupted.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
 /// Judges a grid by a run or by scores.
 fn judge(axes: &str, words: &[&str], options: Options) -> Result<(), Error> {
     let axes = Axes::from_words(&axes.lines().map(str::to_owned).collect::<Vec<_>>())?;
@@ -125,17 +147,6 @@ fn judge(axes: &str, words: &[&str], options: Options) -> Result<(), Error> {
     let record = std::env::var(RECORD).unwrap();
     let case = if follow { RunCase::open_unfinished } else { RunCase::open };
     judge_runs(&[case(Path::new(&record))?], settings.entries(), &axes, Ok, &options).map(|_| ())
-}
-
-/// Addresses at which nobody listens: below the ports that the system gives to connections, so that none takes one before it is
-/// used.
-fn free_addresses(count: usize) -> Vec<String> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let candidates = std::iter::repeat_with(|| {
-        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() * 97);
-        format!("127.0.0.1:{}", 20_000 + next % 12_000)
-    });
-    candidates.filter(|address| TcpListener::bind(address).is_ok()).take(count).collect()
 }
 
 /// How a process ended.
@@ -169,6 +180,12 @@ impl<'a> Team<'a> {
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         let value = value.into();
         self.variables.extend((0..self.processes).map(|process| (process, name, value.clone())));
+        self
+    }
+
+    /// Lets `process` stay at work until it is interrupted, or killed; by then two epochs are committed for sure.
+    pub(crate) fn holding(mut self, process: usize) -> Self {
+        self.variables.push((process, HOLDS, "50".to_owned()));
         self
     }
 
