@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use spfde_data::files::DataError;
 use spfde_data::parameter::ParameterError;
 use spfde_flow::{Cause, Fault};
 
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, Lost};
 use crate::configuration::ConfigurationError;
 
 /// Why a command did not do what it was asked to.
@@ -41,13 +42,35 @@ pub enum Error {
         /// What is kept; `None` if this process cannot tell.
         reached: Option<Reached>,
     },
+    /// Somebody asked this process to end, and another one of the run did not stop with it, as one that somebody has stopped; what
+    /// is committed is kept. Threads that waited for it are left behind: the program should end.
+    #[error(
+        "interrupted, without process {process} at {address} ({reason}); {}; when all processes have ended, resume with: \
+         {} resume {}",
+        kept(*reached, None, directory), program(), directory.display()
+    )]
+    InterruptedAlone {
+        /// The process.
+        process: usize,
+        /// Its address.
+        address: String,
+        /// Why it is not waited for.
+        reason: String,
+        /// The run directory.
+        directory: PathBuf,
+        /// What is kept; `None` if this process cannot tell.
+        reached: Option<Reached>,
+    },
     /// The run stopped before its last epoch; what is committed is kept.
     #[error(
-        "{fault}; {}{}", kept(*reached, Some(*epochs), directory), going_on(fault, directory)
+        "{fault}{}; {}{}",
+        noticed(*process), kept(*reached, Some(*epochs), directory), going_on(fault, directory)
     )]
     Stopped {
         /// Why, and where.
         fault: Fault,
+        /// In which of several processes.
+        process: Option<u16>,
         /// The run directory.
         directory: PathBuf,
         /// What is kept; `None` if this process cannot tell.
@@ -114,6 +137,16 @@ pub enum Error {
         /// Its address.
         address: String,
         /// How it was noticed.
+        reason: String,
+    },
+    /// Somebody asked a process of a replay or a grid to end, and another one did not stop with it.
+    #[error("interrupted, without process {process} at {address} ({reason}); {}", left_by(*process))]
+    ReplayInterruptedAlone {
+        /// The process.
+        process: usize,
+        /// Its address.
+        address: String,
+        /// Why it is not waited for.
         reason: String,
     },
     /// A member of a grid cannot be.
@@ -209,6 +242,11 @@ fn kept(reached: Option<Reached>, wanted: Option<u32>, directory: &Path) -> Stri
     format!("{epochs}{of} {noun} {verb} committed in {directory}, {last}")
 }
 
+/// Where a fault was noticed that stops all processes.
+fn noticed(process: Option<u16>) -> String {
+    process.map_or_else(String::new, |process| format!(" (in process {process})"))
+}
+
 static PROGRAM: OnceLock<String> = OnceLock::new();
 
 /// Says in messages how this program is called, if it is not `spfde`.
@@ -229,6 +267,15 @@ impl From<ParameterError> for Error {
 }
 
 impl Error {
+    /// That a replay or a grid has lost another process; `interrupted` is whether this one had been asked to end.
+    pub(crate) fn lost_in_replay(lost: Lost, interrupted: &AtomicBool) -> Self {
+        let Lost { process, address, reason } = lost;
+        match interrupted.load(Ordering::Relaxed) {
+            true => Error::ReplayInterruptedAlone { process, address, reason },
+            false => Error::ReplayLost { process, address, reason },
+        }
+    }
+
     /// The exit code: 2 wrong usage or configuration, 1 failed, 3 stopped by a fault, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -238,6 +285,8 @@ impl Error {
             Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. }
             | Error::Replay { fault: Fault { cause: Cause::Interrupted, .. } }
             | Error::GridInterrupted
+            | Error::InterruptedAlone { .. }
+            | Error::ReplayInterruptedAlone { .. }
             | Error::Unmeasured { interrupted: true, .. } => 130,
             Error::Data(_)
             | Error::Grid { .. }

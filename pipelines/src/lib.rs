@@ -24,6 +24,7 @@ pub mod report;
 mod resume;
 mod session;
 mod start;
+mod turns;
 pub mod verify;
 mod workers;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
@@ -158,11 +158,13 @@ pub(crate) fn work_on(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
     let settings = Arc::clone(experiment.settings());
+    let (several, workers) = (options.processes() > 1, options.workers.max(1));
+    let interrupted = Arc::clone(&options.interrupted);
     let path = place.path().to_owned();
     let services = Services {
         store: Arc::new(place.store()),
         commit: place.commit(),
-        interrupted: options.interrupted,
+        interrupted: Arc::clone(&interrupted),
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
             store: Arc::new(CheckpointFiles::new(&path)),
@@ -180,13 +182,20 @@ pub(crate) fn work_on(
     }
     if let Some(Lost { process, address, reason }) = lost {
         let reached = place.reached();
+        if interrupted.load(Ordering::Relaxed) {
+            let why = format!("interrupted, without process {process} at {address} ({reason})");
+            keep(place.finish(Some(why)));
+            return Err(Error::InterruptedAlone { process, address, reason, directory: path, reached });
+        }
         keep(place.finish(Some(format!("process {process} at {address} was lost ({reason})"))));
         return Err(Error::Lost { process, address, reason, directory: path, reached });
     }
     if let Some(fault) = fault {
         let reached = place.reached();
         keep(place.finish(Some(fault.to_string())));
-        return Err(Error::Stopped { fault, directory: path, reached, epochs });
+        let process =
+            several.then(|| fault.worker as usize / workers).and_then(|process| process.try_into().ok());
+        return Err(Error::Stopped { fault, process, directory: path, reached, epochs });
     }
     // Whether all is committed is for process 0 to tell.
     if let Place::Held(directory) = &place {

@@ -9,7 +9,8 @@ use timely::WorkerConfig;
 use timely::communication::WorkerGuards;
 use timely::worker::Worker;
 
-use crate::cluster::{Lost, Network, UNHEARD};
+use crate::cluster::{Lost, Network, Opened, PATIENCE, UNHEARD};
+use crate::turns::{Pace, Turns};
 
 /// How long an idle worker sleeps at most before it looks whether another has died.
 const NAP: Duration = Duration::from_millis(50);
@@ -21,8 +22,9 @@ const LINGER: Duration = Duration::from_millis(500);
 /// is evaluating takes longer.
 const STRAGGLERS: Duration = Duration::from_secs(4);
 
-// A machine that vanishes ends all others within ten seconds.
+// A machine that vanishes ends all others within ten seconds, and so does a request to end that nobody answers.
 const _: () = assert!(UNHEARD.as_millis() + STRAGGLERS.as_millis() + LINGER.as_millis() < 10_000);
+const _: () = assert!(PATIENCE.as_millis() + STRAGGLERS.as_millis() + LINGER.as_millis() < 10_000);
 
 /// How long a process that has done its work waits for the others to say that they have done theirs.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -78,7 +80,7 @@ where
 {
     let Crew(network) = crew.into();
     let (count, first, alone) = (network.workers(), network.first_worker(), network.is_alone());
-    let (builders, others, watcher) = match network.open() {
+    let Opened { builders, others, watcher, mut lookout } = match network.open() {
         Ok(opened) => opened,
         Err(error) => {
             let message = format!("the connections to the other processes cannot be used: {error}");
@@ -88,7 +90,8 @@ where
     let endings: Arc<Mutex<Vec<Option<Ending<R>>>>> =
         Arc::new(Mutex::new((0..count).map(|_| None).collect()));
     let fallen = AtomicBool::new(false);
-    let (told, seen) = (Arc::clone(&endings), watcher.clone());
+    let (turns, mut pace) = (Arc::new(Turns::new(count)), Pace::new(count));
+    let (told, seen, taken) = (Arc::clone(&endings), watcher.clone(), Arc::clone(&turns));
     let body = move |worker: &mut Worker| {
         let ending = catch_unwind(AssertUnwindSafe(|| {
             let result = build(worker);
@@ -99,6 +102,7 @@ where
                 if let Some(lost) = seen.lost() {
                     return Ending::Lost(lost);
                 }
+                taken.take(worker.index() - first);
                 worker.step_or_park(Some(NAP));
             }
             Ending::Done(result())
@@ -113,6 +117,7 @@ where
                 let _ = catch_unwind(AssertUnwindSafe(|| worker.drop_dataflow(dataflow)));
             }
         }
+        taken.end(worker.index() - first);
         told.lock().unwrap_or_else(PoisonError::into_inner)[worker.index() - first] = Some(ending);
         if !done && !alone {
             stay();
@@ -146,6 +151,7 @@ where
         if over && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STRAGGLERS) {
             break false;
         }
+        lookout.look(pace.is_working(&turns));
         std::thread::sleep(NAP / 5);
     };
     let endings = take();

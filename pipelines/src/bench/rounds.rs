@@ -1,7 +1,7 @@
 //! One round: the ready pipeline for one epoch, on workers of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressBar;
 use spfde_data::nowhere::Nowhere;
@@ -72,7 +72,11 @@ pub(super) fn round(
                 return Err(unmeasured(format!("worker {} failed: {message}", first + worker)));
             }
             Ending::Lost(Lost { process, address, reason }) => {
-                return Err(unmeasured(format!("process {process} at {address} was lost ({reason})")));
+                let name = format!("process {process} at {address}");
+                return Err(match interrupted.load(Ordering::Relaxed) {
+                    true => ended(format!("interrupted, without {name} ({reason})")),
+                    false => unmeasured(format!("{name} was lost ({reason})")),
+                });
             }
             Ending::Abandoned => (),
         }
@@ -82,7 +86,11 @@ pub(super) fn round(
 
 /// The end that somebody wanted.
 pub(super) fn interruption() -> Error {
-    Error::Unmeasured { reason: "interrupted".to_owned(), interrupted: true }
+    ended("interrupted".to_owned())
+}
+
+fn ended(reason: String) -> Error {
+    Error::Unmeasured { reason, interrupted: true }
 }
 
 fn unmeasured(reason: String) -> Error {

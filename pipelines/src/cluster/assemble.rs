@@ -95,7 +95,7 @@ impl Cluster {
         }
         verdict?;
         let streams = links.into_iter().map(|(process, link)| (process, link.stream)).collect();
-        Ok(Network::new(self, meeting.workers, streams)?)
+        Ok(Network::new(self, meeting, streams, interrupted)?)
     }
 
     /// Waits, as process 0, until all that have joined have said that they are ready. It ends with the first that gives up, or
@@ -199,7 +199,7 @@ impl Cluster {
         // Process 0 has its own time limit, and tells when it is over.
         self.first_says(&first, interrupted, later() + self.wait)?;
         streams.push((0, first));
-        Ok((Network::new(self, meeting.workers, streams)?, prepared))
+        Ok((Network::new(self, meeting, streams, interrupted)?, prepared))
     }
 
     fn next_round(&self) -> u32 {

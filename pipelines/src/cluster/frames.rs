@@ -1,6 +1,9 @@
-//! Timely's messages, as far as one has to look at them to know whether a connection ends in good order.
+//! Timely's messages, as far as one has to look at them to know where a heartbeat may be, and whether a connection ends in good
+//! order.
 
 use std::ops::Range;
+
+use super::heartbeat::Heartbeat;
 
 /// Bytes of the header before each of timely's messages: six numbers of eight bytes, the highest byte first.
 const HEADER: usize = 48;
@@ -26,24 +29,57 @@ impl Frames {
         Self { workers, header: [0; HEADER], filled: 0, body: 0, ended: false }
     }
 
+    /// Whether the next byte begins a message, or may be a heartbeat.
+    pub(super) fn between(&self) -> bool {
+        self.body == 0 && self.filled == 0 && !self.ended
+    }
+
+    /// Follows `bytes`, in which there are messages only.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), String> {
         while !bytes.is_empty() {
-            if self.ended {
-                return Err("it sent more after its end".to_owned());
-            }
-            let skipped = self.body.min(bytes.len() as u64);
-            self.body -= skipped;
-            bytes = &bytes[skipped as usize..];
-            let taken = (HEADER - self.filled).min(bytes.len());
-            self.header[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
-            self.filled += taken;
-            bytes = &bytes[taken..];
-            if self.filled == HEADER {
-                self.filled = 0;
-                self.begin()?;
-            }
+            bytes = &bytes[self.advance(bytes)?..];
         }
         Ok(())
+    }
+
+    /// Follows `bytes` and takes the heartbeats between the messages out of them: how many bytes, at the front, are left, and
+    /// the last heartbeat.
+    pub(super) fn sift(&mut self, bytes: &mut [u8]) -> Result<(usize, Option<Heartbeat>), String> {
+        let (mut from, mut left, mut heartbeat) = (0, 0, None);
+        while from < bytes.len() {
+            if let Some(found) = Heartbeat::from_byte(bytes[from]).filter(|_| self.between()) {
+                heartbeat = Some(found);
+                from += 1;
+                continue;
+            }
+            let taken = self.advance(&bytes[from..])?;
+            if left < from {
+                bytes.copy_within(from..from + taken, left);
+            }
+            from += taken;
+            left += taken;
+        }
+        Ok((left, heartbeat))
+    }
+
+    /// Follows the first of `bytes`, at most to the end of a header or of what is behind one; how many that are.
+    fn advance(&mut self, bytes: &[u8]) -> Result<usize, String> {
+        if self.ended {
+            return Err("it sent more after its end".to_owned());
+        }
+        if self.body > 0 {
+            let skipped = self.body.min(bytes.len() as u64);
+            self.body -= skipped;
+            return Ok(skipped as usize);
+        }
+        let taken = (HEADER - self.filled).min(bytes.len());
+        self.header[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
+        self.filled += taken;
+        if self.filled == HEADER {
+            self.filled = 0;
+            self.begin()?;
+        }
+        Ok(taken)
     }
 
     /// Takes the numbers of a whole header: channel, source, first target, one past the last, length, sequence number.
@@ -86,6 +122,43 @@ mod tests {
             }
             assert!(frames.ended);
             assert!(frames.follow(&[0]).unwrap_err().contains("after its end"));
+        }
+    }
+
+    #[test]
+    fn heartbeats_are_taken_out_of_the_messages_whatever_the_pieces_in_which_they_come() {
+        let (responsive, working) = (Heartbeat::Responsive.byte(), Heartbeat::Working.byte());
+        // What looks like a heartbeat within a message is none.
+        let messages = [header(2, 3, 100), vec![responsive; 100], header(2, 4, 8), vec![working; 8]];
+        let end = vec![0; HEADER];
+        let [first, one, second, other] = &messages;
+        let sent = [
+            &[working, working],
+            &first[..],
+            one,
+            &[responsive],
+            second,
+            other,
+            &[responsive, working, responsive],
+            &end,
+        ]
+        .concat();
+        for size in 1..=sent.len() {
+            let mut frames = Frames::new(2..4);
+            let (mut arrived, mut beats): (Vec<u8>, Vec<Heartbeat>) = Default::default();
+            for piece in sent.chunks(size) {
+                let mut piece = piece.to_vec();
+                let (left, heartbeat) = frames.sift(&mut piece).unwrap();
+                arrived.extend(&piece[..left]);
+                beats.extend(heartbeat);
+            }
+            assert!(frames.ended && !frames.between());
+            assert_eq!(arrived, [&messages.concat()[..], &end].concat(), "{size}");
+            if size == 1 {
+                use Heartbeat::{Responsive, Working};
+                assert_eq!(beats, [Working, Working, Responsive, Responsive, Working, Responsive]);
+            }
+            assert!(frames.sift(&mut [responsive]).unwrap_err().contains("after its end"));
         }
     }
 

@@ -59,6 +59,22 @@
 //! ended after 6.3 and 6.9 s, process 1 after 5.6 and 5.8 s, on two busy cores; after `kill -9` of one the others had ended within 0.7 s,
 //! after SIGINT or SIGTERM to one all within 0.2 s (the tests print it with `--nocapture`). Errors, interrupts and full disks in one of
 //! the processes stop all of them at the same step, as they stop all workers of one.
+//!
+//! # Waiting for a process
+//!
+//! A process that is stopped (SIGSTOP, a debugger, a machine that swaps) keeps its connections open, and is not lost: its work may go
+//! on at any moment. So every process sends every other a heartbeat of one byte twice a second, between timely's messages
+//! (`heartbeat`). Who hears nothing from another for ten seconds says so, and waits; that one is the culprit, since one that waits
+//! for a third sends its heartbeats all the same. A heartbeat also says whether a worker has been at one piece of work for a
+//! second or more: if nothing but heartbeats has come for a minute, the one at work is named. Only time in which a process looks
+//! counts, so that those who are stopped together (Ctrl-Z, a laptop that sleeps) blame nobody when they go on.
+//!
+//! A process that is asked to end (Ctrl-C, SIGTERM) agrees with the others on the step after which all stop. If nothing has come
+//! from one of them for five seconds since, it does not wait any longer: it abandons what is not committed, as if it had lost that
+//! one, and ends within ten seconds, with exit code 130. One that sends heartbeats is waited for as long as it gets on, and for
+//! a minute if it stays at one piece of work (an evaluation, or a disk that hangs). The others lose the one that has ended; the
+//! stopped one sees it when it wakes up, commits at most what had been written in whole by all, and ends as well. Until then it
+//! holds its lock: nobody else can take the run up meanwhile.
 
 mod arrivals;
 mod assemble;
@@ -66,16 +82,20 @@ mod error;
 mod file;
 mod frames;
 mod greeting;
+mod heartbeat;
 mod hosts;
 mod link;
 mod listening;
+mod lookout;
 mod meeting;
 mod network;
 pub mod scaling;
 mod secret;
 mod settings;
+mod silence;
 mod visit;
 mod watch;
+mod watched;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -86,7 +106,8 @@ pub use secret::Secret;
 
 pub(crate) use assemble::Invitation;
 pub(crate) use meeting::{Meeting, Purpose, Subject};
-pub(crate) use network::{Network, UNHEARD};
+pub(crate) use network::{Network, Opened, UNHEARD};
+pub(crate) use silence::PATIENCE;
 pub(crate) use watch::Lost;
 
 use listening::Listeners;

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -9,9 +11,12 @@ use timely::communication::allocator::zero_copy::initialize::initialize_networki
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config, Hooks};
 
-use super::Cluster;
 use super::error::ClusterError;
-use super::watch::{Lost, Watcher};
+use super::heartbeat::Peer;
+use super::lookout::Lookout;
+use super::watch::Watcher;
+use super::watched::Watched;
+use super::{Cluster, Meeting, Purpose};
 
 /// How long a machine may be silent that ought to answer, before it counts as vanished: what was sent may remain so long
 /// without an answer of its system, where this system lets one choose.
@@ -30,19 +35,38 @@ pub(crate) struct Network {
     workers: usize,
     sockets: Vec<Option<TcpStream>>,
     addresses: Vec<String>,
+    /// Set if this process is asked to end.
+    interrupted: Arc<AtomicBool>,
+    /// How the work goes on after an end, if it can.
+    goes_on: Option<String>,
+}
+
+/// The connections of a process, as timely and its workers use them.
+pub(crate) struct Opened {
+    /// What the workers are made of.
+    pub(crate) builders: Vec<AllocatorBuilder>,
+    /// Timely's threads at the connections.
+    pub(crate) others: Box<dyn std::any::Any + Send>,
+    /// Knows who is lost.
+    pub(crate) watcher: Watcher,
+    /// Looks how the other processes are.
+    pub(crate) lookout: Lookout,
 }
 
 impl Network {
     /// A process without others.
     pub(crate) fn alone(workers: usize) -> Self {
-        Self { process: 0, workers, sockets: vec![None], addresses: vec![String::new()] }
+        let (sockets, addresses) = (vec![None], vec![String::new()]);
+        Self { process: 0, workers, sockets, addresses, interrupted: Arc::default(), goes_on: None }
     }
 
-    /// The connections to the others of `cluster`, one to each.
+    /// The connections to the others of `cluster`, one to each, for what they have met for; `interrupted` is set if this process
+    /// is asked to end.
     pub(super) fn new(
         cluster: &Cluster,
-        workers: usize,
+        meeting: &Meeting,
         streams: Vec<(usize, TcpStream)>,
+        interrupted: &Arc<AtomicBool>,
     ) -> Result<Self, ClusterError> {
         let processes = cluster.processes();
         let mut sockets: Vec<Option<TcpStream>> = (0..processes).map(|_| None).collect();
@@ -53,7 +77,11 @@ impl Network {
             sockets[process] = Some(stream);
         }
         let addresses = (0..processes).map(|process| cluster.hosts.get(process).to_string()).collect();
-        Ok(Self { process: cluster.process(), workers, sockets, addresses })
+        let (process, workers) = (cluster.process(), meeting.workers);
+        let interrupted = Arc::clone(interrupted);
+        let goes_on = matches!(meeting.purpose, Purpose::Train | Purpose::Resume)
+            .then(|| format!("`{} resume` goes on with the run", crate::error::program()));
+        Ok(Self { process, workers, sockets, addresses, interrupted, goes_on })
     }
 
     /// Whether there is nobody else.
@@ -71,27 +99,33 @@ impl Network {
         self.process * self.workers
     }
 
-    /// Gives the connections to timely.
-    pub(crate) fn open(self) -> io::Result<(Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>, Watcher)> {
-        if self.is_alone() {
-            let config = if self.workers == 1 { Config::Thread } else { Config::Process(self.workers) };
-            let (builders, others) = config.try_build().map_err(io::Error::other)?;
-            return Ok((builders, others, Watcher::default()));
-        }
-        let watcher = Watcher::default();
-        let first = self.first_worker() as u64;
-        let mine = first..first + self.workers as u64;
-        let mut watched = Vec::new();
-        for (process, (socket, address)) in self.sockets.into_iter().zip(self.addresses).enumerate() {
-            let lost = Lost { process, address, reason: String::new() };
-            let watch = |stream: TcpStream| watcher.watch(stream, mine.clone(), lost);
-            watched.push(socket.map(watch).transpose()?);
-        }
-        let hooks = Hooks::default();
-        let process = ProcessBuilder::new_typed_vector(self.workers, hooks.refill.clone(), None);
-        let (builders, guard) =
-            initialize_networking_from_sockets(process, watched, self.process, self.workers, hooks)?;
-        Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard), watcher))
+    /// Gives the connections to timely; from now on the others are sent heartbeats.
+    pub(crate) fn open(self) -> io::Result<Opened> {
+        let Self { process: me, workers, sockets, addresses, interrupted, goes_on } = self;
+        let (watcher, working) = (Watcher::default(), Arc::default());
+        let mut peers = Vec::new();
+        let (builders, others): (_, Box<dyn std::any::Any + Send>) = if sockets.len() == 1 {
+            let config = if workers == 1 { Config::Thread } else { Config::Process(workers) };
+            config.try_build().map_err(io::Error::other)?
+        } else {
+            let workers_of = |process: usize| (process * workers) as u64..((process + 1) * workers) as u64;
+            let mut watched = Vec::new();
+            for (process, (socket, address)) in sockets.into_iter().zip(addresses).enumerate() {
+                let watch = |stream: TcpStream| {
+                    let peer = Arc::new(Peer::new(process, address));
+                    peers.push(Arc::clone(&peer));
+                    let whose = (workers_of(me), workers_of(process));
+                    Watched::new(stream, peer, whose, &watcher, &working)
+                };
+                watched.push(socket.map(watch).transpose()?);
+            }
+            let hooks = Hooks::default();
+            let process = ProcessBuilder::new_typed_vector(workers, hooks.refill.clone(), None);
+            let (builders, guard) = initialize_networking_from_sockets(process, watched, me, workers, hooks)?;
+            (builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard))
+        };
+        let lookout = Lookout::new(peers, interrupted, working, goes_on, watcher.clone());
+        Ok(Opened { builders, others, watcher, lookout })
     }
 }
 

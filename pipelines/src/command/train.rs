@@ -27,7 +27,8 @@ Several processes, here two on one machine; the result has the same bits:
   spfde train --hosts hosts --process 1 --workers 1 &
   spfde train --hosts hosts --process 0 --workers 1
 All processes have to see the run directory. Who does not fit is told why and ends with exit code 2; if a process is missing
-after --wait seconds all end with 1; if one is lost later all others end with 3, and `spfde resume` goes on.")]
+after --wait seconds all end with 1; if one is lost later all others end with 3, and `spfde resume` goes on. One that is stopped
+(SIGSTOP) is named by the others, which wait for it; Ctrl-C ends them without it.")]
 pub struct Train {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]

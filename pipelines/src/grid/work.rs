@@ -5,7 +5,6 @@ use std::sync::Arc;
 use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
 
-use crate::cluster::Lost;
 use crate::error::Error;
 use crate::workers::{Crew, Ending, work};
 
@@ -30,8 +29,8 @@ pub(super) fn judge(asked: Grid, crew: Crew) -> Result<Found, Error> {
             Ending::Done(()) | Ending::Abandoned => (),
         }
     }
-    if let Some(Lost { process, address, reason }) = lost {
-        return Err(Error::ReplayLost { process, address, reason });
+    if let Some(lost) = lost {
+        return Err(Error::lost_in_replay(lost, &shared.interrupted));
     }
     // Of an interrupt that came too late for the others nobody has heard.
     if found.interrupted {

@@ -25,7 +25,7 @@ use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
 
-use crate::cluster::{Lost, Meeting, Purpose, Subject};
+use crate::cluster::{Meeting, Purpose, Subject};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::session::{Ended, Options, Place, discard, environment, execute};
@@ -101,11 +101,12 @@ fn replay_from(
         None => (Arc::new(Nowhere), Arc::new(Nowhere)),
     };
     let first = options.is_first();
+    let interrupted = options.interrupted;
     let seen = Arc::new(Seen { also: options.observer, rows: Mutex::default() });
     let services = Services {
         store,
         commit,
-        interrupted: options.interrupted,
+        interrupted: Arc::clone(&interrupted),
         checkpoints: None,
         resumed: None,
         recorded: Some(Recorded { recording, densities }),
@@ -117,9 +118,7 @@ fn replay_from(
     let wanted = end.as_ref().map_or(record.epochs_reached(), |end| end.epochs);
     let failed = match (panicked, lost, fault) {
         (Some((worker, message)), ..) => Some(Error::ReplayWorker { worker, message }),
-        (None, Some(Lost { process, address, reason }), _) => {
-            Some(Error::ReplayLost { process, address, reason })
-        }
+        (None, Some(lost), _) => Some(Error::lost_in_replay(lost, &interrupted)),
         (None, None, Some(fault)) => Some(Error::Replay { fault }),
         (None, None, None) if first && wanted == 0 => Some(unrecorded(record)),
         // Process 0 counts.

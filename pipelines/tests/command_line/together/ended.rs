@@ -1,10 +1,11 @@
 //! When one process ends or gives up, or somebody ends it: all end, and say why.
 
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use spfde_data::files::manifest::Manifest;
 
+#[cfg(unix)]
+use super::signal;
 use super::{WORDS, connect, end, greet, hear, hosts, spawn, start};
 use crate::addresses::free_addresses;
 use crate::place::Place;
@@ -58,11 +59,6 @@ fn whoever_gives_up_is_named_by_all_at_once() {
 fn a_signal_to_one_process_stops_all_and_a_second_while_they_wait_ends_it() {
     let place = Place::with_data();
     place.run(&[&WORDS[..], &["train.epochs=24", "--run-dir", "whole"]].concat()).done();
-    let signal = |child: &Child, name: &str| {
-        let status =
-            Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
-        assert!(status.success());
-    };
     // With a single shard process 1 only looks on.
     for (name, to, shards) in [("INT", 1, "4"), ("TERM", 0, "4"), ("TERM", 1, "1")] {
         let run = format!("run-{name}-{to}-{shards}");
@@ -91,6 +87,7 @@ fn a_signal_to_one_process_stops_all_and_a_second_while_they_wait_ends_it() {
         for outcome in outcomes {
             assert_eq!(outcome.code, Some(130), "{outcome:?}");
             assert!(outcome.err.contains("interrupted at epoch"), "{outcome:?}");
+            assert!(outcome.err.contains(&format!(" (in process {to}); ")), "{outcome:?}");
             assert!(outcome.err.trim_end().ends_with(&run), "{outcome:?}");
         }
         eprintln!("SIG{name} to process {to}: all had ended after {:.2} s", told.elapsed().as_secs_f64());

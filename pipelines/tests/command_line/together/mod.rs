@@ -3,6 +3,8 @@
 mod ended;
 mod refused;
 mod same;
+#[cfg(unix)]
+mod stopped;
 mod strangers;
 
 use std::io::{Read, Write};
@@ -49,6 +51,13 @@ fn end(child: Child) -> Outcome {
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Sends a process the signal of this name.
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
 }
 
 /// Waits until somebody listens.
