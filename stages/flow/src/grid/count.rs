@@ -12,9 +12,9 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::tick::Tick;
 use crate::window::Stash;
 
+use super::bundle::Bundle;
 use super::place::Class;
 use super::share::Shares;
-use super::source::Bundle;
 use super::turns::Turns;
 use super::watch::Watch;
 use super::worker::Shared;

@@ -58,6 +58,7 @@
 //! cargo run --release -p spfde-flow --example dense_or_arranged
 //! ```
 
+mod bundle;
 mod changes;
 mod costs;
 mod count;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use spfde_data::rows::{ScoreRow, SieveRow};
 use spfde_policy::{Cut, SievePolicy, SieveState};
 
-use super::source::Bundle;
+use super::bundle::{Bundle, Run, in_order};
 use super::{Grid, KeyRow, MemberRow};
 
 /// Members that share a state.
@@ -106,23 +106,12 @@ impl Standings {
 
     /// Shows the scores of an epoch to all states, in order of their steps.
     pub(super) fn observe(&mut self, mut bundles: Vec<Bundle>) {
-        bundles.sort_by_key(|bundle| bundle.order);
-        let mut runs: Vec<(u64, usize, Range<u32>)> = Vec::new();
-        for (number, bundle) in bundles.iter().enumerate() {
-            let mut from = 0;
-            for (step, until) in &bundle.runs {
-                runs.push((*step, number, from..*until));
-                from = *until;
-            }
-        }
-        // Stable: within a step by part, then by row.
-        if !runs.is_sorted_by_key(|(step, ..)| *step) {
-            runs.sort_by_key(|(step, ..)| *step);
-        }
-        for (step, number, rows) in runs {
+        for (number, run) in in_order(&mut bundles) {
             let bundle = &bundles[number];
+            let from = run.checked_sub(1).map_or(0, |before| bundle.runs[before].until);
+            let Run { step, until, .. } = bundle.runs[run];
             let step = u32::try_from(step).unwrap_or(u32::MAX);
-            for row in rows.start as usize..rows.end as usize {
+            for row in from as usize..until as usize {
                 let index = bundle.rows[row] >> 1;
                 let score = ScoreRow {
                     epoch: bundle.epoch,

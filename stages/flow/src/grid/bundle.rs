@@ -1,0 +1,217 @@
+//! Presentations on their way from whoever reads them to the owners of their samples.
+//!
+//! All of an epoch are kept until the last of its parts has been read, because an earlier step may stand in a later part. So
+//! what a row takes here is what a record costs while its epoch is gathered: four bytes, and sixteen for each step that its
+//! owner has rows of (24 more while these are put in order), of which there may be one for every row. Nothing else grows with the rows: however often the epoch
+//! changes from row to row, an epoch's presentations share their bundle.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use spfde_data::scores::ScoreColumns;
+
+use super::share::Shares;
+
+/// Rows of a bundle at most.
+const FULL: usize = 1 << 16;
+
+/// Presentations of one worker's samples in one epoch, in the order in which somebody read them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Bundle {
+    pub(super) epoch: u32,
+    /// The worker that owns the samples.
+    pub(super) owner: u32,
+    /// How many bundles the same reader handed out before.
+    pub(super) number: u64,
+    /// Twice the sample's index among those of its owner, plus one if it was right.
+    pub(super) rows: Vec<u32>,
+    /// Losses of the rows, if somebody looks at them.
+    pub(super) losses: Vec<f32>,
+    /// The same of the norms of their errors, if they are known.
+    pub(super) error_norms: Vec<f32>,
+    /// Whether each took part in the update, if some did not.
+    pub(super) trained: Vec<bool>,
+    pub(super) runs: Vec<Run>,
+}
+
+/// Neighbouring rows of one step, from one part.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Run {
+    pub(super) step: u64,
+    pub(super) part: u32,
+    /// Rows of the bundle up to the last of these.
+    pub(super) until: u32,
+}
+
+impl Bundle {
+    fn new(epoch: u32, owner: usize) -> Self {
+        let (rows, losses, error_norms, trained) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let runs = Vec::new();
+        Self { epoch, owner: owner as u32, number: 0, rows, losses, error_norms, trained, runs }
+    }
+}
+
+/// Deals rows to the owners of their samples.
+pub(super) struct Dealer {
+    shares: Shares,
+    losses: bool,
+    /// Bundles that were handed out.
+    number: u64,
+    /// What is still in hand: for each epoch a bundle for every owner.
+    open: BTreeMap<u32, Vec<Bundle>>,
+}
+
+impl Dealer {
+    /// Has nothing in hand. `losses`: whether somebody looks at more than whether a sample was right.
+    pub(super) fn new(shares: Shares, losses: bool) -> Self {
+        Self { shares, losses, number: 0, open: BTreeMap::new() }
+    }
+
+    /// Takes rows of a part, and hands out what is full.
+    pub(super) fn deal(&mut self, part: usize, rows: &ScoreColumns, mut take: impl FnMut(Bundle)) {
+        let part = u32::try_from(part).expect("a record has fewer parts");
+        let workers = self.shares.workers();
+        let mut from = 0;
+        while from < rows.slots.len() {
+            let epoch = rows.epochs[from];
+            let end = from + rows.epochs[from..].iter().take_while(|other| **other == epoch).count();
+            let fresh = || (0..workers).map(|owner| Bundle::new(epoch, owner)).collect();
+            let own = self.open.entry(epoch).or_insert_with(fresh);
+            for at in from..end {
+                let (owner, index) = self.shares.locate(rows.slots[at]);
+                let bundle = &mut own[owner];
+                bundle.rows.push(index << 1 | u32::from(rows.correct[at]));
+                if self.losses {
+                    bundle.losses.push(rows.losses[at]);
+                    bundle.error_norms.extend(rows.error_norms.get(at));
+                    bundle.trained.extend(rows.trained.get(at));
+                }
+                let (step, until) = (rows.steps[at], bundle.rows.len() as u32);
+                match bundle.runs.last_mut() {
+                    Some(run) if (run.step, run.part) == (step, part) => run.until = until,
+                    _ => bundle.runs.push(Run { step, part, until }),
+                }
+                if bundle.rows.len() == FULL {
+                    let full = std::mem::replace(bundle, Bundle::new(epoch, owner));
+                    take(Bundle { number: self.number, ..full });
+                    self.number += 1;
+                }
+            }
+            from = end;
+        }
+    }
+
+    /// Hands out the rest, epoch by epoch.
+    pub(super) fn finish(&mut self, mut take: impl FnMut(u32, Vec<Bundle>)) {
+        for (epoch, mut bundles) in std::mem::take(&mut self.open) {
+            bundles.retain(|bundle| !bundle.rows.is_empty());
+            for bundle in &mut bundles {
+                bundle.number = self.number;
+                self.number += 1;
+                // There may be very many that are very small.
+                bundle.rows.shrink_to_fit();
+                bundle.runs.shrink_to_fit();
+            }
+            take(epoch, bundles);
+        }
+    }
+}
+
+/// The runs of some bundles in the order in which they count: by step, then by part, then as they were read. Each as the
+/// number of its bundle, and its own.
+pub(super) fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + use<> {
+    // A part has one reader.
+    bundles.sort_by_key(|bundle| bundle.number);
+    let mut runs = Vec::with_capacity(bundles.iter().map(|bundle| bundle.runs.len()).sum());
+    for (number, bundle) in bundles.iter().enumerate() {
+        let places = bundle.runs.iter().enumerate();
+        runs.extend(places.map(|(place, run)| (run.step, run.part, number as u32, place as u32)));
+    }
+    if !runs.is_sorted() {
+        runs.sort_unstable();
+    }
+    runs.into_iter().map(|(.., number, place)| (number as usize, place as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows whose epoch, step and sample are drawn by a small multiplication, of a part.
+    fn part(part: u64, rows: u64, epochs: u64) -> ScoreColumns {
+        let draw = |row: u64, salt: u64| {
+            (part * 1_000_003 + row * 7 + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40
+        };
+        ScoreColumns {
+            epochs: (0..rows).map(|row| (draw(row, 1) % epochs) as u32).collect(),
+            steps: (0..rows).map(|row| draw(row, 2) % 50).collect(),
+            slots: (0..rows).map(|row| (draw(row, 3) % 10) as u32).collect(),
+            correct: (0..rows).map(|row| draw(row, 4) & 1 == 1).collect(),
+            ..ScoreColumns::default()
+        }
+    }
+
+    #[test]
+    fn rows_come_out_in_order_whoever_read_them() {
+        let parts: Vec<ScoreColumns> = (0..6).map(|number| part(number, 1 << 16, 3)).collect();
+        for (readers, owners) in [(1, 1), (2, 2), (3, 4)] {
+            let shares = Shares::new(10, owners);
+            let mut found = Vec::new();
+            for reader in 0..readers {
+                let mut dealer = Dealer::new(shares.clone(), false);
+                for (number, rows) in
+                    parts.iter().enumerate().filter(|(number, _)| number % readers == reader)
+                {
+                    dealer.deal(number, rows, |bundle| found.push(bundle));
+                }
+                dealer.finish(|epoch, bundles| {
+                    assert!(bundles.iter().all(|bundle| bundle.epoch == epoch));
+                    found.extend(bundles);
+                });
+            }
+            for owner in 0..owners {
+                for epoch in 0..3 {
+                    let own = |bundle: &&Bundle| (bundle.owner, bundle.epoch) == (owner as u32, epoch);
+                    let mut bundles: Vec<Bundle> = found.iter().filter(own).cloned().collect();
+                    let order: Vec<(usize, usize)> = in_order(&mut bundles).collect();
+                    let mut rows = Vec::new();
+                    for (number, run) in order {
+                        let bundle = &bundles[number];
+                        let from = run.checked_sub(1).map_or(0, |before| bundle.runs[before].until);
+                        let until = bundle.runs[run].until;
+                        let step = bundle.runs[run].step;
+                        rows.extend((from..until).map(|row| (step, bundle.rows[row as usize])));
+                    }
+                    let mut expected = Vec::new();
+                    for rows in &parts {
+                        for at in (0..rows.slots.len()).filter(|at| rows.epochs[*at] == epoch) {
+                            let (of, index) = shares.locate(rows.slots[at]);
+                            let row = (rows.steps[at], index << 1 | u32::from(rows.correct[at]));
+                            expected.extend((of == owner).then_some(row));
+                        }
+                    }
+                    expected.sort_by_key(|row| row.0);
+                    assert!(rows == expected, "{readers} readers, owner {owner} of {owners}, epoch {epoch}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn epochs_that_change_with_every_row_share_their_bundles() {
+        let mut dealer = Dealer::new(Shares::new(1, 4), false);
+        let rows = ScoreColumns {
+            epochs: (0..1000).map(|row| row % 2).collect(),
+            steps: vec![7; 1000],
+            slots: vec![0; 1000],
+            correct: vec![true; 1000],
+            ..ScoreColumns::default()
+        };
+        dealer.deal(0, &rows, |_| panic!("none is full"));
+        dealer.deal(1, &rows, |_| panic!("none is full"));
+        let mut found = Vec::new();
+        dealer.finish(|_, bundles| found.extend(bundles));
+        let sizes: Vec<_> = found.iter().map(|bundle| (bundle.rows.len(), bundle.runs.len())).collect();
+        assert_eq!(sizes, [(1000, 2); 2]);
+    }
+}
