@@ -35,6 +35,15 @@ crate::row! {
     }
 }
 
+impl ScoreRow {
+    /// The number that no training records, and its column: of a sample that took part in an update loss and norm are finite,
+    /// because a step that comes to another is refused. One that was only observed may have any.
+    pub fn not_finite(&self) -> Option<(&'static str, f32)> {
+        let numbers = [("loss", self.loss), ("error_norm", self.error_norm)];
+        numbers.into_iter().find(|(_, number)| self.trained && !number.is_finite())
+    }
+}
+
 crate::row! {
     /// Norms of one layer's gradient of the batch's mean loss, after the reduce, before weight decay, over
     /// existing weights.

@@ -158,13 +158,13 @@ pub enum Error {
         point: String,
     },
     /// A grid cannot read its scores or write its decisions; nothing is kept.
-    #[error("{reason}; nothing is kept of this grid")]
+    #[error("{reason}; nothing is kept of this replay")]
     Grid {
         /// The file, and what is wrong.
         reason: String,
     },
     /// Somebody wanted a grid to end; nothing is kept.
-    #[error("interrupted; nothing is kept of this grid")]
+    #[error("interrupted; nothing is kept of this replay")]
     GridInterrupted,
     /// A pipeline ran to its end without counting what was replayed.
     #[error(

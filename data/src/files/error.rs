@@ -144,9 +144,20 @@ pub enum DataError {
     /// A value is missing.
     #[error("{path}: column {column} lacks {count} of its values; every row needs one")]
     Nulls { path: PathBuf, column: String, count: u64 },
-    /// A number outside of what a column may hold.
-    #[error("{path}: row {row} of its row group: {column} is {found}; expected 0 to {limit}")]
+    /// A number outside of what a column may hold. Rows of the file count from 0.
+    #[error("{path}: row {row}: {column} is {found}; expected 0 to {limit}")]
     OutOfRange { path: PathBuf, column: String, row: u64, found: String, limit: u64 },
+    /// A score that is no number, infinite, or beyond what 32 bits hold.
+    #[error("{path}: row {row}: {column} is {found}; expected a finite number: {remedy}")]
+    NotFinite { path: PathBuf, column: &'static str, row: u64, found: String, remedy: &'static str },
+    /// More rows than so few bytes can hold of what somebody recorded.
+    #[error(
+        "{path}: {field} is {found}, above the limit of {limit} for {bytes} bytes; nobody's training compresses so well: if these are scores that somebody recorded, write them plain, without encoding and compression"
+    )]
+    Dense { path: PathBuf, field: &'static str, found: u64, limit: u64, bytes: u64 },
+    /// A file that is not what it was a moment ago.
+    #[error("{path}: was changed while it was read; leave it as it is, and start again")]
+    Changed { path: PathBuf },
     /// Nothing to analyse.
     #[error(
         "{path}: has no {lacks}; score files are Parquet with the columns sample, epoch, step and correct"

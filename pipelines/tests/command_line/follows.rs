@@ -104,7 +104,7 @@ fn an_interrupt_ends_it_and_leaves_nothing() {
     let grid = [&GRID[..], &["--decisions", "--out", "out"]].concat();
     let cases: [(&[&str], &str, &str); 2] = [
         (&["sieve.fraction=0.4", "--out", "out"], "epoch ", "; nothing is kept of this replay\n"),
-        (&grid, "member ", "spfde: interrupted; nothing is kept of this grid\n"),
+        (&grid, "member ", "spfde: interrupted; nothing is kept of this replay\n"),
     ];
     for (words, start, end) in cases {
         let (child, rest) = follow(&place, words, start, 2);
@@ -124,7 +124,7 @@ fn an_interrupt_of_any_of_the_processes_that_follow_ends_all_of_them() {
     let mut training = train(&place);
     let grid = [&GRID[..], &["--decisions"]].concat();
     let cases: [(&[&str], &str, &str); 2] = [
-        (&grid, "member ", "spfde: interrupted; nothing is kept of this grid\n"),
+        (&grid, "member ", "spfde: interrupted; nothing is kept of this replay\n"),
         (&["sieve.fraction=0.4"], "epoch ", "; nothing is kept of this replay\n"),
     ];
     for ((words, start, end), interrupted) in cases.into_iter().flat_map(|case| [(case, 0), (case, 1)]) {

@@ -94,7 +94,7 @@ fn what_no_run_can_answer_is_refused_and_leaves_nothing() {
     judge(&["--grid", "sieve.fraction=0.1,0.2", "--decisions"]).refused(
         1,
         &format!("{segment}: BLAKE3 is "),
-        "nothing is kept of this grid",
+        "nothing is kept of this replay",
     );
     assert_eq!(place.names(), ["data", "idx", "run"]);
 }

@@ -122,8 +122,18 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
     table_file::write(&place.path("scores/late.parquet"), columns).unwrap();
     judge(&["sieve.policy=forgetting", "--workers", "2"]).refused(
         1,
-        "scores/late.parquet: row 1 of its row group: step is -1; ",
-        "nothing is kept of this grid",
+        "scores/late.parquet: row 1: step is -1; ",
+        "nothing is kept of this replay",
+    );
+    // A loss that is no number, of which no sieve of these asks.
+    let mut columns =
+        ["sample", "epoch", "step", "correct"].map(|name| (name.to_owned(), column(vec![1, 1]))).to_vec();
+    columns.push(("loss".to_owned(), Values::Number(vec![Some(0.5), Some(f64::NAN)])));
+    table_file::write(&place.path("scores/late.parquet"), columns).unwrap();
+    judge(&["sieve.policy=forgetting", "--workers", "2"]).refused(
+        1,
+        "scores/late.parquet: row 1: loss is NaN; expected a finite number: a training that comes to another has diverged; ",
+        "nothing is kept of this replay",
     );
     assert_eq!(place.names(), ["scores"]);
 }

@@ -6,21 +6,35 @@ use spfde_data::files::score_files::ScoreFiles;
 use spfde_data::files::table_file::{self, Values};
 use spfde_data::scores::ScoreSource;
 
-/// Reads all parts, with and without losses; every slot is one of those that were counted.
+/// Rows that are believed of so many bytes.
+fn most_rows(bytes: usize) -> u64 {
+    (1 << 20) + 128 * bytes as u64
+}
+
+/// Reads all parts, with and without losses; every slot is one of those that were counted, every row was, and there are no more
+/// than so many bytes can hold.
 pub(super) fn run(bytes: &[u8]) {
     for losses in [false, true] {
         let Ok(files) = ScoreFiles::parse(Path::new("scores.parquet"), bytes.to_vec(), losses) else {
             return;
         };
+        assert!(files.rows() <= most_rows(bytes.len()), "{} rows", files.rows());
+        let (mut found, mut is_whole) = (0, true);
         for epoch in 0..files.epochs() {
             for part in files.parts(epoch) {
-                let _ = files.read(part, &mut |rows| {
+                let read = files.read(part, &mut |rows| {
                     assert!(rows.slots.iter().all(|slot| *slot < files.samples()));
+                    found += rows.slots.len() as u64;
                 });
+                is_whole &= read.is_ok();
             }
         }
+        assert!(if is_whole { found == files.rows() } else { found <= files.rows() }, "{found} rows");
     }
 }
+
+/// Rows of one sample in a seed.
+const ALIKE: usize = 70_000;
 
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let whole = |value: fn(i64) -> i64| Values::Integer((0..40).map(|row| Some(value(row))).collect());
@@ -37,5 +51,12 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         table_file::write(&path, columns.to_vec()).unwrap();
         std::fs::read(&path).unwrap()
     };
-    vec![("with-losses", write("a", &columns)), ("without", write("b", &columns[..4]))]
+    // More rows than are decoded at a time, all alike.
+    let alike = ["sample", "epoch", "step", "correct"];
+    let alike = alike.map(|name| (name.to_owned(), Values::Integer(vec![Some(0); ALIKE])));
+    vec![
+        ("one-sample", write("c", &alike)),
+        ("with-losses", write("a", &columns)),
+        ("without", write("b", &columns[..4])),
+    ]
 }

@@ -152,6 +152,16 @@ impl ParquetFile {
         Some(u64::try_from(group.num_rows()).expect("the counts were checked"))
     }
 
+    /// How many rows there are before a row group.
+    ///
+    /// # Panics
+    /// If there is no such group.
+    pub(super) fn first_row(&self, group: usize) -> u64 {
+        (0..group)
+            .map(|before| self.group_rows(before).expect("only groups that there are are asked for"))
+            .sum()
+    }
+
     /// How many row groups there are.
     pub(super) fn groups(&self) -> usize {
         self.metadata.metadata().num_row_groups()

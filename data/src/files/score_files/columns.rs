@@ -55,7 +55,7 @@ pub(super) fn check(file: &ParquetFile, losses: bool) -> Result<()> {
     Ok(())
 }
 
-/// Replaces `rows` by those of a batch, which begins at row `first` of its row group. The slots are samples still.
+/// Replaces `rows` by those of a batch, which begins at row `first` of the file. The slots are samples still.
 pub(super) fn decode(
     path: &Path,
     first: u64,
@@ -74,6 +74,7 @@ pub(super) fn decode(
         _ => whole(path, first, batch, CORRECT, 1, |value| rows.correct.push(value == 1))?,
     }
     rows.losses.clear();
+    finite(path, first, batch)?;
     if losses {
         let column = column(path, batch, LOSS)?;
         match column.data_type() {
@@ -87,6 +88,39 @@ pub(super) fn decode(
         rows.losses.resize(rows.slots.len(), f32::NAN);
     }
     Ok(())
+}
+
+/// Whether a file has losses, whoever looks at them.
+pub(super) fn has_losses(file: &ParquetFile) -> bool {
+    let field = file.schema().field_with_name(LOSS);
+    field.is_ok_and(|field| matches!(field.data_type(), DataType::Float32 | DataType::Float64))
+}
+
+/// Checks the losses of a batch, as far as there are some: they are finite, also as numbers of 32 bits.
+fn finite(path: &Path, first: u64, batch: &RecordBatch) -> Result<()> {
+    let Some(array) = batch.column_by_name(LOSS) else { return Ok(()) };
+    let there = |at: &usize| array.is_valid(*at);
+    let bad = match array.data_type() {
+        DataType::Float32 => {
+            let values = array.as_primitive::<Float32Type>().values();
+            let mut bad = (0..values.len()).filter(|at| !values[*at].is_finite());
+            bad.find(there).map(|at| (at, format!("{:?}", values[at])))
+        }
+        _ => {
+            let values = array.as_primitive::<Float64Type>().values();
+            let mut bad = (0..values.len()).filter(|at| !(values[*at] as f32).is_finite());
+            bad.find(there).map(|at| (at, format!("{:?}", values[at])))
+        }
+    };
+    match bad {
+        None => Ok(()),
+        Some((at, found)) => {
+            let (path, row) = (path.to_owned(), first + at as u64);
+            let remedy =
+                "a training that comes to another has diverged; leave out what it recorded from there on";
+            Err(DataError::NotFinite { path, column: LOSS, row, found, remedy })
+        }
+    }
 }
 
 /// Replaces `samples` by those of a batch.

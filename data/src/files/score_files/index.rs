@@ -9,26 +9,36 @@ use super::samples::{Samples, Seen};
 use super::{BATCH_ROWS, Part, ScoreFile, ScoreFiles, columns};
 use crate::files::error::{DataError, Result};
 use crate::files::parquet_file::ParquetFile;
-use crate::files::plausible::samples_limit;
+use crate::files::plausible::score_rows_limit;
 
 /// What a thread found.
 #[derive(Default)]
 struct Found {
     seen: Seen,
     parts: Vec<Part>,
-    /// The first file that cannot be used, by number.
-    error: Option<(usize, DataError)>,
+    /// The row group that it is at.
+    group: usize,
+    /// The first row group that cannot be used, by the numbers of its file and its own.
+    error: Option<((usize, usize), DataError)>,
 }
 
 /// Indexes `files`, in which `path` was named.
 pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: bool) -> Result<ScoreFiles> {
+    let lengths = files.iter().map(ScoreFile::length).collect::<Result<Vec<u64>>>()?;
+    let all = lengths.iter().fold(0, |all: u64, bytes| all.saturating_add(*bytes));
     // Every thread takes the next row group, file by file, until there are no more.
     let taken: Vec<AtomicUsize> = files.iter().map(|_| AtomicUsize::new(0)).collect();
     let work = || {
         let mut found = Found::default();
+        let mut rows: u64 = 0;
         for (number, (file, taken)) in files.iter().zip(&taken).enumerate() {
-            if let Err(error) = groups(number, file, taken, losses, &mut found) {
-                found.error = Some((number, error));
+            let believe = |declared: u64| {
+                believe(&file.path, "number of rows", declared, lengths[number])?;
+                rows = rows.saturating_add(declared);
+                believe(path, "number of rows of its files", rows, all)
+            };
+            if let Err(error) = groups(number, file, taken, losses, believe, &mut found) {
+                found.error = Some(((number, found.group), error));
                 break;
             }
         }
@@ -47,41 +57,60 @@ pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: 
         errors.extend(found.error);
     }
     // The same error whoever met it first.
-    if let Some((_, error)) = errors.into_iter().min_by_key(|(number, _)| *number) {
+    if let Some((_, error)) = errors.into_iter().min_by_key(|(place, _)| *place) {
         return Err(error);
     }
     parts.sort_unstable();
     let Some(last) = parts.iter().map(|part| part.last).max() else {
         return Err(DataError::NoScores { path: path.to_owned(), lacks: "row" });
     };
-    // A few bytes can stand for any number of samples, and for each of them whoever judges them keeps something.
-    let bytes = files.iter().map(ScoreFile::length).sum::<Result<u64>>()?;
-    DataError::limit(path, "number of samples", seen.count(), samples_limit(bytes))?;
     let rows = parts.iter().map(|part| part.rows).sum();
     Ok(ScoreFiles { files, parts, samples: Samples::new(seen), epochs: last + 1, rows, losses })
 }
 
-/// Looks into the row groups of one file that no other thread has taken.
+/// Refuses more rows than so many bytes can hold: a few bytes can stand for any number, and whoever judges them keeps something
+/// for each, and for every sample that occurs.
+fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<()> {
+    let limit = score_rows_limit(bytes);
+    if found <= limit {
+        return Ok(());
+    }
+    Err(DataError::Dense { path: path.to_owned(), field, found, limit, bytes })
+}
+
+/// Looks into the row groups of one file that no other thread has taken, once `believe` has passed how many rows it declares:
+/// every thread asks that of every file, in their order, so that all of them stop at the same one.
 fn groups(
     number: usize,
     file: &ScoreFile,
     taken: &AtomicUsize,
     losses: bool,
+    believe: impl FnOnce(u64) -> Result<()>,
     found: &mut Found,
 ) -> Result<()> {
     let mut open: Option<Arc<ParquetFile>> = None;
+    found.group = 0;
+    let (groups, rows) = match file.declared() {
+        Some(declared) => declared,
+        None => {
+            let parquet = open.insert(file.open(losses)?);
+            (parquet.groups(), parquet.rows())
+        }
+    };
+    believe(rows)?;
     loop {
         let group = taken.fetch_add(1, Ordering::Relaxed);
-        if file.lacks(group) {
+        if group >= groups {
             return Ok(());
         }
+        found.group = group;
         let parquet = match open.take() {
             Some(parquet) => parquet,
             None => file.open(losses)?,
         };
         let Some(rows) = parquet.group_rows(group) else { return Ok(()) };
         let (mut samples, mut epochs) = (Vec::new(), Vec::new());
-        let (mut first, mut last, mut row) = (u32::MAX, 0, 0);
+        let (mut first, mut last, mut row) = (u32::MAX, 0, parquet.first_row(group));
         for batch in parquet.group_batches(group, &[SAMPLE, EPOCH], BATCH_ROWS)? {
             let batch = batch?;
             columns::samples(&file.path, row, &batch, &mut samples)?;

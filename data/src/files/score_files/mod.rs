@@ -2,12 +2,13 @@
 //!
 //! A file, or a directory of files, with the columns `sample`, `epoch`, `step` and `correct`, optionally `loss`; others
 //! are ignored. Whole numbers may have any width and sign, `correct` may be a boolean or 0 and 1. Every row needs a
-//! value in each of them. The samples are all that occur; `step` only orders within an epoch. Any compression that
+//! value in each of them, and a loss, where there is one, is finite. The samples are all that occur; `step` only orders within an epoch. Any compression that
 //! this program can read will do: none, Snappy, Zstandard.
 //!
 //! The columns `sample` and `epoch` are read once at the start, on all threads, because a share of all samples can only
 //! be taken when all are known; after that row groups are read when their first epoch is due. Memory holds the open
-//! files of the row groups in hand (compressed) and a batch of rows of each.
+//! files of the row groups in hand (compressed) and a batch of rows of each. Whoever judges them keeps the rows of an epoch
+//! until all of it has been read, so there is a limit to the rows that so many bytes may stand for.
 
 mod columns;
 mod index;
@@ -63,8 +64,8 @@ struct ScoreFile {
 struct Opened {
     /// The file, while somebody reads from it.
     file: Weak<ParquetFile>,
-    /// How many row groups it has.
-    groups: Option<usize>,
+    /// How many row groups it has, and how many rows it declares.
+    declared: Option<(usize, u64)>,
 }
 
 /// One row group.
@@ -94,7 +95,7 @@ impl ScoreFile {
             Some(bytes) => ParquetFile::parse_columns(&self.path, bytes.clone(), Some(&wanted), check)?,
             None => ParquetFile::open_columns(&self.path, &wanted, check)?,
         });
-        *opened = Opened { file: Arc::downgrade(&file), groups: Some(file.groups()) };
+        *opened = Opened { file: Arc::downgrade(&file), declared: Some((file.groups(), file.rows())) };
         Ok(file)
     }
 
@@ -106,10 +107,9 @@ impl ScoreFile {
         }
     }
 
-    /// Whether it is known that there is no such row group.
-    fn lacks(&self, group: usize) -> bool {
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.groups.is_some_and(|groups| group >= groups)
+    /// How many row groups it has, and how many rows it declares, if somebody has opened it.
+    fn declared(&self) -> Option<(usize, u64)> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).declared
     }
 }
 
@@ -119,8 +119,8 @@ impl ScoreFiles {
     ///
     /// # Errors
     /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above its limit,
-    /// there is no row at all, or losses are wanted and a file has none; if there are more than 128 samples for each byte,
-    /// beside a million.
+    /// there is no row at all, or losses are wanted and a file has none; if a file, or all of them together, have more than 128
+    /// rows for each byte, beside a million.
     pub fn open(path: &Path, threads: usize, losses: bool) -> Result<Self> {
         let files = list(path)?.into_iter().map(ScoreFile::new).collect();
         index::index(files, path, threads, losses)
@@ -187,26 +187,24 @@ impl ScoreFiles {
     fn read_part(&self, part: Part, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<()> {
         let path = &self.files[part.file].path;
         let file = self.files[part.file].open(self.losses)?;
-        let changed = |found| DataError::Rows { path: path.clone(), found, expected: part.rows };
+        let changed = || DataError::Changed { path: path.clone() };
         if file.group_rows(part.group) != Some(part.rows) {
-            return Err(changed(file.group_rows(part.group).unwrap_or(0)));
+            return Err(changed());
         }
         let mut names = REQUIRED.to_vec();
-        names.extend(self.losses.then_some(columns::LOSS));
+        // Whoever recorded a loss that is no number has no record of a training, whoever looks at losses.
+        names.extend(columns::has_losses(&file).then_some(columns::LOSS));
         let mut rows = ScoreColumns::default();
-        let mut row = 0;
+        let mut row = file.first_row(part.group);
         for batch in file.group_batches(part.group, &names, BATCH_ROWS)? {
             let batch = batch?;
             columns::decode(path, row, &batch, self.losses, &mut rows)?;
             // What was counted before must still hold: memory was reserved by it.
-            for (at, epoch) in rows.epochs.iter().enumerate() {
-                if !(part.first..=part.last).contains(epoch) {
-                    let (row, found, expected) = (row + at as u64, *epoch, part.first);
-                    return Err(DataError::Epoch { path: path.clone(), row, found, expected });
-                }
+            if !rows.epochs.iter().all(|epoch| (part.first..=part.last).contains(epoch)) {
+                return Err(changed());
             }
             for sample in &mut rows.slots {
-                *sample = self.samples.slot(*sample).ok_or_else(|| changed(row))?;
+                *sample = self.samples.slot(*sample).ok_or_else(changed)?;
             }
             row += rows.slots.len() as u64;
             visit(&rows);

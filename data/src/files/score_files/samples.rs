@@ -20,11 +20,6 @@ impl Seen {
         self.0[word] |= 1 << (sample % BITS);
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
-    }
-
     /// Adds all of another set.
     pub(super) fn join(&mut self, other: &Seen) {
         self.0.resize(self.0.len().max(other.0.len()), 0);

@@ -148,13 +148,9 @@ fn what_is_wrong_is_named() {
     };
     let longs = |values: Vec<i64>| Arc::new(Int64Array::from(values)) as ArrayRef;
     let above = i64::from(SAMPLE_LIMIT) + 1;
-    refused(
-        with("sample", longs(vec![1, -1])),
-        false,
-        "row 1 of its row group: sample is -1; expected 0 to ",
-    );
-    refused(with("sample", longs(vec![above, 1])), false, "row 0 of its row group: sample is 268435456; ");
-    refused(with("epoch", longs(vec![0, 10_000])), false, "row 1 of its row group: epoch is 10000; ");
+    refused(with("sample", longs(vec![1, -1])), false, "row 1: sample is -1; expected 0 to ");
+    refused(with("sample", longs(vec![above, 1])), false, "row 0: sample is 268435456; ");
+    refused(with("epoch", longs(vec![0, 10_000])), false, "row 1: epoch is 10000; ");
     let nulls = Int64Array::from(vec![Some(1), None]);
     refused(with("sample", Arc::new(nulls)), false, "column sample lacks 1 of its values");
     let floats = Float64Array::from(vec![0.0, 1.0]);
@@ -184,6 +180,16 @@ fn what_is_wrong_is_named() {
     std::fs::create_dir(directory.path().join("empty")).unwrap();
     let empty = ScoreFiles::open(&directory.path().join("empty"), 1, false).unwrap_err().to_string();
     assert!(empty.contains("empty: has no file *.parquet"), "{empty}");
+
+    // Rows are those of the file, whatever its row groups.
+    for (column, threads) in [("sample", 1), ("epoch", 3)] {
+        let mut columns = plain((0..9).collect(), vec![0; 9], vec![0; 9], vec![true; 9]);
+        columns.retain(|(known, _)| *known != column);
+        columns.push((column, longs(vec![0, 0, 0, 0, 0, 0, -4, 0, -5])));
+        write(&path, columns, 2, Compression::UNCOMPRESSED);
+        let error = ScoreFiles::open(&path, threads, false).unwrap_err().to_string();
+        assert!(error.contains(&format!("row 6: {column} is -4; ")), "{error}");
+    }
 
     // What is only read later is checked then.
     write(&path, with("step", longs(vec![0, -3])), 10, Compression::UNCOMPRESSED);
@@ -220,14 +226,50 @@ fn damaged_files_are_errors_wherever_the_damage_is() {
     }
 }
 
+/// What is said of reading all parts.
+fn read_all(files: &ScoreFiles) -> Result<(), String> {
+    (0..files.parts.len())
+        .try_for_each(|part| files.read(part, &mut |_| ()).map_err(|error| error.to_string()))
+}
+
 #[test]
-fn samples_that_so_few_bytes_cannot_be_about_are_refused() {
+fn losses_are_finite_whoever_looks_at_them() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("scores.parquet");
-    let count: i64 = 3 << 19;
-    let zeros = vec![0; count as usize];
-    // Numbers in a row: as differences, they take next to nothing.
-    let columns = plain((0..count).collect(), zeros.clone(), zeros, vec![true; count as usize]);
+    let read = |losses: ArrayRef, wanted| {
+        let mut columns = plain(vec![1, 2, 3], vec![0; 3], vec![0; 3], vec![true; 3]);
+        columns.push(("loss", losses));
+        write(&path, columns, 2, Compression::UNCOMPRESSED);
+        read_all(&ScoreFiles::open(&path, 1, wanted).unwrap())
+    };
+    let singles = |last| Arc::new(Float32Array::from(vec![0.5, 0.0, last])) as ArrayRef;
+    let doubles = |last| Arc::new(Float64Array::from(vec![0.5, 0.0, last])) as ArrayRef;
+    for wanted in [false, true] {
+        let bad = [
+            (singles(f32::NAN), "NaN"),
+            (singles(f32::INFINITY), "inf"),
+            (doubles(f64::NEG_INFINITY), "-inf"),
+            // Finite, but not as a number of 32 bits.
+            (doubles(1e300), "1e300"),
+        ];
+        for (losses, found) in bad {
+            let error = read(losses, wanted).unwrap_err();
+            let expected = format!("{}: row 2: loss is {found}; expected a finite number: ", path.display());
+            assert!(error.starts_with(&expected), "{error}");
+        }
+        // What a loss is beyond that is the trainer's affair.
+        assert_eq!(read(singles(-0.25), wanted), Ok(()));
+        assert_eq!(read(doubles(3e38), wanted), Ok(()));
+    }
+    // Only who looks at them needs every one of them, and as numbers.
+    let some = || Arc::new(Float32Array::from(vec![Some(0.5), None, None])) as ArrayRef;
+    assert_eq!(read(some(), false), Ok(()));
+    assert!(read(some(), true).unwrap_err().contains("column loss lacks 1 of its values"));
+    assert_eq!(read(Arc::new(Int64Array::from(vec![1, 2, 3])), false), Ok(()));
+}
+
+/// Writes rows whose columns compress to next to nothing.
+fn write_dense(path: &Path, columns: Vec<(&str, ArrayRef)>) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let properties = WriterProperties::builder()
         .set_dictionary_enabled(false)
@@ -238,13 +280,102 @@ fn samples_that_so_few_bytes_cannot_be_about_are_refused() {
         .set_write_batch_size(1 << 22)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .build();
-    let file = std::fs::File::create(&path).unwrap();
+    let file = std::fs::File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     let bytes = path.metadata().unwrap().len();
     assert!(bytes < 1 << 12, "{bytes}");
-    let (error, most) = (ScoreFiles::open(&path, 1, false).unwrap_err(), (1 << 20) + 128 * bytes);
-    let expected = format!("{}: number of samples is 1572864, above the limit of {most}; ", path.display());
-    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+/// So many rows of one sample.
+fn of_one_sample(rows: usize) -> Vec<(&'static str, ArrayRef)> {
+    plain(vec![7; rows], vec![0; rows], vec![0; rows], vec![true; rows])
+}
+
+#[test]
+fn rows_that_so_few_bytes_cannot_hold_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("scores.parquet");
+    // Of one sample, and of as many samples: their numbers in a row are differences of one.
+    let count = 3 << 19;
+    let zeros = vec![0; count];
+    let of_many = plain((0..count as i64).collect(), zeros.clone(), zeros, vec![true; count]);
+    for columns in [of_one_sample(count), of_many] {
+        write_dense(&path, columns);
+        let bytes = path.metadata().unwrap().len();
+        let most = (1 << 20) + 128 * bytes;
+        for threads in [1, 3] {
+            let error = ScoreFiles::open(directory.path(), threads, false).unwrap_err().to_string();
+            let expected = format!(
+                "{}: number of rows is 1572864, above the limit of {most} for {bytes} bytes; nobody's training compresses \
+                 so well: if these are scores that somebody recorded, write them plain, without encoding and compression",
+                path.display()
+            );
+            assert_eq!(error, expected);
+        }
+    }
+    // What the message says helps.
+    let batch = RecordBatch::try_from_iter(of_one_sample(count)).unwrap();
+    let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let files = ScoreFiles::open(&path, 2, false).unwrap();
+    assert_eq!((files.rows(), files.samples()), (count as u64, 1));
+}
+
+#[test]
+fn the_rows_of_all_files_together_are_limited_by_all_of_their_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |number: usize| directory.path().join(format!("{number}.parquet"));
+    // Each of them alone is few enough.
+    for number in 0..3 {
+        write_dense(&path(number), of_one_sample(1 << 19));
+        assert_eq!(ScoreFiles::open(&path(number), 1, false).unwrap().rows(), 1 << 19);
+    }
+    let bytes: u64 = (0..3).map(|number| path(number).metadata().unwrap().len()).sum();
+    let most = (1 << 20) + 128 * bytes;
+    for threads in [1, 3] {
+        let error = ScoreFiles::open(directory.path(), threads, false).unwrap_err().to_string();
+        let (path, rows) = (directory.path().display(), 3 << 19);
+        let expected = format!(
+            "{path}: number of rows of its files is {rows}, above the limit of {most} for {bytes} bytes; "
+        );
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    // Bytes that are there make room, whichever file they are in.
+    let many: Vec<i64> = (0..8000).map(|row| row * 7919 % 8009).collect();
+    write(
+        &path(9),
+        plain(many.clone(), vec![1; 8000], many, vec![true; 8000]),
+        8000,
+        Compression::UNCOMPRESSED,
+    );
+    assert_eq!(ScoreFiles::open(directory.path(), 2, false).unwrap().rows(), (3 << 19) + 8000);
+}
+
+#[test]
+fn a_file_that_changes_under_the_reader_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("scores.parquet");
+    let put = |samples: Vec<i64>, epoch: i64| {
+        let rows = samples.len();
+        write(
+            &path,
+            plain(samples, vec![epoch; rows], vec![0; rows], vec![true; rows]),
+            10,
+            Compression::UNCOMPRESSED,
+        );
+    };
+    put(vec![1, 2, 3], 4);
+    let files = ScoreFiles::open(&path, 1, false).unwrap();
+    assert_eq!(read_all(&files), Ok(()));
+    // Other samples, another epoch, another number of rows.
+    for (samples, epoch) in [(vec![1, 2, 5], 4), (vec![1, 2, 3], 5), (vec![1, 2], 4)] {
+        put(samples, epoch);
+        let expected = format!("{}: was changed while it was read; ", path.display());
+        assert!(read_all(&files).unwrap_err().starts_with(&expected));
+    }
 }

@@ -50,7 +50,8 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     findings
 }
 
-/// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's epoch.
+/// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's epoch; that scores
+/// are finite.
 fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
     let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false }];
     let columns = known_columns(&segment.stream).unwrap_or(epoch);
@@ -69,6 +70,18 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
                 found: epochs[row],
                 expected: segment.epoch,
             });
+        }
+        if segment.stream == ScoreRow::STREAM {
+            let bad = (0..batch.rows).find_map(|row| Some((row, ScoreRow::get(&batch, row).not_finite()?)));
+            if let Some((row, (column, found))) = bad {
+                return Err(DataError::NotFinite {
+                    path: run.join(&segment.path),
+                    column,
+                    row: rows + row as u64,
+                    found: found.to_string(),
+                    remedy: "a step that comes to another is not recorded; the file was changed",
+                });
+            }
         }
         rows += batch.rows as u64;
     }

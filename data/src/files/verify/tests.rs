@@ -137,6 +137,39 @@ fn each_kind_of_damage_is_found_beside_the_others() {
 }
 
 #[test]
+fn a_score_that_no_training_records_is_found() {
+    let (directory, mut manifest) = run();
+    let name = "trace/scores/e00001-w00.parquet";
+    let place = manifest.segments.iter().position(|segment| segment.path == name).unwrap();
+    let score = |loss, error_norm, trained| ScoreRow {
+        epoch: 1,
+        step: 0,
+        sample: 1,
+        loss,
+        correct: false,
+        error_norm,
+        trained,
+    };
+    let mut found = |rows: Vec<ScoreRow>| {
+        std::fs::remove_file(directory.path().join(name)).unwrap();
+        manifest.segments[place] = store(&ParquetStore::new(directory.path()), 1, rows);
+        messages(directory.path(), &manifest)
+    };
+    let good = score(0.5, 0.25, true);
+    let end = "expected a finite number: a step that comes to another is not recorded; the file was changed";
+    assert_eq!(
+        found(vec![good.clone(), score(f32::NAN, 0.5, true)]),
+        [format!("{name}: row 1: loss is NaN; {end}")]
+    );
+    assert_eq!(
+        found(vec![score(0.5, f32::INFINITY, true), good]),
+        [format!("{name}: row 0: error_norm is inf; {end}")]
+    );
+    // A sample that was only observed ends nothing, whatever comes of it.
+    assert_eq!(found(vec![score(f32::NAN, f32::NAN, false)]), Vec::<String>::new());
+}
+
+#[test]
 fn a_manifest_that_claims_any_number_of_epochs_has_one_finding_for_each_stream() {
     let (directory, manifest) = run();
     let manifest = Manifest { epochs: u32::MAX, epochs_reached: u32::MAX, ..manifest };

@@ -10,7 +10,7 @@ use spfde_data::segment::{Extent, Recording, RecordingError};
 use spfde_data::table::{Cells, Column, Columns, Row};
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::replay::{Reader, Recorded, check_sample, check_step};
+use crate::replay::{Reader, Recorded, check_numbers, check_sample, check_step};
 use crate::tick::Tick;
 
 use super::epochs::epochs;
@@ -51,7 +51,18 @@ impl RecordedScores {
             }
         }
         for (row, (step, sample)) in rows.steps.iter().zip(&rows.slots).enumerate() {
-            let misfit = check_step(*step as u32).or_else(|| check_sample(*sample, self.samples));
+            let score = || ScoreRow {
+                epoch: rows.epochs[row],
+                step: *step as u32,
+                sample: *sample,
+                loss: rows.losses.get(row).copied().unwrap_or_default(),
+                correct: rows.correct[row],
+                error_norm: rows.error_norms.get(row).copied().unwrap_or_default(),
+                trained: rows.trained.get(row).copied().unwrap_or(true),
+            };
+            let misfit = check_step(*step as u32)
+                .or_else(|| check_sample(*sample, self.samples))
+                .or_else(|| check_numbers(&score()));
             if let Some(misfit) = misfit {
                 let place = format!("{path}: row {}", first + row as u64);
                 return Err(RecordingError(format!("{place}: {misfit}; the record is not of this run")));

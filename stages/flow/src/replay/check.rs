@@ -25,6 +25,14 @@ pub(crate) fn sample(sample: u32, samples: u32) -> Option<String> {
     (sample >= samples).then(|| format!("sample is {sample}; the data set has {samples}, from 0"))
 }
 
+/// What is wrong with the numbers of a score.
+pub(crate) fn numbers(score: &ScoreRow) -> Option<String> {
+    let (column, found) = score.not_finite()?;
+    Some(format!(
+        "{column} is {found}; expected a finite number: a step that comes to another is not recorded"
+    ))
+}
+
 fn diff(diff: i8) -> Option<String> {
     (diff.abs() != 1).then(|| format!("diff is {diff}; expected 1 or -1"))
 }
@@ -40,7 +48,7 @@ impl Recorded for ScoreRow {
     }
 
     fn misfit(&self, plan: &Plan) -> Option<String> {
-        step(self.step).or_else(|| sample(self.sample, plan.samples))
+        step(self.step).or_else(|| sample(self.sample, plan.samples)).or_else(|| numbers(self))
     }
 }
 
@@ -97,5 +105,29 @@ impl Recorded for SieveRow {
 
     fn misfit(&self, plan: &Plan) -> Option<String> {
         sample(self.sample, plan.samples).or_else(|| diff(self.diff))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_that_were_trained_are_finite() {
+        let score = |loss, error_norm, trained| ScoreRow {
+            epoch: 0,
+            step: 0,
+            sample: 0,
+            loss,
+            correct: false,
+            error_norm,
+            trained,
+        };
+        let end = "; expected a finite number: a step that comes to another is not recorded";
+        assert_eq!(numbers(&score(0.5, 0.25, true)), None);
+        assert_eq!(numbers(&score(f32::NAN, 0.25, true)), Some(format!("loss is NaN{end}")));
+        assert_eq!(numbers(&score(0.5, f32::INFINITY, true)), Some(format!("error_norm is inf{end}")));
+        // Of one that was only observed anything is recorded.
+        assert_eq!(numbers(&score(f32::NAN, f32::NAN, false)), None);
     }
 }

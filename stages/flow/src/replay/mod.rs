@@ -45,7 +45,7 @@ use crate::loops::Loops;
 use crate::run::Run;
 use crate::train::Trained;
 
-pub(crate) use check::{Recorded, sample as check_sample, step as check_step};
+pub(crate) use check::{Recorded, numbers as check_numbers, sample as check_sample, step as check_step};
 pub(crate) use extent::{Agreed, Sight};
 pub(crate) use layers::Layers;
 pub(crate) use norms::{Norms, count_censored};

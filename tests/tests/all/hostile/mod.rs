@@ -7,6 +7,7 @@
 
 mod configuration;
 mod data_set;
+mod dense;
 mod environment;
 mod hosts;
 mod idx;

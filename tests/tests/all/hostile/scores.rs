@@ -3,12 +3,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array};
+use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
 use spfde_data::files::score_files::ScoreFiles;
+use spfde_data::scores::ScoreSource;
 
-use super::{Case, Class, message, parquet};
+use super::{Case, Class, dense, message, parquet};
 
 const NAME: &str = "scores.parquet";
+
+/// Rows that a few hundred bytes stand for.
+const ROWS: usize = 3 << 19;
+
+/// What is said of [`ROWS`] in the file at `path`.
+fn too_dense(path: &Path) -> String {
+    let bytes = path.metadata().unwrap().len();
+    format!(
+        "number of rows is {ROWS}, above the limit of {} for {bytes} bytes; nobody's training compresses so well: if these \
+         are scores that somebody recorded, write them plain, without encoding and compression",
+        (1 << 20) + 128 * bytes
+    )
+}
 
 pub(super) fn cases(directory: &Path) -> Vec<Case> {
     let path = directory.join(NAME);
@@ -56,19 +70,30 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::OutOfRange,
             with("sample", longs([5, 1 << 28, 7])),
-            "row 1 of its row group: sample is 268435456; expected 0 to 268435455",
+            "row 1: sample is 268435456; expected 0 to 268435455",
         ),
         case(
             Class::OutOfRange,
             with("epoch", longs([0, 0, 10_000])),
-            "row 2 of its row group: epoch is 10000; expected 0 to 9999",
+            "row 2: epoch is 10000; expected 0 to 9999",
         ),
         case(
             Class::OutOfRange,
             with("sample", longs([-1, 6, 7])),
-            "row 0 of its row group: sample is -1; expected 0 to 268435455",
+            "row 0: sample is -1; expected 0 to 268435455",
         ),
     ]);
+    cases.push(case(Class::TooLarge, read(&dense::file(ROWS, |_| 0, |_| 0)), &too_dense(&path)));
+    // What shows only when the rows are read.
+    let losses: ArrayRef = Arc::new(Float32Array::from(vec![0.5, f32::NAN, f32::INFINITY]));
+    std::fs::write(&path, parquet::file(&[columns(), vec![("loss", losses)]].concat(), &[])).unwrap();
+    let files = ScoreFiles::open(directory, 1, false).unwrap();
+    cases.push(case(
+        Class::OutOfRange,
+        message(directory, files.read(files.parts(0).start, &mut |_| ())),
+        "row 1: loss is NaN; expected a finite number: a training that comes to another has diverged; leave out what it \
+         recorded from there on",
+    ));
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     cases.push(case(

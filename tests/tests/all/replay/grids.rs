@@ -283,7 +283,7 @@ fn an_interrupt_leaves_nothing_of_a_grid() {
     let error = judge_runs(&cases(&[&run]), &[], &grid, Ok, &options).unwrap_err();
     assert_eq!(
         (error.to_string().as_str(), error.exit_code()),
-        ("interrupted; nothing is kept of this grid", 130)
+        ("interrupted; nothing is kept of this replay", 130)
     );
     assert!(!bench.path("out").exists());
     let column = |value: fn(i64) -> i64| Values::Integer((0..50).map(|sample| Some(value(sample))).collect());
