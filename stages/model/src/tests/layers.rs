@@ -26,6 +26,26 @@ struct Case {
     samples: usize,
 }
 
+/// Numbers of which a batch norm can be compared. Of few it makes the same, nearly, whatever they are: of one 0, of two 1 and −1.
+/// What is left of a gradient behind it is what rounding makes of zero.
+const NORMED: usize = 16;
+
+/// Inputs of a ReLU that are so small, and not 0, may have either sign with rounded numbers, and a gradient or none.
+const ROUNDING: f64 = 1e-5;
+
+impl Case {
+    fn first(&self) -> Affine {
+        if self.samples * self.height * self.width > NORMED { Affine::BatchNorm } else { Affine::Bias }
+    }
+
+    /// Numbers of each channel behind the middle convolution.
+    fn numbers(&self) -> usize {
+        let Window { kernel, stride, padding } = self.window;
+        let outputs = |extent: usize| (extent + 2 * padding - kernel) / stride + 1;
+        self.samples * outputs(self.height) * outputs(self.width)
+    }
+}
+
 const CLASSES: usize = 3;
 
 fn number(stream: u64, place: usize) -> f64 {
@@ -37,7 +57,7 @@ fn describe(case: &Case) -> Description {
     let mut builder = Builder::new(InputShape { channels: 2, height: case.height, width: case.width });
     builder.block("all");
     let input = builder.input();
-    let first = builder.convolution("first".into(), input, case.inputs, pixelwise, Affine::BatchNorm);
+    let first = builder.convolution("first".into(), input, case.inputs, pixelwise, case.first());
     let first = builder.relu(first);
     let middle = builder.convolution("middle".into(), first, case.outputs, case.window, case.affine);
     let middle = builder.relu(middle);
@@ -45,8 +65,9 @@ fn describe(case: &Case) -> Description {
     builder.classifier(features, CLASSES)
 }
 
-/// Compares all gradients of one shard with the reference.
-fn check(case: &Case, kernel: Kernel) {
+/// Compares all gradients of one shard with the reference; `false` if there is nothing to compare, since rounding decides on
+/// which side of a ReLU's kink a number lies.
+fn check(case: &Case, kernel: Kernel) -> bool {
     let mut network = Network::of(describe(case), 3, kernel);
     let weights = network.nonzero(1);
     let kept: Vec<u32> = (0..weights)
@@ -82,31 +103,26 @@ fn check(case: &Case, kernel: Kernel) {
             }
         }
     }
-    let ones = |count: usize| vec![1.0; count];
     let input = reference.leaf([case.samples, 2, case.height, case.width], pixels);
     let dense: Vec<Vec<f64>> = (0..3).map(|layer| dense(&network, layer)).collect();
     let Case { inputs, outputs, window: Window { kernel: size, stride, padding }, .. } = *case;
     let first = reference.leaf([inputs, 2, 1, 1], dense[0].clone());
     let value = reference.convolution(input, first, 1, 0);
-    let (gain, offset) = (reference.list(&ones(inputs)), reference.list(&vec![0.0; inputs]));
-    let value = reference.batch_norm(value, gain, offset);
-    let value = reference.relu(value);
+    let before = affine(&mut reference, value, inputs, case.first());
+    let value = reference.relu(before);
     let middle = reference.leaf([outputs, inputs, size, size], dense[1].clone());
     let value = reference.convolution(value, middle, stride, padding);
-    let offset = reference.list(&vec![0.0; outputs]);
-    let value = match case.affine {
-        Affine::Bias => reference.bias(value, offset),
-        Affine::BatchNorm => {
-            let gain = reference.list(&ones(outputs));
-            reference.batch_norm(value, gain, offset)
-        }
-    };
-    let value = reference.relu(value);
+    let behind = affine(&mut reference, value, outputs, case.affine);
+    let value = reference.relu(behind);
     let value = reference.average_pool(value);
     let classifier = reference.leaf([CLASSES, outputs, 1, 1], dense[2].clone());
     let logits = reference.linear(value, classifier);
     let loss = reference.loss(logits, &labels, &weights, case.samples);
     let gradients = reference.gradients(loss);
+    let doubtful = |value: &f64| *value != 0.0 && value.abs() < ROUNDING;
+    if [before, behind].iter().any(|place| reference.nodes[*place].values.iter().any(doubtful)) {
+        return false;
+    }
 
     for (layer, place) in [first, middle, classifier].into_iter().enumerate() {
         let found = network.gradient(&part, layer);
@@ -123,6 +139,19 @@ fn check(case: &Case, kernel: Kernel) {
     }
     for (score, expected) in scores.iter().zip(reference.losses(logits, &labels)) {
         assert!((f64::from(score.loss) - expected).abs() < 1e-5 * (1.0 + expected), "{case:?}");
+    }
+    true
+}
+
+/// The reference's affine step on the `channels` of `value`, as it is at the beginning.
+fn affine(reference: &mut Reference, value: usize, channels: usize, kind: Affine) -> usize {
+    let offset = reference.list(&vec![0.0; channels]);
+    match kind {
+        Affine::Bias => reference.bias(value, offset),
+        Affine::BatchNorm => {
+            let gain = reference.list(&vec![1.0; channels]);
+            reference.batch_norm(value, gain, offset)
+        }
     }
 }
 
@@ -152,6 +181,7 @@ fn windows() -> Vec<Window> {
 
 #[test]
 fn convolutions_of_every_size_stride_and_padding_have_the_gradients_of_the_reference() {
+    let mut compared = Vec::new();
     for (number, window) in windows().into_iter().enumerate() {
         for (step, width) in [1, 2, 3, 5, 7, 8, 9, 14, 28].into_iter().enumerate() {
             if width + 2 * window.padding < window.kernel {
@@ -164,10 +194,12 @@ fn convolutions_of_every_size_stride_and_padding_have_the_gradients_of_the_refer
             let samples = [5, 8, 17][step % 3];
             let case = Case { height, width, inputs, outputs, window, affine, density, samples };
             for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
-                check(&case, kernel);
+                compared.push(check(&case, kernel));
             }
         }
     }
+    let number = compared.iter().filter(|compared| **compared).count();
+    assert!(number * 10 > compared.len() * 9, "{number} of {} have gradients to compare", compared.len());
 }
 
 /// Small enough for Miri, which checks the memory that each path of the portable kernels touches.
@@ -178,7 +210,7 @@ fn small_convolutions_of_the_portable_kernels_have_the_gradients_of_the_referenc
             let window = Window { kernel, stride, padding: kernel / 2 };
             let (affine, samples) = (Affine::BatchNorm, 4);
             let case = Case { height: 3, width: 4, inputs: 2, outputs: 5, window, affine, density, samples };
-            check(&case, Kernel::PORTABLE);
+            assert!(check(&case, Kernel::PORTABLE), "{case:?}");
         }
     }
 }
@@ -191,13 +223,27 @@ fn channels_in_several_blocks_have_the_gradients_of_the_reference() {
         let affine = Affine::BatchNorm;
         let case = Case { height: 5, width, inputs, outputs, window, affine, density: 0.2, samples: 9 };
         for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
-            check(&case, kernel);
+            assert!(check(&case, kernel), "{case:?}");
+        }
+    }
+}
+
+/// Where a convolution sees little but its padding.
+#[test]
+fn convolutions_of_a_few_pixels_have_the_gradients_of_the_reference() {
+    for window in windows().into_iter().filter(|window| window.padding > 0) {
+        for (height, width, samples) in [(1, 1, 1), (1, 2, 1), (2, 1, 1), (1, 1, 3), (2, 2, 2)] {
+            let (affine, density) = (Affine::Bias, 0.7);
+            let case = Case { height, width, inputs: 8, outputs: 4, window, affine, density, samples };
+            for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+                assert!(check(&case, kernel), "{case:?}");
+            }
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
     #[test]
     fn any_convolution_has_the_gradients_of_the_reference(
         (height, width) in (1..12_usize, 1..18_usize),
@@ -205,14 +251,14 @@ proptest! {
         window in 0..windows().len(),
         density in 0.0..1.0_f64,
         samples in 1..19_usize,
-        norm in proptest::bool::ANY,
+        is_normed in proptest::bool::ANY,
     ) {
         let window = windows()[window];
         let fits = |extent: usize| extent + 2 * window.padding >= window.kernel;
         prop_assume!(fits(height) && fits(width));
-        // A batch norm of one number gives 0 whatever it gets, or noise over √ε.
-        let affine = if norm && samples * height * width > 40 { Affine::BatchNorm } else { Affine::Bias };
-        let case = Case { height, width, inputs, outputs, window, affine, density, samples };
-        check(&case, Kernel::resolve("auto").unwrap());
+        let bias = Case { height, width, inputs, outputs, window, affine: Affine::Bias, density, samples };
+        let norm = Case { affine: Affine::BatchNorm, ..bias };
+        let case = if is_normed && norm.numbers() > NORMED { norm } else { bias };
+        prop_assume!(check(&case, Kernel::resolve("auto").unwrap()));
     }
 }
