@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use parquet::errors::ParquetError;
+
 use crate::segment::{RecordingError, StorageError};
 
 /// The result of working with a file.
@@ -117,7 +119,7 @@ pub enum DataError {
 
     /// The Parquet library refused the file.
     #[error("{path}: cannot {action}: {source}; is it a complete Parquet file?")]
-    Parquet { path: PathBuf, action: &'static str, source: parquet::errors::ParquetError },
+    Parquet { path: PathBuf, action: &'static str, source: ParquetError },
     /// The Parquet library gave up on the file.
     #[error("{path}: cannot {action}: the file is damaged; restore it from a copy or write it anew")]
     ParquetDamaged { path: PathBuf, action: &'static str },
@@ -255,6 +257,19 @@ impl DataError {
         move |source| Self::Io { path, action, source }
     }
 
+    /// An error of the Parquet library while it writes, as a closure for `map_err`: most of them are the operating system's.
+    pub(crate) fn writing(path: &Path, action: &'static str) -> impl Fn(ParquetError) -> Self + Copy {
+        move |source| match source {
+            ParquetError::External(error) => match error.downcast::<std::io::Error>() {
+                Ok(source) => Self::Io { path: path.to_owned(), action, source: *source },
+                Err(error) => {
+                    Self::Parquet { path: path.to_owned(), action, source: ParquetError::External(error) }
+                }
+            },
+            source => Self::Parquet { path: path.to_owned(), action, source },
+        }
+    }
+
     /// Checks a declared size before anything is allocated from it.
     pub(crate) fn limit(path: &Path, field: &str, found: u64, limit: u64) -> Result<()> {
         if found <= limit {
@@ -268,6 +283,8 @@ impl DataError {
 fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room there, then do it again",
+        ErrorKind::NotFound => "; is its name right, or was it removed or moved?",
+        ErrorKind::AlreadyExists => "; something else has that name: remove or rename it, or choose another",
         ErrorKind::PermissionDenied => {
             "; look at who owns it, and the directories above it, and what they permit"
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::atomic::AtomicFile;
@@ -40,11 +39,7 @@ pub fn write(path: &Path, columns: Vec<(String, Values)>) -> Result<()> {
         (name, array, true)
     });
     let batch = RecordBatch::try_from_iter_with_nullable(arrays).expect("columns are equally long");
-    let error = |source: ParquetError| DataError::Parquet {
-        path: path.to_owned(),
-        action: "write the table",
-        source,
-    };
+    let error = DataError::writing(path, "write the table");
     let level = ZstdLevel::try_new(3).expect("3 is a level");
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
     let file = AtomicFile::create(path)?;

@@ -29,12 +29,14 @@ pub enum ClusterError {
         reason: String,
     },
     /// The process's own address.
-    #[error("cannot listen at {address}: {reason}; choose another port in the hosts file, for all processes")]
+    #[error("cannot listen at {address}: {reason}; {remedy}")]
     Listen {
         /// The address.
         address: String,
         /// The system's words.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// Processes that did not come.
     #[error("{missing} did not join within {seconds} s; start every process of the hosts file{last}")]

@@ -16,8 +16,19 @@ impl Listeners {
     /// # Errors
     /// If there is none, or somebody else listens at one of them: others could find that one.
     pub(super) fn new(host: &Host) -> Result<Self, ClusterError> {
-        let wrong =
-            |error: io::Error| ClusterError::Listen { address: host.to_string(), reason: error.to_string() };
+        let wrong = |error: io::Error| {
+            let remedy = match error.kind() {
+                ErrorKind::AddrInUse => {
+                    "if no process of this number (--process) is at work there already, choose another port in the hosts \
+                     file, for all processes"
+                }
+                ErrorKind::AddrNotAvailable => {
+                    "is this the machine of this line of the hosts file, and --process its number, from 0?"
+                }
+                _ => "choose another port in the hosts file, for all processes",
+            };
+            ClusterError::Listen { address: host.to_string(), reason: error.to_string(), remedy }
+        };
         let (mut listeners, mut failed) = (Vec::new(), Vec::new());
         for address in host.addresses() {
             match bind(*address) {

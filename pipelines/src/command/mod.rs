@@ -11,11 +11,11 @@ pub mod together;
 pub mod train;
 pub mod verify;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use clap::{Parser, Subcommand};
 
@@ -26,7 +26,7 @@ use crate::error::Error;
 #[command(name = "spfde", version, max_term_width = 110)]
 #[command(after_help = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 stopped by a fault, 130 interrupted;
-after 3 and 130 `spfde resume` goes on with the run.
+after 3 (unless it says that it would come to the same end) and 130 `spfde resume` goes on with the run.
 
 Examples:
   spfde train                                      the default pipeline on the embedded data set
@@ -73,9 +73,13 @@ pub fn main() -> ExitCode {
 
 /// The exit code of a result; an error is told in one line on standard error.
 pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    match (result, LOST.get()) {
+        (Ok(()), None) => ExitCode::SUCCESS,
+        (Ok(()), Some(reason)) => {
+            complain(format_args!("spfde: standard output was lost: {reason}; what is on disk is whole"));
+            ExitCode::FAILURE
+        }
+        (Err(error), _) => {
             complain(format_args!("spfde: {error}"));
             ExitCode::from(error.exit_code())
         }
@@ -119,9 +123,18 @@ pub(crate) fn refuse_taken(path: &Path) -> Result<(), Error> {
     Ok(spfde_data::files::run_directory::refuse_taken(path)?)
 }
 
-/// Prints a line to standard output. Whoever closed it does not want to read on, which is no error.
+/// Why something that was said did not get to where standard output leads, such as a full disk.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Prints a line to standard output. Whoever closed it does not want to read on, which is no error; if it is lost otherwise, the
+/// command goes on, since a run is worth more than its table, and [`exit`] tells.
 pub(crate) fn say(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    if let Err(error) = writeln!(std::io::stdout(), "{line}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // The first reason counts.
+        let _ = LOST.set(error.to_string());
+    }
 }
 
 /// Prints a line to standard error.

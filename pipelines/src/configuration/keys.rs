@@ -1,5 +1,7 @@
 //! The keys: those of every run here, those of models and policies from their registries.
 
+use std::collections::BTreeSet;
+
 use spfde_data::augment::Augment;
 use spfde_data::parameter::Parameter;
 use spfde_flow::Observe;
@@ -53,6 +55,14 @@ pub fn families() -> Vec<Family> {
         Family { name: "freeze", key: "freeze.policy", members: members!(freeze::registry()) },
         Family { name: "sieve", key: "sieve.policy", members: members!(sieve::registry()) },
     ]
+}
+
+/// The first parts of all keys that have two.
+pub(super) fn tables() -> BTreeSet<&'static str> {
+    let members = families().into_iter().flat_map(|family| family.members);
+    let own = members.flat_map(|member| member.parameters);
+    let keys = core().into_iter().chain(bench()).chain(own).map(|parameter| parameter.key);
+    keys.filter_map(|key| Some(key.split_once('.')?.0)).collect()
 }
 
 /// The keys that only `spfde bench` reads.

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use spfde_data::parameter::{ParameterError, Value};
 
+use super::keys::tables;
+
 /// A configuration file larger than this is not one.
 const LARGEST_FILE: u64 = 1 << 20;
 
@@ -132,6 +134,17 @@ impl Source {
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
             ConfigurationError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
         })?;
+        // One with keys is noticed by them.
+        let known = tables();
+        let is_unknown = |name: &str, value: &toml::Value| {
+            value.as_table().is_some_and(toml::Table::is_empty) && !known.contains(name)
+        };
+        if let Some((name, _)) = table.iter().find(|(name, value)| is_unknown(name, value)) {
+            let known: Vec<String> = known.iter().map(|name| format!("[{name}]")).collect();
+            let reason =
+                format!("there is no table [{}]; there are {}", name.escape_debug(), known.join(", "));
+            return Err(ConfigurationError::File { path: path.to_owned(), reason });
+        }
         let mut source = Self::default();
         source.flatten(path, "", table)?;
         Ok(source)

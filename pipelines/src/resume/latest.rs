@@ -58,8 +58,9 @@ pub(super) fn latest(
 
 /// That every file of a run that has come to its end is what it was.
 pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<(), Error> {
-    run.config_unchanged()?;
-    let findings = verify::segments(directory, run.manifest());
+    let beside = [run.config_unchanged().err(), run.environment().err()];
+    let mut findings: Vec<DataError> = beside.into_iter().flatten().collect();
+    findings.extend(verify::segments(directory, run.manifest()));
     match findings.first() {
         None => Ok(()),
         Some(first) => {

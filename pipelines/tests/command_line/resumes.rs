@@ -42,6 +42,12 @@ fn what_is_no_run_is_refused() {
     for command in ["resume", "verify", "replay"] {
         place.run(&[command, "nowhere"]).refused(1, nowhere, "");
     }
+    // A run that has lost its manifest is one still.
+    place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();
+    std::fs::remove_file(place.path("run/manifest.json")).unwrap();
+    for command in ["resume", "verify", "replay"] {
+        place.run(&[command, "run"]).refused(1, "run: has no manifest.json, but ", "or start another run");
+    }
     for words in [&["resume"][..], &["resume", "run", "seed=2"], &["resume", "run", "--workers", "0"]] {
         assert_eq!(place.run(words).code, Some(2), "{words:?}");
     }

@@ -133,3 +133,26 @@ fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
     let verified = place.run(&["verify", "run"]).done();
     assert!(verified.out.contains(&format!("sound: {committed} of 10000 epochs")), "{}", verified.out);
 }
+
+/// A disk that is full where standard output leads loses what was asked for, and is told; nobody who reads on is no loss.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_is_lost_is_a_failure() {
+    let place = Place::with_runs(&[("run", "seed=0")]);
+    for words in
+        [&["verify", "run"][..], &["replay", "run"], &["train", "data.path=data", "--dry-run"], &["list"]]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let lost = place.command(words).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&lost.stderr).into_owned();
+        assert_eq!(lost.status.code(), Some(1), "{words:?}: {said}");
+        assert!(
+            said.contains("spfde: standard output was lost: No space left on device"),
+            "{words:?}: {said}"
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let closed = place.command(words).stdout(writer).output().unwrap();
+        assert_eq!(closed.status.code(), Some(0), "{words:?}: {closed:?}");
+    }
+}

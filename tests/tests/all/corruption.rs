@@ -13,8 +13,8 @@
 //! - `lock`, a note for people.
 //! - By `replay`: `environment.json`, checkpoints, and the streams that a replay decides anew (`freezes`, `sieves`, `epochs`,
 //!   `timings`).
-//! - By `resume`: of a run that goes on the checkpoint before the latest; of a finished one `environment.json`. A damaged
-//!   `environment.json` does not keep a run from going on: that is noted, and nothing is taken from it.
+//! - By `resume`: of a run that goes on the checkpoint before the latest. A damaged `environment.json` does not keep a run from
+//!   going on: that is noted, and nothing is taken from it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -101,12 +101,7 @@ impl Subject {
     }
 
     fn verify_reads(&self, file: &str) -> bool {
-        file == "environment.json" || self.is_counted(file)
-    }
-
-    /// Whether it is the manifest, or the manifest names its hash.
-    fn is_counted(&self, file: &str) -> bool {
-        ["manifest.json", "config.toml"].contains(&file) || self.is_named(file)
+        ["manifest.json", "config.toml", "environment.json"].contains(&file) || self.is_named(file)
     }
 
     fn replay_reads(&self, file: &str) -> bool {
@@ -117,7 +112,7 @@ impl Subject {
 
     fn resume_reads(&self, file: &str) -> bool {
         match self.manifest.finished {
-            true => self.is_counted(file),
+            true => self.verify_reads(file),
             false => {
                 let others = ["manifest.json", "config.toml", "environment.json"];
                 others.contains(&file) || file.starts_with("trace/") || self.is_latest(file)

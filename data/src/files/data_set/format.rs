@@ -69,7 +69,17 @@ impl Description {
         self.channels * self.height * self.width
     }
 
-    fn check(&self, path: &Path) -> Result<()> {
+    /// Checks the fields; `path` is for messages.
+    pub(super) fn check(&self, path: &Path) -> Result<()> {
+        if self.name.chars().any(char::is_control) {
+            // It is printed, and a terminal would act upon it.
+            return Err(DataError::Value {
+                path: path.to_owned(),
+                field: format!("{KEY_DATA}.name"),
+                found: self.name.clone(),
+                expected: "a name without control characters".to_owned(),
+            });
+        }
         let sides = [("channels", self.channels), ("height", self.height), ("width", self.width)];
         for (name, value) in sides {
             DataError::limit(path, &format!("{KEY_DATA}.{name}"), value as u64, IMAGE_LIMIT)?;

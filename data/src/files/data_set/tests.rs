@@ -246,7 +246,7 @@ fn missing_and_foreign_files_are_named() {
     std::fs::remove_file(directory.path().join("test.parquet")).unwrap();
     assert_eq!(
         message(directory.path()),
-        "test.parquet: cannot open: No such file or directory (os error 2)"
+        "test.parquet: cannot open: No such file or directory (os error 2); is its name right, or was it removed or moved?"
     );
     std::fs::write(directory.path().join("test.parquet"), b"label,image").unwrap();
     assert_eq!(

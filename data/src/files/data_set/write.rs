@@ -8,7 +8,6 @@ use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
@@ -41,6 +40,8 @@ pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
             classes: set.classes,
             fingerprint: set.fingerprint.clone(),
         };
+        // What would not be read is not written.
+        description.check(path)?;
         write_images(path, images, &description)?;
     }
     Ok(())
@@ -55,8 +56,7 @@ fn write_images(path: &Path, images: &Images, description: &Description) -> Resu
     ]));
     let options =
         ArrowWriterOptions::new().with_properties(properties(description)).with_skip_arrow_metadata(true);
-    let parquet =
-        |source: ParquetError| DataError::Parquet { path: path.to_owned(), action: "write images", source };
+    let parquet = DataError::writing(path, "write images");
     let file = AtomicFile::create(path)?;
     let mut writer =
         ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options).map_err(parquet)?;

@@ -242,5 +242,8 @@ fn images_and_labels_must_fit_together() {
 #[test]
 fn a_path_that_is_no_file_is_an_error() {
     let error = read_images(Path::new("/nowhere/train-images")).unwrap_err().to_string();
-    assert_eq!(error, "/nowhere/train-images: cannot open: No such file or directory (os error 2)");
+    assert_eq!(
+        error,
+        "/nowhere/train-images: cannot open: No such file or directory (os error 2); is its name right, or was it removed or moved?"
+    );
 }

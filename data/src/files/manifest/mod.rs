@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::atomic;
 use crate::files::error::{DataError, Result};
 use crate::files::read_limited::{inside, read_limited};
+use crate::files::run_directory;
 use crate::files::seal;
 use crate::images::DataSet;
 pub use crate::segment::Checkpoint;
@@ -139,8 +140,13 @@ impl Manifest {
         let path = inside(run, MANIFEST_NAME)?;
         if matches!(path.try_exists(), Ok(false)) {
             let path = run.to_owned();
-            let nowhere = matches!(run.try_exists(), Ok(false));
-            return Err(if nowhere { DataError::NoRun { path } } else { DataError::NotARun { path } });
+            if matches!(run.try_exists(), Ok(false)) {
+                return Err(DataError::NoRun { path });
+            }
+            return Err(match run_directory::trace_of(run) {
+                Some(found) => DataError::ManifestLost { path, found },
+                None => DataError::NotARun { path },
+            });
         }
         let bytes = read_limited(&path, MANIFEST_LIMIT)?;
         Ok((Self::parse(&path, &bytes)?, blake3::hash(&bytes).to_hex().to_string()))

@@ -8,7 +8,6 @@ use arrow::datatypes::Schema;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -47,7 +46,7 @@ impl ParquetWriter {
             .with_skip_arrow_metadata(true);
         let file = Hashing::new(AtomicFile::create(&path)?);
         let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
-            .map_err(parquet(&path, "start the file"))?;
+            .map_err(DataError::writing(&path, "start the file"))?;
         Ok(Self { group: Columns::new(columns), columns: columns.to_vec(), schema, writer, path, segment })
     }
 
@@ -100,14 +99,14 @@ impl ParquetWriter {
         self.writer
             .write(&batch)
             .and_then(|()| self.writer.flush())
-            .map_err(parquet(&self.path, "write rows"))
+            .map_err(DataError::writing(&self.path, "write rows"))
     }
 
     fn close(mut self) -> Result<Segment> {
         if self.group.rows > 0 {
             self.flush()?;
         }
-        let file = self.writer.into_inner().map_err(parquet(&self.path, "finish the file"))?;
+        let file = self.writer.into_inner().map_err(DataError::writing(&self.path, "finish the file"))?;
         let (file, bytes, blake3) = file.into_parts();
         file.commit()?;
         Ok(Segment { bytes, blake3, ..self.segment })
@@ -150,9 +149,4 @@ fn properties(columns: &[Column], stream: &str) -> WriterProperties {
         properties = properties.set_column_encoding(ColumnPath::from(column.name), encoding);
     }
     properties.build()
-}
-
-fn parquet(path: &std::path::Path, action: &'static str) -> impl FnOnce(ParquetError) -> DataError {
-    let path = path.to_owned();
-    move |source| DataError::Parquet { path, action, source }
 }

@@ -88,8 +88,7 @@ impl RunDirectory {
             return Err(DataError::Exists { path: path.join(MANIFEST_NAME) });
         }
         if let Some(found) = sweep::first_file(path)? {
-            let found = found.strip_prefix(path).unwrap_or(&found).display().to_string();
-            return Err(DataError::ManifestLost { path: path.to_owned(), found });
+            return Err(DataError::ManifestLost { path: path.to_owned(), found: inside_of(path, &found) });
         }
         let config = read_config(path)?;
         Self::begin(path, &config, environment, manifest, true, lock)
@@ -230,6 +229,19 @@ impl RunDirectory {
     fn lock(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A file that the run in the directory `path` had after its first manifest, if it is a run and has one.
+pub(super) fn trace_of(path: &Path) -> Option<String> {
+    path.join(CONFIG_NAME)
+        .is_file()
+        .then(|| sweep::first_file(path).ok().flatten())
+        .flatten()
+        .map(|found| inside_of(path, &found))
+}
+
+fn inside_of(run: &Path, file: &Path) -> String {
+    file.strip_prefix(run).unwrap_or(file).display().to_string()
 }
 
 /// Whether some process writes the run in the directory `path`.

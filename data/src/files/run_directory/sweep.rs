@@ -1,6 +1,7 @@
 //! What a run directory holds that its manifest does not name: left over, and removed.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +13,12 @@ use crate::files::operation;
 /// Directories whose files the manifest names; everything else in them is left over.
 pub(super) const NAMED: [&str; 2] = ["trace", "checkpoint"];
 
-/// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that `manifest` does not name, and the
-/// unfinished ones of `beside`, which lie beside them.
+/// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have written and `manifest`
+/// does not name, and the unfinished ones of `beside`, which lie beside them. What has another name, such as somebody's copy of
+/// a checkpoint, is left.
 ///
 /// # Errors
-/// If a file cannot be removed; if a link stands where files that are named should be: nothing is removed then.
+/// If a file cannot be removed; if a link stands where a directory of named files should be: nothing is removed then.
 pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -> Result<()> {
     let segments = manifest.segments.iter().map(|segment| &segment.path);
     let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
@@ -26,14 +28,11 @@ pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -
     beside.iter().try_for_each(|name| remove_if_there(&run.join(format!("{name}.part"))))
 }
 
-/// Refuses links among the named files and the directories above them.
+/// Refuses links among the directories of the named files. A link in the place of a file is for whoever reads that.
 fn refuse_links(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     let directories = NAMED.iter().map(|name| run.join(name));
     let mut places: BTreeSet<PathBuf> = directories.collect();
-    for file in named {
-        places.extend(file.parent().map(Path::to_owned));
-        places.insert(file.clone());
-    }
+    places.extend(named.iter().filter_map(|file| file.parent().map(Path::to_owned)));
     match places.into_iter().find(|path| path.is_symlink()) {
         Some(path) => Err(DataError::Link { path }),
         None => Ok(()),
@@ -107,16 +106,37 @@ fn entries(directory: &Path) -> Result<impl Iterator<Item = std::io::Result<DirE
     .map(|entries| entries.into_iter().flatten())
 }
 
-/// Removes the files below `directory` except the named ones; links are removed, not followed.
+/// Whether a run gives such a name to a file: `e00012-w00.parquet`, `e00012.safetensors`, and as they are called while they are
+/// written.
+fn is_of_a_run(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    let name = name.strip_suffix(".part").unwrap_or(name);
+    let is_number = |digits: &str, least: usize| {
+        digits.len() >= least && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let Some(name) = name.strip_prefix('e') else { return false };
+    if let Some(epoch) = name.strip_suffix(".safetensors") {
+        return is_number(epoch, 5);
+    }
+    let parts = name.strip_suffix(".parquet").and_then(|name| name.split_once("-w"));
+    parts.is_some_and(|(epoch, worker)| is_number(epoch, 5) && is_number(worker, 2))
+}
+
+/// Removes the files below `directory` that a run could have written except the named ones, and empty directories in their
+/// places; links are removed, not followed.
 fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     let mut removed = false;
     for entry in entries(directory)? {
         let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
         let path = entry.path();
         let kind = entry.file_type().map_err(DataError::io(&path, "look at the file"))?;
+        let is_left_over = is_of_a_run(&entry.file_name()) && !named.contains(&path);
         if kind.is_dir() {
             remove_except(&path, named)?;
-        } else if !named.contains(&path) {
+            if is_left_over {
+                remove_empty(&path);
+            }
+        } else if is_left_over {
             operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
             removed = true;
         }

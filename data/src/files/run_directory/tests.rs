@@ -6,6 +6,7 @@ use super::*;
 use crate::files::checkpoint::Checkpoints;
 use crate::files::data_set;
 use crate::files::manifest::{Checkpoint, MANIFEST_NAME};
+use crate::files::verify;
 use crate::images::Images;
 use crate::rows::MaskRow;
 use crate::segment::{Commit, Segment, SegmentStore};
@@ -365,9 +366,7 @@ fn links_do_not_lead_out_of_the_directory() {
         assert_eq!(error, format!("{}: {expected}", path.join(place).display()));
         untouched();
     };
-    for place in
-        ["manifest.json", "lock", "trace", "trace/masks", "trace/masks/e00000-w00.parquet", "checkpoint"]
-    {
+    for place in ["manifest.json", "lock", "trace", "trace/masks", "checkpoint"] {
         let (place_of, aside) = (path.join(place), directory.path().join("aside"));
         let was_there = std::fs::rename(&place_of, &aside).is_ok();
         let target =
@@ -384,14 +383,27 @@ fn links_do_not_lead_out_of_the_directory() {
     assert!(matches!(error, DataError::Link { .. }), "{error}");
     std::fs::remove_file(path.join("processes.key")).unwrap();
     // Leftovers are removed themselves.
-    for place in
-        ["manifest.json.part", "trace/masks/e00001-w00.parquet.part", "trace/elsewhere", "processes.key"]
-    {
+    for place in [
+        "manifest.json.part",
+        "trace/masks/e00001-w00.parquet.part",
+        "trace/masks/e00007-w12.parquet",
+        "checkpoint/e00007.safetensors",
+        "processes.key",
+    ] {
+        std::fs::create_dir_all(path.join("checkpoint")).unwrap();
         symlink(&precious, path.join(place)).unwrap();
         drop(RunDirectory::resume(&path).unwrap());
         assert!(!path.join(place).is_symlink());
         untouched();
     }
+    // In the place of a file that is named it is left to whoever reads that.
+    let (named, aside) = (path.join("trace/masks/e00000-w00.parquet"), directory.path().join("aside"));
+    std::fs::rename(&named, &aside).unwrap();
+    symlink(&precious, &named).unwrap();
+    drop(RunDirectory::resume(&path).unwrap());
+    let findings = verify::segments(&path, &Manifest::read(&path).unwrap());
+    assert!(findings.iter().any(|finding| matches!(finding, DataError::Link { path } if *path == named)));
+    untouched();
     let empty = directory.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     symlink(&precious, empty.join("config.toml.part")).unwrap();

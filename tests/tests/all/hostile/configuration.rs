@@ -54,6 +54,9 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
             "a.toml, line 1: string values must be quoted, expected literal string",
         ),
     ];
+    let tables = "[data], [freeze], [mask], [model], [sieve], [trace], [train]";
+    let reason = "cannot read the configuration: there is no table [trian]; there are";
+    cases.push(case(Class::OutOfRange, b"[trian]", &format!("a.toml: {reason} {tables}")));
     let epochs = read(b"[train]\nepochs = 0");
     let expected = if epochs.starts_with("`train.epochs` = 0 is out of range: 1") {
         epochs.clone()

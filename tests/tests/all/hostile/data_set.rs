@@ -58,6 +58,11 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     let mut cases = parquet::cases(&good, NAME, &read);
     cases.extend([
         case(
+            Class::OutOfRange,
+            described("name", "\u{1b}[31msmall\n".into()),
+            r#"spfde.data.name is "\u{1b}[31msmall\n"; expected a name without control characters"#,
+        ),
+        case(
             Class::TooLarge,
             described("channels", u64::MAX.into()),
             "spfde.data.channels is 18446744073709551615, above the limit of 16777216; the file is damaged or not \

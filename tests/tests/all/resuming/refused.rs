@@ -139,6 +139,38 @@ fn a_damaged_checkpoint_is_not_used_but_the_one_before_it() {
     assert_equal(&Recorded::open(&path), &whole, "from the checkpoint before");
 }
 
+/// A link, or a directory, in the place of a file of the latest checkpoint is damage like any other.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_no_checkpoint() {
+    let bench = Bench::new(60);
+    let whole = bench.record("whole", &bench.experiment(&WORDS), 1);
+    let aside = bench.path("aside");
+    for is_link in [true, false] {
+        let path = interrupted(&bench);
+        let manifest = Recorded::open(&path).manifest;
+        let latest = manifest.last_checkpoint().unwrap();
+        for file in manifest.checkpoint(latest).map(|file| path.join(&file.path)) {
+            std::fs::rename(&file, &aside).unwrap();
+            match is_link {
+                true => std::os::unix::fs::symlink(&aside, &file).unwrap(),
+                false => std::fs::create_dir(&file).unwrap(),
+            }
+        }
+        // What a run does not call so is somebody's.
+        let copy = path.join("checkpoint/copy-of-e00002.safetensors");
+        std::fs::write(&copy, b"somebody's").unwrap();
+        let run = unfinished(&bench, &path);
+        assert!(run.epoch() < latest);
+        assert!(run.notes()[0].contains(&format!("the checkpoint of epoch {latest} cannot be used")));
+        run.run(Options { workers: 1, ..Options::default() }, spfde::pipeline).unwrap();
+        assert_eq!(std::fs::read(&copy).unwrap(), b"somebody's");
+        std::fs::remove_file(&copy).unwrap();
+        assert_equal(&Recorded::open(&path), &whole, "without the latest checkpoint");
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}
+
 #[test]
 fn a_damaged_trace_is_refused_before_training_goes_on() {
     let bench = Bench::new(60);
