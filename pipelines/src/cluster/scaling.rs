@@ -40,9 +40,10 @@
 //! ```
 //!
 //! Two workers beside one, and two processes beside one, in turns of a second and a half (`pipelines/benches/scaling/scaling.py`):
-//! on these two cores both are 1.85 times as fast by the median of eleven rounds (1.61 to 1.99, and 1.73 to 1.94). What a run
-//! gets depends on who else uses the memory of the host: measured one after the other, by 40 steps each, it is anything between
-//! 1.1 and 2.5, and by the fastest steps 1.8 to 1.9 and 1.7 to 1.8.
+//! on these two cores both are 1.85 times as fast by the median of eleven rounds (1.61 to 1.99, and 1.73 to 1.94) in a good hour.
+//! In a bad one the medians of four rounds were 1.62 and 1.58, by the fastest steps 2.00 and 1.89; the program without heartbeats
+//! had 1.72 and 1.67 in the same hour, by two rounds. What a run gets depends on who else uses the memory of the host: measured
+//! one after the other, by 40 steps each, it is anything between 1.1 and 2.5.
 //!
 //! # How much faster
 //!
