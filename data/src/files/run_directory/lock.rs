@@ -48,7 +48,7 @@ impl RunLock {
             std::io::ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
             _ => DataError::io(&path, "create the lock file")(error),
         })?;
-        match lock(&file) {
+        match lock(&file, || std::thread::sleep(PAUSE)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) });
@@ -63,14 +63,14 @@ impl RunLock {
 }
 
 /// Locks the file, unless somebody holds it. Others may look at it in this moment, such as those who follow the run: they have
-/// it for a moment each, and are not whom a message should name.
-fn lock(file: &File) -> std::result::Result<(), TryLockError> {
+/// it for a moment each, and are not whom a message should name: they are waited for with `pause`.
+fn lock(file: &File, mut pause: impl FnMut()) -> std::result::Result<(), TryLockError> {
     for _ in 0..TRIES {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 file.try_lock_shared()?;
                 file.unlock().map_err(TryLockError::Error)?;
-                std::thread::sleep(PAUSE);
+                pause();
             }
             taken => return taken,
         }
@@ -155,18 +155,22 @@ mod tests {
     fn who_only_looks_keeps_nobody_from_taking_it() {
         let run = tempfile::tempdir().unwrap();
         drop(RunLock::take(run.path(), true).unwrap());
-        let looking = File::open(run.path().join(LOCK_NAME)).unwrap();
-        looking.lock_shared().unwrap();
-        let (begun, began) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            let taken = scope.spawn(|| {
-                begun.send(()).unwrap();
-                RunLock::take(run.path(), false)
-            });
-            began.recv().unwrap();
-            looking.unlock().unwrap();
-            assert!(taken.join().unwrap().is_ok());
-        });
+        let open = || File::options().read(true).write(true).open(run.path().join(LOCK_NAME)).unwrap();
+        let (looking, taking) = (open(), open());
+        looking.try_lock_shared().unwrap();
+        let mut pauses = 0;
+        lock(&taking, || {
+            pauses += 1;
+            if pauses == 3 {
+                looking.unlock().unwrap();
+            }
+        })
+        .unwrap();
+        assert_eq!(pauses, 3);
+        taking.unlock().unwrap();
+        // But not for ever.
+        looking.try_lock_shared().unwrap();
+        assert!(matches!(lock(&taking, || ()), Err(TryLockError::WouldBlock)));
     }
 
     #[test]
