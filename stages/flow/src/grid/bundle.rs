@@ -1,8 +1,9 @@
 //! Presentations on their way from whoever reads them to the owners of their samples.
 //!
 //! All of an epoch are kept until the last of its parts has been read, because an earlier step may stand in a later part. So
-//! what a row takes here is what a record costs while its epoch is gathered: four bytes, and sixteen for each step that its
-//! owner has rows of (24 more while these are put in order), of which there may be one for every row. Nothing else grows with the rows: however often the epoch
+//! what a row takes here is what a record costs while its epoch is gathered: four bytes (eight with its loss, thirteen with the
+//! norm of its error and whether it was trained on, too), and sixteen for each step that its owner has rows of (24 more while
+//! these are put in order), of which there may be one for every row. An owner's first row of an epoch takes some 250 bytes more. Nothing else grows with the rows or the epochs: however often the epoch
 //! changes from row to row, an epoch's presentations share their bundle.
 
 use std::collections::BTreeMap;
@@ -57,62 +58,79 @@ pub(super) struct Dealer {
     losses: bool,
     /// Bundles that were handed out.
     number: u64,
-    /// What is still in hand: for each epoch a bundle for every owner.
-    open: BTreeMap<u32, Vec<Bundle>>,
+    /// What is in hand, by epoch and owner. An owner without a row of an epoch has none: there may be very many of both.
+    open: BTreeMap<(u32, usize), Bundle>,
+    /// The epoch that is being dealt, and what is in hand of it: each owner's bundle, if it has had a row meanwhile.
+    epoch: u32,
+    own: Vec<Option<Bundle>>,
+    /// The owners that have.
+    dealt: Vec<usize>,
 }
 
 impl Dealer {
     /// Has nothing in hand. `losses`: whether somebody looks at more than whether a sample was right.
     pub(super) fn new(shares: Shares, losses: bool) -> Self {
-        Self { shares, losses, number: 0, open: BTreeMap::new() }
+        let own = (0..shares.workers()).map(|_| None).collect();
+        Self { shares, losses, number: 0, open: BTreeMap::new(), epoch: 0, own, dealt: Vec::new() }
     }
 
     /// Takes rows of a part, and hands out what is full.
     pub(super) fn deal(&mut self, part: usize, rows: &ScoreColumns, mut take: impl FnMut(Bundle)) {
         let part = u32::try_from(part).expect("a record has fewer parts");
-        let workers = self.shares.workers();
-        let mut from = 0;
-        while from < rows.slots.len() {
-            let epoch = rows.epochs[from];
-            let end = from + rows.epochs[from..].iter().take_while(|other| **other == epoch).count();
-            let fresh = || (0..workers).map(|owner| Bundle::new(epoch, owner)).collect();
-            let own = self.open.entry(epoch).or_insert_with(fresh);
-            for at in from..end {
-                let (owner, index) = self.shares.locate(rows.slots[at]);
-                let bundle = &mut own[owner];
-                bundle.rows.push(index << 1 | u32::from(rows.correct[at]));
-                if self.losses {
-                    bundle.losses.push(rows.losses[at]);
-                    bundle.error_norms.extend(rows.error_norms.get(at));
-                    bundle.trained.extend(rows.trained.get(at));
-                }
-                let (step, until) = (rows.steps[at], bundle.rows.len() as u32);
-                match bundle.runs.last_mut() {
-                    Some(run) if (run.step, run.part) == (step, part) => run.until = until,
-                    _ => bundle.runs.push(Run { step, part, until }),
-                }
-                if bundle.rows.len() == FULL {
-                    let full = std::mem::replace(bundle, Bundle::new(epoch, owner));
-                    take(Bundle { number: self.number, ..full });
-                    self.number += 1;
-                }
+        for at in 0..rows.slots.len() {
+            if rows.epochs[at] != self.epoch {
+                self.put_back();
+                self.epoch = rows.epochs[at];
             }
-            from = end;
+            let (epoch, (owner, index)) = (self.epoch, self.shares.locate(rows.slots[at]));
+            let (open, dealt) = (&mut self.open, &mut self.dealt);
+            let bundle = self.own[owner].get_or_insert_with(|| {
+                dealt.push(owner);
+                open.remove(&(epoch, owner)).unwrap_or_else(|| Bundle::new(epoch, owner))
+            });
+            bundle.rows.push(index << 1 | u32::from(rows.correct[at]));
+            if self.losses {
+                bundle.losses.push(rows.losses[at]);
+                bundle.error_norms.extend(rows.error_norms.get(at));
+                bundle.trained.extend(rows.trained.get(at));
+            }
+            let (step, until) = (rows.steps[at], bundle.rows.len() as u32);
+            match bundle.runs.last_mut() {
+                Some(run) if (run.step, run.part) == (step, part) => run.until = until,
+                _ => bundle.runs.push(Run { step, part, until }),
+            }
+            if bundle.rows.len() == FULL {
+                let full = std::mem::replace(bundle, Bundle::new(epoch, owner));
+                take(Bundle { number: self.number, ..full });
+                self.number += 1;
+            }
+        }
+    }
+
+    /// Puts what was dealt of an epoch back to what is in hand of others.
+    fn put_back(&mut self) {
+        for owner in self.dealt.drain(..) {
+            self.open.extend(self.own[owner].take().map(|bundle| ((self.epoch, owner), bundle)));
         }
     }
 
     /// Hands out the rest, epoch by epoch.
     pub(super) fn finish(&mut self, mut take: impl FnMut(u32, Vec<Bundle>)) {
-        for (epoch, mut bundles) in std::mem::take(&mut self.open) {
-            bundles.retain(|bundle| !bundle.rows.is_empty());
-            for bundle in &mut bundles {
+        self.put_back();
+        let mut rest = std::mem::take(&mut self.open).into_values().peekable();
+        while let Some(first) = rest.next() {
+            let epoch = first.epoch;
+            let more = std::iter::from_fn(|| rest.next_if(|bundle| bundle.epoch == epoch));
+            let bundles = std::iter::once(first).chain(more).filter(|bundle| !bundle.rows.is_empty());
+            let numbered = bundles.map(|mut bundle| {
                 bundle.number = self.number;
                 self.number += 1;
                 // There may be very many that are very small.
                 bundle.rows.shrink_to_fit();
                 bundle.runs.shrink_to_fit();
-            }
-            take(epoch, bundles);
+                bundle
+            });
+            take(epoch, numbered.collect());
         }
     }
 }
@@ -211,6 +229,7 @@ mod tests {
         dealer.deal(1, &rows, |_| panic!("none is full"));
         let mut found = Vec::new();
         dealer.finish(|_, bundles| found.extend(bundles));
+        assert_eq!((dealer.open.len(), dealer.dealt.len()), (0, 0), "owners without rows have nothing");
         let sizes: Vec<_> = found.iter().map(|bundle| (bundle.rows.len(), bundle.runs.len())).collect();
         assert_eq!(sizes, [(1000, 2); 2]);
     }
