@@ -90,7 +90,7 @@ where
     let endings: Arc<Mutex<Vec<Option<Ending<R>>>>> =
         Arc::new(Mutex::new((0..count).map(|_| None).collect()));
     let fallen = AtomicBool::new(false);
-    let (turns, mut pace) = (Arc::new(Turns::new(count)), Pace::new(count));
+    let (turns, mut pace) = (Arc::new(Turns::new(count)), Pace::new(count, Instant::now()));
     let (told, seen, taken) = (Arc::clone(&endings), watcher.clone(), Arc::clone(&turns));
     let body = move |worker: &mut Worker| {
         let ending = catch_unwind(AssertUnwindSafe(|| {
@@ -112,6 +112,8 @@ where
         let done = matches!(ending, Ending::Done(..));
         if !done {
             fallen.store(true, Ordering::Relaxed);
+            // Nobody may keep this process from its end who does not read what it says.
+            crate::command::hurry();
             // What is left of the graph may be in any state.
             for dataflow in worker.installed_dataflows() {
                 let _ = catch_unwind(AssertUnwindSafe(|| worker.drop_dataflow(dataflow)));
@@ -151,7 +153,7 @@ where
         if over && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STRAGGLERS) {
             break false;
         }
-        lookout.look(pace.is_working(&turns));
+        lookout.look(pace.piece(&turns, Instant::now()));
         std::thread::sleep(NAP / 5);
     };
     let endings = take();

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn heartbeats_are_taken_out_of_the_messages_whatever_the_pieces_in_which_they_come() {
-        let (responsive, working) = (Heartbeat::Responsive.byte(), Heartbeat::Working.byte());
+        let (responsive, working) = (Heartbeat::Responsive.byte(), Heartbeat::Working(5).byte());
         // What looks like a heartbeat within a message is none.
         let messages = [header(2, 3, 100), vec![responsive; 100], header(2, 4, 8), vec![working; 8]];
         let end = vec![0; HEADER];
@@ -156,7 +156,8 @@ mod tests {
             assert_eq!(arrived, [&messages.concat()[..], &end].concat(), "{size}");
             if size == 1 {
                 use Heartbeat::{Responsive, Working};
-                assert_eq!(beats, [Working, Working, Responsive, Responsive, Working, Responsive]);
+                let expected = [Working(5), Working(5), Responsive, Responsive, Working(5), Responsive];
+                assert_eq!(beats, expected);
             }
             assert!(frames.sift(&mut [responsive]).unwrap_err().contains("after its end"));
         }

@@ -7,7 +7,7 @@ use super::secret::Secret;
 const MAGIC: [u8; 16] = *b"spfde processes\n";
 
 /// The version of everything that is said after it.
-const PROTOCOL: u32 = 3;
+const PROTOCOL: u32 = 4;
 
 /// Bytes of a number that is used once.
 const NONCE: usize = 32;

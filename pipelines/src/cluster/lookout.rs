@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::heartbeat::Peer;
+use super::heartbeat::{Heartbeat, Peer, State};
 use super::silence::{Event, Sight, Silence};
 use super::watch::{Lost, Watcher};
-use crate::command::remark;
+use crate::command::remark_soon;
 
 /// Looks how the other processes are.
 pub(crate) struct Lookout {
@@ -17,7 +17,7 @@ pub(crate) struct Lookout {
     /// Set if this process is asked to end.
     interrupted: Arc<AtomicBool>,
     /// What heartbeats say of this process.
-    working: Arc<AtomicBool>,
+    own: Arc<State>,
     /// How the work goes on after an end, if it can.
     goes_on: Option<String>,
     watcher: Watcher,
@@ -27,30 +27,30 @@ impl Lookout {
     pub(super) fn new(
         peers: Vec<Arc<Peer>>,
         interrupted: Arc<AtomicBool>,
-        working: Arc<AtomicBool>,
+        own: Arc<State>,
         goes_on: Option<String>,
         watcher: Watcher,
     ) -> Self {
         let silence = Silence::new(peers.len());
-        Self { peers, silence, last: Instant::now(), interrupted, working, goes_on, watcher }
+        Self { peers, silence, last: Instant::now(), interrupted, own, goes_on, watcher }
     }
 
-    /// Looks how the others are, and says it, if there is something to say; `working` is whether one of the workers of this
-    /// process has been at one piece of work for a while. If this process is asked to end and cannot do it in good order, since
+    /// Looks how the others are, and says it, if there is something to say, without waiting for somebody to read it; `piece` is
+    /// the number of the piece of work at which one of the workers of this process has been for a while, if one has. If this process is asked to end and cannot do it in good order, since
     /// another one is silent, that one is lost.
-    pub(crate) fn look(&mut self, working: bool) {
-        self.working.store(working, Ordering::Relaxed);
+    pub(crate) fn look(&mut self, piece: Option<u8>) {
+        self.own.set(piece.map_or(Heartbeat::Responsive, Heartbeat::Working));
         let sight = |peer: &Arc<Peer>| Sight {
             heard: peer.heard.load(Ordering::Relaxed),
             messages: peer.messages.load(Ordering::Relaxed),
-            working: peer.working.load(Ordering::Relaxed),
+            piece: peer.state.get().piece(),
             over: peer.over.load(Ordering::Relaxed),
         };
         let sights: Vec<Sight> = self.peers.iter().map(sight).collect();
         let asked = self.interrupted.load(Ordering::Relaxed);
         let passed = self.last.elapsed();
         self.last += passed;
-        for event in self.silence.look(passed, &sights, working, asked) {
+        for event in self.silence.look(passed, &sights, piece.is_some(), asked) {
             match event {
                 Event::Deserted(other) => {
                     self.lose(other, "no word has come from it since: it may be stopped".to_owned());
@@ -63,20 +63,26 @@ impl Lookout {
                 }
                 Event::Silent(other, lasted) => {
                     let quiet = format!("no word from {} for {} s", self.name(other), lasted.as_secs());
-                    remark(format_args!("{quiet}: it may be stopped; {}", self.way_out()));
+                    remark_soon(format_args!("{quiet}: it may be stopped; {}", self.way_out()));
                 }
                 Event::Heard(other, lasted) => {
-                    remark(format_args!("{} is there again, after {} s", self.name(other), lasted.as_secs()));
+                    remark_soon(format_args!(
+                        "{} is there again, after {} s",
+                        self.name(other),
+                        lasted.as_secs()
+                    ));
                 }
                 Event::Working(other, lasted) => {
                     let (name, seconds) = (self.name(other), lasted.as_secs());
                     let working =
                         format!("all wait for {name}, which has been at one piece of work for {seconds} s");
-                    remark(format_args!("{working}; {}", self.way_out()));
+                    remark_soon(format_args!("{working}; {}", self.way_out()));
                 }
                 Event::Unready(other) => {
                     let name = self.name(other);
-                    remark(format_args!("{name} is still at work; once more to stop at once, without it"));
+                    remark_soon(format_args!(
+                        "{name} is still at work; once more to stop at once, without it"
+                    ));
                 }
             }
         }

@@ -101,8 +101,14 @@ impl Network {
 
     /// Gives the connections to timely; from now on the others are sent heartbeats.
     pub(crate) fn open(self) -> io::Result<Opened> {
+        let watcher = Watcher::default();
+        // Nobody sends heartbeats on account of a start that failed.
+        self.open_watched(&watcher).inspect_err(|_| watcher.shut_down())
+    }
+
+    fn open_watched(self, watcher: &Watcher) -> io::Result<Opened> {
         let Self { process: me, workers, sockets, addresses, interrupted, goes_on } = self;
-        let (watcher, working) = (Watcher::default(), Arc::default());
+        let own = Arc::default();
         let mut peers = Vec::new();
         let (builders, others): (_, Box<dyn std::any::Any + Send>) = if sockets.len() == 1 {
             let config = if workers == 1 { Config::Thread } else { Config::Process(workers) };
@@ -115,7 +121,7 @@ impl Network {
                     let peer = Arc::new(Peer::new(process, address));
                     peers.push(Arc::clone(&peer));
                     let whose = (workers_of(me), workers_of(process));
-                    Watched::new(stream, peer, whose, &watcher, &working)
+                    Watched::new(stream, peer, whose, watcher, &own)
                 };
                 watched.push(socket.map(watch).transpose()?);
             }
@@ -124,8 +130,8 @@ impl Network {
             let (builders, guard) = initialize_networking_from_sockets(process, watched, me, workers, hooks)?;
             (builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard))
         };
-        let lookout = Lookout::new(peers, interrupted, working, goes_on, watcher.clone());
-        Ok(Opened { builders, others, watcher, lookout })
+        let lookout = Lookout::new(peers, interrupted, own, goes_on, watcher.clone());
+        Ok(Opened { builders, others, watcher: watcher.clone(), lookout })
     }
 }
 

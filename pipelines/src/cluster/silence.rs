@@ -30,10 +30,17 @@ pub(super) struct Sight {
     pub(super) heard: u64,
     /// How often that was more than a heartbeat.
     pub(super) messages: u64,
-    /// Whether it has been at one piece of work for a while.
-    pub(super) working: bool,
+    /// The number of the piece of work at which it has been for a while, if it has.
+    pub(super) piece: Option<u8>,
     /// Whether nothing more is to come from it.
     pub(super) over: bool,
+}
+
+impl Sight {
+    /// The piece of work that it is at, if something is to come from it still.
+    fn work(&self) -> Option<u8> {
+        self.piece.filter(|_| !self.over)
+    }
 }
 
 /// What there is to say of another process, the position of which among the others comes with it.
@@ -66,7 +73,9 @@ pub(super) struct Silence {
     still: Duration,
     /// When that is said next.
     still_named: Duration,
+    /// How many messages had come by then, and who was at which piece of work.
     messages: u64,
+    busy: Option<(usize, u8)>,
 }
 
 /// How long one of the others has been silent.
@@ -76,13 +85,15 @@ struct Quiet {
     lasted: Duration,
     /// When that is said next.
     named: Duration,
-    /// How long it has been at one piece of work.
+    /// The piece of work that it is at, and how long it has been.
+    piece: Option<u8>,
     working: Duration,
 }
 
 impl Silence {
     pub(super) fn new(others: usize) -> Self {
-        let quiet = Quiet { heard: 0, lasted: Duration::ZERO, named: NAMED, working: Duration::ZERO };
+        let quiet =
+            Quiet { heard: 0, lasted: Duration::ZERO, named: NAMED, piece: None, working: Duration::ZERO };
         Self {
             others: vec![quiet; others],
             asked: None,
@@ -91,6 +102,7 @@ impl Silence {
             still: Duration::ZERO,
             still_named: LONG,
             messages: 0,
+            busy: None,
         }
     }
 
@@ -106,10 +118,12 @@ impl Silence {
         let passed = passed.min(LEAP);
         let mut events = Vec::new();
         for (other, (quiet, sight)) in self.others.iter_mut().zip(sights).enumerate() {
-            quiet.working = match sight.working && !sight.over {
+            let piece = sight.work();
+            quiet.working = match piece.is_some() && piece == quiet.piece {
                 true => quiet.working + passed,
                 false => Duration::ZERO,
             };
+            quiet.piece = piece;
             if sight.heard != quiet.heard || sight.over {
                 if quiet.named > NAMED && !sight.over {
                     events.push(Event::Heard(other, quiet.lasted));
@@ -139,18 +153,19 @@ impl Silence {
     /// Who keeps everybody waiting, if it is time to say so.
     fn stand_still(&mut self, passed: Duration, sights: &[Sight], working: bool) -> Option<Event> {
         let messages = sights.iter().map(|sight| sight.messages).sum();
-        let busy = sights.iter().position(|sight| sight.working && !sight.over);
-        let Some(busy) = busy.filter(|_| messages == self.messages && !working) else {
-            (self.messages, self.still, self.still_named) = (messages, Duration::ZERO, LONG);
+        let mut at_work = sights.iter().enumerate().filter_map(|(other, sight)| Some((other, sight.work()?)));
+        let seen = (messages, at_work.next().filter(|_| !working));
+        if seen.1.is_none() || seen != (self.messages, self.busy) {
+            ((self.messages, self.busy), self.still, self.still_named) = (seen, Duration::ZERO, LONG);
             return None;
-        };
+        }
         self.still += passed;
         if self.still < self.still_named {
             return None;
         }
         let lasted = self.still_named;
         self.still_named *= 2;
-        Some(Event::Working(busy, lasted))
+        self.busy.map(|(busy, _)| Event::Working(busy, lasted))
     }
 
     /// Who keeps this process from the end that it was asked for, if it is time to say so.
@@ -163,7 +178,7 @@ impl Silence {
             self.deserted = true;
             return Some(deserted);
         }
-        let busy = sights.iter().position(|sight| sight.working && !sight.over)?;
+        let busy = sights.iter().position(|sight| sight.work().is_some())?;
         (!std::mem::replace(&mut self.unready, true)).then_some(Event::Unready(busy))
     }
 }
@@ -222,7 +237,7 @@ mod tests {
 
     #[test]
     fn whoever_answers_is_waited_for_as_long_as_it_gets_on() {
-        let working = |second| Sight { working: true, ..alive(second) };
+        let working = |second| Sight { piece: Some(7), ..alive(second) };
         // At one piece of work for an hour before the request.
         let mut silence = Silence::new(2);
         look(&mut silence, 3600, false, |second| [alive(second), working(second)]);
@@ -230,7 +245,7 @@ mod tests {
         assert_eq!(said, [(6, Event::Unready(1)), (61, Event::Stuck(1, LONG))]);
         // At one after the other.
         let mut silence = Silence::new(2);
-        let pieces = |second| Sight { working: second % 50 != 0, ..alive(second) };
+        let pieces = |second| Sight { piece: Some((second / 50 % 64) as u8), ..alive(second) };
         let said = look(&mut silence, 1000, true, |second| [alive(second), pieces(second)]);
         assert_eq!(said, [(6, Event::Unready(1))]);
     }
@@ -247,9 +262,10 @@ mod tests {
     #[test]
     fn the_one_for_which_all_wait_is_named_if_nobody_is_at_work_but_it() {
         let mut silence = Silence::new(2);
-        let working = |second| Sight { working: true, ..alive(second) };
+        let working = |second| Sight { piece: Some(7), ..alive(second) };
         let said = look(&mut silence, 130, false, |second| [alive(second), working(second)]);
-        let named = [60, 120].map(|second| (second, Event::Working(1, seconds(second))));
+        // From the first moment on at which it was seen at work.
+        let named = [60, 120].map(|second| (second + 1, Event::Working(1, seconds(second))));
         assert_eq!(said, named);
         // The work goes on.
         let goes_on = |second| Sight { messages: second, ..working(second) };

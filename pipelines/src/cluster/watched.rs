@@ -3,13 +3,13 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use timely::communication::allocator::zero_copy::stream::Stream;
 
 use super::frames::Frames;
-use super::heartbeat::{Peer, beat};
+use super::heartbeat::{Peer, State, beat};
 use super::watch::{Lost, Watcher};
 
 /// A connection as timely's threads use it. They panic when it breaks, which poisons what the workers share with them; so one
@@ -25,17 +25,17 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Watches `stream`, the connection to `peer`, whose workers are `theirs`; messages from there are for the workers `mine`.
-    /// From now on it is sent heartbeats, which say whether this process is `working`.
+    /// From now on it is sent heartbeats, which say what `own` says of this process.
     pub(super) fn new(
         stream: TcpStream,
         peer: Arc<Peer>,
         (mine, theirs): (Range<u64>, Range<u64>),
         watcher: &Watcher,
-        working: &Arc<AtomicBool>,
+        own: &Arc<State>,
     ) -> io::Result<Self> {
         watcher.add(stream.try_clone()?);
         let sent = Arc::new(Mutex::new(Frames::new(theirs)));
-        beat(stream.try_clone()?, Arc::clone(&sent), Arc::clone(&peer), Arc::clone(working))?;
+        beat(stream.try_clone()?, Arc::clone(&sent), Arc::clone(&peer), Arc::clone(own))?;
         Ok(Self { stream, received: Frames::new(mine), sent, peer, watcher: watcher.clone() })
     }
 

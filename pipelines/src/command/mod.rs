@@ -5,21 +5,22 @@ mod follow;
 pub mod import;
 mod judge;
 pub mod list;
+mod output;
 pub mod replay;
 pub mod resume;
 pub mod together;
 pub mod train;
 pub mod verify;
 
-use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use clap::{Parser, Subcommand};
 
 use crate::error::Error;
+pub(crate) use output::{complain, hurry, remark, remark_soon, say};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
 #[derive(Parser)]
@@ -73,8 +74,15 @@ pub fn main() -> ExitCode {
 
 /// The exit code of a result; an error is told in one line on standard error.
 pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
-    match (result, LOST.get()) {
-        (Ok(()), None) => ExitCode::SUCCESS,
+    // Whoever was stopped by a fault, or asked to end, does so whether somebody reads why or not.
+    if result.as_ref().is_err_and(|error| matches!(error.exit_code(), 3 | 130)) {
+        hurry();
+    }
+    match (result, output::lost()) {
+        (Ok(()), None) => {
+            output::finish();
+            ExitCode::SUCCESS
+        }
         (Ok(()), Some(reason)) => {
             complain(format_args!("spfde: standard output was lost: {reason}; what is on disk is whole"));
             ExitCode::FAILURE
@@ -103,14 +111,15 @@ pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> us
 /// of a run is valid at any moment.
 pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
+    let (set, asked) = (Arc::clone(&flag), AtomicBool::new(false));
     let installed = ctrlc::set_handler(move || {
-        // Whoever sees the flag may have its last word at once: it waits until this is said.
-        let mut out = std::io::stderr().lock();
-        if set.swap(true, Ordering::Relaxed) {
+        if asked.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        let _ = writeln!(out, "note: {message}");
+        hurry();
+        // First of all, since whoever sees the flag may have its last word at once.
+        remark_soon(message);
+        set.store(true, Ordering::Relaxed);
     });
     if let Err(error) = installed {
         remark(format_args!("Ctrl-C will not stop the command cleanly: {error}"));
@@ -121,28 +130,4 @@ pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
 /// Tells early that a run directory is taken: before the data is read. Creating it checks again.
 pub(crate) fn refuse_taken(path: &Path) -> Result<(), Error> {
     Ok(spfde_data::files::run_directory::refuse_taken(path)?)
-}
-
-/// Why something that was said did not get to where standard output leads, such as a full disk.
-static LOST: OnceLock<String> = OnceLock::new();
-
-/// Prints a line to standard output. Whoever closed it does not want to read on, which is no error; if it is lost otherwise, the
-/// command goes on, since a run is worth more than its table, and [`exit`] tells.
-pub(crate) fn say(line: impl std::fmt::Display) {
-    if let Err(error) = writeln!(std::io::stdout(), "{line}")
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        // The first reason counts.
-        let _ = LOST.set(error.to_string());
-    }
-}
-
-/// Prints a line to standard error.
-pub(crate) fn complain(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Prints a remark to standard error.
-pub(crate) fn remark(line: impl std::fmt::Display) {
-    complain(format_args!("note: {line}"));
 }

@@ -10,6 +10,7 @@ mod strangers;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::addresses::free_addresses;
@@ -47,8 +48,17 @@ fn start(place: &Place, given: &[&str], process: &str) -> Child {
     spawn(place.command(&words(given, process)))
 }
 
+/// Waits until a process has ended; one that hangs is killed, after far longer than any takes, and so has no exit code.
 fn end(child: Child) -> Outcome {
+    let (id, (ended, waiting)) = (child.id(), std::sync::mpsc::channel::<()>());
+    let limit = std::thread::spawn(move || {
+        if waiting.recv_timeout(Duration::from_secs(300)) == Err(RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+        }
+    });
     let output = child.wait_with_output().unwrap();
+    drop(ended);
+    limit.join().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }

@@ -1,13 +1,15 @@
 //! Processes that are alive and do nothing, as SIGSTOP leaves them: the others say whom they wait for, and end without them when
 //! they are asked to; whoever wakes up finds itself alone, and nothing is damaged.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use spfde_data::files::manifest::Manifest;
 
-use super::{WORDS, connect, end, hear, hosts, signal, start};
+use super::{WORDS, connect, end, hear, hosts, signal, start, words};
 use crate::place::Place;
 
 const EPOCHS: &str = "train.epochs=24";
@@ -158,6 +160,42 @@ fn whoever_is_interrupted_does_not_wait_for_a_stopped_process_and_the_run_goes_o
         assert!(!outcome.err.contains("panicked"), "{outcome:?}");
         place.run(&["resume", &run, "--workers", "2"]).done();
         assert!(weights(&place, &run) == whole, "{run}");
+    }
+}
+
+/// A stream that nobody reads and that takes nothing more.
+fn unread() -> (UnixStream, UnixStream) {
+    let (reader, mut writer) = UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    while writer.write(&[b'.'; 4096]).is_ok() {}
+    // To the last byte, so that not even a short line fits.
+    while writer.write(b".").is_ok() {}
+    writer.set_nonblocking(false).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn whoever_is_interrupted_ends_though_nobody_reads_what_it_says() {
+    let place = Place::with_data();
+    let given = [&WORDS[..], &["train.epochs=10000", SPARSE]].concat();
+    for (run, processes) in [("alone", 1), ("both", 2)] {
+        hosts(&place, processes);
+        let (reader, writer) = unread();
+        let first = words(&[&given[..], &["--run-dir", run]].concat(), "0");
+        let first =
+            place.command(&first).stdout(Stdio::piped()).stderr(OwnedFd::from(writer)).spawn().unwrap();
+        let other = (processes == 2).then(|| start(&place, &given, "1"));
+        let reached = || Manifest::read(&place.path(run)).map_or(0, |manifest| manifest.epochs_reached);
+        until("it trains", || reached() >= 1);
+        // It would name the other, which is stopped, and say that it waits: it need not get that off first.
+        let asleep = other.as_ref().map(Stopped::new);
+        signal(&first, "INT");
+        assert_eq!(end(first).code, Some(130), "{run}");
+        drop((asleep, reader));
+        if let Some(other) = other {
+            assert_eq!(end(other).code, Some(3));
+        }
+        place.run(&["verify", run]).done();
     }
 }
 

@@ -18,7 +18,7 @@ fn strangers_are_dropped_and_the_wait_goes_on() {
     let _ = noisy.write_all(&[0xff; 1 << 16]);
     let mut said = hear(&mut first, "was dropped: it is no process of spfde; still waiting");
     // Who knows the first words, and speaks another version; who ends in the middle.
-    assert_eq!(&greet(&addresses[0])[..20], b"spfde processes\n\x03\0\0\0");
+    assert_eq!(&greet(&addresses[0])[..20], b"spfde processes\n\x04\0\0\0");
     said += &hear(&mut first, "was dropped: it speaks version 9 of the protocol");
     let mut half = connect(&addresses[0]);
     half.write_all(b"spfde proc").unwrap();
