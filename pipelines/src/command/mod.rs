@@ -95,11 +95,12 @@ pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
 }
 
 /// How many threads of each of the `processes` train: as `asked`, or the cores, up to a process's part of the shards. Workers
-/// beyond the shards would idle: nobody gets them without asking.
+/// beyond the shards idle: they would have a model each, and no work, so they are not even started.
 pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
+    let most = shards.div_ceil(processes);
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = asked.map_or_else(|| cores().min(shards.div_ceil(processes)), usize::from);
-    let all = workers * processes;
+    let workers = asked.map_or_else(cores, usize::from).min(most);
+    let all = asked.map_or(workers, usize::from) * processes;
     if all > shards {
         let idle = all - shards;
         remark(format_args!("{all} workers, but train.shards = {shards}: {idle} of them idle"));
