@@ -10,6 +10,7 @@ pub mod data_set;
 mod error;
 mod hashing;
 pub mod idx;
+mod layout;
 pub mod manifest;
 pub mod operation;
 mod parquet_file;

@@ -24,6 +24,11 @@ pub(super) fn seal(json: String) -> Vec<u8> {
     format!("{content}{BEFORE}{hash}{BEHIND}").into_bytes()
 }
 
+/// Whether a file looks as if it had a seal once: files of a time before there were seals have no such field.
+pub(super) fn is_there(bytes: &[u8]) -> bool {
+    bytes.windows(BEFORE.len()).any(|place| place == BEFORE.as_bytes())
+}
+
 /// Checks the seal; `path` is for messages.
 pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<()> {
     let unsealed = || DataError::Unsealed { path: path.to_owned() };

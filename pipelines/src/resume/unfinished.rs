@@ -18,6 +18,9 @@ use crate::experiment::Experiment;
 use crate::session::{self, Options, Place};
 use crate::workers::Crew;
 
+/// How many of the last times that a run went on its description tells of: some 600 bytes each, far below what is read of one.
+const RESUMED: usize = 500;
+
 /// A run that ended before its last epoch, ready to go on.
 pub struct Unfinished {
     pub(super) experiment: Experiment,
@@ -117,7 +120,10 @@ impl Unfinished {
         if let Some(fields) = environment.as_object_mut() {
             let before = fields.entry("resumed").or_insert_with(|| serde_json::json!([]));
             let entry = serde_json::json!({ "epoch": start, "environment": now });
-            before.as_array_mut().into_iter().for_each(|list| list.push(entry.clone()));
+            before.as_array_mut().into_iter().for_each(|list| {
+                list.push(entry.clone());
+                list.drain(..list.len().saturating_sub(RESUMED));
+            });
         }
         directory.write_environment(&environment)?;
         let crew = match cluster {

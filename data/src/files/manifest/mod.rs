@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::atomic;
 use crate::files::error::{DataError, Result};
+use crate::files::layout;
 use crate::files::read_limited::{inside, read_limited};
-use crate::files::run_directory;
 use crate::files::seal;
 use crate::images::DataSet;
 pub use crate::segment::Checkpoint;
@@ -46,6 +46,9 @@ pub struct Manifest {
     /// BLAKE3 of `config.toml`, in hexadecimal; `None` in manifests of a time before runs could be resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
+    /// Whether `environment.json` ends with a seal, too; not in manifests of a time before it did.
+    #[serde(default)]
+    pub sealed_environment: bool,
     /// How many epochs the configuration asks for.
     pub epochs: u32,
     /// How many epochs are committed: the next one is this.
@@ -120,6 +123,7 @@ impl Manifest {
             created_by: concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned(),
             data_set,
             configuration: None,
+            sealed_environment: false,
             epochs,
             epochs_reached: 0,
             finished: false,
@@ -143,7 +147,7 @@ impl Manifest {
             if matches!(run.try_exists(), Ok(false)) {
                 return Err(DataError::NoRun { path });
             }
-            return Err(match run_directory::trace_of(run) {
+            return Err(match layout::trace_of(run) {
                 Some(found) => DataError::ManifestLost { path, found },
                 None => DataError::NotARun { path },
             });

@@ -32,6 +32,7 @@ fn manifest() -> Manifest {
             fingerprint: "01".repeat(32),
         },
         configuration: None,
+        sealed_environment: true,
         epochs: 5,
         epochs_reached: 3,
         finished: false,

@@ -15,6 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::files::atomic;
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
+use crate::files::layout;
+pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::manifest::{MANIFEST_NAME, Manifest, ReplayOf};
 use crate::files::parquet_store::ParquetStore;
 use lock::{LOCK_NAME, RunLock};
@@ -22,11 +24,6 @@ pub use recorded::{RecordedRun, read_config};
 use sweep::{remove_empty, remove_if_there};
 
 pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};
-
-/// Name of the resolved configuration within a run directory.
-pub const CONFIG_NAME: &str = "config.toml";
-/// Name of the description of machine and program within a run directory.
-pub const ENVIRONMENT_NAME: &str = "environment.json";
 
 /// The files beside those that the manifest names.
 const WRITTEN: [&str; 3] = [CONFIG_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];
@@ -87,8 +84,8 @@ impl RunDirectory {
         if path.join(MANIFEST_NAME).exists() {
             return Err(DataError::Exists { path: path.join(MANIFEST_NAME) });
         }
-        if let Some(found) = sweep::first_file(path)? {
-            return Err(DataError::ManifestLost { path: path.to_owned(), found: inside_of(path, &found) });
+        if let Some(found) = layout::first_file(path)? {
+            return Err(DataError::ManifestLost { path: path.to_owned(), found });
         }
         let config = read_config(path)?;
         Self::begin(path, &config, environment, manifest, true, lock)
@@ -104,6 +101,7 @@ impl RunDirectory {
         lock: RunLock,
     ) -> Result<Self> {
         environment::write(path, environment)?;
+        manifest.sealed_environment = true;
         manifest.configuration = Some(blake3::hash(config.as_bytes()).to_hex().to_string());
         manifest.write(path)?;
         let run = Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), _lock: lock };
@@ -175,7 +173,10 @@ impl RunDirectory {
     /// # Panics
     /// As [`RunDirectory::create`].
     pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
-        environment::write(&self.path, environment)
+        environment::write(&self.path, environment)?;
+        // Until a manifest says so on disk, one without a seal is believed, too.
+        self.lock().sealed_environment = true;
+        Ok(())
     }
 
     /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
@@ -229,19 +230,6 @@ impl RunDirectory {
     fn lock(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A file that the run in the directory `path` had after its first manifest, if it is a run and has one.
-pub(super) fn trace_of(path: &Path) -> Option<String> {
-    path.join(CONFIG_NAME)
-        .is_file()
-        .then(|| sweep::first_file(path).ok().flatten())
-        .flatten()
-        .map(|found| inside_of(path, &found))
-}
-
-fn inside_of(run: &Path, file: &Path) -> String {
-    file.strip_prefix(run).unwrap_or(file).display().to_string()
 }
 
 /// Whether some process writes the run in the directory `path`.

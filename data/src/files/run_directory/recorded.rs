@@ -56,7 +56,7 @@ impl RecordedRun {
     /// # Errors
     /// If it cannot be read, or is not what was written.
     pub fn environment(&self) -> Result<serde_json::Value> {
-        environment::read(&self.path)
+        environment::read(&self.path, self.manifest.sealed_environment)
     }
 }
 

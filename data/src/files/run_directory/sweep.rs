@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use crate::files::atomic;
 use crate::files::error::{DataError, Result};
+use crate::files::layout::{NAMED, entries};
 use crate::files::manifest::Manifest;
 use crate::files::operation;
-
-/// Directories whose files the manifest names; everything else in them is left over.
-pub(super) const NAMED: [&str; 2] = ["trace", "checkpoint"];
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have written and `manifest`
 /// does not name, and the unfinished ones of `beside`, which lie beside them. What has another name, such as somebody's copy of
@@ -24,13 +21,13 @@ pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -
     let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
     let named: BTreeSet<PathBuf> = segments.chain(checkpoints).map(|path| run.join(path)).collect();
     refuse_links(run, &named)?;
-    NAMED.iter().try_for_each(|directory| remove_except(&run.join(directory), &named))?;
+    NAMED.iter().try_for_each(|(directory, below)| remove_except(&run.join(directory), *below, &named))?;
     beside.iter().try_for_each(|name| remove_if_there(&run.join(format!("{name}.part"))))
 }
 
 /// Refuses links among the directories of the named files. A link in the place of a file is for whoever reads that.
 fn refuse_links(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
-    let directories = NAMED.iter().map(|name| run.join(name));
+    let directories = NAMED.iter().map(|(name, _)| run.join(name));
     let mut places: BTreeSet<PathBuf> = directories.collect();
     places.extend(named.iter().filter_map(|file| file.parent().map(Path::to_owned)));
     match places.into_iter().find(|path| path.is_symlink()) {
@@ -39,29 +36,11 @@ fn refuse_links(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     }
 }
 
-/// A file, or a link, below `trace/` or `checkpoint/` of the run directory `run`, if there is one.
-pub(super) fn first_file(run: &Path) -> Result<Option<PathBuf>> {
-    let mut places: Vec<PathBuf> = NAMED.iter().map(|name| run.join(name)).collect();
-    while let Some(place) = places.pop() {
-        let found = match place.symlink_metadata() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            found => found.map_err(DataError::io(&place, "look at the path"))?,
-        };
-        if !found.is_dir() {
-            return Ok(Some(place));
-        }
-        for entry in entries(&place)? {
-            places.push(entry.map_err(DataError::io(&place, "list the directory"))?.path());
-        }
-    }
-    Ok(None)
-}
-
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run`, and the directories.
 pub(super) fn remove_all(run: &Path) -> Result<()> {
-    for directory in NAMED {
+    for (directory, below) in NAMED {
         let directory = run.join(directory);
-        remove_except(&directory, &BTreeSet::new())?;
+        remove_except(&directory, below, &BTreeSet::new())?;
         remove_empty(&directory);
     }
     Ok(())
@@ -97,15 +76,6 @@ pub(super) fn sync_removals(directory: &Path) -> Result<()> {
     }
 }
 
-/// What is in a directory: nothing, if there is none.
-fn entries(directory: &Path) -> Result<impl Iterator<Item = std::io::Result<DirEntry>>> {
-    match directory.read_dir() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        entries => Ok(Some(entries.map_err(DataError::io(directory, "list the directory"))?)),
-    }
-    .map(|entries| entries.into_iter().flatten())
-}
-
 /// Whether a run gives such a name to a file: `e00012-w00.parquet`, `e00012.safetensors`, and as they are called while they are
 /// written.
 fn is_of_a_run(name: &OsStr) -> bool {
@@ -122,23 +92,26 @@ fn is_of_a_run(name: &OsStr) -> bool {
     parts.is_some_and(|(epoch, worker)| is_number(epoch, 5) && is_number(worker, 2))
 }
 
-/// Removes the files below `directory` that a run could have written except the named ones, and empty directories in their
-/// places; links are removed, not followed.
-fn remove_except(directory: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
+/// Removes the files that a run could have written `below` directories down from `directory`, except the named ones, and empty
+/// directories in their places; links are removed, not followed. What lies elsewhere, such as somebody's copy of a whole
+/// directory, is left.
+fn remove_except(directory: &Path, below: usize, named: &BTreeSet<PathBuf>) -> Result<()> {
     let mut removed = false;
     for entry in entries(directory)? {
         let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
         let path = entry.path();
-        let kind = entry.file_type().map_err(DataError::io(&path, "look at the file"))?;
-        let is_left_over = is_of_a_run(&entry.file_name()) && !named.contains(&path);
-        if kind.is_dir() {
-            remove_except(&path, named)?;
-            if is_left_over {
-                remove_empty(&path);
+        let is_directory = entry.file_type().map_err(DataError::io(&path, "look at the file"))?.is_dir();
+        if below > 0 {
+            if is_directory {
+                remove_except(&path, below - 1, named)?;
             }
-        } else if is_left_over {
-            operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
-            removed = true;
+        } else if is_of_a_run(&entry.file_name()) && !named.contains(&path) {
+            if is_directory {
+                remove_empty(&path);
+            } else {
+                operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
+                removed = true;
+            }
         }
     }
     // After a power cut it would be there again, and nobody sweeps a run that is finished.

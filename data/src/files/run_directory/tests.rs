@@ -20,7 +20,7 @@ fn manifest(epochs: u32) -> Manifest {
 /// The first manifest as a run with the configuration of [`create`] has it.
 fn begun(epochs: u32) -> Manifest {
     let configuration = Some(blake3::hash(b"seed = 1\n").to_hex().to_string());
-    Manifest { configuration, ..manifest(epochs) }
+    Manifest { configuration, sealed_environment: true, ..manifest(epochs) }
 }
 
 fn checkpoint(run: &RunDirectory, epoch: u32) -> Checkpoint {
@@ -183,14 +183,22 @@ fn what_no_manifest_names_is_removed_at_the_end_and_before_going_on() {
         std::fs::write(root.path().join("trace/masks/e00001-w01.parquet.part"), b"half").unwrap();
         std::fs::write(root.path().join("checkpoint/e00001.safetensors"), b"unnamed").unwrap();
         std::fs::write(root.path().join("report.html"), b"the user's").unwrap();
+        // Somebody's copies have the same names, elsewhere.
+        for place in ["checkpoint/old", "trace", "trace/masks/old"] {
+            std::fs::create_dir_all(root.path().join(place)).unwrap();
+            std::fs::write(root.path().join(place).join("e00001-w01.parquet"), b"a copy").unwrap();
+        }
     };
     let kept = [
+        "checkpoint/old/e00001-w01.parquet",
         "config.toml",
         "environment.json",
         "lock",
         "manifest.json",
         "report.html",
+        "trace/e00001-w01.parquet",
         "trace/masks/e00000-w00.parquet",
+        "trace/masks/old/e00001-w01.parquet",
     ];
     leave();
     run.finish(Some("the loss is not a number".to_owned())).unwrap();
@@ -277,6 +285,31 @@ fn a_configuration_that_was_changed_is_noticed() {
     std::fs::write(root.path().join("config.toml"), "seed = 2\n").unwrap();
     let error = run.config_unchanged().unwrap_err().to_string();
     assert!(error.contains("config.toml: is not the configuration that the run began with"), "{error}");
+}
+
+#[test]
+fn descriptions_of_a_time_before_seals_are_read_and_get_one() {
+    let root = tempfile::tempdir().unwrap();
+    drop(create(root.path()).unwrap());
+    let before = Manifest { sealed_environment: false, ..begun(2) };
+    let unsealed = || {
+        before.write(root.path()).unwrap();
+        std::fs::write(root.path().join(ENVIRONMENT_NAME), "{\"version\": \"old\"}").unwrap();
+    };
+    let read = || RunDirectory::open(root.path()).unwrap().environment();
+    unsealed();
+    assert_eq!(read().unwrap(), json!({"version": "old"}));
+    let run = RunDirectory::resume(root.path()).unwrap();
+    run.write_environment(&json!({"version": "new"})).unwrap();
+    // The process may end before the next manifest.
+    assert_eq!(read().unwrap(), json!({"version": "new"}));
+    let sealed = std::fs::read_to_string(root.path().join(ENVIRONMENT_NAME)).unwrap();
+    std::fs::write(root.path().join(ENVIRONMENT_NAME), sealed.replace("new", "old")).unwrap();
+    assert!(matches!(read().unwrap_err(), DataError::Hash { .. }));
+    run.commit(0, vec![]).unwrap();
+    assert!(run.manifest().sealed_environment);
+    std::fs::write(root.path().join(ENVIRONMENT_NAME), "{\"version\": \"old\"}").unwrap();
+    assert!(matches!(read().unwrap_err(), DataError::Unsealed { .. }));
 }
 
 #[test]
