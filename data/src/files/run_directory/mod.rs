@@ -146,7 +146,7 @@ impl RunDirectory {
         ParquetStore::new(&self.path)
     }
 
-    /// The manifest as it is on disk.
+    /// The manifest as it is on disk, or will be when it is written next.
     pub fn manifest(&self) -> Manifest {
         self.lock().clone()
     }

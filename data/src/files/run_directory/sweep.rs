@@ -5,10 +5,12 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::files::atomic;
+use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
-use crate::files::layout::{NAMED, entries};
+use crate::files::layout::{NAMED, entries, is_segment, is_weights};
 use crate::files::manifest::Manifest;
 use crate::files::operation;
+use crate::files::parquet_store::is_stream_name;
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have written and `manifest`
 /// does not name, and the unfinished ones of `beside`, which lie beside them. What has another name, such as somebody's copy of
@@ -20,29 +22,42 @@ pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -
     let segments = manifest.segments.iter().map(|segment| &segment.path);
     let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
     let named: BTreeSet<PathBuf> = segments.chain(checkpoints).map(|path| run.join(path)).collect();
-    refuse_links(run, &named)?;
-    NAMED.iter().try_for_each(|(directory, below)| remove_except(&run.join(directory), *below, &named))?;
+    refuse_links(run)?;
+    remove_left_over(run, &named)?;
     beside.iter().try_for_each(|name| remove_if_there(&run.join(format!("{name}.part"))))
 }
 
-/// Refuses links among the directories of the named files. A link in the place of a file is for whoever reads that.
-fn refuse_links(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
-    let directories = NAMED.iter().map(|(name, _)| run.join(name));
-    let mut places: BTreeSet<PathBuf> = directories.collect();
-    places.extend(named.iter().filter_map(|file| file.parent().map(Path::to_owned)));
-    match places.into_iter().find(|path| path.is_symlink()) {
-        Some(path) => Err(DataError::Link { path }),
-        None => Ok(()),
+/// Refuses links in the places of directories in which a run writes. A link in the place of a file is for whoever reads that.
+fn refuse_links(run: &Path) -> Result<()> {
+    for directory in NAMED.map(|name| run.join(name)) {
+        if directory.is_symlink() {
+            return Err(DataError::Link { path: directory });
+        }
+        for path in tables(&directory)? {
+            if path.is_symlink() {
+                return Err(DataError::Link { path });
+            }
+        }
     }
+    Ok(())
+}
+
+/// What lies in `directory` under a name that a stream may have.
+fn tables(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut tables = Vec::new();
+    for entry in entries(directory)? {
+        let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
+        if entry.file_name().to_str().is_some_and(is_stream_name) {
+            tables.push(entry.path());
+        }
+    }
+    Ok(tables)
 }
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run`, and the directories.
 pub(super) fn remove_all(run: &Path) -> Result<()> {
-    for (directory, below) in NAMED {
-        let directory = run.join(directory);
-        remove_except(&directory, below, &BTreeSet::new())?;
-        remove_empty(&directory);
-    }
+    remove_left_over(run, &BTreeSet::new())?;
+    NAMED.iter().for_each(|directory| remove_empty(&run.join(directory)));
     Ok(())
 }
 
@@ -76,42 +91,36 @@ pub(super) fn sync_removals(directory: &Path) -> Result<()> {
     }
 }
 
-/// Whether a run gives such a name to a file: `e00012-w00.parquet`, `e00012.safetensors`, and as they are called while they are
-/// written.
-fn is_of_a_run(name: &OsStr) -> bool {
-    let Some(name) = name.to_str() else { return false };
-    let name = name.strip_suffix(".part").unwrap_or(name);
-    let is_number = |digits: &str, least: usize| {
-        digits.len() >= least && digits.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let Some(name) = name.strip_prefix('e') else { return false };
-    if let Some(epoch) = name.strip_suffix(".safetensors") {
-        return is_number(epoch, 5);
+/// Removes the files that a run could have written to `trace/` and `checkpoint/` of the run directory `run`, except the named
+/// ones. What lies elsewhere is left, such as somebody's copy of a
+/// whole directory under a name that no stream has.
+fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
+    remove_except(&run.join(checkpoint::FOLDER), is_weights, named)?;
+    for directory in NAMED.map(|name| run.join(name)) {
+        // Links are not followed.
+        for table in tables(&directory)?.iter().filter(|table| table.is_dir() && !table.is_symlink()) {
+            remove_except(table, is_segment, named)?;
+        }
     }
-    let parts = name.strip_suffix(".parquet").and_then(|name| name.split_once("-w"));
-    parts.is_some_and(|(epoch, worker)| is_number(epoch, 5) && is_number(worker, 2))
+    Ok(())
 }
 
-/// Removes the files that a run could have written `below` directories down from `directory`, except the named ones, and empty
-/// directories in their places; links are removed, not followed. What lies elsewhere, such as somebody's copy of a whole
-/// directory, is left.
-fn remove_except(directory: &Path, below: usize, named: &BTreeSet<PathBuf>) -> Result<()> {
+/// Removes the files in `directory` that a run calls so, except the named ones, and empty directories in their places; links
+/// are removed, not followed.
+fn remove_except(directory: &Path, is_of_a_run: fn(&OsStr) -> bool, named: &BTreeSet<PathBuf>) -> Result<()> {
     let mut removed = false;
     for entry in entries(directory)? {
         let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
         let path = entry.path();
-        let is_directory = entry.file_type().map_err(DataError::io(&path, "look at the file"))?.is_dir();
-        if below > 0 {
-            if is_directory {
-                remove_except(&path, below - 1, named)?;
-            }
-        } else if is_of_a_run(&entry.file_name()) && !named.contains(&path) {
-            if is_directory {
-                remove_empty(&path);
-            } else {
-                operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
-                removed = true;
-            }
+        if !is_of_a_run(&entry.file_name()) || named.contains(&path) {
+            continue;
+        }
+        let kind = entry.file_type().map_err(DataError::io(&path, "look at the file"))?;
+        if kind.is_dir() {
+            remove_empty(&path);
+        } else {
+            operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
+            removed = true;
         }
     }
     // After a power cut it would be there again, and nobody sweeps a run that is finished.

@@ -182,21 +182,31 @@ fn what_no_manifest_names_is_removed_at_the_end_and_before_going_on() {
         std::fs::create_dir_all(root.path().join("checkpoint")).unwrap();
         std::fs::write(root.path().join("trace/masks/e00001-w01.parquet.part"), b"half").unwrap();
         std::fs::write(root.path().join("checkpoint/e00001.safetensors"), b"unnamed").unwrap();
+        std::fs::create_dir_all(root.path().join("checkpoint/masks")).unwrap();
+        std::fs::write(root.path().join("checkpoint/masks/e00001-w01.parquet"), b"unnamed").unwrap();
         std::fs::write(root.path().join("report.html"), b"the user's").unwrap();
         // Somebody's copies have the same names, elsewhere.
-        for place in ["checkpoint/old", "trace", "trace/masks/old"] {
-            std::fs::create_dir_all(root.path().join(place)).unwrap();
-            std::fs::write(root.path().join(place).join("e00001-w01.parquet"), b"a copy").unwrap();
+        for copy in [
+            "checkpoint/old/e00001.safetensors",
+            "checkpoint/old/masks/e00001-w01.parquet",
+            "trace/e00001-w01.parquet",
+            "trace/masks.old/e00001-w01.parquet",
+            "trace/masks/old/e00001-w01.parquet",
+        ] {
+            std::fs::create_dir_all(root.path().join(copy).parent().unwrap()).unwrap();
+            std::fs::write(root.path().join(copy), b"a copy").unwrap();
         }
     };
     let kept = [
-        "checkpoint/old/e00001-w01.parquet",
+        "checkpoint/old/e00001.safetensors",
+        "checkpoint/old/masks/e00001-w01.parquet",
         "config.toml",
         "environment.json",
         "lock",
         "manifest.json",
         "report.html",
         "trace/e00001-w01.parquet",
+        "trace/masks.old/e00001-w01.parquet",
         "trace/masks/e00000-w00.parquet",
         "trace/masks/old/e00001-w01.parquet",
     ];
@@ -399,7 +409,10 @@ fn links_do_not_lead_out_of_the_directory() {
         assert_eq!(error, format!("{}: {expected}", path.join(place).display()));
         untouched();
     };
-    for place in ["manifest.json", "lock", "trace", "trace/masks", "checkpoint"] {
+    for place in
+        ["manifest.json", "lock", "trace", "trace/masks", "trace/scores", "checkpoint", "checkpoint/masks"]
+    {
+        std::fs::create_dir_all(path.join("checkpoint")).unwrap();
         let (place_of, aside) = (path.join(place), directory.path().join("aside"));
         let was_there = std::fs::rename(&place_of, &aside).is_ok();
         let target =

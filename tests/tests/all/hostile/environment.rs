@@ -10,7 +10,8 @@ use super::{Case, Class, every_cut, message};
 const NAME: &str = "environment.json";
 
 pub(super) fn cases(directory: &Path) -> Vec<Case> {
-    super::manifest::sound().write(directory).unwrap();
+    let of_now = Manifest { sealed_environment: true, ..super::manifest::sound() };
+    of_now.write(directory).unwrap();
     let path = directory.join(NAME);
     let now = || message(directory, RunDirectory::open(directory).and_then(|run| run.environment()));
     let read = |bytes: &[u8]| {
@@ -45,6 +46,20 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(Class::Trailing, read(&[&whole[..], b" x"].concat()), unsealed),
     ];
     assert_eq!(read(&whole), "it was accepted");
+    // Runs of a time before seals.
+    super::manifest::sound().write(directory).unwrap();
+    assert_eq!(read(b"{\"kernel\":\"avx2\"}"), "it was accepted");
+    cases.push(case(
+        Class::Empty,
+        read(b""),
+        "EOF while parsing a value at line 1 column 0; the file was changed or is damaged",
+    ));
+    cases.push(case(
+        Class::WrongMagic,
+        read(b"\x89PNG"),
+        "expected value at line 1 column 1; the file was changed or is damaged",
+    ));
+    of_now.write(directory).unwrap();
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     cases.push(case(
