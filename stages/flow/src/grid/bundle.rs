@@ -3,7 +3,7 @@
 //! All of an epoch are kept until the last of its parts has been read, because an earlier step may stand in a later part. So
 //! what a row takes here is what a record costs while its epoch is gathered: four bytes (eight with its loss, thirteen with the
 //! norm of its error and whether it was trained on, too), and sixteen for each step that its owner has rows of (24 more while
-//! these are put in order), of which there may be one for every row. An owner's first row of an epoch takes some 250 bytes more. Nothing else grows with the rows or the epochs: however often the epoch
+//! these are put in order), of which there may be one for every row. An owner's first row of an epoch takes some 400 bytes more. Nothing else grows with the rows or the epochs: however often the epoch
 //! changes from row to row, an epoch's presentations share their bundle.
 
 use std::collections::BTreeMap;
@@ -49,6 +49,17 @@ impl Bundle {
         let (rows, losses, error_norms, trained) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let runs = Vec::new();
         Self { epoch, owner: owner as u32, number: 0, rows, losses, error_norms, trained, runs }
+    }
+}
+
+impl Bundle {
+    /// Gives back what it has reserved and does not need.
+    fn shrink(&mut self) {
+        self.rows.shrink_to_fit();
+        self.losses.shrink_to_fit();
+        self.error_norms.shrink_to_fit();
+        self.trained.shrink_to_fit();
+        self.runs.shrink_to_fit();
     }
 }
 
@@ -126,8 +137,7 @@ impl Dealer {
                 bundle.number = self.number;
                 self.number += 1;
                 // There may be very many that are very small.
-                bundle.rows.shrink_to_fit();
-                bundle.runs.shrink_to_fit();
+                bundle.shrink();
                 bundle
             });
             take(epoch, numbered.collect());
