@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use spfde_data::rows::{EpochRow, TimingRow};
 use spfde_flow::{Observer, StepReport};
 
+use crate::command::show;
 use crate::experiment::Experiment;
 use crate::report::measure::dense_seconds_per_sample;
 
@@ -63,9 +64,11 @@ impl Progress {
         for epoch in 0..plan.epochs {
             steps_before.push(steps_before[epoch as usize] + experiment.steps(epoch));
         }
-        let bar = ProgressBar::new(steps_before[plan.epochs as usize]);
+        let bar = ProgressBar::hidden();
+        bar.set_length(steps_before[plan.epochs as usize]);
         let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed} + {eta} left\n{msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is fixed"));
+        show(&bar);
         bar.enable_steady_tick(Duration::from_millis(500));
         Self {
             dense_seconds: dense_seconds_per_sample(experiment.settings()),

@@ -174,6 +174,10 @@ pub(crate) fn work_on(
         observer: options.observer,
     };
     let Ended { fault, panicked, lost } = execute(&settings, services, crew, build);
+    if fault.is_some() {
+        // Nobody may keep it from its end who does not read why.
+        crate::command::hurry();
+    }
     let epochs = settings.epochs;
     if let Some((worker, message)) = panicked {
         let reached = place.reached();
@@ -306,7 +310,7 @@ pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: us
         "workers": workers,
         "processes": processes,
         // What relative paths of the configuration are relative to.
-        "working_directory": std::env::current_dir().ok(),
+        "working_directory": std::env::current_dir().ok().and_then(|path| path.to_str().map(str::to_owned)),
     })
 }
 

@@ -10,6 +10,7 @@ use timely::communication::WorkerGuards;
 use timely::worker::Worker;
 
 use crate::cluster::{Lost, Network, Opened, PATIENCE, UNHEARD};
+use crate::command::{UNREAD, hurry};
 use crate::turns::{Pace, Turns};
 
 /// How long an idle worker sleeps at most before it looks whether another has died.
@@ -20,11 +21,12 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// How long a process waits for its workers when one has fallen, or another process is lost: far longer than a step takes. Who
 /// is evaluating takes longer.
-const STRAGGLERS: Duration = Duration::from_secs(4);
+const STRAGGLERS: Duration = Duration::from_secs(3);
 
 // A machine that vanishes ends all others within ten seconds, and so does a request to end that nobody answers.
-const _: () = assert!(UNHEARD.as_millis() + STRAGGLERS.as_millis() + LINGER.as_millis() < 10_000);
-const _: () = assert!(PATIENCE.as_millis() + STRAGGLERS.as_millis() + LINGER.as_millis() < 10_000);
+const END: Duration = STRAGGLERS.saturating_add(LINGER).saturating_add(UNREAD);
+const _: () = assert!(UNHEARD.saturating_add(END).as_millis() < 10_000);
+const _: () = assert!(PATIENCE.saturating_add(END).as_millis() < 10_000);
 
 /// How long a process that has done its work waits for the others to say that they have done theirs.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -113,7 +115,7 @@ where
         if !done {
             fallen.store(true, Ordering::Relaxed);
             // Nobody may keep this process from its end who does not read what it says.
-            crate::command::hurry();
+            hurry();
             // What is left of the graph may be in any state.
             for dataflow in worker.installed_dataflows() {
                 let _ = catch_unwind(AssertUnwindSafe(|| worker.drop_dataflow(dataflow)));
@@ -160,6 +162,7 @@ where
     if whole {
         part(guards);
     } else {
+        hurry();
         if endings.iter().any(|ending| matches!(ending, Ending::Lost(..))) {
             std::thread::sleep(LINGER);
         }

@@ -45,6 +45,7 @@ use spfde_flow::Settings;
 use spfde_policy::count;
 
 use crate::cluster::Cluster;
+use crate::command::show;
 use crate::error::Error;
 use crate::experiment::Experiment;
 
@@ -205,8 +206,10 @@ fn layer_flops(settings: &Settings, layer: usize) -> u64 {
 }
 
 fn bar(steps: u64) -> ProgressBar {
-    let bar = ProgressBar::new(steps);
+    let bar = ProgressBar::hidden();
+    bar.set_length(steps);
     let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed}\n{msg}";
     bar.set_style(ProgressStyle::with_template(style).expect("the template is fixed"));
+    show(&bar);
     bar
 }

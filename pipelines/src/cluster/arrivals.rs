@@ -146,7 +146,7 @@ impl Arrivals {
                 state.dropped += 1;
                 let note = format!("a connection from {from} was dropped: {reason}");
                 if state.dropped <= NOTES {
-                    crate::command::remark(format_args!("{note}; still waiting"));
+                    crate::command::remark_soon(format_args!("{note}; still waiting"));
                 }
                 state.last = Some(note);
             }
@@ -218,7 +218,7 @@ impl Arrivals {
         for process in left {
             state.joined.remove(&process);
             let note = format!("process {process} has left");
-            crate::command::remark(format_args!("{note}; still waiting"));
+            crate::command::remark_soon(format_args!("{note}; still waiting"));
             state.last = Some(note);
         }
         let Some(process) = gave_up else { return Ok(()) };

@@ -66,7 +66,7 @@
 //! on at any moment. So every process sends every other a heartbeat of one byte twice a second, between timely's messages
 //! (`heartbeat`). Who hears nothing from another for ten seconds says so, and waits; that one is the culprit, since one that waits
 //! for a third sends its heartbeats all the same. A heartbeat also says whether a worker has been at one piece of work for a
-//! second or more: if nothing but heartbeats has come for a minute, the one at work is named. Only time in which a process looks
+//! second or more, and by a number at which: if nothing but heartbeats has come for a minute, the one at work is named. Only time in which a process looks
 //! counts, so that those who are stopped together (Ctrl-Z, a laptop that sleeps) blame nobody when they go on.
 //!
 //! A process that is asked to end (Ctrl-C, SIGTERM) agrees with the others on the step after which all stop. If nothing has come

@@ -85,15 +85,16 @@ struct Quiet {
     lasted: Duration,
     /// When that is said next.
     named: Duration,
-    /// The piece of work that it is at, and how long it has been.
+    /// How many messages had come, which piece of work it is at, and how long it has been without one.
+    messages: u64,
     piece: Option<u8>,
     working: Duration,
 }
 
 impl Silence {
     pub(super) fn new(others: usize) -> Self {
-        let quiet =
-            Quiet { heard: 0, lasted: Duration::ZERO, named: NAMED, piece: None, working: Duration::ZERO };
+        let (lasted, working) = (Duration::ZERO, Duration::ZERO);
+        let quiet = Quiet { heard: 0, lasted, named: NAMED, messages: 0, piece: None, working };
         Self {
             others: vec![quiet; others],
             asked: None,
@@ -118,12 +119,12 @@ impl Silence {
         let passed = passed.min(LEAP);
         let mut events = Vec::new();
         for (other, (quiet, sight)) in self.others.iter_mut().zip(sights).enumerate() {
-            let piece = sight.work();
-            quiet.working = match piece.is_some() && piece == quiet.piece {
+            let seen = (sight.messages, sight.work());
+            quiet.working = match seen.1.is_some() && seen == (quiet.messages, quiet.piece) {
                 true => quiet.working + passed,
                 false => Duration::ZERO,
             };
-            quiet.piece = piece;
+            (quiet.messages, quiet.piece) = seen;
             if sight.heard != quiet.heard || sight.over {
                 if quiet.named > NAMED && !sight.over {
                     events.push(Event::Heard(other, quiet.lasted));
@@ -247,6 +248,11 @@ mod tests {
         let mut silence = Silence::new(2);
         let pieces = |second| Sight { piece: Some((second / 50 % 64) as u8), ..alive(second) };
         let said = look(&mut silence, 1000, true, |second| [alive(second), pieces(second)]);
+        assert_eq!(said, [(6, Event::Unready(1))]);
+        // A connection on which so much is on its way that no heartbeat has room.
+        let mut silence = Silence::new(2);
+        let sends = |second| Sight { messages: second, ..working(second) };
+        let said = look(&mut silence, 1000, true, |second| [alive(second), sends(second)]);
         assert_eq!(said, [(6, Event::Unready(1))]);
     }
 

@@ -8,10 +8,12 @@ pub mod list;
 mod output;
 pub mod replay;
 pub mod resume;
+mod terminal;
 pub mod together;
 pub mod train;
 pub mod verify;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Parser, Subcommand};
 
 use crate::error::Error;
-pub(crate) use output::{complain, hurry, remark, remark_soon, say};
+pub(crate) use output::{UNREAD, complain, hurry, say};
+pub(crate) use terminal::show;
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
 #[derive(Parser)]
@@ -57,6 +60,7 @@ enum Command {
 
 /// Runs the command that the program's arguments name; its exit code.
 pub fn main() -> ExitCode {
+    tell_panics();
     let arguments = Arguments::parse();
     exit(match arguments.command {
         Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
@@ -74,8 +78,8 @@ pub fn main() -> ExitCode {
 
 /// The exit code of a result; an error is told in one line on standard error.
 pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
-    // Whoever was stopped by a fault, or asked to end, does so whether somebody reads why or not.
-    if result.as_ref().is_err_and(|error| matches!(error.exit_code(), 3 | 130)) {
+    // Whatever stops the work ends the program, whether somebody reads why or not. Findings are what was asked for.
+    if result.as_ref().is_err_and(|error| !matches!(error, Error::Unsound { .. })) {
         hurry();
     }
     match (result, output::lost()) {
@@ -94,6 +98,34 @@ pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
     }
 }
 
+/// Prints a remark to standard error.
+pub(crate) fn remark(line: impl std::fmt::Display) {
+    complain(format_args!("note: {line}"));
+}
+
+/// Prints a remark to standard error as soon as somebody reads; does not wait for it.
+pub(crate) fn remark_soon(line: impl std::fmt::Display) {
+    output::complain_soon(format_args!("note: {line}"));
+}
+
+/// From now on a panic is told as all else is: it does not wait for somebody to read it.
+pub(crate) fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let (name, trace) = (thread.name().unwrap_or("unnamed"), Backtrace::capture());
+        let trace = match trace.status() {
+            BacktraceStatus::Captured => format!("\n{trace}"),
+            _ => String::new(),
+        };
+        output::complain_soon(format_args!("thread '{name}' {panic}{trace}"));
+        // Nothing else is said after that one.
+        if name == "main" {
+            hurry();
+            output::finish();
+        }
+    }));
+}
+
 /// How many threads of each of the `processes` train: as `asked`, or the cores, up to a process's part of the shards. Workers
 /// beyond the shards idle: they would have a model each, and no work, so they are not even started.
 pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
@@ -108,13 +140,21 @@ pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> us
     workers
 }
 
+/// Whether somebody has asked the program to end, or there is nothing left that could end in good order.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// From now on a request to end ends the program at once.
+pub(crate) fn end_at_once() {
+    ASKED.store(true, Ordering::Relaxed);
+}
+
 /// A flag that Ctrl-C, or the system's request to end, sets. The second time the process ends at once; the manifest
 /// of a run is valid at any moment.
 pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
-    let (set, asked) = (Arc::clone(&flag), AtomicBool::new(false));
+    let set = Arc::clone(&flag);
     let installed = ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
+        if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
         hurry();

@@ -1,43 +1,53 @@
 //! What the program says, to standard output and standard error.
 //!
-//! Standard error is written by a thread of its own, so that nobody is kept from its work, or from its end, by a reader that does
-//! not read: whoever has something to say waits until it is written, but not for long once the program is to end, and who looks
-//! after the other processes does not wait at all.
+//! Each is written by a thread of its own, so that nobody is kept from an end by a reader that does not read: whoever has
+//! something to say waits until it is written, but not for long once the program is to end, and who looks after the other
+//! processes, or draws a bar, does not wait at all.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a program that is to end waits for somebody to read what it says: within ten seconds all of it is to be over.
-const UNREAD: Duration = Duration::from_secs(1);
+use indicatif::{ProgressBar, WeakProgressBar};
+
+/// How long a program that is to end waits, in all, for somebody to read what it says.
+pub(crate) const UNREAD: Duration = Duration::from_millis(1400);
 
 /// How often whoever waits looks whether the program is to end.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Lines that may wait to be written: more than anybody says who does not wait.
+/// Pieces that may wait to be written of those who do not wait for it: far more than there are as long as somebody reads.
 const WAITING: usize = 1 << 10;
 
 /// Why something that was said did not get to where standard output leads, such as a full disk.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// What is to go to standard error.
-static ERRORS: Errors = Errors {
-    state: Mutex::new(State { lines: VecDeque::new(), taken: 0, written: 0, begun: false }),
-    written: Condvar::new(),
-    hurry: AtomicBool::new(false),
-};
+/// Whether the program is to end, and for how many microseconds it has waited since for somebody to read.
+static HURRY: AtomicBool = AtomicBool::new(false);
+static WAITED: AtomicU64 = AtomicU64::new(0);
 
-/// Prints a line to standard output. Whoever closed it does not want to read on, which is no error; if it is lost otherwise, the
-/// command goes on, since a run is worth more than its table, and [`lost`] tells.
-pub(crate) fn say(line: impl std::fmt::Display) {
-    if let Err(error) = writeln!(std::io::stdout(), "{line}")
+/// The bar that is drawn on standard error.
+static BAR: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
+
+static OUT: Outlet = Outlet::new("spfde:output", |bytes| {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
         && error.kind() != ErrorKind::BrokenPipe
     {
         // The first reason counts.
         let _ = LOST.set(error.to_string());
     }
+});
+
+/// Where it cannot be written, there is nobody to tell.
+static ERRORS: Outlet = Outlet::new("spfde:errors", |bytes| drop(std::io::stderr().write_all(bytes)));
+
+/// Prints a line to standard output. Whoever closed it does not want to read on, which is no error; if it is lost otherwise, the
+/// command goes on, since a run is worth more than its table, and [`lost`] tells.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    OUT.wait_for(OUT.take(Piece::Line(line.to_string())));
 }
 
 /// Why something that was said on standard output is lost, if it is.
@@ -45,107 +55,152 @@ pub(crate) fn lost() -> Option<&'static str> {
     LOST.get().map(String::as_str)
 }
 
-/// Prints a line to standard error.
+/// Prints a line to standard error, above the bar, if there is one.
 pub(crate) fn complain(line: impl std::fmt::Display) {
-    let number = ERRORS.take(line.to_string());
+    let number = above_bar(|| ERRORS.take(Piece::Line(line.to_string())));
     ERRORS.wait_for(number);
 }
 
-/// Prints a remark to standard error.
-pub(crate) fn remark(line: impl std::fmt::Display) {
-    complain(format_args!("note: {line}"));
+/// Prints a line to standard error as soon as somebody reads; does not wait for it.
+pub(crate) fn complain_soon(line: impl std::fmt::Display) {
+    above_bar(|| ERRORS.take_soon(Piece::Line(line.to_string())));
 }
 
-/// Prints a remark to standard error as soon as somebody reads; does not wait for it.
-pub(crate) fn remark_soon(line: impl std::fmt::Display) {
-    ERRORS.take(format!("note: {line}"));
+/// From now on lines are printed above `bar`, which is drawn by [`draw`].
+pub(crate) fn set_bar(bar: &ProgressBar) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
+}
+
+/// Does something while the bar is not there.
+fn above_bar<R>(take: impl FnOnce() -> R) -> R {
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WeakProgressBar::upgrade);
+    match bar.filter(|bar| !bar.is_finished()) {
+        Some(bar) => bar.suspend(take),
+        None => take(),
+    }
+}
+
+/// Draws something on the terminal that is standard error, instead of what was to be drawn and is not yet.
+pub(crate) fn draw(frame: Vec<u8>) {
+    ERRORS.take_soon(Piece::Frame(frame));
 }
 
 /// From now on nobody waits for long until what is said is read.
 pub(crate) fn hurry() {
-    ERRORS.hurry.store(true, Ordering::Relaxed);
+    HURRY.store(true, Ordering::Relaxed);
 }
 
 /// Waits until all that was said is written.
 pub(crate) fn finish() {
-    let all = ERRORS.lock().taken;
-    ERRORS.wait_for(all);
+    for outlet in [&OUT, &ERRORS] {
+        let all = outlet.lock().taken;
+        outlet.wait_for(all);
+    }
 }
 
-/// Writes a line in one piece, since other processes may write there, too. Where it cannot be written, there is nobody to tell.
-fn write(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+/// What is on its way.
+enum Piece {
+    /// A line, without its end.
+    Line(String),
+    /// A frame of what changes in its place on a terminal: it says how to get from the frame before it to this one.
+    Frame(Vec<u8>),
 }
 
-/// Lines on their way to standard error.
-struct Errors {
+/// A stream that is written by a thread of its own.
+struct Outlet {
+    name: &'static str,
+    write: fn(&[u8]),
     state: Mutex<State>,
-    /// Told when a line is taken, and when one is written.
-    written: Condvar,
-    hurry: AtomicBool,
+    /// Told when a piece is taken, and when one is written.
+    changed: Condvar,
 }
 
 struct State {
-    lines: VecDeque<String>,
-    /// How many lines were taken, and how many of them are written.
+    pieces: VecDeque<Piece>,
+    /// How many pieces were taken, and how many of them are written.
     taken: u64,
-    written: u64,
+    done: u64,
     /// Whether there is a thread that writes.
     begun: bool,
 }
 
-impl Errors {
-    /// Takes a line; which one it is.
-    fn take(&'static self, line: String) -> u64 {
+impl Outlet {
+    const fn new(name: &'static str, write: fn(&[u8])) -> Self {
+        let state = State { pieces: VecDeque::new(), taken: 0, done: 0, begun: false };
+        Self { name, write, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Takes a piece; which one it is.
+    fn take(&'static self, piece: Piece) -> u64 {
         let mut state = self.lock();
         if !state.begun {
-            let writer = std::thread::Builder::new().name("spfde:errors".to_owned());
-            state.begun = writer.spawn(|| self.write()).is_ok();
+            let writer = std::thread::Builder::new().name(self.name.to_owned());
+            state.begun = writer.spawn(|| self.write_all()).is_ok();
         }
         state.taken += 1;
-        match (state.begun, state.lines.len() < WAITING) {
-            (true, true) => state.lines.push_back(line),
-            // Nobody reads.
-            (true, false) => state.written += 1,
-            (false, _) => {
-                write(&line);
-                state.written += 1;
-            }
-        }
         let number = state.taken;
-        drop(state);
-        self.written.notify_all();
+        if state.begun {
+            state.pieces.push_back(piece);
+            self.changed.notify_all();
+        } else {
+            state.done += 1;
+            drop(state);
+            self.write(piece);
+        }
         number
     }
 
-    /// Writes what is taken, for ever.
-    fn write(&self) {
+    /// Takes a piece for which nobody waits. A frame takes the place of one that is not written yet: both follow the one before
+    /// that, and are as high. If nobody has read for very long, it is lost.
+    fn take_soon(&'static self, piece: Piece) {
         let mut state = self.lock();
-        loop {
-            let Some(line) = state.lines.pop_front() else {
-                state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
+        let frames = state.pieces.iter().rev().take_while(|piece| matches!(piece, Piece::Frame(_))).count();
+        if matches!(piece, Piece::Frame(_)) && frames >= 2 {
+            state.pieces.pop_back();
+            state.pieces.push_back(piece);
+        } else if state.pieces.len() < WAITING {
             drop(state);
-            write(&line);
-            state = self.lock();
-            state.written += 1;
-            self.written.notify_all();
+            self.take(piece);
         }
     }
 
-    /// Waits until so many lines are written; not for long if the program is to end.
-    fn wait_for(&self, number: u64) {
-        let mut hurried = None;
+    /// Writes what is taken, for ever.
+    fn write_all(&self) {
         let mut state = self.lock();
-        while state.written < number {
-            if self.hurry.load(Ordering::Relaxed) {
-                let since = *hurried.get_or_insert_with(Instant::now);
-                if since.elapsed() >= UNREAD {
-                    return;
-                }
+        loop {
+            let Some(piece) = state.pieces.pop_front() else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            drop(state);
+            self.write(piece);
+            state = self.lock();
+            state.done += 1;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Writes a piece at once, since other processes may write there, too.
+    fn write(&self, piece: Piece) {
+        match piece {
+            Piece::Line(line) => (self.write)(format!("{line}\n").as_bytes()),
+            Piece::Frame(frame) => (self.write)(&frame),
+        }
+    }
+
+    /// Waits until so many pieces are written; not for long if the program is to end.
+    fn wait_for(&self, number: u64) {
+        let mut state = self.lock();
+        while state.done < number {
+            let hurried = HURRY.load(Ordering::Relaxed);
+            if hurried && WAITED.load(Ordering::Relaxed) >= UNREAD.as_micros() as u64 {
+                return;
             }
-            (state, _) = self.written.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner);
+            let since = Instant::now();
+            (state, _) = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner);
+            if hurried {
+                WAITED.fetch_add(since.elapsed().as_micros() as u64, Ordering::Relaxed);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use spfde_flow::Run;
 
 use super::together::Together;
-use super::{interruptible, refuse_taken, remark, say, workers};
+use super::{end_at_once, interruptible, refuse_taken, remark, say, workers};
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -103,6 +103,8 @@ pub(super) fn conclude(
         say(format!("run directory: {} (process 0 verifies it)", directory.display()));
         return Ok(());
     }
+    // The run is finished.
+    end_at_once();
     say(summary::summary(experiment, progress));
     let sound = verify::verify(&directory)?;
     say(format!("run directory: {} (verified: {sound})", directory.display()));

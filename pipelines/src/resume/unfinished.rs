@@ -18,8 +18,8 @@ use crate::experiment::Experiment;
 use crate::session::{self, Options, Place};
 use crate::workers::Crew;
 
-/// How many of the last times that a run went on its description tells of: some 600 bytes each, far below what is read of one.
-const RESUMED: usize = 500;
+/// Bytes of what a run's description tells of the last times that it went on, some 600 each: half of what is read of one.
+const RESUMED: usize = 1 << 19;
 
 /// A run that ended before its last epoch, ready to go on.
 pub struct Unfinished {
@@ -122,7 +122,9 @@ impl Unfinished {
             let entry = serde_json::json!({ "epoch": start, "environment": now });
             before.as_array_mut().into_iter().for_each(|list| {
                 list.push(entry.clone());
-                list.drain(..list.len().saturating_sub(RESUMED));
+                while list.len() > 1 && serde_json::json!(list).to_string().len() > RESUMED {
+                    list.remove(0);
+                }
             });
         }
         directory.write_environment(&environment)?;
