@@ -36,8 +36,8 @@ pub(super) fn judge(asked: Grid, crew: Crew) -> Result<Found, Error> {
     if found.interrupted {
         return Err(Error::GridInterrupted);
     }
-    if let Some((_, reason)) = found.failed {
-        return Err(Error::Grid { reason });
+    if let Some(failure) = found.failed {
+        return Err(Error::Grid { reason: failure.into_reason() });
     }
     Ok(found)
 }

@@ -24,7 +24,7 @@ use super::recorded::recorded;
 use super::run::{MemberCosts, RunMembers};
 use super::turns::Turns;
 use super::watch::Watch;
-use super::{Grid, MemberRow, written};
+use super::{Failure, Grid, MemberRow, written};
 
 /// What a freeze policy has made of the layers, and whose it is.
 struct Judge {
@@ -142,7 +142,7 @@ pub(super) fn costs<'s>(
                             let mut output = output.activate();
                             output.session(turns.capability(0)).give_iterator(costs.into_iter());
                         }
-                        Err(reason) => grid.fail(usize::MAX, reason),
+                        Err(reason) => grid.fail(Failure::Whole(reason)),
                     }
                     judge.decide(epoch + 1, &norms);
                 }
@@ -162,7 +162,7 @@ fn freeze(grid: &Grid, judges: &mut [Judge], (epoch, worker): (u32, u32)) {
             .collect();
         match written::freezes(&**store, (epoch, worker), pending) {
             Ok(segment) => grid.found(|found| found.segments.extend(segment)),
-            Err(error) => grid.fail(usize::MAX, error.to_string()),
+            Err(error) => grid.fail(Failure::Whole(error.to_string())),
         }
     }
     for judge in judges {

@@ -16,7 +16,7 @@ use super::rank::End;
 use super::turns::Turns;
 use super::watch::Watch;
 use super::worker::{Decisions, Shared, Worker};
-use super::{MemberRow, written};
+use super::{Failure, MemberRow, written};
 
 /// What is decided.
 pub(super) struct Decided<'s> {
@@ -96,6 +96,6 @@ fn write<C: Iterator<Item = Change>>(
     match written::write(&**store, &worker.standings, (epoch, index), index == 0, members) {
         Ok(segment) => grid.found(|found| found.segments.extend(segment)),
         // Behind everything that could not be read.
-        Err(error) => grid.fail(usize::MAX, error.to_string()),
+        Err(error) => grid.fail(Failure::Whole(error.to_string())),
     }
 }

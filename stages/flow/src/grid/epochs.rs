@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use spfde_data::segment::RecordingError;
 use timely::ExchangeData;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -12,20 +11,21 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::replay::LOOK_AFTER;
 use crate::tick::Tick;
 
+use super::Failure;
 use super::watch::{Ahead, Watch};
 
 /// Takes rows of the epoch that is read, or of a later one.
 pub(super) type Take<'a, D> = &'a mut dyn FnMut(u32, Vec<D>);
 
-/// What `read` reads of each epoch, or the part by whose number it failed and why. An epoch is read when the `ahead`th before
-/// it is decided, which the frontier of `decided` tells, and when it is recorded.
+/// What `read` reads of each epoch. An epoch is read when the `ahead`th before it is decided, which the frontier of `decided`
+/// tells, and when it is recorded.
 pub(super) fn epochs<'s, D: ExchangeData>(
     scope: Scope<'s, Tick>,
     name: &str,
     watch: &Rc<Watch>,
     decided: StreamVec<'s, Tick, ()>,
     ahead: u32,
-    mut read: impl FnMut(u32, Take<'_, D>) -> Result<(), (usize, RecordingError)> + 'static,
+    mut read: impl FnMut(u32, Take<'_, D>) -> Result<(), Failure> + 'static,
 ) -> StreamVec<'s, Tick, D> {
     let watch = Rc::clone(watch);
     let mut builder = OperatorBuilder::new(name.to_owned(), scope);
@@ -55,9 +55,9 @@ pub(super) fn epochs<'s, D: ExchangeData>(
                             let capability = capability.delayed(&Tick::new(epoch, 0));
                             output.session(&capability).give_iterator(rows.into_iter());
                         });
-                        if let Err((part, error)) = taken {
+                        if let Err(failure) = taken {
                             // Nobody may take what has been read for all there is.
-                            watch.grid.fail(part, error.to_string());
+                            watch.grid.fail(failure);
                             break;
                         }
                         capability.downgrade(&Tick::new(epoch + 1, 0));

@@ -18,10 +18,28 @@ pub struct Found {
     pub epochs: u32,
     /// What was written by this process.
     pub segments: Vec<Segment>,
-    /// Why it ended early: the first part or file, by number, that could not be read or written, and what is wrong.
-    pub failed: Option<(usize, String)>,
+    /// Why it ended early: of several failures the first.
+    pub failed: Option<Failure>,
     /// Whether somebody has asked one of the processes to end it.
     pub interrupted: bool,
+}
+
+/// Why a grid ends early, in the order in which several count: whichever worker meets one first, the same is told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Failure {
+    /// A part of the scores, by number, cannot be read, and what is wrong.
+    Part(usize, String),
+    /// Something that belongs to no part, and what is wrong.
+    Whole(String),
+}
+
+impl Failure {
+    /// What is wrong.
+    pub fn into_reason(self) -> String {
+        match self {
+            Failure::Part(_, reason) | Failure::Whole(reason) => reason,
+        }
+    }
 }
 
 /// A sieve in one epoch. Of bare scores the sieves are the members.
@@ -63,4 +81,18 @@ pub struct KeyRow {
     pub key: u32,
     /// How many samples have it.
     pub samples: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_count_by_their_number_and_before_the_whole() {
+        let [second, tenth] = [2, 10].map(|part| Failure::Part(part, "cut".to_owned()));
+        let whole = Failure::Whole("a full disk".to_owned());
+        assert_eq!([&whole, &tenth, &second].into_iter().min(), Some(&second));
+        assert_eq!([&whole, &tenth].into_iter().min(), Some(&tenth));
+        assert_eq!((second.into_reason(), whole.into_reason()), ("cut".into(), "a full disk".into()));
+    }
 }

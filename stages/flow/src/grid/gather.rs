@@ -13,7 +13,7 @@ use crate::window::Stash;
 
 use super::turns::Turns;
 use super::watch::Watch;
-use super::{Grid, KeyRow, MemberCosts, MemberRow};
+use super::{Failure, Grid, KeyRow, MemberCosts, MemberRow};
 
 /// Adds up what all workers say of an epoch, on one.
 pub(super) fn gather<'s>(
@@ -83,7 +83,7 @@ pub(super) fn gather_costs<'s>(
                 let mut costs: Vec<MemberCosts> = stash.through(epoch).collect();
                 costs.sort_by_key(|costs| costs.member);
                 if let Err(reason) = watch.grid.observer.epoch(&costs) {
-                    watch.grid.fail(usize::MAX, reason);
+                    watch.grid.fail(Failure::Whole(reason));
                 }
                 watch.grid.found(|found| found.costs.extend(costs));
                 turns.advance();

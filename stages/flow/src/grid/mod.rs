@@ -88,7 +88,7 @@ use spfde_data::scores::ScoreSource;
 use spfde_data::segment::SegmentStore;
 use spfde_policy::SievePolicy;
 
-pub use found::{Found, KeyRow, MemberRow};
+pub use found::{Failure, Found, KeyRow, MemberRow};
 pub use recorded::RecordedScores;
 pub use run::{Freezing, MemberCosts, RunMember, RunMembers};
 pub use worker::grid;
@@ -181,10 +181,9 @@ impl Grid {
         work(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends the grid: of several failures the first counts, by the number of its part.
-    fn fail(&self, part: usize, reason: String) {
+    /// Ends the grid: of several failures the first counts.
+    fn fail(&self, failure: Failure) {
         self.found(|found| {
-            let failure = (part, reason);
             if found.failed.as_ref().is_none_or(|known| failure < *known) {
                 found.failed = Some(failure);
             }

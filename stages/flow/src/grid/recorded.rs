@@ -13,6 +13,7 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::replay::{Reader, Recorded, check_numbers, check_sample, check_step};
 use crate::tick::Tick;
 
+use super::Failure;
 use super::epochs::epochs;
 use super::run::RunMembers;
 use super::watch::Watch;
@@ -138,7 +139,8 @@ pub(super) fn recorded<'s, R: Recorded>(
     let mut reader = Reader::<R>::new(Arc::clone(&run.recording), scope.index(), scope.peers());
     let plan = Arc::clone(&run.freezings[0].settings.plan);
     epochs(scope, &format!("Read {}", R::STREAM), watch, decided, AHEAD, move |epoch, take| {
-        while let Some(rows) = reader.next(epoch, &plan).map_err(|error| (usize::MAX, error))? {
+        let mut next = || reader.next(epoch, &plan).map_err(|error| Failure::Whole(error.to_string()));
+        while let Some(rows) = next()? {
             take(epoch, rows);
         }
         Ok(())

@@ -7,6 +7,7 @@ use timely::dataflow::{Scope, StreamVec};
 
 use crate::tick::Tick;
 
+use super::Failure;
 use super::bundle::{Bundle, Dealer};
 use super::epochs::epochs;
 use super::share::Shares;
@@ -30,7 +31,7 @@ pub(super) fn source<'s>(
             let read = grid.source.read(part, &mut |rows| {
                 dealer.deal(part, rows, |bundle| take(bundle.epoch, vec![bundle]));
             });
-            read.map_err(|error| (part, error))?;
+            read.map_err(|error| Failure::Part(part, error.to_string()))?;
         }
         dealer.finish(take);
         Ok(())

@@ -25,7 +25,7 @@ use timely::scheduling::Activator;
 use crate::replay::{Agreed, LOOK_AFTER, Sight};
 use crate::tick::Tick;
 
-use super::Grid;
+use super::{Failure, Grid};
 
 /// What a worker knows of the others.
 pub(super) struct Watch {
@@ -44,8 +44,8 @@ pub(super) struct Watch {
 enum News {
     /// The record goes so far.
     Extent(Agreed),
-    /// A part or file, by number, could not be read or written.
-    Failed { part: usize, reason: String },
+    /// Something has failed.
+    Failed(Failure),
     /// Somebody wants it to end.
     Interrupted,
 }
@@ -111,7 +111,7 @@ impl Watch {
             Ok(true) => Ahead::Epoch,
             Ok(false) => Ahead::Late,
             Err(error) => {
-                self.grid.fail(usize::MAX, error.to_string());
+                self.grid.fail(Failure::Whole(error.to_string()));
                 Ahead::Unknown
             }
         }
@@ -127,7 +127,7 @@ impl Grid {
     fn news(&self) -> Option<News> {
         let (failed, interrupted) = self.found(|found| (found.failed.clone(), found.interrupted));
         match failed {
-            Some((part, reason)) => Some(News::Failed { part, reason }),
+            Some(failure) => Some(News::Failed(failure)),
             None if interrupted || self.interrupted.load(Ordering::Relaxed) => Some(News::Interrupted),
             None => None,
         }
@@ -151,7 +151,7 @@ pub(super) fn watch<'s>(scope: Scope<'s, Tick>, watch: &Rc<Watch>, decided: Stre
                             watch.grid.found(|found| found.epochs = agreed.epochs);
                             *watch.agreed.borrow_mut() = agreed;
                         }
-                        News::Failed { part, reason } => watch.grid.fail(part, reason),
+                        News::Failed(failure) => watch.grid.fail(failure),
                         News::Interrupted => watch.grid.found(|found| found.interrupted = true),
                     }
                 }
@@ -190,7 +190,7 @@ fn tell<'s>(
                         output.activate().session(capability).give(News::Extent(told.clone()));
                     }
                     Ok(_) => (),
-                    Err(error) => grid.fail(usize::MAX, error.to_string()),
+                    Err(error) => grid.fail(Failure::Whole(error.to_string())),
                 }
             }
             // What failed last did so before the frontier moved, and nobody leaves who has not told what ends it.
