@@ -17,6 +17,7 @@ pub mod rows;
 pub mod scores;
 pub mod segment;
 pub mod table;
+pub mod words;
 
 // The macro `row!` names this crate and serde by path, inside this crate and out of it.
 extern crate self as spfde_data;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use spfde_data::files::DataError;
 use spfde_data::parameter::ParameterError;
+use spfde_data::words::{are, counted};
 use spfde_flow::{Cause, Fault};
 
 use crate::cluster::{ClusterError, Lost};
@@ -103,9 +104,9 @@ pub enum Error {
     },
     /// A pipeline ran to its end without recording the training.
     #[error(
-        "the pipeline traced {committed} of {epochs} epochs, so nothing else of it is kept in {}; call `run.trace` \
-         with what `train` returns",
-        directory.display()
+        "the pipeline traced {committed} of {}, so nothing else of it is kept in {}; call `run.trace` with what `train` \
+         returns",
+        counted(*epochs, "epoch"), directory.display()
     )]
     Untraced {
         /// The run directory.
@@ -168,8 +169,9 @@ pub enum Error {
     GridInterrupted,
     /// A pipeline ran to its end without counting what was replayed.
     #[error(
-        "the pipeline counted {counted} of {epochs} epochs, so nothing is kept of this replay; call `run.trace` with \
-         what `replay` returns"
+        "the pipeline counted {counted} of {}, so nothing is kept of this replay; call `run.trace` with what `replay` \
+         returns",
+        spfde_data::words::counted(*epochs, "epoch")
     )]
     Uncounted {
         /// Epochs that were counted.
@@ -184,7 +186,7 @@ pub enum Error {
         run: PathBuf,
     },
     /// A run does not hold together.
-    #[error("{}: {} finding(s), the first: {first}", directory.display(), findings)]
+    #[error("{}: {}, the first: {first}", directory.display(), counted(*findings, "finding"))]
     Unsound {
         /// The run directory.
         directory: PathBuf,
@@ -195,9 +197,9 @@ pub enum Error {
     },
     /// A run that came to its end is not what it was.
     #[error(
-        "{}: the run is finished, but is not what it was: {findings} finding(s), the first: {first}; restore what is \
-         damaged from a copy; {} verify {} names all",
-        directory.display(), program(), directory.display()
+        "{}: the run is finished, but is not what it was: {}, the first: {first}; restore what is damaged from a copy; \
+         {} verify {} names all",
+        directory.display(), counted(*findings, "finding"), program(), directory.display()
     )]
     FinishedUnsound {
         /// The run directory.
@@ -232,14 +234,16 @@ fn kept(reached: Option<Reached>, wanted: Option<u32>, directory: &Path) -> Stri
     let Some(Reached { epochs, checkpoint }) = reached else {
         return format!("what is committed is kept in {directory}");
     };
-    let of = wanted.map_or_else(String::new, |wanted| format!(" of {wanted}"));
-    let noun = if wanted.unwrap_or(epochs) == 1 { "epoch" } else { "epochs" };
-    let verb = if epochs == 1 { "is" } else { "are" };
+    let number = wanted.map_or_else(
+        || counted(epochs, "epoch"),
+        |wanted| format!("{epochs} of {}", counted(wanted, "epoch")),
+    );
+    let verb = are(epochs);
     let last = checkpoint.map_or_else(
         || "without a checkpoint".to_owned(),
         |epoch| format!("the last checkpoint is at epoch {epoch}"),
     );
-    format!("{epochs}{of} {noun} {verb} committed in {directory}, {last}")
+    format!("{number} {verb} committed in {directory}, {last}")
 }
 
 /// Where a fault was noticed that stops all processes.

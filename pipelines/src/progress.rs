@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use spfde_data::rows::{EpochRow, TimingRow};
+use spfde_data::words::counted;
 use spfde_flow::{Observer, StepReport};
 
 use crate::command::show;
@@ -136,12 +137,13 @@ impl Observer for Progress {
         let last = self.lock().epochs.last().and_then(|row| row.test_accuracy);
         let test = last.map_or_else(String::new, |share| format!(" │ test {:.2} %", 100.0 * share));
         self.bar.set_message(format!(
-            "epoch {}/{} step {}/{steps} │ loss {loss:.3} accuracy {:.2} %{test} │ {active} samples │ \
+            "epoch {}/{} step {}/{steps} │ loss {loss:.3} accuracy {:.2} %{test} │ {} │ \
              {frozen_blocks}/{} blocks frozen{}{}",
             tick.epoch + 1,
             self.epochs,
             tick.step + 1,
             100.0 * accuracy,
+            counted(*active, "sample"),
             self.blocks,
             share("counted", self.counted()),
             share("measured", self.measured()),

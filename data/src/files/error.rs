@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use parquet::errors::ParquetError;
 
 use crate::segment::{RecordingError, StorageError};
+use crate::words::{are, counted};
 
 /// The result of working with a file.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
@@ -28,7 +29,8 @@ pub enum DataError {
     TooLarge { path: PathBuf, field: String, found: u64, limit: u64 },
     /// A file is shorter or longer than whoever names it says.
     #[error(
-        "{path}: has {found} bytes where {expected} are recorded; it was cut, replaced or is still being written"
+        "{path}: has {} where {expected} {} recorded; it was cut, replaced or is still being written",
+        counted(*found, "byte"), are(*expected)
     )]
     Length { path: PathBuf, found: u64, expected: u64 },
     /// A file's content is not what was recorded.
@@ -68,14 +70,15 @@ pub enum DataError {
     #[error("{path}: type byte is {found:#04x}; only 0x08 (unsigned bytes) can be imported")]
     IdxType { path: PathBuf, found: u8 },
     /// The number of dimensions does not fit what the file should hold.
-    #[error("{path}: has {found} dimensions where {what} have {expected}; are the files swapped?")]
+    #[error("{path}: has {} where {what} have {expected}; are the files swapped?", counted(*found, "dimension"))]
     IdxDimensions { path: PathBuf, what: &'static str, found: u8, expected: u8 },
     /// Fewer bytes than a header takes.
-    #[error("{path}: has {found} bytes where the header alone takes {expected}; fetch it again")]
+    #[error("{path}: has {} where the header alone takes {expected}; fetch it again", counted(*found, "byte"))]
     IdxHeader { path: PathBuf, found: u64, expected: u64 },
     /// Fewer bytes than the header declares.
     #[error(
-        "{path}: the header declares {dimensions} = {expected} bytes, the file has {found}; fetch it again"
+        "{path}: the header declares {dimensions} = {}, the file has {found}; fetch it again",
+        counted(*expected, "byte")
     )]
     IdxTruncated { path: PathBuf, dimensions: String, expected: u64, found: u64 },
     /// More bytes than the header declares.
@@ -83,12 +86,14 @@ pub enum DataError {
     IdxTrailing { path: PathBuf, dimensions: String, expected: u64 },
     /// The compressed file is too short to hold what the header declares.
     #[error(
-        "{path}: the header declares {dimensions} = {expected} bytes, more than {compressed} compressed bytes can hold; fetch it again"
+        "{path}: the header declares {dimensions} = {}, more than {} can hold; fetch it again",
+        counted(*expected, "byte"), counted(*compressed, "compressed byte")
     )]
     IdxInflation { path: PathBuf, dimensions: String, expected: u64, compressed: u64 },
     /// As many labels as images are needed.
     #[error(
-        "{labels}: has {found} labels where {images} has {expected} images; are they from different data sets?"
+        "{labels}: has {} where {images} has {}; are they from different data sets?",
+        counted(*found, "label"), counted(*expected, "image")
     )]
     IdxCount { labels: PathBuf, found: u64, images: PathBuf, expected: u64 },
     /// Training and test images differ in shape.
@@ -103,10 +108,10 @@ pub enum DataError {
     LabelGap { path: PathBuf, missing: u16, largest: u16 },
 
     /// A label that is no class.
-    #[error("{path}: row {row}: label is {found}; the data set has {classes} classes, numbered from 0")]
+    #[error("{path}: row {row}: label is {found}; the data set has {}, numbered from 0", counted(*classes, "class"))]
     Label { path: PathBuf, row: u64, found: u16, classes: usize },
     /// An image of another shape.
-    #[error("{path}: row {row}: image has {found} bytes; expected {expected} (channels · height · width)")]
+    #[error("{path}: row {row}: image has {}; expected {expected} (channels · height · width)", counted(*found, "byte"))]
     ImageLength { path: PathBuf, row: u64, found: u64, expected: u64 },
     /// A data set without images.
     #[error("{path}: holds no images; a data set needs at least one to train and one to test")]
@@ -154,7 +159,8 @@ pub enum DataError {
     NotFinite { path: PathBuf, column: &'static str, row: u64, found: String, remedy: &'static str },
     /// More rows than so few bytes can hold of what somebody recorded.
     #[error(
-        "{path}: {field} is {found}, above the limit of {limit} for {bytes} bytes; nobody's training compresses so well: if these are scores that somebody recorded, write them plain, without encoding and compression"
+        "{path}: {field} is {found}, above the limit of {limit} for {}; nobody's training compresses so well: if these are scores that somebody recorded, write them plain, without encoding and compression",
+        counted(*bytes, "byte")
     )]
     Dense { path: PathBuf, field: &'static str, found: u64, limit: u64, bytes: u64 },
     /// A file that is not what it was a moment ago.
@@ -166,7 +172,7 @@ pub enum DataError {
     )]
     NoScores { path: PathBuf, lacks: &'static str },
     /// Another number of rows than recorded.
-    #[error("{path}: has {found} rows where {expected} are recorded; the file was changed or is damaged")]
+    #[error("{path}: has {} where {expected} {} recorded; the file was changed or is damaged", counted(*found, "row"), are(*expected))]
     Rows { path: PathBuf, found: u64, expected: u64 },
     /// A row of another epoch.
     #[error("{path}: row {row}: epoch is {found}; the segment is that of epoch {expected}")]
@@ -185,7 +191,7 @@ pub enum DataError {
     Twice { path: PathBuf, field: &'static str, found: String },
     /// A stream without its segments.
     #[error(
-        "{path}: stream {stream} has no segment of {count} committed epochs, the first of them {epoch}; the manifest was changed"
+        "{path}: stream {stream} has no segment of {}; the manifest was changed", missing(*count, *epoch)
     )]
     SegmentMissing { path: PathBuf, stream: String, epoch: u32, count: u64 },
     /// A stream that the run did not record.
@@ -276,6 +282,14 @@ impl DataError {
             return Ok(());
         }
         Err(Self::TooLarge { path: path.to_owned(), field: field.to_owned(), found, limit })
+    }
+}
+
+/// Committed epochs that a stream lacks.
+fn missing(count: u64, first: u32) -> String {
+    match count {
+        1 => format!("committed epoch {first}"),
+        count => format!("{count} committed epochs, the first of them {first}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{GradientRow, MaskRow};
+use spfde_data::words::counted;
 use spfde_policy::{Costs, Freeze, FreezePlan, FreezePolicy, FreezeState, Plan};
 
 /// The first blocks never train.
@@ -20,8 +21,8 @@ impl FreezePolicy for Prefix {
         let blocks = costs.architecture.blocks.len();
         if self.blocks > blocks {
             let reason = format!(
-                "{} blocks cannot be frozen, the model has {blocks} (the classifier, behind them, never freezes)",
-                self.blocks
+                "{} cannot be frozen, the model has {blocks} (the classifier, behind them, never freezes)",
+                counted(self.blocks, "block")
             );
             return Err(ParameterError::contradiction("--frozen", reason));
         }

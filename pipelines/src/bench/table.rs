@@ -1,5 +1,8 @@
 //! A report as people read it.
 
+use spfde_data::parameter::Value;
+use spfde_data::words::counted;
+
 use crate::report::table::{percent, short, table as lines};
 
 use super::report::{PathReport, Report};
@@ -7,19 +10,23 @@ use super::report::{PathReport, Report};
 /// The timed paths, what surrounds the computation, memory, and the profile by layer.
 pub fn table(report: &Report) -> String {
     let setting = |key: &str| report.configuration.get(key).map(ToString::to_string).unwrap_or_default();
+    let shards = match report.configuration.get("train.shards") {
+        Some(Value::Integer(shards)) => *shards,
+        _ => unreachable!("every configuration has shards, a whole number"),
+    };
     let mut parts = vec![format!(
-        "{} on images of {}: {} of {} weights, {} of {} blocks frozen, batches of {} in {} shards, {}, {} kernels",
+        "{} on images of {}: {} of {}, {} of {} frozen, batches of {} in {}, {}, {} kernels",
         report.model,
         setting("data.shape").trim_matches('"'),
         report.nonzero,
-        report.weights,
+        counted(report.weights, "weight"),
         report.frozen_blocks,
-        report.blocks,
+        counted(report.blocks, "block"),
         report.batch_size,
-        setting("train.shards"),
+        counted(shards, "shard"),
         match report.processes {
-            1 => format!("{} worker(s)", report.workers),
-            processes => format!("{processes} processes of {} worker(s)", report.workers),
+            1 => counted(report.workers, "worker"),
+            processes => format!("{processes} processes of {}", counted(report.workers, "worker")),
         },
         report.kernel,
     )];

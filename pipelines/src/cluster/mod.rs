@@ -100,6 +100,8 @@ mod watched;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use spfde_data::words::counted;
+
 pub use error::ClusterError;
 pub use hosts::{Host, Hosts};
 pub use secret::Secret;
@@ -145,7 +147,8 @@ impl Cluster {
     ) -> Result<Self, ClusterError> {
         let count = hosts.len();
         if process >= count {
-            let reason = format!("--process {process}: the hosts file names {count} processes, from 0");
+            let reason =
+                format!("--process {process}: the hosts file names {}, from 0", counted(count, "process"));
             return Err(ClusterError::Usage { reason });
         }
         if let Some(host) = hosts.beyond_loopback() {

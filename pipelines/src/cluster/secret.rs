@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use spfde_data::words::counted;
+
 use super::error::ClusterError;
 use super::file;
 
@@ -47,7 +49,8 @@ impl Secret {
         if bytes.len() < SHORTEST {
             let count = bytes.len();
             return wrong(format!(
-                "the secret has {count} bytes; take {SHORTEST} or more, such as of `openssl rand -hex 32`"
+                "the secret has {}; take {SHORTEST} or more, such as of `openssl rand -hex 32`",
+                counted(count, "byte")
             ));
         }
         if bytes.len() > LONGEST {

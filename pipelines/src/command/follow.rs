@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use spfde_data::files::recording::FollowedEnd;
 use spfde_data::rows::{CensoredRow, EpochRow};
+use spfde_data::words::{are, counted};
 use spfde_flow::{Observer, Run};
 
 use super::replay::{ELSEWHERE, Replay};
@@ -69,7 +70,8 @@ pub(super) fn announce(record: &Record) {
     let manifest = record.run().manifest();
     let (reached, epochs) = (manifest.epochs_reached, manifest.epochs);
     let run = record.run().path().display();
-    remark(format_args!("following {run}: {reached} of {epochs} epochs are recorded so far"));
+    let epochs = counted(epochs, "epoch");
+    remark(format_args!("following {run}: {reached} of {epochs} {} recorded so far", are(reached)));
 }
 
 /// Says how a followed run ended, if not as it should.
@@ -80,7 +82,8 @@ pub(super) fn tell(record: &Record, end: &FollowedEnd) {
     let (run, epochs) = (record.run().path().display(), record.run().manifest().epochs);
     let why = end.stopped.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
     let recorded = end.epochs;
-    remark(format_args!("{run} was interrupted{why}: {recorded} of {epochs} epochs are recorded"));
+    let epochs = counted(epochs, "epoch");
+    remark(format_args!("{run} was interrupted{why}: {recorded} of {epochs} {} recorded", are(recorded)));
 }
 
 /// Prints a line for each epoch.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use spfde_data::files::{data_set, idx};
+use spfde_data::words::counted;
 
 use super::say;
 use crate::error::Error;
@@ -44,14 +45,14 @@ impl Import {
         data_set::write(&set, &out)?;
         let images = &set.train;
         say(format!(
-            "{}: {} training and {} test images, {} × {} × {}, {} classes, in {}",
+            "{}: {} training and {}, {} × {} × {}, {}, in {}",
             set.name,
             images.len(),
-            set.test.len(),
+            counted(set.test.len(), "test image"),
             images.channels,
             images.height,
             images.width,
-            set.classes,
+            counted(set.classes, "class"),
             out.display()
         ));
         say(format!("use it with: spfde train data.path={}", out.display()));

@@ -51,7 +51,9 @@ impl Resume {
         };
         let unfinished = match resumed {
             Resumed::Finished(epochs) => {
-                say(format!("{name}: is finished: all {epochs} epochs are there; nothing is left to do"));
+                let all =
+                    if epochs == 1 { "its epoch is".to_owned() } else { format!("all {epochs} epochs are") };
+                say(format!("{name}: is finished: {all} there; nothing is left to do"));
                 return Ok(());
             }
             Resumed::Unfinished(unfinished) => unfinished,

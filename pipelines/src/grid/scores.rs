@@ -8,6 +8,7 @@ use spfde_data::files::score_files::ScoreFiles;
 use spfde_data::files::table_file;
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_data::scores::ScoreSource;
+use spfde_data::words::counted;
 use spfde_flow::grid::{Found, Grid};
 use spfde_policy::{SieveContext, SievePolicy, sieve};
 
@@ -81,7 +82,8 @@ pub fn judge_scores(
     notes.dedup();
     if policies.iter().all(|policy| (1..=epochs).all(|epoch| !policy.decides(epoch))) {
         notes.push(format!(
-            "nothing is decided: no interval ends within the {epochs} epochs of {}",
+            "nothing is decided: no interval ends within the {} of {}",
+            counted(epochs, "epoch"),
             path.display()
         ));
     }

@@ -23,6 +23,7 @@ use spfde_data::nowhere::Nowhere;
 use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
+use spfde_data::words::counted;
 use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
 
 use crate::cluster::{Meeting, Purpose, Subject};
@@ -143,8 +144,8 @@ fn replay_from(
             directory.set_replay_of(replay_of(record, experiment, manifest_blake3, *epochs))?;
         }
         let whole = wanted == settings.epochs;
-        let stopped =
-            (!whole).then(|| format!("the record ends after {wanted} of {} epochs", settings.epochs));
+        let stopped = (!whole)
+            .then(|| format!("the record ends after {wanted} of {}", counted(settings.epochs, "epoch")));
         directory.finish(stopped)?;
     }
     let directory = directory.map(|directory| directory.path().to_owned());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 use spfde_data::parameter::Value;
+use spfde_data::words::counted;
 
 use super::table::table;
 use crate::grid::{Column, Judged, Summary};
@@ -46,10 +47,10 @@ pub fn report(judged: &Judged, by: Column) -> String {
         })
         .collect();
     format!(
-        "{CLAIM}\n\n{} rows of {} samples over {} epochs; {}\n\n{}",
-        judged.rows,
-        judged.samples,
-        judged.epochs,
+        "{CLAIM}\n\n{} of {} over {}; {}\n\n{}",
+        counted(judged.rows, "row"),
+        counted(judged.samples, "sample"),
+        counted(judged.epochs, "epoch"),
         common.join(" "),
         table(&heads, &rows)
     )

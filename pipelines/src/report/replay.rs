@@ -1,6 +1,7 @@
 //! The table of a replay: what was decided and what it would have cost, beside what was recorded.
 
 use spfde_data::rows::{CensoredRow, EpochRow};
+use spfde_data::words::counted;
 
 use super::table::{percent, short, table};
 use crate::replay::Replayed;
@@ -128,12 +129,14 @@ fn runs(cases: &[Case]) -> String {
 pub(crate) fn line(costs: &EpochRow, censored: &CensoredRow) -> String {
     let EpochRow { epoch, active_samples, nonzero, frozen_layers, .. } = costs;
     format!(
-        "epoch {}: {active_samples} samples, {nonzero} weights, {frozen_layers} frozen layers, {} of dense; censored: {} \
-         samples, {} norms",
+        "epoch {}: {}, {}, {}, {} of dense; censored: {}, {}",
         epoch + 1,
+        counted(*active_samples, "sample"),
+        counted(*nonzero, "weight"),
+        counted(*frozen_layers, "frozen layer"),
         percent(share([costs])),
-        censored.samples,
-        censored.norms,
+        counted(censored.samples, "sample"),
+        counted(censored.norms, "norm"),
     )
 }
 
@@ -146,9 +149,9 @@ pub(crate) fn sums(case: &Case) -> String {
     let norms: u64 = case.replayed.censored.iter().map(|row| row.norms).sum();
     let lacking = match (samples, norms) {
         (0, 0) => "nothing that it was asked for".to_owned(),
-        (samples, 0) => format!("{samples} scores"),
-        (0, norms) => format!("{norms} norms"),
-        (samples, norms) => format!("{samples} scores and {norms} norms"),
+        (samples, 0) => counted(samples, "score"),
+        (0, norms) => counted(norms, "norm"),
+        (samples, norms) => format!("{} and {}", counted(samples, "score"), counted(norms, "norm")),
     };
     format!(
         "{}: {} FLOPs, {} of dense; as recorded {} FLOPs, {} of dense\nthe record lacks {lacking}{}",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 use spfde_data::parameter::Value;
+use spfde_data::words::counted;
 
 use super::replay::{CLAIM, cell, number, spread};
 use super::table::{percent, table};
@@ -64,7 +65,10 @@ fn recorded(run: &JudgedRun) -> String {
     let JudgedRun { name, samples, layers, epochs, .. } = run;
     let share = percent(if dense > 0.0 { flops / dense } else { 0.0 });
     format!(
-        "{name}: {epochs} epochs, {samples} samples, {layers} layers; as recorded {share} of dense training"
+        "{name}: {}, {}, {}; as recorded {share} of dense training",
+        counted(*epochs, "epoch"),
+        counted(*samples, "sample"),
+        counted(*layers, "layer")
     )
 }
 

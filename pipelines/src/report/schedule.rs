@@ -1,5 +1,6 @@
 //! What a run would do and cost, from its configuration alone: the text of `--dry-run`.
 
+use spfde_data::words::counted;
 use spfde_flow::Observe;
 use spfde_model::Form;
 use spfde_policy::{Cost, cost};
@@ -99,14 +100,16 @@ pub fn schedule(experiment: &Experiment) -> String {
     let shard = settings.batch_size.div_ceil(settings.shards) as u64;
     let activations = short((architecture.activation_bytes[0] * shard) as f64);
     parts.push(format!(
-        "total: {steps} steps, {} FLOPs, {} of the {} FLOPs of dense training on all samples\n\
+        "total: {}, {} FLOPs, {} of the {} FLOPs of dense training on all samples\n\
          freezing saves {} of the FLOPs of the same run without it\n\
-         memory of a worker: {weights} bytes for {most} weights, {activations} bytes of activations kept for a shard's \
+         memory of a worker: {weights} bytes for {}, {activations} bytes of activations kept for a shard's \
          backward pass\n(buffers of the kernels and the data set come on top)",
+        counted(steps, "step"),
         short(total as f64),
         percent(total as f64 / dense as f64),
         short(dense as f64),
         percent(plan.reduction()),
+        counted(most, "weight"),
     ));
     parts.join("\n\n")
 }

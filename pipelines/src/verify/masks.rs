@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use spfde_data::architecture::Architecture;
 use spfde_data::files::weights::{self, Values};
 use spfde_data::rows::{FreezeRow, MaskRow};
+use spfde_data::words::counted;
 
 use super::{Findings, Trace};
 use crate::error::Error;
@@ -29,7 +30,8 @@ impl Sums {
         if u64::from(nonzero) != sum {
             findings.push(|| {
                 format!(
-                    "{stream}: epoch {epoch}: layer {layer} has {nonzero} weights, the mask deltas add up to {sum}"
+                    "{stream}: epoch {epoch}: layer {layer} has {}, the mask deltas add up to {sum}",
+                    counted(nonzero, "weight")
                 )
             });
         }

@@ -19,6 +19,7 @@ use spfde_data::architecture::Architecture;
 use spfde_data::files::manifest::DataSetRecord;
 use spfde_data::files::run_directory::{RecordedRun, RunDirectory};
 use spfde_data::files::{plausible, verify};
+use spfde_data::words::counted;
 use spfde_flow::Observe;
 use spfde_model::InputShape;
 
@@ -46,7 +47,8 @@ pub struct Sound {
 impl fmt::Display for Sound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { epochs, wanted, segments, rows } = self;
-        write!(f, "{epochs} of {wanted} epochs, {segments} segments, {rows} rows")
+        let (wanted, segments) = (counted(*wanted, "epoch"), counted(*segments, "segment"));
+        write!(f, "{epochs} of {wanted}, {segments}, {}", counted(*rows, "row"))
     }
 }
 

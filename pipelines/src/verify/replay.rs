@@ -5,6 +5,7 @@ use spfde_data::files::manifest::ReplayOf;
 use spfde_data::rows::{CensoredRow, CostRow};
 use spfde_data::segment::Densities;
 use spfde_data::table::Row;
+use spfde_data::words::counted;
 
 use super::masks::Sums;
 use super::{Findings, Trace};
@@ -60,13 +61,18 @@ pub(super) fn check(
                     && usize::from(row.layers) <= training
                     && u64::from(row.layers) <= row.norms;
                 if !fits {
-                    findings.push(|| format!(
-                        "censored: epoch {epoch}: {row:?}, with {} active samples and {training} layers that train",
-                        whole.active_samples
-                    ));
+                    findings.push(|| {
+                        format!(
+                            "censored: epoch {epoch}: {row:?}, with {} and {}",
+                            counted(whole.active_samples, "active sample"),
+                            counted(training, "unfrozen layer")
+                        )
+                    });
                 }
             }
-            Err(count) => findings.push(|| format!("censored: epoch {epoch} has {count} rows, expected 1")),
+            Err(count) => {
+                findings.push(|| format!("censored: epoch {epoch} has {}, expected 1", counted(count, "row")))
+            }
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use spfde_data::files::parquet_store::read_columns;
 use spfde_data::rows::EpochRow;
 use spfde_data::segment::Segment;
 use spfde_data::table::Row;
+use spfde_data::words::counted;
 
 use super::Findings;
 
@@ -83,7 +84,10 @@ impl<'a> Trace<'a> {
             }
             Err(count) => {
                 findings.push(|| {
-                    format!("{stream}: epoch {epoch} has {count} rows, expected one for each layer")
+                    format!(
+                        "{stream}: epoch {epoch} has {}, expected one for each layer",
+                        counted(count, "row")
+                    )
                 });
                 Ok(None)
             }
@@ -95,7 +99,7 @@ impl<'a> Trace<'a> {
         match self.rows::<EpochRow>(epoch, 1)? {
             Ok(rows) => Ok(rows.into_iter().next()),
             Err(count) => {
-                findings.push(|| format!("epochs: epoch {epoch} has {count} rows, expected 1"));
+                findings.push(|| format!("epochs: epoch {epoch} has {}, expected 1", counted(count, "row")));
                 Ok(None)
             }
         }

@@ -148,7 +148,7 @@ fn headers_that_lie_are_named() {
     );
     assert_eq!(
         message(IMAGES, &idx(&[6], &[0, 1, 2, 2, 1, 0])),
-        format!("{IMAGES}: has 1 dimensions where images have 3; are the files swapped?")
+        format!("{IMAGES}: has 1 dimension where images have 3; are the files swapped?")
     );
     assert_eq!(
         message(IMAGES, &idx(&[0, 2, 3], &[])),
@@ -172,8 +172,8 @@ fn lengths_must_agree_with_the_header() {
         assert_eq!(message(IMAGES, &gzip(&good[..length])), expected);
     }
     for length in 0..16 {
-        let expected =
-            format!("{IMAGES}: has {length} bytes where the header alone takes 16; fetch it again");
+        let bytes = if length == 1 { "1 byte".to_owned() } else { format!("{length} bytes") };
+        let expected = format!("{IMAGES}: has {bytes} where the header alone takes 16; fetch it again");
         assert_eq!(message(IMAGES, &good[..length]), expected);
     }
     let longer = [&good[..], &[0]].concat();

@@ -14,6 +14,7 @@ use crate::files::plausible;
 use crate::files::run_directory::is_held;
 use crate::segment::{Extent, RecordedSegment, Recording, RecordingError};
 use crate::table::Column;
+use crate::words::counted;
 
 /// How often the manifest is looked at. An epoch takes seconds at least, a look some hundred microseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -123,8 +124,8 @@ impl FollowedTrace {
             // A resumed run goes back to its checkpoint, and records the epochs behind it again.
             if found.complete {
                 let expected = format!(
-                    "{} epochs, which have been read: the run went back and ended there, follow it anew",
-                    known.manifest.epochs_reached
+                    "{}, which have been read: the run went back and ended there, follow it anew",
+                    counted(known.manifest.epochs_reached, "epoch")
                 );
                 let (field, found) = ("epochs_reached".to_owned(), found.manifest.epochs_reached.to_string());
                 return Err(DataError::Value { path: path(), field, found, expected });

@@ -4,6 +4,7 @@ use super::{CHECKPOINTS_KEPT, RunDirectory};
 use crate::files::manifest::{Checkpoint, Manifest};
 use crate::files::operation;
 use crate::segment::{Commit, Segment, StorageError};
+use crate::words::{are, counted};
 
 impl RunDirectory {
     /// Adds `epoch` to the manifest, its segments and, if there is one, the checkpoint after it.
@@ -19,7 +20,11 @@ impl RunDirectory {
         };
         let Manifest { epochs_reached: reached, epochs, .. } = *self.lock();
         if epoch != reached || epoch >= epochs {
-            return refuse(format!("{reached} of {epochs} epochs are committed, in order"));
+            return refuse(format!(
+                "{reached} of {} {} committed, in order",
+                counted(epochs, "epoch"),
+                are(reached)
+            ));
         }
         if let Some(segment) = segments.iter().find(|segment| segment.epoch != epoch) {
             return refuse(format!("{} is of epoch {}", segment.path, segment.epoch));

@@ -147,7 +147,7 @@ fn epochs_are_committed_in_order_and_nothing_changes_otherwise() {
     run.commit(0, vec![]).unwrap();
     assert_eq!(
         fail(0, vec![]),
-        format!("{path}: cannot commit epoch 0: 1 of 2 epochs are committed, in order")
+        format!("{path}: cannot commit epoch 0: 1 of 2 epochs is committed, in order")
     );
     run.commit(1, vec![]).unwrap();
     assert_eq!(

@@ -113,8 +113,8 @@ fn each_kind_of_damage_is_found_beside_the_others() {
     let hash = |segment: &str| manifest.segments[place(&manifest, segment)].blake3.clone();
     let bytes = |segment: &str| manifest.segments[place(&manifest, segment)].bytes;
     let expected = [
-        "manifest.json: stream epochs has no segment of 1 committed epochs, the first of them 1; the manifest was changed".to_owned(),
-        "trace/confusion/e00001-w00.parquet: has 1 rows where 4 are recorded; the file was changed or is damaged".to_owned(),
+        "manifest.json: stream epochs has no segment of committed epoch 1; the manifest was changed".to_owned(),
+        "trace/confusion/e00001-w00.parquet: has 1 row where 4 are recorded; the file was changed or is damaged".to_owned(),
         "trace/freezes/e00000-w00.parquet: cannot open: No such file or directory (os error 2); is its name right, or was it removed or moved?".to_owned(),
         format!(
             "trace/masks/e00000-w00.parquet: BLAKE3 is {} where {} is recorded; the file was changed or is damaged",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::table::{Cells, Column, Columns, Row};
+use spfde_data::words::{are, counted};
 use spfde_model::Tensor;
 use spfde_policy::Remembered;
 
@@ -112,7 +113,11 @@ impl Snapshot {
         network.restore(&self.tensors).map_err(|error| error.to_string())?;
         let blocks = settings.plan.architecture.blocks.len();
         if self.frozen_blocks > blocks {
-            return Err(format!("{} blocks are frozen; the network has {blocks}", self.frozen_blocks));
+            return Err(format!(
+                "{} {} frozen; the network has {blocks}",
+                counted(self.frozen_blocks, "block"),
+                are(self.frozen_blocks)
+            ));
         }
         let mut freezes = settings.policies.freeze.start(&settings.plan);
         freezes.restore(&self.remembered()).map_err(|error| format!("freeze-policy: {error}"))?;
@@ -189,6 +194,6 @@ fn once(table: &str, rows: impl Iterator<Item = u32>, samples: u32) -> Result<()
     }
     match count == 0 || count == samples {
         true => Ok(()),
-        false => Err(format!("{table}: {count} of {samples} samples")),
+        false => Err(format!("{table}: {count} of {}", counted(samples, "sample"))),
     }
 }

@@ -2,6 +2,7 @@
 
 use spfde_data::rows::{FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, SieveRow};
 use spfde_data::table::Row;
+use spfde_data::words::counted;
 use spfde_policy::Plan;
 
 use crate::tick::Tick;
@@ -81,8 +82,9 @@ impl Recorded for MaskRow {
     fn misfit(&self, plan: &Plan) -> Option<String> {
         let weights = || plan.architecture.layers[usize::from(self.layer)].weights();
         let index = || {
-            (self.index as usize >= weights())
-                .then(|| format!("index is {}; layer {} has {} weights", self.index, self.layer, weights()))
+            (self.index as usize >= weights()).then(|| {
+                format!("index is {}; layer {} has {}", self.index, self.layer, counted(weights(), "weight"))
+            })
         };
         step(self.step).or_else(|| layer(self.layer, plan)).or_else(index).or_else(|| diff(self.diff))
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use spfde_data::segment::{Extent, RecordingError};
+use spfde_data::words::counted;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Inspect;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -76,8 +77,9 @@ impl Sight {
                 return Ok(false);
             }
             return Err(RecordingError(format!(
-                "this process sees {} of the {epochs} epochs that process 0 sees; all processes have to see the same run",
-                seen.epochs
+                "this process sees {} of the {} that process 0 sees; all processes have to see the same run",
+                seen.epochs,
+                counted(epochs, "epoch")
             )));
         }
         self.waits = None;

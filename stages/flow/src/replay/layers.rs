@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::rows::{CostRow, FreezeRow};
 use spfde_data::segment::Densities;
+use spfde_data::words::counted;
 use spfde_policy::Plan;
 use spfde_policy::cost::count_layers;
 
@@ -67,7 +68,10 @@ impl Layers {
             Some(sum) => {
                 u32::try_from(*sum).ok().filter(|sum| *sum as usize <= layer.weights()).ok_or_else(|| {
                     let weights = layer.weights();
-                    format!("stream masks: the deltas of layer {index} add up to {sum} of {weights} weights")
+                    format!(
+                        "stream masks: the deltas of layer {index} add up to {sum} of {}",
+                        counted(weights, "weight")
+                    )
                 })
             }
         });

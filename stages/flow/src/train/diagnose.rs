@@ -1,5 +1,6 @@
 //! What is wrong with a shard whose numbers are not finite, in words. Only a step that is refused pays for it.
 
+use spfde_data::words::counted;
 use spfde_model::{NonFinite, Score};
 
 use super::replica::Replica;
@@ -47,7 +48,7 @@ pub(super) fn not_finite(
             let of = match first.map(|position| samples[position].0) {
                 Some(sample) if is_gradient => format!("from sample {sample}"),
                 Some(sample) => format!("from the first samples of the shard up to sample {sample} on"),
-                None => format!("of {} samples together", samples.len()),
+                None => format!("of {} together", counted(samples.len(), "sample")),
             };
             what.push(format!("all outputs are finite, the {part} of layer `{layer}` is not, {of}"));
         }

@@ -30,6 +30,7 @@
 
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 use spfde_data::rows::{GradientRow, MaskRow};
+use spfde_data::words::counted;
 
 use super::{Freeze, FreezeContext, FreezePlan, FreezePolicy, FreezeState, Remembered};
 use crate::rounding::share_of;
@@ -95,9 +96,11 @@ impl Progressive {
         // Rounded down, so that asking for what is named here succeeds.
         let greatest = (greatest * 1e4).floor() / 1e4;
         format!(
-            "{} cannot be reached, the greatest that can is {greatest}: in {epochs} epochs at most {most} of {blocks} \
-             blocks freeze, one every {} from epoch {} on; ask for less, train longer or raise `freeze.fraction`",
+            "{} cannot be reached, the greatest that can is {greatest}: in {} at most {most} of {} freeze, \
+             one every {} from epoch {} on; ask for less, train longer or raise `freeze.fraction`",
             self.reduction,
+            counted(epochs, "epoch"),
+            counted(blocks, "block"),
             if self.interval == 1 { "epoch".to_owned() } else { format!("{} epochs", self.interval) },
             self.interval,
         )

@@ -10,6 +10,7 @@
 
 use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
+use spfde_data::words::counted;
 
 use crate::rounding::share_of;
 
@@ -126,8 +127,9 @@ impl Targets {
             Some(layer) => Err(ParameterError::contradiction(
                 "mask.sparsity",
                 format!(
-                    "{sparsity} leaves none of the {} weights of layer {layer} (`{}`); choose less, or a wider model",
-                    targets.weights[layer], architecture.layers[layer].name
+                    "{sparsity} leaves none of the {} of layer {layer} (`{}`); choose less, or a wider model",
+                    counted(targets.weights[layer], "weight"),
+                    architecture.layers[layer].name
                 ),
             )),
         }

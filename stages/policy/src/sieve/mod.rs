@@ -11,6 +11,7 @@ pub mod random;
 use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 use spfde_data::rows::ScoreRow;
 use spfde_data::table::{Column, Columns};
+use spfde_data::words::counted;
 
 use crate::Entry;
 use crate::rounding::share_of;
@@ -162,7 +163,8 @@ fn outside(parameters: &Parameters, context: &SieveContext) -> Result<u32, Param
     if out < context.samples {
         return Ok(out);
     }
-    let reason = format!("{fraction} of {} samples leaves none to train on; choose less", context.samples);
+    let samples = counted(context.samples, "sample");
+    let reason = format!("{fraction} of {samples} leaves none to train on; choose less");
     Err(ParameterError::contradiction("sieve.fraction", reason))
 }
 

@@ -66,7 +66,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         images(
             Class::WrongType,
             &idx(8, &[3], &[7; 3]),
-            "has 1 dimensions where images have 3; are the files swapped?",
+            "has 1 dimension where images have 3; are the files swapped?",
         ),
         images(
             Class::OutOfRange,

@@ -43,9 +43,9 @@ fn a_file_that_is_missing_cut_or_longer_is_found() {
     for path in ["trace/scores/e00002-w00.parquet", "checkpoint/e00005.safetensors"] {
         let findings = found_after(&run, |run| std::fs::remove_file(run.path.join(path)).unwrap());
         assert_found("deleted", &findings, &[path]);
-        for keep in [0, 1, 100] {
+        for (keep, bytes) in [(0, "0 bytes"), (1, "1 byte"), (100, "100 bytes")] {
             let findings = found_after(&run, |run| change_file(run, path, |bytes| bytes.truncate(keep)));
-            assert_found("cut", &findings, &[path, &format!("has {keep} bytes")]);
+            assert_found("cut", &findings, &[path, &format!("has {bytes} where ")]);
         }
         let findings = found_after(&run, |run| change_file(run, path, |bytes| bytes.push(0)));
         assert_found("longer", &findings, &[path, "bytes where"]);

@@ -256,7 +256,7 @@ fn a_run_of_one_epoch_freezes_nothing() {
     assert_eq!(case.plan(false).unwrap().frozen_at, [None; 9]);
     let refusal = case.plan(true).unwrap_err().to_string();
     assert!(
-        refusal.contains("0.15 cannot be reached, the greatest that can is 0: in 1 epochs at most 0"),
+        refusal.contains("0.15 cannot be reached, the greatest that can is 0: in 1 epoch at most 0"),
         "{refusal}"
     );
 }
