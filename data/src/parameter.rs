@@ -1,7 +1,12 @@
 //! Parameters: keys with defaults, ranges and help, from which configuration, command line and docs derive.
 
+mod range;
+
 use std::collections::BTreeMap;
 use std::fmt;
+
+pub use range::Range;
+use range::Written;
 
 /// The value of a parameter.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -21,34 +26,6 @@ impl fmt::Display for Value {
             Value::Integer(value) => write!(f, "{value}"),
             Value::Number(value) => write!(f, "{value}"),
             Value::Text(value) => write!(f, "\"{value}\""),
-        }
-    }
-}
-
-/// Which values a parameter takes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Range {
-    /// Whole numbers, both bounds included.
-    Integer(i64, i64),
-    /// Numbers, both bounds included; never NaN or infinite.
-    Number(f64, f64),
-    /// Numbers from the first bound (included) to the second (excluded).
-    Below(f64, f64),
-    /// One of a few names.
-    Choice(Vec<&'static str>),
-    /// Any text, such as a path.
-    Text,
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Range::Integer(low, i64::MAX | 0xFFFF_FFFF) => write!(f, "{low} or more"),
-            Range::Integer(low, high) => write!(f, "{low} to {high}"),
-            Range::Number(low, high) => write!(f, "{low} to {high}"),
-            Range::Below(low, high) => write!(f, "{low} to below {high}"),
-            Range::Choice(names) => write!(f, "{}", names.join(", ")),
-            Range::Text => write!(f, "text"),
         }
     }
 }
@@ -98,8 +75,11 @@ impl Parameter {
             (Range::Integer(low, high), Value::Integer(v)) if (*low..=*high).contains(&v) => {
                 Ok(Value::Integer(v))
             }
-            (Range::Number(..) | Range::Below(..), Value::Integer(v)) => {
-                return self.check(Value::Number(v as f64));
+            (Range::Number(low, high), Value::Integer(v)) if (*low..=*high).contains(&(v as f64)) => {
+                Ok(Value::Number(v as f64))
+            }
+            (Range::Below(low, high), Value::Integer(v)) if (*low..*high).contains(&(v as f64)) => {
+                Ok(Value::Number(v as f64))
             }
             (Range::Number(low, high), Value::Number(v)) if (*low..=*high).contains(&v) => {
                 Ok(Value::Number(v))
@@ -110,6 +90,13 @@ impl Parameter {
             (_, value) => Err(value),
         };
         fits.map_err(|value| {
+            if !self.range.is_kind_of(&value) {
+                let expected = match self.range {
+                    Range::Text => format!("a text; write it in quotes: \"{value}\""),
+                    _ => self.range.expected(),
+                };
+                return ParameterError::Kind { key: self.key.into(), value, expected };
+            }
             let near = match (&self.range, &value) {
                 (Range::Choice(names), Value::Text(name)) => nearest(name, names.iter().copied()),
                 _ => None,
@@ -149,8 +136,18 @@ pub enum ParameterError {
         /// The nearest known key.
         near: Near,
     },
+    /// The value is of another kind.
+    #[error("`{key}` = {} is not {expected}", Written(value))]
+    Kind {
+        /// The key.
+        key: String,
+        /// What was written.
+        value: Value,
+        /// What would fit.
+        expected: String,
+    },
     /// The value does not fit.
-    #[error("`{key}` = {value} is out of range: {range}{near}")]
+    #[error("`{key}` = {} is out of range: {range}{near}", Written(value))]
     Range {
         /// The key.
         key: String,
@@ -275,8 +272,7 @@ mod tests {
     fn values_out_of_range_are_refused_with_key_value_and_range() {
         let soft = Parameter::number("mask.soft", 0.5, 0.0, 1.0, "soft part");
         assert_eq!(soft.check(Value::Integer(1)), Ok(Value::Number(1.0)));
-        for bad in [Value::Number(-0.1), Value::Number(1.1), Value::Number(f64::NAN), Value::Text("x".into())]
-        {
+        for bad in [Value::Number(-0.1), Value::Number(1.1), Value::Number(f64::NAN), Value::Integer(2)] {
             let error = soft.check(bad.clone()).unwrap_err().to_string();
             assert_eq!(error, format!("`mask.soft` = {bad} is out of range: 0 to 1"));
         }
@@ -285,6 +281,44 @@ mod tests {
             fraction.check(Value::Integer(1)).unwrap_err().to_string(),
             "`sieve.fraction` = 1 is out of range: 0 to below 1"
         );
+    }
+
+    #[test]
+    fn values_of_another_kind_are_refused_with_key_value_and_what_would_fit() {
+        let refused = |parameter: &Parameter, value| parameter.check(value).unwrap_err().to_string();
+        let text = |text: &str| Value::Text(text.into());
+        let epochs = Parameter::integer("train.epochs", 16, 1, 10_000, "epochs");
+        for (value, written) in
+            [(Value::Number(1.5), "1.5"), (Value::Number(3.0), "3.0"), (text("3"), "\"3\"")]
+        {
+            let expected = format!("`train.epochs` = {written} is not a whole number from 1 to 10000");
+            assert_eq!(refused(&epochs, value), expected);
+        }
+        let soft = Parameter::number("mask.soft", 0.5, 0.0, 1.0, "soft part");
+        assert_eq!(refused(&soft, text("x")), "`mask.soft` = \"x\" is not a number from 0 to 1");
+        let policy = Parameter::choice("mask.policy", "dense", vec!["dense", "static"], "rule");
+        assert_eq!(refused(&policy, Value::Integer(3)), "`mask.policy` = 3 is not one of dense, static");
+        let path = Parameter::text("data.path", "fashion-mnist", "data");
+        assert_eq!(
+            refused(&path, Value::Integer(5)),
+            "`data.path` = 5 is not a text; write it in quotes: \"5\""
+        );
+    }
+
+    #[test]
+    fn numbers_that_no_value_holds_are_out_of_range() {
+        let refused = |parameter: &Parameter, value: &str| {
+            parameter.check(Value::Text(value.into())).unwrap_err().to_string()
+        };
+        let seed = Parameter::integer("seed", 0, 0, i64::from(u32::MAX), "seed");
+        let rate = Parameter::number("train.learning_rate", 0.3, 0.0, 1000.0, "rate");
+        for number in ["99999999999999999999", "-9_999_999_999_999_999_999_999", "1e400"] {
+            let expected = format!("`seed` = {number} is out of range: 0 to 4294967295");
+            assert_eq!(refused(&seed, number), expected);
+            let expected = format!("`train.learning_rate` = {number} is out of range: 0 to 1000");
+            assert_eq!(refused(&rate, number), expected);
+        }
+        assert_eq!(refused(&seed, "inf"), "`seed` = \"inf\" is not a whole number from 0 to 4294967295");
     }
 
     #[test]

@@ -57,12 +57,22 @@ pub fn families() -> Vec<Family> {
     ]
 }
 
+/// All keys, those of all members; several may have the same.
+fn all() -> impl Iterator<Item = Parameter> {
+    let members = families().into_iter().flat_map(|family| family.members);
+    core().into_iter().chain(bench()).chain(members.flat_map(|member| member.parameters))
+}
+
+/// What `key` takes, if there is such a key: its bounds, too, if it has the same with all members.
+pub(super) fn expected(key: &str) -> Option<String> {
+    let mut ranges = all().filter(|parameter| parameter.key == key).map(|parameter| parameter.range);
+    let first = ranges.next()?;
+    Some(if ranges.all(|range| range == first) { first.expected() } else { first.kind() })
+}
+
 /// The first parts of all keys that have two.
 pub(super) fn tables() -> BTreeSet<&'static str> {
-    let members = families().into_iter().flat_map(|family| family.members);
-    let own = members.flat_map(|member| member.parameters);
-    let keys = core().into_iter().chain(bench()).chain(own).map(|parameter| parameter.key);
-    keys.filter_map(|key| Some(key.split_once('.')?.0)).collect()
+    all().filter_map(|parameter| Some(parameter.key.split_once('.')?.0)).collect()
 }
 
 /// The keys that only `spfde bench` reads.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use spfde_data::parameter::{ParameterError, Value};
 
-use super::keys::tables;
+use super::keys::{expected, tables};
 
 /// A configuration file larger than this is not one.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -37,14 +37,18 @@ pub enum ConfigurationError {
         reason: String,
     },
     /// A value that no key takes, such as a list or a date.
-    #[error("{place}: `{key}` is {kind}; settings are numbers and texts")]
+    #[error("{place}: `{key}`{value} is {kind}; {expected}")]
     Kind {
         /// File or word.
         place: String,
         /// The key.
         key: String,
+        /// The value behind an equals sign, if it is short.
+        value: String,
         /// What it is.
         kind: &'static str,
+        /// What it should be.
+        expected: String,
     },
     /// A word that is not `key=value`.
     #[error("`{word}` is neither key=value nor, as the first word, a file ending in .toml")]
@@ -129,7 +133,8 @@ impl Source {
 
     /// Reads the text of a file called `path`: tables become the first part of dotted keys.
     pub fn parse_file(path: &str, text: &str) -> Result<Self, ConfigurationError> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let read = text.parse().or_else(|error| beyond_numbers(text, &error).ok_or(error));
+        let table: toml::Table = read.map_err(|error: toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
             ConfigurationError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
@@ -163,6 +168,19 @@ impl Source {
     }
 }
 
+/// A file whose one mistake is a number that TOML cannot hold, with that number as a text: where it ends up it is out of range,
+/// and the message names its key.
+fn beyond_numbers(text: &str, error: &toml::de::Error) -> Option<toml::Table> {
+    let span = error.span()?;
+    let (before, number, behind) = (text.get(..span.start)?, text.get(span.clone())?, text.get(span.end..)?);
+    let is_number = number.trim_start_matches(['+', '-']).starts_with(|first: char| first.is_ascii_digit())
+        && number.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-._".contains(letter));
+    if !is_number {
+        return None;
+    }
+    format!("{before}\"{number}\"{behind}").parse().ok()
+}
+
 fn convert(place: &str, key: &str, value: toml::Value) -> Result<Value, ConfigurationError> {
     let kind = match value {
         toml::Value::Integer(value) => return Ok(Value::Integer(value)),
@@ -173,7 +191,15 @@ fn convert(place: &str, key: &str, value: toml::Value) -> Result<Value, Configur
         toml::Value::Array(_) => "a list",
         toml::Value::Table(_) => "a table",
     };
-    Err(ConfigurationError::Kind { place: place.to_owned(), key: key.to_owned(), kind })
+    let value = match value {
+        toml::Value::Boolean(_) | toml::Value::Datetime(_) => format!(" = {value}"),
+        _ => String::new(),
+    };
+    let expected = expected(key).map_or_else(
+        || "settings are numbers and texts".to_owned(),
+        |expected| format!("it takes {expected}"),
+    );
+    Err(ConfigurationError::Kind { place: place.to_owned(), key: key.to_owned(), value, kind, expected })
 }
 
 /// A value on the command line is written as in TOML, but text needs no quotes.
@@ -210,13 +236,37 @@ mod tests {
         let syntax = Source::parse_file("a.toml", "seed = 1\nmask = [").unwrap_err().to_string();
         assert!(syntax.starts_with("a.toml, line 2: "), "{syntax}");
         let kind = Source::parse_file("a.toml", "[train]\nepochs = true").unwrap_err().to_string();
-        assert_eq!(kind, "a.toml: `train.epochs` is a truth value; settings are numbers and texts");
+        assert_eq!(
+            kind,
+            "a.toml: `train.epochs` = true is a truth value; it takes a whole number from 1 to 10000"
+        );
+        let kind = Source::parse_file("a.toml", "[sieve]\ninterval = [2]").unwrap_err().to_string();
+        assert_eq!(kind, "a.toml: `sieve.interval` is a list; it takes a whole number");
+        let kind = Source::parse_file("a.toml", "epochs = 1979-05-27").unwrap_err().to_string();
+        assert_eq!(kind, "a.toml: `epochs` = 1979-05-27 is a date; settings are numbers and texts");
         let missing = Source::from_words(&["no/such.toml".into()]).unwrap_err().to_string();
         assert!(missing.starts_with("no/such.toml: cannot read the configuration"), "{missing}");
         let word = Source::from_words(&["epochs".into()]).unwrap_err().to_string();
         assert_eq!(word, "`epochs` is neither key=value nor, as the first word, a file ending in .toml");
         let late = Source::from_words(&["seed=1".into(), "a.toml".into()]).unwrap_err().to_string();
         assert!(late.starts_with("`a.toml` is neither"), "{late}");
+    }
+
+    #[test]
+    fn a_number_that_toml_cannot_hold_is_left_to_the_range_of_its_key() {
+        for number in ["99999999999999999999", "-1e400", "1267650600228229401496703205376_000_000_000_000"] {
+            let source =
+                Source::parse_file("a.toml", &format!("[train]\nepochs = {number} # many\nshards = 4"));
+            let expected = [
+                ("train.epochs".to_owned(), Value::Text(number.to_owned())),
+                ("train.shards".to_owned(), Value::Integer(4)),
+            ];
+            assert_eq!(source.unwrap().entries(), expected, "{number}");
+        }
+        let two = Source::parse_file("a.toml", "seed = 99999999999999999999\ndata = 99999999999999999999")
+            .unwrap_err()
+            .to_string();
+        assert!(two.starts_with("a.toml, line "), "{two}");
     }
 
     #[test]

@@ -7,6 +7,8 @@ fn settings_that_nothing_knows_or_that_are_out_of_range_are_refused_before_any_w
     let place = Place::new();
     std::fs::write(place.path("bad.toml"), "seed = 1\n[train]\nepochs = = 3\n").unwrap();
     std::fs::write(place.path("list.toml"), "[train]\nepochs = [1, 2]\n").unwrap();
+    std::fs::write(place.path("large.toml"), "seed = 99999999999999999999\n").unwrap();
+    std::fs::write(place.path("truth.toml"), "[train]\nepochs = true\n").unwrap();
     let train = |word: &str| place.run(&["train", word, "--run-dir", "run"]);
     let cases = [
         ("train.epoch=3", "unknown key `train.epoch`; did you mean `train.epochs`?", ""),
@@ -15,8 +17,22 @@ fn settings_that_nothing_knows_or_that_are_out_of_range_are_refused_before_any_w
         ("train.epochs=0", "`train.epochs` = 0 is out of range: 1 to 10000", ""),
         ("mask.sparsity=1", "`mask.sparsity` = 1 is out of range: 0 to below 1", ""),
         ("mask.sparsity=nan", "`mask.sparsity` = NaN is out of range", ""),
-        ("train.epochs=many", "`train.epochs` = \"many\" is out of range", ""),
-        ("sieve.interval=1", "`sieve.interval` = 1 is out of range: 2 or more", ""),
+        ("train.epochs=many", "`train.epochs` = \"many\" is not a whole number from 1 to 10000", ""),
+        ("train.epochs=1.5", "`train.epochs` = 1.5 is not a whole number from 1 to 10000", ""),
+        ("train.epochs=true", "`train.epochs` = \"true\" is not a whole number from 1 to 10000", ""),
+        ("seed=-1", "`seed` = -1 is out of range: 0 to 4294967295", ""),
+        ("seed=5000000000", "`seed` = 5000000000 is out of range: 0 to 4294967295", ""),
+        ("seed=99999999999999999999", "`seed` = 99999999999999999999 is out of range: 0 to 4294967295", ""),
+        ("train.learning_rate=1e300", "`train.learning_rate` = 1e300 is out of range: 0 to 1000", ""),
+        ("mask.policy=3", "`mask.policy` = 3 is not one of dense, static, ", ""),
+        ("data.path=5", "`data.path` = 5 is not a text; write it in quotes: \"5\"", ""),
+        ("large.toml", "`seed` = 99999999999999999999 is out of range: 0 to 4294967295", ""),
+        (
+            "truth.toml",
+            "truth.toml: `train.epochs` = true is a truth value; it takes a whole number from 1 to 10000",
+            "",
+        ),
+        ("sieve.interval=1", "`sieve.interval` = 1 is out of range: 2 to 4294967295", ""),
         (
             "mask.policy=mest-emss",
             "`mask.policy` = \"mest-emss\" is out of range",
@@ -25,13 +41,13 @@ fn settings_that_nothing_knows_or_that_are_out_of_range_are_refused_before_any_w
         ("model.name=resnet21", "`model.name` = \"resnet21\" is out of range", "did you mean `resnet20`?"),
         ("epochs", "`epochs` is neither key=value nor, as the first word, a file ending in .toml", ""),
         ("bad.toml", "bad.toml, line 3: ", ""),
-        ("list.toml", "list.toml: `train.epochs` is a list; settings are numbers and texts", ""),
+        ("list.toml", "list.toml: `train.epochs` is a list; it takes a whole number from 1 to 10000", ""),
         ("missing.toml", "missing.toml: cannot read the configuration: ", ""),
     ];
     for (word, start, end) in cases {
         train(word).refused(2, start, end);
     }
-    assert_eq!(place.names(), ["bad.toml", "list.toml"]);
+    assert_eq!(place.names(), ["bad.toml", "large.toml", "list.toml", "truth.toml"]);
 }
 
 #[test]

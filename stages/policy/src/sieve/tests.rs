@@ -354,7 +354,7 @@ fn a_fraction_that_leaves_nobody_is_a_contradiction() {
     let Err(error) = policy("circular", &context, 0.1, 1) else {
         panic!("forgetting takes two presentations")
     };
-    assert_eq!(error.to_string(), "`sieve.interval` = 1 is out of range: 2 or more");
+    assert_eq!(error.to_string(), "`sieve.interval` = 1 is out of range: 2 to 4294967295");
 }
 
 #[test]
