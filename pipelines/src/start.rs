@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use spfde_flow::Run;
 
-use crate::command::{exit, replay::Replay, resume::Resume, tell_panics, train::Train};
+use crate::command::{exit, parse, replay::Replay, resume::Resume, tell_panics, train::Train};
 use crate::configuration::Configuration;
 use crate::error::{Error, name_program};
 use crate::experiment::Experiment;
@@ -30,7 +30,8 @@ pub fn replay_main(
     build: impl Fn(&Run<'_>) + Send + Sync + Clone + 'static,
 ) -> ExitCode {
     tell_panics();
-    exit(ReplayArguments::parse().replay.run(prepare, build))
+    let arguments: ReplayArguments = parse(std::env::args_os());
+    exit(arguments.replay.run(prepare, build))
 }
 
 #[derive(Parser)]
@@ -66,8 +67,12 @@ pub fn main(
     name_program(program.unwrap_or_default().to_string_lossy().into_owned());
     exit(match words.next() {
         Some(word) if word == "resume" => {
-            ResumeArguments::parse_from(std::env::args_os().skip(1)).resume.run(prepare, build)
+            let arguments: ResumeArguments = parse(std::env::args_os().skip(1));
+            arguments.resume.run(prepare, build)
         }
-        _ => Arguments::parse().train.run(prepare, build),
+        _ => {
+            let arguments: Arguments = parse(std::env::args_os());
+            arguments.train.run(prepare, build)
+        }
     })
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::together::Together;
-use super::{interruptible, remark, say, workers};
+use super::{interruptible, remark, say, say_all, workers};
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
 use crate::error::Error;
@@ -64,7 +64,7 @@ impl Bench {
         if self.json {
             say(serde_json::to_string(&report).expect("a report has only text and numbers"));
         } else {
-            say(table(&report));
+            say_all(table(&report));
         }
         Ok(())
     }

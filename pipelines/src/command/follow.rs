@@ -10,7 +10,7 @@ use spfde_data::words::{are, counted};
 use spfde_flow::{Observer, Run};
 
 use super::replay::{ELSEWHERE, Replay};
-use super::{interruptible, remark, say};
+use super::{interruptible, remark, say, say_all};
 use crate::configuration::Source;
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -56,7 +56,8 @@ impl Replay {
                 Vec::new()
             });
         let case = Case { name: run.to_owned(), replayed, recorded };
-        say(format!("\n{}", sums(&case)));
+        say("");
+        say_all(sums(&case));
         if let Some(directory) = &case.replayed.directory {
             let sound = verify::verify(directory)?;
             say(format!("run directory: {} (verified: {sound})", directory.display()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::follow::{announce, tell};
 use super::replay::{ELSEWHERE, Replay, directories};
-use super::{interruptible, remark, say};
+use super::{interruptible, remark, say, say_all};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -39,9 +39,10 @@ impl Replay {
             say(grid::json(&judged, self.sort));
             return Ok(());
         }
-        say(grid::report(&judged, self.sort));
+        say_all(grid::report(&judged, self.sort));
         if let Some(out) = &self.out {
-            say(format!("\ntable: {}", out.join(TABLE_NAME).display()));
+            say("");
+            say(format!("table: {}", out.join(TABLE_NAME).display()));
         }
         Ok(())
     }
@@ -91,13 +92,14 @@ impl Replay {
             let ends = judged.runs.iter().zip(&cases);
             ends.for_each(|(run, case)| run.end.iter().for_each(|end| tell(&case.record, end)));
         } else {
-            say(show(&judged.runs, self.sort, self.json));
+            say_all(show(&judged.runs, self.sort, self.json));
         }
         if self.json {
             return Ok(());
         }
         if let Some(out) = &self.out {
-            say(format!("\ntable: {}", out.join(TABLE_NAME).display()));
+            say("");
+            say(format!("table: {}", out.join(TABLE_NAME).display()));
         }
         Ok(())
     }
@@ -132,7 +134,7 @@ impl JudgeObserver for Tables {
         if !caught_up {
             return;
         }
-        say(show(std::slice::from_ref(run), self.by, self.json));
+        say_all(show(std::slice::from_ref(run), self.by, self.json));
         if !self.json {
             say("");
         }

@@ -20,9 +20,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
+use spfde_data::words::visible;
 
 use crate::error::Error;
-pub(crate) use output::{UNREAD, complain, hurry, say};
+pub(crate) use output::{UNREAD, complain, hurry, say, say_all};
 pub(crate) use terminal::show;
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
@@ -61,7 +62,7 @@ enum Command {
 /// Runs the command that the program's arguments name; its exit code.
 pub fn main() -> ExitCode {
     tell_panics();
-    let arguments = Arguments::parse();
+    let arguments: Arguments = parse(std::env::args_os());
     exit(match arguments.command {
         Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
         Command::Resume(resume) => resume.run(crate::Experiment::new, crate::pipeline),
@@ -73,6 +74,16 @@ pub fn main() -> ExitCode {
             list.run();
             Ok(())
         }
+    })
+}
+
+/// Parses the program's arguments; ends it if they are no command, or ask for help.
+pub(crate) fn parse<P: Parser>(words: impl Iterator<Item = std::ffi::OsString>) -> P {
+    let words: Vec<_> = words.collect();
+    P::try_parse_from(&words).unwrap_or_else(|error| {
+        // The message repeats words as they are: the same of words that do nothing to a terminal.
+        let shown = words.iter().map(|word| visible(&word.to_string_lossy()).into_owned());
+        P::try_parse_from(shown).err().unwrap_or(error).exit()
     })
 }
 
@@ -117,7 +128,7 @@ pub(crate) fn tell_panics() {
             BacktraceStatus::Captured => format!("\n{trace}"),
             _ => String::new(),
         };
-        output::complain_soon(format_args!("thread '{name}' {panic}{trace}"));
+        output::complain_all_soon(format_args!("thread '{name}' {panic}{trace}"));
         // Nothing else is said after that one.
         if name == "main" {
             hurry();

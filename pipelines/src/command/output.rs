@@ -3,6 +3,8 @@
 //! Each is written by a thread of its own, so that nobody is kept from an end by a reader that does not read: whoever has
 //! something to say waits until it is written, but not for long once the program is to end, and who looks after the other
 //! processes, or draws a bar, does not wait at all.
+//!
+//! What a line has of control characters comes from a name that it repeats, and is escaped here, whoever says it.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -11,6 +13,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, WeakProgressBar};
+use spfde_data::words::visible;
 
 /// How long a program that is to end waits, in all, for somebody to read what it says.
 pub(crate) const UNREAD: Duration = Duration::from_millis(1400);
@@ -47,7 +50,12 @@ static ERRORS: Outlet = Outlet::new("spfde:errors", |bytes| drop(std::io::stderr
 /// Prints a line to standard output. Whoever closed it does not want to read on, which is no error; if it is lost otherwise, the
 /// command goes on, since a run is worth more than its table, and [`lost`] tells.
 pub(crate) fn say(line: impl std::fmt::Display) {
-    OUT.wait_for(OUT.take(Piece::Line(line.to_string())));
+    OUT.wait_for(OUT.take(Piece::line(line)));
+}
+
+/// As [`say`], several lines at once.
+pub(crate) fn say_all(lines: impl std::fmt::Display) {
+    OUT.wait_for(OUT.take(Piece::lines(lines)));
 }
 
 /// Why something that was said on standard output is lost, if it is.
@@ -57,13 +65,18 @@ pub(crate) fn lost() -> Option<&'static str> {
 
 /// Prints a line to standard error, above the bar, if there is one.
 pub(crate) fn complain(line: impl std::fmt::Display) {
-    let number = above_bar(|| ERRORS.take(Piece::Line(line.to_string())));
+    let number = above_bar(|| ERRORS.take(Piece::line(line)));
     ERRORS.wait_for(number);
 }
 
 /// Prints a line to standard error as soon as somebody reads; does not wait for it.
 pub(crate) fn complain_soon(line: impl std::fmt::Display) {
-    above_bar(|| ERRORS.take_soon(Piece::Line(line.to_string())));
+    above_bar(|| ERRORS.take_soon(Piece::line(line)));
+}
+
+/// As [`complain_soon`], several lines at once.
+pub(crate) fn complain_all_soon(lines: impl std::fmt::Display) {
+    above_bar(|| ERRORS.take_soon(Piece::lines(lines)));
 }
 
 /// From now on lines are printed above `bar`, which is drawn by [`draw`].
@@ -100,10 +113,22 @@ pub(crate) fn finish() {
 
 /// What is on its way.
 enum Piece {
-    /// A line, without its end.
-    Line(String),
+    /// Lines, without the end of the last.
+    Lines(String),
     /// A frame of what changes in its place on a terminal: it says how to get from the frame before it to this one.
     Frame(Vec<u8>),
+}
+
+impl Piece {
+    /// One line, whatever it repeats.
+    fn line(text: impl std::fmt::Display) -> Self {
+        Self::Lines(visible(&text.to_string()).into_owned())
+    }
+
+    /// As many as it says.
+    fn lines(text: impl std::fmt::Display) -> Self {
+        Self::Lines(text.to_string().split('\n').map(visible).collect::<Vec<_>>().join("\n"))
+    }
 }
 
 /// A stream that is written by a thread of its own.
@@ -183,7 +208,7 @@ impl Outlet {
     /// Writes a piece at once, since other processes may write there, too.
     fn write(&self, piece: Piece) {
         match piece {
-            Piece::Line(line) => (self.write)(format!("{line}\n").as_bytes()),
+            Piece::Lines(lines) => (self.write)(format!("{lines}\n").as_bytes()),
             Piece::Frame(frame) => (self.write)(&frame),
         }
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use spfde_flow::Run;
 
 use super::together::Together;
-use super::{end_at_once, interruptible, refuse_taken, remark, say, workers};
+use super::{end_at_once, interruptible, refuse_taken, remark, say, say_all, workers};
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -69,8 +69,8 @@ impl Train {
             remark(format_args!("the policy `{policy}` {what}"));
         }
         if self.dry_run {
-            say(experiment.configuration().to_toml());
-            say(schedule::schedule(&experiment));
+            say_all(experiment.configuration().to_toml());
+            say_all(schedule::schedule(&experiment));
             return Ok(());
         }
         let cluster = self.together.cluster()?;
@@ -105,7 +105,7 @@ pub(super) fn conclude(
     }
     // The run is finished.
     end_at_once();
-    say(summary::summary(experiment, progress));
+    say_all(summary::summary(experiment, progress));
     let sound = verify::verify(&directory)?;
     say(format!("run directory: {} (verified: {sound})", directory.display()));
     Ok(())

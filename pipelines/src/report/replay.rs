@@ -1,7 +1,7 @@
 //! The table of a replay: what was decided and what it would have cost, beside what was recorded.
 
 use spfde_data::rows::{CensoredRow, EpochRow};
-use spfde_data::words::counted;
+use spfde_data::words::{counted, visible};
 
 use super::table::{percent, short, table};
 use crate::replay::Replayed;
@@ -115,7 +115,7 @@ fn runs(cases: &[Case]) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for (case, values) in cases.iter().zip(&values) {
         let cells = values.iter().zip(formats).map(|(value, format)| format(*value));
-        rows.push([case.name.clone()].into_iter().chain(cells).collect());
+        rows.push([visible(&case.name).into_owned()].into_iter().chain(cells).collect());
     }
     let over = (0..4).map(|column| {
         let values: Vec<f64> = values.iter().map(|values| values[column]).collect();
@@ -155,7 +155,7 @@ pub(crate) fn sums(case: &Case) -> String {
     };
     format!(
         "{}: {} FLOPs, {} of dense; as recorded {} FLOPs, {} of dense\nthe record lacks {lacking}{}",
-        case.name,
+        visible(&case.name),
         short(spent),
         percent(share(&case.replayed.epochs)),
         short(recorded),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 use spfde_data::parameter::Value;
-use spfde_data::words::counted;
+use spfde_data::words::{counted, visible};
 
 use super::replay::{CLAIM, cell, number, spread};
 use super::table::{percent, table};
@@ -65,7 +65,8 @@ fn recorded(run: &JudgedRun) -> String {
     let JudgedRun { name, samples, layers, epochs, .. } = run;
     let share = percent(if dense > 0.0 { flops / dense } else { 0.0 });
     format!(
-        "{name}: {}, {}, {}; as recorded {share} of dense training",
+        "{}: {}, {}, {}; as recorded {share} of dense training",
+        visible(name),
         counted(*epochs, "epoch"),
         counted(*samples, "sample"),
         counted(*layers, "layer")

@@ -3,7 +3,7 @@
 use spfde::configuration::{Configuration, Source, bench, core, families};
 use spfde_data::files::data_set;
 
-use crate::place::Place;
+use crate::place::{Outcome, Place};
 
 #[test]
 fn a_dry_run_prints_configuration_and_schedule_and_creates_nothing() {
@@ -60,4 +60,57 @@ fn the_list_names_everything_that_can_be_chosen() {
         assert!(all.contains(entry.name) && all.contains(entry.licence), "{}", entry.name);
     }
     assert_eq!(place.run(&["list", "nonsense"]).code, Some(2));
+}
+
+/// A name that clears the screen, and one whose second line looks like a message.
+const NAMES: [(&str, &str); 2] =
+    [("run\u{1b}[2J\u{9b}31m", "run\\u001b[2J\\u009b31m"), ("run\nspfde: done", "run\\nspfde: done")];
+
+/// Asserts that nothing printed does more on a terminal than begin a line.
+fn assert_visible(outcome: &Outcome) {
+    let printed = outcome.out.chars().chain(outcome.err.chars());
+    assert!(printed.into_iter().all(|letter| letter == '\n' || !letter.is_control()), "{outcome:?}");
+}
+
+#[test]
+fn control_characters_of_paths_keys_and_values_are_escaped() {
+    let place = Place::new();
+    for (name, escaped) in NAMES {
+        let missing = place.run(&["verify", name]);
+        missing.refused(1, &format!("{escaped}: there is nothing of that name"), "");
+        let key = place.run(&["train", &format!("{name}=1")]);
+        key.refused(2, &format!("unknown key `{escaped}`"), "");
+        let value = place.run(&["train", &format!("mask.policy={name}")]);
+        value.refused(2, &format!("`mask.policy` = \"{escaped}\" is out of range"), "");
+        // What is no command takes several lines.
+        let usage = place.run(&["list", name]);
+        assert_eq!(usage.code, Some(2));
+        assert!(usage.err.contains(&format!("invalid value '{escaped}'")), "{usage:?}");
+        for outcome in [missing, key, value, usage] {
+            assert_visible(&outcome);
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_in_a_directory_of_any_name_prints_that_name_escaped() {
+    let [(first, shown), (second, _)] = NAMES;
+    let place = Place::with_runs(&[(first, "seed=1")]);
+    std::fs::create_dir(place.path(second)).unwrap();
+    let sound = place.run(&["verify", first]).done();
+    assert!(sound.out.starts_with(&format!("{shown}: sound: ")), "{sound:?}");
+    let replayed = place.run(&["replay", first, "--out", &format!("{second}/out")]).done();
+    let grid = ["replay", first, "--grid", "sieve.fraction=0.1,0.2", "--out", &format!("{second}/grid")];
+    let grid = place.run(&grid).done();
+    let json = place.run(&["replay", first, "--grid", "sieve.fraction=0.1,0.2", "--json"]).done();
+    let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert!(object["runs"].to_string().contains(r"\u001b[2J"), "{object}");
+    for (outcome, lines) in [(&sound, 1), (&json, 1)] {
+        assert_eq!(outcome.out.lines().count(), lines, "{outcome:?}");
+    }
+    for outcome in [&sound, &replayed, &grid, &json] {
+        assert_visible(outcome);
+        assert!(outcome.out.lines().all(|line| !line.starts_with("spfde: done")), "{outcome:?}");
+    }
 }
