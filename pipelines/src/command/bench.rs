@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::together::Together;
-use super::{interruptible, remark, say, say_all, workers};
+use super::{STOPPING, interruptible, remark, say, say_all, workers};
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
 use crate::error::Error;
@@ -56,7 +56,7 @@ impl Bench {
         let cluster = self.together.cluster()?;
         let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
         let workers = workers(self.workers, bench.settings().shards, processes);
-        let interrupted = interruptible("stopping after the step in flight; once more to stop at once");
+        let interrupted = interruptible(STOPPING);
         let Some(report) = bench.run_among(workers, cluster.as_deref(), &interrupted)? else {
             say("done: process 0 prints what was measured");
             return Ok(());

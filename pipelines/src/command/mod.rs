@@ -137,6 +137,10 @@ pub(crate) fn tell_panics() {
     }));
 }
 
+/// What whoever interrupts training is told: nothing is in flight as long as processes wait for each other.
+pub(crate) const STOPPING: &str =
+    "stopping, after the step in flight if there is one; once more to stop at once";
+
 /// How many threads of each of the `processes` train: as `asked`, or the cores, up to a process's part of the shards. Workers
 /// beyond the shards idle: they would have a model each, and no work, so they are not even started.
 pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {

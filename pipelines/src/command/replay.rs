@@ -123,7 +123,8 @@ impl Replay {
             prepared.push((record, experiment, directory));
         }
         let cluster = self.together.cluster()?;
-        let interrupted = interruptible("stopping after the epochs in flight; once more to stop at once");
+        let interrupted =
+            interruptible("stopping, after the epochs in flight if there are any; once more to stop at once");
         let mut cases = Vec::new();
         for (record, experiment, directory) in prepared {
             let options = Options {

@@ -8,7 +8,7 @@ use spfde_flow::Run;
 
 use super::together::Together;
 use super::train::conclude;
-use super::{interruptible, remark, say, workers};
+use super::{STOPPING, interruptible, remark, say, workers};
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -68,7 +68,7 @@ impl Resume {
         });
         let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
         let workers = workers(self.workers, experiment.settings().shards, processes);
-        let interrupted = interruptible("stopping after the step in flight; once more to stop at once");
+        let interrupted = interruptible(STOPPING);
         let progress = Arc::new(Progress::new(&experiment).among(processes));
         let (rows, timings) = unfinished.before()?;
         progress.recall(&rows, &timings);

@@ -7,7 +7,7 @@ use clap::Args;
 use spfde_flow::Run;
 
 use super::together::Together;
-use super::{end_at_once, interruptible, refuse_taken, remark, say, say_all, workers};
+use super::{STOPPING, end_at_once, interruptible, refuse_taken, remark, say, say_all, workers};
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -76,7 +76,7 @@ impl Train {
         let cluster = self.together.cluster()?;
         let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
         let workers = workers(self.workers, experiment.settings().shards, processes);
-        let interrupted = interruptible("stopping after the step in flight; once more to stop at once");
+        let interrupted = interruptible(STOPPING);
         let progress = Arc::new(Progress::new(&experiment).among(processes));
         let options = Options {
             directory: self.run_dir,

@@ -123,7 +123,10 @@ fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
     assert!(committed >= 2);
     let err = String::from_utf8(output.stderr).unwrap();
     let lines: Vec<&str> = err.lines().collect();
-    assert_eq!(lines[0], "note: stopping after the step in flight; once more to stop at once");
+    assert_eq!(
+        lines[0],
+        "note: stopping, after the step in flight if there is one; once more to stop at once"
+    );
     let kept = format!(
         "; {committed} of 10000 epochs are committed in run, the last checkpoint is at epoch {committed}; resume with: \
          spfde resume run"

@@ -108,7 +108,10 @@ fn a_signal_to_one_process_stops_all_and_a_second_while_they_wait_ends_it() {
     let outcome = end(first);
     assert_eq!(outcome.code, Some(130), "{outcome:?}");
     assert!(
-        outcome.err.ends_with("spfde: interrupted before all processes had come together\n"),
+        outcome.err.ends_with(
+            "note: stopping, after the step in flight if there is one; once more to stop at once\n\
+             spfde: interrupted before all processes had come together\n"
+        ),
         "{outcome:?}"
     );
     assert!(!place.path("never").exists());
