@@ -186,7 +186,7 @@ pub enum Error {
         run: PathBuf,
     },
     /// A run does not hold together.
-    #[error("{}: {}, the first: {first}", directory.display(), counted(*findings, "finding"))]
+    #[error("{}: {}", directory.display(), found(*findings, first))]
     Unsound {
         /// The run directory.
         directory: PathBuf,
@@ -197,9 +197,9 @@ pub enum Error {
     },
     /// A run that came to its end is not what it was.
     #[error(
-        "{}: the run is finished, but is not what it was: {}, the first: {first}; restore what is damaged from a copy; \
+        "{}: the run is finished, but is not what it was: {}; restore what is damaged from a copy; \
          {} verify {} names all",
-        directory.display(), counted(*findings, "finding"), program(), directory.display()
+        directory.display(), found(*findings, first), program(), directory.display()
     )]
     FinishedUnsound {
         /// The run directory.
@@ -209,6 +209,12 @@ pub enum Error {
         /// The first.
         first: String,
     },
+}
+
+/// So many findings, of which this is the first.
+fn found(findings: usize, first: &str) -> String {
+    let number = counted(findings, "finding");
+    if findings == 1 { format!("{number}: {first}") } else { format!("{number}, the first: {first}") }
 }
 
 /// How a run goes on that was stopped by `fault`: not at all if it would come to the same step, and the same fault.

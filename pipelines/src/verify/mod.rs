@@ -55,13 +55,14 @@ impl fmt::Display for Sound {
 /// Checks the run in `directory`.
 ///
 /// # Errors
-/// If the directory is no run or cannot be read; if anything is not as it should be: every finding goes to standard
-/// error, the first into the error.
+/// If the directory is no run or cannot be read; if anything is not as it should be: the first finding goes into the error; if
+/// there are several, all go to standard error.
 pub fn verify(directory: &Path) -> Result<Sound, Error> {
     let run = RunDirectory::open(directory)?;
     let findings = findings(&run)?;
     if let Some(first) = findings.told().first() {
-        let told = findings.told().iter();
+        // A single one is told by the error.
+        let told = findings.told().iter().filter(|_| findings.count() > 1);
         told.for_each(|finding| crate::command::complain(format!("{}: {finding}", directory.display())));
         let (first, findings) = (first.clone(), findings.count());
         return Err(Error::Unsound { directory: directory.to_owned(), findings, first });

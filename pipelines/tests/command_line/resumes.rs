@@ -25,7 +25,7 @@ fn of_a_finished_run_it_says_so() {
     let whole = std::fs::read(&weights).unwrap();
     std::fs::write(&weights, &whole[1..]).unwrap();
     let cut = format!(
-        "run: the run is finished, but is not what it was: 1 finding, the first: \
+        "run: the run is finished, but is not what it was: 1 finding: \
          run/checkpoint/e00002.safetensors: has {} bytes where {} are recorded",
         whole.len() - 1,
         whole.len()

@@ -41,9 +41,24 @@ fn from_idx_files_to_a_verified_run() {
     let mut bytes = std::fs::read(&segment).unwrap();
     bytes[40] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
-    let damaged = place.run(&["verify", "runs/mlp-0-2"]);
-    assert_eq!((damaged.code, damaged.out.as_str()), (Some(1), ""));
-    assert!(damaged.err.contains("trace/scores/e00001-w00.parquet: BLAKE3 is "), "{}", damaged.err);
+    let damaged = "runs/mlp-0-2/trace/scores/e00001-w00.parquet: BLAKE3 is ";
+    // One finding is told once, several line by line.
+    let verify = || place.run(&["verify", "runs/mlp-0-2"]);
+    verify().refused(1, &format!("runs/mlp-0-2: 1 finding: {damaged}"), "");
+    std::fs::remove_file(place.path("runs/mlp-0-2/environment.json")).unwrap();
+    let both = verify();
+    assert_eq!((both.code, both.out.as_str()), (Some(1), ""));
+    let environment = "runs/mlp-0-2/environment.json: cannot open: ";
+    let starts = [
+        format!("runs/mlp-0-2: {environment}"),
+        format!("runs/mlp-0-2: {damaged}"),
+        format!("spfde: runs/mlp-0-2: 2 findings, the first: {environment}"),
+    ];
+    let lines: Vec<&str> = both.err.lines().collect();
+    assert!(
+        lines.len() == 3 && lines.iter().zip(&starts).all(|(line, start)| line.starts_with(start)),
+        "{both:?}"
+    );
 }
 
 #[test]
