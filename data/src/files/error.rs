@@ -234,6 +234,12 @@ pub enum DataError {
     /// The run directory holds something.
     #[error("{path}: is not empty; nothing was overwritten; choose another run directory or remove this one")]
     NotEmpty { path: PathBuf },
+    /// A directory in which a grid ended, or is still at work.
+    #[error(
+        "{path}: holds nothing but what a grid writes before its table {table}, as one leaves that was killed; nothing was \
+         changed; remove the directory, unless a grid is still at work there, or choose another"
+    )]
+    GridLeft { path: PathBuf, table: &'static str },
     /// A run that lacks its manifest, and is not one that ended before it had one.
     #[error(
         "{path}: has no manifest.json, but {found}, which no run has before its manifest; nothing was changed; restore manifest.json from a copy, or start another run"

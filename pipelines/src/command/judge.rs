@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::grid::{
     Axes, Column, GridOptions, JudgeObserver, JudgedRun, RunCase, TABLE_NAME, judge_runs, judge_scores,
+    refuse_taken,
 };
 use crate::report::{grid, run_grid};
 
@@ -23,7 +24,7 @@ impl Replay {
         let settings = Source::from_words(&self.words)?;
         let axes = Axes::from_words(&self.grid)?;
         if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
-            super::refuse_taken(out)?;
+            refuse_taken(out)?;
         }
         if self.sort.is_of_runs() {
             let column = self.sort.name();

@@ -99,7 +99,10 @@ impl Replay {
         };
         let settings = Source::from_words(&settings)?;
         if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
-            super::refuse_taken(out)?;
+            match self.grid.is_empty() {
+                true => super::refuse_taken(out)?,
+                false => crate::grid::refuse_taken(out)?,
+            }
         }
         if self.follow && runs.len() > 1 {
             return Err(ConfigurationError::FollowMany { runs: runs.len() }.into());

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::{DataError, atomic};
+use spfde_data::rows::{FreezeRow, SieveRow};
 use spfde_data::segment::SegmentStore;
+use spfde_data::table::Row;
+
+use super::TABLE_NAME;
 
 /// The directory of results; what is in it goes again unless it is kept.
 pub(super) struct Directory {
@@ -22,15 +26,8 @@ impl Directory {
     pub(super) fn create(path: &Path) -> Result<Self, DataError> {
         let existed = path.exists();
         atomic::create_directory(path)?;
-        let mut entries = path.read_dir().map_err(|source| DataError::Io {
-            path: path.to_owned(),
-            action: "list the directory",
-            source,
-        })?;
-        match entries.next() {
-            Some(_) => Err(DataError::NotEmpty { path: path.to_owned() }),
-            None => Ok(Self { path: path.to_owned(), existed, below: Vec::new(), kept: false }),
-        }
+        refuse_taken(path)?;
+        Ok(Self { path: path.to_owned(), existed, below: Vec::new(), kept: false })
     }
 
     /// The directory of process 0, which keeps or removes all that is in it.
@@ -64,6 +61,63 @@ impl Directory {
     pub(super) fn keep(mut self) {
         self.kept = true;
     }
+}
+
+/// An error if something is in the directory already; what a grid leaves that was killed is told from all else.
+pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
+    if !path.is_dir() {
+        return Ok(());
+    }
+    let failed = |source| DataError::Io { path: path.to_owned(), action: "list the directory", source };
+    if path.read_dir().map_err(failed)?.next().is_none() {
+        return Ok(());
+    }
+    Err(match is_left(path) {
+        true => DataError::GridLeft { path: path.to_owned(), table: TABLE_NAME },
+        false => DataError::NotEmpty { path: path.to_owned() },
+    })
+}
+
+/// Whether all that is in the directory of results is what a grid has there before its table is whole: decisions, of several runs
+/// below a directory for each, and the beginning of the table.
+fn is_left(path: &Path) -> bool {
+    let begun = format!("{TABLE_NAME}.part");
+    all(path, |entry, is_directory| match is_directory {
+        true => are_decisions(entry) || (!is_empty(entry) && all(entry, |below, _| are_decisions(below))),
+        false => entry.file_name().is_some_and(|name| name == begun.as_str()),
+    })
+}
+
+/// Whether a directory is the one of a grid's decisions, with nothing else in it.
+fn are_decisions(path: &Path) -> bool {
+    let is_stream = |name: &str| [SieveRow::STREAM, FreezeRow::STREAM].contains(&name);
+    let is_segment = |name: &str| name.ends_with(".parquet") || name.ends_with(".parquet.part");
+    let named = |path: &Path, is: &dyn Fn(&str) -> bool| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(is)
+    };
+    named(path, &|name| name == "trace")
+        && all(path, |stream, is_directory| {
+            is_directory
+                && named(stream, &is_stream)
+                && all(stream, |file, is_directory| !is_directory && named(file, &is_segment))
+        })
+}
+
+/// Whether `fits` holds of all that is in a directory, which is told what are directories and ordinary files: nothing else fits, nor
+/// what cannot be looked at.
+fn all(directory: &Path, fits: impl Fn(&Path, bool) -> bool) -> bool {
+    directory.read_dir().is_ok_and(|mut entries| {
+        entries.all(|entry| {
+            entry.is_ok_and(|entry| match entry.file_type() {
+                Ok(kind) if kind.is_dir() || kind.is_file() => fits(&entry.path(), kind.is_dir()),
+                _ => false,
+            })
+        })
+    })
+}
+
+fn is_empty(directory: &Path) -> bool {
+    all(directory, |_, _| false)
 }
 
 impl Drop for Directory {

@@ -35,6 +35,7 @@ use crate::configuration::{Configuration, families};
 use crate::session::Options;
 
 pub use axes::{Axes, MOST_MEMBERS};
+pub(crate) use directory::refuse_taken;
 pub use run_table::RunSummary;
 pub use runs::{JudgedRun, JudgedRuns, RunCase, judge_runs};
 pub use scores::{Judged, judge_scores};

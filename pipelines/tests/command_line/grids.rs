@@ -98,3 +98,46 @@ fn what_no_run_can_answer_is_refused_and_leaves_nothing() {
     );
     assert_eq!(place.names(), ["data", "idx", "run"]);
 }
+
+#[test]
+fn what_a_grid_leaves_that_is_killed_is_told_from_all_else_and_left_as_it_is() {
+    let place = Place::with_runs(&[("a/first", "seed=1"), ("b/second", "seed=2")]);
+    let (one, several) = (&["replay", "a/first"][..], &["replay", "a/first", "b/second"][..]);
+    let grid = ["--grid", "sieve.fraction=0.1,0.2", "--decisions", "--out"];
+    for (runs, out, trace) in [(one, "out", "out/trace"), (several, "both", "both/second/trace")] {
+        let words = [runs, &grid, &[out]].concat();
+        place.run(&words).done();
+        let refused = |reason: &str, end: &str| {
+            place.run(&words).refused(1, &format!("{out}: {reason}"), end);
+            assert!(place.path(trace).join("sieves/e00004-w00.parquet").is_file());
+        };
+        refused("is not empty; nothing was overwritten", "");
+        // The table comes last.
+        let table = place.path(out).join("grid.parquet");
+        std::fs::rename(&table, place.path(out).join("grid.parquet.part")).unwrap();
+        let left = "holds nothing but what a grid writes before its table grid.parquet, as one leaves that was killed; ";
+        let remove = "remove the directory, unless a grid is still at work there, or choose another";
+        refused(left, remove);
+        std::fs::rename(
+            place.path(trace).join("freezes/e00004-w00.parquet"),
+            place.path(trace).join("freezes/e00004-w00.parquet.part"),
+        )
+        .unwrap();
+        std::fs::remove_file(place.path(out).join("grid.parquet.part")).unwrap();
+        refused(left, remove);
+        // Anything else could be somebody's.
+        for other in ["notes.txt", "empty", "trace/scores", "trace/sieves/notes.txt"] {
+            let other = place.path(trace).parent().unwrap().join(other);
+            let is_file = other.extension().is_some();
+            if is_file {
+                std::fs::write(&other, "mine").unwrap()
+            } else {
+                std::fs::create_dir(&other).unwrap()
+            }
+            refused("is not empty; nothing was overwritten", "");
+            if is_file { std::fs::remove_file(&other).unwrap() } else { std::fs::remove_dir(&other).unwrap() }
+        }
+        std::fs::remove_dir_all(place.path(out)).unwrap();
+        place.run(&words).done();
+    }
+}
