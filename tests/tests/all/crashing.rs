@@ -215,6 +215,34 @@ fn a_disk_that_fills_up_loses_nothing() {
     fill_up_at(&bench, &whole, (2..count).step_by(count as usize / 6 + 1));
 }
 
+/// Fills the disk at each of the first operations, until a run is begun.
+fn fill_up_before_it_begins(bench: &Bench, existed: bool) {
+    for number in 1.. {
+        let path = bench.path(&format!("never-{existed}-{number}"));
+        if existed {
+            std::fs::create_dir(&path).unwrap();
+        }
+        let (output, text) = output(command(&path, 1, 3).env("SPFDE_FULL_AT", number.to_string()));
+        if output.status.code() == Some(3) {
+            // The configuration, the description of the machine and the manifest take more than three operations each.
+            assert!(number > 9, "{number}: {text}");
+            return;
+        }
+        assert_eq!(output.status.code(), Some(1), "{number}: {text}");
+        assert!(text.contains("; make room there, then do it again"), "{number}: {text}");
+        assert_eq!(path.exists(), existed, "{number}: {text}");
+        let left = path.read_dir().into_iter().flatten().count();
+        assert_eq!(left, 0, "{number}: {text}");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_be_created_on_a_full_disk_leaves_nothing() {
+    let bench = Bench::new(SAMPLES);
+    fill_up_before_it_begins(&bench, false);
+    fill_up_before_it_begins(&bench, true);
+}
+
 #[test]
 #[ignore = "minutes: see the module's documentation"]
 fn every_file_operation_of_a_run() {

@@ -29,3 +29,12 @@ pub(super) fn count_one(torn: impl FnOnce()) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Fails if the disk has filled up by the operation that was counted last.
+pub(super) fn refuse_if_full() -> Result<()> {
+    static FULL: OnceLock<Option<u64>> = OnceLock::new();
+    match variable("SPFDE_FULL_AT", &FULL) {
+        Some(first) if first <= count() => Err(Error::from(ErrorKind::StorageFull)),
+        _ => Ok(()),
+    }
+}

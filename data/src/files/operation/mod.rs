@@ -2,9 +2,10 @@
 //! or end the process before it, or know what a disk has been told.
 //!
 //! Without the feature `fault-injection` these are the operations of the standard library and nothing else. With it,
-//! two environment variables count them over the whole process, from 1: before operation `SPFDE_ABORT_AT` the process
+//! environment variables count them over the whole process, from 1: before operation `SPFDE_ABORT_AT` the process
 //! aborts (a write is torn: half of its bytes are written), and from operation `SPFDE_FAIL_AT` on all of them fail as
-//! if the disk were full. A third, `SPFDE_JOURNAL`, names a file that lists what was done, in the order in which it was.
+//! if the disk were full. From operation `SPFDE_FULL_AT` on all fail but removals, which a full disk lets through. A fourth,
+//! `SPFDE_JOURNAL`, names a file that lists what was done, in the order in which it was.
 
 mod change;
 #[cfg(feature = "fault-injection")]
@@ -67,12 +68,12 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
 
 /// Removes a file.
 pub(super) fn remove_file(path: &Path) -> Result<()> {
-    perform(|| (), || Change::Remove { path: path.to_owned() }, || std::fs::remove_file(path))
+    perform_removal(|| Change::Remove { path: path.to_owned() }, || std::fs::remove_file(path))
 }
 
 /// Removes a directory in which there is nothing.
 pub(super) fn remove_directory(path: &Path) -> Result<()> {
-    perform(|| (), || Change::Remove { path: path.to_owned() }, || std::fs::remove_dir(path))
+    perform_removal(|| Change::Remove { path: path.to_owned() }, || std::fs::remove_dir(path))
 }
 
 /// Creates a directory in an existing one.
@@ -94,10 +95,23 @@ fn perform<T>(
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     injection::count_one(torn)?;
+    injection::refuse_if_full()?;
+    journal::around(change, work)
+}
+
+/// As [`perform`], for what makes room on a disk instead of taking it.
+#[cfg(feature = "fault-injection")]
+fn perform_removal(change: impl FnOnce() -> Change, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    injection::count_one(|| ())?;
     journal::around(change, work)
 }
 
 #[cfg(not(feature = "fault-injection"))]
 fn perform<T>(_: impl FnOnce(), _: impl FnOnce() -> Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    work()
+}
+
+#[cfg(not(feature = "fault-injection"))]
+fn perform_removal(_: impl FnOnce() -> Change, work: impl FnOnce() -> Result<()>) -> Result<()> {
     work()
 }

@@ -57,6 +57,12 @@ impl RunLock {
         }
         file.set_len(0)
             .and_then(|()| write!(file, "{}", std::process::id()))
+            .inspect_err(|_| {
+                // It is this process's, and nobody's run.
+                if new {
+                    let _ = std::fs::remove_file(&path);
+                }
+            })
             .map_err(DataError::io(&path, "write the process id"))?;
         Ok(Self { file })
     }

@@ -18,6 +18,7 @@ use crate::files::error::{DataError, Result};
 use crate::files::layout;
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::manifest::{MANIFEST_NAME, Manifest, ReplayOf};
+use crate::files::operation;
 use crate::files::parquet_store::ParquetStore;
 use lock::{LOCK_NAME, RunLock};
 pub use recorded::{RecordedRun, read_config};
@@ -48,6 +49,9 @@ impl RunDirectory {
     /// A directory with anything in it is refused and left as it is, but for what a process leaves that died before
     /// it had written the configuration.
     ///
+    /// # Errors
+    /// If it is taken, or something cannot be written, such as on a full disk: nothing of the run is left then.
+    ///
     /// # Panics
     /// If `environment` is not a JSON object with fields.
     pub fn create(
@@ -57,7 +61,24 @@ impl RunDirectory {
         manifest: Manifest,
     ) -> Result<Self> {
         let existed = path.is_dir();
-        atomic::create_directory(path)?;
+        let created = atomic::create_directory(path)
+            .and_then(|()| Self::create_in(path, existed, config, environment, manifest));
+        created.inspect_err(|_| {
+            if !existed {
+                // Only if it is empty.
+                let _ = operation::remove_directory(path);
+            }
+        })
+    }
+
+    /// As [`RunDirectory::create`], in a directory that is there, and may have `existed` before.
+    fn create_in(
+        path: &Path,
+        existed: bool,
+        config: &str,
+        environment: &serde_json::Value,
+        manifest: Manifest,
+    ) -> Result<Self> {
         let begun = path.join(LOCK_NAME).is_file();
         if begun {
             // Whoever uses it is worth naming.
@@ -66,8 +87,15 @@ impl RunDirectory {
         refuse_taken(path)?;
         let lock = RunLock::take(path, !begun)?;
         refuse_taken(path)?;
-        atomic::write(&path.join(CONFIG_NAME), config.as_bytes())?;
-        Self::begin(path, config, environment, manifest, existed, lock)
+        let run = Self::new(path, existed, config, manifest, lock);
+        let written = atomic::write(&path.join(CONFIG_NAME), config.as_bytes());
+        match written.and_then(|()| run.begin(environment)) {
+            Ok(()) => Ok(run),
+            Err(error) => {
+                run.abandon();
+                Err(error)
+            }
+        }
     }
 
     /// Takes up a run whose process died after it had written the configuration, and before the manifest: nothing is
@@ -88,25 +116,31 @@ impl RunDirectory {
             return Err(DataError::ManifestLost { path: path.to_owned(), found });
         }
         let config = read_config(path)?;
-        Self::begin(path, &config, environment, manifest, true, lock)
+        let run = Self::new(path, true, &config, manifest, lock);
+        run.begin(environment)?;
+        Ok(run)
+    }
+
+    /// A run with the configuration `config` of which nothing is written yet.
+    fn new(path: &Path, existed: bool, config: &str, mut manifest: Manifest, lock: RunLock) -> Self {
+        manifest.sealed_environment = true;
+        manifest.configuration = Some(blake3::hash(config.as_bytes()).to_hex().to_string());
+        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), _lock: lock }
     }
 
     /// Writes what follows the configuration.
-    fn begin(
-        path: &Path,
-        config: &str,
-        environment: &serde_json::Value,
-        mut manifest: Manifest,
-        existed: bool,
-        lock: RunLock,
-    ) -> Result<Self> {
-        environment::write(path, environment)?;
-        manifest.sealed_environment = true;
-        manifest.configuration = Some(blake3::hash(config.as_bytes()).to_hex().to_string());
-        manifest.write(path)?;
-        let run = Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), _lock: lock };
-        run.remove_unnamed()?;
-        Ok(run)
+    fn begin(&self, environment: &serde_json::Value) -> Result<()> {
+        environment::write(&self.path, environment)?;
+        self.lock().write(&self.path)?;
+        self.remove_unnamed()
+    }
+
+    /// Removes what [`RunDirectory::create`] has written. Why it fails matters more than that something may stay.
+    fn abandon(&self) {
+        let _ = remove_if_there(&self.path.join(MANIFEST_NAME));
+        for name in [CONFIG_NAME, ENVIRONMENT_NAME, LOCK_NAME] {
+            let _ = remove_if_there(&self.path.join(name));
+        }
     }
 
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.

@@ -112,6 +112,20 @@ fn an_empty_directory_is_taken() {
 }
 
 #[test]
+fn a_run_that_cannot_be_created_leaves_nothing_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    // In the way of the temporary file, and of a name that counts as left over.
+    std::fs::create_dir(root.path().join("config.toml.part")).unwrap();
+    let error = create(root.path()).unwrap_err().to_string();
+    assert!(error.contains("config.toml.part: cannot create the file: "), "{error}");
+    let names: Vec<_> = root.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["config.toml.part"]);
+    std::fs::remove_dir(root.path().join("config.toml.part")).unwrap();
+    drop(create(root.path()).unwrap());
+    assert_eq!(files(root.path()), ["config.toml", "environment.json", "lock", "manifest.json"]);
+}
+
+#[test]
 fn a_run_in_use_is_refused_with_the_process_that_holds_it() {
     let root = tempfile::tempdir().unwrap();
     let run = create(root.path()).unwrap();
