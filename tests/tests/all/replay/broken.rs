@@ -50,7 +50,7 @@ fn a_damaged_segment_of_any_stream_is_named() {
             manifest.segments.retain(|segment| segment.stream != stream || segment.epoch != 2);
         });
         let run = Recorded::open(&run.path);
-        let parts = ["manifest.json", &format!("stream {stream} has no segment of 1 ")];
+        let parts = ["manifest.json", &format!("stream {stream} has no segment of committed epoch 2;")];
         assert_refused(&bench, &run, "an epoch is missing", &parts);
         change_manifest(&run, |manifest| manifest.segments.retain(|segment| segment.stream != stream));
         let run = Recorded::open(&run.path);
