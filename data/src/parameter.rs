@@ -104,7 +104,7 @@ impl Parameter {
             ParameterError::Range {
                 key: self.key.into(),
                 value,
-                range: self.range.to_string(),
+                range: self.range.bounds(),
                 near: Near(near),
             }
         })

@@ -22,6 +22,7 @@ pub enum Range {
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Range::Integer(low, i64::MAX | 0xFFFF_FFFF) => write!(f, "{low} or more"),
             Range::Integer(low, high) => write!(f, "{low} to {high}"),
             Range::Number(low, high) => write!(f, "{low} to {high}"),
             Range::Below(low, high) => write!(f, "{low} to below {high}"),
@@ -46,9 +47,17 @@ impl Range {
     pub fn expected(&self) -> String {
         match self {
             Range::Integer(..) | Range::Number(..) | Range::Below(..) => {
-                format!("{} from {self}", self.kind())
+                format!("{} from {}", self.kind(), self.bounds())
             }
             Range::Choice(_) | Range::Text => self.kind(),
+        }
+    }
+
+    /// Its bounds in full: whoever went beyond the upper one is not helped by "0 or more".
+    pub(super) fn bounds(&self) -> String {
+        match self {
+            Range::Integer(low, high) => format!("{low} to {high}"),
+            other => other.to_string(),
         }
     }
 
