@@ -10,10 +10,10 @@
 //!
 //! | | what | `resnet32`, 90 % sparse, 3×32×32, 128 images |
 //! |---|---|---:|
-//! | C | forward and backward pass of the whole batch, on one worker | 0.17 s |
+//! | C | forward and backward pass of the whole batch, on one worker | 0.145 s |
 //! | S | `train.shards`: a worker computes whole shards | 4 |
 //! | U | the update, which every worker does for its replica | 0.25 ms |
-//! | R | taking one part into the sum: a copy and an addition for each of its numbers | 0.03 ms |
+//! | R | taking one part into the sum: a copy and an addition for each of its numbers | 0.02 ms |
 //! | b | bytes of a part | 209 kB |
 //! | B | what a machine's network takes in, or gives out | 1.25 GB/s (10 Gbit/s) |
 //! | L | a round of messages, and of the dataflow's progress | 0.13 ms on loopback |
@@ -40,10 +40,9 @@
 //! ```
 //!
 //! Two workers beside one, and two processes beside one, in turns of a second and a half (`pipelines/benches/scaling/scaling.py`):
-//! on these two cores both are 1.85 times as fast by the median of eleven rounds (1.61 to 1.99, and 1.73 to 1.94) in a good hour.
-//! In a bad one the medians of four rounds were 1.62 and 1.58, by the fastest steps 2.00 and 1.89; the program without heartbeats
-//! had 1.72 and 1.67 in the same hour, by two rounds. What a run gets depends on who else uses the memory of the host: measured
-//! one after the other, by 40 steps each, it is anything between 1.1 and 2.5.
+//! on these two cores 1.94 and 1.87 times as fast by the medians of eight rounds in a quiet hour (1.78 to 1.99, and 1.68 to 2.05),
+//! by the fastest steps 2.01 and 2.03. What a run gets depends on who else uses the memory of the host: on another day 1.85 and
+//! 1.86, in a bad hour 1.62 and 1.58; measured one after the other, by 40 steps each, anything between 1.1 and 2.5.
 //!
 //! # How much faster
 //!
@@ -52,15 +51,15 @@
 //!
 //! | workers | computing | update | summing | network | step | times as fast | efficiency | 32 images each |
 //! |---:|---:|---:|---:|---:|---:|---:|---:|---:|
-//! | 1 | 170.0 ms | 0.2 ms | 0.0 ms | 0.1 ms | 170.4 ms | 1.0 | 100 % | |
-//! | 2 | 85.0 ms | 0.2 ms | 0.1 ms | 0.3 ms | 85.6 ms | 2.0 | 100 % | |
-//! | 4 | 42.5 ms | 0.2 ms | 0.1 ms | 0.6 ms | 43.5 ms | 3.9 | 98 % | 3.9 |
-//! | 8 | 21.2 ms | 0.2 ms | 0.2 ms | 1.3 ms | 23.0 ms | 7.4 | 92 % | 7.7 |
-//! | 16 | 10.6 ms | 0.2 ms | 0.5 ms | 2.6 ms | 14.0 ms | 12.2 | 76 % | 14.9 |
-//! | 32 | 5.3 ms | 0.2 ms | 1.0 ms | 5.3 ms | 11.8 ms | 14.4 | 45 % | 27.8 |
-//! | 64 | 2.7 ms | 0.2 ms | 1.9 ms | 10.7 ms | 15.5 ms | 11.0 | 17 % | 49.3 |
-//! | 128 | 1.3 ms | 0.2 ms | 3.8 ms | 21.4 ms | 26.8 ms | 6.4 | 5 % | 80.2 |
-//! | 256 | 0.7 ms | 0.2 ms | 7.7 ms | 42.8 ms | 51.4 ms | 3.3 | 1 % | 117.0 |
+//! | 1 | 145.0 ms | 0.2 ms | 0.0 ms | 0.1 ms | 145.4 ms | 1.0 | 100 % | |
+//! | 2 | 72.5 ms | 0.2 ms | 0.0 ms | 0.3 ms | 73.1 ms | 2.0 | 99 % | |
+//! | 4 | 36.2 ms | 0.2 ms | 0.1 ms | 0.6 ms | 37.2 ms | 3.9 | 98 % | 3.9 |
+//! | 8 | 18.1 ms | 0.2 ms | 0.2 ms | 1.3 ms | 19.8 ms | 7.3 | 92 % | 7.7 |
+//! | 16 | 9.1 ms | 0.2 ms | 0.3 ms | 2.6 ms | 12.3 ms | 11.8 | 74 % | 14.7 |
+//! | 32 | 4.5 ms | 0.2 ms | 0.6 ms | 5.3 ms | 10.7 ms | 13.5 | 42 % | 27.4 |
+//! | 64 | 2.3 ms | 0.2 ms | 1.3 ms | 10.7 ms | 14.5 ms | 10.1 | 16 % | 48.0 |
+//! | 128 | 1.1 ms | 0.2 ms | 2.6 ms | 21.4 ms | 25.3 ms | 5.7 | 4 % | 77.0 |
+//! | 256 | 0.6 ms | 0.2 ms | 5.1 ms | 42.8 ms | 48.7 ms | 3.0 | 1 % | 110.3 |
 //!
 //! # Where it bends, and why
 //!
@@ -70,12 +69,12 @@
 //! - **At the batch.** Kernels work on eight images at once: a shard of fewer than eight computes as if it had eight. With 128
 //!   images that is so beyond 16 shards; the rows after 16 workers are what a batch of 128 could at best give, if it were not so.
 //! - **At the network.** What arrives at a machine grows with the workers, while what it computes shrinks. The two are equal at
-//!   W = √(C · B / b): 32 workers at 10 Gbit/s, 10 at 1 Gbit/s (where 8 workers are 5.1 times as fast), and the step is the shortest there. Sparsity moves the
+//!   W = √(C · B / b): 29 workers at 10 Gbit/s, 9 at 1 Gbit/s (where 8 workers are 4.8 times as fast), and the step is the shortest there. Sparsity moves the
 //!   bend outwards only slowly, since it saves computing, too. Sending each number once to the worker that sums it and once
 //!   back (reduce-scatter and all-gather: 2 · b · (1 − 1/W) bytes, 0.33 ms here for any W) would take the last but one summand
 //!   away; the order of the sum would be the same. It pays from about 16 workers on, and is not what this version does.
 //! - **At what is not divided.** The update and the masks are everybody's: with U + L alone 128 images cannot be trained in less than half a
-//!   millisecond, a five hundredth of a single worker's step.
+//!   millisecond, a four hundredth of a single worker's step.
 //!
 //! Within one machine the network is memory, and `B` a hundred times as large; there it bends at the cores, and at what they share:
 //! memory bandwidth and clock.
@@ -83,16 +82,16 @@
 //! The table, as a program:
 //!
 //! ```
-//! let (c, u, r, b, network, l) = (0.17, 0.25e-3, 0.03e-3, 209e3, 1.25e9, 0.13e-3);
+//! let (c, u, r, b, network, l) = (0.145, 0.25e-3, 0.02e-3, 209e3, 1.25e9, 0.13e-3);
 //! let step = |workers: f64, work: f64| {
 //!     work / workers + u + workers * r + (workers - 1.0) * b / network + l
 //! };
 //! let times = |workers: f64| step(1.0, c) / step(workers, c);
 //! let found = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0].map(|w| (times(w) * 10.0).round() / 10.0);
-//! assert_eq!(found, [2.0, 3.9, 7.4, 12.2, 14.4, 11.0, 6.4, 3.3]);
+//! assert_eq!(found, [2.0, 3.9, 7.3, 11.8, 13.5, 10.1, 5.7, 3.0]);
 //! // 32 images each: as many times the work as there are times four workers, counted by images a second.
 //! let grown = |workers: f64| step(1.0, c) * workers / 4.0 / step(workers, c * workers / 4.0);
 //! let found = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0].map(|w| (grown(w) * 10.0).round() / 10.0);
-//! assert_eq!(found, [3.9, 7.7, 14.9, 27.8, 49.3, 80.2, 117.0]);
-//! assert_eq!(f64::sqrt(c * network / b).round(), 32.0);
+//! assert_eq!(found, [3.9, 7.7, 14.7, 27.4, 48.0, 77.0, 110.3]);
+//! assert_eq!(f64::sqrt(c * network / b).round(), 29.0);
 //! ```
