@@ -8,7 +8,7 @@ use spfde_data::rows::{EpochRow, TimingRow};
 use spfde_data::words::counted;
 use spfde_flow::{Observer, StepReport};
 
-use crate::command::show;
+use crate::command::{show, take_away};
 use crate::experiment::Experiment;
 use crate::report::measure::dense_seconds_per_sample;
 
@@ -98,7 +98,7 @@ impl Progress {
 
     /// Takes the bar away.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        take_away(&self.bar);
     }
 
     /// What has been seen so far.

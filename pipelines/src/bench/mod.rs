@@ -45,7 +45,7 @@ use spfde_flow::Settings;
 use spfde_policy::count;
 
 use crate::cluster::Cluster;
-use crate::command::show;
+use crate::command::{show, take_away};
 use crate::error::Error;
 use crate::experiment::Experiment;
 
@@ -128,7 +128,7 @@ impl Bench {
         let all = steps(&self.path) + dense.as_ref().map_or(0, steps) + u64::from(profiled);
         let bar = bar(all);
         let measured = self.measure(Team { workers, cluster }, interrupted, dense, profiled, &bar);
-        bar.finish_and_clear();
+        take_away(&bar);
         measured
     }
 

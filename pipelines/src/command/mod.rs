@@ -24,7 +24,7 @@ use spfde_data::words::visible;
 
 use crate::error::Error;
 pub(crate) use output::{UNREAD, complain, hurry, say, say_all};
-pub(crate) use terminal::show;
+pub(crate) use terminal::{show, take_away};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
 #[derive(Parser)]
@@ -128,12 +128,7 @@ pub(crate) fn tell_panics() {
             BacktraceStatus::Captured => format!("\n{trace}"),
             _ => String::new(),
         };
-        output::complain_all_soon(format_args!("thread '{name}' {panic}{trace}"));
-        // Nothing else is said after that one.
-        if name == "main" {
-            hurry();
-            output::finish();
-        }
+        output::tell_panic(format_args!("thread '{name}' {panic}{trace}"));
     }));
 }
 

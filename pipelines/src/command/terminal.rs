@@ -14,13 +14,19 @@ const RATE: u8 = 20;
 /// Draws `bar` on standard error from now on, if that is a terminal; one that does not take what is drawn keeps nobody waiting.
 pub(crate) fn show(bar: &ProgressBar) {
     let terminal = Term::stderr();
-    if !terminal.features().is_attended() {
+    if !terminal.features().is_attended() || console::is_dumb() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
         return;
     }
     let frames = Frames { terminal, frame: Mutex::default() };
     bar.set_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(frames), RATE));
     output::set_bar(bar);
+}
+
+/// Takes `bar` away; what is said afterwards stands where it was.
+pub(crate) fn take_away(bar: &ProgressBar) {
+    bar.finish_and_clear();
+    output::forget_bar();
 }
 
 /// Collects what belongs to one frame, in the escape sequences of ECMA-48 that terminals understand.
@@ -85,7 +91,7 @@ impl TermLike for Frames {
         let frame = std::mem::take(&mut *self.frame.lock().unwrap_or_else(PoisonError::into_inner));
         if !frame.is_empty() {
             // Not at the right edge, where a terminal that shows ^C goes to the next line, of which no frame knows.
-            output::draw((frame + "\r").into_bytes());
+            output::draw(frame + "\r");
         }
         Ok(())
     }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use spfde_data::parameter::{Parameter, Parameters, Value};
 
+use spfde_data::words::visible;
+
 use super::keys::{core, families};
 
 /// Every key with its value, its meaning and its range, grouped by table.
@@ -50,6 +52,26 @@ fn literal(value: &Value) -> String {
     match value {
         Value::Integer(value) => value.to_string(),
         Value::Number(value) => toml::Value::Float(*value).to_string(),
+        // Whoever reads it on a terminal sees what is in the file: nothing of it does anything there.
+        Value::Text(value) if value.contains(char::is_control) => {
+            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("\"{}\"", visible(&quoted))
+        }
         Value::Text(value) => toml::Value::String(value.clone()).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back_and_do_nothing_to_a_terminal() {
+        for text in ["data", "a\\b", "\"it's\"", "a\\b\t\u{85}\"'\n\u{1b}[31m\u{7f}"] {
+            let written = literal(&Value::Text(text.to_owned()));
+            assert!(!written.contains(char::is_control), "{written:?}");
+            let table: toml::Table = format!("key = {written}").parse().unwrap();
+            assert_eq!(table["key"].as_str(), Some(text));
+        }
     }
 }

@@ -173,11 +173,8 @@ impl Source {
 fn beyond_numbers(text: &str, error: &toml::de::Error) -> Option<toml::Table> {
     let span = error.span()?;
     let (before, number, behind) = (text.get(..span.start)?, text.get(span.clone())?, text.get(span.end..)?);
-    let is_number = number.trim_start_matches(['+', '-']).starts_with(|first: char| first.is_ascii_digit())
-        && number.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-._".contains(letter));
-    if !is_number {
-        return None;
-    }
+    // Not a date, of which TOML has the whole token, too.
+    number.replace('_', "").parse::<f64>().ok()?;
     format!("{before}\"{number}\"{behind}").parse().ok()
 }
 

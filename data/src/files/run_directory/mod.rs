@@ -137,10 +137,10 @@ impl RunDirectory {
 
     /// Removes what [`RunDirectory::create`] has written. Why it fails matters more than that something may stay.
     fn abandon(&self) {
-        let _ = remove_if_there(&self.path.join(MANIFEST_NAME));
-        for name in [CONFIG_NAME, ENVIRONMENT_NAME, LOCK_NAME] {
-            let _ = remove_if_there(&self.path.join(name));
-        }
+        let removed = remove_if_there(&self.path.join(MANIFEST_NAME))
+            .and_then(|()| atomic::sync_directory(&self.path))
+            .and_then(|()| self.remove_own());
+        drop(removed);
     }
 
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.
@@ -236,13 +236,18 @@ impl RunDirectory {
         atomic::sync_directory(&self.path)?;
         sweep::remove_all(&self.path)?;
         members::sweep(&self.path)?;
-        [CONFIG_NAME, ENVIRONMENT_NAME, LOCK_NAME]
-            .into_iter()
-            .try_for_each(|name| remove_if_there(&self.path.join(name)))?;
+        self.remove_own()?;
         if !self.existed {
             remove_empty(&self.path);
         }
         Ok(())
+    }
+
+    /// Removes what was written before the manifest, the last first: whatever is left if the process dies can be taken up.
+    fn remove_own(&self) -> Result<()> {
+        [ENVIRONMENT_NAME, CONFIG_NAME, LOCK_NAME]
+            .into_iter()
+            .try_for_each(|name| remove_if_there(&self.path.join(name)))
     }
 
     /// Removes what the manifest does not name.

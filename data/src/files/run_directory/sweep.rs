@@ -27,14 +27,15 @@ pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -
     beside.iter().try_for_each(|name| remove_if_there(&run.join(format!("{name}.part"))))
 }
 
-/// Refuses links in the places of directories in which a run writes. A link in the place of a file is for whoever reads that.
+/// Refuses links to directories in the places of those in which a run writes. A link to something else can be no directory, and one
+/// in the place of a file is for whoever reads that.
 fn refuse_links(run: &Path) -> Result<()> {
     for directory in NAMED.map(|name| run.join(name)) {
         if directory.is_symlink() {
             return Err(DataError::Link { path: directory });
         }
         for path in tables(&directory)? {
-            if path.is_symlink() {
+            if path.is_symlink() && path.is_dir() {
                 return Err(DataError::Link { path });
             }
         }
