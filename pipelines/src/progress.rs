@@ -94,6 +94,10 @@ impl Progress {
         let mut state = self.lock();
         epochs.iter().for_each(|row| state.add(row, f64::NAN));
         timings.iter().for_each(|row| state.add_time(row));
+        // What is left is guessed by what is done from now on.
+        let done = epochs.iter().map(|row| row.epoch as usize + 1).max().unwrap_or(0);
+        self.bar.set_position(self.steps_before[done]);
+        self.bar.reset_eta();
     }
 
     /// Takes the bar away.

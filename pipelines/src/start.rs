@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use spfde_flow::Run;
 
-use crate::command::{exit, parse, replay::Replay, resume::Resume, tell_panics, train::Train};
+use crate::command::{begin, exit, parse, replay::Replay, resume::Resume, train::Train};
 use crate::configuration::Configuration;
 use crate::error::{Error, name_program};
 use crate::experiment::Experiment;
@@ -29,7 +29,7 @@ pub fn replay_main(
     prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
     build: impl Fn(&Run<'_>) + Send + Sync + Clone + 'static,
 ) -> ExitCode {
-    tell_panics();
+    begin();
     let arguments: ReplayArguments = parse(std::env::args_os());
     exit(arguments.replay.run(prepare, build))
 }
@@ -61,7 +61,7 @@ pub fn main(
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> ExitCode {
-    tell_panics();
+    begin();
     let mut words = std::env::args_os();
     let program = words.next().map(|path| Path::new(&path).file_stem().unwrap_or_default().to_owned());
     name_program(program.unwrap_or_default().to_string_lossy().into_owned());

@@ -3,6 +3,7 @@
 pub mod bench;
 mod follow;
 pub mod import;
+mod interrupt;
 mod judge;
 pub mod list;
 mod output;
@@ -16,13 +17,12 @@ pub mod verify;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use spfde_data::words::visible;
 
 use crate::error::Error;
+pub(crate) use interrupt::{end_at_once, interruptible};
 pub(crate) use output::{UNREAD, complain, hurry, say, say_all};
 pub(crate) use terminal::{show, take_away};
 
@@ -61,7 +61,7 @@ enum Command {
 
 /// Runs the command that the program's arguments name; its exit code.
 pub fn main() -> ExitCode {
-    tell_panics();
+    begin();
     let arguments: Arguments = parse(std::env::args_os());
     exit(match arguments.command {
         Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
@@ -119,8 +119,10 @@ pub(crate) fn remark_soon(line: impl std::fmt::Display) {
     output::complain_soon(format_args!("note: {line}"));
 }
 
-/// From now on a panic is told as all else is: it does not wait for somebody to read it.
-pub(crate) fn tell_panics() {
+/// What every program does first: from now on requests to end are heard, and a panic is told as all else is: it does not wait for
+/// somebody to read it.
+pub(crate) fn begin() {
+    interrupt::listen();
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let (name, trace) = (thread.name().unwrap_or("unnamed"), Backtrace::capture());
@@ -148,34 +150,6 @@ pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> us
         remark(format_args!("{all} workers, but train.shards = {shards}: {idle} of them idle"));
     }
     workers
-}
-
-/// Whether somebody has asked the program to end, or there is nothing left that could end in good order.
-static ASKED: AtomicBool = AtomicBool::new(false);
-
-/// From now on a request to end ends the program at once.
-pub(crate) fn end_at_once() {
-    ASKED.store(true, Ordering::Relaxed);
-}
-
-/// A flag that Ctrl-C, or the system's request to end, sets. The second time the process ends at once; the manifest
-/// of a run is valid at any moment.
-pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    let installed = ctrlc::set_handler(move || {
-        if ASKED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        hurry();
-        // First of all, since whoever sees the flag may have its last word at once.
-        remark_soon(message);
-        set.store(true, Ordering::Relaxed);
-    });
-    if let Err(error) = installed {
-        remark(format_args!("Ctrl-C will not stop the command cleanly: {error}"));
-    }
-    flag
 }
 
 /// Tells early that a run directory is taken: before the data is read. Creating it checks again.

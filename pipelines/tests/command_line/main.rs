@@ -14,4 +14,6 @@ mod replays;
 mod resumes;
 mod runs;
 mod scores;
+#[cfg(unix)]
+mod signals;
 mod together;
