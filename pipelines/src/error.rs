@@ -195,6 +195,17 @@ pub enum Error {
         /// The first.
         first: String,
     },
+    /// Something is found in a run each time, and it has gone on by then.
+    #[error(
+        "{}: is being written, and went on each of the {tries} times that it was looked at; verify it when it rests",
+        directory.display()
+    )]
+    Unsettled {
+        /// The run directory.
+        directory: PathBuf,
+        /// How often it was looked at.
+        tries: usize,
+    },
     /// A run that came to its end is not what it was.
     #[error(
         "{}: the run is finished, but is not what it was: {}; restore what is damaged from a copy; \
@@ -302,6 +313,7 @@ impl Error {
             | Error::Grid { .. }
             | Error::Untraced { .. }
             | Error::Unsound { .. }
+            | Error::Unsettled { .. }
             | Error::FinishedUnsound { .. }
             | Error::Unmeasured { .. }
             | Error::Replay { .. }

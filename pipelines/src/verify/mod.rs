@@ -9,6 +9,7 @@ mod masks;
 mod recount;
 mod replay;
 mod samples;
+mod settled;
 mod trace;
 
 use std::fmt;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
 use spfde_data::files::manifest::DataSetRecord;
-use spfde_data::files::run_directory::{RecordedRun, RunDirectory};
+use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::files::{plausible, verify};
 use spfde_data::words::counted;
 use spfde_flow::Observe;
@@ -27,6 +28,7 @@ use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment;
 use samples::Samples;
+use settled::settled;
 use trace::Trace;
 
 pub use findings::Findings;
@@ -52,14 +54,13 @@ impl fmt::Display for Sound {
     }
 }
 
-/// Checks the run in `directory`.
+/// Checks the run in `directory`, which may be written meanwhile.
 ///
 /// # Errors
 /// If the directory is no run or cannot be read; if anything is not as it should be: the first finding goes into the error; if
-/// there are several, all go to standard error.
+/// there are several, all go to standard error. If it is written faster than it can be looked at.
 pub fn verify(directory: &Path) -> Result<Sound, Error> {
-    let run = RunDirectory::open(directory)?;
-    let findings = findings(&run)?;
+    let (run, findings) = settled(directory, findings)?;
     if let Some(first) = findings.told().first() {
         // A single one is told by the error.
         let told = findings.told().iter().filter(|_| findings.count() > 1);
