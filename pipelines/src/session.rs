@@ -196,7 +196,11 @@ pub(crate) fn work_on(
     }
     if let Some(fault) = fault {
         let reached = place.reached();
-        keep(place.finish(Some(fault.to_string())));
+        match place.finish(Some(fault.to_string())) {
+            // Then nothing is kept, whatever had been committed.
+            Err(error @ DataError::RunGone { .. }) => return Err(error.into()),
+            written => keep(written),
+        }
         let process =
             several.then(|| fault.worker as usize / workers).and_then(|process| process.try_into().ok());
         return Err(Error::Stopped { fault, process, directory: path, reached, epochs });

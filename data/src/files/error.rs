@@ -248,6 +248,9 @@ pub enum DataError {
     /// Another process uses the run.
     #[error("{path}: is in use by {holder}; wait for it to end or choose another run directory")]
     Locked { path: PathBuf, holder: String },
+    /// The run directory is no longer the one in which the run was begun or taken up.
+    #[error("{path}: was removed, moved or replaced while the run was written; nothing more is committed")]
+    RunGone { path: PathBuf },
     /// Nothing there.
     #[error("{path}: there is nothing of that name; name the directory of a run")]
     NoRun { path: PathBuf },

@@ -18,7 +18,7 @@ impl RunDirectory {
             let path = self.path.display().to_string();
             Err(StorageError { path, action: format!("commit epoch {epoch}"), reason })
         };
-        let Manifest { epochs_reached: reached, epochs, .. } = *self.lock();
+        let Manifest { epochs_reached: reached, epochs, .. } = *self.state();
         if epoch != reached || epoch >= epochs {
             return refuse(format!(
                 "{reached} of {} {} committed, in order",

@@ -1,7 +1,7 @@
 //! A run in use is held by a lock of the operating system, which goes away with the process that holds it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl RunLock {
             options.create_new(true);
         }
         let mut file = options.open(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
+            ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
             _ => DataError::io(&path, "create the lock file")(error),
         })?;
         match lock(&file, || std::thread::sleep(PAUSE)) {
@@ -65,6 +65,30 @@ impl RunLock {
             })
             .map_err(DataError::io(&path, "write the process id"))?;
         Ok(Self { file })
+    }
+
+    /// An error if the lock file of the run directory `run` is no longer the one that is held: the directory is another, or none,
+    /// and whatever is written there belongs to no run, or to somebody else's. Only Unix tells.
+    #[cfg(unix)]
+    pub(super) fn still_there(&self, run: &Path) -> Result<()> {
+        use std::os::unix::fs::MetadataExt;
+
+        let path = run.join(LOCK_NAME);
+        let io = |error| DataError::io(&path, "look at the lock file")(error);
+        let held = self.file.metadata().map_err(io)?;
+        match path.symlink_metadata() {
+            Ok(found) if (found.dev(), found.ino()) == (held.dev(), held.ino()) => Ok(()),
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Err(io(error))
+            }
+            _ => Err(DataError::RunGone { path: run.to_owned() }),
+        }
+    }
+
+    #[cfg(not(unix))]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same on all systems")]
+    pub(super) fn still_there(&self, _run: &Path) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -104,7 +128,7 @@ pub(super) fn is_held(run: &Path) -> Result<bool> {
         return Ok(false);
     }
     let file = match File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         file => file.map_err(DataError::io(&path, "open the lock file"))?,
     };
     look(&path, touch(&file))
@@ -195,7 +219,7 @@ mod tests {
     fn a_lock_of_which_the_system_does_not_tell_is_not_free() {
         assert!(!look(Path::new("run/lock"), Ok(())).unwrap());
         assert!(look(Path::new("run/lock"), Err(TryLockError::WouldBlock)).unwrap());
-        let unknown = std::io::Error::new(std::io::ErrorKind::Unsupported, "no locks here");
+        let unknown = std::io::Error::new(ErrorKind::Unsupported, "no locks here");
         let error = look(Path::new("run/lock"), Err(TryLockError::Error(unknown))).unwrap_err();
         assert_eq!(error.to_string(), "run/lock: cannot look at the lock: no locks here");
     }

@@ -39,7 +39,7 @@ pub struct RunDirectory {
     /// Whether the directory was there before the run.
     existed: bool,
     manifest: Mutex<Manifest>,
-    _lock: RunLock,
+    lock: RunLock,
 }
 
 impl RunDirectory {
@@ -125,13 +125,13 @@ impl RunDirectory {
     fn new(path: &Path, existed: bool, config: &str, mut manifest: Manifest, lock: RunLock) -> Self {
         manifest.sealed_environment = true;
         manifest.configuration = Some(blake3::hash(config.as_bytes()).to_hex().to_string());
-        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), _lock: lock }
+        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), lock }
     }
 
     /// Writes what follows the configuration.
     fn begin(&self, environment: &serde_json::Value) -> Result<()> {
         environment::write(&self.path, environment)?;
-        self.lock().write(&self.path)?;
+        self.state().write(&self.path)?;
         self.remove_unnamed()
     }
 
@@ -150,7 +150,7 @@ impl RunDirectory {
         // Once more: until the lock was taken another process may have gone on.
         let mut manifest = Manifest::read(path)?;
         manifest.stopped = None;
-        let run = Self { path: path.to_owned(), existed: true, manifest: Mutex::new(manifest), _lock: lock };
+        let run = Self { path: path.to_owned(), existed: true, manifest: Mutex::new(manifest), lock };
         run.remove_unnamed()?;
         Ok(run)
     }
@@ -182,7 +182,7 @@ impl RunDirectory {
 
     /// The manifest as it is on disk, or will be when it is written next.
     pub fn manifest(&self) -> Manifest {
-        self.lock().clone()
+        self.state().clone()
     }
 
     /// Goes back to the start of `epoch`: what was committed of it and later is dropped, to be trained again, and so are
@@ -209,13 +209,14 @@ impl RunDirectory {
     pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
         environment::write(&self.path, environment)?;
         // Until a manifest says so on disk, one without a seal is believed, too.
-        self.lock().sealed_environment = true;
+        self.state().sealed_environment = true;
         Ok(())
     }
 
     /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
     /// says why it stopped before its end.
     pub fn finish(&self, stopped: Option<String>) -> Result<()> {
+        self.lock.still_there(&self.path)?;
         // First of all: on a full disk it makes room for the manifest.
         let checkpoints = self.path.join(checkpoint::FOLDER);
         let removed = self.remove_unnamed().and_then(|()| sweep::sync_removals(&checkpoints));
@@ -231,6 +232,7 @@ impl RunDirectory {
     /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then the
     /// directory, unless it was there before or something else lies in it. Nothing can be written to it afterwards.
     pub fn discard(&self) -> Result<()> {
+        self.lock.still_there(&self.path)?;
         remove_if_there(&self.path.join(MANIFEST_NAME))?;
         // After a power cut there must be no manifest that names what is gone.
         atomic::sync_directory(&self.path)?;
@@ -252,12 +254,14 @@ impl RunDirectory {
 
     /// Removes what the manifest does not name.
     fn remove_unnamed(&self) -> Result<()> {
-        sweep::remove_unnamed(&self.path, &self.lock(), &WRITTEN)
+        sweep::remove_unnamed(&self.path, &self.state(), &WRITTEN)
     }
 
     /// Changes the manifest: on disk first, then in memory, so that a failure changes neither.
     fn change(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
-        let mut manifest = self.lock();
+        // Writers create the directories that they miss: a directory that was removed would be written anew, without the rest.
+        self.lock.still_there(&self.path)?;
+        let mut manifest = self.state();
         let mut next = manifest.clone();
         change(&mut next);
         next.write(&self.path)?;
@@ -266,7 +270,7 @@ impl RunDirectory {
     }
 
     /// The manifest is replaced whole, so that a panic elsewhere leaves it valid.
-    fn lock(&self) -> MutexGuard<'_, Manifest> {
+    fn state(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

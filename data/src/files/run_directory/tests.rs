@@ -143,6 +143,39 @@ fn a_run_in_use_is_refused_with_the_process_that_holds_it() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_run_whose_directory_goes_away_commits_nothing_more() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    let gone = format!("{}: was removed, moved or replaced while the run was written; ", path.display());
+    let refused = |run: &RunDirectory| {
+        // As if nothing had happened: the directories come back.
+        let segment = write_segment(run, 0);
+        let before = files(&path);
+        let error = run.commit(0, vec![segment]).unwrap_err().to_string();
+        assert!(error.contains(": was removed, moved or replaced while the run was written; "), "{error}");
+        assert_eq!(run.manifest().epochs_reached, 0);
+        let error = run.finish(None).unwrap_err().to_string();
+        assert!(error.starts_with(&gone), "{error}");
+        let error = run.discard().unwrap_err().to_string();
+        assert!(error.starts_with(&gone), "{error}");
+        assert_eq!(files(&path), before);
+    };
+    let run = create(&path).unwrap();
+    std::fs::remove_dir_all(&path).unwrap();
+    refused(&run);
+    std::fs::remove_dir_all(&path).unwrap();
+
+    let run = create(&path).unwrap();
+    std::fs::rename(&path, root.path().join("moved")).unwrap();
+    refused(&run);
+    std::fs::remove_dir_all(&path).unwrap();
+    // What stands there now is somebody else's.
+    let _other = create(&path).unwrap();
+    refused(&run);
+}
+
+#[test]
 fn epochs_are_committed_in_order_and_nothing_changes_otherwise() {
     let root = tempfile::tempdir().unwrap();
     let run = create(root.path()).unwrap();
