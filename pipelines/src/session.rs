@@ -281,7 +281,7 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
         let manifest = Manifest::new(&settings.data, settings.epochs);
         match RunDirectory::create(&path, &configuration, &environment, manifest) {
             // Another run took the same name at the same time.
-            Err(DataError::NotEmpty { .. }) if options.directory.is_none() => (),
+            Err(DataError::NotEmpty { .. } | DataError::RunThere { .. }) if options.directory.is_none() => (),
             created => return created,
         }
     }

@@ -234,6 +234,12 @@ pub enum DataError {
     /// The run directory holds something.
     #[error("{path}: is not empty; nothing was overwritten; choose another run directory or remove this one")]
     NotEmpty { path: PathBuf },
+    /// The run directory is that of another run.
+    #[error(
+        "{path}: is the directory of a run, which {state}; nothing was overwritten; {}choose another run directory",
+        if *goes_on { format!("go on with it by spfde resume {}, or ", path.display()) } else { String::new() }
+    )]
+    RunThere { path: PathBuf, state: String, goes_on: bool },
     /// A directory in which a grid ended, or is still at work.
     #[error(
         "{path}: holds nothing but what a grid writes before its table {table}, as one leaves that was killed; nothing was \

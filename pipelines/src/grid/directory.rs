@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use spfde_data::files::parquet_store::ParquetStore;
+use spfde_data::files::run_directory;
 use spfde_data::files::{DataError, atomic};
 use spfde_data::rows::{FreezeRow, SieveRow};
 use spfde_data::segment::SegmentStore;
@@ -74,7 +75,7 @@ pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
     }
     Err(match is_left(path) {
         true => DataError::GridLeft { path: path.to_owned(), table: TABLE_NAME },
-        false => DataError::NotEmpty { path: path.to_owned() },
+        false => run_directory::taken(path),
     })
 }
 

@@ -155,7 +155,8 @@ fn a_run_directory_with_anything_in_it_is_left_as_it_is() {
     // The second run into the directory of the first.
     train("run").done();
     let manifest = std::fs::read(place.path("run/manifest.json")).unwrap();
-    train("run").refused(1, "run: is not empty; nothing was overwritten", "");
+    let there = "run: is the directory of a run, which is finished (2 epochs); nothing was overwritten; ";
+    train("run").refused(1, there, "; choose another run directory");
     assert_eq!(std::fs::read(place.path("run/manifest.json")).unwrap(), manifest);
     place.run(&["verify", "run"]).done();
 }

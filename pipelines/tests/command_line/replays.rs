@@ -27,7 +27,7 @@ fn a_replay_prints_what_it_claims_and_writes_a_run_of_its_own() {
     place.run(&["verify", "other"]).done();
     let config = std::fs::read_to_string(place.path("other/config.toml")).unwrap();
     assert!(config.contains("fraction = 0.4") && config.contains("policy = \"none\""), "{config}");
-    place.run(&words).refused(1, "other: is not empty; nothing was overwritten", "");
+    place.run(&words).refused(1, "other: is the directory of a run, which is finished (5 epochs); ", "");
     place.run(&["replay", "other"]).refused(
         1,
         "other/manifest.json: replay_of is \"run\"",

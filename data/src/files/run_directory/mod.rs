@@ -6,6 +6,7 @@ mod lock;
 mod members;
 mod recorded;
 mod sweep;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use crate::files::parquet_store::ParquetStore;
 use lock::{LOCK_NAME, RunLock};
 pub use recorded::{RecordedRun, read_config};
 use sweep::{remove_empty, remove_if_there};
+pub use taken::{refuse_taken, taken};
 
 pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};
 
@@ -287,20 +289,4 @@ pub fn is_held(path: &Path) -> Result<bool> {
 pub fn default_directory(root: &Path, model: &str, seed: u64) -> PathBuf {
     let mut candidates = (1_u64..).map(|n| root.join(format!("{model}-{seed}-{n}")));
     candidates.find(|path| path.symlink_metadata().is_err()).expect("some number is free")
-}
-
-/// An error if a run, or something else, is in the directory already: more than what a process leaves that died before it
-/// had written the configuration.
-pub fn refuse_taken(path: &Path) -> Result<()> {
-    if !path.is_dir() {
-        return Ok(());
-    }
-    let half = format!("{CONFIG_NAME}.part");
-    for entry in path.read_dir().map_err(DataError::io(path, "list the directory"))? {
-        let name = entry.map_err(DataError::io(path, "list the directory"))?.file_name();
-        if name != LOCK_NAME && name != *half {
-            return Err(DataError::NotEmpty { path: path.to_owned() });
-        }
-    }
-    Ok(())
 }

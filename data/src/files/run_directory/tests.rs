@@ -99,10 +99,39 @@ fn a_directory_with_anything_in_it_is_refused_and_left_alone() {
     let before: Vec<Vec<u8>> =
         files(&path).iter().map(|name| std::fs::read(path.join(name)).unwrap()).collect();
     let error = create(&path).unwrap_err();
-    assert!(matches!(error, DataError::NotEmpty { .. }), "{error}");
+    assert!(matches!(error, DataError::RunThere { .. }), "{error}");
     let after: Vec<Vec<u8>> =
         files(&path).iter().map(|name| std::fs::read(path.join(name)).unwrap()).collect();
     assert_eq!(before, after);
+}
+
+#[test]
+fn of_a_run_that_is_in_the_way_it_is_told_how_far_it_is_and_never_to_remove_it() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    let run = create(&path).unwrap();
+    run.commit(0, vec![write_segment(&run, 0)]).unwrap();
+    let told = |state: &str, remedy: &str| {
+        let start = format!(
+            "{}: is the directory of a run, which {state}; nothing was overwritten; ",
+            path.display()
+        );
+        assert_eq!(refuse_taken(&path).unwrap_err().to_string(), format!("{start}{remedy}"));
+    };
+    let go_on = format!("go on with it by spfde resume {}, or choose another run directory", path.display());
+    told(&format!("is in use by process {}", std::process::id()), "choose another run directory");
+    drop(run);
+    told("has 1 of 2 epochs", &go_on);
+    let run = RunDirectory::resume(&path).unwrap();
+    run.commit(1, vec![write_segment(&run, 1)]).unwrap();
+    run.finish(None).unwrap();
+    drop(run);
+    told("is finished (2 epochs)", "choose another run directory");
+
+    // What cannot be read is no run.
+    std::fs::write(path.join(MANIFEST_NAME), "{}").unwrap();
+    let error = refuse_taken(&path).unwrap_err().to_string();
+    assert!(error.contains(": is not empty; nothing was overwritten; "), "{error}");
 }
 
 #[test]
