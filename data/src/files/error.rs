@@ -260,6 +260,12 @@ pub enum DataError {
     /// Nothing there.
     #[error("{path}: there is nothing of that name; name the directory of a run")]
     NoRun { path: PathBuf },
+    /// A file of a run, as like as not.
+    #[error("{path}: is a file, not the directory of a run; name the directory")]
+    FileNoRun { path: PathBuf },
+    /// A file of a data set, as like as not.
+    #[error("{path}: is a file; name a directory with train.parquet and test.parquet")]
+    FileNoData { path: PathBuf },
     /// No run there.
     #[error(
         "{path}: has no manifest.json; it is not the directory of a run, or the run ended before it began"
@@ -321,7 +327,7 @@ fn remedy(error: &std::io::Error) -> &'static str {
             "; its file system is mounted read-only: make it writable, or use another"
         }
         ErrorKind::IsADirectory => "; a directory stands where a file belongs: remove or rename it",
-        ErrorKind::NotADirectory => "; a file stands where a directory belongs: remove or rename it",
+        ErrorKind::NotADirectory => "; a file stands where a directory belongs: is the path right?",
         _ => "",
     }
 }

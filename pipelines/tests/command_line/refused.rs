@@ -91,6 +91,9 @@ fn data_that_is_missing_or_damaged_is_refused_before_training() {
     let train = || place.run(&["train", "data.path=data", "model.name=mlp", "--run-dir", "run"]);
     let nowhere = place.run(&["train", "data.path=nowhere", "--run-dir", "run"]);
     nowhere.refused(1, "nowhere", "");
+    let one = place.run(&["train", "data.path=data/test.parquet", "--run-dir", "run"]);
+    let name = "is a file; name a directory with train.parquet and test.parquet";
+    one.refused(1, &format!("data/test.parquet: {name}"), name);
     let file = place.path("data/train.parquet");
     let whole = std::fs::read(&file).unwrap();
     for length in [0, 3, whole.len() / 2, whole.len() - 1] {
@@ -104,6 +107,20 @@ fn data_that_is_missing_or_damaged_is_refused_before_training() {
     std::fs::remove_file(&file).unwrap();
     train().refused(1, "data/train.parquet: ", "");
     assert_eq!(place.names(), ["data", "idx"]);
+}
+
+#[test]
+fn a_file_of_a_run_is_told_from_its_directory() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("run")).unwrap();
+    std::fs::write(place.path("run/manifest.json"), "{}").unwrap();
+    for words in [&["verify"][..], &["resume"], &["replay"], &["replay", "--follow"]] {
+        place.run(&[words, &["run/manifest.json"]].concat()).refused(
+            1,
+            "run/manifest.json: is a file, not the directory of a run; ",
+            "; name the directory",
+        );
+    }
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::images::{DataSet, Images};
 
 /// Reads the data set in `directory` and checks it: columns, shape, labels, number of rows, fingerprint.
 pub fn read(directory: &Path) -> Result<DataSet> {
+    if directory.is_file() {
+        return Err(DataError::FileNoData { path: directory.to_owned() });
+    }
     let open = |name: &str| ParquetFile::open(&directory.join(name));
     from_files(&open(TRAIN)?, &open(TEST)?)
 }

@@ -141,6 +141,9 @@ impl Manifest {
 
     /// As [`Manifest::read`], with the BLAKE3 of the file, in hexadecimal.
     pub(in crate::files) fn read_hashed(run: &Path) -> Result<(Self, String)> {
+        if run.is_file() {
+            return Err(DataError::FileNoRun { path: run.to_owned() });
+        }
         let path = inside(run, MANIFEST_NAME)?;
         if matches!(path.try_exists(), Ok(false)) {
             let path = run.to_owned();

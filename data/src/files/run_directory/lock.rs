@@ -128,7 +128,10 @@ pub(super) fn is_held(run: &Path) -> Result<bool> {
         return Ok(false);
     }
     let file = match File::open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        // A file that is taken for a directory is told by whoever reads it.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(false);
+        }
         file => file.map_err(DataError::io(&path, "open the lock file"))?,
     };
     look(&path, touch(&file))
