@@ -252,7 +252,9 @@ pub enum DataError {
     )]
     ManifestLost { path: PathBuf, found: String },
     /// Another process uses the run.
-    #[error("{path}: is in use by {holder}; wait for it to end or choose another run directory")]
+    #[error(
+        "{path}: is in use by {holder}; wait for it to end (if it is stopped, wake it up), or choose another run directory"
+    )]
     Locked { path: PathBuf, holder: String },
     /// The run directory is no longer the one in which the run was begun or taken up.
     #[error("{path}: was removed, moved or replaced while the run was written; nothing more is committed")]
