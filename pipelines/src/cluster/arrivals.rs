@@ -1,6 +1,6 @@
 //! Waiting for other processes: strangers are dropped, whoever is expected joins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,6 +92,8 @@ pub(super) struct Arrivals {
 pub(super) struct State {
     joined: BTreeMap<usize, TcpStream>,
     shaking: usize,
+    /// Those of them that look for the run directory: as long as a new file takes to show up.
+    looking: BTreeSet<SocketAddr>,
     dropped: usize,
     last: Option<String>,
 }
@@ -99,6 +101,7 @@ pub(super) struct State {
 impl Arrivals {
     /// Waits at `listeners` until every process after this one has joined.
     ///
+    /// Who looks for the run directory when the time is over is waited for: if it is not there, that is the reason to tell.
     /// `watch` is asked again and again whether it is still worth it.
     pub(super) fn wait(
         self: &Arc<Self>,
@@ -115,18 +118,19 @@ impl Arrivals {
             if let Err(error) = self.look(hosts) {
                 return Err(self.give_up(error));
             }
-            let (joined, shaking) = {
+            let (joined, shaking, looking) = {
                 let state = self.state();
-                (state.joined.len(), state.shaking)
+                (state.joined.len(), state.shaking, !state.looking.is_empty())
             };
             if joined + self.me + 1 == hosts.len() {
                 return Ok(std::mem::take(&mut self.state().joined));
             }
-            if Instant::now() >= deadline {
+            let over = Instant::now() >= deadline;
+            if over && !looking {
                 return Err(self.give_up(self.missing(hosts, wait)));
             }
             // Who comes while too many shake hands waits in the system's queue.
-            let come = listeners.accept(AT_ONCE.saturating_sub(shaking));
+            let come = listeners.accept(if over { 0 } else { AT_ONCE.saturating_sub(shaking) });
             if come.is_empty() {
                 std::thread::sleep(POLL);
             }
@@ -139,9 +143,10 @@ impl Arrivals {
         self.state().shaking += 1;
         let arrivals = Arc::clone(self);
         let shake = move || {
-            let shaken = arrivals.shake(stream);
+            let shaken = arrivals.shake(stream, from);
             let mut state = arrivals.state();
             state.shaking -= 1;
+            state.looking.remove(&from);
             if let Err(Broken::Link(reason) | Broken::Doubtful(reason) | Broken::Refused(reason)) = shaken {
                 state.dropped += 1;
                 let note = format!("a connection from {from} was dropped: {reason}");
@@ -156,7 +161,7 @@ impl Arrivals {
         }
     }
 
-    fn shake(&self, stream: TcpStream) -> Result<(), Broken> {
+    fn shake(&self, stream: TcpStream, from: SocketAddr) -> Result<(), Broken> {
         let io = |error: std::io::Error| Broken::Link(error.to_string());
         stream.set_nonblocking(false).map_err(io)?;
         stream.set_nodelay(true).map_err(io)?;
@@ -172,6 +177,7 @@ impl Arrivals {
         link.send_verdict(&Ok(()))?;
         if self.me == 0 {
             self.place.send(link)?;
+            self.state().looking.insert(from);
             link.receive_verdict()?;
         }
         let proof = link.receive::<32>()?;
@@ -252,5 +258,51 @@ impl Arrivals {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::hosts::Host;
+    use super::super::meeting::{Meeting, Purpose, Subject};
+    use super::*;
+
+    #[test]
+    fn who_still_looks_for_the_run_directory_when_the_time_is_over_says_why_it_does_not_come() {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listeners = Listeners::new(&Host::new("127.0.0.1:0", vec![free])).unwrap();
+        let lookup = |text: &str| Ok(vec![text.parse().unwrap()]);
+        let hosts = Hosts::parse("hosts", b"127.0.0.1:1\n127.0.0.1:2\n", lookup).unwrap();
+        let meeting = Meeting::new(Purpose::Bench, 1, "", Subject::new("", ""));
+        let arrivals = Arc::new(Arrivals {
+            secret: Secret::default(),
+            own: Introduction::new(&meeting, 1, 2, 0, 0),
+            differs: "",
+            me: 0,
+            place: Place { directory: None, epoch: 0, key: [0; 32] },
+            interrupted: Arc::default(),
+            state: Mutex::default(),
+        });
+        let looks = SocketAddr::from(([127, 0, 0, 1], 3));
+        arrivals.state().looking.insert(looks);
+        let asked = Cell::new(0);
+        let watch = || {
+            asked.set(asked.get() + 1);
+            if asked.get() == 3 {
+                let mut state = arrivals.state();
+                state.looking.remove(&looks);
+                state.last = Some("process 1 does not see it".to_owned());
+            }
+            Ok(())
+        };
+        let over = (Duration::from_secs(4), Instant::now());
+        let error = arrivals.wait(&listeners, &hosts, over, &watch).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "process 1 at 127.0.0.1:2 did not join within 4 s; start every process of the hosts file (process 1 does not see it)"
+        );
+        assert_eq!(asked.get(), 3);
     }
 }

@@ -150,8 +150,8 @@ impl Cluster {
                     Ok(key) => key,
                     Err(error) => {
                         let reason = format!(
-                            "process {} does not see the run directory: {error}; it has to lie in a file system that \
-                             all processes share, at the --run-dir (of a replay the --out) of each",
+                            "process {} does not see the run directory, which has to lie in a file system that all \
+                             processes share, at the --run-dir (of a replay the --out) of each: {error}",
                             self.process
                         );
                         link.send_verdict(&Err(reason.clone()))?;

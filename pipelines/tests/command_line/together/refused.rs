@@ -112,7 +112,7 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     refused(
         [&WORDS[..], &secret, &["--run-dir", "elsewhere"]].concat(),
         "1",
-        "process 1 does not see the run directory: elsewhere",
+        "--run-dir (of a replay the --out) of each: elsewhere/processes.key: ",
     );
     // Another number of workers, or of processes.
     let other = place
