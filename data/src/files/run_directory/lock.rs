@@ -39,6 +39,11 @@ impl RunLock {
     pub(super) fn take_named(run: &Path, name: &str, new: bool) -> Result<Self> {
         // A link would have whatever it leads to emptied.
         let path = inside(run, name)?;
+        if !new && is_no_lock(&path) {
+            let reason = "it is not an ordinary file; remove it";
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
+            return Err(DataError::io(&path, "lock")(error));
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         if new {
@@ -171,6 +176,28 @@ fn holder(file: &mut File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_file_is_no_lock() {
+        let run = tempfile::tempdir().unwrap();
+        let path = run.path().join(LOCK_NAME);
+        let refused = || {
+            let error = RunLock::take(run.path(), false).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("{}: cannot lock: it is not an ordinary file; remove it", path.display())
+            );
+        };
+        std::fs::create_dir(&path).unwrap();
+        refused();
+        std::fs::remove_dir(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        refused();
+        std::fs::remove_file(&path).unwrap();
+        drop(RunLock::take(run.path(), false).unwrap());
+    }
 
     #[test]
     fn who_only_looks_holds_nothing() {
