@@ -22,16 +22,18 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Takes files by the start of their names, and from directories the files with the usual names; where a file is
-    /// there both plain and compressed, the plain one.
+    /// Takes files by the start of their names, and from directories the files with the usual names; of a file
+    /// that is there both plain and compressed nobody knows which is meant.
     pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
         let mut found: [Option<PathBuf>; 4] = Default::default();
         for path in paths {
             if path.is_dir() {
                 for (part, (_, name)) in PARTS.iter().enumerate() {
-                    let candidates = [path.join(name), path.join(format!("{name}.gz"))];
-                    if let Some(file) = candidates.into_iter().find(|file| file.is_file()) {
-                        set(&mut found[part], file)?;
+                    for file in [path.join(name), path.join(format!("{name}.gz"))] {
+                        // What is no ordinary file is for whoever opens it to tell.
+                        if file.symlink_metadata().is_ok() {
+                            set(&mut found[part], file)?;
+                        }
                     }
                 }
             } else {

@@ -107,6 +107,22 @@ fn missing_doubled_and_unknown_files_are_named() {
 }
 
 #[test]
+fn what_is_there_plain_and_compressed_or_is_no_file_is_refused() {
+    assert_eq!(
+        message("train-images-idx3-ubyte.gz", b""),
+        format!("{IMAGES}.gz: holds the same part as {IMAGES}; give one of the two")
+    );
+    let directory = directory();
+    let path = directory.path().join(IMAGES);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(
+        import(&[directory.path().to_owned()], "test").unwrap_err().to_string(),
+        format!("{}: cannot open: it is not an ordinary file; put the file itself there", path.display())
+    );
+}
+
+#[test]
 fn headers_that_lie_are_named() {
     let huge = u32::MAX;
     assert_eq!(
