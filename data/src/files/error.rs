@@ -295,7 +295,10 @@ impl DataError {
                     Self::Parquet { path: path.to_owned(), action, source: ParquetError::External(error) }
                 }
             },
-            source => Self::Parquet { path: path.to_owned(), action, source },
+            source => match system_error(&source.to_string()) {
+                Some(source) => Self::Io { path: path.to_owned(), action, source },
+                None => Self::Parquet { path: path.to_owned(), action, source },
+            },
         }
     }
 
@@ -306,6 +309,12 @@ impl DataError {
         }
         Err(Self::TooLarge { path: path.to_owned(), field: field.to_owned(), found, limit })
     }
+}
+
+/// The error of the operating system that the Parquet library has made a text of, such as when it ends a file.
+fn system_error(text: &str) -> Option<std::io::Error> {
+    let (code, _) = text.rsplit_once("(os error ")?.1.split_once(')')?;
+    Some(std::io::Error::from_raw_os_error(code.parse().ok()?))
 }
 
 /// Committed epochs that a stream lacks.
@@ -320,6 +329,9 @@ fn missing(count: u64, first: u32) -> String {
 fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room there, then do it again",
+        ErrorKind::FileTooLarge => {
+            "; files may not be so large here: raise the limit, such as by `ulimit -f unlimited`, or choose another directory"
+        }
         ErrorKind::NotFound => "; is its name right, or was it removed or moved?",
         ErrorKind::AlreadyExists => "; something else has that name: remove or rename it, or choose another",
         ErrorKind::PermissionDenied => {
@@ -356,5 +368,23 @@ impl From<DataError> for StorageError {
             }
         };
         Self { path, action: action.to_owned(), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_told_as_one_by_whatever_way_it_comes() {
+        let error = |source| DataError::writing(Path::new("a"), "write the table")(source).to_string();
+        let full = "a: cannot write the table: No space left on device (os error 28); make room there, then do it again";
+        assert_eq!(error(ParquetError::External(Box::new(std::io::Error::from_raw_os_error(28)))), full);
+        let text = |text: &str| error(ParquetError::General(format!("fail to get inner writer: {text:?}")));
+        assert_eq!(text("No space left on device (os error 28)"), full);
+        let large = text("File too large (os error 27)");
+        assert!(large.contains("(os error 27); files may not be so large here: raise the limit"), "{large}");
+        assert!(text("no reason").ends_with("is it a complete Parquet file?"));
     }
 }

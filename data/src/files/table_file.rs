@@ -42,8 +42,10 @@ pub fn write(path: &Path, columns: Vec<(String, Values)>) -> Result<()> {
     let error = DataError::writing(path, "write the table");
     let level = ZstdLevel::try_new(3).expect("3 is a level");
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
-    let file = AtomicFile::create(path)?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(error)?;
+    let mut file = AtomicFile::create(path)?;
+    let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).map_err(error)?;
     writer.write(&batch).map_err(error)?;
-    writer.into_inner().map_err(error)?.commit()
+    // Not `into_inner`, which makes a text of the system's error.
+    writer.close().map_err(error)?;
+    file.commit()
 }
