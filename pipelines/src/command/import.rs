@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use spfde_data::files::{data_set, idx};
 use spfde_data::words::counted;
@@ -27,7 +28,7 @@ enum Format {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// The data set's name [default: the directory's]
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         name: Option<String>,
     },
 }

@@ -110,6 +110,24 @@ fn existing_files_are_left_alone() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_cannot_be_written_whole_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    // A link is refused when the first file is there already.
+    let part = directory.path().join("test.parquet.part");
+    std::os::unix::fs::symlink("elsewhere", &part).unwrap();
+    assert!(write(&small(), directory.path()).is_err());
+    let left = || directory.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    assert_eq!(left(), [part.as_path()]);
+    std::fs::remove_file(part).unwrap();
+    // A name that is refused, and a directory that cannot be made below others that can.
+    let unprintable = DataSet { name: "\u{1b}".to_owned(), ..small() };
+    assert!(write(&unprintable, &directory.path().join("new")).is_err());
+    assert!(write(&small(), &directory.path().join("new/below").join("x".repeat(300))).is_err());
+    assert!(left().is_empty());
+}
+
+#[test]
 fn variable_length_images_of_other_programs_are_read() {
     let set = small();
     let directory = written(&set);

@@ -14,6 +14,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use super::format::{Description, IMAGE, KEY_DATA, LABEL, TEST, TRAIN, VERSION, batch_rows};
 use crate::files::atomic::{self, AtomicFile};
 use crate::files::error::{DataError, Result};
+use crate::files::operation;
 use crate::files::plausible::SAMPLES_LIMIT;
 use crate::images::{DataSet, Images};
 
@@ -21,30 +22,55 @@ use crate::images::{DataSet, Images};
 ///
 /// The same data set gives the same bytes.
 ///
+/// # Errors
+/// If one of them exists, or something cannot be written, such as on a full disk: nothing of the data set is left then.
+///
 /// # Panics
 /// If images and labels of the set do not fit together.
 pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
-    let files = [(directory.join(TRAIN), &set.train), (directory.join(TEST), &set.test)];
-    for (path, images) in &files {
+    let files =
+        [(directory.join(TRAIN), &set.train), (directory.join(TEST), &set.test)].map(|(path, images)| {
+            let description = Description {
+                version: VERSION,
+                name: set.name.clone(),
+                channels: images.channels,
+                height: images.height,
+                width: images.width,
+                classes: set.classes,
+                fingerprint: set.fingerprint.clone(),
+            };
+            (path, images, description)
+        });
+    for (path, images, description) in &files {
         DataError::limit(path, "number of rows", images.len() as u64, SAMPLES_LIMIT)?;
-        atomic::refuse_existing(path)?;
-    }
-    atomic::create_directory(directory)?;
-    for (path, images) in &files {
-        let description = Description {
-            version: VERSION,
-            name: set.name.clone(),
-            channels: images.channels,
-            height: images.height,
-            width: images.width,
-            classes: set.classes,
-            fingerprint: set.fingerprint.clone(),
-        };
         // What would not be read is not written.
         description.check(path)?;
-        write_images(path, images, &description)?;
+        atomic::refuse_existing(path)?;
     }
-    Ok(())
+    let made: Vec<&Path> = directory.ancestors().take_while(|path| is_missing(path)).collect();
+    let mut begun = Vec::new();
+    let written = atomic::create_directory(directory).and_then(|()| {
+        files.iter().try_for_each(|(path, images, description)| {
+            atomic::refuse_existing(path)?;
+            begun.push(path);
+            write_images(path, images, description)
+        })
+    });
+    written.inspect_err(|_| {
+        // What cannot be removed changes nothing about the error.
+        for path in begun {
+            let _ = operation::remove_file(path);
+        }
+        for path in made {
+            // Only if it is empty.
+            let _ = operation::remove_directory(path);
+        }
+    })
+}
+
+/// Whether nothing has this name; the empty one is that of the current directory.
+fn is_missing(path: &Path) -> bool {
+    !path.as_os_str().is_empty() && path.symlink_metadata().is_err()
 }
 
 fn write_images(path: &Path, images: &Images, description: &Description) -> Result<()> {
@@ -57,9 +83,9 @@ fn write_images(path: &Path, images: &Images, description: &Description) -> Resu
     let options =
         ArrowWriterOptions::new().with_properties(properties(description)).with_skip_arrow_metadata(true);
     let parquet = DataError::writing(path, "write images");
-    let file = AtomicFile::create(path)?;
+    let mut file = AtomicFile::create(path)?;
     let mut writer =
-        ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options).map_err(parquet)?;
+        ArrowWriter::try_new_with_options(&mut file, Arc::clone(&schema), options).map_err(parquet)?;
     let rows = batch_rows(stride);
     for (pixels, labels) in images.pixels.chunks(rows * stride).zip(images.labels.chunks(rows)) {
         let pixels = FixedSizeBinaryArray::try_from_iter(pixels.chunks_exact(stride))
@@ -68,7 +94,9 @@ fn write_images(path: &Path, images: &Images, description: &Description) -> Resu
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("as many labels as images");
         writer.write(&batch).and_then(|()| writer.flush()).map_err(parquet)?;
     }
-    writer.into_inner().map_err(parquet)?.commit()
+    // Not `into_inner`, which makes a text of the system's error.
+    writer.close().map_err(parquet)?;
+    file.commit()
 }
 
 /// One page per row group, since zstd finds repetitions only within a page.
