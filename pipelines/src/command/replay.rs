@@ -99,6 +99,7 @@ impl Replay {
         };
         let settings = Source::from_words(&settings)?;
         if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
+            refuse_within(out, &runs)?;
             match self.grid.is_empty() {
                 true => super::refuse_taken(out)?,
                 false => crate::grid::refuse_taken(out)?,
@@ -158,6 +159,20 @@ impl Replay {
     /// How many threads work.
     pub(super) fn workers(&self) -> usize {
         self.workers.map_or(Options::default().workers, usize::from)
+    }
+}
+
+/// An error if `out`, which may not be there yet, lies within one of the runs that are read.
+fn refuse_within(out: &Path, runs: &[String]) -> Result<(), ConfigurationError> {
+    let there = |path: &Path| match path.as_os_str().is_empty() {
+        true => std::fs::canonicalize(".").ok(),
+        false => std::fs::canonicalize(path).ok(),
+    };
+    let Some(place) = out.ancestors().find_map(there) else { return Ok(()) };
+    let around = |run: &&String| std::fs::canonicalize(run).is_ok_and(|run| place.starts_with(run));
+    match runs.iter().find(around) {
+        Some(run) => Err(ConfigurationError::Within { out: out.display().to_string(), run: run.clone() }),
+        None => Ok(()),
     }
 }
 

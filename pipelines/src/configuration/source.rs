@@ -72,6 +72,14 @@ pub enum ConfigurationError {
         /// The directory for both.
         out: String,
     },
+    /// What is written would lie within a run that is read.
+    #[error("--out {out}: lies within the run {run}, which is read; choose a directory outside of it")]
+    Within {
+        /// Where to write.
+        out: String,
+        /// The run.
+        run: String,
+    },
     /// Several runs cannot be followed at once.
     #[error("--follow takes one run, not {runs}; follow each in a terminal of its own")]
     FollowMany {

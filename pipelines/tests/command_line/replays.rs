@@ -53,6 +53,20 @@ fn several_runs_have_a_mean_a_spread_and_a_directory_each() {
 }
 
 #[test]
+fn nothing_is_written_into_a_run_that_is_read() {
+    let place = Place::with_runs(&[("run", "seed=1")]);
+    for more in [&[][..], &["--follow"], &["--grid", "sieve.fraction=0.1,0.2"]] {
+        for out in ["run/trace/x", "run/new/below", "data/../run/x"] {
+            let words = [&["replay", "run", "--out", out][..], more].concat();
+            let refused = format!("--out {out}: lies within the run run, which is read; choose a directory");
+            place.run(&words).refused(2, &refused, "");
+        }
+    }
+    assert!(!place.path("run/trace/x").exists() && !place.path("run/new").exists());
+    place.run(&["verify", "run"]).done();
+}
+
+#[test]
 fn what_cannot_be_replayed_is_refused_before_any_work() {
     let place = Place::with_runs(&[("run", "seed=1")]);
     let cases: [(&[&str], i32, &str); 7] = [
