@@ -129,7 +129,7 @@ impl fmt::Display for Near {
 #[non_exhaustive]
 pub enum ParameterError {
     /// No parameter has this key.
-    #[error("unknown key `{key}`{near}")]
+    #[error("unknown key `{key}`{near}{}", if near.0.is_none() { "; `spfde list keys` names all of them" } else { "" })]
     Unknown {
         /// What was written.
         key: String,

@@ -24,6 +24,14 @@ impl Axes {
             let refuse = || ConfigurationError::Word { word: format!("--grid {word}") };
             let (key, list) = word.split_once('=').ok_or_else(refuse)?;
             let key = key.trim().to_owned();
+            if key.is_empty() {
+                let what = "the key before the values of --grid";
+                return Err(ConfigurationError::Missing { what, example: "sieve.fraction=0.1,0.2" });
+            }
+            if list.trim().is_empty() {
+                let reason = "the --grid list has no values; write them with commas between";
+                return Err(ParameterError::contradiction(&key, reason).into());
+            }
             if axes.iter().any(|(known, _)| *known == key) {
                 let reason = "has two --grid lists; write all values in one";
                 return Err(ParameterError::contradiction(&key, reason).into());
@@ -35,6 +43,10 @@ impl Axes {
             }
             let values: Vec<Value> =
                 Source::from_words(&one_by_one)?.entries().iter().map(|(_, value)| value.clone()).collect();
+            if let Some(twice) = repeated(&values) {
+                let reason = format!("the --grid list has the value {twice} twice; write it once");
+                return Err(ParameterError::contradiction(&key, reason).into());
+            }
             members = members.saturating_mul(values.len());
             if members > MOST_MEMBERS {
                 let reason = format!(
@@ -60,6 +72,18 @@ impl Axes {
         }
         points
     }
+}
+
+/// A value that is there twice, however it is written.
+fn repeated(values: &[Value]) -> Option<&Value> {
+    let equal = |a: &Value, b: &Value| match (a, b) {
+        (Value::Integer(whole), Value::Number(number)) | (Value::Number(number), Value::Integer(whole)) => {
+            *whole as f64 == *number
+        }
+        _ => a == b,
+    };
+    let twice = |at: &usize| values[..*at].iter().any(|value| equal(value, &values[*at]));
+    (0..values.len()).find(twice).map(|at| &values[at])
 }
 
 /// An error of the member at a point says which one it is.
@@ -98,6 +122,10 @@ mod tests {
         for (words, message) in [
             (&["sieve.fraction"][..], "`--grid sieve.fraction` is neither"),
             (&["sieve.fraction=0.1,,0.2"], "`--grid sieve.fraction=0.1,,0.2` is neither"),
+            (&["sieve.fraction="], "`sieve.fraction`: the --grid list has no values"),
+            (&["=5"], "the key before the values of --grid is missing, such as"),
+            (&["sieve.fraction=0.1,0.2,0.10"], "`sieve.fraction`: the --grid list has the value 0.1 twice"),
+            (&["sieve.fraction=1,1.0"], "`sieve.fraction`: the --grid list has the value 1 twice"),
             (&["seed=1", "seed=2"], "`seed`: has two --grid lists; write all values in one"),
         ] {
             let error = axes(words).unwrap_err().to_string();

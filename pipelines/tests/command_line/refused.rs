@@ -13,7 +13,7 @@ fn settings_that_nothing_knows_or_that_are_out_of_range_are_refused_before_any_w
     let cases = [
         ("train.epoch=3", "unknown key `train.epoch`; did you mean `train.epochs`?", ""),
         ("mask.sparcity=0.5", "unknown key `mask.sparcity`; did you mean `mask.sparsity`?", ""),
-        ("nonsense=1", "unknown key `nonsense`", ""),
+        ("nonsense=1", "unknown key `nonsense`; `spfde list keys` names all of them", ""),
         ("train.epochs=0", "`train.epochs` = 0 is out of range: 1 to 10000", ""),
         ("mask.sparsity=1", "`mask.sparsity` = 1 is out of range: 0 to below 1", ""),
         ("mask.sparsity=nan", "`mask.sparsity` = NaN is out of range", ""),
@@ -137,6 +137,9 @@ fn idx_files_that_lie_are_refused_and_nothing_is_written() {
         std::fs::write(place.path(labels), &sound_labels).unwrap();
         outcome
     };
+    let nameless = place.run(&["import", "idx", "idx", "--out", "data", "--name", ""]);
+    assert_eq!(nameless.code, Some(2), "{nameless:?}");
+    assert!(nameless.err.contains("a value is required for '--name <NAME>'"), "{nameless:?}");
     let pixels = &sound_images[16..];
     let declares = |count: u32, rows: u32, columns: u32| idx(&[count, rows, columns], pixels);
     import(images, &declares(121, 12, 12)).refused(1, images, "fetch it again");
