@@ -66,8 +66,7 @@ pub(super) fn welcome(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript
     check_version(&theirs)?;
     let transcript = join(&theirs, &mine);
     if !proves(link, secret, Side::Guest, &transcript)? {
-        let reason =
-            "they have different secrets; give all processes the same (--secret FILE, or SPFDE_SECRET)";
+        let reason = "they have different secrets, or one of them has none; give all processes the same (--secret FILE, or SPFDE_SECRET)";
         link.send_verdict(&Err(reason.to_owned()))?;
         return Err(Broken::Refused("it does not know the secret".to_owned()));
     }

@@ -92,8 +92,7 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     // Who does not know the secret cannot know either who says so: it mentions it, and goes on trying.
     for other in [&[][..], &["--secret", "other-secret"]] {
         let outcome = end(start(&place, &[&WORDS[..], other, &["--wait", "5"]].concat(), "1"));
-        let reason =
-            "they have different secrets; give all processes the same (--secret FILE, or SPFDE_SECRET)";
+        let reason = "they have different secrets, or one of them has none; give all processes the same (--secret FILE, or SPFDE_SECRET)";
         let note =
             format!("note: whoever is at {} does not fit together with this process: {reason}", addresses[0]);
         let last = format!("spfde: process 0 at {} and this one do not fit together: {reason}", addresses[0]);
