@@ -139,10 +139,10 @@ impl RunDirectory {
 
     /// Removes what [`RunDirectory::create`] has written. Why it fails matters more than that something may stay.
     fn abandon(&self) {
-        let removed = remove_if_there(&self.path.join(MANIFEST_NAME))
-            .and_then(|()| atomic::sync_directory(&self.path))
-            .and_then(|()| self.remove_own());
-        drop(removed);
+        let _ = remove_if_there(&self.path.join(MANIFEST_NAME));
+        // As far as the disk lets it: after a power cut there should be no manifest without the rest.
+        let _ = atomic::sync_directory(&self.path);
+        let _ = self.remove_own();
     }
 
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.

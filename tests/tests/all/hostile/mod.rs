@@ -244,7 +244,7 @@ const READS: [&str; 6] =
     ["read_limited(", "read_limited::open", "File::open(", "fs::read(", "read_to_string(", "hash_file("];
 
 /// Source files that have one of them and read no format: what they do.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 10] = [
     (
         "data/src/files/run_directory/recorded.rs",
         "reads a configuration of at most 1 MiB, whose hash is compared",
@@ -254,6 +254,7 @@ const OTHERS: [(&str, &str); 9] = [
     ("data/src/files/read_limited.rs", "is how files are read"),
     ("data/src/files/run_directory/lock.rs", "reads a process id of at most 20 bytes, for messages"),
     ("pipelines/src/bench/memory.rs", "reads what the operating system says of this process"),
+    ("pipelines/src/command/interrupt.rs", "reads what the operating system says of this process"),
     ("data/src/files/hashing.rs", "hashes what is written"),
     ("data/src/files/idx/mod.rs", "calls its reader"),
     (
