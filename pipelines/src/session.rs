@@ -181,26 +181,21 @@ pub(crate) fn work_on(
     let epochs = settings.epochs;
     if let Some((worker, message)) = panicked {
         let reached = place.reached();
-        keep(place.finish(Some(format!("worker {worker} failed: {message}"))));
+        end(&place, format!("worker {worker} failed: {message}"))?;
         return Err(Error::Worker { worker, message, directory: path, reached });
     }
     if let Some(Lost { process, address, reason }) = lost {
         let reached = place.reached();
         if interrupted.load(Ordering::Relaxed) {
-            let why = format!("interrupted, without process {process} at {address} ({reason})");
-            keep(place.finish(Some(why)));
+            end(&place, format!("interrupted, without process {process} at {address} ({reason})"))?;
             return Err(Error::InterruptedAlone { process, address, reason, directory: path, reached });
         }
-        keep(place.finish(Some(format!("process {process} at {address} was lost ({reason})"))));
+        end(&place, format!("process {process} at {address} was lost ({reason})"))?;
         return Err(Error::Lost { process, address, reason, directory: path, reached });
     }
     if let Some(fault) = fault {
         let reached = place.reached();
-        match place.finish(Some(fault.to_string())) {
-            // Then nothing is kept, whatever had been committed.
-            Err(error @ DataError::RunGone { .. }) => return Err(error.into()),
-            written => keep(written),
-        }
+        end(&place, fault.to_string())?;
         let process =
             several.then(|| fault.worker as usize / workers).and_then(|process| process.try_into().ok());
         return Err(Error::Stopped { fault, process, directory: path, reached, epochs });
@@ -209,12 +204,23 @@ pub(crate) fn work_on(
     if let Place::Held(directory) = &place {
         let committed = directory.manifest().epochs_reached;
         if committed < epochs {
-            keep(place.finish(Some("the pipeline traced no training".to_owned())));
+            end(&place, "the pipeline traced no training".to_owned())?;
             return Err(Error::Untraced { directory: path, committed, epochs });
         }
     }
     place.finish(None)?;
     Ok(path)
+}
+
+/// Ends a run before its last epoch. An error if its directory is gone: then nothing is kept, whatever had been committed.
+fn end(place: &Place, why: String) -> Result<(), DataError> {
+    match place.finish(Some(why)) {
+        Err(error @ DataError::RunGone { .. }) => Err(error),
+        written => {
+            keep(written);
+            Ok(())
+        }
+    }
 }
 
 /// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as long as one of its
@@ -281,7 +287,8 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
         let manifest = Manifest::new(&settings.data, settings.epochs);
         match RunDirectory::create(&path, &configuration, &environment, manifest) {
             // Another run took the same name at the same time.
-            Err(DataError::NotEmpty { .. } | DataError::RunThere { .. }) if options.directory.is_none() => (),
+            Err(DataError::NotEmpty { .. } | DataError::RunThere { .. } | DataError::Locked { .. })
+                if options.directory.is_none() => {}
             created => return created,
         }
     }

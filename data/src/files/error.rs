@@ -237,7 +237,7 @@ pub enum DataError {
     /// The run directory is that of another run.
     #[error(
         "{path}: is the directory of a run, which {state}; nothing was overwritten; {}choose another run directory",
-        if *goes_on { format!("go on with it by spfde resume {}, or ", path.display()) } else { String::new() }
+        if *goes_on { "resume it, or " } else { "" }
     )]
     RunThere { path: PathBuf, state: String, goes_on: bool },
     /// A directory in which a grid ended, or is still at work.
@@ -259,6 +259,11 @@ pub enum DataError {
     /// The run directory is no longer the one in which the run was begun or taken up.
     #[error("{path}: was removed, moved or replaced while the run was written; nothing more is committed")]
     RunGone { path: PathBuf },
+    /// Nothing keeps others from the run directory any more.
+    #[error(
+        "{path}: was removed or replaced while the run was written, which keeps other processes from it; nothing more is committed"
+    )]
+    LockGone { path: PathBuf },
     /// Nothing there.
     #[error("{path}: there is nothing of that name; name the directory of a run")]
     NoRun { path: PathBuf },

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::together::Together;
-use super::{STOPPING, interruptible, remark, say, say_all, workers};
+use super::{STOPPING, end_at_once, interruptible, remark, say, say_all, workers};
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
 use crate::error::Error;
@@ -61,6 +61,7 @@ impl Bench {
             say("done: process 0 prints what was measured");
             return Ok(());
         };
+        end_at_once();
         if self.json {
             say(serde_json::to_string(&report).expect("a report has only text and numbers"));
         } else {

@@ -10,7 +10,7 @@ use spfde_data::words::{are, counted};
 use spfde_flow::{Observer, Run};
 
 use super::replay::{ELSEWHERE, Replay};
-use super::{interruptible, remark, say, say_all};
+use super::{end_at_once, interruptible, remark, say, say_all};
 use crate::configuration::Source;
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -48,6 +48,7 @@ impl Replay {
             say(ELSEWHERE);
             return Ok(());
         };
+        end_at_once();
         tell(&record, &end);
         // Somebody may have resumed it by now: what has been found is good all the same.
         let recorded =

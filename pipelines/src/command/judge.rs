@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::follow::{announce, tell};
 use super::replay::{ELSEWHERE, Replay, directories};
-use super::{interruptible, remark, say, say_all};
+use super::{end_at_once, interruptible, remark, say, say_all};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -31,6 +31,7 @@ impl Replay {
             return Err(ConfigurationError::Sort { column }.into());
         }
         let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options()?)?;
+        end_at_once();
         judged.notes.iter().for_each(remark);
         if self.together.is_other() {
             say(ELSEWHERE);
@@ -84,6 +85,7 @@ impl Replay {
             options.observer = Arc::new(Tables { by: self.sort, json: self.json });
         }
         let judged = judge_runs(&cases, settings.entries(), &axes, prepare, &options)?;
+        end_at_once();
         if self.together.is_other() {
             say(ELSEWHERE);
             return Ok(());

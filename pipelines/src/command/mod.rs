@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use spfde_data::words::visible;
 
-use crate::error::Error;
+use crate::error::{Error, program};
 pub(crate) use interrupt::{end_at_once, interruptible};
 pub(crate) use output::{UNREAD, complain, hurry, say, say_all};
 pub(crate) use terminal::{show, take_away};
@@ -99,11 +99,12 @@ pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
             ExitCode::SUCCESS
         }
         (Ok(()), Some(reason)) => {
-            complain(format_args!("spfde: standard output was lost: {reason}; what is on disk is whole"));
+            let program = program();
+            complain(format_args!("{program}: standard output was lost: {reason}; what is on disk is whole"));
             ExitCode::FAILURE
         }
         (Err(error), _) => {
-            complain(format_args!("spfde: {error}"));
+            complain(format_args!("{}: {error}", program()));
             ExitCode::from(error.exit_code())
         }
     }

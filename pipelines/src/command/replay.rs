@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args};
 use spfde_flow::Run;
 
 use super::together::Together;
-use super::{interruptible, remark, say, say_all};
+use super::{end_at_once, interruptible, remark, say, say_all};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -146,6 +146,7 @@ impl Replay {
             say(ELSEWHERE);
             return Ok(());
         }
+        end_at_once();
         say_all(report(&cases));
         for directory in cases.iter().filter_map(|case| case.replayed.directory.as_ref()) {
             let sound = verify::verify(directory)?;

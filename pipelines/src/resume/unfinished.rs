@@ -18,7 +18,8 @@ use crate::experiment::Experiment;
 use crate::session::{self, Options, Place};
 use crate::workers::Crew;
 
-/// Bytes of what a run's description tells of the last times that it went on, some 600 each: half of what is read of one.
+/// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400 each: half of what
+/// is read of a description.
 const RESUMED: usize = 1 << 19;
 
 /// A run that ended before its last epoch, ready to go on.
@@ -122,7 +123,7 @@ impl Unfinished {
             let entry = serde_json::json!({ "epoch": start, "environment": now });
             before.as_array_mut().into_iter().for_each(|list| {
                 list.push(entry.clone());
-                while list.len() > 1 && serde_json::json!(list).to_string().len() > RESUMED {
+                while list.len() > 1 && written(list) > RESUMED {
                     list.remove(0);
                 }
             });
@@ -143,6 +144,11 @@ impl Unfinished {
         };
         session::work_on(&experiment, Place::Held(directory), snapshot, crew, options, build)
     }
+}
+
+/// How many bytes the list takes in a run's description.
+fn written(list: &[serde_json::Value]) -> usize {
+    serde_json::to_string_pretty(list).expect("JSON values are JSON").len()
 }
 
 /// The checkpoint from which process 0 goes on.

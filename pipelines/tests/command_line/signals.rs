@@ -1,5 +1,6 @@
 //! Signals that are not requests to end, or come where they are none.
 
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -61,4 +62,27 @@ fn a_file_that_may_not_be_so_large_is_an_error_like_a_full_disk() {
     place.run(&["resume", "run"]).done();
     let weights = |run: &str| std::fs::read(place.path(run).join("checkpoint/e00002.safetensors")).unwrap();
     assert!(weights("run") == weights("whole"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_is_asked_to_end_while_nobody_reads_its_table_ends_at_once() {
+    let place = Place::with_runs(&[("run", "seed=1")]);
+    // As much as a pipe holds: whatever is written to it waits for a reader.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&[b'.'; 1 << 16]).unwrap();
+    let mut replay = place.command(&["replay", "run", "--out", "replayed"]);
+    let child = replay.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !Manifest::read(&place.path("replayed")).is_ok_and(|manifest| manifest.finished) {
+        assert!(Instant::now() < deadline, "it was not replayed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // From here to the table it is not far.
+    std::thread::sleep(Duration::from_millis(500));
+    send(&child, "-TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "spfde: interrupted\n");
+    drop(reader);
 }

@@ -9,7 +9,7 @@ use crate::files::error::{DataError, Result};
 use crate::files::read_limited::{inside, read_limited};
 use crate::files::seal;
 
-/// Bytes of an environment file: a run may be resumed some hundred times.
+/// Bytes of an environment file: whoever writes one forgets what would make it longer, the oldest times that the run went on first.
 const ENVIRONMENT_LIMIT: u64 = 1 << 20;
 
 /// Replaces the description in the run directory `run`; durable when it returns.

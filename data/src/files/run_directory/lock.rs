@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::files::error::{DataError, Result};
+use crate::files::manifest::MANIFEST_NAME;
 use crate::files::read_limited::inside;
 
 /// Name of the lock file within a run directory. Its content, the holder's process id, is for messages only.
@@ -19,7 +20,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct RunLock {
     file: File,
+    /// Which directory it was taken in, as far as the system tells.
+    place: Option<Identity>,
 }
+
+/// What tells a file, or a directory, from all others that are there at the same time: its file system, and its number there.
+type Identity = (u64, u64);
 
 impl Drop for RunLock {
     /// Closing the file would not be enough: a program that another thread is just starting has it open, too, for a moment.
@@ -69,22 +75,24 @@ impl RunLock {
                 }
             })
             .map_err(DataError::io(&path, "write the process id"))?;
-        Ok(Self { file })
+        Ok(Self { file, place: identity(run) })
     }
 
     /// An error if the lock file of the run directory `run` is no longer the one that is held: the directory is another, or none,
-    /// and whatever is written there belongs to no run, or to somebody else's. Only Unix tells.
+    /// and whatever is written there belongs to no run, or to somebody else's; or only the file is gone, and others may take the
+    /// run. Only Unix tells.
     #[cfg(unix)]
     pub(super) fn still_there(&self, run: &Path) -> Result<()> {
-        use std::os::unix::fs::MetadataExt;
-
         let path = run.join(LOCK_NAME);
         let io = |error| DataError::io(&path, "look at the lock file")(error);
-        let held = self.file.metadata().map_err(io)?;
+        let held = self.file.metadata().map(|file| of(&file)).map_err(io)?;
         match path.symlink_metadata() {
-            Ok(found) if (found.dev(), found.ino()) == (held.dev(), held.ino()) => Ok(()),
+            Ok(found) if of(&found) == held => Ok(()),
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Err(io(error))
+            }
+            _ if self.place.is_some() && identity(run) == self.place && run.join(MANIFEST_NAME).is_file() => {
+                Err(DataError::LockGone { path })
             }
             _ => Err(DataError::RunGone { path: run.to_owned() }),
         }
@@ -95,6 +103,24 @@ impl RunLock {
     pub(super) fn still_there(&self, _run: &Path) -> Result<()> {
         Ok(())
     }
+}
+
+/// Which directory is at `path`; `None` if there is none, or the system does not tell.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<Identity> {
+    path.metadata().ok().map(|directory| of(&directory))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<Identity> {
+    None
+}
+
+#[cfg(unix)]
+fn of(file: &std::fs::Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+
+    (file.dev(), file.ino())
 }
 
 /// Locks the file, unless somebody holds it. Others may look at it in this moment, such as those who follow the run: they have

@@ -118,10 +118,10 @@ fn of_a_run_that_is_in_the_way_it_is_told_how_far_it_is_and_never_to_remove_it()
         );
         assert_eq!(refuse_taken(&path).unwrap_err().to_string(), format!("{start}{remedy}"));
     };
-    let go_on = format!("go on with it by spfde resume {}, or choose another run directory", path.display());
+    let go_on = "resume it, or choose another run directory";
     told(&format!("is in use by process {}", std::process::id()), "choose another run directory");
     drop(run);
-    told("has 1 of 2 epochs", &go_on);
+    told("has 1 of 2 epochs", go_on);
     let run = RunDirectory::resume(&path).unwrap();
     run.commit(1, vec![write_segment(&run, 1)]).unwrap();
     run.finish(None).unwrap();
@@ -202,6 +202,30 @@ fn a_run_whose_directory_goes_away_commits_nothing_more() {
     // What stands there now is somebody else's.
     let _other = create(&path).unwrap();
     refused(&run);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_whose_lock_file_goes_away_commits_nothing_more_and_can_be_resumed() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    let run = create(&path).unwrap();
+    run.commit(0, vec![write_segment(&run, 0)]).unwrap();
+    std::fs::remove_file(path.join("lock")).unwrap();
+    let segment = write_segment(&run, 1);
+    let before = files(&path);
+    let lock = format!("{}: ", path.join("lock").display());
+    let commit = run.commit(1, vec![segment]).unwrap_err().to_string();
+    for error in [commit, run.finish(None).unwrap_err().to_string(), run.discard().unwrap_err().to_string()] {
+        let gone = error.contains("was removed or replaced while the run was written");
+        assert!(gone && error.starts_with(&lock), "{error}");
+    }
+    assert_eq!(files(&path), before);
+    // Now it is another's.
+    let other = RunDirectory::resume(&path).unwrap();
+    assert!(run.finish(None).is_err());
+    other.commit(1, vec![write_segment(&other, 1)]).unwrap();
+    other.finish(None).unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::columns::{EPOCH, SAMPLE};
 use super::samples::{Samples, Seen};
@@ -22,8 +22,14 @@ struct Found {
     error: Option<((usize, usize), DataError)>,
 }
 
-/// Indexes `files`, in which `path` was named.
-pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: bool) -> Result<ScoreFiles> {
+/// Indexes `files`, in which `path` was named; `None` if `stop` is set before that is done.
+pub(super) fn index(
+    files: Vec<ScoreFile>,
+    path: &Path,
+    threads: usize,
+    losses: bool,
+    stop: &AtomicBool,
+) -> Result<Option<ScoreFiles>> {
     let lengths = files.iter().map(ScoreFile::length).collect::<Result<Vec<u64>>>()?;
     let all = lengths.iter().fold(0, |all: u64, bytes| all.saturating_add(*bytes));
     // Every thread takes the next row group, file by file, until there are no more.
@@ -37,7 +43,7 @@ pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: 
                 rows = rows.saturating_add(declared);
                 believe(path, "number of rows of its files", rows, all)
             };
-            if let Err(error) = groups(number, file, taken, losses, believe, &mut found) {
+            if let Err(error) = groups(number, file, taken, losses, (stop, believe), &mut found) {
                 found.error = Some(((number, found.group), error));
                 break;
             }
@@ -50,6 +56,9 @@ pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: 
         found.extend(others.into_iter().map(|other| other.join().expect("indexing does not panic")));
         found
     });
+    if stop.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     let (mut seen, mut parts, mut errors) = (Seen::default(), Vec::new(), Vec::new());
     for found in found {
         seen.join(&found.seen);
@@ -65,7 +74,8 @@ pub(super) fn index(files: Vec<ScoreFile>, path: &Path, threads: usize, losses: 
         return Err(DataError::NoScores { path: path.to_owned(), lacks: "row" });
     };
     let rows = parts.iter().map(|part| part.rows).sum();
-    Ok(ScoreFiles { files, parts, samples: Samples::new(seen), epochs: last + 1, rows, losses })
+    let samples = Samples::new(seen);
+    Ok(Some(ScoreFiles { files, parts, samples, epochs: last + 1, rows, losses }))
 }
 
 /// Refuses more rows than so many bytes can hold: a few bytes can stand for any number, and whoever judges them keeps something
@@ -79,13 +89,13 @@ fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<(
 }
 
 /// Looks into the row groups of one file that no other thread has taken, once `believe` has passed how many rows it declares:
-/// every thread asks that of every file, in their order, so that all of them stop at the same one.
+/// every thread asks that of every file, in their order, so that all of them stop at the same one. Nothing more once `stop` is set.
 fn groups(
     number: usize,
     file: &ScoreFile,
     taken: &AtomicUsize,
     losses: bool,
-    believe: impl FnOnce(u64) -> Result<()>,
+    (stop, believe): (&AtomicBool, impl FnOnce(u64) -> Result<()>),
     found: &mut Found,
 ) -> Result<()> {
     let mut open: Option<Arc<ParquetFile>> = None;
@@ -100,7 +110,7 @@ fn groups(
     believe(rows)?;
     loop {
         let group = taken.fetch_add(1, Ordering::Relaxed);
-        if group >= groups {
+        if group >= groups || stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         found.group = group;
@@ -112,6 +122,9 @@ fn groups(
         let (mut samples, mut epochs) = (Vec::new(), Vec::new());
         let (mut first, mut last, mut row) = (u32::MAX, 0, parquet.first_row(group));
         for batch in parquet.group_batches(group, &[SAMPLE, EPOCH], BATCH_ROWS)? {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let batch = batch?;
             columns::samples(&file.path, row, &batch, &mut samples)?;
             columns::epochs(&file.path, row, &batch, &mut epochs)?;

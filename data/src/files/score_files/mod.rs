@@ -18,6 +18,7 @@ mod tests;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -122,14 +123,24 @@ impl ScoreFiles {
     /// there is no row at all, or losses are wanted and a file has none; if a file, or all of them together, have more than 128
     /// rows for each byte, beside a million.
     pub fn open(path: &Path, threads: usize, losses: bool) -> Result<Self> {
+        let found = Self::open_unless(path, threads, losses, &AtomicBool::new(false))?;
+        Ok(found.expect("nobody asks it to stop"))
+    }
+
+    /// As [`ScoreFiles::open`]; `None` if `stop` is set before all is found out, which it looks at every some thousand rows.
+    ///
+    /// # Errors
+    /// As [`ScoreFiles::open`].
+    pub fn open_unless(path: &Path, threads: usize, losses: bool, stop: &AtomicBool) -> Result<Option<Self>> {
         let files = list(path)?.into_iter().map(ScoreFile::new).collect();
-        index::index(files, path, threads, losses)
+        index::index(files, path, threads, losses, stop)
     }
 
     /// As [`ScoreFiles::open`], of one file with these bytes; `path` is for messages.
     pub fn parse(path: &Path, bytes: Vec<u8>, losses: bool) -> Result<Self> {
         let file = ScoreFile { bytes: Some(bytes.into()), ..ScoreFile::new(path.to_owned()) };
-        index::index(vec![file], path, 1, losses)
+        let found = index::index(vec![file], path, 1, losses, &AtomicBool::new(false))?;
+        Ok(found.expect("nobody asks it to stop"))
     }
 
     /// How many rows there are.

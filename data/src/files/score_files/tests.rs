@@ -103,6 +103,11 @@ fn files_of_any_width_are_one_record() {
         ];
         assert_eq!(rows(&files), expected);
     }
+    // Nothing is half found out.
+    let stopped = |threads| {
+        ScoreFiles::open_unless(directory.path(), threads, true, &AtomicBool::new(true)).unwrap().is_none()
+    };
+    assert!(stopped(1) && stopped(3));
     // Without losses nobody reads them.
     let files = ScoreFiles::open(&path("b.parquet"), 2, false).unwrap();
     assert_eq!(files.samples(), 3);
