@@ -1,0 +1,59 @@
+//! Creation, locks, commits, and what is left over.
+
+mod committing;
+mod creating;
+mod ending;
+mod held;
+
+use serde_json::json;
+
+use super::*;
+use crate::files::checkpoint::Checkpoints;
+use crate::files::data_set;
+use crate::files::manifest::{Checkpoint, MANIFEST_NAME};
+use crate::files::verify;
+use crate::images::Images;
+use crate::rows::MaskRow;
+use crate::segment::{Commit, Segment, SegmentStore};
+use crate::table::{Columns, Row};
+
+fn manifest(epochs: u32) -> Manifest {
+    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
+    Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), epochs)
+}
+
+/// The first manifest as a run with the configuration of [`create`] has it.
+fn begun(epochs: u32) -> Manifest {
+    let configuration = Some(blake3::hash(b"seed = 1\n").to_hex().to_string());
+    Manifest { configuration, sealed_environment: true, ..manifest(epochs) }
+}
+
+fn checkpoint(run: &RunDirectory, epoch: u32) -> Checkpoint {
+    Checkpoints::new(run.path()).write_weights(epoch, &[], &std::collections::BTreeMap::new()).unwrap()
+}
+
+fn create(path: &Path) -> Result<RunDirectory> {
+    RunDirectory::create(path, "seed = 1\n", &json!({"version": "test"}), manifest(2))
+}
+
+fn write_segment(run: &RunDirectory, epoch: u32) -> Segment {
+    let mut writer = run.store().create("masks", &MaskRow::columns(), epoch, 0).unwrap();
+    writer.append(&Columns::from_rows([MaskRow { epoch, step: 0, layer: 1, index: 2, diff: 1 }])).unwrap();
+    writer.finish().unwrap()
+}
+
+/// All files below a directory, sorted, with `/` between the parts.
+fn files(directory: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in directory.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            names.extend(files(&path).iter().map(|below| format!("{name}/{below}")));
+        } else {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names
+}
