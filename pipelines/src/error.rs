@@ -1,5 +1,6 @@
 //! What can end a command, and with which exit code.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +29,8 @@ pub enum Error {
     /// Another process of the run is gone; what is committed is kept. Threads that waited for it are left behind: the
     /// program should end.
     #[error(
-        "process {process} at {address} was lost ({reason}); {}; resume with: {} resume {}",
-        kept(*reached, None, directory), program(), directory.display()
+        "process {process} at {address} was lost ({reason}); {}; resume with: {}",
+        kept(*reached, None, directory), command("resume", directory)
     )]
     Lost {
         /// The process.
@@ -46,9 +47,8 @@ pub enum Error {
     /// Somebody asked this process to end, and another one of the run did not stop with it, as one that somebody has stopped; what
     /// is committed is kept. Threads that waited for it are left behind: the program should end.
     #[error(
-        "interrupted, without process {process} at {address} ({reason}); {}; when all processes have ended, resume with: \
-         {} resume {}",
-        kept(*reached, None, directory), program(), directory.display()
+        "interrupted, without process {process} at {address} ({reason}); {}; when all processes have ended, resume with: {}",
+        kept(*reached, None, directory), command("resume", directory)
     )]
     InterruptedAlone {
         /// The process.
@@ -81,8 +81,8 @@ pub enum Error {
     },
     /// A worker died of a bug.
     #[error(
-        "worker {worker} failed: {message}; {}; resume with: {} resume {}",
-        kept(*reached, None, directory), program(), directory.display()
+        "worker {worker} failed: {message}; {}; resume with: {}",
+        kept(*reached, None, directory), command("resume", directory)
     )]
     Worker {
         /// The worker.
@@ -209,8 +209,8 @@ pub enum Error {
     /// A run that came to its end is not what it was.
     #[error(
         "{}: the run is finished, but is not what it was: {}; restore what is damaged from a copy; \
-         {} verify {} names all",
-        directory.display(), found(*findings, first), program(), directory.display()
+         {} names all",
+        directory.display(), found(*findings, first), command("verify", directory)
     )]
     FinishedUnsound {
         /// The run directory.
@@ -228,11 +228,21 @@ fn found(findings: usize, first: &str) -> String {
     if findings == 1 { format!("{number}: {first}") } else { format!("{number}, the first: {first}") }
 }
 
+/// What is typed in a shell to have this program do something with a run directory.
+fn command(verb: &str, directory: &Path) -> String {
+    let path = directory.display().to_string();
+    // It would be taken for an option.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path };
+    // No shell can be given what cannot be quoted.
+    let word = shlex::try_quote(&path).unwrap_or(Cow::Borrowed(&path));
+    format!("{} {verb} {word}", program())
+}
+
 /// How a run goes on that was stopped by `fault`: not at all if it would come to the same step, and the same fault.
 fn going_on(fault: &Fault, directory: &Path) -> String {
     match fault.cause {
         Cause::NotFinite(_) => String::new(),
-        _ => format!("; resume with: {} resume {}", program(), directory.display()),
+        _ => format!("; resume with: {}", command("resume", directory)),
     }
 }
 
@@ -337,6 +347,18 @@ fn left_by(process: usize) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_can_be_typed() {
+        let typed = |path: &str| command("resume", Path::new(path));
+        assert_eq!(typed("runs/resnet20-0-1"), "spfde resume runs/resnet20-0-1");
+        assert_eq!(typed("-dash"), "spfde resume ./-dash");
+        for path in ["my run", "it's", "$HOME", "a\"b", "*", "umlaut-ä"] {
+            let words = shlex::split(&typed(path)).unwrap();
+            assert_eq!(words, ["spfde", "resume", path]);
+            assert_ne!(typed(path), format!("spfde resume {path}"));
+        }
+    }
 
     #[test]
     fn what_is_kept_is_told_in_words_that_fit_the_number() {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
 use spfde_data::augment::Augment;
+use spfde_data::files::data_set;
 use spfde_data::files::manifest::DataSetRecord;
-use spfde_data::files::{DataError, data_set};
 use spfde_data::images::{DataSet, Images, Normalization};
-use spfde_data::parameter::{ParameterError, Value};
+use spfde_data::parameter::{ParameterError, Value, nearest};
 use spfde_data::segment::Densities;
 use spfde_flow::{Observe, Policies, Settings};
 use spfde_model::{InputShape, Kernel, models};
@@ -18,7 +18,7 @@ use spfde_policy::{
     sieve,
 };
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, ConfigurationError};
 use crate::error::Error;
 
 /// A checked experiment, ready to run or to be planned only.
@@ -220,12 +220,17 @@ impl Experiment {
 }
 
 /// The data set of the configured name, or else in that directory.
-fn load(configuration: &Configuration) -> Result<DataSet, DataError> {
+fn load(configuration: &Configuration) -> Result<DataSet, Error> {
     let name = configuration.values().text("data.path");
-    match data_set::registry().iter().find(|entry| entry.name == name) {
-        Some(entry) => (entry.load)(),
-        None => data_set::read(&configuration.data_path()),
+    let registry = data_set::registry();
+    if let Some(entry) = registry.iter().find(|entry| entry.name == name) {
+        return Ok((entry.load)()?);
     }
+    if !configuration.data_places().iter().any(|place| place.exists()) {
+        let meant = nearest(name, registry.iter().map(|entry| entry.name));
+        return Err(ConfigurationError::NoData { found: name.to_owned(), meant }.into());
+    }
+    Ok(data_set::read(&configuration.data_path())?)
 }
 
 /// The layers of the configured model on images of this shape.

@@ -9,12 +9,13 @@ use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{Member, RunDirectory, default_directory};
 use spfde_data::segment::{Commit, Segment, StorageError};
-use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Tick};
+use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Tick};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Invitation, Lost, Meeting, Purpose};
 use crate::error::{Error, Reached};
 use crate::experiment::Experiment;
+use crate::watch::Watch;
 use crate::workers::{Crew, Ending, work};
 
 /// How to run an experiment; none of it changes a bit of the result.
@@ -29,7 +30,7 @@ pub struct Options {
     pub cluster: Option<Arc<Cluster>>,
     /// Is shown how it goes.
     pub observer: Arc<dyn Observer>,
-    /// Set to end the run after the step in flight.
+    /// Set to end the run after the step in flight. The run sets it itself if its directory goes away.
     pub interrupted: Arc<AtomicBool>,
 }
 
@@ -113,7 +114,17 @@ impl Place {
     }
 
     pub(crate) fn store(&self) -> ParquetStore {
-        ParquetStore::new(self.path())
+        match self {
+            Place::Held(directory) => directory.store(),
+            Place::Joined(member) => member.store(),
+        }
+    }
+
+    fn checkpoints(&self) -> CheckpointFiles {
+        CheckpointFiles::written(match self {
+            Place::Held(directory) => directory.checkpoints(),
+            Place::Joined(member) => member.checkpoints(),
+        })
     }
 
     pub(crate) fn commit(&self) -> Arc<dyn Commit> {
@@ -139,11 +150,23 @@ impl Place {
         Some(Reached { epochs: manifest.epochs_reached, checkpoint: manifest.last_checkpoint() })
     }
 
+    /// An error if the run directory is no longer the one in which this process works.
+    fn still_there(&self) -> Result<(), DataError> {
+        match self {
+            Place::Held(directory) => directory.still_there(),
+            Place::Joined(member) => member.still_there(),
+        }
+    }
+
     /// Ends the work on the run; the manifest is process 0's.
     fn finish(&self, stopped: Option<String>) -> Result<(), DataError> {
         match self {
             Place::Held(directory) => directory.finish(stopped),
-            Place::Joined(_) => Ok(()),
+            // That others may take the run is for process 0 to tell.
+            Place::Joined(member) => member.still_there().or_else(|error| match error {
+                DataError::RunGone { .. } => Err(error),
+                _ => Ok(()),
+            }),
         }
     }
 }
@@ -167,41 +190,58 @@ pub(crate) fn work_on(
         interrupted: Arc::clone(&interrupted),
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
-            store: Arc::new(CheckpointFiles::new(&path)),
+            store: Arc::new(place.checkpoints()),
         }),
         resumed: resumed.map(Arc::new),
         recorded: None,
         observer: options.observer,
     };
-    let Ended { fault, panicked, lost } = execute(&settings, services, crew, build);
+    let place = Arc::new(place);
+    let watch = {
+        let place = Arc::clone(&place);
+        Watch::begin(move || place.still_there(), Arc::clone(&interrupted))
+    };
+    let Ended { mut fault, panicked, lost } = execute(&settings, services, crew, build);
+    let gone = watch.end();
     if fault.is_some() {
         // Nobody may keep it from its end who does not read why.
         crate::command::hurry();
     }
+    match gone {
+        // What is committed is kept.
+        Some(gone @ DataError::LockGone { .. }) => {
+            if let Some(fault) = fault.as_mut().filter(|fault| fault.cause == Cause::Interrupted) {
+                fault.cause = Cause::Storage(gone.to_string());
+            }
+        }
+        Some(gone) => return Err(gone.into()),
+        None => (),
+    }
     let epochs = settings.epochs;
     if let Some((worker, message)) = panicked {
-        let reached = place.reached();
         end(&place, format!("worker {worker} failed: {message}"))?;
+        let reached = place.reached();
         return Err(Error::Worker { worker, message, directory: path, reached });
     }
     if let Some(Lost { process, address, reason }) = lost {
-        let reached = place.reached();
         if interrupted.load(Ordering::Relaxed) {
             end(&place, format!("interrupted, without process {process} at {address} ({reason})"))?;
+            let reached = place.reached();
             return Err(Error::InterruptedAlone { process, address, reason, directory: path, reached });
         }
         end(&place, format!("process {process} at {address} was lost ({reason})"))?;
+        let reached = place.reached();
         return Err(Error::Lost { process, address, reason, directory: path, reached });
     }
     if let Some(fault) = fault {
-        let reached = place.reached();
         end(&place, fault.to_string())?;
+        let reached = place.reached();
         let process =
             several.then(|| fault.worker as usize / workers).and_then(|process| process.try_into().ok());
         return Err(Error::Stopped { fault, process, directory: path, reached, epochs });
     }
     // Whether all is committed is for process 0 to tell.
-    if let Place::Held(directory) = &place {
+    if let Place::Held(directory) = &*place {
         let committed = directory.manifest().epochs_reached;
         if committed < epochs {
             end(&place, "the pipeline traced no training".to_owned())?;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::atomic;
 use super::error::{DataError, Result};
 use super::hash_file;
+use super::held::{self, Held};
 use super::manifest::{CHECKPOINT_LIMIT, Manifest};
 use super::parquet_store::{ParquetStore, is_stream_name, path_below, read_columns};
 use super::read_limited::{inside, read_limited};
@@ -27,17 +28,23 @@ pub(super) const FOLDER: &str = "checkpoint";
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     run: PathBuf,
+    held: Option<Held>,
 }
 
 impl Checkpoints {
     /// Those of the run directory `run`.
     pub fn new(run: &Path) -> Self {
-        Self { run: run.to_owned() }
+        Self { run: run.to_owned(), held: None }
+    }
+
+    /// Those of a run directory that is held, for as long as it is the same.
+    pub(super) fn of_held(run: &Path, held: Held) -> Self {
+        Self { run: run.to_owned(), held: Some(held) }
     }
 
     /// Where the tables go: the segment of table t for epoch e holds its rows at the start of e.
     pub fn tables(&self) -> ParquetStore {
-        ParquetStore::of_checkpoints(&self.run)
+        ParquetStore::of_checkpoints(&self.run, self.held.clone())
     }
 
     /// Writes the weights at the start of `epoch`.
@@ -49,7 +56,7 @@ impl Checkpoints {
     ) -> Result<Checkpoint> {
         let path = weights_path(epoch);
         let bytes = weights::encode(arrays, metadata);
-        atomic::create_directory(&self.run.join(FOLDER))?;
+        held::create_directory(self.held.as_ref(), &self.run, &self.run.join(FOLDER))?;
         atomic::write(&self.run.join(&path), &bytes)?;
         let blake3 = blake3::hash(&bytes).to_hex().to_string();
         Ok(Checkpoint { epoch, path, bytes: bytes.len() as u64, blake3, rows: None })

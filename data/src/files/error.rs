@@ -118,7 +118,7 @@ pub enum DataError {
     Empty { path: PathBuf },
     /// Content differs from the fingerprint in the file.
     #[error(
-        "{path}: content has fingerprint {found} where {expected} is recorded; train.parquet and test.parquet are damaged or from different data sets"
+        "{path}: train.parquet and test.parquet have content of fingerprint {found} where {expected} is recorded; one of the two is damaged, or they are of different data sets"
     )]
     Fingerprint { path: PathBuf, found: String, expected: String },
 
@@ -213,6 +213,9 @@ pub enum DataError {
         reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     CheckpointsLost { path: PathBuf, reasons: Vec<DataError> },
+    /// A file of the trace that is to be kept is not what it was.
+    #[error("{reason}; restore it from a copy, or start another run with the config.toml of this one")]
+    TraceLost { reason: Box<DataError> },
     /// The data of a run is not where it was.
     #[error(
         "{path}: data.path is {found:?}, and there is nothing at {}; put the data back, or resume from the directory in which \

@@ -9,6 +9,8 @@ pub mod checkpoint;
 pub mod data_set;
 mod error;
 mod hashing;
+mod held;
+mod identity;
 pub mod idx;
 mod layout;
 pub mod manifest;

@@ -187,7 +187,7 @@ impl Arrivals {
             let reason = match &self.place.directory {
                 Some(path) if self.me == 0 => format!(
                     "what process {process} sees as the run directory is not the {} of process 0; it has to lie in a file \
-                     system that both share, at the --run-dir (of a replay the --out) of each",
+                     system that both share, where each is told that the run directory is (of a replay its --out)",
                     path.display()
                 ),
                 _ => format!("process {process} belongs to another start"),

@@ -151,7 +151,7 @@ impl Cluster {
                     Err(error) => {
                         let reason = format!(
                             "process {} does not see the run directory, which has to lie in a file system that all \
-                             processes share, at the --run-dir (of a replay the --out) of each: {error}",
+                             processes share, where each is told that the run directory is (of a replay its --out): {error}",
                             self.process
                         );
                         link.send_verdict(&Err(reason.clone()))?;

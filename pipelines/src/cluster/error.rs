@@ -49,7 +49,9 @@ pub enum ClusterError {
         last: String,
     },
     /// A process that could not be reached.
-    #[error("process {process} at {address} did not let this one join within {seconds} s: {reason}")]
+    #[error(
+        "process {process} at {address} did not let this one join within {seconds} s ({reason}); start every process of the hosts file, or wait longer"
+    )]
     Unreachable {
         /// The process.
         process: usize,

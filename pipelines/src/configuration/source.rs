@@ -50,6 +50,18 @@ pub enum ConfigurationError {
         /// What it should be.
         expected: String,
     },
+    /// No data set has the name, nor is there anything at the path.
+    #[error(
+        "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is nothing at this path{}; \
+         `spfde import` makes a directory of images",
+        meant.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    )]
+    NoData {
+        /// The value.
+        found: String,
+        /// A data set with a name like that.
+        meant: Option<String>,
+    },
     /// A word that is not `key=value`.
     #[error("`{word}` is neither key=value nor, as the first word, a file ending in .toml")]
     Word {

@@ -77,7 +77,7 @@ pub(super) fn check_trace(directory: &Path, manifest: Manifest, start: u32) -> R
     kept.segments.retain(|segment| segment.epoch < start);
     kept.checkpoints.clear();
     match verify::segments(directory, &kept).into_iter().next() {
-        Some(error) => Err(error.into()),
+        Some(reason) => Err(DataError::TraceLost { reason: Box::new(reason) }.into()),
         None => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
 use spfde_data::files::run_directory::CONFIG_NAME;
 use spfde_data::parameter::{ParameterError, Value};
 
-use crate::configuration::{Configuration, Source, core};
+use crate::configuration::{Configuration, ConfigurationError, Source, core};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::session;
@@ -43,10 +43,7 @@ pub(super) fn experiment(
     let found = configuration.values().text("data.path").to_owned();
     let experiment = prepare(configuration).map_err(|error| match &error {
         // Whether the experiment reads its data there at all is for `prepare` to say.
-        Error::Data(DataError::Io { path, .. })
-            if places.iter().any(|place| path.starts_with(place))
-                && !places.iter().any(|place| place.exists()) =>
-        {
+        Error::Configuration(ConfigurationError::NoData { .. }) => {
             let absolute = |place: &PathBuf| std::path::absolute(place).unwrap_or_else(|_| place.clone());
             let mut tried: Vec<PathBuf> = places.iter().map(absolute).collect();
             tried.dedup();
@@ -71,6 +68,12 @@ pub(super) fn experiment(
 pub(super) fn differences(environment: &serde_json::Value, experiment: &Experiment) -> Vec<String> {
     let now = session::environment(experiment, 0, 1);
     let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
+    if names.iter().all(|(field, _)| environment[*field].is_null()) {
+        return vec![
+            "how the run began is not recorded any more: whether bits may differ from the run's beginning is unknown"
+                .to_owned(),
+        ];
+    }
     let differs = names.iter().filter(|(field, _)| environment[*field] != now[*field]);
     let note = |(field, name): &(&str, &str)| {
         format!(

@@ -113,22 +113,7 @@ impl Unfinished {
                 return session::work_on(&experiment, place, snapshot, network, options, build);
             }
         };
-        let now = session::environment(&experiment, options.workers, options.processes());
-        // What cannot be read is only described anew.
-        let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment());
-        let mut environment = environment.unwrap_or_else(|_| now.clone());
         let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
-        if let Some(fields) = environment.as_object_mut() {
-            let before = fields.entry("resumed").or_insert_with(|| serde_json::json!([]));
-            let entry = serde_json::json!({ "epoch": start, "environment": now });
-            before.as_array_mut().into_iter().for_each(|list| {
-                list.push(entry.clone());
-                while list.len() > 1 && written(list) > RESUMED {
-                    list.remove(0);
-                }
-            });
-        }
-        directory.write_environment(&environment)?;
         let crew = match cluster {
             None => Crew::from(options.workers),
             Some(cluster) => {
@@ -142,6 +127,21 @@ impl Unfinished {
                 }
             }
         };
+        let now = session::environment(&experiment, options.workers, options.processes());
+        // Of a beginning that cannot be read nothing is known.
+        let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment());
+        let mut environment = environment.unwrap_or_else(|_| serde_json::json!({}));
+        if let Some(fields) = environment.as_object_mut() {
+            let before = fields.entry("resumed").or_insert_with(|| serde_json::json!([]));
+            let entry = serde_json::json!({ "epoch": start, "environment": now });
+            before.as_array_mut().into_iter().for_each(|list| {
+                list.push(entry.clone());
+                while list.len() > 1 && written(list) > RESUMED {
+                    list.remove(0);
+                }
+            });
+        }
+        directory.write_environment(&environment)?;
         session::work_on(&experiment, Place::Held(directory), snapshot, crew, options, build)
     }
 }

@@ -6,6 +6,8 @@ mod addresses;
 mod bench;
 #[cfg(unix)]
 mod follows;
+#[cfg(unix)]
+mod gone;
 mod grids;
 mod place;
 mod printed;

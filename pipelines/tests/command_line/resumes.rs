@@ -146,6 +146,43 @@ fn a_note_tells_of_another_version_of_the_program() {
     assert_eq!(now["resumed"][0]["environment"]["version"], env!("CARGO_PKG_VERSION"), "{now}");
 }
 
+#[test]
+fn of_a_beginning_that_is_lost_nothing_is_invented() {
+    let place = Place::with_data();
+    place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();
+    let again = || {
+        let manifest = Manifest { finished: false, ..Manifest::read(&place.path("run")).unwrap() };
+        let checkpoints = Vec::new();
+        let manifest = Manifest { epochs_reached: 0, segments: Vec::new(), checkpoints, ..manifest };
+        manifest.write(&place.path("run")).unwrap();
+        place.run(&["resume", "run"]).done().err
+    };
+    std::fs::remove_file(place.path("run/environment.json")).unwrap();
+    let unknown = "whether bits may differ from the run's beginning is unknown";
+    for resumed in 1..3 {
+        assert!(again().contains(unknown));
+        let environment = RunDirectory::open(&place.path("run")).unwrap().environment().unwrap();
+        assert_eq!(environment.as_object().unwrap().len(), 1, "{environment}");
+        assert_eq!(environment["resumed"].as_array().unwrap().len(), resumed, "{environment}");
+    }
+}
+
+#[test]
+fn who_waits_in_vain_for_another_process_has_not_gone_on() {
+    let place = Place::with_data();
+    place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();
+    let manifest = Manifest { finished: false, ..Manifest::read(&place.path("run")).unwrap() };
+    let checkpoints = Vec::new();
+    Manifest { epochs_reached: 0, segments: Vec::new(), checkpoints, ..manifest }
+        .write(&place.path("run"))
+        .unwrap();
+    crate::together::hosts(&place, 2);
+    let before = std::fs::read(place.path("run/environment.json")).unwrap();
+    let waited = place.run(&["resume", "run", "--hosts", "hosts", "--process", "0", "--wait", "1"]);
+    assert!(waited.code == Some(1) && waited.err.contains("did not join within 1 s"), "{waited:?}");
+    assert!(std::fs::read(place.path("run/environment.json")).unwrap() == before);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_that_is_killed_goes_on_and_nobody_else_may_while_it_runs() {

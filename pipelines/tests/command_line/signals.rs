@@ -8,10 +8,10 @@ use spfde_data::files::manifest::Manifest;
 
 use crate::place::Place;
 
-const TRAIN: &str =
+pub(crate) const TRAIN: &str =
     "train data.path=data model.name=lenet5 mask.sparsity=0.5 freeze.policy=none --workers 1 --run-dir run";
 
-fn send(child: &Child, name: &str) {
+pub(crate) fn send(child: &Child, name: &str) {
     let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }
@@ -26,7 +26,7 @@ fn after(place: &Place, first: &str, words: &str) -> Command {
 }
 
 /// Waits until a run has come so far.
-fn reach(place: &Place, epochs: u32) {
+pub(crate) fn reach(place: &Place, epochs: u32) {
     let deadline = Instant::now() + Duration::from_secs(120);
     while Manifest::read(&place.path("run")).map_or(0, |manifest| manifest.epochs_reached) < epochs {
         assert!(Instant::now() < deadline, "epoch {epochs} was not committed");

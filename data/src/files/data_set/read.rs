@@ -44,8 +44,10 @@ pub(super) fn from_files(train: &ParquetFile, test: &ParquetFile) -> Result<Data
     let (train_images, test_images) = (read_images(train, &description)?, read_images(test, &description)?);
     let set = assemble(&description.name, description.classes, train_images, test_images);
     if set.fingerprint != description.fingerprint {
+        // Which of the two it is cannot be told. What is not in a directory is in memory.
+        let directory = train.path().parent().filter(|directory| !directory.as_os_str().is_empty());
         return Err(DataError::Fingerprint {
-            path: train.path().to_owned(),
+            path: directory.unwrap_or(train.path()).to_owned(),
             found: set.fingerprint,
             expected: description.fingerprint,
         });

@@ -251,9 +251,11 @@ fn train_and_test_of_different_sets_are_found_by_their_fingerprint() {
     assert_eq!(
         message(directory.path()),
         format!(
-            "train.parquet: content has fingerprint {} where {} is recorded; train.parquet and test.parquet are \
-             damaged or from different data sets",
-            other.fingerprint, set.fingerprint
+            "{}: train.parquet and test.parquet have content of fingerprint {} where {} is recorded; one of the two is \
+             damaged, or they are of different data sets",
+            directory.path().display(),
+            other.fingerprint,
+            set.fingerprint
         )
     );
 }

@@ -20,6 +20,7 @@ pub use reader::{
 pub use schema::FoundColumn;
 
 use super::checkpoint;
+use super::held::{self, Held};
 use crate::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
 use crate::table::{Column, ColumnType};
 
@@ -31,17 +32,24 @@ const TRACE: &str = "trace";
 pub struct ParquetStore {
     run: PathBuf,
     folder: &'static str,
+    /// The run directory is one that is held: if it is gone, so is the run, and nothing is written in its place.
+    held: Option<Held>,
 }
 
 impl ParquetStore {
     /// A store below the run directory `run`, which need not exist yet.
     pub fn new(run: &Path) -> Self {
-        Self { run: run.to_owned(), folder: TRACE }
+        Self { run: run.to_owned(), folder: TRACE, held: None }
+    }
+
+    /// A store below a run directory that is held, for as long as it is the same.
+    pub(in crate::files) fn of_held(run: &Path, held: Held) -> Self {
+        Self { held: Some(held), ..Self::new(run) }
     }
 
     /// As [`ParquetStore::new`], for the tables of checkpoints.
-    pub(in crate::files) fn of_checkpoints(run: &Path) -> Self {
-        Self { run: run.to_owned(), folder: checkpoint::FOLDER }
+    pub(in crate::files) fn of_checkpoints(run: &Path, held: Option<Held>) -> Self {
+        Self { run: run.to_owned(), folder: checkpoint::FOLDER, held }
     }
 }
 
@@ -64,6 +72,8 @@ impl SegmentStore for ParquetStore {
         );
         let path = path_below(self.folder, stream, epoch, worker);
         let file = self.run.join(&path);
+        let directory = self.run.join(self.folder).join(stream);
+        held::create_directory(self.held.as_ref(), &self.run, &directory)?;
         let segment = Segment {
             stream: stream.to_owned(),
             epoch,

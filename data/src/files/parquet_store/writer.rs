@@ -13,7 +13,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::{arrays, schema};
-use crate::files::atomic::{self, AtomicFile};
+use crate::files::atomic::AtomicFile;
 use crate::files::error::{DataError, Result};
 use crate::files::hashing::Hashing;
 use crate::rows::SCHEMA_VERSION;
@@ -37,9 +37,6 @@ pub(super) struct ParquetWriter {
 impl ParquetWriter {
     /// Starts the file of `segment` at `path`.
     pub(super) fn create(path: PathBuf, columns: &[Column], segment: Segment) -> Result<Self> {
-        if let Some(directory) = path.parent() {
-            atomic::create_directory(directory)?;
-        }
         let schema = schema::arrow_schema(columns);
         let options = ArrowWriterOptions::new()
             .with_properties(properties(columns, &segment.stream))

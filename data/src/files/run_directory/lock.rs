@@ -2,10 +2,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::files::error::{DataError, Result};
+use crate::files::identity::Identity;
 use crate::files::manifest::MANIFEST_NAME;
 use crate::files::read_limited::inside;
 
@@ -18,14 +19,13 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Holds a run directory until it is dropped.
 #[derive(Debug)]
-pub(super) struct RunLock {
+pub(in crate::files) struct RunLock {
     file: File,
-    /// Which directory it was taken in, as far as the system tells.
+    path: PathBuf,
+    run: PathBuf,
+    /// Which directory the run's was when it was taken.
     place: Option<Identity>,
 }
-
-/// What tells a file, or a directory, from all others that are there at the same time: its file system, and its number there.
-type Identity = (u64, u64);
 
 impl Drop for RunLock {
     /// Closing the file would not be enough: a program that another thread is just starting has it open, too, for a moment.
@@ -57,6 +57,7 @@ impl RunLock {
         }
         let mut file = options.open(&path).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
+            _ if path.exists() => DataError::io(&path, "open the lock file to write")(error),
             _ => DataError::io(&path, "create the lock file")(error),
         })?;
         match lock(&file, || std::thread::sleep(PAUSE)) {
@@ -75,52 +76,30 @@ impl RunLock {
                 }
             })
             .map_err(DataError::io(&path, "write the process id"))?;
-        Ok(Self { file, place: identity(run) })
+        let place = run.metadata().ok().map(|directory| Identity::of(&directory));
+        Ok(Self { file, path, run: run.to_owned(), place })
     }
 
-    /// An error if the lock file of the run directory `run` is no longer the one that is held: the directory is another, or none,
-    /// and whatever is written there belongs to no run, or to somebody else's; or only the file is gone, and others may take the
-    /// run. Only Unix tells.
-    #[cfg(unix)]
-    pub(super) fn still_there(&self, run: &Path) -> Result<()> {
-        let path = run.join(LOCK_NAME);
-        let io = |error| DataError::io(&path, "look at the lock file")(error);
-        let held = self.file.metadata().map(|file| of(&file)).map_err(io)?;
-        match path.symlink_metadata() {
-            Ok(found) if of(&found) == held => Ok(()),
+    /// An error if the lock file is no longer the one that is held: the run directory is another, or none, and whatever is written
+    /// there belongs to no run, or to somebody else's; or only the file is gone, and others may take the run. Only Unix tells.
+    pub(in crate::files) fn still_there(&self) -> Result<()> {
+        let io = |error| DataError::io(&self.path, "look at the lock file")(error);
+        let held = self.file.metadata().map(|file| Identity::of(&file)).map_err(io)?;
+        match Identity::at(&self.path) {
+            Ok(found) if found == held => Ok(()),
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Err(io(error))
             }
-            _ if self.place.is_some() && identity(run) == self.place && run.join(MANIFEST_NAME).is_file() => {
-                Err(DataError::LockGone { path })
-            }
-            _ => Err(DataError::RunGone { path: run.to_owned() }),
+            _ if self.is_in_place() => Err(DataError::LockGone { path: self.path.clone() }),
+            _ => Err(DataError::RunGone { path: self.run.clone() }),
         }
     }
 
-    #[cfg(not(unix))]
-    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same on all systems")]
-    pub(super) fn still_there(&self, _run: &Path) -> Result<()> {
-        Ok(())
+    /// Whether the run is where it was.
+    fn is_in_place(&self) -> bool {
+        let found = self.run.metadata().map(|directory| Identity::of(&directory));
+        found.ok() == self.place && self.run.join(MANIFEST_NAME).is_file()
     }
-}
-
-/// Which directory is at `path`; `None` if there is none, or the system does not tell.
-#[cfg(unix)]
-fn identity(path: &Path) -> Option<Identity> {
-    path.metadata().ok().map(|directory| of(&directory))
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Path) -> Option<Identity> {
-    None
-}
-
-#[cfg(unix)]
-fn of(file: &std::fs::Metadata) -> Identity {
-    use std::os::unix::fs::MetadataExt;
-
-    (file.dev(), file.ino())
 }
 
 /// Locks the file, unless somebody holds it. Others may look at it in this moment, such as those who follow the run: they have

@@ -2,11 +2,15 @@
 //! the run up again while one of them may still write.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::lock::{self, RunLock};
 use crate::files::atomic;
+use crate::files::checkpoint::Checkpoints;
 use crate::files::error::{DataError, Result};
+use crate::files::held::Held;
 use crate::files::operation;
+use crate::files::parquet_store::ParquetStore;
 use crate::files::read_limited::{inside, read_limited};
 
 /// What the names of their locks begin with; the process's number follows.
@@ -22,8 +26,8 @@ pub const KEY_BYTES: usize = 32;
 #[derive(Debug)]
 pub struct Member {
     run: PathBuf,
-    lock: PathBuf,
-    _lock: RunLock,
+    path: PathBuf,
+    lock: Arc<RunLock>,
 }
 
 impl Member {
@@ -34,19 +38,36 @@ impl Member {
     pub fn join(run: &Path, process: usize) -> Result<Self> {
         let name = format!("{PREFIX}{process:02}");
         let held = RunLock::take_named(run, &name, false)?;
-        Ok(Self { run: run.to_owned(), lock: run.join(name), _lock: held })
+        Ok(Self { run: run.to_owned(), path: run.join(name), lock: Arc::new(held) })
     }
 
     /// The run directory.
     pub fn run(&self) -> &Path {
         &self.run
     }
+
+    /// The store for the segments that this process writes.
+    pub fn store(&self) -> ParquetStore {
+        ParquetStore::of_held(&self.run, Held::by(&self.lock))
+    }
+
+    /// The files of checkpoints that this process writes.
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::of_held(&self.run, Held::by(&self.lock))
+    }
+
+    /// As [`RunDirectory::still_there`](super::RunDirectory::still_there).
+    pub fn still_there(&self) -> Result<()> {
+        self.lock.still_there()
+    }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // While it is still locked: whoever finds it afterwards finds a file that nobody holds.
-        let _ = operation::remove_file(&self.lock);
+        // While it is still locked: whoever finds it afterwards finds a file that nobody holds. Another's is not this one's to remove.
+        if self.still_there().is_ok() {
+            let _ = operation::remove_file(&self.path);
+        }
     }
 }
 

@@ -11,17 +11,19 @@ mod taken;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::files::atomic;
-use crate::files::checkpoint;
+use crate::files::checkpoint::{self, Checkpoints};
 use crate::files::error::{DataError, Result};
+use crate::files::held::Held;
 use crate::files::layout;
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::manifest::{MANIFEST_NAME, Manifest, ReplayOf};
 use crate::files::operation;
 use crate::files::parquet_store::ParquetStore;
-use lock::{LOCK_NAME, RunLock};
+use lock::LOCK_NAME;
+pub(super) use lock::RunLock;
 pub use recorded::{RecordedRun, read_config};
 use sweep::{remove_empty, remove_if_there};
 pub use taken::{refuse_taken, taken};
@@ -41,7 +43,7 @@ pub struct RunDirectory {
     /// Whether the directory was there before the run.
     existed: bool,
     manifest: Mutex<Manifest>,
-    lock: RunLock,
+    lock: Arc<RunLock>,
 }
 
 impl RunDirectory {
@@ -127,7 +129,7 @@ impl RunDirectory {
     fn new(path: &Path, existed: bool, config: &str, mut manifest: Manifest, lock: RunLock) -> Self {
         manifest.sealed_environment = true;
         manifest.configuration = Some(blake3::hash(config.as_bytes()).to_hex().to_string());
-        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), lock }
+        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), lock: Arc::new(lock) }
     }
 
     /// Writes what follows the configuration.
@@ -152,7 +154,12 @@ impl RunDirectory {
         // Once more: until the lock was taken another process may have gone on.
         let mut manifest = Manifest::read(path)?;
         manifest.stopped = None;
-        let run = Self { path: path.to_owned(), existed: true, manifest: Mutex::new(manifest), lock };
+        let run = Self {
+            path: path.to_owned(),
+            existed: true,
+            manifest: Mutex::new(manifest),
+            lock: Arc::new(lock),
+        };
         run.remove_unnamed()?;
         Ok(run)
     }
@@ -179,12 +186,23 @@ impl RunDirectory {
 
     /// The store for the run's segments.
     pub fn store(&self) -> ParquetStore {
-        ParquetStore::new(&self.path)
+        ParquetStore::of_held(&self.path, Held::by(&self.lock))
+    }
+
+    /// The files of the run's checkpoints.
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::of_held(&self.path, Held::by(&self.lock))
     }
 
     /// The manifest as it is on disk, or will be when it is written next.
     pub fn manifest(&self) -> Manifest {
         self.state().clone()
+    }
+
+    /// An error if the directory is no longer the one that this process holds: it was removed, moved or replaced, or nothing keeps
+    /// others from it any more. Only Unix tells.
+    pub fn still_there(&self) -> Result<()> {
+        self.lock.still_there()
     }
 
     /// Goes back to the start of `epoch`: what was committed of it and later is dropped, to be trained again, and so are
@@ -218,7 +236,7 @@ impl RunDirectory {
     /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
     /// says why it stopped before its end.
     pub fn finish(&self, stopped: Option<String>) -> Result<()> {
-        self.lock.still_there(&self.path)?;
+        self.still_there()?;
         // First of all: on a full disk it makes room for the manifest.
         let checkpoints = self.path.join(checkpoint::FOLDER);
         let removed = self.remove_unnamed().and_then(|()| sweep::sync_removals(&checkpoints));
@@ -234,7 +252,7 @@ impl RunDirectory {
     /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then the
     /// directory, unless it was there before or something else lies in it. Nothing can be written to it afterwards.
     pub fn discard(&self) -> Result<()> {
-        self.lock.still_there(&self.path)?;
+        self.still_there()?;
         remove_if_there(&self.path.join(MANIFEST_NAME))?;
         // After a power cut there must be no manifest that names what is gone.
         atomic::sync_directory(&self.path)?;
@@ -262,7 +280,7 @@ impl RunDirectory {
     /// Changes the manifest: on disk first, then in memory, so that a failure changes neither.
     fn change(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
         // Writers create the directories that they miss: a directory that was removed would be written anew, without the rest.
-        self.lock.still_there(&self.path)?;
+        self.still_there()?;
         let mut manifest = self.state();
         let mut next = manifest.clone();
         change(&mut next);

@@ -26,7 +26,7 @@ fn nobody_waits_for_ever_and_nothing_is_left() {
     assert!(!place.path("run").exists());
     // Nobody there at all.
     let alone = end(start(&place, &[&WORDS[..], &["--wait", "1"]].concat(), "1"));
-    alone.refused(1, &format!("process 0 at {} did not let this one join within 1 s: ", addresses[0]), "");
+    alone.refused(1, &format!("process 0 at {} did not let this one join within 1 s (", addresses[0]), "");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn whoever_gives_up_is_named_by_all_at_once() {
     greet(&addresses[1]);
     let third = ["--hosts", "mistaken", "--workers", "1", "--process", "2", "--wait", "5"];
     let third = end(spawn(place.command(&[&WORDS[..], &third].concat())));
-    let reason = format!("process 1 at {elsewhere} did not let this one join within 5 s: ");
+    let reason = format!("process 1 at {elsewhere} did not let this one join within 5 s (");
     third.refused(1, &reason, "");
     let reason = format!("process 2 at {} gave up before the start: {reason}", addresses[2]);
     let first = end(first);

@@ -40,7 +40,7 @@ fn words<'a>(words: &[&'a str], process: &'a str) -> Vec<&'a str> {
     [words, &["--hosts", "hosts", "--workers", "1", "--process", process]].concat()
 }
 
-fn spawn(mut command: Command) -> Child {
+pub(crate) fn spawn(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -49,7 +49,7 @@ fn start(place: &Place, given: &[&str], process: &str) -> Child {
 }
 
 /// Waits until a process has ended; one that hangs is killed, after far longer than any takes, and so has no exit code.
-fn end(child: Child) -> Outcome {
+pub(crate) fn end(child: Child) -> Outcome {
     let (id, (ended, waiting)) = (child.id(), std::sync::mpsc::channel::<()>());
     let limit = std::thread::spawn(move || {
         if waiting.recv_timeout(Duration::from_secs(300)) == Err(RecvTimeoutError::Timeout) {

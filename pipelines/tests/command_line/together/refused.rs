@@ -111,7 +111,7 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     refused(
         [&WORDS[..], &secret, &["--run-dir", "elsewhere"]].concat(),
         "1",
-        "--run-dir (of a replay the --out) of each: elsewhere/processes.key: ",
+        "the run directory is (of a replay its --out): elsewhere/processes.key: ",
     );
     // Another number of workers, or of processes.
     let other = place

@@ -26,8 +26,11 @@ fn a_run_whose_directory_goes_away_commits_nothing_more() {
     let path = root.path().join("run");
     let gone = format!("{}: was removed, moved or replaced while the run was written; ", path.display());
     let refused = |run: &RunDirectory| {
-        // As if nothing had happened: the directories come back.
-        let segment = write_segment(run, 0);
+        let unwritten = run.store().create("masks", &MaskRow::columns(), 0, 0);
+        let error = unwritten.err().unwrap().to_string();
+        assert!(error.contains(": was removed, moved or replaced while the run was written; "), "{error}");
+        // As if it had been there still when this was written.
+        let segment = write_segment_to(&ParquetStore::new(&path), 0);
         let before = files(&path);
         let error = run.commit(0, vec![segment]).unwrap_err().to_string();
         assert!(error.contains(": was removed, moved or replaced while the run was written; "), "{error}");
@@ -60,11 +63,19 @@ fn a_run_whose_lock_file_goes_away_commits_nothing_more_and_can_be_resumed() {
     let run = create(&path).unwrap();
     run.commit(0, vec![write_segment(&run, 0)]).unwrap();
     std::fs::remove_file(path.join("lock")).unwrap();
-    let segment = write_segment(&run, 1);
+    let unwritten = run.store().create("masks", &MaskRow::columns(), 1, 0).err().unwrap().to_string();
+    let weights = run.checkpoints().write_weights(1, &[], &std::collections::BTreeMap::new());
+    let segment = write_segment_to(&ParquetStore::new(&path), 1);
     let before = files(&path);
     let lock = format!("{}: ", path.join("lock").display());
     let commit = run.commit(1, vec![segment]).unwrap_err().to_string();
-    for error in [commit, run.finish(None).unwrap_err().to_string(), run.discard().unwrap_err().to_string()] {
+    for error in [
+        unwritten,
+        weights.unwrap_err().to_string(),
+        commit,
+        run.finish(None).unwrap_err().to_string(),
+        run.discard().unwrap_err().to_string(),
+    ] {
         let gone = error.contains("was removed or replaced while the run was written");
         assert!(gone && error.starts_with(&lock), "{error}");
     }

@@ -37,7 +37,11 @@ fn create(path: &Path) -> Result<RunDirectory> {
 }
 
 fn write_segment(run: &RunDirectory, epoch: u32) -> Segment {
-    let mut writer = run.store().create("masks", &MaskRow::columns(), epoch, 0).unwrap();
+    write_segment_to(&run.store(), epoch)
+}
+
+fn write_segment_to(store: &ParquetStore, epoch: u32) -> Segment {
+    let mut writer = store.create("masks", &MaskRow::columns(), epoch, 0).unwrap();
     writer.append(&Columns::from_rows([MaskRow { epoch, step: 0, layer: 1, index: 2, diff: 1 }])).unwrap();
     writer.finish().unwrap()
 }

@@ -1,0 +1,80 @@
+//! A run directory, or its lock, that goes away while the run is written.
+
+use std::fs::{remove_dir_all, remove_file};
+use std::process::Child;
+
+use spfde_data::files::manifest::Manifest;
+
+use crate::place::Place;
+use crate::signals::{TRAIN, reach, send};
+use crate::together::{end, hosts, spawn};
+
+const LOCK_GONE: &str = "run/lock: was removed or replaced while the run was written";
+
+/// A run that ends when somebody wants it to.
+fn train(place: &Place, more: &[&str]) -> Child {
+    spawn(place.command(&[&TRAIN.split(' ').collect::<Vec<_>>()[..], &["train.epochs=10000"], more].concat()))
+}
+
+#[test]
+fn a_run_whose_directory_is_removed_ends_and_writes_nothing_anew() {
+    let place = Place::with_data();
+    let child = train(&place, &[]);
+    reach(&place, 1);
+    // What is written meanwhile keeps it from being empty.
+    while remove_dir_all(place.path("run")).is_err() {}
+    let outcome = end(child);
+    outcome.refused(1, "run: was removed, moved or replaced while the run was written; ", "");
+    assert!(!place.path("run").exists());
+}
+
+#[test]
+fn a_run_in_whose_place_another_begins_leaves_that_alone() {
+    let place = Place::with_data();
+    let child = train(&place, &[]);
+    reach(&place, 1);
+    std::fs::rename(place.path("run"), place.path("moved")).unwrap();
+    let other = [&TRAIN.split(' ').collect::<Vec<_>>()[..], &["train.epochs=30", "seed=7"]].concat();
+    let other = place.run(&other).done();
+    assert!(other.out.contains("verified"), "{other:?}");
+    end(child).refused(1, "run: was removed, moved or replaced while the run was written; ", "");
+    place.run(&["verify", "run"]).done();
+    // What it had written until then has moved along.
+    assert!(place.run(&["verify", "moved"]).out.contains("moved"));
+}
+
+#[test]
+fn a_run_whose_lock_is_removed_ends_and_can_be_resumed() {
+    let place = Place::with_data();
+    let child = train(&place, &[]);
+    reach(&place, 1);
+    remove_file(place.path("run/lock")).unwrap();
+    let outcome = end(child);
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert!(outcome.err.contains(LOCK_GONE) && outcome.err.ends_with("spfde resume run\n"), "{outcome:?}");
+    let reached = Manifest::read(&place.path("run")).unwrap().epochs_reached;
+    let resumed = spawn(place.command(&["resume", "run"]));
+    reach(&place, reached + 1);
+    send(&resumed, "-INT");
+    let outcome = end(resumed);
+    assert_eq!(outcome.code, Some(130), "{outcome:?}");
+}
+
+#[test]
+fn of_a_directory_that_is_removed_all_processes_tell() {
+    let place = Place::with_data();
+    hosts(&place, 2);
+    let start = |process| train(&place, &["--hosts", "hosts", "--process", process]);
+    let (first, second) = (start("0"), start("1"));
+    reach(&place, 1);
+    while remove_dir_all(place.path("run")).is_err() {}
+    for outcome in [end(first), end(second)] {
+        let line = outcome.err.lines().last().unwrap_or_default().to_owned();
+        assert!(
+            line.contains("run: was removed, moved or replaced while the run was written"),
+            "{outcome:?}"
+        );
+        assert!(outcome.code == Some(1) && !outcome.err.contains("resume with"), "{outcome:?}");
+    }
+    assert!(!place.path("run").exists());
+}
