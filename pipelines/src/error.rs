@@ -319,6 +319,7 @@ impl Error {
             | Error::InterruptedAlone { .. }
             | Error::ReplayInterruptedAlone { .. }
             | Error::Unmeasured { interrupted: true, .. } => 130,
+            Error::Data(DataError::LockGone { .. }) => 3,
             Error::Data(_)
             | Error::Grid { .. }
             | Error::Untraced { .. }

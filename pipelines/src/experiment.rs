@@ -226,7 +226,8 @@ fn load(configuration: &Configuration) -> Result<DataSet, Error> {
     if let Some(entry) = registry.iter().find(|entry| entry.name == name) {
         return Ok((entry.load)()?);
     }
-    if !configuration.data_places().iter().any(|place| place.exists()) {
+    // What cannot be looked at is told by whoever reads it.
+    if configuration.data_places().iter().all(|place| matches!(place.try_exists(), Ok(false))) {
         let meant = nearest(name, registry.iter().map(|entry| entry.name));
         return Err(ConfigurationError::NoData { found: name.to_owned(), meant }.into());
     }

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{Member, RunDirectory, default_directory};
 use spfde_data::segment::{Commit, Segment, StorageError};
-use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Tick};
+use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Stop, Tick};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Invitation, Lost, Meeting, Purpose};
@@ -17,6 +18,9 @@ use crate::error::{Error, Reached};
 use crate::experiment::Experiment;
 use crate::watch::Watch;
 use crate::workers::{Crew, Ending, work};
+
+/// How long it may take to remove the rest of a run directory whose lock is gone: then only the lock was removed.
+const REMOVED: Duration = Duration::from_secs(1);
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -30,7 +34,7 @@ pub struct Options {
     pub cluster: Option<Arc<Cluster>>,
     /// Is shown how it goes.
     pub observer: Arc<dyn Observer>,
-    /// Set to end the run after the step in flight. The run sets it itself if its directory goes away.
+    /// Set to end the run after the step in flight.
     pub interrupted: Arc<AtomicBool>,
 }
 
@@ -162,6 +166,8 @@ impl Place {
     fn finish(&self, stopped: Option<String>) -> Result<(), DataError> {
         match self {
             Place::Held(directory) => directory.finish(stopped),
+            // What becomes of a run that came to its end is not its business.
+            Place::Joined(_) if stopped.is_none() => Ok(()),
             // That others may take the run is for process 0 to tell.
             Place::Joined(member) => member.still_there().or_else(|error| match error {
                 DataError::RunGone { .. } => Err(error),
@@ -184,10 +190,11 @@ pub(crate) fn work_on(
     let (several, workers) = (options.processes() > 1, options.workers.max(1));
     let interrupted = Arc::clone(&options.interrupted);
     let path = place.path().to_owned();
+    let stop = Stop::when(Arc::clone(&interrupted));
     let services = Services {
         store: Arc::new(place.store()),
         commit: place.commit(),
-        interrupted: Arc::clone(&interrupted),
+        stop: stop.clone(),
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
             store: Arc::new(place.checkpoints()),
@@ -199,23 +206,13 @@ pub(crate) fn work_on(
     let place = Arc::new(place);
     let watch = {
         let place = Arc::clone(&place);
-        Watch::begin(move || place.still_there(), Arc::clone(&interrupted))
+        Watch::begin(move || place.still_there(), stop)
     };
-    let Ended { mut fault, panicked, lost } = execute(&settings, services, crew, build);
-    let gone = watch.end();
+    let Ended { fault, panicked, lost } = execute(&settings, services, crew, build);
+    watch.end();
     if fault.is_some() {
         // Nobody may keep it from its end who does not read why.
         crate::command::hurry();
-    }
-    match gone {
-        // What is committed is kept.
-        Some(gone @ DataError::LockGone { .. }) => {
-            if let Some(fault) = fault.as_mut().filter(|fault| fault.cause == Cause::Interrupted) {
-                fault.cause = Cause::Storage(gone.to_string());
-            }
-        }
-        Some(gone) => return Err(gone.into()),
-        None => (),
     }
     let epochs = settings.epochs;
     if let Some((worker, message)) = panicked {
@@ -254,6 +251,11 @@ pub(crate) fn work_on(
 
 /// Ends a run before its last epoch. An error if its directory is gone: then nothing is kept, whatever had been committed.
 fn end(place: &Place, why: String) -> Result<(), DataError> {
+    // Whoever removes a directory removes one file after the other, and its lock may be the first.
+    let deadline = Instant::now() + REMOVED;
+    while matches!(place.still_there(), Err(DataError::LockGone { .. })) && Instant::now() < deadline {
+        std::thread::sleep(REMOVED / 20);
+    }
     match place.finish(Some(why)) {
         Err(error @ DataError::RunGone { .. }) => Err(error),
         written => {

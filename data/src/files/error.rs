@@ -372,7 +372,8 @@ impl From<DataError> for StorageError {
             other => {
                 let message = other.to_string();
                 let (path, reason) = message.split_once(": ").unwrap_or(("run directory", &message));
-                (path.to_owned(), "store it", reason.to_owned())
+                let is_gone = matches!(other, DataError::RunGone { .. } | DataError::LockGone { .. });
+                (path.to_owned(), if is_gone { "hold it" } else { "store it" }, reason.to_owned())
             }
         };
         Self { path, action: action.to_owned(), reason }

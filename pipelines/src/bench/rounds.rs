@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressBar;
 use spfde_data::nowhere::Nowhere;
-use spfde_flow::{Cause, Fault, Observer, Run, Services, Tick};
+use spfde_flow::{Cause, Fault, Observer, Run, Services, Stop, Tick};
 
 use crate::cluster::{Lost, Meeting, Purpose, Subject};
 use crate::error::Error;
@@ -47,7 +47,7 @@ pub(super) fn round(
     let services = Services {
         store: Arc::new(Nowhere),
         commit: Arc::new(Nowhere),
-        interrupted: Arc::clone(interrupted),
+        stop: Stop::when(Arc::clone(interrupted)),
         checkpoints: None,
         resumed: None,
         recorded: None,

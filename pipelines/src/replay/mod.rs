@@ -24,7 +24,7 @@ use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_data::words::counted;
-use spfde_flow::{Observer, Recorded, Run, Services, StepReport};
+use spfde_flow::{Observer, Recorded, Run, Services, StepReport, Stop};
 
 use crate::cluster::{Meeting, Purpose, Subject};
 use crate::error::Error;
@@ -107,7 +107,7 @@ fn replay_from(
     let services = Services {
         store,
         commit,
-        interrupted: Arc::clone(&interrupted),
+        stop: Stop::when(Arc::clone(&interrupted)),
         checkpoints: None,
         resumed: None,
         recorded: Some(Recorded { recording, densities }),

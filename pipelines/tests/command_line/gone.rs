@@ -9,8 +9,6 @@ use crate::place::Place;
 use crate::signals::{TRAIN, reach, send};
 use crate::together::{end, hosts, spawn};
 
-const LOCK_GONE: &str = "run/lock: was removed or replaced while the run was written";
-
 /// A run that ends when somebody wants it to.
 fn train(place: &Place, more: &[&str]) -> Child {
     spawn(place.command(&[&TRAIN.split(' ').collect::<Vec<_>>()[..], &["train.epochs=10000"], more].concat()))
@@ -51,7 +49,9 @@ fn a_run_whose_lock_is_removed_ends_and_can_be_resumed() {
     remove_file(place.path("run/lock")).unwrap();
     let outcome = end(child);
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
-    assert!(outcome.err.contains(LOCK_GONE) && outcome.err.ends_with("spfde resume run\n"), "{outcome:?}");
+    let gone =
+        outcome.err.contains("run/lock: ") && outcome.err.contains("was removed or replaced while the run");
+    assert!(gone && outcome.err.ends_with("spfde resume run\n"), "{outcome:?}");
     let reached = Manifest::read(&place.path("run")).unwrap().epochs_reached;
     let resumed = spawn(place.command(&["resume", "run"]));
     reach(&place, reached + 1);
@@ -77,4 +77,22 @@ fn of_a_directory_that_is_removed_all_processes_tell() {
         assert!(outcome.code == Some(1) && !outcome.err.contains("resume with"), "{outcome:?}");
     }
     assert!(!place.path("run").exists());
+}
+
+#[test]
+fn of_a_lock_that_is_removed_all_processes_tell() {
+    for lock in ["lock", "lock-01"] {
+        let place = Place::with_data();
+        hosts(&place, 2);
+        let start = |process| train(&place, &["--hosts", "hosts", "--process", process]);
+        let (first, second) = (start("0"), start("1"));
+        reach(&place, 1);
+        remove_file(place.path("run").join(lock)).unwrap();
+        let lock = format!("run/{lock}: ");
+        for outcome in [end(first), end(second)] {
+            assert!(outcome.code == Some(3) && outcome.err.contains(&lock), "{outcome:?}");
+            assert!(outcome.err.contains("was removed or replaced while the run was written"), "{outcome:?}");
+            assert!(outcome.err.contains("; resume with: spfde resume "), "{outcome:?}");
+        }
+    }
 }

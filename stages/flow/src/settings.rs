@@ -1,7 +1,6 @@
 //! What a run is told: settings, policies, and where it meets the outside world.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use spfde_data::augment::Augment;
 use spfde_data::images::DataSet;
@@ -12,6 +11,7 @@ use spfde_model::{Growth, InputShape, Kernel, Network};
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
 use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::stop::Stop;
 use crate::train::StepReport;
 
 /// What a run does, resolved and checked; the same on every worker.
@@ -146,8 +146,8 @@ pub struct Services {
     pub store: Arc<dyn SegmentStore>,
     /// Makes finished epochs count.
     pub commit: Arc<dyn Commit>,
-    /// Set from outside to end the run after the step in flight.
-    pub interrupted: Arc<AtomicBool>,
+    /// Ends the run after the step in flight, if somebody wants it to.
+    pub stop: Stop,
     /// Where checkpoints go; `None` for a run that keeps none.
     pub checkpoints: Option<Checkpoints>,
     /// The checkpoint from which the run goes on; `None` for a run from its beginning.

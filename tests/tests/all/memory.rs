@@ -12,7 +12,7 @@ use spfde::Options;
 use spfde_data::nowhere::Nowhere;
 use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Column, ColumnType, Columns};
-use spfde_flow::{Observer, Services, StepReport};
+use spfde_flow::{Observer, Services, StepReport, Stop};
 
 use crate::support::{Bench, Recorded, again, execute};
 
@@ -158,7 +158,7 @@ fn training_waits_for_a_trace_that_is_written_at_one_mebibyte_a_second() {
             checkpoints: None,
             resumed: None,
             recorded: None,
-            interrupted: Arc::default(),
+            stop: Stop::default(),
             observer: Arc::clone(&slow) as Arc<dyn Observer>,
         };
         assert!(execute(&experiment, services, workers).iter().all(Option::is_none));

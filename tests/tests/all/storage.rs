@@ -9,7 +9,7 @@ use spfde::{Experiment, Options};
 use spfde_data::rows::STREAMS;
 use spfde_data::segment::{Commit, Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Column, Columns};
-use spfde_flow::{Cause, Fault, Observer, Services, StepReport, Tick};
+use spfde_flow::{Cause, Fault, Observer, Services, StepReport, Stop, Tick};
 
 use crate::stopping::within_reason;
 use crate::support::{Bench, Recorded, execute, stopped};
@@ -148,7 +148,7 @@ fn run_over(memory: &Arc<Memory>, experiment: &Experiment, workers: usize) -> Ve
         checkpoints: None,
         resumed: None,
         recorded: None,
-        interrupted: Arc::default(),
+        stop: Stop::default(),
         observer: Arc::new(()),
     };
     let experiment = experiment.clone();

@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::WRITTEN;
 use crate::files::error::{DataError, Result};
 use crate::files::identity::Identity;
-use crate::files::manifest::MANIFEST_NAME;
 use crate::files::read_limited::inside;
 
 /// Name of the lock file within a run directory. Its content, the holder's process id, is for messages only.
@@ -23,8 +23,8 @@ pub(in crate::files) struct RunLock {
     file: File,
     path: PathBuf,
     run: PathBuf,
-    /// Which directory the run's was when it was taken.
-    place: Option<Identity>,
+    /// The run's directory, open, so that no other has its number: as far as the system opens directories.
+    directory: Option<File>,
 }
 
 impl Drop for RunLock {
@@ -76,8 +76,7 @@ impl RunLock {
                 }
             })
             .map_err(DataError::io(&path, "write the process id"))?;
-        let place = run.metadata().ok().map(|directory| Identity::of(&directory));
-        Ok(Self { file, path, run: run.to_owned(), place })
+        Ok(Self { file, path, run: run.to_owned(), directory: File::open(run).ok() })
     }
 
     /// An error if the lock file is no longer the one that is held: the run directory is another, or none, and whatever is written
@@ -95,10 +94,12 @@ impl RunLock {
         }
     }
 
-    /// Whether the run is where it was.
+    /// Whether the run is where it was, with all that was written before its first epoch.
     fn is_in_place(&self) -> bool {
-        let found = self.run.metadata().map(|directory| Identity::of(&directory));
-        found.ok() == self.place && self.run.join(MANIFEST_NAME).is_file()
+        let held = self.directory.as_ref().and_then(|directory| directory.metadata().ok());
+        let found = self.run.metadata().ok();
+        found.zip(held).is_some_and(|(found, held)| Identity::of(&found) == Identity::of(&held))
+            && WRITTEN.iter().all(|name| self.run.join(name).is_file())
     }
 }
 

@@ -227,6 +227,7 @@ impl RunDirectory {
     /// # Panics
     /// As [`RunDirectory::create`].
     pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
+        self.still_there()?;
         environment::write(&self.path, environment)?;
         // Until a manifest says so on disk, one without a seal is believed, too.
         self.state().sealed_environment = true;

@@ -6,7 +6,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -99,7 +98,7 @@ impl Sight {
 /// If the run has no record.
 pub(super) fn agree(run: &Run<'_>) {
     let recording = Arc::clone(&run.recorded().expect("the run has a record").recording);
-    let interrupted = Arc::clone(&run.services().interrupted);
+    let stop = run.services().stop.clone();
     let looks = run.worker() == 0;
     let mut builder = OperatorBuilder::new("Extent".to_owned(), run.scope());
     let activator = run.scope().activator_for(builder.operator_info().address);
@@ -122,7 +121,7 @@ pub(super) fn agree(run: &Run<'_>) {
                 told = Agreed::new(extent, |epochs| recording.content(epochs));
                 output.activate().session(capability).give(told.clone());
             }
-            if told.complete || halted || interrupted.load(Ordering::Relaxed) {
+            if told.complete || halted || stop.is_wanted() {
                 held = None;
             } else {
                 activator.activate_after(LOOK_AFTER);

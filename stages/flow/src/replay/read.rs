@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use timely::dataflow::StreamVec;
@@ -32,7 +31,7 @@ pub(crate) const LOOK_AFTER: Duration = Duration::from_millis(100);
 pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
     let recorded = run.recorded().expect("the run has a record");
     let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
-    let (epochs, interrupted) = (settings.epochs, Arc::clone(&run.services().interrupted));
+    let (epochs, stop) = (settings.epochs, run.services().stop.clone());
     let (recording, known) = (Arc::clone(&recorded.recording), Rc::clone(run.agreed()));
     let mut reader = Reader::<R>::new(Arc::clone(&recorded.recording), worker, run.workers());
     let mut builder = OperatorBuilder::new(format!("Read {}", R::STREAM), run.scope());
@@ -50,12 +49,12 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
         let mut begun = false;
         let mut sight = Sight::default();
         move |frontiers| {
-            let mut stop = |capability: timely::dataflow::operators::InputCapability<Tick>,
+            let mut halt = |capability: timely::dataflow::operators::InputCapability<Tick>,
                             _: &mut Vec<Fault>| {
                 halted = halted.into_iter().chain(capability.least().copied()).min();
             };
-            halts.for_each(&mut stop);
-            storage.for_each(&mut stop);
+            halts.for_each(&mut halt);
+            storage.for_each(&mut halt);
             let Some([to_rows, to_faults]) = held.as_mut() else { return };
             let now = *to_rows.time();
             if !begun && frontiers.iter().any(|frontier| frontier.less_equal(&now)) {
@@ -70,8 +69,8 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
                 held = None;
                 return;
             }
-            let cause = if interrupted.load(Ordering::Relaxed) {
-                Err(Cause::Interrupted)
+            let cause = if let Some(cause) = stop.cause() {
+                Err(cause)
             } else {
                 let looked = recording.look();
                 let seen = looked.and_then(|extent| {

@@ -90,7 +90,7 @@ pub(super) fn apply<'s>(
     next: Activator,
 ) -> Applied<'s> {
     let (worker, workers, timings) = (run.worker(), run.workers(), run.timings().clone());
-    let interrupted = std::sync::Arc::clone(&run.services().interrupted);
+    let stop = run.services().stop.clone();
     let mut builder = OperatorBuilder::new("Apply".to_owned(), run.scope());
     replica.borrow_mut().apply = Some(run.scope().activator_for(builder.operator_info().address));
     let mut parts = builder.new_input(parts, DistributorPact(|_| ToAll));
@@ -176,14 +176,14 @@ pub(super) fn apply<'s>(
                     steps_out.activate().session(&to_steps).give(report);
                 }
                 if batch.is_last(tick.step) {
-                    match timings.measure("evaluate", || evaluate(replica, worker, workers, &interrupted)) {
-                        Some(chunks) => {
+                    match timings.measure("evaluate", || evaluate(replica, worker, workers, &stop)) {
+                        Ok(chunks) => {
                             let mut output = evaluations_out.activate();
                             output.session(&to_evaluations).give_iterator(chunks.into_iter());
                         }
                         // After the last epoch no step is left that would say so.
-                        None => {
-                            let (stage, cause) = ("evaluate".to_owned(), Cause::Interrupted);
+                        Err(cause) => {
+                            let stage = "evaluate".to_owned();
                             let fault = Fault { tick, worker: worker as u32, stage, cause };
                             faults_out.activate().session(&to_faults).give(fault);
                         }

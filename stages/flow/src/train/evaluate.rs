@@ -1,10 +1,10 @@
 //! The test set, after the last step of each epoch: fixed chunks, shared among the workers, summed in order.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use serde::{Deserialize, Serialize};
 
 use super::replica::Replica;
+use crate::fault::Cause;
+use crate::stop::Stop;
 
 /// Test samples in a chunk: a multiple of eight, small enough for the caches.
 const CHUNK: usize = 64;
@@ -25,21 +25,24 @@ pub(super) fn chunks(samples: usize) -> usize {
     samples.div_ceil(CHUNK)
 }
 
-/// This worker's chunks; `None` if an interrupt cut the evaluation short. The epoch is incomplete then.
+/// This worker's chunks.
+///
+/// # Errors
+/// Why the run is to end, if that cut the evaluation short. The epoch is incomplete then.
 pub(super) fn evaluate(
     replica: &mut Replica,
     worker: usize,
     workers: usize,
-    interrupted: &AtomicBool,
-) -> Option<Vec<Evaluation>> {
+    stop: &Stop,
+) -> Result<Vec<Evaluation>, Cause> {
     let samples = replica.settings.data.test.len();
     let mine = (worker..chunks(samples)).step_by(workers);
     mine.map(|chunk| {
-        if interrupted.load(Ordering::Relaxed) {
-            return None;
+        if let Some(cause) = stop.cause() {
+            return Err(cause);
         }
         let (loss, correct) = replica.evaluate(chunk * CHUNK..samples.min((chunk + 1) * CHUNK));
-        Some(Evaluation { chunk, loss, correct })
+        Ok(Evaluation { chunk, loss, correct })
     })
     .collect()
 }

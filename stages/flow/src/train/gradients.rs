@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
 use timely::container::NoopBuilder;
@@ -17,7 +15,7 @@ use timely::dataflow::{Stream, StreamVec};
 use timely::progress::Antichain;
 use timely::scheduling::Activator;
 
-use crate::fault::{Cause, Fault};
+use crate::fault::Fault;
 use crate::loader::Batch;
 use crate::part::Part;
 use crate::run::Run;
@@ -46,7 +44,7 @@ pub(super) fn gradients<'s>(
     masked: StreamVec<'s, Tick, MaskRow>,
 ) -> Gradients<'s> {
     let (workers, timings) = (run.workers(), run.timings().clone());
-    let interrupted = Arc::clone(&run.services().interrupted);
+    let stop = run.services().stop.clone();
     let replica = Rc::clone(replica);
     let mut builder = OperatorBuilder::new("Gradients".to_owned(), run.scope());
     let activator = run.scope().activator_for(builder.operator_info().address);
@@ -97,19 +95,18 @@ pub(super) fn gradients<'s>(
             if tick.step == 0 {
                 replica.ledger.open(&replica.network);
             }
-            let interrupted = interrupted.load(Ordering::Relaxed);
-            let (contributions, rows) = if interrupted && replica.works() {
-                (replica.decline(tick, Cause::Interrupted), Vec::new())
-            } else {
-                let stage = if batch.trains(tick.step) { "gradients" } else { "observe" };
-                timings.measure(stage, || replica.contribute(tick, &batch))
+            let (contributions, rows) = match stop.cause() {
+                Some(cause) if replica.works() => (replica.decline(tick, cause), Vec::new()),
+                cause => {
+                    // It owes nobody a part that it could refuse, and may be the only one that was told: in a process of its own.
+                    if let Some(cause) = cause.filter(|_| !std::mem::replace(&mut told, true)) {
+                        let fault = Fault { tick, worker, stage: "gradients".to_owned(), cause };
+                        faults_out.activate().session(&to_faults).give(fault);
+                    }
+                    let stage = if batch.trains(tick.step) { "gradients" } else { "observe" };
+                    timings.measure(stage, || replica.contribute(tick, &batch))
+                }
             };
-            if interrupted && !replica.works() && !std::mem::replace(&mut told, true) {
-                // It owes nobody a part that it could refuse, and may be the only one that was told: in a process of its own.
-                let (stage, cause) = ("gradients".to_owned(), Cause::Interrupted);
-                let fault = Fault { tick, worker, stage, cause };
-                faults_out.activate().session(&to_faults).give(fault);
-            }
             replica.busy = true;
             replica.batch = Some((tick, batch));
             if !replica.works()

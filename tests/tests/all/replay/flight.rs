@@ -11,7 +11,7 @@ use spfde_data::segment::{
     Commit, Densities, RecordedSegment, Recording, RecordingError, Segment, StorageError,
 };
 use spfde_data::table::Column;
-use spfde_flow::{Recorded, Services};
+use spfde_flow::{Recorded, Services, Stop};
 
 use super::experiment;
 use crate::support::{Bench, execute};
@@ -74,7 +74,7 @@ fn two_epochs_are_in_flight_at_most() {
             checkpoints: None,
             resumed: None,
             recorded: Some(Recorded { recording, densities: Densities::Recorded }),
-            interrupted: Arc::default(),
+            stop: Stop::default(),
             observer: Arc::new(()),
         };
         assert!(execute(&experiment, services, workers).iter().all(Option::is_none));
