@@ -40,9 +40,9 @@
 //! ```
 //!
 //! Two workers beside one, and two processes beside one, in turns of a second and a half (`pipelines/benches/scaling/scaling.py`):
-//! on these two cores 1.94 and 1.87 times as fast by the medians of eight rounds in a quiet hour (1.78 to 1.99, and 1.68 to 2.05),
-//! by the fastest steps 2.01 and 2.03. What a run gets depends on who else uses the memory of the host: on another day 1.85 and
-//! 1.86, in a bad hour 1.62 and 1.58; measured one after the other, by 40 steps each, anything between 1.1 and 2.5.
+//! on these two cores 1.89 and 1.86 times as fast by the medians of eight rounds in a quiet hour (1.63 to 2.01, and 1.73 to 1.99),
+//! by the fastest steps 1.88 and 1.88. What a run gets depends on who else uses the memory of the host: in another quiet hour 1.94
+//! and 1.87, in a bad one 1.62 and 1.58; measured one after the other, by 40 steps each, anything between 1.1 and 2.5.
 //!
 //! # How much faster
 //!
