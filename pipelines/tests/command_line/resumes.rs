@@ -120,15 +120,20 @@ fn a_relative_path_of_the_data_is_meant_from_where_the_run_began() {
     assert!(said.contains(&format!(" in {}; the run began with ", there.display())), "{said}");
 }
 
+/// Makes of a finished run one that ended before its first epoch.
+fn unfinish(place: &Place) {
+    let run = place.path("run");
+    let (segments, checkpoints) = (Vec::new(), Vec::new());
+    let manifest = Manifest::read(&run).unwrap();
+    let begun = Manifest { finished: false, epochs_reached: 0, segments, checkpoints, ..manifest };
+    begun.write(&run).unwrap();
+}
+
 #[test]
 fn a_note_tells_of_another_version_of_the_program() {
     let place = Place::with_data();
     place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();
-    let manifest = Manifest { finished: false, ..Manifest::read(&place.path("run")).unwrap() };
-    let checkpoints = Vec::new();
-    Manifest { epochs_reached: 0, segments: Vec::new(), checkpoints, ..manifest }
-        .write(&place.path("run"))
-        .unwrap();
+    unfinish(&place);
     let run = RunDirectory::resume(&place.path("run")).unwrap();
     let environment = || RunDirectory::open(&place.path("run")).unwrap().environment().unwrap();
     let mut before = environment();
@@ -151,10 +156,7 @@ fn of_a_beginning_that_is_lost_nothing_is_invented() {
     let place = Place::with_data();
     place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();
     let again = || {
-        let manifest = Manifest { finished: false, ..Manifest::read(&place.path("run")).unwrap() };
-        let checkpoints = Vec::new();
-        let manifest = Manifest { epochs_reached: 0, segments: Vec::new(), checkpoints, ..manifest };
-        manifest.write(&place.path("run")).unwrap();
+        unfinish(&place);
         place.run(&["resume", "run"]).done().err
     };
     std::fs::remove_file(place.path("run/environment.json")).unwrap();
@@ -171,11 +173,7 @@ fn of_a_beginning_that_is_lost_nothing_is_invented() {
 fn who_waits_in_vain_for_another_process_has_not_gone_on() {
     let place = Place::with_data();
     place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();
-    let manifest = Manifest { finished: false, ..Manifest::read(&place.path("run")).unwrap() };
-    let checkpoints = Vec::new();
-    Manifest { epochs_reached: 0, segments: Vec::new(), checkpoints, ..manifest }
-        .write(&place.path("run"))
-        .unwrap();
+    unfinish(&place);
     crate::together::hosts(&place, 2);
     let before = std::fs::read(place.path("run/environment.json")).unwrap();
     let waited = place.run(&["resume", "run", "--hosts", "hosts", "--process", "0", "--wait", "1"]);
