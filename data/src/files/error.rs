@@ -260,7 +260,9 @@ pub enum DataError {
     )]
     Locked { path: PathBuf, holder: String },
     /// The run directory is no longer the one in which the run was begun or taken up.
-    #[error("{path}: was removed, moved or replaced while the run was written; nothing more is committed")]
+    #[error(
+        "{path}: was removed, moved or replaced while the run was written; nothing more is committed; a training that was moved can be resumed where it is now"
+    )]
     RunGone { path: PathBuf },
     /// Nothing keeps others from the run directory any more.
     #[error(
