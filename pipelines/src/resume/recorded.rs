@@ -41,15 +41,22 @@ pub(super) fn experiment(
     let configuration = Configuration::resolve(&known)?.begun_in(begun_in);
     let places = configuration.data_places();
     let found = configuration.values().text("data.path").to_owned();
-    let experiment = prepare(configuration).map_err(|error| match &error {
-        // Whether the experiment reads its data there at all is for `prepare` to say.
-        Error::Configuration(ConfigurationError::NoData { .. }) => {
+    // Whether the experiment reads its data there at all is for `prepare` to say, which may read it by itself.
+    let is_gone = |error: &Error| match error {
+        Error::Configuration(ConfigurationError::NoData { .. }) => true,
+        Error::Data(DataError::Io { path, .. }) => {
+            places.iter().any(|place| path.starts_with(place)) && !places.iter().any(|place| place.exists())
+        }
+        _ => false,
+    };
+    let experiment = prepare(configuration).map_err(|error| match is_gone(&error) {
+        true => {
             let absolute = |place: &PathBuf| std::path::absolute(place).unwrap_or_else(|_| place.clone());
             let mut tried: Vec<PathBuf> = places.iter().map(absolute).collect();
             tried.dedup();
             DataError::DataGone { path: directory.join(CONFIG_NAME), found, tried }.into()
         }
-        _ => error,
+        false => error,
     })?;
     for (key, recorded) in entries {
         let now = experiment.configuration().values().get(key);

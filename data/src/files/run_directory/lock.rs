@@ -79,6 +79,11 @@ impl RunLock {
         Ok(Self { file, path, run: run.to_owned(), directory: File::open(run).ok() })
     }
 
+    /// The lock file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// An error if the lock file is no longer the one that is held: the run directory is another, or none, and whatever is written
     /// there belongs to no run, or to somebody else's; or only the file is gone, and others may take the run. Only Unix tells.
     pub(in crate::files) fn still_there(&self) -> Result<()> {

@@ -26,7 +26,6 @@ pub const KEY_BYTES: usize = 32;
 #[derive(Debug)]
 pub struct Member {
     run: PathBuf,
-    path: PathBuf,
     lock: Arc<RunLock>,
 }
 
@@ -38,7 +37,7 @@ impl Member {
     pub fn join(run: &Path, process: usize) -> Result<Self> {
         let name = format!("{PREFIX}{process:02}");
         let held = RunLock::take_named(run, &name, false)?;
-        Ok(Self { run: run.to_owned(), path: run.join(name), lock: Arc::new(held) })
+        Ok(Self { run: run.to_owned(), lock: Arc::new(held) })
     }
 
     /// The run directory.
@@ -66,7 +65,7 @@ impl Drop for Member {
     fn drop(&mut self) {
         // While it is still locked: whoever finds it afterwards finds a file that nobody holds. Another's is not this one's to remove.
         if self.still_there().is_ok() {
-            let _ = operation::remove_file(&self.path);
+            let _ = operation::remove_file(self.lock.path());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use spfde::prelude::{Freeze, FreezePolicy, FreezeState, GradientRow, Plan};
 
+use spfde_data::files::data_set;
 use spfde_data::random::{Purpose, draw};
 
 use super::*;
@@ -17,6 +18,23 @@ fn interrupted(bench: &Bench) -> PathBuf {
 
 fn refusal(bench: &Bench, path: &Path) -> Error {
     open(bench, path).err().expect("it cannot be resumed")
+}
+
+#[test]
+fn data_that_is_gone_is_told_of_whoever_reads_it() {
+    let bench = Bench::new(60);
+    let gone = format!("data.path={}", bench.path("gone").display());
+    let path = bench.path("run");
+    begin(&bench.experiment(&[&WORDS[..], &[&gone]].concat()), &path, until(3, 0, 2));
+    let by_itself = |configuration: Configuration| {
+        let data = data_set::read(&configuration.data_path())?;
+        Experiment::with_data(configuration, Arc::new(data))
+    };
+    let start = format!("{}: data.path is ", path.join("config.toml").display());
+    for error in [Resumed::open(&path, by_itself).err(), Resumed::open(&path, Experiment::new).err()] {
+        let error = error.expect("there is no data").to_string();
+        assert!(error.starts_with(&start) && error.contains("there is nothing at "), "{error}");
+    }
 }
 
 #[test]
