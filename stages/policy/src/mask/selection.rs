@@ -1,9 +1,11 @@
-//! Selections by a total order: the lowest so many, ties by index.
+//! Selections by a total order: the lowest so many (top-k of the opposite order), ties by index.
 
 use spfde_data::random::{Purpose, draw};
 
+use super::MaskUpdate;
+
 /// The indices of the `count` lowest of `keyed` (key, then index), ascending by index.
-pub(crate) fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32> {
+pub fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32> {
     let count = count.min(keyed.len());
     if 0 < count && count < keyed.len() {
         keyed.select_nth_unstable(count - 1);
@@ -14,14 +16,29 @@ pub(crate) fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32>
 }
 
 /// A random mask of `count` of a layer's `weights`, ascending. A smaller mask is part of every larger one.
-pub(crate) fn random_mask(seed: u64, layer: usize, weights: u32, count: u32) -> Vec<u32> {
+pub fn random_mask(seed: u64, layer: usize, weights: u32, count: u32) -> Vec<u32> {
     let key = |index: u32| draw(seed, Purpose::Mask, layer as u64, u64::from(index));
     lowest((0..weights).map(|index| (key(index), index)).collect(), count as usize)
 }
 
 /// A key by which floating-point numbers that are not negative sort like the numbers, NaN last.
-pub(crate) fn order_of(score: f64) -> u64 {
+pub fn order_of(score: f64) -> u64 {
     score.abs().to_bits()
+}
+
+/// The existing weights by magnitude.
+pub fn magnitudes(update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
+    let keys = update.values.iter().map(|value| order_of(f64::from(value.abs())));
+    keys.zip(update.indices.iter().copied()).collect()
+}
+
+/// The absent weights by a draw keyed by (seed, epoch, layer, index): the lowest are a random choice.
+pub fn absent_by_draw(update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
+    let moment = &update.moment;
+    let key = u64::from(moment.epoch) << 32 | moment.layer as u64;
+    let mut existing = update.indices.iter().copied().peekable();
+    let absent = (0..moment.weights).filter(move |index| existing.next_if_eq(index).is_none());
+    absent.map(|index| (draw(update.seed, Purpose::Grow, key, u64::from(index)), index)).collect()
 }
 
 #[cfg(test)]
