@@ -81,6 +81,20 @@ impl Cells {
         self.len() == 0
     }
 
+    /// The type of the column.
+    pub fn kind(&self) -> ColumnType {
+        match self {
+            Cells::Bool(_) => ColumnType::Bool,
+            Cells::I8(_) => ColumnType::I8,
+            Cells::U16(_) => ColumnType::U16,
+            Cells::U32(_) => ColumnType::U32,
+            Cells::U64(_) => ColumnType::U64,
+            Cells::F32(_) => ColumnType::F32,
+            Cells::F64(_) => ColumnType::F64,
+            Cells::Text(_) => ColumnType::Text,
+        }
+    }
+
     /// `rows` defaults: zeros, false, empty texts, missing values.
     pub fn defaults(kind: ColumnType, rows: usize) -> Self {
         match kind {

@@ -1,8 +1,9 @@
 //! The row of an epoch: what it cost, from what existed, was frozen and was active. Training and replay count alike.
 
 use spfde_data::rows::EpochRow;
-use spfde_policy::{cost, count, learning_rate};
+use spfde_policy::{cost, count};
 
+use crate::loader::share;
 use crate::settings::{Observe, Settings};
 
 /// The costs of `epoch`; its accuracies and losses are null.
@@ -28,7 +29,7 @@ pub(crate) fn epoch_row(
         train_accuracy: None,
         test_loss: None,
         test_accuracy: None,
-        learning_rate: learning_rate(settings.learning_rate, epoch, 0, 1, settings.epochs),
+        learning_rate: settings.learning_rate_rule.rate(settings.learning_rate, epoch, 0, 1, settings.epochs),
         active_samples: active,
         nonzero: nonzero.iter().map(|count| u64::from(*count)).sum(),
         frozen_layers: architecture.layers.iter().filter(|layer| layer.block < frozen_blocks).count() as u16,
@@ -37,5 +38,12 @@ pub(crate) fn epoch_row(
         observed_flops,
         dense_flops: plan.dense_cost.forward + plan.dense_cost.backward,
         activation_bytes: architecture.activation_bytes[frozen_blocks] * settings.batch_size as u64,
+        extra_flops: plan.extra_flops(epoch, frozen_blocks, last_batch(settings, active)),
     }
+}
+
+/// The samples of an epoch's last step, of `active` in all.
+fn last_batch(settings: &Settings, active: u32) -> u32 {
+    let (active, steps) = (active as usize, (active as usize).div_ceil(settings.batch_size));
+    steps.checked_sub(1).map_or(0, |last| share(active, last, steps).len() as u32)
 }

@@ -121,6 +121,9 @@ pub trait MaskPolicy: Send + Sync {
     /// never in a frozen layer, never after the run's end. A layer that freezes is updated at that epoch.
     fn needs(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs;
 
+    /// A layer at its update at `(epoch, 0)`.
+    fn moment(&self, layer: usize, epoch: u32, frozen: &Spans) -> Moment;
+
     /// What it looks at when a layer freezes that no plan has freeze.
     fn needs_to_freeze(&self) -> Needs;
 

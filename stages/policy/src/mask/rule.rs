@@ -119,19 +119,6 @@ struct Masks<R> {
     schedule: Schedule,
 }
 
-impl<R: MaskRule> Masks<R> {
-    fn moment(&self, layer: usize, epoch: u32, frozen: &Spans) -> Moment {
-        Moment {
-            layer,
-            epoch,
-            epochs: self.context.epochs,
-            last: self.schedule.is_last(epoch, frozen),
-            weights: self.targets.weights[layer],
-            density: self.targets.densities[layer],
-        }
-    }
-}
-
 impl<R: MaskRule> MaskPolicy for Masks<R> {
     fn name(&self) -> &'static str {
         R::NAME
@@ -173,6 +160,17 @@ impl<R: MaskRule> MaskPolicy for Masks<R> {
             true if self.schedule.updates(epoch, frozen) => self.rule.needs(),
             true if frozen.freezes_at(epoch) => self.needs_to_freeze(),
             _ => Needs::Nothing,
+        }
+    }
+
+    fn moment(&self, layer: usize, epoch: u32, frozen: &Spans) -> Moment {
+        Moment {
+            layer,
+            epoch,
+            epochs: self.context.epochs,
+            last: self.schedule.is_last(epoch, frozen),
+            weights: self.targets.weights[layer],
+            density: self.targets.densities[layer],
         }
     }
 

@@ -50,6 +50,8 @@ impl Schedule {
             && epoch < self.epochs
             && f64::from(epoch) < self.end()
             && !frozen.is_frozen(epoch)
+            // A layer that has just begun to train again has no gradient yet.
+            && !frozen.thaws_at(epoch)
     }
 
     /// Whether the update at `epoch`, or the mask from the start if it is 0, is the last one before the layer freezes,
