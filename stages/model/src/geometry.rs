@@ -111,6 +111,12 @@ impl Geometry {
         (kernel, kernel)
     }
 
+    /// The rows and columns of the kernel's cells, row by row.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (rows, columns) = self.kernel();
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+    }
+
     /// Weights of the dense layer.
     pub(crate) fn weights(&self) -> usize {
         let (rows, columns) = self.kernel();

@@ -64,7 +64,7 @@ pub use description::{Description, InputShape};
 pub use kernel::{Form, Kernel};
 pub use lane::{Activations, LANES, Lane};
 pub use network::{Network, NonFinite};
-pub use shard::{Evaluation, Score, Shard};
+pub use shard::{Evaluation, Score, Shard, Wanted};
 pub use tensor::{RestoreError, Tensor, TensorData};
 pub use weights::Growth;
 pub use workspace::Workspace;

@@ -12,6 +12,7 @@ use crate::models;
 use crate::schedule::Schedule;
 use crate::weights::Growth;
 
+mod dense;
 mod diagnose;
 mod evaluate;
 mod observe;

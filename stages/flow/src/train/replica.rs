@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::augment::Placement;
 use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
-use spfde_model::{Activations, Growth, Network, Score, Shard, Workspace, input};
+use spfde_model::{Activations, Growth, Network, Score, Shard, Wanted, Workspace, input};
 use timely::scheduling::Activator;
 
 use crate::fault::{Cause, Fault, panic_message};
@@ -184,7 +184,8 @@ impl Replica {
             if observed.is_empty() {
                 network.train_shard(workspace, shard, part, &mut scores);
             } else {
-                network.train_and_observe_shard(workspace, shard, part, observed, &mut scores);
+                let wanted = Wanted { part, observed, ..Wanted::default() };
+                network.train_shard_for(workspace, shard, wanted, &mut scores);
             }
             (numbers, scores)
         })

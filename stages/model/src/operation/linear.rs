@@ -3,7 +3,7 @@
 
 use crate::description::{Operation, Shape};
 use crate::geometry::{Geometry, PANEL};
-use crate::kernel::{PackedRow, Strip, pack, pack_gradient, tally_groups};
+use crate::kernel::{PackedRow, Strip, Taps, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
 use crate::operation::Pass;
 use crate::workspace::{Scratch, make_room};
@@ -27,9 +27,15 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     pass.put_value(operation.output, output);
 }
 
-/// Computes the gradient of the input, if somebody wants it, and the gradients of the existing weights, which it
-/// writes to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
-pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, gradients: &mut [f32]) {
+/// Computes the gradient of the input, if somebody wants it, and the gradients of the weights in `taps`, which it
+/// writes to `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+pub(crate) fn backward(
+    pass: &mut Pass<'_>,
+    operation: &Operation,
+    layer: usize,
+    taps: &Taps,
+    gradients: &mut [f32],
+) {
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
     let wanted = pass.contributes(operation.input);
@@ -43,7 +49,6 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, geometry.input, first, groups, source);
         pack_panel_of_gradient(pass, layer, geometry, first, groups, gradient);
-        let taps = weights.forward.taps();
         tally_groups(pass.kernel, taps, &strip(groups), source, gradient, first > 0, gradients);
         if wanted {
             weights.backward[0].gather(pass.kernel, &strip(groups), gradient, target, false, &mut []);

@@ -9,7 +9,7 @@ use crate::geometry::Window;
 use crate::kernel::Kernel;
 use crate::lane::{Activations, LANES, Lane};
 use crate::network::Network;
-use crate::shard::Shard;
+use crate::shard::{Shard, Wanted};
 use crate::weights::Growth;
 use crate::workspace::Workspace;
 
@@ -92,7 +92,11 @@ fn check(case: &Case, kernel: Kernel) -> bool {
     let weights: Vec<f32> = (0..case.samples).map(|sample| 1.0 + (sample % 3) as f32).collect();
     let shard = Shard { inputs: &inputs, labels: &labels, weights: &weights, batch_samples: case.samples };
     let (mut part, mut scores) = (vec![0.0; network.part_len()], vec![]);
-    network.train_shard(&mut Workspace::new(&network), &shard, &mut part, &mut scores);
+    let dense_layers = [0, 1, 2];
+    let mut all = vec![0.0; network.dense_len(&dense_layers)];
+    let wanted =
+        Wanted { part: &mut part, dense_layers: &dense_layers, dense: &mut all, ..Wanted::default() };
+    network.train_shard_for(&mut Workspace::new(&network), &shard, wanted, &mut scores);
 
     let mut reference = Reference::default();
     let mut pixels = vec![];
@@ -125,10 +129,13 @@ fn check(case: &Case, kernel: Kernel) -> bool {
     }
 
     for (layer, place) in [first, middle, classifier].into_iter().enumerate() {
-        let found = network.gradient(&part, layer);
+        let found = network.dense_gradient(&all, &dense_layers, layer);
+        assert_eq!(found.len(), gradients[place].len());
+        for (index, gradient) in network.indices(layer).iter().zip(network.gradient(&part, layer)) {
+            assert_eq!(gradient.to_bits(), found[*index as usize].to_bits(), "{case:?}: layer {layer}");
+        }
         let size = gradients[place].iter().map(|g| g * g).sum::<f64>().sqrt();
-        for (index, found) in network.indices(layer).iter().zip(found) {
-            let expected = gradients[place][*index as usize];
+        for (index, (found, expected)) in found.iter().zip(&gradients[place]).enumerate() {
             let error = (f64::from(*found) - expected).abs();
             assert!(
                 error <= 2e-5 * size + 1e-6,
