@@ -136,7 +136,6 @@ pub(super) fn costs<'s>(
                 counted.through(epoch).for_each(|row| now.sieves[row.member as usize].add(&row));
                 freeze(&grid, &mut judges, (epoch, index));
                 for judge in &mut judges {
-                    deltas.iter().for_each(|row| judge.state.mask(row));
                     match judge.costs(&grid, epoch, &now, &frozen) {
                         Ok(costs) => {
                             let mut output = output.activate();

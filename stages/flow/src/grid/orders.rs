@@ -38,7 +38,7 @@ impl Standings {
                 Some(order) => order.cuts.push((index, wanted)),
                 None => orders.push(Order { kind, cuts: vec![(index, wanted)] }),
             };
-            match member.policy.cut(epoch) {
+            match member.policy.decision(epoch).cut {
                 Cut::Outside { out } if self.groups[member.group].alike => {
                     add(Kind::Shared { group: member.group }, out);
                 }
@@ -47,6 +47,7 @@ impl Standings {
                     add(Kind::Active { member: index }, count);
                     add(Kind::Queue { member: index }, count);
                 }
+                other => unimplemented!("{other:?} in a grid"),
             }
         }
         orders

@@ -64,7 +64,7 @@ impl Standings {
                 active[(slot - slots.start) as usize] = false;
             }
             let count = active.iter().filter(|active| **active).count() as u32;
-            let ignored = kin.is_some() && matches!(policy.cut(0), Cut::Outside { .. });
+            let ignored = kin.is_some() && matches!(policy.decision(0).cut, Cut::Outside { .. });
             let since = if ignored { Vec::new() } else { vec![0; slots.len()] };
             let policy = Arc::clone(policy);
             members.push(Member { policy, group: number, active, since, count, entered: 0, left: 0 });

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use spfde_data::rows::{CostRow, FreezeRow};
 use spfde_data::segment::Densities;
 use spfde_data::words::counted;
-use spfde_policy::Plan;
-use spfde_policy::cost::count_layers;
+use spfde_policy::cost::{self, count_layers};
+use spfde_policy::{Plan, Spans};
 
 /// Where the layers stand.
 pub(crate) struct Layers {
@@ -15,9 +15,11 @@ pub(crate) struct Layers {
     densities: Densities,
     /// The sum of the mask deltas of each layer that has any.
     masks: BTreeMap<usize, i64>,
-    /// When each block froze.
-    frozen_at: Vec<Option<u32>>,
+    /// When each block was frozen.
+    blocks: Vec<Spans>,
     frozen: Vec<bool>,
+    /// The epoch of the latest change.
+    epoch: u32,
 }
 
 impl Layers {
@@ -27,8 +29,9 @@ impl Layers {
         Self {
             densities,
             masks: BTreeMap::new(),
-            frozen_at: vec![None; architecture.blocks.len()],
+            blocks: vec![Spans::never(); architecture.blocks.len()],
             frozen: vec![false; architecture.layers.len()],
+            epoch: 0,
             plan: Arc::clone(plan),
         }
     }
@@ -41,10 +44,17 @@ impl Layers {
     /// A layer freezes or thaws.
     pub(crate) fn freeze(&mut self, row: &FreezeRow) {
         let layer = usize::from(row.layer);
-        self.frozen[layer] = row.diff > 0;
-        if let Some(at) = self.frozen_at.get_mut(self.plan.architecture.layers[layer].block) {
-            *at = (row.diff > 0).then_some(row.epoch);
+        let freezes = row.diff > 0;
+        self.frozen[layer] = freezes;
+        // All layers of a block change together: the first of them says it.
+        match self.blocks.get_mut(self.plan.architecture.layers[layer].block) {
+            Some(spans) if spans.is_frozen(row.epoch) != freezes => match freezes {
+                true => spans.freeze(row.epoch),
+                false => spans.thaw(row.epoch),
+            },
+            _ => (),
         }
+        self.epoch = row.epoch;
     }
 
     /// Whether each layer is frozen.
@@ -54,13 +64,13 @@ impl Layers {
 
     /// How many blocks of the front are frozen.
     pub(crate) fn frozen_blocks(&self) -> usize {
-        self.frozen_at.iter().take_while(|at| at.is_some()).count()
+        cost::frozen_blocks(&self.blocks, self.epoch)
     }
 
     /// The existing weights of every layer in `epoch`, or why there is no such number.
     pub(crate) fn nonzero(&self, epoch: u32) -> Result<Vec<u32>, String> {
         if self.densities == Densities::Scheduled {
-            return Ok(self.plan.nonzero_given(epoch, &self.frozen_at));
+            return Ok(self.plan.nonzero_given(epoch, &self.blocks));
         }
         let layers = self.plan.architecture.layers.iter().enumerate();
         let nonzero = layers.map(|(index, layer)| match self.masks.get(&index) {

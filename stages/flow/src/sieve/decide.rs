@@ -76,7 +76,7 @@ pub(super) fn decide<'s>(
                 let low = low_changes.take(epoch);
                 let first = first_changes.take(epoch);
                 if next < settings.epochs && settings.policies.sieve.decides(next) {
-                    let exchange = matches!(settings.policies.sieve.cut(next), Cut::Exchange { .. });
+                    let exchange = matches!(settings.policies.sieve.decision(next).cut, Cut::Exchange { .. });
                     let leave_or_return = low.filter_map(|(sample, came, key)| match (came, exchange) {
                         (true, _) => Some(row(sample, -1, key)),
                         (false, false) => Some(row(sample, 1, 0)),

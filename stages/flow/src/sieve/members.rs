@@ -84,7 +84,7 @@ impl Members {
         at: Tick,
         updates: &mut [Vec<Update>; 2],
     ) {
-        let exchange = matches!(policy.cut(epoch), Cut::Exchange { .. });
+        let exchange = matches!(policy.decision(epoch).cut, Cut::Exchange { .. });
         for slot in 0..self.active.len() {
             let place = if self.active[slot] || !exchange {
                 let entered = if self.active[slot] { self.since[slot] } else { 0 };
@@ -119,7 +119,7 @@ impl Members {
 
     /// Whether the samples have places: those of a decision, or of a cut that is the outside from the start.
     pub(super) fn are_ranked(&self, policy: &dyn SievePolicy) -> bool {
-        self.decided > 0 || matches!(policy.cut(0), Cut::Outside { .. })
+        self.decided > 0 || matches!(policy.decision(0).cut, Cut::Outside { .. })
     }
 
     fn sample(&self, slot: usize) -> u32 {
@@ -161,7 +161,7 @@ impl Members {
             StandingRow { epoch, sample, active, since, decided, place, place_since, place_key }
         };
         let mut kept = vec![Kept::rows((0..self.len()).map(row))];
-        let columns = state.columns().unwrap_or_default();
+        let columns = state.columns();
         if !columns.is_empty() {
             let mut rows = Columns::new(&columns);
             (0..self.len()).for_each(|slot| state.save(slot, epoch, self.sample(slot), &mut rows));
@@ -184,7 +184,7 @@ impl Members {
                 _ => Place::Nowhere,
             };
         }
-        let Some(saved) = snapshot.sieve_policy() else { return };
+        let saved = snapshot.table(SIEVE_POLICY);
         let Some(Cells::U32(samples)) = saved.cells.get(1) else { return };
         for (row, sample) in samples.iter().enumerate().filter(|(_, sample)| mine(**sample)) {
             state.restore((sample / self.workers) as usize, saved, row);

@@ -77,7 +77,7 @@ pub(super) fn standings<'s>(
                     output.session(&capabilities[port]).give_iterator(updates.into_iter());
                 }
                 if members.are_ranked(policy) {
-                    quotas = wanted(policy.cut(members.decided()));
+                    quotas = wanted(policy.decision(members.decided()).cut);
                 }
                 for (port, quota) in quotas.into_iter().enumerate().filter(|(_, quota)| *quota > 0) {
                     if worker == 0 {
@@ -113,7 +113,7 @@ pub(super) fn standings<'s>(
                         let mut output = update_outs[port].activate();
                         output.session(windows.capability(port)).give_iterator(updates.into_iter());
                     }
-                    let wanted = wanted(policy.cut(next));
+                    let wanted = wanted(policy.decision(next).cut);
                     for (port, (quota, wanted)) in quotas.iter_mut().zip(wanted).enumerate() {
                         if worker == 0 && *quota != wanted {
                             let change =
@@ -147,5 +147,6 @@ fn wanted(cut: Cut) -> [u32; 2] {
     match cut {
         Cut::Outside { out } => [out, 0],
         Cut::Exchange { count } => [count, count],
+        other => unimplemented!("{other:?} while training"),
     }
 }
