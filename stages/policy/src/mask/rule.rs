@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
 use spfde_data::parameter::{ParameterError, Parametric};
-use spfde_data::table::{Cell, Column, Columns, Record};
+use spfde_data::table::{Column, Columns, Record};
 
 use super::granularity::{Granularity, Unstructured};
 use super::selection::{magnitudes, random_mask};
 use super::{MaskContext, MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs, Schedule, Targets};
-use crate::state::{U32, saved_columns};
-use crate::{Entry, Spans};
+use crate::{Entry, Spans, state};
 
 /// A layer at the moment of an update, or at the start.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -217,33 +216,23 @@ impl<R: MaskRule> MaskState for Masking<R> {
     }
 
     fn columns(&self) -> Vec<Column> {
-        saved_columns::<R::State>(&[U32("epoch"), U32("layer")])
+        state::columns::<R::State>("layer")
     }
 
     fn save(&self, epoch: u32) -> Columns {
-        let mut saved = Columns::new(&self.columns());
-        if saved.cells.is_empty() {
-            return saved;
-        }
-        for (layer, state) in &self.states {
-            let mut cells = saved.cells.iter_mut();
-            epoch.push(cells.next().expect("the first column"));
-            (*layer as u32).push(cells.next().expect("the second column"));
-            state.clone().push(&mut cells);
-            saved.rows += 1;
-        }
-        saved
+        let mut rows = Columns::new(&self.columns());
+        let states = self.states.iter();
+        states.for_each(|(layer, state)| state::push(&mut rows, epoch, *layer as u32, state.clone()));
+        rows
     }
 
     fn restore(&mut self, rows: &Columns) -> Result<(), String> {
         let layers = self.masks.targets.masked.len();
         for row in 0..rows.rows {
-            let mut cells = rows.cells.iter();
-            let layer = cells.nth(1).map_or(u32::MAX, |cells| u32::get(cells, row)) as usize;
-            if layer >= layers || self.states.contains_key(&layer) {
+            let (layer, state) = state::get(rows, row);
+            if layer as usize >= layers || self.states.insert(layer as usize, state).is_some() {
                 return Err(format!("layer is {layer}; expected each of {layers} once at most, from 0"));
             }
-            self.states.insert(layer, R::State::get(&mut cells, row));
         }
         Ok(())
     }

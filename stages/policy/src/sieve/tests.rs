@@ -4,6 +4,7 @@ mod circular;
 mod every;
 mod forgetting;
 mod infobatch;
+mod mean;
 mod random;
 
 use std::sync::Arc;

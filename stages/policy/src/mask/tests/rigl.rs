@@ -1,6 +1,7 @@
 //! `rigl` against its description over plain vectors of all weights.
 
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -46,7 +47,7 @@ proptest! {
         policy.initial(0, &never).into_iter().for_each(|index| weights[index as usize] = Some(0.0));
         for epoch in 0..epochs {
             let end = until * f64::from(epochs);
-            let due = epoch > 0 && epoch % interval == 0 && f64::from(epoch) < end;
+            let due = epoch > 0 && epoch.is_multiple_of(interval) && f64::from(epoch) < end;
             let needs = if due { Needs::DenseGradient } else { Needs::Nothing };
             prop_assert_eq!(policy.needs(0, epoch, &never), needs, "epoch {}", epoch);
             if due {
@@ -137,7 +138,7 @@ fn the_plan_bills_the_dense_gradients() {
     let architecture = context.architecture;
     let context = crate::FreezeContext {
         epochs: 16,
-        architecture: architecture.clone(),
+        architecture: Arc::clone(&architecture),
         mask_interval: 3,
         reduction_required: false,
     };

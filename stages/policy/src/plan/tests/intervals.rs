@@ -35,7 +35,7 @@ fn prefixes(blocks: usize, frozen: &[usize]) -> Vec<Spans> {
 fn planned_counts(epochs: u32, frozen: &Spans, weights: u32) -> Vec<u32> {
     let is_frozen: Vec<bool> = (0..epochs).map(|epoch| frozen.is_frozen(epoch)).collect();
     let trains = |epoch: u32| !is_frozen[epoch as usize];
-    let updates = |epoch: u32| epoch > 0 && epoch % 2 == 0 && trains(epoch) && trains(epoch - 1);
+    let updates = |epoch: u32| epoch > 0 && epoch.is_multiple_of(2) && trains(epoch) && trains(epoch - 1);
     let count = |at: u32| {
         // Whether another update follows before it is frozen.
         let follows = (at + 1..epochs).take_while(|epoch| trains(*epoch)).any(updates);

@@ -32,7 +32,7 @@ proptest! {
         let mut weights = vec![Some(1.0f32); samples as usize];
         for epoch in 0..epochs {
             let (at, end) = (f64::from(epoch), until * f64::from(epochs));
-            if epoch > 0 && at <= end && epoch % interval == 0 {
+            if epoch > 0 && at <= end && epoch.is_multiple_of(interval) {
                 let mean = latest.iter().sum::<f64>() / latest.len() as f64;
                 for (sample, weight) in (0..samples).zip(&mut weights) {
                     let kept = policy.keeps(epoch, sample, 1.0 - fraction);
