@@ -70,6 +70,11 @@ pub trait MaskRule: Parametric {
         moment.target()
     }
 
+    /// In which units weights exist. Counts are then those of whole units, as [`count`](Self::count) has to say.
+    fn granularity(&self) -> &dyn Granularity {
+        &Unstructured
+    }
+
     /// What an update looks at.
     fn needs(&self) -> Needs {
         Needs::Weights
@@ -151,7 +156,8 @@ impl<R: MaskRule> MaskPolicy for Masks<R> {
             return Vec::new();
         }
         let count = self.rule.count(&self.moment(layer, 0, frozen));
-        random_mask(self.context.seed, layer, self.targets.weights[layer], count)
+        let (units, seed) = (self.rule.granularity(), self.context.seed);
+        random_mask(units, seed, layer, self.targets.weights[layer], count)
     }
 
     fn needs(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs {
@@ -197,7 +203,7 @@ impl<R: MaskRule> MaskState for Masking<R> {
         let rule = &self.masks.rule;
         let freeze = |update: &MaskUpdate<'_>| {
             let surplus = update.indices.len().saturating_sub(update.moment.target() as usize);
-            let dropped = Unstructured.lowest(rule.importance(update), surplus);
+            let dropped = rule.granularity().lowest(rule.importance(update), surplus);
             MaskDelta { dropped, grown: Vec::new() }
         };
         let going: Vec<MaskUpdate<'_>> = updates.iter().filter(|update| !update.freezing).copied().collect();

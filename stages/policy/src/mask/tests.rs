@@ -1,6 +1,7 @@
 //! Mask policies through a driver that applies their deltas to a layer.
 
 mod every;
+mod granularity;
 mod mest;
 mod rigl;
 mod states;
