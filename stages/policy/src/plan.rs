@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
+use spfde_data::architecture::{Architecture, LayerShape};
 use spfde_data::parameter::ParameterError;
 
 use crate::Spans;
@@ -54,18 +54,26 @@ pub struct Plan {
     pub note: Option<String>,
     /// Whether each layer is masked.
     pub masked: Vec<bool>,
-    counts: Arc<Counts>,
-    /// By epoch, the layers whose dense gradient its last step computes.
-    dense_gradients: Arc<Vec<Vec<usize>>>,
+    courses: Arc<Courses>,
 }
 
-/// Existing weights by epoch and layer, with which any later decision can be costed without the policy.
+/// What masks do, with which any later decision can be costed without the policy.
 #[derive(Debug)]
-struct Counts {
-    planned: Vec<Vec<u32>>,
-    unfrozen: Vec<Vec<u32>>,
-    /// What a layer keeps if its block freezes at that epoch.
-    frozen: Vec<Vec<u32>>,
+struct Courses {
+    planned: Course,
+    unfrozen: Course,
+    /// By epoch and layer, what a layer keeps if its block freezes then.
+    kept: Vec<Vec<u32>>,
+}
+
+/// What masks do if blocks are frozen in these epochs.
+#[derive(Debug)]
+struct Course {
+    frozen: Vec<Spans>,
+    /// Existing weights by epoch and layer.
+    nonzero: Vec<Vec<u32>>,
+    /// What the update at the start of an epoch looks at, by epoch and layer.
+    needs: Vec<Vec<Needs>>,
 }
 
 impl Plan {
@@ -94,25 +102,24 @@ impl Plan {
         let never = vec![Spans::never(); blocks];
         let weights = |layer: usize| architecture.layers[layer].weights() as u32;
         let dense: Vec<u32> = (0..layers).map(weights).collect();
-        let by_epoch = |of: &dyn Fn(u32) -> Vec<u32>| (0..epochs).map(of).collect();
-        let counts = Counts {
-            planned: by_epoch(&|epoch| costs.nonzero(epoch, &frozen)),
-            unfrozen: by_epoch(&|epoch| costs.nonzero(epoch, &never)),
-            frozen: by_epoch(&|epoch| costs.nonzero(epoch, &vec![Spans::from(epoch); blocks])),
+        let course = |frozen: &[Spans]| Course {
+            frozen: frozen.to_vec(),
+            nonzero: (0..epochs).map(|epoch| costs.nonzero(epoch, frozen)).collect(),
+            needs: (0..epochs).map(|epoch| costs.needs(epoch, frozen)).collect(),
         };
-        let spans = |layer: usize| frozen.get(architecture.layers[layer].block).unwrap_or(Spans::none());
-        let wants =
-            |epoch: u32, layer: usize| mask.needs(layer, epoch + 1, spans(layer)) == Needs::DenseGradient;
-        let dense_gradients =
-            (0..epochs).map(|epoch| (0..layers).filter(|layer| wants(epoch, *layer)).collect()).collect();
+        let kept = |epoch: u32| costs.nonzero(epoch, &vec![Spans::from(epoch); blocks]);
+        let courses = Courses {
+            planned: course(&frozen),
+            unfrozen: course(&never),
+            kept: (0..epochs).map(kept).collect(),
+        };
         Ok(Self {
             cost: (0..epochs).map(|epoch| costs.epoch(epoch, &frozen)).collect(),
             unfrozen_cost: costs.total(&never),
             dense_cost: count(&architecture, &dense, 0, samples),
             masked: (0..layers).map(|layer| mask.masked(layer)).collect(),
             note: freeze.note,
-            counts: Arc::new(counts),
-            dense_gradients: Arc::new(dense_gradients),
+            courses: Arc::new(courses),
             architecture,
             epochs,
             samples,
@@ -134,8 +141,12 @@ impl Plan {
     /// The layers whose dense gradient the last step of `epoch` computes, but for those in the first `frozen_blocks`
     /// blocks.
     pub fn dense_gradients(&self, epoch: u32, frozen_blocks: usize) -> impl Iterator<Item = usize> + '_ {
-        let layers = self.dense_gradients.get(epoch as usize).into_iter().flatten().copied();
-        layers.filter(move |layer| self.architecture.layers[*layer].block >= frozen_blocks)
+        let needs = self.courses.planned.needs.get(epoch as usize + 1).into_iter().flatten();
+        let layers = needs.zip(&self.architecture.layers).enumerate();
+        let wants = move |(needs, layer): (&Needs, &LayerShape)| {
+            *needs == Needs::DenseGradient && layer.block >= frozen_blocks
+        };
+        layers.filter(move |(_, layer)| wants(*layer)).map(|(index, _)| index)
     }
 
     /// The FLOPs of these, if the step has `samples` samples.
@@ -148,38 +159,38 @@ impl Plan {
     /// # Panics
     /// If the run has no such epoch.
     pub fn nonzero(&self, epoch: u32) -> &[u32] {
-        &self.counts.planned[epoch as usize]
+        &self.courses.planned.nonzero[epoch as usize]
     }
 
     /// The existing weights of every layer during `epoch`, if block `b` was frozen during `frozen[b]`, planned or not.
     ///
     /// A block that is frozen as planned keeps to the plan. One that froze at another time follows the mask of its own
-    /// plan until then, and at that moment is pruned to its target.
+    /// plan until then; at that moment it is pruned to its target, which it keeps until its first update after a thaw.
     ///
     /// # Panics
     /// If the run has no such epoch, or `frozen` does not have one entry per block, or names an epoch that the run
     /// does not have.
     pub fn nonzero_given(&self, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
-        let since = |layer: usize, at: u32| self.spans(layer).since(epoch) == Some(at);
-        self.pruned(epoch, frozen, &self.counts.planned[epoch as usize], since)
+        self.nonzero_after(&self.courses.planned, epoch, frozen)
     }
 
-    /// The weights of every layer: of one that is frozen since an epoch that is not `planned` those that it kept then,
-    /// of any other those of `otherwise`.
-    fn pruned(
-        &self,
-        epoch: u32,
-        frozen: &[Spans],
-        otherwise: &[u32],
-        planned: impl Fn(usize, u32) -> bool,
-    ) -> Vec<u32> {
+    /// The existing weights of every layer during `epoch`, if blocks left their course.
+    fn nonzero_after(&self, course: &Course, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
         assert_eq!(frozen.len(), self.architecture.blocks.len(), "freezing times for each block");
         let layers = self.architecture.layers.iter().enumerate();
-        let nonzero =
-            layers.map(|(index, layer)| match frozen.get(layer.block).and_then(|spans| spans.since(epoch)) {
-                Some(at) if !planned(index, at) => self.counts.frozen[at as usize][index],
-                _ => otherwise[index],
-            });
+        let nonzero = layers.map(|(index, layer)| {
+            let latest = frozen.get(layer.block).and_then(|spans| spans.latest(epoch));
+            let updates =
+                |thaw: u32| (thaw + 1..=epoch).any(|at| course.needs[at as usize][index] > Needs::Nothing);
+            match latest {
+                Some((from, until))
+                    if course.frozen[layer.block].latest(epoch) != latest && !until.is_some_and(updates) =>
+                {
+                    self.courses.kept[from as usize][index]
+                }
+                _ => course.nonzero[epoch as usize][index],
+            }
+        });
         nonzero.collect()
     }
 
@@ -193,14 +204,14 @@ impl Plan {
         self.total().reduction_from(&self.unfrozen_cost)
     }
 
-    /// The cost of the whole run if block `b` is frozen during `frozen[b]` without being planned: until it freezes a layer
-    /// follows the mask of one that never does, and at that moment it is pruned to its target.
+    /// The cost of the whole run if block `b` is frozen during `frozen[b]` without being planned: until it freezes a
+    /// layer follows the mask of one that never does, and then it goes as in [`nonzero_given`](Self::nonzero_given).
     ///
     /// # Panics
     /// If `frozen` does not have one entry per block, or names an epoch that the run does not have.
     pub fn cost_of(&self, frozen: &[Spans]) -> Cost {
         let epoch_cost = |epoch: u32| {
-            let nonzero = self.pruned(epoch, frozen, &self.counts.unfrozen[epoch as usize], |_, _| false);
+            let nonzero = self.nonzero_after(&self.courses.unfrozen, epoch, frozen);
             let samples = self.active_samples[epoch as usize];
             count(&self.architecture, &nonzero, frozen_blocks(frozen, epoch), samples)
         };

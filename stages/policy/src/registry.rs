@@ -98,3 +98,6 @@ impl Member {
         self.parameters.iter().any(|parameter| parameter.key == key)
     }
 }
+
+#[cfg(test)]
+mod tests;

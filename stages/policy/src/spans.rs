@@ -54,6 +54,12 @@ impl Spans {
         last.expect("only what is frozen thaws").1 = epoch;
     }
 
+    /// The latest interval that began by `epoch`: its first epoch, and the one that trains again if that has come.
+    pub fn latest(&self, epoch: u32) -> Option<(u32, Option<u32>)> {
+        let (from, until) = self.0.iter().rfind(|(from, _)| *from <= epoch)?;
+        Some((*from, (*until <= epoch).then_some(*until)))
+    }
+
     /// Whether it is frozen during `epoch`.
     pub fn is_frozen(&self, epoch: u32) -> bool {
         self.since(epoch).is_some()
@@ -61,8 +67,7 @@ impl Spans {
 
     /// Since when it is frozen during `epoch`, if it is.
     pub fn since(&self, epoch: u32) -> Option<u32> {
-        let span = self.0.iter().find(|(from, until)| (*from..*until).contains(&epoch));
-        span.map(|(from, _)| *from)
+        self.latest(epoch).and_then(|(from, until)| until.is_none().then_some(from))
     }
 
     /// Whether an interval begins at `epoch`.
@@ -103,6 +108,8 @@ mod tests {
         assert_eq!(frozen, [2, 3, 4, 9, 10, 11]);
         assert_eq!(spans.iter().collect::<Vec<_>>(), [(2, Some(5)), (9, None)]);
         assert_eq!((spans.since(4), spans.since(5), spans.since(30)), (Some(2), None, Some(9)));
+        assert_eq!((spans.latest(1), spans.latest(4)), (None, Some((2, None))));
+        assert_eq!((spans.latest(8), spans.latest(9)), (Some((2, Some(5))), Some((9, None))));
         assert_eq!((spans.next_freeze(2), spans.next_freeze(9)), (Some(9), None));
         assert!(spans.freezes_at(9) && spans.thaws_at(5) && !spans.thaws_at(9));
         assert_eq!(

@@ -39,75 +39,44 @@ spfde_data::parameters! {
     }
 }
 
-/// One step of a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Step {
-    tick: (u32, u32),
-    /// Σ l2² over the block's layers.
-    squares: f64,
-    /// Existing weights of these layers.
-    nonzero: u64,
+spfde_data::state! {
+    /// A row of a window: the first says what came of the windows before, each of the others one step.
+    pub struct NormRow {
+        /// The mean of the window before.
+        previous: Option<f64> = None,
+        /// Relative change of the latest mean.
+        change: f64 = 0.0,
+        /// How many windows in a row have been settled.
+        settled: u32 = 0,
+        /// Epoch of the step.
+        step_epoch: u32 = 0,
+        /// The step within its epoch.
+        step: u32 = 0,
+        /// Σ l2² over the block's layers.
+        squares: f64 = 0.0,
+        /// Existing weights of these layers.
+        nonzero: u64 = 0,
+    }
 }
 
 /// What one block's gradient did in the current window, and what came of the windows before.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub struct NormWindow {
+    before: NormRow,
     /// In order of time.
-    steps: Vec<Step>,
-    /// The mean of the window before.
-    previous: Option<f64>,
-    /// Relative change of the latest mean.
-    change: f64,
-    /// How many windows in a row have been settled.
-    settled: u32,
-}
-
-spfde_data::state! {
-    /// A window in rows: what came of the windows before, and one of the steps.
-    pub struct NormRow {
-        previous: Option<f64> = None,
-        change: f64 = 0.0,
-        settled: u32 = 0,
-        /// Whether the row has a step: a window without any is one row that has none.
-        has_step: bool = false,
-        step_epoch: u32 = 0,
-        step: u32 = 0,
-        squares: f64 = 0.0,
-        nonzero: u64 = 0,
-    }
+    steps: Vec<NormRow>,
 }
 
 impl BlockState for NormWindow {
     type Row = NormRow;
 
     fn rows(&self) -> Vec<NormRow> {
-        let before = || NormRow {
-            previous: self.previous,
-            change: self.change,
-            settled: self.settled,
-            ..NormRow::default()
-        };
-        let row = |Step { tick: (step_epoch, step), squares, nonzero }: &Step| NormRow {
-            has_step: true,
-            step_epoch: *step_epoch,
-            step: *step,
-            squares: *squares,
-            nonzero: *nonzero,
-            ..before()
-        };
-        std::iter::once(before()).chain(self.steps.iter().map(row)).collect()
+        std::iter::once(&self.before).chain(&self.steps).cloned().collect()
     }
 
     fn from_rows(rows: Vec<NormRow>) -> Self {
-        let Some(NormRow { previous, change, settled, .. }) = rows.first().cloned() else {
-            return Self::default();
-        };
-        let step = |row: NormRow| {
-            let NormRow { step_epoch, step, squares, nonzero, .. } = row;
-            Step { tick: (step_epoch, step), squares, nonzero }
-        };
-        let steps = rows.into_iter().filter(|row| row.has_step).map(step).collect();
-        Self { steps, previous, change, settled }
+        let mut rows = rows.into_iter();
+        Self { before: rows.next().unwrap_or_default(), steps: rows.collect() }
     }
 }
 
@@ -119,15 +88,16 @@ impl NormWindow {
         let skipped = ((grace * steps.len() as f64).ceil() as usize).min(steps.len().saturating_sub(1));
         let values = steps[skipped..].iter().map(|step| step.squares.sqrt() / (step.nonzero as f64).sqrt());
         let mean = (!steps.is_empty()).then(|| values.sum::<f64>() / (steps.len() - skipped) as f64);
-        self.change = match (self.previous, mean) {
+        let before = &mut self.before;
+        before.change = match (before.previous, mean) {
             // A gradient that stays zero does not change.
             (Some(0.0), Some(0.0)) => 0.0,
-            (Some(before), Some(mean)) => (mean - before).abs() / before,
+            (Some(previous), Some(mean)) => (mean - previous).abs() / previous,
             _ => f64::INFINITY,
         };
         // NaN settles nothing.
-        self.settled = if self.change < threshold { self.settled + 1 } else { 0 };
-        self.previous = mean;
+        before.settled = if before.change < threshold { before.settled + 1 } else { 0 };
+        before.previous = mean;
     }
 }
 
@@ -144,14 +114,16 @@ impl FreezeRule for GradientNorm {
         if frozen {
             return;
         }
-        let (tick, squares, nonzero) =
-            ((row.epoch, row.step), f64::from(row.l2).powi(2), u64::from(row.nonzero));
-        match window.steps.last_mut().filter(|step| step.tick == tick) {
+        let (squares, nonzero) = (f64::from(row.l2).powi(2), u64::from(row.nonzero));
+        match window.steps.last_mut().filter(|last| (last.step_epoch, last.step) == (row.epoch, row.step)) {
             Some(step) => {
                 step.squares += squares;
                 step.nonzero += nonzero;
             }
-            None => window.steps.push(Step { tick, squares, nonzero }),
+            None => {
+                let (step_epoch, step) = (row.epoch, row.step);
+                window.steps.push(NormRow { step_epoch, step, squares, nonzero, ..NormRow::default() });
+            }
         }
     }
 
@@ -162,7 +134,7 @@ impl FreezeRule for GradientNorm {
         let Judged { plan, states, frozen } = judged;
         states.iter_mut().for_each(|window| window.close(self.grace, self.threshold));
         let first = frozen.iter().position(|spans| !spans.is_frozen(epoch));
-        let Some(block) = first.filter(|block| states[*block].settled >= self.patience) else {
+        let Some(block) = first.filter(|block| states[*block].before.settled >= self.patience) else {
             return Vec::new();
         };
         let mut then = frozen.to_vec();
@@ -170,7 +142,7 @@ impl FreezeRule for GradientNorm {
         if plan.cost_of(&then).reduction_from(&plan.unfrozen_cost) > self.flops_reduction {
             return Vec::new();
         }
-        let NormWindow { settled, change, .. } = states[block];
+        let NormRow { settled, change, .. } = states[block].before;
         let reason = format!(
             "mean gradient norm settled in {settled} windows in a row, last change {change:.4} below {}",
             self.threshold

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use spfde_data::parameter::{ParameterError, Parametric};
 use spfde_data::rows::GradientRow;
-use spfde_data::table::{Cell, Column, Columns, Record};
+use spfde_data::table::{Column, Columns, Record};
 
 use super::{Change, FreezeContext, FreezePlan, FreezePolicy, FreezeState};
-use crate::state::{U32, saved_columns};
-use crate::{Costs, Entry, Plan, Spans};
+use crate::{Costs, Entry, Plan, Spans, state};
 
 /// What is kept of a block: one or more rows of one type.
 pub trait BlockState: Clone + Default + Send + 'static {
@@ -156,24 +155,15 @@ impl<R: FreezeRule> FreezeState for Freezing<R> {
     }
 
     fn columns(&self) -> Vec<Column> {
-        saved_columns::<<R::State as BlockState>::Row>(&[U32("epoch"), U32("block")])
+        state::columns::<<R::State as BlockState>::Row>("block")
     }
 
     fn save(&self, epoch: u32) -> Columns {
-        let mut saved = Columns::new(&self.columns());
-        if saved.cells.is_empty() {
-            return saved;
+        let mut rows = Columns::new(&self.columns());
+        for (block, state) in (0..).zip(&self.states) {
+            state.rows().into_iter().for_each(|row| state::push(&mut rows, epoch, block, row));
         }
-        for (block, state) in self.states.iter().enumerate() {
-            for row in state.rows() {
-                let mut cells = saved.cells.iter_mut();
-                epoch.push(cells.next().expect("the first column"));
-                (block as u32).push(cells.next().expect("the second column"));
-                row.push(&mut cells);
-                saved.rows += 1;
-            }
-        }
-        saved
+        rows
     }
 
     fn restore(&mut self, frozen: Vec<Spans>, rows: &Columns) -> Result<(), String> {
@@ -183,11 +173,9 @@ impl<R: FreezeRule> FreezeState for Freezing<R> {
         }
         let mut by_block = vec![Vec::new(); blocks];
         for row in 0..rows.rows {
-            let mut cells = rows.cells.iter();
-            let block = cells.nth(1).map_or(u32::MAX, |cells| u32::get(cells, row)) as usize;
-            let of = by_block.get_mut(block);
-            let of = of.ok_or_else(|| format!("block is {block}; the network has {blocks}, from 0"))?;
-            of.push(<R::State as BlockState>::Row::get(&mut cells, row));
+            let (block, row) = state::get(rows, row);
+            let of = by_block.get_mut(block as usize);
+            of.ok_or_else(|| format!("block is {block}; the network has {blocks}, from 0"))?.push(row);
         }
         self.states = by_block.into_iter().map(R::State::from_rows).collect();
         self.frozen = frozen;

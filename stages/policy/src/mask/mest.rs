@@ -1,7 +1,7 @@
 //! What both variants of MEST share ([arXiv 2110.14032](https://arxiv.org/abs/2110.14032), section 3): how large the
 //! soft part is at an update, and how weights are pruned and grown.
 
-use super::granularity::{Granularity, Unstructured};
+use super::granularity::Granularity;
 use super::selection::{absent_by_draw, order_of};
 use super::{MaskDelta, MaskUpdate, Moment};
 
@@ -34,6 +34,7 @@ pub(super) fn importance(update: &MaskUpdate<'_>, gradient_weight: f64) -> Vec<(
 /// A weight that is pruned is not grown again by the same update: it would lose its value and momentum. Where fewer
 /// weights are absent than have to grow, correspondingly fewer are pruned, so that `grow_to` holds.
 pub(super) fn mutate(
+    units: &dyn Granularity,
     update: &MaskUpdate<'_>,
     importance: Vec<(u64, u32)>,
     prune_to: u32,
@@ -46,7 +47,7 @@ pub(super) fn mutate(
     let pruning = (existing - kept).saturating_sub(missing - growing);
     let grown = match growing {
         0 => Vec::new(),
-        growing => Unstructured.lowest(absent_by_draw(update), growing),
+        growing => units.lowest(absent_by_draw(update), growing),
     };
-    MaskDelta { dropped: Unstructured.lowest(importance, pruning), grown }
+    MaskDelta { dropped: units.lowest(importance, pruning), grown }
 }

@@ -60,6 +60,12 @@ impl MaskRule for MestEm {
     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         let moment = &update.moment;
         let exchanged = phase(moment) * self.soft * moment.density;
-        mutate(update, self.importance(update), moment.at(moment.density - exchanged), moment.target())
+        mutate(
+            self.granularity(),
+            update,
+            self.importance(update),
+            moment.at(moment.density - exchanged),
+            moment.target(),
+        )
     }
 }

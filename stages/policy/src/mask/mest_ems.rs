@@ -67,6 +67,12 @@ impl MaskRule for MestEms {
     }
 
     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
-        mutate(update, self.importance(update), update.moment.target(), self.count(&update.moment))
+        mutate(
+            self.granularity(),
+            update,
+            self.importance(update),
+            update.moment.target(),
+            self.count(&update.moment),
+        )
     }
 }

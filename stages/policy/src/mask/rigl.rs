@@ -21,7 +21,6 @@
 use spfde_data::architecture::Architecture;
 use spfde_data::parameter::ParameterError;
 
-use super::granularity::{Granularity, Unstructured};
 use super::selection::{magnitudes, order_of};
 use super::{Distribution, MaskDelta, MaskRule, MaskUpdate, Needs, Schedule, Targets};
 
@@ -63,13 +62,13 @@ impl MaskRule for Rigl {
         let phase = f64::from(moment.epoch) / self.schedule(moment.epochs).end();
         let share = self.drop / 2.0 * (1.0 + (std::f64::consts::PI * phase).cos());
         let count = (share * update.indices.len() as f64) as usize;
-        let dropped = Unstructured.lowest(magnitudes(update), count);
+        let dropped = self.granularity().lowest(magnitudes(update), count);
         // The greatest gradient is the lowest key. Whatever was kept is no candidate.
         let kept = |index: &u32| {
             update.indices.binary_search(index).is_ok() && dropped.binary_search(index).is_err()
         };
         let key = |index: u32| (!order_of(f64::from(update.dense_gradients[index as usize])), index);
         let candidates = (0..moment.weights).filter(|index| !kept(index)).map(key).collect();
-        MaskDelta { grown: Unstructured.lowest(candidates, count), dropped }
+        MaskDelta { grown: self.granularity().lowest(candidates, count), dropped }
     }
 }

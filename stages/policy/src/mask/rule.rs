@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
 use spfde_data::parameter::{ParameterError, Parametric};
-use spfde_data::table::{Cell, Column, Columns, Record};
+use spfde_data::table::{Column, Columns, Record};
 
 use super::granularity::{Granularity, Unstructured};
 use super::selection::{magnitudes, random_mask};
 use super::{MaskContext, MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs, Schedule, Targets};
-use crate::state::{U32, saved_columns};
-use crate::{Entry, Spans};
+use crate::{Entry, Spans, state};
 
 /// A layer at the moment of an update, or at the start.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,6 +68,11 @@ pub trait MaskRule: Parametric {
     /// The weights that a layer has after the update at `moment`, or at the start.
     fn count(&self, moment: &Moment) -> u32 {
         moment.target()
+    }
+
+    /// In which units weights exist. Counts are then those of whole units, as [`count`](Self::count) has to say.
+    fn granularity(&self) -> &dyn Granularity {
+        &Unstructured
     }
 
     /// What an update looks at.
@@ -152,7 +156,8 @@ impl<R: MaskRule> MaskPolicy for Masks<R> {
             return Vec::new();
         }
         let count = self.rule.count(&self.moment(layer, 0, frozen));
-        random_mask(self.context.seed, layer, self.targets.weights[layer], count)
+        let (units, seed) = (self.rule.granularity(), self.context.seed);
+        random_mask(units, seed, layer, self.targets.weights[layer], count)
     }
 
     fn needs(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs {
@@ -198,7 +203,7 @@ impl<R: MaskRule> MaskState for Masking<R> {
         let rule = &self.masks.rule;
         let freeze = |update: &MaskUpdate<'_>| {
             let surplus = update.indices.len().saturating_sub(update.moment.target() as usize);
-            let dropped = Unstructured.lowest(rule.importance(update), surplus);
+            let dropped = rule.granularity().lowest(rule.importance(update), surplus);
             MaskDelta { dropped, grown: Vec::new() }
         };
         let going: Vec<MaskUpdate<'_>> = updates.iter().filter(|update| !update.freezing).copied().collect();
@@ -217,33 +222,23 @@ impl<R: MaskRule> MaskState for Masking<R> {
     }
 
     fn columns(&self) -> Vec<Column> {
-        saved_columns::<R::State>(&[U32("epoch"), U32("layer")])
+        state::columns::<R::State>("layer")
     }
 
     fn save(&self, epoch: u32) -> Columns {
-        let mut saved = Columns::new(&self.columns());
-        if saved.cells.is_empty() {
-            return saved;
-        }
-        for (layer, state) in &self.states {
-            let mut cells = saved.cells.iter_mut();
-            epoch.push(cells.next().expect("the first column"));
-            (*layer as u32).push(cells.next().expect("the second column"));
-            state.clone().push(&mut cells);
-            saved.rows += 1;
-        }
-        saved
+        let mut rows = Columns::new(&self.columns());
+        let states = self.states.iter();
+        states.for_each(|(layer, state)| state::push(&mut rows, epoch, *layer as u32, state.clone()));
+        rows
     }
 
     fn restore(&mut self, rows: &Columns) -> Result<(), String> {
         let layers = self.masks.targets.masked.len();
         for row in 0..rows.rows {
-            let mut cells = rows.cells.iter();
-            let layer = cells.nth(1).map_or(u32::MAX, |cells| u32::get(cells, row)) as usize;
-            if layer >= layers || self.states.contains_key(&layer) {
+            let (layer, state) = state::get(rows, row);
+            if layer as usize >= layers || self.states.insert(layer as usize, state).is_some() {
                 return Err(format!("layer is {layer}; expected each of {layers} once at most, from 0"));
             }
-            self.states.insert(layer, R::State::get(&mut cells, row));
         }
         Ok(())
     }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use spfde_data::parameter::{ParameterError, Parametric};
 use spfde_data::random::Purpose;
 use spfde_data::rows::ScoreRow;
-use spfde_data::table::{Cell, Column, Columns, Record};
+use spfde_data::table::{Column, Columns, Record};
 
 use super::{Decision, Rank, SieveContext, SievePolicy, SieveState};
-use crate::Entry;
-use crate::state::{U32, saved_columns};
+use crate::{Entry, state};
 
 /// What is a sieve policy's own: its parameters are the fields of the type, the rest follows.
 pub trait SieveRule: Parametric {
@@ -171,18 +170,14 @@ impl<R: SieveRule> SieveState for Sieving<R> {
     }
 
     fn columns(&self) -> Vec<Column> {
-        saved_columns::<R::State>(&[U32("epoch"), U32("sample")])
+        state::columns::<R::State>("sample")
     }
 
     fn save(&self, slot: usize, epoch: u32, sample: u32, rows: &mut Columns) {
-        let mut cells = rows.cells.iter_mut();
-        epoch.push(cells.next().expect("the first column"));
-        sample.push(cells.next().expect("the second column"));
-        self.states[slot].clone().push(&mut cells);
-        rows.rows += 1;
+        state::push(rows, epoch, sample, self.states[slot].clone());
     }
 
     fn restore(&mut self, slot: usize, rows: &Columns, row: usize) {
-        self.states[slot] = R::State::get(&mut rows.cells[2..].iter(), row);
+        self.states[slot] = state::get(rows, row).1;
     }
 }
