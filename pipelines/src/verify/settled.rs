@@ -58,7 +58,7 @@ mod tests {
 
     fn found(words: &str) -> Findings {
         let mut findings = Findings::default();
-        findings.push(|| words.to_owned());
+        findings.push(words);
         findings
     }
 
