@@ -3,7 +3,7 @@
 use spfde_data::parameter::Value;
 use spfde_data::words::counted;
 
-use crate::report::table::{percent, short, table as lines};
+use crate::report::table::{Table, percent, short};
 
 use super::report::{PathReport, Report};
 
@@ -33,7 +33,7 @@ pub fn table(report: &Report) -> String {
     let paths: Vec<Vec<String>> =
         [Some(&report.path), report.dense.as_ref()].into_iter().flatten().map(path).collect();
     let heads = ["mask", "steps", "ms a step", "fastest", "quartiles", "images/s", "FLOPs a step", "GFLOP/s"];
-    parts.push(lines(&heads, &paths));
+    parts.push(Table::new(heads, paths).to_string());
     let mut around = Vec::new();
     if let Some(times) = report.times_faster_than_dense {
         around.push(format!("{times:.2} times as fast as dense"));
@@ -110,5 +110,5 @@ fn layers(report: &Report) -> String {
         },
     ]);
     let all = vec!["all".to_owned(), blank(), blank(), blank(), forward, backward, blank()];
-    lines(&heads, &layers.chain(operations).chain([all]).collect::<Vec<_>>())
+    Table::new(heads, layers.chain(operations).chain([all])).to_string()
 }
