@@ -18,35 +18,15 @@ use super::statistics::median;
 /// FLOPs that all profiled steps have together.
 const PROFILED_FLOPS: u64 = 80_000_000_000;
 
-/// Seconds of one step by operation, such as `forward block0.convolution1`.
-type Seconds = BTreeMap<String, f64>;
+/// Seconds of a step by layer and other operation, such as `update`: of its forward and of its backward pass.
+pub(super) type Seconds = BTreeMap<String, [f64; 2]>;
 
-/// Median seconds of a step by operation.
-#[derive(Debug, Default)]
+/// A profile of the step.
 pub(super) struct Profile {
-    seconds: BTreeMap<String, f64>,
+    /// Medians over the steps.
+    pub(super) seconds: Seconds,
     /// What each layer computes with.
     pub(super) kernels: Vec<String>,
-}
-
-impl Profile {
-    /// Takes the seconds of an operation; 0 if it was not computed.
-    pub(super) fn take(&mut self, direction: &str, name: &str) -> f64 {
-        self.seconds.remove(&format!("{direction} {name}")).unwrap_or(0.0)
-    }
-
-    /// What is left: operations that are no layer, by name, with the seconds of `forward` and `backward`.
-    pub(super) fn others(self) -> BTreeMap<String, [f64; 2]> {
-        let mut others: BTreeMap<String, [f64; 2]> = BTreeMap::new();
-        for (operation, seconds) in self.seconds {
-            let (direction, name) = match operation.split_once(' ') {
-                Some((direction @ ("forward" | "backward"), name)) => (direction, name),
-                _ => ("forward", operation.as_str()),
-            };
-            others.entry(name.to_owned()).or_default()[usize::from(direction == "backward")] += seconds;
-        }
-        others
-    }
 }
 
 /// Steps of a profile, the first of which warms up.
@@ -64,10 +44,20 @@ struct Recorder {
 impl Recorder {
     fn next(&mut self, name: &str) {
         if let Some((name, since)) = self.running.take() {
-            *self.seconds.entry(name).or_default() += since.elapsed().as_secs_f64();
+            add(&mut self.seconds, &name, since);
         }
         self.running = (name != "end").then(|| (name.to_owned(), Instant::now()));
     }
+}
+
+/// Adds the time since `since` to an operation, such as `backward block0.convolution1` or `update`.
+fn add(seconds: &mut Seconds, operation: &str, since: Instant) {
+    let (direction, name) = match operation.split_once(' ') {
+        Some(("forward", name)) => (0, name),
+        Some(("backward", name)) => (1, name),
+        _ => (0, operation),
+    };
+    seconds.entry(name.to_owned()).or_default()[direction] += since.elapsed().as_secs_f64();
 }
 
 /// Profiles so many `steps`, all on the same batch.
@@ -90,16 +80,14 @@ pub(super) fn profile(
         measured.push(seconds);
         bar.inc(1);
     }
-    let measured = &measured[1..];
-    let operations: Vec<&String> = measured.iter().flat_map(BTreeMap::keys).collect();
-    let of = |operation: &String| {
-        let seconds: Vec<f64> =
-            measured.iter().map(|step| step.get(operation).copied().unwrap_or(0.0)).collect();
-        (operation.clone(), median(&seconds))
+    let of = |name: &String, direction: usize| {
+        let seconds = measured[1..].iter().map(|step| step.get(name).map_or(0.0, |pair| pair[direction]));
+        median(&seconds.collect::<Vec<f64>>())
     };
-    let kernels =
-        (0..network.architecture().layers.len()).map(|layer| network.form(layer).name().to_owned()).collect();
-    Ok(Profile { seconds: operations.into_iter().map(of).collect(), kernels })
+    let names = measured[1..].iter().flat_map(BTreeMap::keys);
+    let seconds = names.map(|name| (name.clone(), [of(name, 0), of(name, 1)])).collect();
+    let layers = 0..network.architecture().layers.len();
+    Ok(Profile { seconds, kernels: layers.map(|layer| network.form(layer).name().to_owned()).collect() })
 }
 
 /// One step: the batch's shards one after another, and the update; seconds of what the listener does not hear of.
@@ -124,7 +112,7 @@ fn step(
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, 0, sample) };
         let start = Instant::now();
         input::gather(images, &settings.data.normalization, &samples, place, &mut inputs);
-        *seconds.entry("input".to_owned()).or_default() += start.elapsed().as_secs_f64();
+        add(&mut seconds, "input", start);
         let weights = vec![1.0; samples.len()];
         let labels = &images.labels[range];
         let shard = Shard { inputs: &inputs, labels, weights: &weights, batch_samples: batch };
@@ -134,6 +122,6 @@ fn step(
     let rates = vec![settings.learning_rate as f32; network.architecture().blocks.len() + 1];
     let start = Instant::now();
     network.update(&sum, &rates, settings.momentum as f32, settings.weight_decay as f32);
-    seconds.insert("update".to_owned(), start.elapsed().as_secs_f64());
+    add(&mut seconds, "update", start);
     Ok(seconds)
 }

@@ -14,19 +14,19 @@ use super::data::{self, CLASSES};
 use super::prefix::Prefix;
 use super::{Options, ROUNDS};
 
-/// FLOPs that all timed steps of a path have together, if nobody says how many steps.
+/// FLOPs that all timed steps of a path have together, unless the user says how many steps.
 const TIMED_FLOPS: u64 = 240_000_000_000;
 
-/// Timed steps at most, if nobody says how many.
+/// Timed steps at most, unless the user says how many.
 const MOST_STEPS: u64 = 200;
 
-/// Timed steps at least, if nobody says how many: of the configured path, and of the dense one beside it.
+/// Timed steps at least, unless the user says how many: of the configured path, and of the dense one beside it.
 const FEWEST_STEPS: [u64; 2] = [6, 4];
 
 /// Bytes of random images at most.
 const MOST_BYTES: usize = 1 << 30;
 
-/// What holds unless somebody says otherwise.
+/// What holds unless the user says otherwise.
 const DEFAULTS: [(&str, &str); 3] =
     [("mask.policy", "static"), ("sieve.policy", "none"), ("data.augment", "none")];
 
