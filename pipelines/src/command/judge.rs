@@ -27,8 +27,12 @@ impl Replay {
             refuse_taken(out)?;
         }
         if self.sort.is_of_runs() {
-            let column = self.sort.name();
-            return Err(ConfigurationError::Sort { column }.into());
+            return Err(ConfigurationError::Usage(format!(
+                "--sort {}: bare scores have no costs, no layers and no recorded decisions; sort by member, \
+                 active_samples, trained_samples, changes or censored_samples",
+                self.sort.name()
+            ))
+            .into());
         }
         let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options()?)?;
         end_at_once();

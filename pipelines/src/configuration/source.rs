@@ -52,8 +52,8 @@ pub enum ConfigurationError {
     },
     /// No data set has the name, nor is there anything at the path.
     #[error(
-        "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is nothing at this path{}; \
-         `spfde import` makes a directory of images",
+        "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is nothing \
+         at this path{}; `spfde import` makes a directory of images",
         meant.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
     )]
     NoData {
@@ -68,45 +68,9 @@ pub enum ConfigurationError {
         /// The word.
         word: String,
     },
-    /// A command lacks one of its words.
-    #[error("{what} is missing, such as {example}")]
-    Missing {
-        /// What is missing.
-        what: &'static str,
-        /// How it may look.
-        example: &'static str,
-    },
-    /// Two runs would be written to the same directory.
-    #[error("two runs are called {name}, and would both be written to {out}/{name}; write them one by one")]
-    SameName {
-        /// The name.
-        name: String,
-        /// The directory for both.
-        out: String,
-    },
-    /// What is written would lie within a run that is read.
-    #[error("--out {out}: lies within the run {run}, which is read; choose a directory outside of it")]
-    Within {
-        /// Where to write.
-        out: String,
-        /// The run.
-        run: String,
-    },
-    /// Several runs cannot be followed at once.
-    #[error("--follow takes one run, not {runs}; follow each in a terminal of its own")]
-    FollowMany {
-        /// How many there are.
-        runs: usize,
-    },
-    /// A table that has no such column.
-    #[error(
-        "--sort {column}: bare scores have no costs, no layers and no recorded decisions; sort by member, active_samples, \
-         trained_samples, changes or censored_samples"
-    )]
-    Sort {
-        /// The column.
-        column: String,
-    },
+    /// Words of a command that do not go together, or lack one: what, and what would do.
+    #[error("{0}")]
+    Usage(String),
     /// A key or value that does not fit.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -123,7 +87,7 @@ impl Source {
         let mut source = Self::default();
         for word in words {
             if let Some((key, value)) = word.split_once('=') {
-                source.0.push((key.trim().to_owned(), value_of(key.trim(), value.trim(), word)?));
+                source.0.push((key.trim().to_owned(), value_of(value.trim())));
             } else if word.ends_with(".toml") && source.0.is_empty() {
                 source.0.extend(Self::read(Path::new(word))?.0);
             } else {
@@ -136,18 +100,11 @@ impl Source {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
         let error = |reason: String| ConfigurationError::File { path: path.display().to_string(), reason };
-        let failed = |e: std::io::Error| error(e.to_string());
-        // Looked at before it is opened: opening a pipe would wait for a writer.
-        if !std::fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(error("it is not an ordinary file".to_owned()));
-        }
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > LARGEST_FILE {
+        let text = read_text(path).map_err(|cause| error(cause.to_string()))?;
+        if text.len() as u64 > LARGEST_FILE {
             return Err(error(format!("it has more than the {LARGEST_FILE} bytes that are read")));
         }
-        let text = String::from_utf8(bytes).map_err(|e| error(e.utf8_error().to_string()))?;
+        let text = String::from_utf8(text).map_err(|cause| error(cause.utf8_error().to_string()))?;
         Self::parse_file(&path.display().to_string(), &text)
     }
 
@@ -159,37 +116,68 @@ impl Source {
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
             ConfigurationError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
         })?;
-        // One with keys is noticed by them.
-        let known = tables();
-        let is_unknown = |name: &str, value: &toml::Value| {
-            value.as_table().is_some_and(toml::Table::is_empty) && !known.contains(name)
-        };
-        if let Some((name, _)) = table.iter().find(|(name, value)| is_unknown(name, value)) {
-            let known: Vec<String> = known.iter().map(|name| format!("[{name}]")).collect();
-            let reason =
-                format!("there is no table [{}]; there are {}", name.escape_debug(), known.join(", "));
-            return Err(ConfigurationError::File { path: path.to_owned(), reason });
-        }
         let mut source = Self::default();
-        source.flatten(path, "", table)?;
+        for (name, value) in table {
+            match value {
+                // A table with keys is known or refused by them.
+                toml::Value::Table(table) if table.is_empty() => known_table(path, &name)?,
+                // Keys have at most two parts: deeper tables are as unknown as any other key.
+                toml::Value::Table(table) => {
+                    for (key, value) in table {
+                        source.push(path, format!("{name}.{key}"), value)?;
+                    }
+                }
+                value => source.push(path, name, value)?,
+            }
+        }
         Ok(source)
     }
 
-    fn flatten(&mut self, place: &str, prefix: &str, table: toml::Table) -> Result<(), ConfigurationError> {
-        for (name, value) in table {
-            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
-            match value {
-                // Keys have at most two parts: deeper tables are as unknown as any other key.
-                toml::Value::Table(table) if prefix.is_empty() => self.flatten(place, &key, table)?,
-                value => self.0.push((key.clone(), convert(place, &key, value)?)),
-            }
+    /// Adds what TOML has at `place` under `key`.
+    fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<(), ConfigurationError> {
+        // A date could be read as a text, too.
+        if !value.is_datetime()
+            && let Ok(value) = value.clone().try_into()
+        {
+            self.0.push((key, value));
+            return Ok(());
         }
-        Ok(())
+        let (kind, shown) = match value {
+            toml::Value::Boolean(value) => ("a truth value", format!(" = {value}")),
+            toml::Value::Datetime(value) => ("a date", format!(" = {value}")),
+            toml::Value::Array(_) => ("a list", String::new()),
+            _ => ("a table", String::new()),
+        };
+        let expected = expected(&key).map(|expected| format!("it takes {expected}"));
+        let expected = expected.unwrap_or_else(|| "settings are numbers and texts".to_owned());
+        Err(ConfigurationError::Kind { place: place.to_owned(), key, value: shown, kind, expected })
     }
 }
 
-/// A file whose one mistake is a number that TOML cannot hold, with that number as a text: where it ends up it is out of range,
-/// and the message names its key.
+/// The bytes of an ordinary file, up to more than a configuration has.
+fn read_text(path: &Path) -> std::io::Result<Vec<u8>> {
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is not an ordinary file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Refuses a table that no key belongs to.
+fn known_table(path: &str, name: &str) -> Result<(), ConfigurationError> {
+    let known = tables();
+    if known.contains(name) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.iter().map(|name| format!("[{name}]")).collect();
+    let reason = format!("there is no table [{}]; there are {}", name.escape_debug(), known.join(", "));
+    Err(ConfigurationError::File { path: path.to_owned(), reason })
+}
+
+/// A file whose one mistake is a number that TOML cannot hold, with that number as a text: the range of its key refuses
+/// it, and the message names both.
 fn beyond_numbers(text: &str, error: &toml::de::Error) -> Option<toml::Table> {
     let span = error.span()?;
     let (before, number, behind) = (text.get(..span.start)?, text.get(span.clone())?, text.get(span.end..)?);
@@ -198,35 +186,11 @@ fn beyond_numbers(text: &str, error: &toml::de::Error) -> Option<toml::Table> {
     format!("{before}\"{number}\"{behind}").parse().ok()
 }
 
-fn convert(place: &str, key: &str, value: toml::Value) -> Result<Value, ConfigurationError> {
-    let kind = match value {
-        toml::Value::Integer(value) => return Ok(Value::Integer(value)),
-        toml::Value::Float(value) => return Ok(Value::Number(value)),
-        toml::Value::String(value) => return Ok(Value::Text(value)),
-        toml::Value::Boolean(_) => "a truth value",
-        toml::Value::Datetime(_) => "a date",
-        toml::Value::Array(_) => "a list",
-        toml::Value::Table(_) => "a table",
-    };
-    let value = match value {
-        toml::Value::Boolean(_) | toml::Value::Datetime(_) => format!(" = {value}"),
-        _ => String::new(),
-    };
-    let expected = expected(key).map_or_else(
-        || "settings are numbers and texts".to_owned(),
-        |expected| format!("it takes {expected}"),
-    );
-    Err(ConfigurationError::Kind { place: place.to_owned(), key: key.to_owned(), value, kind, expected })
-}
-
 /// A value on the command line is written as in TOML, but text needs no quotes.
-fn value_of(key: &str, text: &str, word: &str) -> Result<Value, ConfigurationError> {
-    match format!("value = {text}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("value")) {
-        Some(value @ (toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::String(_))) => {
-            convert(word, key, value)
-        }
-        _ => Ok(Value::Text(text.to_owned())),
-    }
+fn value_of(text: &str) -> Value {
+    let read = format!("value = {text}").parse::<toml::Table>().ok();
+    let value = read.and_then(|mut table| table.remove("value")?.try_into().ok());
+    value.unwrap_or_else(|| Value::Text(text.to_owned()))
 }
 
 #[cfg(test)]
