@@ -1,7 +1,6 @@
 //! What people read before and after a run. Nothing here prints: every function returns its text.
 
 pub mod grid;
-pub mod measure;
 pub mod replay;
 pub mod schedule;
 pub mod summary;

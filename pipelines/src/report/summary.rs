@@ -30,10 +30,9 @@ pub fn summary(experiment: &Experiment, progress: &Progress) -> String {
             }),
         ],
     );
-    let counted = progress
-        .counted()
-        .map(|share| format!("counted {} FLOPs, {} of dense", short(*flops), percent(share)));
-    let measured = progress
+    let counted =
+        state.counted().map(|share| format!("counted {} FLOPs, {} of dense", short(*flops), percent(share)));
+    let measured = state
         .measured()
         .map(|share| format!("measured time {} of dense (estimated from dense steps)", percent(share)));
     let observed: u64 = epochs.iter().map(|row| row.observed_flops).sum();
