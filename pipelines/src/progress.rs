@@ -1,4 +1,5 @@
-//! How a run goes: a bar for the terminal, and what the summary needs. Whether the bar is shown is up to the command.
+//! How a run goes: a bar for the terminal, and what the summary needs. Whether the bar is shown is up to the
+//! command.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -61,7 +62,8 @@ impl State {
         (self.dense_flops > 0.0).then(|| self.flops / self.dense_flops)
     }
 
-    /// Measured time of training as a share of what dense training on all samples would take on as many threads.
+    /// Measured time of training as a share of what dense training on all samples would take on as many
+    /// threads.
     pub fn measured(&self) -> Option<f64> {
         let dense = self.dense_epoch_seconds? * self.epochs.len() as f64;
         (dense > 0.0).then(|| self.training_seconds / dense)
@@ -161,8 +163,8 @@ impl Observer for Progress {
     }
 }
 
-/// Seconds that one thread takes to train one sample densely, with this network, kernel and data: the fastest of
-/// three steps on one shard. Only people read it.
+/// Seconds that one thread takes to train one sample densely, with this network, kernel and data: the fastest
+/// of three steps on one shard. Only people read it.
 fn dense_seconds_per_sample(settings: &Settings) -> Option<f64> {
     let network = settings.network().ok()?;
     let images = &settings.data.train;

@@ -49,7 +49,8 @@ impl Clock {
         Self { workers: (0..workers).map(|_| Mutex::default()).collect(), bar }
     }
 
-    /// The steps after the first `warm_up`, of which there is at least one, as the first `working` workers saw them.
+    /// The steps after the first `warm_up`, of which there is at least one, as the first `working` workers
+    /// saw them.
     pub(super) fn steps(&self, warm_up: usize, working: usize) -> Vec<StepTime> {
         let timelines: Vec<_> = (0..working.max(1)).map(|worker| self.lock(worker)).collect();
         let steps = timelines.iter().map(|line| line.steps.len()).min().unwrap_or(0);

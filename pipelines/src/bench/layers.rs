@@ -90,7 +90,8 @@ pub(super) fn profile(
     Ok(Profile { seconds, kernels: layers.map(|layer| network.form(layer).name().to_owned()).collect() })
 }
 
-/// One step: the batch's shards one after another, and the update; seconds of what the listener does not hear of.
+/// One step: the batch's shards one after another, and the update; seconds of what the listener does not hear
+/// of.
 fn step(
     settings: &Settings,
     network: &mut Network,

@@ -1,25 +1,26 @@
 //! What a training step takes on this machine, beside the dense path.
 //!
-//! A bench runs the ready [pipeline](crate::pipeline), with its loader, its three closed loops and its workers, on
-//! random images of `data.shape` and writes nothing. It runs in rounds: a round is one epoch of the graph, whose
-//! first steps warm up and whose other steps are timed, from the end of one update to the end of the next. Rounds of
-//! the configured path and of the dense one (the same configuration with `mask.policy = "dense"`) take turns, so that
-//! a machine that slows down or wakes up does so for both.
+//! A bench runs the ready [pipeline](crate::pipeline), with its loader, its three closed loops and its
+//! workers, on random images of `data.shape` and writes nothing. It runs in rounds: a round is one epoch of
+//! the graph, whose first steps warm up and whose other steps are timed, from the end of one update to the
+//! end of the next. Rounds of the configured path and of the dense one (the same configuration with
+//! `mask.policy = "dense"`) take turns, so that a machine that slows down or wakes up does so for both.
 //!
-//! - **Density.** `mask.policy` is `static` unless given. A policy that ends sparser than it starts is measured at its
-//!   target density, as in a run too short for an update.
-//! - **Frozen blocks** are frozen from the first step on, and have no backward pass. Nothing else freezes, nor does a
-//!   mask or the active set change: no decision falls within an epoch.
-//! - **Data.** Every step has a full batch of different random images, resident in memory as bytes. Turning bytes into
-//!   activations is part of the step, as in training, and stands in the profile as `input`. Images are not varied
-//!   (`data.augment` is `none` unless given), since other programs' steps do not include that.
+//! - **Density.** `mask.policy` is `static` unless given. A policy that ends sparser than it starts is
+//!   measured at its target density, as in a run too short for an update.
+//! - **Frozen blocks** are frozen from the first step on, and have no backward pass. Nothing else freezes,
+//!   nor does a mask or the active set change: no decision falls within an epoch.
+//! - **Data.** Every step has a full batch of different random images, resident in memory as bytes. Turning
+//!   bytes into activations is part of the step, as in training, and stands in the profile as `input`. Images
+//!   are not varied (`data.augment` is `none` unless given), since other programs' steps do not include that.
 //! - **FLOPs** are those of [`count`]: forward and backward on existing weights, no padding.
-//! - **Peak memory** is the high-water mark of the process after the first round of the configured path, before
-//!   anything else has run.
-//! - **The dataflow's share** is the part of the time of all timed steps in which not even the slowest worker computes:
-//!   1 − Σ max(computation) / Σ step, where a worker's computation is its forward and backward passes and its update.
-//!   Loading, reducing, sorting and handing on rows, progress and waiting for messages all count as dataflow. How much
-//!   longer than the average worker the slowest computes is stated apart, as imbalance.
+//! - **Peak memory** is the high-water mark of the process after the first round of the configured path,
+//!   before anything else has run.
+//! - **The dataflow's share** is the part of the time of all timed steps in which not even the slowest worker
+//!   computes: 1 − Σ max(computation) / Σ step, where a worker's computation is its forward and backward
+//!   passes and its update. Loading, reducing, sorting and handing on rows, progress and waiting for messages
+//!   all count as dataflow. How much longer than the average worker the slowest computes is stated apart, as
+//!   imbalance.
 //! - **Layers** are profiled afterwards, in steps of their own on one thread without dataflow.
 
 mod clock;
@@ -58,8 +59,8 @@ pub struct Options {
     pub given: Vec<(String, Value)>,
     /// Blocks of the front that are frozen from the start.
     pub frozen: usize,
-    /// Timed steps of each path, rounded up to a multiple of the two rounds; `None`: the fewer, the more FLOPs a step
-    /// has.
+    /// Timed steps of each path, rounded up to a multiple of the two rounds; `None`: the fewer, the more
+    /// FLOPs a step has.
     pub steps: Option<u32>,
     /// Whether to measure the dense path, too.
     pub dense: bool,
@@ -77,8 +78,8 @@ impl Bench {
     /// Checks everything that can be checked before the first step.
     ///
     /// # Errors
-    /// If a setting is unknown, out of its range or contradicts another, more blocks are to be frozen than the model
-    /// has, or the random images would not fit into memory.
+    /// If a setting is unknown, out of its range or contradicts another, more blocks are to be frozen than
+    /// the model has, or the random images would not fit into memory.
     pub fn new(options: Options) -> Result<Self, Error> {
         let (path, notes) = Path::configured(&options)?;
         let dense = options.dense && path.mask() != "dense";

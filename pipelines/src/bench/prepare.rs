@@ -20,7 +20,8 @@ const TIMED_FLOPS: u64 = 240_000_000_000;
 /// Timed steps at most, unless the user says how many.
 const MOST_STEPS: u64 = 200;
 
-/// Timed steps at least, unless the user says how many: of the configured path, and of the dense one beside it.
+/// Timed steps at least, unless the user says how many: of the configured path, and of the dense one beside
+/// it.
 const FEWEST_STEPS: [u64; 2] = [6, 4];
 
 /// Bytes of random images at most.
@@ -97,8 +98,8 @@ impl Path {
         self.configuration.values().text("mask.policy")
     }
 
-    /// Steps of a round that are not timed: in the first the buffers grow to their sizes, in the second the tables take
-    /// the initial masks; in a long round caches and predictors get some more to settle.
+    /// Steps of a round that are not timed: in the first the buffers grow to their sizes, in the second the
+    /// tables take the initial masks; in a long round caches and predictors get some more to settle.
     pub(super) fn warm_up(&self) -> u32 {
         2 + self.timed / 10
     }
@@ -128,8 +129,9 @@ impl Path {
             let bytes = (stride as u64).saturating_mul(images);
             if bytes > MOST_BYTES as u64 {
                 let reason = format!(
-                    "{images} random images of {channels}x{height}x{width} would take {bytes} bytes, more than the \
-                     {MOST_BYTES} that a bench makes; choose smaller ones, a smaller `data.batch_size` or fewer --steps"
+                    "{images} random images of {channels}x{height}x{width} would take {bytes} bytes, more \
+                     than the {MOST_BYTES} that a bench makes; choose smaller ones, a smaller `data.batch_size` or \
+                     fewer --steps"
                 );
                 return Err(ParameterError::contradiction("data.shape", reason));
             }

@@ -36,7 +36,8 @@ fn literal(value: &Value) -> String {
     match value {
         Value::Integer(value) => value.to_string(),
         Value::Number(value) => toml::Value::Float(*value).to_string(),
-        // TOML leaves some control characters as they are; escaped they do nothing to a terminal that shows the file.
+        // TOML leaves some control characters as they are; escaped they do nothing to a terminal that shows
+        // the file.
         Value::Text(value) if value.contains(char::is_control) => {
             let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
             format!("\"{}\"", visible(&quoted))

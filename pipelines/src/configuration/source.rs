@@ -52,8 +52,8 @@ pub enum ConfigurationError {
     },
     /// No data set has the name, nor is there anything at the path.
     #[error(
-        "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is nothing \
-         at this path{}; `spfde import` makes a directory of images",
+        "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is \
+         nothing at this path{}; `spfde import` makes a directory of images",
         meant.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
     )]
     NoData {
@@ -82,7 +82,8 @@ impl Source {
         &self.0
     }
 
-    /// Reads words as the command line has them: first, optionally, a file ending in `.toml`; then `key=value`.
+    /// Reads words as the command line has them: first, optionally, a file ending in `.toml`; then
+    /// `key=value`.
     pub fn from_words(words: &[String]) -> Result<Self, ConfigurationError> {
         let mut source = Self::default();
         for word in words {
@@ -176,8 +177,8 @@ fn known_table(path: &str, name: &str) -> Result<(), ConfigurationError> {
     Err(ConfigurationError::File { path: path.to_owned(), reason })
 }
 
-/// A file whose one mistake is a number that TOML cannot hold, with that number as a text: the range of its key refuses
-/// it, and the message names both.
+/// A file whose one mistake is a number that TOML cannot hold, with that number as a text: the range of its
+/// key refuses it, and the message names both.
 fn beyond_numbers(text: &str, error: &toml::de::Error) -> Option<toml::Table> {
     let span = error.span()?;
     let (before, number, behind) = (text.get(..span.start)?, text.get(span.clone())?, text.get(span.end..)?);

@@ -146,7 +146,8 @@ pub fn scores_json(judged: &Judged, by: Column) -> String {
     .to_string()
 }
 
-/// Of recorded runs: the claim, then one line for each member, best first by a column; of several runs with mean and spread.
+/// Of recorded runs: the claim, then one line for each member, best first by a column; of several runs with
+/// mean and spread.
 pub fn runs(runs: &[JudgedRun], by: Column) -> String {
     let parameters = Parameters::of(runs.iter().map(|run| &run.members[..]));
     let cells = |(member, summaries): (usize, Vec<RunSummary>)| {

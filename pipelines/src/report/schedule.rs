@@ -8,7 +8,8 @@ use spfde_policy::cost;
 use super::table::{Table, percent, short};
 use crate::experiment::Experiment;
 
-/// Bytes of an existing weight: index, value and momentum, and an entry and a position in each of two kernel views.
+/// Bytes of an existing weight: index, value and momentum, and an entry and a position in each of two kernel
+/// views.
 const WEIGHT_BYTES: u64 = 3 * 4 + 2 * (8 + 4);
 
 /// Layers, freezing times, and each epoch's samples, weights, FLOPs and memory.

@@ -1,4 +1,5 @@
-//! Tables of text: a line of heads, a line for each row. Without borders, so that they stay plain where they are piped.
+//! Tables of text: a line of heads, a line for each row. Without borders, so that they stay plain where they
+//! are piped.
 
 use std::fmt;
 

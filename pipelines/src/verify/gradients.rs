@@ -1,4 +1,5 @@
-//! Every layer has its gradient norms at every step at which it trains; if all are observed, at every other step, too.
+//! Every layer has its gradient norms at every step at which it trains; if all are observed, at every other
+//! step, too.
 
 use spfde_data::rows::GradientRow;
 use spfde_flow::Observe;
@@ -8,8 +9,8 @@ use super::layers::Layer;
 use super::trace::Epoch;
 use crate::error::Error;
 
-/// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, ascending, and with the
-/// layers that were frozen then. The rows of a layer come step by step, all from its owner.
+/// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, ascending, and
+/// with the layers that were frozen then. The rows of a layer come step by step, all from its owner.
 pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
     let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
     let full = trace.observe == Observe::Full;

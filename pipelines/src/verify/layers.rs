@@ -1,5 +1,5 @@
-//! What mask and freeze deltas add up to, layer by layer: they fit the state that they change, the rows of `layers` say the
-//! same, and so do the final weights.
+//! What mask and freeze deltas add up to, layer by layer: they fit the state that they change, the rows of
+//! `layers` say the same, and so do the final weights.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ use super::Findings;
 use super::trace::{Epoch, Trace};
 use crate::error::Error;
 
-/// A value of a layer in an epoch: as the epoch began (`None`), then from which step on it was which, ascending.
+/// A value of a layer in an epoch: as the epoch began (`None`), then from which step on it was which,
+/// ascending.
 pub(super) struct History<T>(Vec<(Option<u32>, T)>);
 
 impl<T: Copy> History<T> {
@@ -63,7 +64,8 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// Compares what a row about this layer, number `layer`, states of its weights, if it does, and whether it is frozen.
+    /// Compares what a row about this layer, number `layer`, states of its weights, if it does, and whether
+    /// it is frozen.
     pub(super) fn check<R: Row>(
         &self,
         layer: u16,

@@ -1,6 +1,8 @@
-//! Is a recorded run what it was? Hashes, schemas and row counts; and that deltas add up to what the tables say.
+//! Is a recorded run what it was? Hashes, schemas and row counts; and that deltas add up to what the tables
+//! say.
 //!
-//! The sums are taken afresh from the recorded deltas, with plain sets and loops, by none of the code that trains.
+//! The sums are taken afresh from the recorded deltas, with plain sets and loops, by none of the code that
+//! trains.
 
 mod costs;
 mod findings;
@@ -57,8 +59,8 @@ impl fmt::Display for Sound {
 /// Checks the run in `directory`, which may be written meanwhile.
 ///
 /// # Errors
-/// If the directory is no run or cannot be read; if anything is not as it should be: the error has the findings. If the run is
-/// written faster than it can be looked at.
+/// If the directory is no run or cannot be read; if anything is not as it should be: the error has the
+/// findings. If the run is written faster than it can be looked at.
 pub fn verify(directory: &Path) -> Result<Sound, Error> {
     let (run, findings) = settled(directory, findings)?;
     if let Some(first) = findings.told().first().cloned() {
@@ -76,7 +78,8 @@ pub fn verify(directory: &Path) -> Result<Sound, Error> {
 
 /// Everything that is not as it should be, in words.
 ///
-/// Memory holds the state of each sample and each weight, one segment and a batch of its rows: not the rows of an epoch.
+/// Memory holds the state of each sample and each weight, one segment and a batch of its rows: not the rows
+/// of an epoch.
 ///
 /// # Errors
 /// If the configuration or the data of the run cannot be read at all.

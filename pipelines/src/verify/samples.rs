@@ -1,5 +1,7 @@
-//! Sieve deltas add up to the active set, and exactly the active samples train, each once an epoch. If all are observed,
-//! exactly the others are, each once, after the last that trains.
+//! Sieve deltas add up to the active set, and exactly the active samples train, each once an epoch. If all
+//! are observed, exactly the others are, each once, after the last that trains.
+
+use std::mem::replace;
 
 use spfde_data::rows::{ScoreRow, SieveRow};
 use spfde_flow::Observe;
@@ -7,33 +9,25 @@ use spfde_flow::Observe;
 use super::trace::{Epoch, Trace};
 use crate::error::Error;
 
-/// What is known of every sample.
+/// What is known of every sample; five bytes of each, since a replay of a few kilobytes may be about many
+/// millions.
 pub(super) struct Samples {
-    flags: Vec<Flags>,
-    /// The weight in the loss, in bits, of the samples that are active.
-    weights: Vec<u32>,
+    /// The weight in the loss; not a number outside the active set.
+    weights: Vec<f32>,
+    seen: Vec<Seen>,
     /// How many are active.
     pub(super) active: usize,
 }
 
-/// What is known of a sample, in a byte: a replay of a few kilobytes may be about many millions.
-#[derive(Clone, Copy, Debug, Default)]
-struct Flags(u8);
-
-impl Flags {
-    const ACTIVE: u8 = 1;
-    /// It had a row in the stream of the epoch in hand.
-    const SEEN: u8 = 2;
-    /// It left in the epoch in hand: it may come back with another weight.
-    const LEFT: u8 = 4;
-
-    fn has(self, flag: u8) -> bool {
-        self.0 & flag != 0
-    }
-
-    fn set(&mut self, flag: u8, on: bool) {
-        self.0 = if on { self.0 | flag } else { self.0 & !flag };
-    }
+/// What a stream has said of a sample in the epoch in hand.
+#[derive(Clone, Copy, PartialEq)]
+enum Seen {
+    /// Nothing.
+    Not,
+    /// That it leaves: it may come back with another weight.
+    Left,
+    /// All that it may say.
+    Done,
 }
 
 impl Samples {
@@ -42,31 +36,27 @@ impl Samples {
         let samples = usize::try_from(trace.manifest.data_set.train_rows).expect("it is below its limit");
         // Without epochs there is nothing to keep for them.
         let samples = if trace.epochs().is_empty() { 0 } else { samples };
-        Self { flags: vec![Flags::default(); samples], weights: vec![0; samples], active: 0 }
+        Self { weights: vec![f32::NAN; samples], seen: vec![Seen::Not; samples], active: 0 }
     }
 
-    fn begin_stream(&mut self) {
-        self.flags.iter_mut().for_each(|flags| flags.set(Flags::SEEN | Flags::LEFT, false));
-    }
-
-    /// Adds the deltas of the next epoch. A sample has one, or two if only its weight changes: −1 with the weight before,
-    /// then +1 with another.
+    /// Adds the deltas of the next epoch. A sample has one, or two if only its weight changes: −1 with the
+    /// weight before, then +1 with the weight from then on.
     pub(super) fn add(&mut self, epoch: &mut Epoch<'_>) -> Result<(), Error> {
         let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
-        self.begin_stream();
+        self.seen.fill(Seen::Not);
         trace.visit::<SieveRow>(epoch, |SieveRow { sample, diff, weight, .. }| {
-            let place = sample as usize;
-            if self.flags.get(place).is_some_and(|flags| flags.has(Flags::SEEN))
-                && !(diff == 1 && self.flags[place].has(Flags::LEFT) && self.weights[place] != weight.to_bits())
-            {
-                findings.push(format_args!(
-                    "sieves: epoch {epoch}: sample {sample} has two rows that do not only change its weight"
-                ));
+            if let Some(seen) = self.seen.get_mut(sample as usize) {
+                if *seen == Seen::Done || (*seen == Seen::Left && diff != 1) {
+                    findings.push(format_args!(
+                        "sieves: epoch {epoch}: sample {sample} has two rows that are not −1, then +1"
+                    ));
+                }
+                *seen = if diff == -1 { Seen::Left } else { Seen::Done };
             }
-            if !self.fits(place, diff, weight) {
+            if !self.takes(sample as usize, diff, weight) {
                 findings.push(format_args!(
-                    "sieves: epoch {epoch}: sample {sample} changes by {diff} with weight {weight}, which does not fit \
-                     its state"
+                    "sieves: epoch {epoch}: sample {sample} changes by {diff} with weight {weight}, which does \
+                     not fit its state"
                 ));
             }
         })?;
@@ -74,41 +64,36 @@ impl Samples {
     }
 
     /// Takes a delta, if it fits the state of its sample.
-    fn fits(&mut self, place: usize, diff: i8, weight: f32) -> bool {
-        let Some(flags) = self.flags.get_mut(place) else { return false };
-        flags.set(Flags::SEEN, true);
-        flags.set(Flags::LEFT, false);
-        match (diff, flags.has(Flags::ACTIVE)) {
-            (1, false) if weight.is_finite() && weight >= 0.0 => {
-                flags.set(Flags::ACTIVE, true);
-                self.weights[place] = weight.to_bits();
+    fn takes(&mut self, sample: usize, diff: i8, weight: f32) -> bool {
+        let Some(held) = self.weights.get_mut(sample) else { return false };
+        match diff {
+            1 if held.is_nan() && weight.is_finite() && weight >= 0.0 => {
+                *held = weight;
                 self.active += 1;
-                true
             }
-            (-1, true) if self.weights[place] == weight.to_bits() => {
-                flags.set(Flags::ACTIVE, false);
-                flags.set(Flags::LEFT, true);
+            -1 if held.to_bits() == weight.to_bits() && !held.is_nan() => {
+                *held = f32::NAN;
                 self.active -= 1;
-                true
             }
-            _ => false,
+            _ => return false,
         }
+        true
     }
 
-    /// Compares the scores of one epoch with who is active. Returns the steps at which samples were trained, ascending.
+    /// Compares the scores of one epoch with who is active. Returns the steps at which samples were trained,
+    /// ascending.
     pub(super) fn check_scores(&mut self, epoch: &mut Epoch<'_>) -> Result<Vec<u32>, Error> {
         let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
-        self.begin_stream();
+        self.seen.fill(Seen::Not);
         let mut steps = Vec::new();
         let (mut trained, mut observed, mut first_observed) = (0, 0, u32::MAX);
-        // Of either kind: whether a row was of no sample, of one that is not of that kind, or the second of one.
+        // Of either kind: whether a row was of no sample, of one that is not of that kind, or the second of
+        // one.
         let (mut wrong_trained, mut wrong_observed) = (false, false);
         trace.visit::<ScoreRow>(epoch, |row| {
-            let (mut first, mut active) = (false, false);
-            if let Some(flags) = self.flags.get_mut(row.sample as usize) {
-                (first, active) = (!flags.has(Flags::SEEN), flags.has(Flags::ACTIVE));
-                flags.set(Flags::SEEN, true);
-            }
+            let sample = row.sample as usize;
+            let active = self.weights.get(sample).is_some_and(|weight| !weight.is_nan());
+            let first = self.seen.get_mut(sample).is_some_and(|seen| replace(seen, Seen::Done) == Seen::Not);
             if row.trained {
                 trained += 1;
                 wrong_trained |= !first || !active;
@@ -127,7 +112,7 @@ impl Samples {
         let (outside, expected) = match trace.observe {
             Observe::Active => (0, "nothing, by trace.observe"),
             Observe::Full => (
-                self.flags.len() - self.active,
+                self.seen.len() - self.active,
                 "those outside the active set, each once, after the last step",
             ),
         };

@@ -71,8 +71,8 @@ impl<'a> Trace<'a> {
 }
 
 impl Epoch<'_> {
-    /// The rows of a stream that has `expected` of them, one for each `of`; `None` with a finding if it has more or
-    /// fewer, which are not read then.
+    /// The rows of a stream that has `expected` of them, one for each `of`; `None` with a finding if it has
+    /// more or fewer, which are not read then.
     fn rows<R: Row>(&mut self, expected: usize, of: &str) -> Result<Option<Vec<R>>, DataError> {
         let (stream, epoch) = (R::STREAM, self.number);
         let count: u64 = self.trace.segments::<R>(epoch).map(|segment| segment.rows).sum();
