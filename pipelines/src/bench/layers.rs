@@ -42,22 +42,19 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn next(&mut self, name: &str) {
-        if let Some((name, since)) = self.running.take() {
-            add(&mut self.seconds, &name, since);
+    /// An operation begins, such as `backward block0.convolution1` or `update`, and the one before it ends; `end`
+    /// is none.
+    fn next(&mut self, operation: &str) {
+        if let Some((before, since)) = self.running.take() {
+            let (direction, name) = match before.split_once(' ') {
+                Some(("forward", name)) => (0, name),
+                Some(("backward", name)) => (1, name),
+                _ => (0, before.as_str()),
+            };
+            self.seconds.entry(name.to_owned()).or_default()[direction] += since.elapsed().as_secs_f64();
         }
-        self.running = (name != "end").then(|| (name.to_owned(), Instant::now()));
+        self.running = (operation != "end").then(|| (operation.to_owned(), Instant::now()));
     }
-}
-
-/// Adds the time since `since` to an operation, such as `backward block0.convolution1` or `update`.
-fn add(seconds: &mut Seconds, operation: &str, since: Instant) {
-    let (direction, name) = match operation.split_once(' ') {
-        Some(("forward", name)) => (0, name),
-        Some(("backward", name)) => (1, name),
-        _ => (0, operation),
-    };
-    seconds.entry(name.to_owned()).or_default()[direction] += since.elapsed().as_secs_f64();
 }
 
 /// Profiles so many `steps`, all on the same batch.
@@ -70,14 +67,14 @@ pub(super) fn profile(
     let mut network = settings.initial_network()?;
     let mut workspace = Workspace::new(&network);
     let recorder = Arc::new(Mutex::new(Recorder::default()));
-    let listener = Arc::clone(&recorder);
-    workspace.listen(move |name| listener.lock().unwrap_or_else(PoisonError::into_inner).next(name));
+    let shared = Arc::clone(&recorder);
+    let record = move |name: &str| shared.lock().unwrap_or_else(PoisonError::into_inner).next(name);
+    workspace.listen(record.clone());
     let mut measured: Vec<Seconds> = Vec::new();
     for _ in 0..steps {
-        let mut seconds = step(settings, &mut network, &mut workspace, interrupted)?;
+        step(settings, &mut network, &mut workspace, interrupted, &record)?;
         let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        seconds.append(&mut std::mem::take(&mut recorder.seconds));
-        measured.push(seconds);
+        measured.push(std::mem::take(&mut recorder.seconds));
         bar.inc(1);
     }
     let of = |name: &String, direction: usize| {
@@ -90,18 +87,17 @@ pub(super) fn profile(
     Ok(Profile { seconds, kernels: layers.map(|layer| network.form(layer).name().to_owned()).collect() })
 }
 
-/// One step: the batch's shards one after another, and the update; seconds of what the listener does not hear
-/// of.
+/// One step: the batch's shards one after another, and the update.
 fn step(
     settings: &Settings,
     network: &mut Network,
     workspace: &mut Workspace,
     interrupted: &AtomicBool,
-) -> Result<Seconds, Error> {
+    record: &impl Fn(&str),
+) -> Result<(), Error> {
     let (batch, shards) = (settings.batch_size, settings.shards);
     let images = &settings.data.train;
     let mut inputs = Activations::default((0, 0, 0, 0));
-    let mut seconds = Seconds::new();
     let mut sum = vec![0.0; network.part_len()];
     let (mut part, mut scores) = (sum.clone(), Vec::new());
     for shard in 0..shards {
@@ -111,9 +107,9 @@ fn step(
         let range = batch * shard / shards..batch * (shard + 1) / shards;
         let samples: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, 0, sample) };
-        let start = Instant::now();
+        record("input");
         input::gather(images, &settings.data.normalization, &samples, place, &mut inputs);
-        add(&mut seconds, "input", start);
+        record("end");
         let weights = vec![1.0; samples.len()];
         let labels = &images.labels[range];
         let shard = Shard { inputs: &inputs, labels, weights: &weights, batch_samples: batch };
@@ -121,8 +117,8 @@ fn step(
         sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
     }
     let rates = vec![settings.learning_rate as f32; network.architecture().blocks.len() + 1];
-    let start = Instant::now();
+    record("update");
     network.update(&sum, &rates, settings.momentum as f32, settings.weight_decay as f32);
-    add(&mut seconds, "update", start);
-    Ok(seconds)
+    record("end");
+    Ok(())
 }

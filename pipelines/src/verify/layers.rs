@@ -49,7 +49,8 @@ impl<T: Copy> History<T> {
     }
 
     fn find(&self, fits: impl Fn(Option<u32>) -> bool) -> T {
-        self.0.iter().rev().find(|(from, _)| fits(*from)).expect("the epoch began with a value").1
+        // The first entry always fits.
+        self.0[self.0.partition_point(|(from, _)| fits(*from)) - 1].1
     }
 }
 
