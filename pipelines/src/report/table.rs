@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(short(value), text);
         }
         assert_eq!((percent(0.1234), precise(0.1234)), ("12.3 %".to_owned(), "12.34 %".to_owned()));
-        assert_eq!((number(3.0), number(3.14)), ("3".to_owned(), "3.1".to_owned()));
+        assert_eq!((number(3.0), number(2.25)), ("3".to_owned(), "2.2".to_owned()));
     }
 
     #[test]

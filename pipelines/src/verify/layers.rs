@@ -183,3 +183,26 @@ pub(super) fn check_weights(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_holds_from_the_step_of_its_delta_on() {
+        let mut frozen = History::new(false);
+        let at = |frozen: &History<bool>, step| (frozen.before(step), frozen.at(step));
+        assert_eq!(at(&frozen, 0), (false, false));
+        frozen.set(0, true);
+        frozen.set(4, false);
+        frozen.set(4, true);
+        frozen.set(7, false);
+        let steps = [0, 1, 4, 6, 7, 8].map(|step| at(&frozen, step));
+        let expected =
+            [(false, true), (true, true), (true, true), (true, true), (true, false), (false, false)];
+        assert_eq!((steps, frozen.last()), (expected, false));
+        frozen.set(9, true);
+        frozen.begin();
+        assert_eq!(at(&frozen, 0), (true, true));
+    }
+}
