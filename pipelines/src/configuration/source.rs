@@ -18,37 +18,13 @@ pub struct Source(Vec<(String, Value)>);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigurationError {
-    /// The file cannot be read.
-    #[error("{path}: cannot read the configuration: {reason}")]
-    File {
-        /// The file.
-        path: String,
-        /// The cause.
-        reason: String,
-    },
-    /// The file is not TOML.
-    #[error("{path}, line {line}: {reason}")]
-    Syntax {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong there.
-        reason: String,
-    },
-    /// A value that no key takes, such as a list or a date.
-    #[error("{place}: `{key}`{value} is {kind}; {expected}")]
-    Kind {
-        /// File or word.
+    /// A file that is no configuration, or a value that no key takes, such as a list or a date.
+    #[error("{place}: {what}")]
+    Unreadable {
+        /// The file, with the line if it is known, or the word.
         place: String,
-        /// The key.
-        key: String,
-        /// The value behind an equals sign, if it is short.
-        value: String,
-        /// What it is.
-        kind: &'static str,
-        /// What it should be.
-        expected: String,
+        /// What is wrong there.
+        what: String,
     },
     /// No data set has the name, nor is there anything at the path.
     #[error(
@@ -100,13 +76,14 @@ impl Source {
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
-        let error = |reason: String| ConfigurationError::File { path: path.display().to_string(), reason };
+        let place = path.display().to_string();
+        let error = |reason: String| unreadable(&place, format!("cannot read the configuration: {reason}"));
         let text = read_text(path).map_err(|cause| error(cause.to_string()))?;
         if text.len() as u64 > LARGEST_FILE {
             return Err(error(format!("it has more than the {LARGEST_FILE} bytes that are read")));
         }
         let text = String::from_utf8(text).map_err(|cause| error(cause.utf8_error().to_string()))?;
-        Self::parse_file(&path.display().to_string(), &text)
+        Self::parse_file(&place, &text)
     }
 
     /// Reads the text of a file called `path`: tables become the first part of dotted keys.
@@ -115,7 +92,7 @@ impl Source {
         let table: toml::Table = read.map_err(|error: toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
-            ConfigurationError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
+            unreadable(&format!("{path}, line {line}"), error.message().to_owned())
         })?;
         let mut source = Self::default();
         for (name, value) in table {
@@ -136,10 +113,7 @@ impl Source {
 
     /// Adds what TOML has at `place` under `key`.
     fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<(), ConfigurationError> {
-        // A date could be read as a text, too.
-        if !value.is_datetime()
-            && let Ok(value) = value.clone().try_into()
-        {
+        if let Some(value) = plain(&value) {
             self.0.push((key, value));
             return Ok(());
         }
@@ -151,8 +125,12 @@ impl Source {
         };
         let expected = expected(&key).map(|expected| format!("it takes {expected}"));
         let expected = expected.unwrap_or_else(|| "settings are numbers and texts".to_owned());
-        Err(ConfigurationError::Kind { place: place.to_owned(), key, value: shown, kind, expected })
+        Err(unreadable(place, format!("`{key}`{shown} is {kind}; {expected}")))
     }
+}
+
+fn unreadable(place: &str, what: String) -> ConfigurationError {
+    ConfigurationError::Unreadable { place: place.to_owned(), what }
 }
 
 /// The bytes of an ordinary file, up to more than a configuration has.
@@ -173,8 +151,9 @@ fn known_table(path: &str, name: &str) -> Result<(), ConfigurationError> {
         return Ok(());
     }
     let known: Vec<String> = known.iter().map(|name| format!("[{name}]")).collect();
-    let reason = format!("there is no table [{}]; there are {}", name.escape_debug(), known.join(", "));
-    Err(ConfigurationError::File { path: path.to_owned(), reason })
+    let (name, known) = (name.escape_debug(), known.join(", "));
+    let what = format!("cannot read the configuration: there is no table [{name}]; there are {known}");
+    Err(unreadable(path, what))
 }
 
 /// A file whose one mistake is a number that TOML cannot hold, with that number as a text: the range of its
@@ -190,8 +169,13 @@ fn beyond_numbers(text: &str, error: &toml::de::Error) -> Option<toml::Table> {
 /// A value on the command line is written as in TOML, but text needs no quotes.
 fn value_of(text: &str) -> Value {
     let read = format!("value = {text}").parse::<toml::Table>().ok();
-    let value = read.and_then(|mut table| table.remove("value")?.try_into().ok());
+    let value = read.and_then(|table| plain(table.get("value")?));
     value.unwrap_or_else(|| Value::Text(text.to_owned()))
+}
+
+/// A number or a text; a date, which could be read as a text, is none.
+fn plain(value: &toml::Value) -> Option<Value> {
+    if value.is_datetime() { None } else { value.clone().try_into().ok() }
 }
 
 #[cfg(test)]
@@ -200,8 +184,15 @@ mod tests {
 
     #[test]
     fn words_are_numbers_where_they_look_like_them() {
-        let words =
-            ["seed=3", "mask.sparsity=0.9", "mask.policy=mest-ems", "data.path=\"a b\"", "data.path=/x/y=z"];
+        let words = [
+            "seed=3",
+            "mask.sparsity=0.9",
+            "mask.policy=mest-ems",
+            "data.path=\"a b\"",
+            "data.path=/x/y=z",
+            "data.path=1979-05-27 07:32:00",
+            "data.path=true",
+        ];
         let source = Source::from_words(&words.map(String::from)).unwrap();
         let expected = [
             ("seed", Value::Integer(3)),
@@ -209,6 +200,8 @@ mod tests {
             ("mask.policy", Value::Text("mest-ems".into())),
             ("data.path", Value::Text("a b".into())),
             ("data.path", Value::Text("/x/y=z".into())),
+            ("data.path", Value::Text("1979-05-27 07:32:00".into())),
+            ("data.path", Value::Text("true".into())),
         ];
         assert_eq!(source.entries(), expected.map(|(key, value)| (key.to_owned(), value)));
     }
