@@ -1,5 +1,5 @@
-//! Families and their entries: a policy is registered by one line, from which configuration, command line, docs and
-//! tests derive. A program adds entries of its own to a family.
+//! Families and their entries: a policy is registered by one line, from which configuration, command line,
+//! docs and tests derive. A program adds entries of its own to a family.
 
 use std::sync::Arc;
 

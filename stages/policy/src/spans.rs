@@ -54,7 +54,8 @@ impl Spans {
         last.expect("only what is frozen thaws").1 = epoch;
     }
 
-    /// The latest interval that began by `epoch`: its first epoch, and the one that trains again if that has come.
+    /// The latest interval that began by `epoch`: its first epoch, and the one that trains again if that has
+    /// come.
     pub fn latest(&self, epoch: u32) -> Option<(u32, Option<u32>)> {
         let (from, until) = self.0.iter().rfind(|(from, _)| *from <= epoch)?;
         Some((*from, (*until <= epoch).then_some(*until)))
@@ -85,8 +86,9 @@ impl Spans {
         self.0.iter().map(|(from, _)| *from).find(|from| *from > epoch)
     }
 
-    /// When its training ends for good, if an interval goes on to the end and is the only one: then its learning rate
-    /// falls to 0 there. A block that trains again follows the schedule of one that never freezes.
+    /// When its training ends for good, if an interval goes on to the end and is the only one: then its
+    /// learning rate falls to 0 there. A block that trains again follows the schedule of one that never
+    /// freezes.
     pub fn ends_at(&self) -> Option<u32> {
         match self.0[..] {
             [(from, OPEN)] => Some(from),

@@ -65,12 +65,14 @@ pub trait MaskRule: Parametric {
         Schedule::never(epochs)
     }
 
-    /// The weights that a layer has after the update at `moment`, or at the start.
+    /// The weights that a layer has after the update at `moment`, or at the start. At the last one it is the target,
+    /// which a frozen layer keeps, whatever it was before.
     fn count(&self, moment: &Moment) -> u32 {
         moment.target()
     }
 
-    /// In which units weights exist. Counts are then those of whole units, as [`count`](Self::count) has to say.
+    /// In which units weights exist. Counts are then those of whole units, as [`count`](Self::count) has to
+    /// say.
     fn granularity(&self) -> &dyn Granularity {
         &Unstructured
     }
