@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_model::InputShape;
-use spfde_policy::{SieveContext, sieve};
+use spfde_policy::SieveContext;
 
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::{Experiment, architecture};
+use crate::registry::Registry;
 
 use super::data::{self, CLASSES};
 use super::prefix::Prefix;
@@ -49,7 +50,7 @@ impl Path {
         entries.push(("train.learning_rate".to_owned(), Value::Number(LEARNING_RATE)));
         entries.extend(options.given.iter().cloned());
         // Values are checked as they were given, before any of them is replaced.
-        let asked = Configuration::resolve_bench(&entries)?;
+        let asked = Configuration::resolve_bench(&Registry::standard(), &entries)?;
         let given = |key: &str| options.given.iter().any(|(name, _)| name == key);
         let mut notes: Vec<String> =
             asked.notes().iter().filter(|note| !note.starts_with("`freeze.")).cloned().collect();
@@ -80,7 +81,7 @@ impl Path {
     }
 
     fn new(entries: &[(String, Value)], options: &Options, fewest: u64) -> Result<Self, Error> {
-        let configuration = Configuration::resolve_bench(entries)?;
+        let configuration = Configuration::resolve_bench(&Registry::standard(), entries)?;
         let mut path = Self { configuration, frozen: options.frozen, timed: 1, images: 1 };
         // A few images are enough to learn what a step costs, and whether everything holds together.
         let batch = path.configuration.values().integer("data.batch_size");
@@ -113,7 +114,7 @@ impl Path {
         let values = self.configuration.values();
         let data = data::random(u64::from(values.integer("seed")), self.configuration.shape(), self.images);
         let experiment = Experiment::with_data(self.configuration.clone(), Arc::new(data))?;
-        experiment.with_freeze(Arc::new(Prefix { blocks: self.frozen }))
+        experiment.with_freeze(Prefix { blocks: self.frozen as u32 })
     }
 
     /// How many images there have to be, so that `wanted` of them are active.
@@ -135,7 +136,11 @@ impl Path {
             }
             let samples = images as u32;
             let context = SieveContext { seed: u64::from(values.integer("seed")), epochs: 1, samples };
-            let policy = sieve::build(values.text("sieve.policy"), values, &context)?;
+            let policy = self.configuration.registry().policies.sieve.build(
+                values.text("sieve.policy"),
+                values,
+                &context,
+            )?;
             // A sample more makes at most one more active, so this never oversteps.
             let missing = wanted.saturating_sub(u64::from(policy.active_samples(0)));
             if missing == 0 {

@@ -63,11 +63,6 @@ impl Train {
         let source = Source::from_words(&self.words)?;
         let experiment = prepare(Configuration::resolve(source.entries())?)?;
         experiment.configuration().notes().iter().for_each(remark);
-        let settings = experiment.settings();
-        if let Some(policy) = settings.policies.not_saved(&settings.plan) {
-            let what = "does not save its state: there will be no checkpoints, and the run cannot be resumed";
-            remark(format_args!("the policy `{policy}` {what}"));
-        }
         if self.dry_run {
             say_all(experiment.configuration().to_toml());
             say_all(schedule::schedule(&experiment));

@@ -6,14 +6,15 @@ use spfde_data::parameter::{Parameter, Parameters, Value};
 
 use spfde_data::words::visible;
 
-use super::keys::{core, families};
+use super::keys::core;
+use crate::registry::Registry;
 
 /// Every key with its value, its meaning and its range, grouped by table.
-pub(super) fn to_toml(values: &Parameters) -> String {
-    let known: Vec<Parameter> = core()
+pub(super) fn to_toml(registry: &Registry, values: &Parameters) -> String {
+    let known: Vec<Parameter> = core(registry)
         .into_iter()
-        .chain(families().into_iter().flat_map(|family| {
-            let chosen = values.text(family.key).to_owned();
+        .chain(registry.families().into_iter().flat_map(|family| {
+            let chosen = values.text(family.choice.key).to_owned();
             family
                 .members
                 .into_iter()

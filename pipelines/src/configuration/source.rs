@@ -6,6 +6,7 @@ use std::path::Path;
 use spfde_data::parameter::{ParameterError, Value};
 
 use super::keys::{expected, tables};
+use crate::registry::Registry;
 
 /// A configuration file larger than this is not one.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -160,7 +161,7 @@ impl Source {
             ConfigurationError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
         })?;
         // One with keys is noticed by them.
-        let known = tables();
+        let known = tables(&Registry::standard());
         let is_unknown = |name: &str, value: &toml::Value| {
             value.as_table().is_some_and(toml::Table::is_empty) && !known.contains(name)
         };
@@ -212,7 +213,7 @@ fn convert(place: &str, key: &str, value: toml::Value) -> Result<Value, Configur
         toml::Value::Boolean(_) | toml::Value::Datetime(_) => format!(" = {value}"),
         _ => String::new(),
     };
-    let expected = expected(key).map_or_else(
+    let expected = expected(&Registry::standard(), key).map_or_else(
         || "settings are numbers and texts".to_owned(),
         |expected| format!("it takes {expected}"),
     );

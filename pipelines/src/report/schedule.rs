@@ -30,8 +30,7 @@ pub fn schedule(experiment: &Experiment) -> String {
                 (first, last) if first == last => first.to_owned(),
                 (first, last) => format!("{first}, then {last}"),
             };
-            let frozen =
-                plan.layer_frozen_at(index).map_or_else(|| "never".to_owned(), |at| format!("epoch {at}"));
+            let frozen = frozen(plan.spans(index));
             let block = architecture.blocks.get(layer.block).map_or("classifier", String::as_str);
             let mask = if plan.masked[index] { "masked" } else { "dense" };
             vec![
@@ -123,4 +122,14 @@ fn observed(experiment: &Experiment) -> u64 {
         cost::observed(&plan.architecture, plan.nonzero(epoch), frozen, active, plan.samples - active)
     };
     (0..plan.epochs).map(of_epoch).sum()
+}
+
+/// When a layer is frozen, in words.
+fn frozen(spans: &spfde_policy::Spans) -> String {
+    let word = |(from, until): (u32, Option<u32>)| match until {
+        None => format!("epoch {from}"),
+        Some(until) => format!("epoch {from} to {until}"),
+    };
+    let words: Vec<String> = spans.iter().map(word).collect();
+    if words.is_empty() { "never".to_owned() } else { words.join(", ") }
 }

@@ -131,7 +131,7 @@ fn configuration(run: &RecordedRun) -> Result<Configuration, Error> {
     // A policy from outside the registry has a name that only its own pipeline knows; no sum depends on it.
     let known = |key: &str| !["mask.policy", "freeze.policy", "sieve.policy"].contains(&key);
     let registered = |key: &str, name: &spfde_data::parameter::Value| {
-        let core = crate::configuration::core();
+        let core = crate::configuration::core(&crate::registry::Registry::standard());
         core.iter()
             .find(|parameter| parameter.key == key)
             .is_none_or(|known| known.check(name.clone()).is_ok())

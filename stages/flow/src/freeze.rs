@@ -31,7 +31,9 @@ pub(crate) fn initial(run: &Run<'_>) -> Vec<FreezeRow> {
 pub(crate) fn from_start(plan: &Plan) -> Vec<FreezeRow> {
     let layers = (0..plan.architecture.layers.len()).filter(|layer| plan.spans(*layer).is_frozen(0));
     let reason = || "from the start".to_owned();
-    layers.map(|layer| FreezeRow { epoch: 0, step: 0, layer: layer as u16, diff: 1, reason: reason() }).collect()
+    layers
+        .map(|layer| FreezeRow { epoch: 0, step: 0, layer: layer as u16, diff: 1, reason: reason() })
+        .collect()
 }
 
 /// The layers of blocks that freeze or thaw at the start of `epoch`.
@@ -68,7 +70,9 @@ pub fn freeze<'s>(
     let mut state = policy.start(&settings.plan);
     if let Some(snapshot) = run.resumed() {
         let frozen = snapshot.frozen(&settings.plan);
-        frozen.and_then(|frozen| state.restore(frozen, snapshot.table(FREEZE_POLICY))).expect("a snapshot was checked");
+        frozen
+            .and_then(|frozen| state.restore(frozen, snapshot.table(FREEZE_POLICY)))
+            .expect("a snapshot was checked");
     }
     builder.build(move |capabilities| {
         let mut windows = Windows::new(capabilities, horizon);

@@ -64,4 +64,4 @@ pub use sieve::{Order, Ranked, lowest, sieve};
 pub use stop::Stop;
 pub use tick::{Lag, Tick};
 pub use timings::Timings;
-pub use train::{LayerWeights, StepReport, Trained, train};
+pub use train::{GradientTransform, LayerWeights, StepReport, Trained, train};

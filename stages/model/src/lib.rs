@@ -60,7 +60,7 @@ mod tests;
 mod weights;
 mod workspace;
 
-pub use description::{Description, InputShape};
+pub use description::{BuildError, Description, InputShape, Logits, NetworkBuilder, Node};
 pub use kernel::{Form, Kernel};
 pub use lane::{Activations, LANES, Lane};
 pub use network::{Network, NonFinite};

@@ -258,11 +258,11 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::Shape;
+    use crate::description::InputShape;
     use crate::geometry::Window;
 
     fn weights() -> Weights {
-        let shape = Shape { channels: 3, height: 6, width: 6 };
+        let shape = InputShape { channels: 3, height: 6, width: 6 };
         let window = Window { kernel: 3, stride: 1, padding: 1 };
         Weights::dense(5, 2, Geometry::convolution(shape, 4, window))
     }

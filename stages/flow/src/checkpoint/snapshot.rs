@@ -121,7 +121,8 @@ impl Snapshot {
         rows.sort_by_key(Row::order);
         for row in rows {
             let spans = frozen.get_mut(row.block as usize);
-            let spans = spans.ok_or_else(|| format!("frozen: block is {}; the network has {blocks}", row.block))?;
+            let spans =
+                spans.ok_or_else(|| format!("frozen: block is {}; the network has {blocks}", row.block))?;
             let fits = spans.iter().all(|(_, until)| until.is_some_and(|until| until < row.from));
             if !fits || row.from >= row.until || row.from >= self.epoch.saturating_add(1) {
                 return Err(format!("frozen: block {} cannot freeze at epoch {}", row.block, row.from));

@@ -299,7 +299,9 @@ fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<LayerWeights> 
     let unplanned = next < settings.epochs && settings.policies.freeze.may_freeze(next);
     let needs = |layer: usize| match mask.needs(layer, next, plan.spans(layer)) {
         // One that freezes without being planned is pruned to its target, if it has more.
-        Needs::Nothing if unplanned && mask.masked(layer) && network.nonzero(layer) > mask.target(layer) as usize => {
+        Needs::Nothing
+            if unplanned && mask.masked(layer) && network.nonzero(layer) > mask.target(layer) as usize =>
+        {
             mask.needs_to_freeze()
         }
         needs => needs,
@@ -316,7 +318,9 @@ fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<LayerWeights> 
             indices: network.indices(layer).to_vec(),
             values: network.values(layer).to_vec(),
             gradients: wanted(Needs::Gradient, &|| network.gradient(part, layer).to_vec()),
-            dense_gradients: wanted(Needs::DenseGradient, &|| replica.dense_gradient(next - 1, values, layer)),
+            dense_gradients: wanted(Needs::DenseGradient, &|| {
+                replica.dense_gradient(next - 1, values, layer)
+            }),
         })
     };
     owned.filter_map(snapshot).collect()

@@ -1,7 +1,7 @@
 //! Linear layers: a convolution of one pixel in which the groups of a panel take the place of pixels, so that each
 //! weight serves all of them at once.
 
-use crate::description::{Operation, Shape};
+use crate::description::{InputShape, Operation};
 use crate::geometry::{Geometry, PANEL};
 use crate::kernel::{PackedRow, Strip, Taps, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
@@ -80,7 +80,7 @@ fn strip(groups: usize) -> Strip {
 fn pack_panel(
     pass: &Pass<'_>,
     operation: &Operation,
-    shape: Shape,
+    shape: InputShape,
     first: usize,
     groups: usize,
     into: &mut [Lane],
@@ -110,7 +110,7 @@ fn pack_panel_of_gradient(
 }
 
 /// Where a row of pixels of one group lies in a panel.
-fn panel_row(shape: Shape, group: usize, row: usize, lanes: &mut [Lane]) -> PackedRow<'_> {
+fn panel_row(shape: InputShape, group: usize, row: usize, lanes: &mut [Lane]) -> PackedRow<'_> {
     PackedRow {
         lanes,
         start: row * shape.width * PANEL + group,
@@ -120,7 +120,14 @@ fn panel_row(shape: Shape, group: usize, row: usize, lanes: &mut [Lane]) -> Pack
 }
 
 /// Brings a panel back into the layout of a value.
-fn unpack(panel: &[Lane], shape: Shape, first: usize, groups: usize, accumulate: bool, into: &mut [Lane]) {
+fn unpack(
+    panel: &[Lane],
+    shape: InputShape,
+    first: usize,
+    groups: usize,
+    accumulate: bool,
+    into: &mut [Lane],
+) {
     for group in 0..groups {
         let into = &mut into[(first + group) * shape.len()..][..shape.len()];
         for (row, into) in into.chunks_exact_mut(shape.row()).enumerate() {
