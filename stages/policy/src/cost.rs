@@ -192,7 +192,7 @@ impl Costs<'_> {
     fn layers<'a>(&self, frozen: &'a [Spans]) -> impl Iterator<Item = (usize, &'a Spans)> {
         assert_eq!(frozen.len(), self.architecture.blocks.len(), "freezing times for each block");
         let blocks = self.architecture.layers.iter().map(|layer| layer.block).enumerate();
-        blocks.map(|(layer, block)| (layer, frozen.get(block).unwrap_or(Spans::none())))
+        blocks.map(|(layer, block)| (layer, frozen.get(block).unwrap_or(Spans::NONE)))
     }
 
     /// The cost of one epoch, if block `b` is frozen during `frozen[b]`.

@@ -44,8 +44,7 @@ pub struct Family<P: ?Sized, C> {
 
 impl<P: ?Sized, C> Clone for Family<P, C> {
     fn clone(&self) -> Self {
-        let Self { name, key, default, help, ref entries } = *self;
-        Self { name, key, default, help, entries: entries.clone() }
+        Self { entries: self.entries.clone(), ..*self }
     }
 }
 

@@ -132,7 +132,7 @@ impl Plan {
 
     /// When a layer is frozen; the classifier never is.
     pub fn spans(&self, layer: usize) -> &Spans {
-        self.frozen.get(self.architecture.layers[layer].block).unwrap_or(Spans::none())
+        self.frozen.get(self.architecture.layers[layer].block).unwrap_or(Spans::NONE)
     }
 
     /// How many blocks are frozen during `epoch`.

@@ -7,9 +7,6 @@ pub struct Spans(Vec<(u32, u32)>);
 /// Where an interval ends that nothing ends.
 const OPEN: u32 = u32::MAX;
 
-/// What never freezes.
-static NEVER: Spans = Spans(Vec::new());
-
 impl Spans {
     /// Never frozen.
     pub const fn never() -> Self {
@@ -17,9 +14,7 @@ impl Spans {
     }
 
     /// Never frozen, for the classifier.
-    pub(crate) fn none() -> &'static Self {
-        &NEVER
-    }
+    pub(crate) const NONE: &'static Self = &Self::never();
 
     /// Frozen from the first step of `epoch` to the end of the run.
     pub fn from(epoch: u32) -> Self {

@@ -101,9 +101,6 @@ pub trait MaskPolicy: Send + Sync {
     /// Whether a layer is masked. A layer that is not is dense and in no delta.
     fn masked(&self, layer: usize) -> bool;
 
-    /// The density a layer ends with, from 0 to 1; 1 for a layer that is not masked.
-    fn density(&self, layer: usize) -> f64;
-
     /// The weights of a layer at its target density.
     fn target(&self, layer: usize) -> u32;
 

@@ -166,10 +166,6 @@ impl MaskPolicy for Thinning {
         true
     }
 
-    fn density(&self, _layer: usize) -> f64 {
-        0.5
-    }
-
     fn target(&self, _layer: usize) -> u32 {
         8
     }
