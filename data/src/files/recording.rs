@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
-use super::parquet_store::{SegmentReader, read_columns};
+use super::parquet_store::{SegmentReader, check_epoch, read_columns};
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
-use crate::table::{Cells, Column, Columns};
+use crate::table::{Column, Columns};
 
 pub use follow::{FollowedEnd, FollowedTrace};
 
@@ -48,12 +48,13 @@ impl RecordedTrace {
                 .filter(|epoch| *epoch < epochs)
                 .collect();
             if epochs > 0 && found.is_empty() {
-                let remedy = "only a run that recorded it can be replayed";
-                return Err(DataError::StreamMissing { path: path(), stream: (*stream).to_owned(), remedy });
+                let what =
+                    format!("stream {stream} was not recorded, or its segments are gone from the manifest");
+                return Err(DataError::refused(&path(), what, "only a run that recorded it can be replayed"));
             }
             if let Some(epoch) = (0..epochs).find(|epoch| found.get(*epoch as usize) != Some(epoch)) {
-                let (stream, count) = ((*stream).to_owned(), u64::from(epochs) - found.len() as u64);
-                return Err(DataError::SegmentMissing { path: path(), stream, epoch, count });
+                let count = u64::from(epochs) - found.len() as u64;
+                return Err(segment_missing(&path(), stream, epoch, count));
             }
         }
         Ok(Self { run: run.to_owned(), epochs, segments })
@@ -126,16 +127,18 @@ impl Iterator for OfOneEpoch {
 
 impl OfOneEpoch {
     fn check(&mut self, batch: Columns) -> Result<Columns> {
-        let Some(Cells::U32(epochs)) = batch.cells.first() else { panic!("the first column is the epoch") };
-        if let Some(row) = epochs.iter().position(|epoch| *epoch != self.epoch) {
-            return Err(DataError::Epoch {
-                path: self.path.clone(),
-                row: self.rows + row as u64,
-                found: epochs[row],
-                expected: self.epoch,
-            });
-        }
+        check_epoch(&self.path, self.rows, &batch, self.epoch)?;
         self.rows += batch.rows as u64;
         Ok(batch)
     }
+}
+
+/// That a stream lacks so many committed epochs, the first of which is known.
+pub(super) fn segment_missing(manifest: &Path, stream: &str, first: u32, count: u64) -> DataError {
+    let missing = match count {
+        1 => format!("committed epoch {first}"),
+        count => format!("{count} committed epochs, the first of them {first}"),
+    };
+    let what = format!("stream {stream} has no segment of {missing}");
+    DataError::refused(manifest, what, "the manifest was changed")
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
-use super::header::{Content, Header};
+use super::header::{AGAIN, Content, Header};
 use crate::files::error::{DataError, Result};
-use crate::files::read_limited::open;
+use crate::files::read_limited::{open, reserve};
+use crate::words::counted;
 
 /// Deflate cannot shrink data to less than one part in 1032: 258 bytes take at least 2 bits.
 const INFLATION_LIMIT: u64 = 1032;
@@ -60,8 +61,8 @@ fn read_gzip(
     let mut decoder = GzDecoder::new(file);
     let header = read_header(path, content, &mut decoder, ACTION)?;
     if header.length > compressed.saturating_mul(INFLATION_LIMIT) {
-        let (path, dimensions, expected) = (path.to_owned(), header.dimensions(), header.length);
-        return Err(DataError::IdxInflation { path, dimensions, expected, compressed });
+        let more = format!("more than {} can hold", counted(compressed, "compressed byte"));
+        return Err(DataError::refused(path, declares(&header, &more), AGAIN));
     }
     let bytes = read_content(path, &header, &mut decoder, ACTION)?;
     let mut rest = decoder.into_inner();
@@ -91,14 +92,7 @@ fn read_content(
     source: &mut impl Read,
     action: &'static str,
 ) -> Result<Vec<u8>> {
-    let length = usize::try_from(header.length).unwrap_or(usize::MAX);
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length.saturating_add(1)).map_err(|_| DataError::TooLarge {
-        path: path.to_owned(),
-        field: format!("declared size {}", header.dimensions()),
-        found: header.length,
-        limit: isize::MAX as u64,
-    })?;
+    let mut bytes = reserve(path, &format!("declared size {}", header.dimensions()), header.length + 1)?;
     source.take(header.length + 1).read_to_end(&mut bytes).map_err(DataError::io(path, action))?;
     match (bytes.len() as u64).cmp(&header.length) {
         std::cmp::Ordering::Less => Err(truncated(path, header, bytes.len() as u64)),
@@ -108,10 +102,16 @@ fn read_content(
 }
 
 fn truncated(path: &Path, header: &Header, found: u64) -> DataError {
-    let (path, dimensions, expected) = (path.to_owned(), header.dimensions(), header.length);
-    DataError::IdxTruncated { path, dimensions, expected, found }
+    DataError::refused(path, declares(header, &format!("the file has {found}")), AGAIN)
+}
+
+/// What a header declares, and what there is.
+fn declares(header: &Header, found: &str) -> String {
+    format!("the header declares {} = {}, {found}", header.dimensions(), counted(header.length, "byte"))
 }
 
 fn trailing(path: &Path, header: &Header) -> DataError {
-    DataError::IdxTrailing { path: path.to_owned(), dimensions: header.dimensions(), expected: header.length }
+    let (expected, dimensions) = (header.length, header.dimensions());
+    let what = format!("bytes follow the {expected} that the header declares ({dimensions})");
+    DataError::refused(path, what, AGAIN)
 }

@@ -17,7 +17,6 @@ use std::fs::File;
 use std::io::{Result, Write};
 use std::path::{Path, PathBuf};
 
-use super::identity::Identity;
 pub use change::Change;
 #[cfg(feature = "fault-injection")]
 pub use injection::count;
@@ -35,11 +34,6 @@ impl Written {
         let path = path.to_owned();
         let file = perform(|| (), || Change::Create { path: path.clone() }, || File::create(&path))?;
         Ok(Self { file, path })
-    }
-
-    /// Which file it is.
-    pub(super) fn identity(&self) -> Result<Identity> {
-        Ok(Identity::of(&self.file.metadata()?))
     }
 
     /// Makes its content durable.

@@ -106,6 +106,8 @@ fn manifest(segments: Vec<Segment>) -> Manifest {
         created_by: "test".to_owned(),
         data_set,
         configuration: None,
+        architecture: None,
+        ended_early: None,
         sealed_environment: true,
         epochs: 9,
         epochs_reached: 9,
