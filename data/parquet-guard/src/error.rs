@@ -37,7 +37,7 @@ pub enum Fault {
     #[error("has {what} twice; which of the two counts is nowhere said")]
     Twice { what: String },
     /// It holds another number of rows than it declares.
-    #[error("has {found} rows where {expected} are recorded; the file was changed or is damaged")]
+    #[error("number of rows is {found}; expected {expected}; the file was changed or is damaged")]
     Rows { found: u64, expected: u64 },
 }
 

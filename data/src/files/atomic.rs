@@ -77,12 +77,6 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     file.commit()
 }
 
-/// Writes a whole file that must not exist yet.
-pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    refuse_existing(path)?;
-    write(path, bytes)
-}
-
 /// An error if something has this name, even a dangling link.
 pub fn refuse_existing(path: &Path) -> Result<()> {
     match path.symlink_metadata() {
@@ -161,7 +155,7 @@ mod tests {
         write(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
-        let error = write_new(&path, b"newer").unwrap_err().to_string();
+        let error = refuse_existing(&path).unwrap_err().to_string();
         assert_eq!(
             error,
             format!(

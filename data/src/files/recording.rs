@@ -33,7 +33,6 @@ impl RecordedTrace {
     /// # Errors
     /// If one of the streams has no segments, or none in some committed epoch. The files are not looked at yet.
     pub fn new(run: &Path, manifest: &Manifest, streams: &[&str]) -> Result<Self> {
-        let path = || run.join(MANIFEST_NAME);
         let epochs = manifest.epochs_reached;
         let mut segments: BTreeMap<(String, u32), Vec<Segment>> = BTreeMap::new();
         for segment in manifest.segments.iter().filter(|segment| streams.contains(&segment.stream.as_str())) {
@@ -41,21 +40,13 @@ impl RecordedTrace {
         }
         segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
         for stream in streams {
-            let of_stream = (stream.to_string(), 0)..=(stream.to_string(), u32::MAX);
-            let found: Vec<u32> = segments
-                .range(of_stream)
-                .map(|((_, epoch), _)| *epoch)
-                .filter(|epoch| *epoch < epochs)
-                .collect();
-            if epochs > 0 && found.is_empty() {
+            if epochs > 0 && manifest.segments_of(stream, 0..epochs).is_empty() {
                 let what =
                     format!("stream {stream} was not recorded, or its segments are gone from the manifest");
-                return Err(DataError::refused(&path(), what, "only a run that recorded it can be replayed"));
+                let remedy = "only a run that recorded it can be replayed";
+                return Err(DataError::refused(&run.join(MANIFEST_NAME), what, remedy));
             }
-            if let Some(epoch) = (0..epochs).find(|epoch| found.get(*epoch as usize) != Some(epoch)) {
-                let count = u64::from(epochs) - found.len() as u64;
-                return Err(segment_missing(&path(), stream, epoch, count));
-            }
+            manifest.check_stream(run, stream)?;
         }
         Ok(Self { run: run.to_owned(), epochs, segments })
     }
@@ -131,14 +122,4 @@ impl OfOneEpoch {
         self.rows += batch.rows as u64;
         Ok(batch)
     }
-}
-
-/// That a stream lacks so many committed epochs, the first of which is known.
-pub(super) fn segment_missing(manifest: &Path, stream: &str, first: u32, count: u64) -> DataError {
-    let missing = match count {
-        1 => format!("committed epoch {first}"),
-        count => format!("{count} committed epochs, the first of them {first}"),
-    };
-    let what = format!("stream {stream} has no segment of {missing}");
-    DataError::refused(manifest, what, "the manifest was changed")
 }

@@ -10,7 +10,7 @@ use crate::words::counted;
 pub(super) const AGAIN: &str = "fetch it again";
 
 /// Bytes that an IDX file may hold uncompressed.
-const CONTENT_LIMIT: u64 = 4 << 30;
+pub(super) const CONTENT_LIMIT: u64 = 4 << 30;
 
 /// Rows or columns of an image, as far as an importer believes them.
 const SIDE_LIMIT: u64 = 1 << 14;

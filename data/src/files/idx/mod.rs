@@ -30,7 +30,7 @@ pub fn read_images(path: &Path) -> Result<([usize; 3], Vec<u8>)> {
 
 /// As [`read_images`], from the bytes of a file; `path` is for messages.
 pub fn parse_images(path: &Path, bytes: &[u8]) -> Result<([usize; 3], Vec<u8>)> {
-    Ok(shaped(read::read_from(path, Content::Images, bytes, bytes.len() as u64)?))
+    Ok(shaped(read::parse(path, Content::Images, bytes)?))
 }
 
 fn shaped((header, bytes): (Header, Vec<u8>)) -> ([usize; 3], Vec<u8>) {
@@ -38,14 +38,9 @@ fn shaped((header, bytes): (Header, Vec<u8>)) -> ([usize; 3], Vec<u8>) {
     ([bytes.len() / (rows * columns), rows, columns], bytes)
 }
 
-/// The labels in an IDX file.
-pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
-    Ok(read::read(path, Content::Labels)?.1)
-}
-
-/// As [`read_labels`], from the bytes of a file; `path` is for messages.
+/// The labels in the bytes of an IDX file; `path` is for messages.
 pub fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
-    Ok(read::read_from(path, Content::Labels, bytes, bytes.len() as u64)?.1)
+    Ok(read::parse(path, Content::Labels, bytes)?.1)
 }
 
 /// Imports a data set, to be called `name`, from a directory with its four files or from the files themselves.

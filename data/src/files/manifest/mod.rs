@@ -216,6 +216,22 @@ impl Manifest {
         segments
     }
 
+    /// An error if some committed epoch has no segment of a stream.
+    pub(in crate::files) fn check_stream(&self, run: &Path, stream: &str) -> Result<()> {
+        let segments = self.segments.iter().filter(|segment| segment.stream == stream);
+        let epochs: BTreeSet<u32> = segments.map(|segment| segment.epoch).collect();
+        // Not epoch by epoch: how many there should be is only what the manifest says.
+        let Some(first) = (0..self.epochs_reached).find(|epoch| !epochs.contains(epoch)) else {
+            return Ok(());
+        };
+        let missing = match self.epochs_reached - epochs.range(..self.epochs_reached).count() as u32 {
+            1 => format!("committed epoch {first}"),
+            count => format!("{count} committed epochs, the first of them {first}"),
+        };
+        let what = format!("stream {stream} has no segment of {missing}");
+        Err(DataError::refused(&run.join(MANIFEST_NAME), what, "the manifest was changed"))
+    }
+
     /// The epoch of the latest checkpoint, if there is one.
     pub fn last_checkpoint(&self) -> Option<u32> {
         self.checkpoint_epochs().last().copied()

@@ -15,7 +15,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 pub use reader::{
-    SegmentReader, columns_of, describe, parse_columns, read_columns, read_segment, read_stream, stored_bytes,
+    SegmentReader, describe, parse_columns, read_columns, read_segment, read_stream, stored_bytes,
 };
 pub use schema::FoundColumn;
 pub(super) use schema::{check_type, key, nulls, other_type};

@@ -118,12 +118,6 @@ pub fn read_stream<R: Row>(
     })
 }
 
-/// The columns of a segment of any stream, user-defined ones included; checks length, BLAKE3, stream and rows.
-pub fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
-    let path = inside(run, &segment.path)?;
-    schema::found_columns(&parse(&path, read_limited(&path, FILE_LIMIT)?, segment)?)
-}
-
 /// Checks all that does not depend on the columns.
 fn parse(path: &Path, bytes: Vec<u8>, segment: &Segment) -> Result<ParquetFile> {
     check_recorded(path, &bytes, segment.bytes, &segment.blake3)?;

@@ -20,6 +20,11 @@ fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) 
     writer.finish().unwrap()
 }
 
+/// All columns of a segment.
+fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
+    read_columns(run, segment, &[])?.found_columns()
+}
+
 /// The segment with the length and hash that its file has now.
 fn rehashed(run: &Path, segment: &Segment) -> Segment {
     let bytes = std::fs::read(run.join(&segment.path)).unwrap();

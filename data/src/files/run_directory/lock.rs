@@ -10,7 +10,7 @@ use crate::files::layout::LOCK_NAME;
 use crate::files::read_limited::inside;
 
 /// How often, and how long after another, a process that finds a lock that others only look at tries to take it.
-const TRIES: u32 = 100;
+const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Holds a run directory until it is dropped.
@@ -88,16 +88,12 @@ impl RunLock {
     }
 }
 
-/// Locks the file, unless somebody holds it. Others may look at it in this moment, such as those who follow the run: they have
-/// it for a moment each, and are not whom a message should name: they are waited for with `pause`.
+/// Locks the file, unless it is held. Others may look at it in this moment, such as those who follow the run, and have it
+/// for a moment each: they are waited for with `pause`.
 fn lock(file: &File, mut pause: impl FnMut()) -> std::result::Result<(), TryLockError> {
-    for _ in 0..TRIES {
+    for _ in 1..TRIES {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                file.try_lock_shared()?;
-                file.unlock().map_err(TryLockError::Error)?;
-                pause();
-            }
+            Err(TryLockError::WouldBlock) => pause(),
             taken => return taken,
         }
     }
@@ -133,23 +129,11 @@ pub(super) fn held_by(run: &Path, name: &str) -> Result<Option<String>> {
         }
         file => file.map_err(DataError::io(&path, "open the lock file"))?,
     };
-    let held = look(&path, touch(&file))?;
-    Ok(held.then(|| holder(&mut file)))
-}
-
-/// Takes the lock for a moment, shared with others who look.
-fn touch(file: &File) -> std::result::Result<(), TryLockError> {
-    file.try_lock_shared()?;
-    file.unlock().map_err(TryLockError::Error)
-}
-
-/// Whether the lock file `path` is held, by what became of taking it for a moment, shared with others who look: of a file that
-/// is open for reading only, a file system that is shared may grant no other lock. What it does not tell is no "free".
-fn look(path: &Path, taken: std::result::Result<(), TryLockError>) -> Result<bool> {
-    match taken {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(DataError::io(path, "look at the lock")(error)),
+    // Shared with others who look: a file that is open for reading only may be granted no other lock.
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| None).map_err(DataError::io(&path, "look at the lock")),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+        Err(TryLockError::Error(error)) => Err(DataError::io(&path, "look at the lock")(error)),
     }
 }
 
@@ -238,14 +222,5 @@ mod tests {
         drop(lock);
         assert!(!is_held(run.path()).unwrap());
         drop(RunLock::take(run.path(), LOCK_NAME, false).unwrap());
-    }
-
-    #[test]
-    fn a_lock_of_which_the_system_does_not_tell_is_not_free() {
-        assert!(!look(Path::new("run/lock"), Ok(())).unwrap());
-        assert!(look(Path::new("run/lock"), Err(TryLockError::WouldBlock)).unwrap());
-        let unknown = Error::new(ErrorKind::Unsupported, "no locks here");
-        let error = look(Path::new("run/lock"), Err(TryLockError::Error(unknown))).unwrap_err();
-        assert_eq!(error.to_string(), "run/lock: cannot look at the lock: no locks here");
     }
 }

@@ -3,15 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
-use crate::files::manifest::{MANIFEST_NAME, Manifest};
+use crate::files::manifest::Manifest;
 use crate::files::parquet_store::{FoundColumn, check_epoch, other_type, read_columns};
 use crate::files::plausible;
-use crate::files::recording::segment_missing;
 use crate::rows::{
     CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
     ScoreRow, SieveRow, TimingRow,
@@ -28,18 +27,10 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
         return vec![error];
     }
     let streams = if manifest.replay_of.is_some() { &REPLAY_STREAMS[..] } else { &STREAMS[..] };
-    let mut epochs: BTreeMap<&str, BTreeSet<u32>> =
-        streams.iter().map(|stream| (*stream, BTreeSet::new())).collect();
-    for segment in &manifest.segments {
-        epochs.entry(&segment.stream).or_default().insert(segment.epoch);
-    }
-    let reached = manifest.epochs_reached;
-    let missing = epochs.iter().filter_map(|(stream, epochs)| {
-        // Not epoch by epoch: how many there should be is only what the manifest says.
-        let first = (0..reached).find(|epoch| !epochs.contains(epoch))?;
-        let count = u64::from(reached) - epochs.range(..reached).count() as u64;
-        Some(segment_missing(&run.join(MANIFEST_NAME), stream, first, count))
-    });
+    // Streams of the user's, too.
+    let streams: BTreeSet<String> =
+        streams.iter().map(|stream| (*stream).to_owned()).chain(manifest.streams()).collect();
+    let missing = streams.iter().filter_map(|stream| manifest.check_stream(run, stream).err());
     let mut findings: Vec<DataError> = missing.collect();
     findings.extend(manifest.segments.iter().filter_map(|segment| check_segment(run, segment).err()));
     let checkpoints = manifest.checkpoints.iter();

@@ -1,5 +1,7 @@
 //! A sound run has no findings; each kind of damage has its own, and one does not hide another.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
