@@ -52,10 +52,9 @@ impl Resumed {
             recorded => recorded?,
         };
         if let Some(source) = &recorded.manifest().replay_of {
+            let expected = "none; a replay takes moments: start it again";
             let path = directory.join(MANIFEST_NAME);
-            let expected = "none; a replay takes moments: start it again".to_owned();
-            let (field, found) = ("replay_of".to_owned(), source.path.clone());
-            return Err(DataError::Value { path, field, found, expected }.into());
+            return Err(DataError::value(&path, "replay_of", &source.path, expected).into());
         }
         if recorded.manifest().finished {
             check_finished(directory, &recorded)?;
@@ -77,7 +76,7 @@ impl Resumed {
         if manifest.epochs != epochs {
             let (path, found) = (directory.join(MANIFEST_NAME), manifest.epochs.to_string());
             let expected = format!("{epochs}, as config.toml says of train.epochs");
-            return Err(DataError::Value { path, field: "epochs".to_owned(), found, expected }.into());
+            return Err(DataError::value(&path, "epochs", &found, expected).into());
         }
         let snapshot = match latest(directory, &manifest, &experiment, &mut notes)? {
             Latest::Finished => {
@@ -111,6 +110,7 @@ impl Resumed {
                     check_finished(directory, &recorded)?;
                     return Ok(Self::Finished(manifest.epochs));
                 }
+                recorded.refuse_old()?;
                 if only_lacks_the_last_word(directory, manifest) {
                     return Ok(Self::Finished(manifest.epochs));
                 }
@@ -170,7 +170,7 @@ fn begin_again(
     let experiment = experiment(directory, &entries(directory, &read_config(directory)?)?, None, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
     let environment = session::environment(&experiment, 0, 1);
-    let held = RunDirectory::begin_again(directory, &environment, manifest)?;
+    let held = RunDirectory::begin_again(directory, None, &environment, manifest)?;
     let held = Held::Here(Arc::new(held), None);
     Ok(Resumed::Unfinished(Box::new(Unfinished { experiment, held, notes: Vec::new() })))
 }

@@ -111,5 +111,7 @@ pub(super) fn check_data(
         true => found,
         false => format!("{found} in {}", configuration.data_path().display()),
     };
-    Err(DataError::OtherData { path: directory.join(MANIFEST_NAME), found, expected }.into())
+    let what = format!("the data is now {found}; the run began with {expected}");
+    let remedy = "give it back its data, or start another run";
+    Err(DataError::refused(&directory.join(MANIFEST_NAME), what, remedy).into())
 }
