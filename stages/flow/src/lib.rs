@@ -49,6 +49,7 @@ mod trace;
 mod train;
 pub mod tree;
 mod window;
+mod windowed;
 
 pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
 pub use fault::{Cause, Fault};

@@ -23,6 +23,7 @@ use crate::timings::Timings;
 use crate::trace;
 use crate::train::Trained;
 use crate::window::Horizon;
+use crate::windowed::Windowed;
 
 /// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this many
 /// steps ahead of training.
@@ -170,6 +171,11 @@ impl<'s> Run<'s> {
             _ => planned,
         };
         Horizon::new(self.start().epoch, epochs, &self.outcome)
+    }
+
+    /// An operator that acts epoch by epoch, as far as the run goes.
+    pub(crate) fn window(&self, name: impl Into<String>) -> Windowed<'s> {
+        Windowed::new(self.scope, name, self.horizon())
     }
 
     /// The outside world.
