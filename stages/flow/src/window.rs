@@ -34,11 +34,6 @@ impl Horizon {
         Self { start, epochs: Rc::new(epochs), fault: Rc::clone(fault) }
     }
 
-    /// The epoch at which the run begins, or goes on.
-    pub(crate) fn start(&self) -> u32 {
-        self.start
-    }
-
     /// The first epoch behind it.
     pub(crate) fn end(&self) -> u32 {
         let stop = self.fault.borrow().as_ref().map(|fault| fault.tick.epoch.saturating_add(1));
@@ -103,12 +98,6 @@ impl Windows {
     pub(crate) fn advance(&mut self) {
         self.epoch += 1;
         self.hold();
-    }
-
-    /// Gives the capabilities up before the horizon.
-    pub(crate) fn give_up(&mut self) {
-        self.ended = true;
-        self.capabilities.clear();
     }
 
     fn hold(&mut self) {

@@ -23,6 +23,21 @@ use timely::progress::frontier::MutableAntichain;
 use crate::tick::Tick;
 use crate::window::{Horizon, Stash, Windows};
 
+/// Where operators are built, and how far they go.
+#[derive(Clone)]
+pub(crate) struct Ground<'s> {
+    pub(crate) scope: Scope<'s, Tick>,
+    pub(crate) horizon: Horizon,
+}
+
+impl<'s> Ground<'s> {
+    /// An operator that acts epoch by epoch.
+    pub(crate) fn window(&self, name: impl Into<String>) -> Windowed<'s> {
+        let builder = OperatorBuilder::new(name.into(), self.scope);
+        Windowed { builder, horizon: self.horizon.clone(), pulls: Vec::new() }
+    }
+}
+
 /// Takes the messages that have come to an input.
 type Pull = Box<dyn FnMut(&MutableAntichain<Tick>)>;
 
@@ -37,11 +52,6 @@ pub(crate) struct Windowed<'s> {
 }
 
 impl<'s> Windowed<'s> {
-    /// An operator without inputs and outputs.
-    pub(crate) fn new(scope: Scope<'s, Tick>, name: impl Into<String>, horizon: Horizon) -> Self {
-        Self { builder: OperatorBuilder::new(name.into(), scope), horizon, pulls: Vec::new() }
-    }
-
     /// Adds an input whose records arrive as `pact` says.
     pub(crate) fn input<D, P>(&mut self, stream: StreamVec<'s, Tick, D>, pact: P) -> Input<D>
     where
@@ -152,10 +162,14 @@ impl<D> Input<D> {
         self.0.stash.borrow_mut().through(epoch).collect()
     }
 
+    /// Whether nothing can arrive any more at `tick`.
+    pub(crate) fn is_past(&self, tick: Tick) -> bool {
+        self.0.frontier.get().is_none_or(|frontier| tick < frontier)
+    }
+
     /// Takes the records of the earliest tick of `epoch`, if there is one that is complete.
     pub(crate) fn next(&self, epoch: u32) -> Option<(Tick, Vec<D>)> {
-        let passed = |tick: &Tick| self.0.frontier.get().is_none_or(|frontier| *tick < frontier);
-        self.0.stash.borrow_mut().next(|tick| tick.epoch == epoch && passed(tick))
+        self.0.stash.borrow_mut().next(|tick| tick.epoch == epoch && self.is_past(*tick))
     }
 }
 
