@@ -154,7 +154,9 @@ impl<'s> Run<'s> {
         let recording = self.recorded().map(|recorded| Arc::clone(&recorded.recording));
         let epochs = move || match recording.as_ref().map(|recording| recording.extent()) {
             Some(Extent { epochs, complete: true }) => planned.min(epochs),
-            _ => planned,
+            // A run that has recorded its last epoch has still to say how it ended.
+            Some(Extent { complete: false, .. }) => u32::MAX,
+            None => planned,
         };
         Ground { scope: self.scope, horizon: Horizon::new(self.start().epoch, epochs, &self.outcome) }
     }
