@@ -7,7 +7,7 @@ use clap::Args;
 use spfde_flow::Run;
 
 use super::together::Together;
-use super::train::conclude;
+use super::train::{conclude, show_bar};
 use super::{STOPPING, interruptible, remark, say, workers};
 use crate::configuration::Configuration;
 use crate::error::Error;
@@ -70,6 +70,7 @@ impl Resume {
         let workers = workers(self.workers, experiment.settings().shards, processes);
         let interrupted = interruptible(STOPPING);
         let progress = Arc::new(Progress::new(&experiment).among(processes));
+        show_bar(&progress);
         let (rows, timings) = unfinished.before()?;
         progress.recall(&rows, &timings);
         let observer = Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>;

@@ -10,6 +10,7 @@ use spfde_data::parameter::{ParameterError, Value};
 use crate::configuration::{Configuration, ConfigurationError, Source, core};
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::registry::Registry;
 use crate::session;
 
 /// The settings of the run, key by key.
@@ -31,7 +32,7 @@ pub(super) fn experiment(
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Experiment, Error> {
     // A policy that no registry knows is one that `prepare` puts in.
-    let choices = core();
+    let choices = core(&Registry::standard());
     let unknown = |key: &str, value: &Value| {
         key.ends_with(".policy")
             && choices.iter().any(|choice| choice.key == key && choice.check(value.clone()).is_err())

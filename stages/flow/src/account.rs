@@ -7,9 +7,10 @@ use std::sync::Arc;
 use spfde_data::rows::{CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow};
 use spfde_data::segment::Densities;
 use spfde_data::words::counted;
-use spfde_policy::cost::count_layers;
-use spfde_policy::{Plan, cost, count, learning_rate};
+use spfde_policy::cost::{count_layers, frozen_blocks, observed};
+use spfde_policy::{Plan, Spans, count};
 
+use crate::loader::share;
 use crate::settings::{Observe, Settings};
 
 /// The costs of `epoch`; its accuracies and losses are null.
@@ -26,7 +27,7 @@ pub(crate) fn epoch_row(
     let observed_flops = match settings.observe {
         Observe::Active => 0,
         Observe::Full => {
-            cost::observed(architecture, nonzero, frozen_blocks, active, plan.samples.saturating_sub(active))
+            observed(architecture, nonzero, frozen_blocks, active, plan.samples.saturating_sub(active))
         }
     };
     EpochRow {
@@ -35,7 +36,7 @@ pub(crate) fn epoch_row(
         train_accuracy: None,
         test_loss: None,
         test_accuracy: None,
-        learning_rate: learning_rate(settings.learning_rate, epoch, 0, 1, settings.epochs),
+        learning_rate: settings.learning_rate_rule.rate(settings.learning_rate, epoch, 0, 1, settings.epochs),
         active_samples: active,
         nonzero: nonzero.iter().map(|count| u64::from(*count)).sum(),
         frozen_layers: architecture.layers.iter().filter(|layer| layer.block < frozen_blocks).count() as u16,
@@ -44,7 +45,14 @@ pub(crate) fn epoch_row(
         observed_flops,
         dense_flops: plan.dense_cost.forward + plan.dense_cost.backward,
         activation_bytes: architecture.activation_bytes[frozen_blocks] * settings.batch_size as u64,
+        extra_flops: plan.extra_flops(epoch, frozen_blocks, last_batch(settings, active)),
     }
+}
+
+/// The samples of an epoch's last step, of `active` in all.
+fn last_batch(settings: &Settings, active: u32) -> u32 {
+    let (active, steps) = (active as usize, (active as usize).div_ceil(settings.batch_size));
+    steps.checked_sub(1).map_or(0, |last| share(active, last, steps).len() as u32)
 }
 
 /// Where the layers of a replay stand: which weights exist, what is frozen.
@@ -53,8 +61,8 @@ pub(crate) struct Layers {
     densities: Densities,
     /// The sum of the mask deltas of each layer that has any.
     masks: BTreeMap<usize, i64>,
-    /// When each block froze.
-    frozen_at: Vec<Option<u32>>,
+    /// When each block was frozen.
+    blocks: Vec<Spans>,
     frozen: Vec<bool>,
 }
 
@@ -65,7 +73,7 @@ impl Layers {
         Self {
             densities,
             masks: BTreeMap::new(),
-            frozen_at: vec![None; architecture.blocks.len()],
+            blocks: vec![Spans::never(); architecture.blocks.len()],
             frozen: vec![false; architecture.layers.len()],
             plan: Arc::clone(plan),
         }
@@ -79,9 +87,15 @@ impl Layers {
     /// A layer freezes or thaws.
     pub(crate) fn freeze(&mut self, row: &FreezeRow) {
         let layer = usize::from(row.layer);
-        self.frozen[layer] = row.diff > 0;
-        if let Some(at) = self.frozen_at.get_mut(self.plan.architecture.layers[layer].block) {
-            *at = (row.diff > 0).then_some(row.epoch);
+        let freezes = row.diff > 0;
+        self.frozen[layer] = freezes;
+        // All layers of a block change together: the first of them says it.
+        match self.blocks.get_mut(self.plan.architecture.layers[layer].block) {
+            Some(spans) if spans.is_frozen(row.epoch) != freezes => match freezes {
+                true => spans.freeze(row.epoch),
+                false => spans.thaw(row.epoch),
+            },
+            _ => (),
         }
     }
 
@@ -95,14 +109,14 @@ impl Layers {
     /// # Errors
     /// If the masks add up to no number of weights, in words.
     pub(crate) fn account(&self, epoch: u32) -> Result<Account<'_>, String> {
-        let frozen_blocks = self.frozen_at.iter().take_while(|at| at.is_some()).count();
+        let frozen_blocks = frozen_blocks(&self.blocks, epoch);
         Ok(Account { layers: self, epoch, nonzero: self.nonzero(epoch)?, frozen_blocks })
     }
 
     /// The existing weights of every layer in `epoch`, or why there is no such number.
     fn nonzero(&self, epoch: u32) -> Result<Vec<u32>, String> {
         if self.densities == Densities::Scheduled {
-            return Ok(self.plan.nonzero_given(epoch, &self.frozen_at));
+            return Ok(self.plan.nonzero_given(epoch, &self.blocks));
         }
         let layers = self.plan.architecture.layers.iter().enumerate();
         let nonzero = layers.map(|(index, layer)| {

@@ -16,7 +16,7 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::checkpoint::{self, Due, Keeper, Snapshot};
 use crate::edge::Edge;
 use crate::fault::Fault;
-use crate::settings::{Recorded, Services, Settings};
+use crate::settings::{Policies, Recorded, Services, Settings};
 use crate::tick::{Lag, Tick};
 use crate::timings::Timings;
 use crate::trace;
@@ -109,6 +109,17 @@ impl<'s> Run<'s> {
     /// The worker that decides for `layer` and writes its rows: layer mod min(workers, shards).
     pub fn owner(&self, layer: usize) -> usize {
         layer % self.workers().min(self.settings.shards)
+    }
+
+    /// [`Run::owner`] as a function of its own.
+    pub(crate) fn owners(&self) -> impl Fn(usize) -> usize + 'static {
+        let deciding = self.workers().min(self.settings.shards);
+        move |layer| layer % deciding
+    }
+
+    /// The policies of the run.
+    pub fn policies(&self) -> &Policies {
+        &self.settings.policies
     }
 
     /// The clock of this worker's stages.

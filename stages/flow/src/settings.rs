@@ -8,11 +8,11 @@ use spfde_data::parameter::{ParameterError, Parameters};
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_model::{Growth, InputShape, Kernel, Network};
-use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
+use spfde_policy::{FreezePolicy, LearningRate, MaskPolicy, Plan, SievePolicy};
 
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::stop::Stop;
-use crate::train::StepReport;
+use crate::train::{GradientTransform, StepReport};
 
 /// What a run does, resolved and checked; the same on every worker.
 #[derive(Clone)]
@@ -33,6 +33,10 @@ pub struct Settings {
     pub kernel: Kernel,
     /// Learning rate at the first step.
     pub learning_rate: f64,
+    /// How the learning rate of a block goes on from there.
+    pub learning_rate_rule: Arc<dyn LearningRate>,
+    /// What becomes of gradients before the update, if anything does.
+    pub gradient_transform: Option<Arc<dyn GradientTransform>>,
     /// Momentum of the gradient descent.
     pub momentum: f64,
     /// Decay of the weights of convolutions and linear layers.
@@ -84,7 +88,7 @@ impl Settings {
         let mut network = self.masked_network()?;
         let mask = &self.policies.mask;
         for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
-            let kept = mask.initial(layer, self.plan.layer_frozen_at(layer));
+            let kept = mask.initial(layer, self.plan.spans(layer));
             network.apply_mask(layer, &[], &kept, Growth::Initial);
         }
         network.freeze(self.plan.frozen_blocks(0));
@@ -126,17 +130,6 @@ pub struct Policies {
     pub freeze: Arc<dyn FreezePolicy>,
     /// Which samples are trained.
     pub sieve: Arc<dyn SievePolicy>,
-}
-
-impl Policies {
-    /// The first policy whose state cannot be saved, if there is one: a run under it keeps no checkpoints from which it
-    /// could go on.
-    pub fn not_saved(&self, plan: &Plan) -> Option<&'static str> {
-        if self.freeze.start(plan).save().is_none() {
-            return Some(self.freeze.name());
-        }
-        self.sieve.start(0).columns().is_none().then(|| self.sieve.name())
-    }
 }
 
 /// Where a run's rows go and from where it is told to stop.

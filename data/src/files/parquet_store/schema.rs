@@ -82,6 +82,9 @@ pub(super) fn check_columns(file: &ParquetFile, columns: &[Column]) -> Result<()
     for column in columns {
         let expected = data_type(column.kind);
         let Ok(field) = file.schema().field_with_name(column.name) else {
+            if column.added {
+                continue;
+            }
             return Err(DataError::ColumnMissing {
                 path: file.path().to_owned(),
                 column: column.name.to_owned(),

@@ -91,8 +91,7 @@ pub(super) fn costs<'s>(
         freezes.through(epoch).iter().for_each(|row| frozen[usize::from(row.layer)] = row.diff > 0);
         let mut gradients = gradients.through(epoch);
         gradients.sort_by_key(Row::order);
-        let mut masks = masks.through(epoch);
-        masks.sort_by_key(Row::order);
+        let masks = masks.through(epoch);
         let mut sieves = vec![MemberRow::default(); grid.sieves.len()];
         rows.through(epoch).iter().for_each(|row| sieves[row.member as usize].add(row));
         let now = Epoch { number: epoch, norms: Norms::of(&gradients), sieves, frozen: frozen.clone() };
@@ -125,10 +124,7 @@ impl Judge {
     /// What was decided for an epoch takes effect, and what it costs each member.
     fn costs(&mut self, grid: &Grid, now: &Epoch, masks: &[MaskRow]) -> Result<Vec<MemberCosts>, String> {
         std::mem::take(&mut self.pending).iter().for_each(|row| self.layers.freeze(row));
-        for row in masks {
-            self.layers.mask(row.layer, i64::from(row.diff));
-            self.state.mask(row);
-        }
+        masks.iter().for_each(|row| self.layers.mask(row.layer, i64::from(row.diff)));
         let account = self.layers.account(now.number)?;
         let frozen = self.layers.frozen().iter().zip(&now.frozen);
         let layers_as_recorded = frozen.filter(|(own, recorded)| own == recorded).count() as u16;

@@ -6,7 +6,7 @@ use spfde_data::rows::SieveRow;
 use timely::dataflow::StreamVec;
 
 use crate::fault::Fault;
-use crate::sieve::{Change, Cutting, MemberRow, Share, Shared, Sieves, Standings};
+use crate::sieve::{self, Change, Cutting, MemberRow, Share, Shared, Sieves, Standings};
 use crate::tick::Tick;
 use crate::windowed::Ground;
 
@@ -42,7 +42,7 @@ pub(super) fn judge<'s, C: Cutting>(ground: &Ground<'s>, grid: &Arc<Grid>, judge
     writer.initial(&standings);
     let sieves = Sieves::<C>::shared(standings);
     let counted = count(ground, grid, &sieves, judged);
-    let answers = C::answer(ground, &sieves, counted.asks);
+    let answers = Sieves::answer(ground, &sieves, counted.asks);
     let mut window = ground.window("Decide");
     let answers = window.own(answers);
     let (_, done) = window.output();
@@ -78,7 +78,7 @@ fn count<'s, C: Cutting>(
     grid: &Arc<Grid>,
     sieves: &Shared<C>,
     judged: Judged<'s>,
-) -> Counted<'s, C::Ask> {
+) -> Counted<'s, sieve::Said<C::Ask>> {
     let (sieves, grid) = (Shared::clone(sieves), Arc::clone(grid));
     let share = sieves.borrow().standings.share;
     let mut window = ground.window("Count");
@@ -117,7 +117,8 @@ impl Writer {
         let sieves = self.grid.sieve_of_members().into_iter();
         let members = sieves.map(|sieve| {
             let active = standings.members[sieve].set.active.iter().zip(0..);
-            active.filter(|(active, _)| **active).map(|(_, index)| (index, true, 0))
+            let (key, before, after) = (0, Change::OUTSIDE, 1.0);
+            active.filter(|(active, _)| **active).map(move |(_, index)| Change { index, key, before, after })
         });
         self.write(0, members);
     }

@@ -79,9 +79,12 @@ pub(super) fn sieves<C: Iterator<Item = Change>>(
     let columns = DecisionRow::columns();
     let create = || store.create(DecisionRow::STREAM, &columns, epoch, worker);
     let mut writer = if worker == 0 { Some(create()?) } else { None };
-    for (member, mut changes) in members.enumerate() {
+    for (member, changes) in members.enumerate() {
+        let row =
+            |change: Change| change.rows().map(move |(diff, key, weight)| (change.index, diff, key, weight));
+        let mut rows = changes.flat_map(row);
         loop {
-            let batch: Vec<Change> = changes.by_ref().take(BATCH_ROWS).collect();
+            let batch: Vec<(u32, i8, u32, f32)> = rows.by_ref().take(BATCH_ROWS).collect();
             if batch.is_empty() {
                 break;
             }
@@ -89,9 +92,9 @@ pub(super) fn sieves<C: Iterator<Item = Change>>(
                 Cells::U32(vec![epoch; batch.len()]),
                 Cells::U32(vec![member as u32; batch.len()]),
                 Cells::U32(batch.iter().map(|(index, ..)| sample(*index)).collect()),
-                Cells::I8(batch.iter().map(|(_, enters, _)| if *enters { 1 } else { -1 }).collect()),
-                Cells::U32(batch.iter().map(|(.., key)| *key).collect()),
-                Cells::F32(vec![1.0; batch.len()]),
+                Cells::I8(batch.iter().map(|(_, diff, ..)| *diff).collect()),
+                Cells::U32(batch.iter().map(|(.., key, _)| *key).collect()),
+                Cells::F32(batch.iter().map(|(.., weight)| *weight).collect()),
             ];
             let open = match writer.take() {
                 Some(open) => open,

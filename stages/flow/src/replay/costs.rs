@@ -9,7 +9,7 @@ use crate::account::{Layers, Norms};
 use crate::fault::{Cause, Fault};
 use crate::loops::Loops;
 use crate::run::Run;
-use crate::sieve::{ActiveSet, MemberRow, Scored, share};
+use crate::sieve::{ActiveSet, Change, MemberRow, Scored, share};
 use crate::tick::Tick;
 
 /// What a worker says of its samples in every epoch, at its close, and its clock.
@@ -31,9 +31,8 @@ pub(super) fn members<'s>(
             rows.iter().for_each(|row| scored.mark(share.index(row.sample)));
         }
         if moment.is_complete {
-            let mut rows = active.through(moment.epoch);
-            rows.sort_by_key(|row| (row.epoch, row.diff));
-            rows.iter().for_each(|row| set.change(share.index(row.sample), row.diff > 0, row.epoch));
+            let changes = Change::of_rows(active.through(moment.epoch), share);
+            changes.iter().for_each(|change| set.apply(change, moment.epoch));
             counts_out.give(moment, [set.close((moment.epoch, 0), &scored, &[])]);
             scored.clear();
             timings_out.give(moment, timings.take(moment.epoch, worker));

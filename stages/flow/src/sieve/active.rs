@@ -1,6 +1,7 @@
 //! Who is active, of one worker's samples.
 
 use serde::{Deserialize, Serialize};
+use spfde_data::rows::SieveRow;
 
 /// A sieve in one epoch. Of bare scores the sieves are the members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -103,9 +104,52 @@ impl Scored {
     }
 }
 
+/// A sample that enters the active set, leaves it, or has another weight there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub(crate) index: u32,
+    /// The key by which it was ranked, if it leaves.
+    pub(crate) key: u32,
+    /// Its weight in the loss before and after; not a number outside.
+    pub(crate) before: f32,
+    pub(crate) after: f32,
+}
+
+impl Change {
+    /// The weight of samples outside.
+    pub(crate) const OUTSIDE: f32 = f32::NAN;
+
+    /// The one or two rows that say it: difference, key and weight.
+    pub(crate) fn rows(self) -> impl Iterator<Item = (i8, u32, f32)> {
+        let rows = [(-1, self.key, self.before), (1, 0, self.after)];
+        rows.into_iter().filter(|(.., weight)| !weight.is_nan())
+    }
+
+    /// What the rows of one epoch say.
+    pub(crate) fn of_rows(mut rows: Vec<SieveRow>, share: Share) -> Vec<Self> {
+        // A departure comes before an entry, if one sample has both.
+        rows.sort_by_key(|row| (row.sample, row.diff));
+        let of_sample = |rows: &[SieveRow]| {
+            let none = Self {
+                index: share.index(rows[0].sample),
+                key: 0,
+                before: Self::OUTSIDE,
+                after: Self::OUTSIDE,
+            };
+            rows.iter().fold(none, |change, row| match row.diff {
+                1 => Self { after: row.weight, ..change },
+                _ => Self { before: row.weight, key: row.key, ..change },
+            })
+        };
+        rows.chunk_by(|one, other| one.sample == other.sample).map(of_sample).collect()
+    }
+}
+
 /// The active set of one sieve, and how it changes.
 pub(crate) struct ActiveSet {
     pub(crate) active: Vec<bool>,
+    /// The weights in the loss of those that are active; empty while all are 1.
+    weights: Vec<f32>,
     /// The epoch of the last entry of an active sample, of the last departure of another. Empty if nothing asks.
     pub(crate) since: Vec<u32>,
     count: u32,
@@ -118,35 +162,64 @@ impl ActiveSet {
     pub(crate) fn new(active: Vec<bool>, has_since: bool) -> Self {
         let count = active.iter().filter(|active| **active).count() as u32;
         let since = if has_since { vec![0; active.len()] } else { Vec::new() };
-        Self { active, since, count, entered: 0, left: 0 }
+        Self { active, weights: Vec::new(), since, count, entered: 0, left: 0 }
     }
 
-    /// A sample enters or leaves at the start of `epoch`.
+    /// The weight of a sample, if it is active.
+    pub(crate) fn weight(&self, index: u32) -> f32 {
+        match self.active[index as usize] {
+            true => self.weights.get(index as usize).copied().unwrap_or(1.0),
+            false => Change::OUTSIDE,
+        }
+    }
+
+    /// Whether all that are active have weight 1.
+    pub(crate) fn is_even(&self) -> bool {
+        self.weights.is_empty()
+    }
+
+    /// A change takes effect at the start of `epoch`.
     ///
     /// # Panics
-    /// If it enters twice, or leaves and is not there: then a stage upstream is wrong.
-    pub(crate) fn change(&mut self, index: u32, enters: bool, epoch: u32) {
-        let at = index as usize;
-        assert_ne!(self.active[at], enters, "a sample enters the active set once, and leaves it once");
-        self.active[at] = enters;
-        if let Some(since) = self.since.get_mut(at) {
+    /// If the sample is not as the change says it was: then a stage upstream is wrong.
+    pub(crate) fn apply(&mut self, change: &Change, epoch: u32) {
+        let Change { index, before, after, .. } = *change;
+        let held = self.weight(index);
+        let fits = held == before || (held.is_nan() && before.is_nan());
+        assert!(
+            fits,
+            "a sample enters the active set once, and leaves it as it entered: {held}, not {before}"
+        );
+        self.set(index, after);
+        if before.is_nan() == after.is_nan() {
+            return;
+        }
+        if let Some(since) = self.since.get_mut(index as usize) {
             *since = epoch;
         }
-        if enters {
-            self.count += 1;
-            self.entered += 1;
-        } else {
-            self.count -= 1;
-            self.left += 1;
+        match after.is_nan() {
+            true => self.left += 1,
+            false => self.entered += 1,
         }
     }
 
     /// Takes over how a sample stands in the middle of a run.
-    pub(crate) fn restore(&mut self, index: u32, active: bool, since: u32) {
-        self.count += u32::from(active);
-        self.count -= u32::from(self.active[index as usize]);
-        self.active[index as usize] = active;
+    pub(crate) fn restore(&mut self, index: u32, weight: f32, since: u32) {
+        self.set(index, weight);
         self.since[index as usize] = since;
+    }
+
+    fn set(&mut self, index: u32, weight: f32) {
+        let at = index as usize;
+        let active = !weight.is_nan();
+        self.count = self.count + u32::from(active) - u32::from(self.active[at]);
+        self.active[at] = active;
+        if active && weight != 1.0 && self.weights.is_empty() {
+            self.weights = vec![1.0; self.active.len()];
+        }
+        if let Some(held) = self.weights.get_mut(at) {
+            *held = weight;
+        }
     }
 
     /// What there is to say of sieve `member` in `epoch`; the next epoch begins. `recorded` says who was active when

@@ -13,11 +13,11 @@ use timely::dataflow::operators::core::{Exchange, OkErr};
 use crate::tick::Tick;
 use crate::windowed::Ground;
 
-use super::cut::{Cutting, Shared};
+use super::cut::{Cutting, Move, Shared};
 use super::lowest::lowest_of;
 use super::orders::{Kind, Order};
 use super::place::{Place, Ranked};
-use super::standings::{Change, Standings};
+use super::standings::Standings;
 
 /// What of an order changes at a decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ impl Cutting for Arranged {
         cuts.inner.exchange(move |((_, (_, sample)), ..): &Update<InCut>| u64::from(share.owner(*sample)))
     }
 
-    fn changes(&mut self, standings: &Standings, epoch: u32, answers: Vec<Self::Answer>) -> Vec<Vec<Change>> {
+    fn moves(&mut self, standings: &Standings, epoch: u32, answers: Vec<Self::Answer>) -> Vec<Vec<Move>> {
         // A message's stamp is only a lower bound of the times inside it.
         for (((kind, member), (place, sample)), at, diff) in answers {
             let heard = self.heard.entry(at).or_default().entry((kind, member, sample)).or_default();
@@ -99,11 +99,11 @@ impl Cutting for Arranged {
             }
         }
         let heard = self.heard.remove(&Tick::close_of(epoch.saturating_sub(1))).unwrap_or_default();
-        let mut changes: Vec<Vec<Change>> = vec![Vec::new(); standings.members.len()];
+        let mut moves: Vec<Vec<Move>> = vec![Vec::new(); standings.members.len()];
         for ((kind, member, sample), (net, key)) in heard.iter().filter(|(_, (net, _))| *net != 0) {
             let (index, came) = (standings.share.index(*sample), *net > 0);
             let active = standings.members[*member as usize].set.active[index as usize];
-            let change = match kind {
+            let moved = match kind {
                 // What is cut is gone from the order at the next decision, and that it goes is history.
                 Kind::Active { .. } => came.then_some((index, false, *key)),
                 Kind::Queue { .. } => came.then_some((index, true, 0)),
@@ -112,7 +112,7 @@ impl Cutting for Arranged {
                     (active == came).then_some((index, !came, if came { *key } else { 0 }))
                 }
             };
-            changes[*member as usize].extend(change);
+            moves[*member as usize].extend(moved);
         }
         for Order { kind, cuts } in standings.orders(epoch) {
             for (member, _) in cuts.into_iter().filter(|(member, _)| self.known.insert((kind, *member))) {
@@ -123,10 +123,10 @@ impl Cutting for Arranged {
                 let outside = |index: &u32| !standings.members[member as usize].set.active[*index as usize];
                 let out = |index: u32| heard.contains_key(&(kind, member, standings.share.sample(index)));
                 let enter = (0..standings.share.len()).filter(outside).filter(|index| !out(*index));
-                changes[member as usize].extend(enter.map(|index| (index, true, 0)));
+                moves[member as usize].extend(enter.map(|index| (index, true, 0)));
             }
         }
-        changes.iter_mut().for_each(|changes| changes.sort_unstable());
-        changes
+        moves.iter_mut().for_each(|moves| moves.sort_unstable());
+        moves
     }
 }

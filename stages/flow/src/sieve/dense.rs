@@ -15,10 +15,10 @@ use timely::dataflow::operators::vec::Broadcast;
 use crate::tick::Tick;
 use crate::windowed::Ground;
 
-use super::cut::{Cutting, Shared};
+use super::cut::{Cutting, Move, Shared};
 use super::orders::{Kind, Order};
 use super::place::{Class, Place, Ranked};
-use super::standings::{Change, Standings};
+use super::standings::Standings;
 
 /// How many of a worker's samples stand in each class of an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ impl Cutting for Dense {
         candidates.broadcast()
     }
 
-    fn changes(&mut self, standings: &Standings, epoch: u32, answers: Vec<Candidates>) -> Vec<Vec<Change>> {
+    fn moves(&mut self, standings: &Standings, epoch: u32, answers: Vec<Candidates>) -> Vec<Vec<Move>> {
         let orders = standings.orders(epoch);
         // A cut that goes through no class takes in nothing, or all.
         let whole = |(_, wanted): &(u32, u32)| if *wanted == 0 { None } else { EVERYTHING };
@@ -100,7 +100,7 @@ impl Cutting for Dense {
             ranked.sort_unstable();
             cuts.into_iter().for_each(|(cut, taken)| limits[order][cut] = Some(ranked[taken as usize - 1]));
         }
-        changes(standings, epoch, &orders, &limits)
+        moves(standings, epoch, &orders, &limits)
     }
 }
 
@@ -143,30 +143,30 @@ fn through(classes: &BTreeMap<Class, u32>, wanted: u32) -> Option<(Class, u32)> 
     None
 }
 
-/// Who changes, given the limits of every order's cuts.
-fn changes(standings: &Standings, epoch: u32, orders: &[Order], limits: &[Vec<Limit>]) -> Vec<Vec<Change>> {
-    let mut changes: Vec<Vec<Change>> = vec![Vec::new(); standings.members.len()];
+/// Who moves, given the limits of every order's cuts.
+fn moves(standings: &Standings, epoch: u32, orders: &[Order], limits: &[Vec<Limit>]) -> Vec<Vec<Move>> {
+    let mut moves: Vec<Vec<Move>> = vec![Vec::new(); standings.members.len()];
     for (order, limits) in orders.iter().zip(limits) {
         match order.kind {
-            Kind::Shared { .. } | Kind::All { .. } => outside(standings, order, epoch, limits, &mut changes),
+            Kind::Shared { .. } | Kind::All { .. } => outside(standings, order, epoch, limits, &mut moves),
             Kind::Active { member } | Kind::Queue { member } => {
                 let enters = matches!(order.kind, Kind::Queue { .. });
                 standings.places(order.kind, epoch, |index, place| {
                     if Some((place, standings.share.sample(index))) <= limits[0] {
                         let key = if enters { 0 } else { place.key() };
-                        changes[member as usize].push((index, enters, key));
+                        moves[member as usize].push((index, enters, key));
                     }
                 });
             }
         }
     }
     // Leavers and those who enter, in one order.
-    changes.iter_mut().for_each(|changes| changes.sort_unstable());
-    changes
+    moves.iter_mut().for_each(|moves| moves.sort_unstable());
+    moves
 }
 
 /// What is below a member's limit is out, all others are in.
-fn outside(standings: &Standings, order: &Order, epoch: u32, limits: &[Limit], changes: &mut [Vec<Change>]) {
+fn outside(standings: &Standings, order: &Order, epoch: u32, limits: &[Limit], moves: &mut [Vec<Move>]) {
     // One comparison finds out for all: cuts in ascending order, and for each sample the first that takes it in.
     let mut ascending: Vec<usize> = (0..limits.len()).collect();
     ascending.sort_by_key(|cut| limits[*cut]);
@@ -181,7 +181,7 @@ fn outside(standings: &Standings, order: &Order, epoch: u32, limits: &[Limit], c
         for (at, (member, active)) in members.iter().enumerate() {
             let enters = at < first;
             if active[index as usize] != enters {
-                changes[*member].push((index, enters, if enters { 0 } else { place.key() }));
+                moves[*member].push((index, enters, if enters { 0 } else { place.key() }));
             }
         }
     });

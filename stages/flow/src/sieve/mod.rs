@@ -30,13 +30,13 @@ use crate::run::Run;
 use crate::tick::Tick;
 
 pub use active::MemberRow;
-pub(crate) use active::{ActiveSet, Scored, Share};
+pub(crate) use active::{ActiveSet, Change, Scored, Share};
 pub(crate) use arranged::Arranged;
-pub(crate) use cut::{Cutting, Shared, Sieves};
+pub(crate) use cut::{Cutting, Said, Shared, Sieves};
 pub(crate) use dense::Dense;
 pub use lowest::lowest;
 pub use place::{Place, Ranked};
-pub(crate) use standings::{Change, Standings};
+pub(crate) use standings::Standings;
 
 /// This worker's samples.
 pub(crate) fn share(run: &Run<'_>) -> Share {
@@ -88,21 +88,18 @@ fn sieve_by<'s, C: Cutting>(
     }
     let sieves = Sieves::<C>::shared(standings);
     let asks = observe(run, &sieves, scores, active);
-    let answers = C::answer(&ground, &sieves, asks);
+    let answers = Sieves::answer(&ground, &sieves, asks);
     let mut window = ground.window("Decide");
     let answers = window.own(answers);
     let (mut deltas_out, deltas) = window.output();
     window.build(move |close| {
         let next = close.epoch + 1;
         let changes = sieves.borrow_mut().decide(next, answers.through(close.epoch));
-        let row = |(index, enters, key): Change| SieveRow {
-            epoch: next,
-            sample: share.sample(index),
-            diff: if enters { 1 } else { -1 },
-            key,
-            weight: 1.0,
+        let rows = |change: Change| {
+            let sample = share.sample(change.index);
+            change.rows().map(move |(diff, key, weight)| SieveRow { epoch: next, sample, diff, key, weight })
         };
-        deltas_out.give(close, changes.into_iter().flatten().map(row));
+        deltas_out.give(close, changes.into_iter().flatten().flat_map(rows));
     });
     deltas
 }
@@ -113,7 +110,7 @@ fn observe<'s, C: Cutting>(
     sieves: &Shared<C>,
     scores: StreamVec<'s, Tick, ScoreRow>,
     active: StreamVec<'s, Tick, SieveRow>,
-) -> StreamVec<'s, Tick, C::Ask> {
+) -> StreamVec<'s, Tick, Said<C::Ask>> {
     let (share, timings, sieves) = (share(run), run.timings().clone(), Rc::clone(sieves));
     let mut window = run.window("Observe");
     let scores = window.exchanged(scores, move |row: &ScoreRow| u64::from(share.owner(row.sample)));
@@ -135,12 +132,7 @@ fn observe<'s, C: Cutting>(
             return;
         }
         let next = moment.epoch + 1;
-        // A departure comes before an entry, should one sample ever have both.
-        let mut rows = active.through(moment.epoch);
-        rows.sort_by_key(|row| (row.epoch, row.diff));
-        for SieveRow { epoch, sample, diff, .. } in rows {
-            standings.members[0].set.change(share.index(sample), diff > 0, epoch);
-        }
+        standings.apply(moment.epoch, &[Change::of_rows(active.through(moment.epoch), share)]);
         kept.give(moment, |epoch| standings.save(epoch));
         asks_out.give(moment, timings.measure("sieve", || sieves.ask(next)));
     });

@@ -40,7 +40,7 @@ impl Standings {
                 Some(order) => order.cuts.push((member, wanted)),
                 None => orders.push(Order { kind, cuts: vec![(member, wanted)] }),
             };
-            match policy.cut(epoch) {
+            match policy.decision(epoch).cut {
                 Cut::Outside { out } if self.groups[*group].alike => {
                     add(Kind::Shared { group: *group as u32 }, out);
                 }
@@ -49,6 +49,8 @@ impl Standings {
                     add(Kind::Active { member }, count);
                     add(Kind::Queue { member }, count);
                 }
+                // They rank nothing.
+                Cut::BelowMean { .. } | Cut::AboveMean { .. } => (),
             }
         }
         orders

@@ -7,7 +7,7 @@ use spfde_data::rows::ScoreRow;
 use spfde_data::table::{Cells, Columns};
 use spfde_policy::{Cut, SievePolicy, SieveState};
 
-use super::active::{ActiveSet, MemberRow, Scored, Share};
+use super::active::{ActiveSet, Change, MemberRow, Scored, Share};
 use crate::checkpoint::{Kept, SIEVE_POLICY, Snapshot, StandingRow};
 
 /// Members that share a state.
@@ -25,9 +25,6 @@ pub(crate) struct Member {
     pub(crate) group: usize,
     pub(crate) set: ActiveSet,
 }
-
-/// A sample whose membership changes: its index, whether it enters, the key by which it was ranked.
-pub(crate) type Change = (u32, bool, u32);
 
 /// All of it: in a training one sieve, in a grid as many as there are.
 pub(crate) struct Standings {
@@ -61,7 +58,7 @@ impl Standings {
             for sample in policy.initially_outside().into_iter().filter(|sample| share.has(*sample)) {
                 active[share.index(sample) as usize] = false;
             }
-            let ignored = kin.is_some() && matches!(policy.cut(0), Cut::Outside { .. });
+            let ignored = kin.is_some() && matches!(policy.decision(0).cut, Cut::Outside { .. });
             let set = ActiveSet::new(active, !ignored);
             members.push(Member { policy: Arc::clone(policy), group: number, set });
         }
@@ -112,7 +109,7 @@ impl Standings {
     /// What was decided for `epoch` takes effect.
     pub(crate) fn apply(&mut self, epoch: u32, changes: &[Vec<Change>]) {
         for (member, changes) in self.members.iter_mut().zip(changes) {
-            changes.iter().for_each(|(index, enters, _)| member.set.change(*index, *enters, epoch));
+            changes.iter().for_each(|change| member.set.apply(change, epoch));
         }
     }
 
@@ -143,11 +140,13 @@ impl Standings {
     pub(crate) fn save(&self, epoch: u32) -> Vec<Kept> {
         let (set, state) = (&self.members[0].set, &self.groups[0].state);
         let row = |index: u32| {
-            let (active, since) = (set.active[index as usize], set.since[index as usize]);
-            StandingRow { epoch, sample: self.share.sample(index), active, since }
+            let (weight, since) = (set.weight(index), set.since[index as usize]);
+            let active = !weight.is_nan();
+            let weight = if active { weight } else { 0.0 };
+            StandingRow { epoch, sample: self.share.sample(index), active, since, weight }
         };
         let mut kept = vec![Kept::rows((0..self.share.len()).map(row))];
-        let columns = state.columns().unwrap_or_default();
+        let columns = state.columns();
         if !columns.is_empty() {
             let mut rows = Columns::new(&columns);
             for index in 0..self.share.len() {
@@ -162,9 +161,10 @@ impl Standings {
     pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
         let share = self.share;
         for row in snapshot.rows::<StandingRow>().into_iter().filter(|row| share.has(row.sample)) {
-            self.members[0].set.restore(share.index(row.sample), row.active, row.since);
+            let weight = if row.active { row.weight } else { Change::OUTSIDE };
+            self.members[0].set.restore(share.index(row.sample), weight, row.since);
         }
-        let Some(saved) = snapshot.sieve_policy() else { return };
+        let saved = snapshot.table(SIEVE_POLICY);
         let Some(Cells::U32(samples)) = saved.cells.get(1) else { return };
         for (row, sample) in samples.iter().enumerate().filter(|(_, sample)| share.has(**sample)) {
             self.groups[0].state.restore(share.index(*sample) as usize, saved, row);
