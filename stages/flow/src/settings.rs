@@ -146,6 +146,8 @@ pub struct Recorded {
     pub recording: Arc<dyn Recording>,
     /// Whose weights are counted.
     pub densities: Densities,
+    /// Whether the record may still go on.
+    pub follows: bool,
 }
 
 /// Is shown how a run goes, on the workers' own threads: be quick.
