@@ -3,6 +3,7 @@
 mod follow;
 #[cfg(test)]
 mod tests;
+mod version2;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,12 @@ use std::path::{Path, PathBuf};
 use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::{SegmentReader, check_epoch, read_columns};
+use crate::rows::LayerRow;
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
-use crate::table::{Column, Columns};
+use crate::table::{Column, Columns, Row};
 
 pub use follow::{FollowedEnd, FollowedTrace};
+use version2::Nonzero;
 
 /// The segments of some streams of a run.
 ///
@@ -25,6 +28,8 @@ pub struct RecordedTrace {
     run: PathBuf,
     epochs: u32,
     segments: BTreeMap<(String, u32), Vec<Segment>>,
+    /// Whether a program of manifest version 2 recorded it.
+    version2: bool,
 }
 
 impl RecordedTrace {
@@ -34,8 +39,11 @@ impl RecordedTrace {
     /// If one of the streams has no segments, or none in some committed epoch. The files are not looked at yet.
     pub fn new(run: &Path, manifest: &Manifest, streams: &[&str]) -> Result<Self> {
         let epochs = manifest.epochs_reached;
+        // A run that lacks a column has what it follows from.
+        let version2 = manifest.version == 2;
+        let wanted = |stream: &str| streams.contains(&stream) || version2 && stream == LayerRow::STREAM;
         let mut segments: BTreeMap<(String, u32), Vec<Segment>> = BTreeMap::new();
-        for segment in manifest.segments.iter().filter(|segment| streams.contains(&segment.stream.as_str())) {
+        for segment in manifest.segments.iter().filter(|segment| wanted(&segment.stream)) {
             segments.entry((segment.stream.clone(), segment.epoch)).or_default().push(segment.clone());
         }
         segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
@@ -48,7 +56,7 @@ impl RecordedTrace {
             }
             manifest.check_stream(run, stream)?;
         }
-        Ok(Self { run: run.to_owned(), epochs, segments })
+        Ok(Self { run: run.to_owned(), epochs, segments, version2 })
     }
 
     fn segment(&self, stream: &str, epoch: u32, segment: usize) -> &Segment {
@@ -86,10 +94,11 @@ impl Recording for RecordedTrace {
         let segment = self.segment(stream, epoch, segment);
         let path = self.run.join(&segment.path);
         let reader = read_columns(&self.run, segment, columns)?;
+        let fill = Nonzero::lacking(self, stream, columns, epoch)?.map(|nonzero| (nonzero, columns.to_vec()));
         let name = path.display().to_string();
         Ok(RecordedSegment {
             path: name,
-            batches: Box::new(OfOneEpoch { path, reader: Some(reader), epoch, rows: 0 }),
+            batches: Box::new(OfOneEpoch { path, reader: Some(reader), epoch, rows: 0, fill }),
         })
     }
 }
@@ -101,6 +110,8 @@ struct OfOneEpoch {
     reader: Option<SegmentReader>,
     epoch: u32,
     rows: u64,
+    /// What the file lacks.
+    fill: Option<(Nonzero, Vec<Column>)>,
 }
 
 impl Iterator for OfOneEpoch {
@@ -120,6 +131,9 @@ impl OfOneEpoch {
     fn check(&mut self, batch: Columns) -> Result<Columns> {
         check_epoch(&self.path, self.rows, &batch, self.epoch)?;
         self.rows += batch.rows as u64;
-        Ok(batch)
+        Ok(match &self.fill {
+            Some((nonzero, columns)) => nonzero.fill(columns, batch),
+            None => batch,
+        })
     }
 }
