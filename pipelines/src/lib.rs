@@ -24,12 +24,11 @@ pub mod report;
 mod resume;
 mod session;
 mod start;
-mod turns;
+mod terminal;
 pub mod verify;
-mod watch;
 mod workers;
 
-pub use error::{Error, Reached};
+pub use error::{Error, Reached, Why};
 pub use experiment::Experiment;
 pub use pipeline::pipeline;
 pub use replay::{Record, Replayed, follow, replay};

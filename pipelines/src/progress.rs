@@ -8,9 +8,9 @@ use spfde_data::rows::{EpochRow, TimingRow};
 use spfde_data::words::counted;
 use spfde_flow::{Observer, StepReport};
 
-use crate::command::{show, take_away};
 use crate::experiment::Experiment;
 use crate::report::measure::dense_seconds_per_sample;
+use crate::terminal::{show, take_away};
 
 /// Stages whose time is the cost of training; the rest is evaluation and bookkeeping.
 const TRAINING: [&str; 6] = ["load", "gradients", "reduce", "update", "mask", "sieve"];

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
@@ -13,14 +12,10 @@ use spfde_data::segment::{Commit, Segment, StorageError};
 use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Stop, Tick};
 
 use crate::checkpoint::CheckpointFiles;
-use crate::cluster::{Cluster, Invitation, Lost, Meeting, Purpose};
-use crate::error::{Error, Reached};
+use crate::cluster::{Cluster, Lost, Meeting, Network, Purpose};
+use crate::error::{Error, Reached, Why};
 use crate::experiment::Experiment;
-use crate::watch::Watch;
-use crate::workers::{Crew, Ending, work};
-
-/// How long it may take to remove the rest of a run directory whose lock is gone: then only the lock was removed.
-const REMOVED: Duration = Duration::from_secs(1);
+use crate::workers::{Ending, work_together};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -30,7 +25,7 @@ pub struct Options {
     pub directory: Option<PathBuf>,
     /// Threads of this process that train; those beyond the shards idle.
     pub workers: usize,
-    /// The processes that train together, of which this is one; `None`: it is the only one.
+    /// The processes that train together, of which this is one; `None`: it is the only one, as in every replay.
     pub cluster: Option<Arc<Cluster>>,
     /// Is shown how it goes.
     pub observer: Arc<dyn Observer>,
@@ -48,10 +43,23 @@ impl Options {
     pub(crate) fn is_first(&self) -> bool {
         self.cluster.as_ref().is_none_or(|cluster| cluster.is_first())
     }
+
+    /// Waits, as process 0 or the only one, for the others; all begin with the run in `directory` at `epoch`.
+    pub(crate) fn network(
+        &self,
+        meeting: &Meeting,
+        directory: &RunDirectory,
+        epoch: u32,
+    ) -> Result<Network, Error> {
+        match &self.cluster {
+            None => Ok(Network::alone(self.workers)),
+            Some(cluster) => cluster.gather(meeting, directory.path(), epoch, &self.interrupted),
+        }
+    }
 }
 
 impl Default for Options {
-    /// All cores, the default directory, nobody watching.
+    /// All cores, the default directory, no observer.
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self { directory: None, workers, cluster: None, observer: Arc::new(()), interrupted: Arc::default() }
@@ -77,26 +85,18 @@ pub fn run(
 ) -> Result<PathBuf, Error> {
     let meeting = Meeting::of(Purpose::Train, experiment, options.workers);
     let interrupted = Arc::clone(&options.interrupted);
-    match options.cluster.clone() {
-        Some(cluster) if !cluster.is_first() => {
-            let join = |invitation: &Invitation| invitation.member(&cluster);
-            let (network, member) =
-                cluster.join(&meeting, options.directory.as_deref(), &interrupted, join)?;
+    match options.cluster.clone().filter(|cluster| !cluster.is_first()) {
+        Some(cluster) => {
+            let join =
+                cluster.join(&meeting, options.directory.as_deref(), &interrupted, |_, member| Ok(member));
+            let (network, member) = join?;
             work_on(experiment, Place::Joined(Arc::new(member)), None, network, options, build)
         }
-        cluster => {
+        None => {
             let directory = Arc::new(create(experiment, &options)?);
-            let crew = match cluster {
-                None => Crew::from(options.workers),
-                Some(cluster) => match cluster.gather(&meeting, Some(directory.path()), 0, &interrupted) {
-                    Ok(network) => Crew::from(network),
-                    Err(error) => {
-                        discard(&directory);
-                        return Err(error);
-                    }
-                },
-            };
-            work_on(experiment, Place::Held(directory), None, crew, options, build)
+            let network =
+                options.network(&meeting, &directory, 0).map_err(|error| discard(&directory, error))?;
+            work_on(experiment, Place::Held(directory), None, network, options, build)
         }
     }
 }
@@ -143,36 +143,16 @@ impl Place {
     fn reached(&self) -> Option<Reached> {
         let manifest = match self {
             Place::Held(directory) => directory.manifest(),
-            Place::Joined(member) => match Manifest::read(member.run()) {
-                Ok(manifest) => manifest,
-                Err(error) => {
-                    crate::command::remark(format_args!("what is committed cannot be told: {error}"));
-                    return None;
-                }
-            },
+            Place::Joined(member) => Manifest::read(member.run()).ok()?,
         };
         Some(Reached { epochs: manifest.epochs_reached, checkpoint: manifest.last_checkpoint() })
-    }
-
-    /// An error if the run directory is no longer the one in which this process works.
-    fn still_there(&self) -> Result<(), DataError> {
-        match self {
-            Place::Held(directory) => directory.still_there(),
-            Place::Joined(member) => member.still_there(),
-        }
     }
 
     /// Ends the work on the run; the manifest is process 0's.
     fn finish(&self, stopped: Option<String>) -> Result<(), DataError> {
         match self {
             Place::Held(directory) => directory.finish(stopped),
-            // What becomes of a run that came to its end is not its business.
-            Place::Joined(_) if stopped.is_none() => Ok(()),
-            // That others may take the run is for process 0 to tell.
-            Place::Joined(member) => member.still_there().or_else(|error| match error {
-                DataError::RunGone { .. } => Err(error),
-                _ => Ok(()),
-            }),
+            Place::Joined(_) => Ok(()),
         }
     }
 }
@@ -182,19 +162,16 @@ pub(crate) fn work_on(
     experiment: &Experiment,
     place: Place,
     resumed: Option<Snapshot>,
-    crew: impl Into<Crew>,
+    network: Network,
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
     let settings = Arc::clone(experiment.settings());
     let (several, workers) = (options.processes() > 1, options.workers.max(1));
-    let interrupted = Arc::clone(&options.interrupted);
-    let path = place.path().to_owned();
-    let stop = Stop::when(Arc::clone(&interrupted));
     let services = Services {
         store: Arc::new(place.store()),
         commit: place.commit(),
-        stop: stop.clone(),
+        stop: Stop::when(options.interrupted),
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
             store: Arc::new(place.checkpoints()),
@@ -203,66 +180,26 @@ pub(crate) fn work_on(
         recorded: None,
         observer: options.observer,
     };
-    let place = Arc::new(place);
-    let watch = {
-        let place = Arc::clone(&place);
-        Watch::begin(move || place.still_there(), stop)
-    };
-    let Ended { fault, panicked, lost } = execute(&settings, services, crew, build);
-    watch.end();
-    if fault.is_some() {
-        // Nobody may keep it from its end who does not read why.
-        crate::command::hurry();
-    }
-    let epochs = settings.epochs;
-    if let Some((worker, message)) = panicked {
-        end(&place, format!("worker {worker} failed: {message}"))?;
+    let Ended { fault, panicked, lost } = execute(&settings, services, network, build);
+    let (directory, epochs) = (place.path().to_owned(), settings.epochs);
+    let process = fault.as_ref().filter(|_| several).map(|fault| (fault.worker as usize / workers) as u16);
+    let panicked = panicked.map(|(worker, message)| Why::Panic { worker, message });
+    let why = panicked.or(lost.map(Why::Lost)).map(|why| (why, None));
+    if let Some((why, process)) = why.or(fault.map(|fault| (Why::Fault(fault), process))) {
+        let written = place.finish(Some(why.to_string()));
         let reached = place.reached();
-        return Err(Error::Worker { worker, message, directory: path, reached });
-    }
-    if let Some(Lost { process, address, reason }) = lost {
-        if interrupted.load(Ordering::Relaxed) {
-            end(&place, format!("interrupted, without process {process} at {address} ({reason})"))?;
-            let reached = place.reached();
-            return Err(Error::InterruptedAlone { process, address, reason, directory: path, reached });
-        }
-        end(&place, format!("process {process} at {address} was lost ({reason})"))?;
-        let reached = place.reached();
-        return Err(Error::Lost { process, address, reason, directory: path, reached });
-    }
-    if let Some(fault) = fault {
-        end(&place, fault.to_string())?;
-        let reached = place.reached();
-        let process =
-            several.then(|| fault.worker as usize / workers).and_then(|process| process.try_into().ok());
-        return Err(Error::Stopped { fault, process, directory: path, reached, epochs });
+        return Err(unwritten(Error::Stopped { why, process, directory, reached, epochs }, written));
     }
     // Whether all is committed is for process 0 to tell.
-    if let Place::Held(directory) = &*place {
-        let committed = directory.manifest().epochs_reached;
+    if let Place::Held(held) = &place {
+        let committed = held.manifest().epochs_reached;
         if committed < epochs {
-            end(&place, "the pipeline traced no training".to_owned())?;
-            return Err(Error::Untraced { directory: path, committed, epochs });
+            let written = place.finish(Some("the pipeline traced no training".to_owned()));
+            return Err(unwritten(Error::Untraced { stage: "train", committed, epochs }, written));
         }
     }
     place.finish(None)?;
-    Ok(path)
-}
-
-/// Ends a run before its last epoch. An error if its directory is gone: then nothing is kept, whatever had been committed.
-fn end(place: &Place, why: String) -> Result<(), DataError> {
-    // Whoever removes a directory removes one file after the other, and its lock may be the first.
-    let deadline = Instant::now() + REMOVED;
-    while matches!(place.still_there(), Err(DataError::LockGone { .. })) && Instant::now() < deadline {
-        std::thread::sleep(REMOVED / 20);
-    }
-    match place.finish(Some(why)) {
-        Err(error @ DataError::RunGone { .. }) => Err(error),
-        written => {
-            keep(written);
-            Ok(())
-        }
-    }
+    Ok(directory)
 }
 
 /// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as long as one of its
@@ -291,11 +228,10 @@ pub(crate) struct Ended {
 pub(crate) fn execute(
     settings: &Arc<Settings>,
     services: Services,
-    crew: impl Into<Crew>,
+    network: Network,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Ended {
-    let crew = crew.into();
-    let first = crew.first_worker();
+    let first = network.first_worker();
     let settings = Arc::clone(settings);
     let build = move |worker: &mut timely::worker::Worker| {
         let finished = worker.dataflow::<Tick, _, _>(|scope| {
@@ -305,20 +241,19 @@ pub(crate) fn execute(
         });
         move || finished.fault()
     };
-    let endings = work(crew, build);
-    let mut ended = Ended { fault: None, panicked: None, lost: None };
+    let (endings, lost) = work_together(network, build);
+    let mut ended = Ended { fault: None, panicked: None, lost };
     for (worker, ending) in endings.into_iter().enumerate() {
         match ending {
             Ending::Done(seen) => ended.fault = ended.fault.into_iter().chain(seen).min(),
             Ending::Panicked(message) => ended.panicked = ended.panicked.or(Some((first + worker, message))),
-            Ending::Lost(lost) => ended.lost = ended.lost.or(Some(lost)),
             Ending::Abandoned => (),
         }
     }
     ended
 }
 
-/// Creates the run directory; if nobody named one, the first that is free.
+/// Creates the run directory; if none is named, the first that is free.
 fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, DataError> {
     let settings = experiment.settings();
     let environment = environment(experiment, options.workers, options.processes());
@@ -336,18 +271,14 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
     }
 }
 
-/// Gives up a run of which nothing is to be kept. Why it is given up matters more than that something of it stays.
-pub(crate) fn discard(directory: &RunDirectory) {
-    if let Err(error) = directory.discard() {
-        crate::command::remark(format_args!("what had been written could not be removed: {error}"));
-    }
+/// Gives up a run of which nothing is to be kept, for `error`.
+pub(crate) fn discard(directory: &RunDirectory, error: Error) -> Error {
+    error.and("what had been written could not be removed", directory.discard())
 }
 
-/// The reason why a run ended matters more than that it could not be written down.
-pub(crate) fn keep(written: Result<(), DataError>) {
-    if let Err(error) = written {
-        crate::command::remark(format_args!("the manifest does not say why the run ended: {error}"));
-    }
+/// The error for which a run ends, and that the manifest does not say so, if it could not be `written`.
+pub(crate) fn unwritten(error: Error, written: Result<(), DataError>) -> Error {
+    error.and("the manifest does not say why the run ended", written)
 }
 
 /// What is worth knowing of machine and program; compared with nothing.

@@ -20,8 +20,6 @@
 //!   1 − Σ max(computation) / Σ step, where a worker's computation is its forward and backward passes and its update.
 //!   Loading, reducing, sorting and handing on rows, progress and waiting for messages all count as dataflow. How much
 //!   longer than the average worker the slowest computes is stated apart, as imbalance.
-//! - **Several processes** run their rounds together. Process 0 measures; it sees its own workers only, so that waiting for those
-//!   of the other processes counts as dataflow.
 //! - **Layers** are profiled afterwards, in steps of their own on one thread without dataflow.
 
 mod clock;
@@ -44,10 +42,9 @@ use spfde_data::parameter::Value;
 use spfde_flow::Settings;
 use spfde_policy::count;
 
-use crate::cluster::Cluster;
-use crate::command::{show, take_away};
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::terminal::{show, take_away};
 
 use prepare::Path;
 pub use report::{LayerReport, OperationReport, PathReport, Report};
@@ -105,21 +102,6 @@ impl Bench {
     /// # Errors
     /// If `interrupted` is set on the way, or training fails: then there is no measurement.
     pub fn run(&self, workers: usize, interrupted: &Arc<AtomicBool>) -> Result<Report, Error> {
-        let measured = self.run_among(workers, None, interrupted)?;
-        Ok(measured.expect("the only process is the first"))
-    }
-
-    /// As [`Bench::run`], on so many threads of each process of `cluster`. Process 0 measures; the others work for it and
-    /// get no report.
-    ///
-    /// # Errors
-    /// As [`Bench::run`], and if the processes do not come together, or one is lost.
-    pub fn run_among(
-        &self,
-        workers: usize,
-        cluster: Option<&Cluster>,
-        interrupted: &Arc<AtomicBool>,
-    ) -> Result<Option<Report>, Error> {
         // The dense path's images are made when the first round has shown how much memory the other path takes.
         let dense = self.options.dense && self.path.mask() != "dense";
         let dense = dense.then(|| self.path.dense(&self.options)).transpose()?;
@@ -127,23 +109,23 @@ impl Bench {
         let steps = |path: &Path| u64::from(path.steps_of_round()) * u64::from(ROUNDS);
         let all = steps(&self.path) + dense.as_ref().map_or(0, steps) + u64::from(profiled);
         let bar = bar(all);
-        let measured = self.measure(Team { workers, cluster }, interrupted, dense, profiled, &bar);
+        let measured = self.measure(workers, interrupted, dense, profiled, &bar);
         take_away(&bar);
         measured
     }
 
     fn measure(
         &self,
-        team: Team<'_>,
+        workers: usize,
         interrupted: &Arc<AtomicBool>,
         dense: Option<Path>,
         profiled: u32,
         bar: &ProgressBar,
-    ) -> Result<Option<Report>, Error> {
+    ) -> Result<Report, Error> {
         let settings = self.settings();
         let path = self.path.mask();
         let round = |experiment: &Experiment, path: &Path| {
-            rounds::round(experiment, team, (path.warm_up(), path.steps_of_round()), interrupted, bar)
+            rounds::round(experiment, workers, path.warm_up(), interrupted, bar)
         };
         bar.set_message(format!("{path}: warming up and first round"));
         let mut steps = round(&self.experiment, &self.path)?;
@@ -160,32 +142,14 @@ impl Bench {
                 steps.extend(round(&self.experiment, &self.path)?);
             }
         }
-        if team.cluster.is_some_and(|cluster| !cluster.is_first()) {
-            return Ok(None);
-        }
         bar.set_message("layer by layer");
         let profile = layers::profile(settings, profiled, interrupted, bar)?;
         let dense = dense.as_ref().map(|(experiment, _)| (experiment.settings(), &dense_steps[..]));
-        Ok(Some(Report::new(&self.experiment, team, &steps, peak, dense, profile)))
+        Ok(Report::new(&self.experiment, workers, &steps, peak, dense, profile))
     }
 
     fn flops(&self) -> u64 {
         flops(self.settings())
-    }
-}
-
-/// Who takes the steps.
-#[derive(Clone, Copy)]
-struct Team<'a> {
-    /// Threads of each process.
-    workers: usize,
-    /// The processes, if there are several.
-    cluster: Option<&'a Cluster>,
-}
-
-impl Team<'_> {
-    fn processes(&self) -> usize {
-        self.cluster.map_or(1, Cluster::processes)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::experiment::Experiment;
 use super::clock::StepTime;
 use super::layers::Profile;
 use super::statistics::{median, quantile};
-use super::{Team, flops, layer_flops};
+use super::{flops, layer_flops};
 
 /// Settings that a bench does not read.
 const UNREAD: [&str; 3] = ["train.epochs", "data.path", "freeze.policy"];
@@ -127,7 +127,7 @@ pub struct OperationReport {
 impl Report {
     pub(super) fn new(
         experiment: &Experiment,
-        team: Team<'_>,
+        workers: usize,
         steps: &[StepTime],
         peak_rss_bytes: Option<u64>,
         dense: Option<(&Arc<Settings>, &[StepTime])>,
@@ -146,8 +146,8 @@ impl Report {
         let values = experiment.configuration().values().iter().filter(|(key, _)| !UNREAD.contains(key));
         Self {
             model: settings.model.clone(),
-            workers: team.workers,
-            processes: team.processes(),
+            workers,
+            processes: 1,
             batch_size: settings.batch_size,
             blocks: architecture.blocks.len(),
             frozen_blocks: plan.frozen_blocks(0),

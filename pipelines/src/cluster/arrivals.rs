@@ -1,25 +1,28 @@
-//! Waiting for other processes: strangers are dropped, whoever is expected joins.
+//! Waiting for other processes: strangers are dropped, the processes of the hosts file join.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::error::ClusterError;
 use super::greeting::{self, Side, message, same};
 use super::hosts::Hosts;
 use super::link::{Broken, HANDSHAKE, Link, Word, heard};
 use super::listening::Listeners;
-use super::meeting::Introduction;
+use super::meeting::{Introduction, Line, Meeting};
+use super::notes::Notes;
 use super::secret::Secret;
 
-/// How often whoever waits looks for new connections.
-pub(super) const POLL: Duration = Duration::from_millis(20);
+/// How often a process that waits looks for new connections.
+const POLL: Duration = Duration::from_millis(20);
 
-/// How long whoever comes may take to prove the secret: it need only answer twice. A stranger that keeps silent takes up the
-/// place of one that is expected no longer than that.
+/// How long a connection may take to prove the secret, which takes two answers. A stranger that keeps silent takes up the place
+/// of a process no longer than that.
 const GREETING: Duration = Duration::from_secs(2);
 
 /// Connections that shake hands at the same time at most: more than any burst of expected ones needs, few enough that a flood
@@ -29,108 +32,103 @@ const AT_ONCE: usize = 64;
 /// Dropped connections that are worth a note; a port scan is worth no more.
 const NOTES: usize = 8;
 
-/// Bytes of the path of a run directory.
-const PATH: usize = 4096;
-/// Bytes of what process 0 says of the run.
-const PLACE: usize = 1 + 4 + 32 + 2 + PATH;
-
 /// What process 0 says of the run.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    /// The run directory, if the run has one.
-    pub(super) directory: Option<PathBuf>,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Invitation {
+    /// The run directory, as the process that reads this sees it.
+    pub(crate) directory: PathBuf,
     /// The epoch at which the run begins or goes on.
-    pub(super) epoch: u32,
-    /// What all of them know of this start and nobody else: it lies in the run directory, or is sent where there is none.
-    pub(super) key: [u8; 32],
+    pub(crate) epoch: u32,
 }
 
-impl Place {
-    fn send(&self, link: &mut Link<'_>) -> Result<(), Broken> {
-        let mut bytes = vec![0; PLACE];
-        bytes[1..5].copy_from_slice(&self.epoch.to_le_bytes());
-        match &self.directory {
-            None => bytes[5..37].copy_from_slice(&self.key),
-            Some(path) => {
-                let path = path.to_string_lossy();
-                let path = &path.as_bytes()[..path.len().min(PATH)];
-                bytes[0] = 1;
-                bytes[37..39].copy_from_slice(&(path.len() as u16).to_le_bytes());
-                bytes[39..39 + path.len()].copy_from_slice(path);
-            }
-        }
-        link.send(&bytes)
-    }
-
-    /// The place, without its key if there is a directory in which to look for it.
-    pub(super) fn receive(link: &mut Link<'_>) -> Result<Self, Broken> {
-        let bytes = link.receive::<PLACE>()?;
-        let epoch = u32::from_le_bytes(bytes[1..5].try_into().expect("four bytes"));
-        let key = bytes[5..37].try_into().expect("32 bytes");
-        let length = usize::from(u16::from_le_bytes([bytes[37], bytes[38]])).min(PATH);
-        let path = || PathBuf::from(String::from_utf8_lossy(&bytes[39..39 + length]).into_owned());
-        Ok(Self { directory: (bytes[0] == 1).then(path), epoch, key })
-    }
+/// The connections to another process.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) control: TcpStream,
+    pub(super) data: TcpStream,
 }
 
-/// What there is to know for shaking hands with those who come.
+/// What a process needs for shaking hands with those that come.
 pub(super) struct Arrivals {
     pub(super) secret: Secret,
-    /// What this process would say itself.
-    pub(super) own: Introduction,
-    /// What to say if the two are about different things.
-    pub(super) differs: &'static str,
+    /// What this process is about to do.
+    pub(super) own: Meeting,
+    pub(super) hosts: Hosts,
     /// Which process this is.
     pub(super) me: usize,
-    pub(super) place: Place,
+    pub(super) invitation: Invitation,
+    /// What the processes of this start know: it lies in the run directory, and is never sent.
+    pub(super) key: [u8; 32],
     pub(super) interrupted: Arc<AtomicBool>,
+    pub(super) notes: Notes,
     pub(super) state: Mutex<State>,
 }
 
-/// Who has come.
+/// A process that has joined.
+struct Guest {
+    control: TcpStream,
+    data: Option<TcpStream>,
+    /// Whether it has told process 0 that it has met all others.
+    ready: bool,
+}
+
+/// Which processes have come.
 #[derive(Default)]
 pub(super) struct State {
-    joined: BTreeMap<usize, TcpStream>,
+    joined: BTreeMap<usize, Guest>,
     shaking: usize,
-    /// Those of them that look for the run directory: as long as a new file takes to show up.
-    looking: BTreeSet<SocketAddr>,
     dropped: usize,
     last: Option<String>,
 }
 
 impl Arrivals {
-    /// Waits at `listeners` until every process after this one has joined.
-    ///
-    /// Who looks for the run directory when the time is over is waited for: if it is not there, that is the reason to tell.
-    /// `watch` is asked again and again whether it is still worth it.
+    /// Waits at `listeners` until every process after this one has joined, and has told process 0 that it is ready. `watch` is
+    /// asked again and again whether to go on.
     pub(super) fn wait(
         self: &Arc<Self>,
         listeners: &Listeners,
-        hosts: &Hosts,
-        (wait, deadline): (Duration, Instant),
+        wait: Duration,
         watch: &dyn Fn() -> Result<(), ClusterError>,
-    ) -> Result<BTreeMap<usize, TcpStream>, ClusterError> {
+    ) -> Result<BTreeMap<usize, Pair>, ClusterError> {
+        self.try_to_wait(listeners, wait, watch).inspect_err(|error| {
+            for guest in std::mem::take(&mut self.state().joined).into_values() {
+                let _ = self.link(guest.control).send_verdict(Err(&error.to_string()));
+            }
+        })
+    }
+
+    fn try_to_wait(
+        self: &Arc<Self>,
+        listeners: &Listeners,
+        wait: Duration,
+        watch: &dyn Fn() -> Result<(), ClusterError>,
+    ) -> Result<BTreeMap<usize, Pair>, ClusterError> {
+        let mut deadline = Instant::now() + wait;
+        let mut complete = false;
         loop {
             if self.interrupted.load(Ordering::Relaxed) {
-                return Err(self.give_up(ClusterError::Interrupted));
+                return Err(ClusterError::Interrupted);
             }
             watch()?;
-            if let Err(error) = self.look(hosts) {
-                return Err(self.give_up(error));
+            let (there, unready) = self.look(complete)?;
+            if there && unready.is_none() {
+                let joined = std::mem::take(&mut self.state().joined);
+                let pair = |guest: Guest| Some(Pair { control: guest.control, data: guest.data? });
+                return Ok(joined.into_iter().filter_map(|(of, guest)| Some((of, pair(guest)?))).collect());
             }
-            let (joined, shaking, looking) = {
-                let state = self.state();
-                (state.joined.len(), state.shaking, !state.looking.is_empty())
-            };
-            if joined + self.me + 1 == hosts.len() {
-                return Ok(std::mem::take(&mut self.state().joined));
+            if there && !complete {
+                // All have joined process 0, and have as long as a handshake takes to meet each other.
+                complete = true;
+                deadline = deadline.max(Instant::now() + HANDSHAKE);
             }
-            let over = Instant::now() >= deadline;
-            if over && !looking {
-                return Err(self.give_up(self.missing(hosts, wait)));
+            if Instant::now() >= deadline {
+                return Err(match unready.filter(|_| complete) {
+                    Some(process) => ended(&self.hosts, process, "it is not ready, and does not say why"),
+                    None => self.missing(wait),
+                });
             }
-            // Who comes while too many shake hands waits in the system's queue.
-            let come = listeners.accept(if over { 0 } else { AT_ONCE.saturating_sub(shaking) });
+            // A connection that comes while too many shake hands waits in the system's queue.
+            let come = listeners.accept(AT_ONCE.saturating_sub(self.state().shaking));
             if come.is_empty() {
                 std::thread::sleep(POLL);
             }
@@ -138,20 +136,19 @@ impl Arrivals {
         }
     }
 
-    /// Shakes hands in a thread of its own, so that nobody who keeps silent keeps others waiting.
+    /// Shakes hands in a thread of its own, so that a connection that keeps silent keeps no other waiting.
     fn begin(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
         self.state().shaking += 1;
         let arrivals = Arc::clone(self);
         let shake = move || {
-            let shaken = arrivals.shake(stream, from);
+            let shaken = arrivals.shake(stream);
             let mut state = arrivals.state();
             state.shaking -= 1;
-            state.looking.remove(&from);
             if let Err(Broken::Link(reason) | Broken::Doubtful(reason) | Broken::Refused(reason)) = shaken {
                 state.dropped += 1;
                 let note = format!("a connection from {from} was dropped: {reason}");
                 if state.dropped <= NOTES {
-                    crate::command::remark_soon(format_args!("{note}; still waiting"));
+                    arrivals.notes.tell(format_args!("{note}; still waiting"));
                 }
                 state.last = Some(note);
             }
@@ -161,99 +158,106 @@ impl Arrivals {
         }
     }
 
-    fn shake(&self, stream: TcpStream, from: SocketAddr) -> Result<(), Broken> {
-        let io = |error: std::io::Error| Broken::Link(error.to_string());
-        stream.set_nonblocking(false).map_err(io)?;
-        stream.set_nodelay(true).map_err(io)?;
+    fn shake(&self, stream: TcpStream) -> Result<(), Broken> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
         let begin = Instant::now();
         let link = &mut Link::new(stream, begin + GREETING, &self.interrupted);
         let transcript = greeting::welcome(link, &self.secret)?;
         link.deadline = begin + HANDSHAKE;
-        let guest = Introduction::receive(link)?;
-        if let Some(reason) = guest.misfit(&self.own, self.me, self.differs) {
-            link.send_verdict(&Err(reason.clone()))?;
-            return Err(Broken::Refused(reason));
+        let guest: Introduction = link.receive()?;
+        if let Some(reason) = guest.misfit(&self.own, self.hosts.len(), self.me) {
+            return link.refuse(reason);
         }
-        link.send_verdict(&Ok(()))?;
-        if self.me == 0 {
-            self.place.send(link)?;
-            self.state().looking.insert(from);
+        link.send_verdict(Ok(()))?;
+        if self.me == 0 && guest.line == Line::Control {
+            link.send(&self.invitation)?;
             link.receive_verdict()?;
         }
-        let proof = link.receive::<32>()?;
-        let wanted = blake3::keyed_hash(&self.place.key, &message(Side::Guest, "key", &transcript));
-        let process = guest.from as usize;
-        if !same(&proof, wanted.as_bytes()) {
-            let reason = match &self.place.directory {
-                Some(path) if self.me == 0 => format!(
-                    "what process {process} sees as the run directory is not the {} of process 0; it has to lie in a file \
-                     system that both share, where each is told that the run directory is (of a replay its --out)",
-                    path.display()
+        let wanted = blake3::keyed_hash(&self.key, &message(Side::Guest, "key", &transcript));
+        if !same(link.receive()?, *wanted.as_bytes()) {
+            return link.refuse(match self.me {
+                0 => format!(
+                    "what process {} sees as the run directory is not the {} of process 0; it has to lie in a file system \
+                     that both share (--run-dir)",
+                    guest.from,
+                    self.invitation.directory.display()
                 ),
-                _ => format!("process {process} belongs to another start"),
-            };
-            link.send_verdict(&Err(reason.clone()))?;
-            return Err(Broken::Refused(reason));
+                _ => format!("process {} belongs to another start", guest.from),
+            });
         }
-        let mut state = self.state();
-        let there = state.joined.get(&process);
-        if there.is_some_and(|stream| heard(stream) != Word::Gone) {
-            drop(state);
-            let reason = format!("there is a process {process} already; each has its own number (--process)");
-            link.send_verdict(&Err(reason.clone()))?;
-            return Err(Broken::Refused(reason));
+        let stream = link.stream.try_clone()?;
+        if !self.enter(guest.from, guest.line, stream) {
+            let process = guest.from;
+            return link.refuse(format!(
+                "there is a process {process} already; each has its own number (--process)"
+            ));
         }
-        let stream = link.stream.try_clone().map_err(io)?;
-        link.send_verdict(&Ok(()))?;
-        state.joined.insert(process, stream);
-        Ok(())
+        link.send_verdict(Ok(()))
     }
 
-    /// Whether those who have joined are still there: who has left may come again; who gives up ends it for all.
-    fn look(&self, hosts: &Hosts) -> Result<(), ClusterError> {
+    /// Takes a connection of process `process`, unless there is one that is alive.
+    fn enter(&self, process: usize, line: Line, stream: TcpStream) -> bool {
         let mut state = self.state();
-        let mut gave_up = None;
+        let alive = state.joined.get_mut(&process).filter(|guest| heard(&guest.control) != Word::Gone);
+        match (line, alive) {
+            (Line::Control, None) => {
+                state.joined.insert(process, Guest { control: stream, data: None, ready: false });
+                true
+            }
+            (Line::Data, Some(guest)) if guest.data.is_none() => {
+                guest.data = Some(stream);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether all have joined, and the first of them that has not told process 0 that it is ready. A process that has left may
+    /// come again, until the start is `complete`; one that gives up ends the start for all.
+    fn look(&self, complete: bool) -> Result<(bool, Option<usize>), ClusterError> {
+        let mut state = self.state();
         let mut left = Vec::new();
-        for (process, stream) in &state.joined {
-            match heard(stream) {
-                Word::Nothing | Word::Ready => (),
+        for (process, guest) in &mut state.joined {
+            match heard(&guest.control) {
+                Word::Nothing => (),
+                Word::Gone if complete => {
+                    return Err(ended(&self.hosts, *process, "it closed the connection"));
+                }
                 Word::Gone => left.push(*process),
-                Word::GivesUp => gave_up = Some(*process),
+                Word::Some => {
+                    let said = guest.control.try_clone().map_err(Broken::from);
+                    let said = said.and_then(|stream| self.link(stream).receive_verdict());
+                    said.map_err(|broken| broken_by(&self.hosts, *process, broken))?;
+                    guest.ready = true;
+                }
             }
         }
         for process in left {
             state.joined.remove(&process);
             let note = format!("process {process} has left");
-            crate::command::remark_soon(format_args!("{note}; still waiting"));
+            self.notes.tell(format_args!("{note}; still waiting"));
             state.last = Some(note);
         }
-        let Some(process) = gave_up else { return Ok(()) };
-        let stream = state.joined.remove(&process).expect("it has just been there");
-        drop(state);
-        let mut link = Link::new(stream, Instant::now() + HANDSHAKE, &self.interrupted);
-        let reason = match link.receive_verdict() {
-            Err(Broken::Refused(reason) | Broken::Link(reason)) => reason,
-            _ => "it does not say why".to_owned(),
-        };
-        Err(ClusterError::Ended { process, address: hosts.get(process).to_string(), reason })
+        let whole = state.joined.values().filter(|guest| guest.data.is_some()).count();
+        let unready = state.joined.iter().find(|(_, guest)| self.me == 0 && !guest.ready);
+        Ok((whole + self.me + 1 == self.hosts.len(), unready.map(|(process, _)| *process)))
     }
 
-    /// Tells those who have joined that there will be no start.
-    fn give_up(&self, error: ClusterError) -> ClusterError {
-        for (_, stream) in std::mem::take(&mut self.state().joined) {
-            let mut link = Link::new(stream, Instant::now() + HANDSHAKE, &self.interrupted);
-            let _ = link.send_verdict(&Err(error.to_string()));
-        }
-        error
-    }
-
-    fn missing(&self, hosts: &Hosts, wait: Duration) -> ClusterError {
+    fn missing(&self, wait: Duration) -> ClusterError {
         let state = self.state();
-        let missing = (self.me + 1..hosts.len()).filter(|process| !state.joined.contains_key(process));
+        let missing = (self.me + 1..self.hosts.len()).filter(|process| !state.joined.contains_key(process));
         let missing: Vec<String> =
-            missing.map(|process| format!("process {process} at {}", hosts.get(process))).collect();
+            missing.map(|process| format!("process {process} at {}", self.hosts.get(process))).collect();
+        let (missing, seconds) = (missing.join(", "), wait.as_secs());
         let last = state.last.as_ref().map_or_else(String::new, |last| format!(" ({last})"));
-        ClusterError::Missing { missing: missing.join(", "), seconds: wait.as_secs(), last }
+        let reason =
+            format!("{missing} did not join within {seconds} s; start every process of the hosts file{last}");
+        ClusterError::Apart { reason }
+    }
+
+    fn link(&self, stream: TcpStream) -> Link<'_> {
+        Link::new(stream, Instant::now() + HANDSHAKE, &self.interrupted)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -261,48 +265,16 @@ impl Arrivals {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
+/// That process `process` gave up.
+fn ended(hosts: &Hosts, process: usize, why: &str) -> ClusterError {
+    let address = hosts.get(process);
+    ClusterError::Apart { reason: format!("process {process} at {address} gave up before the start: {why}") }
+}
 
-    use super::super::hosts::Host;
-    use super::super::meeting::{Meeting, Purpose, Subject};
-    use super::*;
-
-    #[test]
-    fn who_still_looks_for_the_run_directory_when_the_time_is_over_says_why_it_does_not_come() {
-        let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listeners = Listeners::new(&Host::new("127.0.0.1:0", vec![free])).unwrap();
-        let lookup = |text: &str| Ok(vec![text.parse().unwrap()]);
-        let hosts = Hosts::parse("hosts", b"127.0.0.1:1\n127.0.0.1:2\n", lookup).unwrap();
-        let meeting = Meeting::new(Purpose::Bench, 1, "", Subject::new("", ""));
-        let arrivals = Arc::new(Arrivals {
-            secret: Secret::default(),
-            own: Introduction::new(&meeting, 1, 2, 0, 0),
-            differs: "",
-            me: 0,
-            place: Place { directory: None, epoch: 0, key: [0; 32] },
-            interrupted: Arc::default(),
-            state: Mutex::default(),
-        });
-        let looks = SocketAddr::from(([127, 0, 0, 1], 3));
-        arrivals.state().looking.insert(looks);
-        let asked = Cell::new(0);
-        let watch = || {
-            asked.set(asked.get() + 1);
-            if asked.get() == 3 {
-                let mut state = arrivals.state();
-                state.looking.remove(&looks);
-                state.last = Some("process 1 does not see it".to_owned());
-            }
-            Ok(())
-        };
-        let over = (Duration::from_secs(4), Instant::now());
-        let error = arrivals.wait(&listeners, &hosts, over, &watch).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "process 1 at 127.0.0.1:2 did not join within 4 s; start every process of the hosts file (process 1 does not see it)"
-        );
-        assert_eq!(asked.get(), 3);
+/// That the connection to process `process` broke before the start.
+pub(super) fn broken_by(hosts: &Hosts, process: usize, broken: Broken) -> ClusterError {
+    match broken {
+        Broken::Interrupted => ClusterError::Interrupted,
+        Broken::Link(why) | Broken::Doubtful(why) | Broken::Refused(why) => ended(hosts, process, &why),
     }
 }

@@ -11,7 +11,7 @@ use super::error::ClusterError;
 /// # Errors
 /// If it cannot be read, or is longer.
 pub(super) fn read(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, ClusterError> {
-    let wrong = |reason: String| ClusterError::File { path: path.display().to_string(), reason };
+    let wrong = |reason: String| ClusterError::file(path.display(), reason);
     let mut bytes = Vec::new();
     let mut read = || {
         // Looked at before it is opened.

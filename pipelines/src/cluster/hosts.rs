@@ -71,14 +71,15 @@ impl Hosts {
         bytes: &[u8],
         lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>,
     ) -> Result<Self, ClusterError> {
-        let none = |reason: String| ClusterError::File { path: path.to_owned(), reason };
+        let none = |reason: String| ClusterError::file(path, reason);
         let text = std::str::from_utf8(bytes)
             .map_err(|error| none(format!("cannot read the hosts file: {error}")))?;
         let mut hosts: Vec<(usize, Host)> = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line_number = index + 1;
-            let wrong =
-                |reason: String| ClusterError::Line { path: path.to_owned(), line: line_number, reason };
+            let wrong = |reason: String| ClusterError::Usage {
+                reason: format!("{path}, line {line_number}: {reason}"),
+            };
             let text = line.split('#').next().unwrap_or_default().trim();
             if text.is_empty() {
                 continue;

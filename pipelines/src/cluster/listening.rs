@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use super::error::ClusterError;
 use super::hosts::{Host, Hosts};
+use super::notes::Notes;
 
 /// The sockets at which one process listens; at least one.
 #[derive(Debug)]
@@ -14,8 +15,8 @@ impl Listeners {
     /// Listens at every address of `host` that this machine has; names those that it has not.
     ///
     /// # Errors
-    /// If there is none, or somebody else listens at one of them: others could find that one.
-    pub(super) fn new(host: &Host) -> Result<Self, ClusterError> {
+    /// If there is none, or another program listens at one of them: the other processes could find that one.
+    pub(super) fn new(host: &Host, notes: &Notes) -> Result<Self, ClusterError> {
         let wrong = |error: io::Error| {
             let remedy = match error.kind() {
                 ErrorKind::AddrInUse => {
@@ -27,7 +28,7 @@ impl Listeners {
                 }
                 _ => "choose another port in the hosts file, for all processes",
             };
-            ClusterError::Listen { address: host.to_string(), reason: error.to_string(), remedy }
+            ClusterError::Apart { reason: format!("cannot listen at {host}: {error}; {remedy}") }
         };
         let (mut listeners, mut failed) = (Vec::new(), Vec::new());
         for address in host.addresses() {
@@ -42,7 +43,7 @@ impl Listeners {
             return Err(wrong(error));
         }
         for (address, error) in failed {
-            crate::command::remark(format_args!(
+            notes.tell(format_args!(
                 "{host} is not reached at {address}, which this machine does not have ({error})"
             ));
         }
@@ -97,7 +98,7 @@ mod tests {
         refuse_unreachable(&hosts("192.0.2.1:2101\n192.0.2.7:2101"), 0).unwrap();
     }
 
-    /// All of 127.0.0.0/8 is loopback there; 192.0.2.0/24 belongs to nobody.
+    /// All of 127.0.0.0/8 is loopback there; 192.0.2.0/24 is for documentation.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_process_is_reached_at_all_its_addresses_that_the_machine_has() {
@@ -105,7 +106,7 @@ mod tests {
         let addresses: Vec<SocketAddr> = ["192.0.2.1", "127.0.0.2", "127.0.0.3"]
             .map(|address| SocketAddr::new(address.parse().unwrap(), port))
             .to_vec();
-        let listeners = Listeners::new(&Host::new("name", addresses.clone())).unwrap();
+        let listeners = Listeners::new(&Host::new("name", addresses.clone()), &Notes::default()).unwrap();
         let connected: Vec<TcpStream> =
             addresses[1..].iter().map(|address| TcpStream::connect(address).unwrap()).collect();
         let mut come: Vec<SocketAddr> = Vec::new();
@@ -116,10 +117,13 @@ mod tests {
         let mut from: Vec<SocketAddr> = connected.iter().map(|stream| stream.local_addr().unwrap()).collect();
         from.sort();
         assert_eq!(come, from);
-        // Somebody else at one of them could be taken for the process.
-        let error = Listeners::new(&Host::new("name", addresses.clone())).unwrap_err().to_string();
+        // Another program at one of them could be taken for the process.
+        let error =
+            Listeners::new(&Host::new("name", addresses.clone()), &Notes::default()).unwrap_err().to_string();
         assert!(error.starts_with("cannot listen at name: "), "{error}");
-        let error = Listeners::new(&Host::new("name", addresses[..1].to_vec())).unwrap_err().to_string();
+        let error = Listeners::new(&Host::new("name", addresses[..1].to_vec()), &Notes::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("cannot listen at name: "), "{error}");
     }
 }

@@ -15,25 +15,23 @@ use super::meeting::Introduction;
 const ATTEMPT: Duration = Duration::from_secs(1);
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
-/// The pause after somebody has refused this process who has not proved to be the right one: rarely enough that it is no
-/// nuisance to the right one.
+/// The pause after a refusal by a process that has not proved to be the right one: rarely enough that it is no nuisance to the
+/// right one.
 const DOUBT: Duration = Duration::from_secs(1);
 
-/// Something that is asked while waiting: whether to go on.
-pub(super) type Watch<'a> = &'a dyn Fn() -> Result<(), ClusterError>;
-
 impl Cluster {
-    /// Connects to process `to` and shakes hands; again and again, until the time is over. It obeys no refusal of somebody
-    /// who has not proved the secret, but mentions it, and gives it as the reason in the end.
+    /// Connects to the process that `own` names and shakes hands; again and again, until the time is over. A refusal by a
+    /// process that has not proved the secret is noted, and is the reason given in the end. `key` says what this start's key
+    /// is; `watch` is asked again and again whether to go on.
     pub(super) fn visit(
         &self,
-        to: usize,
         own: &Introduction,
         key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
         interrupted: &AtomicBool,
-        watch: Watch<'_>,
+        watch: &dyn Fn() -> Result<(), ClusterError>,
     ) -> Result<TcpStream, ClusterError> {
-        let address = || self.hosts.get(to).to_string();
+        let process = own.to;
+        let address = self.hosts.get(process).to_string();
         let deadline = Instant::now() + self.wait;
         let mut last = "it was not tried".to_owned();
         let mut doubt = None;
@@ -43,18 +41,22 @@ impl Cluster {
                 return Err(ClusterError::Interrupted);
             }
             if Instant::now() >= deadline {
-                let (address, seconds) = (address(), self.wait.as_secs());
+                let seconds = self.wait.as_secs();
                 return Err(match doubt {
-                    Some(reason) => ClusterError::Refused { process: to, address, reason },
-                    None => ClusterError::Unreachable { process: to, address, seconds, reason: last },
+                    Some(reason) => ClusterError::Refused { process, address, reason },
+                    None => ClusterError::Apart {
+                        reason: format!(
+                            "process {process} at {address} did not let this one join within {seconds} s ({last}); start \
+                             every process of the hosts file, or wait longer"
+                        ),
+                    },
                 });
             }
-            let entered =
-                self.connect(to).map_err(|error| Broken::Link(error.to_string())).and_then(|stream| {
-                    let mut link = Link::new(stream, later().min(deadline), interrupted);
-                    self.enter(&mut link, own, key)?;
-                    Ok(link.stream)
-                });
+            let entered = self.connect(process).map_err(Broken::from).and_then(|stream| {
+                let mut link = Link::new(stream, later().min(deadline), interrupted);
+                self.enter(&mut link, own, key)?;
+                Ok(link.stream)
+            });
             let pause = match entered {
                 Ok(stream) => return Ok(stream),
                 Err(Broken::Link(reason)) => {
@@ -63,16 +65,15 @@ impl Cluster {
                 }
                 Err(Broken::Doubtful(reason)) => {
                     if doubt.as_ref() != Some(&reason) {
-                        crate::command::remark(format_args!(
-                            "whoever is at {} does not fit together with this process: {reason}; still trying",
-                            address()
+                        self.notes.tell(format_args!(
+                            "the program at {address} does not fit together with this process: {reason}; still trying"
                         ));
                     }
                     doubt = Some(reason);
                     DOUBT
                 }
                 Err(Broken::Refused(reason)) => {
-                    return Err(ClusterError::Refused { process: to, address: address(), reason });
+                    return Err(ClusterError::Refused { process, address, reason });
                 }
                 Err(Broken::Interrupted) => return Err(ClusterError::Interrupted),
             };
@@ -84,7 +85,7 @@ impl Cluster {
         let mut failed = None;
         for address in self.hosts.get(to).addresses() {
             match TcpStream::connect_timeout(address, ATTEMPT) {
-                // Where nobody listens a connection may meet itself.
+                // A connection to a port at which no process listens may meet itself.
                 Ok(stream) if stream.local_addr()? == stream.peer_addr()? => (),
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
@@ -103,7 +104,7 @@ impl Cluster {
         key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
     ) -> Result<(), Broken> {
         let transcript = greeting::greet(link, &self.secret)?;
-        own.send(link)?;
+        link.send(own)?;
         link.receive_verdict()?;
         let key = key(link)?;
         link.send(blake3::keyed_hash(&key, &message(Side::Guest, "key", &transcript)).as_bytes())?;

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::together::Together;
-use super::{STOPPING, end_at_once, interruptible, remark, say, say_all, workers};
+use super::{STOPPING, end_at_once, interruptible, workers};
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
 use crate::error::Error;
+use crate::terminal::{remark, say, say_all};
 
 /// Time one training step on this machine, beside the dense path.
 ///
@@ -39,8 +39,6 @@ pub struct Bench {
     /// Print one JSON object on one line; times are in seconds, sizes in bytes
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    together: Together,
 }
 
 impl Bench {
@@ -53,14 +51,8 @@ impl Bench {
         let options = Options { given, frozen: self.frozen, steps: self.steps, dense: !self.no_dense };
         let bench = bench::Bench::new(options)?;
         bench.notes().iter().for_each(remark);
-        let cluster = self.together.cluster()?;
-        let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
-        let workers = workers(self.workers, bench.settings().shards, processes);
-        let interrupted = interruptible(STOPPING);
-        let Some(report) = bench.run_among(workers, cluster.as_deref(), &interrupted)? else {
-            say("done: process 0 prints what was measured");
-            return Ok(());
-        };
+        let workers = workers(self.workers, bench.settings().shards, 1);
+        let report = bench.run(workers, &interruptible(STOPPING))?;
         end_at_once();
         if self.json {
             say(serde_json::to_string(&report).expect("a report has only text and numbers"));

@@ -4,8 +4,8 @@ use clap::Args;
 use spfde_data::files::data_set;
 use spfde_data::parameter::Parameter;
 
-use super::say;
 use crate::configuration::{bench, core, families};
+use crate::terminal::say;
 
 /// List models, policies, data sets and keys, with their defaults and ranges.
 #[derive(Args, Debug)]

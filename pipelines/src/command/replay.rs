@@ -7,8 +7,7 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 use spfde_flow::Run;
 
-use super::together::Together;
-use super::{end_at_once, interruptible, remark, say, say_all};
+use super::{end_at_once, interruptible};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -16,6 +15,7 @@ use crate::grid::Column;
 use crate::replay::{Record, replay};
 use crate::report::replay::{Case, report};
 use crate::session::Options;
+use crate::terminal::{remark, say, say_all};
 use crate::verify;
 
 /// Replay recorded runs under other policies, without training: what would have been decided, at what cost.
@@ -70,12 +70,7 @@ pub struct Replay {
     /// Threads of this process that work; the result has the same bits for any number [default: the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) workers: Option<u16>,
-    #[command(flatten)]
-    pub(super) together: Together,
 }
-
-/// What the other processes than process 0 say in the end.
-pub(super) const ELSEWHERE: &str = "done: process 0 prints the table";
 
 impl Replay {
     /// Replays the runs, each with the experiment that `prepare` makes of it, and prints the table.
@@ -98,7 +93,7 @@ impl Replay {
             );
         };
         let settings = Source::from_words(&settings)?;
-        if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
+        if let Some(out) = &self.out {
             refuse_within(out, &runs)?;
             match self.grid.is_empty() {
                 true => super::refuse_taken(out)?,
@@ -126,7 +121,6 @@ impl Replay {
             }
             prepared.push((record, experiment, directory));
         }
-        let cluster = self.together.cluster()?;
         let interrupted =
             interruptible("stopping, after the epochs in flight if there are any; once more to stop at once");
         let mut cases = Vec::new();
@@ -134,17 +128,13 @@ impl Replay {
             let options = Options {
                 directory,
                 workers: self.workers(),
-                cluster: cluster.clone(),
+                cluster: None,
                 observer: Arc::new(()),
                 interrupted: Arc::clone(&interrupted),
             };
             let replayed = replay(&record, &experiment, options, build.clone())?;
             let recorded = record.recorded_epochs()?;
             cases.push(Case { name: record.run().path().display().to_string(), replayed, recorded });
-        }
-        if self.together.is_other() {
-            say(ELSEWHERE);
-            return Ok(());
         }
         end_at_once();
         say_all(report(&cases));

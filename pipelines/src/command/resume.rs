@@ -8,13 +8,14 @@ use spfde_flow::Run;
 
 use super::together::Together;
 use super::train::conclude;
-use super::{STOPPING, interruptible, remark, say, workers};
+use super::{STOPPING, interruptible, workers};
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::progress::Progress;
 use crate::resume::Resumed;
 use crate::session::Options;
+use crate::terminal::{remark, say};
 
 /// Go on with a run that ended before its last epoch, to its configured end.
 ///

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cluster::{Cluster, ClusterError, Hosts, Secret, WAIT};
+use crate::cluster::{Cluster, ClusterError, Hosts, Notes, Secret, WAIT};
+use crate::terminal::remark;
 
 /// Several processes at one piece of work.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Several processes")]
-pub struct Together {
+pub(super) struct Together {
     /// Work together with other processes: FILE has one address:port a line, that of process 0 first. Each process is started
     /// with the same words, but for --process
     #[arg(long, value_name = "FILE", requires = "process")]
@@ -23,7 +24,7 @@ pub struct Together {
     /// [default: the variable SPFDE_SECRET]
     #[arg(long, value_name = "FILE", requires = "hosts")]
     secret: Option<PathBuf>,
-    /// Listen and connect beyond loopback. What the processes send each other travels in the clear: everybody on the network
+    /// Listen and connect beyond loopback. What the processes send each other travels in the clear: everyone on the network
     /// can read and change it
     #[arg(long, requires = "hosts")]
     trust_network: bool,
@@ -42,11 +43,12 @@ impl Together {
         let (Some(hosts), Some(process)) = (&self.hosts, self.process) else { return Ok(None) };
         let secret = Secret::find(self.secret.as_deref())?;
         let wait = Duration::from_secs(self.wait);
-        let cluster = Cluster::new(Hosts::read(hosts)?, process, secret, self.trust_network, wait)?;
+        let (hosts, notes) = (Hosts::read(hosts)?, Notes::new(|note| remark(note)));
+        let cluster = Cluster::new(hosts, process, secret, self.trust_network, wait, notes)?;
         Ok(Some(Arc::new(cluster)))
     }
 
-    /// How many workers the other processes may leave to this one: none, if it is the first.
+    /// Whether this is another process than process 0.
     pub(crate) fn is_other(&self) -> bool {
         self.process.is_some_and(|process| process > 0)
     }

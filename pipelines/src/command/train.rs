@@ -7,13 +7,14 @@ use clap::Args;
 use spfde_flow::Run;
 
 use super::together::Together;
-use super::{STOPPING, end_at_once, interruptible, refuse_taken, remark, say, say_all, workers};
+use super::{STOPPING, end_at_once, interruptible, refuse_taken, workers};
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::progress::Progress;
 use crate::report::{schedule, summary};
 use crate::session::{self, Options};
+use crate::terminal::{remark, say, say_all};
 use crate::verify;
 
 /// Train a network, and record every decision.
@@ -26,9 +27,9 @@ Several processes, here two on one machine; the result has the same bits:
   printf '127.0.0.1:2101\\n127.0.0.1:2102\\n' > hosts
   spfde train --hosts hosts --process 1 --workers 1 &
   spfde train --hosts hosts --process 0 --workers 1
-All processes have to see the run directory. Who does not fit is told why and ends with exit code 2; if a process is missing
-after --wait seconds all end with 1; if one is lost later all others end with 3, and `spfde resume` goes on. One that is stopped
-(SIGSTOP) is named by the others, which wait for it; Ctrl-C ends them without it.")]
+All processes have to see the run directory. A process that does not fit is told why and ends with exit code 2; if one is
+missing after --wait seconds all end with 1; if one is lost later all others end with 3, and `spfde resume` goes on. The others
+wait for one that is stopped (SIGSTOP); a second Ctrl-C ends a process at once.")]
 pub struct Train {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]

@@ -57,16 +57,13 @@ impl fmt::Display for Sound {
 /// Checks the run in `directory`, which may be written meanwhile.
 ///
 /// # Errors
-/// If the directory is no run or cannot be read; if anything is not as it should be: the first finding goes into the error; if
-/// there are several, all go to standard error. If it is written faster than it can be looked at.
+/// If the directory is no run or cannot be read; if anything is not as it should be: all findings go into the
+/// error. If it is written faster than it can be looked at.
 pub fn verify(directory: &Path) -> Result<Sound, Error> {
     let (run, findings) = settled(directory, findings)?;
     if let Some(first) = findings.told().first() {
-        // A single one is told by the error.
-        let told = findings.told().iter().filter(|_| findings.count() > 1);
-        told.for_each(|finding| crate::command::complain(format!("{}: {finding}", directory.display())));
-        let (first, findings) = (first.clone(), findings.count());
-        return Err(Error::Unsound { directory: directory.to_owned(), findings, first });
+        let (first, told, findings) = (first.clone(), findings.told().to_vec(), findings.count());
+        return Err(Error::Unsound { directory: directory.to_owned(), findings, first, told });
     }
     let manifest = run.manifest();
     Ok(Sound {
