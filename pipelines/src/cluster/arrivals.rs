@@ -3,23 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::Cluster;
 use super::error::ClusterError;
 use super::greeting::{self, Side, message, same};
-use super::hosts::Hosts;
-use super::link::{Broken, HANDSHAKE, Link, Word, heard};
-use super::listening::Listeners;
+use super::link::{Broken, HANDSHAKE, Link, is_quiet};
 use super::meeting::{Introduction, Line, Meeting};
-use super::notes::Notes;
-use super::secret::Secret;
 
 /// How often a process that waits looks for new connections.
-const POLL: Duration = Duration::from_millis(20);
+pub(super) const POLL: Duration = Duration::from_millis(20);
 
 /// How long a connection may take to prove the secret, which takes two answers. A stranger that keeps silent takes up the place
 /// of a process no longer than that.
@@ -41,6 +39,15 @@ pub(crate) struct Invitation {
     pub(crate) epoch: u32,
 }
 
+/// What the processes of one start have in common.
+pub(super) struct Start {
+    pub(super) meeting: Meeting,
+    pub(super) invitation: Invitation,
+    /// It lies in the run directory, and is never sent.
+    pub(super) key: [u8; 32],
+    pub(super) interrupted: Arc<AtomicBool>,
+}
+
 /// The connections to another process.
 #[derive(Debug)]
 pub(super) struct Pair {
@@ -48,233 +55,157 @@ pub(super) struct Pair {
     pub(super) data: TcpStream,
 }
 
-/// What a process needs for shaking hands with those that come.
-pub(super) struct Arrivals {
-    pub(super) secret: Secret,
-    /// What this process is about to do.
-    pub(super) own: Meeting,
-    pub(super) hosts: Hosts,
-    /// Which process this is.
-    pub(super) me: usize,
-    pub(super) invitation: Invitation,
-    /// What the processes of this start know: it lies in the run directory, and is never sent.
-    pub(super) key: [u8; 32],
-    pub(super) interrupted: Arc<AtomicBool>,
-    pub(super) notes: Notes,
-    pub(super) state: Mutex<State>,
+/// The connections of processes that have joined; that for data comes after that for control.
+type Joined = BTreeMap<usize, (TcpStream, Option<TcpStream>)>;
+
+/// A connection that fits, and waits for the last word.
+struct Arrival {
+    process: usize,
+    line: Line,
+    stream: TcpStream,
 }
 
-/// A process that has joined.
-struct Guest {
-    control: TcpStream,
-    data: Option<TcpStream>,
-    /// Whether it has told process 0 that it has met all others.
-    ready: bool,
-}
-
-/// Which processes have come.
-#[derive(Default)]
-pub(super) struct State {
-    joined: BTreeMap<usize, Guest>,
-    shaking: usize,
-    dropped: usize,
-    last: Option<String>,
-}
-
-impl Arrivals {
-    /// Waits at `listeners` until every process after this one has joined, and has told process 0 that it is ready. `watch` is
-    /// asked again and again whether to go on.
-    pub(super) fn wait(
+impl Cluster {
+    /// Waits until every process after this one has joined. One that leaves meanwhile may come again. Process 0, to which
+    /// `first` leads from any other, says nothing meanwhile unless it gives up.
+    pub(super) fn receive(
         self: &Arc<Self>,
-        listeners: &Listeners,
+        start: &Arc<Start>,
         wait: Duration,
-        watch: &dyn Fn() -> Result<(), ClusterError>,
+        first: Option<&TcpStream>,
     ) -> Result<BTreeMap<usize, Pair>, ClusterError> {
-        self.try_to_wait(listeners, wait, watch).inspect_err(|error| {
-            for guest in std::mem::take(&mut self.state().joined).into_values() {
-                let _ = self.link(guest.control).send_verdict(Err(&error.to_string()));
+        let mut joined = Joined::new();
+        self.fill(&mut joined, start, wait, first).inspect_err(|error| {
+            for (control, _) in joined.values() {
+                let link = Link::on(control, &start.interrupted);
+                let _ = link.and_then(|mut link| link.send_verdict(Err(&error.to_string())));
             }
-        })
+        })?;
+        let pair = |(control, data): (TcpStream, Option<TcpStream>)| Some(Pair { control, data: data? });
+        Ok(joined.into_iter().filter_map(|(process, streams)| Some((process, pair(streams)?))).collect())
     }
 
-    fn try_to_wait(
+    fn fill(
         self: &Arc<Self>,
-        listeners: &Listeners,
+        joined: &mut Joined,
+        start: &Arc<Start>,
         wait: Duration,
-        watch: &dyn Fn() -> Result<(), ClusterError>,
-    ) -> Result<BTreeMap<usize, Pair>, ClusterError> {
-        let mut deadline = Instant::now() + wait;
-        let mut complete = false;
-        loop {
-            if self.interrupted.load(Ordering::Relaxed) {
+        first: Option<&TcpStream>,
+    ) -> Result<(), ClusterError> {
+        let deadline = Instant::now() + wait;
+        let (sender, shaken) = channel();
+        let (mut shaking, mut dropped, mut last) = (0, 0, String::new());
+        while joined.values().filter(|(_, data)| data.is_some()).count() + self.process + 1 < self.processes()
+        {
+            if start.interrupted.load(Ordering::Relaxed) {
                 return Err(ClusterError::Interrupted);
             }
-            watch()?;
-            let (there, unready) = self.look(complete)?;
-            if there && unready.is_none() {
-                let joined = std::mem::take(&mut self.state().joined);
-                let pair = |guest: Guest| Some(Pair { control: guest.control, data: guest.data? });
-                return Ok(joined.into_iter().filter_map(|(of, guest)| Some((of, pair(guest)?))).collect());
-            }
-            if there && !complete {
-                // All have joined process 0, and have as long as a handshake takes to meet each other.
-                complete = true;
-                deadline = deadline.max(Instant::now() + HANDSHAKE);
+            if let Some(first) = first.filter(|first| !is_quiet(first)) {
+                let said = Link::on(first, &start.interrupted).and_then(|mut link| link.receive_verdict());
+                said.map_err(|broken| self.ended(0, broken))?;
             }
             if Instant::now() >= deadline {
-                return Err(match unready.filter(|_| complete) {
-                    Some(process) => ended(&self.hosts, process, "it is not ready, and does not say why"),
-                    None => self.missing(wait),
-                });
+                return Err(self.missing(joined, wait, &last));
             }
             // A connection that comes while too many shake hands waits in the system's queue.
-            let come = listeners.accept(AT_ONCE.saturating_sub(self.state().shaking));
-            if come.is_empty() {
-                std::thread::sleep(POLL);
+            let room = AT_ONCE - shaking;
+            for (stream, from) in self.listeners.iter().flat_map(|all| all.accept(room)) {
+                shaking += usize::from(self.begin(start, stream, from, sender.clone()));
             }
-            come.into_iter().for_each(|(stream, from)| self.begin(stream, from));
-        }
-    }
-
-    /// Shakes hands in a thread of its own, so that a connection that keeps silent keeps no other waiting.
-    fn begin(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
-        self.state().shaking += 1;
-        let arrivals = Arc::clone(self);
-        let shake = move || {
-            let shaken = arrivals.shake(stream);
-            let mut state = arrivals.state();
-            state.shaking -= 1;
-            if let Err(Broken::Link(reason) | Broken::Doubtful(reason) | Broken::Refused(reason)) = shaken {
-                state.dropped += 1;
-                let note = format!("a connection from {from} was dropped: {reason}");
-                if state.dropped <= NOTES {
-                    arrivals.notes.tell(format_args!("{note}; still waiting"));
+            joined.retain(|process, (control, _)| {
+                let there = is_quiet(control);
+                if !there {
+                    let said =
+                        Link::on(control, &start.interrupted).and_then(|mut link| link.receive_verdict());
+                    let why = said.err().map_or_else(String::new, Broken::into_reason);
+                    last = format!(" (process {process} has left: {why})");
+                    self.notes.tell(format_args!("process {process} has left: {why}; still waiting"));
                 }
-                state.last = Some(note);
+                there
+            });
+            let Ok((from, arrival)) = shaken.recv_timeout(POLL) else { continue };
+            shaking -= 1;
+            let seated = arrival.and_then(|arrival| seat(joined, arrival, &start.interrupted));
+            if let Err(broken) = seated {
+                let note = format!("a connection from {from} was dropped: {}", broken.into_reason());
+                last = format!(" ({note})");
+                dropped += 1;
+                if dropped <= NOTES {
+                    self.notes.tell(format_args!("{note}; still waiting"));
+                }
             }
-        };
-        if std::thread::Builder::new().name("spfde:handshake".to_owned()).spawn(shake).is_err() {
-            self.state().shaking -= 1;
         }
+        Ok(())
     }
 
-    fn shake(&self, stream: TcpStream) -> Result<(), Broken> {
+    /// Shakes hands in a thread of its own, so that a connection that keeps silent keeps no other waiting. Whether there is one.
+    fn begin(
+        self: &Arc<Self>,
+        start: &Arc<Start>,
+        stream: TcpStream,
+        from: SocketAddr,
+        shaken: Sender<(SocketAddr, Result<Arrival, Broken>)>,
+    ) -> bool {
+        let (cluster, start) = (Arc::clone(self), Arc::clone(start));
+        // If nobody waits any more the connection is dropped.
+        let shake = move || drop(shaken.send((from, cluster.shake(&start, stream))));
+        std::thread::Builder::new().name("spfde:handshake".to_owned()).spawn(shake).is_ok()
+    }
+
+    fn shake(&self, start: &Start, stream: TcpStream) -> Result<Arrival, Broken> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         let begin = Instant::now();
-        let link = &mut Link::new(stream, begin + GREETING, &self.interrupted);
+        let link = &mut Link::new(stream, begin + GREETING, &start.interrupted);
         let transcript = greeting::welcome(link, &self.secret)?;
         link.deadline = begin + HANDSHAKE;
         let guest: Introduction = link.receive()?;
-        if let Some(reason) = guest.misfit(&self.own, self.hosts.len(), self.me) {
-            return link.refuse(reason);
+        let (process, line) = (guest.from, guest.line);
+        if let Some(reason) = guest.misfit(&start.meeting, self.processes(), self.process) {
+            return Err(link.refuse(reason));
         }
         link.send_verdict(Ok(()))?;
-        if self.me == 0 && guest.line == Line::Control {
-            link.send(&self.invitation)?;
+        if self.is_first() && line == Line::Control {
+            link.send(&start.invitation)?;
             link.receive_verdict()?;
         }
-        let wanted = blake3::keyed_hash(&self.key, &message(Side::Guest, "key", &transcript));
+        let wanted = blake3::keyed_hash(&start.key, &message(Side::Guest, "key", &transcript));
         if !same(link.receive()?, *wanted.as_bytes()) {
-            return link.refuse(match self.me {
+            return Err(link.refuse(match self.process {
                 0 => format!(
-                    "what process {} sees as the run directory is not the {} of process 0; it has to lie in a file system \
-                     that both share (--run-dir)",
-                    guest.from,
-                    self.invitation.directory.display()
+                    "what process {process} sees as the run directory is not the {} of process 0; it has to lie in a file \
+                     system that both share (--run-dir)",
+                    start.invitation.directory.display()
                 ),
-                _ => format!("process {} belongs to another start", guest.from),
-            });
+                _ => format!("process {process} belongs to another start"),
+            }));
         }
-        let stream = link.stream.try_clone()?;
-        if !self.enter(guest.from, guest.line, stream) {
-            let process = guest.from;
-            return link.refuse(format!(
-                "there is a process {process} already; each has its own number (--process)"
-            ));
-        }
-        link.send_verdict(Ok(()))
+        Ok(Arrival { process, line, stream: link.stream.try_clone()? })
     }
 
-    /// Takes a connection of process `process`, unless there is one that is alive.
-    fn enter(&self, process: usize, line: Line, stream: TcpStream) -> bool {
-        let mut state = self.state();
-        let alive = state.joined.get_mut(&process).filter(|guest| heard(&guest.control) != Word::Gone);
-        match (line, alive) {
-            (Line::Control, None) => {
-                state.joined.insert(process, Guest { control: stream, data: None, ready: false });
-                true
-            }
-            (Line::Data, Some(guest)) if guest.data.is_none() => {
-                guest.data = Some(stream);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether all have joined, and the first of them that has not told process 0 that it is ready. A process that has left may
-    /// come again, until the start is `complete`; one that gives up ends the start for all.
-    fn look(&self, complete: bool) -> Result<(bool, Option<usize>), ClusterError> {
-        let mut state = self.state();
-        let mut left = Vec::new();
-        for (process, guest) in &mut state.joined {
-            match heard(&guest.control) {
-                Word::Nothing => (),
-                Word::Gone if complete => {
-                    return Err(ended(&self.hosts, *process, "it closed the connection"));
-                }
-                Word::Gone => left.push(*process),
-                Word::Some => {
-                    let said = guest.control.try_clone().map_err(Broken::from);
-                    let said = said.and_then(|stream| self.link(stream).receive_verdict());
-                    said.map_err(|broken| broken_by(&self.hosts, *process, broken))?;
-                    guest.ready = true;
-                }
-            }
-        }
-        for process in left {
-            state.joined.remove(&process);
-            let note = format!("process {process} has left");
-            self.notes.tell(format_args!("{note}; still waiting"));
-            state.last = Some(note);
-        }
-        let whole = state.joined.values().filter(|guest| guest.data.is_some()).count();
-        let unready = state.joined.iter().find(|(_, guest)| self.me == 0 && !guest.ready);
-        Ok((whole + self.me + 1 == self.hosts.len(), unready.map(|(process, _)| *process)))
-    }
-
-    fn missing(&self, wait: Duration) -> ClusterError {
-        let state = self.state();
-        let missing = (self.me + 1..self.hosts.len()).filter(|process| !state.joined.contains_key(process));
-        let missing: Vec<String> =
-            missing.map(|process| format!("process {process} at {}", self.hosts.get(process))).collect();
+    fn missing(&self, joined: &Joined, wait: Duration, last: &str) -> ClusterError {
+        let missing = (self.process + 1..self.processes()).filter(|process| !joined.contains_key(process));
+        let missing: Vec<String> = missing.map(|process| self.name(process)).collect();
         let (missing, seconds) = (missing.join(", "), wait.as_secs());
-        let last = state.last.as_ref().map_or_else(String::new, |last| format!(" ({last})"));
         let reason =
             format!("{missing} did not join within {seconds} s; start every process of the hosts file{last}");
         ClusterError::Apart { reason }
     }
-
-    fn link(&self, stream: TcpStream) -> Link<'_> {
-        Link::new(stream, Instant::now() + HANDSHAKE, &self.interrupted)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// That process `process` gave up.
-fn ended(hosts: &Hosts, process: usize, why: &str) -> ClusterError {
-    let address = hosts.get(process);
-    ClusterError::Apart { reason: format!("process {process} at {address} gave up before the start: {why}") }
-}
-
-/// That the connection to process `process` broke before the start.
-pub(super) fn broken_by(hosts: &Hosts, process: usize, broken: Broken) -> ClusterError {
-    match broken {
-        Broken::Interrupted => ClusterError::Interrupted,
-        Broken::Link(why) | Broken::Doubtful(why) | Broken::Refused(why) => ended(hosts, process, &why),
+/// Lets a process join by one of its connections, unless that is there already.
+fn seat(joined: &mut Joined, arrival: Arrival, interrupted: &AtomicBool) -> Result<(), Broken> {
+    let Arrival { process, line, stream } = arrival;
+    let mut link = Link::on(&stream, interrupted)?;
+    match (line, joined.get_mut(&process)) {
+        (Line::Control, there) if there.as_ref().is_none_or(|(control, _)| !is_quiet(control)) => {
+            joined.insert(process, (stream, None));
+        }
+        (Line::Data, Some((_, data @ None))) => *data = Some(stream),
+        _ => {
+            let reason = format!("there is a process {process} already; each has its own number (--process)");
+            return Err(link.refuse(reason));
+        }
     }
+    link.send_verdict(Ok(()))
 }

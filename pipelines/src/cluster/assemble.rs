@@ -1,18 +1,21 @@
-//! How all processes come together: every process joins process 0, then every pair meets, then process 0 lets all begin.
+//! How all processes come together: every process joins process 0; when all have, every pair meets; when all have met, process 0
+//! lets all begin.
 
+use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use spfde_data::files::DataError;
 use spfde_data::files::run_directory::{Member, read_key, remove_key, write_key};
 
 use super::Cluster;
-use super::arrivals::{Arrivals, Invitation, Pair, broken_by};
+use super::arrivals::{Invitation, POLL, Pair, Start};
 use super::error::ClusterError;
 use super::greeting;
-use super::link::{Broken, HANDSHAKE, Link, Word, heard};
+use super::link::{Broken, HANDSHAKE, Link, is_quiet};
 use super::meeting::{Introduction, Line, Meeting};
 use super::network::Network;
 use super::visit::PAUSE;
@@ -24,91 +27,110 @@ const APPEARS: Duration = Duration::from_secs(4);
 impl Cluster {
     /// Waits, as process 0, for all others; they begin with what is in `directory`, at `epoch`.
     pub(crate) fn gather(
-        &self,
+        self: &Arc<Self>,
         meeting: &Meeting,
         directory: &Path,
         epoch: u32,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<Network, Error> {
-        let Some(listeners) = &self.listeners else { return Ok(Network::alone(meeting.workers)) };
-        let key = greeting::random().map_err(unable)?;
-        let absolute = std::path::absolute(directory).map_err(|error| unable(error.into()))?;
+        if self.listeners.is_none() {
+            return Ok(Network::alone(meeting.workers));
+        }
+        let key = greeting::random().map_err(|broken| self.ended(0, broken))?;
+        let absolute = std::path::absolute(directory).unwrap_or_else(|_| PathBuf::from(directory));
         write_key(directory, &key)?;
-        let arrivals = self.arrivals(meeting, (Invitation { directory: absolute, epoch }, key), interrupted);
-        let joined = arrivals.wait(listeners, self.wait, &|| Ok(()));
+        let invitation = Invitation { directory: absolute, epoch };
+        let (meeting, interrupted) = (meeting.clone(), Arc::clone(interrupted));
+        let start = Arc::new(Start { meeting, invitation, key, interrupted });
+        let joined = self.receive(&start, self.wait, None);
         // The processes that have come have seen the key.
         let removed = remove_key(directory);
         let joined = joined?;
-        let told = removed.as_ref().map_err(ToString::to_string).copied();
-        for pair in joined.values() {
-            // A process that is gone now is lost to all that have been told to begin, and they will notice.
-            let link = pair.control.try_clone().map(|stream| Link::new(stream, later(), interrupted));
-            let _ = link.map(|mut link| link.send_verdict(told.as_ref().copied().map_err(String::as_str)));
+        let agreed = removed.map_err(Error::from).and_then(|()| Ok(self.agree(&joined, &start)?));
+        tell(&joined, &start, &agreed.as_ref().copied().map_err(ToString::to_string));
+        agreed?;
+        Ok(Network::new(self, start.meeting.workers, joined.into_iter().collect())?)
+    }
+
+    /// Lets, as process 0, all that have joined meet each other, and waits until they have.
+    fn agree(&self, joined: &BTreeMap<usize, Pair>, start: &Start) -> Result<(), ClusterError> {
+        tell(joined, start, &Ok(()));
+        let deadline = Instant::now() + 3 * HANDSHAKE;
+        let mut waiting: Vec<(&usize, &Pair)> = joined.iter().collect();
+        // The first that speaks is the first to be heard: it may give up, and others would name it for that.
+        while let Some((late, _)) = waiting.first() {
+            if Instant::now() >= deadline {
+                return Err(
+                    self.ended(**late, Broken::Link("it is not ready, and does not say why".to_owned()))
+                );
+            }
+            if start.interrupted.load(Ordering::Relaxed) {
+                return Err(ClusterError::Interrupted);
+            }
+            for (process, pair) in waiting.extract_if(.., |(_, pair)| !is_quiet(&pair.control)) {
+                let said =
+                    Link::on(&pair.control, &start.interrupted).and_then(|mut link| link.receive_verdict());
+                said.map_err(|broken| self.ended(*process, broken))?;
+            }
+            std::thread::sleep(POLL);
         }
-        removed?;
-        Ok(Network::new(self, meeting.workers, joined.into_iter().collect())?)
+        Ok(())
     }
 
     /// Joins, as another process than process 0. `prepare` gets ready for what process 0 says; if it cannot, no process begins.
     /// `directory` is where this process sees the run directory, if not where process 0 does.
     pub(crate) fn join<T>(
-        &self,
+        self: &Arc<Self>,
         meeting: &Meeting,
         directory: Option<&Path>,
         interrupted: &Arc<AtomicBool>,
         prepare: impl FnOnce(&Invitation, Member) -> Result<T, Error>,
     ) -> Result<(Network, T), Error> {
-        let listeners = self.listeners.as_ref().expect("a process that is not the first has others");
-        let own = |to, line| Introduction::new(meeting, self.processes(), self.process, to, line);
-        let found = Mutex::new(None);
-        let see = |link: &mut Link<'_>| {
+        let own = Introduction::new(meeting, self, 0, Line::Control);
+        let mut found = None;
+        let first = self.visit(&own, self.wait, interrupted, &mut |link| {
             let (invitation, key) = self.accept(link, directory)?;
-            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some((invitation, key));
+            found = Some((invitation, key));
             Ok(key)
-        };
-        let first = self.visit(&own(0, Line::Control), &see, interrupted, &|| Ok(()))?;
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (invitation, key) = found.expect("a process that has joined was invited");
-        let speak = |verdict: Result<(), &str>| {
-            let stream = first.try_clone().map_err(Broken::from)?;
-            Link::new(stream, later(), interrupted).send_verdict(verdict)
-        };
-        let listen = |deadline: Instant| {
-            let stream = first.try_clone().map_err(Broken::from);
-            let said = stream.and_then(|stream| Link::new(stream, deadline, interrupted).receive_verdict());
-            said.map_err(|broken| broken_by(&self.hosts, 0, broken))
-        };
-        // Process 0 says nothing before all are ready, unless it gives up.
-        let watch = || match heard(&first) {
-            Word::Nothing => Ok(()),
-            _ => listen(later()).and(Err(ClusterError::Interrupted)),
-        };
-        let meet = || {
-            let know = |_: &mut Link<'_>| Ok(key);
-            let visit = |of, line| self.visit(&own(of, line), &know, interrupted, &watch);
-            let mut pairs: Vec<(usize, Pair)> = Vec::new();
-            let data = visit(0, Line::Data)?;
-            for process in 1..self.process {
-                let (control, data) = (visit(process, Line::Control)?, visit(process, Line::Data)?);
-                pairs.push((process, Pair { control, data }));
-            }
-            let arrivals = self.arrivals(meeting, (invitation.clone(), key), interrupted);
-            pairs.extend(arrivals.wait(listeners, self.wait, &watch)?);
-            Ok::<_, ClusterError>((data, pairs))
-        };
-        let joined = Member::join(&invitation.directory, self.process).map_err(Error::from);
-        let ready = joined.and_then(|member| {
-            let prepared = prepare(&invitation, member)?;
-            Ok((prepared, meet()?))
-        });
-        let (prepared, (data, mut pairs)) = ready.inspect_err(|error| {
-            let _ = speak(Err(&error.to_string()));
         })?;
-        speak(Ok(())).map_err(|broken| broken_by(&self.hosts, 0, broken))?;
-        // Process 0 has its own time limit, and tells when it is over.
-        listen(later() + self.wait)?;
-        pairs.push((0, Pair { control: first, data }));
-        Ok((Network::new(self, meeting.workers, pairs)?, prepared))
+        let (invitation, key) = found.expect("a process that has joined was invited");
+        let (meeting, interrupted) = (meeting.clone(), Arc::clone(interrupted));
+        let start = Arc::new(Start { meeting, invitation, key, interrupted });
+        let mut control = Link::new(first, Instant::now() + self.wait + HANDSHAKE, &start.interrupted);
+        let member = Member::join(&start.invitation.directory, self.process).map_err(Error::from);
+        let met = member.and_then(|member| {
+            let prepared = prepare(&start.invitation, member)?;
+            Ok((prepared, self.meet(&start, &mut control)?))
+        });
+        control.deadline = Instant::now() + 3 * HANDSHAKE;
+        let told = met.as_ref().map(|_| ()).map_err(ToString::to_string);
+        let told = control.send_verdict(told.as_ref().copied().map_err(String::as_str));
+        let (prepared, (data, mut pairs)) = met?;
+        let begun = told.and_then(|()| control.receive_verdict());
+        begun.map_err(|broken| self.ended(0, broken))?;
+        pairs.push((0, Pair { control: control.stream, data }));
+        Ok((Network::new(self, start.meeting.workers, pairs)?, prepared))
+    }
+
+    /// Waits until all have joined process 0, and meets them: the data connection to process 0, and the others.
+    fn meet(
+        self: &Arc<Self>,
+        start: &Arc<Start>,
+        control: &mut Link<'_>,
+    ) -> Result<(TcpStream, Vec<(usize, Pair)>), ClusterError> {
+        let visit = |process, line| {
+            let own = Introduction::new(&start.meeting, self, process, line);
+            self.visit(&own, HANDSHAKE, &start.interrupted, &mut |_| Ok(start.key))
+        };
+        let data = visit(0, Line::Data)?;
+        control.receive_verdict().map_err(|broken| self.ended(0, broken))?;
+        let mut pairs = Vec::new();
+        for process in 1..self.process {
+            let (control, data) = (visit(process, Line::Control)?, visit(process, Line::Data)?);
+            pairs.push((process, Pair { control, data }));
+        }
+        pairs.extend(self.receive(start, 2 * HANDSHAKE, Some(&control.stream))?);
+        Ok((data, pairs))
     }
 
     /// Takes the invitation of process 0, if this process sees the run directory: by the key in it.
@@ -126,49 +148,35 @@ impl Cluster {
                 link.send_verdict(Ok(()))?;
                 Ok((invitation, key))
             }
-            Err(error) => {
-                let reason = format!(
-                    "process {} does not see the run directory, which has to lie in a file system that all processes share \
-                     (--run-dir): {error}",
-                    self.process
-                );
-                link.send_verdict(Err(&reason))?;
-                Err(Broken::Refused(reason))
-            }
+            Err(error) => Err(link.refuse(format!(
+                "process {} does not see the run directory, which has to lie in a file system that all processes share \
+                 (--run-dir): {error}",
+                self.process
+            ))),
         }
     }
 
-    fn arrivals(
-        &self,
-        meeting: &Meeting,
-        (invitation, key): (Invitation, [u8; 32]),
-        interrupted: &Arc<AtomicBool>,
-    ) -> Arc<Arrivals> {
-        Arc::new(Arrivals {
-            secret: self.secret.clone(),
-            own: meeting.clone(),
-            hosts: self.hosts.clone(),
-            me: self.process,
-            invitation,
-            key,
-            interrupted: Arc::clone(interrupted),
-            notes: self.notes.clone(),
-            state: Mutex::default(),
-        })
+    /// That the connection to process `process` broke before the start.
+    pub(super) fn ended(&self, process: usize, broken: Broken) -> ClusterError {
+        if broken == Broken::Interrupted {
+            return ClusterError::Interrupted;
+        }
+        let (name, why) = (self.name(process), broken.into_reason());
+        ClusterError::Apart { reason: format!("{name} gave up before the start: {why}") }
+    }
+
+    /// Process `process` and its address, in words.
+    pub(super) fn name(&self, process: usize) -> String {
+        format!("process {process} at {}", self.hosts.get(process))
     }
 }
 
-/// By when a process that is asked now has to have answered.
-pub(super) fn later() -> Instant {
-    Instant::now() + HANDSHAKE
-}
-
-fn unable(broken: Broken) -> ClusterError {
-    match broken {
-        Broken::Interrupted => ClusterError::Interrupted,
-        Broken::Link(reason) | Broken::Doubtful(reason) | Broken::Refused(reason) => {
-            ClusterError::Apart { reason: format!("this process cannot take part: {reason}") }
-        }
+/// Tells all that have joined process 0 whether it goes on. One that is gone now is lost to all that begin, and they notice.
+fn tell(joined: &BTreeMap<usize, Pair>, start: &Start, verdict: &Result<(), String>) {
+    for pair in joined.values() {
+        let link = Link::on(&pair.control, &start.interrupted);
+        let verdict = verdict.as_ref().copied().map_err(String::as_str);
+        let _ = link.and_then(|mut link| link.send_verdict(verdict));
     }
 }
 

@@ -34,6 +34,16 @@ pub(super) enum Broken {
     Interrupted,
 }
 
+impl Broken {
+    /// Why, in words.
+    pub(super) fn into_reason(self) -> String {
+        match self {
+            Self::Link(reason) | Self::Doubtful(reason) | Self::Refused(reason) => reason,
+            Self::Interrupted => "this process was asked to end".to_owned(),
+        }
+    }
+}
+
 impl From<std::io::Error> for Broken {
     fn from(error: std::io::Error) -> Self {
         Self::Link(error.to_string())
@@ -51,6 +61,11 @@ impl<'a> Link<'a> {
     /// A connection on which everything has to be said by `deadline`.
     pub(super) fn new(stream: TcpStream, deadline: Instant, interrupted: &'a AtomicBool) -> Self {
         Self { stream, deadline, interrupted }
+    }
+
+    /// The connection `stream`, on which everything has to be said within [`HANDSHAKE`] from now on.
+    pub(super) fn on(stream: &TcpStream, interrupted: &'a AtomicBool) -> Result<Self, Broken> {
+        Ok(Self::new(stream.try_clone()?, Instant::now() + HANDSHAKE, interrupted))
     }
 
     /// Fills `bytes` with what arrives.
@@ -110,9 +125,8 @@ impl<'a> Link<'a> {
     }
 
     /// Refuses the other side for `reason`, which is told to it, too.
-    pub(super) fn refuse(&mut self, reason: String) -> Result<(), Broken> {
-        self.send_verdict(Err(&reason))?;
-        Err(Broken::Refused(reason))
+    pub(super) fn refuse(&mut self, reason: String) -> Broken {
+        self.send_verdict(Err(&reason)).err().unwrap_or(Broken::Refused(reason))
     }
 
     /// Whether the other side agrees.
@@ -122,28 +136,12 @@ impl<'a> Link<'a> {
     }
 }
 
-/// What a process that has nothing to say before it is asked does on its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
-    /// It waits.
-    Nothing,
-    /// It has said something, which is still to be read.
-    Some,
-    /// It has closed the connection.
-    Gone,
-}
-
-/// Looks at what has arrived on `stream`, without waiting.
-pub(super) fn heard(stream: &TcpStream) -> Word {
+/// Whether the process at the other end has neither said anything nor closed the connection; does not wait.
+pub(super) fn is_quiet(stream: &TcpStream) -> bool {
     let _ = stream.set_nonblocking(true);
     let peeked = stream.peek(&mut [0]);
     let _ = stream.set_nonblocking(false);
-    match peeked {
-        Ok(0) => Word::Gone,
-        Ok(_) => Word::Some,
-        Err(error) if waits(error.kind()) => Word::Nothing,
-        Err(_) => Word::Gone,
-    }
+    peeked.is_err_and(|error| waits(error.kind()))
 }
 
 /// As much of `text` as fits into `limit` bytes.

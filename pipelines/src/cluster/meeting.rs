@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
+use super::Cluster;
 use super::link::printable;
 use crate::experiment::Experiment;
 
@@ -80,8 +81,9 @@ pub(super) struct Introduction {
 }
 
 impl Introduction {
-    /// Process `from` of `processes` to process `to`.
-    pub(super) fn new(meeting: &Meeting, processes: usize, from: usize, to: usize, line: Line) -> Self {
+    /// What this process of `cluster` says to process `to`.
+    pub(super) fn new(meeting: &Meeting, cluster: &Cluster, to: usize, line: Line) -> Self {
+        let (processes, from) = (cluster.processes(), cluster.process());
         Self { meeting: meeting.clone(), processes, from, to, line }
     }
 

@@ -37,7 +37,7 @@
 //! 4. process 0 says where the run directory is and at which epoch the run goes on; the other proves, by a file in it, that it
 //!    sees the same directory.
 //!
-//! When all pairs are connected process 0 lets all begin. A connection that does not come so far is dropped, with a note, and
+//! When all have joined process 0, every other pair meets in the same way; then process 0 lets all begin. A connection that does not come so far is dropped, with a note, and
 //! the wait goes on; a process that was refused says why and ends. (Before the other side has proved the secret it may be a
 //! stranger: its refusal is noted, and is the reason given at the end of the wait.) Timely gets the checked sockets themselves.
 //!

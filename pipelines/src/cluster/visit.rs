@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Cluster;
-use super::assemble::later;
 use super::error::ClusterError;
 use super::greeting::{self, Side, message};
 use super::link::{Broken, Link};
@@ -20,28 +19,27 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 const DOUBT: Duration = Duration::from_secs(1);
 
 impl Cluster {
-    /// Connects to the process that `own` names and shakes hands; again and again, until the time is over. A refusal by a
+    /// Connects to the process that `own` names and shakes hands; again and again, for as long as `wait`. A refusal by a
     /// process that has not proved the secret is noted, and is the reason given in the end. `key` says what this start's key
-    /// is; `watch` is asked again and again whether to go on.
+    /// is.
     pub(super) fn visit(
         &self,
         own: &Introduction,
-        key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
+        wait: Duration,
         interrupted: &AtomicBool,
-        watch: &dyn Fn() -> Result<(), ClusterError>,
+        key: &mut dyn FnMut(&mut Link<'_>) -> Result<[u8; 32], Broken>,
     ) -> Result<TcpStream, ClusterError> {
         let process = own.to;
         let address = self.hosts.get(process).to_string();
-        let deadline = Instant::now() + self.wait;
+        let deadline = Instant::now() + wait;
         let mut last = "it was not tried".to_owned();
         let mut doubt = None;
         loop {
-            watch()?;
             if interrupted.load(Ordering::Relaxed) {
                 return Err(ClusterError::Interrupted);
             }
             if Instant::now() >= deadline {
-                let seconds = self.wait.as_secs();
+                let seconds = wait.as_secs();
                 return Err(match doubt {
                     Some(reason) => ClusterError::Refused { process, address, reason },
                     None => ClusterError::Apart {
@@ -53,9 +51,10 @@ impl Cluster {
                 });
             }
             let entered = self.connect(process).map_err(Broken::from).and_then(|stream| {
-                let mut link = Link::new(stream, later().min(deadline), interrupted);
+                let mut link = Link::on(&stream, interrupted)?;
+                link.deadline = link.deadline.min(deadline);
                 self.enter(&mut link, own, key)?;
-                Ok(link.stream)
+                Ok(stream)
             });
             let pause = match entered {
                 Ok(stream) => return Ok(stream),
@@ -101,7 +100,7 @@ impl Cluster {
         &self,
         link: &mut Link<'_>,
         own: &Introduction,
-        key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
+        key: &mut dyn FnMut(&mut Link<'_>) -> Result<[u8; 32], Broken>,
     ) -> Result<(), Broken> {
         let transcript = greeting::greet(link, &self.secret)?;
         link.send(own)?;

@@ -84,8 +84,22 @@ fn connect(address: &str) -> TcpStream {
     }
 }
 
-/// Waits until the process at `address` shakes hands, which another than process 0 does when it has joined process 0: until it
-/// answers a stranger, who speaks another version. The answer.
+/// Waits until `is_so`.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until process number `process` has joined the new run `run`.
+fn joined(place: &Place, run: &str, process: usize) {
+    let lock = place.path(run).join(format!("lock-{process:02}"));
+    until("it joins", || lock.exists());
+}
+
+/// Waits until process 0, at `address`, shakes hands: until it answers a stranger, who speaks another version. The answer.
 fn greet(address: &str) -> [u8; 20] {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::{WORDS, connect, end, greet, hosts, spawn, start, words};
+use super::{WORDS, connect, end, greet, hosts, joined, spawn, start, words};
 use crate::addresses::free_addresses;
 use crate::place::Place;
 
@@ -121,8 +121,8 @@ fn two_processes_with_one_number_are_one_too_many() {
     let addresses = hosts(&place, 3);
     let first = start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0");
     let second = start(&place, &WORDS, "1");
-    // Process 1 there is from now on: it has joined. Its address is taken, so the next cannot even ask.
-    greet(&addresses[1]);
+    // Its address is taken, so the next cannot even ask.
+    joined(&place, "run", 1);
     let twin = end(start(&place, &WORDS, "1"));
     twin.refused(1, &format!("cannot listen at {}", addresses[1]), "");
     // From another address it asks; whoever came first stays.

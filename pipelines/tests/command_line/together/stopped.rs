@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use spfde_data::files::manifest::Manifest;
 
-use super::{WORDS, connect, end, hear, hosts, signal, start};
+use super::{WORDS, connect, end, hear, hosts, joined, signal, start, until};
 use crate::place::Place;
 
 const EPOCHS: &str = "train.epochs=24";
@@ -28,21 +28,6 @@ impl Drop for Stopped {
     fn drop(&mut self) {
         let _ = Command::new("kill").args(["-CONT", &self.0.to_string()]).status();
     }
-}
-
-/// Waits until `is_so`.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Waits until process number `process` has joined the new run `run`.
-fn joined(place: &Place, run: &str, process: usize) {
-    let lock = place.path(run).join(format!("lock-{process:02}"));
-    until("it joins", || lock.exists());
 }
 
 /// Starts so many processes at a new run and stops one of them in the middle: the addresses, the processes that are not
@@ -147,7 +132,7 @@ fn a_process_that_is_interrupted_before_the_start_does_not_wait_for_a_stopped_on
         // The third does not come.
         let addresses = hosts(&place, 3);
         let run = format!("never-{stopped}");
-        let first = start(&place, &[&WORDS[..], &["--run-dir", &run]].concat(), "0");
+        let first = start(&place, &[&WORDS[..], &["--run-dir", &run, "--wait", "20"]].concat(), "0");
         connect(&addresses[0]);
         let other = start(&place, &WORDS, "1");
         joined(&place, &run, 1);
