@@ -29,12 +29,12 @@ pub enum Error {
     /// The run stopped before its last epoch; what is committed is kept. After a panic or a loss threads are left behind: the
     /// program should end.
     #[error(
-        "{why}{}; {}{}",
-        noticed(*process), kept(*reached, *epochs, directory), going_on(why, directory)
+        "{why}{}; {}{}{}",
+        noticed(*process), kept(*reached, *epochs, directory), untold(unwritten.as_deref()), going_on(why, directory)
     )]
     Stopped {
         /// Why, and where.
-        why: Why,
+        why: Box<Why>,
         /// In which of several processes a fault was noticed.
         process: Option<u16>,
         /// The run directory.
@@ -43,6 +43,8 @@ pub enum Error {
         reached: Option<Reached>,
         /// Epochs that were wanted.
         epochs: u32,
+        /// Why the manifest does not say that the run stopped, if it does not.
+        unwritten: Option<Box<DataError>>,
     },
     /// A replay, a grid or a bench ended early; nothing of it is kept.
     #[error("{reason}; {}", if *bench { "nothing was measured" } else { "nothing is kept of this replay" })]
@@ -185,6 +187,12 @@ fn noticed(process: Option<u16>) -> String {
     process.map_or_else(String::new, |process| format!(" (in process {process})"))
 }
 
+/// That the manifest does not say why the run ended.
+fn untold(unwritten: Option<&DataError>) -> String {
+    unwritten
+        .map_or_else(String::new, |error| format!("; the manifest does not say why the run ended: {error}"))
+}
+
 static PROGRAM: OnceLock<String> = OnceLock::new();
 
 /// Says in messages how this program is called, if it is not `spfde`.
@@ -201,6 +209,13 @@ pub(crate) fn program() -> &'static str {
 impl From<ParameterError> for Error {
     fn from(error: ParameterError) -> Self {
         Self::Configuration(error.into())
+    }
+}
+
+impl Why {
+    /// Whether a process was asked to end.
+    fn is_interrupt(&self) -> bool {
+        matches!(self, Self::Fault(Fault { cause: Cause::Interrupted, .. }))
     }
 }
 
@@ -229,8 +244,8 @@ impl Error {
             Error::More { error, .. } => error.exit_code(),
             Error::Configuration(_) => 2,
             Error::Cluster(error) => error.exit_code(),
-            Error::Stopped { why: Why::Fault(Fault { cause: Cause::Interrupted, .. }), .. }
-            | Error::Unkept { interrupted: true, .. } => 130,
+            Error::Stopped { why, .. } if why.is_interrupt() => 130,
+            Error::Unkept { interrupted: true, .. } => 130,
             Error::Stopped { .. } | Error::Data(DataError::LockGone { .. }) => 3,
             Error::Data(_)
             | Error::Unkept { .. }

@@ -186,9 +186,9 @@ pub(crate) fn work_on(
     let panicked = panicked.map(|(worker, message)| Why::Panic { worker, message });
     let why = panicked.or(lost.map(Why::Lost)).map(|why| (why, None));
     if let Some((why, process)) = why.or(fault.map(|fault| (Why::Fault(fault), process))) {
-        let written = place.finish(Some(why.to_string()));
-        let reached = place.reached();
-        return Err(unwritten(Error::Stopped { why, process, directory, reached, epochs }, written));
+        let unwritten = place.finish(Some(why.to_string())).err().map(Box::new);
+        let (why, reached) = (Box::new(why), place.reached());
+        return Err(Error::Stopped { why, process, directory, reached, epochs, unwritten });
     }
     // Whether all is committed is for process 0 to tell.
     if let Place::Held(held) = &place {

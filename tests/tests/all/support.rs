@@ -245,7 +245,10 @@ pub(crate) fn stopped(result: Result<PathBuf, Error>) -> (Fault, u8) {
         Err(error) => {
             let code = error.exit_code();
             match error {
-                Error::Stopped { why: Why::Fault(fault), .. } => (fault, code),
+                Error::Stopped { why, .. } => match *why {
+                    Why::Fault(fault) => (fault, code),
+                    other => panic!("{other}"),
+                },
                 other => panic!("{other}"),
             }
         }

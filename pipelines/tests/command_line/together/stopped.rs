@@ -2,7 +2,7 @@
 //! twice; a process that wakes up finds itself alone, and nothing is damaged.
 
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use spfde_data::files::manifest::Manifest;
 
