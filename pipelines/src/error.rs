@@ -26,11 +26,14 @@ pub enum Error {
     /// The processes did not come together; nothing was trained.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// The run stopped before its last epoch; what is committed is kept. After a panic or a loss threads are left behind: the
-    /// program should end.
+    /// The run stopped before its last epoch; what is committed is kept. After a panic or a loss threads are
+    /// left behind: the program should end.
     #[error(
         "{why}{}; {}{}{}",
-        noticed(*process), kept(*reached, *epochs, directory), untold(unwritten.as_deref()), going_on(why, directory)
+        noticed(*process),
+        kept(*reached, *epochs, directory),
+        untold(unwritten.as_deref()),
+        going_on(why, directory)
     )]
     Stopped {
         /// Why, and where.
@@ -58,8 +61,8 @@ pub enum Error {
     },
     /// A pipeline ran to its end without recording what it was to record.
     #[error(
-        "the pipeline traced {committed} of {}, and nothing else of it is kept; call `run.trace` with what `{stage}` \
-         returns",
+        "the pipeline traced {committed} of {}, and nothing else of it is kept; call `run.trace` with what \
+         `{stage}` returns",
         counted(*epochs, "epoch")
     )]
     Untraced {
@@ -84,7 +87,8 @@ pub enum Error {
     },
     /// Each time that a run is looked at something is found in it, and it has gone on by then.
     #[error(
-        "{}: is being written, and went on each of the {tries} times that it was looked at; verify it when it rests",
+        "{}: is being written, and went on each of the {tries} times that it was looked at; verify it \
+         when it rests",
         directory.display()
     )]
     Unsettled {

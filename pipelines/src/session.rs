@@ -20,12 +20,13 @@ use crate::workers::{Ending, work_together};
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to: a directory that does not exist yet, or is empty. `None`: `runs/<model>-<seed>-<n>`; a replay then
-    /// writes nothing.
+    /// Where to: a directory that does not exist yet, or is empty. `None`: `runs/<model>-<seed>-<n>`; a
+    /// replay then writes nothing.
     pub directory: Option<PathBuf>,
     /// Threads of this process that train; those beyond the shards idle.
     pub workers: usize,
-    /// The processes that train together, of which this is one; `None`: it is the only one, as in every replay.
+    /// The processes that train together, of which this is one; `None`: it is the only one, as in every
+    /// replay.
     pub cluster: Option<Arc<Cluster>>,
     /// Is shown how it goes.
     pub observer: Arc<dyn Observer>,
@@ -76,8 +77,8 @@ impl Default for Options {
 /// ```
 ///
 /// # Errors
-/// If the directory cannot be created, before any work; if the run stopped before its last epoch: what is committed
-/// by then is kept.
+/// If the directory cannot be created, before any work; if the run stopped before its last epoch: what is
+/// committed by then is kept.
 pub fn run(
     experiment: &Experiment,
     options: Options,
@@ -138,8 +139,8 @@ impl Place {
         }
     }
 
-    /// How far the run has come, and the epoch of its last checkpoint; `None` if this process cannot tell. In a shared file
-    /// system a process that has joined may see it late.
+    /// How far the run has come, and the epoch of its last checkpoint; `None` if this process cannot tell. In
+    /// a shared file system a process that has joined may see it late.
     fn reached(&self) -> Option<Reached> {
         let manifest = match self {
             Place::Held(directory) => directory.manifest(),
@@ -202,8 +203,8 @@ pub(crate) fn work_on(
     Ok(directory)
 }
 
-/// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as long as one of its
-/// workers may write there, be it one that is left behind.
+/// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as
+/// long as one of its workers may write there, be it one that is left behind.
 struct Elsewhere {
     _member: Arc<Member>,
 }

@@ -14,11 +14,12 @@ use crate::cluster::{Lost, Network, Opened, UNHEARD};
 /// How long an idle worker sleeps at most before it looks whether another has failed.
 const NAP: Duration = Duration::from_millis(50);
 
-/// How long a process that has lost another stays before it leaves, too: so that all hear of the first loss first.
+/// How long a process that has lost another stays before it leaves, too: so that all hear of the first loss
+/// first.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How long a process waits for its workers when one has failed, or another process is lost: far longer than a step takes. A
-/// worker that is evaluating, or that a disk keeps, takes longer, and is left behind.
+/// How long a process waits for its workers when one has failed, or another process is lost: far longer than
+/// a step takes. A worker that is evaluating, or that a disk keeps, takes longer, and is left behind.
 const STRAGGLERS: Duration = Duration::from_secs(3);
 
 // A machine that vanishes ends all others within ten seconds.
@@ -37,8 +38,8 @@ pub(crate) enum Ending<R> {
     Abandoned,
 }
 
-/// Runs what `build` builds on so many workers until the graphs run dry; then asks each for its result. The endings are in
-/// the order of the workers. A panic on one worker ends all.
+/// Runs what `build` builds on so many workers until the graphs run dry; then asks each for its result. The
+/// endings are in the order of the workers. A panic on one worker ends all.
 pub(crate) fn work<R, F>(
     workers: usize,
     build: impl Fn(&mut Worker) -> F + Send + Sync + 'static,
@@ -52,8 +53,9 @@ where
 
 /// As [`work`], on the workers of `network`; with the process that was lost on the way, if one was.
 ///
-/// Timely closes its connections only in good order, which would look as if this process had done its work. So a process that
-/// has lost another, or in which a worker has panicked, leaves its threads behind where they are, and should end soon.
+/// Timely closes its connections only in good order, which would look as if this process had done its work.
+/// So a process that has lost another, or in which a worker has panicked, leaves its threads behind where
+/// they are, and should end soon.
 pub(crate) fn work_together<R, F>(
     network: Network,
     build: impl Fn(&mut Worker) -> F + Send + Sync + 'static,
@@ -148,8 +150,8 @@ fn stay() {
     }
 }
 
-/// Ends the connections to the others in good order. All is done and committed: a process that does not answer any more, or
-/// has failed since, does not matter.
+/// Ends the connections to the others in good order. All is done and committed: a process that does not
+/// answer any more, or has failed since, does not matter.
 fn part<T: Send + 'static>(guards: WorkerGuards<T>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let join = move || {

@@ -19,12 +19,12 @@ use super::meeting::{Introduction, Line, Meeting};
 /// How often a process that waits looks for new connections.
 pub(super) const POLL: Duration = Duration::from_millis(20);
 
-/// How long a connection may take to prove the secret, which takes two answers. A stranger that keeps silent takes up the place
-/// of a process no longer than that.
+/// How long a connection may take to prove the secret, which takes two answers. A stranger that keeps silent
+/// takes up the place of a process no longer than that.
 const GREETING: Duration = Duration::from_secs(2);
 
-/// Connections that shake hands at the same time at most: more than any burst of expected ones needs, few enough that a flood
-/// of others costs nothing.
+/// Connections that shake hands at the same time at most: more than any burst of expected ones needs, few
+/// enough that a flood of others costs nothing.
 const AT_ONCE: usize = 64;
 
 /// Dropped connections that are worth a note; a port scan is worth no more.
@@ -66,8 +66,8 @@ struct Arrival {
 }
 
 impl Cluster {
-    /// Waits until every process after this one has joined. One that leaves meanwhile may come again. Process 0, to which
-    /// `first` leads from any other, says nothing meanwhile unless it gives up.
+    /// Waits until every process after this one has joined. One that leaves meanwhile may come again. Process
+    /// 0, to which `first` leads from any other, says nothing meanwhile unless it gives up.
     pub(super) fn receive(
         self: &Arc<Self>,
         start: &Arc<Start>,
@@ -138,7 +138,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Shakes hands in a thread of its own, so that a connection that keeps silent keeps no other waiting. Whether there is one.
+    /// Shakes hands in a thread of its own, so that a connection that keeps silent keeps no other waiting.
+    /// Whether there is one.
     fn begin(
         self: &Arc<Self>,
         start: &Arc<Start>,
@@ -147,7 +148,7 @@ impl Cluster {
         shaken: Sender<(SocketAddr, Result<Arrival, Broken>)>,
     ) -> bool {
         let (cluster, start) = (Arc::clone(self), Arc::clone(start));
-        // If nobody waits any more the connection is dropped.
+        // If the wait is over the connection is dropped.
         let shake = move || drop(shaken.send((from, cluster.shake(&start, stream))));
         std::thread::Builder::new().name("spfde:handshake".to_owned()).spawn(shake).is_ok()
     }
@@ -173,8 +174,8 @@ impl Cluster {
         if !same(link.receive()?, *wanted.as_bytes()) {
             return Err(link.refuse(match self.process {
                 0 => format!(
-                    "what process {process} sees as the run directory is not the {} of process 0; it has to lie in a file \
-                     system that both share (--run-dir)",
+                    "what process {process} sees as the run directory is not the {} of process 0; it has to \
+                     lie in a file system that both share (--run-dir)",
                     start.invitation.directory.display()
                 ),
                 _ => format!("process {process} belongs to another start"),

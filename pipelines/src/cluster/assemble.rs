@@ -1,5 +1,5 @@
-//! How all processes come together: every process joins process 0; when all have, every pair meets; when all have met, process 0
-//! lets all begin.
+//! How all processes come together: every process joins process 0; when all have, every pair meets; when all
+//! have met, process 0 lets all begin.
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -77,8 +77,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Joins, as another process than process 0. `prepare` gets ready for what process 0 says; if it cannot, no process begins.
-    /// `directory` is where this process sees the run directory, if not where process 0 does.
+    /// Joins, as another process than process 0. `prepare` gets ready for what process 0 says; if it cannot,
+    /// no process begins. `directory` is where this process sees the run directory, if not where process 0
+    /// does.
     pub(crate) fn join<T>(
         self: &Arc<Self>,
         meeting: &Meeting,
@@ -112,7 +113,8 @@ impl Cluster {
         Ok((Network::new(self, start.meeting.workers, pairs)?, prepared))
     }
 
-    /// Waits until all have joined process 0, and meets them: the data connection to process 0, and the others.
+    /// Waits until all have joined process 0, and meets them: the data connection to process 0, and the
+    /// others.
     fn meet(
         self: &Arc<Self>,
         start: &Arc<Start>,
@@ -149,8 +151,8 @@ impl Cluster {
                 Ok((invitation, key))
             }
             Err(error) => Err(link.refuse(format!(
-                "process {} does not see the run directory, which has to lie in a file system that all processes share \
-                 (--run-dir): {error}",
+                "process {} does not see the run directory, which has to lie in a file system that all \
+                 processes share (--run-dir): {error}",
                 self.process
             ))),
         }
@@ -171,7 +173,8 @@ impl Cluster {
     }
 }
 
-/// Tells all that have joined process 0 whether it goes on. One that is gone now is lost to all that begin, and they notice.
+/// Tells all that have joined process 0 whether it goes on. One that is gone now is lost to all that begin,
+/// and they notice.
 fn tell(joined: &BTreeMap<usize, Pair>, start: &Start, verdict: &Result<(), String>) {
     for pair in joined.values() {
         let link = Link::on(&pair.control, &start.interrupted);

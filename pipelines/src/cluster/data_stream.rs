@@ -8,8 +8,9 @@ use timely::communication::allocator::zero_copy::stream::Stream;
 
 use super::liveness::Peer;
 
-/// A plain connection to a process. Timely's threads panic when it breaks, which poisons what the workers share with them: so
-/// the thread that meets the break notes it and stays where it is, until this process ends.
+/// A plain connection to a process. Timely's threads panic when it breaks, which poisons what the workers
+/// share with them: so the thread that meets the break notes it and stays where it is, until this process
+/// ends.
 pub(super) struct DataStream {
     stream: TcpStream,
     peer: Arc<Peer>,

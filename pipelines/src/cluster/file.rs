@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::error::ClusterError;
 
-/// The content of an ordinary file of at most `limit` bytes that is to be `what`, in words. A pipe is none: to open it would
-/// wait for a writer.
+/// The content of an ordinary file of at most `limit` bytes that is to be `what`, in words. A pipe is none:
+/// to open it would wait for a writer.
 ///
 /// # Errors
 /// If it cannot be read, or is longer.

@@ -30,7 +30,8 @@ pub(super) fn message(side: Side, purpose: &str, transcript: &Transcript) -> Vec
 
 /// Greets as the process that connected.
 ///
-/// A refusal that comes before the other side has proved the secret is [`Broken::Doubtful`]: a stranger may have said it.
+/// A refusal that comes before the other side has proved the secret is [`Broken::Doubtful`]: a stranger may
+/// have said it.
 pub(super) fn greet(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
     greet_stranger(link, secret).map_err(|broken| match broken {
         Broken::Refused(reason) => Broken::Doubtful(reason),
@@ -102,8 +103,8 @@ fn check_version(version: u32) -> Result<(), Broken> {
         return Ok(());
     }
     Err(Broken::Refused(format!(
-        "it speaks version {version} of the protocol between processes, this one {PROTOCOL}; run the same version of the \
-         program everywhere"
+        "it speaks version {version} of the protocol between processes, this one {PROTOCOL}; run the same \
+         version of the program everywhere"
     )))
 }
 

@@ -52,7 +52,8 @@ impl fmt::Display for Host {
 pub struct Hosts(Vec<Host>);
 
 impl Hosts {
-    /// Reads a file with one `address:port` a line, an address or a name. `#` begins a comment; empty lines do not count.
+    /// Reads a file with one `address:port` a line, an address or a name. `#` begins a comment; empty lines
+    /// do not count.
     ///
     /// # Errors
     /// Names the file and the line that is not an address, or the same as another.
@@ -61,8 +62,8 @@ impl Hosts {
         Self::parse(&path.display().to_string(), &bytes, |text| Ok(text.to_socket_addrs()?.collect()))
     }
 
-    /// As [`Hosts::read`], of the bytes of a file; `path` is for messages. What an `address:port` stands for is asked of
-    /// `lookup`, at most once for each process there can be.
+    /// As [`Hosts::read`], of the bytes of a file; `path` is for messages. What an `address:port` stands for
+    /// is asked of `lookup`, at most once for each process there can be.
     ///
     /// # Errors
     /// As [`Hosts::read`].

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 /// How long a read sleeps at most before it looks whether the process was asked to end.
 const NAP: Duration = Duration::from_millis(50);
 
-/// How long a handshake may take, from the connection to the agreement: some kilobytes each way, and a look into the run
-/// directory.
+/// How long a handshake may take, from the connection to the agreement: some kilobytes each way, and a look
+/// into the run directory.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Bytes of one message, checked before memory is taken for it: more than all settings of a run.
@@ -26,7 +26,8 @@ const REASON: usize = 1024;
 pub(super) enum Broken {
     /// The other side, or the network; another attempt may succeed.
     Link(String),
-    /// The two do not fit together, says a process that has not proved the secret; the right one may still come.
+    /// The two do not fit together, says a process that has not proved the secret; the right one may still
+    /// come.
     Doubtful(String),
     /// The two do not fit together: another attempt gives the same.
     Refused(String),

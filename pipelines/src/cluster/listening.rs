@@ -20,8 +20,8 @@ impl Listeners {
         let wrong = |error: io::Error| {
             let remedy = match error.kind() {
                 ErrorKind::AddrInUse => {
-                    "if no process of this number (--process) is at work there already, choose another port in the hosts \
-                     file, for all processes"
+                    "if no process of this number (--process) is at work there already, choose another port \
+                     in the hosts file, for all processes"
                 }
                 ErrorKind::AddrNotAvailable => {
                     "is this the machine of this line of the hosts file, and --process its number, from 0?"
@@ -62,8 +62,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Refuses an address of process `process` at which only its own machine finds it, if another process is on another machine:
-/// some systems give a machine's own name such an address (127.0.1.1).
+/// Refuses an address of process `process` at which only its own machine finds it, if another process is on
+/// another machine: some systems give a machine's own name such an address (127.0.1.1).
 pub(super) fn refuse_unreachable(hosts: &Hosts, process: usize) -> Result<(), ClusterError> {
     let own = hosts.get(process);
     let Some(address) = own.addresses().first().filter(|_| own.is_loopback_only()) else { return Ok(()) };
@@ -73,8 +73,8 @@ pub(super) fn refuse_unreachable(hosts: &Hosts, process: usize) -> Result<(), Cl
         return Ok(());
     };
     let reason = format!(
-        "{own} is {address} on this machine, a loopback address, at which {other} does not find it; write the machine's \
-         address on the network in place of {own} in the hosts file, for all processes"
+        "{own} is {address} on this machine, a loopback address, at which {other} does not find it; write \
+         the machine's address on the network in place of {own} in the hosts file, for all processes"
     );
     Err(ClusterError::Usage { reason })
 }

@@ -1,7 +1,8 @@
 //! Whether the other processes are there: one thread for each of them waits on a connection of its own.
 //!
-//! A process that has done its work says so by one byte, the goodbye. One whose connection ends before that is lost. The system
-//! answers for a process that is stopped, so that one is waited for; a machine that has vanished answers no more.
+//! A process that has done its work says so by one byte, the goodbye. One whose connection ends before that
+//! is lost. The system answers for a process that is stopped, so that one is waited for; a machine that has
+//! vanished answers no more.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -17,7 +18,8 @@ pub(crate) const UNHEARD: Duration = Duration::from_secs(5);
 /// When a silent machine is asked for a sign of life, and how often.
 const ASK: Duration = Duration::from_secs(1);
 
-/// How long this process may still be at work when another has done its own and is gone: all are about to end.
+/// How long this process may still be at work when another has done its own and is gone: all are about to
+/// end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How often a thread looks that waits for a goodbye.

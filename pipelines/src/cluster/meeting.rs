@@ -87,7 +87,8 @@ impl Introduction {
         Self { meeting: meeting.clone(), processes, from, to, line }
     }
 
-    /// Why the process that says this cannot begin together with process `me` of `processes`, which is about to do `own`.
+    /// Why the process that says this cannot begin together with process `me` of `processes`, which is about
+    /// to do `own`.
     pub(super) fn misfit(&self, own: &Meeting, processes: usize, me: usize) -> Option<String> {
         let Self { meeting, from, to, .. } = self;
         let differ = |what: &str, theirs: &dyn Display, mine: &dyn Display| {
@@ -101,8 +102,8 @@ impl Introduction {
         }
         if *to != me || *from <= me || *from >= processes {
             return Some(format!(
-                "process {from} looks for process {to} where process {me} is; give all processes the same hosts file, and \
-                 each its own number"
+                "process {from} looks for process {to} where process {me} is; give all processes the same \
+                 hosts file, and each its own number"
             ));
         }
         if meeting.purpose != own.purpose {
@@ -115,8 +116,8 @@ impl Introduction {
         }
         if let Some(difference) = difference((*from, &meeting.settings), (me, &own.settings)) {
             return Some(format!(
-                "their configurations differ: {difference}; give all processes the same settings (on unlike machines also \
-                 train.kernel=portable); --dry-run prints what they resolve to"
+                "their configurations differ: {difference}; give all processes the same settings (on unlike \
+                 machines also train.kernel=portable); --dry-run prints what they resolve to"
             ));
         }
         (meeting.data_set != own.data_set)

@@ -1,4 +1,5 @@
-//! Connecting to another process and shaking hands with it, again and again until it works or the time is over.
+//! Connecting to another process and shaking hands with it, again and again until it works or the time is
+//! over.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +15,14 @@ use super::meeting::Introduction;
 const ATTEMPT: Duration = Duration::from_secs(1);
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
-/// The pause after a refusal by a process that has not proved to be the right one: rarely enough that it is no nuisance to the
-/// right one.
+/// The pause after a refusal by a process that has not proved to be the right one: rarely enough that it is
+/// no nuisance to the right one.
 const DOUBT: Duration = Duration::from_secs(1);
 
 impl Cluster {
-    /// Connects to the process that `own` names and shakes hands; again and again, for as long as `wait`. A refusal by a
-    /// process that has not proved the secret is noted, and is the reason given in the end. `key` says what this start's key
-    /// is.
+    /// Connects to the process that `own` names and shakes hands; again and again, for as long as `wait`. A
+    /// refusal by a process that has not proved the secret is noted, and is the reason given in the end.
+    /// `key` says what this start's key is.
     pub(super) fn visit(
         &self,
         own: &Introduction,
@@ -44,8 +45,8 @@ impl Cluster {
                     Some(reason) => ClusterError::Refused { process, address, reason },
                     None => ClusterError::Apart {
                         reason: format!(
-                            "process {process} at {address} did not let this one join within {seconds} s ({last}); start \
-                             every process of the hosts file, or wait longer"
+                            "process {process} at {address} did not let this one join within {seconds} s \
+                             ({last}); start every process of the hosts file, or wait longer"
                         ),
                     },
                 });
@@ -65,7 +66,8 @@ impl Cluster {
                 Err(Broken::Doubtful(reason)) => {
                     if doubt.as_ref() != Some(&reason) {
                         self.notes.tell(format_args!(
-                            "the program at {address} does not fit together with this process: {reason}; still trying"
+                            "the program at {address} does not fit together with this process: {reason}; \
+                             still trying"
                         ));
                     }
                     doubt = Some(reason);

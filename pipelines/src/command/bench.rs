@@ -10,10 +10,11 @@ use crate::terminal::{remark, say, say_all};
 
 /// Time one training step on this machine, beside the dense path.
 ///
-/// Runs the ready pipeline on random images and writes nothing. Settings are those of `spfde train`, and `data.shape`;
-/// unless given, `mask.policy` is `static`, and nothing is sieved, frozen or augmented. Prints median, fastest and
-/// quartiles of the step's time, images and FLOPs a second on existing weights, peak memory of the configured path, the
-/// dataflow's share of the step, and forward and backward passes layer by layer (on one thread, in steps of their own).
+/// Runs the ready pipeline on random images and writes nothing. Settings are those of `spfde train`, and
+/// `data.shape`; unless given, `mask.policy` is `static`, and nothing is sieved, frozen or augmented. Prints
+/// median, fastest and quartiles of the step's time, images and FLOPs a second on existing weights, peak
+/// memory of the configured path, the dataflow's share of the step, and forward and backward passes layer by
+/// layer (on one thread, in steps of their own).
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

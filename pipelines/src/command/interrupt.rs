@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::terminal::{complain, remark};
 
-/// How long after a request another one counts as the same: some programs send it to a process, and to the group to which that
-/// belongs.
+/// How long after a request another one counts as the same: some programs send it to a process, and to the
+/// group to which that belongs.
 const SAME: Duration = Duration::from_millis(200);
 
 /// What a request to end finds.
@@ -29,15 +29,16 @@ pub(crate) fn listen() {
     }
 }
 
-/// A flag that a request to end sets from now on. The second time the process ends at once; the manifest of a run is valid at any
-/// moment.
+/// A flag that a request to end sets from now on. The second time the process ends at once; the manifest of a
+/// run is valid at any moment.
 pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     enter(Phase::Working { flag: Arc::clone(&flag), message });
     flag
 }
 
-/// From now on a request to end ends the program at once: there is nothing left that would have to end in good order.
+/// From now on a request to end ends the program at once: there is nothing left that would have to end in
+/// good order.
 pub(crate) fn end_at_once() {
     enter(Phase::Idle);
 }
@@ -65,8 +66,8 @@ fn ask() {
     }
 }
 
-/// Has `ask` called, by a thread of its own, whenever the process is asked to end. A hangup that is ignored, as `nohup` has it,
-/// stays ignored, where the system tells of that.
+/// Has `ask` called, by a thread of its own, whenever the process is asked to end. A hangup that is ignored,
+/// as `nohup` has it, stays ignored, where the system tells of that.
 #[cfg(unix)]
 fn listen_with(ask: fn()) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};

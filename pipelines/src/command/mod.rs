@@ -36,7 +36,7 @@ Examples:
   spfde resume runs/resnet20-0-1                   go on with a run that was interrupted
   spfde replay runs/resnet20-0-1 sieve.fraction=0.3
                                                    what a recorded run would have decided and cost
-  spfde train --hosts hosts --process 1            one of the processes that train together (spfde train --help)
+  spfde train --hosts hosts --process 1            one of several processes (spfde train --help)
   spfde verify runs/resnet20-0-1                   check a recorded run
   spfde bench mask.sparsity=0.95                   what a step takes here, beside a dense one")]
 struct Arguments {
@@ -83,7 +83,8 @@ pub(crate) fn parse<P: Parser>(words: impl Iterator<Item = std::ffi::OsString>) 
     })
 }
 
-/// The exit code of a result; an error is told in one line on standard error, each finding of an unsound run in one before it.
+/// The exit code of a result; an error is told in one line on standard error, each finding of an unsound run
+/// in one before it.
 pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
     let program = program();
     let Err(error) = result else {
@@ -109,8 +110,9 @@ pub(crate) fn begin() {
 /// What a request to end training is answered: nothing is in flight as long as processes wait for each other.
 const STOPPING: &str = "stopping, after the step in flight if there is one; once more to stop at once";
 
-/// How many threads of each of the `processes` train: as `asked`, or the cores, up to a process's part of the shards. Workers
-/// beyond the shards idle: they would have a model each, and no work, so they are not even started.
+/// How many threads of each of the `processes` train: as `asked`, or the cores, up to a process's part of the
+/// shards. Workers beyond the shards idle: they would have a model each, and no work, so they are not even
+/// started.
 fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
     let most = shards.div_ceil(processes);
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);

@@ -20,10 +20,11 @@ use crate::verify;
 
 /// Replay recorded runs under other policies, without training: what would have been decided, at what cost.
 ///
-/// Without settings a run is replayed under its own policies, and gives its own decisions and costs. Settings are the
-/// keys of the mask, freeze and sieve policies, and the seed; what is not set is as the run had it. Decisions and costs
-/// are exact; accuracy is not predicted, since the recorded scores come from the recorded decisions. What a policy asks
-/// for and the record lacks is counted as censored; a run trained with trace.observe=full lacks nothing.
+/// Without settings a run is replayed under its own policies, and gives its own decisions and costs. Settings
+/// are the keys of the mask, freeze and sieve policies, and the seed; what is not set is as the run had it.
+/// Decisions and costs are exact; accuracy is not predicted, since the recorded scores come from the recorded
+/// decisions. What a policy asks for and the record lacks is counted as censored; a run trained with
+/// trace.observe=full lacks nothing.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("judged").args(["scores", "grid"]).multiple(true))]
 #[command(after_help = "\
@@ -41,16 +42,16 @@ pub struct Replay {
     /// Recorded runs, then settings such as `sieve.fraction=0.3`
     #[arg(value_name = "RUN | key=value", required_unless_present = "scores")]
     pub(super) words: Vec<String>,
-    /// Judge sieve policies by bare score files instead of a run: a Parquet file, or a directory of them, with the columns
-    /// sample, epoch, step, correct, and optionally loss. The last epoch is decided, too
+    /// Judge sieve policies by bare score files instead of a run: a Parquet file, or a directory of them,
+    /// with the columns sample, epoch, step, correct, and optionally loss. The last epoch is decided, too
     #[arg(long, value_name = "PATH")]
     pub(super) scores: Option<PathBuf>,
-    /// Judge every value of a key, with every combination of several such lists, all at once; the results are a table, in
-    /// DIR/grid.parquet
+    /// Judge every value of a key, with every combination of several such lists, all at once; the results are
+    /// a table, in DIR/grid.parquet
     #[arg(long, value_name = "key=a,b,c")]
     pub(super) grid: Vec<String>,
-    /// Write the decisions of every member of a grid, too (of several runs: below DIR for each); without --grid they are
-    /// written anyway
+    /// Write the decisions of every member of a grid, too (of several runs: below DIR for each); without
+    /// --grid they are written anyway
     #[arg(long, requires = "grid", requires = "out")]
     pub(super) decisions: bool,
     /// Column by which the table of a grid is sorted, best first
@@ -59,12 +60,12 @@ pub struct Replay {
     /// Print one line of JSON instead of the table of a grid
     #[arg(long, requires = "judged")]
     pub(super) json: bool,
-    /// Follow a run that another process is training: take each epoch when it is committed, until the run is finished or
-    /// interrupted; what is printed grows with it
+    /// Follow a run that another process is training: take each epoch when it is committed, until the run is
+    /// finished or interrupted; what is printed grows with it
     #[arg(long, conflicts_with = "scores")]
     pub(super) follow: bool,
-    /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for each), or the table
-    /// of a grid; must not exist or be empty [default: print the table only]
+    /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for
+    /// each), or the table of a grid; must not exist or be empty [default: print the table only]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Threads of this process that work; the result has the same bits for any number [default: the cores]

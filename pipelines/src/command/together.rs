@@ -13,19 +13,20 @@ use crate::terminal::remark;
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Several processes")]
 pub(super) struct Together {
-    /// Work together with other processes: FILE has one address:port a line, that of process 0 first. Each process is started
-    /// with the same words, but for --process
+    /// Work together with other processes: FILE has one address:port a line, that of process 0 first. Each
+    /// process is started with the same words, but for --process
     #[arg(long, value_name = "FILE", requires = "process")]
     hosts: Option<PathBuf>,
-    /// Which of the processes of --hosts this is, from 0; process 0 holds the run directory, which all have to see
+    /// Which of the processes of --hosts this is, from 0; process 0 holds the run directory, which all have
+    /// to see
     #[arg(long, value_name = "I", requires = "hosts")]
     process: Option<usize>,
-    /// A file with a secret that all processes know (16 bytes or more), so that strangers cannot join; required beyond loopback
-    /// [default: the variable SPFDE_SECRET]
+    /// A file with a secret that all processes know (16 bytes or more), so that strangers cannot join;
+    /// required beyond loopback [default: the variable SPFDE_SECRET]
     #[arg(long, value_name = "FILE", requires = "hosts")]
     secret: Option<PathBuf>,
-    /// Listen and connect beyond loopback. What the processes send each other travels in the clear: everyone on the network
-    /// can read and change it
+    /// Listen and connect beyond loopback. What the processes send each other travels in the clear: everyone
+    /// on the network can read and change it
     #[arg(long, requires = "hosts")]
     trust_network: bool,
     /// How long to wait for the other processes at the start

@@ -1,8 +1,9 @@
-//! All that the program prints: results to standard output, remarks and errors to standard error, above the bar that may be
-//! drawn there.
+//! All that the program prints: results to standard output, remarks and errors to standard error, above the
+//! bar that may be drawn there.
 //!
-//! Control characters in a line come from a name that it repeats, and are escaped here. A program waits for the reader of a
-//! pipe; a reader that has closed standard output does not want to read on, which is no error.
+//! Control characters in a line come from a name that it repeats, and are escaped here. A program waits for
+//! the reader of a pipe; a reader that has closed standard output does not want to read on, which is no
+//! error.
 
 mod bar;
 
@@ -18,8 +19,8 @@ pub(crate) use bar::{show, take_away};
 /// Why something that was said did not get to where standard output leads, such as a full disk.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// Prints a line to standard output. If it is lost the command goes on, since a run is worth more than its table, and
-/// [`lost`] tells.
+/// Prints a line to standard output. If it is lost the command goes on, since a run is worth more than its
+/// table, and [`lost`] tells.
 pub(crate) fn say(line: impl Display) {
     print(&format!("{}\n", visible(&line.to_string())));
 }
