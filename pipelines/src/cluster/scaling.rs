@@ -21,8 +21,8 @@
 //! A **part** is what a worker's shards add up to: four bytes for each *existing, unfrozen* weight, and for
 //! each bias, or for each channel of a batch norm four numbers: two gradients, mean and variance. Here (47
 //! 404 + 4 · 1 232 + 10) · 4 bytes. Dense it would be 1.9 MB; at 98 % sparsity 56 kB. A frozen block costs
-//! neither bytes nor its backward pass, from the step on at which it froze. Everybody sends its part to
-//! everybody (an all-gather), and all add them in the same order: that is why any number of workers has the
+//! neither bytes nor its backward pass, from the step on at which it froze. Every worker sends its part
+//! to all others (an all-gather), and all add them in the same order: that is why any number of workers has the
 //! same bits. Between the workers of one process only a reference travels; between processes the numbers are
 //! written once into the buffer that goes to the socket, and read in place where they arrive. A worker's part
 //! goes once to each worker of another process, so that two processes of two workers send as much as four of
@@ -36,16 +36,17 @@
 //! These figures are of the fastest steps on two idle cores of a virtual Zen 3 EPYC. Your own:
 //!
 //! ```text
-//! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json                       # C: stages.gradients; U: stages.update
-//! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 2 --json                       # R: half of stages.reduce
-//! for i in 1 0; do spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json --hosts hosts --process $i & done; wait
+//! # C: stages.gradients; U: stages.update
+//! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json
+//! # R: half of stages.reduce
+//! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 2 --json
 //! ```
 //!
-//! Two workers beside one, and two processes beside one, in turns of a second and a half
-//! (`pipelines/benches/scaling/scaling.py`): on these two cores 1.89 and 1.86 times as fast by the medians of
-//! eight rounds in a quiet hour (1.63 to 2.01, and 1.73 to 1.99), by the fastest steps 1.88 and 1.88. What a
-//! run gets depends on who else uses the memory of the host: in another quiet hour 1.94 and 1.87, in a bad
-//! one 1.62 and 1.58; measured one after the other, by 40 steps each, anything between 1.1 and 2.5.
+//! Two workers beside one, in turns of a second and a half (`pipelines/benches/scaling/scaling.py`): on these
+//! two cores 1.89 times as fast by the medians of eight rounds in a quiet hour (1.63 to 2.01), by the fastest
+//! steps 1.88; two processes of one worker 1.86 (1.73 to 1.99) and 1.88. What a run gets depends on who else
+//! uses the memory of the host: in another quiet hour 1.94, in a bad one 1.62; measured one after the other,
+//! by 40 steps each, anything between 1.1 and 2.5.
 //!
 //! # How much faster
 //!
