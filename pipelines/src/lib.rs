@@ -14,6 +14,7 @@ mod checkpoint;
 pub mod cluster;
 pub mod command;
 pub mod configuration;
+mod environment;
 mod error;
 mod experiment;
 pub mod grid;

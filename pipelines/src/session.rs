@@ -13,6 +13,7 @@ use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot
 
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Lost, Meeting, Network, Purpose};
+use crate::environment::environment;
 use crate::error::{Error, Reached, Why};
 use crate::experiment::Experiment;
 use crate::workers::{Ending, work_together};
@@ -280,40 +281,6 @@ pub(crate) fn discard(directory: &RunDirectory, error: Error) -> Error {
 /// The error for which a run ends, and that the manifest does not say so, if it could not be `written`.
 pub(crate) fn unwritten(error: Error, written: Result<(), DataError>) -> Error {
     error.and("the manifest does not say why the run ended", written)
-}
-
-/// What is worth knowing of machine and program; compared with nothing.
-pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: usize) -> serde_json::Value {
-    let features: Vec<&str> = cpu_features();
-    serde_json::json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "revision": option_env!("SPFDE_REVISION"),
-        "architecture": std::env::consts::ARCH,
-        "system": std::env::consts::OS,
-        "cpu_features": features,
-        "kernel": experiment.settings().kernel.name(),
-        "workers": workers,
-        "processes": processes,
-        // What relative paths of the configuration are relative to.
-        "working_directory": std::env::current_dir().ok().and_then(|path| path.to_str().map(str::to_owned)),
-    })
-}
-
-#[cfg(target_arch = "x86_64")]
-fn cpu_features() -> Vec<&'static str> {
-    let known = [
-        ("sse4.2", is_x86_feature_detected!("sse4.2")),
-        ("avx", is_x86_feature_detected!("avx")),
-        ("avx2", is_x86_feature_detected!("avx2")),
-        ("fma", is_x86_feature_detected!("fma")),
-        ("avx512f", is_x86_feature_detected!("avx512f")),
-    ];
-    known.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn cpu_features() -> Vec<&'static str> {
-    Vec::new()
 }
 
 #[cfg(test)]

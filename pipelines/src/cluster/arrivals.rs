@@ -1,7 +1,7 @@
 //! Waiting for other processes: strangers are dropped, the processes of the hosts file join.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,8 +108,9 @@ impl Cluster {
                 return Err(self.missing(joined, wait, &last));
             }
             // A connection that comes while too many shake hands waits in the system's queue.
-            let room = AT_ONCE - shaking;
-            for (stream, from) in self.listeners.iter().flat_map(|all| all.accept(room)) {
+            while shaking < AT_ONCE
+                && let Some(Ok((stream, from))) = self.listener.as_ref().map(TcpListener::accept)
+            {
                 shaking += usize::from(self.begin(start, stream, from, sender.clone()));
             }
             joined.retain(|process, (control, _)| {

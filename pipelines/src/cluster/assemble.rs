@@ -33,7 +33,7 @@ impl Cluster {
         epoch: u32,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<Network, Error> {
-        if self.listeners.is_none() {
+        if self.listener.is_none() {
             return Ok(Network::alone(meeting.workers));
         }
         let key = greeting::random().map_err(|broken| self.ended(0, broken))?;

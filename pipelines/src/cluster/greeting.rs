@@ -30,26 +30,22 @@ pub(super) fn message(side: Side, purpose: &str, transcript: &Transcript) -> Vec
 
 /// Greets as the process that connected.
 ///
-/// A refusal that comes before the other side has proved the secret is [`Broken::Doubtful`]: a stranger may
-/// have said it.
+/// A refusal that comes before the other side has proved the secret is [`Broken::Doubtful`]: a stranger may have
+/// said it.
 pub(super) fn greet(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
-    greet_stranger(link, secret).map_err(|broken| match broken {
-        Broken::Refused(reason) => Broken::Doubtful(reason),
-        broken => broken,
-    })
-}
-
-fn greet_stranger(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
     link.send_bytes(&preamble())?;
     check_version(receive_version(link)?)?;
     let mine = random()?;
     link.send(&mine)?;
     let transcript = join(mine, link.receive()?);
     link.send(&secret.sign(&message(Side::Guest, "secret", &transcript)))?;
-    link.receive_verdict()?;
+    link.receive_verdict().map_err(|broken| match broken {
+        Broken::Refused(reason) => Broken::Doubtful(reason),
+        broken => broken,
+    })?;
     match proves(link, secret, Side::Host, &transcript)? {
         true => Ok(transcript),
-        false => Err(Broken::Refused("it does not know the secret of this process".to_owned())),
+        false => Err(Broken::Doubtful("it does not know the secret of this process".to_owned())),
     }
 }
 
@@ -102,7 +98,7 @@ fn check_version(version: u32) -> Result<(), Broken> {
     if version == PROTOCOL {
         return Ok(());
     }
-    Err(Broken::Refused(format!(
+    Err(Broken::Doubtful(format!(
         "it speaks version {version} of the protocol between processes, this one {PROTOCOL}; run the same \
          version of the program everywhere"
     )))

@@ -10,9 +10,9 @@
 //! $ spfde train mask.sparsity=0.95 --hosts hosts --process 0 --workers 1
 //! ```
 //!
-//! A line may have a name in place of an address: the process listens at every address that it stands for.
-//! Every process has as many workers as the others; the result has the same bits as that of one process with
-//! all of them. `spfde train` and `spfde resume` run so; all other commands are one process.
+//! A line may have a name in place of an address: the process listens at the first address that it stands for
+//! there. Every process has as many workers as the others; the result has the same bits as that of one process
+//! with all of them. `spfde train` and `spfde resume` run so; all other commands are one process.
 //!
 //! # The run directory
 //!
@@ -85,6 +85,7 @@ pub mod scaling;
 mod secret;
 mod visit;
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use spfde_data::words::counted;
@@ -100,8 +101,6 @@ pub(crate) use liveness::UNHEARD;
 pub(crate) use meeting::{Meeting, Purpose};
 pub(crate) use network::{Network, Opened};
 
-use listening::Listeners;
-
 /// How long processes wait for each other at the start unless told otherwise: long enough to start them by
 /// hand.
 pub const WAIT: Duration = Duration::from_secs(60);
@@ -115,7 +114,7 @@ pub struct Cluster {
     wait: Duration,
     notes: Notes,
     /// `None` if there are no others.
-    listeners: Option<Listeners>,
+    listener: Option<TcpListener>,
 }
 
 impl Cluster {
@@ -157,11 +156,11 @@ impl Cluster {
             }
         }
         listening::refuse_unreachable(&hosts, process)?;
-        let listeners = match count {
+        let listener = match count {
             1 => None,
-            _ => Some(Listeners::new(hosts.get(process), &notes)?),
+            _ => Some(listening::listen(hosts.get(process))?),
         };
-        Ok(Self { hosts, process, secret: secret.unwrap_or_default(), wait, notes, listeners })
+        Ok(Self { hosts, process, secret: secret.unwrap_or_default(), wait, notes, listener })
     }
 
     /// Which process this is, from 0.

@@ -27,9 +27,10 @@ use spfde_data::words::counted;
 use spfde_flow::{Cause, Observer, Recorded, Run, Services, StepReport, Stop};
 
 use crate::cluster::Network;
+use crate::environment::environment;
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::session::{Ended, Options, discard, environment, execute};
+use crate::session::{Ended, Options, discard, execute};
 
 pub use record::Record;
 

@@ -15,7 +15,7 @@ use spfde_flow::{Run, Snapshot};
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::session::{self, Options};
+use crate::session::Options;
 use latest::{Latest, check_finished, check_trace, latest, only_lacks_the_last_word};
 use recorded::{begun_in, check_data, differences, entries, experiment};
 use unfinished::Held;
@@ -169,7 +169,7 @@ fn begin_again(
 ) -> Result<Resumed, Error> {
     let experiment = experiment(directory, &entries(directory, &read_config(directory)?)?, None, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
-    let environment = session::environment(&experiment, 0, 1);
+    let environment = crate::environment::environment(&experiment, 0, 1);
     let held = RunDirectory::begin_again(directory, &environment, manifest)?;
     let held = Held::Here(Arc::new(held), None);
     Ok(Resumed::Unfinished(Box::new(Unfinished { experiment, held, notes: Vec::new() })))

@@ -116,7 +116,7 @@ impl Unfinished {
             let written = directory.finish(Some(error.to_string()));
             session::unwritten(error, written)
         })?;
-        let now = session::environment(&experiment, options.workers, options.processes());
+        let now = crate::environment::environment(&experiment, options.workers, options.processes());
         // Of a beginning that cannot be read nothing is known.
         let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment());
         let mut environment = environment.unwrap_or_else(|_| serde_json::json!({}));
