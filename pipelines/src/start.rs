@@ -17,8 +17,9 @@ struct ReplayArguments {
     replay: Replay,
 }
 
-/// Does for a pipeline of your own what `spfde replay` does for the ready one: `prepare` may put policies of your own
-/// into the experiment of each recorded run, `build` wires the graph once on each worker. The exit code.
+/// Does for a pipeline of your own what `spfde replay` does for the ready one: `prepare` may put policies of
+/// your own into the experiment of each recorded run, `build` wires the graph once on each worker. The exit
+/// code.
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
@@ -46,10 +47,10 @@ struct Arguments {
     train: Train,
 }
 
-/// Does for a pipeline of your own what `spfde train` does for the ready one: reads FILE.toml and key=value words,
-/// prepares the experiment, wires the graph with `build` once on each worker, shows progress, stops on Ctrl-C,
-/// prints the table, verifies the trace. If the first word is `resume`, what `spfde resume` does: goes on with a run that
-/// the same program began. The exit code.
+/// Does for a pipeline of your own what `spfde train` does for the ready one: reads FILE.toml and key=value
+/// words, prepares the experiment, wires the graph with `build` once on each worker, shows progress, stops on
+/// Ctrl-C, prints the table, verifies the trace. If the first word is `resume`, what `spfde resume` does:
+/// goes on with a run that the same program began. The exit code.
 ///
 /// ```no_run
 /// use spfde::prelude::*;

@@ -33,7 +33,7 @@ def bench(program, words, workers, steps):
 
 
 def ticks():
-    """Ticks of all cores so far: stolen by other virtual machines, and all (Linux; elsewhere nobody knows)."""
+    """Ticks of all cores so far: stolen by other virtual machines, and all (Linux; 0 elsewhere)."""
     try:
         fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
     except OSError:
@@ -89,7 +89,7 @@ def round_of(program, words, swap):
 
 
 def undisturbed(steps):
-    """The steps but those in which somebody was stopped, which took longer than a turn, and those after them."""
+    """The steps but those in which the program was stopped, which took longer than a turn, and those after them."""
     return [step for before, step in zip([TURN, *steps], steps) if before < TURN and step < TURN]
 
 

@@ -3,10 +3,11 @@
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{STOPPING, end_at_once, interruptible, remark, say, say_all, show, take_away, workers};
+use super::{STOPPING, end_at_once, interruptible, workers};
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
 use crate::error::Error;
+use crate::terminal::{remark, say, say_all, show, take_away};
 
 /// Time one training step on this machine, beside the dense path.
 ///

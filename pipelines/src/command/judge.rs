@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::follow::{announce, tell};
-use super::replay::{ELSEWHERE, Replay, directories};
-use super::{end_at_once, interruptible, remark, say, say_all};
+use super::replay::{Replay, directories};
+use super::{end_at_once, interruptible};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -14,6 +14,7 @@ use crate::grid::{
     refuse_taken,
 };
 use crate::report::grid;
+use crate::terminal::{remark, say, say_all};
 
 impl Replay {
     /// Judges sieve policies by bare scores.
@@ -23,7 +24,7 @@ impl Replay {
         }
         let settings = Source::from_words(&self.words)?;
         let axes = Axes::from_words(&self.grid)?;
-        if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
+        if let Some(out) = &self.out {
             refuse_taken(out)?;
         }
         if self.sort.is_of_runs() {
@@ -34,13 +35,9 @@ impl Replay {
             ))
             .into());
         }
-        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options()?)?;
+        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options())?;
         end_at_once();
         judged.notes.iter().for_each(remark);
-        if self.together.is_other() {
-            say(ELSEWHERE);
-            return Ok(());
-        }
         if self.json {
             say(grid::scores_json(&judged, self.sort));
             return Ok(());
@@ -55,16 +52,15 @@ impl Replay {
 }
 
 impl Replay {
-    fn grid_options(&self) -> Result<GridOptions, Error> {
-        Ok(GridOptions {
+    fn grid_options(&self) -> GridOptions {
+        GridOptions {
             directory: self.out.clone(),
             decisions: self.decisions || self.grid.is_empty(),
             workers: self.workers(),
-            cluster: self.together.cluster()?,
             interrupted: interruptible("stopping; once more to stop at once"),
             follow: self.follow,
             observer: Arc::new(Notes),
-        })
+        }
     }
 
     /// Judges a grid by the records of runs.
@@ -83,17 +79,13 @@ impl Replay {
             let case = if self.follow { RunCase::open_unfinished(run)? } else { RunCase::open(run)? };
             cases.push(RunCase { below: below.unwrap_or_default(), ..case });
         }
-        let mut options = self.grid_options()?;
+        let mut options = self.grid_options();
         if self.follow {
             cases.iter().for_each(|case| announce(&case.record));
             options.observer = Arc::new(Tables { by: self.sort, json: self.json });
         }
         let judged = judge_runs(&cases, settings.entries(), &axes, prepare, &options)?;
         end_at_once();
-        if self.together.is_other() {
-            say(ELSEWHERE);
-            return Ok(());
-        }
         if self.follow {
             // The last table has been printed.
             let ends = judged.runs.iter().zip(&cases);

@@ -3,9 +3,9 @@
 use clap::Args;
 use spfde_data::parameter::Parameter;
 
-use super::say;
 use crate::configuration::{bench, core};
 use crate::registry::Registry;
+use crate::terminal::say;
 
 /// List models, policies, data sets and keys, with their defaults and ranges.
 #[derive(Args, Debug)]

@@ -8,7 +8,7 @@ use spfde_flow::Run;
 
 use super::together::Together;
 use super::train::{conclude, show_bar};
-use super::{STOPPING, interruptible, remark, say, workers};
+use super::{STOPPING, interruptible, workers};
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -16,17 +16,20 @@ use crate::progress::Progress;
 use crate::registry::Registry;
 use crate::resume::Resumed;
 use crate::session::Options;
+use crate::terminal::{remark, say};
 
 /// Go on with a run that ended before its last epoch, to its configured end.
 ///
-/// Training goes on from the last checkpoint (`train.checkpoint_every`); epochs recorded after it are trained again.
-/// Trace and weights get the same bits as those of a run that was never interrupted, with any number of workers and
-/// processes before and now. Without a checkpoint the run begins again; of a finished run nothing is left to do.
+/// Training goes on from the last checkpoint (`train.checkpoint_every`); epochs recorded after it are trained
+/// again. Trace and weights get the same bits as those of a run that was never interrupted, with any number
+/// of workers and processes before and now. Without a checkpoint the run begins again; of a finished run
+/// nothing is left to do.
 #[derive(Args, Debug)]
 pub struct Resume {
     /// The run directory
     run: PathBuf,
-    /// Threads of this process that train; need not be as many as before [default: the cores, up to train.shards]
+    /// Threads of this process that train; need not be as many as before [default: the cores, up to
+    /// train.shards]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     #[command(flatten)]

@@ -94,7 +94,8 @@ pub(super) fn at_point(point: &[(String, Value)], error: impl Into<Error>) -> Er
         return reason;
     }
     let words: Vec<String> = point.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    Error::Member { reason: Box::new(reason), point: words.join(" ") }
+    let more = format!(" (the member of the grid with {})", words.join(" "));
+    Error::More { error: Box::new(reason), more }
 }
 
 #[cfg(test)]

@@ -32,11 +32,6 @@ impl Directory {
         Ok(Self { path: path.to_owned(), existed, below: Vec::new(), kept: false })
     }
 
-    /// The directory of process 0, which keeps or removes all that is in it.
-    pub(super) fn joined(path: &Path) -> Self {
-        Self { path: path.to_owned(), existed: true, below: Vec::new(), kept: true }
-    }
-
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path

@@ -13,7 +13,6 @@
 
 mod axes;
 mod directory;
-mod meet;
 mod members;
 mod run_table;
 mod runs;
@@ -30,7 +29,6 @@ use std::sync::atomic::AtomicBool;
 
 use spfde_data::parameter::Value;
 
-use crate::cluster::Cluster;
 use crate::configuration::Configuration;
 use crate::session::Options;
 
@@ -55,22 +53,12 @@ pub struct GridOptions {
     pub decisions: bool,
     /// Threads of this process that work.
     pub workers: usize,
-    /// The processes that work together, of which this is one; `None`: it is the only one. Process 0 finds what all of them
-    /// find; the others find nothing.
-    pub cluster: Option<Arc<Cluster>>,
     /// Set to end it.
     pub interrupted: Arc<AtomicBool>,
     /// Whether runs may still go on, and are judged as their epochs are committed.
     pub follow: bool,
     /// Is shown how it goes.
     pub observer: Arc<dyn JudgeObserver>,
-}
-
-impl GridOptions {
-    /// Whether this process speaks for all.
-    fn is_first(&self) -> bool {
-        self.cluster.as_ref().is_none_or(|cluster| cluster.is_first())
-    }
 }
 
 /// Is shown how a grid over a run goes.
@@ -94,7 +82,6 @@ impl Default for GridOptions {
             directory: None,
             decisions: false,
             workers,
-            cluster: None,
             interrupted: Arc::default(),
             follow: false,
             observer: Arc::new(()),

@@ -14,10 +14,8 @@ use spfde_policy::{SieveContext, SievePolicy};
 
 use super::axes::at_point;
 use super::directory::Directory;
-use super::meet::{asked, meet};
 use super::work::judge;
 use super::{Axes, GridOptions, Member, TABLE_NAME, table};
-use crate::cluster::Subject;
 use crate::configuration::Configuration;
 use crate::error::Error;
 
@@ -67,7 +65,7 @@ pub fn judge_scores(
         Ok::<_, Error>(wanted | built.reads_losses())
     })?;
     let files = ScoreFiles::open_unless(path, options.workers, wanted, &options.interrupted)?;
-    let files = Arc::new(files.ok_or(Error::GridInterrupted)?);
+    let files = Arc::new(files.ok_or_else(|| Error::replay_interrupted("interrupted"))?);
     let (samples, epochs) = (files.samples(), files.epochs());
     let policies: Vec<Arc<dyn SievePolicy>> = points
         .iter()
@@ -88,20 +86,15 @@ pub fn judge_scores(
             path.display()
         ));
     }
-    let wanted = options.directory.as_deref().filter(|_| options.is_first());
-    let mut directory = wanted.map(Directory::create).transpose()?;
-    let words: Vec<String> = points.iter().map(Configuration::to_toml).collect();
-    let content = if options.cluster.is_some() { files.content()? } else { String::new() };
-    let subject = Subject::new(&content, "their score files differ; give all processes the same");
-    let crew = meet(options, (&asked(options, words.iter().map(String::as_str)), subject), &mut directory)?;
+    let mut directory = options.directory.as_deref().map(Directory::create).transpose()?;
     let store = match (&mut directory, options.decisions) {
         (Some(directory), true) => Some(directory.store("")),
         _ => None,
     };
     let source = Arc::clone(&files) as Arc<dyn ScoreSource>;
     let grid = Grid::new(source, policies, epochs, store, Arc::clone(&options.interrupted));
-    let found = judge(grid, crew)?;
-    if let Some(directory) = directory.filter(|_| options.is_first()) {
+    let found = judge(grid, options.workers)?;
+    if let Some(directory) = directory {
         table_file::write(&directory.path().join(TABLE_NAME), table::of_scores(&members, &found))?;
         directory.keep();
     }

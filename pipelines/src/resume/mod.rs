@@ -16,7 +16,7 @@ use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
-use crate::session::{self, Options};
+use crate::session::Options;
 use latest::{Latest, check_finished, check_trace, latest, only_lacks_the_last_word};
 use recorded::{begun_in, check_data, differences, entries, experiment};
 use unfinished::Held;
@@ -180,7 +180,7 @@ fn begin_again(
     let experiment =
         experiment(registry, directory, &entries(directory, &read_config(directory)?)?, None, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
-    let environment = session::environment(&experiment, 0, 1);
+    let environment = crate::environment::environment(&experiment, 0, 1);
     let network = experiment.settings().network.to_json();
     let held = RunDirectory::begin_again(directory, Some(&network), &environment, manifest)?;
     let held = Held::Here(Arc::new(held), None);

@@ -12,7 +12,6 @@ use crate::configuration::{Configuration, ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
-use crate::session;
 
 /// The settings of the run, key by key.
 pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>, Error> {
@@ -70,7 +69,7 @@ pub(super) fn experiment(
 
 /// What differs between the machine and program that began the run and these, where it may change bits.
 pub(super) fn differences(environment: &serde_json::Value, experiment: &Experiment) -> Vec<String> {
-    let now = session::environment(experiment, 0, 1);
+    let now = crate::environment::environment(experiment, 0, 1);
     let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
     if names.iter().all(|(field, _)| environment[*field].is_null()) {
         return vec![

@@ -84,14 +84,28 @@ fn connect(address: &str) -> TcpStream {
     }
 }
 
-/// Waits until the process at `address` shakes hands, which another than process 0 does when it has joined process 0: until it
-/// answers a stranger, who speaks another version. The answer.
-fn greet(address: &str) -> [u8; 52] {
+/// Waits until `is_so`.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until process number `process` has joined the new run `run`.
+fn joined(place: &Place, run: &str, process: usize) {
+    let lock = place.path(run).join(format!("lock-{process:02}"));
+    until("it joins", || lock.exists());
+}
+
+/// Waits until process 0, at `address`, shakes hands: until it answers a stranger, who speaks another version. The answer.
+fn greet(address: &str) -> [u8; 20] {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let mut stream = connect(address);
-        let mut answer = [0; 52];
-        let hello = [&b"spfde processes\n"[..], &[9, 0, 0, 0], &[0; 32]].concat();
+        let mut answer = [0; 20];
+        let hello = [&b"spfde processes\n"[..], &[9, 0, 0, 0]].concat();
         match stream.write_all(&hello).and_then(|()| stream.read_exact(&mut answer)) {
             Ok(()) => return answer,
             // A process that does not come to it in time drops who asks.

@@ -147,7 +147,7 @@ fn an_interrupt_leaves_nothing() {
             ..Options::default()
         };
         let error = spfde::replay(&record, &experiment, options, spfde::pipeline).unwrap_err();
-        assert!(matches!(error, Error::Replay { .. }) && error.exit_code() == 130, "{error}");
+        assert!(matches!(error, Error::Unkept { .. }) && error.exit_code() == 130, "{error}");
         assert!(!bench.path("out").exists());
     }
 }
