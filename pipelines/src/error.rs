@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use spfde_data::files::DataError;
 use spfde_data::parameter::ParameterError;
@@ -12,6 +11,7 @@ use spfde_flow::{Cause, Fault};
 
 use crate::cluster::{ClusterError, Lost};
 use crate::configuration::ConfigurationError;
+use crate::program::program;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -195,19 +195,6 @@ fn noticed(process: Option<u16>) -> String {
 fn untold(unwritten: Option<&DataError>) -> String {
     unwritten
         .map_or_else(String::new, |error| format!("; the manifest does not say why the run ended: {error}"))
-}
-
-static PROGRAM: OnceLock<String> = OnceLock::new();
-
-/// Says in messages how this program is called, if it is not `spfde`.
-pub(crate) fn name_program(name: String) {
-    // The first name is the program's.
-    let _ = PROGRAM.set(name);
-}
-
-/// How this program is called.
-pub(crate) fn program() -> &'static str {
-    PROGRAM.get().map_or("spfde", String::as_str)
 }
 
 impl From<ParameterError> for Error {

@@ -19,6 +19,7 @@ mod error;
 mod experiment;
 pub mod grid;
 mod pipeline;
+mod program;
 pub mod progress;
 pub mod registry;
 pub mod replay;

@@ -55,7 +55,7 @@ impl Options {
     ) -> Result<Network, Error> {
         match &self.cluster {
             None => Ok(Network::alone(self.workers)),
-            Some(cluster) => cluster.gather(meeting, directory.path(), epoch, &self.interrupted),
+            Some(cluster) => Ok(cluster.gather(meeting, directory.path(), epoch, &self.interrupted)?),
         }
     }
 }
@@ -85,13 +85,13 @@ pub fn run(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    let meeting = Meeting::of(Purpose::Train, experiment, options.workers);
+    let meeting = meeting(Purpose::Train, experiment, options.workers);
     let interrupted = Arc::clone(&options.interrupted);
     match options.cluster.clone().filter(|cluster| !cluster.is_first()) {
         Some(cluster) => {
-            let join =
-                cluster.join(&meeting, options.directory.as_deref(), &interrupted, |_, member| Ok(member));
-            let (network, member) = join?;
+            let path = options.directory.as_deref();
+            let joined = cluster.join(&meeting, path, &interrupted, |_, member| Ok::<_, Error>(member));
+            let (network, member) = joined?;
             work_on(experiment, Place::Joined(Arc::new(member)), None, network, options, build)
         }
         None => {
@@ -101,6 +101,13 @@ pub fn run(
             work_on(experiment, Place::Held(directory), None, network, options, build)
         }
     }
+}
+
+/// What the processes of a run have to agree on: what `experiment` is, for a process of so many workers.
+pub(crate) fn meeting(purpose: Purpose, experiment: &Experiment, workers: usize) -> Meeting {
+    let values = experiment.configuration().values();
+    let settings = values.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    Meeting::new(purpose, workers, settings, experiment.settings().data.fingerprint.clone())
 }
 
 /// The run directory, as a process of the run has it.

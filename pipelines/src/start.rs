@@ -8,8 +8,9 @@ use spfde_flow::Run;
 
 use crate::command::{begin, exit, parse, replay::Replay, resume::Resume, train::Train};
 use crate::configuration::Configuration;
-use crate::error::{Error, name_program};
+use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::program::name_program;
 
 #[derive(Parser)]
 struct ReplayArguments {

@@ -2,6 +2,7 @@
 //! have met, process 0 lets all begin.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use super::link::{Broken, HANDSHAKE, Link, is_quiet};
 use super::meeting::{Introduction, Line, Meeting};
 use super::network::Network;
 use super::visit::PAUSE;
-use crate::error::Error;
 
 /// How long a new file of another machine may take to show up in a shared file system.
 const APPEARS: Duration = Duration::from_secs(4);
@@ -32,7 +32,7 @@ impl Cluster {
         directory: &Path,
         epoch: u32,
         interrupted: &Arc<AtomicBool>,
-    ) -> Result<Network, Error> {
+    ) -> Result<Network, ClusterError> {
         if self.listener.is_none() {
             return Ok(Network::alone(meeting.workers));
         }
@@ -46,10 +46,10 @@ impl Cluster {
         // The processes that have come have seen the key.
         let removed = remove_key(directory);
         let joined = joined?;
-        let agreed = removed.map_err(Error::from).and_then(|()| Ok(self.agree(&joined, &start)?));
+        let agreed = removed.map_err(ClusterError::from).and_then(|()| self.agree(&joined, &start));
         tell(&joined, &start, &agreed.as_ref().copied().map_err(ToString::to_string));
         agreed?;
-        Ok(Network::new(self, start.meeting.workers, joined.into_iter().collect())?)
+        Network::new(self, start.meeting.workers, joined.into_iter().collect())
     }
 
     /// Lets, as process 0, all that have joined meet each other, and waits until they have.
@@ -80,13 +80,13 @@ impl Cluster {
     /// Joins, as another process than process 0. `prepare` gets ready for what process 0 says; if it cannot,
     /// no process begins. `directory` is where this process sees the run directory, if not where process 0
     /// does.
-    pub(crate) fn join<T>(
+    pub(crate) fn join<T, E: From<ClusterError> + Display>(
         self: &Arc<Self>,
         meeting: &Meeting,
         directory: Option<&Path>,
         interrupted: &Arc<AtomicBool>,
-        prepare: impl FnOnce(&Invitation, Member) -> Result<T, Error>,
-    ) -> Result<(Network, T), Error> {
+        prepare: impl FnOnce(&Invitation, Member) -> Result<T, E>,
+    ) -> Result<(Network, T), E> {
         let own = Introduction::new(meeting, self, 0, Line::Control);
         let mut found = None;
         let first = self.visit(&own, self.wait, interrupted, &mut |link| {
@@ -98,7 +98,8 @@ impl Cluster {
         let (meeting, interrupted) = (meeting.clone(), Arc::clone(interrupted));
         let start = Arc::new(Start { meeting, invitation, key, interrupted });
         let mut control = Link::new(first, Instant::now() + self.wait + HANDSHAKE, &start.interrupted);
-        let member = Member::join(&start.invitation.directory, self.process).map_err(Error::from);
+        let member =
+            Member::join(&start.invitation.directory, self.process).map_err(|error| E::from(error.into()));
         let met = member.and_then(|member| {
             let prepared = prepare(&start.invitation, member)?;
             Ok((prepared, self.meet(&start, &mut control)?))

@@ -1,7 +1,9 @@
 //! Why processes do not come together. In all these cases nothing has been trained.
 
+use spfde_data::files::DataError;
+
 /// Why a process could not begin together with the others.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
     /// What was asked for does not go together: the hosts file, the secret, the process's number or address.
@@ -26,6 +28,9 @@ pub enum ClusterError {
         /// Which process, what happened, and what to do.
         reason: String,
     },
+    /// The run directory cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The process was asked to end.
     #[error("interrupted before all processes had come together")]
     Interrupted,
@@ -41,7 +46,7 @@ impl ClusterError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } | Self::Refused { .. } => 2,
-            Self::Apart { .. } => 1,
+            Self::Apart { .. } | Self::Data(_) => 1,
             Self::Interrupted => 130,
         }
     }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Cluster;
 use super::link::printable;
-use crate::experiment::Experiment;
 
 /// Settings in which two processes differ that are told one by one.
 const TOLD: usize = 3;
@@ -42,20 +41,19 @@ pub(crate) struct Meeting {
 }
 
 impl Meeting {
-    /// What `experiment` is, on its data set, for a process of so many workers.
-    pub(crate) fn of(purpose: Purpose, experiment: &Experiment, workers: usize) -> Self {
-        let (program, version) = (crate::error::program(), env!("CARGO_PKG_VERSION"));
-        let values = experiment.configuration().values();
-        Self {
-            program: match option_env!("SPFDE_REVISION") {
-                None => format!("{program} {version}"),
-                Some(revision) => format!("{program} {version} ({revision})"),
-            },
-            purpose,
-            workers,
-            settings: values.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
-            data_set: experiment.settings().data.fingerprint.clone(),
-        }
+    /// A process of so many workers, with its resolved settings, by key, and the fingerprint of its data set.
+    pub(crate) fn new(
+        purpose: Purpose,
+        workers: usize,
+        settings: BTreeMap<String, String>,
+        data_set: String,
+    ) -> Self {
+        let (program, version) = (crate::program::program(), env!("CARGO_PKG_VERSION"));
+        let program = match option_env!("SPFDE_REVISION") {
+            None => format!("{program} {version}"),
+            Some(revision) => format!("{program} {version} ({revision})"),
+        };
+        Self { program, purpose, workers, settings, data_set }
     }
 }
 

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use spfde_data::words::visible;
 
-use crate::error::{Error, program};
+use crate::error::Error;
+use crate::program::program;
 use crate::terminal::{self, complain, remark};
 use interrupt::{end_at_once, interruptible};
 

@@ -12,7 +12,7 @@ use spfde_data::table::Row;
 use spfde_flow::{Run, Snapshot};
 
 use crate::checkpoint::CheckpointFiles;
-use crate::cluster::{Invitation, Meeting, Purpose};
+use crate::cluster::{Invitation, Purpose};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::session::{self, Options, Place};
@@ -96,14 +96,15 @@ impl Unfinished {
         build: impl Fn(&Run<'_>) + Send + Sync + 'static,
     ) -> Result<PathBuf, Error> {
         let Self { experiment, held, .. } = self;
-        let meeting = Meeting::of(Purpose::Resume, &experiment, options.workers);
+        let meeting = session::meeting(Purpose::Resume, &experiment, options.workers);
         let (directory, snapshot) = match held {
             Held::Here(directory, snapshot) => (directory, snapshot.map(|snapshot| *snapshot)),
             Held::ByFirst(path) => {
                 let cluster = options.cluster.clone().filter(|cluster| !cluster.is_first());
                 let cluster = cluster.expect("only a process that is not the first joins a run");
-                let prepare =
-                    |invitation: &Invitation, member| Ok((member, snapshot(&path, invitation, &experiment)?));
+                let prepare = |invitation: &Invitation, member| {
+                    Ok::<_, Error>((member, snapshot(&path, invitation, &experiment)?))
+                };
                 let joined = cluster.join(&meeting, Some(&path), &options.interrupted, prepare);
                 let (network, (member, snapshot)) = joined?;
                 let place = Place::Joined(Arc::new(member));
