@@ -1,12 +1,12 @@
 //! `spfde` trains sparse neural networks cheaply on ordinary CPUs, and keeps every decision it took as data.
 //!
-//! It implements SpFDE (Layer Freezing & Data Sieving, arXiv 2209.11204): the cost of training falls along three
-//! axes that multiply. Weights are sparse with dynamic masks, and a weight that is masked is stored nowhere; layers
-//! freeze from the front, and a frozen prefix has no backward pass; the data set is sieved while training, and a
-//! sample that is out is not computed.
+//! It implements SpFDE (Layer Freezing & Data Sieving, arXiv 2209.11204): the cost of training falls along
+//! three axes that multiply. Weights are sparse with dynamic masks, and a weight that is masked is stored
+//! nowhere; layers freeze from the front, and a frozen prefix has no backward pass; the data set is sieved
+//! while training, and a sample that is out is not computed.
 //!
-//! Training is a cyclic timely dataflow graph of stages, [`pipeline`], that you can rewire with the same public
-//! functions; its streams are Parquet tables. See the README for the command line.
+//! Training is a cyclic timely dataflow graph of stages, [`pipeline`], that you can rewire with the same
+//! public functions; its streams are Parquet tables. See the README for the command line.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -19,6 +19,7 @@ mod error;
 mod experiment;
 pub mod grid;
 mod pipeline;
+mod place;
 mod program;
 pub mod progress;
 pub mod registry;

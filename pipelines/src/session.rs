@@ -6,16 +6,14 @@ use std::sync::atomic::AtomicBool;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::ParquetStore;
-use spfde_data::files::run_directory::{Member, RunDirectory, default_directory};
-use spfde_data::segment::{Commit, Segment, StorageError};
+use spfde_data::files::run_directory::{RunDirectory, default_directory};
 use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Stop, Tick};
 
-use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Lost, Meeting, Network, Purpose};
 use crate::environment::environment;
-use crate::error::{Error, Reached, Why};
+use crate::error::{Error, Why};
 use crate::experiment::Experiment;
+use crate::place::Place;
 use crate::workers::{Ending, work_together};
 
 /// How to run an experiment; none of it changes a bit of the result.
@@ -110,62 +108,6 @@ pub(crate) fn meeting(purpose: Purpose, experiment: &Experiment, workers: usize)
     Meeting::new(purpose, workers, settings, experiment.settings().data.fingerprint.clone())
 }
 
-/// The run directory, as a process of the run has it.
-pub(crate) enum Place {
-    /// The process that holds it, and commits.
-    Held(Arc<RunDirectory>),
-    /// Another one, which only writes its own segments there.
-    Joined(Arc<Member>),
-}
-
-impl Place {
-    fn path(&self) -> &Path {
-        match self {
-            Place::Held(directory) => directory.path(),
-            Place::Joined(member) => member.run(),
-        }
-    }
-
-    pub(crate) fn store(&self) -> ParquetStore {
-        match self {
-            Place::Held(directory) => directory.store(),
-            Place::Joined(member) => member.store(),
-        }
-    }
-
-    fn checkpoints(&self) -> CheckpointFiles {
-        CheckpointFiles::written(match self {
-            Place::Held(directory) => directory.checkpoints(),
-            Place::Joined(member) => member.checkpoints(),
-        })
-    }
-
-    pub(crate) fn commit(&self) -> Arc<dyn Commit> {
-        match self {
-            Place::Held(directory) => Arc::clone(directory) as Arc<dyn Commit>,
-            Place::Joined(member) => Arc::new(Elsewhere { _member: Arc::clone(member) }),
-        }
-    }
-
-    /// How far the run has come, and the epoch of its last checkpoint; `None` if this process cannot tell. In
-    /// a shared file system a process that has joined may see it late.
-    fn reached(&self) -> Option<Reached> {
-        let manifest = match self {
-            Place::Held(directory) => directory.manifest(),
-            Place::Joined(member) => Manifest::read(member.run()).ok()?,
-        };
-        Some(Reached { epochs: manifest.epochs_reached, checkpoint: manifest.last_checkpoint() })
-    }
-
-    /// Ends the work on the run; the manifest is process 0's.
-    fn finish(&self, stopped: Option<String>) -> Result<(), DataError> {
-        match self {
-            Place::Held(directory) => directory.finish(stopped),
-            Place::Joined(_) => Ok(()),
-        }
-    }
-}
-
 /// Trains in `place` from `resumed`, or from the beginning, to the end.
 pub(crate) fn work_on(
     experiment: &Experiment,
@@ -209,18 +151,6 @@ pub(crate) fn work_on(
     }
     place.finish(None)?;
     Ok(directory)
-}
-
-/// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as
-/// long as one of its workers may write there, be it one that is left behind.
-struct Elsewhere {
-    _member: Arc<Member>,
-}
-
-impl Commit for Elsewhere {
-    fn commit(&self, _: u32, _: Vec<Segment>) -> Result<(), StorageError> {
-        Ok(())
-    }
 }
 
 /// How all workers ended.
@@ -289,21 +219,4 @@ pub(crate) fn discard(directory: &RunDirectory, error: Error) -> Error {
 /// The error for which a run ends, and that the manifest does not say so, if it could not be `written`.
 pub(crate) fn unwritten(error: Error, written: Result<(), DataError>) -> Error {
     error.and("the manifest does not say why the run ended", written)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_works_on_its_run_as_long_as_one_of_its_workers_may() {
-        let directory = tempfile::tempdir().unwrap();
-        let place = Place::Joined(Arc::new(Member::join(directory.path(), 1).unwrap()));
-        let left_behind = place.commit();
-        drop(place);
-        let error = Member::join(directory.path(), 1).unwrap_err();
-        assert!(matches!(error, DataError::Locked { .. }), "{error}");
-        drop(left_behind);
-        Member::join(directory.path(), 1).unwrap();
-    }
 }

@@ -33,11 +33,11 @@ Examples:
   spfde replay runs/resnet20-0-1 sieve.policy=random --out random  another sieve; the decisions become a run
   spfde replay runs/resnet20-*-1 freeze.policy=gradient-norm       several runs, with mean and spread
   spfde replay runs/resnet20-0-1 mask.sparsity=0.95                costs by that mask's schedule of densities
-  spfde replay runs/resnet20-0-1 --grid sieve.fraction=0.1,0.2,0.3 --grid freeze.policy=none,gradient-norm --sort flops
-                                                                   all six combinations at once
+  spfde replay runs/resnet20-0-1 --grid sieve.fraction=0.1,0.2 --grid freeze.policy=none,gradient-norm
+                                                                   all four combinations at once
   spfde replay --follow runs/resnet20-0-1 sieve.fraction=0.3       while it trains
   spfde replay --scores scores sieve.policy=forgetting             which samples were never forgotten
-  spfde replay --scores scores --grid sieve.policy=circular,forgetting --grid sieve.fraction=0.1,0.2,0.3 --out grid")]
+  spfde replay --scores scores --grid sieve.policy=circular,forgetting --sort changes --out grid")]
 pub struct Replay {
     /// Recorded runs, then settings such as `sieve.fraction=0.3`
     #[arg(value_name = "RUN | key=value", required_unless_present = "scores")]

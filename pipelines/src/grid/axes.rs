@@ -5,7 +5,8 @@ use spfde_data::parameter::{ParameterError, Value};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 
-/// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a mistyped list.
+/// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a
+/// mistyped list.
 pub const MOST_MEMBERS: usize = 10_000;
 
 /// Keys with the values to try.
@@ -51,8 +52,8 @@ impl Axes {
             members = members.saturating_mul(values.len());
             if members > MOST_MEMBERS {
                 let reason = format!(
-                    "the grid has {members} members or more, and at most {MOST_MEMBERS} fit: each keeps its active set; \
-                     try fewer values at a time"
+                    "the grid has {members} members or more, and at most {MOST_MEMBERS} fit: each keeps its \
+                     active set; try fewer values at a time"
                 );
                 return Err(ParameterError::contradiction(&key, reason).into());
             }
@@ -61,7 +62,8 @@ impl Axes {
         Ok(Self(axes))
     }
 
-    /// All combinations, the values of the last key changing fastest; one without settings if there are no keys.
+    /// All combinations, the values of the last key changing fastest; one without settings if there are no
+    /// keys.
     pub fn points(&self) -> Vec<Vec<(String, Value)>> {
         let mut points = vec![Vec::new()];
         for (key, values) in &self.0 {

@@ -2,7 +2,8 @@
 //!
 //! ```no_run
 //! use spfde::grid::{Axes, GridOptions, RunCase, judge_runs};
-//! let axes = Axes::from_words(&["sieve.fraction=0.1,0.2".to_owned(), "freeze.policy=none,gradient-norm".to_owned()])?;
+//! let grid = ["sieve.fraction=0.1,0.2", "freeze.policy=none,gradient-norm"].map(str::to_owned);
+//! let axes = Axes::from_words(&grid)?;
 //! let runs = [RunCase::open("runs/resnet20-0-1".as_ref())?];
 //! let judged = judge_runs(&runs, &[], &axes, Ok, &GridOptions::default())?;
 //! for costs in &judged.runs[0].found.costs {
@@ -66,8 +67,8 @@ pub trait JudgeObserver: Send + Sync {
     /// What is worth knowing about the settings, before anything is judged.
     fn notes(&self, _notes: &[String]) {}
 
-    /// The members of `run` have been judged in one epoch more; its costs so far are in there. `caught_up`: that is all that
-    /// is recorded of it by now.
+    /// The members of `run` have been judged in one epoch more; its costs so far are in there. `caught_up`:
+    /// that is all that is recorded of it by now.
     fn epoch(&self, _run: &JudgedRun, _caught_up: bool) {}
 }
 
@@ -97,7 +98,8 @@ pub struct Member {
 }
 
 impl Member {
-    /// The seed, and the keys that the chosen members of some families use; each family by the key that chooses.
+    /// The seed, and the keys that the chosen members of some families use; each family by the key that
+    /// chooses.
     fn of(configuration: &Configuration, chosen: &[&str]) -> Self {
         let values = configuration.values();
         let mut used = vec!["seed"];

@@ -100,14 +100,14 @@ struct Prepared<'a> {
     followed: Option<Arc<FollowedTrace>>,
 }
 
-/// Judges every point of `axes`, with `settings` for all of them, by the records of some runs. What is not set is as each
-/// run had it; `prepare` has the last word on every experiment.
+/// Judges every point of `axes`, with `settings` for all of them, by the records of some runs. What is not
+/// set is as each run had it; `prepare` has the last word on every experiment.
 ///
 /// Every member decides and costs what a replay of its own would.
 ///
 /// # Errors
-/// If a setting is unknown, out of range or fixed by a record, or a record lacks a stream, before any work; if a file
-/// cannot be read or written, or it is interrupted: nothing is left then.
+/// If a setting is unknown, out of range or fixed by a record, or a record lacks a stream, before any work;
+/// if a file cannot be read or written, or it is interrupted: nothing is left then.
 pub fn judge_runs(
     cases: &[RunCase],
     settings: &[(String, Value)],

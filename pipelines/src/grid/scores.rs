@@ -40,13 +40,14 @@ pub struct Judged {
     pub notes: Vec<String>,
 }
 
-/// Judges sieve policies by the score files at `path`: every point of `axes`, with `settings` for all of them.
+/// Judges sieve policies by the score files at `path`: every point of `axes`, with `settings` for all of
+/// them.
 ///
 /// The last epoch is decided, too: what takes effect after it is the answer of the whole record.
 ///
 /// # Errors
-/// If a setting is unknown, out of range or none of the sieve's, before any work; if a file cannot be read or written,
-/// or somebody interrupts: nothing is left then.
+/// If a setting is unknown, out of range or none of the sieve's, before any work; if a file cannot be read or
+/// written, or it is interrupted: nothing is left then.
 pub fn judge_scores(
     path: &Path,
     settings: &[(String, Value)],

@@ -1,4 +1,5 @@
-//! Replaying a recorded run under other policies, or its own: the graph of training with the record as its source.
+//! Replaying a recorded run under other policies, or its own: the graph of training with the record as its
+//! source.
 //!
 //! ```no_run
 //! use spfde::configuration::Source;
@@ -45,15 +46,15 @@ pub struct Replayed {
     pub censored: Vec<CensoredRow>,
 }
 
-/// Replays `record` under the policies of `experiment`, which [`Record::experiment`] made: `build` wires the graph,
-/// once on each worker.
+/// Replays `record` under the policies of `experiment`, which [`Record::experiment`] made: `build` wires the
+/// graph, once on each worker.
 ///
-/// With a directory in `options` the decisions and costs become a run of their own there, whole or not at all: a replay
-/// that fails or is interrupted leaves nothing.
+/// With a directory in `options` the decisions and costs become a run of their own there, whole or not at
+/// all: a replay that fails or is interrupted leaves nothing.
 ///
 /// # Errors
-/// If a policy is unknown or cannot be replayed, or the directory cannot be created, before any work; if the record
-/// cannot be read.
+/// If a policy is unknown or cannot be replayed, or the directory cannot be created, before any work; if the
+/// record cannot be read.
 pub fn replay(
     record: &Record,
     experiment: &Experiment,
@@ -64,9 +65,10 @@ pub fn replay(
     replay_from(record, experiment, options, Arc::new(record.trace()?), None, build)
 }
 
-/// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is committed, and ends
-/// when the run is finished, or interrupted and held by no process. How it ended comes with what the replay found, which is, with
-/// all that is written, what a replay of the run that has ended would find.
+/// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is
+/// committed, and ends when the run is finished, or interrupted and held by no process. How it ended comes
+/// with what the replay found, which is, with all that is written, what a replay of the run that has ended
+/// would find.
 ///
 /// # Errors
 /// As [`replay`]; if the run ended before its first epoch, or went back and recorded something else.
@@ -159,16 +161,16 @@ pub(crate) fn unrecorded(record: &Record) -> Error {
 pub(crate) fn check(experiment: &Experiment) -> Result<(), ParameterError> {
     if let Some((key, name)) = experiment.unknown().iter().next() {
         let reason = format!(
-            "the run's policy {name} is none of the registered ones; choose another, or replay with the program \
-             that it belongs to"
+            "the run's policy {name} is none of the registered ones; choose another, or replay with the \
+             program that it belongs to"
         );
         return Err(ParameterError::contradiction(key, reason));
     }
     let mask = &experiment.settings().policies.mask;
     if experiment.densities() == Densities::Scheduled && !mask.is_scheduled() {
         let reason = format!(
-            "the densities of \"{}\" depend on weights, which no trace has; choose a policy with a schedule, or leave \
-             the keys of the mask out: then the recorded masks count",
+            "the densities of \"{}\" depend on weights, which no trace has; choose a policy with a \
+             schedule, or leave the keys of the mask out: then the recorded masks count",
             mask.name()
         );
         return Err(ParameterError::contradiction("mask.policy", reason));

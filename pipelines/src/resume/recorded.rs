@@ -37,7 +37,8 @@ pub(super) fn experiment(
     let configuration = Configuration::resolve_over(registry, &[], &known)?.begun_in(begun_in);
     let places = configuration.data_places();
     let found = configuration.values().text("data.path").to_owned();
-    // Whether the experiment reads its data there at all is for `prepare` to say, which may read it by itself.
+    // Whether the experiment reads its data there at all is for `prepare` to say, which may read it by
+    // itself.
     let is_gone = |error: &Error| match error {
         Error::Configuration(ConfigurationError::NoData { .. }) => true,
         Error::Data(DataError::Io { path, .. }) => {
@@ -59,7 +60,8 @@ pub(super) fn experiment(
         if now.is_some_and(|now| now != recorded) || now.is_none() && key.ends_with(".policy") {
             let now = now.map_or_else(|| "nothing".to_owned(), Value::to_string);
             let reason = format!(
-                "the run has {recorded}, this program makes {now} of it; resume it with the program that began it"
+                "the run has {recorded}, this program makes {now} of it; resume it with the \
+                 program that began it"
             );
             return Err(ParameterError::contradiction(key, reason).into());
         }
@@ -73,7 +75,8 @@ pub(super) fn differences(environment: &serde_json::Value, experiment: &Experime
     let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
     if names.iter().all(|(field, _)| environment[*field].is_null()) {
         return vec![
-            "how the run began is not recorded any more: whether bits may differ from the run's beginning is unknown"
+            "how the run began is not recorded any more: whether bits may differ from the run's \
+             beginning is unknown"
                 .to_owned(),
         ];
     }

@@ -15,10 +15,11 @@ use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Invitation, Purpose};
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::session::{self, Options, Place};
+use crate::place::Place;
+use crate::session::{self, Options};
 
-/// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400 each: half of what
-/// is read of a description.
+/// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400
+/// each: half of what is read of a description.
 const RESUMED: usize = 1 << 19;
 
 /// A run that ended before its last epoch, ready to go on.
@@ -60,8 +61,8 @@ impl Unfinished {
         &self.notes
     }
 
-    /// What was recorded of the epochs before: their costs and accuracies, and the times they took. Nothing where it is
-    /// process 0 that knows.
+    /// What was recorded of the epochs before: their costs and accuracies, and the times they took. Nothing
+    /// where it is process 0 that knows.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -81,8 +82,8 @@ impl Unfinished {
         Ok(rows)
     }
 
-    /// Trains to the end. Trace and weights have the same bits as those of a run that was never interrupted, for any
-    /// number of workers and processes before and now. `options.directory` has no effect.
+    /// Trains to the end. Trace and weights have the same bits as those of a run that was never interrupted,
+    /// for any number of workers and processes before and now. `options.directory` has no effect.
     ///
     /// # Errors
     /// As [`run`](crate::run).

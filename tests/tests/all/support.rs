@@ -187,8 +187,8 @@ impl Recorded {
         named
     }
 
-    /// Asserts what holds of every run, however it ended: `committed` epochs count, their sums are right, and no
-    /// file is left over.
+    /// Asserts what holds of every run, however it ended: `committed` epochs count, their sums are right, and
+    /// no file is left over.
     pub(crate) fn assert_sound(&self, committed: u32) {
         assert_eq!(self.manifest.epochs_reached, committed, "{}", self.path.display());
         assert_eq!(self.manifest.finished, self.manifest.stopped.is_none(), "{}", self.path.display());

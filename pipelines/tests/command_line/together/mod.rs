@@ -48,7 +48,8 @@ fn start(place: &Place, given: &[&str], process: &str) -> Child {
     spawn(place.command(&words(given, process)))
 }
 
-/// Waits until a process has ended; one that hangs is killed, after far longer than any takes, and so has no exit code.
+/// Waits until a process has ended; one that hangs is killed, after far longer than any takes, and so has no
+/// exit code.
 pub(crate) fn end(child: Child) -> Outcome {
     let (id, (ended, waiting)) = (child.id(), std::sync::mpsc::channel::<()>());
     let limit = std::thread::spawn(move || {
@@ -99,7 +100,8 @@ fn joined(place: &Place, run: &str, process: usize) {
     until("it joins", || lock.exists());
 }
 
-/// Waits until process 0, at `address`, shakes hands: until it answers a stranger, who speaks another version. The answer.
+/// Waits until process 0, at `address`, shakes hands: until it answers a stranger, who speaks another
+/// version. The answer.
 fn greet(address: &str) -> [u8; 20] {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -114,8 +116,8 @@ fn greet(address: &str) -> [u8; 20] {
     }
 }
 
-/// Waits until a process says something on standard error that contains `text`; what it has said so far, of which
-/// [`end`] tells no more.
+/// Waits until a process says something on standard error that contains `text`; what it has said so far, of
+/// which [`end`] tells no more.
 fn hear(child: &mut Child, text: &str) -> String {
     let err = child.stderr.as_mut().unwrap();
     let mut said = Vec::new();

@@ -34,7 +34,8 @@ fn what_is_no_hosts_file_or_no_process_of_it_is_refused_before_any_work() {
     std::fs::write(place.path("key"), "sixteen bytes and more").unwrap();
     run("0", &["--trust-network", "--secret", "key"]).refused(
         2,
-        "127.0.0.1:2101 is 127.0.0.1:2101 on this machine, a loopback address, at which 192.0.2.1:2101 does not find it; ",
+        "127.0.0.1:2101 is 127.0.0.1:2101 on this machine, a loopback address, at which \
+         192.0.2.1:2101 does not find it; ",
         "",
     );
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -69,7 +70,8 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     // Who does not know the secret cannot know either who says so: it mentions it, and goes on trying.
     for other in [&[][..], &["--secret", "other-secret"]] {
         let outcome = end(start(&place, &[&WORDS[..], other, &["--wait", "5"]].concat(), "1"));
-        let reason = "they have different secrets, or one of them has none; give all processes the same (--secret FILE, or SPFDE_SECRET)";
+        let reason = "they have different secrets, or one of them has none; \
+                      give all processes the same (--secret FILE, or SPFDE_SECRET)";
         let note = format!(
             "note: the program at {} does not fit together with this process: {reason}",
             addresses[0]

@@ -1,5 +1,5 @@
-//! Processes that are stopped, as SIGSTOP leaves them: the others wait for them, and end without them when they are asked to end
-//! twice; a process that wakes up finds itself alone, and nothing is damaged.
+//! Processes that are stopped, as SIGSTOP leaves them: the others wait for them, and end without them when
+//! they are asked to end twice; a process that wakes up finds itself alone, and nothing is damaged.
 
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -30,8 +30,8 @@ impl Drop for Stopped {
     }
 }
 
-/// Starts so many processes at a new run and stops one of them in the middle: the addresses, the processes that are not
-/// stopped, by their numbers, and the one that is.
+/// Starts so many processes at a new run and stops one of them in the middle: the addresses, the processes
+/// that are not stopped, by their numbers, and the one that is.
 fn train(
     place: &Place,
     run: &str,

@@ -1,4 +1,5 @@
-//! Runs that are followed while they train: what is found, and written, is what a replay finds of the run that has ended.
+//! Runs that are followed while they train: what is found, and written, is what a replay finds of the run
+//! that has ended.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

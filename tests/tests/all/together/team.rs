@@ -142,7 +142,8 @@ impl<'a> Team<'a> {
         self
     }
 
-    /// Lets `process` stay at work until it is interrupted, or killed; by then two epochs are committed for sure.
+    /// Lets `process` stay at work until it is interrupted, or killed; by then two epochs are committed for
+    /// sure.
     pub(crate) fn holding(mut self, process: usize) -> Self {
         self.variables.push((process, HOLDS, "50".to_owned()));
         self
