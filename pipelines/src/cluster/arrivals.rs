@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Cluster;
 use super::error::ClusterError;
 use super::greeting::{self, Side, message, same};
-use super::link::{Broken, HANDSHAKE, Link, is_quiet};
+use super::link::{Broken, HANDSHAKE, Link, hear, is_quiet, tell};
 use super::meeting::{Introduction, Line, Meeting};
 
 /// How often a process that waits looks for new connections.
@@ -77,8 +77,7 @@ impl Cluster {
         let mut joined = Joined::new();
         self.fill(&mut joined, start, wait, first).inspect_err(|error| {
             for (control, _) in joined.values() {
-                let link = Link::on(control, &start.interrupted);
-                let _ = link.and_then(|mut link| link.send_verdict(Err(&error.to_string())));
+                tell(control, &start.interrupted, Err(&error.to_string()));
             }
         })?;
         let pair = |(control, data): (TcpStream, Option<TcpStream>)| Some(Pair { control, data: data? });
@@ -101,8 +100,7 @@ impl Cluster {
                 return Err(ClusterError::Interrupted);
             }
             if let Some(first) = first.filter(|first| !is_quiet(first)) {
-                let said = Link::on(first, &start.interrupted).and_then(|mut link| link.receive_verdict());
-                said.map_err(|broken| self.ended(0, broken))?;
+                hear(first, &start.interrupted).map_err(|broken| self.ended(0, broken))?;
             }
             if Instant::now() >= deadline {
                 return Err(self.missing(joined, wait, &last));
@@ -116,9 +114,8 @@ impl Cluster {
             joined.retain(|process, (control, _)| {
                 let there = is_quiet(control);
                 if !there {
-                    let said =
-                        Link::on(control, &start.interrupted).and_then(|mut link| link.receive_verdict());
-                    let why = said.err().map_or_else(String::new, Broken::into_reason);
+                    let why =
+                        hear(control, &start.interrupted).err().map_or_else(String::new, Broken::into_reason);
                     last = format!(" (process {process} has left: {why})");
                     self.notes.tell(format_args!("process {process} has left: {why}; still waiting"));
                 }

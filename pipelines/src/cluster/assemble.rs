@@ -16,7 +16,7 @@ use super::Cluster;
 use super::arrivals::{Invitation, POLL, Pair, Start};
 use super::error::ClusterError;
 use super::greeting;
-use super::link::{Broken, HANDSHAKE, Link, is_quiet};
+use super::link::{Broken, HANDSHAKE, Link, hear, is_quiet, tell};
 use super::meeting::{Introduction, Line, Meeting};
 use super::network::Network;
 use super::visit::PAUSE;
@@ -47,14 +47,14 @@ impl Cluster {
         let removed = remove_key(directory);
         let joined = joined?;
         let agreed = removed.map_err(ClusterError::from).and_then(|()| self.agree(&joined, &start));
-        tell(&joined, &start, &agreed.as_ref().copied().map_err(ToString::to_string));
+        tell_all(&joined, &start, &agreed.as_ref().copied().map_err(ToString::to_string));
         agreed?;
         Network::new(self, start.meeting.workers, joined.into_iter().collect())
     }
 
     /// Lets, as process 0, all that have joined meet each other, and waits until they have.
     fn agree(&self, joined: &BTreeMap<usize, Pair>, start: &Start) -> Result<(), ClusterError> {
-        tell(joined, start, &Ok(()));
+        tell_all(joined, start, &Ok(()));
         let deadline = Instant::now() + 3 * HANDSHAKE;
         let mut waiting: Vec<(&usize, &Pair)> = joined.iter().collect();
         // The first that speaks is the first to be heard: it may give up, and others would name it for that.
@@ -68,8 +68,7 @@ impl Cluster {
                 return Err(ClusterError::Interrupted);
             }
             for (process, pair) in waiting.extract_if(.., |(_, pair)| !is_quiet(&pair.control)) {
-                let said =
-                    Link::on(&pair.control, &start.interrupted).and_then(|mut link| link.receive_verdict());
+                let said = hear(&pair.control, &start.interrupted);
                 said.map_err(|broken| self.ended(*process, broken))?;
             }
             std::thread::sleep(POLL);
@@ -176,11 +175,9 @@ impl Cluster {
 
 /// Tells all that have joined process 0 whether it goes on. One that is gone now is lost to all that begin,
 /// and they notice.
-fn tell(joined: &BTreeMap<usize, Pair>, start: &Start, verdict: &Result<(), String>) {
+fn tell_all(joined: &BTreeMap<usize, Pair>, start: &Start, verdict: &Result<(), String>) {
     for pair in joined.values() {
-        let link = Link::on(&pair.control, &start.interrupted);
-        let verdict = verdict.as_ref().copied().map_err(String::as_str);
-        let _ = link.and_then(|mut link| link.send_verdict(verdict));
+        tell(&pair.control, &start.interrupted, verdict.as_ref().copied().map_err(String::as_str));
     }
 }
 

@@ -137,6 +137,16 @@ impl<'a> Link<'a> {
     }
 }
 
+/// Tells the process at the other end of `stream` whether this one agrees, if it is still there.
+pub(super) fn tell(stream: &TcpStream, interrupted: &AtomicBool, verdict: Result<(), &str>) {
+    let _ = Link::on(stream, interrupted).and_then(|mut link| link.send_verdict(verdict));
+}
+
+/// Whether the process at the other end of `stream` agrees.
+pub(super) fn hear(stream: &TcpStream, interrupted: &AtomicBool) -> Result<(), Broken> {
+    Link::on(stream, interrupted)?.receive_verdict()
+}
+
 /// Whether the process at the other end has neither said anything nor closed the connection; does not wait.
 pub(super) fn is_quiet(stream: &TcpStream) -> bool {
     let _ = stream.set_nonblocking(true);
