@@ -32,6 +32,7 @@ mod terminal;
 pub mod verify;
 mod workers;
 
+pub use app::{App, Program, app};
 pub use error::{Error, Reached, Why};
 pub use experiment::Experiment;
 pub use pipeline::{pipeline, wire};
