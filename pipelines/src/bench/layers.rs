@@ -8,7 +8,7 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 use spfde_data::augment::Placement;
 use spfde_flow::Settings;
-use spfde_model::{Activations, Network, Shard, Workspace, input};
+use spfde_model::{Activations, MomentumSgd, Network, Shard, Workspace, input};
 
 use crate::error::Error;
 
@@ -133,7 +133,8 @@ fn step(
     }
     let rates = vec![settings.learning_rate as f32; network.architecture().blocks.len() + 1];
     let start = Instant::now();
-    network.update(&sum, &rates, settings.momentum as f32, settings.weight_decay as f32);
+    let (momentum, weight_decay) = (settings.momentum as f32, settings.weight_decay as f32);
+    network.update(&sum, &rates, &MomentumSgd { momentum, weight_decay });
     seconds.insert("update".to_owned(), start.elapsed().as_secs_f64());
     Ok(seconds)
 }

@@ -12,7 +12,9 @@ use std::time::Instant;
 use spfde_data::architecture::LayerKind;
 use spfde_data::parameter::{Parameters, Value};
 use spfde_data::random::{Purpose, draw};
-use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Network, Shard, Workspace, models};
+use spfde_model::{
+    Activations, Growth, InputShape, Kernel, Lane, MomentumSgd, Network, Shard, Workspace, models,
+};
 
 const SHARDS: usize = 4;
 const SAMPLES: usize = 32;
@@ -135,7 +137,7 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
             sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
         }
         let trained = start.elapsed().as_secs_f64();
-        network.update(&sum, &rates, 0.9, 1e-4);
+        network.update(&sum, &rates, &MomentumSgd { momentum: 0.9, weight_decay: 1e-4 });
         let whole = start.elapsed().as_secs_f64();
         update = update.min(whole - trained);
         if whole < step {

@@ -142,6 +142,15 @@ impl Operation {
     }
 }
 
+/// How far the backward pass goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Down to the block with this number: those in front are skipped.
+    Block(usize),
+    /// Through all blocks and on to the network's input.
+    Input,
+}
+
 /// A network without its weights: what a [`NetworkBuilder`] builds. It can be written as JSON and read again.
 #[derive(Clone, Debug)]
 pub struct Description {
@@ -172,9 +181,12 @@ impl Description {
         layers.map(|(shape, layer)| shape.weights() + affine(layer) * shape.outputs).sum()
     }
 
-    /// Whether the backward pass through `operation` is computed without the first `skipped` blocks.
-    pub(crate) fn is_active(&self, operation: usize, skipped: usize) -> bool {
-        self.operations[operation].block >= skipped
+    /// Whether the backward pass through `operation` is computed.
+    pub(crate) fn is_active(&self, operation: usize, reach: Reach) -> bool {
+        match reach {
+            Reach::Block(first) => self.operations[operation].block >= first,
+            Reach::Input => true,
+        }
     }
 
     /// The addition that the convolution `operation` computes while it packs its input: the one right before it, whose
@@ -188,9 +200,12 @@ impl Description {
         merged.then_some(before)
     }
 
-    /// Whether the gradient of `value` is needed without the first `skipped` blocks.
-    pub(crate) fn wants_gradient(&self, value: usize, skipped: usize) -> bool {
-        self.values[value].producer.is_some_and(|producer| self.is_active(producer, skipped))
+    /// Whether the gradient of `value` is needed.
+    pub(crate) fn wants_gradient(&self, value: usize, reach: Reach) -> bool {
+        match self.values[value].producer {
+            Some(producer) => self.is_active(producer, reach),
+            None => reach == Reach::Input,
+        }
     }
 
     /// The value in whose gradient the gradient of `signal` is gathered: the sum for a term of an addition.
@@ -207,14 +222,14 @@ impl Description {
         (0..self.layers.len()).filter(move |layer| self.gradient_of(*layer) == value)
     }
 
-    /// The values that the backward pass of `operation` reads without the first `skipped` blocks.
-    pub(crate) fn kept_for(&self, operation: usize, skipped: usize) -> Vec<usize> {
+    /// The values that the backward pass of `operation` reads.
+    pub(crate) fn kept_for(&self, operation: usize, reach: Reach) -> Vec<usize> {
         let operation = &self.operations[operation];
         match operation.kind {
             Kind::Convolution(_) | Kind::Linear(_) => vec![operation.input.value, operation.output],
             Kind::Addition(_) => vec![],
             // The signs of what a pool reads are needed to settle its gradient.
-            Kind::MaxPool | Kind::AveragePool => match self.contributes(operation.input, skipped) {
+            Kind::MaxPool | Kind::AveragePool => match self.contributes(operation.input, reach) {
                 true => vec![operation.input.value],
                 false => vec![],
             },
@@ -223,10 +238,10 @@ impl Description {
 
     /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to a skipped
     /// block, and not if the signal is a layer's output that goes into an addition, which reads the sum's gradient.
-    pub(crate) fn contributes(&self, signal: Signal, skipped: usize) -> bool {
+    pub(crate) fn contributes(&self, signal: Signal, reach: Reach) -> bool {
         let in_addition = self.values[signal.value]
             .layer
             .is_some_and(|layer| matches!(self.layers[layer].consumer, Consumer::Addition { .. }));
-        self.wants_gradient(signal.value, skipped) && !in_addition
+        self.wants_gradient(signal.value, reach) && !in_addition
     }
 }

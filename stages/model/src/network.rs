@@ -1,14 +1,16 @@
 //! A replica of a model: its state, and the calls of a training step.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use spfde_data::architecture::Architecture;
 use spfde_data::parameter::{ParameterError, Parameters};
 
-use crate::description::{Description, InputShape};
+use crate::description::{Description, InputShape, Reach};
 use crate::kernel::{Form, Kernel};
 use crate::layer::Layer;
+use crate::loss::{CrossEntropy, Loss};
 use crate::models;
+use crate::precision::Precision;
 use crate::schedule::Schedule;
 use crate::weights::Growth;
 
@@ -41,6 +43,9 @@ pub struct Network {
     scoring: Schedule,
     /// For evaluation, where nothing measures.
     evaluating: Schedule,
+    /// For gradients of inputs; made when first asked for.
+    perturbing: OnceLock<Schedule>,
+    loss: Arc<dyn Loss>,
 }
 
 impl Network {
@@ -72,12 +77,24 @@ impl Network {
             .map(|(number, layer)| Layer::new(seed, number, layer))
             .collect();
         let part = PartLayout::new(&description, &layers, 0);
-        let training = Schedule::training(&description, 0);
+        let training = Schedule::training(&description, Reach::Block(0));
         let observing = training.clone();
         let scoring = Schedule::forward(&description, 0);
         let evaluating = Schedule::forward(&description, description.architecture.blocks.len() + 1);
         let description = Arc::new(description);
-        Self { description, kernel, layers, frozen: 0, part, training, observing, scoring, evaluating }
+        Self {
+            description,
+            kernel,
+            layers,
+            frozen: 0,
+            part,
+            training,
+            observing,
+            scoring,
+            evaluating,
+            perturbing: OnceLock::new(),
+            loss: Arc::new(CrossEntropy),
+        }
     }
 
     /// The network without its weights.
@@ -116,15 +133,29 @@ impl Network {
         self.lay_out();
     }
 
+    /// Lets another loss than cross-entropy train and score.
+    pub fn set_loss(&mut self, loss: Arc<dyn Loss>) {
+        self.loss = loss;
+    }
+
+    /// Lets all layers compute in another precision than f32.
+    pub fn set_precision(&mut self, precision: &Arc<dyn Precision>) {
+        for layer in &mut self.layers {
+            layer.weights.rounding = precision.rounds().then(|| Arc::clone(precision));
+            layer.weights.refresh();
+        }
+    }
+
     /// Freezes the first `blocks` blocks and thaws all others: frozen blocks use the running statistics of their batch
-    /// norms, have no backward pass, no place in a part, and are not updated.
+    /// norms, have no backward pass, no place in a part, and are not updated. A block that thaws goes on with the momenta,
+    /// running statistics and mask that it had when it froze.
     ///
     /// # Panics
     /// If there are fewer blocks.
     pub fn freeze(&mut self, blocks: usize) {
         assert!(blocks <= self.architecture().blocks.len(), "the classifier never freezes");
         self.frozen = blocks;
-        self.training = Schedule::training(&self.description, blocks);
+        self.training = Schedule::training(&self.description, Reach::Block(blocks));
         self.scoring = Schedule::forward(&self.description, blocks);
         self.lay_out();
     }

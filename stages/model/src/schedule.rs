@@ -2,7 +2,7 @@
 
 mod heirs;
 
-use crate::description::{Consumer, Description, Kind, Operation};
+use crate::description::{Description, Kind, Reach};
 use heirs::inherit;
 
 /// The buffers of a pass over a network, and its order.
@@ -43,14 +43,14 @@ struct Tenant {
 }
 
 impl Schedule {
-    /// The buffers for a forward pass and a backward pass down to the first `skipped` blocks, which do not measure.
-    pub(crate) fn training(description: &Description, skipped: usize) -> Self {
-        Self::new(description, skipped, true)
+    /// The buffers for a forward pass and a backward pass. Blocks that the latter skips do not measure.
+    pub(crate) fn training(description: &Description, reach: Reach) -> Self {
+        Self::new(description, reach, true)
     }
 
     /// The buffers for a forward pass alone, in which the first `fixed` blocks do not measure.
     pub(crate) fn forward(description: &Description, fixed: usize) -> Self {
-        Self::new(description, fixed, false)
+        Self::new(description, Reach::Block(fixed), false)
     }
 
     /// The addition that `operation` computes while it packs its input, unless the prefix ends between the two: there
@@ -61,10 +61,10 @@ impl Schedule {
 
     /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n − i`; the loss is
     /// computed at time `n`. What outlives the prefix is written from time 0 on, group by group.
-    fn new(description: &Description, skipped: usize, has_backward: bool) -> Self {
+    fn new(description: &Description, reach: Reach, has_backward: bool) -> Self {
         let (values, operations) = (&description.values, &description.operations);
         let end = operations.len();
-        let prefix = prefix(description, skipped);
+        let prefix = prefix(description, reach);
         let backward = |operation: usize| 2 * end - operation;
         let mut value_tenants: Vec<Option<Tenant>> = values
             .iter()
@@ -98,30 +98,25 @@ impl Schedule {
             };
             born(description.logits.value, end, &mut gradient_tenants);
             for (number, operation) in operations.iter().enumerate() {
-                if !description.is_active(number, skipped) {
+                if !description.is_active(number, reach) {
                     continue;
                 }
                 let time = backward(number);
-                for value in description.kept_for(number, skipped) {
+                for value in description.kept_for(number, reach) {
                     extend(&mut value_tenants, value, time);
                 }
-                for input in operation.inputs().filter(|input| description.contributes(*input, skipped)) {
+                for input in operation.inputs().filter(|input| description.contributes(*input, reach)) {
                     born(input.value, time, &mut gradient_tenants);
                     completes[input.value].get_or_insert(number);
                 }
                 // The gradient that it reads.
                 let read = match operation.kind {
-                    Kind::Convolution(layer) | Kind::Linear(layer) => {
-                        match description.layers[layer].consumer {
-                            Consumer::Reader { .. } => operation.output,
-                            Consumer::Addition { sum } => sum,
-                        }
-                    }
+                    Kind::Convolution(layer) | Kind::Linear(layer) => description.gradient_of(layer),
                     _ => operation.output,
                 };
                 born(read, time, &mut gradient_tenants);
             }
-            heirs = inherit(description, skipped, &mut gradient_tenants);
+            heirs = inherit(description, reach, &mut gradient_tenants);
         }
         let (values, gradients) = (vec![None; values.len()], vec![None; values.len()]);
         let mut schedule = Self { values, gradients, completes, buffers: vec![], prefix };
@@ -167,12 +162,14 @@ impl Schedule {
     }
 }
 
-/// How many leading operations can run group by group: those of the first `skipped` blocks. A linear layer takes
+/// How many leading operations can run group by group: those of skipped blocks. A linear layer takes
 /// several groups at once, so that each of its weights is loaded once for all of them.
-fn prefix(description: &Description, skipped: usize) -> usize {
-    let is_inside =
-        |operation: &&Operation| operation.block < skipped && !matches!(operation.kind, Kind::Linear(_));
-    description.operations.iter().take_while(is_inside).count()
+fn prefix(description: &Description, reach: Reach) -> usize {
+    let is_inside = |number: &usize| {
+        let is_linear = matches!(description.operations[*number].kind, Kind::Linear(_));
+        !description.is_active(*number, reach) && !is_linear
+    };
+    (0..description.operations.len()).take_while(is_inside).count()
 }
 
 fn merged_addition(description: &Description, prefix: usize, operation: usize) -> Option<usize> {

@@ -1,5 +1,7 @@
 //! The weights of one layer: those that exist, and nothing of those that do not.
 
+use std::sync::Arc;
+
 use ndarray::Array1;
 use ndarray_rand::RandomExt;
 use ndarray_rand::rand::SeedableRng;
@@ -10,6 +12,7 @@ use spfde_data::random::{Purpose, seed_bytes};
 use crate::geometry::{Geometry, PANEL};
 use crate::kernel::{Form, Product, Tap, Taps};
 use crate::lane::Lane;
+use crate::precision::Precision;
 
 /// The value with which a weight begins to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,8 @@ pub(crate) struct Weights {
     pub(crate) forward: Product,
     /// What the gradient of the input is made of, for each phase of the stride.
     pub(crate) backward: Vec<Product>,
+    /// What rounds the numbers that are multiplied; none for f32.
+    pub(crate) rounding: Option<Arc<dyn Precision>>,
 }
 
 impl Weights {
@@ -75,6 +80,7 @@ impl Weights {
             momenta: Array1::zeros(count),
             forward: Product::default(),
             backward: vec![],
+            rounding: None,
         };
         weights.values = weights.draw();
         weights.rebuild();
@@ -125,37 +131,26 @@ impl Weights {
             Growth::Initial if !grown.is_empty() => Some(self.draw()),
             _ => None,
         };
-        let count = self.indices.len() + grown.len();
-        let (mut indices, mut values, mut momenta) =
-            (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-        let (mut dropped, mut grown) = (dropped.iter().peekable(), grown.iter().peekable());
-        let mut old = (0..self.indices.len()).peekable();
-        loop {
-            let next_old = old.peek().map(|position| self.indices[*position]);
-            let next_grown = grown.peek().map(|index| **index);
-            match (next_old, next_grown) {
-                (None, None) => break,
-                (Some(index), _) if dropped.next_if_eq(&&index).is_some() => {
-                    old.next();
-                }
-                (Some(index), next) if next.is_none_or(|next| index < next) => {
-                    let position = old.next().expect("it has been peeked at");
-                    indices.push(index);
-                    values.push(self.values[position]);
-                    momenta.push(self.momenta[position]);
-                }
-                (next, Some(index)) => {
-                    assert!(next != Some(index), "weight {index} of layer {} exists already", self.layer);
-                    grown.next();
-                    indices.push(index);
-                    values.push(initial.as_ref().map_or(0.0, |initial| initial[index as usize]));
-                    momenta.push(0.0);
-                }
-                (Some(_), None) => unreachable!("without grown weights the next old one is kept or dropped"),
+        let mut dropped = dropped.iter().peekable();
+        let mut weights: Vec<(u32, f32, f32)> = Vec::with_capacity(self.indices.len() + grown.len());
+        for (position, index) in self.indices.iter().enumerate() {
+            if dropped.next_if_eq(&index).is_none() {
+                weights.push((*index, self.values[position], self.momenta[position]));
             }
         }
         assert!(dropped.next().is_none(), "dropped weights of layer {} exist", self.layer);
-        self.set(indices, values, momenta);
+        let value = |index: u32| initial.as_ref().map_or(0.0, |initial| initial[index as usize]);
+        weights.extend(grown.iter().map(|index| (*index, value(*index), 0.0)));
+        // Two ascending runs: one merge.
+        weights.sort_by_key(|(index, ..)| *index);
+        if let Some(pair) = weights.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            panic!("weight {} of layer {} exists already", pair[0].0, self.layer);
+        }
+        self.set(
+            weights.iter().map(|weight| weight.0).collect(),
+            weights.iter().map(|weight| weight.1).collect(),
+            weights.iter().map(|weight| weight.2).collect(),
+        );
     }
 
     /// The kernel that serves the layer's density.
@@ -249,6 +244,8 @@ impl Weights {
     /// Hands the values to the kernels after a change.
     pub(crate) fn refresh(&mut self) {
         let values = self.values.as_slice().expect("a list in standard layout");
+        let rounded = self.rounding.as_ref().map(|precision| precision.weights(self.layer, values));
+        let values = rounded.as_deref().unwrap_or(values);
         for product in std::iter::once(&mut self.forward).chain(&mut self.backward) {
             product.refresh(values);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use spfde_data::rows::{EpochRow, GradientRow, LayerRow, TimingRow};
+use spfde_model::MomentumSgd;
 use spfde_policy::learning_rate;
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -276,7 +277,8 @@ fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<
     };
     // The classifier, last, never freezes.
     let rates: Vec<f32> = settings.plan.frozen_at.iter().copied().chain([None]).map(rate).collect();
-    replica.network.update(part, &rates, settings.momentum as f32, settings.weight_decay as f32);
+    let (momentum, weight_decay) = (settings.momentum as f32, settings.weight_decay as f32);
+    replica.network.update(part, &rates, &MomentumSgd { momentum, weight_decay });
     rows
 }
 

@@ -165,34 +165,22 @@ impl Node<'_> {
 
     /// Pixels between neighbouring windows of a convolution: 1 or 2.
     pub fn stride(self, pixels: usize) -> Self {
-        self.set("only a convolution has a stride", |step| match &mut step.operation {
-            StepKind::Convolution { stride, .. } => {
-                *stride = pixels;
-                true
-            }
-            _ => false,
-        })
+        self.set_convolution("only a convolution has a stride", |stride, _, _| *stride = pixels)
     }
 
-    /// Rows and columns of zeros around the input of a convolution.
+    /// Rows and columns of zeros around the input of a convolution: up to half the kernel.
     pub fn padding(self, pixels: usize) -> Self {
-        self.set("only a convolution has padding", |step| match &mut step.operation {
-            StepKind::Convolution { padding, .. } => {
-                *padding = pixels;
-                true
-            }
-            _ => false,
-        })
+        self.set_convolution("only a convolution has padding", |_, padding, _| *padding = pixels)
     }
 
     /// Batch norm in place of a convolution's bias.
     pub fn batch_norm(self) -> Self {
-        self.affine(Affine::BatchNorm)
+        self.set_convolution("only a convolution has batch norm", |_, _, affine| *affine = Affine::BatchNorm)
     }
 
-    /// A bias, which every layer has that has no batch norm.
+    /// A bias in place of a convolution's batch norm; every layer has one that says nothing else.
     pub fn bias(self) -> Self {
-        self.affine(Affine::Bias)
+        self.set_convolution("only a convolution has a choice", |_, _, affine| *affine = Affine::Bias)
     }
 
     /// ReLU after a layer's batch norm or bias, for every reader. (A sum passes ReLU anyway.)
@@ -212,13 +200,17 @@ impl Node<'_> {
         })
     }
 
-    fn affine(self, kind: Affine) -> Self {
-        self.set("only a convolution has batch norm", |step| match &mut step.operation {
-            StepKind::Convolution { affine, .. } => {
-                *affine = kind;
+    /// Sets stride, padding or what follows the products.
+    fn set_convolution(
+        self,
+        reason: &'static str,
+        change: impl FnOnce(&mut usize, &mut usize, &mut Affine),
+    ) -> Self {
+        self.set(reason, |step| match &mut step.operation {
+            StepKind::Convolution { stride, padding, affine, .. } => {
+                change(stride, padding, affine);
                 true
             }
-            StepKind::Linear { .. } => kind == Affine::Bias,
             _ => false,
         })
     }

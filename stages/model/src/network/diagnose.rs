@@ -1,5 +1,6 @@
 //! Where numbers stop being finite: for messages, when a step has to be refused.
 
+use crate::description::Reach;
 use crate::lane::{LANES, samples_in};
 use crate::network::Network;
 use crate::shard::Shard;
@@ -14,7 +15,7 @@ impl Network {
     /// If the shard's inputs have another shape than the network's or too few lanes.
     pub fn first_not_finite(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Option<(usize, usize)> {
         // A backward pass that reached the input would need every value, so that none is overwritten.
-        let mut pass = self.pass(workspace, shard, &self.observing, [self.frozen, 0])?;
+        let mut pass = self.pass(workspace, shard, &self.observing, self.frozen, Reach::Block(0))?;
         self.run_forward(&mut pass);
         self.description.layers.iter().enumerate().find_map(|(layer, description)| {
             let lanes = pass.value(description.value);

@@ -1,5 +1,6 @@
 //! How the network does on samples it does not train on.
 
+use crate::description::Reach;
 use crate::network::Network;
 use crate::operation::loss;
 use crate::shard::{Evaluation, Shard};
@@ -15,7 +16,8 @@ impl Network {
         // No block measures, not even the classifier's.
         let frozen = self.architecture().blocks.len() + 1;
         let mut evaluation = Evaluation::default();
-        let Some(mut pass) = self.pass(workspace, shard, &self.evaluating, [frozen; 2]) else {
+        let reach = Reach::Block(frozen);
+        let Some(mut pass) = self.pass(workspace, shard, &self.evaluating, frozen, reach) else {
             return evaluation;
         };
         self.run_forward(&mut pass);

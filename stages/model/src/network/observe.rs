@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::description::Reach;
 use crate::network::Network;
 use crate::operation::loss;
 use crate::shard::{Score, Shard};
@@ -16,8 +17,8 @@ impl Network {
     /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
     pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>, scores: &mut Vec<Score>) {
         scores.clear();
-        let blocks = [self.frozen; 2];
-        let Some(mut pass) = self.pass(workspace, shard, &self.scoring, blocks) else { return };
+        let reach = Reach::Block(self.frozen);
+        let Some(mut pass) = self.pass(workspace, shard, &self.scoring, self.frozen, reach) else { return };
         self.run_forward(&mut pass);
         loss::score(&pass, shard.labels, |score| scores.push(score));
     }

@@ -2,7 +2,7 @@
 
 use ndarray::Array1;
 
-use crate::layer::{AffineState, Layer, Trained};
+use crate::layer::{AffineState, Trained};
 use crate::network::Network;
 use crate::tensor::{RestoreError, Tensor, TensorData};
 
@@ -15,7 +15,11 @@ impl Network {
         for (layer, shape) in self.layers.iter().zip(&self.architecture().layers) {
             let name = |what: &str| format!("{}.{what}", shape.name);
             tensors.push(Tensor::of_u32(name("indices"), layer.weights.indices.to_vec()));
-            for (what, values) in lists(layer) {
+            let weights = [("values", &layer.weights.values), ("momenta", &layer.weights.momenta)];
+            for (what, values) in weights {
+                tensors.push(Tensor::of_f32(name(what), values.to_vec()));
+            }
+            for (what, values) in affine_lists(&mut layer.affine.clone()) {
                 tensors.push(Tensor::of_f32(name(what), values.to_vec()));
             }
         }
@@ -64,26 +68,7 @@ impl Network {
     }
 }
 
-/// The floating point lists of a layer with their names.
-fn lists(layer: &Layer) -> Vec<(&'static str, &Array1<f32>)> {
-    let mut lists = vec![("values", &layer.weights.values), ("momenta", &layer.weights.momenta)];
-    match &layer.affine {
-        AffineState::Bias(Trained { values, momenta }) => {
-            lists.extend([("bias", values), ("bias_momenta", momenta)]);
-        }
-        AffineState::BatchNorm(norm) => lists.extend([
-            ("gain", &norm.gain.values),
-            ("gain_momenta", &norm.gain.momenta),
-            ("offset", &norm.offset.values),
-            ("offset_momenta", &norm.offset.momenta),
-            ("running_mean", &norm.running_mean),
-            ("running_variance", &norm.running_variance),
-        ]),
-    }
-    lists
-}
-
-/// The lists of what follows a layer with their names, to be replaced.
+/// The lists of what follows a layer with their names.
 fn affine_lists(affine: &mut AffineState) -> Vec<(&'static str, &mut Array1<f32>)> {
     match affine {
         AffineState::Bias(Trained { values, momenta }) => {

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use crate::description::{Description, Signal};
+use crate::description::{Description, Reach, Signal};
 use crate::kernel::{GradientRow, Kernel, LaneMask, SignalRow};
 use crate::lane::{Lane, samples_in};
 use crate::layer::Layer;
+use crate::loss::Loss;
+use crate::precision::Precision;
 use crate::schedule::Schedule;
 use crate::workspace::Workspace;
 
@@ -24,8 +26,9 @@ pub(crate) struct Pass<'a> {
     pub(crate) groups: usize,
     /// Leading blocks whose batch norms use running statistics.
     pub(crate) frozen: usize,
-    /// Leading blocks that have no backward pass: the frozen ones, or none where those are observed.
-    pub(crate) skipped: usize,
+    /// How far the backward pass goes: to the frozen blocks, or through them where those are observed.
+    pub(crate) reach: Reach,
+    pub(crate) loss: &'a dyn Loss,
 }
 
 impl Pass<'_> {
@@ -69,7 +72,12 @@ impl Pass<'_> {
 
     /// Whether an operation is to compute what it adds to the gradient of `signal`.
     pub(crate) fn contributes(&self, signal: Signal) -> bool {
-        self.description.contributes(signal, self.skipped)
+        self.description.contributes(signal, self.reach)
+    }
+
+    /// What rounds the numbers that `layer` multiplies, if anything does.
+    pub(crate) fn rounding(&self, layer: usize) -> Option<&dyn Precision> {
+        self.layers[layer].weights.rounding.as_deref()
     }
 
     /// One row of pixels of a signal.

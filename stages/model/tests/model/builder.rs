@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use spfde_data::parameter::Parameters;
 use spfde_model::{BuildError, Description, InputShape, Kernel, Logits, Network, NetworkBuilder, models};
 
-use crate::support::{bits, network, samples, train};
+use crate::support::{bits, network, samples, sgd, train};
 
 const SHAPE: InputShape = InputShape { channels: 3, height: 12, width: 11 };
 
@@ -63,7 +63,7 @@ fn networks_survive_their_json_and_those_of_names_are_those_of_their_json() {
         if entry.name == "mlp" || entry.name == "resnet20" {
             for network in [&mut read, &mut named] {
                 let (part, _) = train(network, &samples(3, SHAPE, 4), 3);
-                network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], 0.9, 0.0);
+                network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], &sgd(0.9, 0.0));
             }
         }
         assert!(bits(&read) == bits(&named), "{}", entry.name);

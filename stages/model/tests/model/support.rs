@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use spfde_data::parameter::Parameters;
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
-    Activations, Growth, InputShape, Kernel, LANES, Lane, Network, Score, Shard, Tensor, TensorData, Wanted,
-    Workspace, models,
+    Activations, Growth, InputShape, Kernel, LANES, Lane, MomentumSgd, Network, Score, Shard, Tensor,
+    TensorData, Wanted, Workspace, models,
 };
 
 /// A number in [−1, 1) that depends on its keys alone.
@@ -82,6 +82,11 @@ pub(crate) fn activations(samples: &Samples, padding: f32) -> Activations {
             _ => padding,
         }))
     })
+}
+
+/// The optimiser of all tests.
+pub(crate) fn sgd(momentum: f32, weight_decay: f32) -> MomentumSgd {
+    MomentumSgd { momentum, weight_decay }
 }
 
 /// What a shard contributes, and its scores.
