@@ -1,8 +1,9 @@
-//! Times training steps by density: `cargo run --release -p spfde-model --example step -- [model] [width] [densities]
-//! [repetitions] [kernel] [channels] [extent] [frozen blocks]`, such as `resnet32 2 0.05,0.1,1 10 auto 3 32 0`.
+//! Times training steps by density: `cargo run --release -p spfde-model --example step -- [model] [width]
+//! [densities] [repetitions] [kernel] [channels] [extent] [frozen blocks]`, such as `resnet32 2 0.05,0.1,1 10
+//! auto 3 32 0`.
 //!
-//! A step is a batch of 128 samples in four shards, one after another, and one update. Times are minima over the
-//! repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
+//! A step is a batch of 128 samples in four shards, one after another, and one update. Times are minima over
+//! the repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -77,8 +78,8 @@ fn sparsify(network: &mut Network, density: f64) {
     }
 }
 
-/// Lets a fifth of the weights of every masked layer cease to exist and as many begin to; seconds of merging the
-/// deltas and rebuilding what the kernels run over.
+/// Lets a fifth of the weights of every masked layer cease to exist and as many begin to; seconds of merging
+/// the deltas and rebuilding what the kernels run over.
 fn update_masks(network: &mut Network, repetition: u64) -> f64 {
     let mut seconds = 0.0;
     for layer in 0..network.architecture().layers.len() {

@@ -16,7 +16,8 @@ use recipe::Recipe;
 
 use crate::geometry::Geometry;
 
-/// The shape of the samples a network reads, and of every value; a list of features has them as channels of one pixel.
+/// The shape of the samples a network reads, and of every value; a list of features has them as channels of
+/// one pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputShape {
@@ -65,7 +66,8 @@ pub(crate) struct Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Signal {
     pub(crate) value: usize,
-    /// Whether ReLU applies after the layer's batch norm or bias (always false where the value is no layer's output).
+    /// Whether ReLU applies after the layer's batch norm or bias (always false where the value is no layer's
+    /// output).
     pub(crate) relu: bool,
 }
 
@@ -82,7 +84,8 @@ pub(crate) enum Affine {
 /// What becomes of a layer's output after its batch norm or bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consumer {
-    /// It is read as it is, or after ReLU: the gradient of that arrives in the gradient of the layer's own value.
+    /// It is read as it is, or after ReLU: the gradient of that arrives in the gradient of the layer's own
+    /// value.
     Reader {
         /// Whether ReLU comes before.
         relu: bool,
@@ -189,17 +192,6 @@ impl Description {
         }
     }
 
-    /// The addition that the convolution `operation` computes while it packs its input: the one right before it, whose
-    /// sum it reads.
-    pub(crate) fn merged_addition(&self, operation: usize) -> Option<usize> {
-        let before = operation.checked_sub(1)?;
-        let [addition, convolution] = &self.operations[before..=operation] else { return None };
-        let merged = matches!(addition.kind, Kind::Addition(_))
-            && matches!(convolution.kind, Kind::Convolution(_))
-            && convolution.input.value == addition.output;
-        merged.then_some(before)
-    }
-
     /// Whether the gradient of `value` is needed.
     pub(crate) fn wants_gradient(&self, value: usize, reach: Reach) -> bool {
         match self.values[value].producer {
@@ -216,8 +208,8 @@ impl Description {
         }
     }
 
-    /// The layers whose outputs the gradient of `value` arrives behind: the layer itself, or those among the terms of a
-    /// sum.
+    /// The layers whose outputs the gradient of `value` arrives behind: the layer itself, or those among the
+    /// terms of a sum.
     pub(crate) fn layers_behind(&self, value: usize) -> impl Iterator<Item = usize> + '_ {
         (0..self.layers.len()).filter(move |layer| self.gradient_of(*layer) == value)
     }
@@ -236,8 +228,9 @@ impl Description {
         }
     }
 
-    /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to a skipped
-    /// block, and not if the signal is a layer's output that goes into an addition, which reads the sum's gradient.
+    /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to a
+    /// skipped block, and not if the signal is a layer's output that goes into an addition, which reads the
+    /// sum's gradient.
     pub(crate) fn contributes(&self, signal: Signal, reach: Reach) -> bool {
         let in_addition = self.values[signal.value]
             .layer

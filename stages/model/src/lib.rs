@@ -1,26 +1,31 @@
 //! The model shards of `spfde`: layers, kernels, masked weights and the optimiser.
 //!
-//! A [`Network`] is one replica of a model: masked and dense weights, batch norms, momenta. It knows no dataflow, no
-//! files and no threads. A training step is made of calls that a caller arranges as it likes:
+//! A [`Network`] is one replica of a model: masked and dense weights, batch norms, momenta. It knows no
+//! dataflow, no files and no threads. A training step is made of calls that a caller arranges as it likes:
 //!
-//! 1. [`Network::train_shard`] computes what one [`Shard`] of a mini-batch, a *micro-batch*, adds to the gradient, as
-//!    a flat *part*;
-//! 2. the caller adds the parts of all shards (in an order that it fixes) and tests the sum with [`Network::check`];
-//! 3. [`Network::update`] applies the sum: running statistics of the batch norms and a step of the [`Optimiser`].
+//! 1. [`Network::train_shard`] computes what one [`Shard`] of a mini-batch, a *micro-batch*, adds to the
+//!    gradient, as a flat *part*;
+//! 2. the caller adds the parts of all shards (in an order that it fixes) and tests the sum with
+//!    [`Network::check`];
+//! 3. [`Network::update`] applies the sum: running statistics of the batch norms and a step of the
+//!    [`Optimiser`].
 //!
-//! Later methods plug in at the seams of such a step, one file each: [`Perturbation`] of inputs, [`Precision`] of a
-//! layer's forward and backward pass, [`Loss`], [`Optimiser`]. Each has one implementation that costs nothing.
+//! Later methods plug in at the seams of such a step, one file each: [`Perturbation`] of inputs,
+//! [`Precision`] of a layer's forward and backward pass, [`Loss`], [`Optimiser`]. Each has one implementation
+//! that costs nothing.
 //!
 //! Every replica that starts from the same seed and sees the same sums keeps the same bits.
 //!
-//! Weights outside a mask are stored nowhere and cost nothing: a layer keeps the ascending indices of the weights
-//! that exist, their values and their momenta. Kernels gather, for each output channel, the inputs its existing
-//! weights point at, for eight samples and several pixels at a time; see [`Lane`] for the layout.
+//! Weights outside a mask are stored nowhere and cost nothing: a layer keeps the ascending indices of the
+//! weights that exist, their values and their momenta. Kernels gather, for each output channel, the inputs
+//! its existing weights point at, for eight samples and several pixels at a time; see [`Lane`] for the
+//! layout.
 //!
 //! ```
 //! use spfde_data::architecture::LayerKind;
 //! use spfde_data::parameter::Parameters;
-//! use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, MomentumSgd, Network, Shard, Workspace, models};
+//! use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Shard, models};
+//! use spfde_model::{MomentumSgd, Network, Workspace};
 //!
 //! let shape = InputShape { channels: 1, height: 12, width: 12 };
 //! let parameters = Parameters::defaults(&models::parameters());

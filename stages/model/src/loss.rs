@@ -4,8 +4,8 @@ use crate::shard::Score;
 
 /// A loss: one virtual call per sample. The weight of a sample in the batch's mean is applied by the caller.
 pub trait Loss: std::fmt::Debug + Send + Sync {
-    /// Scores a sample of class `label` by its `logits`, of which there is one for each class, and replaces them by the
-    /// gradient of its loss with respect to them.
+    /// Scores a sample of class `label` by its `logits`, of which there is one for each class, and replaces
+    /// them by the gradient of its loss with respect to them.
     fn judge(&self, logits: &mut [f64], label: usize) -> Score;
 }
 

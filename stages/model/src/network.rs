@@ -14,9 +14,6 @@ use crate::precision::Precision;
 use crate::schedule::Schedule;
 use crate::weights::Growth;
 
-mod dense;
-mod diagnose;
-mod evaluate;
 mod observe;
 mod part;
 mod state;
@@ -112,8 +109,8 @@ impl Network {
         self.kernel
     }
 
-    /// Makes `layer` masked and empty. Weights that are grown with [`Growth::Initial`] have initial values drawn for
-    /// `density`. To be called before the first step.
+    /// Makes `layer` masked and empty. Weights that are grown with [`Growth::Initial`] have initial values
+    /// drawn for `density`. To be called before the first step.
     ///
     /// # Panics
     /// If there is no such layer, or `density` is not above 0 and at most 1.
@@ -122,12 +119,13 @@ impl Network {
         self.lay_out();
     }
 
-    /// Lets weights of a masked layer cease and begin to exist. Indices ascend and count row-major in (output, input,
-    /// kernel row, kernel column). The momentum of a grown weight is 0; an index may be dropped and grown at once, and
-    /// then begins anew.
+    /// Lets weights of a masked layer cease and begin to exist. Indices ascend and count row-major in
+    /// (output, input, kernel row, kernel column). The momentum of a grown weight is 0; an index may be
+    /// dropped and grown at once, and then begins anew.
     ///
     /// # Panics
-    /// If the layer is not masked, an index is out of range, a dropped weight does not exist or a grown one does.
+    /// If the layer is not masked, an index is out of range, a dropped weight does not exist or a grown one
+    /// does.
     pub fn apply_mask(&mut self, layer: usize, dropped: &[u32], grown: &[u32], growth: Growth) {
         self.layers[layer].weights.apply_mask(dropped, grown, growth);
         self.lay_out();
@@ -146,9 +144,9 @@ impl Network {
         }
     }
 
-    /// Freezes the first `blocks` blocks and thaws all others: frozen blocks use the running statistics of their batch
-    /// norms, have no backward pass, no place in a part, and are not updated. A block that thaws goes on with the momenta,
-    /// running statistics and mask that it had when it froze.
+    /// Freezes the first `blocks` blocks and thaws all others: frozen blocks use the running statistics of
+    /// their batch norms, have no backward pass, no place in a part, and are not updated. A block that thaws
+    /// goes on with the momenta, running statistics and mask that it had when it froze.
     ///
     /// # Panics
     /// If there are fewer blocks.
@@ -172,12 +170,12 @@ impl Network {
 
     /// The ascending indices of the weights of `layer` that exist.
     pub fn indices(&self, layer: usize) -> &[u32] {
-        self.layers[layer].weights.indices.as_slice().expect("a list in standard layout")
+        &self.layers[layer].weights.indices
     }
 
     /// The values of the weights of `layer` that exist, in the order of [`Network::indices`].
     pub fn values(&self, layer: usize) -> &[f32] {
-        self.layers[layer].weights.values.as_slice().expect("a list in standard layout")
+        &self.layers[layer].weights.values
     }
 
     /// How many weights of `layer` exist, whatever their values.

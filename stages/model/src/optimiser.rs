@@ -2,15 +2,17 @@
 
 /// An optimiser: one virtual call per list of parameters and step.
 ///
-/// It keeps one number per parameter (`momenta` in a checkpoint). The number of a weight that ceases to exist is dropped
-/// with it; that of a weight that begins to exist is 0.
+/// It keeps one number per parameter (`momenta` in a checkpoint). The number of a weight that ceases to exist
+/// is dropped with it; that of a weight that begins to exist is 0.
 pub trait Optimiser: std::fmt::Debug + Send + Sync {
-    /// One step of `values` along the `gradients` of the batch's mean loss, with its `state` and the learning `rate` of
-    /// its block. `decays` holds for weights of convolutions and linear layers, not for batch norms and biases.
+    /// One step of `values` along the `gradients` of the batch's mean loss, with its `state` and the learning
+    /// `rate` of its block. `decays` holds for weights of convolutions and linear layers, not for batch norms
+    /// and biases.
     fn step(&self, values: &mut [f32], state: &mut [f32], gradients: &[f32], rate: f32, decays: bool);
 }
 
-/// Stochastic gradient descent with momentum: v ← `momentum` · v + gradient + `weight_decay` · w, w ← w − rate · v.
+/// Stochastic gradient descent with momentum: v ← `momentum` · v + gradient + `weight_decay` · w, w ← w −
+/// rate · v.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MomentumSgd {
     /// The share of the velocity that stays from step to step, from 0 to below 1.

@@ -7,16 +7,17 @@ use heirs::inherit;
 
 /// The buffers of a pass over a network, and its order.
 ///
-/// The leading operations that neither measure nor have a backward pass, up to the first linear layer, form the
-/// *prefix*: it runs depth-first, one group of samples through all of its operations before the next, so that values
-/// that only it reads need room for a single group, which stays in the cache. All other operations run over the whole
-/// shard one after the other. Values that the backward pass reads again live until then; others share a few buffers.
+/// The leading operations that neither measure nor have a backward pass, up to the first linear layer, form
+/// the *prefix*: it runs depth-first, one group of samples through all of its operations before the next, so
+/// that values that only it reads need room for a single group, which stays in the cache. All other
+/// operations run over the whole shard one after the other. Values that the backward pass reads again live
+/// until then; others share a few buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule {
     /// The buffer of each value; none for the network's input.
     pub(crate) values: Vec<Option<usize>>,
-    /// The buffer of the gradient of each value, where one is computed. The gradient of a sum may grow, in the same
-    /// buffer, into that of the shortcut it passes on to.
+    /// The buffer of the gradient of each value, where one is computed. The gradient of a sum may grow, in
+    /// the same buffer, into that of the shortcut it passes on to.
     pub(crate) gradients: Vec<Option<usize>>,
     /// The operation whose backward pass is the last to add to the gradient of each value.
     pub(crate) completes: Vec<Option<usize>>,
@@ -34,7 +35,8 @@ pub(crate) struct Buffer {
     pub(crate) single: bool,
 }
 
-/// Something that lives in a buffer, of one group at a time if it is `single`, from one time to another, both included.
+/// Something that lives in a buffer, of one group at a time if it is `single`, from one time to another, both
+/// included.
 struct Tenant {
     size: usize,
     single: bool,
@@ -53,14 +55,15 @@ impl Schedule {
         Self::new(description, Reach::Block(fixed), false)
     }
 
-    /// The addition that `operation` computes while it packs its input, unless the prefix ends between the two: there
-    /// the sum alone goes from the one to the other, not both of its terms.
+    /// The addition that `operation` computes while it packs its input, unless the prefix ends between the
+    /// two: there the sum alone goes from the one to the other, not both of its terms.
     pub(crate) fn merged_addition(&self, description: &Description, operation: usize) -> Option<usize> {
         merged_addition(description, self.prefix, operation)
     }
 
-    /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n − i`; the loss is
-    /// computed at time `n`. What outlives the prefix is written from time 0 on, group by group.
+    /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n −
+    /// i`; the loss is computed at time `n`. What outlives the prefix is written from time 0 on, group by
+    /// group.
     fn new(description: &Description, reach: Reach, has_backward: bool) -> Self {
         let (values, operations) = (&description.values, &description.operations);
         let end = operations.len();
@@ -127,8 +130,8 @@ impl Schedule {
         schedule
     }
 
-    /// Gives every tenant a buffer that is free while it lives, in order of time; of the free ones the smallest that
-    /// is large enough, else the largest, which grows.
+    /// Gives every tenant a buffer that is free while it lives, in order of time; of the free ones the
+    /// smallest that is large enough, else the largest, which grows.
     fn place(&mut self, values: Vec<Option<Tenant>>, gradients: Vec<Option<Tenant>>) {
         let count = values.len();
         let mut tenants: Vec<(usize, Tenant)> = values
@@ -172,8 +175,16 @@ fn prefix(description: &Description, reach: Reach) -> usize {
     (0..description.operations.len()).take_while(is_inside).count()
 }
 
+/// The addition that the convolution `operation` computes while it packs its input: the one right before it,
+/// whose sum it reads.
 fn merged_addition(description: &Description, prefix: usize, operation: usize) -> Option<usize> {
-    description.merged_addition(operation).filter(|_| operation != prefix)
+    let before = operation.checked_sub(1)?;
+    let [addition, convolution] = &description.operations[before..=operation] else { return None };
+    let merged = matches!(addition.kind, Kind::Addition(_))
+        && matches!(convolution.kind, Kind::Convolution(_))
+        && convolution.input.value == addition.output
+        && operation != prefix;
+    merged.then_some(before)
 }
 
 /// Lets the value live until `time` at least; the network's input has no buffer.

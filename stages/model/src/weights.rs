@@ -26,8 +26,8 @@ pub enum Growth {
 /// Bytes of a tile's window that a first-level cache of 32 KiB holds beside everything else a kernel touches.
 const WINDOW_BYTES: usize = 24 * 1024;
 
-/// The same for linear layers, whose tiles have few weights for each block and output: they gain more by longer runs of
-/// weights than they lose by lanes that come from the second-level cache.
+/// The same for linear layers, whose tiles have few weights for each block and output: they gain more by
+/// longer runs of weights than they lose by lanes that come from the second-level cache.
 const PANEL_BYTES: usize = 48 * 1024;
 
 /// Where a weight stands in its layer.
@@ -45,7 +45,8 @@ impl Place {
     }
 }
 
-/// The existing weights of one layer by ascending index, row-major in (output, input, kernel row, kernel column).
+/// The existing weights of one layer by ascending index, row-major in (output, input, kernel row, kernel
+/// column).
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
     seed: u64,
@@ -54,9 +55,9 @@ pub(crate) struct Weights {
     /// The density for which initial values are drawn; 1 for a dense layer.
     density: f64,
     pub(crate) masked: bool,
-    pub(crate) indices: Array1<u32>,
-    pub(crate) values: Array1<f32>,
-    pub(crate) momenta: Array1<f32>,
+    pub(crate) indices: Vec<u32>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) momenta: Vec<f32>,
     /// What the forward pass and the gradient of the weights run over.
     pub(crate) forward: Product,
     /// What the gradient of the input is made of, for each phase of the stride.
@@ -76,8 +77,8 @@ impl Weights {
             density: 1.0,
             masked: false,
             indices: (0..count as u32).collect(),
-            values: Array1::zeros(0),
-            momenta: Array1::zeros(count),
+            values: vec![],
+            momenta: vec![0.0; count],
             forward: Product::default(),
             backward: vec![],
             rounding: None,
@@ -87,9 +88,9 @@ impl Weights {
         weights
     }
 
-    /// All weights of the dense layer: normal with variance 2 / (fan-in · density) (He et al. 2015, section 2.2,
-    /// with the inputs that exist), whatever the mask.
-    fn draw(&self) -> Array1<f32> {
+    /// All weights of the dense layer: normal with variance 2 / (fan-in · density) (He et al. 2015, section
+    /// 2.2, with the inputs that exist), whatever the mask.
+    fn draw(&self) -> Vec<f32> {
         let (rows, columns) = self.geometry.kernel();
         let fan_in = (self.geometry.inputs() * rows * columns) as f64 * self.density;
         let deviation = (2.0 / fan_in).sqrt() as f32;
@@ -97,7 +98,7 @@ impl Weights {
         let mut generator = ChaCha8Rng::from_seed(seed);
         let normal: Array1<f32> =
             Array1::random_using(self.geometry.weights(), StandardNormal, &mut generator);
-        normal * deviation
+        (normal * deviation).to_vec()
     }
 
     /// The layer becomes masked and empty; its initial values are drawn for `density`.
@@ -111,9 +112,7 @@ impl Weights {
     /// Replaces the existing weights; indices ascend.
     pub(crate) fn set(&mut self, indices: Vec<u32>, values: Vec<f32>, momenta: Vec<f32>) {
         self.masked |= indices.len() < self.geometry.weights();
-        self.indices = indices.into();
-        self.values = values.into();
-        self.momenta = momenta.into();
+        (self.indices, self.values, self.momenta) = (indices, values, momenta);
         self.rebuild();
     }
 
@@ -183,8 +182,8 @@ impl Weights {
         self.refresh();
     }
 
-    /// All weights of the dense layer, in the order in which the gradient of the weights runs over them: positions are
-    /// indices.
+    /// All weights of the dense layer, in the order in which the gradient of the weights runs over them:
+    /// positions are indices.
     pub(crate) fn dense_taps(&self) -> Taps {
         let places = self.places(0..self.geometry.weights() as u32);
         Taps::new(self.extents(), self.taps(&places, &self.source_offsets()))
@@ -243,9 +242,8 @@ impl Weights {
 
     /// Hands the values to the kernels after a change.
     pub(crate) fn refresh(&mut self) {
-        let values = self.values.as_slice().expect("a list in standard layout");
-        let rounded = self.rounding.as_ref().map(|precision| precision.weights(self.layer, values));
-        let values = rounded.as_deref().unwrap_or(values);
+        let rounded = self.rounding.as_ref().map(|precision| precision.weights(self.layer, &self.values));
+        let values = rounded.as_deref().unwrap_or(&self.values);
         for product in std::iter::once(&mut self.forward).chain(&mut self.backward) {
             product.refresh(values);
         }
@@ -283,12 +281,12 @@ mod tests {
         let mut weights = weights();
         weights.mask(0.1);
         weights.apply_mask(&[], &[1, 5, 9, 100], Growth::Zero);
-        weights.values.assign(&ndarray::array![1.0, 2.0, 3.0, 4.0]);
-        weights.momenta.assign(&ndarray::array![10.0, 20.0, 30.0, 40.0]);
+        weights.values = vec![1.0, 2.0, 3.0, 4.0];
+        weights.momenta = vec![10.0, 20.0, 30.0, 40.0];
         weights.apply_mask(&[5, 100], &[0, 5, 107], Growth::Zero);
-        assert_eq!(weights.indices.to_vec(), [0, 1, 5, 9, 107]);
-        assert_eq!(weights.values.to_vec(), [0.0, 1.0, 0.0, 3.0, 0.0]);
-        assert_eq!(weights.momenta.to_vec(), [0.0, 10.0, 0.0, 30.0, 0.0]);
+        assert_eq!(weights.indices, [0, 1, 5, 9, 107]);
+        assert_eq!(weights.values, [0.0, 1.0, 0.0, 3.0, 0.0]);
+        assert_eq!(weights.momenta, [0.0, 10.0, 0.0, 30.0, 0.0]);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::description::{Description, Reach};
 
 impl Description {
-    /// Bytes of activations that one sample keeps for the backward pass, by the number of frozen blocks: every stored
-    /// value that some active operation reads again, once, four bytes a number.
+    /// Bytes of activations that one sample keeps for the backward pass, by the number of frozen blocks:
+    /// every stored value that some active operation reads again, once, four bytes a number.
     pub(super) fn activation_bytes(&self) -> Vec<u64> {
         let of = |frozen: usize| -> u64 {
             let reach = Reach::Block(frozen);

@@ -30,15 +30,16 @@ impl Network {
 
     /// Computes what is wanted of a shard, one micro-batch.
     ///
-    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks, or through them
-    /// where their gradients are wanted. Batch norms use the shard's own statistics (ghost batch norm), those of frozen
-    /// blocks their running ones. The slices of [`Wanted`] are overwritten; those of the shards of a batch are to be
-    /// added. The part has the same bits whatever else is wanted. A shard without samples contributes zeros. `scores`
-    /// is cleared and gets one score per sample, in their order.
+    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks, or
+    /// through them where their gradients are wanted. Batch norms use the shard's own statistics (ghost batch
+    /// norm), those of frozen blocks their running ones. The slices of [`Wanted`] are overwritten; those of
+    /// the shards of a batch are to be added. The part has the same bits whatever else is wanted. A shard
+    /// without samples contributes zeros. `scores` is cleared and gets one score per sample, in their order.
     ///
     /// # Panics
-    /// If a slice has not the length that [`Wanted`] names, a dense gradient of a frozen layer is wanted, the shard's
-    /// lists differ in length, its inputs have another shape than the network's or too few lanes, or a label is no class.
+    /// If a slice has not the length that [`Wanted`] names, a dense gradient of a frozen layer is wanted, the
+    /// shard's lists differ in length, its inputs have another shape than the network's or too few lanes, or
+    /// a label is no class.
     pub fn train_shard_for(
         &self,
         workspace: &mut Workspace,
@@ -68,9 +69,10 @@ impl Network {
         self.add_statistics(&pass, shard, wanted.part);
     }
 
-    /// The gradient of Σ weight · loss / `batch_samples` with respect to a shard's inputs, through all blocks, frozen or
-    /// not: what a [`Perturbation`](crate::Perturbation) may ask for. `into` gets the shape of the inputs. The shard's
-    /// batch norms measure as in training; gradients of weights are not computed, and nothing leaves a trace.
+    /// The gradient of Σ weight · loss / `batch_samples` with respect to a shard's inputs, through all
+    /// blocks, frozen or not: what a [`Perturbation`](crate::Perturbation) may ask for. `into` gets the shape
+    /// of the inputs. The shard's batch norms measure as in training; gradients of weights are not computed,
+    /// and nothing leaves a trace.
     ///
     /// # Panics
     /// As [`Network::train_shard_for`].
@@ -100,8 +102,8 @@ impl Network {
         self.run_backward(pass, wanted);
     }
 
-    /// Prepares a pass that has so many leading blocks with running statistics and goes so far backward; none if the shard
-    /// has no samples.
+    /// Prepares a pass that has so many leading blocks with running statistics and goes so far backward; none
+    /// if the shard has no samples.
     pub(super) fn pass<'a>(
         &'a self,
         workspace: &'a mut Workspace,

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use ndarray::Array1;
-
 use crate::layer::AffineState;
 use crate::network::Network;
 use crate::optimiser::Optimiser;
@@ -14,12 +12,13 @@ const RUNNING_SHARE: f32 = 0.1;
 impl Network {
     /// Applies the sum of the parts of all shards of a batch.
     ///
-    /// Running statistics r of batch norms become 0.9 r + 0.1 b with the batch's b. Parameters take one step of the
-    /// `optimiser`. `rates` holds the learning rate of each block, the classifier's last. Weights outside masks and
-    /// everything in frozen blocks stay as they are, their momenta, too.
+    /// Running statistics r of batch norms become 0.9 r + 0.1 b with the batch's b. Parameters take one step
+    /// of the `optimiser`. `rates` holds the learning rate of each block, the classifier's last. Weights
+    /// outside masks and everything in frozen blocks stay as they are, their momenta, too.
     ///
     /// # Panics
-    /// If `part` is not [`Network::part_len`] long or there is not one rate per block and one for the classifier.
+    /// If `part` is not [`Network::part_len`] long or there is not one rate per block and one for the
+    /// classifier.
     pub fn update(&mut self, part: &[f32], rates: &[f32], optimiser: &dyn Optimiser) {
         assert_eq!(part.len(), self.part.len, "a part of this network");
         let architecture = Arc::clone(&self.description.architecture);
@@ -29,12 +28,9 @@ impl Network {
             if block < self.frozen {
                 continue;
             }
-            let step =
-                |values: &mut Array1<f32>, state: &mut Array1<f32>, gradients: &[f32], decays: bool| {
-                    let [values, state] =
-                        [values, state].map(|list| list.as_slice_mut().expect("a list in standard layout"));
-                    optimiser.step(values, state, gradients, rates[block], decays);
-                };
+            let step = |values: &mut [f32], state: &mut [f32], gradients: &[f32], decays: bool| {
+                optimiser.step(values, state, gradients, rates[block], decays);
+            };
             let weights = &mut layer.weights;
             let gradients = &part[self.part.weights[number].clone()];
             step(&mut weights.values, &mut weights.momenta, gradients, true);

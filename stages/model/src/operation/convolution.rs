@@ -1,5 +1,5 @@
-//! Convolution: one group of eight samples at a time, two rows of output pixels at a time. Rows of the input are
-//! packed just before the first strip that needs them, so that they are still in the cache.
+//! Convolution: one group of eight samples at a time, two rows of output pixels at a time. Rows of the input
+//! are packed just before the first strip that needs them, so that they are still in the cache.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ use crate::workspace::{Scratch, clear};
 /// Rows of pixels that a strip covers.
 const STRIP: usize = 2;
 
-/// Computes the outputs of these groups and, for a batch norm that measures, the statistics of all of them: there they
-/// have to be all groups.
+/// Computes the outputs of these groups and, for a batch norm that measures, the statistics of all of them:
+/// there they have to be all groups.
 pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, groups: Range<usize>) {
     let geometry = &pass.description.layers[layer].geometry;
     let product = &pass.layers[layer].weights.forward;
@@ -56,7 +56,8 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, 
 enum Input<'a> {
     /// They are there.
     Stored(Signal),
-    /// They are sums that are computed when they are packed, while they are in the cache, into the sum's buffer.
+    /// They are sums that are computed when they are packed, while they are in the cache, into the sum's
+    /// buffer.
     Merged { addition: &'a Operation, sum: Vec<Lane> },
 }
 
@@ -107,8 +108,9 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Computes the gradient of the input, if somebody wants it, and the gradients of the weights in `taps`, which it
-/// writes to `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+/// Computes the gradient of the input, if it is wanted, and the gradients of the weights in `taps`,
+/// which it writes to `gradients` by their positions. The gradient of the output must be ready (see
+/// `affine`).
 pub(crate) fn backward(
     pass: &mut Pass<'_>,
     operation: &Operation,
@@ -171,8 +173,8 @@ pub(crate) fn backward(
     }
 }
 
-/// The strip of output pixels from `row`, whose values or gradients lie `channel` lanes from channel to channel and
-/// `pitch` from row to row, behind `start`.
+/// The strip of output pixels from `row`, whose values or gradients lie `channel` lanes from channel to
+/// channel and `pitch` from row to row, behind `start`.
 fn output_strip(geometry: &Geometry, row: usize, start: usize, channel: usize, pitch: usize) -> Strip {
     let stride = geometry.stride();
     Strip {

@@ -1,5 +1,5 @@
-//! Linear layers: a convolution of one pixel in which the groups of a panel take the place of pixels, so that each
-//! weight serves all of them at once.
+//! Linear layers: a convolution of one pixel in which the groups of a panel take the place of pixels, so that
+//! each weight serves all of them at once.
 
 use std::ops::Range;
 
@@ -29,8 +29,9 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     pass.put_value(operation.output, output);
 }
 
-/// Computes the gradient of the input, if somebody wants it, and the gradients of the weights in `taps`, which it
-/// writes to `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+/// Computes the gradient of the input, if it is wanted, and the gradients of the weights in `taps`,
+/// which it writes to `gradients` by their positions. The gradient of the output must be ready (see
+/// `affine`).
 pub(crate) fn backward(
     pass: &mut Pass<'_>,
     operation: &Operation,

@@ -12,8 +12,8 @@ pub(crate) fn score(pass: &Pass<'_>, labels: &[u16], mut each: impl FnMut(Score)
     }
 }
 
-/// Scores every sample and writes the gradient of Σ weight · loss / batch samples with respect to the logits. Lanes
-/// without a sample get 0.
+/// Scores every sample and writes the gradient of Σ weight · loss / batch samples with respect to the logits.
+/// Lanes without a sample get 0.
 pub(crate) fn backward(pass: &mut Pass<'_>, shard: &Shard<'_>, mut each: impl FnMut(Score)) {
     let value = pass.description.logits.value;
     let classes = pass.description.classes;

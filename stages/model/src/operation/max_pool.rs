@@ -85,8 +85,8 @@ fn window(position: usize, input: InputShape, output: InputShape) -> [usize; 4] 
     [corner, corner + 1, corner + input.row(), corner + input.row() + 1]
 }
 
-/// The greatest pixel of a window and its number, sample by sample; the first of equals. NaN counts as greatest, so
-/// that it is seen.
+/// The greatest pixel of a window and its number, sample by sample; the first of equals. NaN counts as
+/// greatest, so that it is seen.
 fn greatest(window: [&Lane; 4]) -> (Lane, [u32; LANES]) {
     let (mut best, mut choice) = (*window[0], [0; LANES]);
     for (number, pixel) in window.into_iter().enumerate().skip(1) {

@@ -56,7 +56,8 @@ impl Pass<'_> {
         self.workspace.buffers[buffer] = lanes;
     }
 
-    /// Takes the buffer of a gradient, with whether it holds a part of it already, to which more is to be added.
+    /// Takes the buffer of a gradient, with whether it holds a part of it already, to which more is to be
+    /// added.
     pub(crate) fn take_gradient(&mut self, value: usize) -> (Vec<Lane>, bool) {
         let buffer =
             self.schedule.gradients[value].expect("the schedule places every gradient that is written");
@@ -110,7 +111,8 @@ impl Pass<'_> {
         start..start + shape.row()
     }
 
-    /// Where a group begins among the lanes of a value: at the front where the buffer holds one group at a time.
+    /// Where a group begins among the lanes of a value: at the front where the buffer holds one group at a
+    /// time.
     pub(crate) fn start(&self, value: usize, group: usize) -> usize {
         if self.is_single(value) { 0 } else { group * self.description.values[value].shape.len() }
     }

@@ -3,9 +3,9 @@
 use crate::description::{Description, Kind, Reach};
 use crate::schedule::Tenant;
 
-/// Finds the shortcuts whose gradient may begin as that of the sum they go into, in its buffer: those to which nobody
-/// else adds before the last reader of the sum's gradient is done. The sum's tenant takes over the time of the
-/// shortcut's. Gives pairs of shortcut and sum, sums before shortcuts.
+/// Finds the shortcuts whose gradient may begin as that of the sum they go into, in its buffer: those to
+/// which nothing else adds before the last reader of the sum's gradient is done. The sum's tenant takes over
+/// the time of the shortcut's. Gives pairs of shortcut and sum, sums before shortcuts.
 pub(super) fn inherit(
     description: &Description,
     reach: Reach,
@@ -35,7 +35,7 @@ pub(super) fn inherit(
         times.sort_unstable();
         let free = times.get(1).is_none_or(|next| last_read[sum].is_some_and(|last| last < *next));
         if times.first() == Some(&backward(number)) && operation.input.value != value && free {
-            let heir = gradients[value].take().expect("somebody contributes to it");
+            let heir = gradients[value].take().expect("an operation contributes to it");
             let tenant = gradients[home[sum]].as_mut().expect("it is computed");
             tenant.to = tenant.to.max(heir.to);
             home[value] = home[sum];

@@ -46,8 +46,8 @@ fn memory_falls_with_every_frozen_block_and_stays_near_what_shapes_say() {
             let whole = buffers.iter().filter(|buffer| !buffer.single);
             let bytes = 4 * whole.map(|buffer| buffer.lanes).sum::<usize>();
             assert!(bytes <= before, "{} with {frozen} frozen", entry.name);
-            // Beyond what is kept there are the values and gradients in hand: at most five of the largest value, and
-            // the network's input, which has no buffer here.
+            // Beyond what is kept there are the values and gradients in hand: at most five of the largest
+            // value, and the network's input, which has no buffer here.
             let largest = description.values.iter().map(|value| value.shape.len()).max().unwrap();
             let input = 4 * description.values[0].shape.len();
             assert!(
@@ -63,8 +63,8 @@ fn memory_falls_with_every_frozen_block_and_stays_near_what_shapes_say() {
 #[test]
 fn activation_bytes_of_resnet20_are_those_counted_by_hand() {
     let counted = description("resnet20").architecture.activation_bytes.clone();
-    // Numbers per sample: the input; outputs of stem and of 6 convolutions and 3 sums on 16·28·28; 6 convolutions, a
-    // shortcut and 3 sums on 32·14·14; the same on 64·7·7; pooled features and logits.
+    // Numbers per sample: the input; outputs of stem and of 6 convolutions and 3 sums on 16·28·28; 6
+    // convolutions, a shortcut and 3 sums on 32·14·14; the same on 64·7·7; pooled features and logits.
     let (large, middle, small) = (16 * 28 * 28, 32 * 14 * 14, 64 * 7 * 7);
     assert_eq!(counted[0], 4 * (784 + 10 * large + 10 * middle + 10 * small + 64 + 10));
     // Only the classifier is left: its input and its logits.
@@ -80,7 +80,8 @@ enum Content {
     Gradient(usize),
 }
 
-/// Goes through a training pass of two groups in the order of its operations and follows what is written over what.
+/// Goes through a training pass of two groups in the order of its operations and follows what is written over
+/// what.
 struct Simulation<'a> {
     description: &'a Description,
     schedule: &'a Schedule,
@@ -225,8 +226,8 @@ fn nothing_is_overwritten_before_its_last_reader() {
     }
 }
 
-/// A residual network whose second sum has the first as its shortcut and, if `late`, another convolution that reads the
-/// first sum after the second block has begun.
+/// A residual network whose second sum has the first as its shortcut and, if `late`, another convolution that
+/// reads the first sum after the second block has begun.
 fn nested(late: bool) -> Description {
     let input = InputShape { channels: 4, height: 4, width: 4 };
     let network = Description::build(input, 3, |network: &NetworkBuilder| {
@@ -244,7 +245,7 @@ fn nested(late: bool) -> Description {
 }
 
 #[test]
-fn a_shortcut_inherits_the_gradient_of_its_sum_only_if_nobody_adds_to_it_too_early() {
+fn a_shortcut_inherits_the_gradient_of_its_sum_only_if_nothing_adds_to_it_too_early() {
     let inherits = |description: &Description| -> Vec<bool> {
         let schedule = Schedule::training(description, Reach::Block(0));
         let additions = description.operations.iter().filter_map(|operation| match operation.kind {
@@ -258,8 +259,8 @@ fn a_shortcut_inherits_the_gradient_of_its_sum_only_if_nobody_adds_to_it_too_ear
             })
             .collect()
     };
-    // The first sum is the shortcut of both the second and the third: only the third, the first to add to its gradient,
-    // may hand on its own.
+    // The first sum is the shortcut of both the second and the third: only the third, the first to add to its
+    // gradient, may hand on its own.
     let early = nested(false);
     Simulation::run(&early, Reach::Block(0));
     assert_eq!(inherits(&early), [true, false, true]);

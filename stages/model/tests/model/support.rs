@@ -20,7 +20,8 @@ pub(crate) fn network(model: &str, shape: InputShape, classes: usize, kernel: Ke
     Network::new(model, &parameters, shape, classes, 11, kernel).unwrap()
 }
 
-/// Masks all layers but the first and the last at random. The layer `empty` loses all weights, the layer `full` none.
+/// Masks all layers but the first and the last at random. The layer `empty` loses all weights, the layer
+/// `full` none.
 pub(crate) fn sparsify(network: &mut Network, density: f64, empty: Option<usize>, full: Option<usize>) {
     for layer in 1..network.architecture().layers.len() - 1 {
         let kept: Vec<u32> = (0..network.nonzero(layer))
