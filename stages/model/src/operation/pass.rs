@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::description::{Description, Reach, Signal};
-use crate::kernel::{GradientRow, Kernel, LaneMask, SignalRow};
-use crate::lane::{Lane, samples_in};
+use crate::kernel::{GradientRow, Kernel, LaneMask, PackedRow, SignalRow, pack};
+use crate::lane::{LANES, Lane, samples_in};
 use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::precision::Precision;
@@ -91,6 +91,13 @@ impl Pass<'_> {
             affine: value.layer.map(|layer| self.workspace.statistics[layer].coefficients()),
             relu: signal.relu,
         }
+    }
+
+    /// Computes one row of pixels of a signal, in all lanes.
+    pub(crate) fn read_row(&self, signal: Signal, group: usize, row: usize, into: &mut [Lane]) {
+        let row = self.signal_row(signal, group, row);
+        let target = PackedRow { lanes: into, start: 0, channel_step: row.width, pixel_step: 1 };
+        pack(self.kernel, &row, LaneMask::first(LANES), target);
     }
 
     /// One row of pixels of the settled gradient behind `layer`.
