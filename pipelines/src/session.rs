@@ -196,7 +196,9 @@ pub(crate) fn work_on(
     }
     if let Some(Lost { process, address, reason }) = lost {
         if interrupted.load(Ordering::Relaxed) {
-            keep(place.finish(Some(format!("interrupted, without process {process} at {address} ({reason})"))));
+            keep(
+                place.finish(Some(format!("interrupted, without process {process} at {address} ({reason})"))),
+            );
             let reached = place.reached();
             return Err(Error::InterruptedAlone { process, address, reason, directory: path, reached });
         }

@@ -101,8 +101,8 @@ fn append_images(
     pixels: &mut Vec<u8>,
 ) -> Result<()> {
     let length = |row: usize, found: usize| {
-        let (what, expected) = (format!("row {row}: image"), format!("{stride} (channels · height · width)"));
-        DataError::unfit(file.path(), what, format!("{found} bytes long"), expected, "")
+        let what = format!("row {row}: image has {}", counted(found, "byte"));
+        DataError::unfit(file.path(), what, "", format!("{stride} (channels · height · width)"), "")
     };
     if let Some(array) = array.as_fixed_size_binary_opt() {
         let width = usize::try_from(array.value_length()).unwrap_or(0);

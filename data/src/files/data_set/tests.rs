@@ -182,7 +182,7 @@ fn wrong_columns_are_named() {
     wrong[5] = 3;
     check(
         vec![("image", fixed(60)), ("label", Arc::new(UInt16Array::from(wrong)))],
-        "row 5: label is 3; the data set has 3 classes, numbered from 0",
+        "row 5: label is 3; expected one of 3 classes, numbered from 0",
     );
     let missing = set.train.labels.iter().enumerate().map(|(i, label)| (i % 2 == 0).then_some(*label));
     check(
@@ -251,7 +251,7 @@ fn train_and_test_of_different_sets_are_found_by_their_fingerprint() {
     assert_eq!(
         message(directory.path()),
         format!(
-            "{}: train.parquet and test.parquet have content of fingerprint {} where {} is recorded; one of the two is \
+            "{}: fingerprint of the content of train.parquet and test.parquet is {}; expected {}; one of the two is \
              damaged, or they are of different data sets",
             directory.path().display(),
             other.fingerprint,

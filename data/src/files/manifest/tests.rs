@@ -234,8 +234,8 @@ fn absurd_numbers_are_refused() {
         "manifest.json: checkpoints[0].epoch is 4, above the limit of 3; the file is damaged or not meant for spfde"
     );
     assert_eq!(
-        replaced("/version", json!(3)),
-        "manifest.json: version is 3, this program knows versions up to 2; use a newer spfde"
+        replaced("/version", json!(4)),
+        "manifest.json: version is 4, this program knows versions up to 3; use a newer spfde"
     );
     for absurd in [json!(-1), json!(1e99), json!(1_u64 << 40), json!("3"), Value::Null] {
         let message = replaced("/epochs", absurd.clone());

@@ -92,7 +92,7 @@ fn a_row_of_another_epoch_is_refused() {
     let mut rows = scores(10);
     rows[4].epoch = 2;
     let error = writer.append(&Columns::from_rows(rows)).unwrap_err();
-    assert_eq!(error.reason, "row 4: epoch is 2; the segment is that of epoch 3");
+    assert_eq!(error.reason, "row 4: epoch is 2; expected 3, that of the segment");
 }
 
 fn manifest(segments: Vec<Segment>) -> Manifest {

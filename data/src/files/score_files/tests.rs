@@ -259,7 +259,7 @@ fn losses_are_finite_whoever_looks_at_them() {
         ];
         for (losses, found) in bad {
             let error = read(losses, wanted).unwrap_err();
-            let expected = format!("{}: row 2: loss is {found}; expected a finite number: ", path.display());
+            let expected = format!("{}: row 2: loss is {found}; expected a finite number; ", path.display());
             assert!(error.starts_with(&expected), "{error}");
         }
         // What a loss is beyond that is the trainer's affair.

@@ -117,22 +117,22 @@ fn each_kind_of_damage_is_found_beside_the_others() {
     let bytes = |segment: &str| manifest.segments[place(&manifest, segment)].bytes;
     let expected = [
         "manifest.json: stream epochs has no segment of committed epoch 1; the manifest was changed".to_owned(),
-        "trace/confusion/e00001-w00.parquet: has 1 row where 4 are recorded; the file was changed or is damaged".to_owned(),
+        "trace/confusion/e00001-w00.parquet: number of rows is 1; expected 4; the file was changed or is damaged".to_owned(),
         "trace/freezes/e00000-w00.parquet: cannot open: No such file or directory (os error 2); is its name right, or was it removed or moved?".to_owned(),
         format!(
-            "trace/masks/e00000-w00.parquet: BLAKE3 is {} where {} is recorded; the file was changed or is damaged",
+            "trace/masks/e00000-w00.parquet: BLAKE3 is {}; expected {}; the file was changed or is damaged",
             blake3::hash(&changed).to_hex(),
             hash("trace/masks/e00000-w00.parquet")
         ),
         format!(
-            "trace/masks/e00001-w00.parquet: has 100 bytes where {} are recorded; it was cut, replaced or is still being \
+            "trace/masks/e00001-w00.parquet: length is 100 bytes; expected {}; it was cut, replaced or is still being \
              written",
             bytes("trace/masks/e00001-w00.parquet")
         ),
-        "trace/scores/e00000-w00.parquet: row 0: epoch is 1; the segment is that of epoch 0".to_owned(),
+        "trace/scores/e00000-w00.parquet: row 0: epoch is 1; expected 0, that of the segment".to_owned(),
         "trace/sieves/e00000-w00.parquet: spfde.stream is \"layers\"; expected sieves".to_owned(),
         format!(
-            "checkpoint/e00002.safetensors: BLAKE3 is {} where {recorded} is recorded; the file was changed or is damaged",
+            "checkpoint/e00002.safetensors: BLAKE3 is {}; expected {recorded}; the file was changed or is damaged",
             blake3::hash(&weights).to_hex(),
         ),
     ];
@@ -159,7 +159,7 @@ fn a_score_that_no_training_records_is_found() {
         messages(directory.path(), &manifest)
     };
     let good = score(0.5, 0.25, true);
-    let end = "expected a finite number: a step that comes to another is not recorded; the file was changed";
+    let end = "expected a finite number; a step that comes to another is not recorded; the file was changed";
     assert_eq!(
         found(vec![good.clone(), score(f32::NAN, 0.5, true)]),
         [format!("{name}: row 1: loss is NaN; {end}")]

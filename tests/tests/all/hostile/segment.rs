@@ -121,7 +121,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     cases.push(case(
         Class::OutOfRange,
         now(&Segment { rows: 4, ..segment.clone() }),
-        "has 5 rows where 4 are recorded; the file was changed or is damaged",
+        "number of rows is 5; expected 4; the file was changed or is damaged",
     ));
     cases.push(too_many_rows(directory));
     std::fs::remove_file(&path).unwrap();
