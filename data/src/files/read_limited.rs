@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::atomic::refuse_link;
 use super::error::{DataError, Result};
-use super::hashing::Hashing;
 
-/// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to check.
+/// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to
+/// check.
 pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     DataError::limit(path, "file length", length, limit)?;
@@ -60,11 +60,9 @@ pub(super) fn open(path: &Path) -> Result<(File, u64)> {
 pub(super) fn hash_file(path: &Path, limit: u64) -> Result<(u64, String)> {
     let (file, length) = open(path)?;
     DataError::limit(path, "file length", length, limit)?;
-    let mut hashing = Hashing::new(std::io::sink());
-    let mut file = std::io::BufReader::with_capacity(1 << 16, file);
-    std::io::copy(&mut file, &mut hashing).map_err(DataError::io(path, "read"))?;
-    let (_, bytes, blake3) = hashing.into_parts();
-    Ok((bytes, blake3))
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(DataError::io(path, "read"))?;
+    Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
 }
 
 /// Checks the length of a file.

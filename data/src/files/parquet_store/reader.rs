@@ -40,8 +40,8 @@ impl Iterator for SegmentReader {
 
 /// Opens a segment of the run directory `run` and reads the given columns of it.
 ///
-/// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns with
-/// their types; further columns are ignored, those of a later version among them.
+/// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns
+/// with their types; further columns are ignored, those of a later version among them.
 pub fn read_columns(run: &Path, segment: &Segment, columns: &[Column]) -> Result<SegmentReader> {
     let path = inside(run, &segment.path)?;
     parse_columns(&path, read_limited(&path, FILE_LIMIT)?, segment, columns)
@@ -100,8 +100,8 @@ pub fn read_segment<R: Row>(run: &Path, segment: &Segment) -> Result<Vec<R>> {
 
 /// The rows of a stream in the given epochs: epoch by epoch, within one worker by worker, in batches.
 ///
-/// One segment at a time is in memory. Within an epoch each worker's rows are in their order, but those of several
-/// workers are not merged.
+/// One segment at a time is in memory. Within an epoch each worker's rows are in their order, but those of
+/// several workers are not merged.
 pub fn read_stream<R: Row>(
     run: &Path,
     manifest: &Manifest,

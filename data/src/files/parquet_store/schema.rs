@@ -73,7 +73,8 @@ pub(in crate::files) fn key<'a>(file: &'a ParquetFile, key: &str, expected: impl
     file.key(key)?.ok_or_else(missing)
 }
 
-/// Checks that a file has the given columns with their types. Others may stand beside them: later versions add.
+/// Checks that a file has the given columns with their types. Others may stand beside them: later versions
+/// add.
 pub(super) fn check_columns(file: &ParquetFile, columns: &[Column]) -> Result<()> {
     columns.iter().try_for_each(|column| {
         let expected = data_type(column.kind);

@@ -30,12 +30,14 @@ impl RecordedRun {
         &self.manifest
     }
 
-    /// BLAKE3 of the manifest, in hexadecimal: since it names the BLAKE3 of every segment, it names the record.
+    /// BLAKE3 of the manifest, in hexadecimal: since it names the BLAKE3 of every segment, it names the
+    /// record.
     pub fn manifest_blake3(&self) -> &str {
         &self.manifest_blake3
     }
 
-    /// An error if it has not come to its end and was begun by a version whose runs this one does not go on with.
+    /// An error if it has not come to its end and was begun by a version whose runs this one does not go on
+    /// with.
     ///
     /// # Errors
     /// [`DataError::OldRun`], which names the version that began it.

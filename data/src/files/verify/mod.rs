@@ -20,8 +20,9 @@ use crate::table::{Column, ColumnType, Row};
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
-/// Returns all findings, missing segments first, then in the order of the manifest; none means that the files are as
-/// they were committed. A manifest that names more rows than there can be is the only finding: nobody reads that many.
+/// Returns all findings, missing segments first, then in the order of the manifest; none means that the files
+/// are as they were committed. A manifest that names more rows than there can be is the only finding: nobody
+/// reads that many.
 pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     if let Err(error) = plausible::rows(run, manifest) {
         return vec![error];
@@ -38,8 +39,8 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     findings
 }
 
-/// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's epoch; that scores
-/// are finite.
+/// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's
+/// epoch; that scores are finite.
 fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
     let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false }];
     let columns = known_columns(&segment.stream).unwrap_or(epoch);

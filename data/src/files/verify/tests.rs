@@ -116,23 +116,31 @@ fn each_kind_of_damage_is_found_beside_the_others() {
     let hash = |segment: &str| manifest.segments[place(&manifest, segment)].blake3.clone();
     let bytes = |segment: &str| manifest.segments[place(&manifest, segment)].bytes;
     let expected = [
-        "manifest.json: stream epochs has no segment of committed epoch 1; the manifest was changed".to_owned(),
-        "trace/confusion/e00001-w00.parquet: number of rows is 1; expected 4; the file was changed or is damaged".to_owned(),
-        "trace/freezes/e00000-w00.parquet: cannot open: No such file or directory (os error 2); is its name right, or was it removed or moved?".to_owned(),
+        "manifest.json: stream epochs has no segment of committed epoch 1; the manifest was \
+         changed"
+            .to_owned(),
+        "trace/confusion/e00001-w00.parquet: number of rows is 1; expected 4; the file was changed or is \
+         damaged"
+            .to_owned(),
+        "trace/freezes/e00000-w00.parquet: cannot open: No such file or directory (os error 2); is its name \
+         right, or was it removed or moved?"
+            .to_owned(),
         format!(
             "trace/masks/e00000-w00.parquet: BLAKE3 is {}; expected {}; the file was changed or is damaged",
             blake3::hash(&changed).to_hex(),
             hash("trace/masks/e00000-w00.parquet")
         ),
         format!(
-            "trace/masks/e00001-w00.parquet: length is 100 bytes; expected {}; it was cut, replaced or is still being \
+            "trace/masks/e00001-w00.parquet: length is 100 bytes; expected {}; it was cut, replaced or is \
+             still being \
              written",
             bytes("trace/masks/e00001-w00.parquet")
         ),
         "trace/scores/e00000-w00.parquet: row 0: epoch is 1; expected 0, that of the segment".to_owned(),
         "trace/sieves/e00000-w00.parquet: spfde.stream is \"layers\"; expected sieves".to_owned(),
         format!(
-            "checkpoint/e00002.safetensors: BLAKE3 is {}; expected {recorded}; the file was changed or is damaged",
+            "checkpoint/e00002.safetensors: BLAKE3 is {}; expected {recorded}; the file was changed or is \
+             damaged",
             blake3::hash(&weights).to_hex(),
         ),
     ];
@@ -178,7 +186,8 @@ fn a_manifest_that_claims_any_number_of_epochs_has_one_finding_for_each_stream()
     let manifest = Manifest { epochs: u32::MAX, epochs_reached: u32::MAX, ..manifest };
     let expected = |stream: &str| {
         format!(
-            "manifest.json: stream {stream} has no segment of 4294967293 committed epochs, the first of them 2; the \
+            "manifest.json: stream {stream} has no segment of 4294967293 committed epochs, the first of them \
+             2; the \
              manifest was changed"
         )
     };
@@ -190,11 +199,16 @@ fn a_manifest_that_claims_any_number_of_epochs_has_one_finding_for_each_stream()
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn a_flipped_bit_anywhere_in_a_run_is_one_finding(file in 0..19_usize, place in any::<prop::sample::Index>(), bit in 0..8) {
+    fn a_flipped_bit_anywhere_in_a_run_is_one_finding(
+        file in 0..19_usize,
+        place in any::<prop::sample::Index>(),
+        bit in 0..8,
+    ) {
         // The run is the same for every case.
         thread_local!(static RUN: (tempfile::TempDir, Manifest) = run());
         RUN.with(|(directory, manifest)| {
-            let name = manifest.segments.get(file).map_or("checkpoint/e00002.safetensors", |segment| &segment.path);
+            let segment = manifest.segments.get(file);
+        let name = segment.map_or("checkpoint/e00002.safetensors", |segment| &segment.path);
             let path = directory.path().join(name);
             let good = std::fs::read(&path).unwrap();
             let mut bytes = good.clone();

@@ -135,7 +135,8 @@ fn files_of_other_programs_are_read_if_they_fit_and_named_if_not() {
     assert_eq!(
         columns_of(run.path(), &segment).unwrap_err().to_string(),
         format!(
-            "{path}: column sample is of type Int64; expected Boolean, Int8, UInt16, UInt32, UInt64, Float32, Float64 \
+            "{path}: column sample is of type Int64; expected Boolean, Int8, UInt16, UInt32, UInt64, \
+             Float32, Float64 \
              or Utf8"
         )
     );
@@ -146,7 +147,8 @@ fn files_of_other_programs_are_read_if_they_fit_and_named_if_not() {
     assert_eq!(
         message(&keys[1..]),
         format!(
-            "{path}: metadata has no key spfde.schema; expected a version up to 1; the file was not written by spfde"
+            "{path}: metadata has no key spfde.schema; expected a version up to 1; the file was not written \
+             by spfde"
         )
     );
     assert_eq!(
