@@ -182,12 +182,6 @@ impl From<DataError> for RecordingError {
     }
 }
 
-impl From<spfde_parquet_guard::Error> for RecordingError {
-    fn from(error: spfde_parquet_guard::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
 impl From<DataError> for StorageError {
     fn from(error: DataError) -> Self {
         let message = error.to_string();

@@ -97,7 +97,7 @@ pub(super) fn is_weights(name: &OsStr) -> bool {
 }
 
 /// Whether a run calls a segment so, or did while it wrote it.
-pub(super) fn is_segment(name: &OsStr) -> bool {
+pub fn is_segment(name: &OsStr) -> bool {
     let name = plain(name).and_then(|name| name.strip_prefix('e')?.strip_suffix(".parquet"));
     let parts = name.and_then(|name| name.split_once("-w"));
     parts.is_some_and(|(epoch, worker)| is_number(epoch, 5) && is_number(worker, 2))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::atomic::refuse_link;
 use super::error::{DataError, Result};
+use crate::words::counted;
 
 /// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to
 /// check.
@@ -71,7 +72,7 @@ pub(super) fn check_length(path: &Path, found: u64, expected: u64) -> Result<()>
         return Ok(());
     }
     let remedy = "it was cut, replaced or is still being written";
-    Err(DataError::unfit(path, "length", format!("{found} bytes"), expected, remedy))
+    Err(DataError::unfit(path, "length", counted(found, "byte"), expected, remedy))
 }
 
 /// Checks the bytes of a file by the length and the BLAKE3 that were recorded of it.

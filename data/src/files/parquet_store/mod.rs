@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 pub use reader::{
     SegmentReader, describe, parse_columns, read_columns, read_segment, read_stream, stored_bytes,
 };
-pub use schema::FoundColumn;
 pub(super) use schema::{check_type, key, nulls, other_type};
 
 use super::atomic;

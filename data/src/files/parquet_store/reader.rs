@@ -5,7 +5,7 @@ use std::path::Path;
 
 use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
-use super::{FoundColumn, arrays, schema};
+use super::{arrays, schema};
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
 use crate::files::read_limited::{check_length, check_recorded, inside, open, read_limited};
@@ -23,9 +23,9 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// All columns of the file; one of a type that streams do not have is an error.
-    pub fn found_columns(&self) -> Result<Vec<FoundColumn>> {
-        schema::found_columns(&self.file)
+    /// Whether the file declares that values of a column may be missing.
+    pub(in crate::files) fn is_nullable(&self, column: &str) -> bool {
+        self.file.schema().field_with_name(column).is_ok_and(|field| field.is_nullable())
     }
 }
 

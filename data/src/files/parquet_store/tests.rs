@@ -20,9 +20,9 @@ fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) 
     writer.finish().unwrap()
 }
 
-/// All columns of a segment.
-fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
-    read_columns(run, segment, &[])?.found_columns()
+/// Reads a segment without its columns.
+fn open(run: &Path, segment: &Segment) -> Result<SegmentReader> {
+    read_columns(run, segment, &[])
 }
 
 /// The segment with the length and hash that its file has now.

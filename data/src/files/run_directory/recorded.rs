@@ -55,13 +55,11 @@ impl RecordedRun {
     }
 
     /// The text of `config.toml`.
-    pub fn config(&self) -> Result<String> {
-        read_config(&self.path)
-    }
-
-    /// As [`RecordedRun::config`], if it is the configuration that the run began with.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not the configuration that the run began with.
     pub fn config_unchanged(&self) -> Result<String> {
-        let config = self.config()?;
+        let config = read_config(&self.path)?;
         if let Some(expected) = &self.manifest.configuration {
             check_unchanged(&self.path.join(CONFIG_NAME), "configuration", &config, expected)?;
         }

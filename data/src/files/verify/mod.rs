@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
-use crate::files::parquet_store::{FoundColumn, check_epoch, other_type, read_columns};
+use crate::files::parquet_store::{SegmentReader, check_epoch, other_type, read_columns};
 use crate::files::plausible;
 use crate::rows::{
     CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
@@ -45,8 +45,8 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
     let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false }];
     let columns = known_columns(&segment.stream).unwrap_or(epoch);
     let reader = read_columns(run, segment, &columns)?;
-    check_nullable(run, segment, &reader.found_columns()?, &columns)?;
     let path = run.join(&segment.path);
+    check_nullable(&path, &reader, &columns)?;
     let mut rows = 0;
     for batch in reader {
         let batch = batch?;
@@ -65,16 +65,14 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
 }
 
 /// A column that always has values is declared so, and the other way round.
-fn check_nullable(run: &Path, segment: &Segment, found: &[FoundColumn], columns: &[Column]) -> Result<()> {
+fn check_nullable(path: &Path, file: &SegmentReader, columns: &[Column]) -> Result<()> {
     let words = |nullable| if nullable { "nullable" } else { "not nullable" };
-    for column in columns {
-        let field = found.iter().find(|field| field.name == column.name);
-        if let Some(field) = field.filter(|field| field.nullable != column.nullable) {
-            let (found, expected) = (words(field.nullable), words(column.nullable));
-            return Err(other_type(&run.join(&segment.path), &field.name, found, expected));
+    match columns.iter().find(|column| file.is_nullable(column.name) != column.nullable) {
+        None => Ok(()),
+        Some(Column { name, nullable, .. }) => {
+            Err(other_type(path, name, words(!nullable), words(*nullable)))
         }
     }
-    Ok(())
 }
 
 /// The columns of a stream that every run records; `None` for one of the user's.
