@@ -1,10 +1,12 @@
 //! Parameters: keys with defaults, ranges and help, from which configuration, command line and docs derive.
 
+mod declare;
 mod range;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use declare::{Parametric, Setting};
 pub use range::Range;
 use range::Written;
 

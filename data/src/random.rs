@@ -27,6 +27,8 @@ pub enum Purpose {
     Subset = 9,
     /// Synthetic images of benchmarks and tests: keys `(sample, position)`.
     Synthetic = 10,
+    /// Which of the samples below the mean are kept: keys `(epoch, sample)`.
+    Keep = 11,
     /// User code: stages and policies outside this workspace choose their own keys.
     User = 1 << 32,
 }

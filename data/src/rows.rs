@@ -60,6 +60,8 @@ crate::row! {
         pub l1: f32,
         /// Whether the layer was updated with it (false: frozen, only observed).
         pub trained: bool,
+        /// Existing weights of the layer at this step. Runs of version 2 lack it; it follows from their mask deltas.
+        pub nonzero: u32 = added,
     }
 }
 
@@ -168,6 +170,8 @@ crate::row! {
         pub dense_flops: u64,
         /// Bytes kept for the backward pass of one whole batch, counted from shapes.
         pub activation_bytes: u64,
+        /// FLOPs of what policies asked for beyond training, such as dense gradients.
+        pub extra_flops: u64 = added,
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Column {
     pub kind: ColumnType,
     /// Whether values may be missing.
     pub nullable: bool,
+    /// Whether a later version of the program added it: files of an earlier one lack it, and read as its default.
+    pub added: bool,
 }
 
 /// The values of one column.
@@ -79,6 +81,34 @@ impl Cells {
         self.len() == 0
     }
 
+    /// The type of the column.
+    pub fn kind(&self) -> ColumnType {
+        match self {
+            Cells::Bool(_) => ColumnType::Bool,
+            Cells::I8(_) => ColumnType::I8,
+            Cells::U16(_) => ColumnType::U16,
+            Cells::U32(_) => ColumnType::U32,
+            Cells::U64(_) => ColumnType::U64,
+            Cells::F32(_) => ColumnType::F32,
+            Cells::F64(_) => ColumnType::F64,
+            Cells::Text(_) => ColumnType::Text,
+        }
+    }
+
+    /// `rows` defaults: zeros, false, empty texts, missing values.
+    pub fn defaults(kind: ColumnType, rows: usize) -> Self {
+        match kind {
+            ColumnType::Bool => Cells::Bool(vec![false; rows]),
+            ColumnType::I8 => Cells::I8(vec![0; rows]),
+            ColumnType::U16 => Cells::U16(vec![0; rows]),
+            ColumnType::U32 => Cells::U32(vec![0; rows]),
+            ColumnType::U64 => Cells::U64(vec![0; rows]),
+            ColumnType::F32 => Cells::F32(vec![0.0; rows]),
+            ColumnType::F64 => Cells::F64(vec![None; rows]),
+            ColumnType::Text => Cells::Text(vec![String::new(); rows]),
+        }
+    }
+
     /// Appends the values `from..until` of a column of the same type.
     ///
     /// # Panics
@@ -110,16 +140,7 @@ pub struct Columns {
 impl Columns {
     /// An empty batch for the given schema.
     pub fn new(columns: &[Column]) -> Self {
-        let cells = columns.iter().map(|column| match column.kind {
-            ColumnType::Bool => Cells::Bool(Vec::new()),
-            ColumnType::I8 => Cells::I8(Vec::new()),
-            ColumnType::U16 => Cells::U16(Vec::new()),
-            ColumnType::U32 => Cells::U32(Vec::new()),
-            ColumnType::U64 => Cells::U64(Vec::new()),
-            ColumnType::F32 => Cells::F32(Vec::new()),
-            ColumnType::F64 => Cells::F64(Vec::new()),
-            ColumnType::Text => Cells::Text(Vec::new()),
-        });
+        let cells = columns.iter().map(|column| Cells::defaults(column.kind, 0));
         Self { cells: cells.collect(), rows: 0 }
     }
 
@@ -221,6 +242,79 @@ impl Cell for f64 {
     }
 }
 
+/// Typed values with columns: what a policy keeps of a sample, a layer or a block, saved and restored by its type.
+/// Declare one with [`state!`](crate::state); a policy that keeps nothing uses `()`.
+pub trait Record: Clone + Default + Send + 'static {
+    /// The columns in order.
+    fn columns() -> Vec<Column>;
+    /// Appends the values, one to each of the cells that follow.
+    fn push(self, cells: &mut std::slice::IterMut<'_, Cells>);
+    /// The values in row `row` of the cells that follow.
+    fn get(cells: &mut std::slice::Iter<'_, Cells>, row: usize) -> Self;
+}
+
+impl Record for () {
+    fn columns() -> Vec<Column> {
+        Vec::new()
+    }
+    fn push(self, _: &mut std::slice::IterMut<'_, Cells>) {}
+    fn get(_: &mut std::slice::Iter<'_, Cells>, _: usize) -> Self {}
+}
+
+/// Declares a [`Record`]: a documented struct whose fields are its columns, with their values at the start.
+///
+/// ```
+/// spfde_data::state! {
+///     /// What a sample did so far.
+///     #[derive(Copy, Debug, PartialEq)]
+///     pub struct Seen {
+///         /// Its latest loss, in nats.
+///         pub loss: f32 = 3.0,
+///         /// Presentations.
+///         pub count: u32 = 0,
+///     }
+/// }
+/// use spfde_data::table::Record;
+/// assert_eq!(Seen::default(), Seen { loss: 3.0, count: 0 });
+/// assert_eq!(Seen::columns()[1].name, "count");
+/// ```
+#[macro_export]
+macro_rules! state {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $name:ident {
+            $($(#[$field_meta:meta])* $field_visibility:vis $field:ident: $type:ty = $start:expr,)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone)]
+        $visibility struct $name { $($(#[$field_meta])* $field_visibility $field: $type,)+ }
+
+        impl ::core::default::Default for $name {
+            fn default() -> Self {
+                Self { $($field: $start,)+ }
+            }
+        }
+
+        impl $crate::table::Record for $name {
+            fn columns() -> Vec<$crate::table::Column> {
+                vec![$($crate::table::Column {
+                    name: stringify!($field),
+                    kind: <$type as $crate::table::Cell>::KIND,
+                    nullable: <$type as $crate::table::Cell>::NULLABLE,
+                    added: false,
+                }),+]
+            }
+            fn push(self, cells: &mut ::core::slice::IterMut<'_, $crate::table::Cells>) {
+                $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
+            }
+            fn get(cells: &mut ::core::slice::Iter<'_, $crate::table::Cells>, row: usize) -> Self {
+                Self { $($field: $crate::table::Cell::get(cells.next().expect("one column for each field"), row),)+ }
+            }
+        }
+    };
+}
+
 /// A row of a stream: becomes a row of the table of the same name. Declare one with [`row!`](crate::row).
 pub trait Row: Clone + Send + serde::Serialize + for<'a> serde::Deserialize<'a> + 'static {
     /// The stream's name: the table's folder below `trace/`.
@@ -238,7 +332,8 @@ pub trait Row: Clone + Send + serde::Serialize + for<'a> serde::Deserialize<'a> 
 
 /// Declares a row type: a documented struct whose fields are the columns, in order.
 ///
-/// `by` lists up to four integer fields that place a row within its stream.
+/// `by` lists up to four integer fields that place a row within its stream. A field with `= added` came with a later
+/// version of the program: files of an earlier one lack its column.
 ///
 /// ```
 /// spfde_data::row! {
@@ -265,7 +360,7 @@ macro_rules! row {
     (
         $(#[$meta:meta])*
         $visibility:vis struct $name:ident in $stream:literal by ($($order:ident),+) {
-            $($(#[$field_meta:meta])* $field_visibility:vis $field:ident: $type:ty,)+
+            $($(#[$field_meta:meta])* $field_visibility:vis $field:ident: $type:ty $(= $added:ident)?,)+
         }
     ) => {
         $(#[$meta])*
@@ -280,6 +375,7 @@ macro_rules! row {
                     name: stringify!($field),
                     kind: <$type as $crate::table::Cell>::KIND,
                     nullable: <$type as $crate::table::Cell>::NULLABLE,
+                    added: [$(stringify!($added),)?].contains(&"added"),
                 }),+]
             }
             fn push(self, columns: &mut $crate::table::Columns) {

@@ -194,6 +194,8 @@ pub enum Error {
         findings: usize,
         /// The first.
         first: String,
+        /// The first fifty, in words.
+        told: Vec<String>,
     },
     /// Something is found in a run each time, and it has gone on by then.
     #[error(

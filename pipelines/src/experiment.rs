@@ -12,9 +12,9 @@ use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::parameter::{ParameterError, Value, nearest};
 use spfde_data::segment::Densities;
 use spfde_flow::{Observe, Policies, Settings};
-use spfde_model::{InputShape, Kernel, models};
+use spfde_model::{Description, InputShape, Kernel};
 use spfde_policy::{
-    FreezeContext, FreezePolicy, MaskContext, MaskPolicy, Plan, SieveContext, SievePolicy, freeze, mask,
+    Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, freeze, mask,
     sieve,
 };
 
@@ -95,19 +95,16 @@ impl Experiment {
         }
         let images = &data.train;
         let input = InputShape { channels: images.channels, height: images.height, width: images.width };
-        let architecture = architecture(&configuration, input, data.classes)?;
+        let description = description(&configuration, input, data.classes)?;
+        let architecture = Arc::clone(description.architecture());
+        let registry = &configuration.registry().policies;
         let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
-        let mask = mask::build(values.text("mask.policy"), &values, &context)?;
+        let mask = registry.mask.build(values.text("mask.policy"), &values, &context)?;
         let context = SieveContext { seed, epochs, samples };
-        let sieve = sieve::build(values.text("sieve.policy"), &values, &context)?;
-        let context = FreezeContext {
-            epochs,
-            architecture: Arc::clone(&architecture),
-            mask_interval: values.get("mask.interval").map_or(2, |_| values.integer("mask.interval")),
-            reduction_required: configuration.is_given("freeze.flops_reduction"),
-        };
-        let freeze = freeze::build(values.text("freeze.policy"), &values, &context)?;
-        let policies = Policies { mask: mask.into(), freeze: freeze.into(), sieve: sieve.into() };
+        let sieve = registry.sieve.build(values.text("sieve.policy"), &values, &context)?;
+        let context = freeze_context(&configuration, epochs, &architecture);
+        let freeze = registry.freeze.build(values.text("freeze.policy"), &values, &context)?;
+        let policies = Policies { mask, freeze, sieve };
         let plan = plan(&architecture, epochs, samples, &policies)?;
         let augment = Augment::named(values.text("data.augment"), values.integer("data.crop_padding") as u8)
             .expect("a choice was checked");
@@ -117,9 +114,11 @@ impl Experiment {
             batch_size: values.integer("data.batch_size") as usize,
             shards: values.integer("train.shards") as usize,
             model: values.text("model.name").to_owned(),
-            model_parameters: values.clone(),
+            network: Arc::new(description),
             kernel,
             learning_rate: values.number("train.learning_rate"),
+            learning_rate_rule: Arc::new(Cosine),
+            gradient_transform: None,
             momentum: values.number("train.momentum"),
             weight_decay: values.number("train.weight_decay"),
             augment,
@@ -141,30 +140,39 @@ impl Experiment {
         &self.unknown
     }
 
-    /// The same experiment under another mask policy, from outside the registry.
+    /// The same experiment under another mask rule, whether a registry knows it or not.
     ///
     /// # Errors
-    /// If the plan does not hold any more.
-    pub fn with_mask(self, mask: Arc<dyn MaskPolicy>) -> Result<Self, Error> {
+    /// If its parameters or the plan do not hold.
+    pub fn with_mask(self, rule: impl MaskRule) -> Result<Self, Error> {
+        let Settings { seed, epochs, plan, .. } = &*self.settings;
+        let architecture = Arc::clone(&plan.architecture);
+        let mask = mask::policy(rule, &MaskContext { seed: *seed, epochs: *epochs, architecture })?;
         let name = ("mask.policy", mask.name());
         let changed = self.with_policies(name, |policies| Policies { mask, ..policies })?;
         Ok(Self { densities: Densities::Scheduled, ..changed })
     }
 
-    /// The same experiment under another freeze policy, from outside the registry.
+    /// The same experiment under another freeze rule, whether a registry knows it or not.
     ///
     /// # Errors
-    /// If the plan does not hold any more.
-    pub fn with_freeze(self, freeze: Arc<dyn FreezePolicy>) -> Result<Self, Error> {
+    /// If its parameters or the plan do not hold.
+    pub fn with_freeze(self, rule: impl FreezeRule) -> Result<Self, Error> {
+        let Settings { epochs, plan, .. } = &*self.settings;
+        let context = freeze_context(&self.configuration, *epochs, &plan.architecture);
+        let freeze = freeze::policy(rule, &context)?;
         let name = ("freeze.policy", freeze.name());
         self.with_policies(name, |policies| Policies { freeze, ..policies })
     }
 
-    /// The same experiment under another sieve policy, from outside the registry.
+    /// The same experiment under another sieve rule, whether a registry knows it or not.
     ///
     /// # Errors
-    /// If the plan does not hold any more.
-    pub fn with_sieve(self, sieve: Arc<dyn SievePolicy>) -> Result<Self, Error> {
+    /// If its parameters or the plan do not hold.
+    pub fn with_sieve(self, rule: impl SieveRule) -> Result<Self, Error> {
+        let Settings { seed, epochs, plan, .. } = &*self.settings;
+        let context = SieveContext { seed: *seed, epochs: *epochs, samples: plan.samples };
+        let sieve = sieve::policy(rule, &context)?;
         let name = ("sieve.policy", sieve.name());
         self.with_policies(name, |policies| Policies { sieve, ..policies })
     }
@@ -219,30 +227,47 @@ impl Experiment {
     }
 }
 
+/// What a freeze policy is told of the run.
+fn freeze_context(
+    configuration: &Configuration,
+    epochs: u32,
+    architecture: &Arc<Architecture>,
+) -> FreezeContext {
+    let values = configuration.values();
+    FreezeContext {
+        epochs,
+        architecture: Arc::clone(architecture),
+        mask_interval: values.get("mask.interval").map_or(2, |_| values.integer("mask.interval")),
+        reduction_required: configuration.is_given("freeze.flops_reduction"),
+    }
+}
+
 /// The data set of the configured name, or else in that directory.
 fn load(configuration: &Configuration) -> Result<DataSet, Error> {
     let name = configuration.values().text("data.path");
-    let registry = data_set::registry();
+    let registry = &configuration.registry().data;
     if let Some(entry) = registry.iter().find(|entry| entry.name == name) {
-        return Ok((entry.load)()?);
+        return (entry.load)();
     }
     // What cannot be looked at is told by whoever reads it.
     if configuration.data_places().iter().all(|place| matches!(place.try_exists(), Ok(false))) {
-        let meant = nearest(name, registry.iter().map(|entry| entry.name));
+        let meant = nearest(name, registry.iter().map(|entry| entry.name.as_str()));
         return Err(ConfigurationError::NoData { found: name.to_owned(), meant }.into());
     }
     Ok(data_set::read(&configuration.data_path())?)
 }
 
-/// The layers of the configured model on images of this shape.
-pub(crate) fn architecture(
+/// The configured model on images of this shape, without its weights.
+///
+/// # Errors
+/// If the images do not fit it.
+pub(crate) fn description(
     configuration: &Configuration,
     input: InputShape,
     classes: usize,
-) -> Result<Arc<Architecture>, ParameterError> {
+) -> Result<Description, ParameterError> {
     let values = configuration.values();
-    let description = (models::find(values.text("model.name"))?.build)(values, input, classes)?;
-    Ok(Arc::clone(description.architecture()))
+    (configuration.registry().model(values.text("model.name")).build)(values, input, classes)
 }
 
 fn plan(

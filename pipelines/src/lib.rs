@@ -19,6 +19,7 @@ mod experiment;
 pub mod grid;
 mod pipeline;
 pub mod progress;
+pub mod registry;
 pub mod replay;
 pub mod report;
 mod resume;
@@ -47,8 +48,12 @@ pub mod prelude {
     pub use spfde_data::row;
     pub use spfde_data::rows::*;
     pub use spfde_data::table::{Column, Columns, Row};
+    pub use spfde_data::{choice, parameters, state};
     pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, per_epoch, replay, sieve, train};
-    pub use spfde_policy::Remembered;
-    pub use spfde_policy::{Cost, Costs, Cut, Freeze, FreezePlan, FreezePolicy, FreezeState};
-    pub use spfde_policy::{MaskDelta, MaskPolicy, MaskUpdate, Plan, Rank, SievePolicy, SieveState};
+    pub use spfde_policy::freeze::{Change, FreezeContext, FreezePlan, FreezeRule, Judged};
+    pub use spfde_policy::mask::{
+        Distribution, MaskDelta, MaskRule, MaskUpdate, Moment, Needs, Schedule, Targets, selection,
+    };
+    pub use spfde_policy::sieve::{Cut, Decision, Rank, SieveContext, SieveRule};
+    pub use spfde_policy::{Cost, Costs, Plan, Spans, share_of};
 }

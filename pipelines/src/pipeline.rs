@@ -12,8 +12,9 @@ pub fn pipeline(run: &Run<'_>) {
         let batches = load(run, loops.active.stream());
         train(run, batches, loops.frozen.stream(), loops.masked.stream())
     };
-    let frozen_now = freeze(run, &trained.gradients, loops.masked.stream());
-    let masks = mask(run, &trained.weights, &frozen_now);
+    let policies = run.policies();
+    let frozen_now = freeze(run, &trained.gradients, &policies.freeze);
+    let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
     let sieved = sieve(run, &trained.scores, loops.active.stream());
     loops.masked.close(masks);
     loops.frozen.close(frozen_now);

@@ -283,11 +283,12 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
     let settings = experiment.settings();
     let environment = environment(experiment, options.workers, options.processes());
     let configuration = experiment.configuration().to_toml();
+    let network = settings.network.to_json();
     loop {
         let default = || default_directory(Path::new("runs"), &settings.model, settings.seed);
         let path = options.directory.clone().unwrap_or_else(default);
         let manifest = Manifest::new(&settings.data, settings.epochs);
-        match RunDirectory::create(&path, &configuration, None, &environment, manifest) {
+        match RunDirectory::create(&path, &configuration, Some(&network), &environment, manifest) {
             // Another run took the same name at the same time.
             Err(DataError::NotEmpty { .. } | DataError::RunThere { .. } | DataError::Locked { .. })
                 if options.directory.is_none() => {}

@@ -3,6 +3,7 @@
 mod follow;
 #[cfg(test)]
 mod tests;
+mod version2;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,12 @@ use std::path::{Path, PathBuf};
 use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::{check_epoch, read_columns};
+use crate::rows::LayerRow;
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
-use crate::table::Column;
+use crate::table::{Column, Row};
 
 pub use follow::{FollowedEnd, FollowedTrace};
+use version2::Nonzero;
 
 /// The segments of some streams of a run.
 ///
@@ -25,6 +28,8 @@ pub struct RecordedTrace {
     run: PathBuf,
     epochs: u32,
     segments: BTreeMap<(String, u32), Vec<Segment>>,
+    /// Whether a program of manifest version 2 recorded it.
+    version2: bool,
 }
 
 impl RecordedTrace {
@@ -35,8 +40,11 @@ impl RecordedTrace {
     /// yet.
     pub fn new(run: &Path, manifest: &Manifest, streams: &[&str]) -> Result<Self> {
         let epochs = manifest.epochs_reached;
+        // A run that lacks a column has what it follows from.
+        let version2 = manifest.version == 2;
+        let wanted = |stream: &str| streams.contains(&stream) || version2 && stream == LayerRow::STREAM;
         let mut segments: BTreeMap<(String, u32), Vec<Segment>> = BTreeMap::new();
-        for segment in manifest.segments.iter().filter(|segment| streams.contains(&segment.stream.as_str())) {
+        for segment in manifest.segments.iter().filter(|segment| wanted(&segment.stream)) {
             segments.entry((segment.stream.clone(), segment.epoch)).or_default().push(segment.clone());
         }
         segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
@@ -49,7 +57,7 @@ impl RecordedTrace {
             }
             manifest.check_stream(run, stream)?;
         }
-        Ok(Self { run: run.to_owned(), epochs, segments })
+        Ok(Self { run: run.to_owned(), epochs, segments, version2 })
     }
 
     fn segment(&self, stream: &str, epoch: u32, segment: usize) -> &Segment {
@@ -87,13 +95,17 @@ impl Recording for RecordedTrace {
         let segment = self.segment(stream, epoch, segment);
         let path = self.run.join(&segment.path);
         let reader = read_columns(&self.run, segment, columns)?;
+        let fill = Nonzero::lacking(self, stream, columns, epoch)?.map(|nonzero| (nonzero, columns.to_vec()));
         let name = path.display().to_string();
         let (mut reader, mut rows) = (Some(reader), 0);
         let batches = std::iter::from_fn(move || {
             let checked = reader.as_mut()?.next()?.and_then(|batch| {
                 check_epoch(&path, rows, &batch, epoch)?;
                 rows += batch.rows as u64;
-                Ok(batch)
+                Ok(match &fill {
+                    Some((nonzero, columns)) => nonzero.fill(columns, batch),
+                    None => batch,
+                })
             });
             if checked.is_err() {
                 reader = None;

@@ -1,20 +1,18 @@
-"""How much faster two workers train than one, and two processes than one.
+"""How much faster two workers train than one.
 
     python3 scaling.py SPFDE [ROUNDS [key=value ...]]
 
-A round times the same steps (`spfde bench`) on one worker, on two, and in two processes of one worker on loopback. The three
-take turns of a second and a half, in one order and in the other round by round: while one works, the others are stopped
-(SIGSTOP), so that a machine whose speed drifts is compared with itself. The step in which somebody is stopped, and the one
-after it, which begins with cold caches, are left out. Each round prints what share of the cores' time other virtual machines
-took, and the ratios of the median steps; the last lines have their medians over the rounds, and the ratio of the fastest steps
-of all rounds. It needs two idle cores and a Unix.
+A round times the same steps (`spfde bench`) on one worker and on two. The two take turns of a second and a half, in one
+order and in the other round by round: while one works, the other is stopped (SIGSTOP), so that a machine whose speed drifts
+is compared with itself. The step in which one is stopped, and the one after it, which begins with cold caches, are left out.
+Each round prints what share of the cores' time other virtual machines took, and the ratio of the median steps; the last line
+has its median over the rounds, and the ratio of the fastest steps of all rounds. It needs two idle cores and a Unix.
 """
 
 import json
 import os
 import pathlib
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,10 +20,9 @@ import tempfile
 import time
 
 NETWORK = ["model.name=resnet32", "data.shape=3x32x32"]
-WAYS = ["one worker", "two workers", "two processes"]
+WAYS = ["one worker", "two workers"]
 
-
-# Seconds. A process is stopped for two turns; beyond five seconds the other one may take it for lost.
+# Seconds.
 TURN = 1.5
 STEPS = 80
 
@@ -44,56 +41,41 @@ def ticks():
     return fields[7], sum(fields)
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 class Way:
-    """A way to train: processes that work and stop together; the first prints what was measured."""
+    """A way to train: a process that works and stops, and prints what was measured."""
 
-    def __init__(self, commands):
+    def __init__(self, command):
         self.output = tempfile.TemporaryFile()
-        first, *others = commands
-        self.processes = [subprocess.Popen(first, stdout=self.output)]
-        self.processes += [subprocess.Popen(other, stdout=subprocess.DEVNULL) for other in others]
+        self.process = subprocess.Popen(command, stdout=self.output)
 
     def turn(self):
         """Works for a while, or to its end; whether that was it."""
         self.signal(signal.SIGCONT)
         until = time.monotonic() + TURN
         while time.monotonic() < until:
-            if all(process.poll() is not None for process in self.processes):
+            if self.process.poll() is not None:
                 return True
             time.sleep(0.01)
         self.signal(signal.SIGSTOP)
         return False
 
     def signal(self, number):
-        for process in self.processes:
-            if process.poll() is None:
-                process.send_signal(number)
+        if self.process.poll() is None:
+            self.process.send_signal(number)
 
     def found(self):
-        for process in self.processes:
-            if process.returncode != 0:
-                sys.exit(f"{process.args} ended with {process.returncode}")
+        if self.process.returncode != 0:
+            sys.exit(f"{self.process.args} ended with {self.process.returncode}")
         self.output.seek(0)
         return json.loads(self.output.read())
 
 
-def round_of(program, words, place, swap):
-    """One, two, two processes; two do twice as many steps, to be as long at it. Who comes right after one worker, when the
-    other core has been idle, is a few per cent slower: `swap` lets the other two change places."""
-    hosts = pathlib.Path(place, "hosts")
-    hosts.write_text("".join(f"127.0.0.1:{free_port()}\n" for _ in range(2)))
-    process = lambda number: [*bench(program, words, 1, 2 * STEPS), "--hosts", str(hosts), "--process", str(number)]
-    commands = [[bench(program, words, 1, STEPS)], [bench(program, words, 2, 2 * STEPS)], [process(0), process(1)]]
-    order = [0, 2, 1] if swap else [0, 1, 2]
+def round_of(program, words, swap):
+    """One worker and two; two do twice as many steps, to be as long at it."""
+    commands = [bench(program, words, 1, STEPS), bench(program, words, 2, 2 * STEPS)]
     ways = {}
     try:
-        for number in order:
+        for number in [1, 0] if swap else [0, 1]:
             # It is ready, or nearly so, before the next one starts.
             ways[number] = Way(commands[number])
             ways[number].turn()
@@ -118,18 +100,17 @@ def main():
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     words = sys.argv[3:] or NETWORK
     ratios, fastest = [], []
-    with tempfile.TemporaryDirectory() as place:
-        for number in range(rounds):
-            before = ticks()
-            found = round_of(program, words, place, number % 2 == 1)
-            stolen, all_ticks = (after - start for start, after in zip(before, ticks()))
-            steps = [undisturbed(one["step_seconds"]) for one in found]
-            seconds = [statistics.median(one) for one in steps]
-            fastest.append([min(one) for one in steps])
-            ratios.append([seconds[0] / other for other in seconds[1:]])
-            words_of = ", ".join(f"{way} {1e3 * second:.1f} ms" for way, second in zip(WAYS, seconds))
-            print(f"round {number + 1}: {words_of}: {ratios[-1][0]:.2f} and {ratios[-1][1]:.2f} times as fast"
-                  f" ({100 * stolen / max(all_ticks, 1):.1f} % stolen)", flush=True)
+    for number in range(rounds):
+        before = ticks()
+        found = round_of(program, words, number % 2 == 1)
+        stolen, all_ticks = (after - start for start, after in zip(before, ticks()))
+        steps = [undisturbed(one["step_seconds"]) for one in found]
+        seconds = [statistics.median(one) for one in steps]
+        fastest.append([min(one) for one in steps])
+        ratios.append([seconds[0] / other for other in seconds[1:]])
+        words_of = ", ".join(f"{way} {1e3 * second:.1f} ms" for way, second in zip(WAYS, seconds))
+        print(f"round {number + 1}: {words_of}: {ratios[-1][0]:.2f} times as fast"
+              f" ({100 * stolen / max(all_ticks, 1):.1f} % stolen)", flush=True)
     least = [min(column) for column in zip(*fastest)]
     for way, of_way, second in zip(WAYS[1:], zip(*ratios), least[1:]):
         print(f"{way}: {statistics.median(of_way):.2f} times as fast (median); fastest steps {least[0] / second:.2f}")

@@ -1,7 +1,7 @@
 //! When each worker ended each step, and what it spent its time on.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
@@ -23,20 +23,11 @@ pub(super) struct StepTime {
 }
 
 impl StepTime {
-    /// Seconds that each worker computed.
-    fn computed(&self) -> impl Iterator<Item = f64> + '_ {
-        let sum = |stages: &Stages| COMPUTATION.iter().filter_map(|stage| stages.get(stage)).sum();
-        self.workers.iter().map(sum)
-    }
-
-    /// Seconds that the slowest worker computed.
-    pub(super) fn slowest(&self) -> f64 {
-        self.computed().fold(0.0, f64::max)
-    }
-
-    /// Seconds that a worker computed on average.
-    pub(super) fn average(&self) -> f64 {
-        self.computed().sum::<f64>() / self.workers.len().max(1) as f64
+    /// Seconds that the slowest worker computed, and a worker on average.
+    pub(super) fn computed(&self) -> [f64; 2] {
+        let sum = |stages: &Stages| COMPUTATION.iter().filter_map(|stage| stages.get(stage)).sum::<f64>();
+        let all = self.workers.iter().map(sum);
+        [all.clone().fold(0.0, f64::max), all.sum::<f64>() / self.workers.len().max(1) as f64]
     }
 }
 
@@ -49,31 +40,30 @@ struct Timeline {
 
 /// Listens to the workers of one round.
 pub(super) struct Clock {
-    /// The first worker of this process.
-    first: usize,
     workers: Vec<Mutex<Timeline>>,
     bar: ProgressBar,
 }
 
 impl Clock {
-    pub(super) fn new(first: usize, workers: usize, bar: ProgressBar) -> Self {
-        Self { first, workers: (0..workers).map(|_| Mutex::default()).collect(), bar }
+    pub(super) fn new(workers: usize, bar: ProgressBar) -> Self {
+        Self { workers: (0..workers).map(|_| Mutex::default()).collect(), bar }
     }
 
-    /// The steps after the first `warm_up`, of which there is at least one, as the first `working` workers saw them.
+    /// The steps after the first `warm_up`, of which there is at least one, as the first `working` workers
+    /// saw them.
     pub(super) fn steps(&self, warm_up: usize, working: usize) -> Vec<StepTime> {
-        let timelines: Vec<_> = self.workers.iter().take(working.max(1)).collect();
-        let timelines: Vec<_> =
-            timelines.into_iter().map(|line| line.lock().unwrap_or_else(PoisonError::into_inner)).collect();
+        let timelines: Vec<_> = (0..working.max(1)).map(|worker| self.lock(worker)).collect();
         let steps = timelines.iter().map(|line| line.steps.len()).min().unwrap_or(0);
-        let time = |step: usize| {
-            let ends = &timelines[0].steps;
-            StepTime {
-                seconds: ends[step].0.duration_since(ends[step - 1].0).as_secs_f64(),
-                workers: timelines.iter().map(|line| line.steps[step].1.clone()).collect(),
-            }
+        let end = |step: usize| timelines[0].steps[step].0;
+        let time = |step: usize| StepTime {
+            seconds: end(step).duration_since(end(step - 1)).as_secs_f64(),
+            workers: timelines.iter().map(|line| line.steps[step].1.clone()).collect(),
         };
         (warm_up.max(1)..steps).map(time).collect()
+    }
+
+    fn lock(&self, worker: usize) -> MutexGuard<'_, Timeline> {
+        self.workers[worker].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,7 +73,7 @@ impl Observer for Clock {
     }
 
     fn worked(&self, worker: usize, stage: &'static str, seconds: f64) {
-        let mut line = self.workers[worker - self.first].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.lock(worker);
         *line.current.entry(stage).or_default() += seconds;
         // The update is the last that a step computes.
         if stage == "update" {
@@ -99,7 +89,7 @@ mod tests {
 
     #[test]
     fn steps_end_with_updates_and_the_slowest_worker_counts() {
-        let clock = Clock::new(0, 3, ProgressBar::hidden());
+        let clock = Clock::new(3, ProgressBar::hidden());
         for step in 0..4 {
             for worker in 0..3 {
                 clock.worked(worker, "load", 0.5);
@@ -109,8 +99,8 @@ mod tests {
         }
         let steps = clock.steps(2, 2);
         assert_eq!(steps.len(), 2);
-        assert_eq!((steps[0].slowest(), steps[1].slowest()), (3.25, 4.25));
-        assert_eq!((steps[0].average(), steps[0].workers.len()), (2.75, 2));
+        assert_eq!((steps[0].computed(), steps[1].computed()), ([3.25, 2.75], [4.25, 3.75]));
+        assert_eq!(steps[0].workers.len(), 2);
         assert!(steps.iter().all(|step| step.seconds >= 0.0 && step.workers[1]["load"] == 0.5));
     }
 }

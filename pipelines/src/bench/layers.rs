@@ -18,35 +18,15 @@ use super::statistics::median;
 /// FLOPs that all profiled steps have together.
 const PROFILED_FLOPS: u64 = 80_000_000_000;
 
-/// Seconds of one step by operation, such as `forward block0.convolution1`.
-type Seconds = BTreeMap<String, f64>;
+/// Seconds of a step by layer and other operation, such as `update`: of its forward and of its backward pass.
+pub(super) type Seconds = BTreeMap<String, [f64; 2]>;
 
-/// Median seconds of a step by operation.
-#[derive(Debug, Default)]
+/// A profile of the step.
 pub(super) struct Profile {
-    seconds: BTreeMap<String, f64>,
+    /// Medians over the steps.
+    pub(super) seconds: Seconds,
     /// What each layer computes with.
     pub(super) kernels: Vec<String>,
-}
-
-impl Profile {
-    /// Takes the seconds of an operation; 0 if it was not computed.
-    pub(super) fn take(&mut self, direction: &str, name: &str) -> f64 {
-        self.seconds.remove(&format!("{direction} {name}")).unwrap_or(0.0)
-    }
-
-    /// What is left: operations that are no layer, by name, with the seconds of `forward` and `backward`.
-    pub(super) fn others(self) -> BTreeMap<String, [f64; 2]> {
-        let mut others: BTreeMap<String, [f64; 2]> = BTreeMap::new();
-        for (operation, seconds) in self.seconds {
-            let (direction, name) = match operation.split_once(' ') {
-                Some((direction @ ("forward" | "backward"), name)) => (direction, name),
-                _ => ("forward", operation.as_str()),
-            };
-            others.entry(name.to_owned()).or_default()[usize::from(direction == "backward")] += seconds;
-        }
-        others
-    }
 }
 
 /// Steps of a profile, the first of which warms up.
@@ -62,11 +42,18 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn next(&mut self, name: &str) {
-        if let Some((name, since)) = self.running.take() {
-            *self.seconds.entry(name).or_default() += since.elapsed().as_secs_f64();
+    /// An operation begins, such as `backward block0.convolution1` or `update`, and the one before it ends; `end`
+    /// is none.
+    fn next(&mut self, operation: &str) {
+        if let Some((before, since)) = self.running.take() {
+            let (direction, name) = match before.split_once(' ') {
+                Some(("forward", name)) => (0, name),
+                Some(("backward", name)) => (1, name),
+                _ => (0, before.as_str()),
+            };
+            self.seconds.entry(name.to_owned()).or_default()[direction] += since.elapsed().as_secs_f64();
         }
-        self.running = (name != "end").then(|| (name.to_owned(), Instant::now()));
+        self.running = (operation != "end").then(|| (operation.to_owned(), Instant::now()));
     }
 }
 
@@ -77,42 +64,40 @@ pub(super) fn profile(
     interrupted: &AtomicBool,
     bar: &ProgressBar,
 ) -> Result<Profile, Error> {
-    let mut network = settings.initial_network()?;
+    let mut network = settings.initial_network();
     let mut workspace = Workspace::new(&network);
     let recorder = Arc::new(Mutex::new(Recorder::default()));
-    let listener = Arc::clone(&recorder);
-    workspace.listen(move |name| listener.lock().unwrap_or_else(PoisonError::into_inner).next(name));
+    let shared = Arc::clone(&recorder);
+    let record = move |name: &str| shared.lock().unwrap_or_else(PoisonError::into_inner).next(name);
+    workspace.listen(record.clone());
     let mut measured: Vec<Seconds> = Vec::new();
     for _ in 0..steps {
-        let mut seconds = step(settings, &mut network, &mut workspace, interrupted)?;
+        step(settings, &mut network, &mut workspace, interrupted, &record)?;
         let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        seconds.append(&mut std::mem::take(&mut recorder.seconds));
-        measured.push(seconds);
+        measured.push(std::mem::take(&mut recorder.seconds));
         bar.inc(1);
     }
-    let measured = &measured[1..];
-    let operations: Vec<&String> = measured.iter().flat_map(BTreeMap::keys).collect();
-    let of = |operation: &String| {
-        let seconds: Vec<f64> =
-            measured.iter().map(|step| step.get(operation).copied().unwrap_or(0.0)).collect();
-        (operation.clone(), median(&seconds))
+    let of = |name: &String, direction: usize| {
+        let seconds = measured[1..].iter().map(|step| step.get(name).map_or(0.0, |pair| pair[direction]));
+        median(&seconds.collect::<Vec<f64>>())
     };
-    let kernels =
-        (0..network.architecture().layers.len()).map(|layer| network.form(layer).name().to_owned()).collect();
-    Ok(Profile { seconds: operations.into_iter().map(of).collect(), kernels })
+    let names = measured[1..].iter().flat_map(BTreeMap::keys);
+    let seconds = names.map(|name| (name.clone(), [of(name, 0), of(name, 1)])).collect();
+    let layers = 0..network.architecture().layers.len();
+    Ok(Profile { seconds, kernels: layers.map(|layer| network.form(layer).name().to_owned()).collect() })
 }
 
-/// One step: the batch's shards one after another, and the update; seconds of what the listener does not hear of.
+/// One step: the batch's shards one after another, and the update.
 fn step(
     settings: &Settings,
     network: &mut Network,
     workspace: &mut Workspace,
     interrupted: &AtomicBool,
-) -> Result<Seconds, Error> {
+    record: &impl Fn(&str),
+) -> Result<(), Error> {
     let (batch, shards) = (settings.batch_size, settings.shards);
     let images = &settings.data.train;
     let mut inputs = Activations::default((0, 0, 0, 0));
-    let mut seconds = Seconds::new();
     let mut sum = vec![0.0; network.part_len()];
     let (mut part, mut scores) = (sum.clone(), Vec::new());
     for shard in 0..shards {
@@ -122,9 +107,9 @@ fn step(
         let range = batch * shard / shards..batch * (shard + 1) / shards;
         let samples: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, 0, sample) };
-        let start = Instant::now();
+        record("input");
         input::gather(images, &settings.data.normalization, &samples, place, &mut inputs);
-        *seconds.entry("input".to_owned()).or_default() += start.elapsed().as_secs_f64();
+        record("end");
         let weights = vec![1.0; samples.len()];
         let labels = &images.labels[range];
         let shard = Shard { inputs: &inputs, labels, weights: &weights, batch_samples: batch };
@@ -132,8 +117,8 @@ fn step(
         sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
     }
     let rates = vec![settings.learning_rate as f32; network.architecture().blocks.len() + 1];
-    let start = Instant::now();
+    record("update");
     network.update(&sum, &rates, settings.momentum as f32, settings.weight_decay as f32);
-    seconds.insert("update".to_owned(), start.elapsed().as_secs_f64());
-    Ok(seconds)
+    record("end");
+    Ok(())
 }

@@ -1,27 +1,26 @@
 //! What a training step takes on this machine, beside the dense path.
 //!
-//! A bench runs the ready [pipeline](crate::pipeline), with its loader, its three closed loops and its workers, on
-//! random images of `data.shape` and writes nothing. It runs in rounds: a round is one epoch of the graph, whose
-//! first steps warm up and whose other steps are timed, from the end of one update to the end of the next. Rounds of
-//! the configured path and of the dense one (the same configuration with `mask.policy = "dense"`) take turns, so that
-//! a machine that slows down or wakes up does so for both.
+//! A bench runs the ready [pipeline](crate::pipeline), with its loader, its three closed loops and its
+//! workers, on random images of `data.shape` and writes nothing. It runs in rounds: a round is one epoch of
+//! the graph, whose first steps warm up and whose other steps are timed, from the end of one update to the
+//! end of the next. Rounds of the configured path and of the dense one (the same configuration with
+//! `mask.policy = "dense"`) take turns, so that a machine that slows down or wakes up does so for both.
 //!
-//! - **Density.** `mask.policy` is `static` unless given. A policy that ends sparser than it starts is measured at its
-//!   target density, as in a run too short for an update.
-//! - **Frozen blocks** are frozen from the first step on, and have no backward pass. Nothing else freezes, nor does a
-//!   mask or the active set change: no decision falls within an epoch.
-//! - **Data.** Every step has a full batch of different random images, resident in memory as bytes. Turning bytes into
-//!   activations is part of the step, as in training, and stands in the profile as `input`. Images are not varied
-//!   (`data.augment` is `none` unless given), since nobody else's step includes that.
+//! - **Density.** `mask.policy` is `static` unless given. A policy that ends sparser than it starts is
+//!   measured at its target density, as in a run too short for an update.
+//! - **Frozen blocks** are frozen from the first step on, and have no backward pass. Nothing else freezes,
+//!   nor does a mask or the active set change: no decision falls within an epoch.
+//! - **Data.** Every step has a full batch of different random images, resident in memory as bytes. Turning
+//!   bytes into activations is part of the step, as in training, and stands in the profile as `input`. Images
+//!   are not varied (`data.augment` is `none` unless given), since other programs' steps do not include that.
 //! - **FLOPs** are those of [`count`]: forward and backward on existing weights, no padding.
-//! - **Peak memory** is the high-water mark of the process after the first round of the configured path, before
-//!   anything else has run.
-//! - **The dataflow's share** is the part of the time of all timed steps in which not even the slowest worker computes:
-//!   1 − Σ max(computation) / Σ step, where a worker's computation is its forward and backward passes and its update.
-//!   Loading, reducing, sorting and handing on rows, progress and waiting for messages all count as dataflow. How much
-//!   longer than the average worker the slowest computes is stated apart, as imbalance.
-//! - **Several processes** run their rounds together. Process 0 measures; it sees its own workers only, so that waiting for those
-//!   of the other processes counts as dataflow.
+//! - **Peak memory** is the high-water mark of the process after the first round of the configured path,
+//!   before anything else has run.
+//! - **The dataflow's share** is the part of the time of all timed steps in which not even the slowest worker
+//!   computes: 1 − Σ max(computation) / Σ step, where a worker's computation is its forward and backward
+//!   passes and its update. Loading, reducing, sorting and handing on rows, progress and waiting for messages
+//!   all count as dataflow. How much longer than the average worker the slowest computes is stated apart, as
+//!   imbalance.
 //! - **Layers** are profiled afterwards, in steps of their own on one thread without dataflow.
 
 mod clock;
@@ -38,14 +37,11 @@ mod table;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use spfde_data::architecture::Architecture;
+use indicatif::ProgressBar;
 use spfde_data::parameter::Value;
 use spfde_flow::Settings;
 use spfde_policy::count;
 
-use crate::cluster::Cluster;
-use crate::command::{show, take_away};
 use crate::error::Error;
 use crate::experiment::Experiment;
 
@@ -63,8 +59,8 @@ pub struct Options {
     pub given: Vec<(String, Value)>,
     /// Blocks of the front that are frozen from the start.
     pub frozen: usize,
-    /// Timed steps of each path, rounded up to a multiple of the two rounds; `None`: the fewer, the more FLOPs a step
-    /// has.
+    /// Timed steps of each path, rounded up to a multiple of the two rounds; `None`: the fewer, the more
+    /// FLOPs a step has.
     pub steps: Option<u32>,
     /// Whether to measure the dense path, too.
     pub dense: bool,
@@ -72,8 +68,8 @@ pub struct Options {
 
 /// A checked bench, ready to run.
 pub struct Bench {
-    options: Options,
     path: Path,
+    dense: Option<Path>,
     experiment: Experiment,
     notes: Vec<String>,
 }
@@ -82,12 +78,13 @@ impl Bench {
     /// Checks everything that can be checked before the first step.
     ///
     /// # Errors
-    /// If a setting is unknown, out of its range or contradicts another, more blocks are to be frozen than the model
-    /// has, or the random images would not fit into memory.
+    /// If a setting is unknown, out of its range or contradicts another, more blocks are to be frozen than
+    /// the model has, or the random images would not fit into memory.
     pub fn new(options: Options) -> Result<Self, Error> {
         let (path, notes) = Path::configured(&options)?;
-        let experiment = path.experiment()?;
-        Ok(Self { options, path, experiment, notes })
+        let dense = options.dense && path.mask() != "dense";
+        let dense = dense.then(|| path.dense(&options)).transpose()?;
+        Ok(Self { experiment: path.experiment()?, path, dense, notes })
     }
 
     /// What the user should know although it is no error.
@@ -100,116 +97,56 @@ impl Bench {
         self.experiment.settings()
     }
 
-    /// Measures on `workers` threads; a bar shows how it goes if standard error is a terminal.
+    /// Steps of everything that is measured.
+    pub fn steps(&self) -> u64 {
+        let paths = [Some(&self.path), self.dense.as_ref()].into_iter().flatten();
+        let timed: u32 = paths.map(|path| path.steps_of_round() * ROUNDS).sum();
+        u64::from(timed + layers::steps(flops(self.settings())))
+    }
+
+    /// Measures on `workers` threads; `bar` is told of every step, and what it belongs to.
     ///
     /// # Errors
     /// If `interrupted` is set on the way, or training fails: then there is no measurement.
-    pub fn run(&self, workers: usize, interrupted: &Arc<AtomicBool>) -> Result<Report, Error> {
-        let measured = self.run_among(workers, None, interrupted)?;
-        Ok(measured.expect("the only process is the first"))
-    }
-
-    /// As [`Bench::run`], on so many threads of each process of `cluster`. Process 0 measures; the others work for it and
-    /// get no report.
-    ///
-    /// # Errors
-    /// As [`Bench::run`], and if the processes do not come together, or one is lost.
-    pub fn run_among(
+    pub fn run(
         &self,
         workers: usize,
-        cluster: Option<&Cluster>,
         interrupted: &Arc<AtomicBool>,
-    ) -> Result<Option<Report>, Error> {
-        // The dense path's images are made when the first round has shown how much memory the other path takes.
-        let dense = self.options.dense && self.path.mask() != "dense";
-        let dense = dense.then(|| self.path.dense(&self.options)).transpose()?;
-        let profiled = layers::steps(self.flops());
-        let steps = |path: &Path| u64::from(path.steps_of_round()) * u64::from(ROUNDS);
-        let all = steps(&self.path) + dense.as_ref().map_or(0, steps) + u64::from(profiled);
-        let bar = bar(all);
-        let measured = self.measure(Team { workers, cluster }, interrupted, dense, profiled, &bar);
-        take_away(&bar);
-        measured
-    }
-
-    fn measure(
-        &self,
-        team: Team<'_>,
-        interrupted: &Arc<AtomicBool>,
-        dense: Option<Path>,
-        profiled: u32,
         bar: &ProgressBar,
-    ) -> Result<Option<Report>, Error> {
-        let settings = self.settings();
-        let path = self.path.mask();
-        let round = |experiment: &Experiment, path: &Path| {
-            rounds::round(experiment, team, (path.warm_up(), path.steps_of_round()), interrupted, bar)
+    ) -> Result<Report, Error> {
+        let round = |experiment: &Experiment, path: &Path, turn: u32| {
+            bar.set_message(format!("{}: round {turn} of {ROUNDS}", path.mask()));
+            rounds::round(experiment, workers, path.warm_up(), interrupted, bar)
         };
-        bar.set_message(format!("{path}: warming up and first round"));
-        let mut steps = round(&self.experiment, &self.path)?;
+        let mut steps = round(&self.experiment, &self.path, 1)?;
         let peak = memory::peak();
-        let dense = dense.map(|path| Ok::<_, Error>((path.experiment()?, path))).transpose()?;
+        // The images of the dense path are made only now that the peak of the other one is known.
+        let dense = self.dense.as_ref().map(|path| Ok::<_, Error>((path.experiment()?, path))).transpose()?;
         let mut dense_steps = Vec::new();
         for turn in 1..=ROUNDS {
             if let Some((experiment, path)) = &dense {
-                bar.set_message(format!("dense: round {turn} of {ROUNDS}"));
-                dense_steps.extend(round(experiment, path)?);
+                dense_steps.extend(round(experiment, path, turn)?);
             }
             if turn < ROUNDS {
-                bar.set_message(format!("{path}: round {} of {ROUNDS}", turn + 1));
-                steps.extend(round(&self.experiment, &self.path)?);
+                steps.extend(round(&self.experiment, &self.path, turn + 1)?);
             }
         }
-        if team.cluster.is_some_and(|cluster| !cluster.is_first()) {
-            return Ok(None);
-        }
         bar.set_message("layer by layer");
-        let profile = layers::profile(settings, profiled, interrupted, bar)?;
-        let dense = dense.as_ref().map(|(experiment, _)| (experiment.settings(), &dense_steps[..]));
-        Ok(Some(Report::new(&self.experiment, team, &steps, peak, dense, profile)))
-    }
-
-    fn flops(&self) -> u64 {
-        flops(self.settings())
-    }
-}
-
-/// Who takes the steps.
-#[derive(Clone, Copy)]
-struct Team<'a> {
-    /// Threads of each process.
-    workers: usize,
-    /// The processes, if there are several.
-    cluster: Option<&'a Cluster>,
-}
-
-impl Team<'_> {
-    fn processes(&self) -> usize {
-        self.cluster.map_or(1, Cluster::processes)
+        let steps_by_layer = layers::steps(flops(self.settings()));
+        let profile = layers::profile(self.settings(), steps_by_layer, interrupted, bar)?;
+        let dense =
+            dense.as_ref().map(|(experiment, _)| PathReport::new(experiment.settings(), &dense_steps));
+        Ok(Report::new(&self.experiment, workers, &steps, peak, dense, profile))
     }
 }
 
 /// FLOPs of a step: forward and backward of a full batch on the weights that exist at the start.
 fn flops(settings: &Settings) -> u64 {
-    let plan = &settings.plan;
-    let frozen = plan.frozen_blocks(0);
-    count(&plan.architecture, plan.nonzero(0), frozen, settings.batch_size as u32).total()
+    flops_of(settings, settings.plan.nonzero(0))
 }
 
-/// The step's FLOPs of one layer, forward and backward.
-fn layer_flops(settings: &Settings, layer: usize) -> u64 {
+/// The step's FLOPs if the layers have so many weights.
+fn flops_of(settings: &Settings, nonzero: &[u32]) -> u64 {
     let plan = &settings.plan;
-    let architecture: &Architecture = &plan.architecture;
-    let mut alone = vec![0; architecture.layers.len()];
-    alone[layer] = plan.nonzero(0)[layer];
-    count(architecture, &alone, plan.frozen_blocks(0), settings.batch_size as u32).total()
-}
-
-fn bar(steps: u64) -> ProgressBar {
-    let bar = ProgressBar::hidden();
-    bar.set_length(steps);
-    let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed}\n{msg}";
-    bar.set_style(ProgressStyle::with_template(style).expect("the template is fixed"));
-    show(&bar);
-    bar
+    count(&plan.architecture, nonzero, plan.frozen_blocks(0), settings.batch_size as u32).total()
 }

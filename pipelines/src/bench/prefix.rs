@@ -1,24 +1,25 @@
 //! Freezing as a bench wants it: so many blocks from the start, and no more.
 
 use spfde_data::parameter::ParameterError;
-use spfde_data::rows::{GradientRow, MaskRow};
 use spfde_data::words::counted;
-use spfde_policy::{Costs, Freeze, FreezePlan, FreezePolicy, FreezeState, Plan};
+use spfde_policy::freeze::{Change, FreezeContext, FreezePlan, FreezeRule, Judged};
+use spfde_policy::{Costs, Spans};
 
-/// The first blocks never train.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Prefix {
-    /// How many.
-    pub(super) blocks: usize,
+spfde_data::parameters! {
+    /// The first blocks never train.
+    pub struct Prefix in "freeze" {
+        /// how many
+        pub blocks: u32 = 0, ..;
+    }
 }
 
-impl FreezePolicy for Prefix {
-    fn name(&self) -> &'static str {
-        "prefix"
-    }
+impl FreezeRule for Prefix {
+    const NAME: &'static str = "prefix";
+    const SUMMARY: &'static str = "the first blocks never train";
+    type State = ();
 
-    fn plan(&self, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
-        let blocks = costs.architecture.blocks.len();
+    fn plan(&self, _: &FreezeContext, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
+        let blocks = costs.architecture.blocks.len() as u32;
         if self.blocks > blocks {
             let reason = format!(
                 "{} cannot be frozen, the model has {blocks} (the classifier, behind them, never freezes)",
@@ -26,21 +27,15 @@ impl FreezePolicy for Prefix {
             );
             return Err(ParameterError::contradiction("--frozen", reason));
         }
-        let frozen_at = (0..blocks).map(|block| (block < self.blocks).then_some(0)).collect();
-        Ok(FreezePlan { frozen_at, note: None })
+        let spans = |block: u32| Spans::from_start((block < self.blocks).then_some(0));
+        Ok(FreezePlan { frozen: (0..blocks).map(spans).collect(), note: None })
     }
 
-    fn start(&self, _plan: &Plan) -> Box<dyn FreezeState> {
-        Box::new(*self)
+    fn may_freeze(&self, _: &FreezeContext, _: u32) -> bool {
+        false
     }
-}
 
-impl FreezeState for Prefix {
-    fn observe(&mut self, _row: &GradientRow) {}
-
-    fn mask(&mut self, _row: &MaskRow) {}
-
-    fn decide(&mut self, _epoch: u32) -> Vec<Freeze> {
+    fn decide(&self, _: &FreezeContext, _: Judged<'_, ()>, _: u32) -> Vec<Change> {
         Vec::new()
     }
 }

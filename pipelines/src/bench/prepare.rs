@@ -4,34 +4,44 @@ use std::sync::Arc;
 
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_model::InputShape;
-use spfde_policy::{SieveContext, sieve};
+use spfde_policy::SieveContext;
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Source};
 use crate::error::Error;
-use crate::experiment::{Experiment, architecture};
+use crate::experiment::{Experiment, description};
+use crate::registry::Registry;
 
 use super::data::{self, CLASSES};
 use super::prefix::Prefix;
 use super::{Options, ROUNDS};
 
-/// FLOPs that all timed steps of a path have together, if nobody says how many steps.
+/// FLOPs that all timed steps of a path have together, unless the user says how many steps.
 const TIMED_FLOPS: u64 = 240_000_000_000;
 
-/// Timed steps at most, if nobody says how many.
+/// Timed steps at most, unless the user says how many.
 const MOST_STEPS: u64 = 200;
 
-/// Timed steps at least, if nobody says how many: of the configured path, and of the dense one beside it.
+/// Timed steps at least, unless the user says how many: of the configured path, and of the dense one beside
+/// it.
 const FEWEST_STEPS: [u64; 2] = [6, 4];
 
 /// Bytes of random images at most.
 const MOST_BYTES: usize = 1 << 30;
 
-/// What holds unless somebody says otherwise.
-const DEFAULTS: [(&str, &str); 3] =
-    [("mask.policy", "static"), ("sieve.policy", "none"), ("data.augment", "none")];
+/// What holds unless the user says otherwise. Random labels do not drive this learning rate to infinity; it has no
+/// influence on time.
+const DEFAULTS: [&str; 4] =
+    ["mask.policy=static", "sieve.policy=none", "data.augment=none", "train.learning_rate=0.01"];
 
-/// A learning rate that random labels do not drive to infinity; it has no influence on time.
-const LEARNING_RATE: f64 = 0.01;
+/// What holds whatever the user says.
+const FIXED: [&str; 2] = ["train.epochs=1", "freeze.policy=none"];
+
+/// How the keys begin that have no effect, and why.
+const UNUSED: [(&str, &str); 3] = [
+    ("freeze.", "--frozen K freezes K blocks"),
+    ("train.epochs", "it times steps, see --steps"),
+    ("data.path", "its images are random, of the shape `data.shape`"),
+];
 
 /// A configuration to measure, and for how many steps.
 pub(super) struct Path {
@@ -44,43 +54,29 @@ pub(super) struct Path {
 impl Path {
     /// The path as `options` describe it, and what the user should know of them.
     pub(super) fn configured(options: &Options) -> Result<(Self, Vec<String>), Error> {
-        let text = |(key, value): (&str, &str)| (key.to_owned(), Value::Text(value.to_owned()));
-        let mut entries: Vec<(String, Value)> = DEFAULTS.into_iter().map(text).collect();
-        entries.push(("train.learning_rate".to_owned(), Value::Number(LEARNING_RATE)));
-        entries.extend(options.given.iter().cloned());
+        let given = &options.given;
+        let entries = [&words(&DEFAULTS)?[..], given].concat();
         // Values are checked as they were given, before any of them is replaced.
-        let asked = Configuration::resolve_bench(&entries)?;
-        let given = |key: &str| options.given.iter().any(|(name, _)| name == key);
+        let asked = Configuration::resolve_bench(&Registry::standard(), &entries)?;
         let mut notes: Vec<String> =
             asked.notes().iter().filter(|note| !note.starts_with("`freeze.")).cloned().collect();
-        if options.given.iter().any(|(key, _)| key.starts_with("freeze.")) {
-            notes.push(
-                "`freeze.policy` and its keys have no effect on a bench: --frozen K freezes K blocks".into(),
-            );
+        for (start, reason) in UNUSED {
+            let keys = given.iter().map(|(key, _)| key).filter(|key| key.starts_with(start));
+            notes.extend(keys.map(|key| format!("`{key}` has no effect on a bench: {reason}")));
         }
-        for (key, reason) in [
-            ("train.epochs", "it times steps, see --steps"),
-            ("data.path", "its images are random, of the shape `data.shape`"),
-        ] {
-            if given(key) {
-                notes.push(format!("`{key}` has no effect on a bench: {reason}"));
-            }
-        }
-        entries.push(("train.epochs".to_owned(), Value::Integer(1)));
-        entries.push(text(("freeze.policy", "none")));
-        Ok((Self::new(&entries, options, FEWEST_STEPS[0])?, notes))
+        Ok((Self::new(&[&entries[..], &words(&FIXED)?].concat(), options, FEWEST_STEPS[0])?, notes))
     }
 
     /// The dense path beside this one.
     pub(super) fn dense(&self, options: &Options) -> Result<Self, Error> {
         let values = self.configuration.values().iter();
         let mut entries: Vec<_> = values.map(|(key, value)| (key.to_owned(), value.clone())).collect();
-        entries.push(("mask.policy".to_owned(), Value::Text("dense".to_owned())));
+        entries.extend(words(&["mask.policy=dense"])?);
         Self::new(&entries, options, FEWEST_STEPS[1])
     }
 
     fn new(entries: &[(String, Value)], options: &Options, fewest: u64) -> Result<Self, Error> {
-        let configuration = Configuration::resolve_bench(entries)?;
+        let configuration = Configuration::resolve_bench(&Registry::standard(), entries)?;
         let mut path = Self { configuration, frozen: options.frozen, timed: 1, images: 1 };
         // A few images are enough to learn what a step costs, and whether everything holds together.
         let batch = path.configuration.values().integer("data.batch_size");
@@ -97,8 +93,8 @@ impl Path {
         self.configuration.values().text("mask.policy")
     }
 
-    /// Steps of a round that are not timed: in the first the buffers grow to their sizes, in the second the tables take
-    /// the initial masks; in a long round caches and predictors get some more to settle.
+    /// Steps of a round that are not timed: in the first the buffers grow to their sizes, in the second the
+    /// tables take the initial masks; in a long round caches and predictors get some more to settle.
     pub(super) fn warm_up(&self) -> u32 {
         2 + self.timed / 10
     }
@@ -113,7 +109,7 @@ impl Path {
         let values = self.configuration.values();
         let data = data::random(u64::from(values.integer("seed")), self.configuration.shape(), self.images);
         let experiment = Experiment::with_data(self.configuration.clone(), Arc::new(data))?;
-        experiment.with_freeze(Arc::new(Prefix { blocks: self.frozen }))
+        experiment.with_freeze(Prefix { blocks: self.frozen as u32 })
     }
 
     /// How many images there have to be, so that `wanted` of them are active.
@@ -121,21 +117,26 @@ impl Path {
         let values = self.configuration.values();
         let InputShape { channels, height, width } = self.configuration.shape();
         // Refuses a shape that does not fit the model before any image is made.
-        architecture(&self.configuration, self.configuration.shape(), CLASSES)?;
+        description(&self.configuration, self.configuration.shape(), CLASSES)?;
         let stride = channels * height * width;
         let mut images = wanted;
         loop {
             let bytes = (stride as u64).saturating_mul(images);
             if bytes > MOST_BYTES as u64 {
                 let reason = format!(
-                    "{images} random images of {channels}x{height}x{width} would take {bytes} bytes, more than the \
-                     {MOST_BYTES} that a bench makes; choose smaller ones, a smaller `data.batch_size` or fewer --steps"
+                    "{images} random images of {channels}x{height}x{width} would take {bytes} bytes, more \
+                     than the {MOST_BYTES} that a bench makes; choose smaller ones, a smaller `data.batch_size` or \
+                     fewer --steps"
                 );
                 return Err(ParameterError::contradiction("data.shape", reason));
             }
             let samples = images as u32;
             let context = SieveContext { seed: u64::from(values.integer("seed")), epochs: 1, samples };
-            let policy = sieve::build(values.text("sieve.policy"), values, &context)?;
+            let policy = self.configuration.registry().policies.sieve.build(
+                values.text("sieve.policy"),
+                values,
+                &context,
+            )?;
             // A sample more makes at most one more active, so this never oversteps.
             let missing = wanted.saturating_sub(u64::from(policy.active_samples(0)));
             if missing == 0 {
@@ -144,4 +145,10 @@ impl Path {
             images += missing;
         }
     }
+}
+
+/// Settings as the command line has them.
+fn words(words: &[&str]) -> Result<Vec<(String, Value)>, Error> {
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    Ok(Source::from_words(&words)?.entries().to_vec())
 }

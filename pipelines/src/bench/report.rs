@@ -1,7 +1,6 @@
 //! What a bench measured, as one record.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::Serialize;
 use spfde_data::parameter::Value;
@@ -12,7 +11,7 @@ use crate::experiment::Experiment;
 use super::clock::StepTime;
 use super::layers::Profile;
 use super::statistics::{median, quantile};
-use super::{Team, flops, layer_flops};
+use super::{flops, flops_of};
 
 /// Settings that a bench does not read.
 const UNREAD: [&str; 3] = ["train.epochs", "data.path", "freeze.policy"];
@@ -22,9 +21,9 @@ const UNREAD: [&str; 3] = ["train.epochs", "data.path", "freeze.policy"];
 pub struct Report {
     /// The model.
     pub model: String,
-    /// Threads that trained, of each process.
+    /// Threads that trained.
     pub workers: usize,
-    /// Processes.
+    /// Processes: one.
     pub processes: usize,
     /// Samples of a step.
     pub batch_size: usize,
@@ -49,7 +48,7 @@ pub struct Report {
     pub imbalance_share: f64,
     /// Mean seconds a step by stage of the dataflow, of the average worker.
     pub stages: BTreeMap<String, f64>,
-    /// The dense path, unless that is the configured one or nobody wanted it.
+    /// The dense path, unless that is the configured one or was not asked for.
     pub dense: Option<PathReport>,
     /// How many times as fast as the dense path: the medians' ratio.
     pub times_faster_than_dense: Option<f64>,
@@ -127,29 +126,32 @@ pub struct OperationReport {
 impl Report {
     pub(super) fn new(
         experiment: &Experiment,
-        team: Team<'_>,
+        workers: usize,
         steps: &[StepTime],
         peak_rss_bytes: Option<u64>,
-        dense: Option<(&Arc<Settings>, &[StepTime])>,
+        dense: Option<PathReport>,
         mut profile: Profile,
     ) -> Self {
         let settings = experiment.settings();
         let plan = &settings.plan;
-        let architecture = &plan.architecture;
         let path = PathReport::new(settings, steps);
-        let dense = dense.map(|(settings, steps)| PathReport::new(settings, steps));
         let total: f64 = steps.iter().map(|step| step.seconds).sum();
-        let slowest: f64 = steps.iter().map(StepTime::slowest).sum();
-        let average: f64 = steps.iter().map(StepTime::average).sum();
-        let layers = (0..architecture.layers.len()).map(|layer| layer_report(settings, layer, &mut profile));
+        let [slowest, average] = [0, 1].map(|of| steps.iter().map(|step| step.computed()[of]).sum::<f64>());
+        let layers =
+            (0..plan.architecture.layers.len()).map(|layer| layer_report(settings, layer, &mut profile));
         let layers: Vec<LayerReport> = layers.collect();
+        let operation = |(name, [forward_seconds, backward_seconds]): (String, [f64; 2])| OperationReport {
+            name,
+            forward_seconds,
+            backward_seconds,
+        };
         let values = experiment.configuration().values().iter().filter(|(key, _)| !UNREAD.contains(key));
         Self {
             model: settings.model.clone(),
-            workers: team.workers,
-            processes: team.processes(),
+            workers,
+            processes: 1,
             batch_size: settings.batch_size,
-            blocks: architecture.blocks.len(),
+            blocks: plan.architecture.blocks.len(),
             frozen_blocks: plan.frozen_blocks(0),
             weights: layers.iter().map(|layer| layer.weights).sum(),
             nonzero: layers.iter().map(|layer| layer.nonzero).sum(),
@@ -165,15 +167,7 @@ impl Report {
             dense,
             profile_workers: 1,
             layers,
-            operations: profile
-                .others()
-                .into_iter()
-                .map(|(name, [forward_seconds, backward_seconds])| OperationReport {
-                    name,
-                    forward_seconds,
-                    backward_seconds,
-                })
-                .collect(),
+            operations: profile.seconds.into_iter().map(operation).collect(),
             kernel: settings.kernel.name().to_owned(),
             configuration: values.map(|(key, value)| (key.to_owned(), value.clone())).collect(),
         }
@@ -181,7 +175,7 @@ impl Report {
 }
 
 impl PathReport {
-    fn new(settings: &Settings, steps: &[StepTime]) -> Self {
+    pub(super) fn new(settings: &Settings, steps: &[StepTime]) -> Self {
         let seconds: Vec<f64> = steps.iter().map(|step| step.seconds).collect();
         let (middle, flops) = (median(&seconds), flops(settings));
         Self {
@@ -199,14 +193,16 @@ impl PathReport {
     }
 }
 
+/// Takes a layer out of `profile`.
 fn layer_report(settings: &Settings, layer: usize, profile: &mut Profile) -> LayerReport {
     let plan = &settings.plan;
     let shape = &plan.architecture.layers[layer];
-    let (weights, nonzero) = (shape.weights() as u64, u64::from(plan.nonzero(0)[layer]));
-    let forward_seconds = profile.take("forward", &shape.name);
-    let backward_seconds = profile.take("backward", &shape.name);
+    let mut alone = vec![0; plan.architecture.layers.len()];
+    alone[layer] = plan.nonzero(0)[layer];
+    let (weights, nonzero) = (shape.weights() as u64, u64::from(alone[layer]));
+    let [forward_seconds, backward_seconds] = profile.seconds.remove(&shape.name).unwrap_or_default();
     let seconds = forward_seconds + backward_seconds;
-    let rate = |seconds: f64| layer_flops(settings, layer) as f64 / seconds / 1e9;
+    let gflops = flops_of(settings, &alone) as f64 / seconds / 1e9;
     LayerReport {
         name: shape.name.clone(),
         weights,
@@ -216,7 +212,7 @@ fn layer_report(settings: &Settings, layer: usize, profile: &mut Profile) -> Lay
         kernel: profile.kernels[layer].clone(),
         forward_seconds,
         backward_seconds,
-        gflops: if seconds > 0.0 { rate(seconds) } else { 0.0 },
+        gflops: if seconds > 0.0 { gflops } else { 0.0 },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Order statistics of repeated measurements.
 
-/// The value below which the share `at` of the values lies, between neighbours in proportion; 0 without values.
+/// The value below which the share `at` of the values lies, between neighbours in proportion; 0 without
+/// values.
 pub(super) fn quantile(values: &[f64], at: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

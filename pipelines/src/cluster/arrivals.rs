@@ -275,7 +275,7 @@ mod tests {
         let listeners = Listeners::new(&Host::new("127.0.0.1:0", vec![free])).unwrap();
         let lookup = |text: &str| Ok(vec![text.parse().unwrap()]);
         let hosts = Hosts::parse("hosts", b"127.0.0.1:1\n127.0.0.1:2\n", lookup).unwrap();
-        let meeting = Meeting::new(Purpose::Bench, 1, "", Subject::new("", ""));
+        let meeting = Meeting::new(Purpose::Grid, 1, "", Subject::new("", ""));
         let arrivals = Arc::new(Arrivals {
             secret: Secret::default(),
             own: Introduction::new(&meeting, 1, 2, 0, 0),

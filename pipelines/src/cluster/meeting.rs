@@ -20,8 +20,6 @@ pub(crate) enum Purpose {
     Resume = 2,
     /// A replay of a run.
     Replay = 3,
-    /// Timed steps.
-    Bench = 4,
     /// A grid of policies over records.
     Grid = 5,
 }
@@ -32,7 +30,6 @@ impl Purpose {
             1 => "spfde train",
             2 => "spfde resume",
             3 => "spfde replay",
-            4 => "spfde bench",
             5 => "spfde replay of a grid or of scores",
             _ => "something unknown",
         }

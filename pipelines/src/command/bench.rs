@@ -1,19 +1,20 @@
 //! `spfde bench`: what a training step takes.
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 
-use super::together::Together;
-use super::{STOPPING, end_at_once, interruptible, remark, say, say_all, workers};
+use super::{STOPPING, end_at_once, interruptible, remark, say, say_all, show, take_away, workers};
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
 use crate::error::Error;
 
 /// Time one training step on this machine, beside the dense path.
 ///
-/// Runs the ready pipeline on random images and writes nothing. Settings are those of `spfde train`, and `data.shape`;
-/// unless given, `mask.policy` is `static`, and nothing is sieved, frozen or augmented. Prints median, fastest and
-/// quartiles of the step's time, images and FLOPs a second on existing weights, peak memory of the configured path, the
-/// dataflow's share of the step, and forward and backward passes layer by layer (on one thread, in steps of their own).
+/// Runs the ready pipeline on random images and writes nothing. Settings are those of `spfde train`, and
+/// `data.shape`; unless given, `mask.policy` is `static`, and nothing is sieved, frozen or augmented. Prints
+/// median, fastest and quartiles of the step's time, images and FLOPs a second on existing weights, peak
+/// memory of the configured path, the dataflow's share of the step, and forward and backward passes layer by
+/// layer (on one thread, in steps of their own).
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +25,7 @@ pub struct Bench {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]
     words: Vec<String>,
-    /// Threads of this process that train [default: the cores, up to train.shards]
+    /// Threads that train [default: the cores, up to train.shards]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     /// Freeze the first K blocks from the start: they run forward only
@@ -39,8 +40,6 @@ pub struct Bench {
     /// Print one JSON object on one line; times are in seconds, sizes in bytes
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    together: Together,
 }
 
 impl Bench {
@@ -53,14 +52,16 @@ impl Bench {
         let options = Options { given, frozen: self.frozen, steps: self.steps, dense: !self.no_dense };
         let bench = bench::Bench::new(options)?;
         bench.notes().iter().for_each(remark);
-        let cluster = self.together.cluster()?;
-        let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
-        let workers = workers(self.workers, bench.settings().shards, processes);
+        let workers = workers(self.workers, bench.settings().shards, 1);
         let interrupted = interruptible(STOPPING);
-        let Some(report) = bench.run_among(workers, cluster.as_deref(), &interrupted)? else {
-            say("done: process 0 prints what was measured");
-            return Ok(());
-        };
+        let bar = ProgressBar::hidden();
+        bar.set_length(bench.steps());
+        let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed}\n{msg}";
+        bar.set_style(ProgressStyle::with_template(style).expect("the template is fixed"));
+        show(&bar);
+        let report = bench.run(workers, &interrupted, &bar);
+        take_away(&bar);
+        let report = report?;
         end_at_once();
         if self.json {
             say(serde_json::to_string(&report).expect("a report has only text and numbers"));

@@ -13,7 +13,7 @@ use crate::grid::{
     Axes, Column, GridOptions, JudgeObserver, JudgedRun, RunCase, TABLE_NAME, judge_runs, judge_scores,
     refuse_taken,
 };
-use crate::report::{grid, run_grid};
+use crate::report::grid;
 
 impl Replay {
     /// Judges sieve policies by bare scores.
@@ -27,8 +27,12 @@ impl Replay {
             refuse_taken(out)?;
         }
         if self.sort.is_of_runs() {
-            let column = self.sort.name();
-            return Err(ConfigurationError::Sort { column }.into());
+            return Err(ConfigurationError::Usage(format!(
+                "--sort {}: bare scores have no costs, no layers and no recorded decisions; sort by member, \
+                 active_samples, trained_samples, changes or censored_samples",
+                self.sort.name()
+            ))
+            .into());
         }
         let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options()?)?;
         end_at_once();
@@ -38,10 +42,10 @@ impl Replay {
             return Ok(());
         }
         if self.json {
-            say(grid::json(&judged, self.sort));
+            say(grid::scores_json(&judged, self.sort));
             return Ok(());
         }
-        say_all(grid::report(&judged, self.sort));
+        say_all(grid::scores(&judged, self.sort));
         if let Some(out) = &self.out {
             say("");
             say(format!("table: {}", out.join(TABLE_NAME).display()));
@@ -110,7 +114,7 @@ impl Replay {
 
 /// The table of a grid over runs, or the same as one line of JSON.
 fn show(runs: &[JudgedRun], by: Column, json: bool) -> String {
-    if json { run_grid::json(runs, by) } else { run_grid::report(runs, by) }
+    if json { grid::runs_json(runs, by) } else { grid::runs(runs, by) }
 }
 
 /// Prints what is worth knowing beforehand.

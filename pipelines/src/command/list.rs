@@ -1,11 +1,11 @@
 //! `spfde list`: what there is to choose from.
 
 use clap::Args;
-use spfde_data::files::data_set;
 use spfde_data::parameter::Parameter;
 
 use super::say;
-use crate::configuration::{bench, core, families};
+use crate::configuration::{bench, core};
+use crate::registry::Registry;
 
 /// List models, policies, data sets and keys, with their defaults and ranges.
 #[derive(Args, Debug)]
@@ -18,17 +18,18 @@ pub struct List {
 impl List {
     /// Prints the list.
     pub fn run(self) {
+        let registry = &Registry::standard();
         let wanted = |name: &str| self.family.as_deref().is_none_or(|family| family == name);
         if wanted("keys") {
             say("keys of every run");
-            core().iter().for_each(parameter);
+            core(registry).iter().for_each(parameter);
             say("");
             say("keys of `spfde bench` alone");
             bench().iter().for_each(parameter);
             say("");
         }
-        for family in families().into_iter().filter(|family| wanted(family.name)) {
-            say(format!("{} ({} = …)", family.name, family.key));
+        for family in registry.families().into_iter().filter(|family| wanted(family.name)) {
+            say(format!("{} ({} = …)", family.name, family.choice.key));
             for member in family.members {
                 say(format!("  {:<16} {}", member.name, member.summary));
                 member.parameters.iter().for_each(parameter);
@@ -37,7 +38,7 @@ impl List {
         }
         if wanted("data") {
             say("data (data.path = …)");
-            for entry in data_set::registry() {
+            for entry in &registry.data {
                 say(format!("  {:<16} {}", entry.name, entry.summary));
                 say(format!("  {:<16} {}", "", entry.licence));
             }

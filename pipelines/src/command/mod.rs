@@ -104,6 +104,12 @@ pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
             ExitCode::FAILURE
         }
         (Err(error), _) => {
+            if let Error::Unsound { directory, told, .. } = &error
+                && told.len() > 1
+            {
+                // A single one is told by the error.
+                told.iter().for_each(|told| complain(format_args!("{}: {told}", directory.display())));
+            }
             complain(format_args!("{}: {error}", program()));
             ExitCode::from(error.exit_code())
         }

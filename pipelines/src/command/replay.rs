@@ -93,9 +93,8 @@ impl Replay {
         let (settings, runs): (Vec<String>, Vec<String>) =
             self.words.iter().cloned().partition(|word| word.contains('=') && !Path::new(word).is_dir());
         let Some(first) = runs.first() else {
-            return Err(
-                ConfigurationError::Missing { what: "a recorded run", example: "runs/resnet20-0-1" }.into()
-            );
+            let missing = "a recorded run is missing, such as runs/resnet20-0-1";
+            return Err(ConfigurationError::Usage(missing.to_owned()).into());
         };
         let settings = Source::from_words(&settings)?;
         if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
@@ -106,7 +105,9 @@ impl Replay {
             }
         }
         if self.follow && runs.len() > 1 {
-            return Err(ConfigurationError::FollowMany { runs: runs.len() }.into());
+            let runs = runs.len();
+            let words = format!("--follow takes one run, not {runs}; follow each in a terminal of its own");
+            return Err(ConfigurationError::Usage(words).into());
         }
         if !self.grid.is_empty() {
             return self.judge_runs(&runs, settings, prepare);
@@ -172,7 +173,10 @@ fn refuse_within(out: &Path, runs: &[String]) -> Result<(), ConfigurationError> 
     let Some(place) = out.ancestors().find_map(there) else { return Ok(()) };
     let around = |run: &&String| std::fs::canonicalize(run).is_ok_and(|run| place.starts_with(run));
     match runs.iter().find(around) {
-        Some(run) => Err(ConfigurationError::Within { out: out.display().to_string(), run: run.clone() }),
+        Some(run) => Err(ConfigurationError::Usage(format!(
+            "--out {}: lies within the run {run}, which is read; choose a directory outside of it",
+            out.display()
+        ))),
         None => Ok(()),
     }
 }
@@ -188,8 +192,11 @@ pub(super) fn directories(runs: &[String], out: Option<&Path>) -> Result<Vec<Opt
         let path = std::fs::canonicalize(run).unwrap_or_else(|_| PathBuf::from(run));
         let name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
         if !taken.insert(name.clone()) {
-            let name = name.to_string_lossy().into_owned();
-            return Err(ConfigurationError::SameName { name, out: out.display().to_string() }.into());
+            let (name, out) = (name.to_string_lossy(), out.display());
+            return Err(ConfigurationError::Usage(format!(
+                "two runs are called {name}, and would both be written to {out}/{name}; write them one by one"
+            ))
+            .into());
         }
         Ok(Some(out.join(name)))
     });

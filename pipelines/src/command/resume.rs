@@ -7,12 +7,13 @@ use clap::Args;
 use spfde_flow::Run;
 
 use super::together::Together;
-use super::train::conclude;
+use super::train::{conclude, show_bar};
 use super::{STOPPING, interruptible, remark, say, workers};
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::progress::Progress;
+use crate::registry::Registry;
 use crate::resume::Resumed;
 use crate::session::Options;
 
@@ -46,8 +47,8 @@ impl Resume {
         let cluster = self.together.cluster()?;
         let name = self.run.display();
         let resumed = match self.together.is_other() {
-            true => Resumed::join(&self.run, prepare)?,
-            false => Resumed::open(&self.run, prepare)?,
+            true => Resumed::join(&Registry::standard(), &self.run, prepare)?,
+            false => Resumed::open(&Registry::standard(), &self.run, prepare)?,
         };
         let unfinished = match resumed {
             Resumed::Finished(epochs) => {
@@ -70,6 +71,7 @@ impl Resume {
         let workers = workers(self.workers, experiment.settings().shards, processes);
         let interrupted = interruptible(STOPPING);
         let progress = Arc::new(Progress::new(&experiment).among(processes));
+        show_bar(&progress);
         let (rows, timings) = unfinished.before()?;
         progress.recall(&rows, &timings);
         let observer = Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>;

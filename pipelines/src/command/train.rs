@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use spfde_flow::Run;
 
 use super::together::Together;
-use super::{STOPPING, end_at_once, interruptible, refuse_taken, remark, say, say_all, workers};
+use super::{
+    STOPPING, end_at_once, interruptible, refuse_taken, remark, say, say_all, show, take_away, workers,
+};
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -63,11 +66,6 @@ impl Train {
         let source = Source::from_words(&self.words)?;
         let experiment = prepare(Configuration::resolve(source.entries())?)?;
         experiment.configuration().notes().iter().for_each(remark);
-        let settings = experiment.settings();
-        if let Some(policy) = settings.policies.not_saved(&settings.plan) {
-            let what = "does not save its state: there will be no checkpoints, and the run cannot be resumed";
-            remark(format_args!("the policy `{policy}` {what}"));
-        }
         if self.dry_run {
             say_all(experiment.configuration().to_toml());
             say_all(schedule::schedule(&experiment));
@@ -78,6 +76,7 @@ impl Train {
         let workers = workers(self.workers, experiment.settings().shards, processes);
         let interrupted = interruptible(STOPPING);
         let progress = Arc::new(Progress::new(&experiment).among(processes));
+        show_bar(&progress);
         let options = Options {
             directory: self.run_dir,
             workers,
@@ -90,6 +89,12 @@ impl Train {
     }
 }
 
+/// Shows the bar of a run; its clock goes on between steps, too.
+pub(super) fn show_bar(progress: &Progress) {
+    show(progress.bar());
+    progress.bar().enable_steady_tick(Duration::from_millis(500));
+}
+
 /// Prints the table of a run that came to its end, and verifies its trace. One of the `other` processes leaves both to process 0.
 pub(super) fn conclude(
     experiment: &Experiment,
@@ -97,7 +102,7 @@ pub(super) fn conclude(
     result: Result<PathBuf, Error>,
     other: bool,
 ) -> Result<(), Error> {
-    progress.finish();
+    take_away(progress.bar());
     let directory = result?;
     if other {
         say(format!("run directory: {} (process 0 verifies it)", directory.display()));

@@ -5,74 +5,26 @@ use std::collections::BTreeSet;
 use spfde_data::augment::Augment;
 use spfde_data::parameter::Parameter;
 use spfde_flow::Observe;
-use spfde_model::{Kernel, models};
-use spfde_policy::{freeze, mask, sieve};
+use spfde_model::Kernel;
 
-/// A family of things that a run chooses one of by name.
-pub struct Family {
-    /// What the command line calls it.
-    pub name: &'static str,
-    /// The key that chooses.
-    pub key: &'static str,
-    /// What there is to choose from.
-    pub members: Vec<Member>,
-}
-
-/// One thing to choose.
-pub struct Member {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is, in a sentence.
-    pub summary: &'static str,
-    /// Its own keys.
-    pub parameters: Vec<Parameter>,
-}
-
-impl Member {
-    /// Whether it has a key of this name.
-    pub fn knows(&self, key: &str) -> bool {
-        self.parameters.iter().any(|parameter| parameter.key == key)
-    }
-}
-
-/// All families, from the registries.
-pub fn families() -> Vec<Family> {
-    macro_rules! members {
-        ($registry:expr) => {
-            $registry
-                .iter()
-                .map(|entry| Member {
-                    name: entry.name,
-                    summary: entry.summary,
-                    parameters: (entry.parameters)(),
-                })
-                .collect()
-        };
-    }
-    vec![
-        Family { name: "model", key: "model.name", members: members!(models::registry()) },
-        Family { name: "mask", key: "mask.policy", members: members!(mask::registry()) },
-        Family { name: "freeze", key: "freeze.policy", members: members!(freeze::registry()) },
-        Family { name: "sieve", key: "sieve.policy", members: members!(sieve::registry()) },
-    ]
-}
+use crate::registry::Registry;
 
 /// All keys, those of all members; several may have the same.
-fn all() -> impl Iterator<Item = Parameter> {
-    let members = families().into_iter().flat_map(|family| family.members);
-    core().into_iter().chain(bench()).chain(members.flat_map(|member| member.parameters))
+fn all(registry: &Registry) -> impl Iterator<Item = Parameter> {
+    let members = registry.families().into_iter().flat_map(|family| family.members);
+    core(registry).into_iter().chain(bench()).chain(members.flat_map(|member| member.parameters))
 }
 
 /// What `key` takes, if there is such a key: its bounds, too, if it has the same with all members.
-pub(super) fn expected(key: &str) -> Option<String> {
-    let mut ranges = all().filter(|parameter| parameter.key == key).map(|parameter| parameter.range);
+pub(super) fn expected(registry: &Registry, key: &str) -> Option<String> {
+    let mut ranges = all(registry).filter(|parameter| parameter.key == key).map(|parameter| parameter.range);
     let first = ranges.next()?;
     Some(if ranges.all(|range| range == first) { first.expected() } else { first.kind() })
 }
 
 /// The first parts of all keys that have two.
-pub(super) fn tables() -> BTreeSet<&'static str> {
-    all().filter_map(|parameter| Some(parameter.key.split_once('.')?.0)).collect()
+pub(super) fn tables(registry: &Registry) -> BTreeSet<&'static str> {
+    all(registry).filter_map(|parameter| Some(parameter.key.split_once('.')?.0)).collect()
 }
 
 /// The keys that only `spfde bench` reads.
@@ -90,9 +42,10 @@ pub(crate) const SHAPE: &str = "data.shape";
 const U32: i64 = u32::MAX as i64;
 
 /// The keys that every run has.
-pub fn core() -> Vec<Parameter> {
-    let models = models::registry().iter().map(|entry| entry.name).collect();
-    vec![
+pub fn core(registry: &Registry) -> Vec<Parameter> {
+    let mut choices = registry.families().into_iter().map(|family| family.choice);
+    let model = choices.next().expect("models are the first family");
+    let mut keys = vec![
         Parameter::integer(
             "seed",
             0,
@@ -113,7 +66,7 @@ pub fn core() -> Vec<Parameter> {
             "how training images are varied",
         ),
         Parameter::integer("data.crop_padding", 2, 0, 16, "pixels around an image from which it is cropped"),
-        Parameter::choice("model.name", "resnet20", models, "the network"),
+        model,
         Parameter::integer("train.epochs", 16, 1, 10_000, "epochs to train"),
         Parameter::number(
             "train.learning_rate",
@@ -150,8 +103,7 @@ pub fn core() -> Vec<Parameter> {
             10_000,
             "epochs between two checkpoints, of which the last two are kept; 0: nothing but the weights at the end",
         ),
-        mask::choice(),
-        freeze::choice(),
-        sieve::choice(),
-    ]
+    ];
+    keys.extend(choices);
+    keys
 }

@@ -7,18 +7,21 @@ mod source;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use spfde_data::files::data_set;
 use spfde_data::parameter::{Near, Parameter, ParameterError, Parameters, Value, nearest};
 use spfde_model::InputShape;
 
+use crate::registry::Registry;
+
 pub(crate) use keys::SHAPE;
-pub use keys::{bench, core, families};
+pub use keys::{bench, core};
 pub use source::{ConfigurationError, Source};
 
 /// A resolved configuration: every key of the run has a checked value.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone)]
 pub struct Configuration {
+    registry: Arc<Registry>,
     values: Parameters,
     given: BTreeSet<String>,
     notes: Vec<String>,
@@ -32,43 +35,52 @@ impl Configuration {
     /// # Errors
     /// A key that nothing knows, or a value out of its range.
     pub fn resolve(given: &[(String, Value)]) -> Result<Self, ParameterError> {
-        Self::resolve_with(&[], given, &core(), &bench())
+        Self::resolve_over(&Registry::standard(), &[], given)
     }
 
-    /// As [`Configuration::resolve`], with `inherited` values in place of the defaults wherever they fit the chosen
-    /// policies. Nobody asked for them: they are not [given](Configuration::is_given), and those that are of no use
+    /// As [`Configuration::resolve`], of what a registry knows, with `inherited` values in place of the defaults wherever
+    /// they fit the chosen policies. Nobody asked for them: they are not [given](Configuration::is_given), and those that are of no use
     /// go without a note.
     ///
     /// # Errors
     /// As [`Configuration::resolve`]; of the inherited values only those of keys that every run has can be wrong.
     pub fn resolve_over(
+        registry: &Arc<Registry>,
         inherited: &[(String, Value)],
         given: &[(String, Value)],
     ) -> Result<Self, ParameterError> {
-        Self::resolve_with(inherited, given, &core(), &bench())
+        Self::resolve_with(registry, inherited, given, &core(registry), &bench())
     }
 
     /// As [`Configuration::resolve`], for `spfde bench`, which has keys of its own.
     ///
     /// # Errors
     /// As [`Configuration::resolve`].
-    pub fn resolve_bench(given: &[(String, Value)]) -> Result<Self, ParameterError> {
-        Self::resolve_with(&[], given, &[core(), bench()].concat(), &[])
+    pub fn resolve_bench(
+        registry: &Arc<Registry>,
+        given: &[(String, Value)],
+    ) -> Result<Self, ParameterError> {
+        Self::resolve_with(registry, &[], given, &[core(registry), bench()].concat(), &[])
     }
 
     /// Resolves with the keys of `core`; those of `elsewhere` belong to another command.
     fn resolve_with(
+        registry: &Arc<Registry>,
         inherited: &[(String, Value)],
         given: &[(String, Value)],
         core: &[Parameter],
         elsewhere: &[Parameter],
     ) -> Result<Self, ParameterError> {
+        let families = registry.families();
         let everything: Vec<Parameter> = core
             .iter()
             .chain(elsewhere)
             .cloned()
             .chain(
-                families().into_iter().flat_map(|family| family.members).flat_map(|member| member.parameters),
+                families
+                    .iter()
+                    .flat_map(|family| &family.members)
+                    .flat_map(|member| member.parameters.clone()),
             )
             .collect();
         for (key, _) in given {
@@ -80,11 +92,11 @@ impl Configuration {
         let latest = |entries: &[(String, Value)], key: &str| {
             entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.clone())
         };
-        let mut configuration = Self::default();
+        let (mut asked, mut notes) = (BTreeSet::new(), Vec::new());
         let mut take = |parameter: &Parameter, values: &mut Parameters| -> Result<(), ParameterError> {
             let value = latest(given, parameter.key).map(|value| checked(parameter, value)).transpose()?;
             if value.is_some() {
-                configuration.given.insert(parameter.key.to_owned());
+                asked.insert(parameter.key.to_owned());
             }
             let value = match (value, latest(inherited, parameter.key)) {
                 (Some(value), _) => value,
@@ -105,9 +117,8 @@ impl Configuration {
             take(parameter, &mut values)?;
         }
         let mut used: BTreeSet<&str> = core.iter().map(|parameter| parameter.key).collect();
-        let families = families();
         for family in &families {
-            let chosen = values.text(family.key).to_owned();
+            let chosen = values.text(family.choice.key).to_owned();
             let member =
                 family.members.iter().find(|member| member.name == chosen).expect("a choice was checked");
             for parameter in &member.parameters {
@@ -119,7 +130,7 @@ impl Configuration {
         for (key, value) in given.iter().filter(|(key, _)| !used.contains(key.as_str())) {
             if let Some(parameter) = elsewhere.iter().find(|parameter| parameter.key == key) {
                 checked(parameter, value.clone())?;
-                configuration.notes.push(format!("`{key}` has no effect: only `spfde bench` reads it"));
+                notes.push(format!("`{key}` has no effect: only `spfde bench` reads it"));
                 continue;
             }
             let owner = families.iter().find(|family| family.members.iter().any(|member| member.knows(key)));
@@ -130,13 +141,10 @@ impl Configuration {
                 .find(|parameter| parameter.key == key)
                 .expect("it is known")
                 .check(value.clone())?;
-            let (setting, chosen) = (family.key, values.text(family.key));
-            configuration
-                .notes
-                .push(format!("`{key}` has no effect: {setting} = \"{chosen}\" does not use it"));
+            let (setting, chosen) = (family.choice.key, values.text(family.choice.key));
+            notes.push(format!("`{key}` has no effect: {setting} = \"{chosen}\" does not use it"));
         }
-        configuration.values = values;
-        Ok(configuration)
+        Ok(Self { registry: Arc::clone(registry), values, given: asked, notes, begun_in: None })
     }
 
     /// The shape that `data.shape` gives to the random images of a bench.
@@ -146,6 +154,11 @@ impl Configuration {
     pub fn shape(&self) -> InputShape {
         let text = Value::Text(self.values.text(SHAPE).to_owned());
         shape::parse(&text).expect("it was checked when the configuration was resolved")
+    }
+
+    /// What there is to choose from.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     /// The values.
@@ -167,7 +180,7 @@ impl Configuration {
     /// Where the data may be, in the order in which it is looked for; nowhere if it comes with the program.
     pub(crate) fn data_places(&self) -> Vec<PathBuf> {
         let path = self.values.text("data.path");
-        if data_set::registry().iter().any(|entry| entry.name == path) {
+        if self.registry.data.iter().any(|entry| entry.name == path) {
             return Vec::new();
         }
         let there = self.begun_in.as_ref().map(|directory| directory.join(path));
@@ -197,10 +210,10 @@ impl Configuration {
     /// Another member of the family that `key` chooses from takes over, one from outside the registry: the keys of the
     /// one before go.
     pub(crate) fn replace_member(&mut self, key: &'static str, name: &str) {
-        let families = families();
-        let family = families.iter().find(|family| family.key == key).expect("the key of a family");
-        let others = families.iter().filter(|other| other.key != key).flat_map(|other| {
-            let chosen = self.values.text(other.key).to_owned();
+        let families = self.registry.families();
+        let family = families.iter().find(|family| family.choice.key == key).expect("the key of a family");
+        let others = families.iter().filter(|other| other.choice.key != key).flat_map(|other| {
+            let chosen = self.values.text(other.choice.key).to_owned();
             other.members.iter().filter(move |member| member.name == chosen)
         });
         let others: Vec<&str> =
@@ -215,7 +228,13 @@ impl Configuration {
 
     /// The configuration as TOML, with every default filled in and a comment for every key: reads back as the same.
     pub fn to_toml(&self) -> String {
-        render::to_toml(&self.values)
+        render::to_toml(&self.registry, &self.values)
+    }
+}
+
+impl std::fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Configuration").field("values", &self.values).field("notes", &self.notes).finish()
     }
 }
 
@@ -278,7 +297,7 @@ mod tests {
         assert_eq!(train.notes(), ["`data.shape` has no effect: only `spfde bench` reads it"]);
         assert_eq!(train.values().get("data.shape"), None);
         assert!(Configuration::resolve(&given("3x32")).is_err());
-        let bench = Configuration::resolve_bench(&given("3x32x31")).unwrap();
+        let bench = Configuration::resolve_bench(&Registry::standard(), &given("3x32x31")).unwrap();
         assert_eq!(bench.shape(), InputShape { channels: 3, height: 32, width: 31 });
         assert_eq!(bench.notes(), [""; 0]);
     }

@@ -3,47 +3,32 @@
 use std::fmt::Write;
 
 use spfde_data::parameter::{Parameter, Parameters, Value};
-
 use spfde_data::words::visible;
 
-use super::keys::{core, families};
+use super::keys::core;
+use crate::registry::Registry;
 
 /// Every key with its value, its meaning and its range, grouped by table.
-pub(super) fn to_toml(values: &Parameters) -> String {
-    let known: Vec<Parameter> = core()
-        .into_iter()
-        .chain(families().into_iter().flat_map(|family| {
-            let chosen = values.text(family.key).to_owned();
-            family
-                .members
-                .into_iter()
-                .filter(move |member| member.name == chosen)
-                .flat_map(|member| member.parameters)
-        }))
-        .collect();
-    let mut text = String::new();
-    let mut tables: Vec<&str> = Vec::new();
-    for (key, _) in values.iter() {
-        let table = key.split_once('.').map_or("", |(table, _)| table);
-        if !tables.contains(&table) {
-            tables.push(table);
-        }
-    }
+pub(super) fn to_toml(registry: &Registry, values: &Parameters) -> String {
+    let chosen = registry.families().into_iter().flat_map(|family| {
+        let name = values.text(family.choice.key);
+        family.members.into_iter().filter(move |member| member.name == name)
+    });
+    let known: Vec<Parameter> =
+        core(registry).into_iter().chain(chosen.flat_map(|member| member.parameters)).collect();
     // Keys without a table have to come first in TOML.
-    tables.sort_by_key(|table| !table.is_empty());
-    for table in tables {
-        if !table.is_empty() {
-            writeln!(text, "\n[{table}]").expect("text grows");
+    let (bare, tabled): (Vec<_>, Vec<_>) = values.iter().partition(|(key, _)| !key.contains('.'));
+    let (mut text, mut table) = (String::new(), "");
+    for (key, value) in bare.into_iter().chain(tabled) {
+        let (of, name) = key.split_once('.').unwrap_or(("", key));
+        if of != table {
+            write!(text, "\n[{of}]\n").expect("text grows");
+            table = of;
         }
-        let inside =
-            values.iter().filter(|(key, _)| key.split_once('.').map_or("", |(table, _)| table) == table);
-        for (key, value) in inside {
-            if let Some(parameter) = known.iter().find(|parameter| parameter.key == key) {
-                writeln!(text, "# {} ({})", parameter.help, parameter.range).expect("text grows");
-            }
-            let name = key.split_once('.').map_or(key, |(_, name)| name);
-            writeln!(text, "{name} = {}", literal(value)).expect("text grows");
+        if let Some(Parameter { help, range, .. }) = known.iter().find(|parameter| parameter.key == key) {
+            writeln!(text, "# {help} ({range})").expect("text grows");
         }
+        writeln!(text, "{name} = {}", literal(value)).expect("text grows");
     }
     text
 }
@@ -52,7 +37,8 @@ fn literal(value: &Value) -> String {
     match value {
         Value::Integer(value) => value.to_string(),
         Value::Number(value) => toml::Value::Float(*value).to_string(),
-        // Whoever reads it on a terminal sees what is in the file: nothing of it does anything there.
+        // TOML leaves some control characters as they are; escaped they do nothing to a terminal that shows
+        // the file.
         Value::Text(value) if value.contains(char::is_control) => {
             let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
             format!("\"{}\"", visible(&quoted))

@@ -6,6 +6,7 @@ use std::path::Path;
 use spfde_data::parameter::{ParameterError, Value};
 
 use super::keys::{expected, tables};
+use crate::registry::Registry;
 
 /// A configuration file larger than this is not one.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -18,42 +19,18 @@ pub struct Source(Vec<(String, Value)>);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigurationError {
-    /// The file cannot be read.
-    #[error("{path}: cannot read the configuration: {reason}")]
-    File {
-        /// The file.
-        path: String,
-        /// The cause.
-        reason: String,
-    },
-    /// The file is not TOML.
-    #[error("{path}, line {line}: {reason}")]
-    Syntax {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong there.
-        reason: String,
-    },
-    /// A value that no key takes, such as a list or a date.
-    #[error("{place}: `{key}`{value} is {kind}; {expected}")]
-    Kind {
-        /// File or word.
+    /// A file that is no configuration, or a value that no key takes, such as a list or a date.
+    #[error("{place}: {what}")]
+    Unreadable {
+        /// The file, with the line if it is known, or the word.
         place: String,
-        /// The key.
-        key: String,
-        /// The value behind an equals sign, if it is short.
-        value: String,
-        /// What it is.
-        kind: &'static str,
-        /// What it should be.
-        expected: String,
+        /// What is wrong there.
+        what: String,
     },
     /// No data set has the name, nor is there anything at the path.
     #[error(
-        "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is nothing at this path{}; \
-         `spfde import` makes a directory of images",
+        "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is \
+         nothing at this path{}; `spfde import` makes a directory of images",
         meant.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
     )]
     NoData {
@@ -68,45 +45,9 @@ pub enum ConfigurationError {
         /// The word.
         word: String,
     },
-    /// A command lacks one of its words.
-    #[error("{what} is missing, such as {example}")]
-    Missing {
-        /// What is missing.
-        what: &'static str,
-        /// How it may look.
-        example: &'static str,
-    },
-    /// Two runs would be written to the same directory.
-    #[error("two runs are called {name}, and would both be written to {out}/{name}; write them one by one")]
-    SameName {
-        /// The name.
-        name: String,
-        /// The directory for both.
-        out: String,
-    },
-    /// What is written would lie within a run that is read.
-    #[error("--out {out}: lies within the run {run}, which is read; choose a directory outside of it")]
-    Within {
-        /// Where to write.
-        out: String,
-        /// The run.
-        run: String,
-    },
-    /// Several runs cannot be followed at once.
-    #[error("--follow takes one run, not {runs}; follow each in a terminal of its own")]
-    FollowMany {
-        /// How many there are.
-        runs: usize,
-    },
-    /// A table that has no such column.
-    #[error(
-        "--sort {column}: bare scores have no costs, no layers and no recorded decisions; sort by member, active_samples, \
-         trained_samples, changes or censored_samples"
-    )]
-    Sort {
-        /// The column.
-        column: String,
-    },
+    /// Words of a command that do not go together, or lack one: what, and what would do.
+    #[error("{0}")]
+    Usage(String),
     /// A key or value that does not fit.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -118,12 +59,13 @@ impl Source {
         &self.0
     }
 
-    /// Reads words as the command line has them: first, optionally, a file ending in `.toml`; then `key=value`.
+    /// Reads words as the command line has them: first, optionally, a file ending in `.toml`; then
+    /// `key=value`.
     pub fn from_words(words: &[String]) -> Result<Self, ConfigurationError> {
         let mut source = Self::default();
         for word in words {
             if let Some((key, value)) = word.split_once('=') {
-                source.0.push((key.trim().to_owned(), value_of(key.trim(), value.trim(), word)?));
+                source.0.push((key.trim().to_owned(), value_of(value.trim())));
             } else if word.ends_with(".toml") && source.0.is_empty() {
                 source.0.extend(Self::read(Path::new(word))?.0);
             } else {
@@ -135,20 +77,14 @@ impl Source {
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
-        let error = |reason: String| ConfigurationError::File { path: path.display().to_string(), reason };
-        let failed = |e: std::io::Error| error(e.to_string());
-        // Looked at before it is opened: opening a pipe would wait for a writer.
-        if !std::fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(error("it is not an ordinary file".to_owned()));
-        }
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > LARGEST_FILE {
+        let place = path.display().to_string();
+        let error = |reason: String| unreadable(&place, format!("cannot read the configuration: {reason}"));
+        let text = read_text(path).map_err(|cause| error(cause.to_string()))?;
+        if text.len() as u64 > LARGEST_FILE {
             return Err(error(format!("it has more than the {LARGEST_FILE} bytes that are read")));
         }
-        let text = String::from_utf8(bytes).map_err(|e| error(e.utf8_error().to_string()))?;
-        Self::parse_file(&path.display().to_string(), &text)
+        let text = String::from_utf8(text).map_err(|cause| error(cause.utf8_error().to_string()))?;
+        Self::parse_file(&place, &text)
     }
 
     /// Reads the text of a file called `path`: tables become the first part of dotted keys.
@@ -157,39 +93,72 @@ impl Source {
         let table: toml::Table = read.map_err(|error: toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
-            ConfigurationError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
+            unreadable(&format!("{path}, line {line}"), error.message().to_owned())
         })?;
-        // One with keys is noticed by them.
-        let known = tables();
-        let is_unknown = |name: &str, value: &toml::Value| {
-            value.as_table().is_some_and(toml::Table::is_empty) && !known.contains(name)
-        };
-        if let Some((name, _)) = table.iter().find(|(name, value)| is_unknown(name, value)) {
-            let known: Vec<String> = known.iter().map(|name| format!("[{name}]")).collect();
-            let reason =
-                format!("there is no table [{}]; there are {}", name.escape_debug(), known.join(", "));
-            return Err(ConfigurationError::File { path: path.to_owned(), reason });
-        }
         let mut source = Self::default();
-        source.flatten(path, "", table)?;
+        for (name, value) in table {
+            match value {
+                // A table with keys is known or refused by them.
+                toml::Value::Table(table) if table.is_empty() => known_table(path, &name)?,
+                // Keys have at most two parts: deeper tables are as unknown as any other key.
+                toml::Value::Table(table) => {
+                    for (key, value) in table {
+                        source.push(path, format!("{name}.{key}"), value)?;
+                    }
+                }
+                value => source.push(path, name, value)?,
+            }
+        }
         Ok(source)
     }
 
-    fn flatten(&mut self, place: &str, prefix: &str, table: toml::Table) -> Result<(), ConfigurationError> {
-        for (name, value) in table {
-            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
-            match value {
-                // Keys have at most two parts: deeper tables are as unknown as any other key.
-                toml::Value::Table(table) if prefix.is_empty() => self.flatten(place, &key, table)?,
-                value => self.0.push((key.clone(), convert(place, &key, value)?)),
-            }
+    /// Adds what TOML has at `place` under `key`.
+    fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<(), ConfigurationError> {
+        if let Some(value) = plain(&value) {
+            self.0.push((key, value));
+            return Ok(());
         }
-        Ok(())
+        let (kind, shown) = match value {
+            toml::Value::Boolean(value) => ("a truth value", format!(" = {value}")),
+            toml::Value::Datetime(value) => ("a date", format!(" = {value}")),
+            toml::Value::Array(_) => ("a list", String::new()),
+            _ => ("a table", String::new()),
+        };
+        let expected = expected(&Registry::standard(), &key).map(|expected| format!("it takes {expected}"));
+        let expected = expected.unwrap_or_else(|| "settings are numbers and texts".to_owned());
+        Err(unreadable(place, format!("`{key}`{shown} is {kind}; {expected}")))
     }
 }
 
-/// A file whose one mistake is a number that TOML cannot hold, with that number as a text: where it ends up it is out of range,
-/// and the message names its key.
+fn unreadable(place: &str, what: String) -> ConfigurationError {
+    ConfigurationError::Unreadable { place: place.to_owned(), what }
+}
+
+/// The bytes of an ordinary file, up to more than a configuration has.
+fn read_text(path: &Path) -> std::io::Result<Vec<u8>> {
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is not an ordinary file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Refuses a table that no key belongs to.
+fn known_table(path: &str, name: &str) -> Result<(), ConfigurationError> {
+    let known = tables(&Registry::standard());
+    if known.contains(name) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.iter().map(|name| format!("[{name}]")).collect();
+    let (name, known) = (name.escape_debug(), known.join(", "));
+    let what = format!("cannot read the configuration: there is no table [{name}]; there are {known}");
+    Err(unreadable(path, what))
+}
+
+/// A file whose one mistake is a number that TOML cannot hold, with that number as a text: the range of its
+/// key refuses it, and the message names both.
 fn beyond_numbers(text: &str, error: &toml::de::Error) -> Option<toml::Table> {
     let span = error.span()?;
     let (before, number, behind) = (text.get(..span.start)?, text.get(span.clone())?, text.get(span.end..)?);
@@ -198,35 +167,16 @@ fn beyond_numbers(text: &str, error: &toml::de::Error) -> Option<toml::Table> {
     format!("{before}\"{number}\"{behind}").parse().ok()
 }
 
-fn convert(place: &str, key: &str, value: toml::Value) -> Result<Value, ConfigurationError> {
-    let kind = match value {
-        toml::Value::Integer(value) => return Ok(Value::Integer(value)),
-        toml::Value::Float(value) => return Ok(Value::Number(value)),
-        toml::Value::String(value) => return Ok(Value::Text(value)),
-        toml::Value::Boolean(_) => "a truth value",
-        toml::Value::Datetime(_) => "a date",
-        toml::Value::Array(_) => "a list",
-        toml::Value::Table(_) => "a table",
-    };
-    let value = match value {
-        toml::Value::Boolean(_) | toml::Value::Datetime(_) => format!(" = {value}"),
-        _ => String::new(),
-    };
-    let expected = expected(key).map_or_else(
-        || "settings are numbers and texts".to_owned(),
-        |expected| format!("it takes {expected}"),
-    );
-    Err(ConfigurationError::Kind { place: place.to_owned(), key: key.to_owned(), value, kind, expected })
+/// A value on the command line is written as in TOML, but text needs no quotes.
+fn value_of(text: &str) -> Value {
+    let read = format!("value = {text}").parse::<toml::Table>().ok();
+    let value = read.and_then(|table| plain(table.get("value")?));
+    value.unwrap_or_else(|| Value::Text(text.to_owned()))
 }
 
-/// A value on the command line is written as in TOML, but text needs no quotes.
-fn value_of(key: &str, text: &str, word: &str) -> Result<Value, ConfigurationError> {
-    match format!("value = {text}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("value")) {
-        Some(value @ (toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::String(_))) => {
-            convert(word, key, value)
-        }
-        _ => Ok(Value::Text(text.to_owned())),
-    }
+/// A number or a text; a date, which could be read as a text, is none.
+fn plain(value: &toml::Value) -> Option<Value> {
+    if value.is_datetime() { None } else { value.clone().try_into().ok() }
 }
 
 #[cfg(test)]
@@ -235,8 +185,15 @@ mod tests {
 
     #[test]
     fn words_are_numbers_where_they_look_like_them() {
-        let words =
-            ["seed=3", "mask.sparsity=0.9", "mask.policy=mest-ems", "data.path=\"a b\"", "data.path=/x/y=z"];
+        let words = [
+            "seed=3",
+            "mask.sparsity=0.9",
+            "mask.policy=mest-ems",
+            "data.path=\"a b\"",
+            "data.path=/x/y=z",
+            "data.path=1979-05-27 07:32:00",
+            "data.path=true",
+        ];
         let source = Source::from_words(&words.map(String::from)).unwrap();
         let expected = [
             ("seed", Value::Integer(3)),
@@ -244,6 +201,8 @@ mod tests {
             ("mask.policy", Value::Text("mest-ems".into())),
             ("data.path", Value::Text("a b".into())),
             ("data.path", Value::Text("/x/y=z".into())),
+            ("data.path", Value::Text("1979-05-27 07:32:00".into())),
+            ("data.path", Value::Text("true".into())),
         ];
         assert_eq!(source.entries(), expected.map(|(key, value)| (key.to_owned(), value)));
     }

@@ -25,8 +25,9 @@ impl Axes {
             let (key, list) = word.split_once('=').ok_or_else(refuse)?;
             let key = key.trim().to_owned();
             if key.is_empty() {
-                let what = "the key before the values of --grid";
-                return Err(ConfigurationError::Missing { what, example: "sieve.fraction=0.1,0.2" });
+                let missing =
+                    "the key before the values of --grid is missing, such as sieve.fraction=0.1,0.2";
+                return Err(ConfigurationError::Usage(missing.to_owned()));
             }
             if list.trim().is_empty() {
                 let reason = "the --grid list has no values; write them with commas between";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::segment::{Densities, Recording};
 use spfde_flow::grid::{Freezing, RunMember, RunMembers};
-use spfde_policy::{SievePolicy, freeze, mask, sieve};
+use spfde_policy::SievePolicy;
 
 use super::runs::CHOICES;
 use crate::configuration::Configuration;
@@ -46,13 +46,11 @@ pub(super) fn members(
 /// but its maker knows, so it is like no other.
 fn identity(number: usize, configuration: &Configuration, families: &[&str]) -> (Option<usize>, Vec<String>) {
     let values = configuration.values();
+    let choices: Vec<_> =
+        configuration.registry().families().into_iter().map(|family| family.choice).collect();
     let registered = |key: &str| {
-        let name = values.text(key);
-        match key {
-            "mask.policy" => mask::registry().iter().any(|entry| entry.name == name),
-            "freeze.policy" => freeze::registry().iter().any(|entry| entry.name == name),
-            _ => sieve::registry().iter().any(|entry| entry.name == name),
-        }
+        let choice = choices.iter().find(|choice| choice.key == key);
+        choice.zip(values.get(key)).is_some_and(|(choice, name)| choice.check(name.clone()).is_ok())
     };
     let of_family = |key: &str| families.iter().any(|family| key.starts_with(family));
     let ready = CHOICES.iter().filter(|key| of_family(key)).all(|key| registered(key));

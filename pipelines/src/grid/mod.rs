@@ -31,7 +31,7 @@ use std::sync::atomic::AtomicBool;
 use spfde_data::parameter::Value;
 
 use crate::cluster::Cluster;
-use crate::configuration::{Configuration, families};
+use crate::configuration::Configuration;
 use crate::session::Options;
 
 pub use axes::{Axes, MOST_MEMBERS};
@@ -114,9 +114,10 @@ impl Member {
     fn of(configuration: &Configuration, chosen: &[&str]) -> Self {
         let values = configuration.values();
         let mut used = vec!["seed"];
-        for family in families().into_iter().filter(|family| chosen.contains(&family.key)) {
-            used.push(family.key);
-            let name = values.text(family.key);
+        let families = configuration.registry().families().into_iter();
+        for family in families.filter(|family| chosen.contains(&family.choice.key)) {
+            used.push(family.choice.key);
+            let name = values.text(family.choice.key);
             let member = family.members.into_iter().find(|member| member.name == name);
             let parameters = member.map(|member| member.parameters).unwrap_or_default();
             used.extend(parameters.iter().map(|parameter| parameter.key));

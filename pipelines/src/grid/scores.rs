@@ -10,7 +10,7 @@ use spfde_data::parameter::{ParameterError, Value};
 use spfde_data::scores::ScoreSource;
 use spfde_data::words::counted;
 use spfde_flow::grid::{Found, Grid};
-use spfde_policy::{SieveContext, SievePolicy, sieve};
+use spfde_policy::{SieveContext, SievePolicy};
 
 use super::axes::at_point;
 use super::directory::Directory;
@@ -124,8 +124,8 @@ fn build(
     configuration: &Configuration,
     samples: u32,
     epochs: u32,
-) -> Result<Box<dyn SievePolicy>, ParameterError> {
+) -> Result<Arc<dyn SievePolicy>, ParameterError> {
     let values = configuration.values();
     let context = SieveContext { seed: u64::from(values.integer("seed")), epochs, samples };
-    sieve::build(values.text("sieve.policy"), values, &context)
+    configuration.registry().policies.sieve.build(values.text("sieve.policy"), values, &context)
 }

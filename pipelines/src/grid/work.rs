@@ -1,6 +1,7 @@
 //! Runs the dataflow of a grid.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
@@ -32,8 +33,7 @@ pub(super) fn judge(asked: Grid, crew: Crew) -> Result<Found, Error> {
     if let Some(lost) = lost {
         return Err(Error::lost_in_replay(lost, &shared.interrupted));
     }
-    // Of an interrupt that came too late for the others nobody has heard.
-    if found.interrupted {
+    if shared.interrupted.load(Ordering::Relaxed) {
         return Err(Error::GridInterrupted);
     }
     if let Some(failure) = found.failed {

@@ -110,7 +110,7 @@ fn replay_from(
         stop: Stop::when(Arc::clone(&interrupted)),
         checkpoints: None,
         resumed: None,
-        recorded: Some(Recorded { recording, densities }),
+        recorded: Some(Recorded { recording, densities, follows: followed.is_some() }),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
     let Ended { fault, panicked, lost } = execute(settings, services, crew, build);

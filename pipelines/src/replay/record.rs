@@ -17,6 +17,7 @@ use spfde_data::table::Row;
 use crate::configuration::{Configuration, Source, core};
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::registry::Registry;
 use crate::replay::unrecorded;
 
 /// The streams that a replay reads.
@@ -132,11 +133,13 @@ impl Record {
         let is_policy =
             |key: &str| ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family));
         let mut inherited = self.entries.clone();
-        let mut unknown = BTreeMap::new();
+        let (registry, mut unknown) = (Registry::standard(), BTreeMap::new());
         for (key, stand_in) in POLICIES {
             let Some((_, value)) = inherited.iter_mut().find(|(name, _)| name == key) else { continue };
-            let choice =
-                core().into_iter().find(|parameter| parameter.key == key).expect("the key of a family");
+            let choice = core(&registry)
+                .into_iter()
+                .find(|parameter| parameter.key == key)
+                .expect("the key of a family");
             if choice.check(value.clone()).is_err() {
                 let name = std::mem::replace(value, Value::Text(stand_in.to_owned()));
                 if !settings.iter().any(|(given, _)| given == key) {
@@ -144,7 +147,7 @@ impl Record {
                 }
             }
         }
-        let configuration = Configuration::resolve_over(&inherited, settings)?;
+        let configuration = Configuration::resolve_over(&registry, &inherited, settings)?;
         for (key, _) in settings.iter().filter(|(key, _)| !is_policy(key) && key != "seed") {
             let (asked, recorded) = (configuration.values().get(key), self.value(key));
             if asked != recorded {

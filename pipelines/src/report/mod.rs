@@ -1,9 +1,29 @@
-//! What people read before and after a run.
+//! What people read before and after a run. Nothing here prints: every function returns its text.
 
 pub mod grid;
-pub mod measure;
 pub mod replay;
-pub mod run_grid;
 pub mod schedule;
 pub mod summary;
-pub(crate) mod table;
+pub mod table;
+
+use spfde_data::rows::EpochRow;
+
+/// Epochs in a table at most: evenly spaced, the last among them.
+const ROWS: usize = 20;
+
+/// The epochs that a table of `count` of them shows.
+fn shown(count: usize) -> impl Iterator<Item = usize> {
+    let every = count.div_ceil(ROWS).max(1);
+    (0..count).filter(move |epoch| (epoch + 1) % every == 0 || epoch + 1 == count)
+}
+
+/// FLOPs of training, forward and backward.
+fn flops<'a>(rows: impl IntoIterator<Item = &'a EpochRow>) -> f64 {
+    rows.into_iter().map(|row| (row.forward_flops + row.backward_flops) as f64).sum()
+}
+
+/// FLOPs of training as a share of dense training; 0 without epochs.
+fn share_of_dense<'a>(rows: impl IntoIterator<Item = &'a EpochRow> + Clone) -> f64 {
+    let dense: f64 = rows.clone().into_iter().map(|row| row.dense_flops as f64).sum();
+    if dense > 0.0 { flops(rows) / dense } else { 0.0 }
+}

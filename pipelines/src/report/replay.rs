@@ -3,11 +3,9 @@
 use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::words::{counted, visible};
 
-use super::table::{percent, short, table};
+use super::table::{Table, number, percent, short};
+use super::{flops, share_of_dense, shown};
 use crate::replay::Replayed;
-
-/// Epochs in the table at most: evenly spaced, the last among them.
-const ROWS: usize = 20;
 
 /// A replay, and the run that it is of.
 pub struct Case {
@@ -32,16 +30,6 @@ pub fn report(cases: &[Case]) -> String {
     parts.join("\n\n")
 }
 
-/// FLOPs of training as a share of dense training.
-fn share<'a>(rows: impl IntoIterator<Item = &'a EpochRow>) -> f64 {
-    let (mut spent, mut dense) = (0.0, 0.0);
-    for row in rows {
-        spent += (row.forward_flops + row.backward_flops) as f64;
-        dense += row.dense_flops as f64;
-    }
-    if dense > 0.0 { spent / dense } else { 0.0 }
-}
-
 /// Mean and standard deviation (of a sample) of some values.
 pub(super) fn spread(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
@@ -56,73 +44,65 @@ pub(super) fn cell(values: &[f64], format: impl Fn(f64) -> String) -> String {
     if values.len() == 1 { format(mean) } else { format!("{} ± {}", format(mean), format(deviation)) }
 }
 
-pub(super) fn number(value: f64) -> String {
-    let digits = usize::from(value.fract() != 0.0);
-    format!("{value:.digits$}")
-}
-
 /// One row for each epoch, or for some of very many.
 fn epochs(cases: &[Case]) -> String {
     let count = cases.iter().map(|case| case.replayed.epochs.len()).max().unwrap_or(0);
-    let every = count.div_ceil(ROWS).max(1);
-    let shown = (0..count).filter(|epoch| (epoch + 1) % every == 0 || epoch + 1 == count);
-    let rows: Vec<Vec<String>> = shown
-        .map(|epoch| {
-            // A run that ended earlier has no part in the later rows.
-            let cases: Vec<&Case> = cases.iter().filter(|case| epoch < case.replayed.epochs.len()).collect();
-            let of =
-                |value: &dyn Fn(&Case) -> f64| cases.iter().map(|case| value(case)).collect::<Vec<f64>>();
-            vec![
-                (epoch + 1).to_string(),
-                cell(&of(&|case| f64::from(case.replayed.epochs[epoch].active_samples)), number),
-                cell(&of(&|case| case.replayed.epochs[epoch].nonzero as f64), number),
-                cell(&of(&|case| f64::from(case.replayed.epochs[epoch].frozen_layers)), number),
-                cell(&of(&|case| share(case.replayed.epochs.get(epoch))), percent),
-                cell(&of(&|case| share(case.recorded.get(epoch))), percent),
-                cell(&of(&|case| f64::from(case.replayed.censored[epoch].samples)), number),
-                cell(&of(&|case| f64::from(case.replayed.censored[epoch].layers)), number),
-                cell(&of(&|case| case.replayed.censored[epoch].norms as f64), number),
-            ]
-        })
-        .collect();
-    let heads = [
-        "epoch",
-        "samples",
-        "weights",
-        "frozen layers",
-        "FLOPs of dense",
-        "as recorded",
-        "censored samples",
-        "censored layers",
-        "censored norms",
-    ];
-    table(&heads, &rows)
+    let of = |epoch: usize, format: fn(f64) -> String, value: &dyn Fn(&Case) -> f64| {
+        // A run that ended earlier has no part in the later rows.
+        let cases = cases.iter().filter(|case| epoch < case.replayed.epochs.len());
+        cell(&cases.map(value).collect::<Vec<f64>>(), format)
+    };
+    let cost = |epoch: usize, value: fn(&EpochRow) -> f64| {
+        of(epoch, number, &|case| value(&case.replayed.epochs[epoch]))
+    };
+    let censored = |epoch: usize, value: fn(&CensoredRow) -> f64| {
+        of(epoch, number, &|case| value(&case.replayed.censored[epoch]))
+    };
+    let table = Table::of(
+        shown(count),
+        &[
+            ("epoch", &|epoch| (epoch + 1).to_string()),
+            ("samples", &|epoch| cost(*epoch, |row| f64::from(row.active_samples))),
+            ("weights", &|epoch| cost(*epoch, |row| row.nonzero as f64)),
+            ("frozen layers", &|epoch| cost(*epoch, |row| f64::from(row.frozen_layers))),
+            ("FLOPs of dense", &|epoch| {
+                of(*epoch, percent, &|case| share_of_dense(case.replayed.epochs.get(*epoch)))
+            }),
+            ("as recorded", &|epoch| of(*epoch, percent, &|case| share_of_dense(case.recorded.get(*epoch)))),
+            ("censored samples", &|epoch| censored(*epoch, |row| f64::from(row.samples))),
+            ("censored layers", &|epoch| censored(*epoch, |row| f64::from(row.layers))),
+            ("censored norms", &|epoch| censored(*epoch, |row| row.norms as f64)),
+        ],
+    );
+    table.to_string()
 }
 
 /// One row for each run, and mean and spread over them.
 fn runs(cases: &[Case]) -> String {
-    let columns = |case: &Case| {
-        let Replayed { epochs, censored, .. } = &case.replayed;
-        [
-            share(epochs),
-            share(&case.recorded),
-            censored.iter().map(|row| f64::from(row.samples)).sum(),
-            censored.iter().map(|row| row.norms as f64).sum(),
-        ]
+    let rows = cases.iter().map(|case| (visible(&case.name).into_owned(), std::slice::from_ref(case)));
+    let rows = rows.chain([("mean ± standard deviation".to_owned(), cases)]);
+    let of = |cases: &[Case], format: fn(f64) -> String, value: fn(&Case) -> f64| {
+        cell(&cases.iter().map(value).collect::<Vec<f64>>(), format)
     };
-    let formats: [fn(f64) -> String; 4] = [percent, percent, number, number];
-    let values: Vec<[f64; 4]> = cases.iter().map(columns).collect();
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for (case, values) in cases.iter().zip(&values) {
-        let cells = values.iter().zip(formats).map(|(value, format)| format(*value));
-        rows.push([visible(&case.name).into_owned()].into_iter().chain(cells).collect());
-    }
-    let over = (0..4).map(|column| {
-        let values: Vec<f64> = values.iter().map(|values| values[column]).collect();
-        cell(&values, formats[column])
-    });
-    rows.push(["mean ± standard deviation".to_owned()].into_iter().chain(over).collect());
-    table(&["run", "FLOPs of dense", "as recorded", "censored samples", "censored norms"], &rows)
+    let table = Table::of(
+        rows,
+        &[
+            ("run", &|(name, _)| name.clone()),
+            ("FLOPs of dense", &|(_, cases)| {
+                of(cases, percent, |case| share_of_dense(&case.replayed.epochs))
+            }),
+            ("as recorded", &|(_, cases)| of(cases, percent, |case| share_of_dense(&case.recorded))),
+            ("censored samples", &|(_, cases)| of(cases, number, |case| lacking(case).0 as f64)),
+            ("censored norms", &|(_, cases)| of(cases, number, |case| lacking(case).1 as f64)),
+        ],
+    );
+    table.to_string()
+}
+
+/// Scores and norms that the record lacks.
+fn lacking(case: &Case) -> (u64, u64) {
+    let rows = &case.replayed.censored;
+    (rows.iter().map(|row| u64::from(row.samples)).sum(), rows.iter().map(|row| row.norms).sum())
 }
 
 /// An epoch in one line.
@@ -134,7 +114,7 @@ pub(crate) fn line(costs: &EpochRow, censored: &CensoredRow) -> String {
         counted(*active_samples, "sample"),
         counted(*nonzero, "weight"),
         counted(*frozen_layers, "frozen layer"),
-        percent(share([costs])),
+        percent(share_of_dense([costs])),
         counted(censored.samples, "sample"),
         counted(censored.norms, "norm"),
     )
@@ -142,25 +122,22 @@ pub(crate) fn line(costs: &EpochRow, censored: &CensoredRow) -> String {
 
 /// What a replay adds up to.
 pub(crate) fn sums(case: &Case) -> String {
-    let flops =
-        |rows: &[EpochRow]| rows.iter().map(|row| (row.forward_flops + row.backward_flops) as f64).sum();
-    let (spent, recorded): (f64, f64) = (flops(&case.replayed.epochs), flops(&case.recorded));
-    let samples: u64 = case.replayed.censored.iter().map(|row| u64::from(row.samples)).sum();
-    let norms: u64 = case.replayed.censored.iter().map(|row| row.norms).sum();
-    let lacking = match (samples, norms) {
+    let Case { name, replayed, recorded } = case;
+    let lacking = match lacking(case) {
         (0, 0) => "nothing that it was asked for".to_owned(),
         (samples, 0) => counted(samples, "score"),
         (0, norms) => counted(norms, "norm"),
         (samples, norms) => format!("{} and {}", counted(samples, "score"), counted(norms, "norm")),
     };
+    let censored = lacking.starts_with(char::is_numeric);
     format!(
         "{}: {} FLOPs, {} of dense; as recorded {} FLOPs, {} of dense\nthe record lacks {lacking}{}",
-        visible(&case.name),
-        short(spent),
-        percent(share(&case.replayed.epochs)),
-        short(recorded),
-        percent(share(&case.recorded)),
-        if samples + norms > 0 { " (censored); train with trace.observe=full to record them" } else { "" },
+        visible(name),
+        short(flops(&replayed.epochs)),
+        percent(share_of_dense(&replayed.epochs)),
+        short(flops(recorded)),
+        percent(share_of_dense(recorded)),
+        if censored { " (censored); train with trace.observe=full to record them" } else { "" },
     )
 }
 

@@ -3,115 +3,109 @@
 use spfde_data::words::counted;
 use spfde_flow::Observe;
 use spfde_model::Form;
-use spfde_policy::{Cost, cost};
+use spfde_policy::cost;
 
-use super::table::{percent, short, table};
+use super::table::{Table, percent, short};
 use crate::experiment::Experiment;
 
-/// Bytes of an existing weight: index, value and momentum, and an entry and a position in each of two kernel views.
+/// Bytes of an existing weight: index, value and momentum, and an entry and a position in each of two kernel
+/// views.
 const WEIGHT_BYTES: u64 = 3 * 4 + 2 * (8 + 4);
 
 /// Layers, freezing times, and each epoch's samples, weights, FLOPs and memory.
 pub fn schedule(experiment: &Experiment) -> String {
-    let (plan, settings) = (experiment.plan(), experiment.settings());
-    let architecture = &plan.architecture;
-    let mut parts = Vec::new();
-
-    let last = plan.epochs - 1;
-    let layers: Vec<Vec<String>> = architecture
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(index, layer)| {
-            let (first_count, last_count) = (plan.nonzero(0)[index], plan.nonzero(last)[index]);
-            let density = |count: u32| percent(f64::from(count) / layer.weights() as f64);
-            let form = |count: u32| Form::of(count as usize, layer.weights()).name();
-            let kernel = match (form(first_count), form(last_count)) {
-                (first, last) if first == last => first.to_owned(),
-                (first, last) => format!("{first}, then {last}"),
-            };
-            let frozen =
-                plan.layer_frozen_at(index).map_or_else(|| "never".to_owned(), |at| format!("epoch {at}"));
-            let block = architecture.blocks.get(layer.block).map_or("classifier", String::as_str);
-            let mask = if plan.masked[index] { "masked" } else { "dense" };
-            vec![
-                format!("{index} {}", layer.name),
-                block.to_owned(),
-                layer.weights().to_string(),
-                mask.to_owned(),
-                density(first_count),
-                density(last_count),
-                kernel,
-                frozen,
-            ]
-        })
-        .collect();
-    parts.push(table(
-        &["layer", "block", "weights", "mask", "at first", "at last", "kernel", "freezes"],
-        &layers,
-    ));
-
-    let epochs: Vec<Vec<String>> = (0..plan.epochs)
-        .map(|epoch| {
-            let frozen = plan.frozen_blocks(epoch);
-            let nonzero: u64 = plan.nonzero(epoch).iter().map(|count| u64::from(*count)).sum();
-            let Cost { forward, backward } = plan.cost[epoch as usize];
-            vec![
-                epoch.to_string(),
-                plan.active_samples[epoch as usize].to_string(),
-                experiment.steps(epoch).to_string(),
-                nonzero.to_string(),
-                frozen.to_string(),
-                short(forward as f64),
-                short(backward as f64),
-                percent((forward + backward) as f64 / plan.dense_cost.total() as f64),
-                short((architecture.activation_bytes[frozen] * settings.batch_size as u64) as f64),
-            ]
-        })
-        .collect();
-    let heads = [
-        "epoch",
-        "samples",
-        "steps",
-        "weights",
-        "frozen blocks",
-        "forward FLOPs",
-        "backward FLOPs",
-        "of dense",
-        "activation bytes",
-    ];
-    parts.push(table(&heads, &epochs));
-
-    if settings.observe == Observe::Full {
-        parts.push(format!(
-            "trace.observe = \"full\" costs {} FLOPs on top",
-            short(observed(experiment) as f64)
-        ));
+    let mut parts = vec![layers(experiment).to_string(), epochs(experiment).to_string()];
+    if experiment.settings().observe == Observe::Full {
+        let flops = short(observed(experiment) as f64);
+        parts.push(format!("trace.observe = \"full\" costs {flops} FLOPs on top"));
     }
+    parts.push(total(experiment));
+    parts.join("\n\n")
+}
 
+/// A row for each layer.
+fn layers(experiment: &Experiment) -> Table {
+    let plan = experiment.plan();
+    let architecture = &plan.architecture;
+    let layer = |index: usize| &architecture.layers[index];
+    // Existing weights in the first and in the last epoch.
+    let counts = |index: usize| [0, plan.epochs - 1].map(|epoch| plan.nonzero(epoch)[index]);
+    let density = |index: usize, count: u32| percent(f64::from(count) / layer(index).weights() as f64);
+    Table::of(
+        0..architecture.layers.len(),
+        &[
+            ("layer", &|index| format!("{index} {}", layer(*index).name)),
+            ("block", &|index| {
+                let block = architecture.blocks.get(layer(*index).block);
+                block.map_or("classifier", String::as_str).to_owned()
+            }),
+            ("weights", &|index| layer(*index).weights().to_string()),
+            ("mask", &|index| if plan.masked[*index] { "masked" } else { "dense" }.to_owned()),
+            ("at first", &|index| density(*index, counts(*index)[0])),
+            ("at last", &|index| density(*index, counts(*index)[1])),
+            ("kernel", &|index| {
+                let form = |count: u32| Form::of(count as usize, layer(*index).weights()).name();
+                match counts(*index).map(form) {
+                    [first, last] if first == last => first.to_owned(),
+                    [first, last] => format!("{first}, then {last}"),
+                }
+            }),
+            ("freezes", &|index| {
+                let words: Vec<String> = plan.spans(*index).iter().map(span).collect();
+                if words.is_empty() { "never".to_owned() } else { words.join(", ") }
+            }),
+        ],
+    )
+}
+
+/// A row for each epoch.
+fn epochs(experiment: &Experiment) -> Table {
+    let (plan, batch) = (experiment.plan(), experiment.settings().batch_size as u64);
+    let cost = |epoch: u32| &plan.cost[epoch as usize];
+    let activations = |epoch: u32| plan.architecture.activation_bytes[plan.frozen_blocks(epoch)] * batch;
+    Table::of(
+        0..plan.epochs,
+        &[
+            ("epoch", &u32::to_string),
+            ("samples", &|epoch| plan.active_samples[*epoch as usize].to_string()),
+            ("steps", &|epoch| experiment.steps(*epoch).to_string()),
+            ("weights", &|epoch| weights(experiment, *epoch).to_string()),
+            ("frozen blocks", &|epoch| plan.frozen_blocks(*epoch).to_string()),
+            ("forward FLOPs", &|epoch| short(cost(*epoch).forward as f64)),
+            ("backward FLOPs", &|epoch| short(cost(*epoch).backward as f64)),
+            ("of dense", &|epoch| percent(cost(*epoch).total() as f64 / plan.dense_cost.total() as f64)),
+            ("activation bytes", &|epoch| short(activations(*epoch) as f64)),
+        ],
+    )
+}
+
+/// What the epochs add up to, and what a worker keeps in memory.
+fn total(experiment: &Experiment) -> String {
+    let (plan, settings) = (experiment.plan(), experiment.settings());
     let total = plan.total().total();
     let dense = plan.dense_cost.total() * u64::from(plan.epochs);
     let steps: u64 = (0..plan.epochs).map(|epoch| experiment.steps(epoch)).sum();
-    let most: u64 = (0..plan.epochs)
-        .map(|epoch| plan.nonzero(epoch).iter().map(|count| u64::from(*count)).sum::<u64>())
-        .max()
-        .unwrap_or(0);
-    let weights = short((most * WEIGHT_BYTES) as f64);
+    let most = (0..plan.epochs).map(|epoch| weights(experiment, epoch)).max().unwrap_or(0);
     let shard = settings.batch_size.div_ceil(settings.shards) as u64;
-    let activations = short((architecture.activation_bytes[0] * shard) as f64);
-    parts.push(format!(
+    format!(
         "total: {}, {} FLOPs, {} of the {} FLOPs of dense training on all samples\n\
          freezing saves {} of the FLOPs of the same run without it\n\
-         memory of a worker: {weights} bytes for {}, {activations} bytes of activations kept for a shard's \
-         backward pass\n(buffers of the kernels and the data set come on top)",
+         memory of a worker: {} bytes for {}, {} bytes of activations kept for a shard's backward pass\n\
+         (buffers of the kernels and the data set come on top)",
         counted(steps, "step"),
         short(total as f64),
         percent(total as f64 / dense as f64),
         short(dense as f64),
         percent(plan.reduction()),
+        short((most * WEIGHT_BYTES) as f64),
         counted(most, "weight"),
-    ));
-    parts.join("\n\n")
+        short((plan.architecture.activation_bytes[0] * shard) as f64),
+    )
+}
+
+/// Existing weights in an epoch.
+fn weights(experiment: &Experiment, epoch: u32) -> u64 {
+    experiment.plan().nonzero(epoch).iter().map(|count| u64::from(*count)).sum()
 }
 
 /// FLOPs of what is observed but does not train.
@@ -123,4 +117,9 @@ fn observed(experiment: &Experiment) -> u64 {
         cost::observed(&plan.architecture, plan.nonzero(epoch), frozen, active, plan.samples - active)
     };
     (0..plan.epochs).map(of_epoch).sum()
+}
+
+/// The epochs during which a layer is frozen, in words.
+fn span((from, until): (u32, Option<u32>)) -> String {
+    until.map_or_else(|| format!("epoch {from}"), |until| format!("epoch {from} to {until}"))
 }

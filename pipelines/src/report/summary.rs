@@ -1,69 +1,48 @@
 //! The table at the end of a run.
 
-use super::table::{percent, short, table};
+use super::table::{Table, or_dash, percent, precise, short};
+use super::{share_of_dense, shown};
 use crate::experiment::Experiment;
-use crate::progress::Progress;
-
-/// Epochs in the table at most: evenly spaced, the last among them.
-const ROWS: usize = 20;
+use crate::progress::{Progress, State};
 
 /// Epochs, accuracy, counted and measured cost.
 pub fn summary(experiment: &Experiment, progress: &Progress) -> String {
     let state = progress.state();
-    let count = state.epochs.len();
-    let every = count.div_ceil(ROWS).max(1);
-    let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
-    let share =
-        |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{:.2} %", 100.0 * value));
-    let shown = state.epochs.iter().zip(&state.elapsed).enumerate();
-    let rows: Vec<Vec<String>> = shown
-        .filter(|(index, _)| (index + 1) % every == 0 || index + 1 == count)
-        .map(|(_, (row, elapsed))| {
-            let spent = (row.forward_flops + row.backward_flops) as f64;
-            vec![
-                (row.epoch + 1).to_string(),
-                number(row.train_loss),
-                share(row.train_accuracy),
-                number(row.test_loss),
-                share(row.test_accuracy),
-                row.active_samples.to_string(),
-                row.nonzero.to_string(),
-                row.frozen_layers.to_string(),
-                percent(spent / row.dense_flops as f64),
-                if elapsed.is_nan() { "–".to_owned() } else { format!("{elapsed:.0} s") },
-            ]
-        })
-        .collect();
-    let heads = [
-        "epoch",
-        "loss",
-        "accuracy",
-        "test loss",
-        "test accuracy",
-        "samples",
-        "weights",
-        "frozen layers",
-        "FLOPs of dense",
-        "elapsed",
-    ];
-    let last = state.epochs.last();
-    let shares = [
-        progress
-            .counted()
-            .map(|share| format!("counted {}FLOPs, {} of dense", short(state.flops) + " ", percent(share))),
-        progress
-            .measured()
-            .map(|share| format!("measured time {} of dense (estimated from dense steps)", percent(share))),
-    ];
-    let observed: u64 = state.epochs.iter().map(|row| row.observed_flops).sum();
+    let State { epochs, elapsed, flops, .. } = &state;
+    let loss = |value| or_dash(value, |value| format!("{value:.3}"));
+    let share = |value| or_dash(value, precise);
+    let table = Table::of(
+        shown(epochs.len()),
+        &[
+            ("epoch", &|epoch| (epochs[*epoch].epoch + 1).to_string()),
+            ("loss", &|epoch| loss(epochs[*epoch].train_loss)),
+            ("accuracy", &|epoch| share(epochs[*epoch].train_accuracy)),
+            ("test loss", &|epoch| loss(epochs[*epoch].test_loss)),
+            ("test accuracy", &|epoch| share(epochs[*epoch].test_accuracy)),
+            ("samples", &|epoch| epochs[*epoch].active_samples.to_string()),
+            ("weights", &|epoch| epochs[*epoch].nonzero.to_string()),
+            ("frozen layers", &|epoch| epochs[*epoch].frozen_layers.to_string()),
+            ("FLOPs of dense", &|epoch| percent(share_of_dense(epochs.get(*epoch)))),
+            ("elapsed", &|epoch| {
+                or_dash(Some(elapsed[*epoch]).filter(|seconds| !seconds.is_nan()), |seconds| {
+                    format!("{seconds:.0} s")
+                })
+            }),
+        ],
+    );
+    let counted =
+        state.counted().map(|share| format!("counted {} FLOPs, {} of dense", short(*flops), percent(share)));
+    let measured = state
+        .measured()
+        .map(|share| format!("measured time {} of dense (estimated from dense steps)", percent(share)));
+    let observed: u64 = epochs.iter().map(|row| row.observed_flops).sum();
     let observed = (observed > 0).then(|| format!("observed {} FLOPs on top", short(observed as f64)));
-    let cost: Vec<String> = shares.into_iter().flatten().chain(observed).collect();
+    let cost: Vec<String> = [counted, measured, observed].into_iter().flatten().collect();
     format!(
-        "{}\n\n{} on {}: test accuracy {}\ncost of training: {}",
-        table(&heads, &rows),
+        "{table}\n\n{} on {}: test accuracy {}\ncost of training: {}",
         experiment.settings().model,
         experiment.settings().data.name,
-        share(last.and_then(|row| row.test_accuracy)),
+        share(epochs.last().and_then(|row| row.test_accuracy)),
         cost.join("; "),
     )
 }

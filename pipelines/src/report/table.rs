@@ -1,22 +1,48 @@
-//! A plain table: columns as wide as their widest cell, numbers to the right.
+//! Tables of text: a line of heads, a line for each row. Without borders, so that they stay plain where they
+//! are piped.
 
-/// Lines of a table under `heads`; the first column is aligned to the left.
-pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded = cells.zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut lines = vec![line(&mut heads.iter().copied())];
-    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
-    lines.join("\n")
+use std::fmt;
+
+use comfy_table::{CellAlignment, ContentArrangement, presets::NOTHING};
+
+/// A column: its head, and its cell of a row.
+pub(crate) type Column<'a, R> = (&'a str, &'a dyn Fn(&R) -> String);
+
+/// A table: the first column is aligned to the left, all others to the right.
+pub struct Table(comfy_table::Table);
+
+impl Table {
+    /// The table of some rows, each with a cell for every head.
+    pub fn new<'a>(
+        heads: impl IntoIterator<Item = &'a str>,
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Self {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(NOTHING).set_header(heads).add_rows(rows);
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
+        }
+        Self(table)
+    }
+
+    /// The table of some rows whose cells `columns` make.
+    pub(crate) fn of<R>(rows: impl IntoIterator<Item = R>, columns: &[Column<'_, R>]) -> Self {
+        let cells = |row: R| columns.iter().map(|(_, cell)| cell(&row)).collect();
+        Self::new(columns.iter().map(|(head, _)| *head), rows.into_iter().map(cells))
+    }
+
+    /// The same table in at most `width` columns of text, if that can be: its cells wrap.
+    pub fn within(mut self, width: u16) -> Self {
+        self.0.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        self
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.trim_fmt())
+    }
 }
 
 /// A number with a prefix of the thousands: 12.3 M.
@@ -37,6 +63,22 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
+/// A share as a percentage that may be small, or a difference of which counts.
+pub(crate) fn precise(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+/// What `format` makes of a value; a dash if there is none.
+pub(crate) fn or_dash(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
+    value.map_or_else(|| "–".to_owned(), format)
+}
+
+/// A whole number as it is, any other with one digit behind the point.
+pub(crate) fn number(value: f64) -> String {
+    let digits = usize::from(value.fract() != 0.0);
+    format!("{value:.digits$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,12 +89,23 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(short(value), text);
         }
-        assert_eq!(percent(0.1234), "12.3 %");
+        assert_eq!((percent(0.1234), precise(0.1234)), ("12.3 %".to_owned(), "12.34 %".to_owned()));
+        assert_eq!((number(3.0), number(2.25)), ("3".to_owned(), "2.2".to_owned()));
     }
 
     #[test]
     fn columns_line_up() {
-        let rows = vec![vec!["0".to_owned(), "1.25".to_owned()], vec!["10".to_owned(), "0.5".to_owned()]];
-        assert_eq!(table(&["epoch", "loss"], &rows), "epoch  loss\n0      1.25\n10      0.5");
+        let columns: [Column<'_, (u32, &str)>; 2] =
+            [("epoch", &|row| row.0.to_string()), ("größe", &|row| row.1.to_owned())];
+        let table = Table::of([(0, "1.25"), (10, "0.5"), (11, "")], &columns);
+        assert_eq!(table.to_string(), "epoch  größe\n0       1.25\n10       0.5\n11");
+    }
+
+    #[test]
+    fn a_table_fits_the_width_that_it_is_given() {
+        let rows = [vec!["0".to_owned(), "many small words".to_owned()]];
+        let table = Table::new(["epoch", "what"], rows).within(16);
+        assert!(table.to_string().lines().all(|line| line.chars().count() <= 16), "{table}");
+        assert!(table.to_string().lines().count() > 2);
     }
 }

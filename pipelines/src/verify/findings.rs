@@ -1,6 +1,8 @@
 //! What was found wrong.
 
-/// Findings that are told: a file in which everything is wrong has as many as it has rows.
+use std::fmt::Display;
+
+/// Findings that are put into words: a file in which everything is wrong has as many as it has rows.
 const MOST_TOLD: usize = 50;
 
 /// What was found wrong: how much, and the first of it in words.
@@ -12,10 +14,10 @@ pub struct Findings {
 
 impl Findings {
     /// Adds one; only the first few are put into words.
-    pub(super) fn push(&mut self, words: impl FnOnce() -> String) {
+    pub(super) fn push(&mut self, words: impl Display) {
         self.count += 1;
         if self.told.len() < MOST_TOLD {
-            self.told.push(words());
+            self.told.push(words.to_string());
         }
     }
 
@@ -38,7 +40,7 @@ mod tests {
     fn all_are_counted_and_the_first_are_told() {
         let mut findings = Findings::default();
         assert_eq!((findings.count(), findings.told()), (0, &[][..]));
-        (0..1000).for_each(|number| findings.push(|| number.to_string()));
+        (0..1000).for_each(|number| findings.push(number));
         assert_eq!(findings.count(), 1000);
         assert_eq!(findings.told(), (0..50).map(|number| number.to_string()).collect::<Vec<_>>());
     }

@@ -1,84 +1,53 @@
-//! Every layer that trains has its gradient norms at every step; every other layer too, if all are observed, and none
-//! otherwise.
+//! Every layer has its gradient norms at every step at which it trains; if all are observed, at every other
+//! step, too.
 
 use spfde_data::rows::GradientRow;
 use spfde_flow::Observe;
 
-use super::masks::Sums;
-use super::{Findings, Trace};
+use super::Findings;
+use super::layers::Layer;
+use super::trace::Epoch;
 use crate::error::Error;
 
-/// What the rows of one epoch should be, and how far they are.
-struct Expected<'a> {
-    epoch: u32,
-    /// The steps at which samples were trained, ascending.
-    steps: &'a [u32],
-    /// Whether each layer is frozen.
-    frozen: &'a [bool],
-    observe: Observe,
-    /// The step of each layer's next row, by its place among the steps.
-    next: Vec<usize>,
-}
-
-impl Expected<'_> {
-    /// Whether a layer has rows.
-    fn recorded(&self, layer: usize) -> bool {
-        !self.frozen[layer] || self.observe == Observe::Full
-    }
-
-    /// Takes the next row: a layer's come step by step, all from its owner.
-    fn take(&mut self, row: &GradientRow, findings: &mut Findings) {
-        let (epoch, step, layer) = (self.epoch, row.step, usize::from(row.layer));
-        let place = self.steps.binary_search(&step).ok();
-        let fits = layer < self.frozen.len() && self.recorded(layer) && row.trained != self.frozen[layer];
-        let Some(place) = place.filter(|_| fits) else {
-            let what = if row.trained { "trained" } else { "observed" };
-            findings.push(|| {
-                format!(
-                    "gradients: epoch {epoch}, step {step}: a row of layer {layer}, which was not {what} then"
-                )
-            });
-            return;
-        };
-        if place < self.next[layer] {
-            findings.push(|| {
-                format!("gradients: epoch {epoch}, step {step}: layer {layer} has more than 1 row, or not in order")
-            });
-            return;
-        }
-        self.skip_to(layer, place, findings);
-        self.next[layer] = place + 1;
-    }
-
-    /// The rows of a layer before the step in place `place` that have not come.
-    fn skip_to(&mut self, layer: usize, place: usize, findings: &mut Findings) {
-        let epoch = self.epoch;
-        let gap = match &self.steps[self.next[layer]..place] {
+/// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, ascending, and
+/// with the layers that were frozen then. The rows of a layer come step by step, all from its owner.
+pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
+    let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
+    let full = trace.observe == Observe::Full;
+    // The rows that lack between two places among the steps.
+    let gap = |layer: usize, from: usize, to: usize, findings: &mut Findings| {
+        let lacks = |step: &&u32| full || !layers[layer].frozen.at(**step);
+        let steps: Vec<&u32> = steps[from..to].iter().filter(lacks).collect();
+        let steps = match steps[..] {
             [] => return,
             [step] => format!("step {step}"),
             [first, .., last] => format!("step {first} to step {last}"),
         };
-        findings.push(|| format!("gradients: epoch {epoch}, {gap}: layer {layer} has 0 rows, expected 1"));
-    }
-}
-
-/// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, and the layers that were not
-/// frozen.
-pub(super) fn check(
-    trace: &Trace<'_>,
-    epoch: u32,
-    observe: Observe,
-    sums: &Sums,
-    steps: &[u32],
-    findings: &mut Findings,
-) -> Result<(), Error> {
-    let layers = sums.frozen.len();
-    let mut expected = Expected { epoch, steps, frozen: &sums.frozen, observe, next: vec![0; layers] };
-    trace.visit::<GradientRow>(epoch, |row| expected.take(&row, findings))?;
-    for layer in 0..layers {
-        if expected.recorded(layer) {
-            expected.skip_to(layer, steps.len(), findings);
+        findings
+            .push(format_args!("gradients: epoch {epoch}, {steps}: layer {layer} has 0 rows, expected 1"));
+    };
+    // The place among the steps of each layer's next row.
+    let mut next = vec![0; layers.len()];
+    trace.visit::<GradientRow>(epoch, |row| {
+        let (step, layer) = (row.step, usize::from(row.layer));
+        let frozen = layers.get(layer).map(|layer| layer.frozen.at(step));
+        let fits = frozen == Some(!row.trained) && (row.trained || full);
+        let Some(place) = steps.binary_search(&step).ok().filter(|_| fits) else {
+            let what = if row.trained { "trained" } else { "observed" };
+            return findings.push(format_args!(
+                "gradients: epoch {epoch}, step {step}: a row of layer {layer}, which was not {what} then"
+            ));
+        };
+        if place < next[layer] {
+            return findings.push(format_args!(
+                "gradients: epoch {epoch}, step {step}: layer {layer} has more than 1 row, or not in order"
+            ));
         }
+        gap(layer, next[layer], place, findings);
+        next[layer] = place + 1;
+    })?;
+    for (layer, next) in next.into_iter().enumerate() {
+        gap(layer, next, steps.len(), findings);
     }
     Ok(())
 }

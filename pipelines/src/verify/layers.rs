@@ -1,26 +1,208 @@
-//! What the rows of layers say is what the deltas add up to.
+//! What mask and freeze deltas add up to, layer by layer: they fit the state that they change, the rows of
+//! `layers` say the same, and so do the final weights.
 
-use spfde_data::rows::LayerRow;
+use std::collections::BTreeSet;
+
+use spfde_data::files::weights::{self, Values};
+use spfde_data::rows::{FreezeRow, LayerRow, MaskRow};
 use spfde_data::table::Row;
+use spfde_data::words::counted;
 
-use super::masks::Sums;
-use super::{Findings, Trace};
+use super::Findings;
+use super::trace::{Epoch, Trace};
 use crate::error::Error;
 
-/// Compares the rows of `layers` with the sums of the deltas. A replay has none.
-pub(super) fn check(trace: &Trace<'_>, sums: &[Sums], findings: &mut Findings) -> Result<(), Error> {
-    if trace.is_replay() {
-        return Ok(());
+/// A value of a layer in an epoch: as the epoch began (`None`), then from which step on it was which,
+/// ascending.
+pub(super) struct History<T>(Vec<(Option<u32>, T)>);
+
+impl<T: Copy> History<T> {
+    fn new(value: T) -> Self {
+        Self(vec![(None, value)])
     }
-    for (epoch, sums) in trace.epochs().zip(sums) {
-        let layers = sums.nonzero.len();
-        let layer = |row: &LayerRow| row.layer;
-        let Some(rows) = trace.by_layer(epoch, layers, layer, findings)? else { continue };
-        for row in rows {
-            let place = (LayerRow::STREAM, epoch, usize::from(row.layer));
-            sums.check_nonzero(place, row.nonzero, findings);
-            sums.check_frozen(place, row.frozen, findings);
+
+    /// A new epoch begins with the last value.
+    fn begin(&mut self) {
+        *self = Self::new(self.last());
+    }
+
+    pub(super) fn set(&mut self, step: u32, value: T) {
+        if self.0.last().is_some_and(|(from, _)| *from == Some(step)) {
+            self.0.pop();
+        }
+        self.0.push((Some(step), value));
+    }
+
+    /// The value at the end of the epoch.
+    pub(super) fn last(&self) -> T {
+        self.0.last().expect("the epoch began with a value").1
+    }
+
+    /// The value at a step, after its deltas.
+    pub(super) fn at(&self, step: u32) -> T {
+        self.find(|from| from <= Some(step))
+    }
+
+    /// The value at a step, before its deltas.
+    fn before(&self, step: u32) -> T {
+        self.find(|from| from < Some(step))
+    }
+
+    fn find(&self, fits: impl Fn(Option<u32>) -> bool) -> T {
+        // The first entry always fits.
+        self.0[self.0.partition_point(|(from, _)| fits(*from)) - 1].1
+    }
+}
+
+/// A layer, as the deltas so far have it.
+pub(super) struct Layer {
+    /// The existing weights; `None`: no delta says which.
+    mask: Option<BTreeSet<u32>>,
+    /// How many weights exist.
+    pub(super) nonzero: History<u64>,
+    /// Whether it is frozen.
+    pub(super) frozen: History<bool>,
+}
+
+impl Layer {
+    /// Compares what a row about this layer, number `layer`, states of its weights, if it does, and whether
+    /// it is frozen.
+    pub(super) fn check<R: Row>(
+        &self,
+        layer: u16,
+        nonzero: Option<u32>,
+        frozen: bool,
+        epoch: &mut Epoch<'_>,
+    ) {
+        let (stream, number, findings) = (R::STREAM, epoch.number, &mut *epoch.findings);
+        let sum = self.nonzero.last();
+        if let Some(found) = nonzero.filter(|found| u64::from(*found) != sum) {
+            let found = counted(found, "weight");
+            findings.push(format_args!(
+                "{stream}: epoch {number}: layer {layer} has {found}, the mask deltas add up to {sum}"
+            ));
+        }
+        if frozen != self.frozen.last() {
+            let not = if frozen { "" } else { "not " };
+            findings.push(format_args!(
+                "{stream}: epoch {number}: layer {layer} is {not}frozen, the freeze deltas say otherwise"
+            ));
+        }
+    }
+}
+
+/// The layers as they are built: none frozen, all weights there unless a delta says otherwise.
+pub(super) fn begin(trace: &Trace<'_>) -> Vec<Layer> {
+    let layer = |weights: usize| Layer {
+        mask: None,
+        nonzero: History::new(weights as u64),
+        frozen: History::new(false),
+    };
+    trace.architecture.layers.iter().map(|shape| layer(shape.weights())).collect()
+}
+
+/// Adds the deltas of the next epoch.
+pub(super) fn add(layers: &mut [Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
+    let Epoch { trace, number: epoch, findings } = epoch;
+    let epoch = *epoch;
+    for layer in &mut *layers {
+        layer.nonzero.begin();
+        layer.frozen.begin();
+    }
+    trace.visit::<FreezeRow>(epoch, |FreezeRow { layer: number, step, diff, .. }| {
+        let Some(layer) = layers.get_mut(usize::from(number)) else {
+            return findings.push(format_args!("freezes: epoch {epoch}: there is no layer {number}"));
+        };
+        let wrong = match (diff, layer.frozen.last()) {
+            (1, false) | (-1, true) => None,
+            (1, true) => Some("freezes twice".to_owned()),
+            (-1, false) => Some("thaws, but is not frozen".to_owned()),
+            _ => Some(format!("changes by {diff}")),
+        };
+        if let Some(wrong) = wrong {
+            findings.push(format_args!("freezes: epoch {epoch}: layer {number} {wrong}"));
+        }
+        layer.frozen.set(step, diff > 0);
+    })?;
+    // The masks of a replay are those of the record, which had other freezes.
+    let live = trace.manifest.replay_of.is_none();
+    trace.visit::<MaskRow>(epoch, |MaskRow { step, layer: number, index, diff, .. }| {
+        let shape = trace.architecture.layers.get(usize::from(number));
+        if shape.is_none_or(|shape| index as usize >= shape.weights()) {
+            return findings.push(format_args!("masks: epoch {epoch}: no weight {index} in layer {number}"));
+        }
+        let layer = &mut layers[usize::from(number)];
+        // A layer is pruned when it freezes, and may grow when it thaws.
+        if live && layer.frozen.before(step) && layer.frozen.at(step) {
+            findings.push(format_args!("masks: epoch {epoch}: layer {number} changes although it is frozen"));
+        }
+        let mask = layer.mask.get_or_insert_default();
+        let changed = if diff > 0 { mask.insert(index) } else { mask.remove(&index) };
+        if !changed || diff.unsigned_abs() != 1 {
+            let state = if mask.contains(&index) { "exists" } else { "does not exist" };
+            findings.push(format_args!(
+                "masks: epoch {epoch}: weight {index} of layer {number} changes by {diff}, but {state}"
+            ));
+        }
+        layer.nonzero.set(step, mask.len() as u64);
+    })?;
+    Ok(())
+}
+
+/// Compares the rows of `layers` in an epoch with the deltas up to its end.
+pub(super) fn check(layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
+    let rows = epoch.by_layer(|row: &LayerRow| row.layer)?.unwrap_or_default();
+    for (row, layer) in rows.iter().zip(layers) {
+        layer.check::<LayerRow>(row.layer, Some(row.nonzero), row.frozen, epoch);
+    }
+    Ok(())
+}
+
+/// Compares the mask of the weights at the end of the committed epochs with the deltas.
+pub(super) fn check_weights(
+    layers: &[Layer],
+    trace: &Trace<'_>,
+    findings: &mut Findings,
+) -> Result<(), Error> {
+    let manifest = trace.manifest;
+    let last = manifest.checkpoints.iter().find(|checkpoint| {
+        checkpoint.epoch == manifest.epochs_reached && checkpoint.path.ends_with(".safetensors")
+    });
+    let Some(last) = last else { return Ok(()) };
+    let arrays = weights::read(&trace.run.join(&last.path))?.arrays;
+    for (layer, shape) in layers.iter().zip(&trace.architecture.layers) {
+        let Some(mask) = &layer.mask else { continue };
+        let name = format!("{}.indices", shape.name);
+        let same = arrays.iter().any(|array| match &array.values {
+            Values::U32(indices) => array.name == name && indices.iter().eq(mask),
+            _ => false,
+        });
+        if !same {
+            findings.push(format_args!("{}: `{name}` is not what the mask deltas add up to", last.path));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_holds_from_the_step_of_its_delta_on() {
+        let mut frozen = History::new(false);
+        let at = |frozen: &History<bool>, step| (frozen.before(step), frozen.at(step));
+        assert_eq!(at(&frozen, 0), (false, false));
+        frozen.set(0, true);
+        frozen.set(4, false);
+        frozen.set(4, true);
+        frozen.set(7, false);
+        let steps = [0, 1, 4, 6, 7, 8].map(|step| at(&frozen, step));
+        let expected =
+            [(false, true), (true, true), (true, true), (true, true), (true, false), (false, false)];
+        assert_eq!((steps, frozen.last()), (expected, false));
+        frozen.set(9, true);
+        frozen.begin();
+        assert_eq!(at(&frozen, 0), (true, true));
+    }
 }

@@ -1,13 +1,13 @@
-//! Is a recorded run what it was? Hashes, schemas and row counts; and that deltas add up to what the tables say.
+//! Is a recorded run what it was? Hashes, schemas and row counts; and that deltas add up to what the tables
+//! say.
 //!
-//! The sums are taken afresh from the recorded deltas, with plain sets and loops, by none of the code that trains.
+//! The sums are taken afresh from the recorded deltas, with plain sets and loops, by none of the code that
+//! trains.
 
+mod costs;
 mod findings;
 mod gradients;
 mod layers;
-mod masks;
-mod recount;
-mod replay;
 mod samples;
 mod settled;
 mod trace;
@@ -20,6 +20,7 @@ use spfde_data::architecture::Architecture;
 use spfde_data::files::manifest::DataSetRecord;
 use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::files::{plausible, verify};
+use spfde_data::rows::EpochRow;
 use spfde_data::words::counted;
 use spfde_flow::Observe;
 use spfde_model::InputShape;
@@ -27,9 +28,10 @@ use spfde_model::InputShape;
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment;
+use crate::registry::Registry;
 use samples::Samples;
 use settled::settled;
-use trace::Trace;
+use trace::{Epoch, Trace};
 
 pub use findings::Findings;
 
@@ -57,16 +59,13 @@ impl fmt::Display for Sound {
 /// Checks the run in `directory`, which may be written meanwhile.
 ///
 /// # Errors
-/// If the directory is no run or cannot be read; if anything is not as it should be: the first finding goes into the error; if
-/// there are several, all go to standard error. If it is written faster than it can be looked at.
+/// If the directory is no run or cannot be read; if anything is not as it should be: the error has the
+/// findings. If the run is written faster than it can be looked at.
 pub fn verify(directory: &Path) -> Result<Sound, Error> {
     let (run, findings) = settled(directory, findings)?;
-    if let Some(first) = findings.told().first() {
-        // A single one is told by the error.
-        let told = findings.told().iter().filter(|_| findings.count() > 1);
-        told.for_each(|finding| crate::command::complain(format!("{}: {finding}", directory.display())));
-        let (first, findings) = (first.clone(), findings.count());
-        return Err(Error::Unsound { directory: directory.to_owned(), findings, first });
+    if let Some(first) = findings.told().first().cloned() {
+        let (directory, findings, told) = (directory.to_owned(), findings.count(), findings.told().to_vec());
+        return Err(Error::Unsound { directory, findings, first, told });
     }
     let manifest = run.manifest();
     Ok(Sound {
@@ -79,7 +78,8 @@ pub fn verify(directory: &Path) -> Result<Sound, Error> {
 
 /// Everything that is not as it should be, in words.
 ///
-/// Memory holds the state of each sample and each weight, one segment and a batch of its rows: not the rows of an epoch.
+/// Memory holds the state of each sample and each weight, one segment and a batch of its rows: not the rows
+/// of an epoch.
 ///
 /// # Errors
 /// If the configuration or the data of the run cannot be read at all.
@@ -87,66 +87,60 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     let manifest = run.manifest();
     let mut findings = Findings::default();
     if let Err(error) = run.config_unchanged() {
-        findings.push(|| error.to_string());
+        findings.push(error);
     }
     if let Err(error) = run.environment() {
-        findings.push(|| error.to_string());
+        findings.push(error);
     }
-    for error in verify::segments(run.path(), manifest) {
-        findings.push(|| error.to_string());
-    }
+    verify::segments(run.path(), manifest).into_iter().for_each(|error| findings.push(error));
     if findings.count() == 0
         && let Err(error) = plausible::samples(run.path(), manifest, |segment| Ok(segment.bytes))
     {
-        findings.push(|| error.to_string());
+        findings.push(error);
     }
     if findings.count() > 0 {
         // Sums over damaged files say nothing more.
         return Ok(findings);
     }
-    let trace = Trace::new(run.path(), manifest);
     let configuration = configuration(run)?;
     let architecture = architecture(run, &configuration)?;
     let observe = Observe::named(configuration.values().text("trace.observe")).expect("a choice was checked");
-    let mut sums = masks::check(&trace, &architecture, &mut findings)?;
-    layers::check(&trace, &sums, &mut findings)?;
-    let mut samples = Samples::new(&trace);
-    for (epoch, sums) in trace.epochs().zip(&sums) {
-        let steps = samples.check(&trace, epoch, observe, &mut findings)?;
-        if !trace.is_replay() {
-            gradients::check(&trace, epoch, observe, sums, &steps, &mut findings)?;
+    let trace = Trace::new(run.path(), manifest, &architecture, observe);
+    let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
+    for number in trace.epochs() {
+        let epoch = &mut Epoch { trace: &trace, number, findings: &mut findings };
+        layers::add(&mut layers, epoch)?;
+        samples.add(epoch)?;
+        let costs = epoch.row::<EpochRow>()?;
+        if let Some(source) = &manifest.replay_of {
+            // A replay has no scores, norms and layers.
+            costs::check_replay(source, costs.as_ref(), &mut layers, epoch)?;
+        } else {
+            layers::check(&layers, epoch)?;
+            let steps = samples.check_scores(epoch)?;
+            gradients::check(&steps, &layers, epoch)?;
+        }
+        if let Some(row) = &costs {
+            costs::check_epoch(row, &samples, &layers, epoch);
         }
     }
-    if let Some(source) = &manifest.replay_of {
-        replay::check(&trace, source, &architecture, &mut sums, &mut findings)?;
-    }
-    recount::check(&trace, &architecture, observe, &sums, &mut findings)?;
+    layers::check_weights(&layers, &trace, &mut findings)?;
     Ok(findings)
 }
 
-/// The run's configuration.
+/// The run's configuration, as far as anything that is checked depends on it.
 fn configuration(run: &RecordedRun) -> Result<Configuration, Error> {
     let path = run.path().join("config.toml");
     let source = Source::parse_file(&path.display().to_string(), &run.config_unchanged()?)?;
-    // A policy from outside the registry has a name that only its own pipeline knows; no sum depends on it.
-    let known = |key: &str| !["mask.policy", "freeze.policy", "sieve.policy"].contains(&key);
-    let registered = |key: &str, name: &spfde_data::parameter::Value| {
-        let core = crate::configuration::core();
-        core.iter()
-            .find(|parameter| parameter.key == key)
-            .is_none_or(|known| known.check(name.clone()).is_ok())
-    };
-    let entries: Vec<_> = source
-        .entries()
-        .iter()
-        .filter(|(key, value)| known(key) || registered(key, value))
-        .cloned()
-        .collect();
-    Ok(Configuration::resolve(&entries)?)
+    let registry = Registry::standard().of_run(run, source.entries())?;
+    // A policy from outside the registry has a name that only its own program knows; no sum depends on it.
+    let (known, _) = registry.known(source.entries());
+    Ok(Configuration::resolve_over(&registry, &[], &known)?)
 }
 
-/// The layers of the run's model, from its configuration and the shape of its data.
+/// The layers of the run's network.
 fn architecture(run: &RecordedRun, configuration: &Configuration) -> Result<Arc<Architecture>, Error> {
     let DataSetRecord { channels, height, width, classes, .. } = run.manifest().data_set;
-    Ok(experiment::architecture(configuration, InputShape { channels, height, width }, classes)?)
+    let input = InputShape { channels, height, width };
+    Ok(Arc::clone(experiment::description(configuration, input, classes)?.architecture()))
 }

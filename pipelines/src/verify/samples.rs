@@ -1,139 +1,99 @@
-//! Sieve deltas add up to the active set, and exactly the active samples train, each once an epoch. If all are observed,
-//! exactly the others are, each once, after the last that trains.
+//! Sieve deltas add up to the active set, and exactly the active samples train, each once an epoch. If all
+//! are observed, exactly the others are, each once, after the last that trains.
+
+use std::mem::replace;
 
 use spfde_data::rows::{ScoreRow, SieveRow};
 use spfde_flow::Observe;
 
-use super::{Findings, Trace};
+use super::trace::{Epoch, Trace};
 use crate::error::Error;
 
-/// What is known of every sample.
+/// What is known of every sample; five bytes of each, since a replay of a few kilobytes may be about many
+/// millions.
 pub(super) struct Samples {
-    flags: Vec<Flags>,
-    /// The weight, in bits, of those that are active.
-    weights: Vec<u32>,
+    /// The weight in the loss; not a number outside the active set.
+    weights: Vec<f32>,
+    seen: Vec<Seen>,
     /// How many are active.
-    count: usize,
+    pub(super) active: usize,
 }
 
-/// What is known of a sample. In a byte: a replay of a few kilobytes may be about many millions.
-#[derive(Clone, Copy, Debug, Default)]
-struct Flags(u8);
-
-impl Flags {
-    const ACTIVE: u8 = 1;
-    /// It had a row in the stream of the epoch in hand.
-    const SEEN: u8 = 2;
-
-    fn has(self, flag: u8) -> bool {
-        self.0 & flag != 0
-    }
-
-    fn set(&mut self, flag: u8, on: bool) {
-        self.0 = if on { self.0 | flag } else { self.0 & !flag };
-    }
+/// What a stream has said of a sample in the epoch in hand.
+#[derive(Clone, Copy, PartialEq)]
+enum Seen {
+    /// Nothing.
+    Not,
+    /// That it leaves: it may come back with another weight.
+    Left,
+    /// All that it may say.
+    Done,
 }
 
 impl Samples {
     /// Before the first epoch: none is active.
     pub(super) fn new(trace: &Trace<'_>) -> Self {
         let samples = usize::try_from(trace.manifest.data_set.train_rows).expect("it is below its limit");
-        // There is nothing to keep for them before there are epochs.
+        // Without epochs there is nothing to keep for them.
         let samples = if trace.epochs().is_empty() { 0 } else { samples };
-        Self { flags: vec![Flags::default(); samples], weights: vec![0; samples], count: 0 }
+        Self { weights: vec![f32::NAN; samples], seen: vec![Seen::Not; samples], active: 0 }
     }
 
-    /// Adds the deltas of the next epoch, and compares its scores with them; returns the steps at which samples were
-    /// trained, ascending. A replay has no scores.
-    pub(super) fn check(
-        &mut self,
-        trace: &Trace<'_>,
-        epoch: u32,
-        observe: Observe,
-        findings: &mut Findings,
-    ) -> Result<Vec<u32>, Error> {
-        self.sieve(trace, epoch, findings)?;
-        if let Some(row) = trace.epoch(epoch, findings)?
-            && row.active_samples as usize != self.count
-        {
-            let (found, count) = (row.active_samples, self.count);
-            findings.push(|| {
-                format!(
-                    "epochs: epoch {epoch} has {found} active samples, the sieve deltas add up to {count}"
-                )
-            });
-        }
-        match trace.is_replay() {
-            true => Ok(Vec::new()),
-            false => self.scores(trace, epoch, observe, findings),
-        }
-    }
-
-    fn nobody_seen(&mut self) {
-        self.flags.iter_mut().for_each(|flags| flags.set(Flags::SEEN, false));
-    }
-
-    /// Adds the deltas of one epoch.
-    fn sieve(&mut self, trace: &Trace<'_>, epoch: u32, findings: &mut Findings) -> Result<(), Error> {
-        self.nobody_seen();
-        trace.visit::<SieveRow>(epoch, |row| {
-            let (weight, place) = (row.weight.to_bits(), row.sample as usize);
-            let fits = match self.flags.get_mut(place) {
-                None => false,
-                Some(flags) => {
-                    if flags.has(Flags::SEEN) {
-                        findings
-                            .push(|| format!("sieves: epoch {epoch}: sample {} has two rows", row.sample));
-                    }
-                    flags.set(Flags::SEEN, true);
-                    match (row.diff, flags.has(Flags::ACTIVE)) {
-                        (1, false) => {
-                            flags.set(Flags::ACTIVE, true);
-                            self.weights[place] = weight;
-                            self.count += 1;
-                            true
-                        }
-                        (-1, true) if self.weights[place] == weight => {
-                            flags.set(Flags::ACTIVE, false);
-                            self.count -= 1;
-                            true
-                        }
-                        _ => false,
-                    }
+    /// Adds the deltas of the next epoch. A sample has one, or two if only its weight changes: −1 with the
+    /// weight before, then +1 with the weight from then on.
+    pub(super) fn add(&mut self, epoch: &mut Epoch<'_>) -> Result<(), Error> {
+        let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
+        self.seen.fill(Seen::Not);
+        trace.visit::<SieveRow>(epoch, |SieveRow { sample, diff, weight, .. }| {
+            if let Some(seen) = self.seen.get_mut(sample as usize) {
+                if *seen == Seen::Done || (*seen == Seen::Left && diff != 1) {
+                    findings.push(format_args!(
+                        "sieves: epoch {epoch}: sample {sample} has two rows that are not −1, then +1"
+                    ));
                 }
-            };
-            if !fits {
-                findings.push(|| {
-                    format!(
-                        "sieves: epoch {epoch}: sample {} changes by {} with weight {}, which does not fit its state",
-                        row.sample, row.diff, row.weight
-                    )
-                });
+                *seen = if diff == -1 { Seen::Left } else { Seen::Done };
+            }
+            if !self.takes(sample as usize, diff, weight) {
+                findings.push(format_args!(
+                    "sieves: epoch {epoch}: sample {sample} changes by {diff} with weight {weight}, which does \
+                     not fit its state"
+                ));
             }
         })?;
         Ok(())
     }
 
-    /// Compares the scores of one epoch with who is active: all that are train, once, and of the others each is observed
-    /// once, after the last step, or none. Returns the steps of training.
-    fn scores(
-        &mut self,
-        trace: &Trace<'_>,
-        epoch: u32,
-        observe: Observe,
-        findings: &mut Findings,
-    ) -> Result<Vec<u32>, Error> {
-        self.nobody_seen();
+    /// Takes a delta, if it fits the state of its sample.
+    fn takes(&mut self, sample: usize, diff: i8, weight: f32) -> bool {
+        let Some(held) = self.weights.get_mut(sample) else { return false };
+        match diff {
+            1 if held.is_nan() && weight.is_finite() && weight >= 0.0 => {
+                *held = weight;
+                self.active += 1;
+            }
+            -1 if held.to_bits() == weight.to_bits() && !held.is_nan() => {
+                *held = f32::NAN;
+                self.active -= 1;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Compares the scores of one epoch with who is active. Returns the steps at which samples were trained,
+    /// ascending.
+    pub(super) fn check_scores(&mut self, epoch: &mut Epoch<'_>) -> Result<Vec<u32>, Error> {
+        let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
+        self.seen.fill(Seen::Not);
         let mut steps = Vec::new();
-        let (mut trained, mut observed, mut first_observed) = (0, 0, None::<u32>);
-        // Of either kind: whether one of them was of a sample that is not, not of that kind, or the second.
+        let (mut trained, mut observed, mut first_observed) = (0, 0, u32::MAX);
+        // Of either kind: whether a row was of no sample, of one that is not of that kind, or the second of
+        // one.
         let (mut wrong_trained, mut wrong_observed) = (false, false);
         trace.visit::<ScoreRow>(epoch, |row| {
-            let (mut first, mut active) = (false, false);
-            if let Some(flags) = self.flags.get_mut(row.sample as usize) {
-                (first, active) = (!flags.has(Flags::SEEN), flags.has(Flags::ACTIVE));
-                flags.set(Flags::SEEN, true);
-            }
+            let sample = row.sample as usize;
+            let active = self.weights.get(sample).is_some_and(|weight| !weight.is_nan());
+            let first = self.seen.get_mut(sample).is_some_and(|seen| replace(seen, Seen::Done) == Seen::Not);
             if row.trained {
                 trained += 1;
                 wrong_trained |= !first || !active;
@@ -144,27 +104,26 @@ impl Samples {
             } else {
                 observed += 1;
                 wrong_observed |= !first || active;
-                first_observed = Some(first_observed.map_or(row.step, |step| step.min(row.step)));
+                first_observed = first_observed.min(row.step);
             }
         })?;
         steps.sort_unstable();
         steps.dedup();
-        let outside = match observe {
-            Observe::Active => 0,
-            Observe::Full => self.flags.len() - self.count,
+        let (outside, expected) = match trace.observe {
+            Observe::Active => (0, "nothing, by trace.observe"),
+            Observe::Full => (
+                self.seen.len() - self.active,
+                "those outside the active set, each once, after the last step",
+            ),
         };
-        let early = first_observed.is_some_and(|first| steps.last().is_some_and(|last| first <= *last));
+        let early = steps.last().is_some_and(|last| first_observed <= *last);
         if wrong_observed || observed != outside || early {
-            let expected = match observe {
-                Observe::Active => "nothing, by trace.observe",
-                Observe::Full => "those outside the active set, each once, after the last step",
-            };
-            findings.push(|| format!("scores: epoch {epoch}: the observed samples are not {expected}"));
+            findings.push(format_args!("scores: epoch {epoch}: the observed samples are not {expected}"));
         }
-        if wrong_trained || trained != self.count {
-            findings.push(|| {
-                format!("scores: epoch {epoch}: the trained samples are not the active ones, each once")
-            });
+        if wrong_trained || trained != self.active {
+            findings.push(format_args!(
+                "scores: epoch {epoch}: the trained samples are not the active ones, each once"
+            ));
         }
         Ok(steps)
     }

@@ -1,4 +1,5 @@
-//! Looking at a run that may be written meanwhile: what its manifest named may be gone by then, and is no damage.
+//! Looking at a run that may be written meanwhile: what its manifest named may be gone by then, and is no
+//! damage.
 
 use std::path::Path;
 
@@ -10,8 +11,9 @@ use crate::error::Error;
 /// How often a run is looked at that is written meanwhile.
 const TRIES: usize = 10;
 
-/// Opens the run in `directory` and checks it: anew where something is found and the manifest is another by then. Files go away,
-/// or are replaced, only after the manifest has changed that named them: what is found while it stays the same is true.
+/// Opens the run in `directory` and checks it: anew where something is found and the manifest is another by
+/// then. Files go away, or are replaced, only after the manifest has changed that named them: what is found
+/// while it stays the same is true.
 ///
 /// # Errors
 /// As `check`, and if the run cannot be opened; if the manifest changed each time.
@@ -40,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    /// A run that somebody writes.
+    /// A run that is being written.
     fn begun(path: &Path) -> RunDirectory {
         let data_set = DataSetRecord {
             name: "tiny".to_owned(),
@@ -58,7 +60,7 @@ mod tests {
 
     fn found(words: &str) -> Findings {
         let mut findings = Findings::default();
-        findings.push(|| words.to_owned());
+        findings.push(words);
         findings
     }
 
@@ -107,7 +109,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "{}: is being written, and went on each of the 10 times that it was looked at; verify it when it rests",
+                "{}: is being written, and went on each of the 10 times that it was looked at; \
+                 verify it when it rests",
                 root.path().display()
             )
         );

@@ -4,37 +4,52 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
+use spfde_data::architecture::Architecture;
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::read_columns;
-use spfde_data::rows::EpochRow;
 use spfde_data::segment::Segment;
 use spfde_data::table::Row;
 use spfde_data::words::counted;
+use spfde_flow::Observe;
 
 use super::Findings;
 
-/// The recorded streams of a run.
+/// An epoch of a run that is checked.
+pub(super) struct Epoch<'a> {
+    pub(super) trace: &'a Trace<'a>,
+    pub(super) number: u32,
+    pub(super) findings: &'a mut Findings,
+}
+
+/// The recorded streams of a run, and what the run was asked for.
 pub(super) struct Trace<'a> {
     pub(super) run: &'a Path,
     pub(super) manifest: &'a Manifest,
+    pub(super) architecture: &'a Architecture,
+    pub(super) observe: Observe,
     /// By stream and epoch, then in the order of the workers.
     segments: BTreeMap<(&'a str, u32), Vec<&'a Segment>>,
 }
 
 impl<'a> Trace<'a> {
-    /// Those of the run in the directory `run`, which `manifest` names.
-    pub(super) fn new(run: &'a Path, manifest: &'a Manifest) -> Self {
+    /// The streams of the run in the directory `run` that `manifest` names.
+    pub(super) fn new(
+        run: &'a Path,
+        manifest: &'a Manifest,
+        architecture: &'a Architecture,
+        observe: Observe,
+    ) -> Self {
         let mut segments: BTreeMap<(&str, u32), Vec<&Segment>> = BTreeMap::new();
         for segment in &manifest.segments {
             segments.entry((&segment.stream, segment.epoch)).or_default().push(segment);
         }
         segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
-        Self { run, manifest, segments }
+        Self { run, manifest, architecture, observe, segments }
     }
 
-    /// Shows every row of an epoch to `visit`: worker by worker, the rows of each in their order. What rows about the same
-    /// weight, layer or sample add up to is in order therefore: they are one worker's.
+    /// Shows every row of an epoch to `visit`: worker by worker, the rows of each in their order.
+    /// One worker writes all rows about a weight, a layer or a sample, so those come in order.
     pub(super) fn visit<R: Row>(&self, epoch: u32, mut visit: impl FnMut(R)) -> Result<(), DataError> {
         for segment in self.segments::<R>(epoch) {
             for batch in read_columns(self.run, segment, &R::columns())? {
@@ -49,69 +64,44 @@ impl<'a> Trace<'a> {
         self.segments.get(&(R::STREAM, epoch)).into_iter().flatten().copied()
     }
 
-    /// How many rows of a stream an epoch has.
-    pub(super) fn count<R: Row>(&self, epoch: u32) -> u64 {
-        self.segments::<R>(epoch).map(|segment| segment.rows).sum()
-    }
-
-    /// The rows of an epoch in their order, of all workers, if there are as many as `expected`; otherwise how many.
-    pub(super) fn rows<R: Row>(&self, epoch: u32, expected: usize) -> Result<Result<Vec<R>, u64>, DataError> {
-        let count = self.count::<R>(epoch);
-        if count != expected as u64 {
-            return Ok(Err(count));
-        }
-        let mut rows = Vec::new();
-        self.visit(epoch, |row| rows.push(row))?;
-        rows.sort_by_key(Row::order);
-        Ok(Ok(rows))
-    }
-
-    /// The rows of an epoch of a stream that has one for each of so many layers, in their order; `layer` tells whose a row
-    /// is.
-    pub(super) fn by_layer<R: Row>(
-        &self,
-        epoch: u32,
-        layers: usize,
-        layer: impl Fn(&R) -> u16,
-        findings: &mut Findings,
-    ) -> Result<Option<Vec<R>>, DataError> {
-        let stream = R::STREAM;
-        match self.rows::<R>(epoch, layers)? {
-            Ok(rows) if rows.iter().map(|row| usize::from(layer(row))).eq(0..layers) => Ok(Some(rows)),
-            Ok(_) => {
-                findings.push(|| format!("{stream}: epoch {epoch}: the rows are not one for each layer"));
-                Ok(None)
-            }
-            Err(count) => {
-                findings.push(|| {
-                    format!(
-                        "{stream}: epoch {epoch} has {}, expected one for each layer",
-                        counted(count, "row")
-                    )
-                });
-                Ok(None)
-            }
-        }
-    }
-
-    /// The row of an epoch.
-    pub(super) fn epoch(&self, epoch: u32, findings: &mut Findings) -> Result<Option<EpochRow>, DataError> {
-        match self.rows::<EpochRow>(epoch, 1)? {
-            Ok(rows) => Ok(rows.into_iter().next()),
-            Err(count) => {
-                findings.push(|| format!("epochs: epoch {epoch} has {}, expected 1", counted(count, "row")));
-                Ok(None)
-            }
-        }
-    }
-
-    /// Whether this is a replay: it has decisions and costs, but no scores, norms and layers.
-    pub(super) fn is_replay(&self) -> bool {
-        self.manifest.replay_of.is_some()
-    }
-
     /// The committed epochs.
     pub(super) fn epochs(&self) -> Range<u32> {
         0..self.manifest.epochs_reached
+    }
+}
+
+impl Epoch<'_> {
+    /// The rows of a stream that has `expected` of them, one for each `of`; `None` with a finding if it has
+    /// more or fewer, which are not read then.
+    fn rows<R: Row>(&mut self, expected: usize, of: &str) -> Result<Option<Vec<R>>, DataError> {
+        let (stream, epoch) = (R::STREAM, self.number);
+        let count: u64 = self.trace.segments::<R>(epoch).map(|segment| segment.rows).sum();
+        if count != expected as u64 {
+            let found = counted(count, "row");
+            self.findings.push(format_args!("{stream}: epoch {epoch} has {found}, expected {of}"));
+            return Ok(None);
+        }
+        let mut rows = Vec::new();
+        self.trace.visit(epoch, |row| rows.push(row))?;
+        rows.sort_by_key(Row::order);
+        Ok(Some(rows))
+    }
+
+    /// The row of a stream that has one in every epoch.
+    pub(super) fn row<R: Row>(&mut self) -> Result<Option<R>, DataError> {
+        Ok(self.rows(1, "1")?.and_then(|rows| rows.into_iter().next()))
+    }
+
+    /// The rows of a stream that has one for each layer, in forward order; `layer` tells whose a row is.
+    pub(super) fn by_layer<R: Row>(&mut self, layer: fn(&R) -> u16) -> Result<Option<Vec<R>>, DataError> {
+        let (stream, epoch) = (R::STREAM, self.number);
+        let layers = self.trace.architecture.layers.len();
+        let rows = self.rows::<R>(layers, "one for each layer")?;
+        let fits = |rows: &Vec<R>| rows.iter().map(|row| usize::from(layer(row))).eq(0..layers);
+        if rows.as_ref().is_some_and(|rows| !fits(rows)) {
+            self.findings.push(format_args!("{stream}: epoch {epoch}: the rows are not one for each layer"));
+            return Ok(None);
+        }
+        Ok(rows)
     }
 }

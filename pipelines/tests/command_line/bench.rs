@@ -1,4 +1,5 @@
-//! `spfde bench`: what it prints holds together; nothing is written; nothing of it depends on how fast this machine is.
+//! `spfde bench`: what it prints holds together; nothing is written; nothing of it depends on how fast this
+//! machine is.
 
 use serde_json::Value;
 use spfde::bench::{Bench, Options};
@@ -201,8 +202,8 @@ fn an_interrupt_ends_a_bench_with_exit_code_130() {
     let words = ["bench", "data.shape=1x8x8", "data.batch_size=20", "--steps=10000", "--workers=2"];
     let mut child = place.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = child.id().to_string();
-    // The handler is in place before the first step; ten thousand steps take far longer than a second of the processor, however
-    // long that takes.
+    // The handler is in place before the first step; ten thousand steps take far longer than a second of the
+    // processor, however long that takes.
     let processor_time = || {
         let output = Command::new("ps").args(["-o", "time=", "-p", &id]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()

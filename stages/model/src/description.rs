@@ -5,14 +5,20 @@ use std::sync::Arc;
 use spfde_data::architecture::Architecture;
 
 mod activation_bytes;
+mod assemble;
 mod builder;
+mod error;
+mod recipe;
 
-pub(crate) use builder::Builder;
+pub use builder::{Logits, NetworkBuilder, Node};
+pub use error::BuildError;
+use recipe::Recipe;
 
 use crate::geometry::Geometry;
 
-/// The shape of the samples a network reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The shape of the samples a network reads, and of every value; a list of features has them as channels of one pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InputShape {
     /// Colour planes.
     pub channels: usize,
@@ -22,15 +28,13 @@ pub struct InputShape {
     pub width: usize,
 }
 
-/// The shape of a value; a list of features has them as channels of one pixel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) channels: usize,
-    pub(crate) height: usize,
-    pub(crate) width: usize,
+impl std::fmt::Display for InputShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
+    }
 }
 
-impl Shape {
+impl InputShape {
     /// Numbers per sample.
     pub(crate) fn len(&self) -> usize {
         self.channels * self.height * self.width
@@ -50,7 +54,7 @@ impl Shape {
 /// A stored value of the network. Value 0 is the network's input.
 #[derive(Clone, Debug)]
 pub(crate) struct Value {
-    pub(crate) shape: Shape,
+    pub(crate) shape: InputShape,
     /// The operation that produces it; none for the input.
     pub(crate) producer: Option<usize>,
     /// The layer whose output it is, before batch norm or bias.
@@ -66,7 +70,8 @@ pub(crate) struct Signal {
 }
 
 /// What follows a layer, channel by channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Affine {
     /// Batch norm with gain and offset.
     BatchNorm,
@@ -137,7 +142,7 @@ impl Operation {
     }
 }
 
-/// A network without its weights: what a model of the registry builds.
+/// A network without its weights: what a [`NetworkBuilder`] builds. It can be written as JSON and read again.
 #[derive(Clone, Debug)]
 pub struct Description {
     pub(crate) architecture: Arc<Architecture>,
@@ -147,6 +152,8 @@ pub struct Description {
     /// The signal whose channels are the logits.
     pub(crate) logits: Signal,
     pub(crate) classes: usize,
+    /// The operations that all of this follows from.
+    recipe: Recipe,
 }
 
 impl Description {

@@ -1,6 +1,6 @@
 //! Where a layer's weights find their inputs: packed buffers, halos, offsets, and the phases of a stride.
 
-use crate::description::Shape;
+use crate::description::InputShape;
 
 /// Lanes by which rows of a packed buffer are longer than their pixels, so that rows of a power-of-two length do not
 /// fall into the same cache sets.
@@ -57,8 +57,8 @@ pub(crate) struct Phase {
 /// Shapes of a layer and the layout of its packed buffers.
 #[derive(Clone, Debug)]
 pub(crate) struct Geometry {
-    pub(crate) input: Shape,
-    pub(crate) output: Shape,
+    pub(crate) input: InputShape,
+    pub(crate) output: InputShape,
     /// None for a linear layer.
     pub(crate) window: Option<Window>,
     /// The packed input, from which outputs and weight gradients are gathered.
@@ -69,10 +69,11 @@ pub(crate) struct Geometry {
 
 impl Geometry {
     /// A convolution of `input` with `outputs` channels.
-    pub(crate) fn convolution(input: Shape, outputs: usize, window: Window) -> Self {
+    pub(crate) fn convolution(input: InputShape, outputs: usize, window: Window) -> Self {
         let Window { kernel, stride, padding } = window;
         let extent = |pixels: usize| (pixels + 2 * padding - kernel) / stride + 1;
-        let output = Shape { channels: outputs, height: extent(input.height), width: extent(input.width) };
+        let output =
+            InputShape { channels: outputs, height: extent(input.height), width: extent(input.width) };
         let span = |pixels: usize, out: usize| (padding + pixels).max(stride * (out - 1) + kernel);
         let source = Packed::new(
             input.channels,
@@ -88,8 +89,8 @@ impl Geometry {
     }
 
     /// A linear layer over all numbers of `input`.
-    pub(crate) fn linear(input: Shape, outputs: usize) -> Self {
-        let output = Shape { channels: outputs, height: 1, width: 1 };
+    pub(crate) fn linear(input: InputShape, outputs: usize) -> Self {
+        let output = InputShape { channels: outputs, height: 1, width: 1 };
         let source = Packed { top: 0, left: 0, rows: 1, columns: PANEL, pitch: input.len() * PANEL };
         let gradient = Packed { top: 0, left: 0, rows: 1, columns: PANEL, pitch: outputs * PANEL };
         Self { input, output, window: None, source, gradient }
@@ -109,6 +110,12 @@ impl Geometry {
     pub(crate) fn kernel(&self) -> (usize, usize) {
         let kernel = self.window.map_or(1, |window| window.kernel);
         (kernel, kernel)
+    }
+
+    /// The rows and columns of the kernel's cells, row by row.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (rows, columns) = self.kernel();
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
     }
 
     /// Weights of the dense layer.

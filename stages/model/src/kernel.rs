@@ -34,7 +34,7 @@ pub use product::Form;
 pub(crate) use product::Product;
 pub(crate) use residual::add;
 pub(crate) use tally::{tally, tally_groups};
-pub(crate) use taps::Tap;
+pub(crate) use taps::{Tap, Taps};
 pub(crate) use vector::LaneMask;
 
 /// Which compiled form of the kernels runs.

@@ -60,11 +60,11 @@ mod tests;
 mod weights;
 mod workspace;
 
-pub use description::{Description, InputShape};
+pub use description::{BuildError, Description, InputShape, Logits, NetworkBuilder, Node};
 pub use kernel::{Form, Kernel};
 pub use lane::{Activations, LANES, Lane};
 pub use network::{Network, NonFinite};
-pub use shard::{Evaluation, Score, Shard};
+pub use shard::{Evaluation, Score, Shard, Wanted};
 pub use tensor::{RestoreError, Tensor, TensorData};
 pub use weights::Growth;
 pub use workspace::Workspace;

@@ -1,15 +1,17 @@
 //! The models by name.
 
+use std::sync::Arc;
+
 use spfde_data::parameter::{Near, Parameter, ParameterError, Parameters, Range, Value, nearest};
 
-use crate::description::{Description, InputShape};
+use crate::description::{Description, InputShape, Logits, NetworkBuilder};
 
 mod lenet5;
 mod mlp;
 mod resnet;
 
 /// A model that can be built by name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct ModelEntry {
     /// Its name.
     pub name: &'static str,
@@ -20,22 +22,63 @@ pub struct ModelEntry {
     /// Builds it for inputs of a shape and a number of classes.
     ///
     /// # Errors
-    /// If the inputs are too small for it.
-    pub build: fn(&Parameters, InputShape, usize) -> Result<Description, ParameterError>,
+    /// If the inputs do not fit it.
+    pub build: Arc<Build>,
 }
 
-/// Every model.
-pub fn registry() -> &'static [ModelEntry] {
-    &[mlp::ENTRY, lenet5::ENTRY, resnet::RESNET20, resnet::RESNET32, resnet::RESNET56]
+/// What builds a model.
+pub type Build = dyn Fn(&Parameters, InputShape, usize) -> Result<Description, ParameterError> + Send + Sync;
+
+impl ModelEntry {
+    /// The model that `define` puts together, whatever the inputs and classes; it reads `parameters`.
+    pub fn new(
+        name: &'static str,
+        summary: &'static str,
+        parameters: fn() -> Vec<Parameter>,
+        define: impl Fn(&Parameters, &NetworkBuilder) -> Logits + Send + Sync + 'static,
+    ) -> Self {
+        let build = move |parameters: &Parameters, input: InputShape, classes: usize| {
+            Description::build(input, classes, |network| define(parameters, network)).map_err(|error| {
+                let reason = format!("`{name}` cannot be built for images of {input}: {error}");
+                ParameterError::contradiction("model.name", reason)
+            })
+        };
+        Self { name, summary, parameters, build: Arc::new(build) }
+    }
 }
 
-/// The model called `name`.
+impl std::fmt::Debug for ModelEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelEntry").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The models that are built in. A program that has more appends them.
+pub fn registry() -> Vec<ModelEntry> {
+    vec![
+        mlp::entry(),
+        lenet5::entry(),
+        resnet::entry("resnet20", "residual network of 9 blocks in stages of 16, 32 and 64 channels", 3),
+        resnet::entry("resnet32", "residual network of 15 blocks in stages of 16, 32 and 64 channels", 5),
+        resnet::entry("resnet56", "residual network of 27 blocks in stages of 16, 32 and 64 channels", 9),
+    ]
+}
+
+/// The model called `name` among those that are built in.
 ///
 /// # Errors
 /// If there is none; the error names the nearest.
-pub fn find(name: &str) -> Result<&'static ModelEntry, ParameterError> {
-    let names = || registry().iter().map(|entry| entry.name);
-    registry().iter().find(|entry| entry.name == name).ok_or_else(|| ParameterError::Range {
+pub fn find(name: &str) -> Result<ModelEntry, ParameterError> {
+    find_in(&registry(), name)
+}
+
+/// The model called `name` among `models`.
+///
+/// # Errors
+/// If there is none; the error names the nearest.
+pub fn find_in(models: &[ModelEntry], name: &str) -> Result<ModelEntry, ParameterError> {
+    let names = || models.iter().map(|entry| entry.name);
+    models.iter().find(|entry| entry.name == name).cloned().ok_or_else(|| ParameterError::Range {
         key: "model.name".into(),
         value: Value::Text(name.into()),
         range: Range::Choice(names().collect()).to_string(),
@@ -43,7 +86,7 @@ pub fn find(name: &str) -> Result<&'static ModelEntry, ParameterError> {
     })
 }
 
-/// The parameters of all models, each key once.
+/// The parameters of all models that are built in, each key once.
 pub fn parameters() -> Vec<Parameter> {
     let mut all: Vec<Parameter> = vec![];
     for parameter in registry().iter().flat_map(|entry| (entry.parameters)()) {
@@ -63,16 +106,4 @@ fn width() -> Vec<Parameter> {
         16,
         "multiplies the channels or hidden features of every layer",
     )]
-}
-
-/// Refuses inputs with fewer than `pixels` rows or columns.
-fn at_least(model: &str, input: InputShape, pixels: usize) -> Result<(), ParameterError> {
-    if input.channels == 0 || input.height < pixels || input.width < pixels {
-        let InputShape { channels, height, width } = input;
-        let reason = format!(
-            "`{model}` needs images of at least {pixels}x{pixels} pixels, the data has {channels}x{height}x{width}"
-        );
-        return Err(ParameterError::contradiction("model.name", reason));
-    }
-    Ok(())
 }

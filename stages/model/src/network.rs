@@ -12,6 +12,7 @@ use crate::models;
 use crate::schedule::Schedule;
 use crate::weights::Growth;
 
+mod dense;
 mod diagnose;
 mod evaluate;
 mod observe;
@@ -46,10 +47,10 @@ impl Network {
     /// The model called `model` with dense layers and initial weights drawn from `seed`.
     ///
     /// # Errors
-    /// If there is no such model or `input` is too small for it.
+    /// If there is no such model, `input` is too small for it, or there are no classes.
     ///
     /// # Panics
-    /// If `parameters` lack one that the model reads, or there are no classes.
+    /// If `parameters` lack one that the model reads.
     pub fn new(
         model: &str,
         parameters: &Parameters,
@@ -59,15 +60,11 @@ impl Network {
         kernel: Kernel,
     ) -> Result<Self, ParameterError> {
         let description = (models::find(model)?.build)(parameters, input, classes)?;
-        Ok(Self::of(description, seed, kernel))
+        Ok(Self::from_description(description, seed, kernel))
     }
 
     /// The network that `description` describes, with dense layers and initial weights drawn from `seed`.
-    ///
-    /// # Panics
-    /// If there are no classes.
-    pub fn of(description: Description, seed: u64, kernel: Kernel) -> Self {
-        assert!(description.classes > 0, "a classifier has at least one class");
+    pub fn from_description(description: Description, seed: u64, kernel: Kernel) -> Self {
         let layers: Vec<Layer> = description
             .layers
             .iter()
@@ -81,6 +78,11 @@ impl Network {
         let evaluating = Schedule::forward(&description, description.architecture.blocks.len() + 1);
         let description = Arc::new(description);
         Self { description, kernel, layers, frozen: 0, part, training, observing, scoring, evaluating }
+    }
+
+    /// The network without its weights.
+    pub fn description(&self) -> &Description {
+        &self.description
     }
 
     /// Layers and blocks.

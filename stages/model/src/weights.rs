@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use spfde_data::random::{Purpose, seed_bytes};
 
 use crate::geometry::{Geometry, PANEL};
-use crate::kernel::{Form, Product, Tap};
+use crate::kernel::{Form, Product, Tap, Taps};
 use crate::lane::Lane;
 
 /// The value with which a weight begins to exist.
@@ -166,36 +166,17 @@ impl Weights {
     /// Sorts the existing weights anew for the kernels.
     fn rebuild(&mut self) {
         let geometry = &self.geometry;
-        let (kernel_rows, kernel_columns) = geometry.kernel();
-        let inputs = geometry.inputs();
-        // Divided once, in 32 bits, and offsets computed once for a cell: a mask update spends most of its time here.
-        let [cells, input_count] = [kernel_rows * kernel_columns, inputs].map(|count| count as u32);
-        let places: Vec<Place> = self
-            .indices
-            .iter()
-            .map(|index| {
-                let (rest, cell) = (index / cells, index % cells);
-                Place { output: rest / input_count, input: rest % input_count, cell }
-            })
-            .collect();
-        let by_cell =
-            || (0..kernel_rows).flat_map(|row| (0..kernel_columns).map(move |column| (row, column)));
-        let offsets: Vec<usize> =
-            by_cell().map(|(row, column)| geometry.source_offset(row, column)).collect();
-        let taps = places.iter().enumerate().map(|(position, place)| {
-            let [output, input, cell] = place.unpack();
-            let offset = offsets[cell] + input * geometry.source.columns;
-            Tap { row: output, column: input, offset, position: position as u32 }
-        });
+        let places = self.places(self.indices.iter().copied());
+        let offsets = self.source_offsets();
         let form = self.form();
-        let block = self.block(inputs, geometry.stride());
-        self.forward = Product::with_taps(form, [geometry.outputs(), inputs, block], taps);
-        let outputs = geometry.outputs();
+        self.forward = Product::with_taps(form, self.extents(), self.taps(&places, &offsets));
+        let (inputs, outputs) = (geometry.inputs(), geometry.outputs());
         self.backward = geometry
             .phases()
             .map(|phase| {
+                let cells = geometry.cells();
                 let offsets: Vec<Option<usize>> =
-                    by_cell().map(|(row, column)| geometry.gradient_offset(phase, row, column)).collect();
+                    cells.map(|(row, column)| geometry.gradient_offset(phase, row, column)).collect();
                 let taps = places.iter().enumerate().filter_map(|(position, place)| {
                     let [output, input, cell] = place.unpack();
                     let offset = offsets[cell]? + output * geometry.gradient.columns;
@@ -205,6 +186,51 @@ impl Weights {
             })
             .collect();
         self.refresh();
+    }
+
+    /// All weights of the dense layer, in the order in which the gradient of the weights runs over them: positions are
+    /// indices.
+    pub(crate) fn dense_taps(&self) -> Taps {
+        let places = self.places(0..self.geometry.weights() as u32);
+        Taps::new(self.extents(), self.taps(&places, &self.source_offsets()))
+    }
+
+    /// Where the weights of these indices stand.
+    fn places(&self, indices: impl Iterator<Item = u32>) -> Vec<Place> {
+        // Divided once, in 32 bits: a mask update spends most of its time here.
+        let [cells, inputs] =
+            [self.geometry.cells().count(), self.geometry.inputs()].map(|count| count as u32);
+        let place = |index: u32| {
+            let (rest, cell) = (index / cells, index % cells);
+            Place { output: rest / inputs, input: rest % inputs, cell }
+        };
+        indices.map(place).collect()
+    }
+
+    /// The offset of each cell of the kernel in the packed input, computed once for all weights.
+    fn source_offsets(&self) -> Vec<usize> {
+        let geometry = &self.geometry;
+        geometry.cells().map(|(row, column)| geometry.source_offset(row, column)).collect()
+    }
+
+    /// The taps of the forward pass.
+    fn taps<'a>(
+        &self,
+        places: &'a [Place],
+        offsets: &'a [usize],
+    ) -> impl Iterator<Item = Tap> + Clone + use<'a> {
+        let columns = self.geometry.source.columns;
+        places.iter().enumerate().map(move |(position, place)| {
+            let [output, input, cell] = place.unpack();
+            let offset = offsets[cell] + input * columns;
+            Tap { row: output, column: input, offset, position: position as u32 }
+        })
+    }
+
+    /// Written channels, read channels and the read channels of a block in the forward pass.
+    fn extents(&self) -> [usize; 3] {
+        let inputs = self.geometry.inputs();
+        [self.geometry.outputs(), inputs, self.block(inputs, self.geometry.stride())]
     }
 
     /// How many of `channels` read channels a block holds so that a tile's window fits the first-level cache.
@@ -232,11 +258,11 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::Shape;
+    use crate::description::InputShape;
     use crate::geometry::Window;
 
     fn weights() -> Weights {
-        let shape = Shape { channels: 3, height: 6, width: 6 };
+        let shape = InputShape { channels: 3, height: 6, width: 6 };
         let window = Window { kernel: 3, stride: 1, padding: 1 };
         Weights::dense(5, 2, Geometry::convolution(shape, 4, window))
     }

@@ -1,19 +1,20 @@
 //! What an epoch costs: FLOPs of convolutions and linear layers on existing weights, 2 per multiply-add.
 //!
-//! Forward is `f = Σ nonzero · FLOPs per weight · samples`. Backward is `2f` (gradient of the activations and of
-//! the weights), `f` for a layer that reads the network's input or the output of the frozen prefix (nobody needs
-//! the gradient of its input), and 0 for the frozen prefix. Norms, activations, mask updates and evaluation are
-//! not counted. The convention of three forward passes per training step is that of RigL
-//! ([arXiv 1911.11134](https://arxiv.org/abs/1911.11134)) and MEST
-//! ([arXiv 2110.14032](https://arxiv.org/abs/2110.14032)); that freezing saves the backward passes is SpFDE's
-//! ([arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3).
+//! Forward is `f = Σ nonzero · FLOPs per weight · samples`. Backward is `2f` (gradient of the activations and
+//! of the weights), `f` for a layer that reads the network's input or the output of the frozen prefix (the
+//! gradient of its input is not needed), and 0 for the frozen prefix. Norms, activations, mask updates and
+//! evaluation are not counted. The convention of three forward passes per training step is that of RigL
+//! ([arXiv 1911.11134](https://arxiv.org/abs/1911.11134)) and MEST ([arXiv
+//! 2110.14032](https://arxiv.org/abs/2110.14032)); that freezing saves the backward passes is SpFDE's ([arXiv
+//! 2209.11204](https://arxiv.org/abs/2209.11204), section 3).
 
 use std::iter::Sum;
 use std::ops::Add;
 
 use spfde_data::architecture::Architecture;
 
-use crate::mask::MaskPolicy;
+use crate::Spans;
+use crate::mask::{MaskPolicy, Needs};
 
 /// FLOPs. Sums stop at 2^64 − 1, centuries of a processor's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +31,8 @@ impl Cost {
         self.forward.saturating_add(self.backward)
     }
 
-    /// The share of `reference` that this cost saves: `1 − total / reference.total`; negative if it costs more,
-    /// 0 if the reference costs nothing.
+    /// The share of `reference` that this cost saves: `1 − total / reference.total`; negative if it costs
+    /// more, 0 if the reference costs nothing.
     ///
     /// ```
     /// use spfde_policy::Cost;
@@ -110,8 +111,8 @@ pub fn count_layers(
     cost.collect()
 }
 
-/// The FLOPs of observing in one epoch what does not train: the backward passes that go on through the frozen blocks
-/// for the `active` samples, and the forward passes of the `outside` ones.
+/// The FLOPs of observing in one epoch what does not train: the backward passes that go on through the frozen
+/// blocks for the `active` samples, and the forward passes of the `outside` ones.
 ///
 /// # Panics
 /// As [`count`].
@@ -136,12 +137,30 @@ pub fn observed(
     prefix.saturating_add(count(architecture, nonzero, frozen_blocks, outside).forward)
 }
 
-/// How many blocks of the front are frozen during `epoch`, when block `b` freezes at `frozen_at[b]`.
-pub fn frozen_blocks(frozen_at: &[Option<u32>], epoch: u32) -> usize {
-    frozen_at.iter().take_while(|at| at.is_some_and(|at| at <= epoch)).count()
+/// The FLOPs of the dense weight gradients of the `layers` over `samples` samples: 2 per multiply-add of all
+/// weights.
+///
+/// ```
+/// use spfde_policy::{cost::dense_gradients, example};
+/// let architecture = example::perceptron(&[3, 4, 2]);
+/// assert_eq!(dense_gradients(&architecture, [0], 10), 2 * 12 * 10);
+/// ```
+pub fn dense_gradients(
+    architecture: &Architecture,
+    layers: impl IntoIterator<Item = usize>,
+    samples: u32,
+) -> u64 {
+    let layers = layers.into_iter().map(|layer| &architecture.layers[layer]);
+    let flops = layers.map(|layer| layer.weights() as u64 * layer.flops_per_weight());
+    flops.fold(0, u64::saturating_add).saturating_mul(u64::from(samples))
 }
 
-/// What a configuration will cost, as a function of when its blocks freeze: what a policy plans with.
+/// How many blocks of the front are frozen during `epoch`, when block `b` is frozen during `frozen[b]`.
+pub fn frozen_blocks(frozen: &[Spans], epoch: u32) -> usize {
+    frozen.iter().take_while(|spans| spans.is_frozen(epoch)).count()
+}
+
+/// What a configuration will cost, as a function of when its blocks are frozen: what a policy plans with.
 #[derive(Clone, Copy)]
 pub struct Costs<'a> {
     /// The network.
@@ -153,36 +172,45 @@ pub struct Costs<'a> {
 }
 
 impl Costs<'_> {
-    /// The existing weights of every layer during `epoch`, if block `b` freezes at `frozen_at[b]`.
+    /// The existing weights of every layer during `epoch`, if block `b` is frozen during `frozen[b]`.
     ///
     /// # Panics
-    /// If `frozen_at` does not have one entry per block.
-    pub fn nonzero(&self, epoch: u32, frozen_at: &[Option<u32>]) -> Vec<u32> {
-        assert_eq!(frozen_at.len(), self.architecture.blocks.len(), "one freezing time per block");
-        let layers = self.architecture.layers.iter().enumerate();
-        layers
-            .map(|(index, layer)| {
-                self.mask.nonzero(index, epoch, frozen_at.get(layer.block).copied().flatten())
-            })
-            .collect()
+    /// If `frozen` does not have one entry per block.
+    pub fn nonzero(&self, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
+        self.layers(frozen).map(|(layer, spans)| self.mask.nonzero(layer, epoch, spans)).collect()
     }
 
-    /// The cost of one epoch, if block `b` freezes at `frozen_at[b]`.
+    /// What the updates of every layer at the start of `epoch` look at, if block `b` is frozen during
+    /// `frozen[b]`.
     ///
     /// # Panics
-    /// If the run has no such epoch, or `frozen_at` does not have one entry per block.
-    pub fn epoch(&self, epoch: u32, frozen_at: &[Option<u32>]) -> Cost {
+    /// If `frozen` does not have one entry per block.
+    pub fn needs(&self, epoch: u32, frozen: &[Spans]) -> Vec<Needs> {
+        self.layers(frozen).map(|(layer, spans)| self.mask.needs(layer, epoch, spans)).collect()
+    }
+
+    fn layers<'a>(&self, frozen: &'a [Spans]) -> impl Iterator<Item = (usize, &'a Spans)> {
+        assert_eq!(frozen.len(), self.architecture.blocks.len(), "freezing times for each block");
+        let blocks = self.architecture.layers.iter().map(|layer| layer.block).enumerate();
+        blocks.map(|(layer, block)| (layer, frozen.get(block).unwrap_or(Spans::NONE)))
+    }
+
+    /// The cost of one epoch, if block `b` is frozen during `frozen[b]`.
+    ///
+    /// # Panics
+    /// If the run has no such epoch, or `frozen` does not have one entry per block.
+    pub fn epoch(&self, epoch: u32, frozen: &[Spans]) -> Cost {
         let samples = self.active_samples[epoch as usize];
-        let nonzero = self.nonzero(epoch, frozen_at);
-        count(self.architecture, &nonzero, frozen_blocks(frozen_at, epoch), samples)
+        let nonzero = self.nonzero(epoch, frozen);
+        count(self.architecture, &nonzero, frozen_blocks(frozen, epoch), samples)
     }
 
-    /// The cost of the whole run, if block `b` freezes at `frozen_at[b]`.
+    /// The cost of the whole run, if block `b` is frozen during `frozen[b]`.
     ///
     /// # Panics
-    /// If `frozen_at` does not have one entry per block.
-    pub fn total(&self, frozen_at: &[Option<u32>]) -> Cost {
-        (0..self.active_samples.len() as u32).map(|epoch| self.epoch(epoch, frozen_at)).sum()
+    /// If `frozen` does not have one entry per block.
+    pub fn total(&self, frozen: &[Spans]) -> Cost {
+        (0..self.active_samples.len() as u32).map(|epoch| self.epoch(epoch, frozen)).sum()
     }
 }
 
@@ -194,7 +222,8 @@ mod tests {
     #[test]
     fn shortcut_and_first_convolution_behind_the_prefix_need_no_gradient_of_their_input() {
         let architecture = example::residual(&[2, 4], 1, 4);
-        // stem, block1.convolution1, block1.convolution2, block2.convolution1, .convolution2, .shortcut, classifier
+        // stem, block1.convolution1, block1.convolution2, block2.convolution1, .convolution2, .shortcut,
+        // classifier
         let nonzero = [10, 20, 30, 40, 50, 60, 70];
         // 4 · 4 positions in the first stage, 2 · 2 in the second, 1 for the classifier; three samples.
         let forward: Vec<u64> = nonzero
@@ -237,8 +266,8 @@ mod tests {
 
     #[test]
     fn only_an_unbroken_prefix_counts_as_frozen() {
-        let frozen_at = [Some(2), None, Some(1)];
-        assert_eq!((0..4).map(|epoch| frozen_blocks(&frozen_at, epoch)).collect::<Vec<_>>(), [0, 0, 1, 1]);
+        let frozen = [Some(2), None, Some(1)].map(Spans::from_start);
+        assert_eq!((0..4).map(|epoch| frozen_blocks(&frozen, epoch)).collect::<Vec<_>>(), [0, 0, 1, 1]);
     }
 
     #[test]

@@ -28,6 +28,23 @@ pub fn learning_rate(base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32)
     0.5 * base * (1.0 + (PI * phase).cos())
 }
 
+/// A rule for the learning rate of a block.
+pub trait LearningRate: Send + Sync {
+    /// The rate at step `step` of the `steps` steps of epoch `epoch`, for a block whose training ends at
+    /// epoch `ends_at`; `base` is the rate at the first step of the run.
+    fn rate(&self, base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32) -> f64;
+}
+
+/// The cosine of [`learning_rate`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cosine;
+
+impl LearningRate for Cosine {
+    fn rate(&self, base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32) -> f64 {
+        learning_rate(base, epoch, step, steps, ends_at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::learning_rate;

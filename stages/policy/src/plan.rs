@@ -2,34 +2,35 @@
 
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
+use spfde_data::architecture::{Architecture, LayerShape};
 use spfde_data::parameter::ParameterError;
 
-use crate::cost::{Cost, Costs, count, frozen_blocks};
+use crate::Spans;
+use crate::cost::{Cost, Costs, count, dense_gradients, frozen_blocks};
 use crate::freeze::FreezePolicy;
-use crate::mask::MaskPolicy;
+use crate::mask::{MaskPolicy, Needs};
 use crate::sieve::SievePolicy;
 
 /// Densities, freezing times, sizes of the active set and cost of every epoch, from the configuration alone.
 ///
 /// ```
 /// use std::sync::Arc;
-/// use spfde_data::parameter::Parameters;
-/// use spfde_policy::{FreezeContext, MaskContext, Plan, SieveContext, example, freeze, mask, sieve};
+/// use spfde_policy::freeze::{FreezeContext, Progressive};
+/// use spfde_policy::mask::{Dense, MaskContext};
+/// use spfde_policy::sieve::{All, SieveContext};
+/// use spfde_policy::{Plan, example, freeze, mask, sieve};
 /// let architecture = example::residual(&[16, 32, 64], 3, 28);
 /// let (seed, epochs, samples) = (1, 20, 60_000);
-/// let none = Parameters::default();
 /// let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
-/// let masks = mask::build("dense", &none, &context)?;
-/// let sieves = sieve::build("none", &none, &SieveContext { seed, epochs, samples })?;
+/// let masks = mask::policy(Dense {}, &context)?;
+/// let sieves = sieve::policy(All {}, &SieveContext { seed, epochs, samples })?;
 /// let context = FreezeContext {
 ///     epochs, architecture: Arc::clone(&architecture), mask_interval: 2, reduction_required: true,
 /// };
-/// let entry = freeze::registry().iter().find(|entry| entry.name == "progressive").expect("it is registered");
-/// let freezes = freeze::build("progressive", &Parameters::defaults(&(entry.parameters)()), &context)?;
+/// let freezes = freeze::policy(Progressive { flops_reduction: 0.15, ..Progressive::default() }, &context)?;
 /// let plan = Plan::new(architecture, epochs, samples, &*masks, &*freezes, &*sieves)?;
 /// assert!(plan.reduction() >= 0.15);
-/// assert_eq!(plan.layer_frozen_at(21), None); // the classifier
+/// assert_eq!(plan.spans(21).iter().count(), 0); // the classifier never freezes
 /// # Ok::<(), spfde_data::parameter::ParameterError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -40,9 +41,9 @@ pub struct Plan {
     pub epochs: u32,
     /// How many samples the data set has.
     pub samples: u32,
-    /// When each block freezes: at the first step of that epoch (0: it never trains); `None` if the plan does not
-    /// freeze it.
-    pub frozen_at: Vec<Option<u32>>,
+    /// When each block is frozen, as far as the plan says: from the first step of an epoch on (0: it never
+    /// trains).
+    pub frozen: Vec<Spans>,
     /// The samples trained in each epoch.
     pub active_samples: Vec<u32>,
     /// The cost of each epoch.
@@ -55,16 +56,26 @@ pub struct Plan {
     pub note: Option<String>,
     /// Whether each layer is masked.
     pub masked: Vec<bool>,
-    counts: Arc<Counts>,
+    courses: Arc<Courses>,
 }
 
-/// Existing weights by epoch and layer, with which any later decision can be costed without the policy.
+/// What masks do, with which any later decision can be costed without the policy.
 #[derive(Debug)]
-struct Counts {
-    planned: Vec<Vec<u32>>,
-    unfrozen: Vec<Vec<u32>>,
-    /// What a layer keeps if its block freezes at that epoch.
-    frozen: Vec<Vec<u32>>,
+struct Courses {
+    planned: Course,
+    unfrozen: Course,
+    /// By epoch and layer, what a layer keeps if its block freezes then.
+    kept: Vec<Vec<u32>>,
+}
+
+/// What masks do if blocks are frozen in these epochs.
+#[derive(Debug)]
+struct Course {
+    frozen: Vec<Spans>,
+    /// Existing weights by epoch and layer.
+    nonzero: Vec<Vec<u32>>,
+    /// What the update at the start of an epoch looks at, by epoch and layer.
+    needs: Vec<Vec<Needs>>,
 }
 
 impl Plan {
@@ -88,40 +99,61 @@ impl Plan {
         let blocks = architecture.blocks.len();
         let layers = architecture.layers.len();
         let freeze = freeze.plan(&costs)?;
-        let frozen_at = freeze.frozen_at;
-        check(&frozen_at, blocks, epochs);
-        let never = vec![None; blocks];
+        let frozen = freeze.frozen;
+        check(&frozen, blocks, epochs);
+        let never = vec![Spans::never(); blocks];
         let weights = |layer: usize| architecture.layers[layer].weights() as u32;
         let dense: Vec<u32> = (0..layers).map(weights).collect();
-        let by_epoch = |of: &dyn Fn(u32) -> Vec<u32>| (0..epochs).map(of).collect();
-        let counts = Counts {
-            planned: by_epoch(&|epoch| costs.nonzero(epoch, &frozen_at)),
-            unfrozen: by_epoch(&|epoch| costs.nonzero(epoch, &never)),
-            frozen: by_epoch(&|epoch| costs.nonzero(epoch, &vec![Some(epoch); blocks])),
+        let course = |frozen: &[Spans]| Course {
+            frozen: frozen.to_vec(),
+            nonzero: (0..epochs).map(|epoch| costs.nonzero(epoch, frozen)).collect(),
+            needs: (0..epochs).map(|epoch| costs.needs(epoch, frozen)).collect(),
+        };
+        let kept = |epoch: u32| costs.nonzero(epoch, &vec![Spans::from(epoch); blocks]);
+        let courses = Courses {
+            planned: course(&frozen),
+            unfrozen: course(&never),
+            kept: (0..epochs).map(kept).collect(),
         };
         Ok(Self {
-            cost: (0..epochs).map(|epoch| costs.epoch(epoch, &frozen_at)).collect(),
+            cost: (0..epochs).map(|epoch| costs.epoch(epoch, &frozen)).collect(),
             unfrozen_cost: costs.total(&never),
             dense_cost: count(&architecture, &dense, 0, samples),
             masked: (0..layers).map(|layer| mask.masked(layer)).collect(),
             note: freeze.note,
-            counts: Arc::new(counts),
+            courses: Arc::new(courses),
             architecture,
             epochs,
             samples,
-            frozen_at,
+            frozen,
             active_samples,
         })
     }
 
-    /// When a layer freezes; the classifier never does.
-    pub fn layer_frozen_at(&self, layer: usize) -> Option<u32> {
-        self.frozen_at.get(self.architecture.layers[layer].block).copied().flatten()
+    /// When a layer is frozen; the classifier never is.
+    pub fn spans(&self, layer: usize) -> &Spans {
+        self.frozen.get(self.architecture.layers[layer].block).unwrap_or(Spans::NONE)
     }
 
     /// How many blocks are frozen during `epoch`.
     pub fn frozen_blocks(&self, epoch: u32) -> usize {
-        frozen_blocks(&self.frozen_at, epoch)
+        frozen_blocks(&self.frozen, epoch)
+    }
+
+    /// The layers whose dense gradient the last step of `epoch` computes, but for those in the first
+    /// `frozen_blocks` blocks.
+    pub fn dense_gradients(&self, epoch: u32, frozen_blocks: usize) -> impl Iterator<Item = usize> + '_ {
+        let needs = self.courses.planned.needs.get(epoch as usize + 1).into_iter().flatten();
+        let layers = needs.zip(&self.architecture.layers).enumerate();
+        let wants = move |(needs, layer): (&Needs, &LayerShape)| {
+            *needs == Needs::DenseGradient && layer.block >= frozen_blocks
+        };
+        layers.filter(move |(_, layer)| wants(*layer)).map(|(index, _)| index)
+    }
+
+    /// The FLOPs of these, if the step has `samples` samples.
+    pub fn extra_flops(&self, epoch: u32, frozen_blocks: usize, samples: u32) -> u64 {
+        dense_gradients(&self.architecture, self.dense_gradients(epoch, frozen_blocks), samples)
     }
 
     /// The existing weights of every layer during `epoch`.
@@ -129,26 +161,39 @@ impl Plan {
     /// # Panics
     /// If the run has no such epoch.
     pub fn nonzero(&self, epoch: u32) -> &[u32] {
-        &self.counts.planned[epoch as usize]
+        &self.courses.planned.nonzero[epoch as usize]
     }
 
-    /// The existing weights of every layer during `epoch`, if block `b` has frozen at `frozen_at[b]`, planned or not; a
-    /// block without a time there has not frozen so far.
+    /// The existing weights of every layer during `epoch`, if block `b` was frozen during `frozen[b]`,
+    /// planned or not.
     ///
-    /// A block that freezes as planned keeps to the plan. One that freezes at another time follows the mask of its own
-    /// plan until then, and at that moment is pruned to its target.
+    /// A block that is frozen as planned keeps to the plan. One that froze at another time follows the mask
+    /// of its own plan until then; at that moment it is pruned to its target, which it keeps until its first
+    /// update after a thaw.
     ///
     /// # Panics
-    /// If the run has no such epoch, or `frozen_at` does not have one entry per block, or names an epoch that the run
-    /// does not have.
-    pub fn nonzero_given(&self, epoch: u32, frozen_at: &[Option<u32>]) -> Vec<u32> {
-        assert_eq!(frozen_at.len(), self.architecture.blocks.len(), "one freezing time per block");
+    /// If the run has no such epoch, or `frozen` does not have one entry per block, or names an epoch that
+    /// the run does not have.
+    pub fn nonzero_given(&self, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
+        self.nonzero_after(&self.courses.planned, epoch, frozen)
+    }
+
+    /// The existing weights of every layer during `epoch`, if blocks left their course.
+    fn nonzero_after(&self, course: &Course, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
+        assert_eq!(frozen.len(), self.architecture.blocks.len(), "freezing times for each block");
         let layers = self.architecture.layers.iter().enumerate();
-        let nonzero = layers.map(|(index, layer)| match frozen_at.get(layer.block).copied().flatten() {
-            Some(at) if at <= epoch && self.layer_frozen_at(index) != Some(at) => {
-                self.counts.frozen[at as usize][index]
+        let nonzero = layers.map(|(index, layer)| {
+            let latest = frozen.get(layer.block).and_then(|spans| spans.latest(epoch));
+            let updates =
+                |thaw: u32| (thaw + 1..=epoch).any(|at| course.needs[at as usize][index] > Needs::Nothing);
+            match latest {
+                Some((from, until))
+                    if course.frozen[layer.block].latest(epoch) != latest && !until.is_some_and(updates) =>
+                {
+                    self.courses.kept[from as usize][index]
+                }
+                _ => course.nonzero[epoch as usize][index],
             }
-            _ => self.counts.planned[epoch as usize][index],
         });
         nonzero.collect()
     }
@@ -163,40 +208,34 @@ impl Plan {
         self.total().reduction_from(&self.unfrozen_cost)
     }
 
-    /// The cost of the whole run if blocks freeze at the given times without being planned: until then a layer
-    /// follows the mask of a layer that never freezes, and at that moment it is pruned to its target.
+    /// The cost of the whole run if block `b` is frozen during `frozen[b]` without being planned: until it
+    /// freezes a layer follows the mask of one that never does, and then it goes as in
+    /// [`nonzero_given`](Self::nonzero_given).
     ///
     /// # Panics
-    /// If `frozen_at` does not have one entry per block, or names an epoch the run does not have.
-    pub fn cost_of(&self, frozen_at: &[Option<u32>]) -> Cost {
-        assert_eq!(frozen_at.len(), self.architecture.blocks.len(), "one freezing time per block");
+    /// If `frozen` does not have one entry per block, or names an epoch that the run does not have.
+    pub fn cost_of(&self, frozen: &[Spans]) -> Cost {
         let epoch_cost = |epoch: u32| {
-            let layers = self.architecture.layers.iter().enumerate();
-            let nonzero = layers.map(|(index, layer)| match frozen_at.get(layer.block).copied().flatten() {
-                Some(at) if at <= epoch => self.counts.frozen[at as usize][index],
-                _ => self.counts.unfrozen[epoch as usize][index],
-            });
-            let nonzero: Vec<u32> = nonzero.collect();
+            let nonzero = self.nonzero_after(&self.courses.unfrozen, epoch, frozen);
             let samples = self.active_samples[epoch as usize];
-            count(&self.architecture, &nonzero, frozen_blocks(frozen_at, epoch), samples)
+            count(&self.architecture, &nonzero, frozen_blocks(frozen, epoch), samples)
         };
         (0..self.epochs).map(epoch_cost).sum()
     }
 }
 
-/// Panics unless blocks freeze front to back and before the end.
-fn check(frozen_at: &[Option<u32>], blocks: usize, epochs: u32) {
-    assert_eq!(frozen_at.len(), blocks, "one freezing time per block");
+/// Panics unless the frozen blocks are a prefix in every epoch, and freeze before the end.
+fn check(frozen: &[Spans], blocks: usize, epochs: u32) {
+    assert_eq!(frozen.len(), blocks, "freezing times for each block");
     assert!(
-        frozen_at.iter().flatten().all(|at| *at < epochs),
-        "a block freezes before the end: {frozen_at:?} of {epochs} epochs"
+        frozen.iter().flat_map(Spans::iter).all(|(from, _)| from < epochs),
+        "a block freezes before the end: {frozen:?} of {epochs} epochs"
     );
-    let in_order = |pair: &[Option<u32>]| match (pair[0], pair[1]) {
-        (Some(front), Some(behind)) => front <= behind,
-        (None, Some(_)) => false,
-        (_, None) => true,
-    };
-    assert!(frozen_at.windows(2).all(in_order), "blocks freeze front to back: {frozen_at:?}");
+    for epoch in 0..epochs {
+        let prefix = frozen_blocks(frozen, epoch);
+        let behind = frozen[prefix..].iter().any(|spans| spans.is_frozen(epoch));
+        assert!(!behind, "blocks freeze front to back: {frozen:?}");
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Shares of a whole, rounded to nearest: the one rule by which counts follow from fractions.
 
 /// `share` of `whole`, rounded to the nearest count (halves up), at most `whole`.
-pub(crate) fn share_of(share: f64, whole: u32) -> u32 {
+pub fn share_of(share: f64, whole: u32) -> u32 {
     debug_assert!(share >= 0.0, "a share is not negative: {share}");
     // The cast saturates; the product lies between 0 and 2^32, where f64 is exact to far less than one half.
     ((share * f64::from(whole)).round() as u32).min(whole)

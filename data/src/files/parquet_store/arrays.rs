@@ -31,7 +31,10 @@ pub(super) fn to_array(cells: &Cells) -> ArrayRef {
 /// The columns of a batch in the order of `columns`; the file's schema has been compared before.
 pub(super) fn from_batch(path: &Path, batch: &RecordBatch, columns: &[Column]) -> Result<Columns> {
     let cells = columns.iter().map(|column| {
-        let array = batch.column_by_name(column.name).expect("the schema was compared before");
+        let Some(array) = batch.column_by_name(column.name) else {
+            // The schema was compared before: only columns that came later may be missing.
+            return Ok(Cells::defaults(column.kind, batch.num_rows()));
+        };
         if !column.nullable && array.null_count() > 0 {
             return Err(schema::nulls(path, column.name, array.null_count()));
         }

@@ -56,7 +56,8 @@ pub fn parse_columns(
 ) -> Result<SegmentReader> {
     let file = parse(path, bytes, segment)?;
     schema::check_columns(&file, columns)?;
-    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let there = |name: &&str| file.schema().field_with_name(name).is_ok();
+    let names: Vec<&str> = columns.iter().map(|column| column.name).filter(there).collect();
     let batches = file.batches(&names, BATCH_ROWS)?;
     Ok(SegmentReader { columns: columns.to_vec(), file, batches })
 }

@@ -63,7 +63,11 @@ pub(in crate::files) fn key<'a>(file: &'a ParquetFile, key: &str, expected: impl
 pub(super) fn check_columns(file: &ParquetFile, columns: &[Column]) -> Result<()> {
     columns.iter().try_for_each(|column| {
         let expected = data_type(column.kind);
-        check_type(file, column.name, &expected, |kind| *kind == expected)
+        let lacks = file.schema().field_with_name(column.name).is_err();
+        match column.added && lacks {
+            true => Ok(()),
+            false => check_type(file, column.name, &expected, |kind| *kind == expected),
+        }
     })
 }
 

@@ -42,7 +42,7 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
 /// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's
 /// epoch; that scores are finite.
 fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
-    let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false }];
+    let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false, added: false }];
     let columns = known_columns(&segment.stream).unwrap_or(epoch);
     let reader = read_columns(run, segment, &columns)?;
     let path = run.join(&segment.path);

@@ -8,7 +8,7 @@ use spfde_data::row;
 use spfde_data::rows::*;
 use spfde_data::table::Row;
 
-use super::{WORDS, end, hosts, spawn, start, words};
+use super::{WORDS, end, hosts, spawn, words};
 use crate::place::Place;
 
 fn transcript(place: &Place, run: &str) -> Vec<String> {
@@ -80,15 +80,4 @@ fn the_program_and_the_examples_record_the_same_on_two_processes() {
         left.sort();
         assert_eq!(left, ["checkpoint", "config.toml", "environment.json", "lock", "manifest.json", "trace"]);
     }
-}
-
-#[test]
-fn a_bench_of_two_processes_says_so() {
-    let place = Place::new();
-    hosts(&place, 2);
-    let bench = ["bench", "model.name=lenet5", "data.batch_size=8", "--steps", "2", "--json"];
-    let other = start(&place, &bench, "1");
-    let first = end(start(&place, &bench, "0")).done();
-    assert!(first.out.contains("\"workers\":1,\"processes\":2,"), "{first:?}");
-    assert_eq!(end(other).done().out, "done: process 0 prints what was measured\n");
 }

@@ -12,7 +12,9 @@
 //! | `active-set` | `load` | the active samples and their weights in the loss |
 //! | `standings` | `sieve` | entries, departures and last ranks by sample |
 //! | `sieve-policy` | `sieve` | what the sieve policy saves by sample |
-//! | `freeze-policy` | `freeze` | what the freeze policy remembers by block |
+//! | `frozen` | `freeze` | when each block was frozen so far |
+//! | `freeze-policy` | `freeze` | what the freeze policy saves by block |
+//! | `mask-policy` | `mask` | what the mask policy saves by layer |
 //! | `sieves`, `freezes`, `masks` | the loops | decisions that take effect at the checkpoint's epoch |
 //!
 //! All of it is keyed by sample, layer or block, nothing by worker: whoever goes on may have another number of workers.
@@ -32,7 +34,7 @@ use spfde_model::Tensor;
 use crate::settings::Settings;
 
 pub(crate) use keep::{Keeper, Kept};
-pub(crate) use rows::{ActiveRow, RememberedRow, SIEVE_POLICY, StandingRow};
+pub(crate) use rows::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
 pub(crate) use sink::sink;
 pub use snapshot::Snapshot;
 
@@ -65,7 +67,7 @@ pub trait CheckpointStore: Send + Sync {
 /// That a run keeps checkpoints, and when.
 #[derive(Clone)]
 pub struct Checkpoints {
-    /// Epochs between two of them; 0, and under policies whose state cannot be saved: none but the weights at the end.
+    /// Epochs between two of them; 0: none but the weights at the end.
     pub every: u32,
     /// Where they go.
     pub store: Arc<dyn CheckpointStore>,
@@ -81,9 +83,7 @@ pub(crate) struct Due {
 
 impl Due {
     pub(crate) fn new(checkpoints: Option<&Checkpoints>, settings: &Settings) -> Self {
-        let resumable = settings.policies.not_saved(&settings.plan).is_none();
-        let every = |checkpoints: &Checkpoints| if resumable { checkpoints.every } else { 0 };
-        Self { every: checkpoints.map(every), epochs: settings.epochs }
+        Self { every: checkpoints.map(|checkpoints| checkpoints.every), epochs: settings.epochs }
     }
 
     /// Whether training goes on from a checkpoint at the start of `epoch`: all parts are wanted.

@@ -1,7 +1,13 @@
 //! The rows of the tables of a checkpoint.
 
+use spfde_policy::Spans;
+
 /// Name of the table of what the sieve policy saves: its columns are the policy's.
 pub(crate) const SIEVE_POLICY: &str = "sieve-policy";
+/// The same of the freeze policy.
+pub(crate) const FREEZE_POLICY: &str = "freeze-policy";
+/// The same of the mask policy.
+pub(crate) const MASK_POLICY: &str = "mask-policy";
 
 spfde_data::row! {
     /// A sample of the active set.
@@ -26,31 +32,37 @@ spfde_data::row! {
         pub(crate) active: bool,
         /// The epoch of the last entry of an active sample, of the last departure of another; 0 if it never moved.
         pub(crate) since: u32,
-        /// The epoch of the latest decision, for which the sample was given its place; 0 if there was none.
-        pub(crate) decided: u32,
-        /// Its place then: 0 nowhere, 1 among those that may leave, 2 in the queue.
-        pub(crate) place: u16,
-        /// The epoch of its last entry (place 1) or departure (place 2) as it was then.
-        pub(crate) place_since: u32,
-        /// The key by which it was ranked (place 1).
-        pub(crate) place_key: u32,
+        /// Its weight in the loss; 0 outside.
+        pub(crate) weight: f32,
     }
 }
 
 spfde_data::row! {
-    /// Something that the freeze policy remembers of a block.
-    pub(crate) struct RememberedRow in "freeze-policy" by (epoch, block) {
+    /// Epochs during which a block is frozen, as decided so far.
+    pub(crate) struct FrozenRow in "frozen" by (epoch, block, from) {
         /// Epoch at whose start the checkpoint is.
         pub(crate) epoch: u32,
         /// The block.
         pub(crate) block: u32,
-        /// What it is, in a word of the policy.
-        pub(crate) what: String,
-        /// The epoch to which it belongs.
-        pub(crate) tick_epoch: u32,
-        /// The step to which it belongs.
-        pub(crate) tick_step: u32,
-        /// The value.
-        pub(crate) value: f64,
+        /// The first of them.
+        pub(crate) from: u32,
+        /// The first after them; the largest number if none is known.
+        pub(crate) until: u32,
+    }
+}
+
+impl FrozenRow {
+    /// The rows of all blocks.
+    pub(crate) fn rows(epoch: u32, frozen: &[Spans]) -> Vec<Self> {
+        let of = |(block, spans): (usize, &Spans)| {
+            let rows = spans.iter().map(move |(from, until)| Self {
+                epoch,
+                block: block as u32,
+                from,
+                until: until.unwrap_or(u32::MAX),
+            });
+            rows.collect::<Vec<_>>()
+        };
+        frozen.iter().enumerate().flat_map(of).collect()
     }
 }

@@ -6,14 +6,14 @@ use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::table::{Cells, Column, Columns, Row};
 use spfde_data::words::{are, counted};
 use spfde_model::Tensor;
-use spfde_policy::Remembered;
+use spfde_policy::{Plan, Spans};
 
-use super::{ActiveRow, RememberedRow, SIEVE_POLICY, StandingRow};
+use super::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
 use crate::replay::Recorded;
 use crate::settings::Settings;
 
-/// Rows that a freeze policy may remember: a value for each block and each step of a few epochs.
-const REMEMBERED_LIMIT: u64 = 1 << 20;
+/// Rows that a freeze policy may save: one for each block and each step of a few epochs.
+const STEPS_LIMIT: u64 = 1 << 20;
 
 /// A checkpoint at the start of an epoch, of all workers, checked against the run.
 #[derive(Clone, Debug)]
@@ -33,23 +33,26 @@ impl Snapshot {
         let mut tables = vec![
             table::<ActiveRow>(),
             table::<StandingRow>(),
-            table::<RememberedRow>(),
+            table::<FrozenRow>(),
             table::<SieveRow>(),
             table::<FreezeRow>(),
             table::<MaskRow>(),
         ];
-        let policy = settings.policies.sieve.start(0).columns().unwrap_or_default();
-        if !policy.is_empty() {
-            tables.push((SIEVE_POLICY, policy));
-        }
+        let policies = &settings.policies;
+        let states = [
+            (SIEVE_POLICY, policies.sieve.start(0).columns()),
+            (FREEZE_POLICY, policies.freeze.start(&settings.plan).columns()),
+            (MASK_POLICY, policies.mask.start().columns()),
+        ];
+        tables.extend(states.into_iter().filter(|(_, columns)| !columns.is_empty()));
         tables
     }
 
     /// The most rows that one of the tables can have: one for each sample, or for each weight, or what a freeze policy
-    /// remembers of a window.
+    /// saves of a window.
     pub fn most_rows(settings: &Settings) -> u64 {
         let weights: usize = settings.plan.architecture.layers.iter().map(|layer| layer.weights()).sum();
-        u64::from(settings.plan.samples) + weights as u64 + REMEMBERED_LIMIT
+        u64::from(settings.plan.samples) + weights as u64 + STEPS_LIMIT
     }
 
     /// A checkpoint at the start of `epoch` from its parts: the weights, how many blocks are frozen, and the rows of
@@ -87,20 +90,49 @@ impl Snapshot {
         self.tables.get(R::STREAM).map_or_else(Vec::new, Columns::into_rows)
     }
 
-    /// What the sieve policy saved.
-    pub(crate) fn sieve_policy(&self) -> Option<&Columns> {
-        self.tables.get(SIEVE_POLICY)
+    /// What a policy saved; no rows if it saved nothing.
+    pub(crate) fn table(&self, name: &str) -> &Columns {
+        const NOTHING: &Columns = &Columns { cells: Vec::new(), rows: 0 };
+        self.tables.get(name).unwrap_or(NOTHING)
     }
 
-    /// What the freeze policy remembers.
-    pub(crate) fn remembered(&self) -> Vec<Remembered> {
-        let remembered = |row: RememberedRow| Remembered {
-            block: row.block as usize,
-            what: row.what,
-            tick: (row.tick_epoch, row.tick_step),
-            value: row.value,
-        };
-        self.rows().into_iter().map(remembered).collect()
+    /// The rows of a table by layer whose layer is `wanted`.
+    pub(crate) fn layers(&self, name: &str, wanted: impl Fn(usize) -> bool) -> Columns {
+        let table = self.table(name);
+        let Some(Cells::U32(layers)) = table.cells.get(1) else { return table.clone() };
+        let rows: Vec<usize> = (0..table.rows).filter(|row| wanted(layers[*row] as usize)).collect();
+        let mut chosen = table.clone();
+        for (cells, from) in chosen.cells.iter_mut().zip(&table.cells) {
+            let kind = cells.kind();
+            *cells = Cells::defaults(kind, 0);
+            rows.iter().for_each(|row| cells.extend(from, *row, row + 1));
+        }
+        Columns { rows: rows.len(), ..chosen }
+    }
+
+    /// When each block was frozen.
+    ///
+    /// # Errors
+    /// What does not fit the network, in words.
+    pub(crate) fn frozen(&self, plan: &Plan) -> Result<Vec<Spans>, String> {
+        let blocks = plan.frozen.len();
+        let mut frozen = vec![Spans::never(); blocks];
+        let mut rows = self.rows::<FrozenRow>();
+        rows.sort_by_key(Row::order);
+        for row in rows {
+            let spans = frozen.get_mut(row.block as usize);
+            let spans =
+                spans.ok_or_else(|| format!("frozen: block is {}; the network has {blocks}", row.block))?;
+            let fits = spans.iter().all(|(_, until)| until.is_some_and(|until| until < row.from));
+            if !fits || row.from >= row.until || row.from >= self.epoch.saturating_add(1) {
+                return Err(format!("frozen: block {} cannot freeze at epoch {}", row.block, row.from));
+            }
+            spans.freeze(row.from);
+            if row.until != u32::MAX {
+                spans.thaw(row.until);
+            }
+        }
+        Ok(frozen)
     }
 
     /// That every stage can take over its part.
@@ -109,7 +141,7 @@ impl Snapshot {
         if self.epoch == 0 || self.epoch >= epochs {
             return Err(format!("it is of epoch {}; training goes on at 1 to {}", self.epoch, epochs - 1));
         }
-        let mut network = settings.masked_network().map_err(|error| error.to_string())?;
+        let mut network = settings.masked_network();
         network.restore(&self.tensors).map_err(|error| error.to_string())?;
         let blocks = settings.plan.architecture.blocks.len();
         if self.frozen_blocks > blocks {
@@ -120,7 +152,10 @@ impl Snapshot {
             ));
         }
         let mut freezes = settings.policies.freeze.start(&settings.plan);
-        freezes.restore(&self.remembered()).map_err(|error| format!("freeze-policy: {error}"))?;
+        let restored = freezes.restore(self.frozen(&settings.plan)?, self.table(FREEZE_POLICY));
+        restored.map_err(|error| format!("{FREEZE_POLICY}: {error}"))?;
+        let restored = settings.policies.mask.start().restore(self.table(MASK_POLICY));
+        restored.map_err(|error| format!("{MASK_POLICY}: {error}"))?;
         self.check_samples(settings.plan.samples)?;
         for row in self.rows::<MaskRow>() {
             if let Some(misfit) = self.misfit(&row, settings) {
@@ -157,20 +192,24 @@ impl Snapshot {
         if active.iter().all(Option::is_none) {
             return Err("active-set: no sample is active".to_owned());
         }
-        for row in self.rows::<SieveRow>() {
-            let slot = active.get(row.sample as usize).ok_or_else(|| unknown(row.sample, samples))?;
-            let fits = if row.diff > 0 { slot.is_none() } else { *slot == Some(row.weight) };
-            if !fits || row.diff.abs() != 1 || row.epoch != self.epoch {
+        let mut decided = self.rows::<SieveRow>();
+        // A sample whose weight changes leaves before it enters.
+        decided.sort_by_key(|row| (row.sample, row.diff));
+        for row in decided {
+            let slot = active.get_mut(row.sample as usize).ok_or_else(|| unknown(row.sample, samples))?;
+            let (before, after) = match row.diff {
+                1 => (None, Some(row.weight)),
+                _ => (Some(row.weight), None),
+            };
+            if std::mem::replace(slot, after) != before || row.diff.abs() != 1 || row.epoch != self.epoch {
                 return Err(format!("sieves: sample {} cannot enter or leave so", row.sample));
             }
         }
         let standings = self.rows::<StandingRow>();
         once("standings", standings.iter().map(|row| row.sample), samples)?;
-        if let Some(row) = standings.iter().find(|row| row.place > 2 || row.decided > self.epoch) {
-            return Err(format!("standings: sample {} has no such place", row.sample));
-        }
-        let Some(policy) = self.sieve_policy() else { return Ok(()) };
+        let policy = self.table(SIEVE_POLICY);
         match policy.cells.get(1) {
+            None => Ok(()),
             Some(Cells::U32(saved)) => once(SIEVE_POLICY, saved.iter().copied(), samples),
             _ => Err(format!("{SIEVE_POLICY}: its second column is not the sample")),
         }

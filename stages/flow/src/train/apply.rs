@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
 use spfde_data::rows::{EpochRow, GradientRow, LayerRow, TimingRow};
-use spfde_policy::learning_rate;
+use spfde_policy::{Needs, Spans};
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -25,17 +26,19 @@ use super::evaluate::{Evaluation, evaluate};
 use super::ledger::is_frozen;
 use super::replica::{self, Contribution, Replica};
 
-/// The existing weights of one layer at the end of an epoch, on demand of the stage that decides on its mask.
-#[derive(Clone, Debug)]
+/// What a mask policy needs of one layer at the end of an epoch, for an update or a freeze at the start of the next.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LayerWeights {
     /// The layer.
     pub layer: usize,
     /// Which weights exist: ascending row-major indices.
-    pub indices: Rc<[u32]>,
+    pub indices: Vec<u32>,
     /// Their values, in the same order.
-    pub values: Rc<[f32]>,
-    /// The last step's gradient, in the same order.
-    pub gradients: Rc<[f32]>,
+    pub values: Vec<f32>,
+    /// The last step's gradient, in the same order; empty unless it is needed.
+    pub gradients: Vec<f32>,
+    /// The last step's dense gradient, by index; empty unless it is needed.
+    pub dense_gradients: Vec<f32>,
 }
 
 /// Where training stands after a step.
@@ -190,7 +193,7 @@ pub(super) fn apply<'s>(
                     }
                     let rows = replica.ledger.close(tick.epoch, &replica.network);
                     layers_out.activate().session(&to_layers).give_iterator(rows.into_iter());
-                    let snapshots = snapshots(replica, &last_gradient);
+                    let snapshots = snapshots(replica, tick.epoch + 1, &last_gradient);
                     weights_out.activate().session(&to_weights).give_iterator(snapshots.into_iter());
                     if worker == 0 {
                         let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));
@@ -264,34 +267,63 @@ fn refusal(replica: &Replica, tick: Tick, worker: usize, header: &Header, values
 /// Updates the replica with the reduced gradient; the norms of the layers this worker owns.
 fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<GradientRow> {
     let (part, observed) = values.split_at(replica.network.part_len());
+    let observed = &observed[..replica.observed_len()];
     let rows = replica.ledger.add(tick, &replica.network, part, observed);
     let settings = &replica.settings;
-    let rate = |frozen_at: Option<u32>| match frozen_at {
+    let rate = |spans: &Spans| match spans.ends_at() {
         // Frozen from the start: its training has no beginning.
         Some(0) => 0.0,
-        _ => {
-            let ends = frozen_at.unwrap_or(settings.epochs);
-            learning_rate(settings.learning_rate, tick.epoch, tick.step, steps, ends) as f32
+        ends_at => {
+            let (rule, base) = (&settings.learning_rate_rule, settings.learning_rate);
+            rule.rate(base, tick.epoch, tick.step, steps, ends_at.unwrap_or(settings.epochs)) as f32
         }
     };
     // The classifier, last, never freezes.
-    let rates: Vec<f32> = settings.plan.frozen_at.iter().copied().chain([None]).map(rate).collect();
-    replica.network.update(part, &rates, settings.momentum as f32, settings.weight_decay as f32);
+    let rates: Vec<f32> = settings.plan.frozen.iter().chain([&Spans::never()]).map(rate).collect();
+    let (momentum, decay) = (settings.momentum as f32, settings.weight_decay as f32);
+    match &settings.gradient_transform {
+        None => replica.network.update(part, &rates, momentum, decay),
+        Some(transform) => {
+            let mut part = part.to_vec();
+            transform.reduced(tick, &replica.network, &mut part);
+            replica.network.update(&part, &rates, momentum, decay);
+        }
+    }
     rows
 }
 
-/// The weights of the masked, unfrozen layers that this worker decides on.
-fn snapshots(replica: &Replica, values: &[f32]) -> Vec<LayerWeights> {
-    let (network, mask) = (&replica.network, &replica.settings.policies.mask);
-    let layers = replica.ledger.layers().iter().copied();
-    let wanted = layers.filter(|layer| mask.masked(*layer) && !is_frozen(network, *layer));
-    let snapshot = |layer: usize| LayerWeights {
-        layer,
-        indices: network.indices(layer).into(),
-        values: network.values(layer).into(),
-        gradients: network.gradient(&values[..network.part_len()], layer).into(),
+/// What the mask policy needs of the layers that this worker owns, for their updates at the start of epoch `next`.
+fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<LayerWeights> {
+    let (network, settings) = (&replica.network, &replica.settings);
+    let (mask, plan) = (&settings.policies.mask, &settings.plan);
+    let unplanned = next < settings.epochs && settings.policies.freeze.may_freeze(next);
+    let needs = |layer: usize| match mask.needs(layer, next, plan.spans(layer)) {
+        // One that freezes without being planned is pruned to its target, if it has more.
+        Needs::Nothing
+            if unplanned && mask.masked(layer) && network.nonzero(layer) > mask.target(layer) as usize =>
+        {
+            mask.needs_to_freeze()
+        }
+        needs => needs,
     };
-    wanted.map(snapshot).collect()
+    let part = &values[..network.part_len()];
+    let owned = replica.ledger.layers().iter().copied().filter(|layer| !is_frozen(network, *layer));
+    let snapshot = |layer: usize| {
+        let needs = needs(layer);
+        let wanted = |least: Needs, numbers: &dyn Fn() -> Vec<f32>| {
+            if needs >= least { numbers() } else { Vec::new() }
+        };
+        (needs > Needs::Nothing).then(|| LayerWeights {
+            layer,
+            indices: network.indices(layer).to_vec(),
+            values: network.values(layer).to_vec(),
+            gradients: wanted(Needs::Gradient, &|| network.gradient(part, layer).to_vec()),
+            dense_gradients: wanted(Needs::DenseGradient, &|| {
+                replica.dense_gradient(next - 1, values, layer)
+            }),
+        })
+    };
+    owned.filter_map(snapshot).collect()
 }
 
 /// The epoch's row, but for the test set.

@@ -84,6 +84,7 @@ impl Ledger {
                 l2: squares.sqrt() as f32,
                 l1: l1 as f32,
                 trained,
+                nonzero: gradient.len() as u32,
             });
         }
         rows

@@ -20,6 +20,7 @@ mod evaluate;
 mod gradients;
 mod ledger;
 mod replica;
+mod transform;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -32,6 +33,7 @@ use crate::run::Run;
 use crate::tick::Tick;
 
 pub use apply::{LayerWeights, StepReport};
+pub use transform::GradientTransform;
 
 /// The streams that training produces; a replay produces the same from a recorded trace.
 #[derive(Clone)]
@@ -42,7 +44,8 @@ pub struct Trained<'s> {
     pub gradients: StreamVec<'s, Tick, GradientRow>,
     /// Every layer at the end of every epoch, on the layer's owner.
     pub layers: StreamVec<'s, Tick, LayerRow>,
-    /// The existing weights of every unfrozen masked layer at the end of every epoch, on the layer's owner.
+    /// The existing weights of the layers of which the mask policy needs them, at the end of an epoch: on the layer's
+    /// owner.
     pub weights: StreamVec<'s, Tick, LayerWeights>,
     /// One row for every epoch that is complete, on worker 0.
     pub epochs: StreamVec<'s, Tick, EpochRow>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::augment::Placement;
 use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
-use spfde_model::{Activations, Growth, Network, Score, Shard, Workspace, input};
+use spfde_model::{Activations, Growth, Network, Score, Shard, Wanted, Workspace, input};
 use timely::scheduling::Activator;
 
 use crate::fault::{Cause, Fault, panic_message};
@@ -45,8 +45,7 @@ pub(super) type Contribution = (Header, Vec<f32>);
 impl Replica {
     pub(super) fn new(run: &Run<'_>) -> Self {
         let settings = Arc::clone(run.settings());
-        let mut network =
-            settings.masked_network().expect("settings were checked before the graph was built");
+        let mut network = settings.masked_network();
         if let Some(snapshot) = run.resumed() {
             network.restore(snapshot.tensors()).expect("a snapshot was checked");
             network.freeze(snapshot.frozen_blocks());
@@ -134,7 +133,7 @@ impl Replica {
         let header = Header { start: shard, end: shard + 1, ..Header::default() };
         let samples = &batch.shards[shard - self.first_shard];
         let trains = batch.trains(tick.step);
-        let work = catch_unwind(AssertUnwindSafe(|| self.compute(tick, samples, batch.samples, trains)));
+        let work = catch_unwind(AssertUnwindSafe(|| self.compute(tick, samples, batch)));
         let cause = match work {
             Ok((part, scores)) => {
                 // What does not train ends nothing: a run that is observed goes as far as one that is not.
@@ -162,29 +161,44 @@ impl Replica {
         (Header { fault: Some(fault), ..header }, Vec::new())
     }
 
-    /// The numbers and the scores of some samples: a part, followed by the observed gradients of frozen layers; no
-    /// numbers of samples that do not train.
-    fn compute(
-        &mut self,
-        tick: Tick,
-        samples: &[(u32, f32)],
-        batch_samples: usize,
-        trains: bool,
-    ) -> (Vec<f32>, Vec<Score>) {
-        let observes = self.settings.observe == Observe::Full;
-        self.with_shard(tick, batch_samples, samples, |network, workspace, shard| {
+    /// How many numbers of observed gradients follow a part.
+    pub(super) fn observed_len(&self) -> usize {
+        if self.settings.observe == Observe::Full { self.network.observed_len() } else { 0 }
+    }
+
+    /// The layers whose dense gradients the last step of `epoch` computes.
+    fn dense_layers(&self, epoch: u32) -> Vec<usize> {
+        self.settings.plan.dense_gradients(epoch, self.network.frozen_blocks()).collect()
+    }
+
+    /// The dense gradient of `layer` in the numbers of the last step of `epoch`.
+    pub(super) fn dense_gradient(&self, epoch: u32, numbers: &[f32], layer: usize) -> Vec<f32> {
+        let dense = &numbers[self.network.part_len() + self.observed_len()..];
+        self.network.dense_gradient(dense, &self.dense_layers(epoch), layer).to_vec()
+    }
+
+    /// The numbers and the scores of some samples: a part, the observed gradients of frozen layers, the dense gradients
+    /// that masks grow by; no numbers of samples that do not train.
+    fn compute(&mut self, tick: Tick, samples: &[(u32, f32)], batch: &Batch) -> (Vec<f32>, Vec<Score>) {
+        let (observed, trains) = (self.observed_len(), batch.trains(tick.step));
+        let layers = match tick.step + 1 == batch.steps {
+            true => self.dense_layers(tick.epoch),
+            false => Vec::new(),
+        };
+        let transform = self.settings.gradient_transform.clone();
+        self.with_shard(tick, batch.samples, samples, |network, workspace, shard| {
             let mut scores = Vec::with_capacity(samples.len());
             if !trains {
                 network.observe_shard(workspace, shard, &mut scores);
                 return (Vec::new(), scores);
             }
-            let observed = if observes { network.observed_len() } else { 0 };
-            let mut numbers = vec![0.0; network.part_len() + observed];
-            let (part, observed) = numbers.split_at_mut(network.part_len());
-            if observed.is_empty() {
-                network.train_shard(workspace, shard, part, &mut scores);
-            } else {
-                network.train_and_observe_shard(workspace, shard, part, observed, &mut scores);
+            let mut numbers = vec![0.0; network.part_len() + observed + network.dense_len(&layers)];
+            let (part, rest) = numbers.split_at_mut(network.part_len());
+            let (observed, dense) = rest.split_at_mut(observed);
+            let wanted = Wanted { part, observed, dense_layers: &layers, dense };
+            network.train_shard_for(workspace, shard, wanted, &mut scores);
+            if let Some(transform) = &transform {
+                transform.shard(tick, network, &mut numbers[..network.part_len()]);
             }
             (numbers, scores)
         })

@@ -1,159 +1,240 @@
-//! Puts a network together, operation by operation.
+//! The builder of networks.
 
-use std::sync::Arc;
+use std::cell::{Ref, RefCell};
 
-use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
+use crate::description::recipe::{Recipe, Step, StepKind};
+use crate::description::{Affine, BuildError, Description, InputShape};
 
-use crate::description::{
-    Affine, Consumer, Description, InputShape, Kind, LayerDescription, Operation, Shape, Signal, Value,
-};
-use crate::geometry::{Geometry, Window};
-
-/// A network under construction.
-pub(crate) struct Builder {
-    description: Description,
-    blocks: Vec<String>,
-    layers: Vec<LayerShape>,
-    /// The block to which operations are added: the number of blocks begun, less one.
-    block: usize,
+/// Collects the operations of a network; [`Description::build`] checks them.
+///
+/// ```
+/// use spfde_model::{Description, InputShape, NetworkBuilder};
+///
+/// let images = InputShape { channels: 3, height: 32, width: 32 };
+/// let small = Description::build(images, 10, |net: &NetworkBuilder| {
+///     let x = net.convolution(32, 3).batch_norm().relu();
+///     let x = net.block().convolution(64, 3).stride(2).batch_norm().relu().after(x);
+///     net.classifier(net.average_pool(x))
+/// })?;
+/// assert_eq!(small.architecture().blocks, ["block0", "block1"]);
+/// assert_eq!(Description::from_json(&small.to_json())?, small);
+/// # Ok::<(), spfde_model::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct NetworkBuilder {
+    recipe: RefCell<Recipe>,
+    /// The first thing said of an operation that it does not know.
+    misuse: RefCell<Option<BuildError>>,
 }
 
-impl Builder {
-    /// Begins a network that reads samples of shape `input`.
-    pub(crate) fn new(input: InputShape) -> Self {
-        let shape = Shape { channels: input.channels, height: input.height, width: input.width };
-        let architecture = Architecture { layers: vec![], blocks: vec![], activation_bytes: vec![] };
-        let description = Description {
-            architecture: Arc::new(architecture),
-            values: vec![Value { shape, producer: None, layer: None }],
-            operations: vec![],
-            layers: vec![],
-            logits: Signal { value: 0, relu: false },
-            classes: 0,
-        };
-        Self { description, blocks: vec![], layers: vec![], block: 0 }
-    }
+/// What an operation writes, and the operation, whose options can still be set.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'n> {
+    network: &'n NetworkBuilder,
+    value: usize,
+}
 
-    /// The network's input.
-    pub(crate) fn input(&self) -> Signal {
-        Signal { value: 0, relu: false }
-    }
+/// The classifier's output: what a network ends with.
+#[derive(Debug)]
+#[must_use = "a network ends with it"]
+pub struct Logits(());
 
-    /// The shape of a signal.
-    pub(crate) fn shape(&self, signal: Signal) -> Shape {
-        self.description.values[signal.value].shape
-    }
-
-    /// What follows belongs to a new block.
-    pub(crate) fn block(&mut self, name: impl Into<String>) {
-        self.block = self.blocks.len();
-        self.blocks.push(name.into());
-    }
-
-    /// A convolution and its batch norm or bias.
-    pub(crate) fn convolution(
-        &mut self,
-        name: String,
-        input: Signal,
-        outputs: usize,
-        window: Window,
-        affine: Affine,
-    ) -> Signal {
-        let geometry = Geometry::convolution(self.shape(input), outputs, window);
-        self.layer(name, LayerKind::Convolution, geometry, input, affine)
-    }
-
-    /// A linear layer and its bias. Its inputs are ordered (channel, row, column).
-    pub(crate) fn linear(&mut self, name: String, input: Signal, outputs: usize) -> Signal {
-        let geometry = Geometry::linear(self.shape(input), outputs);
-        self.layer(name, LayerKind::Linear, geometry, input, Affine::Bias)
-    }
-
-    fn layer(
-        &mut self,
-        name: String,
-        kind: LayerKind,
-        geometry: Geometry,
-        input: Signal,
-        affine: Affine,
-    ) -> Signal {
-        let number = self.layers.len();
-        let producer = self.description.values[input.value].producer;
-        let reads_block_input =
-            producer.is_none_or(|producer| self.description.operations[producer].block != self.block);
-        self.layers.push(LayerShape {
-            name,
-            kind,
-            outputs: geometry.outputs(),
-            inputs: geometry.inputs(),
-            kernel: geometry.kernel(),
-            positions: geometry.output.positions() as u64,
-            block: self.block,
-            reads_block_input,
-        });
-        let operation = match kind {
-            LayerKind::Convolution => Kind::Convolution(number),
-            LayerKind::Linear => Kind::Linear(number),
-        };
-        let output = geometry.output;
-        let signal = self.operation(operation, input, output, Some(number));
-        let consumer = Consumer::Reader { relu: false };
-        self.description.layers.push(LayerDescription { geometry, affine, value: signal.value, consumer });
-        signal
-    }
-
-    /// The same layer's output after ReLU, for every reader.
-    pub(crate) fn relu(&mut self, signal: Signal) -> Signal {
-        let layer = self.description.values[signal.value].layer.expect("ReLU applies to outputs of layers");
-        self.description.layers[layer].consumer = Consumer::Reader { relu: true };
-        Signal { relu: true, ..signal }
-    }
-
-    /// ReLU of the sum of two signals of equal shape, of which the first is a layer's output.
-    pub(crate) fn addition(&mut self, main: Signal, shortcut: Signal) -> Signal {
-        assert_eq!(self.shape(main), self.shape(shortcut), "terms of a residual addition have one shape");
-        let shape = self.shape(main);
-        let sum = self.operation(Kind::Addition(shortcut), main, shape, None);
-        for term in [main, shortcut] {
-            if let (Some(layer), false) = (self.description.values[term.value].layer, term.relu) {
-                self.description.layers[layer].consumer = Consumer::Addition { sum: sum.value };
-            }
+impl Description {
+    /// The network for samples of shape `input` and a number of classes that `define` puts together.
+    ///
+    /// # Errors
+    /// If shapes do not match, nothing is left of an extent, or the kernels do not know an operation.
+    pub fn build(
+        input: InputShape,
+        classes: usize,
+        define: impl FnOnce(&NetworkBuilder) -> Logits,
+    ) -> Result<Self, BuildError> {
+        let recipe = RefCell::new(Recipe { input, classes, blocks: vec![], operations: vec![] });
+        let network = NetworkBuilder { recipe, misuse: RefCell::new(None) };
+        let Logits(()) = define(&network);
+        match network.misuse.into_inner() {
+            Some(misuse) => Err(misuse),
+            None => network.recipe.into_inner().describe(),
         }
-        sum
+    }
+}
+
+impl NetworkBuilder {
+    /// The samples.
+    pub fn input(&self) -> Node<'_> {
+        Node { network: self, value: 0 }
     }
 
-    /// The greatest of each window of 2 · 2 pixels; an odd last row or column is left out.
-    pub(crate) fn max_pool(&mut self, input: Signal) -> Signal {
-        let shape = self.shape(input);
-        let output = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
-        self.operation(Kind::MaxPool, input, output, None)
+    /// The shape of the samples.
+    pub fn input_shape(&self) -> InputShape {
+        self.recipe().input
     }
 
-    /// The mean over all pixels.
-    pub(crate) fn average_pool(&mut self, input: Signal) -> Signal {
-        let output = Shape { height: 1, width: 1, ..self.shape(input) };
-        self.operation(Kind::AveragePool, input, output, None)
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.recipe().classes
     }
 
-    /// The last layer: `classes` logits; it belongs to no block.
-    pub(crate) fn classifier(mut self, input: Signal, classes: usize) -> Description {
-        self.block = self.blocks.len();
-        let logits = self.linear("classifier".into(), input, classes);
-        self.description.logits = logits;
-        self.description.classes = classes;
-        let mut architecture =
-            Architecture { layers: self.layers, blocks: self.blocks, activation_bytes: vec![] };
-        self.description.architecture = Arc::new(architecture.clone());
-        architecture.activation_bytes = self.description.activation_bytes();
-        self.description.architecture = Arc::new(architecture);
-        self.description
+    /// What follows belongs to a new block, which freezes as one. Without a name it is called after its number, such as
+    /// `block3`. The first operation begins a block by itself.
+    pub fn block(&self) -> &Self {
+        let name = format!("block{}", self.recipe().blocks.len());
+        self.block_named(name)
     }
 
-    fn operation(&mut self, kind: Kind, input: Signal, shape: Shape, layer: Option<usize>) -> Signal {
-        let output = self.description.values.len();
-        let producer = Some(self.description.operations.len());
-        self.description.values.push(Value { shape, producer, layer });
-        self.description.operations.push(Operation { kind, input, output, block: self.block });
-        Signal { value: output, relu: false }
+    /// As [`NetworkBuilder::block`], with a name.
+    pub fn block_named(&self, name: impl Into<String>) -> &Self {
+        self.recipe.borrow_mut().blocks.push(name.into());
+        self
+    }
+
+    /// A convolution with `channels` outputs and a square kernel of 1, 3, 5 or 7 rows. Unless said otherwise it reads
+    /// what the operation before it writes, has stride 1, as many zeros around it as keep the extent, and a bias.
+    pub fn convolution(&self, channels: usize, kernel: usize) -> Node<'_> {
+        let (stride, padding, affine) = (1, kernel / 2, Affine::Bias);
+        self.push(StepKind::Convolution { channels, kernel, stride, padding, affine }, None)
+    }
+
+    /// A linear layer with a bias over all numbers of its input, ordered (channel, row, column). Unless said otherwise
+    /// it reads what the operation before it writes.
+    pub fn linear(&self, features: usize) -> Node<'_> {
+        self.push(StepKind::Linear { features }, None)
+    }
+
+    /// ReLU of the sum of `main`, the output of a layer without ReLU that nothing else reads, and `shortcut`.
+    pub fn add(&self, main: Node<'_>, shortcut: Node<'_>) -> Node<'_> {
+        self.push(StepKind::Addition, Some(vec![main.value, shortcut.value]))
+    }
+
+    /// The greatest of each window of 2 · 2 pixels of `input`, which nothing else may read; an odd last row or column is
+    /// left out.
+    pub fn max_pool(&self, input: Node<'_>) -> Node<'_> {
+        self.push(StepKind::MaxPool, Some(vec![input.value]))
+    }
+
+    /// The mean over all pixels of `input`, which nothing else may read.
+    pub fn average_pool(&self, input: Node<'_>) -> Node<'_> {
+        self.push(StepKind::AveragePool, Some(vec![input.value]))
+    }
+
+    /// The last layer, which belongs to no block and never freezes: a logit for each class.
+    pub fn classifier(&self, input: Node<'_>) -> Logits {
+        self.push(StepKind::Classifier, Some(vec![input.value]));
+        Logits(())
+    }
+
+    fn recipe(&self) -> Ref<'_, Recipe> {
+        self.recipe.borrow()
+    }
+
+    /// Adds an operation; without `reads` it reads what the one before it writes.
+    fn push(&self, operation: StepKind, reads: Option<Vec<usize>>) -> Node<'_> {
+        let is_last = operation == StepKind::Classifier;
+        if self.recipe().blocks.is_empty() && !is_last {
+            self.block();
+        }
+        let mut recipe = self.recipe.borrow_mut();
+        let block = if is_last { recipe.blocks.len() } else { recipe.blocks.len() - 1 };
+        let value = recipe.operations.len() + 1;
+        let reads = reads.unwrap_or_else(|| vec![value - 1]);
+        let name = match operation.word() {
+            (true, word) if is_last => word.to_owned(),
+            (true, word) => {
+                let alike = recipe.operations.iter().filter(|step| step.block == block);
+                let number = 1 + alike.filter(|step| step.operation.word().1 == word).count();
+                format!("{}.{word}{number}", recipe.blocks[block])
+            }
+            (false, _) => String::new(),
+        };
+        recipe.operations.push(Step { operation, name, block, reads, relu: false });
+        Node { network: self, value }
+    }
+}
+
+impl Node<'_> {
+    /// Reads `input`, which has to be made before this layer, in place of what the operation before it writes.
+    pub fn after(self, input: Node<'_>) -> Self {
+        self.set("only a layer reads what `after` says", |step| {
+            let is_layer = step.operation.word().0;
+            if is_layer {
+                step.reads = vec![input.value];
+            }
+            is_layer
+        })
+    }
+
+    /// Pixels between neighbouring windows of a convolution: 1 or 2.
+    pub fn stride(self, pixels: usize) -> Self {
+        self.set("only a convolution has a stride", |step| match &mut step.operation {
+            StepKind::Convolution { stride, .. } => {
+                *stride = pixels;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// Rows and columns of zeros around the input of a convolution.
+    pub fn padding(self, pixels: usize) -> Self {
+        self.set("only a convolution has padding", |step| match &mut step.operation {
+            StepKind::Convolution { padding, .. } => {
+                *padding = pixels;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// Batch norm in place of a convolution's bias.
+    pub fn batch_norm(self) -> Self {
+        self.affine(Affine::BatchNorm)
+    }
+
+    /// A bias, which every layer has that has no batch norm.
+    pub fn bias(self) -> Self {
+        self.affine(Affine::Bias)
+    }
+
+    /// ReLU after a layer's batch norm or bias, for every reader. (A sum passes ReLU anyway.)
+    pub fn relu(self) -> Self {
+        self.set("ReLU follows layers and additions only", |step| {
+            let is_layer = step.operation.word().0;
+            step.relu |= is_layer;
+            is_layer || step.operation == StepKind::Addition
+        })
+    }
+
+    /// Another name for a layer than `<block>.<kind><number>`.
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.set("only layers have names", |step| {
+            step.name = name.into();
+            step.operation.word().0
+        })
+    }
+
+    fn affine(self, kind: Affine) -> Self {
+        self.set("only a convolution has batch norm", |step| match &mut step.operation {
+            StepKind::Convolution { affine, .. } => {
+                *affine = kind;
+                true
+            }
+            StepKind::Linear { .. } => kind == Affine::Bias,
+            _ => false,
+        })
+    }
+
+    /// Sets an option of the operation; where that has no such option, the builder remembers the `reason`.
+    fn set(self, reason: &'static str, change: impl FnOnce(&mut Step) -> bool) -> Self {
+        let mut recipe = self.network.recipe.borrow_mut();
+        let position = self.value.wrapping_sub(1);
+        if !recipe.operations.get_mut(position).is_some_and(change) {
+            let at = match recipe.operations.get(position) {
+                Some(step) => step.at(position),
+                None => "the input".to_owned(),
+            };
+            self.network.misuse.borrow_mut().get_or_insert(BuildError::Unsupported { at, reason });
+        }
+        drop(recipe);
+        self
     }
 }

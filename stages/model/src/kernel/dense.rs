@@ -39,12 +39,7 @@ impl Panels {
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
-    pub(crate) fn new(
-        rows: usize,
-        columns: usize,
-        block: usize,
-        taps: impl Iterator<Item = Tap> + Clone,
-    ) -> Self {
+    pub(crate) fn new([rows, columns, block]: [usize; 3], taps: impl Iterator<Item = Tap> + Clone) -> Self {
         let blocks = columns.div_ceil(block).max(1);
         let mut places: Vec<(usize, usize)> = taps.clone().map(|tap| (tap.column, tap.offset)).collect();
         places.sort_unstable();

@@ -46,20 +46,14 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels.
+    /// Sorts `taps` into so many written channels and blocks of so many out of all read channels (rows, columns, block).
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
-    pub(crate) fn new(
-        form: Form,
-        [rows, columns, block]: [usize; 3],
-        taps: impl Iterator<Item = Tap> + Clone,
-    ) -> Self {
+    pub(crate) fn new(form: Form, extents: [usize; 3], taps: impl Iterator<Item = Tap> + Clone) -> Self {
         match form {
-            Form::Sparse => Self { taps: Taps::new(rows, columns, block, taps), panels: None },
-            Form::Dense => {
-                Self { taps: Taps::default(), panels: Some(Panels::new(rows, columns, block, taps)) }
-            }
+            Form::Sparse => Self { taps: Taps::new(extents, taps), panels: None },
+            Form::Dense => Self { taps: Taps::default(), panels: Some(Panels::new(extents, taps)) },
         }
     }
 
@@ -69,11 +63,11 @@ impl Product {
     /// If an offset does not fit 32 bits of bytes.
     pub(crate) fn with_taps(
         form: Form,
-        [rows, columns, block]: [usize; 3],
+        extents: [usize; 3],
         taps: impl Iterator<Item = Tap> + Clone,
     ) -> Self {
-        let panels = (form == Form::Dense).then(|| Panels::new(rows, columns, block, taps.clone()));
-        Self { taps: Taps::new(rows, columns, block, taps), panels }
+        let panels = (form == Form::Dense).then(|| Panels::new(extents, taps.clone()));
+        Self { taps: Taps::new(extents, taps), panels }
     }
 
     /// The existing weights, of a product that was made [`with_taps`](Self::with_taps).

@@ -43,12 +43,7 @@ impl Taps {
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
-    pub(crate) fn new(
-        rows: usize,
-        columns: usize,
-        block: usize,
-        taps: impl Iterator<Item = Tap> + Clone,
-    ) -> Self {
+    pub(crate) fn new([rows, columns, block]: [usize; 3], taps: impl Iterator<Item = Tap> + Clone) -> Self {
         let blocks = columns.div_ceil(block).max(1);
         // Divided once for a channel, not for a weight: a mask update spends most of its time here.
         let first_bins: Vec<usize> = (0..columns).map(|column| column / block * rows).collect();

@@ -1,35 +1,38 @@
 //! `lenet5`: two convolutions, three linear layers, after LeCun et al. 1998, with ReLU and max pooling.
 
-use spfde_data::parameter::{ParameterError, Parameters};
+use std::sync::Arc;
 
-use crate::description::{Affine, Builder, Description, InputShape};
-use crate::geometry::Window;
-use crate::models::{ModelEntry, at_least, width};
+use spfde_data::parameter::ParameterError;
 
-pub(super) const ENTRY: ModelEntry = ModelEntry {
-    name: "lenet5",
-    summary: "LeNet-5: convolutions of 6 and 16 channels (5x5), max pooling, 120-84-10",
-    parameters: width,
-    build,
-};
+use crate::description::InputShape;
+use crate::models::{ModelEntry, width};
 
-fn build(parameters: &Parameters, input: InputShape, classes: usize) -> Result<Description, ParameterError> {
-    // Two poolings and a window of 5 pixels leave one pixel of twelve.
-    at_least("lenet5", input, 12)?;
-    let width = parameters.integer("model.width") as usize;
-    let mut network = Builder::new(input);
-    let mut signal = network.input();
-    for (name, channels, padding) in [("convolution1", 6, 2), ("convolution2", 16, 0)] {
-        network.block(name);
-        let window = Window { kernel: 5, stride: 1, padding };
-        signal = network.convolution(name.into(), signal, channels * width, window, Affine::Bias);
-        signal = network.relu(signal);
-        signal = network.max_pool(signal);
-    }
-    for (name, features) in [("linear1", 120), ("linear2", 84)] {
-        network.block(name);
-        signal = network.linear(name.into(), signal, features * width);
-        signal = network.relu(signal);
-    }
-    Ok(network.classifier(signal, classes))
+/// Two poolings and a window of 5 pixels leave one pixel of twelve.
+const PIXELS: usize = 12;
+
+pub(super) fn entry() -> ModelEntry {
+    let summary = "LeNet-5: convolutions of 6 and 16 channels (5x5), max pooling, 120-84-10";
+    let entry = ModelEntry::new("lenet5", summary, width, |parameters, network| {
+        let width = parameters.integer("model.width") as usize;
+        let mut signal = network.input();
+        for (name, channels, padding) in [("convolution1", 6, 2), ("convolution2", 16, 0)] {
+            let block = network.block_named(name);
+            let convolution = block.convolution(channels * width, 5).padding(padding).relu().named(name);
+            signal = network.max_pool(convolution);
+        }
+        for (name, features) in [("linear1", 120), ("linear2", 84)] {
+            signal = network.block_named(name).linear(features * width).relu().named(name);
+        }
+        network.classifier(signal)
+    });
+    let build = Arc::clone(&entry.build);
+    let build = move |parameters: &_, input: InputShape, classes| {
+        if input.height.min(input.width) < PIXELS {
+            let needs = format!("`lenet5` needs images of at least {PIXELS}x{PIXELS} pixels");
+            let reason = format!("{needs}, the data has {input}");
+            return Err(ParameterError::contradiction("model.name", reason));
+        }
+        build(parameters, input, classes)
+    };
+    ModelEntry { build: Arc::new(build), ..entry }
 }

@@ -22,25 +22,6 @@ impl Network {
         loss::score(&pass, shard.labels, |score| scores.push(score));
     }
 
-    /// Does what [`Network::train_shard`] does, with the same part and scores, and goes on backward through the frozen
-    /// blocks: `observed` is overwritten with the gradients of their existing weights. Observed gradients of the
-    /// shards of a batch are to be added like parts; nothing is ever updated with them.
-    ///
-    /// # Panics
-    /// As [`Network::train_shard`], and if `observed` is not [`Network::observed_len`] long.
-    pub fn train_and_observe_shard(
-        &self,
-        workspace: &mut Workspace,
-        shard: &Shard<'_>,
-        part: &mut [f32],
-        observed: &mut [f32],
-        scores: &mut Vec<Score>,
-    ) {
-        assert_eq!(observed.len(), self.observed_len(), "a number for each existing weight of frozen layers");
-        observed.fill(0.0);
-        self.train(workspace, shard, part, Some(observed), scores);
-    }
-
     /// How many weights of frozen layers exist.
     pub fn observed_len(&self) -> usize {
         self.observed_range(self.layers.len()).start

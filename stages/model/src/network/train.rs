@@ -8,21 +8,15 @@ use crate::layer::AffineState;
 use crate::network::Network;
 use crate::operation::{Pass, addition, affine, average_pool, convolution, linear, loss, max_pool, settle};
 use crate::schedule::Schedule;
-use crate::shard::{Score, Shard};
+use crate::shard::{Score, Shard, Wanted};
 use crate::workspace::Workspace;
 
 impl Network {
-    /// Computes what a shard contributes to a step of mini-batch gradient descent.
-    ///
-    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks. Batch norms use
-    /// the shard's own statistics, those of frozen blocks their running ones. `part` is overwritten with the gradients
-    /// of existing weights and of the other parameters of layers that are not frozen, and with the statistics
-    /// measured, weighted by the shard's share of the batch: parts of the shards of a batch are to be added. A shard
-    /// without samples contributes zeros. `scores` is cleared and gets one score per sample, in their order.
+    /// Computes what a shard, one micro-batch, contributes to a step of mini-batch gradient descent: as
+    /// [`Network::train_shard_for`] with nothing but the part.
     ///
     /// # Panics
-    /// If `part` is not [`Network::part_len`] long, the shard's lists differ in length, its inputs have another shape
-    /// than the network's or too few lanes, or a label is no class.
+    /// As [`Network::train_shard_for`].
     pub fn train_shard(
         &self,
         workspace: &mut Workspace,
@@ -30,42 +24,51 @@ impl Network {
         part: &mut [f32],
         scores: &mut Vec<Score>,
     ) {
-        self.train(workspace, shard, part, None, scores);
+        self.train_shard_for(workspace, shard, Wanted { part, ..Wanted::default() }, scores);
     }
 
-    /// As [`Network::train_shard`]; with `observed`, which holds a number for each existing weight of frozen layers,
-    /// the backward pass goes on through the frozen blocks.
-    pub(super) fn train(
+    /// Computes what is wanted of a shard, one micro-batch.
+    ///
+    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks, or through them
+    /// where their gradients are wanted. Batch norms use the shard's own statistics (ghost batch norm), those of frozen
+    /// blocks their running ones. The slices of [`Wanted`] are overwritten; those of the shards of a batch are to be
+    /// added. The part has the same bits whatever else is wanted. A shard without samples contributes zeros. `scores`
+    /// is cleared and gets one score per sample, in their order.
+    ///
+    /// # Panics
+    /// If a slice has not the length that [`Wanted`] names, a dense gradient of a frozen layer is wanted, the shard's
+    /// lists differ in length, its inputs have another shape than the network's or too few lanes, or a label is no class.
+    pub fn train_shard_for(
         &self,
         workspace: &mut Workspace,
         shard: &Shard<'_>,
-        part: &mut [f32],
-        observed: Option<&mut [f32]>,
+        mut wanted: Wanted<'_>,
         scores: &mut Vec<Score>,
     ) {
-        assert_eq!(part.len(), self.part.len, "a part of this network");
+        assert_eq!(wanted.part.len(), self.part.len, "a part of this network");
+        assert_eq!(wanted.dense.len(), self.dense_len(wanted.dense_layers), "a number for each weight");
+        let observes = !wanted.observed.is_empty();
+        assert!(
+            !observes || wanted.observed.len() == self.observed_len(),
+            "a number for each existing weight of frozen layers"
+        );
         assert_eq!(shard.weights.len(), shard.labels.len(), "one weight per sample");
         assert!(shard.labels.len() <= shard.batch_samples, "a shard is a part of its batch");
         scores.clear();
-        if cfg!(debug_assertions) {
-            // Every number is written below, once: what is not shows.
-            part.fill(f32::NAN);
-        }
-        let (schedule, skipped) = match observed {
-            Some(_) => (&self.observing, 0),
-            None => (&self.training, self.frozen),
-        };
-        let Some(mut pass) = self.pass(workspace, shard, schedule, [self.frozen, skipped]) else {
-            part.fill(0.0);
-            return;
-        };
+        // Of a shard with samples every number is written below, once: what is not shows.
+        let unwritten = if cfg!(debug_assertions) && !shard.labels.is_empty() { f32::NAN } else { 0.0 };
+        [&mut *wanted.part, wanted.observed, wanted.dense]
+            .into_iter()
+            .for_each(|slice| slice.fill(unwritten));
+        let (schedule, skipped) = if observes { (&self.observing, 0) } else { (&self.training, self.frozen) };
+        let Some(mut pass) = self.pass(workspace, shard, schedule, [self.frozen, skipped]) else { return };
         self.run_forward(&mut pass);
         pass.workspace.begun.clear();
         pass.workspace.begun.resize(self.description.values.len(), false);
         loss::backward(&mut pass, shard, |score| scores.push(score));
         settle::logits(&mut pass);
-        self.run_backward(&mut pass, part, observed.unwrap_or_default());
-        self.add_statistics(&pass, shard, part);
+        self.run_backward(&mut pass, &mut wanted);
+        self.add_statistics(&pass, shard, wanted.part);
     }
 
     /// Prepares a pass that has so many leading blocks with running statistics and so many without backward pass; none
@@ -137,7 +140,7 @@ impl Network {
     }
 
     /// Computes all gradients from those of the logits down to the skipped blocks.
-    fn run_backward(&self, pass: &mut Pass<'_>, part: &mut [f32], observed: &mut [f32]) {
+    fn run_backward(&self, pass: &mut Pass<'_>, wanted: &mut Wanted<'_>) {
         for (number, operation) in self.description.operations.iter().enumerate().rev() {
             if !self.description.is_active(number, pass.skipped) {
                 continue;
@@ -145,27 +148,50 @@ impl Network {
             pass.workspace.listener.hear(|| self.name("backward", operation));
             match operation.kind {
                 Kind::Convolution(layer) | Kind::Linear(layer) => {
-                    let gradients = if operation.block < self.frozen {
-                        affine::backward_frozen(pass, layer);
-                        &mut observed[self.observed_range(layer)]
-                    } else {
-                        affine::backward(pass, layer, &mut part[self.part.affine[layer].clone()]);
-                        &mut part[self.part.weights[layer].clone()]
-                    };
-                    if let Kind::Convolution(_) = operation.kind {
-                        // It settles on its way.
-                        convolution::backward(pass, operation, layer, gradients);
-                        continue;
-                    }
-                    linear::backward(pass, operation, layer, gradients);
+                    self.layer_backward(pass, operation, layer, wanted);
                 }
                 Kind::Addition(shortcut) => addition::backward(pass, operation, shortcut),
                 Kind::MaxPool => max_pool::backward(pass, operation),
                 Kind::AveragePool => average_pool::backward(pass, operation),
             }
-            operation.inputs().for_each(|input| settle::input(pass, operation, input));
+            // A convolution settles on its way.
+            if !matches!(operation.kind, Kind::Convolution(_)) {
+                operation.inputs().for_each(|input| settle::input(pass, operation, input));
+            }
         }
         pass.workspace.listener.hear(|| "end".into());
+    }
+
+    /// The gradients of a layer's parameters and of its input.
+    fn layer_backward(
+        &self,
+        pass: &mut Pass<'_>,
+        operation: &Operation,
+        layer: usize,
+        wanted: &mut Wanted<'_>,
+    ) {
+        let gradients = if operation.block < self.frozen {
+            affine::backward_frozen(pass, layer);
+            &mut wanted.observed[self.observed_range(layer)]
+        } else {
+            affine::backward(pass, layer, &mut wanted.part[self.part.affine[layer].clone()]);
+            &mut wanted.part[self.part.weights[layer].clone()]
+        };
+        let backward = match operation.kind {
+            Kind::Convolution(_) => convolution::backward,
+            _ => linear::backward,
+        };
+        let weights = &self.layers[layer].weights;
+        if !wanted.dense_layers.contains(&layer) {
+            backward(pass, operation, layer, weights.forward.taps(), gradients);
+            return;
+        }
+        // The gradient of a weight does not depend on which others there are.
+        let dense = &mut wanted.dense[self.dense_range(wanted.dense_layers, layer)];
+        backward(pass, operation, layer, &weights.dense_taps(), dense);
+        for (gradient, index) in gradients.iter_mut().zip(&weights.indices) {
+            *gradient = dense[*index as usize];
+        }
     }
 
     /// Writes the shard's means and variances to its part, weighted by its share of the batch.

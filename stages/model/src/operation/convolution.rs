@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::description::{Operation, Signal};
 use crate::geometry::{Geometry, Packed, Phase, Window};
-use crate::kernel::{PackedRow, SignalRow, Strip, pack, pack_gradient, tally};
+use crate::kernel::{PackedRow, SignalRow, Strip, Taps, pack, pack_gradient, tally};
 use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::settle::Settlement;
@@ -110,12 +110,17 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Computes the gradient of the input, if somebody wants it, and the gradients of the existing weights, which it
-/// writes to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
-pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, gradients: &mut [f32]) {
+/// Computes the gradient of the input, if somebody wants it, and the gradients of the weights in `taps`, which it
+/// writes to `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+pub(crate) fn backward(
+    pass: &mut Pass<'_>,
+    operation: &Operation,
+    layer: usize,
+    taps: &Taps,
+    gradients: &mut [f32],
+) {
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
-    let taps = weights.forward.taps();
     let wanted = pass.contributes(operation.input);
     let (mut target, begun) =
         if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };

@@ -1,9 +1,9 @@
 //! Linear layers: a convolution of one pixel in which the groups of a panel take the place of pixels, so that each
 //! weight serves all of them at once.
 
-use crate::description::{Operation, Shape};
+use crate::description::{InputShape, Operation};
 use crate::geometry::{Geometry, PANEL};
-use crate::kernel::{PackedRow, Strip, pack, pack_gradient, tally_groups};
+use crate::kernel::{PackedRow, Strip, Taps, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
 use crate::operation::Pass;
 use crate::workspace::{Scratch, make_room};
@@ -27,9 +27,15 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     pass.put_value(operation.output, output);
 }
 
-/// Computes the gradient of the input, if somebody wants it, and the gradients of the existing weights, which it
-/// writes to `gradients` in the order of their indices. The gradient of the output must be ready (see `affine`).
-pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, gradients: &mut [f32]) {
+/// Computes the gradient of the input, if somebody wants it, and the gradients of the weights in `taps`, which it
+/// writes to `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+pub(crate) fn backward(
+    pass: &mut Pass<'_>,
+    operation: &Operation,
+    layer: usize,
+    taps: &Taps,
+    gradients: &mut [f32],
+) {
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
     let wanted = pass.contributes(operation.input);
@@ -43,7 +49,6 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, layer: usize,
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, geometry.input, first, groups, source);
         pack_panel_of_gradient(pass, layer, geometry, first, groups, gradient);
-        let taps = weights.forward.taps();
         tally_groups(pass.kernel, taps, &strip(groups), source, gradient, first > 0, gradients);
         if wanted {
             weights.backward[0].gather(pass.kernel, &strip(groups), gradient, target, false, &mut []);
@@ -75,7 +80,7 @@ fn strip(groups: usize) -> Strip {
 fn pack_panel(
     pass: &Pass<'_>,
     operation: &Operation,
-    shape: Shape,
+    shape: InputShape,
     first: usize,
     groups: usize,
     into: &mut [Lane],
@@ -105,7 +110,7 @@ fn pack_panel_of_gradient(
 }
 
 /// Where a row of pixels of one group lies in a panel.
-fn panel_row(shape: Shape, group: usize, row: usize, lanes: &mut [Lane]) -> PackedRow<'_> {
+fn panel_row(shape: InputShape, group: usize, row: usize, lanes: &mut [Lane]) -> PackedRow<'_> {
     PackedRow {
         lanes,
         start: row * shape.width * PANEL + group,
@@ -115,7 +120,14 @@ fn panel_row(shape: Shape, group: usize, row: usize, lanes: &mut [Lane]) -> Pack
 }
 
 /// Brings a panel back into the layout of a value.
-fn unpack(panel: &[Lane], shape: Shape, first: usize, groups: usize, accumulate: bool, into: &mut [Lane]) {
+fn unpack(
+    panel: &[Lane],
+    shape: InputShape,
+    first: usize,
+    groups: usize,
+    accumulate: bool,
+    into: &mut [Lane],
+) {
     for group in 0..groups {
         let into = &mut into[(first + group) * shape.len()..][..shape.len()];
         for (row, into) in into.chunks_exact_mut(shape.row()).enumerate() {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::description::{Operation, Shape};
+use crate::description::{InputShape, Operation};
 use crate::kernel::{LaneMask, PackedRow, pack};
 use crate::lane::{LANES, Lane};
 use crate::operation::Pass;
@@ -66,7 +66,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
 fn read_rows(
     pass: &Pass<'_>,
     operation: &Operation,
-    input: Shape,
+    input: InputShape,
     group: usize,
     row: usize,
     rows: &mut [Lane],
@@ -79,7 +79,7 @@ fn read_rows(
 }
 
 /// Where the four pixels of the window of output pixel `position` of a row lie in two rows of the input.
-fn window(position: usize, input: Shape, output: Shape) -> [usize; 4] {
+fn window(position: usize, input: InputShape, output: InputShape) -> [usize; 4] {
     let (channel, column) = (position / output.width, position % output.width);
     let corner = channel * input.width + column * WINDOW;
     [corner, corner + 1, corner + input.row(), corner + input.row() + 1]

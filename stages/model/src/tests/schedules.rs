@@ -2,8 +2,7 @@
 
 use spfde_data::parameter::Parameters;
 
-use crate::description::{Affine, Builder, Consumer, Description, InputShape, Kind, Signal};
-use crate::geometry::Window;
+use crate::description::{Consumer, Description, InputShape, Kind, NetworkBuilder, Node};
 use crate::models;
 use crate::schedule::Schedule;
 
@@ -228,26 +227,19 @@ fn nothing_is_overwritten_before_its_last_reader() {
 /// A residual network whose second sum has the first as its shortcut and, if `late`, another convolution that reads the
 /// first sum after the second block has begun.
 fn nested(late: bool) -> Description {
-    let pixelwise = Window { kernel: 3, stride: 1, padding: 1 };
-    let mut builder = Builder::new(InputShape { channels: 4, height: 4, width: 4 });
-    builder.block("all");
-    let input = builder.input();
-    let convolution = |builder: &mut Builder, name: &str, input: Signal| {
-        builder.convolution(name.into(), input, 4, pixelwise, Affine::BatchNorm)
-    };
-    let stem = convolution(&mut builder, "stem", input);
-    let stem = builder.relu(stem);
-    let inner = convolution(&mut builder, "inner", stem);
-    let inner = builder.relu(inner);
-    let first = convolution(&mut builder, "first", inner);
-    let first = builder.addition(first, stem);
-    let second = convolution(&mut builder, "second", first);
-    let side = if late { convolution(&mut builder, "side", first) } else { first };
-    let second = builder.addition(second, first);
-    let third = convolution(&mut builder, "third", second);
-    let third = builder.addition(third, side);
-    let features = builder.average_pool(third);
-    builder.classifier(features, 3)
+    let input = InputShape { channels: 4, height: 4, width: 4 };
+    let network = Description::build(input, 3, |network: &NetworkBuilder| {
+        let convolution = |input: Node<'_>| network.convolution(4, 3).batch_norm().after(input);
+        let stem = convolution(network.input()).relu();
+        let first = convolution(convolution(stem).relu());
+        let first = network.add(first, stem);
+        let second = convolution(first);
+        let side = if late { convolution(first) } else { first };
+        let second = network.add(second, first);
+        let third = network.add(convolution(second), side);
+        network.classifier(network.average_pool(third))
+    });
+    network.unwrap()
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod builder;
+mod dense;
 mod diagnoses;
 mod families;
 mod freezing;

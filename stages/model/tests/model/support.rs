@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use spfde_data::parameter::Parameters;
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
-    Activations, Growth, InputShape, Kernel, LANES, Lane, Network, Score, Shard, Tensor, TensorData,
+    Activations, Growth, InputShape, Kernel, LANES, Lane, Network, Score, Shard, Tensor, TensorData, Wanted,
     Workspace, models,
 };
 
@@ -104,7 +104,8 @@ pub(crate) fn train_and_observe(
     let (mut part, mut scores) = (vec![f32::NAN; network.part_len()], vec![]);
     let mut observed = vec![f32::NAN; network.observed_len()];
     let mut workspace = Workspace::new(network);
-    network.train_and_observe_shard(&mut workspace, &shard, &mut part, &mut observed, &mut scores);
+    let wanted = Wanted { part: &mut part, observed: &mut observed, ..Wanted::default() };
+    network.train_shard_for(&mut workspace, &shard, wanted, &mut scores);
     (part, observed, scores)
 }
 

@@ -1,70 +1,35 @@
 //! `dense`: every weight exists. The reference against which sparse training is measured.
 //!
 //! ```
-//! use spfde_policy::{MaskContext, example, mask};
-//! let architecture = example::perceptron(&[784, 1024, 10]);
-//! let context = MaskContext { seed: 1, epochs: 8, architecture };
-//! let dense = mask::build("dense", &Default::default(), &context)?;
-//! assert_eq!(dense.nonzero(0, 0, None), 784 * 1024);
+//! use spfde_policy::mask::{self, Dense, MaskContext};
+//! use spfde_policy::{Spans, example};
+//! let context = MaskContext { seed: 1, epochs: 8, architecture: example::perceptron(&[784, 1024, 10]) };
+//! let dense = mask::policy(Dense {}, &context)?;
+//! assert_eq!(dense.nonzero(0, 0, &Spans::never()), 784 * 1024);
 //! assert!(!dense.masked(0));
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use std::sync::Arc;
-
 use spfde_data::architecture::Architecture;
+use spfde_data::parameter::ParameterError;
 
-use super::{MaskContext, MaskDelta, MaskPolicy, MaskUpdate};
-use crate::Entry;
+use super::{MaskDelta, MaskRule, MaskUpdate, Targets};
 
-/// Its line in the registry.
-pub(crate) const ENTRY: Entry<dyn MaskPolicy, MaskContext> = Entry {
-    name: "dense",
-    summary: "every weight exists",
-    parameters: Vec::new,
-    build: |_, context| Ok(Box::new(Dense::new(context))),
-};
-
-/// Every weight of every layer exists, always.
-#[derive(Clone, Debug)]
-pub struct Dense {
-    architecture: Arc<Architecture>,
+spfde_data::parameters! {
+    /// Every weight of every layer exists, always.
+    pub struct Dense in "mask" {}
 }
 
-impl Dense {
-    /// The policy for one network.
-    pub fn new(context: &MaskContext) -> Self {
-        Self { architecture: Arc::clone(&context.architecture) }
-    }
-}
+impl MaskRule for Dense {
+    const NAME: &'static str = "dense";
+    const SUMMARY: &'static str = "every weight exists";
+    type State = ();
 
-impl MaskPolicy for Dense {
-    fn name(&self) -> &'static str {
-        ENTRY.name
+    fn targets(&self, architecture: &Architecture) -> Result<Targets, ParameterError> {
+        Ok(Targets::dense(architecture))
     }
 
-    fn masked(&self, _layer: usize) -> bool {
-        false
-    }
-
-    fn density(&self, _layer: usize) -> f64 {
-        1.0
-    }
-
-    fn nonzero(&self, layer: usize, _epoch: u32, _frozen_at: Option<u32>) -> u32 {
-        u32::try_from(self.architecture.layers[layer].weights())
-            .expect("a layer's weights are numbered by u32")
-    }
-
-    fn initial(&self, _layer: usize, _frozen_at: Option<u32>) -> Vec<u32> {
-        Vec::new()
-    }
-
-    fn updates(&self, _layer: usize, _epoch: u32, _frozen_at: Option<u32>) -> bool {
-        false
-    }
-
-    fn decide(&self, _update: &MaskUpdate<'_>) -> MaskDelta {
+    fn update(&self, _: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         MaskDelta::default()
     }
 }

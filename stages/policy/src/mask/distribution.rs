@@ -9,13 +9,13 @@
 //! ```
 
 use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
-use spfde_data::parameter::{Parameter, ParameterError, Parameters};
+use spfde_data::parameter::ParameterError;
 use spfde_data::words::counted;
 
 use crate::rounding::share_of;
 
-/// Which layers are masked: every convolution but the first, every linear layer but the last. The first and the
-/// last layer hold few weights and much of the accuracy (MEST keeps both dense).
+/// Which layers are masked: every convolution but the first, every linear layer but the last. The first and
+/// the last layer hold few weights and much of the accuracy (MEST keeps both dense).
 pub fn masked(architecture: &Architecture) -> Vec<bool> {
     let layers = &architecture.layers;
     let first = layers.iter().position(|layer| layer.kind == LayerKind::Convolution);
@@ -74,53 +74,52 @@ fn erk_score(layer: &LayerShape) -> f64 {
     (layer.outputs + layer.inputs + kernel) as f64 / layer.weights() as f64
 }
 
-/// The keys that say how dense each layer ends.
-pub(crate) fn parameters() -> Vec<Parameter> {
-    vec![
-        Parameter::below(
-            "mask.sparsity",
-            0.9,
-            0.0,
-            1.0,
-            "share of weights that do not exist, over all masked layers",
-        ),
-        Parameter::choice(
-            "mask.distribution",
-            "uniform",
-            vec!["uniform", "erk"],
-            "how the sparsity is distributed over the masked layers",
-        ),
-    ]
+spfde_data::choice! {
+    /// How a sparsity is distributed over the masked layers.
+    pub enum Distribution {
+        /// All masked layers have the same.
+        Uniform = "uniform",
+        /// By the Erdős–Rényi kernel rule.
+        Erk = "erk",
+    }
 }
 
 /// What every layer's mask ends with.
 #[derive(Clone, Debug)]
-pub(crate) struct Targets {
+pub struct Targets {
     /// Whether a layer is masked.
-    pub(crate) masked: Vec<bool>,
+    pub masked: Vec<bool>,
     /// The density of each layer, 1 if it is not masked.
-    pub(crate) densities: Vec<f64>,
+    pub densities: Vec<f64>,
     /// The weights of each dense layer.
-    pub(crate) weights: Vec<u32>,
+    pub weights: Vec<u32>,
 }
 
 impl Targets {
-    /// The targets of `architecture` by the keys of [`parameters`].
-    ///
-    /// # Errors
-    /// If a masked layer is left without any weight.
-    pub(crate) fn new(parameters: &Parameters, architecture: &Architecture) -> Result<Self, ParameterError> {
-        let sparsity = parameters.number("mask.sparsity");
-        let densities = match parameters.text("mask.distribution") {
-            "uniform" => uniform(architecture, sparsity),
-            "erk" => erk(architecture, sparsity),
-            other => panic!("`mask.distribution` = {other} has passed its check"),
-        };
+    /// No layer is masked.
+    pub fn dense(architecture: &Architecture) -> Self {
+        let layers = architecture.layers.len();
         let count = |layer: &LayerShape| {
             u32::try_from(layer.weights()).expect("a layer's weights are numbered by u32")
         };
         let weights = architecture.layers.iter().map(count).collect();
-        let targets = Self { masked: masked(architecture), densities, weights };
+        Self { masked: vec![false; layers], densities: vec![1.0; layers], weights }
+    }
+
+    /// Every masked layer at its share of `sparsity`.
+    ///
+    /// # Errors
+    /// If a masked layer is left without any weight.
+    pub fn new(
+        architecture: &Architecture,
+        distribution: Distribution,
+        sparsity: f64,
+    ) -> Result<Self, ParameterError> {
+        let densities = match distribution {
+            Distribution::Uniform => uniform(architecture, sparsity),
+            Distribution::Erk => erk(architecture, sparsity),
+        };
+        let targets = Self { masked: masked(architecture), densities, ..Self::dense(architecture) };
         // A layer without weights passes nothing on: the network behind it would learn a constant.
         match (0..targets.weights.len()).find(|layer| targets.count(*layer) == 0) {
             None => Ok(targets),
@@ -136,13 +135,8 @@ impl Targets {
     }
 
     /// The weights of a layer at its target density.
-    pub(crate) fn count(&self, layer: usize) -> u32 {
-        self.count_at(layer, self.densities[layer])
-    }
-
-    /// The weights of a layer at a given density, at most all of them.
-    pub(crate) fn count_at(&self, layer: usize, density: f64) -> u32 {
-        share_of(density.max(0.0), self.weights[layer])
+    pub fn count(&self, layer: usize) -> u32 {
+        share_of(self.densities[layer], self.weights[layer])
     }
 }
 
@@ -200,8 +194,8 @@ mod tests {
     #[test]
     fn erk_of_a_small_network_by_hand() {
         // Masked: 4×2 and 4×4, scores 6/8 and 8/16. At sparsity ½ twelve weights: ε(6 + 8) = 12, ε = 6/7:
-        // densities 9/14 and 3/7. At sparsity 0.2: 19.2 weights, ε = 19.2/14 and 0.75 ε > 1: the first is dense,
-        // the second gets 11.2 of 16.
+        // densities 9/14 and 3/7. At sparsity 0.2: 19.2 weights, ε = 19.2/14 and 0.75 ε > 1: the first is
+        // dense, the second gets 11.2 of 16.
         let architecture = example::perceptron(&[2, 4, 4, 3]);
         let near = |left: &[f64], right: [f64; 3]| {
             assert!(
@@ -215,11 +209,8 @@ mod tests {
 
     #[test]
     fn a_sparsity_that_empties_a_layer_is_refused() {
-        let known = parameters();
-        let parameters = Parameters::defaults(&known)
-            .with(&known, "mask.sparsity", spfde_data::parameter::Value::Number(0.99))
-            .unwrap();
-        let error = Targets::new(&parameters, &example::perceptron(&[4, 5, 5, 2])).unwrap_err().to_string();
+        let architecture = example::perceptron(&[4, 5, 5, 2]);
+        let error = Targets::new(&architecture, Distribution::Uniform, 0.99).unwrap_err().to_string();
         assert!(
             error.starts_with("`mask.sparsity`: 0.99 leaves none of the 20 weights of layer 0"),
             "{error}"

@@ -1,102 +1,71 @@
 //! `mest-em`: elastic mutation (MEST+EM, [arXiv 2110.14032](https://arxiv.org/abs/2110.14032), section 3).
 //!
 //! A layer always holds its target density `d`. At every multiple of the interval the least important weights
-//! are pruned, down to `d − p`, and random absent ones grow back to `d`. The part `p` that is exchanged halves at
-//! 9/16 of the run and vanishes at 3/4 and at the last update.
+//! are pruned, down to `d − p`, and random absent ones grow back to `d`. The part `p` that is exchanged
+//! halves at 9/16 of the run and vanishes at 3/4 and at the last update.
 //!
 //! ```
-//! use spfde_data::parameter::Parameters;
-//! use spfde_policy::{MaskContext, MaskUpdate, example, mask};
-//! let architecture = example::perceptron(&[100, 100, 10]);
-//! let entry = mask::registry().iter().find(|entry| entry.name == "mest-em").expect("it is registered");
-//! let parameters = Parameters::defaults(&(entry.parameters)());
-//! let policy = mask::build("mest-em", &parameters, &MaskContext { seed: 1, epochs: 16, architecture })?;
-//! let indices = policy.initial(0, None);
-//! let values: Vec<f32> = (0..1000).map(|rank| rank as f32).collect();
-//! let update = MaskUpdate {
-//!     layer: 0, epoch: 2, frozen_at: None, freezing: false,
-//!     indices: &indices, values: &values, gradients: &values,
-//! };
-//! let delta = policy.decide(&update);
-//! assert_eq!(delta.dropped, indices[..200]); // a fifth, the smallest
-//! assert_eq!(delta.grown.len(), 200);
+//! use spfde_policy::mask::{self, MaskContext, MestEm};
+//! use spfde_policy::{Spans, example};
+//! let context = MaskContext { seed: 1, epochs: 16, architecture: example::perceptron(&[100, 100, 10]) };
+//! let policy = mask::policy(MestEm { sparsity: 0.8, ..MestEm::default() }, &context)?;
+//! assert_eq!(policy.initial(0, &Spans::never()).len(), 2000); // a fifth of 10 000
+//! assert_eq!(policy.nonzero(0, 12, &Spans::never()), 2000);
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::parameter::{Parameter, ParameterError, Parameters};
+use spfde_data::architecture::Architecture;
+use spfde_data::parameter::ParameterError;
 
-use super::mest::{self, Mest};
-use super::{MaskContext, MaskDelta, MaskPolicy, MaskUpdate};
-use crate::Entry;
+use super::mest::{importance, mutate, phase};
+use super::{Distribution, MaskDelta, MaskRule, MaskUpdate, Needs, Schedule, Targets};
 
-/// Its line in the registry.
-pub(crate) const ENTRY: Entry<dyn MaskPolicy, MaskContext> = Entry {
-    name: "mest-em",
-    summary: "prunes below the target density and grows back to it at random",
-    parameters,
-    build: |parameters, context| Ok(Box::new(MestEm::new(parameters, context)?)),
-};
-
-fn parameters() -> Vec<Parameter> {
-    mest::parameters(Parameter::number(
-        "mask.soft",
-        0.2,
-        0.0,
-        1.0,
-        "share of the weights exchanged at an update",
-    ))
-}
-
-/// Elastic mutation.
-#[derive(Clone, Debug)]
-pub struct MestEm(Mest);
-
-impl MestEm {
-    /// The policy with the given parameters.
-    ///
-    /// # Errors
-    /// If the sparsity leaves a layer without weights.
-    ///
-    /// # Panics
-    /// If a key is missing.
-    pub fn new(parameters: &Parameters, context: &MaskContext) -> Result<Self, ParameterError> {
-        Ok(Self(Mest::new(parameters, context)?))
+spfde_data::parameters! {
+    /// Elastic mutation.
+    pub struct MestEm in "mask" {
+        /// share of weights that do not exist, over all masked layers
+        pub sparsity: f64 = 0.9, 0.0..1.0;
+        /// how the sparsity is distributed over the masked layers
+        pub distribution: Distribution = Distribution::Uniform, ..;
+        /// epochs between two updates of a mask
+        pub interval: u32 = 2, 1..;
+        /// share of the weights exchanged at an update
+        pub soft: f64 = 0.2, 0.0..=1.0;
+        /// importance of a weight is its magnitude plus this times its gradient's magnitude
+        pub gradient_weight: f64 = 0.0, 0.0..=1e6;
     }
 }
 
-impl MaskPolicy for MestEm {
-    fn name(&self) -> &'static str {
-        ENTRY.name
+impl MaskRule for MestEm {
+    const NAME: &'static str = "mest-em";
+    const SUMMARY: &'static str = "prunes below the target density and grows back to it at random";
+    type State = ();
+
+    fn targets(&self, architecture: &Architecture) -> Result<Targets, ParameterError> {
+        Targets::new(architecture, self.distribution, self.sparsity)
     }
 
-    fn masked(&self, layer: usize) -> bool {
-        self.0.targets.masked[layer]
+    fn schedule(&self, epochs: u32) -> Schedule {
+        Schedule::every(self.interval, epochs)
     }
 
-    fn density(&self, layer: usize) -> f64 {
-        self.0.targets.densities[layer]
+    fn needs(&self) -> Needs {
+        if self.gradient_weight > 0.0 { Needs::Gradient } else { Needs::Weights }
     }
 
-    fn nonzero(&self, layer: usize, _epoch: u32, _frozen_at: Option<u32>) -> u32 {
-        self.0.targets.count(layer)
+    fn importance(&self, update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
+        importance(update, self.gradient_weight)
     }
 
-    fn initial(&self, layer: usize, _frozen_at: Option<u32>) -> Vec<u32> {
-        self.0.random(layer, self.0.targets.count(layer))
-    }
-
-    fn updates(&self, layer: usize, epoch: u32, frozen_at: Option<u32>) -> bool {
-        self.0.updates(layer, epoch, frozen_at)
-    }
-
-    fn decide(&self, update: &MaskUpdate<'_>) -> MaskDelta {
-        let targets = &self.0.targets;
-        let target = targets.count(update.layer);
-        if update.freezing {
-            return self.0.mutate(update, target, 0);
-        }
-        let exchanged = self.0.soft_density(update.layer, update.epoch, update.frozen_at);
-        let kept = targets.count_at(update.layer, targets.densities[update.layer] - exchanged);
-        self.0.mutate(update, kept, target)
+    fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
+        let moment = &update.moment;
+        let exchanged = phase(moment) * self.soft * moment.density;
+        mutate(
+            self.granularity(),
+            update,
+            self.importance(update),
+            moment.at(moment.density - exchanged),
+            moment.target(),
+        )
     }
 }

@@ -1,9 +1,12 @@
-//! Selections by a total order: the lowest so many, ties by index.
+//! Selections by a total order: the lowest so many (top-k of the opposite order), ties by index.
 
 use spfde_data::random::{Purpose, draw};
 
+use super::MaskUpdate;
+use super::granularity::Granularity;
+
 /// The indices of the `count` lowest of `keyed` (key, then index), ascending by index.
-pub(crate) fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32> {
+pub fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32> {
     let count = count.min(keyed.len());
     if 0 < count && count < keyed.len() {
         keyed.select_nth_unstable(count - 1);
@@ -14,19 +17,35 @@ pub(crate) fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32>
 }
 
 /// A random mask of `count` of a layer's `weights`, ascending. A smaller mask is part of every larger one.
-pub(crate) fn random_mask(seed: u64, layer: usize, weights: u32, count: u32) -> Vec<u32> {
+pub fn random_mask(units: &dyn Granularity, seed: u64, layer: usize, weights: u32, count: u32) -> Vec<u32> {
     let key = |index: u32| draw(seed, Purpose::Mask, layer as u64, u64::from(index));
-    lowest((0..weights).map(|index| (key(index), index)).collect(), count as usize)
+    units.lowest((0..weights).map(|index| (key(index), index)).collect(), count as usize)
 }
 
 /// A key by which floating-point numbers that are not negative sort like the numbers, NaN last.
-pub(crate) fn order_of(score: f64) -> u64 {
+pub fn order_of(score: f64) -> u64 {
     score.abs().to_bits()
+}
+
+/// The existing weights by magnitude.
+pub fn magnitudes(update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
+    let keys = update.values.iter().map(|value| order_of(f64::from(value.abs())));
+    keys.zip(update.indices.iter().copied()).collect()
+}
+
+/// The absent weights by a draw keyed by (seed, epoch, layer, index): the lowest are a random choice.
+pub fn absent_by_draw(update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
+    let moment = &update.moment;
+    let key = u64::from(moment.epoch) << 32 | moment.layer as u64;
+    let mut existing = update.indices.iter().copied().peekable();
+    let absent = (0..moment.weights).filter(move |index| existing.next_if_eq(index).is_none());
+    absent.map(|index| (draw(update.seed, Purpose::Grow, key, u64::from(index)), index)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mask::granularity::Unstructured;
 
     #[test]
     fn the_lowest_are_taken_and_ties_go_by_index() {
@@ -39,11 +58,11 @@ mod tests {
 
     #[test]
     fn a_random_mask_is_fair_and_nested() {
-        let small = random_mask(3, 1, 10_000, 1_000);
-        let large = random_mask(3, 1, 10_000, 1_500);
+        let mask = |layer: usize, count: u32| random_mask(&Unstructured, 3, layer, 10_000, count);
+        let (small, large) = (mask(1, 1_000), mask(1, 1_500));
         assert_eq!((small.len(), large.len()), (1_000, 1_500));
         assert!(small.iter().all(|index| large.binary_search(index).is_ok()));
-        assert_ne!(small, random_mask(3, 2, 10_000, 1_000));
+        assert_ne!(small, mask(2, 1_000));
         // Mean index of a uniform subset: 5 000 ± five standard errors of 10 000 / √12 / √1000.
         let mean = small.iter().map(|index| f64::from(*index)).sum::<f64>() / 1_000.0;
         assert!((mean - 5_000.0).abs() < 5.0 * 10_000.0 / 12f64.sqrt() / 1_000f64.sqrt(), "{mean}");

@@ -1,5 +1,7 @@
 //! The plan's numbers against recounts.
 
+mod intervals;
+
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,43 +9,49 @@ use std::sync::Arc;
 use spfde_data::parameter::Parameters;
 
 use super::*;
-use crate::freeze::none::Never;
-use crate::freeze::{FreezePlan, FreezeState};
-use crate::{FreezeContext, MaskContext, MaskDelta, MaskUpdate, SieveContext, example, freeze, mask, sieve};
+use crate::freeze::{FreezePlan, FreezeState, Never};
+use crate::{FreezeContext, MaskContext, MaskState, MaskUpdate, Registry, SieveContext, example, freeze};
 
-fn masks(name: &str, epochs: u32, architecture: &Arc<Architecture>) -> Box<dyn MaskPolicy> {
-    let entry = mask::registry().iter().find(|entry| entry.name == name).unwrap();
+fn masks(name: &str, epochs: u32, architecture: &Arc<Architecture>) -> Arc<dyn MaskPolicy> {
     let context = MaskContext { seed: 3, epochs, architecture: Arc::clone(architecture) };
-    mask::build(name, &Parameters::defaults(&(entry.parameters)()), &context).ok().unwrap()
+    Registry::default().mask.build(name, &Parameters::default(), &context).unwrap()
 }
 
-fn sieves(name: &str, epochs: u32, samples: u32) -> Box<dyn SievePolicy> {
-    let entry = sieve::registry().iter().find(|entry| entry.name == name).unwrap();
+fn sieves(name: &str, epochs: u32, samples: u32) -> Arc<dyn SievePolicy> {
     let context = SieveContext { seed: 3, epochs, samples };
-    sieve::build(name, &Parameters::defaults(&(entry.parameters)()), &context).ok().unwrap()
+    Registry::default().sieve.build(name, &Parameters::default(), &context).unwrap()
+}
+
+fn never(epochs: u32, architecture: &Arc<Architecture>) -> Arc<dyn FreezePolicy> {
+    freeze::policy(Never {}, &freeze_context(epochs, architecture)).unwrap()
+}
+
+fn freeze_context(epochs: u32, architecture: &Arc<Architecture>) -> FreezeContext {
+    let architecture = Arc::clone(architecture);
+    FreezeContext { epochs, architecture, mask_interval: 2, reduction_required: false }
+}
+
+fn spans(frozen_at: &[Option<u32>]) -> Vec<Spans> {
+    frozen_at.iter().copied().map(Spans::from_start).collect()
 }
 
 #[test]
 fn every_combination_of_policies_has_a_plan_that_adds_up() {
     let architecture = example::residual(&[8, 16], 2, 12);
     let (epochs, samples) = (14, 1_001);
-    let context = FreezeContext {
-        epochs,
-        architecture: Arc::clone(&architecture),
-        mask_interval: 2,
-        reduction_required: false,
-    };
-    for mask in mask::registry() {
-        for entry in freeze::registry() {
-            for sieve in sieve::registry() {
-                let freeze =
-                    (entry.build)(&Parameters::defaults(&(entry.parameters)()), &context).ok().unwrap();
+    let context = freeze_context(epochs, &architecture);
+    let registry = Registry::default();
+    for mask in &registry.mask.entries {
+        for entry in &registry.freeze.entries {
+            for sieve in &registry.sieve.entries {
+                let freeze = (entry.build)(&Parameters::default(), &context).unwrap();
                 let (masks, sieves) =
                     (masks(mask.name, epochs, &architecture), sieves(sieve.name, epochs, samples));
                 let shared = Arc::clone(&architecture);
                 let plan = Plan::new(shared, epochs, samples, &*masks, &*freeze, &*sieves).unwrap();
                 let active = |epoch: u32| match sieve.name {
-                    "none" => 1_001,
+                    // What infobatch leaves out depends on losses.
+                    "none" | "infobatch" => 1_001,
                     // Starts with all samples, until its first decision.
                     "forgetting" if epoch < 2 => 1_001,
                     _ => 1_001 - 150,
@@ -67,11 +75,65 @@ fn every_combination_of_policies_has_a_plan_that_adds_up() {
                 assert_eq!(plan.dense_cost.total(), (3 * dense - stem) * 1_001);
                 assert_eq!(plan.reduction() >= 0.15, entry.name == "progressive", "{}", entry.name);
                 assert_eq!(plan.note, None);
-                assert_eq!(plan.layer_frozen_at(architecture.layers.len() - 1), None);
-                assert_eq!(plan.layer_frozen_at(0), plan.frozen_at[0]);
+                assert_eq!(plan.spans(architecture.layers.len() - 1), &Spans::never());
+                assert_eq!(plan.spans(0), &plan.frozen[0]);
+                let extra = (0..epochs).any(|epoch| plan.extra_flops(epoch, 0, 8) > 0);
+                assert_eq!(extra, mask.name == "rigl", "{}", mask.name);
             }
         }
     }
+}
+
+/// The cost of a run whose blocks are frozen in these epochs without any plan: the masks as they are, with
+/// every decision taken when it is due.
+fn recount(
+    architecture: &Architecture,
+    epochs: u32,
+    samples: u32,
+    masks: &dyn MaskPolicy,
+    frozen: &[Spans],
+) -> (Cost, Vec<Vec<u32>>) {
+    let never = Spans::never();
+    let mut states: Vec<Box<dyn MaskState>> = architecture.layers.iter().map(|_| masks.start()).collect();
+    let mut existing: Vec<BTreeSet<u32>> = (0..architecture.layers.len())
+        .map(|layer| match masks.masked(layer) {
+            true => masks.initial(layer, &never).into_iter().collect(),
+            false => (0..architecture.layers[layer].weights() as u32).collect(),
+        })
+        .collect();
+    let (mut cost, mut counts) = (Cost::default(), Vec::new());
+    for epoch in 0..epochs {
+        for (layer, existing) in existing.iter_mut().enumerate() {
+            // A block trains at the last step before `epoch` unless it was frozen then.
+            let spans = frozen.get(architecture.layers[layer].block).unwrap_or(&never);
+            let trained = epoch > 0 && !spans.is_frozen(epoch - 1);
+            let freezing = trained && spans.is_frozen(epoch);
+            let due = freezing || trained && masks.needs(layer, epoch, &never) != Needs::Nothing;
+            if masks.masked(layer) && due {
+                let indices: Vec<u32> = existing.iter().copied().collect();
+                let values: Vec<f32> = indices.iter().map(|index| (index % 17) as f32).collect();
+                let dense = vec![1.0; architecture.layers[layer].weights()];
+                let [delta] = states[layer]
+                    .decide(&[MaskUpdate {
+                        moment: masks.moment(layer, epoch, &never),
+                        freezing,
+                        seed: 3,
+                        indices: &indices,
+                        values: &values,
+                        gradients: &values,
+                        dense_gradients: &dense,
+                    }])
+                    .try_into()
+                    .unwrap();
+                delta.dropped.iter().for_each(|index| assert!(existing.remove(index)));
+                delta.grown.iter().for_each(|index| assert!(existing.insert(*index)));
+            }
+        }
+        let nonzero: Vec<u32> = existing.iter().map(|layer| layer.len() as u32).collect();
+        cost = cost + count(architecture, &nonzero, frozen_blocks(frozen, epoch), samples);
+        counts.push(nonzero);
+    }
+    (cost, counts)
 }
 
 #[test]
@@ -79,43 +141,17 @@ fn an_unplanned_freeze_costs_what_the_masks_then_count() {
     let architecture = example::residual(&[8, 16], 1, 12);
     let (epochs, samples) = (16, 100);
     let (masks, sieves) = (masks("mest-ems", epochs, &architecture), sieves("none", epochs, samples));
-    let plan = Plan::new(Arc::clone(&architecture), epochs, samples, &*masks, &Never, &*sieves).unwrap();
+    let freeze = never(epochs, &architecture);
+    let plan = Plan::new(Arc::clone(&architecture), epochs, samples, &*masks, &*freeze, &*sieves).unwrap();
     for frozen_at in [[None, None], [Some(3), None], [Some(4), Some(9)], [Some(1), Some(15)]] {
-        // The masks as they are, with every decision taken when it is due.
-        let mut existing: Vec<BTreeSet<u32>> = (0..architecture.layers.len())
-            .map(|layer| match masks.masked(layer) {
-                true => masks.initial(layer, None).into_iter().collect(),
-                false => (0..architecture.layers[layer].weights() as u32).collect(),
-            })
-            .collect();
-        let mut cost = Cost::default();
-        for epoch in 0..epochs {
-            for (layer, existing) in existing.iter_mut().enumerate() {
-                let stops: Option<u32> = frozen_at.get(architecture.layers[layer].block).copied().flatten();
-                let freezing = stops == Some(epoch);
-                let trains = stops.is_none_or(|at| epoch < at);
-                if masks.masked(layer) && (freezing || trains && masks.updates(layer, epoch, None)) {
-                    let indices: Vec<u32> = existing.iter().copied().collect();
-                    let values: Vec<f32> = indices.iter().map(|index| (index % 17) as f32).collect();
-                    let delta = masks.decide(&MaskUpdate {
-                        layer,
-                        epoch,
-                        frozen_at: None,
-                        freezing,
-                        indices: &indices,
-                        values: &values,
-                        gradients: &values,
-                    });
-                    delta.dropped.iter().for_each(|index| assert!(existing.remove(index)));
-                    delta.grown.iter().for_each(|index| assert!(existing.insert(*index)));
-                }
-            }
-            let nonzero: Vec<u32> = existing.iter().map(|layer| layer.len() as u32).collect();
-            cost = cost + count(&architecture, &nonzero, frozen_blocks(&frozen_at, epoch), samples);
+        let frozen = spans(&frozen_at);
+        let (cost, counts) = recount(&architecture, epochs, samples, &*masks, &frozen);
+        assert_eq!(plan.cost_of(&frozen), cost, "{frozen_at:?}");
+        for (epoch, nonzero) in (0..).zip(counts) {
+            assert_eq!(plan.nonzero_given(epoch, &frozen), nonzero, "{frozen_at:?} in {epoch}");
         }
-        assert_eq!(plan.cost_of(&frozen_at), cost, "{frozen_at:?}");
     }
-    assert_eq!(plan.cost_of(&[None, None]), plan.unfrozen_cost);
+    assert_eq!(plan.cost_of(&spans(&[None, None])), plan.unfrozen_cost);
 }
 
 /// A mask that loses one weight of every layer in every epoch until the layer freezes.
@@ -130,40 +166,55 @@ impl MaskPolicy for Thinning {
         true
     }
 
-    fn density(&self, _layer: usize) -> f64 {
-        0.5
+    fn target(&self, _layer: usize) -> u32 {
+        8
     }
 
-    fn nonzero(&self, _layer: usize, epoch: u32, frozen_at: Option<u32>) -> u32 {
-        16 - frozen_at.map_or(epoch, |at| at.min(epoch))
+    fn nonzero(&self, _layer: usize, epoch: u32, frozen: &Spans) -> u32 {
+        16 - frozen.since(epoch).unwrap_or(epoch)
     }
 
-    fn initial(&self, _layer: usize, _frozen_at: Option<u32>) -> Vec<u32> {
-        (0..16).collect()
-    }
-
-    fn updates(&self, _layer: usize, _epoch: u32, _frozen_at: Option<u32>) -> bool {
+    fn is_scheduled(&self) -> bool {
         true
     }
 
-    fn decide(&self, _update: &MaskUpdate<'_>) -> MaskDelta {
-        MaskDelta::default()
+    fn initial(&self, _layer: usize, _frozen: &Spans) -> Vec<u32> {
+        (0..16).collect()
+    }
+
+    fn needs(&self, _layer: usize, _epoch: u32, _frozen: &Spans) -> Needs {
+        Needs::Weights
+    }
+
+    fn moment(&self, _layer: usize, _epoch: u32, _frozen: &Spans) -> crate::mask::Moment {
+        unreachable!("nothing is decided")
+    }
+
+    fn needs_to_freeze(&self) -> Needs {
+        Needs::Weights
+    }
+
+    fn redistributes(&self) -> bool {
+        false
+    }
+
+    fn start(&self) -> Box<dyn MaskState> {
+        unreachable!("nothing is decided")
     }
 }
 
 #[test]
 fn a_frozen_layer_keeps_the_weights_of_the_moment_at_which_it_froze() {
     let architecture = example::perceptron(&[4, 4, 4]);
-    let sieves = sieves("none", 5, 10);
-    let plan =
-        Plan::new(Arc::clone(&architecture), 5, 10, &Thinning, &Given(vec![Some(2)]), &*sieves).unwrap();
+    let (sieves, given) = (sieves("none", 5, 10), Given(spans(&[Some(2)])));
+    let plan = Plan::new(Arc::clone(&architecture), 5, 10, &Thinning, &given, &*sieves).unwrap();
     let nonzero: Vec<&[u32]> = (0..5).map(|epoch| plan.nonzero(epoch)).collect();
     assert_eq!(nonzero, [[16, 16], [15, 15], [14, 14], [14, 13], [14, 12]]);
-    assert_eq!(plan.cost_of(&plan.frozen_at), plan.total());
+    assert_eq!(plan.cost_of(&plan.frozen), plan.total());
 }
 
 /// A policy that plans what it is given.
-struct Given(Vec<Option<u32>>);
+struct Given(Vec<Spans>);
 
 impl FreezePolicy for Given {
     fn name(&self) -> &'static str {
@@ -171,11 +222,15 @@ impl FreezePolicy for Given {
     }
 
     fn plan(&self, _costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
-        Ok(FreezePlan { frozen_at: self.0.clone(), note: None })
+        Ok(FreezePlan { frozen: self.0.clone(), note: None })
+    }
+
+    fn may_freeze(&self, _epoch: u32) -> bool {
+        false
     }
 
     fn start(&self, _plan: &Plan) -> Box<dyn FreezeState> {
-        Box::new(Never)
+        unreachable!("nothing is decided")
     }
 }
 
@@ -183,8 +238,8 @@ impl FreezePolicy for Given {
 fn plans_out_of_order_or_out_of_time_break_the_contract() {
     let architecture = example::perceptron(&[4, 4, 4, 4]);
     let (masks, sieves) = (masks("dense", 5, &architecture), sieves("none", 5, 10));
-    let plan = |frozen_at: Vec<Option<u32>>| {
-        let given = Given(frozen_at);
+    let plan = |frozen_at: &[Option<u32>]| {
+        let given = Given(spans(frozen_at));
         let planned =
             AssertUnwindSafe(|| Plan::new(Arc::clone(&architecture), 5, 10, &*masks, &given, &*sieves));
         std::panic::catch_unwind(planned).map(|plan| plan.unwrap().frozen_blocks(3))
@@ -192,19 +247,20 @@ fn plans_out_of_order_or_out_of_time_break_the_contract() {
     let bad: [&[Option<u32>]; 5] =
         [&[None, Some(1)], &[Some(2), Some(1)], &[None, Some(0)], &[Some(5), None], &[None]];
     for frozen_at in bad {
-        assert!(plan(frozen_at.to_vec()).is_err(), "{frozen_at:?}");
+        assert!(plan(frozen_at).is_err(), "{frozen_at:?}");
     }
-    assert_eq!(plan(vec![Some(3), Some(4)]).unwrap(), 1);
-    assert_eq!(plan(vec![Some(0), None]).unwrap(), 1);
+    assert_eq!(plan(&[Some(3), Some(4)]).unwrap(), 1);
+    assert_eq!(plan(&[Some(0), None]).unwrap(), 1);
 }
 
 #[test]
 fn what_is_frozen_from_the_start_has_no_backward_pass_in_any_epoch() {
     let architecture = example::perceptron(&[4, 4, 4]);
     let (masks, sieves) = (masks("dense", 3, &architecture), sieves("none", 3, 10));
-    let plan = Plan::new(Arc::clone(&architecture), 3, 10, &*masks, &Given(vec![Some(0)]), &*sieves).unwrap();
+    let given = Given(spans(&[Some(0)]));
+    let plan = Plan::new(Arc::clone(&architecture), 3, 10, &*masks, &given, &*sieves).unwrap();
     assert_eq!((0..3).map(|epoch| plan.frozen_blocks(epoch)).collect::<Vec<_>>(), [1, 1, 1]);
-    assert_eq!((plan.layer_frozen_at(0), plan.layer_frozen_at(1)), (Some(0), None));
+    assert_eq!((plan.spans(0), plan.spans(1)), (&Spans::from(0), &Spans::never()));
     // Ten samples, 2 · 16 FLOPs a layer; the classifier needs the gradient of its weights only.
     assert!(plan.cost.iter().all(|cost| (cost.forward, cost.backward) == (640, 320)));
 }

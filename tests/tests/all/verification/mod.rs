@@ -1,5 +1,6 @@
 //! `verify` finds a fresh run sound, and every kind of damage and forgery.
 
+mod changes;
 mod damage;
 mod forgeries;
 mod workers;
@@ -74,7 +75,8 @@ pub(super) fn change_manifest(run: &Recorded, change: impl FnOnce(&mut Manifest)
     manifest.write(&run.path).unwrap();
 }
 
-/// Rewrites the segment of the first worker with other rows, and lets the manifest name it as if it had always been so.
+/// Rewrites the segment of the first worker with other rows, and lets the manifest name it as if it had
+/// always been so.
 pub(super) fn forge<R: Row>(run: &Recorded, epoch: u32, change: impl FnOnce(&mut Vec<R>)) {
     forge_of(run, epoch, 0, change);
 }

@@ -41,7 +41,8 @@ round_trips! {
         error_norm: any::<f32>(), trained: any::<bool>()
     }
     gradients_round_trip: GradientRow {
-        step: any::<u32>(), layer: any::<u16>(), l2: any::<f32>(), l1: any::<f32>(), trained: any::<bool>()
+        step: any::<u32>(), layer: any::<u16>(), l2: any::<f32>(), l1: any::<f32>(), trained: any::<bool>(),
+        nonzero: any::<u32>()
     }
     masks_round_trip: MaskRow {
         step: any::<u32>(), layer: any::<u16>(), index: any::<u32>(), diff: any::<i8>()
@@ -68,10 +69,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn epochs_round_trip(rows in prop::collection::vec(
-        (any::<Measured>(), any::<[u64; 6]>(), any::<u32>(), any::<u16>()),
+        (any::<Measured>(), any::<[u64; 7]>(), any::<u32>(), any::<u16>()),
         0..20,
     )) {
-        let row = |(measured, counts, active, frozen_layers): &(Measured, [u64; 6], u32, u16)| EpochRow {
+        let row = |(measured, counts, active, frozen_layers): &(Measured, [u64; 7], u32, u16)| EpochRow {
             epoch: 7,
             train_loss: measured.0,
             train_accuracy: measured.1,
@@ -86,6 +87,7 @@ proptest! {
             observed_flops: counts[3],
             dense_flops: counts[4],
             activation_bytes: counts[5],
+            extra_flops: counts[6],
         };
         round_trip(rows.iter().map(row).collect())?;
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
-use spfde_data::parameter::{Parameter, ParameterError, Parameters, Value};
+use spfde_data::parameter::{ParameterError, Parameters, Value};
 
-use crate::freeze::{self, FreezeContext, FreezePlan, FreezePolicy};
-use crate::{Costs, MaskContext, MaskPolicy, Plan, SieveContext, example, mask, sieve};
+use crate::freeze::{self, FreezeContext, FreezePlan, FreezePolicy, Progressive};
+use crate::{Costs, MaskContext, MaskPolicy, Plan, Registry, SieveContext, Spans, example, sieve};
 
 /// One configuration of a run.
 #[derive(Clone)]
@@ -22,9 +22,9 @@ struct Case {
 }
 
 impl Case {
-    fn masks(&self) -> Box<dyn MaskPolicy> {
-        let entry = mask::registry().iter().find(|entry| entry.name == self.mask).unwrap();
-        let known = (entry.parameters)();
+    fn masks(&self) -> Arc<dyn MaskPolicy> {
+        let family = Registry::default().mask;
+        let known = (family.find(self.mask).unwrap().parameters)();
         let mut parameters = Parameters::defaults(&known);
         if self.mask != "dense" {
             let interval = Value::Integer(i64::from(self.mask_interval));
@@ -32,22 +32,16 @@ impl Case {
         }
         let context =
             MaskContext { seed: 1, epochs: self.epochs, architecture: Arc::clone(&self.architecture) };
-        mask::build(self.mask, &parameters, &context).unwrap_or_else(|error| panic!("{error}"))
+        family.build(self.mask, &parameters, &context).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn freezes(&self, reduction_required: bool) -> Box<dyn FreezePolicy> {
-        let known = parameters();
-        let parameters = Parameters::defaults(&known)
-            .with(&known, "freeze.flops_reduction", Value::Number(self.reduction))
-            .and_then(|parameters| parameters.with(&known, "freeze.fraction", Value::Number(self.fraction)))
-            .and_then(|parameters| {
-                parameters.with(&known, "freeze.interval", Value::Integer(i64::from(self.interval)))
-            })
-            .unwrap();
+    fn freezes(&self, reduction_required: bool) -> Arc<dyn FreezePolicy> {
+        let (flops_reduction, fraction, interval) = (self.reduction, self.fraction, self.interval);
         let (epochs, mask_interval) = (self.epochs, self.mask_interval);
         let architecture = Arc::clone(&self.architecture);
         let context = FreezeContext { epochs, architecture, mask_interval, reduction_required };
-        freeze::build("progressive", &parameters, &context).unwrap_or_else(|error| panic!("{error}"))
+        let rule = Progressive { flops_reduction, fraction, interval };
+        freeze::policy(rule, &context).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn plan(&self, required: bool) -> Result<FreezePlan, ParameterError> {
@@ -105,7 +99,8 @@ impl Case {
         (unfrozen as f64 - self.flops(frozen_at) as f64) / unfrozen as f64
     }
 
-    /// Every plan with the last block at a time of its own, best first: fewest blocks, latest start, latest last.
+    /// Every plan with the last block at a time of its own, best first: fewest blocks, latest start, latest
+    /// last.
     fn search(&self) -> Option<Vec<Option<u32>>> {
         let blocks = self.architecture.blocks.len();
         let times: Vec<u32> = (1..self.epochs).filter(|epoch| epoch.is_multiple_of(self.interval)).collect();
@@ -135,9 +130,9 @@ impl Case {
     }
 }
 
-fn parameters() -> Vec<Parameter> {
-    let entry = freeze::registry().iter().find(|entry| entry.name == "progressive").unwrap();
-    (entry.parameters)()
+/// Frozen to the end from the given epochs on.
+fn spans(frozen_at: &[Option<u32>]) -> Vec<Spans> {
+    frozen_at.iter().copied().map(Spans::from_start).collect()
 }
 
 fn cases() -> Vec<Case> {
@@ -207,7 +202,7 @@ fn plans_are_those_of_an_exhaustive_search_or_refused_with_the_greatest_reductio
         );
         match (case.plan(true), case.search()) {
             (Ok(plan), Some(found)) => {
-                assert_eq!(plan.frozen_at, found, "{at}");
+                assert_eq!(plan.frozen, spans(&found), "{at}");
                 assert_eq!(plan.note, None, "{at}");
                 assert!(case.saved(&found) >= case.reduction, "{at}");
                 let Some(last) = found.iter().rposition(Option::is_some) else {
@@ -231,7 +226,7 @@ fn plans_are_those_of_an_exhaustive_search_or_refused_with_the_greatest_reductio
                 assert!(asking(greatest + 2e-4).search().is_none(), "{at}: {text}");
                 // Not asked for, it freezes nothing and says why.
                 let plan = case.plan(false).unwrap();
-                assert_eq!(plan.frozen_at, vec![None; blocks], "{at}");
+                assert_eq!(plan.frozen, vec![Spans::never(); blocks], "{at}");
                 assert!(plan.note.is_some_and(|note| note.starts_with("nothing freezes")), "{at}");
                 refused += 1;
             }
@@ -253,7 +248,7 @@ fn a_run_of_one_epoch_freezes_nothing() {
         mask_interval: 2,
         active: vec![51_000],
     };
-    assert_eq!(case.plan(false).unwrap().frozen_at, [None; 9]);
+    assert_eq!(case.plan(false).unwrap().frozen, vec![Spans::never(); 9]);
     let refusal = case.plan(true).unwrap_err().to_string();
     assert!(
         refusal.contains("0.15 cannot be reached, the greatest that can is 0: in 1 epoch at most 0"),
@@ -266,20 +261,21 @@ fn the_state_says_what_the_plan_says() {
     let case = cases().pop().unwrap();
     let (masks, freezes) = (case.masks(), case.freezes(true));
     let context = SieveContext { seed: 1, epochs: case.epochs, samples: 51_000 };
-    let sieves =
-        sieve::build("none", &Parameters::default(), &context).unwrap_or_else(|error| panic!("{error}"));
+    let sieves = sieve::policy(sieve::All {}, &context).unwrap();
     let architecture = Arc::clone(&case.architecture);
     let plan = Plan::new(architecture, case.epochs, 51_000, &*masks, &*freezes, &*sieves).unwrap();
-    assert_eq!(u128::from(plan.total().total()), case.flops(&plan.frozen_at));
-    assert_eq!(plan.reduction(), case.saved(&plan.frozen_at));
     let mut state = freezes.start(&plan);
     let mut frozen_at = vec![None; 9];
     for epoch in 1..case.epochs {
-        for freeze in state.decide(epoch) {
-            assert_eq!(freeze.reason, "scheduled, to save 0.15 of the FLOPs");
-            assert_eq!(frozen_at[freeze.block].replace(epoch), None);
+        for change in state.decide(epoch) {
+            assert!(change.frozen);
+            assert_eq!(change.reason, "scheduled, to save 0.15 of the FLOPs");
+            assert_eq!(frozen_at[change.block].replace(epoch), None);
         }
     }
-    assert_eq!(frozen_at, plan.frozen_at);
+    assert_eq!(spans(&frozen_at), plan.frozen);
+    assert_eq!(state.frozen(), plan.frozen);
     assert!(frozen_at.iter().any(Option::is_some));
+    assert_eq!(u128::from(plan.total().total()), case.flops(&frozen_at));
+    assert_eq!(plan.reduction(), case.saved(&frozen_at));
 }

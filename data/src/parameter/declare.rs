@@ -1,0 +1,302 @@
+//! Parameters as typed fields: one declaration gives a field its key, type, default, range, help and check.
+
+use std::ops::{Bound, RangeBounds};
+
+use super::{Parameter, ParameterError, Parameters, Range, Value};
+
+/// A type that a parameter can have.
+pub trait Setting: Clone + Sized {
+    /// The value as a configuration writes it.
+    fn to_value(&self) -> Value;
+
+    /// The value that a configuration wrote; `None` for one of another kind.
+    fn from_value(value: &Value) -> Option<Self>;
+
+    /// What lies within `bounds`, as a configuration's range.
+    fn range(bounds: impl RangeBounds<Self>) -> Range;
+}
+
+impl Setting for f64 {
+    fn to_value(&self) -> Value {
+        Value::Number(*self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(value) => Some(*value),
+            Value::Integer(value) => Some(*value as f64),
+            Value::Text(_) => None,
+        }
+    }
+
+    fn range(bounds: impl RangeBounds<Self>) -> Range {
+        let low = match bounds.start_bound() {
+            Bound::Included(low) | Bound::Excluded(low) => *low,
+            Bound::Unbounded => f64::MIN,
+        };
+        match bounds.end_bound() {
+            Bound::Included(high) => Range::Number(low, *high),
+            Bound::Excluded(high) => Range::Below(low, *high),
+            Bound::Unbounded => Range::Number(low, f64::MAX),
+        }
+    }
+}
+
+impl Setting for u32 {
+    fn to_value(&self) -> Value {
+        Value::Integer(i64::from(*self))
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Integer(value) => u32::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    fn range(bounds: impl RangeBounds<Self>) -> Range {
+        let low = match bounds.start_bound() {
+            Bound::Included(low) => i64::from(*low),
+            Bound::Excluded(low) => i64::from(*low) + 1,
+            Bound::Unbounded => 0,
+        };
+        let high = match bounds.end_bound() {
+            Bound::Included(high) => i64::from(*high),
+            Bound::Excluded(high) => i64::from(*high) - 1,
+            Bound::Unbounded => i64::from(u32::MAX),
+        };
+        Range::Integer(low, high)
+    }
+}
+
+impl Setting for String {
+    fn to_value(&self) -> Value {
+        Value::Text(self.clone())
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn range(_: impl RangeBounds<Self>) -> Range {
+        Range::Text
+    }
+}
+
+/// A struct whose fields are parameters. Declare one with [`parameters!`](crate::parameters).
+pub trait Parametric: Clone + Default + Send + Sync + 'static {
+    /// Its keys: all of them and no others.
+    fn parameters() -> Vec<Parameter>;
+
+    /// The fields from checked parameters; a key that is missing has its default.
+    fn from_parameters(parameters: &Parameters) -> Self;
+
+    /// The fields as parameters.
+    fn to_parameters(&self) -> Parameters;
+
+    /// Checks every field against its range.
+    ///
+    /// # Errors
+    /// The first value that is out of its range.
+    fn check(&self) -> Result<(), ParameterError> {
+        let values = self.to_parameters();
+        for parameter in Self::parameters() {
+            if let Some(value) = values.get(parameter.key) {
+                parameter.check(value.clone())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// No parameters.
+impl Parametric for () {
+    fn parameters() -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    fn from_parameters(_: &Parameters) -> Self {}
+
+    fn to_parameters(&self) -> Parameters {
+        Parameters::default()
+    }
+}
+
+/// Declares a struct whose documented fields are parameters: `pub field: type = default, range;`.
+///
+/// A field's doc comment is the help of its key, `table.field`. The range is one of Rust's; `..` where any value of the
+/// type will do. serde reads and writes the struct, with defaults for what is missing.
+///
+/// ```
+/// spfde_data::parameters! {
+///     /// A rule of mine.
+///     pub struct Mine in "sieve" {
+///         /// share of the samples that is out of training
+///         pub fraction: f64 = 0.15, 0.0..1.0;
+///         /// epochs between two decisions
+///         pub interval: u32 = 2, 1..;
+///     }
+/// }
+/// use spfde_data::parameter::Parametric;
+/// let mine = Mine { fraction: 0.5, ..Mine::default() };
+/// assert_eq!(Mine::parameters()[0].key, "sieve.fraction");
+/// assert!(mine.check().is_ok());
+/// let wrong = Mine { interval: 0, ..mine }.check().unwrap_err().to_string();
+/// assert_eq!(wrong, "`sieve.interval` = 0 is out of range: 1 to 4294967295");
+/// ```
+#[macro_export]
+macro_rules! parameters {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $name:ident in $table:literal {
+            $($(#[doc = $help:literal])+ $field_visibility:vis $field:ident: $type:ty = $default:expr, $range:expr;)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
+        #[serde(crate = "spfde_data::serde", default, deny_unknown_fields)]
+        $visibility struct $name { $($(#[doc = $help])+ $field_visibility $field: $type,)* }
+
+        impl ::core::default::Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $crate::parameter::Parametric for $name {
+            fn parameters() -> Vec<$crate::parameter::Parameter> {
+                #[allow(unused_variables)]
+                let defaults = Self::default();
+                vec![$($crate::parameter::Parameter {
+                    key: concat!($table, ".", stringify!($field)),
+                    default: $crate::parameter::Setting::to_value(&defaults.$field),
+                    range: <$type as $crate::parameter::Setting>::range($range),
+                    help: concat!($($help),+).trim_ascii_start(),
+                },)*]
+            }
+
+            #[allow(unused_variables)]
+            fn from_parameters(parameters: &$crate::parameter::Parameters) -> Self {
+                let defaults = Self::default();
+                $(let $field = parameters
+                    .get(concat!($table, ".", stringify!($field)))
+                    .and_then($crate::parameter::Setting::from_value)
+                    .unwrap_or(defaults.$field);)*
+                Self { $($field,)* }
+            }
+
+            fn to_parameters(&self) -> $crate::parameter::Parameters {
+                #[allow(unused_mut)]
+                let mut parameters = $crate::parameter::Parameters::default();
+                $(parameters.insert(
+                    concat!($table, ".", stringify!($field)),
+                    $crate::parameter::Setting::to_value(&self.$field),
+                );)*
+                parameters
+            }
+        }
+    };
+}
+
+/// Declares an enum of which a parameter chooses one by name.
+///
+/// ```
+/// spfde_data::choice! {
+///     /// How images are varied.
+///     pub enum Variation {
+///         /// Not at all.
+///         None = "none",
+///         /// Mirrored.
+///         Flip = "flip",
+///     }
+/// }
+/// use spfde_data::parameter::{Setting, Value};
+/// assert_eq!(Variation::from_value(&Value::Text("flip".into())), Some(Variation::Flip));
+/// ```
+#[macro_export]
+macro_rules! choice {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, $crate::serde::Serialize, $crate::serde::Deserialize)]
+        #[serde(crate = "spfde_data::serde")]
+        $visibility enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant,)+ }
+
+        impl $crate::parameter::Setting for $name {
+            fn to_value(&self) -> $crate::parameter::Value {
+                $crate::parameter::Value::Text(match self { $(Self::$variant => $word,)+ }.to_owned())
+            }
+
+            fn from_value(value: &$crate::parameter::Value) -> Option<Self> {
+                match value {
+                    $($crate::parameter::Value::Text(text) if text == $word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            fn range(_: impl ::core::ops::RangeBounds<Self>) -> $crate::parameter::Range {
+                $crate::parameter::Range::Choice(vec![$($word),+])
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::choice! {
+        /// Two ways.
+        enum Way {
+            /// One.
+            One = "one",
+            /// Other.
+            Other = "other",
+        }
+    }
+
+    crate::parameters! {
+        /// Parameters of every type.
+        struct All in "test" {
+            /// a share
+            share: f64 = 0.5, 0.0..1.0;
+            /// a count
+            count: u32 = 3, 1..=7;
+            /// a way
+            way: Way = Way::One, ..;
+            /// a text
+            text: String = "a".to_owned(), ..;
+        }
+    }
+
+    #[test]
+    fn a_declaration_gives_keys_defaults_ranges_and_help() {
+        let parameters = All::parameters();
+        let keys: Vec<&str> = parameters.iter().map(|parameter| parameter.key).collect();
+        assert_eq!(keys, ["test.share", "test.count", "test.way", "test.text"]);
+        let ranges: Vec<String> = parameters.iter().map(|parameter| parameter.range.to_string()).collect();
+        assert_eq!(ranges, ["0 to below 1", "1 to 7", "one, other", "text"]);
+        assert_eq!(parameters[1].help, "a count");
+    }
+
+    #[test]
+    fn fields_and_parameters_are_the_same_values() {
+        let all = All { share: 0.25, count: 7, way: Way::Other, text: "b".to_owned() };
+        let values = all.to_parameters();
+        assert_eq!(All::from_parameters(&values), all);
+        assert_eq!(All::from_parameters(&Parameters::default()), All::default());
+        assert!(All { share: f64::NAN, ..all.clone() }.check().is_err());
+        let text = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<All>(&text).unwrap(), all);
+        assert_eq!(
+            serde_json::from_str::<All>("{\"count\": 5}").unwrap(),
+            All { count: 5, ..All::default() }
+        );
+        assert!(serde_json::from_str::<All>("{\"cuont\": 5}").is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! Dense gradients on demand: of weights that exist and of those that do not.
+
+use spfde_model::{InputShape, Kernel, Network, Shard, Wanted, Workspace};
+
+use crate::families::{Norms, Overrides, model};
+use crate::support::{Samples, activations, network, relative_error, samples, shake, sparsify, train};
+
+const CLASSES: usize = 5;
+const MODELS: [(&str, InputShape); 3] = [
+    ("mlp", InputShape { channels: 2, height: 3, width: 4 }),
+    ("lenet5", InputShape { channels: 2, height: 14, width: 13 }),
+    ("resnet20", InputShape { channels: 3, height: 9, width: 7 }),
+];
+
+/// The part and the dense gradients of `layers` of some samples.
+fn dense(network: &Network, samples: &Samples, batch_samples: usize, layers: &[usize]) -> [Vec<f32>; 2] {
+    let inputs = activations(samples, f32::NAN);
+    let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
+    let mut part = vec![f32::NAN; network.part_len()];
+    let mut dense = vec![f32::NAN; network.dense_len(layers)];
+    let wanted = Wanted { part: &mut part, dense_layers: layers, dense: &mut dense, ..Wanted::default() };
+    network.train_shard_for(&mut Workspace::new(network), &shard, wanted, &mut Vec::new());
+    [part, dense]
+}
+
+#[test]
+fn dense_gradients_are_those_of_the_reference_and_leave_every_bit_of_the_part() {
+    for (name, shape) in MODELS {
+        let samples = samples(9, shape, CLASSES);
+        for frozen in [0, 1] {
+            let kernels = [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()];
+            let networks = kernels.map(|kernel| {
+                let mut network = network(name, shape, CLASSES, kernel);
+                // One layer has no weights at all, one all of them.
+                sparsify(&mut network, 0.3, Some(2), Some(1));
+                shake(&mut network);
+                network.freeze(frozen);
+                network
+            });
+            let norms = Norms::Batch { frozen };
+            let reference = model(name, &networks[0], &samples, 40, norms, &Overrides::new());
+            let gradients = reference.reference.gradients(reference.loss);
+            let expected = |layer: &str| &gradients[reference.parameters[&format!("{layer}.values")]];
+            networks.iter().for_each(|network| compare(network, &samples, expected));
+        }
+    }
+}
+
+fn compare<'a>(network: &Network, samples: &Samples, expected: impl Fn(&str) -> &'a Vec<f64>) {
+    let shapes = &network.architecture().layers;
+    let frozen = network.frozen_blocks();
+    let layers: Vec<usize> = (0..shapes.len()).filter(|layer| shapes[*layer].block >= frozen).collect();
+    let [part, dense] = dense(network, samples, 40, &layers);
+    assert_eq!(part, train(network, samples, 40).0);
+    for layer in &layers {
+        let found = network.dense_gradient(&dense, &layers, *layer);
+        let name = &shapes[*layer].name;
+        let error = relative_error(found, expected(name));
+        assert!(error < 2e-5, "{name} is off by {error:.1e} with {frozen} frozen");
+        let existing: Vec<f32> = network.indices(*layer).iter().map(|index| found[*index as usize]).collect();
+        assert_eq!(existing, network.gradient(&part, *layer));
+    }
+}
+
+#[test]
+fn dense_gradients_of_some_layers_are_those_of_all_and_a_shard_without_samples_adds_nothing() {
+    let (name, shape) = MODELS[1];
+    let mut network = network(name, shape, CLASSES, Kernel::PORTABLE);
+    sparsify(&mut network, 0.2, None, None);
+    let samples = samples(9, shape, CLASSES);
+    let [_, all] = dense(&network, &samples, 9, &[1, 2, 3]);
+    let [_, some] = dense(&network, &samples, 9, &[1, 3]);
+    for layer in [1, 3] {
+        let of_all = network.dense_gradient(&all, &[1, 2, 3], layer);
+        assert_eq!(of_all, network.dense_gradient(&some, &[1, 3], layer));
+        assert!(of_all.iter().filter(|gradient| **gradient != 0.0).count() > network.nonzero(layer));
+    }
+    let nothing = crate::support::samples(0, shape, CLASSES);
+    for numbers in dense(&network, &nothing, 9, &[1, 3]) {
+        assert!(numbers.iter().all(|number| *number == 0.0));
+    }
+}
+
+#[test]
+#[should_panic(expected = "no layer is frozen")]
+fn a_frozen_layer_is_never_asked() {
+    let (name, shape) = MODELS[1];
+    let mut network = network(name, shape, CLASSES, Kernel::PORTABLE);
+    network.freeze(2);
+    network.dense_len(&[1]);
+}

@@ -1,0 +1,93 @@
+//! When masks change: at every multiple of an interval, until a share of the run is over, never while frozen.
+
+use crate::Spans;
+
+/// The distance between two updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// So many epochs; 0: there are no updates.
+    Epochs(u32),
+}
+
+/// When the masks of a run change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// The distance between two updates.
+    pub every: Window,
+    /// The share of the run after which there are no more, from 0 to 1.
+    pub until: f64,
+    /// Epochs of the run.
+    pub epochs: u32,
+}
+
+impl Schedule {
+    /// No updates.
+    pub fn never(epochs: u32) -> Self {
+        Self::every(0, epochs)
+    }
+
+    /// An update at every multiple of `interval` epochs.
+    pub fn every(interval: u32, epochs: u32) -> Self {
+        Self { every: Window::Epochs(interval), until: 1.0, epochs }
+    }
+
+    fn interval(&self) -> u32 {
+        let Window::Epochs(interval) = self.every;
+        interval
+    }
+
+    /// The epoch before which all updates are.
+    pub fn end(&self) -> f64 {
+        self.until * f64::from(self.epochs)
+    }
+
+    /// Whether a layer that is `frozen` then is updated at `(epoch, 0)`.
+    pub fn updates(&self, epoch: u32, frozen: &Spans) -> bool {
+        let interval = self.interval();
+        0 < epoch
+            && interval > 0
+            && epoch.is_multiple_of(interval)
+            && epoch < self.epochs
+            && f64::from(epoch) < self.end()
+            && !frozen.is_frozen(epoch)
+            // A layer that has just begun to train again has no gradient yet.
+            && !frozen.thaws_at(epoch)
+    }
+
+    /// Whether the update at `epoch`, or the mask from the start if it is 0, is the last one before the layer
+    /// freezes, the updates end, or the run does.
+    pub fn is_last(&self, epoch: u32, frozen: &Spans) -> bool {
+        let Some(next) = epoch.checked_add(self.interval()) else { return true };
+        let end = frozen.next_freeze(epoch).unwrap_or(self.epochs).min(self.epochs);
+        let frozen_at_once = epoch == 0 && frozen.is_frozen(0);
+        self.interval() == 0 || next >= end || f64::from(next) >= self.end() || frozen_at_once
+    }
+
+    /// The start of the mask in force during `epoch`: 0 or its latest update.
+    pub fn in_force(&self, epoch: u32, frozen: &Spans) -> u32 {
+        let Some(turns) = epoch.checked_div(self.interval()) else { return 0 };
+        let updates = (1..=turns).rev().map(|turn| turn * self.interval());
+        updates.into_iter().find(|update| self.updates(*update, frozen)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn updates_pause_while_frozen_and_end_with_their_share_of_the_run() {
+        let mut frozen = Spans::from(4);
+        frozen.thaw(7);
+        let schedule = Schedule { until: 0.75, ..Schedule::every(2, 20) };
+        let updates: Vec<u32> = (0..20).filter(|epoch| schedule.updates(*epoch, &frozen)).collect();
+        assert_eq!(updates, [2, 8, 10, 12, 14]);
+        let last: Vec<u32> = updates.into_iter().filter(|epoch| schedule.is_last(*epoch, &frozen)).collect();
+        assert_eq!(last, [2, 14]);
+        let in_force: Vec<u32> = (0..10).map(|epoch| schedule.in_force(epoch, &frozen)).collect();
+        assert_eq!(in_force, [0, 0, 2, 2, 2, 2, 2, 2, 8, 8]);
+        let never = Schedule::never(20);
+        assert!(never.is_last(0, &frozen) && (0..20).all(|epoch| !never.updates(epoch, &frozen)));
+        assert_eq!(never.in_force(19, &frozen), 0);
+    }
+}
