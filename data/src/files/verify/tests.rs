@@ -74,6 +74,25 @@ fn a_sound_run_has_no_findings() {
 }
 
 #[test]
+fn runs_that_were_recorded_with_manifests_of_version_2_are_sound() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/v2");
+    let runs = root.read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let mut count = 0;
+    for path in runs {
+        let run = RunDirectory::open(&path).unwrap();
+        assert_eq!(run.manifest().version, 2, "{}", path.display());
+        run.config_unchanged().unwrap();
+        run.environment().unwrap();
+        assert_eq!(run.architecture().unwrap(), None);
+        let findings: Vec<String> =
+            segments(&path, run.manifest()).iter().map(DataError::to_string).collect();
+        assert_eq!(findings, [""; 0]);
+        count += 1;
+    }
+    assert!(count >= 3, "{count} runs");
+}
+
+#[test]
 fn each_kind_of_damage_is_found_beside_the_others() {
     let (directory, mut manifest) = run();
     let path = |name: &str| directory.path().join(name);
