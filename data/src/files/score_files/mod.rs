@@ -1,10 +1,10 @@
 //! Bare score files: Parquet written by any trainer, so that its training can be analysed too.
 //!
-//! A file, or a directory of files, with the columns `sample`, `epoch`, `step` and `correct`, optionally `loss`;
-//! others are ignored. Whole numbers may have any width and sign, `correct` may be a boolean, or an integer that is
-//! 0 or 1. Every row needs a value in each of them, and a loss, where there is one, is finite. The samples are all
-//! that occur; `step` only orders within an epoch. Any compression that this program can read will do: none, Snappy,
-//! Zstandard.
+//! A file, or a directory of files, with the columns `sample`, `epoch`, `step` and `correct`, optionally
+//! `loss`; others are ignored. Whole numbers may have any width and sign, `correct` may be a boolean, or an
+//! integer that is 0 or 1. Every row needs a value in each of them, and a loss, where there is one, is
+//! finite. The samples are all that occur; `step` only orders within an epoch. Any compression that this
+//! program can read will do: none, Snappy, Zstandard.
 //!
 //! The columns `sample` and `epoch` are read once at the start, on all threads, because a share of all
 //! samples can only be taken when all are known; after that row groups are read when their first epoch is
