@@ -8,7 +8,8 @@ use crate::files::parquet_store::read_columns;
 use crate::rows::{GradientRow, LayerRow};
 use crate::table::{Cells, Column, Columns, Row};
 
-/// The existing weights of each layer in one epoch: masks changed at the start of an epoch only, so those at its end.
+/// The existing weights of each layer in one epoch: masks changed at the start of an epoch only, so those at
+/// its end.
 pub(super) struct Nonzero(BTreeMap<u16, u32>);
 
 impl Nonzero {
