@@ -86,22 +86,6 @@ pub(crate) enum Affine {
     Bias,
 }
 
-/// What becomes of a layer's output after its batch norm or bias.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Consumer {
-    /// It is read as it is, or after ReLU: the gradient of that arrives in the gradient of the layer's own
-    /// value.
-    Reader {
-        /// Whether ReLU comes before.
-        relu: bool,
-    },
-    /// It is a term of a residual addition with ReLU: the gradient is that of the sum.
-    Addition {
-        /// The value of the sum.
-        sum: usize,
-    },
-}
-
 /// A convolution or linear layer; its name and shape stand in the architecture.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerDescription {
@@ -110,7 +94,11 @@ pub(crate) struct LayerDescription {
     pub(crate) affine: Affine,
     /// The value that it writes.
     pub(crate) value: usize,
-    pub(crate) consumer: Consumer,
+    /// Whether ReLU comes after its batch norm or bias.
+    pub(crate) relu: bool,
+    /// The value of the residual addition with ReLU of which it is a term, if it is one: then the gradient is
+    /// that of the sum. Otherwise the gradient arrives in that of the layer's own value.
+    pub(crate) sum: Option<usize>,
 }
 
 /// What an operation does.
@@ -210,12 +198,9 @@ impl Description {
         }
     }
 
-    /// The value in whose gradient the gradient of `signal` is gathered: the sum for a term of an addition.
+    /// The value in whose gradient that behind `layer` is gathered: the sum for a term of an addition.
     pub(crate) fn gradient_of(&self, layer: usize) -> usize {
-        match self.layers[layer].consumer {
-            Consumer::Reader { .. } => self.layers[layer].value,
-            Consumer::Addition { sum } => sum,
-        }
+        self.layers[layer].sum.unwrap_or(self.layers[layer].value)
     }
 
     /// The layers whose outputs the gradient of `value` arrives behind: the layer itself, or those among the
@@ -241,9 +226,8 @@ impl Description {
     /// skipped block, and not if the signal is a layer's output that goes into an addition, which reads the
     /// sum's gradient.
     pub(crate) fn contributes(&self, signal: Signal, reach: Reach) -> bool {
-        let in_addition = self.values[signal.value]
-            .layer
-            .is_some_and(|layer| matches!(self.layers[layer].consumer, Consumer::Addition { .. }));
+        let layer = self.values[signal.value].layer;
+        let in_addition = layer.is_some_and(|layer| self.layers[layer].sum.is_some());
         self.wants_gradient(signal.value, reach) && !in_addition
     }
 

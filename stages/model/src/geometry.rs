@@ -107,21 +107,19 @@ impl Geometry {
     }
 
     /// Rows and columns of the kernel.
-    pub(crate) fn kernel(&self) -> (usize, usize) {
-        let kernel = self.window.map_or(1, |window| window.kernel);
-        (kernel, kernel)
+    pub(crate) fn kernel(&self) -> usize {
+        self.window.map_or(1, |window| window.kernel)
     }
 
     /// The rows and columns of the kernel's cells, row by row.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (rows, columns) = self.kernel();
-        (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+        let kernel = self.kernel();
+        (0..kernel * kernel).map(move |cell| (cell / kernel, cell % kernel))
     }
 
     /// Weights of the dense layer.
     pub(crate) fn weights(&self) -> usize {
-        let (rows, columns) = self.kernel();
-        self.outputs() * self.inputs() * rows * columns
+        self.outputs() * self.inputs() * self.kernel().pow(2)
     }
 
     /// Pixels between neighbouring windows; 1 for a linear layer.

@@ -18,22 +18,19 @@ mod dense;
 mod elementwise;
 mod gather;
 mod gradient;
-mod moments;
 mod portable;
 mod product;
-mod residual;
 mod tally;
 mod taps;
 mod vector;
 #[cfg(test)]
 mod vector_tests;
 
-pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, pack};
+pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, add, pack};
 pub(crate) use gather::{Gather, Strip};
 pub(crate) use gradient::{GradientRow, Sign, Slope, UnsettledRow, pack_gradient, settle};
 pub use product::Form;
 pub(crate) use product::Product;
-pub(crate) use residual::add;
 pub(crate) use tally::{Factors, tally, tally_groups};
 pub(crate) use taps::{Tap, Taps};
 pub(crate) use vector::LaneMask;

@@ -11,21 +11,16 @@ pub trait Precision: std::fmt::Debug + Send + Sync {
         true
     }
 
-    /// The values by which `layer` multiplies in place of its existing weights, after each change of these.
-    fn weights<'a>(&self, layer: usize, values: &'a [f32]) -> Cow<'a, [f32]> {
-        let _ = layer;
+    /// The values by which a layer multiplies in place of its existing weights, after each change of these.
+    fn weights<'a>(&self, _layer: usize, values: &'a [f32]) -> Cow<'a, [f32]> {
         Cow::Borrowed(values)
     }
 
-    /// Rounds numbers that `layer` reads, a few rows at a time; zeros stay zeros.
-    fn inputs(&self, layer: usize, lanes: &mut [Lane]) {
-        let _ = (layer, lanes);
-    }
+    /// Rounds numbers that a layer reads, a few rows at a time; zeros stay zeros.
+    fn inputs(&self, _layer: usize, _lanes: &mut [Lane]) {}
 
-    /// Rounds numbers of the gradient of the output of `layer`, a few rows at a time; zeros stay zeros.
-    fn gradients(&self, layer: usize, lanes: &mut [Lane]) {
-        let _ = (layer, lanes);
-    }
+    /// Rounds numbers of the gradient of the output of a layer, a few rows at a time; zeros stay zeros.
+    fn gradients(&self, _layer: usize, _lanes: &mut [Lane]) {}
 }
 
 /// 32-bit floating point numbers.

@@ -79,8 +79,7 @@ impl Weights {
     /// All weights of the dense layer: normal with variance 2 / (fan-in · density) (He et al. 2015, section
     /// 2.2, with the inputs that exist), whatever the mask.
     fn draw(&self) -> Vec<f32> {
-        let (rows, columns) = self.geometry.kernel();
-        let fan_in = (self.geometry.inputs() * rows * columns) as f64 * self.density;
+        let fan_in = (self.geometry.inputs() * self.geometry.kernel().pow(2)) as f64 * self.density;
         let deviation = (2.0 / fan_in).sqrt() as f32;
         let seed = seed_bytes(self.seed, Purpose::Weights, self.layer as u64);
         let mut generator = ChaCha8Rng::from_seed(seed);
@@ -146,9 +145,8 @@ impl Weights {
     fn rebuild(&mut self) {
         let geometry = &self.geometry;
         let places = self.places(self.indices.iter().copied());
-        let offsets = self.source_offsets();
         let form = self.form();
-        self.forward = Product::with_taps(form, self.extents(), self.taps(&places, &offsets));
+        self.forward = Product::new(form, self.extents(), self.taps(&places), true);
         let (inputs, outputs) = (geometry.inputs(), geometry.outputs());
         self.backward = geometry
             .phases()
@@ -161,7 +159,7 @@ impl Weights {
                     let offset = offsets[cell]? + output * geometry.gradient.columns;
                     Some(Tap { row: input, column: output, offset, position: position as u32 })
                 });
-                Product::new(form, [inputs, outputs, self.block(outputs, 1)], taps)
+                Product::new(form, [inputs, outputs, self.block(outputs, 1)], taps, false)
             })
             .collect();
         self.refresh();
@@ -171,7 +169,7 @@ impl Weights {
     /// positions are indices.
     pub(crate) fn dense_taps(&self) -> Taps {
         let places = self.places(0..self.geometry.weights() as u32);
-        Taps::new(self.extents(), self.taps(&places, &self.source_offsets()))
+        Taps::new(self.extents(), self.taps(&places))
     }
 
     /// Where the weights of these indices stand.
@@ -186,19 +184,13 @@ impl Weights {
         indices.map(place).collect()
     }
 
-    /// The offset of each cell of the kernel in the packed input, computed once for all weights.
-    fn source_offsets(&self) -> Vec<usize> {
-        let geometry = &self.geometry;
-        geometry.cells().map(|(row, column)| geometry.source_offset(row, column)).collect()
-    }
-
     /// The taps of the forward pass.
-    fn taps<'a>(
-        &self,
-        places: &'a [Place],
-        offsets: &'a [usize],
-    ) -> impl Iterator<Item = Tap> + Clone + use<'a> {
-        let columns = self.geometry.source.columns;
+    fn taps<'a>(&self, places: &'a [Place]) -> impl Iterator<Item = Tap> + Clone + use<'a> {
+        let geometry = &self.geometry;
+        // Computed once for all weights.
+        let cells = geometry.cells();
+        let offsets: Vec<usize> = cells.map(|(row, column)| geometry.source_offset(row, column)).collect();
+        let columns = geometry.source.columns;
         places.iter().enumerate().map(move |(position, place)| {
             let [output, input, cell] = place.map(|number| number as usize);
             let offset = offsets[cell] + input * columns;

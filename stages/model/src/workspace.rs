@@ -1,17 +1,17 @@
 //! Buffers that one pass after another reuses.
 
-mod packed_buffer;
 mod statistics;
 
-pub(crate) use packed_buffer::PackedBuffer;
 pub(crate) use statistics::Statistics;
 
+use crate::description::InputShape;
+use crate::geometry::Packed;
 use crate::lane::Lane;
 use crate::network::Network;
 use crate::schedule::Buffer;
 
 /// The buffers of one shard's passes. They grow as needed and carry nothing from one pass to the next.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Workspace {
     /// Values and gradients, as the schedule places them.
     pub(crate) buffers: Vec<Vec<Lane>>,
@@ -20,7 +20,8 @@ pub struct Workspace {
     /// Which values' gradients have been begun in this backward pass.
     pub(crate) begun: Vec<bool>,
     pub(crate) scratch: Scratch,
-    pub(crate) listener: Listener,
+    /// Hears of every operation before it runs.
+    listener: Option<Box<dyn FnMut(&str) + Send>>,
 }
 
 /// Buffers of a single operation.
@@ -40,27 +41,6 @@ pub(crate) struct Scratch {
     pub(crate) moments: Vec<[f64; 2]>,
 }
 
-/// Hears of every operation before it runs.
-#[derive(Default)]
-pub(crate) struct Listener(Option<Callback>);
-
-type Callback = Box<dyn FnMut(&str) + Send>;
-
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Listener" } else { "no listener" })
-    }
-}
-
-impl Listener {
-    /// Tells what comes next; `name` is made only for a listener.
-    pub(crate) fn hear(&mut self, name: impl FnOnce() -> String) {
-        if let Some(listener) = &mut self.0 {
-            listener(&name());
-        }
-    }
-}
-
 impl Workspace {
     /// Buffers for passes over `network`, or over any other network of the same model.
     pub fn new(network: &Network) -> Self {
@@ -71,7 +51,14 @@ impl Workspace {
     /// Calls `listener` with the name of every operation before it runs and with `end` after the last one of
     /// a pass: for profiles of a step.
     pub fn listen(&mut self, listener: impl FnMut(&str) + Send + 'static) {
-        self.listener = Listener(Some(Box::new(listener)));
+        self.listener = Some(Box::new(listener));
+    }
+
+    /// Tells the listener what comes next; `name` is made only for one.
+    pub(crate) fn hear(&mut self, name: impl FnOnce() -> String) {
+        if let Some(listener) = &mut self.listener {
+            listener(&name());
+        }
     }
 
     /// Makes room for values and gradients of `groups` groups.
@@ -96,4 +83,25 @@ pub(crate) fn make_room(buffer: &mut Vec<Lane>, lanes: usize) {
 pub(crate) fn clear(buffer: &mut Vec<Lane>, lanes: usize) {
     buffer.clear();
     buffer.resize(lanes, Lane::ZERO);
+}
+
+/// Packed pixels with zeros around them, a buffer for each layout. Packing writes pixels only, so that
+/// nothing is ever cleared again; a network has a layout for each shape of its values, which is little beside
+/// the values themselves.
+#[derive(Debug, Default)]
+pub(crate) struct PackedBuffer(Vec<((Packed, InputShape), Vec<Lane>)>);
+
+impl PackedBuffer {
+    /// The buffer for pixels of `shape` in the layout `packed`: zeros around them, anything in their places.
+    pub(crate) fn prepare(&mut self, packed: Packed, shape: InputShape) -> &mut [Lane] {
+        let layout = (packed, shape);
+        let known = self.0.iter().position(|(other, _)| *other == layout);
+        let place = known.unwrap_or_else(|| {
+            let mut lanes = vec![];
+            clear(&mut lanes, packed.len());
+            self.0.push((layout, lanes));
+            self.0.len() - 1
+        });
+        &mut self.0[place].1
+    }
 }

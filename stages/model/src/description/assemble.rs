@@ -8,7 +8,7 @@ use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
 
 use crate::description::recipe::{Recipe, Step, StepKind};
 use crate::description::{
-    Affine, BuildError, Consumer, Description, InputShape, Kind, LayerDescription, Operation, Signal, Value,
+    Affine, BuildError, Description, InputShape, Kind, LayerDescription, Operation, Signal, Value,
 };
 use crate::geometry::{Geometry, Window};
 use crate::lane::Lane;
@@ -171,13 +171,13 @@ impl Assembly {
             kind: if geometry.window.is_some() { LayerKind::Convolution } else { LayerKind::Linear },
             outputs: geometry.outputs(),
             inputs: geometry.inputs(),
-            kernel: geometry.kernel(),
+            kernel: (geometry.kernel(), geometry.kernel()),
             positions: output.positions() as u64,
             block: step.block,
             reads_block_input: before != Some(step.block),
         });
-        let consumer = Consumer::Reader { relu: step.relu };
-        self.layers.push(LayerDescription { geometry, affine, value: self.values.len(), consumer });
+        let (value, relu) = (self.values.len(), step.relu);
+        self.layers.push(LayerDescription { geometry, affine, value, relu, sum: None });
         Ok(output)
     }
 
@@ -213,7 +213,7 @@ impl Assembly {
                 continue;
             };
             require(readers[*value] == 1, "a term without ReLU must have no other reader")?;
-            self.layers[layer].consumer = Consumer::Addition { sum: number + 1 };
+            self.layers[layer].sum = Some(number + 1);
         }
         Ok(())
     }

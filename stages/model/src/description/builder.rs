@@ -182,11 +182,8 @@ impl Node<'_> {
     /// Reads `input` in place of what the operation before it writes.
     pub fn after(self, input: Node<'_>) -> Self {
         self.set("only a layer reads what `after` says", |step| {
-            let is_layer = step.operation.word().0;
-            if is_layer {
-                step.reads = vec![input.value];
-            }
-            is_layer
+            step.reads = vec![input.value];
+            step.operation.word().0
         })
     }
 

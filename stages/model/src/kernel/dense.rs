@@ -6,8 +6,7 @@
 //! but by multiply-adds; weights that do not exist are multiplied as zeros.
 
 use crate::kernel::entry;
-use crate::kernel::gather::Gather;
-use crate::kernel::moments::add_moments;
+use crate::kernel::gather::{Gather, add_moments};
 use crate::kernel::taps::Tap;
 use crate::kernel::vector::Vector;
 use crate::lane::Lane;

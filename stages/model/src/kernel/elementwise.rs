@@ -1,4 +1,5 @@
 //! Packing: rows of activations, normalised and rectified on the way, into the buffer that taps point into.
+//! Residual addition: ReLU of a sum of such rows.
 
 use crate::kernel::entry;
 use crate::kernel::vector::{LaneMask, Vector};
@@ -25,7 +26,7 @@ pub(crate) struct SignalRow<'a> {
 impl SignalRow<'_> {
     /// The function of one channel.
     #[inline(always)]
-    pub(super) fn channel<V: Vector>(&self, channel: usize) -> Reader<V> {
+    fn channel<V: Vector>(&self, channel: usize) -> Reader<V> {
         let affine = self.affine.map(|coefficients| {
             let Coefficients { scale, shift } = coefficients[channel];
             (V::splat(scale), V::splat(shift))
@@ -36,14 +37,14 @@ impl SignalRow<'_> {
 
 /// What applies to the values of one channel.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<V> {
+struct Reader<V> {
     affine: Option<(V, V)>,
     relu: bool,
 }
 
 impl<V: Vector> Reader<V> {
     #[inline(always)]
-    pub(super) fn read(&self, lane: &Lane) -> V {
+    fn read(&self, lane: &Lane) -> V {
         let value = V::load(lane);
         let value = self.affine.map_or(value, |(scale, shift)| value.mul_add(scale, shift));
         if self.relu { value.relu() } else { value }
@@ -89,6 +90,28 @@ fn body<V: Vector>(source: &SignalRow<'_>, mask: LaneMask, mut target: PackedRow
             for (target, lane) in target.iter_mut().step_by(step).zip(lanes) {
                 reader.read(lane).keep(mask).store(target);
             }
+        }
+    }
+}
+
+entry! {
+    /// Writes ReLU of the sum of two rows.
+    ///
+    /// # Panics
+    /// If the rows differ in length.
+    fn add(main: &SignalRow<'_>, shortcut: &SignalRow<'_>, target: &mut [Lane]) = add_body
+}
+
+#[inline(always)]
+fn add_body<V: Vector>(main: &SignalRow<'_>, shortcut: &SignalRow<'_>, target: &mut [Lane]) {
+    assert!(main.lanes.len() == target.len() && shortcut.lanes.len() == target.len(), "rows of one length");
+    let width = main.width;
+    for (channel, target) in target.chunks_exact_mut(width).enumerate() {
+        let range = channel * width..(channel + 1) * width;
+        let (read_main, read_shortcut) = (main.channel::<V>(channel), shortcut.channel::<V>(channel));
+        let (main, shortcut) = (&main.lanes[range.clone()], &shortcut.lanes[range]);
+        for ((target, main), shortcut) in target.iter_mut().zip(main).zip(shortcut) {
+            read_main.read(main).add(read_shortcut.read(shortcut)).relu().store(target);
         }
     }
 }

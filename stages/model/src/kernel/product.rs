@@ -46,31 +46,22 @@ pub(crate) struct Product {
 
 impl Product {
     /// Sorts `taps` into so many written channels and blocks of so many out of all read channels (rows,
-    /// columns, block).
+    /// columns, block); if `tallies`, in an order that serves the gradient of the weights, too.
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
-    pub(crate) fn new(form: Form, extents: [usize; 3], taps: impl Iterator<Item = Tap> + Clone) -> Self {
-        match form {
-            Form::Sparse => Self { taps: Taps::new(extents, taps), panels: None },
-            Form::Dense => Self { taps: Taps::default(), panels: Some(Panels::new(extents, taps)) },
-        }
-    }
-
-    /// The same, in an order that serves the gradient of the weights, too.
-    ///
-    /// # Panics
-    /// If an offset does not fit 32 bits of bytes.
-    pub(crate) fn with_taps(
+    pub(crate) fn new(
         form: Form,
         extents: [usize; 3],
         taps: impl Iterator<Item = Tap> + Clone,
+        tallies: bool,
     ) -> Self {
         let panels = (form == Form::Dense).then(|| Panels::new(extents, taps.clone()));
-        Self { taps: Taps::new(extents, taps), panels }
+        let taps = if tallies || panels.is_none() { Taps::new(extents, taps) } else { Taps::default() };
+        Self { taps, panels }
     }
 
-    /// The existing weights, of a product that was made [`with_taps`](Self::with_taps).
+    /// The existing weights, of a product that tallies.
     pub(crate) fn taps(&self) -> &Taps {
         &self.taps
     }

@@ -17,7 +17,8 @@ pub struct NonFinite {
     pub what: &'static str,
 }
 
-/// Where the layers' numbers stand in a part. Frozen layers have none.
+/// Where the layers' numbers stand in a part, and those of frozen layers in observed gradients. Frozen layers
+/// have none in a part, all others none in observed gradients.
 ///
 /// By layer in forward order: the gradients of the existing weights, then either the gradients of the biases,
 /// or those of the gains and offsets followed by the means and unbiased variances that the shard measured.
@@ -26,29 +27,29 @@ pub(super) struct PartLayout {
     pub(super) weights: Vec<Range<usize>>,
     pub(super) affine: Vec<Range<usize>>,
     pub(super) len: usize,
+    pub(super) observed: Vec<Range<usize>>,
+    pub(super) observed_len: usize,
 }
 
 impl PartLayout {
     pub(super) fn new(description: &Description, layers: &[Layer], frozen: usize) -> Self {
         let mut layout = Self::default();
         for (layer, shape) in layers.iter().zip(&description.architecture.layers) {
-            let (weights, affine) = if shape.block < frozen {
-                (0, 0)
-            } else {
-                (layer.weights.indices.len(), shape.outputs * names(&layer.affine).len())
-            };
-            let (weights, affine) = (layout.take(weights), layout.take(affine));
-            layout.weights.push(weights);
-            layout.affine.push(affine);
+            let (weights, affine) = (layer.weights.indices.len(), shape.outputs * names(&layer.affine).len());
+            let (trained, affine, observed) =
+                if shape.block < frozen { (0, 0, weights) } else { (weights, affine, 0) };
+            layout.weights.push(take(&mut layout.len, trained));
+            layout.affine.push(take(&mut layout.len, affine));
+            layout.observed.push(take(&mut layout.observed_len, observed));
         }
         layout
     }
+}
 
-    fn take(&mut self, count: usize) -> Range<usize> {
-        let start = self.len;
-        self.len += count;
-        start..self.len
-    }
+/// So many numbers behind the `len` that there are.
+fn take(len: &mut usize, count: usize) -> Range<usize> {
+    *len += count;
+    *len - count..*len
 }
 
 /// What follows the weights of a layer in a part: so many lists, one number per channel each.
@@ -111,7 +112,7 @@ impl Network {
 
     /// How many weights of frozen layers exist.
     pub fn observed_len(&self) -> usize {
-        self.observed_range(self.layers.len()).start
+        self.part.observed_len
     }
 
     /// The gradients of the existing weights of `layer` in observed gradients, in the order of
@@ -121,16 +122,7 @@ impl Network {
     /// If `observed` is not [`Network::observed_len`] long or there is no such layer.
     pub fn observed_gradient<'a>(&self, observed: &'a [f32], layer: usize) -> &'a [f32] {
         assert_eq!(observed.len(), self.observed_len(), "observed gradients of this network");
-        &observed[self.observed_range(layer)]
-    }
-
-    /// Where the gradients of `layer` stand in observed gradients; behind all of them for the number of
-    /// layers.
-    pub(super) fn observed_range(&self, layer: usize) -> Range<usize> {
-        let frozen = |layer: &usize| self.architecture().layers[*layer].block < self.frozen;
-        let start = (0..layer).filter(frozen).map(|layer| self.nonzero(layer)).sum();
-        let own = Some(layer).filter(|layer| *layer < self.layers.len() && frozen(layer));
-        start..start + own.map_or(0, |layer| self.nonzero(layer))
+        &observed[self.part.observed[layer].clone()]
     }
 
     /// How many weights `layers` have when dense: the length of [`Wanted::dense`](crate::Wanted::dense).

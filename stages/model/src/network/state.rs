@@ -34,39 +34,29 @@ impl Network {
     /// If a tensor is missing or unknown or does not fit; the network is unchanged then.
     pub fn restore(&mut self, tensors: &[Tensor]) -> Result<(), RestoreError> {
         let mut layers = self.layers.clone();
-        let mut known = 0;
+        let mut left: Vec<&Tensor> = tensors.iter().collect();
         for (layer, shape) in layers.iter_mut().zip(&self.description.architecture.layers) {
-            let find = |what: &str| {
+            let mut find = |what: &str| {
                 let name = format!("{}.{what}", shape.name);
-                let found = tensors.iter().find(|tensor| tensor.name == name);
-                found.ok_or_else(|| misfit(&name, "is missing; the tensors are those of another model"))
+                let found = left.iter().position(|tensor| tensor.name == name);
+                let missing = || misfit(&name, "is missing; the tensors are those of another model");
+                found.map(|place| left.remove(place)).ok_or_else(missing)
             };
             let indices = indices(find("indices")?, shape.weights())?;
             let count = indices.len();
             let (values, momenta) = (floats(find("values")?, count)?, floats(find("momenta")?, count)?);
             layer.weights.set(indices, values, momenta);
-            known += 3;
             for (what, list) in affine_lists(&mut layer.affine) {
                 *list = floats(find(what)?, shape.outputs)?;
-                known += 1;
             }
         }
-        if known < tensors.len() {
-            return Err(misfit(&self.unknown(tensors), "is not part of this model"));
+        // Unknown ones, and second ones of a name.
+        if let Some(tensor) = left.first() {
+            return Err(misfit(&tensor.name, "is not part of this model"));
         }
         self.layers = layers;
         self.lay_out();
         Ok(())
-    }
-
-    /// The first of `tensors` that this network does not have, or has already.
-    fn unknown(&self, tensors: &[Tensor]) -> String {
-        let own = self.tensors();
-        let unknown = tensors.iter().enumerate().find(|(position, tensor)| {
-            own.iter().all(|own| own.name != tensor.name)
-                || tensors[..*position].iter().any(|earlier| earlier.name == tensor.name)
-        });
-        unknown.map(|(_, tensor)| tensor.name.clone()).unwrap_or_default()
     }
 }
 

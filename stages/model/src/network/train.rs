@@ -7,7 +7,9 @@ use crate::kernel::Taps;
 use crate::lane::{Activations, Lane, groups};
 use crate::layer::AffineState;
 use crate::network::Network;
-use crate::operation::{Pass, addition, affine, average_pool, convolution, linear, loss, max_pool, settle};
+use crate::operation::{
+    Pass, WeightGradients, addition, affine, average_pool, convolution, linear, loss, max_pool, settle,
+};
 use crate::schedule::Schedule;
 use crate::shard::{Score, Shard, Wanted};
 use crate::workspace::Workspace;
@@ -143,7 +145,7 @@ impl Network {
             (0..groups).for_each(|group| self.run_operations(pass, 0..prefix, group..group + 1));
         }
         self.run_operations(pass, prefix..self.description.operations.len(), 0..groups);
-        pass.workspace.listener.hear(|| "end".into());
+        pass.workspace.hear(|| "end".into());
     }
 
     /// Computes the values that these operations write, for these groups.
@@ -153,7 +155,7 @@ impl Network {
             if pass.schedule.merged_addition(&self.description, number + 1).is_some() {
                 continue;
             }
-            pass.workspace.listener.hear(|| self.name("forward", operation));
+            pass.workspace.hear(|| self.name("forward", operation));
             match operation.kind {
                 Kind::Convolution(layer) => convolution::forward(pass, operation, layer, groups.clone()),
                 Kind::Linear(layer) => linear::forward(pass, operation, layer),
@@ -170,7 +172,7 @@ impl Network {
             if !self.description.is_active(number, pass.schedule.reach) {
                 continue;
             }
-            pass.workspace.listener.hear(|| self.name("backward", operation));
+            pass.workspace.hear(|| self.name("backward", operation));
             match operation.kind {
                 Kind::Convolution(layer) | Kind::Linear(layer) => {
                     self.layer_backward(pass, operation, layer, wanted);
@@ -184,7 +186,7 @@ impl Network {
                 operation.inputs().for_each(|input| settle::input(pass, operation, input));
             }
         }
-        pass.workspace.listener.hear(|| "end".into());
+        pass.workspace.hear(|| "end".into());
     }
 
     /// The gradients of a layer's parameters and of its input.
@@ -202,22 +204,23 @@ impl Network {
         if pass.schedule.reach == Reach::Input {
             let mut unused = vec![0.0; 2 * self.description.layers[layer].geometry.outputs()];
             affine::backward(pass, layer, &mut unused);
-            backward(pass, operation, layer, &Taps::default(), &mut []);
-            return;
+            let none = WeightGradients { taps: &Taps::default(), gradients: &mut [] };
+            return backward(pass, operation, layer, none);
         }
         affine::backward(pass, layer, &mut wanted.part[self.part.affine[layer].clone()]);
         let gradients = match operation.block < self.frozen {
-            true => &mut wanted.observed[self.observed_range(layer)],
+            true => &mut wanted.observed[self.part.observed[layer].clone()],
             false => &mut wanted.part[self.part.weights[layer].clone()],
         };
         let weights = &self.layers[layer].weights;
         if !wanted.dense_layers.contains(&layer) {
-            backward(pass, operation, layer, weights.forward.taps(), gradients);
-            return;
+            let taps = weights.forward.taps();
+            return backward(pass, operation, layer, WeightGradients { taps, gradients });
         }
         // The gradient of a weight does not depend on which others there are.
         let dense = &mut wanted.dense[self.dense_range(wanted.dense_layers, layer)];
-        backward(pass, operation, layer, &weights.dense_taps(), dense);
+        let all = WeightGradients { taps: &weights.dense_taps(), gradients: &mut *dense };
+        backward(pass, operation, layer, all);
         for (gradient, index) in gradients.iter_mut().zip(&weights.indices) {
             *gradient = dense[*index as usize];
         }

@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use crate::description::{Operation, Signal};
 use crate::geometry::{Geometry, Packed, Phase, Window};
-use crate::kernel::{Factors, Gather, PackedRow, SignalRow, Strip, Taps, pack, pack_gradient, tally};
+use crate::kernel::{Factors, Gather, PackedRow, SignalRow, Strip, pack, pack_gradient, tally};
 use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::settle::Settlement;
-use crate::operation::{Pass, addition, affine};
+use crate::operation::{Pass, WeightGradients, addition, affine};
 use crate::workspace::{Scratch, clear};
 
 /// Rows of pixels that a strip covers.
@@ -108,16 +108,15 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Computes the gradient of the input, if it is wanted, and the gradients of the weights in `taps`,
-/// which it writes to `gradients` by their positions. The gradient of the output must be ready (see
-/// `affine`).
+/// Computes the gradient of the input, if it is wanted, and those of the `wanted` weights. The gradient of the output must
+/// be ready (see `affine`).
 pub(crate) fn backward(
     pass: &mut Pass<'_>,
     operation: &Operation,
     layer: usize,
-    taps: &Taps,
-    gradients: &mut [f32],
+    wanted: WeightGradients<'_>,
 ) {
+    let WeightGradients { taps, gradients } = wanted;
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
     let wanted = pass.contributes(operation.input);

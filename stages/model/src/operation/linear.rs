@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use crate::description::{InputShape, Operation};
 use crate::geometry::PANEL;
-use crate::kernel::{Factors, Gather, PackedRow, Strip, Taps, pack, pack_gradient, tally_groups};
+use crate::kernel::{Factors, Gather, PackedRow, Strip, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
-use crate::operation::Pass;
+use crate::operation::{Pass, WeightGradients};
 use crate::workspace::{Scratch, make_room};
 
 /// Computes the outputs.
@@ -29,16 +29,15 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     pass.put_value(operation.output, output);
 }
 
-/// Computes the gradient of the input, if it is wanted, and the gradients of the weights in `taps`,
-/// which it writes to `gradients` by their positions. The gradient of the output must be ready (see
-/// `affine`).
+/// Computes the gradient of the input, if it is wanted, and those of the `wanted` weights. The gradient of the output must
+/// be ready (see `affine`).
 pub(crate) fn backward(
     pass: &mut Pass<'_>,
     operation: &Operation,
     layer: usize,
-    taps: &Taps,
-    gradients: &mut [f32],
+    wanted: WeightGradients<'_>,
 ) {
+    let WeightGradients { taps, gradients } = wanted;
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
     let wanted = pass.contributes(operation.input);

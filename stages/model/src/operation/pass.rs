@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::description::{Description, Signal};
-use crate::kernel::{GradientRow, Kernel, LaneMask, PackedRow, SignalRow, pack};
+use crate::kernel::{GradientRow, Kernel, LaneMask, PackedRow, SignalRow, Taps, pack};
 use crate::lane::{LANES, Lane, samples_in};
 use crate::layer::Layer;
 use crate::loss::Loss;
@@ -27,6 +27,12 @@ pub(crate) struct Pass<'a> {
     /// Leading blocks whose batch norms use running statistics.
     pub(crate) frozen: usize,
     pub(crate) loss: &'a dyn Loss,
+}
+
+/// The gradients of a layer's weights in `taps`, which go to `gradients` by their positions.
+pub(crate) struct WeightGradients<'a> {
+    pub(crate) taps: &'a Taps,
+    pub(crate) gradients: &'a mut [f32],
 }
 
 impl Pass<'_> {

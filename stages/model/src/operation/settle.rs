@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::description::{Consumer, Operation, Signal};
+use crate::description::{Operation, Signal};
 use crate::kernel::{Sign, UnsettledRow, settle};
 use crate::lane::Lane;
 use crate::operation::{Pass, affine};
@@ -50,12 +50,10 @@ impl Settlement {
                     clear(sums, if trained { 2 * channels } else { 0 });
                 }
                 // It has to pass the ReLU once.
-                let sign = match description.consumer {
-                    Consumer::Reader { relu: true } => Sign::Own(&statistics.coefficients),
-                    Consumer::Addition { sum } if position == 0 => {
-                        Sign::Stored(&pass.value(sum)[range.clone()])
-                    }
-                    Consumer::Reader { relu: false } | Consumer::Addition { .. } => Sign::Always,
+                let sign = match description.sum {
+                    Some(sum) if position == 0 => Sign::Stored(&pass.value(sum)[range.clone()]),
+                    None if description.relu => Sign::Own(&statistics.coefficients),
+                    _ => Sign::Always,
                 };
                 if trained || !matches!(sign, Sign::Always) {
                     let output = &pass.value(description.value)[range.clone()];

@@ -2,7 +2,7 @@
 
 use spfde_data::parameter::Parameters;
 
-use crate::description::{Consumer, Description, InputShape, Kind, NetworkBuilder, Node, Reach};
+use crate::description::{Description, InputShape, Kind, NetworkBuilder, Node, Reach};
 use crate::models;
 use crate::schedule::Schedule;
 
@@ -169,7 +169,7 @@ impl Simulation<'_> {
             if self.schedule.completes[value] == Some(number) {
                 for layer in self.description.layers_behind(value) {
                     self.read_value(self.description.layers[layer].value);
-                    if let Consumer::Addition { sum } = self.description.layers[layer].consumer {
+                    if let Some(sum) = self.description.layers[layer].sum {
                         self.read_value(sum);
                     }
                 }
