@@ -16,6 +16,7 @@ pub mod command;
 pub mod configuration;
 mod environment;
 mod error;
+mod execute;
 mod experiment;
 pub mod grid;
 mod pipeline;

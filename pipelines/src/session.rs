@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicBool;
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
-use spfde_flow::{Checkpoints, Fault, Observer, Run, Services, Settings, Snapshot, Stop, Tick};
+use spfde_flow::{Checkpoints, Observer, Run, Services, Snapshot, Stop};
 
-use crate::cluster::{Cluster, Lost, Meeting, Network, Purpose};
+use crate::cluster::{Cluster, Meeting, Network, Purpose};
 use crate::environment::environment;
 use crate::error::{Error, Why};
+use crate::execute::{Ended, execute};
 use crate::experiment::Experiment;
 use crate::place::Place;
-use crate::workers::{Ending, work_together};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -151,45 +151,6 @@ pub(crate) fn work_on(
     }
     place.finish(None)?;
     Ok(directory)
-}
-
-/// How all workers ended.
-pub(crate) struct Ended {
-    /// The first fault.
-    pub(crate) fault: Option<Fault>,
-    /// The first worker of this process that panicked, and the panic's message.
-    pub(crate) panicked: Option<(usize, String)>,
-    /// Another process that is gone.
-    pub(crate) lost: Option<Lost>,
-}
-
-/// Builds the graph on every worker and runs it until it runs dry.
-pub(crate) fn execute(
-    settings: &Arc<Settings>,
-    services: Services,
-    network: Network,
-    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Ended {
-    let first = network.first_worker();
-    let settings = Arc::clone(settings);
-    let build = move |worker: &mut timely::worker::Worker| {
-        let finished = worker.dataflow::<Tick, _, _>(|scope| {
-            let run = Run::new(scope, Arc::clone(&settings), services.clone());
-            build(&run);
-            run.finish()
-        });
-        move || finished.fault()
-    };
-    let (endings, lost) = work_together(network, build);
-    let mut ended = Ended { fault: None, panicked: None, lost };
-    for (worker, ending) in endings.into_iter().enumerate() {
-        match ending {
-            Ending::Done(seen) => ended.fault = ended.fault.into_iter().chain(seen).min(),
-            Ending::Panicked(message) => ended.panicked = ended.panicked.or(Some((first + worker, message))),
-            Ending::Abandoned => (),
-        }
-    }
-    ended
 }
 
 /// Creates the run directory; if none is named, the first that is free.

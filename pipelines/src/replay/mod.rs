@@ -30,8 +30,9 @@ use spfde_flow::{Cause, Observer, Recorded, Run, Services, StepReport, Stop};
 use crate::cluster::Network;
 use crate::environment::environment;
 use crate::error::Error;
+use crate::execute::{Ended, execute};
 use crate::experiment::Experiment;
-use crate::session::{Ended, Options, discard, execute};
+use crate::session::{Options, discard};
 
 pub use record::Record;
 
