@@ -23,6 +23,14 @@ pub enum Error {
     /// A file cannot be read or written, or is not what it should be.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Code of a program of one's own failed.
+    #[error("{what}: {reason}")]
+    Own {
+        /// What it was about, such as the name of a data set.
+        what: String,
+        /// The cause.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The processes did not come together; nothing was trained.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -239,6 +247,7 @@ impl Error {
             Error::Unkept { interrupted: true, .. } => 130,
             Error::Stopped { .. } => 3,
             Error::Data(_)
+            | Error::Own { .. }
             | Error::Unkept { .. }
             | Error::Untraced { .. }
             | Error::Unsound { .. }

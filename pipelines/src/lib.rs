@@ -9,6 +9,7 @@
 //! public functions; its streams are Parquet tables. See the README for the command line.
 #![forbid(unsafe_code)]
 
+mod app;
 pub mod bench;
 mod checkpoint;
 pub mod cluster;
@@ -28,23 +29,26 @@ pub mod replay;
 pub mod report;
 mod resume;
 mod session;
-mod start;
 mod terminal;
 pub mod verify;
 mod workers;
 
+pub use app::{App, Program, app};
 pub use error::{Error, Reached, Why};
 pub use experiment::Experiment;
-pub use pipeline::pipeline;
+pub use pipeline::{pipeline, wire};
 pub use replay::{Record, Replayed, follow, replay};
 pub use resume::{Resumed, Unfinished, resume};
 pub use session::{Options, run};
-pub use start::{main, replay_main};
 
 /// What a pipeline of your own usually needs.
 pub mod prelude {
     pub use crate::configuration::Configuration;
     pub use crate::{Error, Experiment, Options, Record};
+    pub use spfde_data::files::data_set::assemble;
+    pub use spfde_data::images::{DataSet, Images};
+    pub use spfde_model::{Logits, NetworkBuilder};
+    pub use timely::dataflow::StreamVec;
     // `row!` names this crate by path.
     pub use spfde_data;
     pub use spfde_data::parameter::ParameterError;

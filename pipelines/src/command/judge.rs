@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::follow::{announce, tell};
 use super::replay::{Replay, directories};
 use super::{end_at_once, interruptible};
+use crate::app::Program;
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
-use crate::experiment::Experiment;
 use crate::grid::{
     Axes, Column, GridOptions, JudgeObserver, JudgedRun, RunCase, TABLE_NAME, judge_runs, judge_scores,
     refuse_taken,
@@ -18,7 +18,7 @@ use crate::terminal::{remark, say, say_all};
 
 impl Replay {
     /// Judges sieve policies by bare scores.
-    pub(super) fn judge(&self, scores: &Path) -> Result<(), Error> {
+    pub(super) fn judge(&self, program: &Program, scores: &Path) -> Result<(), Error> {
         if let Some(word) = self.words.iter().find(|word| !word.contains('=')) {
             return Err(ConfigurationError::Word { word: word.clone() }.into());
         }
@@ -35,7 +35,7 @@ impl Replay {
             ))
             .into());
         }
-        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options())?;
+        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options(program))?;
         end_at_once();
         judged.notes.iter().for_each(remark);
         if self.json {
@@ -52,8 +52,9 @@ impl Replay {
 }
 
 impl Replay {
-    fn grid_options(&self) -> GridOptions {
+    fn grid_options(&self, program: &Program) -> GridOptions {
         GridOptions {
+            registry: Arc::clone(&program.registry),
             directory: self.out.clone(),
             decisions: self.decisions || self.grid.is_empty(),
             workers: self.workers(),
@@ -66,9 +67,9 @@ impl Replay {
     /// Judges a grid by the records of runs.
     pub(super) fn judge_runs(
         &self,
+        program: &Program,
         runs: &[String],
         settings: Source,
-        prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
     ) -> Result<(), Error> {
         let axes = Axes::from_words(&self.grid)?;
         let below = directories(runs, self.out.as_deref().filter(|_| self.decisions && runs.len() > 1))?;
@@ -77,14 +78,15 @@ impl Replay {
             let below = below.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
             let run = Path::new(run);
             let case = if self.follow { RunCase::open_unfinished(run)? } else { RunCase::open(run)? };
-            cases.push(RunCase { below: below.unwrap_or_default(), ..case });
+            let record = case.record.knowing(&program.registry);
+            cases.push(RunCase { below: below.unwrap_or_default(), record, ..case });
         }
-        let mut options = self.grid_options();
+        let mut options = self.grid_options(program);
         if self.follow {
             cases.iter().for_each(|case| announce(&case.record));
             options.observer = Arc::new(Tables { by: self.sort, json: self.json });
         }
-        let judged = judge_runs(&cases, settings.entries(), &axes, prepare, &options)?;
+        let judged = judge_runs(&cases, settings.entries(), &axes, Ok, &options)?;
         end_at_once();
         if self.follow {
             // The last table has been printed.

@@ -18,7 +18,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use spfde_data::words::visible;
 
+use crate::app::Program;
 use crate::error::Error;
+use crate::program::name_program;
 use crate::program::program;
 use crate::terminal::{self, complain, remark};
 use interrupt::{end_at_once, interruptible};
@@ -57,18 +59,23 @@ enum Command {
 }
 
 /// Runs the command that the program's arguments name; its exit code.
-pub fn main() -> ExitCode {
+pub(crate) fn main(program: &Program) -> ExitCode {
     begin();
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if !name.is_empty() {
+        name_program(name);
+    }
     let arguments: Arguments = parse(std::env::args_os());
     exit(match arguments.command {
-        Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
-        Command::Resume(resume) => resume.run(crate::Experiment::new, crate::pipeline),
-        Command::Replay(replay) => replay.run(Ok, crate::pipeline),
-        Command::Bench(bench) => bench.run(),
+        Command::Train(train) => train.run(program),
+        Command::Resume(resume) => resume.run(program),
+        Command::Replay(replay) => replay.run(program),
+        Command::Bench(bench) => bench.run(program),
         Command::Verify(verify) => verify.run(),
         Command::Import(import) => import.run(),
         Command::List(list) => {
-            list.run();
+            list.run(program);
             Ok(())
         }
     })

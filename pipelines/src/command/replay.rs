@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
-use spfde_flow::Run;
 
 use super::{end_at_once, interruptible};
+use crate::app::Program;
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
-use crate::experiment::Experiment;
 use crate::grid::Column;
 use crate::replay::{Record, replay};
 use crate::report::replay::{Case, report};
@@ -74,17 +73,13 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Replays the runs, each with the experiment that `prepare` makes of it, and prints the table.
+    /// Replays the runs, and prints the table.
     ///
     /// # Errors
     /// Whatever [`Record::open`] and [`crate::replay()`] refuse, for the first run that they refuse.
-    pub fn run(
-        self,
-        prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
-        build: impl Fn(&Run<'_>) + Send + Sync + Clone + 'static,
-    ) -> Result<(), Error> {
+    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
         if let Some(scores) = &self.scores {
-            return self.judge(scores);
+            return self.judge(program, scores);
         }
         let (settings, runs): (Vec<String>, Vec<String>) =
             self.words.iter().cloned().partition(|word| word.contains('=') && !Path::new(word).is_dir());
@@ -106,16 +101,16 @@ impl Replay {
             return Err(ConfigurationError::Usage(words).into());
         }
         if !self.grid.is_empty() {
-            return self.judge_runs(&runs, settings, prepare);
+            return self.judge_runs(program, &runs, settings);
         }
         if self.follow {
-            return self.follow(first, &settings, prepare, build);
+            return self.follow(program, first, &settings);
         }
         // Everything that can be refused is refused before any work.
         let mut prepared = Vec::new();
         for (run, directory) in runs.iter().zip(directories(&runs, self.out.as_deref())?) {
-            let record = Record::open(Path::new(run))?;
-            let experiment = prepare(record.experiment(settings.entries())?)?;
+            let record = Record::open(Path::new(run))?.knowing(&program.registry);
+            let experiment = record.experiment(settings.entries())?;
             crate::replay::check(&experiment)?;
             record.trace()?;
             if run == first {
@@ -134,7 +129,7 @@ impl Replay {
                 observer: Arc::new(()),
                 interrupted: Arc::clone(&interrupted),
             };
-            let replayed = replay(&record, &experiment, options, build.clone())?;
+            let replayed = replay(&record, &experiment, options, program.build())?;
             let recorded = record.recorded_epochs()?;
             cases.push(Case { name: record.run().path().display().to_string(), replayed, recorded });
         }

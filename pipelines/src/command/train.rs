@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use spfde_flow::Run;
 
 use super::together::Together;
 use super::{STOPPING, end_at_once, interruptible, refuse_taken, workers};
+use crate::app::Program;
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -52,20 +52,17 @@ pub struct Train {
 }
 
 impl Train {
-    /// Prepares an experiment from the settings and runs the pipeline that `build` wires.
+    /// Runs the experiment of the settings.
     ///
     /// # Errors
     /// Whatever [`Experiment::new`] and [`crate::run`] refuse.
-    pub fn run(
-        self,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
-        build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-    ) -> Result<(), Error> {
+    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
         if let Some(path) = self.run_dir.as_ref().filter(|_| !self.dry_run && !self.together.is_other()) {
             refuse_taken(path)?;
         }
         let source = Source::from_words(&self.words)?;
-        let experiment = prepare(Configuration::resolve(source.entries())?)?;
+        let configuration = Configuration::resolve_over(&program.registry, &[], source.entries())?;
+        let experiment = Experiment::new(configuration)?;
         experiment.configuration().notes().iter().for_each(remark);
         if self.dry_run {
             say_all(experiment.configuration().to_toml());
@@ -85,7 +82,7 @@ impl Train {
             observer: Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>,
             interrupted,
         };
-        let result = session::run(&experiment, options, build);
+        let result = session::run(&experiment, options, program.build());
         conclude(&experiment, &progress, result, self.together.is_other())
     }
 }

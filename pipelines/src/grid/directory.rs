@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spfde_data::files::layout::{TRACE, part_of};
+use spfde_data::files::layout::{TRACE, is_segment, part_of};
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory;
 use spfde_data::files::{DataError, atomic};
@@ -97,7 +97,6 @@ fn is_left(path: &Path) -> bool {
 /// Whether a directory is the one of a grid's decisions, with nothing else in it.
 fn are_decisions(path: &Path) -> bool {
     let is_stream = |name: &str| [SieveRow::STREAM, FreezeRow::STREAM].contains(&name);
-    let is_segment = |name: &str| name.ends_with(".parquet") || name.ends_with(".parquet.part");
     let named = |path: &Path, is: &dyn Fn(&str) -> bool| {
         path.file_name().and_then(|name| name.to_str()).is_some_and(is)
     };
@@ -105,7 +104,7 @@ fn are_decisions(path: &Path) -> bool {
         && all(path, |stream, is_directory| {
             is_directory
                 && named(stream, &is_stream)
-                && all(stream, |file, is_directory| !is_directory && named(file, &is_segment))
+                && all(stream, |file, is_directory| !is_directory && file.file_name().is_some_and(is_segment))
         })
 }
 

@@ -31,6 +31,7 @@ use std::sync::atomic::AtomicBool;
 use spfde_data::parameter::Value;
 
 use crate::configuration::Configuration;
+use crate::registry::Registry;
 use crate::session::Options;
 
 pub use axes::{Axes, MOST_MEMBERS};
@@ -48,6 +49,8 @@ pub const TABLE_NAME: &str = "grid.parquet";
 /// How to judge a grid; none of it changes a bit of the result.
 #[derive(Clone)]
 pub struct GridOptions {
+    /// What there is to choose from.
+    pub registry: Arc<Registry>,
     /// Where to: a directory that does not exist yet, or is empty. `None`: nowhere.
     pub directory: Option<PathBuf>,
     /// Whether to write the decisions of every member, too.
@@ -80,6 +83,7 @@ impl Default for GridOptions {
     fn default() -> Self {
         let workers = Options::default().workers;
         Self {
+            registry: Registry::standard(),
             directory: None,
             decisions: false,
             workers,

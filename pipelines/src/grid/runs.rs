@@ -193,6 +193,7 @@ impl Prepared<'_> {
         let grid =
             Grid::new(source, sieves, epochs.saturating_sub(1), store, Arc::clone(&options.interrupted))
                 .with_run(run)
+                .following(options.follow)
                 .with_observer(Arc::clone(&seen) as Arc<dyn GridObserver>);
         let found = judge(grid, options.workers)?;
         let judged = seen.so_far();

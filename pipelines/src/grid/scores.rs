@@ -18,6 +18,7 @@ use super::work::judge;
 use super::{Axes, GridOptions, Member, TABLE_NAME, table};
 use crate::configuration::Configuration;
 use crate::error::Error;
+use crate::registry::Registry;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -57,7 +58,10 @@ pub fn judge_scores(
     let places = axes.points();
     let points: Vec<Configuration> = places
         .iter()
-        .map(|point| configuration(&[settings, point].concat()).map_err(|error| at_point(point, error)))
+        .map(|point| {
+            configuration(&options.registry, &[settings, point].concat())
+                .map_err(|error| at_point(point, error))
+        })
         .collect::<Result<_, Error>>()?;
     let start = Instant::now();
     // Whether losses are wanted is known to the policy alone, and that takes a number of samples.
@@ -71,9 +75,7 @@ pub fn judge_scores(
     let policies: Vec<Arc<dyn SievePolicy>> = points
         .iter()
         .zip(&places)
-        .map(|(point, place)| {
-            Ok(build(point, samples, epochs + 1).map_err(|error| at_point(place, error))?.into())
-        })
+        .map(|(point, place)| Ok(build(point, samples, epochs + 1).map_err(|error| at_point(place, error))?))
         .collect::<Result<_, Error>>()?;
     let indexed = start.elapsed().as_secs_f64();
     let members: Vec<Member> = points.iter().map(|point| Member::of(point, &["sieve.policy"])).collect();
@@ -105,8 +107,11 @@ pub fn judge_scores(
 }
 
 /// The configuration of a member; only keys of the sieve, and the seed.
-fn configuration(settings: &[(String, Value)]) -> Result<Configuration, ParameterError> {
-    let configuration = Configuration::resolve(settings)?;
+fn configuration(
+    registry: &Arc<Registry>,
+    settings: &[(String, Value)],
+) -> Result<Configuration, ParameterError> {
+    let configuration = Configuration::resolve_over(registry, &[], settings)?;
     if let Some((key, _)) = settings.iter().find(|(key, _)| key != "seed" && !key.starts_with("sieve.")) {
         let reason = "bare scores tell of samples only: the seed and the keys of the sieve can be set";
         return Err(ParameterError::contradiction(key, reason));

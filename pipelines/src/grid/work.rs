@@ -1,6 +1,7 @@
 //! Runs the dataflow of a grid.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
@@ -25,7 +26,7 @@ pub(super) fn judge(asked: Grid, workers: usize) -> Result<Found, Error> {
             return Err(Error::no_replay(format!("worker {worker} failed: {message}")));
         }
     }
-    if found.interrupted {
+    if shared.interrupted.load(Ordering::Relaxed) {
         return Err(Error::replay_interrupted("interrupted"));
     }
     match found.failed {

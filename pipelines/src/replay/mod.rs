@@ -109,7 +109,7 @@ fn replay_from(
         stop: Stop::when(options.interrupted),
         checkpoints: None,
         resumed: None,
-        recorded: Some(Recorded { recording, densities }),
+        recorded: Some(Recorded { recording, densities, follows: followed.is_some() }),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
     let Ended { fault, panicked, .. } = execute(settings, services, Network::alone(options.workers), build);

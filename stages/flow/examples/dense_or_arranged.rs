@@ -16,8 +16,8 @@ use spfde_data::random::{Purpose, draw};
 use spfde_data::scores::{ScoreColumns, ScoreSource};
 use spfde_data::segment::RecordingError;
 use spfde_flow::grid::{Grid, grid};
-use spfde_flow::{Order, Tick, lowest};
-use spfde_policy::{SieveContext, SievePolicy, sieve};
+use spfde_flow::{Place, Tick, lowest};
+use spfde_policy::{Rank, SieveContext, SievePolicy, sieve};
 use timely::Config;
 
 const SAMPLES: u32 = 1_000_000;
@@ -49,7 +49,7 @@ fn arranged(million: u64, cuts: u32) -> f64 {
         });
         let order = |sample: u32, key: u32| {
             let hash = draw(2, Purpose::Tie, 0, u64::from(sample));
-            (Order { key, since: 0, hash }, sample)
+            (Place::from(Rank { key, since: 0, hash }), sample)
         };
         let changed: Vec<Vec<u32>> = (0..EPOCHS)
             .map(|epoch| (0..SAMPLES).filter(|sample| changes(epoch, *sample, million)).collect())

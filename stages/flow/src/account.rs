@@ -1,7 +1,14 @@
-//! The row of an epoch: what it cost, from what existed, was frozen and was active. Training and replay count alike.
+//! What an epoch costs, from what existed, was frozen and was active, and what a record lacks of it. Training, replay and
+//! grid count alike.
 
-use spfde_data::rows::EpochRow;
-use spfde_policy::{cost, count};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use spfde_data::rows::{CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow};
+use spfde_data::segment::Densities;
+use spfde_data::words::counted;
+use spfde_policy::cost::{count_layers, frozen_blocks, observed};
+use spfde_policy::{Plan, Spans, count};
 
 use crate::loader::share;
 use crate::settings::{Observe, Settings};
@@ -20,7 +27,7 @@ pub(crate) fn epoch_row(
     let observed_flops = match settings.observe {
         Observe::Active => 0,
         Observe::Full => {
-            cost::observed(architecture, nonzero, frozen_blocks, active, plan.samples.saturating_sub(active))
+            observed(architecture, nonzero, frozen_blocks, active, plan.samples.saturating_sub(active))
         }
     };
     EpochRow {
@@ -29,7 +36,13 @@ pub(crate) fn epoch_row(
         train_accuracy: None,
         test_loss: None,
         test_accuracy: None,
-        learning_rate: settings.learning_rate_rule.rate(settings.learning_rate, epoch, 0, 1, settings.epochs),
+        learning_rate: settings.seams.learning_rate.rate(
+            settings.learning_rate,
+            epoch,
+            0,
+            1,
+            settings.epochs,
+        ),
         active_samples: active,
         nonzero: nonzero.iter().map(|count| u64::from(*count)).sum(),
         frozen_layers: architecture.layers.iter().filter(|layer| layer.block < frozen_blocks).count() as u16,
@@ -46,4 +59,144 @@ pub(crate) fn epoch_row(
 fn last_batch(settings: &Settings, active: u32) -> u32 {
     let (active, steps) = (active as usize, (active as usize).div_ceil(settings.batch_size));
     steps.checked_sub(1).map_or(0, |last| share(active, last, steps).len() as u32)
+}
+
+/// Where the layers of a replay stand: which weights exist, what is frozen.
+pub(crate) struct Layers {
+    plan: Arc<Plan>,
+    densities: Densities,
+    /// The sum of the mask deltas of each layer that has any.
+    masks: BTreeMap<usize, i64>,
+    /// When each block was frozen.
+    blocks: Vec<Spans>,
+    frozen: Vec<bool>,
+}
+
+impl Layers {
+    /// Before the first epoch: no mask delta, nothing frozen.
+    pub(crate) fn new(plan: &Arc<Plan>, densities: Densities) -> Self {
+        let architecture = &plan.architecture;
+        Self {
+            densities,
+            masks: BTreeMap::new(),
+            blocks: vec![Spans::never(); architecture.blocks.len()],
+            frozen: vec![false; architecture.layers.len()],
+            plan: Arc::clone(plan),
+        }
+    }
+
+    /// Adds mask deltas of a layer that sum to `sum`.
+    pub(crate) fn mask(&mut self, layer: u16, sum: i64) {
+        *self.masks.entry(usize::from(layer)).or_default() += sum;
+    }
+
+    /// A layer freezes or thaws.
+    pub(crate) fn freeze(&mut self, row: &FreezeRow) {
+        let layer = usize::from(row.layer);
+        let freezes = row.diff > 0;
+        self.frozen[layer] = freezes;
+        // All layers of a block change together: the first of them says it.
+        match self.blocks.get_mut(self.plan.architecture.layers[layer].block) {
+            Some(spans) if spans.is_frozen(row.epoch) != freezes => match freezes {
+                true => spans.freeze(row.epoch),
+                false => spans.thaw(row.epoch),
+            },
+            _ => (),
+        }
+    }
+
+    /// Whether each layer is frozen.
+    pub(crate) fn frozen(&self) -> &[bool] {
+        &self.frozen
+    }
+
+    /// The account of `epoch`.
+    ///
+    /// # Errors
+    /// If the masks add up to no number of weights, in words.
+    pub(crate) fn account(&self, epoch: u32) -> Result<Account<'_>, String> {
+        let frozen_blocks = frozen_blocks(&self.blocks, epoch);
+        Ok(Account { layers: self, epoch, nonzero: self.nonzero(epoch)?, frozen_blocks })
+    }
+
+    /// The existing weights of every layer in `epoch`, or why there is no such number.
+    fn nonzero(&self, epoch: u32) -> Result<Vec<u32>, String> {
+        if self.densities == Densities::Scheduled {
+            return Ok(self.plan.nonzero_given(epoch, &self.blocks));
+        }
+        let layers = self.plan.architecture.layers.iter().enumerate();
+        let nonzero = layers.map(|(index, layer)| {
+            let Some(sum) = self.masks.get(&index) else { return Ok(layer.weights() as u32) };
+            let fits = u32::try_from(*sum).ok().filter(|sum| *sum as usize <= layer.weights());
+            fits.ok_or_else(|| {
+                let weights = counted(layer.weights(), "weight");
+                format!("stream masks: the deltas of layer {index} add up to {sum} of {weights}")
+            })
+        });
+        nonzero.collect()
+    }
+}
+
+/// What an epoch costs.
+pub(crate) struct Account<'a> {
+    layers: &'a Layers,
+    epoch: u32,
+    nonzero: Vec<u32>,
+    frozen_blocks: usize,
+}
+
+impl Account<'_> {
+    /// With `active` samples.
+    pub(crate) fn epoch(&self, settings: &Settings, active: u32) -> EpochRow {
+        epoch_row(settings, self.epoch, &self.nonzero, self.frozen_blocks, active)
+    }
+
+    /// Layer by layer.
+    pub(crate) fn by_layer(&self, active: u32) -> Vec<CostRow> {
+        let Layers { plan, frozen, .. } = self.layers;
+        let costs = count_layers(&plan.architecture, &self.nonzero, self.frozen_blocks, active);
+        let layers = costs.into_iter().zip(&self.nonzero).zip(frozen).zip(0..);
+        let row = |(((cost, nonzero), frozen), layer): (((spfde_policy::Cost, &u32), &bool), u16)| CostRow {
+            epoch: self.epoch,
+            layer,
+            nonzero: *nonzero,
+            frozen: *frozen,
+            forward_flops: cost.forward,
+            backward_flops: cost.backward,
+        };
+        layers.map(row).collect()
+    }
+
+    /// What a record lacks of it: scores of so many active samples, and the norms of layers that train.
+    pub(crate) fn censored(&self, samples: u32, norms: &Norms) -> CensoredRow {
+        let frozen = self.layers.frozen.iter().enumerate();
+        let lacking = frozen.filter(|(_, frozen)| !**frozen).map(|(layer, _)| norms.lacking(layer as u16));
+        let lacking: Vec<u64> = lacking.filter(|norms| *norms > 0).collect();
+        let (layers, norms) = (lacking.len() as u16, lacking.iter().sum());
+        CensoredRow { epoch: self.epoch, samples, layers, norms }
+    }
+}
+
+/// Which norms a record has of one epoch.
+#[derive(Default)]
+pub(crate) struct Norms {
+    steps: BTreeSet<u32>,
+    by_layer: BTreeMap<u16, BTreeSet<u32>>,
+}
+
+impl Norms {
+    /// Those of the rows of one epoch.
+    pub(crate) fn of<'a>(rows: impl IntoIterator<Item = &'a GradientRow>) -> Self {
+        let mut norms = Self::default();
+        for row in rows {
+            norms.steps.insert(row.step);
+            norms.by_layer.entry(row.layer).or_default().insert(row.step);
+        }
+        norms
+    }
+
+    /// The recorded steps at which a layer has no norm.
+    fn lacking(&self, layer: u16) -> u64 {
+        (self.steps.len() - self.by_layer.get(&layer).map_or(0, BTreeSet::len)) as u64
+    }
 }

@@ -49,6 +49,7 @@ mod trace;
 mod train;
 pub mod tree;
 mod window;
+mod windowed;
 
 pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
 pub use fault::{Cause, Fault};
@@ -60,8 +61,8 @@ pub use per_epoch::per_epoch;
 pub use replay::replay;
 pub use run::{Finished, Run};
 pub use settings::{Observe, Observer, Policies, Recorded, Services, Settings};
-pub use sieve::{Order, Ranked, lowest, sieve};
+pub use sieve::{Place, Ranked, lowest, sieve};
 pub use stop::Stop;
 pub use tick::{Lag, Tick};
 pub use timings::Timings;
-pub use train::{GradientTransform, LayerWeights, StepReport, Trained, train};
+pub use train::{GradientTransform, LayerWeights, Seams, StepReport, Trained, train};

@@ -2,13 +2,9 @@
 
 use spfde_data::table::Row;
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::run::Run;
 use crate::tick::Tick;
-use crate::window::{Stash, Windows};
 
 /// Gathers the rows of `input` and, when an epoch is over, hands all of it to `stage`, in the order of the rows.
 ///
@@ -27,24 +23,14 @@ pub fn per_epoch<'s, A: Row, B: Row>(
     route: impl Fn(&A) -> u64 + 'static,
     mut stage: impl FnMut(u32, Vec<A>) -> Vec<B> + 'static,
 ) -> StreamVec<'s, Tick, B> {
-    let (horizon, timings) = (run.horizon(), run.timings().clone());
-    let mut builder = OperatorBuilder::new(name.to_owned(), run.scope());
-    let mut input = builder.new_input(input.clone(), Exchange::new(route));
-    let (output, rows) = builder.new_output::<Vec<B>>();
-    let mut output = OutputBuilder::from(output);
-    builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, horizon);
-        let mut stash = Stash::<A>::new();
-        move |frontiers| {
-            input.for_each(|capability, rows| stash.add(&capability, rows));
-            while let Some(epoch) = windows.complete(frontiers) {
-                let mut rows: Vec<A> = stash.through(epoch).collect();
-                rows.sort_by_key(Row::order);
-                let rows = timings.measure(name, || stage(epoch, rows));
-                output.activate().session(windows.capability(0)).give_iterator(rows.into_iter());
-                windows.advance();
-            }
-        }
+    let timings = run.timings().clone();
+    let mut window = run.window(name);
+    let input = window.exchanged(input.clone(), route);
+    let (mut output, rows) = window.output();
+    window.build(move |close| {
+        let mut rows = input.through(close.epoch);
+        rows.sort_by_key(Row::order);
+        output.give(close, timings.measure(name, || stage(close.epoch, rows)));
     });
     rows
 }

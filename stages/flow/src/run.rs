@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::rows::{CensoredRow, EpochRow};
-use spfde_data::segment::Segment;
+use spfde_data::segment::{Extent, Segment};
 use spfde_data::table::Row;
 use spfde_policy::Plan;
 use timely::dataflow::operators::vec::Broadcast;
@@ -16,13 +16,13 @@ use timely::dataflow::{Scope, StreamVec};
 use crate::checkpoint::{self, Due, Keeper, Snapshot};
 use crate::edge::Edge;
 use crate::fault::Fault;
-use crate::replay::Agreed;
 use crate::settings::{Policies, Recorded, Services, Settings};
 use crate::tick::{Lag, Tick};
 use crate::timings::Timings;
 use crate::trace;
 use crate::train::Trained;
 use crate::window::Horizon;
+use crate::windowed::{Ground, Windowed};
 
 /// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this many
 /// steps ahead of training.
@@ -41,7 +41,6 @@ pub struct Run<'s> {
     services: Services,
     timings: Timings,
     outcome: Rc<RefCell<Option<Fault>>>,
-    agreed: Rc<RefCell<Agreed>>,
     halts: Edge<'s>,
     storage: Edge<'s>,
     segments: RefCell<Vec<StreamVec<'s, Tick, Segment>>>,
@@ -66,12 +65,6 @@ impl<'s> Run<'s> {
     /// Starts building a run in `scope`.
     pub fn new(scope: Scope<'s, Tick>, settings: Arc<Settings>, services: Services) -> Self {
         let timings = Timings::new(scope.index(), Arc::clone(&services.observer));
-        // Of a record that goes on only what worker 0 says counts.
-        let recording = services.recorded.as_ref().map(|recorded| &recorded.recording);
-        let complete = recording.filter(|recording| recording.extent().complete);
-        let agreed =
-            complete.map(|recording| Agreed::new(recording.extent(), |epochs| recording.content(epochs)));
-        let agreed = agreed.unwrap_or_default();
         let keeper = Keeper::new(Due::new(services.checkpoints.as_ref(), &settings));
         Self {
             scope,
@@ -79,7 +72,6 @@ impl<'s> Run<'s> {
             services,
             timings,
             outcome: Rc::default(),
-            agreed: Rc::new(RefCell::new(agreed)),
             halts: Edge::new(scope, Lag::steps(HALT_STEPS)),
             storage: Edge::new(scope, Lag::epochs(STORAGE_EPOCHS)),
             segments: RefCell::default(),
@@ -140,11 +132,6 @@ impl<'s> Run<'s> {
         self.services.recorded.as_ref()
     }
 
-    /// How far the record goes, as far as this worker knows.
-    pub(crate) fn agreed(&self) -> &Rc<RefCell<Agreed>> {
-        &self.agreed
-    }
-
     /// Whether the run replays a record: then [`replay`](crate::replay) takes the place of [`train`](crate::train).
     pub fn replays(&self) -> bool {
         self.services.recorded.is_some()
@@ -172,15 +159,27 @@ impl<'s> Run<'s> {
         &self.keeper
     }
 
-    /// How far the run goes, as far as this worker knows.
-    pub(crate) fn horizon(&self) -> Horizon {
+    /// Where the run's operators are built, and how far it goes, as far as it is known.
+    pub(crate) fn ground(&self) -> Ground<'s> {
         let planned = self.settings.epochs;
-        let agreed = Rc::clone(&self.agreed);
-        let epochs = move || match &*agreed.borrow() {
-            Agreed { epochs, complete: true, .. } => planned.min(*epochs),
-            _ => planned,
+        let recording = self.recorded().map(|recorded| Arc::clone(&recorded.recording));
+        let epochs = move || match recording.as_ref().map(|recording| recording.extent()) {
+            Some(Extent { epochs, complete: true }) => planned.min(epochs),
+            // A run that has recorded its last epoch has still to say how it ended.
+            Some(Extent { complete: false, .. }) => u32::MAX,
+            None => planned,
         };
-        Horizon::new(self.start().epoch, epochs, &self.outcome)
+        Ground { scope: self.scope, horizon: Horizon::new(self.start().epoch, epochs, &self.outcome) }
+    }
+
+    /// How far the run goes, as far as it is known.
+    pub(crate) fn horizon(&self) -> Horizon {
+        self.ground().horizon
+    }
+
+    /// An operator that acts epoch by epoch, as far as the run goes.
+    pub(crate) fn window(&self, name: impl Into<String>) -> Windowed<'s> {
+        self.ground().window(name)
     }
 
     /// The outside world.

@@ -1,4 +1,7 @@
 //! Acting once per epoch, when everything of it has arrived.
+//!
+//! [`Windowed`](crate::windowed::Windowed) builds the operators that do; here is what they, and those with a shape of
+//! their own, are made of.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,8 +13,9 @@ use timely::progress::frontier::MutableAntichain;
 use crate::fault::Fault;
 use crate::tick::Tick;
 
-/// How far a run goes: to its last epoch (of a record that goes on nobody knows it until it has ended), or, once it is known to stop, to the epoch in which it does. Nobody waits
-/// for what lies beyond, so a stop takes no longer for the epochs that it spares.
+/// How far a run goes: to its last epoch (of a record that goes on it is not known until the record is complete), or,
+/// once it is known to stop, to the epoch in which it does. Stages wait for nothing beyond, so a stop takes no longer
+/// for the epochs that it spares.
 #[derive(Clone)]
 pub(crate) struct Horizon {
     start: u32,
@@ -21,7 +25,7 @@ pub(crate) struct Horizon {
 
 impl Horizon {
     /// The horizon of a run that begins, or goes on, at epoch `start`, and whose first fault will be found in `fault`.
-    /// `epochs` says how many there are, at most, as far as it is known.
+    /// `epochs` says how many there are, at most, as far as it is known: never more than it said before.
     pub(crate) fn new(
         start: u32,
         epochs: impl Fn() -> u32 + 'static,
@@ -31,7 +35,7 @@ impl Horizon {
     }
 
     /// The first epoch behind it.
-    fn end(&self) -> u32 {
+    pub(crate) fn end(&self) -> u32 {
         let stop = self.fault.borrow().as_ref().map(|fault| fault.tick.epoch.saturating_add(1));
         stop.map_or_else(|| (self.epochs)(), |stop| stop.min((self.epochs)()))
     }
@@ -66,8 +70,8 @@ impl Windows {
         passed.then_some(self.epoch)
     }
 
-    /// Whether the capabilities have been given up. They are, too, once it is known that the epoch that is being gathered
-    /// will not come.
+    /// Whether the capabilities have been given up. They are, too, once it is known that the epoch that is being
+    /// gathered will not come.
     pub(crate) fn ended(&mut self) -> bool {
         if !self.ended && self.epoch >= (self.horizon.epochs)() {
             self.hold();
@@ -80,6 +84,11 @@ impl Windows {
         self.epoch
     }
 
+    /// The capabilities, one for each output, at the close of the current epoch.
+    pub(crate) fn capabilities(&self) -> &[Capability<Tick>] {
+        &self.capabilities
+    }
+
     /// The capability of an output at the close of the current epoch.
     pub(crate) fn capability(&self, output: usize) -> &Capability<Tick> {
         &self.capabilities[output]
@@ -89,12 +98,6 @@ impl Windows {
     pub(crate) fn advance(&mut self) {
         self.epoch += 1;
         self.hold();
-    }
-
-    /// Gives the capabilities up before the horizon.
-    pub(crate) fn give_up(&mut self) {
-        self.ended = true;
-        self.capabilities.clear();
     }
 
     fn hold(&mut self) {
@@ -111,9 +114,15 @@ impl Windows {
 /// Records by tick, until they are due.
 pub(crate) struct Stash<D>(BTreeMap<Tick, Vec<D>>);
 
+impl<D> Default for Stash<D> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
 impl<D> Stash<D> {
     pub(crate) fn new() -> Self {
-        Self(BTreeMap::new())
+        Self::default()
     }
 
     /// Keeps the records of a message, which leaves `records` empty.

@@ -317,11 +317,12 @@ fn by_hand(
     (written, rows, keys)
 }
 
-fn run(scores: &Arc<Scores>, workers: usize) -> (Found, Vec<DecisionRow>) {
+fn run(scores: &Arc<Scores>, follows: bool, workers: usize) -> (Found, Vec<DecisionRow>) {
     let kept = Arc::new(Kept::default());
     let store = Arc::new(Store(Arc::clone(&kept)));
     let source = Arc::clone(scores) as Arc<dyn ScoreSource>;
-    let asked = Grid::new(source, members(scores.samples), EPOCHS, Some(store), Arc::default());
+    let asked =
+        Grid::new(source, members(scores.samples), EPOCHS, Some(store), Arc::default()).following(follows);
     let shared = Arc::new(asked);
     let built = Arc::clone(&shared);
     let guards = timely::execute(Config::process(workers), move |worker| {
@@ -346,13 +347,14 @@ fn every_member_decides_what_lists_and_sorts_would() {
             keys.extend(counts);
         }
         rows.sort_unstable();
-        for workers in [1, 2, 4] {
-            let (found, decided) = run(&scores, workers);
+        // Densely and in arrangements.
+        for (follows, workers) in [(false, 1), (false, 2), (false, 4), (true, 1), (true, 2), (true, 4)] {
+            let (found, decided) = run(&scores, follows, workers);
             assert_eq!(found.failed, None);
-            assert_eq!(found.rows, rows, "{samples} samples, {workers} workers");
-            assert_eq!(found.keys, keys, "{samples} samples, {workers} workers");
+            assert_eq!(found.rows, rows, "{samples} samples, {workers} workers, {follows}");
+            assert_eq!(found.keys, keys, "{samples} samples, {workers} workers, {follows}");
             let different = decided.iter().zip(&written).find(|(left, right)| left != right);
-            assert_eq!(different, None, "{samples} samples, {workers} workers");
+            assert_eq!(different, None, "{samples} samples, {workers} workers, {follows}");
             assert_eq!(decided.len(), written.len());
         }
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use differential_dataflow::input::Input;
 use spfde_data::random::mix;
-use spfde_flow::{Order, Ranked, Tick, lowest};
+use spfde_flow::{Place, Ranked, Tick, lowest};
+use spfde_policy::Rank;
 use timely::Config;
 
 const WINDOWS: u32 = 25;
@@ -16,19 +17,15 @@ type World = (BTreeSet<Ranked>, u32);
 
 /// A world in which keys, members and the number wanted change from window to window. `spread` says how keys look.
 fn worlds(samples: u32, spread: fn(u64) -> u32) -> Vec<World> {
-    let mut orders: BTreeMap<u32, Order> = BTreeMap::new();
+    let mut orders: BTreeMap<u32, Place> = BTreeMap::new();
     let mut worlds = Vec::new();
     for window in 0..WINDOWS {
         for sample in 0..samples {
             let draw = mix(u64::from(window) << 32 | u64::from(sample));
             // Everyone comes at first; later a tenth change their key and a few come and go.
             if window == 0 || draw.is_multiple_of(10) {
-                let order = Order {
-                    key: spread(draw >> 8),
-                    since: (draw >> 40) as u32 % 3,
-                    hash: mix(u64::from(sample)),
-                };
-                orders.insert(sample, order);
+                let (key, since) = (spread(draw >> 8), (draw >> 40) as u32 % 3);
+                orders.insert(sample, Rank { key, since, hash: mix(u64::from(sample)) }.into());
             } else if draw % 37 == 1 {
                 orders.remove(&sample);
             }

@@ -12,6 +12,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::Due;
 use crate::tick::Tick;
+use crate::windowed::{Moment, Output, Windowed};
 
 /// A part of the checkpoint at the start of an epoch, sent before the close of the epoch before it.
 #[derive(Clone, Debug)]
@@ -90,8 +91,31 @@ impl<'s> Keeper<'s> {
         self.keep(kept);
     }
 
+    /// Adds to an operator an output for its stage's parts.
+    pub(crate) fn output(&self, window: &mut Windowed<'s>) -> KeptOutput {
+        let (output, kept) = window.output();
+        self.keep(kept);
+        KeptOutput { output, due: self.due }
+    }
+
     /// Everything that was handed over.
     pub(crate) fn take(&self) -> Vec<StreamVec<'s, Tick, Kept>> {
         self.streams.take()
+    }
+}
+
+/// The output for a stage's parts of checkpoints.
+pub(crate) struct KeptOutput {
+    output: Output<Kept>,
+    due: Due,
+}
+
+impl KeptOutput {
+    /// Sends what `kept` makes for the start of the next epoch, if there is a checkpoint.
+    pub(crate) fn give(&mut self, moment: &Moment<'_>, kept: impl FnOnce(u32) -> Vec<Kept>) {
+        let next = moment.epoch + 1;
+        if self.due.at(next) {
+            self.output.give(moment, kept(next));
+        }
     }
 }

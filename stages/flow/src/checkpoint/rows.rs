@@ -32,14 +32,8 @@ spfde_data::row! {
         pub(crate) active: bool,
         /// The epoch of the last entry of an active sample, of the last departure of another; 0 if it never moved.
         pub(crate) since: u32,
-        /// The epoch of the latest decision, for which the sample was given its place; 0 if there was none.
-        pub(crate) decided: u32,
-        /// Its place then: 0 nowhere, 1 among those that may leave, 2 in the queue.
-        pub(crate) place: u16,
-        /// The epoch of its last entry (place 1) or departure (place 2) as it was then.
-        pub(crate) place_since: u32,
-        /// The key by which it was ranked (place 1).
-        pub(crate) place_key: u32,
+        /// Its weight in the loss; 0 outside.
+        pub(crate) weight: f32,
     }
 }
 

@@ -192,18 +192,21 @@ impl Snapshot {
         if active.iter().all(Option::is_none) {
             return Err("active-set: no sample is active".to_owned());
         }
-        for row in self.rows::<SieveRow>() {
-            let slot = active.get(row.sample as usize).ok_or_else(|| unknown(row.sample, samples))?;
-            let fits = if row.diff > 0 { slot.is_none() } else { *slot == Some(row.weight) };
-            if !fits || row.diff.abs() != 1 || row.epoch != self.epoch {
+        let mut decided = self.rows::<SieveRow>();
+        // A sample whose weight changes leaves before it enters.
+        decided.sort_by_key(|row| (row.sample, row.diff));
+        for row in decided {
+            let slot = active.get_mut(row.sample as usize).ok_or_else(|| unknown(row.sample, samples))?;
+            let (before, after) = match row.diff {
+                1 => (None, Some(row.weight)),
+                _ => (Some(row.weight), None),
+            };
+            if std::mem::replace(slot, after) != before || row.diff.abs() != 1 || row.epoch != self.epoch {
                 return Err(format!("sieves: sample {} cannot enter or leave so", row.sample));
             }
         }
         let standings = self.rows::<StandingRow>();
         once("standings", standings.iter().map(|row| row.sample), samples)?;
-        if let Some(row) = standings.iter().find(|row| row.place > 2 || row.decided > self.epoch) {
-            return Err(format!("standings: sample {} has no such place", row.sample));
-        }
         let policy = self.table(SIEVE_POLICY);
         match policy.cells.get(1) {
             None => Ok(()),

@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use spfde_data::rows::ScoreRow;
 use spfde_data::scores::ScoreColumns;
 
-use super::share::Shares;
+use crate::sieve::Share;
 
 /// Rows of a bundle at most.
 const FULL: usize = 1 << 16;
@@ -65,7 +66,7 @@ impl Bundle {
 
 /// Deals rows to the owners of their samples.
 pub(super) struct Dealer {
-    shares: Shares,
+    share: Share,
     losses: bool,
     /// Bundles that were handed out.
     number: u64,
@@ -80,9 +81,9 @@ pub(super) struct Dealer {
 
 impl Dealer {
     /// Has nothing in hand. `losses`: whether somebody looks at more than whether a sample was right.
-    pub(super) fn new(shares: Shares, losses: bool) -> Self {
-        let own = (0..shares.workers()).map(|_| None).collect();
-        Self { shares, losses, number: 0, open: BTreeMap::new(), epoch: 0, own, dealt: Vec::new() }
+    pub(super) fn new(share: Share, workers: usize, losses: bool) -> Self {
+        let own = (0..workers).map(|_| None).collect();
+        Self { share, losses, number: 0, open: BTreeMap::new(), epoch: 0, own, dealt: Vec::new() }
     }
 
     /// Takes rows of a part, and hands out what is full.
@@ -93,7 +94,8 @@ impl Dealer {
                 self.put_back();
                 self.epoch = rows.epochs[at];
             }
-            let (epoch, (owner, index)) = (self.epoch, self.shares.locate(rows.slots[at]));
+            let (epoch, sample) = (self.epoch, rows.slots[at]);
+            let (owner, index) = (self.share.owner(sample) as usize, self.share.index(sample));
             let (open, dealt) = (&mut self.open, &mut self.dealt);
             let bundle = self.own[owner].get_or_insert_with(|| {
                 dealt.push(owner);
@@ -147,7 +149,7 @@ impl Dealer {
 
 /// The runs of some bundles in the order in which they count: by step, then by part, then as they were read. Each as the
 /// number of its bundle, and its own.
-pub(super) fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + use<> {
+fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + use<> {
     // A part has one reader.
     bundles.sort_by_key(|bundle| bundle.number);
     let mut runs = Vec::with_capacity(bundles.iter().map(|bundle| bundle.runs.len()).sum());
@@ -159,6 +161,29 @@ pub(super) fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, u
         runs.sort_unstable();
     }
     runs.into_iter().map(|(.., number, place)| (number as usize, place as usize))
+}
+
+/// Visits the scores of an epoch's bundles in the order in which they count, each with its sample's index in `share`.
+pub(super) fn each_score(mut bundles: Vec<Bundle>, share: Share, mut visit: impl FnMut(u32, &ScoreRow)) {
+    for (number, run) in in_order(&mut bundles) {
+        let bundle = &bundles[number];
+        let from = run.checked_sub(1).map_or(0, |before| bundle.runs[before].until);
+        let Run { step, until, .. } = bundle.runs[run];
+        let step = u32::try_from(step).unwrap_or(u32::MAX);
+        for row in from as usize..until as usize {
+            let index = bundle.rows[row] >> 1;
+            let score = ScoreRow {
+                epoch: bundle.epoch,
+                step,
+                sample: share.sample(index),
+                loss: bundle.losses.get(row).copied().unwrap_or(f32::NAN),
+                correct: bundle.rows[row] & 1 == 1,
+                error_norm: bundle.error_norms.get(row).copied().unwrap_or(f32::NAN),
+                trained: bundle.trained.get(row).copied().unwrap_or(true),
+            };
+            visit(index, &score);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -183,10 +208,10 @@ mod tests {
     fn rows_come_out_in_order_whoever_read_them() {
         let parts: Vec<ScoreColumns> = (0..6).map(|number| part(number, 1 << 16, 3)).collect();
         for (readers, owners) in [(1, 1), (2, 2), (3, 4)] {
-            let shares = Shares::new(10, owners);
+            let share = |worker| Share::new(10, worker, owners);
             let mut found = Vec::new();
             for reader in 0..readers {
-                let mut dealer = Dealer::new(shares.clone(), false);
+                let mut dealer = Dealer::new(share(0), owners, false);
                 for (number, rows) in
                     parts.iter().enumerate().filter(|(number, _)| number % readers == reader)
                 {
@@ -201,19 +226,16 @@ mod tests {
                 for epoch in 0..3 {
                     let own = |bundle: &&Bundle| (bundle.owner, bundle.epoch) == (owner as u32, epoch);
                     let mut bundles: Vec<Bundle> = found.iter().filter(own).cloned().collect();
-                    let order: Vec<(usize, usize)> = in_order(&mut bundles).collect();
                     let mut rows = Vec::new();
-                    for (number, run) in order {
-                        let bundle = &bundles[number];
-                        let from = run.checked_sub(1).map_or(0, |before| bundle.runs[before].until);
-                        let until = bundle.runs[run].until;
-                        let step = bundle.runs[run].step;
-                        rows.extend((from..until).map(|row| (step, bundle.rows[row as usize])));
-                    }
+                    each_score(std::mem::take(&mut bundles), share(owner), |index, score| {
+                        assert_eq!((score.epoch, score.sample), (epoch, share(owner).sample(index)));
+                        rows.push((u64::from(score.step), index << 1 | u32::from(score.correct)));
+                    });
                     let mut expected = Vec::new();
                     for rows in &parts {
                         for at in (0..rows.slots.len()).filter(|at| rows.epochs[*at] == epoch) {
-                            let (of, index) = shares.locate(rows.slots[at]);
+                            let sample = rows.slots[at];
+                            let (of, index) = (share(0).owner(sample) as usize, share(0).index(sample));
                             let row = (rows.steps[at], index << 1 | u32::from(rows.correct[at]));
                             expected.extend((of == owner).then_some(row));
                         }
@@ -227,7 +249,7 @@ mod tests {
 
     #[test]
     fn epochs_that_change_with_every_row_share_their_bundles() {
-        let mut dealer = Dealer::new(Shares::new(1, 4), false);
+        let mut dealer = Dealer::new(Share::new(1, 0, 4), 4, false);
         let rows = ScoreColumns {
             epochs: (0..1000).map(|row| row % 2).collect(),
             steps: vec![7; 1000],

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use spfde_data::segment::Segment;
 
+use crate::sieve::MemberRow;
+
 use super::run::MemberCosts;
 
-/// What a grid finds. Of several processes the one that has worker 0 finds it all, but for what the others have written.
+/// What a grid finds.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// Of bare scores: one row for each epoch and member, in this order.
@@ -16,12 +18,10 @@ pub struct Found {
     pub keys: Vec<KeyRow>,
     /// Epochs of the record, which may have gone on while it was read.
     pub epochs: u32,
-    /// What was written by this process.
+    /// What was written.
     pub segments: Vec<Segment>,
     /// Why it ended early: of several failures the first.
     pub failed: Option<Failure>,
-    /// Whether somebody has asked one of the processes to end it.
-    pub interrupted: bool,
 }
 
 /// Why a grid ends early, in the order in which several count: whichever worker meets one first, the same is told.
@@ -39,36 +39,6 @@ impl Failure {
         match self {
             Failure::Part(_, reason) | Failure::Whole(reason) => reason,
         }
-    }
-}
-
-/// A sieve in one epoch. Of bare scores the sieves are the members.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct MemberRow {
-    /// Epoch, from 0.
-    pub epoch: u32,
-    /// The sieve's place in the grid.
-    pub member: u32,
-    /// Samples in its active set.
-    pub active: u32,
-    /// Those that entered at the epoch's start, beyond the initial set.
-    pub entered: u32,
-    /// Those that left at the epoch's start.
-    pub left: u32,
-    /// Active samples that have no score in the epoch.
-    pub unscored: u32,
-    /// Of a run: samples that are in or out as they were recorded.
-    pub as_recorded: u32,
-}
-
-impl MemberRow {
-    /// Adds what another worker says of the same epoch and sieve.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.active += other.active;
-        self.entered += other.entered;
-        self.left += other.left;
-        self.unscored += other.unscored;
-        self.as_recorded += other.as_recorded;
     }
 }
 

@@ -1,18 +1,14 @@
 //! Many policies over the same record, as one dataflow: sieves over scores, or whole experiments over a run.
 //!
 //! ```text
-//! Scores ──bundles──► Count ──histograms──► Split ──candidates──► Rank ──limits──► Decide ──► decisions
-//!    ▲                  ▲                                                             │
+//! Scores ──bundles──► Count ──what each worker tells──► the cut ──what it hears──► Decide ──► decisions
+//!    ▲                  ▲                                                            │
 //!    └──────────────────┴──────────────── this epoch is decided ─────────────────────┘
 //! ```
 //!
-//! The scores are decoded once, whatever the number of policies. Each worker owns a run of neighbouring samples and
-//! keeps what policies know of them in dense arrays: policies that are [alike](spfde_policy::SievePolicy::alike) share
-//! one state, and if they cut an outside one order, of which every one takes its own share. `Count` feeds the scores of an epoch to
-//! the states in order of their steps, and at a decision counts how many samples stand in each coarse class of
-//! neighbouring places. `Split` adds up the counts of all workers, which tells for every cut the class that it goes
-//! through, and hands the samples in that class alone to one worker, where `Rank` finds the exact place of the cut.
-//! `Decide` moves whom the cut moves, and writes it down.
+//! The scores are decoded once, whatever the number of policies. The sieves are those of a training or a plain replay, with
+//! the same state and the same cuts ([`sieve`](crate::sieve())): a replay is a grid of one member. Here rows travel in
+//! bundles of a few bytes each, an epoch at a time.
 //!
 //! Over a recorded run ([`Grid::with_run`]) a member is an experiment: a sieve, a freezing, and what they cost.
 //!
@@ -28,11 +24,8 @@
 //! A record may go on ([`Recording::look`](spfde_data::segment::Recording::look)): then the sources wait for the next epoch, and
 //! every state stays where it is, so that an epoch more costs what it takes to read and to judge that epoch.
 //!
-//! Workers may belong to several processes. Beside the dataflow above all of them hear how far the record goes, from worker 0,
-//! and of the first thing that fails on any: then nobody acts any more, and all end in good order.
-//!
-//! What a policy decides here is what it decides in a running training, bit for bit, on any number of workers
-//! ([`sieve`](crate::sieve())). Only the arrangement differs.
+//! All workers are of one process, and share the record and what has failed. A failure is known to all before a source
+//! gives up its capabilities, so no worker takes what is left out for what there is.
 //!
 //! # Where dense state pays, and where an arrangement does
 //!
@@ -49,35 +42,23 @@
 //! | 20 | 100 % | 20.3 | 0.19 |
 //! | 20 | 10 % | 2.1 | 0.11 |
 //!
-//! An arrangement costs what changes, a pass over dense state what there is: they meet where a few per cent change. Here the
-//! scores of an epoch touch every state anyway, which is a pass already; and one pass makes any number of cuts, since the
-//! order is shared. In a training the collections pay when few samples change, and by what they say to other stages, which
-//! is changes and nothing else. To measure it again:
+//! An arrangement costs what changes, a pass over dense state what there is: they meet where a few per cent change. One
+//! pass makes any number of cuts, since the order is shared. So a finished record is cut densely. A record that is still
+//! being made, by a training or by a run that is followed, is cut in arrangements, whose collections other views can build
+//! on; ranking the samples is a pass either way. To measure it again:
 //!
 //! ```text
 //! cargo run --release -p spfde-flow --example dense_or_arranged
 //! ```
 
 mod bundle;
-mod changes;
 mod costs;
-mod count;
-mod cut;
-mod decide;
-mod epochs;
 mod found;
 mod gather;
-mod orders;
-mod place;
-mod rank;
+mod judge;
 mod recorded;
 mod run;
-mod share;
 mod source;
-mod split;
-mod standings;
-mod turns;
-mod watch;
 mod worker;
 mod written;
 
@@ -88,11 +69,15 @@ use spfde_data::scores::ScoreSource;
 use spfde_data::segment::SegmentStore;
 use spfde_policy::SievePolicy;
 
-pub use found::{Failure, Found, KeyRow, MemberRow};
+pub use crate::sieve::MemberRow;
+pub use found::{Failure, Found, KeyRow};
 pub use recorded::RecordedScores;
 pub use run::{Freezing, MemberCosts, RunMember, RunMembers};
 pub use worker::grid;
 pub use written::{DecisionRow, FreezeDecisionRow};
+
+/// Epochs of other streams than the scores that may be read before one that is not decided, beyond the next.
+const AHEAD: u32 = 1;
 
 /// What is asked: sieves over recorded scores; or members that are whole experiments, over a recorded run.
 pub struct Grid {
@@ -107,6 +92,8 @@ pub struct Grid {
     pub last: u32,
     /// Where the decisions of all members are written, if anywhere.
     pub store: Option<Arc<dyn SegmentStore>>,
+    /// Whether the record may still go on.
+    pub follows: bool,
     /// Set from outside to end it.
     pub interrupted: Arc<AtomicBool>,
     /// Is shown all members of a grid over a run, epoch by epoch.
@@ -139,7 +126,13 @@ impl Grid {
         interrupted: Arc<AtomicBool>,
     ) -> Self {
         let observer = Arc::new(());
-        Self { source, sieves, run: None, last, store, interrupted, observer, found: Mutex::default() }
+        let (run, follows, found) = (None, false, Mutex::default());
+        Self { source, sieves, run, last, store, follows, interrupted, observer, found }
+    }
+
+    /// The same, if the record may still go on.
+    pub fn following(self, follows: bool) -> Self {
+        Self { follows, ..self }
     }
 
     /// The same, with somebody who looks on.
@@ -168,8 +161,7 @@ impl Grid {
 
     /// Whether something has failed, or somebody wants it to end: nothing that is still to come would count.
     pub fn failed(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
-            || self.found(|found| found.failed.is_some() || found.interrupted)
+        self.interrupted.load(Ordering::Relaxed) || self.found(|found| found.failed.is_some())
     }
 
     /// Whether a policy looks at losses.
@@ -193,6 +185,7 @@ impl Grid {
     /// Takes what was found, in order.
     pub fn take(&self) -> Found {
         let mut found = self.found(std::mem::take);
+        found.epochs = self.source.extent().epochs;
         found.rows.sort_unstable();
         found.costs.sort_by_key(|costs| (costs.epoch.epoch, costs.member));
         found.keys.sort_unstable();

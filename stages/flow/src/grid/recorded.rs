@@ -1,22 +1,14 @@
-//! The streams of a recorded run as a grid reads them.
+//! The scores of a recorded run as a grid reads them.
 
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::rows::ScoreRow;
 use spfde_data::scores::{ScoreColumns, ScoreSource};
 use spfde_data::segment::{Extent, Recording, RecordingError};
 use spfde_data::table::{Cells, Column, Columns, Row};
-use timely::dataflow::{Scope, StreamVec};
 
-use crate::replay::{Reader, Recorded, check_numbers, check_sample, check_step};
-use crate::tick::Tick;
-
-use super::Failure;
-use super::epochs::epochs;
-use super::run::RunMembers;
-use super::watch::Watch;
+use crate::replay::{check_numbers, check_sample, check_step};
 
 /// The recorded scores of a run, each segment a part.
 pub struct RecordedScores {
@@ -94,10 +86,6 @@ impl ScoreSource for RecordedScores {
         self.recording.look()
     }
 
-    fn content(&self, epochs: u32) -> String {
-        self.recording.content(epochs)
-    }
-
     fn parts(&self, epoch: u32) -> Range<usize> {
         let segments = |epoch| self.recording.segments(ScoreRow::STREAM, epoch);
         let from = (0..epoch).map(segments).sum();
@@ -124,25 +112,4 @@ impl ScoreSource for RecordedScores {
         }
         Ok(())
     }
-}
-
-/// Epochs of other streams than the scores that may be read before one that is not decided.
-const AHEAD: u32 = 2;
-
-/// This worker's share of another stream of the run, epoch by epoch.
-pub(super) fn recorded<'s, R: Recorded>(
-    scope: Scope<'s, Tick>,
-    watch: &Rc<Watch>,
-    run: &RunMembers,
-    decided: StreamVec<'s, Tick, ()>,
-) -> StreamVec<'s, Tick, R> {
-    let mut reader = Reader::<R>::new(Arc::clone(&run.recording), scope.index(), scope.peers());
-    let plan = Arc::clone(&run.freezings[0].settings.plan);
-    epochs(scope, &format!("Read {}", R::STREAM), watch, decided, AHEAD, move |epoch, take| {
-        let mut next = || reader.next(epoch, &plan).map_err(|error| Failure::Whole(error.to_string()));
-        while let Some(rows) = next()? {
-            take(epoch, rows);
-        }
-        Ok(())
-    })
 }

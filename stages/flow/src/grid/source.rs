@@ -1,39 +1,41 @@
 //! Where scores come from: parts are read side by side, their rows handed in bundles to the owners of the samples.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
-use timely::dataflow::{Scope, StreamVec};
+use timely::dataflow::StreamVec;
 
+use crate::fault::Cause;
+use crate::replay::{Pace, source};
+use crate::sieve::Share;
 use crate::tick::Tick;
 
-use super::Failure;
 use super::bundle::{Bundle, Dealer};
-use super::epochs::epochs;
-use super::share::Shares;
-use super::watch::Watch;
+use super::{Failure, Grid};
 
-/// Epochs that may be read before one that is not decided, beyond one for each worker.
-const AHEAD: u32 = 1;
-
-/// Reads this worker's parts, those whose number leaves its index when divided by the number of workers, epoch by epoch.
-/// `decided` holds reading back: its frontier tells which epochs are decided.
-pub(super) fn source<'s>(
-    scope: Scope<'s, Tick>,
-    watch: &Rc<Watch>,
-    decided: StreamVec<'s, Tick, ()>,
-) -> StreamVec<'s, Tick, Bundle> {
-    let (worker, workers) = (scope.index(), scope.peers());
-    let grid = Arc::clone(&watch.grid);
-    let mut dealer = Dealer::new(Shares::new(grid.source.samples(), workers), grid.reads_losses());
-    epochs(scope, "Scores", watch, decided, workers as u32 + AHEAD, move |epoch, take| {
-        for part in grid.source.parts(epoch).filter(|part| part % workers == worker) {
-            let read = grid.source.read(part, &mut |rows| {
-                dealer.deal(part, rows, |bundle| take(bundle.epoch, vec![bundle]));
-            });
-            read.map_err(|error| Failure::Part(part, error.to_string()))?;
-        }
-        dealer.finish(take);
-        Ok(())
-    })
+/// Reads this worker's parts, those whose number leaves its index when divided by the number of workers, epoch by epoch,
+/// as many ahead as there are workers.
+pub(super) fn scores<'s>(pace: &Pace<'s>, grid: &Arc<Grid>) -> StreamVec<'s, Tick, Bundle> {
+    let (worker, workers) = (pace.ground.scope.index(), pace.ground.scope.peers());
+    let grid = Arc::clone(grid);
+    let share = Share::new(grid.source.samples(), worker, workers);
+    let mut dealer = Dealer::new(share, workers, grid.reads_losses());
+    let mut left = None;
+    let (bundles, _) = source(pace, "Scores".to_owned(), workers as u32, move |epoch, take| {
+        let mut take = |epoch, bundles| take(Tick::new(epoch, 0), bundles);
+        let parts = left.get_or_insert_with(|| grid.source.parts(epoch));
+        let Some(part) = parts.find(|part| part % workers == worker) else {
+            left = None;
+            dealer.finish(take);
+            return Ok(false);
+        };
+        let read = grid.source.read(part, &mut |rows| {
+            dealer.deal(part, rows, |bundle| take(bundle.epoch, vec![bundle]));
+        });
+        read.map_err(|error| {
+            grid.fail(Failure::Part(part, error.to_string()));
+            Cause::Recording(error.to_string())
+        })?;
+        Ok(true)
+    });
+    bundles
 }

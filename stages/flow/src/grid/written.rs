@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use spfde_data::rows::FreezeRow;
-use spfde_data::segment::{Segment, SegmentStore, StorageError};
+use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Cells, Columns, Row};
 
-use super::changes::Change;
-use super::standings::Standings;
+use crate::sieve::Change;
 
 spfde_data::row! {
     /// A sample that enters (+1) or leaves (−1) the active set of a member at the start of an epoch. The whole initial
@@ -70,37 +69,39 @@ pub(super) fn freezes(
 /// Rows handed to a segment at a time.
 const BATCH_ROWS: usize = 1 << 15;
 
-/// Writes the changes at `epoch`, one member after the other; no file if there are none, unless `even_empty`.
-pub(super) fn write<C: Iterator<Item = Change>>(
+/// Writes the changes at `epoch`, one member after the other; no file if there are none, except by worker 0.
+pub(super) fn sieves<C: Iterator<Item = Change>>(
     store: &dyn SegmentStore,
-    standings: &Standings,
+    sample: impl Fn(u32) -> u32,
     (epoch, worker): (u32, u32),
-    even_empty: bool,
     members: impl Iterator<Item = C>,
 ) -> Result<Option<Segment>, StorageError> {
     let columns = DecisionRow::columns();
     let create = || store.create(DecisionRow::STREAM, &columns, epoch, worker);
-    let mut writer = if even_empty { Some(create()?) } else { None };
-    for (member, mut changes) in members.enumerate() {
+    let mut writer = if worker == 0 { Some(create()?) } else { None };
+    for (member, changes) in members.enumerate() {
+        let row =
+            |change: Change| change.rows().map(move |(diff, key, weight)| (change.index, diff, key, weight));
+        let mut rows = changes.flat_map(row);
         loop {
-            let batch: Vec<Change> = changes.by_ref().take(BATCH_ROWS).collect();
+            let batch: Vec<(u32, i8, u32, f32)> = rows.by_ref().take(BATCH_ROWS).collect();
             if batch.is_empty() {
                 break;
             }
             let cells = vec![
                 Cells::U32(vec![epoch; batch.len()]),
                 Cells::U32(vec![member as u32; batch.len()]),
-                Cells::U32(batch.iter().map(|(index, ..)| standings.sample(*index)).collect()),
-                Cells::I8(batch.iter().map(|(_, enters, _)| if *enters { 1 } else { -1 }).collect()),
-                Cells::U32(batch.iter().map(|(.., key)| *key).collect()),
-                Cells::F32(vec![1.0; batch.len()]),
+                Cells::U32(batch.iter().map(|(index, ..)| sample(*index)).collect()),
+                Cells::I8(batch.iter().map(|(_, diff, ..)| *diff).collect()),
+                Cells::U32(batch.iter().map(|(.., key, _)| *key).collect()),
+                Cells::F32(batch.iter().map(|(.., weight)| *weight).collect()),
             ];
-            let writer = match &mut writer {
-                Some(writer) => writer,
-                none => none.insert(create()?),
+            let open = match writer.take() {
+                Some(open) => open,
+                None => create()?,
             };
-            writer.append(&Columns { cells, rows: batch.len() })?;
+            writer.insert(open).append(&Columns { cells, rows: batch.len() })?;
         }
     }
-    writer.map(|writer| writer.finish()).transpose()
+    writer.map(SegmentWriter::finish).transpose()
 }

@@ -1,23 +1,45 @@
-//! What the decisions of a replay cost, counted as training counts, and what the record lacks.
+//! Who is active in a replay, what its decisions cost, counted as training counts, and what the record lacks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spfde_data::rows::{CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, MaskRow};
+use spfde_data::rows::{CensoredRow, CostRow, EpochRow, GradientRow, ScoreRow, SieveRow, TimingRow};
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::layers::Layers;
-use super::members::Count;
-use super::norms::{Norms, count_censored};
-use crate::account::epoch_row;
+use crate::account::{Layers, Norms};
 use crate::fault::{Cause, Fault};
 use crate::loops::Loops;
 use crate::run::Run;
+use crate::sieve::{ActiveSet, Change, MemberRow, Scored, share};
 use crate::tick::Tick;
-use crate::window::{Stash, Windows};
+
+/// What a worker says of its samples in every epoch, at its close, and its clock.
+pub(super) fn members<'s>(
+    run: &Run<'s>,
+    scores: &StreamVec<'s, Tick, ScoreRow>,
+    active: StreamVec<'s, Tick, SieveRow>,
+) -> (StreamVec<'s, Tick, MemberRow>, StreamVec<'s, Tick, TimingRow>) {
+    let (share, worker, timings) = (share(run), run.worker(), run.timings().clone());
+    let mut window = run.window("Members");
+    let scores = window.exchanged(scores.clone(), move |row: &ScoreRow| u64::from(share.owner(row.sample)));
+    let active = window.exchanged(active, move |row: &SieveRow| u64::from(share.owner(row.sample)));
+    let (mut counts_out, counts) = window.output();
+    let (mut timings_out, times) = window.output();
+    let mut set = ActiveSet::new(vec![false; share.len() as usize], false);
+    let mut scored = Scored::new(share.len());
+    window.build_by_tick(move |moment| {
+        while let Some((_, rows)) = scores.next(moment.epoch) {
+            rows.iter().for_each(|row| scored.mark(share.index(row.sample)));
+        }
+        if moment.is_complete {
+            let changes = Change::of_rows(active.through(moment.epoch), share);
+            changes.iter().for_each(|change| set.apply(change, moment.epoch));
+            counts_out.give(moment, [set.close((moment.epoch, 0), &scored, &[])]);
+            scored.clear();
+            timings_out.give(moment, timings.take(moment.epoch, worker));
+        }
+    });
+    (counts, times)
+}
 
 /// What this stage sends on, all of it on worker 0.
 pub(super) struct Costs<'s> {
@@ -33,78 +55,45 @@ pub(super) struct Costs<'s> {
 /// it have come round the loops. An epoch that could not be read whole has no rows.
 pub(super) fn costs<'s>(
     run: &Run<'s>,
-    counts: StreamVec<'s, Tick, Count>,
+    counts: StreamVec<'s, Tick, MemberRow>,
     loops: &Loops<'s>,
     gradients: &StreamVec<'s, Tick, GradientRow>,
 ) -> Costs<'s> {
     let densities = run.recorded().expect("the run has a record").densities;
-    let (worker, settings, horizon) = (run.worker(), Arc::clone(run.settings()), run.horizon());
-    let mut builder = OperatorBuilder::new("Costs".to_owned(), run.scope());
-    let mut counts = builder.new_input(counts, Exchange::new(|_: &Count| 0));
-    let mut frozen = builder.new_input(loops.frozen.stream(), Exchange::new(|_: &FreezeRow| 0));
-    let mut masked = builder.new_input(loops.masked.stream(), Exchange::new(|_: &MaskRow| 0));
-    let mut gradients = builder.new_input(gradients.clone(), Exchange::new(|_: &GradientRow| 0));
-    let mut unread = builder.new_input(run.storage_written(), Exchange::new(|_: &Fault| 0));
-    let (epochs_out, epochs) = builder.new_output::<Vec<EpochRow>>();
-    let (costs_out, costs) = builder.new_output::<Vec<CostRow>>();
-    let (censored_out, censored) = builder.new_output::<Vec<CensoredRow>>();
-    let (faults_out, faults) = builder.new_output::<Vec<Fault>>();
-    let (mut epochs_out, mut costs_out) = (OutputBuilder::from(epochs_out), OutputBuilder::from(costs_out));
-    let (mut censored_out, mut faults_out) =
-        (OutputBuilder::from(censored_out), OutputBuilder::from(faults_out));
-    builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, horizon);
-        let mut layers = Layers::new(&settings.plan, densities);
-        let mut members = Stash::<Count>::new();
-        let mut freezes = Stash::<FreezeRow>::new();
-        let mut masks = Stash::<MaskRow>::new();
-        let mut norms: BTreeMap<u32, Norms> = BTreeMap::new();
-        let mut unreadable = Stash::<Fault>::new();
-        let mut failed = false;
-        move |frontiers| {
-            counts.for_each(|capability, rows| members.add(&capability, rows));
-            frozen.for_each(|capability, rows| freezes.add(&capability, rows));
-            masked.for_each(|capability, rows| masks.add(&capability, rows));
-            gradients.for_each(|_, rows| {
-                for row in rows.drain(..) {
-                    norms.entry(row.epoch).or_default().add(&row);
-                }
-            });
-            unread.for_each(|capability, rows| unreadable.add(&capability, rows));
-            while let Some(epoch) = windows.complete(frontiers) {
-                masks.through(epoch).for_each(|row| layers.mask(row.layer, i64::from(row.diff)));
-                freezes.through(epoch).for_each(|row| layers.freeze(&row));
-                let count = members.through(epoch).fold(Count::default(), |sum, count| Count {
-                    active: sum.active + count.active,
-                    unscored: sum.unscored + count.unscored,
-                });
-                let norms = norms.remove(&epoch).unwrap_or_default();
-                failed |= unreadable.through(epoch).next().is_some();
-                if worker == 0 && !failed {
-                    let frozen_blocks = layers.frozen_blocks();
-                    match layers.nonzero(epoch) {
-                        Ok(nonzero) => {
-                            let row = epoch_row(&settings, epoch, &nonzero, frozen_blocks, count.active);
-                            epochs_out.activate().session(windows.capability(0)).give(row);
-                            let rows = layers.costs(epoch, &nonzero, count.active);
-                            costs_out
-                                .activate()
-                                .session(windows.capability(1))
-                                .give_iterator(rows.into_iter());
-                            let frozen = layers.frozen();
-                            let row =
-                                count_censored(epoch, count.unscored, &norms.lacking(frozen.len()), frozen);
-                            censored_out.activate().session(windows.capability(2)).give(row);
-                        }
-                        Err(reason) => {
-                            failed = true;
-                            let (tick, stage) = (Tick::close_of(epoch), "costs".to_owned());
-                            let fault = Fault { tick, worker: 0, stage, cause: Cause::Recording(reason) };
-                            faults_out.activate().session(windows.capability(3)).give(fault);
-                        }
-                    }
-                }
-                windows.advance();
+    let (worker, settings) = (run.worker(), Arc::clone(run.settings()));
+    let mut window = run.window("Costs");
+    let counts = window.on_first(counts);
+    let frozen = window.on_first(loops.frozen.stream());
+    let masked = window.on_first(loops.masked.stream());
+    let gradients = window.on_first(gradients.clone());
+    let unread = window.on_first(run.storage_written());
+    let (mut epochs_out, epochs) = window.output();
+    let (mut costs_out, costs) = window.output();
+    let (mut censored_out, censored) = window.output();
+    let (mut faults_out, faults) = window.output();
+    let mut layers = Layers::new(&settings.plan, densities);
+    let mut failed = false;
+    window.build(move |close| {
+        let epoch = close.epoch;
+        masked.through(epoch).iter().for_each(|row| layers.mask(row.layer, i64::from(row.diff)));
+        frozen.through(epoch).iter().for_each(|row| layers.freeze(row));
+        let mut count = MemberRow::default();
+        counts.through(epoch).iter().for_each(|row| count.add(row));
+        let norms = Norms::of(&gradients.through(epoch));
+        failed |= !unread.through(epoch).is_empty();
+        if worker != 0 || failed {
+            return;
+        }
+        match layers.account(epoch) {
+            Ok(account) => {
+                epochs_out.give(close, [account.epoch(&settings, count.active)]);
+                costs_out.give(close, account.by_layer(count.active));
+                censored_out.give(close, [account.censored(count.unscored, &norms)]);
+            }
+            Err(reason) => {
+                failed = true;
+                let (tick, stage) = (Tick::close_of(epoch), "costs".to_owned());
+                faults_out.give(close, [Fault { tick, worker: 0, stage, cause: Cause::Recording(reason) }]);
             }
         }
     });

@@ -31,14 +31,9 @@
 
 mod check;
 mod costs;
-mod extent;
-mod layers;
-mod members;
-mod norms;
 mod read;
 mod reader;
 
-use spfde_data::rows::TimingRow;
 use timely::dataflow::operators::Concatenate;
 
 use crate::loops::Loops;
@@ -46,11 +41,7 @@ use crate::run::Run;
 use crate::train::Trained;
 
 pub(crate) use check::{Recorded, numbers as check_numbers, sample as check_sample, step as check_step};
-pub(crate) use extent::{Agreed, Sight};
-pub(crate) use layers::Layers;
-pub(crate) use norms::{Norms, count_censored};
-pub(crate) use read::{LOOK_AFTER, read};
-pub(crate) use reader::Reader;
+pub(crate) use read::{Pace, read, recorded, source};
 
 /// Stands in for [`train`](crate::train): the same streams, from the run that [`Services`](crate::Services) hands in.
 ///
@@ -60,18 +51,15 @@ pub(crate) use reader::Reader;
 /// `censored`.
 ///
 /// # Panics
-/// If the run has no record: [`Run::replays`] tells.
+/// If the run has no record: [`Run::replays`] tells. While running, if a sample leaves that is not active, or one enters
+/// twice: then a stage upstream is wrong.
 pub fn replay<'s>(run: &Run<'s>, loops: &Loops<'s>) -> Trained<'s> {
-    extent::agree(run);
-    let scores = read(run);
-    let gradients = read(run);
-    let layers = read(run);
-    let members = members::members(run, &scores, loops.active.stream());
-    let costs = costs::costs(run, members.counts, loops, &gradients);
+    let (scores, gradients, layers) = (read(run), read(run), read(run));
+    let (counts, timings) = costs::members(run, &scores, loops.active.stream());
+    let costs = costs::costs(run, counts, loops, &gradients);
     run.table(costs.costs);
     run.table(costs.censored.clone());
     run.show_censored(costs.censored);
-    let timings: timely::dataflow::StreamVec<'s, _, TimingRow> = members.timings;
     Trained {
         scores,
         gradients,

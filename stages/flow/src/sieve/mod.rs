@@ -1,50 +1,61 @@
-//! The sieve stage: scores in, changes of the active set out.
+//! The sieve: scores in, changes of the active set out; one engine for a training, a replay and the members of a grid.
 //!
 //! ```text
-//! scores ──► Standings ──ranks of the active──► lowest ──► Decide ──► deltas of the active set
-//! active ──►   │ │                                          ▲
-//! (the loop)   │ └──────ranks of the queue────► lowest ─────┘
+//! scores ──► Observe ──what each worker tells──► the cut ──what it hears──► Decide ──► changes
+//!             ▲ shows them to the states, ranks at a decision                  │
+//!             └────────────────── this epoch is decided ───────────────────────┘
 //! ```
 //!
-//! [`Standings`](standings) holds a few bytes for each sample, on the worker that owns it, and hands on what
-//! changed. Everything that combines samples, the exact cut and the queue, is a differential collection: a window
-//! costs what has changed, not what there is.
+//! Each worker owns the samples whose number leaves its index when divided by the number of workers, and keeps what policies
+//! know of them in dense arrays ([`Standings`]): policies that are [alike](spfde_policy::SievePolicy::alike) share
+//! one state, and if they cut an outside one order, of which each takes its own share. A decision ranks the samples, one
+//! pass over them, and makes the exact [cut](cut): densely, or in arrangements that cost what has changed.
 
-mod decide;
+mod active;
+mod arranged;
+mod cut;
+mod dense;
 mod lowest;
-mod members;
+mod orders;
+mod place;
 mod standings;
 
+use std::rc::Rc;
+
 use spfde_data::rows::{ScoreRow, SieveRow};
+use spfde_data::table::Row;
 use timely::dataflow::StreamVec;
 
 use crate::run::Run;
 use crate::tick::Tick;
 
-pub use lowest::{Order, Ranked, lowest};
+pub use active::MemberRow;
+pub(crate) use active::{ActiveSet, Change, Scored, Share};
+pub(crate) use arranged::Arranged;
+pub(crate) use cut::{Cutting, Said, Shared, Sieves};
+pub(crate) use dense::Dense;
+pub use lowest::lowest;
+pub use place::{Place, Ranked};
+pub(crate) use standings::Standings;
 
-/// The worker that holds a sample's state: sample mod workers.
-pub(crate) fn owner(sample: u32, workers: usize) -> usize {
-    sample as usize % workers
+/// This worker's samples.
+pub(crate) fn share(run: &Run<'_>) -> Share {
+    Share::new(run.plan().samples, run.worker(), run.workers())
 }
 
 /// This worker's share of the initial active set, as deltas at `(0, 0)`; of the decisions on their way if the run goes
 /// on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<SieveRow> {
+    let share = share(run);
     if let Some(snapshot) = run.resumed() {
-        let mine = |row: &SieveRow| owner(row.sample, run.workers()) == run.worker();
-        return snapshot.rows::<SieveRow>().into_iter().filter(mine).collect();
+        return snapshot.rows::<SieveRow>().into_iter().filter(|row| share.has(row.sample)).collect();
     }
-    let samples = run.plan().samples;
-    let mut active = vec![true; samples as usize];
-    run.settings()
-        .policies
-        .sieve
-        .initially_outside()
-        .iter()
-        .for_each(|sample| active[*sample as usize] = false);
-    (0..samples)
-        .filter(|sample| active[*sample as usize] && owner(*sample, run.workers()) == run.worker())
+    let mut active = vec![true; run.plan().samples as usize];
+    let outside = run.settings().policies.sieve.initially_outside();
+    outside.iter().for_each(|sample| active[*sample as usize] = false);
+    (0..share.len())
+        .map(|index| share.sample(index))
+        .filter(|sample| active[*sample as usize])
         .map(|sample| SieveRow { epoch: 0, sample, diff: 1, key: 0, weight: 1.0 })
         .collect()
 }
@@ -58,8 +69,72 @@ pub fn sieve<'s>(
     scores: &StreamVec<'s, Tick, ScoreRow>,
     active: StreamVec<'s, Tick, SieveRow>,
 ) -> StreamVec<'s, Tick, SieveRow> {
-    let standings = standings::standings(run, scores.clone(), active);
-    let low = lowest(standings.ranks, standings.rank_quota);
-    let first = lowest(standings.queue, standings.queue_quota);
-    decide::decide(run, low, first)
+    match run.recorded() {
+        Some(recorded) if !recorded.follows => sieve_by::<Dense>(run, scores.clone(), active),
+        _ => sieve_by::<Arranged>(run, scores.clone(), active),
+    }
+}
+
+fn sieve_by<'s, C: Cutting>(
+    run: &Run<'s>,
+    scores: StreamVec<'s, Tick, ScoreRow>,
+    active: StreamVec<'s, Tick, SieveRow>,
+) -> StreamVec<'s, Tick, SieveRow> {
+    let (share, ground) = (share(run), run.ground());
+    let policy = &run.settings().policies.sieve;
+    let mut standings = Standings::empty(policy, share, run.settings().epochs - 1);
+    if let Some(snapshot) = run.resumed() {
+        standings.restore(snapshot);
+    }
+    let sieves = Sieves::<C>::shared(standings);
+    let asks = observe(run, &sieves, scores, active);
+    let answers = Sieves::answer(&ground, &sieves, asks);
+    let mut window = ground.window("Decide");
+    let answers = window.own(answers);
+    let (mut deltas_out, deltas) = window.output();
+    window.build(move |close| {
+        let next = close.epoch + 1;
+        let changes = sieves.borrow_mut().decide(next, answers.through(close.epoch));
+        let rows = |change: Change| {
+            let sample = share.sample(change.index);
+            change.rows().map(move |(diff, key, weight)| SieveRow { epoch: next, sample, diff, key, weight })
+        };
+        deltas_out.give(close, changes.into_iter().flatten().flat_map(rows));
+    });
+    deltas
+}
+
+/// Shows the scores to the state, step by step; at the end of an epoch tells what the decision for the next one needs.
+fn observe<'s, C: Cutting>(
+    run: &Run<'s>,
+    sieves: &Shared<C>,
+    scores: StreamVec<'s, Tick, ScoreRow>,
+    active: StreamVec<'s, Tick, SieveRow>,
+) -> StreamVec<'s, Tick, Said<C::Ask>> {
+    let (share, timings, sieves) = (share(run), run.timings().clone(), Rc::clone(sieves));
+    let mut window = run.window("Observe");
+    let scores = window.exchanged(scores, move |row: &ScoreRow| u64::from(share.owner(row.sample)));
+    let active = window.exchanged(active, move |row: &SieveRow| u64::from(share.owner(row.sample)));
+    let (mut asks_out, asks) = window.output();
+    let mut kept = run.keeper().output(&mut window);
+    window.build_by_tick(move |moment| {
+        let mut sieves = sieves.borrow_mut();
+        let standings = &mut sieves.standings;
+        // Scores count as their steps complete, in order, once the epoch before is decided.
+        let decided = active.is_past(Tick::new(moment.epoch, 0));
+        while let Some((_, mut rows)) = decided.then(|| scores.next(moment.epoch)).flatten() {
+            timings.measure("sieve", || {
+                rows.sort_by_key(Row::order);
+                rows.iter().for_each(|row| standings.observe(share.index(row.sample), row));
+            });
+        }
+        if !moment.is_complete {
+            return;
+        }
+        let next = moment.epoch + 1;
+        standings.apply(moment.epoch, &[Change::of_rows(active.through(moment.epoch), share)]);
+        kept.give(moment, |epoch| standings.save(epoch));
+        asks_out.give(moment, timings.measure("sieve", || sieves.ask(next)));
+    });
+    asks
 }

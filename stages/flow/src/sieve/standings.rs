@@ -1,152 +1,173 @@
-//! Where each sample stands: its membership, its key, its place in the order, as deltas.
+//! One worker's samples: what the policies know of them, and who of them is active for which sieve.
 
-use differential_dataflow::{AsCollection, VecCollection};
-use spfde_data::rows::{ScoreRow, SieveRow};
-use spfde_data::table::Row;
-use spfde_policy::Cut;
-use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::checkpoint::Kept;
-use crate::run::Run;
-use crate::tick::Tick;
-use crate::window::{Stash, Windows};
+use spfde_data::rows::ScoreRow;
+use spfde_data::table::{Cells, Columns};
+use spfde_policy::{Cut, SievePolicy, SieveState};
 
-use super::lowest::Ranked;
-use super::members::{Members, Update};
-use super::owner;
+use super::active::{ActiveSet, Change, MemberRow, Scored, Share};
+use crate::checkpoint::{Kept, SIEVE_POLICY, Snapshot, StandingRow};
 
-/// What the cuts work on.
-pub(super) struct Standings<'s> {
-    /// The samples that may leave, in their order.
-    pub(super) ranks: VecCollection<'s, Tick, Ranked, i32>,
-    /// How many of them leave, on worker 0.
-    pub(super) rank_quota: VecCollection<'s, Tick, u32, i32>,
-    /// The samples that may enter, in their order.
-    pub(super) queue: VecCollection<'s, Tick, Ranked, i32>,
-    /// How many of them enter, on worker 0.
-    pub(super) queue_quota: VecCollection<'s, Tick, u32, i32>,
+/// Members that share a state.
+pub(crate) struct Group {
+    pub(crate) policy: Arc<dyn SievePolicy>,
+    pub(crate) state: Box<dyn SieveState>,
+    pub(crate) members: Vec<usize>,
+    /// Whether members share their order, too.
+    pub(crate) alike: bool,
 }
 
-/// Follows scores and membership of the samples this worker owns; at the close of each window for which the policy
-/// decides, hands on how their ranks changed.
-pub(super) fn standings<'s>(
-    run: &Run<'s>,
-    scores: StreamVec<'s, Tick, ScoreRow>,
-    active: StreamVec<'s, Tick, SieveRow>,
-) -> Standings<'s> {
-    let (worker, workers, settings) = (run.worker(), run.workers(), std::sync::Arc::clone(run.settings()));
-    let timings = run.timings().clone();
-    let horizon = run.horizon();
-    let mut builder = OperatorBuilder::new("Standings".to_owned(), run.scope());
-    let to_owner = move |sample: u32| owner(sample, workers) as u64;
-    let mut scores = builder.new_input(scores, Exchange::new(move |row: &ScoreRow| to_owner(row.sample)));
-    let mut active = builder.new_input(active, Exchange::new(move |row: &SieveRow| to_owner(row.sample)));
-    let (ranks_out, ranks) = builder.new_output::<Vec<Update>>();
-    let (queue_out, queue) = builder.new_output::<Vec<Update>>();
-    let (leave_out, leave) = builder.new_output::<Vec<(u32, Tick, i32)>>();
-    let (enter_out, enter) = builder.new_output::<Vec<(u32, Tick, i32)>>();
-    let mut update_outs = [OutputBuilder::from(ranks_out), OutputBuilder::from(queue_out)];
-    let mut quota_outs = [OutputBuilder::from(leave_out), OutputBuilder::from(enter_out)];
-    let (kept_out, kept) = builder.new_output::<Vec<Kept>>();
-    let mut kept_out = OutputBuilder::from(kept_out);
-    let (begin, checkpoints) = (run.start(), run.keeper().due());
-    let mut members = Members::new(settings.plan.samples as usize, worker, workers);
-    let mut state = settings.policies.sieve.start(members.len());
-    if let Some(snapshot) = run.resumed() {
-        members.restore(snapshot, &mut *state);
-    }
-    builder.build(move |capabilities| {
-        let first = capabilities.iter().map(|capability| capability.delayed(&begin));
-        let mut start = Some(first.collect::<Vec<_>>());
-        let mut windows = Windows::new(capabilities, horizon);
-        let mut observed = Stash::<ScoreRow>::new();
-        let mut deltas = Stash::<SieveRow>::new();
-        let mut quotas = [0u32; 2];
-        move |frontiers| {
-            scores.for_each(|capability, rows| observed.add(&capability, rows));
-            active.for_each(|capability, rows| deltas.add(&capability, rows));
-            if let Some(capabilities) = start.take() {
-                let policy = &*settings.policies.sieve;
-                let mut updates = [Vec::new(), Vec::new()];
-                members.begin(policy, &*state, begin, &mut updates);
-                for (port, updates) in updates.into_iter().enumerate() {
-                    let mut output = update_outs[port].activate();
-                    output.session(&capabilities[port]).give_iterator(updates.into_iter());
-                }
-                if members.are_ranked(policy) {
-                    quotas = wanted(policy.decision(members.decided()).cut);
-                }
-                for (port, quota) in quotas.into_iter().enumerate().filter(|(_, quota)| *quota > 0) {
-                    if worker == 0 {
-                        let mut output = quota_outs[port].activate();
-                        output.session(&capabilities[2 + port]).give((quota, begin, 1));
-                    }
-                }
+/// What a sieve's decisions have made of this worker's samples.
+pub(crate) struct Member {
+    pub(crate) policy: Arc<dyn SievePolicy>,
+    pub(crate) group: usize,
+    pub(crate) set: ActiveSet,
+}
+
+/// All of it: in a training one sieve, in a grid as many as there are.
+pub(crate) struct Standings {
+    pub(crate) share: Share,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) members: Vec<Member>,
+    scored: Scored,
+    /// Whether a sample was active when a run was recorded. Empty if nothing asks.
+    recorded: Vec<bool>,
+    /// The last epoch that is decided.
+    last: u32,
+}
+
+impl Standings {
+    /// Every sieve with its initial active set; `last` is the last epoch that is decided.
+    pub(crate) fn new(policies: &[Arc<dyn SievePolicy>], share: Share, last: u32) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut members: Vec<Member> = Vec::new();
+        for (index, policy) in policies.iter().enumerate() {
+            let kin = policy.alike();
+            let same = |group: &Group| {
+                kin.is_some() && group.policy.name() == policy.name() && group.policy.alike() == kin
+            };
+            let number = groups.iter().position(same).unwrap_or(groups.len());
+            if number == groups.len() {
+                let (state, policy) = (policy.start(share.len() as usize), Arc::clone(policy));
+                groups.push(Group { policy, state, members: Vec::new(), alike: kin.is_some() });
             }
-            loop {
-                let (policy, now) = (&*settings.policies.sieve, windows.epoch());
-                // Scores count as their steps complete, in order; those of the next window wait for the decision.
-                let due = |tick: &Tick| tick.epoch == now && !frontiers[0].less_equal(tick);
-                while let Some((_, mut rows)) = observed.next(due) {
-                    timings.measure("sieve", || {
-                        rows.sort_by_key(Row::order);
-                        rows.iter().for_each(|row| state.observe(members.slot(row.sample), row));
-                    });
-                }
-                let Some(epoch) = windows.complete(frontiers) else { break };
-                let next = epoch + 1;
-                // A departure comes before an entry, should one sample ever have both.
-                let mut rows: Vec<SieveRow> = deltas.through(epoch).collect();
-                rows.sort_by_key(|row| (row.epoch, row.diff));
-                rows.iter().for_each(|row| members.apply(row));
-                if next < settings.epochs && policy.decides(next) {
-                    let at = Tick::close_of(epoch);
-                    let mut updates = [Vec::new(), Vec::new()];
-                    timings.measure("sieve", || {
-                        members.rank(policy, &*state, next, at, &mut updates);
-                        state.clear();
-                    });
-                    for (port, updates) in updates.into_iter().enumerate() {
-                        let mut output = update_outs[port].activate();
-                        output.session(windows.capability(port)).give_iterator(updates.into_iter());
-                    }
-                    let wanted = wanted(policy.decision(next).cut);
-                    for (port, (quota, wanted)) in quotas.iter_mut().zip(wanted).enumerate() {
-                        if worker == 0 && *quota != wanted {
-                            let change =
-                                [(*quota, at, -1), (wanted, at, 1)].into_iter().filter(|(n, ..)| *n > 0);
-                            let mut output = quota_outs[port].activate();
-                            output.session(windows.capability(2 + port)).give_iterator(change);
-                            *quota = wanted;
-                        }
-                    }
-                }
-                if checkpoints.at(next) {
-                    let mut output = kept_out.activate();
-                    let kept = members.save(next, &*state);
-                    output.session(windows.capability(4)).give_iterator(kept.into_iter());
-                }
-                windows.advance();
+            groups[number].members.push(index);
+            let mut active = vec![true; share.len() as usize];
+            for sample in policy.initially_outside().into_iter().filter(|sample| share.has(*sample)) {
+                active[share.index(sample) as usize] = false;
+            }
+            let ignored = kin.is_some() && matches!(policy.decision(0).cut, Cut::Outside { .. });
+            let set = ActiveSet::new(active, !ignored);
+            members.push(Member { policy: Arc::clone(policy), group: number, set });
+        }
+        let scored = Scored::new(share.len());
+        Self { share, groups, members, scored, recorded: Vec::new(), last }
+    }
+
+    /// As [`Standings::new`] of one sieve, with nothing active yet: all that enters is told.
+    pub(crate) fn empty(policy: &Arc<dyn SievePolicy>, share: Share, last: u32) -> Self {
+        let mut standings = Self::new(std::slice::from_ref(policy), share, last);
+        standings.members[0].set = ActiveSet::new(vec![false; share.len() as usize], true);
+        standings
+    }
+
+    /// The same, compared with what was active when a run was recorded, which is told.
+    pub(crate) fn compared(mut self) -> Self {
+        self.recorded = vec![false; self.share.len() as usize];
+        self
+    }
+
+    /// A sample of this worker entered or left when the run was recorded.
+    pub(crate) fn record(&mut self, sample: u32, enters: bool) {
+        self.recorded[self.share.index(sample) as usize] = enters;
+    }
+
+    /// Whether a sieve decides what takes effect at `epoch`.
+    pub(crate) fn decides(&self, policy: &dyn SievePolicy, epoch: u32) -> bool {
+        epoch <= self.last && policy.decides(epoch)
+    }
+
+    /// Shows a score to all states; those of one sample come in order of their steps.
+    pub(crate) fn observe(&mut self, index: u32, score: &ScoreRow) {
+        self.groups.iter_mut().for_each(|group| group.state.observe(index as usize, score));
+        self.scored.mark(index);
+    }
+
+    /// What there is to say of the sieves in `epoch`, whose scores have been shown; the next epoch begins.
+    pub(crate) fn close(&mut self, epoch: u32) -> Vec<MemberRow> {
+        let members = self.members.iter_mut().enumerate();
+        let row = |(number, member): (usize, &mut Member)| {
+            member.set.close((epoch, number as u32), &self.scored, &self.recorded)
+        };
+        let rows = members.map(row).collect();
+        self.scored.clear();
+        rows
+    }
+
+    /// What was decided for `epoch` takes effect.
+    pub(crate) fn apply(&mut self, epoch: u32, changes: &[Vec<Change>]) {
+        for (member, changes) in self.members.iter_mut().zip(changes) {
+            changes.iter().for_each(|change| member.set.apply(change, epoch));
+        }
+    }
+
+    /// Starts new windows for the sieves that have decided for `epoch`.
+    pub(crate) fn turn(&mut self, epoch: u32) {
+        let last = self.last;
+        for group in self.groups.iter_mut().filter(|group| epoch <= last && group.policy.decides(epoch)) {
+            group.state.clear();
+        }
+    }
+
+    /// How the keys of every member are distributed: member, key, samples.
+    pub(crate) fn keys(&self) -> Vec<(u32, u32, u32)> {
+        let mut rows = Vec::new();
+        for group in &self.groups {
+            let mut counts = BTreeMap::<u32, u32>::new();
+            for index in 0..self.share.len() as usize {
+                *counts.entry(group.state.key(index)).or_default() += 1;
+            }
+            for member in &group.members {
+                rows.extend(counts.iter().map(|(key, samples)| (*member as u32, *key, *samples)));
             }
         }
-    });
-    run.keeper().keep(kept);
-    Standings {
-        ranks: ranks.as_collection(),
-        queue: queue.as_collection(),
-        rank_quota: leave.as_collection(),
-        queue_quota: enter.as_collection(),
+        rows
     }
-}
 
-/// How many leave, and how many enter.
-fn wanted(cut: Cut) -> [u32; 2] {
-    match cut {
-        Cut::Outside { out } => [out, 0],
-        Cut::Exchange { count } => [count, count],
-        other => unimplemented!("{other:?} while training"),
+    /// What there is to know of the one sieve to go on at the start of `epoch`.
+    pub(crate) fn save(&self, epoch: u32) -> Vec<Kept> {
+        let (set, state) = (&self.members[0].set, &self.groups[0].state);
+        let row = |index: u32| {
+            let (weight, since) = (set.weight(index), set.since[index as usize]);
+            let active = !weight.is_nan();
+            let weight = if active { weight } else { 0.0 };
+            StandingRow { epoch, sample: self.share.sample(index), active, since, weight }
+        };
+        let mut kept = vec![Kept::rows((0..self.share.len()).map(row))];
+        let columns = state.columns();
+        if !columns.is_empty() {
+            let mut rows = Columns::new(&columns);
+            for index in 0..self.share.len() {
+                state.save(index as usize, epoch, self.share.sample(index), &mut rows);
+            }
+            kept.push(Kept::Rows { table: SIEVE_POLICY, columns, rows });
+        }
+        kept
+    }
+
+    /// Takes over this worker's share of what was saved, by whatever number of workers.
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        let share = self.share;
+        for row in snapshot.rows::<StandingRow>().into_iter().filter(|row| share.has(row.sample)) {
+            let weight = if row.active { row.weight } else { Change::OUTSIDE };
+            self.members[0].set.restore(share.index(row.sample), weight, row.since);
+        }
+        let saved = snapshot.table(SIEVE_POLICY);
+        let Some(Cells::U32(samples)) = saved.cells.get(1) else { return };
+        for (row, sample) in samples.iter().enumerate().filter(|(_, sample)| share.has(**sample)) {
+            self.groups[0].state.restore(share.index(*sample) as usize, saved, row);
+        }
     }
 }

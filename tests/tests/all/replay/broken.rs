@@ -43,7 +43,7 @@ fn a_damaged_segment_of_any_stream_is_named() {
             change_file(&run, &path, |bytes| bytes[20] ^= 4);
             assert_refused(&bench, &run, "altered", &[&path, "BLAKE3 is "]);
             change_file(&run, &path, |bytes| bytes.truncate(30));
-            assert_refused(&bench, &run, "truncated", &[&path, "has 30 bytes where "]);
+            assert_refused(&bench, &run, "truncated", &[&path, "length is 30 bytes; expected "]);
             std::fs::remove_file(run.path.join(&path)).unwrap();
             assert_refused(&bench, &run, "missing", &[&path, "cannot open"]);
             std::fs::write(run.path.join(&path), whole).unwrap();

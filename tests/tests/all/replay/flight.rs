@@ -73,7 +73,7 @@ fn two_epochs_are_in_flight_at_most() {
             commit: Arc::clone(&watched) as Arc<dyn Commit>,
             checkpoints: None,
             resumed: None,
-            recorded: Some(Recorded { recording, densities: Densities::Recorded }),
+            recorded: Some(Recorded { recording, densities: Densities::Recorded, follows: false }),
             stop: Stop::default(),
             observer: Arc::new(()),
         };

@@ -1,0 +1,82 @@
+//! Places in an order as numbers, and coarse classes of neighbouring places.
+
+use serde::{Deserialize, Serialize};
+use spfde_policy::Rank;
+
+/// A place in an order: key, epoch and draw of a rank, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place(u128);
+
+/// A sample with its place; samples at equal places are in the order of their numbers.
+pub type Ranked = (Place, u32);
+
+/// A run of neighbouring places; ordered like the places in it.
+pub(crate) type Class = u64;
+
+impl From<Rank> for Place {
+    fn from(rank: Rank) -> Self {
+        Self(u128::from(rank.key) << 96 | u128::from(rank.since) << 64 | u128::from(rank.hash))
+    }
+}
+
+/// Keys below this have classes of their own.
+const EXACT: u64 = 64;
+/// Bits below the number of a key's range.
+const RANGE: u32 = 46;
+
+impl Place {
+    /// Behind all others.
+    pub(crate) const LAST: Self = Self(u128::MAX);
+
+    /// The key of the rank.
+    pub fn key(self) -> u32 {
+        (self.0 >> 96) as u32
+    }
+
+    /// The class, a monotone map to at most a few ten thousand values. Small keys, and the largest, have classes of
+    /// their own, split by epoch and by 256 ranges of the draw. A large key shares its class with those that begin
+    /// with the same bits: a sixteenth of its octave, and 256 parts of that.
+    pub(crate) fn class(self) -> Class {
+        let key = self.key();
+        if u64::from(key) < EXACT || key == u32::MAX {
+            let range = u64::from(key).min(511);
+            let since = (self.0 >> 64) as u32;
+            return range << RANGE | u64::from(since) << 8 | (self.0 as u64 >> 56);
+        }
+        // At least seven bits: one that leads, four that name the sixteenth, and what is left of the next eight.
+        let low = 27 - key.leading_zeros();
+        let range = EXACT + 16 * u64::from(low - 2) + u64::from(key >> low & 15);
+        let part = (key & ((1 << low) - 1)) >> low.saturating_sub(8);
+        range << RANGE | u64::from(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn place((key, since, hash): (u32, u32, u64)) -> Place {
+        Rank { key, since, hash }.into()
+    }
+
+    #[test]
+    fn places_are_ordered_like_ranks_and_classes_are_monotone_and_few() {
+        let keys = (0..70).chain((6..32).flat_map(|bit| {
+            let edge = 1u32 << bit;
+            [edge - 1, edge, edge + 1, edge + edge / 3, edge + edge / 16 * 15 + 7]
+        }));
+        let keys: BTreeSet<u32> = keys.chain([u32::MAX - 1, u32::MAX]).collect();
+        let draws = [(0, 0), (0, u64::MAX), (7, 0), (7, 1 << 60), (u32::MAX, 5)];
+        let ranks: Vec<(u32, u32, u64)> =
+            keys.iter().flat_map(|key| draws.map(|(since, hash)| (*key, since, hash))).collect();
+        assert!(ranks.is_sorted());
+        let places: Vec<Place> = ranks.iter().copied().map(place).collect();
+        assert!(places.is_sorted_by(|one, other| one < other));
+        assert!(places.iter().map(|place| place.class()).is_sorted());
+        assert!(places.iter().zip(&ranks).all(|(place, rank)| place.key() == rank.0));
+        let distinct: BTreeSet<Class> = (0..1 << 20).map(|i| place((i << 12, 3, 0)).class()).collect();
+        assert!(distinct.len() < 80_000, "{}", distinct.len());
+    }
+}

@@ -1,0 +1,188 @@
+//! The shape that most operators have: gather inputs, act when an epoch is complete, speak at its close.
+//!
+//! ```text
+//! let mut window = run.window("Count");
+//! let rows = window.exchanged(rows, |row: &Row| u64::from(row.sample));
+//! let (mut counts_out, counts) = window.output();
+//! window.build(move |close| counts_out.give(close, [rows.through(close.epoch).len()]));
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use timely::ExchangeData;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::{Exchange, ParallelizationContract, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::{Scope, StreamVec};
+use timely::progress::frontier::MutableAntichain;
+
+use crate::tick::Tick;
+use crate::window::{Horizon, Stash, Windows};
+
+/// Where operators are built, and how far they go.
+#[derive(Clone)]
+pub(crate) struct Ground<'s> {
+    pub(crate) scope: Scope<'s, Tick>,
+    pub(crate) horizon: Horizon,
+}
+
+impl<'s> Ground<'s> {
+    /// An operator that acts epoch by epoch.
+    pub(crate) fn window(&self, name: impl Into<String>) -> Windowed<'s> {
+        let builder = OperatorBuilder::new(name.into(), self.scope);
+        Windowed { builder, horizon: self.horizon.clone(), pulls: Vec::new() }
+    }
+}
+
+/// Takes the messages that have come to an input.
+type Pull = Box<dyn FnMut(&MutableAntichain<Tick>)>;
+
+/// An operator under construction that acts epoch by epoch.
+///
+/// It holds the capabilities of its outputs at the close of the epoch that it gathers, and ends at the horizon: then
+/// everything that its closure holds is dropped, and what still arrives is too.
+pub(crate) struct Windowed<'s> {
+    builder: OperatorBuilder<'s, Tick>,
+    horizon: Horizon,
+    pulls: Vec<Pull>,
+}
+
+impl<'s> Windowed<'s> {
+    /// Adds an input whose records arrive as `pact` says.
+    pub(crate) fn input<D, P>(&mut self, stream: StreamVec<'s, Tick, D>, pact: P) -> Input<D>
+    where
+        D: Clone + 'static,
+        P: ParallelizationContract<Tick, Vec<D>>,
+        P::Puller: 'static,
+    {
+        let mut handle = self.builder.new_input(stream, pact);
+        let input = Input(Rc::new(Gathered { stash: RefCell::default(), frontier: Cell::default() }));
+        let gathered: Weak<Gathered<D>> = Rc::downgrade(&input.0);
+        self.pulls.push(Box::new(move |frontier| {
+            let gathered = gathered.upgrade();
+            handle.for_each(|capability, records| match &gathered {
+                Some(gathered) => gathered.stash.borrow_mut().add(&capability, records),
+                None => records.clear(),
+            });
+            if let Some(gathered) = gathered {
+                gathered.frontier.set(frontier.frontier().first().copied());
+            }
+        }));
+        input
+    }
+
+    /// An input of this worker's own records.
+    pub(crate) fn own<D: Clone + 'static>(&mut self, stream: StreamVec<'s, Tick, D>) -> Input<D> {
+        self.input(stream, Pipeline)
+    }
+
+    /// An input of all workers' records.
+    pub(crate) fn broadcast<D: ExchangeData + Clone>(&mut self, stream: StreamVec<'s, Tick, D>) -> Input<D> {
+        self.input(stream.broadcast(), Pipeline)
+    }
+
+    /// An input whose records go to the worker that `route` names, modulo their number.
+    pub(crate) fn exchanged<D: ExchangeData + Clone>(
+        &mut self,
+        stream: StreamVec<'s, Tick, D>,
+        route: impl Fn(&D) -> u64 + 'static,
+    ) -> Input<D> {
+        self.input(stream, Exchange::new(route))
+    }
+
+    /// An input whose records all go to worker 0.
+    pub(crate) fn on_first<D: ExchangeData + Clone>(&mut self, stream: StreamVec<'s, Tick, D>) -> Input<D> {
+        self.exchanged(stream, |_| 0)
+    }
+
+    /// Adds an output.
+    pub(crate) fn output<D: Clone + 'static>(&mut self) -> (Output<D>, StreamVec<'s, Tick, D>) {
+        let port = self.builder.shape().outputs();
+        let (output, stream) = self.builder.new_output::<Vec<D>>();
+        (Output { port, builder: OutputBuilder::from(output) }, stream)
+    }
+
+    /// Builds it: `act` is called for every epoch, once it is complete on all inputs.
+    pub(crate) fn build(self, mut act: impl FnMut(&Moment<'_>) + 'static) {
+        self.build_by_tick(move |moment| {
+            if moment.is_complete {
+                act(moment);
+            }
+        });
+    }
+
+    /// As [`Windowed::build`]; `act` is called also while an epoch is being gathered, to take what is complete of it
+    /// ([`Input::next`]).
+    pub(crate) fn build_by_tick(self, act: impl FnMut(&Moment<'_>) + 'static) {
+        let Self { builder, horizon, mut pulls } = self;
+        builder.build(move |capabilities| {
+            let mut windows = Windows::new(capabilities, horizon);
+            let mut act = Some(act);
+            move |frontiers| {
+                pulls.iter_mut().zip(frontiers).for_each(|(pull, frontier)| pull(frontier));
+                while let Some(act) = act.as_mut().filter(|_| !windows.ended()) {
+                    let is_complete = windows.complete(frontiers).is_some();
+                    let (epoch, capabilities) = (windows.epoch(), windows.capabilities());
+                    act(&Moment { epoch, is_complete, capabilities });
+                    if !is_complete {
+                        return;
+                    }
+                    windows.advance();
+                }
+                act = None;
+            }
+        });
+    }
+}
+
+/// When an operator acts.
+pub(crate) struct Moment<'a> {
+    /// The epoch that is gathered.
+    pub(crate) epoch: u32,
+    /// Whether all of it has arrived.
+    pub(crate) is_complete: bool,
+    capabilities: &'a [Capability<Tick>],
+}
+
+struct Gathered<D> {
+    stash: RefCell<Stash<D>>,
+    frontier: Cell<Option<Tick>>,
+}
+
+/// What has arrived at an input.
+pub(crate) struct Input<D>(Rc<Gathered<D>>);
+
+impl<D> Input<D> {
+    /// Takes the records of all ticks up to the close of `epoch`, in order of ticks.
+    pub(crate) fn through(&self, epoch: u32) -> Vec<D> {
+        self.0.stash.borrow_mut().through(epoch).collect()
+    }
+
+    /// Whether nothing can arrive any more at `tick`.
+    pub(crate) fn is_past(&self, tick: Tick) -> bool {
+        self.0.frontier.get().is_none_or(|frontier| tick < frontier)
+    }
+
+    /// Takes the records of the earliest tick of `epoch`, if there is one that is complete.
+    pub(crate) fn next(&self, epoch: u32) -> Option<(Tick, Vec<D>)> {
+        self.0.stash.borrow_mut().next(|tick| tick.epoch == epoch && self.is_past(*tick))
+    }
+}
+
+/// An output that speaks at the close of an epoch.
+pub(crate) struct Output<D: Clone + 'static> {
+    port: usize,
+    builder: OutputBuilder<Tick, CapacityContainerBuilder<Vec<D>>>,
+}
+
+impl<D: Clone + 'static> Output<D> {
+    /// Sends `records` at the close of the epoch that is gathered.
+    pub(crate) fn give(&mut self, moment: &Moment<'_>, records: impl IntoIterator<Item = D>) {
+        let mut output = self.builder.activate();
+        output.session(&moment.capabilities[self.port]).give_iterator(records.into_iter());
+    }
+}
