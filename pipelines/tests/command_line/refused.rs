@@ -107,7 +107,7 @@ fn data_that_is_missing_or_damaged_is_refused_before_training() {
     changed[whole.len() / 3] ^= 1;
     std::fs::write(&file, &changed).unwrap();
     // A pixel: which of the two files it is in cannot be told.
-    train().refused(1, "data: train.parquet and test.parquet have content of fingerprint ", "");
+    train().refused(1, "data: fingerprint of the content of train.parquet and test.parquet is ", "");
     std::fs::remove_file(&file).unwrap();
     train().refused(1, "data/train.parquet: ", "");
     assert_eq!(place.names(), ["data", "idx"]);
