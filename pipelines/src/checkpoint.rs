@@ -5,6 +5,7 @@ use std::path::Path;
 
 use spfde_data::files::DataError;
 use spfde_data::files::checkpoint::Checkpoints;
+use spfde_data::files::layout::CHECKPOINT;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::weights::{NamedArray, Values};
 use spfde_data::segment::{Checkpoint, SegmentStore, SegmentWriter, StorageError};
@@ -47,10 +48,9 @@ impl CheckpointFiles {
     ) -> Result<Snapshot, DataError> {
         self.0.check(manifest, epoch)?;
         let weights = self.0.read_weights(manifest, epoch)?;
-        let misfit = |reason: String| DataError::Misfit {
-            path: run.join("checkpoint"),
-            what: format!("the checkpoint of epoch {epoch}"),
-            reason,
+        let misfit = |reason: String| {
+            let what = format!("the checkpoint of epoch {epoch} does not fit the run: {reason}");
+            DataError::refused(&run.join(CHECKPOINT), what, "")
         };
         let frozen = weights.metadata.get(FROZEN_BLOCKS).and_then(|text| text.parse().ok());
         let frozen = frozen.ok_or_else(|| misfit(format!("its weights do not say `{FROZEN_BLOCKS}`")))?;

@@ -313,7 +313,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Member { reason, .. } => reason.exit_code(),
-            Error::Configuration(_) => 2,
+            Error::Configuration(_) | Error::Data(DataError::OldRun { .. }) => 2,
             Error::Cluster(error) => error.exit_code(),
             Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. }
             | Error::Replay { fault: Fault { cause: Cause::Interrupted, .. } }
@@ -321,7 +321,6 @@ impl Error {
             | Error::InterruptedAlone { .. }
             | Error::ReplayInterruptedAlone { .. }
             | Error::Unmeasured { interrupted: true, .. } => 130,
-            Error::Data(DataError::LockGone { .. }) => 3,
             Error::Data(_)
             | Error::Grid { .. }
             | Error::Untraced { .. }

@@ -12,7 +12,7 @@ use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::parameter::{ParameterError, Value, nearest};
 use spfde_data::segment::Densities;
 use spfde_flow::{Observe, Policies, Settings};
-use spfde_model::{InputShape, Kernel};
+use spfde_model::{Description, InputShape, Kernel};
 use spfde_policy::{
     Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, freeze, mask,
     sieve,
@@ -95,7 +95,8 @@ impl Experiment {
         }
         let images = &data.train;
         let input = InputShape { channels: images.channels, height: images.height, width: images.width };
-        let architecture = architecture(&configuration, input, data.classes)?;
+        let description = description(&configuration, input, data.classes)?;
+        let architecture = Arc::clone(description.architecture());
         let registry = &configuration.registry().policies;
         let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
         let mask = registry.mask.build(values.text("mask.policy"), &values, &context)?;
@@ -113,7 +114,7 @@ impl Experiment {
             batch_size: values.integer("data.batch_size") as usize,
             shards: values.integer("train.shards") as usize,
             model: values.text("model.name").to_owned(),
-            model_parameters: values.clone(),
+            network: Arc::new(description),
             kernel,
             learning_rate: values.number("train.learning_rate"),
             learning_rate_rule: Arc::new(Cosine),
@@ -256,16 +257,17 @@ fn load(configuration: &Configuration) -> Result<DataSet, Error> {
     Ok(data_set::read(&configuration.data_path())?)
 }
 
-/// The layers of the configured model on images of this shape.
-pub(crate) fn architecture(
+/// The configured model on images of this shape, without its weights.
+///
+/// # Errors
+/// If the images do not fit it.
+pub(crate) fn description(
     configuration: &Configuration,
     input: InputShape,
     classes: usize,
-) -> Result<Arc<Architecture>, ParameterError> {
+) -> Result<Description, ParameterError> {
     let values = configuration.values();
-    let model = configuration.registry().model(values.text("model.name"));
-    let description = (model.build)(values, input, classes)?;
-    Ok(Arc::clone(description.architecture()))
+    (configuration.registry().model(values.text("model.name")).build)(values, input, classes)
 }
 
 fn plan(

@@ -27,7 +27,6 @@ mod session;
 mod start;
 mod turns;
 pub mod verify;
-mod watch;
 mod workers;
 
 pub use error::{Error, Reached};

@@ -166,7 +166,7 @@ impl Observer for Progress {
 /// Seconds that one thread takes to train one sample densely, with this network, kernel and data: the fastest
 /// of three steps on one shard. Only people read it.
 fn dense_seconds_per_sample(settings: &Settings) -> Option<f64> {
-    let network = settings.network().ok()?;
+    let network = settings.fresh_network();
     let images = &settings.data.train;
     let shard = settings.batch_size.div_ceil(settings.shards);
     let samples: Vec<u32> = (0..images.len().min(shard) as u32).collect();

@@ -2,13 +2,20 @@
 
 use std::sync::{Arc, LazyLock};
 
+use spfde_data::files::DataError;
 use spfde_data::files::data_set::{self, DataSetEntry};
+use spfde_data::files::layout::ARCHITECTURE_NAME;
+use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::images::DataSet;
-use spfde_data::parameter::Parameter;
+use spfde_data::parameter::{Parameter, Value};
+use spfde_model::Description;
 use spfde_model::models::{self, ModelEntry};
 use spfde_policy::registry::{Listed, Member};
 
 use crate::error::Error;
+
+/// Settings, key by key.
+pub(crate) type Settings = Vec<(String, Value)>;
 
 /// A data set that needs no path.
 #[derive(Clone)]
@@ -81,6 +88,56 @@ impl Registry {
             members: self.models.iter().map(member).collect(),
         };
         std::iter::once(models).chain(self.policies.families()).collect()
+    }
+
+    /// This registry, with the network that a run recorded as the model that its configuration names: a program that has
+    /// the run directory needs no name. Of a run of version 2 the registry itself.
+    ///
+    /// # Errors
+    /// If the recorded network cannot be read.
+    pub(crate) fn of_run(
+        self: &Arc<Self>,
+        run: &RecordedRun,
+        entries: &[(String, Value)],
+    ) -> Result<Arc<Self>, Error> {
+        let named = entries.iter().rev().find(|(key, _)| key == "model.name");
+        let (Some(json), Some((_, Value::Text(name)))) = (run.architecture()?, named) else {
+            return Ok(Arc::clone(self));
+        };
+        let description = Description::from_json(&json).map_err(|error| {
+            let path = run.path().join(ARCHITECTURE_NAME);
+            DataError::unfit(&path, "is no network", error.to_string(), "the network of the run", "")
+        })?;
+        let known = self.models.iter().find(|entry| entry.name == *name);
+        // A name lives as long as the program, as those of all models do.
+        let fixed = known.map_or_else(|| &*Box::leak(name.clone().into_boxed_str()), |entry| entry.name);
+        let recorded = ModelEntry {
+            name: fixed,
+            summary: "the network of the run",
+            parameters: known.map_or(Vec::new, |entry| entry.parameters),
+            build: Arc::new(move |_, _, _| Ok(description.clone())),
+        };
+        let others = self.models.iter().filter(|entry| entry.name != *name).cloned();
+        Ok(Arc::new(Self { models: others.chain([recorded]).collect(), ..Self::clone(self) }))
+    }
+
+    /// The entries of a recorded configuration that this registry knows, and the policies that it does not know: their
+    /// keys and names. Parameters of a model or a policy that is not known go without a word.
+    pub(crate) fn known(&self, entries: &[(String, Value)]) -> (Settings, Settings) {
+        let families = self.families();
+        let family = |key: &str| families.iter().find(|family| key.split('.').next() == Some(family.name));
+        let is_choice = |key: &str| families.iter().any(|family| family.choice.key == key);
+        let unknown = |(key, value): &&(String, Value)| {
+            families
+                .iter()
+                .any(|family| family.choice.key == key && family.choice.check(value.clone()).is_err())
+        };
+        let knows = |key: &str| {
+            family(key).is_none_or(|family| family.members.iter().any(|member| member.knows(key)))
+        };
+        let (unknown, known): (Vec<_>, Vec<_>) = entries.iter().partition(unknown);
+        let known = known.into_iter().filter(|(key, _)| is_choice(key) || knows(key)).cloned().collect();
+        (known, unknown.into_iter().cloned().collect())
     }
 
     /// The model called `name`.

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
@@ -16,11 +15,7 @@ use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Invitation, Lost, Meeting, Purpose};
 use crate::error::{Error, Reached};
 use crate::experiment::Experiment;
-use crate::watch::Watch;
 use crate::workers::{Crew, Ending, work};
-
-/// How long it may take to remove the rest of a run directory whose lock is gone: then only the lock was removed.
-const REMOVED: Duration = Duration::from_secs(1);
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -154,25 +149,11 @@ impl Place {
         Some(Reached { epochs: manifest.epochs_reached, checkpoint: manifest.last_checkpoint() })
     }
 
-    /// An error if the run directory is no longer the one in which this process works.
-    fn still_there(&self) -> Result<(), DataError> {
-        match self {
-            Place::Held(directory) => directory.still_there(),
-            Place::Joined(member) => member.still_there(),
-        }
-    }
-
     /// Ends the work on the run; the manifest is process 0's.
     fn finish(&self, stopped: Option<String>) -> Result<(), DataError> {
         match self {
             Place::Held(directory) => directory.finish(stopped),
-            // What becomes of a run that came to its end is not its business.
-            Place::Joined(_) if stopped.is_none() => Ok(()),
-            // That others may take the run is for process 0 to tell.
-            Place::Joined(member) => member.still_there().or_else(|error| match error {
-                DataError::RunGone { .. } => Err(error),
-                _ => Ok(()),
-            }),
+            Place::Joined(_) => Ok(()),
         }
     }
 }
@@ -190,11 +171,10 @@ pub(crate) fn work_on(
     let (several, workers) = (options.processes() > 1, options.workers.max(1));
     let interrupted = Arc::clone(&options.interrupted);
     let path = place.path().to_owned();
-    let stop = Stop::when(Arc::clone(&interrupted));
     let services = Services {
         store: Arc::new(place.store()),
         commit: place.commit(),
-        stop: stop.clone(),
+        stop: Stop::when(Arc::clone(&interrupted)),
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
             store: Arc::new(place.checkpoints()),
@@ -203,66 +183,46 @@ pub(crate) fn work_on(
         recorded: None,
         observer: options.observer,
     };
-    let place = Arc::new(place);
-    let watch = {
-        let place = Arc::clone(&place);
-        Watch::begin(move || place.still_there(), stop)
-    };
     let Ended { fault, panicked, lost } = execute(&settings, services, crew, build);
-    watch.end();
     if fault.is_some() {
         // Nobody may keep it from its end who does not read why.
         crate::command::hurry();
     }
     let epochs = settings.epochs;
     if let Some((worker, message)) = panicked {
-        end(&place, format!("worker {worker} failed: {message}"))?;
+        keep(place.finish(Some(format!("worker {worker} failed: {message}"))));
         let reached = place.reached();
         return Err(Error::Worker { worker, message, directory: path, reached });
     }
     if let Some(Lost { process, address, reason }) = lost {
         if interrupted.load(Ordering::Relaxed) {
-            end(&place, format!("interrupted, without process {process} at {address} ({reason})"))?;
+            keep(
+                place.finish(Some(format!("interrupted, without process {process} at {address} ({reason})"))),
+            );
             let reached = place.reached();
             return Err(Error::InterruptedAlone { process, address, reason, directory: path, reached });
         }
-        end(&place, format!("process {process} at {address} was lost ({reason})"))?;
+        keep(place.finish(Some(format!("process {process} at {address} was lost ({reason})"))));
         let reached = place.reached();
         return Err(Error::Lost { process, address, reason, directory: path, reached });
     }
     if let Some(fault) = fault {
-        end(&place, fault.to_string())?;
+        keep(place.finish(Some(fault.to_string())));
         let reached = place.reached();
         let process =
             several.then(|| fault.worker as usize / workers).and_then(|process| process.try_into().ok());
         return Err(Error::Stopped { fault, process, directory: path, reached, epochs });
     }
     // Whether all is committed is for process 0 to tell.
-    if let Place::Held(directory) = &*place {
+    if let Place::Held(directory) = &place {
         let committed = directory.manifest().epochs_reached;
         if committed < epochs {
-            end(&place, "the pipeline traced no training".to_owned())?;
+            keep(place.finish(Some("the pipeline traced no training".to_owned())));
             return Err(Error::Untraced { directory: path, committed, epochs });
         }
     }
     place.finish(None)?;
     Ok(path)
-}
-
-/// Ends a run before its last epoch. An error if its directory is gone: then nothing is kept, whatever had been committed.
-fn end(place: &Place, why: String) -> Result<(), DataError> {
-    // Whoever removes a directory removes one file after the other, and its lock may be the first.
-    let deadline = Instant::now() + REMOVED;
-    while matches!(place.still_there(), Err(DataError::LockGone { .. })) && Instant::now() < deadline {
-        std::thread::sleep(REMOVED / 20);
-    }
-    match place.finish(Some(why)) {
-        Err(error @ DataError::RunGone { .. }) => Err(error),
-        written => {
-            keep(written);
-            Ok(())
-        }
-    }
 }
 
 /// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as long as one of its
@@ -323,11 +283,12 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
     let settings = experiment.settings();
     let environment = environment(experiment, options.workers, options.processes());
     let configuration = experiment.configuration().to_toml();
+    let network = settings.network.to_json();
     loop {
         let default = || default_directory(Path::new("runs"), &settings.model, settings.seed);
         let path = options.directory.clone().unwrap_or_else(default);
         let manifest = Manifest::new(&settings.data, settings.epochs);
-        match RunDirectory::create(&path, &configuration, &environment, manifest) {
+        match RunDirectory::create(&path, &configuration, Some(&network), &environment, manifest) {
             // Another run took the same name at the same time.
             Err(DataError::NotEmpty { .. } | DataError::RunThere { .. } | DataError::Locked { .. })
                 if options.directory.is_none() => {}

@@ -3,11 +3,11 @@
 //! The one place that does this. After [`AtomicFile::commit`] the file and its name survive a power loss; before,
 //! or when the process dies, there is at most a file that ends in `.part`, which counts for nothing.
 
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Result};
-use super::identity::Identity;
+use super::layout;
 use super::operation::{self, Written};
 
 /// A file under construction. Dropped before [`AtomicFile::commit`], it is removed.
@@ -17,23 +17,16 @@ pub struct AtomicFile {
     file: Option<BufWriter<Written>>,
     part: PathBuf,
     path: PathBuf,
-    /// Which file is being written.
-    identity: Identity,
 }
 
 impl AtomicFile {
-    /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten, unless it is a link:
-    /// what that leads to is somebody else's.
+    /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten, unless it is a
+    /// link: what that leads to is somebody else's.
     pub fn create(path: &Path) -> Result<Self> {
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        if part.is_symlink() {
-            return Err(DataError::Link { path: part });
-        }
+        let part = layout::part_of(path);
+        refuse_link(&part)?;
         let file = Written::create(&part).map_err(DataError::io(&part, "create the file"))?;
-        let identity = file.identity().map_err(DataError::io(&part, "look at the file"))?;
-        Ok(Self { file: Some(BufWriter::new(file)), part, path: path.to_owned(), identity })
+        Ok(Self { file: Some(BufWriter::new(file)), part, path: path.to_owned() })
     }
 
     /// Makes the content durable, then gives it its name, replacing a file that has it.
@@ -47,25 +40,15 @@ impl AtomicFile {
         file.sync()
             .map_err(DataError::io(&self.part, "make the file durable"))
             .inspect_err(|_| self.remove())?;
-        self.check_own()
-            .and_then(|()| operation::rename(&self.part, &self.path))
+        operation::rename(&self.part, &self.path)
             .map_err(DataError::io(&self.path, "rename the finished file"))
             .inspect_err(|_| self.remove())?;
         sync_directory(parent(&self.path))
     }
 
-    /// An error if what is called as the file under construction is another one: its directory may have been removed, and made anew
-    /// by somebody else.
-    fn check_own(&self) -> std::io::Result<()> {
-        if Identity::at(&self.part)? == self.identity {
-            return Ok(());
-        }
-        Err(std::io::Error::new(ErrorKind::NotFound, "another file is in its place"))
-    }
-
     /// Removes what was written; that it may fail changes nothing, since a `.part` file counts for nothing.
     fn remove(&self) {
-        let _ = self.check_own().and_then(|()| operation::remove_file(&self.part));
+        let _ = operation::remove_file(&self.part);
     }
 }
 
@@ -94,38 +77,35 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     file.commit()
 }
 
-/// Writes a whole file that must not exist yet.
-pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    refuse_existing(path)?;
-    write(path, bytes)
-}
-
 /// An error if something has this name, even a dangling link.
 pub fn refuse_existing(path: &Path) -> Result<()> {
     match path.symlink_metadata() {
-        Ok(_) => Err(DataError::Exists { path: path.to_owned() }),
+        Ok(_) => {
+            let remedy = "choose another path or remove it";
+            Err(DataError::refused(path, "exists already and was left as it is", remedy))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(DataError::io(path, "look at the path")(error)),
     }
 }
 
+/// An error if a link has this name: whoever follows it may leave the run directory.
+pub(super) fn refuse_link(path: &Path) -> Result<()> {
+    if !path.is_symlink() {
+        return Ok(());
+    }
+    let what = "is a symbolic link, which could lead out of the run directory";
+    Err(DataError::refused(path, what, "put the file itself there"))
+}
+
 /// Creates a directory and those above it, and makes their names durable; existing ones are left as they are.
 pub fn create_directory(path: &Path) -> Result<()> {
-    create_up_to(None, path)
-}
-
-/// As [`create_directory`], of a directory below `top`, which is not created: if it is gone, so is what it belonged to.
-pub(super) fn create_below(top: &Path, path: &Path) -> Result<()> {
-    create_up_to(Some(top), path)
-}
-
-fn create_up_to(top: Option<&Path>, path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
     let above = parent(path);
-    if above != path && Some(above) != top {
-        create_up_to(top, above)?;
+    if above != path {
+        create_directory(above)?;
     }
     match operation::create_directory(path) {
         // Another worker may have been faster.
@@ -175,7 +155,7 @@ mod tests {
         write(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
-        let error = write_new(&path, b"newer").unwrap_err().to_string();
+        let error = refuse_existing(&path).unwrap_err().to_string();
         assert_eq!(
             error,
             format!(
@@ -184,46 +164,6 @@ mod tests {
             )
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn a_file_of_another_that_has_come_into_its_place_is_left_alone() {
-        let root = tempfile::tempdir().unwrap();
-        let directory = root.path().join("run");
-        let path = directory.join("a.bin");
-        let replaced = || {
-            std::fs::create_dir(&directory).unwrap();
-            let mut own = AtomicFile::create(&path).unwrap();
-            own.write_all(b"own").unwrap();
-            std::fs::remove_dir_all(&directory).unwrap();
-            std::fs::create_dir(&directory).unwrap();
-            std::fs::write(directory.join("a.bin.part"), b"another's").unwrap();
-            own
-        };
-        let left = || {
-            assert_eq!(std::fs::read(directory.join("a.bin.part")).unwrap(), b"another's");
-            assert_eq!(directory.read_dir().unwrap().count(), 1);
-            std::fs::remove_dir_all(&directory).unwrap();
-        };
-        drop(replaced());
-        left();
-        let error = replaced().commit().unwrap_err().to_string();
-        assert!(error.contains("another file is in its place"), "{error}");
-        left();
-    }
-
-    #[test]
-    fn directories_are_created_only_below_one_that_is_there() {
-        let root = tempfile::tempdir().unwrap();
-        let top = root.path().join("top");
-        create_below(&top, &top.join("a/b")).unwrap_err();
-        assert!(!top.exists());
-        std::fs::create_dir(&top).unwrap();
-        create_below(&top, &top.join("a/b")).unwrap();
-        create_below(&top, &top.join("a/b")).unwrap();
-        create_below(&top, &top).unwrap();
-        assert!(top.join("a/b").is_dir());
     }
 
     #[test]

@@ -1,20 +1,93 @@
-//! What lies where in a run directory.
+//! What lies where in a run directory: every name that a run gives to a file or directory.
+//!
+//! ```text
+//! config.toml  environment.json  architecture.json  manifest.json  lock  lock-01  processes.key
+//! trace/<stream>/e00012-w00.parquet
+//! checkpoint/e00012.safetensors  checkpoint/<table>/e00012-w00.parquet
+//! ```
+//!
+//! A file that is being written has `.part` behind its name.
 
 use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
-use super::checkpoint;
 use super::error::{DataError, Result};
+use crate::segment::Checkpoint;
 
-/// Name of the resolved configuration within a run directory.
+/// The resolved configuration.
 pub const CONFIG_NAME: &str = "config.toml";
-/// Name of the description of machine and program within a run directory.
+/// The description of machine and program.
 pub const ENVIRONMENT_NAME: &str = "environment.json";
+/// The network; runs of a time before manifests of version 3 have none.
+pub const ARCHITECTURE_NAME: &str = "architecture.json";
+/// The manifest.
+pub const MANIFEST_NAME: &str = "manifest.json";
+/// The lock of the process that holds the run. Its content, the holder's process id, is for messages only.
+pub const LOCK_NAME: &str = "lock";
+/// What the names of the locks of other processes begin with; the process's number follows.
+pub(super) const MEMBER_PREFIX: &str = "lock-";
+/// The file by which a process shows that it sees the run directory.
+pub const KEY_NAME: &str = "processes.key";
 
-/// Directories whose files the manifest names: a run writes `trace/<stream>/e00012-w00.parquet`, `checkpoint/e00012.safetensors`
-/// and `checkpoint/<table>/e00012-w00.parquet`.
-pub(super) const NAMED: [&str; 2] = ["trace", checkpoint::FOLDER];
+/// The folder of the trace.
+pub const TRACE: &str = "trace";
+/// The folder of checkpoints.
+pub const CHECKPOINT: &str = "checkpoint";
+/// Folders whose files the manifest names.
+pub(super) const NAMED: [&str; 2] = [TRACE, CHECKPOINT];
+
+/// What stands behind the name of a file while it is written.
+const PART: &str = ".part";
+
+/// The name of the lock of process number `process`.
+pub(super) fn member_lock(process: usize) -> String {
+    format!("{MEMBER_PREFIX}{process:02}")
+}
+
+/// Where a file lies while it is written.
+pub fn part_of(path: &Path) -> PathBuf {
+    let mut part = path.as_os_str().to_owned();
+    part.push(PART);
+    PathBuf::from(part)
+}
+
+/// Where a segment of the trace lies, relative to the run directory.
+pub fn segment_path(stream: &str, epoch: u32, worker: u32) -> String {
+    path_below(TRACE, stream, epoch, worker)
+}
+
+/// Where the rows of a table at the start of `epoch` lie that `worker` wrote.
+pub(super) fn table_path(table: &str, epoch: u32, worker: u32) -> String {
+    path_below(CHECKPOINT, table, epoch, worker)
+}
+
+/// Where the rows of a table in one of the folders lie, relative to the run directory.
+pub(super) fn path_below(folder: &str, table: &str, epoch: u32, worker: u32) -> String {
+    format!("{folder}/{table}/e{epoch:05}-w{worker:02}.parquet")
+}
+
+/// Where the weights at the start of `epoch` lie, relative to the run directory.
+pub(super) fn weights_path(epoch: u32) -> String {
+    format!("{CHECKPOINT}/e{epoch:05}.safetensors")
+}
+
+/// Whether a stream may have this name, which becomes a directory: 1 to 64 lowercase letters, digits, `_`, `-`.
+pub fn is_stream_name(name: &str) -> bool {
+    let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// Whether a checkpoint file lies where its epoch says.
+pub(super) fn is_path_of(file: &Checkpoint) -> bool {
+    if file.rows.is_none() {
+        return file.path == weights_path(file.epoch);
+    }
+    let mut parts = file.path.split('/').skip(1);
+    let (Some(table), Some(name)) = (parts.next(), parts.next()) else { return false };
+    let worker = name.rsplit_once("-w").and_then(|(_, rest)| rest.strip_suffix(".parquet")?.parse().ok());
+    is_stream_name(table) && worker.is_some_and(|worker| file.path == table_path(table, file.epoch, worker))
+}
 
 /// Whether a run calls the weights of a checkpoint so, or did while it wrote them.
 pub(super) fn is_weights(name: &OsStr) -> bool {
@@ -29,17 +102,23 @@ pub(super) fn is_segment(name: &OsStr) -> bool {
     parts.is_some_and(|(epoch, worker)| is_number(epoch, 5) && is_number(worker, 2))
 }
 
+/// Whether a file of a run directory belongs to processes beside the one that holds it.
+pub(super) fn is_of_members(name: &OsStr) -> bool {
+    plain(name).is_some_and(|name| name.starts_with(MEMBER_PREFIX) || name == KEY_NAME)
+}
+
 /// A name without what it has while the file is written.
 fn plain(name: &OsStr) -> Option<&str> {
     let name = name.to_str()?;
-    Some(name.strip_suffix(".part").unwrap_or(name))
+    Some(name.strip_suffix(PART).unwrap_or(name))
 }
 
 fn is_number(digits: &str, least: usize) -> bool {
     digits.len() >= least && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A file that the run in the directory `path` had after its first manifest, if it is a run and has one; its path from there.
+/// A file that the run in the directory `path` had after its first manifest, if it is a run and has one; its path from
+/// there.
 pub(super) fn trace_of(path: &Path) -> Option<String> {
     path.join(CONFIG_NAME).is_file().then(|| first_file(path).ok().flatten()).flatten()
 }
@@ -55,18 +134,15 @@ pub(super) fn first_file(run: &Path) -> Result<Option<String>> {
         if !found.is_dir() {
             return Ok(Some(place.strip_prefix(run).unwrap_or(&place).display().to_string()));
         }
-        for entry in entries(&place)? {
-            places.push(entry.map_err(DataError::io(&place, "list the directory"))?.path());
-        }
+        places.extend(entries(&place)?.iter().map(DirEntry::path));
     }
     Ok(None)
 }
 
 /// What is in a directory: nothing, if there is none.
-pub(super) fn entries(directory: &Path) -> Result<impl Iterator<Item = std::io::Result<DirEntry>>> {
-    match directory.read_dir() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        entries => Ok(Some(entries.map_err(DataError::io(directory, "list the directory"))?)),
+pub(super) fn entries(directory: &Path) -> Result<Vec<DirEntry>> {
+    match directory.read_dir().and_then(Iterator::collect) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries.map_err(DataError::io(directory, "list the directory")),
     }
-    .map(|entries| entries.into_iter().flatten())
 }

@@ -1,27 +1,32 @@
-//! Reading a file into memory, up to a limit.
+//! Reading a file into memory, up to a limit, and comparing it with what was recorded of it.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::atomic::refuse_link;
 use super::error::{DataError, Result};
+use super::hashing::Hashing;
 
 /// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to check.
 pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     DataError::limit(path, "file length", length, limit)?;
-    let mut bytes = Vec::new();
-    let capacity = usize::try_from(length).unwrap_or(usize::MAX);
-    bytes.try_reserve_exact(capacity).map_err(|_| DataError::TooLarge {
-        path: path.to_owned(),
-        field: "file length".to_owned(),
-        found: length,
-        limit: isize::MAX as u64,
-    })?;
+    let mut bytes = reserve(path, "file length", length)?;
     // One byte more than the limit, in case the file grows while it is read.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(DataError::io(path, "read"))?;
     DataError::limit(path, "file length", bytes.len() as u64, limit)?;
     Ok(bytes)
+}
+
+/// Room for so many bytes, if there is as much memory; `field` is what declares them.
+pub(super) fn reserve(path: &Path, field: &str, length: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let capacity = usize::try_from(length).unwrap_or(usize::MAX);
+    match bytes.try_reserve_exact(capacity) {
+        Ok(()) => Ok(bytes),
+        Err(_) => Err(DataError::unfit(path, field, length, "less than the memory that there is", "")),
+    }
 }
 
 /// The place of a file of the run directory `run`, given with `/` between its parts.
@@ -33,9 +38,7 @@ pub(super) fn inside(run: &Path, file: &str) -> Result<PathBuf> {
     for part in file.split('/') {
         path.push(part);
         // What is not there is for whoever opens it to tell.
-        if path.is_symlink() {
-            return Err(DataError::Link { path });
-        }
+        refuse_link(&path)?;
     }
     Ok(path)
 }
@@ -45,14 +48,38 @@ pub(super) fn open(path: &Path) -> Result<(File, u64)> {
     // Looked at before it is opened: opening a pipe would wait for a writer.
     let metadata = path.metadata().map_err(DataError::io(path, "open"))?;
     if !metadata.is_file() {
-        let error = std::io::Error::new(
-            std::io::ErrorKind::InvalidInput,
-            "it is not an ordinary file; put the file itself there",
-        );
+        let what = "it is not an ordinary file; put the file itself there";
+        let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
         return Err(DataError::io(path, "open")(error));
     }
     let file = File::open(path).map_err(DataError::io(path, "open"))?;
     Ok((file, metadata.len()))
+}
+
+/// Length and BLAKE3 (in hexadecimal) of a file of at most `limit` bytes, read piece by piece.
+pub(super) fn hash_file(path: &Path, limit: u64) -> Result<(u64, String)> {
+    let (file, length) = open(path)?;
+    DataError::limit(path, "file length", length, limit)?;
+    let mut hashing = Hashing::new(std::io::sink());
+    let mut file = std::io::BufReader::with_capacity(1 << 16, file);
+    std::io::copy(&mut file, &mut hashing).map_err(DataError::io(path, "read"))?;
+    let (_, bytes, blake3) = hashing.into_parts();
+    Ok((bytes, blake3))
+}
+
+/// Checks the length of a file.
+pub(super) fn check_length(path: &Path, found: u64, expected: u64) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let remedy = "it was cut, replaced or is still being written";
+    Err(DataError::unfit(path, "length", format!("{found} bytes"), expected, remedy))
+}
+
+/// Checks the bytes of a file by the length and the BLAKE3 that were recorded of it.
+pub(super) fn check_recorded(path: &Path, bytes: &[u8], length: u64, blake3: &str) -> Result<()> {
+    check_length(path, bytes.len() as u64, length)?;
+    DataError::same(path, "BLAKE3", blake3::hash(bytes).to_hex().as_str(), blake3)
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
-use super::parquet_store::{SegmentReader, read_columns};
+use super::parquet_store::{SegmentReader, check_epoch, read_columns};
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
-use crate::table::{Cells, Column, Columns};
+use crate::table::{Column, Columns};
 
 pub use follow::{FollowedEnd, FollowedTrace};
 
@@ -33,7 +33,6 @@ impl RecordedTrace {
     /// # Errors
     /// If one of the streams has no segments, or none in some committed epoch. The files are not looked at yet.
     pub fn new(run: &Path, manifest: &Manifest, streams: &[&str]) -> Result<Self> {
-        let path = || run.join(MANIFEST_NAME);
         let epochs = manifest.epochs_reached;
         let mut segments: BTreeMap<(String, u32), Vec<Segment>> = BTreeMap::new();
         for segment in manifest.segments.iter().filter(|segment| streams.contains(&segment.stream.as_str())) {
@@ -41,20 +40,13 @@ impl RecordedTrace {
         }
         segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
         for stream in streams {
-            let of_stream = (stream.to_string(), 0)..=(stream.to_string(), u32::MAX);
-            let found: Vec<u32> = segments
-                .range(of_stream)
-                .map(|((_, epoch), _)| *epoch)
-                .filter(|epoch| *epoch < epochs)
-                .collect();
-            if epochs > 0 && found.is_empty() {
+            if epochs > 0 && manifest.segments_of(stream, 0..epochs).is_empty() {
+                let what =
+                    format!("stream {stream} was not recorded, or its segments are gone from the manifest");
                 let remedy = "only a run that recorded it can be replayed";
-                return Err(DataError::StreamMissing { path: path(), stream: (*stream).to_owned(), remedy });
+                return Err(DataError::refused(&run.join(MANIFEST_NAME), what, remedy));
             }
-            if let Some(epoch) = (0..epochs).find(|epoch| found.get(*epoch as usize) != Some(epoch)) {
-                let (stream, count) = ((*stream).to_owned(), u64::from(epochs) - found.len() as u64);
-                return Err(DataError::SegmentMissing { path: path(), stream, epoch, count });
-            }
+            manifest.check_stream(run, stream)?;
         }
         Ok(Self { run: run.to_owned(), epochs, segments })
     }
@@ -126,15 +118,7 @@ impl Iterator for OfOneEpoch {
 
 impl OfOneEpoch {
     fn check(&mut self, batch: Columns) -> Result<Columns> {
-        let Some(Cells::U32(epochs)) = batch.cells.first() else { panic!("the first column is the epoch") };
-        if let Some(row) = epochs.iter().position(|epoch| *epoch != self.epoch) {
-            return Err(DataError::Epoch {
-                path: self.path.clone(),
-                row: self.rows + row as u64,
-                found: epochs[row],
-                expected: self.epoch,
-            });
-        }
+        check_epoch(&self.path, self.rows, &batch, self.epoch)?;
         self.rows += batch.rows as u64;
         Ok(batch)
     }

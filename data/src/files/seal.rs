@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::error::{DataError, Result};
+use super::error::{CHANGED, DataError, Result};
 
 /// What stands before the hash, and behind it.
 const BEFORE: &str = ",\n  \"seal\": \"";
@@ -31,17 +31,11 @@ pub(super) fn is_there(bytes: &[u8]) -> bool {
 
 /// Checks the seal; `path` is for messages.
 pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<()> {
-    let unsealed = || DataError::Unsealed { path: path.to_owned() };
+    let what = "does not end with its seal, the BLAKE3 of what stands before it";
+    let unsealed = || DataError::refused(path, what, CHANGED);
     let sealed = bytes.strip_suffix(BEHIND.as_bytes()).ok_or_else(unsealed)?;
     let (rest, recorded) = sealed.split_at_checked(sealed.len().wrapping_sub(DIGITS)).ok_or_else(unsealed)?;
     let content = rest.strip_suffix(BEFORE.as_bytes()).ok_or_else(unsealed)?;
     let found = blake3::hash(content).to_hex();
-    if found.as_bytes() == recorded {
-        return Ok(());
-    }
-    Err(DataError::Hash {
-        path: path.to_owned(),
-        found: found.to_string(),
-        expected: String::from_utf8_lossy(recorded).into_owned(),
-    })
+    DataError::same(path, "BLAKE3", found.as_str(), &String::from_utf8_lossy(recorded))
 }

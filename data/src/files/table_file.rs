@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{Field, Schema};
 
-use super::atomic::AtomicFile;
-use super::error::{DataError, Result};
+use super::error::Result;
+use super::parquet_out::{ParquetOut, properties};
 
 /// The values of a column; any may be missing.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,22 +28,19 @@ pub enum Values {
 /// # Panics
 /// If the columns differ in length, or two have the same name.
 pub fn write(path: &Path, columns: Vec<(String, Values)>) -> Result<()> {
-    let arrays = columns.into_iter().map(|(name, values)| {
+    let (mut fields, mut arrays): (Vec<Field>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
+    for (name, values) in columns {
         let array: ArrayRef = match values {
             Values::Integer(values) => Arc::new(Int64Array::from(values)),
             Values::Number(values) => Arc::new(Float64Array::from(values)),
             Values::Text(values) => Arc::new(StringArray::from(values)),
         };
-        (name, array, true)
-    });
-    let batch = RecordBatch::try_from_iter_with_nullable(arrays).expect("columns are equally long");
-    let error = DataError::writing(path, "write the table");
-    let level = ZstdLevel::try_new(3).expect("3 is a level");
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
-    let mut file = AtomicFile::create(path)?;
-    let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).map_err(error)?;
-    writer.write(&batch).map_err(error)?;
-    // Not `into_inner`, which makes a text of the system's error.
-    writer.close().map_err(error)?;
-    file.commit()
+        assert!(fields.iter().all(|field| *field.name() != name), "{name} is the name of one column");
+        fields.push(Field::new(name, array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let mut file = ParquetOut::create(path, Arc::new(Schema::new(fields)), properties(3, &[]).build())?;
+    file.write_group(arrays)?;
+    file.finish()?;
+    Ok(())
 }

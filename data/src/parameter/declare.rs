@@ -252,7 +252,7 @@ mod tests {
 
     crate::choice! {
         /// Two ways.
-        pub enum Way {
+        enum Way {
             /// One.
             One = "one",
             /// Other.

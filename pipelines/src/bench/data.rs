@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn the_default_shape_is_that_of_the_embedded_data() {
         let data = spfde_data::files::data_set::embedded().unwrap();
-        let shape = crate::configuration::Configuration::resolve_bench(&[]).unwrap().shape();
+        let shape =
+            crate::configuration::Configuration::resolve_bench(&crate::registry::Registry::standard(), &[])
+                .unwrap()
+                .shape();
         let images = &data.train;
         assert_eq!(
             [images.channels, images.height, images.width],

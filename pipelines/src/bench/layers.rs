@@ -64,7 +64,7 @@ pub(super) fn profile(
     interrupted: &AtomicBool,
     bar: &ProgressBar,
 ) -> Result<Profile, Error> {
-    let mut network = settings.initial_network()?;
+    let mut network = settings.initial_network();
     let mut workspace = Workspace::new(&network);
     let recorder = Arc::new(Mutex::new(Recorder::default()));
     let shared = Arc::clone(&recorder);

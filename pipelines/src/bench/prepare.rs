@@ -8,7 +8,7 @@ use spfde_policy::SieveContext;
 
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
-use crate::experiment::{Experiment, architecture};
+use crate::experiment::{Experiment, description};
 use crate::registry::Registry;
 
 use super::data::{self, CLASSES};
@@ -117,7 +117,7 @@ impl Path {
         let values = self.configuration.values();
         let InputShape { channels, height, width } = self.configuration.shape();
         // Refuses a shape that does not fit the model before any image is made.
-        architecture(&self.configuration, self.configuration.shape(), CLASSES)?;
+        description(&self.configuration, self.configuration.shape(), CLASSES)?;
         let stride = channels * height * width;
         let mut images = wanted;
         loop {

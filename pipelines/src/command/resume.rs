@@ -13,6 +13,7 @@ use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::progress::Progress;
+use crate::registry::Registry;
 use crate::resume::Resumed;
 use crate::session::Options;
 
@@ -46,8 +47,8 @@ impl Resume {
         let cluster = self.together.cluster()?;
         let name = self.run.display();
         let resumed = match self.together.is_other() {
-            true => Resumed::join(&self.run, prepare)?,
-            false => Resumed::open(&self.run, prepare)?,
+            true => Resumed::join(&Registry::standard(), &self.run, prepare)?,
+            false => Resumed::open(&Registry::standard(), &self.run, prepare)?,
         };
         let unfinished = match resumed {
             Resumed::Finished(epochs) => {

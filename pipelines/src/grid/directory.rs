@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use spfde_data::files::layout::{TRACE, part_of};
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory;
 use spfde_data::files::{DataError, atomic};
@@ -74,7 +75,13 @@ pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
         return Ok(());
     }
     Err(match is_left(path) {
-        true => DataError::GridLeft { path: path.to_owned(), table: TABLE_NAME },
+        true => {
+            let what = format!(
+                "holds nothing but what a grid writes before its table {TABLE_NAME}, as one leaves that was killed"
+            );
+            let remedy = "nothing was changed; remove the directory, unless a grid is still at work there, or choose another";
+            DataError::refused(path, what, remedy)
+        }
         false => run_directory::taken(path),
     })
 }
@@ -82,10 +89,10 @@ pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
 /// Whether all that is in the directory of results is what a grid has there before its table is whole: decisions, of several runs
 /// below a directory for each, and the beginning of the table.
 fn is_left(path: &Path) -> bool {
-    let begun = format!("{TABLE_NAME}.part");
+    let begun = part_of(Path::new(TABLE_NAME));
     all(path, |entry, is_directory| match is_directory {
         true => are_decisions(entry) || (!is_empty(entry) && all(entry, |below, _| are_decisions(below))),
-        false => entry.file_name().is_some_and(|name| name == begun.as_str()),
+        false => entry.file_name().is_some_and(|name| name == begun),
     })
 }
 
@@ -96,7 +103,7 @@ fn are_decisions(path: &Path) -> bool {
     let named = |path: &Path, is: &dyn Fn(&str) -> bool| {
         path.file_name().and_then(|name| name.to_str()).is_some_and(is)
     };
-    named(path, &|name| name == "trace")
+    named(path, &|name| name == TRACE)
         && all(path, |stream, is_directory| {
             is_directory
                 && named(stream, &is_stream)
@@ -128,7 +135,7 @@ impl Drop for Directory {
         }
         // That it may fail changes nothing: without its table the directory is no result.
         for path in &self.below {
-            let _ = std::fs::remove_dir_all(path.join("trace"));
+            let _ = std::fs::remove_dir_all(path.join(TRACE));
             if *path != self.path {
                 let _ = std::fs::remove_dir(path);
             }

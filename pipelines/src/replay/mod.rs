@@ -244,7 +244,7 @@ fn create(
     };
     let configuration = experiment.configuration().to_toml();
     let environment = environment(experiment, options.workers, options.processes());
-    RunDirectory::create(path, &configuration, &environment, manifest)
+    RunDirectory::create(path, &configuration, None, &environment, manifest)
 }
 
 /// Keeps the rows of the table, and lets another observer look on.

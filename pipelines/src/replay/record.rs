@@ -75,8 +75,7 @@ impl Record {
         let path = directory.join(MANIFEST_NAME);
         if let Some(source) = &manifest.replay_of {
             let expected = format!("none; this is a replay itself, replay {} instead", source.path);
-            let (field, found) = ("replay_of".to_owned(), source.path.clone());
-            return Err(DataError::Value { path, field, found, expected }.into());
+            return Err(DataError::value(&path, "replay_of", &source.path, expected).into());
         }
         plausible::rows(directory, manifest)?;
         plausible::samples(directory, manifest, |segment| stored_bytes(directory, segment))?;
@@ -95,8 +94,7 @@ impl Record {
 
     /// A field of the manifest that does not fit.
     fn refuse(&self, field: &str, found: String, expected: &str) -> Error {
-        let (field, expected) = (field.to_owned(), expected.to_owned());
-        DataError::Value { path: self.run.path().join(MANIFEST_NAME), field, found, expected }.into()
+        DataError::value(&self.run.path().join(MANIFEST_NAME), field, &found, expected).into()
     }
 
     /// The same run as it is by now.

@@ -11,6 +11,10 @@ use crate::checkpoint::CheckpointFiles;
 use crate::error::Error;
 use crate::experiment::Experiment;
 
+/// What to do where files of a run that are needed are not what they were.
+const LOST: &str =
+    "restore what is damaged from a copy, or start another run with the config.toml of this one";
+
 /// Where a run can go on.
 pub(super) enum Latest {
     /// All epochs are committed and the final weights are there: only the last word is missing.
@@ -53,7 +57,9 @@ pub(super) fn latest(
         return Ok(Latest::Beginning);
     }
     // Training everything again is no answer that nobody asked for.
-    Err(DataError::CheckpointsLost { path: directory.to_owned(), reasons }.into())
+    let reasons: Vec<String> = reasons.iter().map(DataError::to_string).collect();
+    let what = format!("none of its checkpoints can be used: {}", reasons.join("; "));
+    Err(DataError::refused(directory, what, LOST).into())
 }
 
 /// That every file of a run that has come to its end is what it was.
@@ -77,7 +83,10 @@ pub(super) fn check_trace(directory: &Path, manifest: Manifest, start: u32) -> R
     kept.segments.retain(|segment| segment.epoch < start);
     kept.checkpoints.clear();
     match verify::segments(directory, &kept).into_iter().next() {
-        Some(reason) => Err(DataError::TraceLost { reason: Box::new(reason) }.into()),
+        Some(reason) => {
+            let what = format!("its trace cannot be used: {reason}");
+            Err(DataError::refused(directory, what, LOST).into())
+        }
         None => Ok(()),
     }
 }

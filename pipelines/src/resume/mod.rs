@@ -15,6 +15,7 @@ use spfde_flow::{Run, Snapshot};
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::registry::Registry;
 use crate::session::{self, Options};
 use latest::{Latest, check_finished, check_trace, latest, only_lacks_the_last_word};
 use recorded::{begun_in, check_data, differences, entries, experiment};
@@ -31,7 +32,7 @@ pub enum Resumed {
 }
 
 impl Resumed {
-    /// Takes the run in `directory`. `prepare` makes the experiment of its configuration, as it did when the run began:
+    /// Takes the run in `directory`, of what `registry` knows. `prepare` makes the experiment of its configuration, as it did when the run began:
     /// it may put policies of its own into it.
     ///
     /// What is left over of the end is removed: unfinished files, and those that the manifest does not name. Training
@@ -42,20 +43,20 @@ impl Resumed {
     /// If there is no run, or another process has it; if its configuration or its data is not what it was; if a file
     /// that it would go on from is damaged: nothing is lost then.
     pub fn open(
+        registry: &Arc<Registry>,
         directory: &Path,
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
     ) -> Result<Self, Error> {
         let recorded = match RunDirectory::open(directory) {
             Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
-                return begin_again(directory, prepare);
+                return begin_again(registry, directory, prepare);
             }
             recorded => recorded?,
         };
         if let Some(source) = &recorded.manifest().replay_of {
+            let expected = "none; a replay takes moments: start it again";
             let path = directory.join(MANIFEST_NAME);
-            let expected = "none; a replay takes moments: start it again".to_owned();
-            let (field, found) = ("replay_of".to_owned(), source.path.clone());
-            return Err(DataError::Value { path, field, found, expected }.into());
+            return Err(DataError::value(&path, "replay_of", &source.path, expected).into());
         }
         if recorded.manifest().finished {
             check_finished(directory, &recorded)?;
@@ -64,7 +65,8 @@ impl Resumed {
         let held = RunDirectory::resume(directory)?;
         let entries = entries(directory, &recorded.config_unchanged()?)?;
         let environment = recorded.environment();
-        let experiment = experiment(directory, &entries, begun_in(&environment), prepare)?;
+        let registry = registry.of_run(&recorded, &entries)?;
+        let experiment = experiment(&registry, directory, &entries, begun_in(&environment), prepare)?;
         let mut notes = match &environment {
             Ok(environment) => differences(environment, &experiment),
             Err(error) => {
@@ -77,7 +79,7 @@ impl Resumed {
         if manifest.epochs != epochs {
             let (path, found) = (directory.join(MANIFEST_NAME), manifest.epochs.to_string());
             let expected = format!("{epochs}, as config.toml says of train.epochs");
-            return Err(DataError::Value { path, field: "epochs".to_owned(), found, expected }.into());
+            return Err(DataError::value(&path, "epochs", &found, expected).into());
         }
         let snapshot = match latest(directory, &manifest, &experiment, &mut notes)? {
             Latest::Finished => {
@@ -100,6 +102,7 @@ impl Resumed {
     /// # Errors
     /// If there is no run; if its configuration or its data is not what it was.
     pub fn join(
+        registry: &Arc<Registry>,
         directory: &Path,
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
     ) -> Result<Self, Error> {
@@ -111,12 +114,14 @@ impl Resumed {
                     check_finished(directory, &recorded)?;
                     return Ok(Self::Finished(manifest.epochs));
                 }
+                recorded.refuse_old()?;
                 if only_lacks_the_last_word(directory, manifest) {
                     return Ok(Self::Finished(manifest.epochs));
                 }
                 let entries = entries(directory, &recorded.config_unchanged()?)?;
                 let environment = recorded.environment();
-                let experiment = experiment(directory, &entries, begun_in(&environment), prepare)?;
+                let registry = registry.of_run(&recorded, &entries)?;
+                let experiment = experiment(&registry, directory, &entries, begun_in(&environment), prepare)?;
                 if let Ok(environment) = environment {
                     notes = differences(&environment, &experiment);
                 }
@@ -124,9 +129,13 @@ impl Resumed {
                 experiment
             }
             // Process 0 begins it again.
-            Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
-                experiment(directory, &entries(directory, &read_config(directory)?)?, None, prepare)?
-            }
+            Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => experiment(
+                registry,
+                directory,
+                &entries(directory, &read_config(directory)?)?,
+                None,
+                prepare,
+            )?,
             Err(error) => return Err(error.into()),
         };
         let held = Held::ByFirst(directory.to_owned());
@@ -151,10 +160,10 @@ pub fn resume(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    let first = options.is_first();
+    let (first, registry) = (options.is_first(), Registry::standard());
     let resumed = match first {
-        true => Resumed::open(directory, prepare)?,
-        false => Resumed::join(directory, prepare)?,
+        true => Resumed::open(&registry, directory, prepare)?,
+        false => Resumed::join(&registry, directory, prepare)?,
     };
     match resumed {
         Resumed::Finished(_) => Ok(directory.to_owned()),
@@ -164,13 +173,16 @@ pub fn resume(
 
 /// A run that ended between its configuration and its manifest.
 fn begin_again(
+    registry: &Arc<Registry>,
     directory: &Path,
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Resumed, Error> {
-    let experiment = experiment(directory, &entries(directory, &read_config(directory)?)?, None, prepare)?;
+    let experiment =
+        experiment(registry, directory, &entries(directory, &read_config(directory)?)?, None, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
     let environment = session::environment(&experiment, 0, 1);
-    let held = RunDirectory::begin_again(directory, &environment, manifest)?;
+    let network = experiment.settings().network.to_json();
+    let held = RunDirectory::begin_again(directory, Some(&network), &environment, manifest)?;
     let held = Held::Here(Arc::new(held), None);
     Ok(Resumed::Unfinished(Box::new(Unfinished { experiment, held, notes: Vec::new() })))
 }

@@ -1,13 +1,14 @@
 //! What a run was when it began: its experiment, its data, its machine and program.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
 use spfde_data::files::run_directory::CONFIG_NAME;
 use spfde_data::parameter::{ParameterError, Value};
 
-use crate::configuration::{Configuration, ConfigurationError, Source, core};
+use crate::configuration::{Configuration, ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
@@ -26,20 +27,15 @@ pub(super) fn begun_in(environment: &Result<serde_json::Value, DataError>) -> Op
 
 /// The experiment as it was when the run began.
 pub(super) fn experiment(
+    registry: &Arc<Registry>,
     directory: &Path,
     entries: &[(String, Value)],
     begun_in: Option<PathBuf>,
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Experiment, Error> {
     // A policy that no registry knows is one that `prepare` puts in.
-    let choices = core(&Registry::standard());
-    let unknown = |key: &str, value: &Value| {
-        key.ends_with(".policy")
-            && choices.iter().any(|choice| choice.key == key && choice.check(value.clone()).is_err())
-    };
-    let known: Vec<(String, Value)> =
-        entries.iter().filter(|(key, value)| !unknown(key, value)).cloned().collect();
-    let configuration = Configuration::resolve(&known)?.begun_in(begun_in);
+    let (known, _) = registry.known(entries);
+    let configuration = Configuration::resolve_over(registry, &[], &known)?.begun_in(begun_in);
     let places = configuration.data_places();
     let found = configuration.values().text("data.path").to_owned();
     // Whether the experiment reads its data there at all is for `prepare` to say, which may read it by itself.
@@ -111,5 +107,7 @@ pub(super) fn check_data(
         true => found,
         false => format!("{found} in {}", configuration.data_path().display()),
     };
-    Err(DataError::OtherData { path: directory.join(MANIFEST_NAME), found, expected }.into())
+    let what = format!("the data is now {found}; the run began with {expected}");
+    let remedy = "give it back its data, or start another run";
+    Err(DataError::refused(&directory.join(MANIFEST_NAME), what, remedy).into())
 }

@@ -20,13 +20,12 @@ use spfde_data::architecture::Architecture;
 use spfde_data::files::manifest::DataSetRecord;
 use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::files::{plausible, verify};
-use spfde_data::parameter::Value;
 use spfde_data::rows::EpochRow;
 use spfde_data::words::counted;
 use spfde_flow::Observe;
 use spfde_model::InputShape;
 
-use crate::configuration::{Configuration, Source, core};
+use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment;
 use crate::registry::Registry;
@@ -129,23 +128,19 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     Ok(findings)
 }
 
-/// The run's configuration.
+/// The run's configuration, as far as anything that is checked depends on it.
 fn configuration(run: &RecordedRun) -> Result<Configuration, Error> {
     let path = run.path().join("config.toml");
     let source = Source::parse_file(&path.display().to_string(), &run.config_unchanged()?)?;
-    // A policy from outside the registry has a name that only its own pipeline knows; no sum depends on it.
-    let known = |key: &str| !["mask.policy", "freeze.policy", "sieve.policy"].contains(&key);
-    let core = core(&Registry::standard());
-    let registered = |key: &str, name: &Value| {
-        let parameter = core.iter().find(|parameter| parameter.key == key);
-        parameter.is_none_or(|parameter| parameter.check(name.clone()).is_ok())
-    };
-    let entries = source.entries().iter().filter(|(key, value)| known(key) || registered(key, value));
-    Ok(Configuration::resolve(&entries.cloned().collect::<Vec<_>>())?)
+    let registry = Registry::standard().of_run(run, source.entries())?;
+    // A policy from outside the registry has a name that only its own program knows; no sum depends on it.
+    let (known, _) = registry.known(source.entries());
+    Ok(Configuration::resolve_over(&registry, &[], &known)?)
 }
 
-/// The layers of the run's model, from its configuration and the shape of its data.
+/// The layers of the run's network.
 fn architecture(run: &RecordedRun, configuration: &Configuration) -> Result<Arc<Architecture>, Error> {
     let DataSetRecord { channels, height, width, classes, .. } = run.manifest().data_set;
-    Ok(experiment::architecture(configuration, InputShape { channels, height, width }, classes)?)
+    let input = InputShape { channels, height, width };
+    Ok(Arc::clone(experiment::description(configuration, input, classes)?.architecture()))
 }

@@ -55,7 +55,7 @@ mod tests {
             fingerprint: "0".repeat(64),
         };
         let environment = serde_json::json!({"version": "test"});
-        RunDirectory::create(path, "", &environment, Manifest::of(data_set, 2)).unwrap()
+        RunDirectory::create(path, "", None, &environment, Manifest::of(data_set, 2)).unwrap()
     }
 
     fn found(words: &str) -> Findings {

@@ -1,6 +1,7 @@
 //! What can be read without training: the schedule, notes, the list.
 
-use spfde::configuration::{Configuration, Source, bench, core, families};
+use spfde::configuration::{Configuration, Source, bench, core};
+use spfde::registry::Registry;
 use spfde_data::files::data_set;
 
 use crate::place::{Outcome, Place};
@@ -43,14 +44,14 @@ fn a_key_that_the_chosen_policy_does_not_use_is_noted() {
 fn the_list_names_everything_that_can_be_chosen() {
     let place = Place::new();
     let all = place.run(&["list"]).done().out;
-    for parameter in core().into_iter().chain(bench()) {
+    for parameter in core(&Registry::standard()).into_iter().chain(bench()) {
         assert!(all.contains(parameter.key), "{}", parameter.key);
     }
-    for family in families() {
+    for family in Registry::standard().families() {
         let one = place.run(&["list", family.name]).done().out;
         for member in &family.members {
             for text in [&all, &one] {
-                assert!(text.contains(member.name) && text.contains(member.summary), "{}", member.name);
+                assert!(text.contains(&member.name) && text.contains(&member.summary), "{}", member.name);
                 assert!(member.parameters.iter().all(|parameter| text.contains(parameter.key)));
             }
         }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use spfde_data::augment::Augment;
 use spfde_data::images::DataSet;
-use spfde_data::parameter::{ParameterError, Parameters};
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
-use spfde_model::{Growth, InputShape, Kernel, Network};
+use spfde_model::{Description, Growth, Kernel, Network};
 use spfde_policy::{FreezePolicy, LearningRate, MaskPolicy, Plan, SievePolicy};
 
 use crate::checkpoint::{Checkpoints, Snapshot};
@@ -27,8 +26,8 @@ pub struct Settings {
     pub shards: usize,
     /// Name of the model.
     pub model: String,
-    /// The model's parameters.
-    pub model_parameters: Parameters,
+    /// The network, without its weights.
+    pub network: Arc<Description>,
     /// Instruction set of the kernels.
     pub kernel: Kernel,
     /// Learning rate at the first step.
@@ -55,44 +54,33 @@ pub struct Settings {
 
 impl Settings {
     /// A fresh network with its initial weights, all layers dense.
-    ///
-    /// # Errors
-    /// If the model does not fit the images or its parameters.
-    pub fn network(&self) -> Result<Network, ParameterError> {
-        let images = &self.data.train;
-        let input = InputShape { channels: images.channels, height: images.height, width: images.width };
-        Network::new(&self.model, &self.model_parameters, input, self.data.classes, self.seed, self.kernel)
+    pub fn fresh_network(&self) -> Network {
+        Network::from_description(Description::clone(&self.network), self.seed, self.kernel)
     }
 
-    /// As [`Settings::network`], with masked layers made empty: the initial masks are still to be grown.
-    ///
-    /// # Errors
-    /// As [`Settings::network`].
-    pub(crate) fn masked_network(&self) -> Result<Network, ParameterError> {
-        let mut network = self.network()?;
+    /// As [`Settings::fresh_network`], with masked layers made empty: the initial masks are still to be grown.
+    pub(crate) fn masked_network(&self) -> Network {
+        let mut network = self.fresh_network();
         let mask = &self.policies.mask;
         for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
             // Initial weights are drawn for the inputs that exist at the start, which may be more than the target.
             let weights = network.architecture().layers[layer].weights();
             network.mask(layer, f64::from(self.plan.nonzero(0)[layer]) / weights as f64);
         }
-        Ok(network)
+        network
     }
 
     /// A network as the first step of a run finds it: initial weights under the initial masks, and the blocks frozen
     /// that the plan freezes from the start. For profiles.
-    ///
-    /// # Errors
-    /// As [`Settings::network`].
-    pub fn initial_network(&self) -> Result<Network, ParameterError> {
-        let mut network = self.masked_network()?;
+    pub fn initial_network(&self) -> Network {
+        let mut network = self.masked_network();
         let mask = &self.policies.mask;
         for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
             let kept = mask.initial(layer, self.plan.spans(layer));
             network.apply_mask(layer, &[], &kept, Growth::Initial);
         }
         network.freeze(self.plan.frozen_blocks(0));
-        Ok(network)
+        network
     }
 }
 

@@ -1,12 +1,12 @@
 //! What an epoch costs: FLOPs of convolutions and linear layers on existing weights, 2 per multiply-add.
 //!
-//! Forward is `f = Σ nonzero · FLOPs per weight · samples`. Backward is `2f` (gradient of the activations and of
-//! the weights), `f` for a layer that reads the network's input or the output of the frozen prefix (nobody needs
-//! the gradient of its input), and 0 for the frozen prefix. Norms, activations, mask updates and evaluation are
-//! not counted. The convention of three forward passes per training step is that of RigL
-//! ([arXiv 1911.11134](https://arxiv.org/abs/1911.11134)) and MEST
-//! ([arXiv 2110.14032](https://arxiv.org/abs/2110.14032)); that freezing saves the backward passes is SpFDE's
-//! ([arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3).
+//! Forward is `f = Σ nonzero · FLOPs per weight · samples`. Backward is `2f` (gradient of the activations and
+//! of the weights), `f` for a layer that reads the network's input or the output of the frozen prefix (the
+//! gradient of its input is not needed), and 0 for the frozen prefix. Norms, activations, mask updates and
+//! evaluation are not counted. The convention of three forward passes per training step is that of RigL
+//! ([arXiv 1911.11134](https://arxiv.org/abs/1911.11134)) and MEST ([arXiv
+//! 2110.14032](https://arxiv.org/abs/2110.14032)); that freezing saves the backward passes is SpFDE's ([arXiv
+//! 2209.11204](https://arxiv.org/abs/2209.11204), section 3).
 
 use std::iter::Sum;
 use std::ops::Add;
@@ -31,8 +31,8 @@ impl Cost {
         self.forward.saturating_add(self.backward)
     }
 
-    /// The share of `reference` that this cost saves: `1 − total / reference.total`; negative if it costs more,
-    /// 0 if the reference costs nothing.
+    /// The share of `reference` that this cost saves: `1 − total / reference.total`; negative if it costs
+    /// more, 0 if the reference costs nothing.
     ///
     /// ```
     /// use spfde_policy::Cost;
@@ -111,8 +111,8 @@ pub fn count_layers(
     cost.collect()
 }
 
-/// The FLOPs of observing in one epoch what does not train: the backward passes that go on through the frozen blocks
-/// for the `active` samples, and the forward passes of the `outside` ones.
+/// The FLOPs of observing in one epoch what does not train: the backward passes that go on through the frozen
+/// blocks for the `active` samples, and the forward passes of the `outside` ones.
 ///
 /// # Panics
 /// As [`count`].
@@ -137,7 +137,8 @@ pub fn observed(
     prefix.saturating_add(count(architecture, nonzero, frozen_blocks, outside).forward)
 }
 
-/// The FLOPs of the dense weight gradients of the `layers` over `samples` samples: 2 per multiply-add of all weights.
+/// The FLOPs of the dense weight gradients of the `layers` over `samples` samples: 2 per multiply-add of all
+/// weights.
 ///
 /// ```
 /// use spfde_policy::{cost::dense_gradients, example};
@@ -179,7 +180,8 @@ impl Costs<'_> {
         self.layers(frozen).map(|(layer, spans)| self.mask.nonzero(layer, epoch, spans)).collect()
     }
 
-    /// What the updates of every layer at the start of `epoch` look at, if block `b` is frozen during `frozen[b]`.
+    /// What the updates of every layer at the start of `epoch` look at, if block `b` is frozen during
+    /// `frozen[b]`.
     ///
     /// # Panics
     /// If `frozen` does not have one entry per block.
@@ -190,7 +192,7 @@ impl Costs<'_> {
     fn layers<'a>(&self, frozen: &'a [Spans]) -> impl Iterator<Item = (usize, &'a Spans)> {
         assert_eq!(frozen.len(), self.architecture.blocks.len(), "freezing times for each block");
         let blocks = self.architecture.layers.iter().map(|layer| layer.block).enumerate();
-        blocks.map(|(layer, block)| (layer, frozen.get(block).unwrap_or(Spans::none())))
+        blocks.map(|(layer, block)| (layer, frozen.get(block).unwrap_or(Spans::NONE)))
     }
 
     /// The cost of one epoch, if block `b` is frozen during `frozen[b]`.
@@ -220,7 +222,8 @@ mod tests {
     #[test]
     fn shortcut_and_first_convolution_behind_the_prefix_need_no_gradient_of_their_input() {
         let architecture = example::residual(&[2, 4], 1, 4);
-        // stem, block1.convolution1, block1.convolution2, block2.convolution1, .convolution2, .shortcut, classifier
+        // stem, block1.convolution1, block1.convolution2, block2.convolution1, .convolution2, .shortcut,
+        // classifier
         let nonzero = [10, 20, 30, 40, 50, 60, 70];
         // 4 · 4 positions in the first stage, 2 · 2 in the second, 1 for the classifier; three samples.
         let forward: Vec<u64> = nonzero

@@ -1,5 +1,5 @@
-//! Families and their entries: a policy is registered by one line, from which configuration, command line, docs and
-//! tests derive. A program adds entries of its own to a family.
+//! Families and their entries: a policy is registered by one line, from which configuration, command line,
+//! docs and tests derive. A program adds entries of its own to a family.
 
 use std::sync::Arc;
 
@@ -44,8 +44,7 @@ pub struct Family<P: ?Sized, C> {
 
 impl<P: ?Sized, C> Clone for Family<P, C> {
     fn clone(&self) -> Self {
-        let Self { name, key, default, help, ref entries } = *self;
-        Self { name, key, default, help, entries: entries.clone() }
+        Self { entries: self.entries.clone(), ..*self }
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
 
-/// A multilayer perceptron with the given numbers of features, input first: every layer but the last is a block.
+/// A multilayer perceptron with the given numbers of features, input first: every layer but the last is a
+/// block.
 ///
 /// ```
 /// let architecture = spfde_policy::example::perceptron(&[784, 1024, 1024, 10]);
@@ -32,9 +33,10 @@ pub fn perceptron(sizes: &[usize]) -> Arc<Architecture> {
     finish(layers, blocks)
 }
 
-/// A residual network in the style of the CIFAR ResNets: a 3×3 stem, `blocks` residual blocks for each entry of
-/// `channels` (the first of each but the first stage halves the image and has a 1×1 shortcut), a classifier of
-/// ten classes. The stem belongs to the first block. `side` is the image's height and width, with one channel.
+/// A residual network in the style of the CIFAR ResNets: a 3×3 stem, `blocks` residual blocks for each entry
+/// of `channels` (the first of each but the first stage halves the image and has a 1×1 shortcut), a
+/// classifier of ten classes. The stem belongs to the first block. `side` is the image's height and width,
+/// with one channel.
 ///
 /// ```
 /// let resnet20 = spfde_policy::example::residual(&[16, 32, 64], 3, 28);

@@ -30,8 +30,8 @@ pub fn learning_rate(base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32)
 
 /// A rule for the learning rate of a block.
 pub trait LearningRate: Send + Sync {
-    /// The rate at step `step` of the `steps` steps of epoch `epoch`, for a block whose training ends at epoch
-    /// `ends_at`; `base` is the rate at the first step of the run.
+    /// The rate at step `step` of the `steps` steps of epoch `epoch`, for a block whose training ends at
+    /// epoch `ends_at`; `base` is the rate at the first step of the run.
     fn rate(&self, base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32) -> f64;
 }
 

@@ -1,9 +1,9 @@
-//! The decisions of `spfde`, and what they cost: which weights exist, which blocks are frozen, which samples are
-//! trained on.
+//! The decisions of `spfde`, and what they cost: which weights exist, which blocks are frozen, which samples
+//! are trained on.
 //!
-//! A policy is a pure rule. It is told what happened and answers what changes; it knows no dataflow, no file, no
-//! clock and no thread, and every random choice is a draw keyed by what it is for. So the same policy decides in
-//! a running training and in the replay of a recorded one, and both decide the same.
+//! A policy is a pure rule. It is told what happened and answers what changes; it knows no dataflow, no file,
+//! no clock and no thread, and every random choice is a draw keyed by what it is for. So the same policy
+//! decides in a running training and in the replay of a recorded one, and both decide the same.
 //!
 //! | family | decides | what is a policy's own |
 //! |---|---|---|
@@ -11,12 +11,14 @@
 //! | [`freeze`] | when a block stops training | [`freeze::FreezeRule`] |
 //! | [`sieve`] | which samples are trained on | [`sieve::SieveRule`] |
 //!
-//! A [`Plan`] combines one policy of each family before the first step: densities, freezing times, sizes of the
-//! active set and the cost of every epoch. [`cost::count`] is the one place that says what an epoch costs.
+//! A [`Plan`] combines one policy of each family before the first step: densities, freezing times, sizes of
+//! the active set and the cost of every epoch. [`cost::count`] is the one place that says what an epoch
+//! costs.
 //!
 //! A new policy is one file in its family's directory, with its parameters as typed fields
-//! ([`parameters!`](spfde_data::parameters)) and its state as a typed record ([`state!`](spfde_data::state)), and one name
-//! in the [`Registry`]; configuration, command line, checkpoints and the tests over all policies derive from that.
+//! ([`parameters!`](spfde_data::parameters)) and its state as a typed record ([`state!`](spfde_data::state)),
+//! and one name in the [`Registry`]; configuration, command line, checkpoints and the tests over all policies
+//! derive from that.
 #![forbid(unsafe_code)]
 
 pub mod cost;

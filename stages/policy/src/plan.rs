@@ -21,7 +21,8 @@ use crate::sieve::SievePolicy;
 /// use spfde_policy::{Plan, example, freeze, mask, sieve};
 /// let architecture = example::residual(&[16, 32, 64], 3, 28);
 /// let (seed, epochs, samples) = (1, 20, 60_000);
-/// let masks = mask::policy(Dense {}, &MaskContext { seed, epochs, architecture: Arc::clone(&architecture) })?;
+/// let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
+/// let masks = mask::policy(Dense {}, &context)?;
 /// let sieves = sieve::policy(All {}, &SieveContext { seed, epochs, samples })?;
 /// let context = FreezeContext {
 ///     epochs, architecture: Arc::clone(&architecture), mask_interval: 2, reduction_required: true,
@@ -40,7 +41,8 @@ pub struct Plan {
     pub epochs: u32,
     /// How many samples the data set has.
     pub samples: u32,
-    /// When each block is frozen, as far as the plan says: from the first step of an epoch on (0: it never trains).
+    /// When each block is frozen, as far as the plan says: from the first step of an epoch on (0: it never
+    /// trains).
     pub frozen: Vec<Spans>,
     /// The samples trained in each epoch.
     pub active_samples: Vec<u32>,
@@ -130,7 +132,7 @@ impl Plan {
 
     /// When a layer is frozen; the classifier never is.
     pub fn spans(&self, layer: usize) -> &Spans {
-        self.frozen.get(self.architecture.layers[layer].block).unwrap_or(Spans::none())
+        self.frozen.get(self.architecture.layers[layer].block).unwrap_or(Spans::NONE)
     }
 
     /// How many blocks are frozen during `epoch`.
@@ -138,8 +140,8 @@ impl Plan {
         frozen_blocks(&self.frozen, epoch)
     }
 
-    /// The layers whose dense gradient the last step of `epoch` computes, but for those in the first `frozen_blocks`
-    /// blocks.
+    /// The layers whose dense gradient the last step of `epoch` computes, but for those in the first
+    /// `frozen_blocks` blocks.
     pub fn dense_gradients(&self, epoch: u32, frozen_blocks: usize) -> impl Iterator<Item = usize> + '_ {
         let needs = self.courses.planned.needs.get(epoch as usize + 1).into_iter().flatten();
         let layers = needs.zip(&self.architecture.layers).enumerate();
@@ -162,14 +164,16 @@ impl Plan {
         &self.courses.planned.nonzero[epoch as usize]
     }
 
-    /// The existing weights of every layer during `epoch`, if block `b` was frozen during `frozen[b]`, planned or not.
+    /// The existing weights of every layer during `epoch`, if block `b` was frozen during `frozen[b]`,
+    /// planned or not.
     ///
-    /// A block that is frozen as planned keeps to the plan. One that froze at another time follows the mask of its own
-    /// plan until then; at that moment it is pruned to its target, which it keeps until its first update after a thaw.
+    /// A block that is frozen as planned keeps to the plan. One that froze at another time follows the mask
+    /// of its own plan until then; at that moment it is pruned to its target, which it keeps until its first
+    /// update after a thaw.
     ///
     /// # Panics
-    /// If the run has no such epoch, or `frozen` does not have one entry per block, or names an epoch that the run
-    /// does not have.
+    /// If the run has no such epoch, or `frozen` does not have one entry per block, or names an epoch that
+    /// the run does not have.
     pub fn nonzero_given(&self, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
         self.nonzero_after(&self.courses.planned, epoch, frozen)
     }
@@ -204,8 +208,9 @@ impl Plan {
         self.total().reduction_from(&self.unfrozen_cost)
     }
 
-    /// The cost of the whole run if block `b` is frozen during `frozen[b]` without being planned: until it freezes a
-    /// layer follows the mask of one that never does, and then it goes as in [`nonzero_given`](Self::nonzero_given).
+    /// The cost of the whole run if block `b` is frozen during `frozen[b]` without being planned: until it
+    /// freezes a layer follows the mask of one that never does, and then it goes as in
+    /// [`nonzero_given`](Self::nonzero_given).
     ///
     /// # Panics
     /// If `frozen` does not have one entry per block, or names an epoch that the run does not have.

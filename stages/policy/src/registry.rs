@@ -5,10 +5,13 @@ use crate::freeze::{self, FreezeContext, FreezePolicy};
 use crate::mask::{self, MaskContext, MaskPolicy};
 use crate::sieve::{self, SieveContext, SievePolicy};
 
-/// One line for each family: its field, policy and context, the key that chooses and its default, what it decides, and
-/// its entries.
+/// One line for each family: its field, policy and context, the key that chooses and its default, what it
+/// decides, and its entries.
 macro_rules! families {
-    ($($field:ident: $policy:ty, $context:ty, $key:literal = $default:literal, $help:literal, [$($entry:expr),+];)+) => {
+    ($(
+        $field:ident: $policy:ty, $context:ty, $key:literal = $default:literal, $help:literal,
+            [$($entry:expr),+];
+    )+) => {
         /// The families of policies and what there is to choose from.
         #[derive(Clone)]
         pub struct Registry {
@@ -31,7 +34,8 @@ macro_rules! families {
         }
 
         impl Registry {
-            /// What all families have in common: the choice of each, and names, summaries and keys of its members.
+            /// What all families have in common: the choice of each, and names, summaries and keys of its
+            /// members.
             pub fn families(&self) -> Vec<Listed> {
                 vec![$(Listed::of(&self.$field)),+]
             }
@@ -45,7 +49,8 @@ families! {
             mask::entry::<mask::Dense>(), mask::entry::<mask::Static>(), mask::entry::<mask::MestEm>(),
             mask::entry::<mask::MestEms>(), mask::entry::<mask::Rigl>()
         ];
-    freeze: dyn FreezePolicy, FreezeContext, "freeze.policy" = "progressive", "when a block of layers stops training",
+    freeze: dyn FreezePolicy, FreezeContext, "freeze.policy" = "progressive",
+        "when a block of layers stops training",
         [
             freeze::entry::<freeze::Never>(), freeze::entry::<freeze::Progressive>(),
             freeze::entry::<freeze::GradientNorm>()

@@ -7,9 +7,6 @@ pub struct Spans(Vec<(u32, u32)>);
 /// Where an interval ends that nothing ends.
 const OPEN: u32 = u32::MAX;
 
-/// What never freezes.
-static NEVER: Spans = Spans(Vec::new());
-
 impl Spans {
     /// Never frozen.
     pub const fn never() -> Self {
@@ -17,9 +14,7 @@ impl Spans {
     }
 
     /// Never frozen, for the classifier.
-    pub(crate) fn none() -> &'static Self {
-        &NEVER
-    }
+    pub(crate) const NONE: &'static Self = &Self::never();
 
     /// Frozen from the first step of `epoch` to the end of the run.
     pub fn from(epoch: u32) -> Self {
@@ -54,7 +49,8 @@ impl Spans {
         last.expect("only what is frozen thaws").1 = epoch;
     }
 
-    /// The latest interval that began by `epoch`: its first epoch, and the one that trains again if that has come.
+    /// The latest interval that began by `epoch`: its first epoch, and the one that trains again if that has
+    /// come.
     pub fn latest(&self, epoch: u32) -> Option<(u32, Option<u32>)> {
         let (from, until) = self.0.iter().rfind(|(from, _)| *from <= epoch)?;
         Some((*from, (*until <= epoch).then_some(*until)))
@@ -85,8 +81,9 @@ impl Spans {
         self.0.iter().map(|(from, _)| *from).find(|from| *from > epoch)
     }
 
-    /// When its training ends for good, if an interval goes on to the end and is the only one: then its learning rate
-    /// falls to 0 there. A block that trains again follows the schedule of one that never freezes.
+    /// When its training ends for good, if an interval goes on to the end and is the only one: then its
+    /// learning rate falls to 0 there. A block that trains again follows the schedule of one that never
+    /// freezes.
     pub fn ends_at(&self) -> Option<u32> {
         match self.0[..] {
             [(from, OPEN)] => Some(from),

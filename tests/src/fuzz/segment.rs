@@ -77,6 +77,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         observed_flops: 0,
         dense_flops: 1 << 35,
         activation_bytes: 4096,
+        extra_flops: 0,
     };
     vec![
         ("scores", written((0..60).map(scores).collect())),

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use spfde_parquet_guard::ParquetFile;
+
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_file::ParquetFile;
+use crate::files::parquet_store::key;
 
 /// Key of the description in the metadata.
 pub(super) const KEY_DATA: &str = "spfde.data";
@@ -48,18 +50,13 @@ impl Description {
     /// Reads and checks the description of a file.
     pub(super) fn of(file: &ParquetFile) -> Result<Self> {
         let path = file.path();
-        let text = file.key(KEY_DATA, "the description of a data set")?;
-        let json = |source| DataError::Json { path: path.to_owned(), source };
-        let Version { version: found } = serde_json::from_str(text).map_err(json)?;
+        let text = key(file, KEY_DATA, "the description of a data set")?;
+        let Version { version: found } = serde_json::from_str(text).map_err(DataError::json(path))?;
         if found == 0 || found > VERSION {
-            return Err(DataError::Version {
-                path: path.to_owned(),
-                field: KEY_DATA,
-                found,
-                newest: VERSION,
-            });
+            let (path, field, newest) = (path.to_owned(), KEY_DATA, VERSION);
+            return Err(DataError::Version { path, field, found, newest });
         }
-        let description: Self = serde_json::from_str(text).map_err(json)?;
+        let description: Self = serde_json::from_str(text).map_err(DataError::json(path))?;
         description.check(path)?;
         Ok(description)
     }
@@ -73,12 +70,8 @@ impl Description {
     pub(super) fn check(&self, path: &Path) -> Result<()> {
         if self.name.chars().any(char::is_control) {
             // It is printed, and a terminal would act upon it.
-            return Err(DataError::Value {
-                path: path.to_owned(),
-                field: format!("{KEY_DATA}.name"),
-                found: self.name.clone(),
-                expected: "a name without control characters".to_owned(),
-            });
+            let expected = "a name without control characters";
+            return Err(DataError::value(path, format!("{KEY_DATA}.name"), &self.name, expected));
         }
         let sides = [("channels", self.channels), ("height", self.height), ("width", self.width)];
         for (name, value) in sides {
@@ -89,7 +82,7 @@ impl Description {
         DataError::limit(path, "bytes of an image", stride, IMAGE_LIMIT)?;
         DataError::limit(path, &format!("{KEY_DATA}.classes"), self.classes as u64, CLASSES_LIMIT)?;
         if stride == 0 || self.classes == 0 {
-            return Err(DataError::Empty { path: path.to_owned() });
+            return Err(empty(path));
         }
         Ok(())
     }
@@ -103,4 +96,9 @@ struct Version {
 /// Images of `stride` bytes in a row group and in a batch.
 pub(super) fn batch_rows(stride: usize) -> usize {
     (BATCH_BYTES / stride).clamp(1, 4096)
+}
+
+/// That a data set has no images.
+pub(in crate::files) fn empty(path: &Path) -> DataError {
+    DataError::refused(path, "holds no images", "a data set needs at least one to train and one to test")
 }

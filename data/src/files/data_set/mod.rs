@@ -14,6 +14,8 @@ mod write;
 
 use std::sync::Arc;
 
+pub(super) use format::empty;
+pub(super) use read::no_class;
 pub use read::{parse, read};
 pub use registry::{DataSetEntry, embedded, registry};
 pub use write::write;

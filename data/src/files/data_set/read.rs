@@ -7,25 +7,33 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use arrow::datatypes::UInt16Type;
 
+use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
+
 use super::assemble;
-use super::format::{Description, IMAGE, LABEL, PIXELS_LIMIT, TEST, TRAIN, batch_rows};
+use super::format::{Description, IMAGE, KEY_DATA, LABEL, PIXELS_LIMIT, TEST, TRAIN, batch_rows, empty};
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_file::ParquetFile;
+use crate::files::parquet_store::{check_type, nulls};
 use crate::files::plausible::SAMPLES_LIMIT;
+use crate::files::read_limited::read_limited;
 use crate::images::{DataSet, Images};
+use crate::words::counted;
 
 /// Reads the data set in `directory` and checks it: columns, shape, labels, number of rows, fingerprint.
 pub fn read(directory: &Path) -> Result<DataSet> {
     if directory.is_file() {
-        return Err(DataError::FileNoData { path: directory.to_owned() });
+        let remedy = "name a directory with train.parquet and test.parquet";
+        return Err(DataError::refused(directory, "is a file", remedy));
     }
-    let open = |name: &str| ParquetFile::open(&directory.join(name));
+    let open = |name: &str| {
+        let path = directory.join(name);
+        Ok::<_, DataError>(ParquetFile::parse(&path, read_limited(&path, FILE_LIMIT)?)?)
+    };
     from_files(&open(TRAIN)?, &open(TEST)?)
 }
 
 /// As [`read`], from the bytes of `train.parquet` and `test.parquet`.
 pub fn parse(train: Vec<u8>, test: Vec<u8>) -> Result<DataSet> {
-    let parse = |name: &str, bytes: Vec<u8>| ParquetFile::parse(Path::new(name), bytes.into());
+    let parse = |name: &str, bytes: Vec<u8>| ParquetFile::parse(Path::new(name), bytes);
     from_files(&parse(TRAIN, train)?, &parse(TEST, test)?)
 }
 
@@ -34,23 +42,21 @@ pub(super) fn from_files(train: &ParquetFile, test: &ParquetFile) -> Result<Data
     let (description, test_description) = (Description::of(train)?, Description::of(test)?);
     if description != test_description {
         let words = |description| serde_json::to_string(description).expect("a description is plain data");
-        return Err(DataError::Value {
-            path: test.path().to_owned(),
-            field: super::format::KEY_DATA.to_owned(),
-            found: words(&test_description),
-            expected: format!("{}, as in {}", words(&description), train.path().display()),
-        });
+        let expected = format_args!("{}, as in {}", words(&description), train.path().display());
+        return Err(DataError::value(test.path(), KEY_DATA, &words(&test_description), expected));
     }
     let (train_images, test_images) = (read_images(train, &description)?, read_images(test, &description)?);
     let set = assemble(&description.name, description.classes, train_images, test_images);
     if set.fingerprint != description.fingerprint {
         // Which of the two it is cannot be told. What is not in a directory is in memory.
         let directory = train.path().parent().filter(|directory| !directory.as_os_str().is_empty());
-        return Err(DataError::Fingerprint {
-            path: directory.unwrap_or(train.path()).to_owned(),
-            found: set.fingerprint,
-            expected: description.fingerprint,
-        });
+        return Err(DataError::unfit(
+            directory.unwrap_or(train.path()),
+            "fingerprint of the content of train.parquet and test.parquet",
+            set.fingerprint,
+            description.fingerprint,
+            "one of the two is damaged, or they are of different data sets",
+        ));
     }
     Ok(set)
 }
@@ -59,7 +65,7 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
     let stride = description.stride();
     check_columns(file)?;
     if file.rows() == 0 {
-        return Err(DataError::Empty { path: file.path().to_owned() });
+        return Err(empty(file.path()));
     }
     let most = SAMPLES_LIMIT.min(PIXELS_LIMIT / stride as u64);
     DataError::limit(file.path(), "number of rows", file.rows(), most)?;
@@ -68,10 +74,9 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
     for batch in file.batches(&[IMAGE, LABEL], batch_rows(stride))? {
         let batch = batch?;
         for column in [IMAGE, LABEL] {
-            let count = batch[column].null_count() as u64;
+            let count = batch[column].null_count();
             if count > 0 {
-                let (path, column) = (file.path().to_owned(), column.to_owned());
-                return Err(DataError::Nulls { path, column, count });
+                return Err(nulls(file.path(), column, count));
             }
         }
         append_images(file, &batch[IMAGE], labels.len(), stride, &mut pixels)?;
@@ -82,21 +87,10 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
 }
 
 fn check_columns(file: &ParquetFile) -> Result<()> {
-    let fits = |column: &str, kind: &DataType| match kind {
-        DataType::Binary | DataType::FixedSizeBinary(_) => column == IMAGE,
-        kind => column == LABEL && *kind == DataType::UInt16,
-    };
-    for (column, expected) in [(IMAGE, "Binary or FixedSizeBinary"), (LABEL, "UInt16")] {
-        let (path, expected) = (file.path().to_owned(), expected.to_owned());
-        let Ok(field) = file.schema().field_with_name(column) else {
-            return Err(DataError::ColumnMissing { path, column: column.to_owned(), expected });
-        };
-        if !fits(column, field.data_type()) {
-            let found = field.data_type().to_string();
-            return Err(DataError::ColumnType { path, column: column.to_owned(), found, expected });
-        }
-    }
-    Ok(())
+    check_type(file, IMAGE, "Binary or FixedSizeBinary", |kind| {
+        matches!(kind, DataType::Binary | DataType::FixedSizeBinary(_))
+    })?;
+    check_type(file, LABEL, DataType::UInt16, |kind| *kind == DataType::UInt16)
 }
 
 fn append_images(
@@ -106,11 +100,9 @@ fn append_images(
     stride: usize,
     pixels: &mut Vec<u8>,
 ) -> Result<()> {
-    let length = |row: usize, found: usize| DataError::ImageLength {
-        path: file.path().to_owned(),
-        row: row as u64,
-        found: found as u64,
-        expected: stride as u64,
+    let length = |row: usize, found: usize| {
+        let (what, expected) = (format!("row {row}: image"), format!("{stride} (channels · height · width)"));
+        DataError::unfit(file.path(), what, format!("{found} bytes long"), expected, "")
     };
     if let Some(array) = array.as_fixed_size_binary_opt() {
         let width = usize::try_from(array.value_length()).unwrap_or(0);
@@ -134,9 +126,14 @@ fn append_images(
 fn append_labels(file: &ParquetFile, array: &ArrayRef, classes: usize, labels: &mut Vec<u16>) -> Result<()> {
     let values = array.as_primitive::<UInt16Type>().values();
     if let Some(row) = values.iter().position(|label| usize::from(*label) >= classes) {
-        let (path, row, found) = (file.path().to_owned(), (labels.len() + row) as u64, values[row]);
-        return Err(DataError::Label { path, row, found, classes });
+        return Err(no_class(file.path(), labels.len() + row, values[row], classes));
     }
     labels.extend_from_slice(values);
     Ok(())
+}
+
+/// That a label is no class.
+pub(in crate::files) fn no_class(path: &Path, row: usize, label: u16, classes: usize) -> DataError {
+    let expected = format!("one of {}, numbered from 0", counted(classes, "class"));
+    DataError::unfit(path, format!("row {row}: label"), label, expected, "")
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use spfde_parquet_guard::ParquetFile;
+
 use super::read::from_files;
 use crate::files::error::Result;
-use crate::files::parquet_file::ParquetFile;
 use crate::images::DataSet;
 
 static TRAIN: &[u8] = include_bytes!("../../../fashion-mnist/train.parquet");

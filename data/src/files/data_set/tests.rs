@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::format::{Description, KEY_DATA};
 use super::*;
-use crate::files::parquet_file::ParquetFile;
+use spfde_parquet_guard::ParquetFile;
 
 fn images(count: usize, channels: usize, height: usize, width: usize) -> Images {
     let bytes = count * channels * height * width;
@@ -285,12 +285,13 @@ fn missing_and_foreign_files_are_named() {
 fn in_memory() -> (DataSet, Vec<u8>, ParquetFile) {
     let directory = written(&small());
     let bytes = std::fs::read(directory.path().join("train.parquet")).unwrap();
-    (small(), bytes, ParquetFile::open(&directory.path().join("test.parquet")).unwrap())
+    let test = directory.path().join("test.parquet");
+    (small(), bytes, ParquetFile::parse(&test, std::fs::read(&test).unwrap()).unwrap())
 }
 
 /// Reads the data set with these bytes for the training images.
 fn read_bytes(bytes: Vec<u8>, test: &ParquetFile) -> crate::files::Result<DataSet> {
-    read::from_files(&ParquetFile::parse(Path::new("train.parquet"), bytes.into())?, test)
+    read::from_files(&ParquetFile::parse(Path::new("train.parquet"), bytes)?, test)
 }
 
 #[test]

@@ -3,18 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, UInt16Array};
+use arrow::array::{ArrayRef, FixedSizeBinaryArray, UInt16Array};
 use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::basic::Encoding;
+use parquet::file::properties::EnabledStatistics;
 
 use super::format::{Description, IMAGE, KEY_DATA, LABEL, TEST, TRAIN, VERSION, batch_rows};
-use crate::files::atomic::{self, AtomicFile};
+use crate::files::atomic;
 use crate::files::error::{DataError, Result};
 use crate::files::operation;
+use crate::files::parquet_out::{self, ParquetOut};
 use crate::files::plausible::SAMPLES_LIMIT;
 use crate::images::{DataSet, Images};
 
@@ -76,41 +74,24 @@ fn is_missing(path: &Path) -> bool {
 fn write_images(path: &Path, images: &Images, description: &Description) -> Result<()> {
     let stride = images.stride();
     let width = i32::try_from(stride).expect("an image has less than 2 GiB");
-    let schema = Arc::new(Schema::new(vec![
+    let schema = Schema::new(vec![
         Field::new(IMAGE, DataType::FixedSizeBinary(width), false),
         Field::new(LABEL, DataType::UInt16, false),
-    ]));
-    let options =
-        ArrowWriterOptions::new().with_properties(properties(description)).with_skip_arrow_metadata(true);
-    let parquet = DataError::writing(path, "write images");
-    let mut file = AtomicFile::create(path)?;
-    let mut writer =
-        ArrowWriter::try_new_with_options(&mut file, Arc::clone(&schema), options).map_err(parquet)?;
+    ]);
+    let json = serde_json::to_string(description).expect("a description is plain data");
+    let properties = parquet_out::properties(19, &[(KEY_DATA, json)])
+        .set_encoding(Encoding::PLAIN)
+        .set_statistics_enabled(EnabledStatistics::None)
+        // One page per row group, since zstd finds repetitions only within a page.
+        .set_data_page_size_limit(64 << 20);
+    let mut file = ParquetOut::create(path, Arc::new(schema), properties.build())?;
     let rows = batch_rows(stride);
     for (pixels, labels) in images.pixels.chunks(rows * stride).zip(images.labels.chunks(rows)) {
         let pixels = FixedSizeBinaryArray::try_from_iter(pixels.chunks_exact(stride))
             .expect("there is an image, and all have the same length");
         let columns: Vec<ArrayRef> = vec![Arc::new(pixels), Arc::new(UInt16Array::from(labels.to_vec()))];
-        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("as many labels as images");
-        writer.write(&batch).and_then(|()| writer.flush()).map_err(parquet)?;
+        file.write_group(columns)?;
     }
-    // Not `into_inner`, which makes a text of the system's error.
-    writer.close().map_err(parquet)?;
-    file.commit()
-}
-
-/// One page per row group, since zstd finds repetitions only within a page.
-fn properties(description: &Description) -> WriterProperties {
-    let level = ZstdLevel::try_new(19).expect("19 is a level");
-    let json = serde_json::to_string(description).expect("a description is plain data");
-    WriterProperties::builder()
-        .set_created_by(concat!("spfde version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(vec![KeyValue::new(KEY_DATA.to_owned(), json)]))
-        .set_compression(Compression::ZSTD(level))
-        .set_encoding(Encoding::PLAIN)
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_offset_index_disabled(true)
-        .set_data_page_size_limit(64 << 20)
-        .build()
+    file.finish()?;
+    Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) struct Files {
 
 impl Files {
     /// Takes files by the start of their names, and from directories the files with the usual names; of a file
-    /// that is there both plain and compressed nobody knows which is meant.
+    /// that is there both plain and compressed it is unknown which is meant.
     pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
         let mut found: [Option<PathBuf>; 4] = Default::default();
         for path in paths {
@@ -37,12 +37,19 @@ impl Files {
                     }
                 }
             } else {
-                let part = part_of(path).ok_or_else(|| DataError::IdxName { path: path.clone() })?;
+                let part = part_of(path).ok_or_else(|| {
+                    let what = "is not one of train-images…, train-labels…, t10k-images…, t10k-labels…";
+                    DataError::refused(path, what, "rename it or leave it out")
+                })?;
                 set(&mut found[part], path.clone())?;
             }
         }
         let place = paths.first().cloned().unwrap_or_default();
-        let missing = |part: usize| DataError::IdxMissing { path: place.clone(), name: PARTS[part].1 };
+        let missing = |part: usize| {
+            let name = PARTS[part].1;
+            let remedy = "the four IDX files of a data set must all be there";
+            DataError::refused(&place, format!("has no {name} or {name}.gz"), remedy)
+        };
         let mut found = found.into_iter().enumerate();
         let mut next = || {
             let (part, file) = found.next().expect("four parts");
@@ -60,7 +67,10 @@ fn part_of(path: &Path) -> Option<usize> {
 
 fn set(place: &mut Option<PathBuf>, file: PathBuf) -> Result<()> {
     match place {
-        Some(other) => Err(DataError::IdxTwice { path: file, other: other.clone() }),
+        Some(other) => {
+            let what = format!("holds the same part as {}", other.display());
+            Err(DataError::refused(&file, what, "give one of the two"))
+        }
         None => {
             *place = Some(file);
             Ok(())

@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
+use crate::files::data_set::empty;
 use crate::files::error::{DataError, Result};
+use crate::words::counted;
+
+/// What to do about a file that is not whole.
+pub(super) const AGAIN: &str = "fetch it again";
 
 /// Bytes that an IDX file may hold uncompressed.
-const CONTENT_LIMIT: u64 = 4 << 30;
+pub(super) const CONTENT_LIMIT: u64 = 4 << 30;
 
 /// Rows or columns of an image, as far as an importer believes them.
 const SIDE_LIMIT: u64 = 1 << 14;
@@ -55,23 +60,26 @@ pub(super) struct Header {
 impl Header {
     /// Parses the header from `bytes`, which may be fewer than it takes.
     pub(super) fn parse(path: &Path, content: Content, bytes: &[u8]) -> Result<Self> {
-        let path = path.to_owned();
-        let short = || DataError::IdxHeader {
-            path: path.clone(),
-            found: bytes.len() as u64,
-            expected: content.header_length() as u64,
+        let short = || {
+            let (found, expected) = (counted(bytes.len(), "byte"), content.header_length());
+            let what = format!("has {found} where the header alone takes {expected}");
+            DataError::refused(path, what, AGAIN)
         };
         let magic = *bytes.first_chunk::<4>().ok_or_else(short)?;
         let [0, 0, kind, count] = magic else {
-            return Err(DataError::IdxMagic { path, found: u32::from_be_bytes(magic) });
+            let found = format!("{:#010x}", u32::from_be_bytes(magic));
+            let remedy = "an IDX file starts with two zero bytes; is it another format?";
+            return Err(DataError::unfit(path, "magic number", found, "", remedy));
         };
         if kind != 0x08 {
-            return Err(DataError::IdxType { path, found: kind });
+            let remedy = "only 0x08 (unsigned bytes) can be imported";
+            return Err(DataError::unfit(path, "type byte", format_args!("{kind:#04x}"), "", remedy));
         }
         let used = content.dimensions();
         if usize::from(count) != used {
-            let (what, expected) = (content.name(), used as u8);
-            return Err(DataError::IdxDimensions { path, what, found: count, expected });
+            let (found, what) = (counted(count, "dimension"), content.name());
+            let what = format!("has {found} where {what} have {used}");
+            return Err(DataError::refused(path, what, "are the files swapped?"));
         }
         let words = bytes.get(4..content.header_length()).ok_or_else(short)?;
         let mut dimensions = [1; DIMENSIONS];
@@ -79,15 +87,15 @@ impl Header {
             *dimension = u32::from_be_bytes(*word);
         }
         for (index, side) in dimensions.iter().enumerate().skip(1) {
-            DataError::limit(&path, &format!("dimension {index}"), u64::from(*side), SIDE_LIMIT)?;
+            DataError::limit(path, &format!("dimension {index}"), u64::from(*side), SIDE_LIMIT)?;
             if *side == 0 {
-                return Err(DataError::Empty { path });
+                return Err(empty(path));
             }
         }
         // At most 2³² · 2¹⁴ · 2¹⁴: fits.
         let length = dimensions.iter().map(|dimension| u64::from(*dimension)).product();
         let header = Self { dimensions, used, length };
-        DataError::limit(&path, &format!("declared size {}", header.dimensions()), length, CONTENT_LIMIT)?;
+        DataError::limit(path, &format!("declared size {}", header.dimensions()), length, CONTENT_LIMIT)?;
         Ok(header)
     }
 

@@ -14,8 +14,12 @@ use std::path::{Path, PathBuf};
 use super::data_set;
 use super::error::{DataError, Result};
 use crate::images::{DataSet, Images};
+use crate::words::counted;
 use files::Files;
 use header::{Content, Header};
+
+/// What to do about files that do not fit together.
+const OTHER: &str = "are they from different data sets?";
 
 /// Count, rows and columns of the images in an IDX file, and their bytes in that order.
 ///
@@ -26,7 +30,7 @@ pub fn read_images(path: &Path) -> Result<([usize; 3], Vec<u8>)> {
 
 /// As [`read_images`], from the bytes of a file; `path` is for messages.
 pub fn parse_images(path: &Path, bytes: &[u8]) -> Result<([usize; 3], Vec<u8>)> {
-    Ok(shaped(read::read_from(path, Content::Images, bytes, bytes.len() as u64)?))
+    Ok(shaped(read::parse(path, Content::Images, bytes)?))
 }
 
 fn shaped((header, bytes): (Header, Vec<u8>)) -> ([usize; 3], Vec<u8>) {
@@ -34,14 +38,9 @@ fn shaped((header, bytes): (Header, Vec<u8>)) -> ([usize; 3], Vec<u8>) {
     ([bytes.len() / (rows * columns), rows, columns], bytes)
 }
 
-/// The labels in an IDX file.
-pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
-    Ok(read::read(path, Content::Labels)?.1)
-}
-
-/// As [`read_labels`], from the bytes of a file; `path` is for messages.
+/// The labels in the bytes of an IDX file; `path` is for messages.
 pub fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
-    Ok(read::read_from(path, Content::Labels, bytes, bytes.len() as u64)?.1)
+    Ok(read::parse(path, Content::Labels, bytes)?.1)
 }
 
 /// Imports a data set, to be called `name`, from a directory with its four files or from the files themselves.
@@ -55,17 +54,14 @@ pub fn import(directory_or_files: &[PathBuf], name: &str) -> Result<DataSet> {
     let shape = |images: &Images| (images.height, images.width);
     if shape(&train) != shape(&test) {
         let words = |images: &Images| format!("{} × {}", images.height, images.width);
-        return Err(DataError::IdxShape {
-            found: words(&test),
-            expected: words(&train),
-            test: files.test_images,
-            train: files.train_images,
-        });
+        let (found, expected) = (words(&test), words(&train));
+        let what =
+            format!("images are {found} where those of {} are {expected}", files.train_images.display());
+        return Err(DataError::refused(&files.test_images, what, OTHER));
     }
     let classes = count_classes(&files.train_labels, &train.labels)?;
     if let Some(row) = test.labels.iter().position(|label| usize::from(*label) >= classes) {
-        let (path, found) = (files.test_labels, test.labels[row]);
-        return Err(DataError::Label { path, row: row as u64, found, classes });
+        return Err(data_set::no_class(&files.test_labels, row, test.labels[row], classes));
     }
     Ok(data_set::assemble(name, classes, train, test))
 }
@@ -88,11 +84,12 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
 fn check_counts(images: &Path, image_header: &Header, labels: &Path, label_header: &Header) -> Result<()> {
     let (expected, found) = (image_header.count(), label_header.count());
     if expected == 0 {
-        return Err(DataError::Empty { path: images.to_owned() });
+        return Err(data_set::empty(images));
     }
     if found != expected {
-        let (labels, images) = (labels.to_owned(), images.to_owned());
-        return Err(DataError::IdxCount { labels, found, images, expected });
+        let (found, expected) = (counted(found, "label"), counted(expected, "image"));
+        let what = format!("has {found} where {} has {expected}", images.display());
+        return Err(DataError::refused(labels, what, OTHER));
     }
     Ok(())
 }
@@ -103,11 +100,10 @@ fn count_classes(path: &Path, labels: &[u16]) -> Result<usize> {
     labels.iter().for_each(|label| seen[usize::from(*label)] = true);
     let classes = seen.iter().rposition(|seen| *seen).map_or(0, |largest| largest + 1);
     match seen[..classes].iter().position(|seen| !seen) {
-        Some(missing) => Err(DataError::LabelGap {
-            path: path.to_owned(),
-            missing: missing as u16,
-            largest: (classes - 1) as u16,
-        }),
+        Some(missing) => {
+            let what = format!("label {missing} never occurs though {} does", classes - 1);
+            Err(DataError::refused(path, what, "classes must be numbered from 0 without gaps"))
+        }
         None => Ok(classes),
     }
 }

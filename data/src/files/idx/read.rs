@@ -1,117 +1,71 @@
 //! Reads one IDX file, plain or gzip: what it declares is compared with its length before anything is allocated.
 
-use std::io::{BufRead, BufReader, Read};
+use std::cmp::Ordering;
+use std::io::Read;
 use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
-use super::header::{Content, Header};
+use super::header::{AGAIN, CONTENT_LIMIT, Content, Header};
 use crate::files::error::{DataError, Result};
-use crate::files::read_limited::open;
+use crate::files::read_limited::{read_limited, reserve};
+use crate::words::counted;
 
 /// Deflate cannot shrink data to less than one part in 1032: 258 bytes take at least 2 bits.
 const INFLATION_LIMIT: u64 = 1032;
 
 /// Reads a file that should hold `content`; whether it is compressed is seen from its first bytes, not from its name.
 pub(super) fn read(path: &Path, content: Content) -> Result<(Header, Vec<u8>)> {
-    let (file, length) = open(path)?;
-    read_from(path, content, BufReader::with_capacity(1 << 16, file), length)
+    parse(path, content, &read_limited(path, CONTENT_LIMIT)?)
 }
 
-/// As [`read`], from the `length` bytes of `file`; `path` is for messages.
-pub(super) fn read_from(
-    path: &Path,
-    content: Content,
-    mut file: impl BufRead,
-    length: u64,
-) -> Result<(Header, Vec<u8>)> {
-    let start = file.fill_buf().map_err(DataError::io(path, "read"))?;
-    if start.starts_with(&[0x1F, 0x8B]) {
-        read_gzip(path, content, file, length)
-    } else {
-        read_plain(path, content, file, length)
+/// As [`read`], from the bytes of a file; `path` is for messages.
+pub(super) fn parse(path: &Path, content: Content, bytes: &[u8]) -> Result<(Header, Vec<u8>)> {
+    if bytes.starts_with(&[0x1F, 0x8B]) {
+        return decompress(path, content, bytes);
     }
+    let header = Header::parse(path, content, bytes)?;
+    let found = &bytes[content.header_length()..];
+    check_length(path, &header, found.len() as u64)?;
+    Ok((header, found.to_vec()))
 }
 
-fn read_plain(
-    path: &Path,
-    content: Content,
-    mut file: impl BufRead,
-    length: u64,
-) -> Result<(Header, Vec<u8>)> {
-    let header = read_header(path, content, &mut file, "read")?;
-    let found = length.saturating_sub(content.header_length() as u64);
-    if found < header.length {
-        return Err(truncated(path, &header, found));
-    }
-    if found > header.length {
-        return Err(trailing(path, &header));
-    }
-    Ok((header, read_content(path, &header, &mut file, "read")?))
-}
-
-fn read_gzip(
-    path: &Path,
-    content: Content,
-    file: impl BufRead,
-    compressed: u64,
-) -> Result<(Header, Vec<u8>)> {
-    const ACTION: &str = "decompress";
-    let mut decoder = GzDecoder::new(file);
-    let header = read_header(path, content, &mut decoder, ACTION)?;
+fn decompress(path: &Path, content: Content, bytes: &[u8]) -> Result<(Header, Vec<u8>)> {
+    let mut decoder = GzDecoder::new(bytes);
+    let mut read = |length: u64, into: &mut Vec<u8>| {
+        decoder.by_ref().take(length).read_to_end(into).map_err(DataError::io(path, "decompress"))
+    };
+    let mut start = Vec::new();
+    read(content.header_length() as u64, &mut start)?;
+    let header = Header::parse(path, content, &start)?;
+    let compressed = bytes.len() as u64;
     if header.length > compressed.saturating_mul(INFLATION_LIMIT) {
-        let (path, dimensions, expected) = (path.to_owned(), header.dimensions(), header.length);
-        return Err(DataError::IdxInflation { path, dimensions, expected, compressed });
+        let more = format!("more than {} can hold", counted(compressed, "compressed byte"));
+        return Err(DataError::refused(path, declares(&header, &more), AGAIN));
     }
-    let bytes = read_content(path, &header, &mut decoder, ACTION)?;
-    let mut rest = decoder.into_inner();
-    // Nothing may follow the one compressed stream.
-    if !rest.fill_buf().map_err(DataError::io(path, "read"))?.is_empty() {
-        return Err(trailing(path, &header));
-    }
-    Ok((header, bytes))
+    let mut values = reserve(path, &format!("declared size {}", header.dimensions()), header.length + 1)?;
+    // One byte more, which must not be there: reading on checks the checksum.
+    read(header.length + 1, &mut values)?;
+    // Nor may anything follow the one compressed stream.
+    let (found, behind) = (values.len() as u64, decoder.into_inner().len() as u64);
+    check_length(path, &header, if found < header.length { found } else { found + behind })?;
+    Ok((header, values))
 }
 
-fn read_header(
-    path: &Path,
-    content: Content,
-    source: &mut impl Read,
-    action: &'static str,
-) -> Result<Header> {
-    let mut bytes = Vec::new();
-    let length = content.header_length() as u64;
-    source.take(length).read_to_end(&mut bytes).map_err(DataError::io(path, action))?;
-    Header::parse(path, content, &bytes)
+/// Checks that there are as many bytes behind the header as it declares.
+fn check_length(path: &Path, header: &Header, found: u64) -> Result<()> {
+    let what = match found.cmp(&header.length) {
+        Ordering::Equal => return Ok(()),
+        Ordering::Less => declares(header, &format!("the file has {found}")),
+        Ordering::Greater => {
+            let (expected, dimensions) = (header.length, header.dimensions());
+            format!("bytes follow the {expected} that the header declares ({dimensions})")
+        }
+    };
+    Err(DataError::refused(path, what, AGAIN))
 }
 
-/// Reads what the header declares and one byte more, which must not be there; for gzip that checks the checksum.
-fn read_content(
-    path: &Path,
-    header: &Header,
-    source: &mut impl Read,
-    action: &'static str,
-) -> Result<Vec<u8>> {
-    let length = usize::try_from(header.length).unwrap_or(usize::MAX);
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length.saturating_add(1)).map_err(|_| DataError::TooLarge {
-        path: path.to_owned(),
-        field: format!("declared size {}", header.dimensions()),
-        found: header.length,
-        limit: isize::MAX as u64,
-    })?;
-    source.take(header.length + 1).read_to_end(&mut bytes).map_err(DataError::io(path, action))?;
-    match (bytes.len() as u64).cmp(&header.length) {
-        std::cmp::Ordering::Less => Err(truncated(path, header, bytes.len() as u64)),
-        std::cmp::Ordering::Equal => Ok(bytes),
-        std::cmp::Ordering::Greater => Err(trailing(path, header)),
-    }
-}
-
-fn truncated(path: &Path, header: &Header, found: u64) -> DataError {
-    let (path, dimensions, expected) = (path.to_owned(), header.dimensions(), header.length);
-    DataError::IdxTruncated { path, dimensions, expected, found }
-}
-
-fn trailing(path: &Path, header: &Header) -> DataError {
-    DataError::IdxTrailing { path: path.to_owned(), dimensions: header.dimensions(), expected: header.length }
+/// What a header declares, and what there is.
+fn declares(header: &Header, found: &str) -> String {
+    format!("the header declares {} = {}, {found}", header.dimensions(), counted(header.length, "byte"))
 }

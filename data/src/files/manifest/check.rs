@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use spfde_parquet_guard::FILE_LIMIT;
+
 use super::{CHECKPOINT_LIMIT, Checkpoint, Manifest, ReplayOf};
-use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_file;
-use crate::files::parquet_store::{is_stream_name, segment_path};
+use crate::files::layout::{is_path_of, is_stream_name, segment_path, table_path, weights_path};
 use crate::segment::Segment;
 
 /// Rows of a segment: samples are numbered by `u32`, steps of an epoch as well.
@@ -15,48 +15,55 @@ const ROWS_LIMIT: u64 = 1 << 40;
 
 /// Checks the fields; `path` is for messages.
 pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
-    check_hash(path, || "data_set.fingerprint".to_owned(), &manifest.data_set.fingerprint)?;
-    if let Some(hash) = &manifest.configuration {
-        check_hash(path, || "configuration".to_owned(), hash)?;
+    let replayed = manifest.replay_of.as_ref().map(|ReplayOf { manifest, .. }| manifest);
+    let hashes = [
+        ("data_set.fingerprint", Some(&manifest.data_set.fingerprint)),
+        ("configuration", manifest.configuration.as_ref()),
+        ("architecture", manifest.architecture.as_ref()),
+        ("replay_of.manifest", replayed),
+    ];
+    for (field, hash) in hashes {
+        hash.map_or(Ok(()), |hash| check_hash(path, field, hash))?;
     }
     let (reached, epochs) = (u64::from(manifest.epochs_reached), u64::from(manifest.epochs));
     DataError::limit(path, "epochs_reached", reached, epochs)?;
-    if let Some(ReplayOf { manifest, .. }) = &manifest.replay_of {
-        check_hash(path, || "replay_of.manifest".to_owned(), manifest)?;
+    if let Some(reason) = manifest.ended_early.as_ref().filter(|_| !manifest.finished) {
+        return Err(DataError::value(path, "ended_early", reason, "nothing, of a run that is not finished"));
     }
     let mut paths = BTreeSet::new();
     for (index, segment) in manifest.segments.iter().enumerate() {
         check_segment(path, |name| format!("segments[{index}].{name}"), segment, manifest.epochs_reached)?;
-        if !paths.insert(&segment.path) {
-            let (path, found) = (path.to_owned(), segment.path.clone());
-            return Err(DataError::Twice { path, field: "segments", found });
-        }
+        check_once(path, "segments", &segment.path, &mut paths)?;
     }
     for (index, file) in manifest.checkpoints.iter().enumerate() {
         check_checkpoint(path, |name| format!("checkpoints[{index}].{name}"), file, manifest.epochs_reached)?;
-        if !paths.insert(&file.path) {
-            let (path, found) = (path.to_owned(), file.path.clone());
-            return Err(DataError::Twice { path, field: "checkpoints", found });
-        }
+        check_once(path, "checkpoints", &file.path, &mut paths)?;
     }
     Ok(())
 }
 
+/// Every file is named once.
+fn check_once<'a>(path: &Path, field: &str, file: &'a str, paths: &mut BTreeSet<&'a str>) -> Result<()> {
+    if paths.insert(file) {
+        return Ok(());
+    }
+    let remedy = "the manifest was changed or is damaged";
+    Err(DataError::refused(path, format!("{field} names {file} twice"), remedy))
+}
+
 fn check_segment(path: &Path, field: impl Fn(&str) -> String, segment: &Segment, reached: u32) -> Result<()> {
-    check_path(path, || field("path"), &segment.path)?;
+    check_path(path, field("path"), &segment.path)?;
     let expected = segment_path(&segment.stream, segment.epoch, segment.worker);
     if !is_stream_name(&segment.stream) || segment.path != expected {
-        let (path, found) = (path.to_owned(), segment.path.clone());
-        return Err(DataError::Value { path, field: field("path"), found, expected });
+        return Err(DataError::value(path, field("path"), &segment.path, expected));
     }
     if segment.epoch >= reached {
         let expected = format!("an epoch below epochs_reached = {reached}");
-        let (path, found) = (path.to_owned(), segment.epoch.to_string());
-        return Err(DataError::Value { path, field: field("epoch"), found, expected });
+        return Err(DataError::value(path, field("epoch"), &segment.epoch.to_string(), expected));
     }
     DataError::limit(path, &field("rows"), segment.rows, ROWS_LIMIT)?;
-    DataError::limit(path, &field("bytes"), segment.bytes, parquet_file::FILE_LIMIT)?;
-    check_hash(path, || field("blake3"), &segment.blake3)
+    DataError::limit(path, &field("bytes"), segment.bytes, FILE_LIMIT)?;
+    check_hash(path, field("blake3"), &segment.blake3)
 }
 
 fn check_checkpoint(
@@ -65,24 +72,23 @@ fn check_checkpoint(
     file: &Checkpoint,
     reached: u32,
 ) -> Result<()> {
-    check_path(path, || field("path"), &file.path)?;
+    check_path(path, field("path"), &file.path)?;
     DataError::limit(path, &field("epoch"), u64::from(file.epoch), u64::from(reached))?;
     // A checkpoint that is dropped is removed: nothing else may be called one.
-    if !checkpoint::is_path_of(file) {
+    if !is_path_of(file) {
         let expected = match file.rows {
-            None => checkpoint::weights_path(file.epoch),
-            Some(_) => checkpoint::table_path("<table>", file.epoch, 0),
+            None => weights_path(file.epoch),
+            Some(_) => table_path("<table>", file.epoch, 0),
         };
-        let (path, found) = (path.to_owned(), file.path.clone());
-        return Err(DataError::Value { path, field: field("path"), found, expected });
+        return Err(DataError::value(path, field("path"), &file.path, expected));
     }
     DataError::limit(path, &field("bytes"), file.bytes, CHECKPOINT_LIMIT)?;
     DataError::limit(path, &field("rows"), file.rows.unwrap_or(0), ROWS_LIMIT)?;
-    check_hash(path, || field("blake3"), &file.blake3)
+    check_hash(path, field("blake3"), &file.blake3)
 }
 
 /// A path in a manifest stays within the run directory, on every operating system.
-fn check_path(manifest: &Path, field: impl Fn() -> String, path: &str) -> Result<()> {
+fn check_path(manifest: &Path, field: String, path: &str) -> Result<()> {
     let inside = !path.is_empty()
         && !path.contains(['\\', ':', '\0'])
         && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
@@ -90,17 +96,13 @@ fn check_path(manifest: &Path, field: impl Fn() -> String, path: &str) -> Result
     if inside {
         return Ok(());
     }
-    Err(DataError::UnsafePath { path: manifest.to_owned(), field: field(), found: path.to_owned() })
+    let remedy = "paths must be relative, without .. and with / between their parts";
+    Err(DataError::unfit(manifest, field, format_args!("{path:?}"), "", remedy))
 }
 
-fn check_hash(manifest: &Path, field: impl Fn() -> String, hash: &str) -> Result<()> {
+fn check_hash(manifest: &Path, field: impl Into<String>, hash: &str) -> Result<()> {
     if hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Ok(());
     }
-    Err(DataError::Value {
-        path: manifest.to_owned(),
-        field: field(),
-        found: hash.to_owned(),
-        expected: "64 lowercase hexadecimal digits".to_owned(),
-    })
+    Err(DataError::value(manifest, field, hash, "64 lowercase hexadecimal digits"))
 }

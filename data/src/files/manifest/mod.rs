@@ -13,20 +13,23 @@ use serde::{Deserialize, Serialize};
 use crate::files::atomic;
 use crate::files::error::{DataError, Result};
 use crate::files::layout;
+pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::read_limited::{inside, read_limited};
 use crate::files::seal;
 use crate::images::DataSet;
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
 
-/// Version of the manifest's fields. From 2 on a manifest ends with a seal, by which any change of it is noticed.
-pub const MANIFEST_VERSION: u32 = 2;
+/// Version of the manifest's fields. From 2 on a manifest ends with a seal, by which any change of it is noticed. Version
+/// 3 adds `ended_early` and `architecture`; its runs were made by a program whose policies decide from typed state, so
+/// that runs of earlier versions are verified and replayed, but not resumed.
+pub const MANIFEST_VERSION: u32 = 3;
 
 /// The first version with a seal.
 const SEALED: u32 = 2;
 
-/// Name of the manifest within a run directory.
-pub const MANIFEST_NAME: &str = "manifest.json";
+/// The first version whose runs are resumed.
+pub const RESUMED_FROM: u32 = 3;
 
 /// Bytes of a manifest: some hundred thousand segments.
 const MANIFEST_LIMIT: u64 = 256 << 20;
@@ -46,6 +49,9 @@ pub struct Manifest {
     /// BLAKE3 of `config.toml`, in hexadecimal; `None` in manifests of a time before runs could be resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
+    /// BLAKE3 of `architecture.json`, in hexadecimal; `None` if there is none, as before version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
     /// Whether `environment.json` ends with a seal, too; not in manifests of a time before it did.
     #[serde(default)]
     pub sealed_environment: bool,
@@ -55,6 +61,9 @@ pub struct Manifest {
     pub epochs_reached: u32,
     /// Whether the run came to its end; one that was stopped can go on.
     pub finished: bool,
+    /// Why the run came to its end before its last epoch, as a success; `None` if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<String>,
     /// Why the run stopped before its end; `None` if it did not.
     pub stopped: Option<String>,
     /// The run whose record was replayed; `None` for a run that trained.
@@ -123,10 +132,12 @@ impl Manifest {
             created_by: concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned(),
             data_set,
             configuration: None,
+            architecture: None,
             sealed_environment: false,
             epochs,
             epochs_reached: 0,
             finished: false,
+            ended_early: None,
             stopped: None,
             replay_of: None,
             segments: Vec::new(),
@@ -142,21 +153,29 @@ impl Manifest {
     /// As [`Manifest::read`], with the BLAKE3 of the file, in hexadecimal.
     pub(in crate::files) fn read_hashed(run: &Path) -> Result<(Self, String)> {
         if run.is_file() {
-            return Err(DataError::FileNoRun { path: run.to_owned() });
+            let what = "is a file, not the directory of a run";
+            return Err(DataError::refused(run, what, "name the directory"));
         }
         let path = inside(run, MANIFEST_NAME)?;
         if matches!(path.try_exists(), Ok(false)) {
-            let path = run.to_owned();
             if matches!(run.try_exists(), Ok(false)) {
-                return Err(DataError::NoRun { path });
+                let what = "there is nothing of that name";
+                return Err(DataError::refused(run, what, "name the directory of a run"));
             }
             return Err(match layout::trace_of(run) {
-                Some(found) => DataError::ManifestLost { path, found },
-                None => DataError::NotARun { path },
+                Some(found) => Self::lost(run, &found),
+                None => DataError::NotARun { path: run.to_owned() },
             });
         }
         let bytes = read_limited(&path, MANIFEST_LIMIT)?;
         Ok((Self::parse(&path, &bytes)?, blake3::hash(&bytes).to_hex().to_string()))
+    }
+
+    /// That the manifest of the run in the directory `run` is gone, where there is the file `found` of a run.
+    pub(in crate::files) fn lost(run: &Path, found: &str) -> DataError {
+        let what = format!("has no {MANIFEST_NAME}, but {found}, which no run has before its manifest");
+        let remedy = "nothing was changed; restore manifest.json from a copy, or start another run";
+        DataError::refused(run, what, remedy)
     }
 
     /// Reads and checks the bytes of a manifest; `path` is for messages.
@@ -164,23 +183,17 @@ impl Manifest {
     /// # Errors
     /// If they are no manifest, of a later version, or not what was written; if a field cannot be true.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let path = path.to_owned();
-        let json = |source| DataError::Json { path: path.clone(), source };
         // The version first: the fields of a later one may not parse.
-        let Version { version } = serde_json::from_slice(bytes).map_err(json)?;
+        let Version { version } = serde_json::from_slice(bytes).map_err(DataError::json(path))?;
         if version == 0 || version > MANIFEST_VERSION {
-            return Err(DataError::Version {
-                path,
-                field: "version",
-                found: version,
-                newest: MANIFEST_VERSION,
-            });
+            let (path, field, newest) = (path.to_owned(), "version", MANIFEST_VERSION);
+            return Err(DataError::Version { path, field, found: version, newest });
         }
         if version >= SEALED {
-            seal::check(&path, bytes)?;
+            seal::check(path, bytes)?;
         }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(json)?;
-        check::check(&path, &manifest)?;
+        let manifest: Self = serde_json::from_slice(bytes).map_err(DataError::json(path))?;
+        check::check(path, &manifest)?;
         Ok(manifest)
     }
 
@@ -201,6 +214,22 @@ impl Manifest {
         let mut segments: Vec<Segment> = self.segments.iter().filter(wanted).cloned().collect();
         segments.sort_by_key(|segment| (segment.epoch, segment.worker));
         segments
+    }
+
+    /// An error if some committed epoch has no segment of a stream.
+    pub(in crate::files) fn check_stream(&self, run: &Path, stream: &str) -> Result<()> {
+        let segments = self.segments.iter().filter(|segment| segment.stream == stream);
+        let epochs: BTreeSet<u32> = segments.map(|segment| segment.epoch).collect();
+        // Not epoch by epoch: how many there should be is only what the manifest says.
+        let Some(first) = (0..self.epochs_reached).find(|epoch| !epochs.contains(epoch)) else {
+            return Ok(());
+        };
+        let missing = match self.epochs_reached - epochs.range(..self.epochs_reached).count() as u32 {
+            1 => format!("committed epoch {first}"),
+            count => format!("{count} committed epochs, the first of them {first}"),
+        };
+        let what = format!("stream {stream} has no segment of {missing}");
+        Err(DataError::refused(&run.join(MANIFEST_NAME), what, "the manifest was changed"))
     }
 
     /// The epoch of the latest checkpoint, if there is one.

@@ -1,8 +1,11 @@
 //! Operations that fail, and processes that end at them.
 
-use std::io::{Error, ErrorKind, Result};
+use std::fs::OpenOptions;
+use std::io::{Error, ErrorKind, Result, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Change;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -15,26 +18,24 @@ pub fn count() -> u64 {
     COUNT.load(Ordering::SeqCst)
 }
 
-/// Counts an operation; `torn` is what still happens of it before the process aborts.
-pub(super) fn count_one(torn: impl FnOnce()) -> Result<()> {
+/// Counts an operation, and fails or ends the process where it is asked to; of a write half is done before.
+pub(super) fn inject(change: &Change) -> Result<()> {
     static ABORT: OnceLock<Option<u64>> = OnceLock::new();
     static FAIL: OnceLock<Option<u64>> = OnceLock::new();
+    static FULL: OnceLock<Option<u64>> = OnceLock::new();
     let number = COUNT.fetch_add(1, Ordering::SeqCst) + 1;
     if variable("SPFDE_ABORT_AT", &ABORT) == Some(number) {
-        torn();
+        if let Change::Write { path, bytes } = change {
+            let file = OpenOptions::new().append(true).open(path);
+            drop(file.and_then(|mut file| file.write_all(&bytes[..bytes.len() / 2])));
+        }
         std::process::abort();
     }
-    match variable("SPFDE_FAIL_AT", &FAIL) {
-        Some(first) if first <= number => Err(Error::from(ErrorKind::StorageFull)),
-        _ => Ok(()),
-    }
-}
-
-/// Fails if the disk has filled up by the operation that was counted last.
-pub(super) fn refuse_if_full() -> Result<()> {
-    static FULL: OnceLock<Option<u64>> = OnceLock::new();
-    match variable("SPFDE_FULL_AT", &FULL) {
-        Some(first) if first <= count() => Err(Error::from(ErrorKind::StorageFull)),
-        _ => Ok(()),
+    let is_past = |first: Option<u64>| first.is_some_and(|first| first <= number);
+    // A full disk lets removals through, which make room.
+    let is_full = is_past(variable("SPFDE_FULL_AT", &FULL)) && !matches!(change, Change::Remove { .. });
+    match is_full || is_past(variable("SPFDE_FAIL_AT", &FAIL)) {
+        true => Err(Error::from(ErrorKind::StorageFull)),
+        false => Ok(()),
     }
 }

@@ -17,7 +17,6 @@ use std::fs::File;
 use std::io::{Result, Write};
 use std::path::{Path, PathBuf};
 
-use super::identity::Identity;
 pub use change::Change;
 #[cfg(feature = "fault-injection")]
 pub use injection::count;
@@ -32,29 +31,21 @@ pub(super) struct Written {
 impl Written {
     /// Creates the file, or empties it.
     pub(super) fn create(path: &Path) -> Result<Self> {
-        let path = path.to_owned();
-        let file = perform(|| (), || Change::Create { path: path.clone() }, || File::create(&path))?;
-        Ok(Self { file, path })
-    }
-
-    /// Which file it is.
-    pub(super) fn identity(&self) -> Result<Identity> {
-        Ok(Identity::of(&self.file.metadata()?))
+        let file = perform(Change::Create { path: path.into() }, || File::create(path))?;
+        Ok(Self { file, path: path.to_owned() })
     }
 
     /// Makes its content durable.
     pub(super) fn sync(&self) -> Result<()> {
-        perform(|| (), || Change::Sync { path: self.path.clone() }, || self.file.sync_all())
+        perform(Change::Sync { path: (&*self.path).into() }, || self.file.sync_all())
     }
 }
 
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        let mut file = &self.file;
-        let torn = || drop((&self.file).write_all(&bytes[..bytes.len() / 2]));
         // All of them, so that the journal knows what was written.
-        let change = || Change::Write { path: self.path.clone(), bytes: bytes.to_vec() };
-        perform(torn, change, || file.write_all(bytes))?;
+        let change = Change::Write { path: (&*self.path).into(), bytes: bytes.into() };
+        perform(change, || (&self.file).write_all(bytes))?;
         Ok(bytes.len())
     }
 
@@ -65,59 +56,37 @@ impl Write for Written {
 
 /// Gives a file another name, replacing what has it.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
-    perform(
-        || (),
-        || Change::Rename { from: from.to_owned(), to: to.to_owned() },
-        || std::fs::rename(from, to),
-    )
+    perform(Change::Rename { from: from.into(), to: to.into() }, || std::fs::rename(from, to))
 }
 
 /// Removes a file.
 pub(super) fn remove_file(path: &Path) -> Result<()> {
-    perform_removal(|| Change::Remove { path: path.to_owned() }, || std::fs::remove_file(path))
+    perform(Change::Remove { path: path.into() }, || std::fs::remove_file(path))
 }
 
 /// Removes a directory in which there is nothing.
 pub(super) fn remove_directory(path: &Path) -> Result<()> {
-    perform_removal(|| Change::Remove { path: path.to_owned() }, || std::fs::remove_dir(path))
+    perform(Change::Remove { path: path.into() }, || std::fs::remove_dir(path))
 }
 
 /// Creates a directory in an existing one.
 pub(super) fn create_directory(path: &Path) -> Result<()> {
-    perform(|| (), || Change::CreateDirectory { path: path.to_owned() }, || std::fs::create_dir(path))
+    perform(Change::CreateDirectory { path: path.into() }, || std::fs::create_dir(path))
 }
 
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<()> {
-    perform(|| (), || Change::SyncDirectory { path: path.to_owned() }, || File::open(path)?.sync_all())
+    perform(Change::SyncDirectory { path: path.into() }, || File::open(path)?.sync_all())
 }
 
-/// Does what `work` does, which is `change`, unless something is injected; `torn` is what still happens of it before the
-/// process aborts.
+/// Does what `work` does, which is `change`, unless something is injected.
 #[cfg(feature = "fault-injection")]
-fn perform<T>(
-    torn: impl FnOnce(),
-    change: impl FnOnce() -> Change,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    injection::count_one(torn)?;
-    injection::refuse_if_full()?;
-    journal::around(change, work)
-}
-
-/// As [`perform`], for what makes room on a disk instead of taking it.
-#[cfg(feature = "fault-injection")]
-fn perform_removal(change: impl FnOnce() -> Change, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    injection::count_one(|| ())?;
-    journal::around(change, work)
+fn perform<T>(change: Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    injection::inject(&change)?;
+    journal::around(&change, work)
 }
 
 #[cfg(not(feature = "fault-injection"))]
-fn perform<T>(_: impl FnOnce(), _: impl FnOnce() -> Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    work()
-}
-
-#[cfg(not(feature = "fault-injection"))]
-fn perform_removal(_: impl FnOnce() -> Change, work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn perform<T>(_: Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
     work()
 }

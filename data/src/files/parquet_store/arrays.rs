@@ -10,7 +10,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{Float32Type, Float64Type, Int8Type, UInt16Type, UInt32Type, UInt64Type};
 
-use crate::files::error::{DataError, Result};
+use super::schema;
+use crate::files::error::Result;
 use crate::table::{Cells, Column, ColumnType, Columns};
 
 /// The cells of a column as an Arrow array.
@@ -35,11 +36,7 @@ pub(super) fn from_batch(path: &Path, batch: &RecordBatch, columns: &[Column]) -
             return Ok(Cells::defaults(column.kind, batch.num_rows()));
         };
         if !column.nullable && array.null_count() > 0 {
-            return Err(DataError::Nulls {
-                path: path.to_owned(),
-                column: column.name.to_owned(),
-                count: array.null_count() as u64,
-            });
+            return Err(schema::nulls(path, column.name, array.null_count()));
         }
         Ok(match column.kind {
             ColumnType::Bool => Cells::Bool(array.as_boolean().values().iter().collect()),

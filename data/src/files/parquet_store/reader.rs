@@ -3,13 +3,12 @@
 use std::ops::Range;
 use std::path::Path;
 
-use bytes::Bytes;
+use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
 use super::{FoundColumn, arrays, schema};
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
-use crate::files::parquet_file::{Batches, FILE_LIMIT, ParquetFile};
-use crate::files::read_limited::{self, inside, read_limited};
+use crate::files::read_limited::{check_length, check_recorded, inside, open, read_limited};
 use crate::segment::Segment;
 use crate::table::{Column, Columns, Row};
 
@@ -34,7 +33,7 @@ impl Iterator for SegmentReader {
     type Item = Result<Columns>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.next()?;
+        let batch = self.batches.next()?.map_err(DataError::from);
         Some(batch.and_then(|batch| arrays::from_batch(self.file.path(), &batch, &self.columns)))
     }
 }
@@ -69,10 +68,8 @@ pub fn parse_columns(
 /// If it is not as long as `segment` records, or cannot be opened.
 pub fn stored_bytes(run: &Path, segment: &Segment) -> Result<u64> {
     let path = inside(run, &segment.path)?;
-    let (_, found) = read_limited::open(&path)?;
-    if found != segment.bytes {
-        return Err(DataError::Length { path, found, expected: segment.bytes });
-    }
+    let (_, found) = open(&path)?;
+    check_length(&path, found, segment.bytes)?;
     Ok(found)
 }
 
@@ -81,7 +78,7 @@ pub fn stored_bytes(run: &Path, segment: &Segment) -> Result<u64> {
 /// # Errors
 /// If they are no Parquet file.
 pub fn describe(path: &Path, bytes: &[u8], stream: &str, epoch: u32) -> Result<Segment> {
-    let rows = ParquetFile::parse(path, Bytes::copy_from_slice(bytes))?.rows();
+    let rows = ParquetFile::parse(path, bytes.to_vec())?.rows();
     Ok(Segment {
         stream: stream.to_owned(),
         epoch,
@@ -122,26 +119,11 @@ pub fn read_stream<R: Row>(
     })
 }
 
-/// The columns of a segment of any stream, user-defined ones included; checks length, BLAKE3, stream and rows.
-pub fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
-    let path = inside(run, &segment.path)?;
-    schema::found_columns(&parse(&path, read_limited(&path, FILE_LIMIT)?, segment)?)
-}
-
 /// Checks all that does not depend on the columns.
 fn parse(path: &Path, bytes: Vec<u8>, segment: &Segment) -> Result<ParquetFile> {
-    let path = path.to_owned();
-    if bytes.len() as u64 != segment.bytes {
-        return Err(DataError::Length { path, found: bytes.len() as u64, expected: segment.bytes });
-    }
-    let hash = blake3::hash(&bytes).to_hex();
-    if hash.as_str() != segment.blake3 {
-        return Err(DataError::Hash { path, found: hash.to_string(), expected: segment.blake3.clone() });
-    }
-    let file = ParquetFile::parse(&path, Bytes::from(bytes))?;
-    schema::check_keys(&file, Some(&segment.stream))?;
-    if file.rows() != segment.rows {
-        return Err(DataError::Rows { path, found: file.rows(), expected: segment.rows });
-    }
+    check_recorded(path, &bytes, segment.bytes, &segment.blake3)?;
+    let file = ParquetFile::parse(path, bytes)?;
+    schema::check_keys(&file, &segment.stream)?;
+    DataError::same(path, "number of rows", file.rows(), segment.rows)?;
     Ok(file)
 }

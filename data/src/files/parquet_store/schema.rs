@@ -1,12 +1,13 @@
 //! How the columns of a stream stand in Parquet: types, and the check of what a file has.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use spfde_parquet_guard::ParquetFile;
 
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_file::ParquetFile;
 use crate::rows::SCHEMA_VERSION;
 use crate::table::{Column, ColumnType};
 
@@ -26,33 +27,22 @@ pub struct FoundColumn {
     pub nullable: bool,
 }
 
+/// The types that columns can have, and what they are in Arrow.
+const TYPES: [(ColumnType, DataType); 8] = [
+    (ColumnType::Bool, DataType::Boolean),
+    (ColumnType::I8, DataType::Int8),
+    (ColumnType::U16, DataType::UInt16),
+    (ColumnType::U32, DataType::UInt32),
+    (ColumnType::U64, DataType::UInt64),
+    (ColumnType::F32, DataType::Float32),
+    (ColumnType::F64, DataType::Float64),
+    (ColumnType::Text, DataType::Utf8),
+];
+
 /// The Arrow type of a column.
 fn data_type(kind: ColumnType) -> DataType {
-    match kind {
-        ColumnType::Bool => DataType::Boolean,
-        ColumnType::I8 => DataType::Int8,
-        ColumnType::U16 => DataType::UInt16,
-        ColumnType::U32 => DataType::UInt32,
-        ColumnType::U64 => DataType::UInt64,
-        ColumnType::F32 => DataType::Float32,
-        ColumnType::F64 => DataType::Float64,
-        ColumnType::Text => DataType::Utf8,
-    }
-}
-
-/// The column type of an Arrow type; `None` for one that streams do not have.
-fn column_type(kind: &DataType) -> Option<ColumnType> {
-    Some(match kind {
-        DataType::Boolean => ColumnType::Bool,
-        DataType::Int8 => ColumnType::I8,
-        DataType::UInt16 => ColumnType::U16,
-        DataType::UInt32 => ColumnType::U32,
-        DataType::UInt64 => ColumnType::U64,
-        DataType::Float32 => ColumnType::F32,
-        DataType::Float64 => ColumnType::F64,
-        DataType::Utf8 => ColumnType::Text,
-        _ => return None,
-    })
+    let found = TYPES.into_iter().find(|(column, _)| *column == kind);
+    found.expect("every type is listed").1
 }
 
 /// The schema of a stream's files.
@@ -61,67 +51,82 @@ pub(super) fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
-/// Checks that a file is of a known version and, if `stream` is given, of that stream.
-pub(super) fn check_keys(file: &ParquetFile, stream: Option<&str>) -> Result<()> {
-    let version = file.key(KEY_SCHEMA, &format!("a version up to {SCHEMA_VERSION}"))?;
-    let found: u32 =
-        version.parse().map_err(|_| value(file.path(), KEY_SCHEMA, version, "a version number"))?;
+/// Checks that a file is of a known version and of a stream.
+pub(super) fn check_keys(file: &ParquetFile, stream: &str) -> Result<()> {
+    let version = key(file, KEY_SCHEMA, format_args!("a version up to {SCHEMA_VERSION}"))?;
+    let is_no_number = |_| DataError::value(file.path(), KEY_SCHEMA, version, "a version number");
+    let found: u32 = version.parse().map_err(is_no_number)?;
     if found > SCHEMA_VERSION || found == 0 {
         let path = file.path().to_owned();
         return Err(DataError::Version { path, field: KEY_SCHEMA, found, newest: SCHEMA_VERSION });
     }
-    let found = file.key(KEY_STREAM, stream.unwrap_or("the name of a stream"))?;
-    match stream {
-        Some(expected) if found != expected => Err(value(file.path(), KEY_STREAM, found, expected)),
-        _ => Ok(()),
+    match key(file, KEY_STREAM, stream)? {
+        found if found == stream => Ok(()),
+        found => Err(DataError::value(file.path(), KEY_STREAM, found, stream)),
     }
+}
+
+/// The value of a key of the metadata, which has to be there.
+pub(in crate::files) fn key<'a>(file: &'a ParquetFile, key: &str, expected: impl Display) -> Result<&'a str> {
+    let what = || format!("metadata has no key {key}");
+    let missing = || DataError::unfit(file.path(), what(), "", expected, "the file was not written by spfde");
+    file.key(key)?.ok_or_else(missing)
 }
 
 /// Checks that a file has the given columns with their types. Others may stand beside them: later versions add.
 pub(super) fn check_columns(file: &ParquetFile, columns: &[Column]) -> Result<()> {
-    for column in columns {
+    columns.iter().try_for_each(|column| {
         let expected = data_type(column.kind);
-        let Ok(field) = file.schema().field_with_name(column.name) else {
-            if column.added {
-                continue;
-            }
-            return Err(DataError::ColumnMissing {
-                path: file.path().to_owned(),
-                column: column.name.to_owned(),
-                expected: expected.to_string(),
-            });
-        };
-        if *field.data_type() != expected {
-            return Err(DataError::ColumnType {
-                path: file.path().to_owned(),
-                column: column.name.to_owned(),
-                found: field.data_type().to_string(),
-                expected: expected.to_string(),
-            });
+        let lacks = file.schema().field_with_name(column.name).is_err();
+        match column.added && lacks {
+            true => Ok(()),
+            false => check_type(file, column.name, &expected, |kind| *kind == expected),
         }
+    })
+}
+
+/// Checks that a file has a column of a type that `fits`.
+pub(in crate::files) fn check_type(
+    file: &ParquetFile,
+    column: &str,
+    expected: impl Display,
+    fits: impl FnOnce(&DataType) -> bool,
+) -> Result<()> {
+    match file.schema().field_with_name(column) {
+        Err(_) => {
+            let (what, expected) = (format!("has no column {column}"), format!("one of type {expected}"));
+            Err(DataError::unfit(file.path(), what, "", expected, ""))
+        }
+        Ok(field) if fits(field.data_type()) => Ok(()),
+        Ok(field) => Err(other_type(file.path(), column, field.data_type(), expected)),
     }
-    Ok(())
+}
+
+/// That a column is of another type.
+pub(in crate::files) fn other_type(
+    path: &Path,
+    column: &str,
+    found: impl Display,
+    expected: impl Display,
+) -> DataError {
+    DataError::unfit(path, format!("column {column}"), format_args!("of type {found}"), expected, "")
+}
+
+/// That a column lacks values.
+pub(in crate::files) fn nulls(path: &Path, column: &str, count: usize) -> DataError {
+    DataError::refused(path, format!("column {column} lacks {count} of its values"), "every row needs one")
 }
 
 /// The columns of a file; one of a type that streams do not have is an error.
 pub(super) fn found_columns(file: &ParquetFile) -> Result<Vec<FoundColumn>> {
-    let found = |field: &Arc<Field>| {
-        let kind = column_type(field.data_type()).ok_or_else(|| DataError::ColumnType {
-            path: file.path().to_owned(),
-            column: field.name().clone(),
-            found: field.data_type().to_string(),
-            expected: "Boolean, Int8, UInt16, UInt32, UInt64, Float32, Float64 or Utf8".to_owned(),
-        })?;
-        Ok(FoundColumn { name: field.name().clone(), kind, nullable: field.is_nullable() })
+    let found = |field: &Arc<Field>| match TYPES.iter().find(|(_, kind)| kind == field.data_type()) {
+        Some((kind, _)) => {
+            Ok(FoundColumn { name: field.name().clone(), kind: *kind, nullable: field.is_nullable() })
+        }
+        None => {
+            let expected = "Boolean, Int8, UInt16, UInt32, UInt64, Float32, Float64 or Utf8";
+            Err(other_type(file.path(), field.name(), field.data_type(), expected))
+        }
     };
     file.schema().fields().iter().map(found).collect()
-}
-
-fn value(path: &Path, field: &str, found: &str, expected: &str) -> DataError {
-    DataError::Value {
-        path: path.to_owned(),
-        field: field.to_owned(),
-        found: found.to_owned(),
-        expected: expected.to_owned(),
-    }
 }

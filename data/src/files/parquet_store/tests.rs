@@ -20,6 +20,11 @@ fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) 
     writer.finish().unwrap()
 }
 
+/// All columns of a segment.
+fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
+    read_columns(run, segment, &[])?.found_columns()
+}
+
 /// The segment with the length and hash that its file has now.
 fn rehashed(run: &Path, segment: &Segment) -> Segment {
     let bytes = std::fs::read(run.join(&segment.path)).unwrap();
@@ -106,6 +111,8 @@ fn manifest(segments: Vec<Segment>) -> Manifest {
         created_by: "test".to_owned(),
         data_set,
         configuration: None,
+        architecture: None,
+        ended_early: None,
         sealed_environment: true,
         epochs: 9,
         epochs_reached: 9,

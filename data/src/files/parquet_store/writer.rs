@@ -1,24 +1,17 @@
 //! Writes one segment: rows in, a durable Parquet file out.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::KeyValue;
+use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::{arrays, schema};
-use crate::files::atomic::AtomicFile;
-use crate::files::error::{DataError, Result};
-use crate::files::hashing::Hashing;
+use super::{arrays, check_epoch, schema};
+use crate::files::error::Result;
+use crate::files::parquet_out::{self, ParquetOut};
 use crate::rows::SCHEMA_VERSION;
 use crate::segment::{Segment, SegmentWriter, StorageError};
-use crate::table::{Cells, Column, ColumnType, Columns};
+use crate::table::{Column, ColumnType, Columns};
 
 /// Rows of a row group: what is held in memory until it is compressed.
 pub(super) const GROUP_ROWS: usize = 1 << 16;
@@ -26,8 +19,7 @@ pub(super) const GROUP_ROWS: usize = 1 << 16;
 /// A segment under construction.
 pub(super) struct ParquetWriter {
     columns: Vec<Column>,
-    schema: Arc<Schema>,
-    writer: ArrowWriter<Hashing<AtomicFile>>,
+    file: ParquetOut,
     /// Rows of the row group that is not full yet. The groups do not depend on how rows were appended.
     group: Columns,
     path: PathBuf,
@@ -37,24 +29,16 @@ pub(super) struct ParquetWriter {
 impl ParquetWriter {
     /// Starts the file of `segment` at `path`.
     pub(super) fn create(path: PathBuf, columns: &[Column], segment: Segment) -> Result<Self> {
-        let schema = schema::arrow_schema(columns);
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties(columns, &segment.stream))
-            .with_skip_arrow_metadata(true);
-        let file = Hashing::new(AtomicFile::create(&path)?);
-        let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
-            .map_err(DataError::writing(&path, "start the file"))?;
-        Ok(Self { group: Columns::new(columns), columns: columns.to_vec(), schema, writer, path, segment })
+        let properties = properties(columns, &segment.stream);
+        let file = ParquetOut::create(&path, schema::arrow_schema(columns), properties)?;
+        Ok(Self { group: Columns::new(columns), columns: columns.to_vec(), file, path, segment })
     }
 
     fn write(&mut self, rows: &Columns) -> Result<()> {
-        assert_eq!(
-            rows.cells.len(),
-            self.columns.len(),
-            "rows of stream {} have its columns",
-            self.segment.stream
-        );
-        self.check_epoch(rows)?;
+        let stream = &self.segment.stream;
+        assert_eq!(rows.cells.len(), self.columns.len(), "rows of stream {stream} have its columns");
+        let first = self.segment.rows + self.group.rows as u64;
+        check_epoch(&self.path, first, rows, self.segment.epoch)?;
         let mut from = 0;
         while from < rows.rows {
             let until = rows.rows.min(from + GROUP_ROWS - self.group.rows);
@@ -70,42 +54,19 @@ impl ParquetWriter {
         Ok(())
     }
 
-    /// Every row belongs to the segment's epoch: readers find rows by the name of the file.
-    fn check_epoch(&self, rows: &Columns) -> Result<()> {
-        let Some(Cells::U32(epochs)) = rows.cells.first() else {
-            panic!("the first column of stream {} is the epoch", self.segment.stream);
-        };
-        match epochs.iter().position(|epoch| *epoch != self.segment.epoch) {
-            Some(row) => Err(DataError::Epoch {
-                path: self.path.clone(),
-                row: self.segment.rows + self.group.rows as u64 + row as u64,
-                found: epochs[row],
-                expected: self.segment.epoch,
-            }),
-            None => Ok(()),
-        }
-    }
-
     /// Compresses and writes the rows held.
     fn flush(&mut self) -> Result<()> {
         let arrays = self.group.cells.iter().map(arrays::to_array).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
-            .expect("columns are those of the schema and equally long");
         self.segment.rows += self.group.rows as u64;
         self.group = Columns::new(&self.columns);
-        self.writer
-            .write(&batch)
-            .and_then(|()| self.writer.flush())
-            .map_err(DataError::writing(&self.path, "write rows"))
+        self.file.write_group(arrays)
     }
 
     fn close(mut self) -> Result<Segment> {
         if self.group.rows > 0 {
             self.flush()?;
         }
-        let file = self.writer.into_inner().map_err(DataError::writing(&self.path, "finish the file"))?;
-        let (file, bytes, blake3) = file.into_parts();
-        file.commit()?;
+        let (bytes, blake3) = self.file.finish()?;
         Ok(Segment { bytes, blake3, ..self.segment })
     }
 }
@@ -120,21 +81,10 @@ impl SegmentWriter for ParquetWriter {
     }
 }
 
-/// How the columns are encoded: whole numbers as differences, floats byte by byte, all compressed with zstd.
+/// How the columns are encoded: whole numbers as differences, floats byte by byte.
 fn properties(columns: &[Column], stream: &str) -> WriterProperties {
-    let level = ZstdLevel::try_new(3).expect("3 is a level");
-    let keys = vec![
-        KeyValue::new(schema::KEY_SCHEMA.to_owned(), SCHEMA_VERSION.to_string()),
-        KeyValue::new(schema::KEY_STREAM.to_owned(), stream.to_owned()),
-    ];
-    let mut properties = WriterProperties::builder()
-        .set_created_by(concat!("spfde version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(keys))
-        .set_compression(Compression::ZSTD(level))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
-        // Readers refuse dictionaries of text, since they can stand for any amount of memory.
-        .set_dictionary_enabled(false);
+    let keys = [(schema::KEY_SCHEMA, SCHEMA_VERSION.to_string()), (schema::KEY_STREAM, stream.to_owned())];
+    let mut properties = parquet_out::properties(3, &keys).set_statistics_enabled(EnabledStatistics::Chunk);
     for column in columns {
         let encoding = match column.kind {
             ColumnType::I8 | ColumnType::U16 | ColumnType::U32 | ColumnType::U64 => {

@@ -19,6 +19,9 @@ use crate::words::counted;
 /// How often the manifest is looked at. An epoch takes seconds at least, a look some hundred microseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// What to do about a record that is not the one that was read.
+const ANEW: &str = "follow it anew";
+
 /// Some streams of a run that another process may still be writing.
 ///
 /// It is complete when the run is finished, or nobody holds it any more: then it was interrupted. Nothing is ever taken
@@ -119,16 +122,15 @@ impl FollowedTrace {
         let mut found = look(&self.run, &self.streams)?;
         found.complete &= self.concludes;
         check_same(&self.run, &found.manifest, &known.manifest)?;
-        let path = || self.run.join(MANIFEST_NAME);
-        if found.manifest.epochs_reached < known.manifest.epochs_reached {
+        let path = self.run.join(MANIFEST_NAME);
+        let (now, before) = (found.manifest.epochs_reached, known.manifest.epochs_reached);
+        if now < before {
             // A resumed run goes back to its checkpoint, and records the epochs behind it again.
             if found.complete {
-                let expected = format!(
-                    "{}, which have been read: the run went back and ended there, follow it anew",
-                    counted(known.manifest.epochs_reached, "epoch")
-                );
-                let (field, found) = ("epochs_reached".to_owned(), found.manifest.epochs_reached.to_string());
-                return Err(DataError::Value { path: path(), field, found, expected });
+                let read = counted(before, "epoch");
+                let expected =
+                    format!("{read}, which have been read: the run went back and ended there, {ANEW}");
+                return Err(DataError::value(&path, "epochs_reached", &now.to_string(), expected));
             }
             known.looked = found.looked;
             return Ok(());
@@ -136,9 +138,8 @@ impl FollowedTrace {
         for (place, segments) in &known.trace.segments {
             if found.trace.segments.get(place) != Some(segments) {
                 let field = format!("segments of {} in epoch {}", place.0, place.1);
-                let found = "other ones".to_owned();
-                let expected = "those that have been read: the run was resumed, follow it anew".to_owned();
-                return Err(DataError::Value { path: path(), field, found, expected });
+                let expected = format!("those that have been read: the run was resumed, {ANEW}");
+                return Err(DataError::value(&path, field, "other ones", expected));
             }
         }
         *known = found;
@@ -157,7 +158,7 @@ impl FollowedTrace {
         match look(&self.run, &self.streams) {
             Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
                 RecordingError(format!(
-                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: follow it anew"
+                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: {ANEW}"
                 ))
             }
             _ => error,
@@ -172,9 +173,8 @@ fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<()> {
         if left == right {
             return Ok(());
         }
-        let (path, field, found) = (run.join(MANIFEST_NAME), field.to_owned(), left);
-        let expected = format!("{right}, as before: it is another run by now, follow it anew");
-        Err(DataError::Value { path, field, found, expected })
+        let expected = format!("{right}, as before: it is another run by now, {ANEW}");
+        Err(DataError::value(&run.join(MANIFEST_NAME), field, &left, expected))
     };
     same("data_set.fingerprint", &found.data_set.fingerprint, &known.data_set.fingerprint)?;
     same("configuration", &found.configuration, &known.configuration)?;

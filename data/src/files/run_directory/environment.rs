@@ -1,15 +1,16 @@
-//! The description of machine and program: on which machine, in which directory and by which program a run was begun and
-//! resumed.
+//! The description of machine and program: on which machine, in which directory and by which program a run was begun
+//! and resumed.
 
 use std::path::Path;
 
-use super::ENVIRONMENT_NAME;
 use crate::files::atomic;
 use crate::files::error::{DataError, Result};
+use crate::files::layout::ENVIRONMENT_NAME;
 use crate::files::read_limited::{inside, read_limited};
 use crate::files::seal;
 
-/// Bytes of an environment file: whoever writes one forgets what would make it longer, the oldest times that the run went on first.
+/// Bytes of an environment file: its writer forgets what would make it longer, the oldest times that the run went on
+/// first.
 const ENVIRONMENT_LIMIT: u64 = 1 << 20;
 
 /// Replaces the description in the run directory `run`; durable when it returns.
@@ -29,7 +30,7 @@ pub(super) fn read(run: &Path, sealed: bool) -> Result<serde_json::Value> {
         seal::check(&path, &bytes)?;
     }
     let mut environment: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|source| DataError::Json { path, source })?;
+        serde_json::from_slice(&bytes).map_err(DataError::json(&path))?;
     if let Some(fields) = environment.as_object_mut() {
         fields.remove(seal::SEAL);
     }

@@ -1,60 +1,45 @@
 //! A run in use is held by a lock of the operating system, which goes away with the process that holds it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::WRITTEN;
 use crate::files::error::{DataError, Result};
-use crate::files::identity::Identity;
+use crate::files::layout::LOCK_NAME;
 use crate::files::read_limited::inside;
 
-/// Name of the lock file within a run directory. Its content, the holder's process id, is for messages only.
-pub(super) const LOCK_NAME: &str = "lock";
-
-/// How often, and how long after another, whoever finds a lock that others only look at tries to take it.
-const TRIES: u32 = 100;
+/// How often, and how long after another, a process that finds a lock that others only look at tries to take it.
+const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Holds a run directory until it is dropped.
 #[derive(Debug)]
-pub(in crate::files) struct RunLock {
+pub(super) struct RunLock {
     file: File,
     path: PathBuf,
-    run: PathBuf,
-    /// The run's directory, open, so that no other has its number: as far as the system opens directories.
-    directory: Option<File>,
 }
 
 impl Drop for RunLock {
-    /// Closing the file would not be enough: a program that another thread is just starting has it open, too, for a moment.
+    /// Closing the file would not be enough: a program that another thread is just starting has it open, too, for a
+    /// moment.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
 }
 
 impl RunLock {
-    /// Locks the run directory `run`. With `new`, the lock file must not exist: of two processes that create a run
-    /// in the same empty directory only one succeeds.
-    pub(super) fn take(run: &Path, new: bool) -> Result<Self> {
-        Self::take_named(run, LOCK_NAME, new)
-    }
-
-    /// As [`RunLock::take`], with the lock file `name`.
-    pub(super) fn take_named(run: &Path, name: &str, new: bool) -> Result<Self> {
+    /// Locks the file `name` in the run directory `run`. With `new`, it must not exist: of two processes that create a
+    /// run in the same empty directory only one succeeds.
+    pub(super) fn take(run: &Path, name: &str, new: bool) -> Result<Self> {
         // A link would have whatever it leads to emptied.
         let path = inside(run, name)?;
         if !new && is_no_lock(&path) {
-            let reason = "it is not an ordinary file; remove it";
-            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
+            let error = Error::new(ErrorKind::InvalidInput, "it is not an ordinary file; remove it");
             return Err(DataError::io(&path, "lock")(error));
         }
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        if new {
-            options.create_new(true);
-        }
+        options.read(true).write(true).create(true).create_new(new).truncate(false);
         let mut file = options.open(&path).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
             _ if path.exists() => DataError::io(&path, "open the lock file to write")(error),
@@ -76,7 +61,7 @@ impl RunLock {
                 }
             })
             .map_err(DataError::io(&path, "write the process id"))?;
-        Ok(Self { file, path, run: run.to_owned(), directory: File::open(run).ok() })
+        Ok(Self { file, path })
     }
 
     /// The lock file.
@@ -84,40 +69,31 @@ impl RunLock {
         &self.path
     }
 
-    /// An error if the lock file is no longer the one that is held: the run directory is another, or none, and whatever is written
-    /// there belongs to no run, or to somebody else's; or only the file is gone, and others may take the run. Only Unix tells.
-    pub(in crate::files) fn still_there(&self) -> Result<()> {
-        let io = |error| DataError::io(&self.path, "look at the lock file")(error);
-        let held = self.file.metadata().map(|file| Identity::of(&file)).map_err(io)?;
-        match Identity::at(&self.path) {
-            Ok(found) if found == held => Ok(()),
-            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                Err(io(error))
+    /// An error if the file at its path is not the one that is held: the run directory was removed, moved or replaced,
+    /// and what is written there belongs to no run, or to another. Only Unix tells.
+    pub(super) fn check(&self) -> Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let number = |file: std::fs::Metadata| (file.dev(), file.ino());
+            let held = self.file.metadata().map_err(DataError::io(&self.path, "look at the lock file"))?;
+            let found = self.path.symlink_metadata().ok().map(number);
+            if found != Some(number(held)) {
+                let reason = "the run directory was removed, moved or replaced while the run was written; a training \
+                              that was moved can be resumed where it is now";
+                return Err(DataError::io(&self.path, "find the lock of this run")(Error::other(reason)));
             }
-            _ if self.is_in_place() => Err(DataError::LockGone { path: self.path.clone() }),
-            _ => Err(DataError::RunGone { path: self.run.clone() }),
         }
-    }
-
-    /// Whether the run is where it was, with all that was written before its first epoch.
-    fn is_in_place(&self) -> bool {
-        let held = self.directory.as_ref().and_then(|directory| directory.metadata().ok());
-        let found = self.run.metadata().ok();
-        found.zip(held).is_some_and(|(found, held)| Identity::of(&found) == Identity::of(&held))
-            && WRITTEN.iter().all(|name| self.run.join(name).is_file())
+        Ok(())
     }
 }
 
-/// Locks the file, unless somebody holds it. Others may look at it in this moment, such as those who follow the run: they have
-/// it for a moment each, and are not whom a message should name: they are waited for with `pause`.
+/// Locks the file, unless it is held. Others may look at it in this moment, such as those who follow the run, and have it
+/// for a moment each: they are waited for with `pause`.
 fn lock(file: &File, mut pause: impl FnMut()) -> std::result::Result<(), TryLockError> {
-    for _ in 0..TRIES {
+    for _ in 1..TRIES {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                file.try_lock_shared()?;
-                file.unlock().map_err(TryLockError::Error)?;
-                pause();
-            }
+            Err(TryLockError::WouldBlock) => pause(),
             taken => return taken,
         }
     }
@@ -126,46 +102,38 @@ fn lock(file: &File, mut pause: impl FnMut()) -> std::result::Result<(), TryLock
 
 /// An error naming the holder if the lock file `name` of the run directory `run` is held; changes nothing.
 pub(super) fn refuse_held(run: &Path, name: &str) -> Result<()> {
-    let path = inside(run, name)?;
-    if is_no_lock(&path) {
-        return Ok(());
-    }
-    let mut file = File::open(&path).map_err(DataError::io(&path, "open the lock file"))?;
-    match look(&path, touch(&file))? {
-        true => Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) }),
-        false => Ok(()),
+    match held_by(run, name)? {
+        Some(holder) => Err(DataError::Locked { path: run.to_owned(), holder }),
+        None => Ok(()),
     }
 }
 
 /// Whether some process holds the run directory `run`; changes nothing.
-pub(super) fn is_held(run: &Path) -> Result<bool> {
-    let path = inside(run, LOCK_NAME)?;
+///
+/// # Errors
+/// If the system does not tell.
+pub fn is_held(run: &Path) -> Result<bool> {
+    Ok(held_by(run, LOCK_NAME)?.is_some())
+}
+
+/// The process that holds the lock file `name` of the run directory `run`, if one does; changes nothing.
+pub(super) fn held_by(run: &Path, name: &str) -> Result<Option<String>> {
+    let path = inside(run, name)?;
     if is_no_lock(&path) {
-        return Ok(false);
+        return Ok(None);
     }
-    let file = match File::open(&path) {
+    let mut file = match File::open(&path) {
         // A file that is taken for a directory is told by whoever reads it.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(false);
+            return Ok(None);
         }
         file => file.map_err(DataError::io(&path, "open the lock file"))?,
     };
-    look(&path, touch(&file))
-}
-
-/// Takes the lock for a moment, shared with others who look.
-fn touch(file: &File) -> std::result::Result<(), TryLockError> {
-    file.try_lock_shared()?;
-    file.unlock().map_err(TryLockError::Error)
-}
-
-/// Whether the lock file `path` is held, by what became of taking it for a moment, shared with others who look: of a file that
-/// is open for reading only, a file system that is shared may grant no other lock. What it does not tell is no "free".
-fn look(path: &Path, taken: std::result::Result<(), TryLockError>) -> Result<bool> {
-    match taken {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(DataError::io(path, "look at the lock")(error)),
+    // Shared with others who look: a file that is open for reading only may be granted no other lock.
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| None).map_err(DataError::io(&path, "look at the lock")),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+        Err(TryLockError::Error(error)) => Err(DataError::io(&path, "look at the lock")(error)),
     }
 }
 
@@ -194,7 +162,7 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let path = run.path().join(LOCK_NAME);
         let refused = || {
-            let error = RunLock::take(run.path(), false).unwrap_err().to_string();
+            let error = RunLock::take(run.path(), LOCK_NAME, false).unwrap_err().to_string();
             assert_eq!(
                 error,
                 format!("{}: cannot lock: it is not an ordinary file; remove it", path.display())
@@ -207,13 +175,13 @@ mod tests {
         assert!(made.success());
         refused();
         std::fs::remove_file(&path).unwrap();
-        drop(RunLock::take(run.path(), false).unwrap());
+        drop(RunLock::take(run.path(), LOCK_NAME, false).unwrap());
     }
 
     #[test]
     fn who_only_looks_holds_nothing() {
         let run = tempfile::tempdir().unwrap();
-        let lock = RunLock::take_named(run.path(), "lock-01", true).unwrap();
+        let lock = RunLock::take(run.path(), "lock-01", true).unwrap();
         let refused = refuse_held(run.path(), "lock-01").unwrap_err();
         assert!(matches!(refused, DataError::Locked { .. }), "{refused}");
         drop(lock);
@@ -225,7 +193,7 @@ mod tests {
     #[test]
     fn who_only_looks_keeps_nobody_from_taking_it() {
         let run = tempfile::tempdir().unwrap();
-        drop(RunLock::take(run.path(), true).unwrap());
+        drop(RunLock::take(run.path(), LOCK_NAME, true).unwrap());
         let open = || File::options().read(true).write(true).open(run.path().join(LOCK_NAME)).unwrap();
         let (looking, taking) = (open(), open());
         looking.try_lock_shared().unwrap();
@@ -247,21 +215,12 @@ mod tests {
     #[test]
     fn what_is_dropped_is_free_though_another_has_the_file_open_still() {
         let run = tempfile::tempdir().unwrap();
-        let lock = RunLock::take(run.path(), true).unwrap();
+        let lock = RunLock::take(run.path(), LOCK_NAME, true).unwrap();
         // As a program does that is being started.
         let _inherited = lock.file.try_clone().unwrap();
         assert!(is_held(run.path()).unwrap());
         drop(lock);
         assert!(!is_held(run.path()).unwrap());
-        drop(RunLock::take(run.path(), false).unwrap());
-    }
-
-    #[test]
-    fn a_lock_of_which_the_system_does_not_tell_is_not_free() {
-        assert!(!look(Path::new("run/lock"), Ok(())).unwrap());
-        assert!(look(Path::new("run/lock"), Err(TryLockError::WouldBlock)).unwrap());
-        let unknown = std::io::Error::new(ErrorKind::Unsupported, "no locks here");
-        let error = look(Path::new("run/lock"), Err(TryLockError::Error(unknown))).unwrap_err();
-        assert_eq!(error.to_string(), "run/lock: cannot look at the lock: no locks here");
+        drop(RunLock::take(run.path(), LOCK_NAME, false).unwrap());
     }
 }

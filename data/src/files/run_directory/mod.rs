@@ -11,44 +11,45 @@ mod taken;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::files::atomic;
-use crate::files::checkpoint::{self, Checkpoints};
-use crate::files::error::{DataError, Result};
-use crate::files::held::Held;
-use crate::files::layout;
+use crate::files::checkpoint::Checkpoints;
+use crate::files::error::Result;
+use crate::files::layout::{self, ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME};
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
-use crate::files::manifest::{MANIFEST_NAME, Manifest, ReplayOf};
+use crate::files::manifest::{Manifest, ReplayOf};
 use crate::files::operation;
 use crate::files::parquet_store::ParquetStore;
-use lock::LOCK_NAME;
-pub(super) use lock::RunLock;
+use lock::RunLock;
+pub use lock::is_held;
+pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};
 pub use recorded::{RecordedRun, read_config};
 use sweep::{remove_empty, remove_if_there};
 pub use taken::{refuse_taken, taken};
 
-pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};
-
-/// The files beside those that the manifest names.
-const WRITTEN: [&str; 3] = [CONFIG_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];
+/// The files beside those that the manifest names, in the order in which they are written.
+const WRITTEN: [&str; 4] = [CONFIG_NAME, ARCHITECTURE_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];
 
 /// How many checkpoints a run keeps: should the latest be damaged, there is the one before it.
 pub const CHECKPOINTS_KEPT: usize = 2;
 
 /// A run that this process writes. Dropped, it releases the directory; what was committed stays.
+///
+/// If the directory is removed, moved or replaced meanwhile, the next commit is an error, and nothing is written to the
+/// manifest of another run.
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
     /// Whether the directory was there before the run.
     existed: bool,
     manifest: Mutex<Manifest>,
-    lock: Arc<RunLock>,
+    lock: RunLock,
 }
 
 impl RunDirectory {
     /// Creates the directory of a run, or takes an empty one: writes `config.toml` (the text `config`), then
-    /// `environment.json`, then the manifest, in which nothing is committed.
+    /// `architecture.json`, if there is one, and `environment.json`, then the manifest, in which nothing is committed.
     ///
     /// A directory with anything in it is refused and left as it is, but for what a process leaves that died before
     /// it had written the configuration.
@@ -61,12 +62,22 @@ impl RunDirectory {
     pub fn create(
         path: &Path,
         config: &str,
+        architecture: Option<&str>,
         environment: &serde_json::Value,
         manifest: Manifest,
     ) -> Result<Self> {
         let existed = path.is_dir();
-        let created = atomic::create_directory(path)
-            .and_then(|()| Self::create_in(path, existed, config, environment, manifest));
+        let created = atomic::create_directory(path).and_then(|()| Self::take_new(path)).and_then(|lock| {
+            let run = Self::new(path, existed, config, manifest, lock);
+            let written = atomic::write(&path.join(CONFIG_NAME), config.as_bytes());
+            match written.and_then(|()| run.begin(architecture, environment)) {
+                Ok(()) => Ok(run),
+                Err(error) => {
+                    run.abandon();
+                    Err(error)
+                }
+            }
+        });
         created.inspect_err(|_| {
             if !existed {
                 // Only if it is empty.
@@ -75,31 +86,17 @@ impl RunDirectory {
         })
     }
 
-    /// As [`RunDirectory::create`], in a directory that is there, and may have `existed` before.
-    fn create_in(
-        path: &Path,
-        existed: bool,
-        config: &str,
-        environment: &serde_json::Value,
-        manifest: Manifest,
-    ) -> Result<Self> {
+    /// Locks a directory in which there is no run.
+    fn take_new(path: &Path) -> Result<RunLock> {
         let begun = path.join(LOCK_NAME).is_file();
         if begun {
-            // Whoever uses it is worth naming.
+            // The process that uses it is worth naming.
             lock::refuse_held(path, LOCK_NAME)?;
         }
         refuse_taken(path)?;
-        let lock = RunLock::take(path, !begun)?;
+        let lock = RunLock::take(path, LOCK_NAME, !begun)?;
         refuse_taken(path)?;
-        let run = Self::new(path, existed, config, manifest, lock);
-        let written = atomic::write(&path.join(CONFIG_NAME), config.as_bytes());
-        match written.and_then(|()| run.begin(environment)) {
-            Ok(()) => Ok(run),
-            Err(error) => {
-                run.abandon();
-                Err(error)
-            }
-        }
+        Ok(lock)
     }
 
     /// Takes up a run whose process died after it had written the configuration, and before the manifest: nothing is
@@ -111,29 +108,36 @@ impl RunDirectory {
     ///
     /// # Panics
     /// As [`RunDirectory::create`].
-    pub fn begin_again(path: &Path, environment: &serde_json::Value, manifest: Manifest) -> Result<Self> {
+    pub fn begin_again(
+        path: &Path,
+        architecture: Option<&str>,
+        environment: &serde_json::Value,
+        manifest: Manifest,
+    ) -> Result<Self> {
         let lock = Self::take_up(path)?;
-        if path.join(MANIFEST_NAME).exists() {
-            return Err(DataError::Exists { path: path.join(MANIFEST_NAME) });
-        }
+        atomic::refuse_existing(&path.join(MANIFEST_NAME))?;
         if let Some(found) = layout::first_file(path)? {
-            return Err(DataError::ManifestLost { path: path.to_owned(), found });
+            return Err(Manifest::lost(path, &found));
         }
         let config = read_config(path)?;
         let run = Self::new(path, true, &config, manifest, lock);
-        run.begin(environment)?;
+        run.begin(architecture, environment)?;
         Ok(run)
     }
 
     /// A run with the configuration `config` of which nothing is written yet.
     fn new(path: &Path, existed: bool, config: &str, mut manifest: Manifest, lock: RunLock) -> Self {
         manifest.sealed_environment = true;
-        manifest.configuration = Some(blake3::hash(config.as_bytes()).to_hex().to_string());
-        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), lock: Arc::new(lock) }
+        manifest.configuration = Some(hash(config));
+        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), lock }
     }
 
     /// Writes what follows the configuration.
-    fn begin(&self, environment: &serde_json::Value) -> Result<()> {
+    fn begin(&self, architecture: Option<&str>, environment: &serde_json::Value) -> Result<()> {
+        if let Some(text) = architecture {
+            atomic::write(&self.path.join(ARCHITECTURE_NAME), text.as_bytes())?;
+        }
+        self.state().architecture = architecture.map(hash);
         environment::write(&self.path, environment)?;
         self.state().write(&self.path)?;
         self.remove_unnamed()
@@ -148,18 +152,16 @@ impl RunDirectory {
     }
 
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.
+    ///
+    /// # Errors
+    /// If there is no run, or it was begun by an earlier version ([`crate::files::DataError::OldRun`]), or another process has it.
     pub fn resume(path: &Path) -> Result<Self> {
-        Manifest::read(path)?;
+        Self::open(path)?.refuse_old()?;
         let lock = Self::take_up(path)?;
         // Once more: until the lock was taken another process may have gone on.
         let mut manifest = Manifest::read(path)?;
         manifest.stopped = None;
-        let run = Self {
-            path: path.to_owned(),
-            existed: true,
-            manifest: Mutex::new(manifest),
-            lock: Arc::new(lock),
-        };
+        let run = Self { path: path.to_owned(), existed: true, manifest: Mutex::new(manifest), lock };
         run.remove_unnamed()?;
         Ok(run)
     }
@@ -167,7 +169,7 @@ impl RunDirectory {
     /// Locks a run that was begun before. Other processes that worked on it may outlive the one that held it: as long as
     /// one does, it is in use.
     fn take_up(path: &Path) -> Result<RunLock> {
-        let lock = RunLock::take(path, false)?;
+        let lock = RunLock::take(path, LOCK_NAME, false)?;
         members::refuse_working(path)?;
         members::sweep(path)?;
         Ok(lock)
@@ -186,23 +188,17 @@ impl RunDirectory {
 
     /// The store for the run's segments.
     pub fn store(&self) -> ParquetStore {
-        ParquetStore::of_held(&self.path, Held::by(&self.lock))
+        ParquetStore::new(&self.path)
     }
 
     /// The files of the run's checkpoints.
     pub fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::of_held(&self.path, Held::by(&self.lock))
+        Checkpoints::new(&self.path)
     }
 
     /// The manifest as it is on disk, or will be when it is written next.
     pub fn manifest(&self) -> Manifest {
         self.state().clone()
-    }
-
-    /// An error if the directory is no longer the one that this process holds: it was removed, moved or replaced, or nothing keeps
-    /// others from it any more. Only Unix tells.
-    pub fn still_there(&self) -> Result<()> {
-        self.lock.still_there()
     }
 
     /// Goes back to the start of `epoch`: what was committed of it and later is dropped, to be trained again, and so are
@@ -213,6 +209,7 @@ impl RunDirectory {
             manifest.segments.retain(|segment| segment.epoch < epoch);
             manifest.checkpoints.retain(|checkpoint| checkpoint.epoch <= epoch);
             manifest.finished = false;
+            manifest.ended_early = None;
         })?;
         self.remove_unnamed()
     }
@@ -227,7 +224,7 @@ impl RunDirectory {
     /// # Panics
     /// As [`RunDirectory::create`].
     pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
-        self.still_there()?;
+        self.lock.check()?;
         environment::write(&self.path, environment)?;
         // Until a manifest says so on disk, one without a seal is believed, too.
         self.state().sealed_environment = true;
@@ -237,14 +234,26 @@ impl RunDirectory {
     /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
     /// says why it stopped before its end.
     pub fn finish(&self, stopped: Option<String>) -> Result<()> {
-        self.still_there()?;
-        // First of all: on a full disk it makes room for the manifest.
-        let checkpoints = self.path.join(checkpoint::FOLDER);
-        let removed = self.remove_unnamed().and_then(|()| sweep::sync_removals(&checkpoints));
-        self.change(|manifest| {
+        self.end(|manifest| {
             manifest.finished = stopped.is_none();
             manifest.stopped = stopped;
-        })?;
+        })
+    }
+
+    /// As [`RunDirectory::finish`], of a run that came to its end before its last epoch, for this `reason`.
+    pub fn finish_early(&self, reason: String) -> Result<()> {
+        self.end(|manifest| {
+            manifest.finished = true;
+            manifest.ended_early = Some(reason);
+        })
+    }
+
+    fn end(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
+        self.lock.check()?;
+        // First of all: on a full disk it makes room for the manifest.
+        let checkpoints = self.path.join(CHECKPOINT);
+        let removed = self.remove_unnamed().and_then(|()| sweep::sync_removals(&checkpoints));
+        self.change(change)?;
         removed?;
         remove_empty(&checkpoints);
         Ok(())
@@ -253,7 +262,7 @@ impl RunDirectory {
     /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then the
     /// directory, unless it was there before or something else lies in it. Nothing can be written to it afterwards.
     pub fn discard(&self) -> Result<()> {
-        self.still_there()?;
+        self.lock.check()?;
         remove_if_there(&self.path.join(MANIFEST_NAME))?;
         // After a power cut there must be no manifest that names what is gone.
         atomic::sync_directory(&self.path)?;
@@ -268,9 +277,8 @@ impl RunDirectory {
 
     /// Removes what was written before the manifest, the last first: whatever is left if the process dies can be taken up.
     fn remove_own(&self) -> Result<()> {
-        [ENVIRONMENT_NAME, CONFIG_NAME, LOCK_NAME]
-            .into_iter()
-            .try_for_each(|name| remove_if_there(&self.path.join(name)))
+        let names = [ENVIRONMENT_NAME, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME];
+        names.into_iter().try_for_each(|name| remove_if_there(&self.path.join(name)))
     }
 
     /// Removes what the manifest does not name.
@@ -280,8 +288,7 @@ impl RunDirectory {
 
     /// Changes the manifest: on disk first, then in memory, so that a failure changes neither.
     fn change(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
-        // Writers create the directories that they miss: a directory that was removed would be written anew, without the rest.
-        self.still_there()?;
+        self.lock.check()?;
         let mut manifest = self.state();
         let mut next = manifest.clone();
         change(&mut next);
@@ -296,12 +303,9 @@ impl RunDirectory {
     }
 }
 
-/// Whether some process writes the run in the directory `path`.
-///
-/// # Errors
-/// If the system does not tell.
-pub fn is_held(path: &Path) -> Result<bool> {
-    lock::is_held(path)
+/// BLAKE3 of a text, in hexadecimal.
+fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 
 /// The first free directory `<root>/<model>-<seed>-<n>`, n from 1.

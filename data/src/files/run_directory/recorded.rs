@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CONFIG_NAME, environment};
+use super::environment;
 use crate::files::error::{DataError, Result};
-use crate::files::manifest::Manifest;
+use crate::files::layout::{ARCHITECTURE_NAME, CONFIG_NAME};
+use crate::files::manifest::{Manifest, RESUMED_FROM};
 use crate::files::read_limited::{inside, read_limited};
 
-/// Bytes of a configuration.
+/// Bytes of a configuration, or of an architecture.
 const TEXT_LIMIT: u64 = 1 << 20;
 
 /// A run that is only read.
@@ -34,6 +35,23 @@ impl RecordedRun {
         &self.manifest_blake3
     }
 
+    /// An error if it has not come to its end and was begun by a version whose runs this one does not go on with.
+    ///
+    /// # Errors
+    /// [`DataError::OldRun`], which names the version that began it.
+    pub fn refuse_old(&self) -> Result<()> {
+        let Manifest { version, finished, created_by, .. } = &self.manifest;
+        if *finished || *version >= RESUMED_FROM {
+            return Ok(());
+        }
+        let environment = self.environment().unwrap_or_default();
+        let began = match environment["revision"].as_str() {
+            Some(revision) => format!("{created_by} (revision {revision})"),
+            None => created_by.clone(),
+        };
+        Err(DataError::OldRun { path: self.path.clone(), began, version: *version })
+    }
+
     /// The text of `config.toml`.
     pub fn config(&self) -> Result<String> {
         read_config(&self.path)
@@ -42,13 +60,21 @@ impl RecordedRun {
     /// As [`RecordedRun::config`], if it is the configuration that the run began with.
     pub fn config_unchanged(&self) -> Result<String> {
         let config = self.config()?;
-        let found = blake3::hash(config.as_bytes()).to_hex();
-        match &self.manifest.configuration {
-            Some(expected) if found.as_str() != expected => {
-                Err(DataError::ConfigurationChanged { path: self.path.join(CONFIG_NAME) })
-            }
-            _ => Ok(config),
+        if let Some(expected) = &self.manifest.configuration {
+            check_unchanged(&self.path.join(CONFIG_NAME), "configuration", &config, expected)?;
         }
+        Ok(config)
+    }
+
+    /// The text of `architecture.json`; `None` of a run of a time before it was written.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not what the run began with.
+    pub fn architecture(&self) -> Result<Option<String>> {
+        let Some(expected) = &self.manifest.architecture else { return Ok(None) };
+        let architecture = read_text(&inside(&self.path, ARCHITECTURE_NAME)?)?;
+        check_unchanged(&self.path.join(ARCHITECTURE_NAME), "architecture", &architecture, expected)?;
+        Ok(Some(architecture))
     }
 
     /// The content of `environment.json`.
@@ -63,6 +89,15 @@ impl RecordedRun {
 /// The text of `config.toml` in the run directory `run`, whether it has a manifest or not.
 pub fn read_config(run: &Path) -> Result<String> {
     read_text(&inside(run, CONFIG_NAME)?)
+}
+
+/// Checks a text by the BLAKE3 that the manifest has of it.
+fn check_unchanged(path: &Path, what: &str, text: &str, expected: &str) -> Result<()> {
+    if blake3::hash(text.as_bytes()).to_hex().as_str() == expected {
+        return Ok(());
+    }
+    let what = format!("is not the {what} that the run began with");
+    Err(DataError::refused(path, what, "restore it, or start another run with it"))
 }
 
 fn read_text(path: &Path) -> Result<String> {

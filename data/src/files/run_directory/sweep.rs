@@ -5,12 +5,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::files::atomic;
-use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
-use crate::files::layout::{NAMED, entries, is_segment, is_weights};
+use crate::files::layout::{CHECKPOINT, NAMED, entries, is_segment, is_stream_name, is_weights, part_of};
 use crate::files::manifest::Manifest;
 use crate::files::operation;
-use crate::files::parquet_store::is_stream_name;
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have written and `manifest`
 /// does not name, and the unfinished ones of `beside`, which lie beside them. What has another name, such as somebody's copy of
@@ -24,35 +22,25 @@ pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -
     let named: BTreeSet<PathBuf> = segments.chain(checkpoints).map(|path| run.join(path)).collect();
     refuse_links(run)?;
     remove_left_over(run, &named)?;
-    beside.iter().try_for_each(|name| remove_if_there(&run.join(format!("{name}.part"))))
+    beside.iter().try_for_each(|name| remove_if_there(&part_of(&run.join(name))))
 }
 
 /// Refuses links to directories in the places of those in which a run writes. A link to something else can be no directory, and one
 /// in the place of a file is for whoever reads that.
 fn refuse_links(run: &Path) -> Result<()> {
     for directory in NAMED.map(|name| run.join(name)) {
-        if directory.is_symlink() {
-            return Err(DataError::Link { path: directory });
-        }
-        for path in tables(&directory)? {
-            if path.is_symlink() && path.is_dir() {
-                return Err(DataError::Link { path });
-            }
-        }
+        atomic::refuse_link(&directory)?;
+        let tables = tables(&directory)?;
+        tables.iter().filter(|path| path.is_dir()).try_for_each(|path| atomic::refuse_link(path))?;
     }
     Ok(())
 }
 
 /// What lies in `directory` under a name that a stream may have.
 fn tables(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut tables = Vec::new();
-    for entry in entries(directory)? {
-        let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
-        if entry.file_name().to_str().is_some_and(is_stream_name) {
-            tables.push(entry.path());
-        }
-    }
-    Ok(tables)
+    let entries = entries(directory)?.into_iter();
+    let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_stream_name));
+    Ok(named.map(|entry| entry.path()).collect())
 }
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run`, and the directories.
@@ -81,7 +69,6 @@ pub(super) fn remove_if_there(path: &Path) -> Result<()> {
 /// Makes it durable that files were removed from `directory` and those below it.
 pub(super) fn sync_removals(directory: &Path) -> Result<()> {
     for entry in entries(directory)? {
-        let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             sync_removals(&entry.path())?;
         }
@@ -96,7 +83,7 @@ pub(super) fn sync_removals(directory: &Path) -> Result<()> {
 /// ones. What lies elsewhere is left, such as somebody's copy of a
 /// whole directory under a name that no stream has.
 fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
-    remove_except(&run.join(checkpoint::FOLDER), is_weights, named)?;
+    remove_except(&run.join(CHECKPOINT), is_weights, named)?;
     for directory in NAMED.map(|name| run.join(name)) {
         // Links are not followed.
         for table in tables(&directory)?.iter().filter(|table| table.is_dir() && !table.is_symlink()) {
@@ -111,7 +98,6 @@ fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
 fn remove_except(directory: &Path, is_of_a_run: fn(&OsStr) -> bool, named: &BTreeSet<PathBuf>) -> Result<()> {
     let mut removed = false;
     for entry in entries(directory)? {
-        let entry = entry.map_err(DataError::io(directory, "list the directory"))?;
         let path = entry.path();
         if !is_of_a_run(&entry.file_name()) || named.contains(&path) {
             continue;

@@ -2,24 +2,19 @@
 
 use std::path::Path;
 
-use super::CONFIG_NAME;
-use super::lock::{self, LOCK_NAME};
+use super::lock;
 use crate::files::error::{DataError, Result};
+use crate::files::layout::{CONFIG_NAME, LOCK_NAME, entries, part_of};
 use crate::files::manifest::Manifest;
 use crate::words::counted;
 
-/// An error if a run, or something else, is in the directory already: more than what a process leaves that died before it
-/// had written the configuration.
+/// An error if a run, or something else, is in the directory already: more than what a process leaves that died before
+/// it had written the configuration.
 pub fn refuse_taken(path: &Path) -> Result<()> {
-    if !path.is_dir() {
-        return Ok(());
-    }
-    let half = format!("{CONFIG_NAME}.part");
-    for entry in path.read_dir().map_err(DataError::io(path, "list the directory"))? {
-        let name = entry.map_err(DataError::io(path, "list the directory"))?.file_name();
-        if name != LOCK_NAME && name != *half {
-            return Err(taken(path));
-        }
+    let half = part_of(Path::new(CONFIG_NAME));
+    let is_left = |name: &std::ffi::OsStr| name == LOCK_NAME || name == half;
+    if path.is_dir() && !entries(path)?.iter().all(|entry| is_left(&entry.file_name())) {
+        return Err(taken(path));
     }
     Ok(())
 }
@@ -27,10 +22,7 @@ pub fn refuse_taken(path: &Path) -> Result<()> {
 /// That the directory is not empty; of a run, how far it is.
 pub fn taken(path: &Path) -> DataError {
     let Ok(manifest) = Manifest::read(path) else { return DataError::NotEmpty { path: path.to_owned() } };
-    let held = match lock::refuse_held(path, LOCK_NAME) {
-        Err(DataError::Locked { holder, .. }) => Some(holder),
-        _ => None,
-    };
+    let held = lock::held_by(path, LOCK_NAME).ok().flatten();
     let Manifest { epochs_reached: reached, epochs, finished, replay_of, .. } = manifest;
     let wanted = counted(epochs, "epoch");
     // While it is in use it is not resumed, and a replay never is.

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
-use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, downcast_integer_array,
 };
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use spfde_parquet_guard::ParquetFile;
 
 use super::{EPOCH_LIMIT, SAMPLE_LIMIT};
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_file::ParquetFile;
+use crate::files::parquet_store::{check_type, nulls};
 use crate::scores::ScoreColumns;
 
 pub(super) const SAMPLE: &str = "sample";
@@ -22,37 +22,22 @@ pub(super) const LOSS: &str = "loss";
 /// The columns that every score file has.
 pub(super) const REQUIRED: [&str; 4] = [SAMPLE, EPOCH, STEP, CORRECT];
 
-const WHOLE: &str = "Int64 or another integer";
-const TRUTH: &str = "Boolean, or an integer that is 0 or 1";
-const FLOAT: &str = "Float32 or Float64";
-
 /// Checks that a file has the columns, with types that can be read.
 pub(super) fn check(file: &ParquetFile, losses: bool) -> Result<()> {
-    let wanted = [(SAMPLE, WHOLE), (EPOCH, WHOLE), (STEP, WHOLE), (CORRECT, TRUTH), (LOSS, FLOAT)];
-    for (name, expected) in wanted {
-        let Ok(field) = file.schema().field_with_name(name) else {
-            if name == LOSS && !losses {
-                continue;
-            }
-            let (path, column) = (file.path().to_owned(), name.to_owned());
-            return Err(DataError::ColumnMissing { path, column, expected: expected.to_owned() });
-        };
-        let kind = field.data_type();
-        let fits = match name {
-            LOSS => !losses || matches!(kind, DataType::Float32 | DataType::Float64),
-            CORRECT => kind.is_integer() || *kind == DataType::Boolean,
-            _ => kind.is_integer(),
-        };
-        if !fits {
-            return Err(DataError::ColumnType {
-                path: file.path().to_owned(),
-                column: name.to_owned(),
-                found: kind.to_string(),
-                expected: expected.to_owned(),
-            });
-        }
+    for name in [SAMPLE, EPOCH, STEP] {
+        check_type(file, name, "Int64 or another integer", DataType::is_integer)?;
+    }
+    check_type(file, CORRECT, "Boolean, or an integer that is 0 or 1", |kind| {
+        kind.is_integer() || *kind == DataType::Boolean
+    })?;
+    if losses {
+        check_type(file, LOSS, "Float32 or Float64", is_loss)?;
     }
     Ok(())
+}
+
+fn is_loss(kind: &DataType) -> bool {
+    matches!(kind, DataType::Float32 | DataType::Float64)
 }
 
 /// Replaces `rows` by those of a batch, which begins at row `first` of the file. The slots are samples still.
@@ -93,7 +78,7 @@ pub(super) fn decode(
 /// Whether a file has losses, whoever looks at them.
 pub(super) fn has_losses(file: &ParquetFile) -> bool {
     let field = file.schema().field_with_name(LOSS);
-    field.is_ok_and(|field| matches!(field.data_type(), DataType::Float32 | DataType::Float64))
+    field.is_ok_and(|field| is_loss(field.data_type()))
 }
 
 /// Checks the losses of a batch, as far as there are some: they are finite, also as numbers of 32 bits.
@@ -115,10 +100,10 @@ fn finite(path: &Path, first: u64, batch: &RecordBatch) -> Result<()> {
     match bad {
         None => Ok(()),
         Some((at, found)) => {
-            let (path, row) = (path.to_owned(), first + at as u64);
+            let what = format!("row {}: {LOSS}", first + at as u64);
             let remedy =
                 "a training that comes to another has diverged; leave out what it recorded from there on";
-            Err(DataError::NotFinite { path, column: LOSS, row, found, remedy })
+            Err(DataError::unfit(path, what, found, "a finite number", remedy))
         }
     }
 }
@@ -138,9 +123,9 @@ pub(super) fn epochs(path: &Path, first: u64, batch: &RecordBatch, epochs: &mut 
 /// A column without missing values.
 fn column<'a>(path: &Path, batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
     let array = batch.column_by_name(name).expect("the schema was checked before");
-    match array.null_count() as u64 {
+    match array.null_count() {
         0 => Ok(array),
-        count => Err(DataError::Nulls { path: path.to_owned(), column: name.to_owned(), count }),
+        count => Err(nulls(path, name, count)),
     }
 }
 
@@ -154,37 +139,29 @@ fn whole(
     take: impl FnMut(u64),
 ) -> Result<()> {
     let array = column(path, batch, name)?;
-    let bad = match array.data_type() {
-        DataType::Int8 => values::<Int8Type>(array, limit, take),
-        DataType::Int16 => values::<Int16Type>(array, limit, take),
-        DataType::Int32 => values::<Int32Type>(array, limit, take),
-        DataType::Int64 => values::<Int64Type>(array, limit, take),
-        DataType::UInt8 => values::<UInt8Type>(array, limit, take),
-        DataType::UInt16 => values::<UInt16Type>(array, limit, take),
-        DataType::UInt32 => values::<UInt32Type>(array, limit, take),
-        DataType::UInt64 => values::<UInt64Type>(array, limit, take),
-        other => unreachable!("column {name} was checked to be a whole number, not {other}"),
-    };
+    let bad = downcast_integer_array!(
+        array => values(array, limit, take),
+        other => unreachable!("column {name} was checked to be a whole number, not {other}")
+    );
     match bad {
         None => Ok(()),
         Some((at, found)) => {
-            let (path, column, row, found) =
-                (path.to_owned(), name.to_owned(), first + at as u64, found.to_string());
-            Err(DataError::OutOfRange { path, column, row, found, limit })
+            let what = format!("row {}: {name}", first + at as u64);
+            Err(DataError::unfit(path, what, found, format_args!("0 to {limit}"), ""))
         }
     }
 }
 
 /// Takes values up to the first that does not lie between 0 and `limit`: its row and value.
 fn values<T: ArrowPrimitiveType>(
-    array: &ArrayRef,
+    array: &PrimitiveArray<T>,
     limit: u64,
     mut take: impl FnMut(u64),
 ) -> Option<(usize, i128)>
 where
     T::Native: Into<i128> + TryInto<u64>,
 {
-    for (at, value) in array.as_primitive::<T>().values().iter().enumerate() {
+    for (at, value) in array.values().iter().enumerate() {
         match (*value).try_into() {
             Ok(value) if value <= limit => take(value),
             _ => return Some((at, (*value).into())),

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use spfde_parquet_guard::ParquetFile;
+
 use super::columns::{EPOCH, SAMPLE};
 use super::samples::{Samples, Seen};
-use super::{BATCH_ROWS, Part, ScoreFile, ScoreFiles, columns};
+use super::{BATCH_ROWS, Part, ScoreFile, ScoreFiles, columns, no_scores};
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_file::ParquetFile;
 use crate::files::plausible::score_rows_limit;
+use crate::words::counted;
 
 /// What a thread found.
 #[derive(Default)]
@@ -71,7 +73,7 @@ pub(super) fn index(
     }
     parts.sort_unstable();
     let Some(last) = parts.iter().map(|part| part.last).max() else {
-        return Err(DataError::NoScores { path: path.to_owned(), lacks: "row" });
+        return Err(no_scores(path, "row"));
     };
     let rows = parts.iter().map(|part| part.rows).sum();
     let samples = Samples::new(seen);
@@ -85,7 +87,10 @@ fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<(
     if found <= limit {
         return Ok(());
     }
-    Err(DataError::Dense { path: path.to_owned(), field, found, limit, bytes })
+    let found = format!("{found}, above the limit of {limit} for {}", counted(bytes, "byte"));
+    let remedy = "nobody's training compresses so well: if these are scores that somebody recorded, write them plain, \
+                  without encoding and compression";
+    Err(DataError::unfit(path, field, found, "", remedy))
 }
 
 /// Looks into the row groups of one file that no other thread has taken, once `believe` has passed how many rows it declares:

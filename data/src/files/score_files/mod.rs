@@ -22,9 +22,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
 use super::error::{DataError, Result};
-use super::parquet_file::ParquetFile;
+use super::layout::entries;
+use super::read_limited::{hash_file, read_limited};
 use crate::scores::{ScoreColumns, ScoreSource};
 use crate::segment::RecordingError;
 use columns::REQUIRED;
@@ -90,12 +92,12 @@ impl ScoreFile {
         if let Some(file) = opened.file.upgrade() {
             return Ok(file);
         }
-        let wanted: Vec<&str> = REQUIRED.iter().chain(&[columns::LOSS]).copied().collect();
-        let check = |file: &ParquetFile| columns::check(file, losses);
-        let file = Arc::new(match &self.bytes {
-            Some(bytes) => ParquetFile::parse_columns(&self.path, bytes.clone(), Some(&wanted), check)?,
-            None => ParquetFile::open_columns(&self.path, &wanted, check)?,
-        });
+        let bytes = match &self.bytes {
+            Some(bytes) => bytes.clone(),
+            None => Bytes::from(read_limited(&self.path, FILE_LIMIT)?),
+        };
+        let file = Arc::new(ParquetFile::parse(&self.path, bytes)?);
+        columns::check(&file, losses)?;
         *opened = Opened { file: Arc::downgrade(&file), declared: Some((file.groups(), file.rows())) };
         Ok(file)
     }
@@ -158,7 +160,7 @@ impl ScoreFiles {
             let name = file.path.file_name().unwrap_or_default().to_string_lossy();
             let (bytes, hash) = match &file.bytes {
                 Some(bytes) => (bytes.len() as u64, blake3::hash(bytes).to_hex().to_string()),
-                None => crate::files::hash_file(&file.path, u64::MAX)?,
+                None => hash_file(&file.path, u64::MAX)?,
             };
             hasher.update(name.as_bytes()).update(&bytes.to_le_bytes()).update(hash.as_bytes());
         }
@@ -198,12 +200,15 @@ impl ScoreFiles {
     fn read_part(&self, part: Part, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<()> {
         let path = &self.files[part.file].path;
         let file = self.files[part.file].open(self.losses)?;
-        let changed = || DataError::Changed { path: path.clone() };
+        let changed = || {
+            let what = "was changed while it was read";
+            DataError::refused(path, what, "leave it as it is, and start again")
+        };
         if file.group_rows(part.group) != Some(part.rows) {
             return Err(changed());
         }
         let mut names = REQUIRED.to_vec();
-        // Whoever recorded a loss that is no number has no record of a training, whoever looks at losses.
+        // A record with a loss that is no number is none of a training, also where losses are not looked at.
         names.extend(columns::has_losses(&file).then_some(columns::LOSS));
         let mut rows = ScoreColumns::default();
         let mut row = file.first_row(part.group);
@@ -229,16 +234,18 @@ fn list(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut files = Vec::new();
-    for entry in path.read_dir().map_err(DataError::io(path, "list the directory"))? {
-        let file = entry.map_err(DataError::io(path, "list the directory"))?.path();
-        if file.extension().is_some_and(|extension| extension == "parquet") {
-            files.push(file);
-        }
-    }
+    let files = entries(path)?.into_iter().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "parquet")).collect();
     files.sort();
     if files.is_empty() {
-        return Err(DataError::NoScores { path: path.to_owned(), lacks: "file *.parquet" });
+        return Err(no_scores(path, "file *.parquet"));
     }
     Ok(files)
+}
+
+/// That there is nothing to analyse.
+fn no_scores(path: &Path, lacks: &str) -> DataError {
+    let remedy = "score files are Parquet with the columns sample, epoch, step and correct";
+    DataError::refused(path, format!("has no {lacks}"), remedy)
 }

@@ -3,20 +3,20 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
-use crate::files::manifest::{MANIFEST_NAME, Manifest};
-use crate::files::parquet_store::{FoundColumn, read_columns};
+use crate::files::manifest::Manifest;
+use crate::files::parquet_store::{FoundColumn, check_epoch, other_type, read_columns};
 use crate::files::plausible;
 use crate::rows::{
     CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
     ScoreRow, SieveRow, TimingRow,
 };
 use crate::segment::Segment;
-use crate::table::{Cells, Column, ColumnType, Row};
+use crate::table::{Column, ColumnType, Row};
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
@@ -27,22 +27,10 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
         return vec![error];
     }
     let streams = if manifest.replay_of.is_some() { &REPLAY_STREAMS[..] } else { &STREAMS[..] };
-    let mut epochs: BTreeMap<&str, BTreeSet<u32>> =
-        streams.iter().map(|stream| (*stream, BTreeSet::new())).collect();
-    for segment in &manifest.segments {
-        epochs.entry(&segment.stream).or_default().insert(segment.epoch);
-    }
-    let reached = manifest.epochs_reached;
-    let missing = epochs.iter().filter_map(|(stream, epochs)| {
-        // Not epoch by epoch: how many there should be is only what the manifest says.
-        let first = (0..reached).find(|epoch| !epochs.contains(epoch))?;
-        Some(DataError::SegmentMissing {
-            path: run.join(MANIFEST_NAME),
-            stream: (*stream).to_owned(),
-            epoch: first,
-            count: u64::from(reached) - epochs.range(..reached).count() as u64,
-        })
-    });
+    // Streams of the user's, too.
+    let streams: BTreeSet<String> =
+        streams.iter().map(|stream| (*stream).to_owned()).chain(manifest.streams()).collect();
+    let missing = streams.iter().filter_map(|stream| manifest.check_stream(run, stream).err());
     let mut findings: Vec<DataError> = missing.collect();
     findings.extend(manifest.segments.iter().filter_map(|segment| check_segment(run, segment).err()));
     let checkpoints = manifest.checkpoints.iter();
@@ -57,30 +45,17 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
     let columns = known_columns(&segment.stream).unwrap_or(epoch);
     let reader = read_columns(run, segment, &columns)?;
     check_nullable(run, segment, &reader.found_columns()?, &columns)?;
+    let path = run.join(&segment.path);
     let mut rows = 0;
     for batch in reader {
         let batch = batch?;
-        let Some(Cells::U32(epochs)) = batch.cells.first() else {
-            panic!("the first column of {} is the epoch", segment.stream);
-        };
-        if let Some(row) = epochs.iter().position(|epoch| *epoch != segment.epoch) {
-            return Err(DataError::Epoch {
-                path: run.join(&segment.path),
-                row: rows + row as u64,
-                found: epochs[row],
-                expected: segment.epoch,
-            });
-        }
+        check_epoch(&path, rows, &batch, segment.epoch)?;
         if segment.stream == ScoreRow::STREAM {
             let bad = (0..batch.rows).find_map(|row| Some((row, ScoreRow::get(&batch, row).not_finite()?)));
             if let Some((row, (column, found))) = bad {
-                return Err(DataError::NotFinite {
-                    path: run.join(&segment.path),
-                    column,
-                    row: rows + row as u64,
-                    found: found.to_string(),
-                    remedy: "a step that comes to another is not recorded; the file was changed",
-                });
+                let what = format!("row {}: {column}", rows + row as u64);
+                let remedy = "a step that comes to another is not recorded; the file was changed";
+                return Err(DataError::unfit(&path, what, found, "a finite number", remedy));
             }
         }
         rows += batch.rows as u64;
@@ -90,16 +65,12 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
 
 /// A column that always has values is declared so, and the other way round.
 fn check_nullable(run: &Path, segment: &Segment, found: &[FoundColumn], columns: &[Column]) -> Result<()> {
-    let words = |nullable| if nullable { "nullable" } else { "not nullable" }.to_owned();
+    let words = |nullable| if nullable { "nullable" } else { "not nullable" };
     for column in columns {
         let field = found.iter().find(|field| field.name == column.name);
         if let Some(field) = field.filter(|field| field.nullable != column.nullable) {
-            return Err(DataError::ColumnType {
-                path: run.join(&segment.path),
-                column: field.name.clone(),
-                found: words(field.nullable),
-                expected: words(column.nullable),
-            });
+            let (found, expected) = (words(field.nullable), words(column.nullable));
+            return Err(other_type(&run.join(&segment.path), &field.name, found, expected));
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! A sound run has no findings; each kind of damage has its own, and one does not hide another.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -34,8 +36,9 @@ fn run() -> (tempfile::TempDir, Manifest) {
     let directory = tempfile::tempdir().unwrap();
     let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
     let manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), EPOCHS);
-    let run = RunDirectory::create(directory.path(), "", &serde_json::json!({"version": "test"}), manifest)
-        .unwrap();
+    let run =
+        RunDirectory::create(directory.path(), "", None, &serde_json::json!({"version": "test"}), manifest)
+            .unwrap();
     let files = run.store();
     for epoch in 0..EPOCHS {
         let score =

@@ -122,7 +122,10 @@ pub fn read(path: &Path) -> Result<Weights> {
 
 /// Reads the bytes of a file; `path` is for messages.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
-    let tensors = |source| DataError::Tensors { path: path.to_owned(), source };
+    let tensors = |error| {
+        let what = format!("cannot read the tensors: {error}");
+        DataError::refused(path, what, "is it a complete safetensors file?")
+    };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(tensors)?;
     let metadata =
         header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -134,12 +137,8 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
             Dtype::F32 => Values::F32(words.map(|word| f32::from_le_bytes(*word)).collect()),
             Dtype::U32 => Values::U32(words.map(|word| u32::from_le_bytes(*word)).collect()),
             other => {
-                return Err(DataError::Value {
-                    path: path.to_owned(),
-                    field: format!("type of array {name}"),
-                    found: format!("{other:?}"),
-                    expected: "F32 or U32".to_owned(),
-                });
+                let field = format!("type of array {name}");
+                return Err(DataError::value(path, field, &format!("{other:?}"), "F32 or U32"));
             }
         };
         arrays.push(NamedArray { name, shape: view.shape().to_vec(), values });

@@ -141,7 +141,7 @@ impl Snapshot {
         if self.epoch == 0 || self.epoch >= epochs {
             return Err(format!("it is of epoch {}; training goes on at 1 to {}", self.epoch, epochs - 1));
         }
-        let mut network = settings.masked_network().map_err(|error| error.to_string())?;
+        let mut network = settings.masked_network();
         network.restore(&self.tensors).map_err(|error| error.to_string())?;
         let blocks = settings.plan.architecture.blocks.len();
         if self.frozen_blocks > blocks {

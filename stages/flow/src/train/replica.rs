@@ -45,8 +45,7 @@ pub(super) type Contribution = (Header, Vec<f32>);
 impl Replica {
     pub(super) fn new(run: &Run<'_>) -> Self {
         let settings = Arc::clone(run.settings());
-        let mut network =
-            settings.masked_network().expect("settings were checked before the graph was built");
+        let mut network = settings.masked_network();
         if let Some(snapshot) = run.resumed() {
             network.restore(snapshot.tensors()).expect("a snapshot was checked");
             network.freeze(snapshot.frozen_blocks());

@@ -1,15 +1,16 @@
-//! `gradient-norm`: a block freezes once the norm of its gradient has settled, with the guards that dynamic masks
-//! call for.
+//! `gradient-norm`: a block freezes once the norm of its gradient has settled, with the guards that dynamic
+//! masks call for.
 //!
-//! Freezing by gradient norms is AutoFreeze's idea ([arXiv 2102.01386](https://arxiv.org/abs/2102.01386)). SpFDE
-//! ([arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3) rejects it for sparse training, because the
-//! norms fluctuate with every pruning and growing. This policy copes by what it compares:
+//! Freezing by gradient norms is AutoFreeze's idea ([arXiv 2102.01386](https://arxiv.org/abs/2102.01386)).
+//! SpFDE ([arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3) rejects it for sparse training,
+//! because the norms fluctuate with every pruning and growing. This policy copes by what it compares:
 //!
 //! - a block's value at a step is `√(Σ l2²) / √(Σ nonzero)` over its layers, so that density does not count;
-//! - it is averaged over windows as long as the interval between mask updates, without the first steps of each,
-//!   so that windows are compared at equal phases and the shock of an update is left out;
+//! - it is averaged over windows as long as the interval between mask updates, without the first steps of
+//!   each, so that windows are compared at equal phases and the shock of an update is left out;
 //! - the mean must have changed by less than the threshold in several windows in a row;
-//! - only the first block that still trains is judged, so that the frozen blocks are a prefix, one per window;
+//! - only the first block that still trains is judged, so that the frozen blocks are a prefix, one per
+//!   window;
 //! - a freeze that would save more than `freeze.flops_reduction` of the run's FLOPs is refused.
 //!
 //! ```

@@ -1,7 +1,7 @@
 //! Freezing: when a block of layers stops training, and when it trains again.
 //!
-//! Blocks freeze front to back, so that the backward pass stops at the frozen prefix. A frozen block keeps its
-//! weights, momenta, statistics and mask; the classifier belongs to no block and never freezes.
+//! Blocks freeze front to back, so that the backward pass stops at the frozen prefix. A frozen block keeps
+//! its weights, momenta, statistics and mask; the classifier belongs to no block and never freezes.
 
 mod gradient_norm;
 mod none;
@@ -32,16 +32,16 @@ pub struct FreezeContext {
     pub architecture: Arc<Architecture>,
     /// Epochs between two updates of the masks.
     pub mask_interval: u32,
-    /// Whether the user asked for `freeze.flops_reduction`: then a reduction that cannot be reached is an error,
-    /// otherwise it freezes nothing.
+    /// Whether the user asked for `freeze.flops_reduction`: then a reduction that cannot be reached is an
+    /// error, otherwise it freezes nothing.
     pub reduction_required: bool,
 }
 
 /// When blocks will be frozen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FreezePlan {
-    /// For each block the epochs during which it is frozen. In every epoch the frozen blocks are a prefix. A block that
-    /// is frozen at epoch 0 is so from the start, and [`FreezeState::decide`] is not asked for it.
+    /// For each block the epochs during which it is frozen. In every epoch the frozen blocks are a prefix. A
+    /// block that is frozen at epoch 0 is so from the start, and [`FreezeState::decide`] is not asked for it.
     pub frozen: Vec<Spans>,
     /// What a user should know, such as why nothing freezes.
     pub note: Option<String>,
@@ -85,13 +85,14 @@ pub trait FreezePolicy: Send + Sync {
 
 /// The deciding state of one run.
 ///
-/// All calls are in order of time: [`decide`](Self::decide) for an epoch comes after every row of the epochs before it
-/// and before any of its own.
+/// All calls are in order of time: [`decide`](Self::decide) for an epoch comes after every row of the epochs
+/// before it and before any of its own.
 pub trait FreezeState: Send {
     /// One row of gradient norms, in order of (epoch, step, layer).
     fn observe(&mut self, row: &GradientRow);
 
-    /// The blocks that freeze or thaw at `(epoch, 0)`, front to back. Called once for every epoch but 0, in order.
+    /// The blocks that freeze or thaw at `(epoch, 0)`, front to back. Called once for every epoch but 0, in
+    /// order.
     fn decide(&mut self, epoch: u32) -> Vec<Change>;
 
     /// When each block was frozen so far.

@@ -1,12 +1,12 @@
-//! `progressive`: blocks freeze front to back on a schedule that saves the FLOPs asked for, as late as possible
-//! (SpFDE, [arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3, the single-shot scheme).
+//! `progressive`: blocks freeze front to back on a schedule that saves the FLOPs asked for, as late as
+//! possible (SpFDE, [arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3, the single-shot scheme).
 //!
 //! The plan freezes the fewest blocks that reach `freeze.flops_reduction`, one per interval, starting at the
-//! latest multiple of the interval at which the target is still reached; the last of them is then put off on its
-//! own for as long as the target is still reached. The longer all blocks train, the better they become.
+//! latest multiple of the interval at which the target is still reached; the last of them is then put off on
+//! its own for as long as the target is still reached. The longer all blocks train, the better they become.
 //!
-//! The cost is counted epoch by epoch, with the weights that exist and the samples that are active in each; the
-//! paper solves for the start with one constant cost per block.
+//! The cost is counted epoch by epoch, with the weights that exist and the samples that are active in each;
+//! the paper solves for the start with one constant cost per block.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -118,8 +118,8 @@ impl FreezeRule for Progressive {
     }
 }
 
-/// The greatest number from `low` to `high` for which `holds`, which holds for `low` and, once it does not, never
-/// again.
+/// The greatest number from `low` to `high` for which `holds`, which holds for `low` and, once it does not,
+/// never again.
 fn latest(low: u32, high: u32, holds: impl Fn(u32) -> bool) -> u32 {
     let (mut low, mut high) = (low, high);
     while low < high {

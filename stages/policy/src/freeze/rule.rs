@@ -63,8 +63,8 @@ pub trait FreezeRule: Parametric {
         true
     }
 
-    /// A row of gradient norms of a layer of the block whose state this is, in order of (epoch, step, layer). `frozen`
-    /// says whether the block is frozen; the row was only observed then.
+    /// A row of gradient norms of a layer of the block whose state this is, in order of (epoch, step, layer).
+    /// `frozen` says whether the block is frozen; the row was only observed then.
     fn observe(&self, _state: &mut Self::State, _row: &GradientRow, _frozen: bool) {}
 
     /// The blocks that freeze or thaw at `(epoch, 0)`, front to back.

@@ -1,4 +1,5 @@
-//! `progressive` against a brute-force search with a cost function of its own; `gradient-norm` by hand; rules that thaw.
+//! `progressive` against a brute-force search with a cost function of its own; `gradient-norm` by hand; rules
+//! that thaw.
 
 mod gradient_norm;
 mod progressive;

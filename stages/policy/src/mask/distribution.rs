@@ -14,8 +14,8 @@ use spfde_data::words::counted;
 
 use crate::rounding::share_of;
 
-/// Which layers are masked: every convolution but the first, every linear layer but the last. The first and the
-/// last layer hold few weights and much of the accuracy (MEST keeps both dense).
+/// Which layers are masked: every convolution but the first, every linear layer but the last. The first and
+/// the last layer hold few weights and much of the accuracy (MEST keeps both dense).
 pub fn masked(architecture: &Architecture) -> Vec<bool> {
     let layers = &architecture.layers;
     let first = layers.iter().position(|layer| layer.kind == LayerKind::Convolution);
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn erk_of_a_small_network_by_hand() {
         // Masked: 4×2 and 4×4, scores 6/8 and 8/16. At sparsity ½ twelve weights: ε(6 + 8) = 12, ε = 6/7:
-        // densities 9/14 and 3/7. At sparsity 0.2: 19.2 weights, ε = 19.2/14 and 0.75 ε > 1: the first is dense,
-        // the second gets 11.2 of 16.
+        // densities 9/14 and 3/7. At sparsity 0.2: 19.2 weights, ε = 19.2/14 and 0.75 ε > 1: the first is
+        // dense, the second gets 11.2 of 16.
         let architecture = example::perceptron(&[2, 4, 4, 3]);
         let near = |left: &[f64], right: [f64; 3]| {
             assert!(

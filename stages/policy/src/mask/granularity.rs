@@ -1,14 +1,14 @@
 //! Granularity: in which units weights exist or are absent.
 //!
-//! A rule scores single weights; its granularity says which of them go and come together. Here weights go one by one;
-//! blocks, N of M and channels are further implementations.
+//! A rule scores single weights; its granularity says which of them go and come together. Here weights go one
+//! by one; blocks, N of M and channels are further implementations.
 
 use super::selection::lowest;
 
 /// Units of weights that exist or are absent as one.
 pub trait Granularity {
-    /// The weights of the lowest units of `keyed` (key, then index), `count` of them where units allow it, ascending by
-    /// index.
+    /// The weights of the lowest units of `keyed` (key, then index), `count` of them where units allow it,
+    /// ascending by index.
     fn lowest(&self, keyed: Vec<(u64, u32)>, count: usize) -> Vec<u32>;
 }
 

@@ -1,13 +1,13 @@
-//! What both variants of MEST share ([arXiv 2110.14032](https://arxiv.org/abs/2110.14032), section 3): how large the
-//! soft part is at an update, and how weights are pruned and grown.
+//! What both variants of MEST share ([arXiv 2110.14032](https://arxiv.org/abs/2110.14032), section 3): how
+//! large the soft part is at an update, and how weights are pruned and grown.
 
 use super::granularity::Granularity;
 use super::selection::{absent_by_draw, order_of};
 use super::{MaskDelta, MaskUpdate, Moment};
 
-/// The share of the soft part that is in use at an update (or at the start): all of it before 9/16 of the run, half of
-/// it before 3/4, then none. It is none, too, at the layer's last update, and at the start if there is no update: what is
-/// grown without a later pruning would stay for ever.
+/// The share of the soft part that is in use at an update (or at the start): all of it before 9/16 of the
+/// run, half of it before 3/4, then none. It is none, too, at the layer's last update, and at the start if
+/// there is no update: what is grown without a later pruning would stay for ever.
 pub(super) fn phase(moment: &Moment) -> f64 {
     let (epoch, epochs) = (u64::from(moment.epoch), u64::from(moment.epochs));
     match () {
@@ -31,8 +31,8 @@ pub(super) fn importance(update: &MaskUpdate<'_>, gradient_weight: f64) -> Vec<(
 
 /// Prunes to `prune_to` weights, the least important first, and grows to `grow_to` at random.
 ///
-/// A weight that is pruned is not grown again by the same update: it would lose its value and momentum. Where fewer
-/// weights are absent than have to grow, correspondingly fewer are pruned, so that `grow_to` holds.
+/// A weight that is pruned is not grown again by the same update: it would lose its value and momentum. Where
+/// fewer weights are absent than have to grow, correspondingly fewer are pruned, so that `grow_to` holds.
 pub(super) fn mutate(
     units: &dyn Granularity,
     update: &MaskUpdate<'_>,

@@ -1,8 +1,8 @@
 //! `mest-em`: elastic mutation (MEST+EM, [arXiv 2110.14032](https://arxiv.org/abs/2110.14032), section 3).
 //!
 //! A layer always holds its target density `d`. At every multiple of the interval the least important weights
-//! are pruned, down to `d − p`, and random absent ones grow back to `d`. The part `p` that is exchanged halves at
-//! 9/16 of the run and vanishes at 3/4 and at the last update.
+//! are pruned, down to `d − p`, and random absent ones grow back to `d`. The part `p` that is exchanged
+//! halves at 9/16 of the run and vanishes at 3/4 and at the last update.
 //!
 //! ```
 //! use spfde_policy::mask::{self, MaskContext, MestEm};

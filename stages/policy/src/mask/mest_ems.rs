@@ -4,15 +4,15 @@
 //!
 //! A layer of target density `d` holds `d + p` of its weights. At every multiple of the interval the least
 //! important are pruned, down to `d`, and random absent ones grow, up to `d + p`: grown weights have a whole
-//! interval to prove themselves. The soft part `p` halves at 9/16 of the run and vanishes at 3/4, and always at
-//! the last update, so that the final density is exactly `d`. No dense gradient is ever needed.
+//! interval to prove themselves. The soft part `p` halves at 9/16 of the run and vanishes at 3/4, and always
+//! at the last update, so that the final density is exactly `d`. No dense gradient is ever needed.
 //!
 //! ```
 //! use spfde_policy::mask::{self, MaskContext, MestEms};
 //! use spfde_policy::{Spans, example};
 //! let context = MaskContext { seed: 1, epochs: 16, architecture: example::perceptron(&[100, 100, 10]) };
 //! let policy = mask::policy(MestEms { sparsity: 0.9, ..MestEms::default() }, &context)?;
-//! // Of 10 000 weights: a tenth and half as many again, from epoch 10 a quarter of it again, from 12 a tenth.
+//! // Of 10 000 weights: a tenth and half of it again, from epoch 10 a quarter of it again, from 12 a tenth.
 //! let nonzero: Vec<u32> = [0, 8, 10, 12].map(|epoch| policy.nonzero(0, epoch, &Spans::never())).into();
 //! assert_eq!(nonzero, [1500, 1500, 1250, 1000]);
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())

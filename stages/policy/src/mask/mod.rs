@@ -1,11 +1,13 @@
 //! Masks: which weights of a layer exist, and when that changes.
 //!
-//! A weight outside the mask is stored nowhere; an existing weight counts as nonzero even if its value is 0. By
-//! default every convolution but the first (1×1 shortcuts too) and every linear layer but the last is masked.
+//! A weight outside the mask is stored nowhere; an existing weight counts as nonzero even if its value is 0.
+//! By default every convolution but the first (1×1 shortcuts too) and every linear layer but the last is
+//! masked.
 //!
 //! Four axes are independent: *when* a mask changes ([`schedule`]), *how many* weights each layer has
-//! ([`distribution`]), in *which pattern* ([`granularity`]), and *by what score* weights are dropped and grown: that is
-//! what a [`MaskRule`] states, with the number of weights where it is not the target. [`entry`] makes a policy of it.
+//! ([`distribution`]), in *which pattern* ([`granularity`]), and *by what score* weights are dropped and
+//! grown: that is what a [`MaskRule`] states, with the number of weights where it is not the target.
+//! [`entry`] makes a policy of it.
 
 mod dense;
 pub mod distribution;
@@ -55,8 +57,8 @@ pub enum Needs {
     Weights,
     /// These, and the reduced gradient of the last step.
     Gradient,
-    /// These, and the dense gradient of the last step: that of the batch's mean loss, before weight decay, for absent
-    /// weights, too. The step keeps its optimiser update.
+    /// These, and the dense gradient of the last step: that of the batch's mean loss, before weight decay,
+    /// for absent weights, too. The step keeps its optimiser update.
     DenseGradient,
 }
 
@@ -79,8 +81,8 @@ pub struct MaskUpdate<'a> {
     pub dense_gradients: &'a [f32],
 }
 
-/// How a mask changes. Both lists are ascending; `dropped` holds existing weights, `grown` absent ones or dropped
-/// ones: a weight in both starts again at 0, without momentum.
+/// How a mask changes. Both lists are ascending; `dropped` holds existing weights, `grown` absent ones or
+/// dropped ones: a weight in both starts again at 0, without momentum.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaskDelta {
     /// The weights that cease to exist.
@@ -99,26 +101,26 @@ pub trait MaskPolicy: Send + Sync {
     /// Whether a layer is masked. A layer that is not is dense and in no delta.
     fn masked(&self, layer: usize) -> bool;
 
-    /// The density a layer ends with, from 0 to 1; 1 for a layer that is not masked.
-    fn density(&self, layer: usize) -> f64;
-
     /// The weights of a layer at its target density.
     fn target(&self, layer: usize) -> u32;
 
-    /// The existing weights of a layer during `epoch`. It must follow from the configuration alone, be constant
-    /// while the layer is frozen, and for a given epoch not fall when a freeze moves later: plans count on it. A policy
-    /// whose densities depend on data gives its target.
+    /// The existing weights of a layer during `epoch`. It must follow from the configuration alone, be
+    /// constant while the layer is frozen, and for a given epoch not fall when a freeze moves later: plans
+    /// count on it. A policy whose densities depend on data gives its target.
     fn nonzero(&self, layer: usize, epoch: u32, frozen: &Spans) -> u32;
 
-    /// Whether the layers will have exactly the weights that [`nonzero`](Self::nonzero) says: then costs follow from
-    /// the schedule, and a replay can count them. False for a policy whose densities depend on weights or data.
+    /// Whether the layers will have exactly the weights that [`nonzero`](Self::nonzero) says: then costs
+    /// follow from the schedule, and a replay can count them. False for a policy whose densities depend on
+    /// weights or data.
     fn is_scheduled(&self) -> bool;
 
-    /// The weights of a masked layer that exist at the start, ascending; empty for a layer that is not masked.
+    /// The weights of a masked layer that exist at the start, ascending; empty for a layer that is not
+    /// masked.
     fn initial(&self, layer: usize, frozen: &Spans) -> Vec<u32>;
 
-    /// What the policy looks at for the update of a layer at `(epoch, 0)`; nothing if there is none: never at epoch 0,
-    /// never in a frozen layer, never after the run's end. A layer that freezes is updated at that epoch.
+    /// What the policy looks at for the update of a layer at `(epoch, 0)`; nothing if there is none: never at
+    /// epoch 0, never in a frozen layer, never after the run's end. A layer that freezes is updated at that
+    /// epoch.
     fn needs(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs;
 
     /// A layer at its update at `(epoch, 0)`.

@@ -1,10 +1,11 @@
 //! `rigl`: drops by magnitude, grows by the dense gradient (RigL,
 //! [arXiv 1911.11134](https://arxiv.org/abs/1911.11134), section 3).
 //!
-//! At the end of every interval each layer drops the share f of its weights that have the least magnitude after the last
-//! step, and grows as many where that step's dense gradient is greatest: among the absent weights and those just dropped,
-//! which then start again at 0. The share falls along a cosine, `f = drop / 2 · (1 + cos(π · epoch / end))`, where `end` is
-//! `mask.until` of the run. The step keeps its optimiser update. Ties go by index.
+//! At the end of every interval each layer drops the share f of its weights that have the least magnitude
+//! after the last step, and grows as many where that step's dense gradient is greatest: among the absent
+//! weights and those just dropped, which then start again at 0. The share falls along a cosine, `f = drop / 2
+//! · (1 + cos(π · epoch / end))`, where `end` is `mask.until` of the run. The step keeps its optimiser
+//! update. Ties go by index.
 //!
 //! The dense gradient is computed at these steps alone; its FLOPs stand in `epochs.extra_flops`.
 //!

@@ -65,12 +65,14 @@ pub trait MaskRule: Parametric {
         Schedule::never(epochs)
     }
 
-    /// The weights that a layer has after the update at `moment`, or at the start.
+    /// The weights that a layer has after the update at `moment`, or at the start. What it says of the last
+    /// update, a frozen layer keeps; a freeze prunes to it. So it must then not depend on the epoch.
     fn count(&self, moment: &Moment) -> u32 {
         moment.target()
     }
 
-    /// In which units weights exist. Counts are then those of whole units, as [`count`](Self::count) has to say.
+    /// In which units weights exist. Counts are then those of whole units, as [`count`](Self::count) has to
+    /// say.
     fn granularity(&self) -> &dyn Granularity {
         &Unstructured
     }
@@ -130,10 +132,6 @@ impl<R: MaskRule> MaskPolicy for Masks<R> {
 
     fn masked(&self, layer: usize) -> bool {
         self.targets.masked[layer]
-    }
-
-    fn density(&self, layer: usize) -> f64 {
-        self.targets.densities[layer]
     }
 
     fn target(&self, layer: usize) -> u32 {
@@ -202,7 +200,8 @@ impl<R: MaskRule> MaskState for Masking<R> {
     fn decide(&mut self, updates: &[MaskUpdate<'_>]) -> Vec<MaskDelta> {
         let rule = &self.masks.rule;
         let freeze = |update: &MaskUpdate<'_>| {
-            let surplus = update.indices.len().saturating_sub(update.moment.target() as usize);
+            let kept = rule.count(&Moment { last: true, ..update.moment });
+            let surplus = update.indices.len().saturating_sub(kept as usize);
             let dropped = rule.granularity().lowest(rule.importance(update), surplus);
             MaskDelta { dropped, grown: Vec::new() }
         };

@@ -54,8 +54,8 @@ impl Schedule {
             && !frozen.thaws_at(epoch)
     }
 
-    /// Whether the update at `epoch`, or the mask from the start if it is 0, is the last one before the layer freezes,
-    /// the updates end, or the run does.
+    /// Whether the update at `epoch`, or the mask from the start if it is 0, is the last one before the layer
+    /// freezes, the updates end, or the run does.
     pub fn is_last(&self, epoch: u32, frozen: &Spans) -> bool {
         let Some(next) = epoch.checked_add(self.interval()) else { return true };
         let end = frozen.next_freeze(epoch).unwrap_or(self.epochs).min(self.epochs);

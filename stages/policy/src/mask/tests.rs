@@ -62,8 +62,8 @@ fn dense_gradients(seed: u64, epoch: u32, weights: u32) -> Vec<f32> {
     values(seed.wrapping_add(1), epoch, &(0..weights).collect::<Vec<_>>())
 }
 
-/// The mask after a delta, which is checked on the way: ascending, dropped exist, grown do not, unless `again` says
-/// that a dropped weight may grow again.
+/// The mask after a delta, which is checked on the way: ascending, dropped exist, grown do not, unless
+/// `again` says that a dropped weight may grow again.
 fn apply(existing: &[u32], delta: &MaskDelta, weights: u32, again: bool) -> Vec<u32> {
     for list in [&delta.dropped, &delta.grown] {
         assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "ascending");
@@ -77,8 +77,8 @@ fn apply(existing: &[u32], delta: &MaskDelta, weights: u32, again: bool) -> Vec<
     after
 }
 
-/// Trains a layer to the end, epoch by epoch, and checks each mask against the schedule and each pruning against
-/// the values. Returns the number of weights in each epoch.
+/// Trains a layer to the end, epoch by epoch, and checks each mask against the schedule and each pruning
+/// against the values. Returns the number of weights in each epoch.
 fn simulate(policy: &dyn MaskPolicy, context: &MaskContext, layer: usize, frozen: &Spans) -> Vec<u32> {
     let weights = context.architecture.layers[layer].weights() as u32;
     let mut existing = policy.initial(layer, frozen);

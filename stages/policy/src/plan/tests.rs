@@ -84,8 +84,8 @@ fn every_combination_of_policies_has_a_plan_that_adds_up() {
     }
 }
 
-/// The cost of a run whose blocks are frozen in these epochs without any plan: the masks as they are, with every
-/// decision taken when it is due.
+/// The cost of a run whose blocks are frozen in these epochs without any plan: the masks as they are, with
+/// every decision taken when it is due.
 fn recount(
     architecture: &Architecture,
     epochs: u32,
@@ -164,10 +164,6 @@ impl MaskPolicy for Thinning {
 
     fn masked(&self, _layer: usize) -> bool {
         true
-    }
-
-    fn density(&self, _layer: usize) -> f64 {
-        0.5
     }
 
     fn target(&self, _layer: usize) -> u32 {

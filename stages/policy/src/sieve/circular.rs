@@ -2,14 +2,15 @@
 //! samples stays the same (SpFDE, [arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3).
 //!
 //! Easy is a sample with few *forgetting events* ([arXiv 1812.05159](https://arxiv.org/abs/1812.05159)):
-//! presentations at which it is wrong after it was right. They are counted anew in every window, so that samples
-//! that have just entered are judged like the others; the first presentation of a window counts nothing. A sample
-//! that was never right in the window is not easy but not learned, and ranks hardest. Among equals the one whose
-//! last entry is the earliest leaves first.
+//! presentations at which it is wrong after it was right. They are counted anew in every window, so that
+//! samples that have just entered are judged like the others; the first presentation of a window counts
+//! nothing. A sample that was never right in the window is not easy but not learned, and ranks hardest. Among
+//! equals the one whose last entry is the earliest leaves first.
 //!
-//! `sieve.fraction` is the share of all samples that is out and the share of the active ones that is exchanged at
-//! every interval. Those outside wait in a queue. Once every sample that started outside has been in, the whole
-//! queue is shuffled at every update, so that the same samples do not travel together for ever.
+//! `sieve.fraction` is the share of all samples that is out and the share of the active ones that is
+//! exchanged at every interval. Those outside wait in a queue. Once every sample that started outside has
+//! been in, the whole queue is shuffled at every update, so that the same samples do not travel together for
+//! ever.
 //!
 //! ```
 //! use spfde_policy::sieve::{self, Circular, Cut, SieveContext};

@@ -1,8 +1,8 @@
-//! What a decision does: who is in, who is out, and with what weight in the loss.
+//! What a decision does: which samples are active, and with what weight in the loss.
 
 use super::{ExactMean, SievePolicy};
 
-/// Who is in the active set after a decision.
+/// Which samples are active after a decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cut {
     /// The `out` lowest ranked of all samples are outside, all others are active.
@@ -10,14 +10,15 @@ pub enum Cut {
         /// How many are outside.
         out: u32,
     },
-    /// The `count` lowest ranked of the active samples leave; the `count` lowest in the queue, of those that were
-    /// outside before, enter.
+    /// The `count` lowest ranked of the active samples leave; the `count` lowest in the queue, of those that
+    /// were outside before, enter.
     Exchange {
         /// How many leave, and how many enter.
         count: u32,
     },
-    /// Of the samples whose value is strictly below the mean over all samples a draw keeps a share, the rest is outside;
-    /// all others are active. A sample's value is the number, not negative, whose bits its key is.
+    /// Of the samples whose value is strictly below the mean over all samples a draw keeps a share, the rest
+    /// is outside; all others are active. A sample's value is the number, not negative, whose bits its key
+    /// is.
     BelowMean {
         /// The share of them that is kept, from 0 to 1.
         kept: f64,
@@ -32,10 +33,11 @@ pub enum Cut {
 /// What a decision does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decision {
-    /// Who is in.
+    /// Which samples are active.
     pub cut: Cut,
-    /// The weight in the loss of the samples that a draw keeps ([`Cut::BelowMean`], [`Cut::AboveMean`]); of all active
-    /// samples after [`Cut::Outside`], of those that enter after [`Cut::Exchange`]. All others have weight 1.
+    /// The weight in the loss of the samples that a draw keeps ([`Cut::BelowMean`], [`Cut::AboveMean`]); of
+    /// all active samples after [`Cut::Outside`], of those that enter after [`Cut::Exchange`]. All others
+    /// have weight 1.
     pub weight: f32,
 }
 

@@ -1,19 +1,20 @@
 //! `forgetting`: the samples with the fewest forgetting events of the whole run are out (Toneva et al.,
 //! [arXiv 1812.05159](https://arxiv.org/abs/1812.05159)).
 //!
-//! A *forgetting event* is a presentation at which a sample is wrong after it was right at the one before. Events are
-//! counted from the start of the run on, across all decisions; the first presentation counts nothing. A sample that
-//! was never right is not learned rather than easy, and ranks last. Training starts with all samples; at every
-//! interval the `sieve.fraction` of all samples that rank lowest is out, the others are in. Ties break by a draw that
-//! is the same for a sample in the whole run.
+//! A *forgetting event* is a presentation at which a sample is wrong after it was right at the one before.
+//! Events are counted from the start of the run on, across all decisions; the first presentation counts
+//! nothing. A sample that was never right is not learned rather than easy, and ranks last. Training starts
+//! with all samples; at every interval the `sieve.fraction` of all samples that rank lowest is out, the
+//! others are in. Ties break by a draw that is the same for a sample in the whole run.
 //!
-//! A sample that is out keeps the count it left with, and comes back only when others fall below it: what this rule
-//! removes from a running training it hardly reconsiders. Its proper use is the question which samples of a
-//! recorded run were never forgotten.
+//! A sample that is out keeps the count it left with, and comes back only when others fall below it: what
+//! this rule removes from a running training it hardly reconsiders. Its proper use is the question which
+//! samples of a recorded run were never forgotten.
 //!
 //! ```
 //! use spfde_policy::sieve::{self, Cut, Forgetting, SieveContext};
-//! let forgetting = sieve::policy(Forgetting::default(), &SieveContext { seed: 1, epochs: 8, samples: 200 })?;
+//! let context = SieveContext { seed: 1, epochs: 8, samples: 200 };
+//! let forgetting = sieve::policy(Forgetting::default(), &context)?;
 //! assert_eq!((forgetting.active_samples(1), forgetting.active_samples(2)), (200, 170));
 //! assert_eq!(forgetting.decision(2).cut, Cut::Outside { out: 30 });
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
@@ -36,8 +37,8 @@ spfde_data::parameters! {
 }
 
 spfde_data::state! {
-    /// What a sample did since the start of the run, in four bytes: whether it was right at its latest presentation
-    /// (bit 0), whether it ever was (bit 1), and how often it was forgotten.
+    /// What a sample did since the start of the run, in four bytes: whether it was right at its latest
+    /// presentation (bit 0), whether it ever was (bit 1), and how often it was forgotten.
     #[derive(Copy)]
     pub struct Events { seen: u32 = 0, }
 }

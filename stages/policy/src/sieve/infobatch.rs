@@ -1,10 +1,11 @@
-//! `infobatch`: samples that are learned well are thinned at random, and the rest of them counts for more (InfoBatch,
-//! [arXiv 2303.04947](https://arxiv.org/abs/2303.04947), section 3).
+//! `infobatch`: samples that are learned well are thinned at random, and the rest of them counts for more
+//! (InfoBatch, [arXiv 2303.04947](https://arxiv.org/abs/2303.04947), section 3).
 //!
-//! A sample's value is its latest training loss, 3 before the first; one that is out keeps its own. At the end of every
-//! interval the mean goes over all samples. Of those strictly below it a draw keyed by (seed, epoch, sample) keeps the
-//! share 1 − r, with weight 1 / (1 − r) in the loss, so that the expected gradient stays that of all samples; r is
-//! `sieve.fraction`. All others have weight 1. After `sieve.until` of the epochs the whole set is active with weight 1.
+//! A sample's value is its latest training loss, 3 before the first; one that is out keeps its own. At the
+//! end of every interval the mean goes over all samples. Of those strictly below it a draw keyed by (seed,
+//! epoch, sample) keeps the share 1 − r, with weight 1 / (1 − r) in the loss, so that the expected gradient
+//! stays that of all samples; r is `sieve.fraction`. All others have weight 1. After `sieve.until` of the
+//! epochs the whole set is active with weight 1.
 //!
 //! ```
 //! use spfde_policy::sieve::{self, Cut, InfoBatch, SieveContext};

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 /// Exponents of numbers that are not negative.
 const EXPONENTS: usize = 256;
 
-/// A sum of `f32` numbers that are not negative, kept exactly: by exponent, the sum of the mantissas, which are
-/// integers of 24 bits. Sums of parts, on several workers, add up to that of the whole in any order.
+/// A sum of `f32` numbers that are not negative, kept exactly: by exponent, the sum of the mantissas, which
+/// are integers of 24 bits. Sums of parts, on several workers, add up to that of the whole in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExactMean {
     mantissas: Vec<u64>,

@@ -1,7 +1,8 @@
 //! Sieves: which samples are trained on, and with what weight in the loss.
 //!
-//! A policy is asked for numbers and orders only: how many are out, how a sample ranks, how the samples outside
-//! queue. The stage that holds the samples makes the cut, on one worker or many, and the result is the same.
+//! A policy is asked for numbers and orders only: how many are out, how a sample ranks, how the samples
+//! outside queue. The stage that holds the samples makes the cut, on one worker or many, and the result is
+//! the same.
 //!
 //! What is a policy's own is a [`SieveRule`]; [`entry`] and [`policy`] make a policy of it.
 
@@ -80,12 +81,14 @@ pub struct Rank {
     pub hash: u64,
 }
 
-/// A rule that says which samples are trained on, as the engine asks it. [`policy`] makes one of a [`SieveRule`].
+/// A rule that says which samples are trained on, as the engine asks it. [`policy`] makes one of a
+/// [`SieveRule`].
 pub trait SievePolicy: Send + Sync {
     /// The name under which it is registered.
     fn name(&self) -> &'static str;
 
-    /// How many samples are trained during `epoch`. A policy whose sizes depend on data gives its last fixed size.
+    /// How many samples are trained during `epoch`. A policy whose sizes depend on data gives its last fixed
+    /// size.
     fn active_samples(&self, epoch: u32) -> u32;
 
     /// The samples that start outside, ascending.
@@ -98,20 +101,22 @@ pub trait SievePolicy: Send + Sync {
     fn decision(&self, epoch: u32) -> Decision;
 
     /// How a sample ranks at the decision for `epoch`: an active one for [`Cut::Exchange`], any for
-    /// [`Cut::Outside`]. `entered` is the epoch of its last entry, 0 if it was active from the start; `key` is what
-    /// its state says.
+    /// [`Cut::Outside`]. `entered` is the epoch of its last entry, 0 if it was active from the start; `key`
+    /// is what its state says.
     fn rank(&self, epoch: u32, sample: u32, entered: u32, key: u32) -> Rank;
 
-    /// How a sample outside stands in the queue at the decision for `epoch`. `left` is the epoch at which it left,
-    /// 0 if it was outside from the start.
+    /// How a sample outside stands in the queue at the decision for `epoch`. `left` is the epoch at which it
+    /// left, 0 if it was outside from the start.
     fn queue(&self, epoch: u32, sample: u32, left: u32) -> Rank;
 
-    /// Whether the draw of [`Cut::BelowMean`] and [`Cut::AboveMean`] keeps a sample: keyed by (seed, epoch, sample).
+    /// Whether the draw of [`Cut::BelowMean`] and [`Cut::AboveMean`] keeps a sample: keyed by (seed, epoch,
+    /// sample).
     fn keeps(&self, epoch: u32, sample: u32, share: f64) -> bool;
 
-    /// What policies that differ in their sizes only have in common: two of one name with equal values keep the same
-    /// states, decide at the same epochs, and rank samples of equal key alike; if they cut an outside, whatever
-    /// `entered` is. A stage that judges many policies at once then keeps one state and one order for all of them.
+    /// What policies that differ in their sizes only have in common: two of one name with equal values keep
+    /// the same states, decide at the same epochs, and rank samples of equal key alike; if they cut an
+    /// outside, whatever `entered` is. A stage that judges many policies at once then keeps one state and one
+    /// order for all of them.
     fn alike(&self) -> Option<[u64; 2]>;
 
     /// Whether its state looks at more of a score than whether it was right: losses then have to be there.
@@ -123,8 +128,8 @@ pub trait SievePolicy: Send + Sync {
 
 /// What is kept for each sample between two decisions.
 pub trait SieveState: Send {
-    /// What a presentation of the sample in `slot` showed, in order of (epoch, step). All rows of a sample count,
-    /// whether it was trained or only observed.
+    /// What a presentation of the sample in `slot` showed, in order of (epoch, step). All rows of a sample
+    /// count, whether it was trained or only observed.
     fn observe(&mut self, slot: usize, score: &ScoreRow);
 
     /// What the sample is ranked by.
@@ -133,14 +138,16 @@ pub trait SieveState: Send {
     /// A new window starts. Called after every decision, before any row of its epoch.
     fn clear(&mut self);
 
-    /// The columns in which the state of a sample is saved, `epoch` and `sample` first; none if nothing is kept.
+    /// The columns in which the state of a sample is saved, `epoch` and `sample` first; none if nothing is
+    /// kept.
     fn columns(&self) -> Vec<Column>;
 
     /// Appends what there is to know of `sample`, in `slot`, to go on at the start of `epoch`: one row of
     /// [`columns`](Self::columns). Called if there are some.
     fn save(&self, slot: usize, epoch: u32, sample: u32, rows: &mut Columns);
 
-    /// Takes over row `row` of what was saved, for the sample in `slot` of a fresh state. Called if there are columns.
+    /// Takes over row `row` of what was saved, for the sample in `slot` of a fresh state. Called if there are
+    /// columns.
     fn restore(&mut self, slot: usize, rows: &Columns, row: usize);
 }
 

@@ -1,5 +1,5 @@
-//! `random`: a fresh uniform subset at every interval. The baseline that every sieve has to beat (as DeepCore,
-//! [arXiv 2204.08499](https://arxiv.org/abs/2204.08499), finds hard for many).
+//! `random`: a fresh uniform subset at every interval. The baseline that every sieve has to beat (as
+//! DeepCore, [arXiv 2204.08499](https://arxiv.org/abs/2204.08499), finds hard for many).
 //!
 //! ```
 //! use spfde_policy::sieve::{self, Cut, Random, SieveContext};

@@ -45,7 +45,8 @@ pub trait SieveRule: Parametric {
     /// What the decision for `epoch` does.
     fn decision(&self, run: &SieveContext, epoch: u32) -> Decision;
 
-    /// How a sample ranks; by its key, then by a draw that is the same in the whole run, unless a rule says otherwise.
+    /// How a sample ranks; by its key, then by a draw that is the same in the whole run, unless a rule says
+    /// otherwise.
     fn rank(&self, run: &SieveContext, _epoch: u32, sample: u32, _entered: u32, key: u32) -> Rank {
         Rank { key, since: 0, hash: run.draw(Purpose::Tie, 0, sample) }
     }

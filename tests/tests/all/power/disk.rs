@@ -89,7 +89,7 @@ impl Disk {
                     self.files.push(Content::default());
                 }
             },
-            Change::Write { path, bytes } => self.file(path).bytes.extend(bytes),
+            Change::Write { path, bytes } => self.file(path).bytes.extend(bytes.iter()),
             Change::Sync { path } => {
                 let file = self.file(path);
                 file.durable = file.bytes.len();
@@ -201,11 +201,11 @@ fn what_was_not_made_durable_may_be_lost_in_any_part() {
     std::fs::write(root.join("old"), b"old").unwrap();
     let mut disk = Disk::of(root);
     let path = |name: &str| root.join(name);
-    disk.take(&Change::Create { path: path("a") });
-    disk.take(&Change::Write { path: path("a"), bytes: b"12".to_vec() });
-    disk.take(&Change::Sync { path: path("a") });
-    disk.take(&Change::Write { path: path("a"), bytes: b"34".to_vec() });
-    disk.take(&Change::Rename { from: path("a"), to: path("old") });
+    disk.take(&Change::Create { path: path("a").into() });
+    disk.take(&Change::Write { path: path("a").into(), bytes: b"12".to_vec().into() });
+    disk.take(&Change::Sync { path: path("a").into() });
+    disk.take(&Change::Write { path: path("a").into(), bytes: b"34".to_vec().into() });
+    disk.take(&Change::Rename { from: path("a").into(), to: path("old").into() });
     let file = |disk: &Disk, name: &str, fate| disk.image(root, fate).get(Path::new(name)).cloned().flatten();
     let old = |disk: &Disk, fate| file(disk, "old", fate).map(|bytes| String::from_utf8(bytes).unwrap());
     assert_eq!(old(&disk, Fate::Lost).unwrap(), "old");
@@ -217,17 +217,17 @@ fn what_was_not_made_durable_may_be_lost_in_any_part() {
         (0..200).map(|seed| old(&disk, Fate::Drawn(seed)).unwrap()).collect();
     let all = ["12", "12\0\0", "123", "123\0", "1234", "old"].map(str::to_owned);
     assert_eq!(drawn, all.into());
-    disk.take(&Change::SyncDirectory { path: root.to_owned() });
+    disk.take(&Change::SyncDirectory { path: root.into() });
     assert_eq!(old(&disk, Fate::Lost).unwrap(), "12");
     assert_eq!(old(&disk, Fate::BytesOnly).unwrap(), "1234");
     // What lies in a directory is reached by the directory's name.
-    disk.take(&Change::CreateDirectory { path: path("d") });
-    disk.take(&Change::Create { path: path("d/b") });
-    disk.take(&Change::SyncDirectory { path: path("d") });
+    disk.take(&Change::CreateDirectory { path: path("d").into() });
+    disk.take(&Change::Create { path: path("d/b").into() });
+    disk.take(&Change::SyncDirectory { path: path("d").into() });
     assert_eq!(file(&disk, "d/b", Fate::Lost), None);
-    disk.take(&Change::SyncDirectory { path: root.to_owned() });
+    disk.take(&Change::SyncDirectory { path: root.into() });
     assert_eq!(file(&disk, "d/b", Fate::Lost), Some(Vec::new()));
-    disk.take(&Change::Remove { path: path("d/b") });
+    disk.take(&Change::Remove { path: path("d/b").into() });
     assert_eq!(file(&disk, "d/b", Fate::Lost), Some(Vec::new()));
     assert_eq!(file(&disk, "d/b", Fate::NamesOnly), None);
 }

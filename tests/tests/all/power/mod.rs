@@ -26,7 +26,7 @@ use disk::{Disk, Fate, Image, write};
 const DRAWN: u64 = 4;
 
 /// What a crew does to the disk that trains in `path`, or goes on training there.
-fn journal(bench: &Bench, path: &Path, crew: Crew) -> Vec<Change> {
+fn journal(bench: &Bench, path: &Path, crew: Crew) -> Vec<Change<'static>> {
     let journal = bench.path("journal");
     let _ = std::fs::remove_file(&journal);
     let codes = run(bench, path, crew, "SPFDE_JOURNAL", journal.to_str().unwrap());
@@ -47,7 +47,7 @@ fn run(bench: &Bench, path: &Path, crew: Crew, name: &'static str, value: &str) 
     vec![output(command(path, workers, 3).env(name, value)).0.status.code()]
 }
 
-fn read(journal: &Path) -> Vec<Change> {
+fn read(journal: &Path) -> Vec<Change<'static>> {
     let lines = std::fs::read_to_string(journal).unwrap();
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

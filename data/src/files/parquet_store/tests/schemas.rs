@@ -70,7 +70,7 @@ fn a_wrong_schema_is_named() {
     let more = Segment { rows: 2, ..segment };
     assert_eq!(
         message(columns_of(run.path(), &more).unwrap_err()),
-        format!("{path}: has 1 row where 2 are recorded; the file was changed or is damaged")
+        format!("{path}: number of rows is 1; expected 2; the file was changed or is damaged")
     );
 }
 

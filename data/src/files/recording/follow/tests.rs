@@ -14,7 +14,7 @@ const SCORES: [&str; 1] = ["scores"];
 fn begin(path: &Path) -> RunDirectory {
     let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
     let manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 4);
-    RunDirectory::create(path, "seed = 1\n", &serde_json::json!({"version": "test"}), manifest).unwrap()
+    RunDirectory::create(path, "seed = 1\n", None, &serde_json::json!({"version": "test"}), manifest).unwrap()
 }
 
 /// Commits an epoch with one row.

@@ -117,12 +117,12 @@ fn a_run_that_ended_before_its_manifest_begins_again() {
     std::fs::remove_file(path.join("manifest.json")).unwrap();
     std::fs::write(path.join("manifest.json.part"), "{").unwrap();
     assert!(matches!(RunDirectory::resume(&path).unwrap_err(), DataError::NotARun { .. }));
-    let run = RunDirectory::begin_again(&path, &json!({"version": "test"}), manifest(2)).unwrap();
+    let run = RunDirectory::begin_again(&path, None, &json!({"version": "test"}), manifest(2)).unwrap();
     assert_eq!(files(&path), whole);
     run.commit(0, vec![write_segment(&run, 0)]).unwrap();
     drop(run);
-    let error = RunDirectory::begin_again(&path, &json!({"version": "test"}), manifest(2)).unwrap_err();
-    assert!(matches!(error, DataError::Exists { .. }), "{error}");
+    let error = RunDirectory::begin_again(&path, None, &json!({"version": "test"}), manifest(2)).unwrap_err();
+    assert!(error.to_string().contains("manifest.json: exists already"), "{error}");
 }
 
 #[test]
@@ -134,6 +134,43 @@ fn a_configuration_that_was_changed_is_noticed() {
     std::fs::write(root.path().join("config.toml"), "seed = 2\n").unwrap();
     let error = run.config_unchanged().unwrap_err().to_string();
     assert!(error.contains("config.toml: is not the configuration that the run began with"), "{error}");
+}
+
+#[test]
+fn the_network_of_a_run_is_kept_beside_its_configuration() {
+    let root = tempfile::tempdir().unwrap();
+    let environment = json!({"version": "test"});
+    let run =
+        RunDirectory::create(root.path(), "seed = 1\n", Some("{}\n"), &environment, manifest(2)).unwrap();
+    let read = || RunDirectory::open(root.path()).unwrap().architecture();
+    assert_eq!(read().unwrap().as_deref(), Some("{}\n"));
+    std::fs::write(root.path().join("architecture.json"), "[]\n").unwrap();
+    let error = read().unwrap_err().to_string();
+    assert!(error.contains("architecture.json: is not the architecture that the run began with"), "{error}");
+    run.discard().unwrap();
+    assert_eq!(files(root.path()), [""; 0]);
+    // A run of a time before.
+    drop(create(root.path()).unwrap());
+    assert_eq!(read().unwrap(), None);
+}
+
+#[test]
+fn an_unfinished_run_of_an_earlier_version_is_not_resumed_and_says_which_began_it() {
+    let root = tempfile::tempdir().unwrap();
+    let environment = json!({"revision": "ea51b1e"});
+    drop(RunDirectory::create(root.path(), "seed = 1\n", None, &environment, manifest(2)).unwrap());
+    let old = |finished| {
+        let manifest = Manifest { version: 2, finished, epochs_reached: 2, ..begun(2) };
+        let json = serde_json::to_string_pretty(&manifest).unwrap();
+        std::fs::write(root.path().join("manifest.json"), crate::files::seal::seal(json)).unwrap();
+    };
+    old(false);
+    let error = RunDirectory::resume(root.path()).unwrap_err();
+    assert!(matches!(error, DataError::OldRun { version: 2, .. }), "{error}");
+    assert!(error.to_string().contains("was begun by spfde 0.1.0 (revision ea51b1e)"), "{error}");
+    assert_eq!(RunDirectory::open(root.path()).unwrap().manifest().version, 2);
+    old(true);
+    RunDirectory::open(root.path()).unwrap().refuse_old().unwrap();
 }
 
 #[test]
@@ -154,11 +191,11 @@ fn descriptions_of_a_time_before_seals_are_read_and_get_one() {
     assert_eq!(read().unwrap(), json!({"version": "new"}));
     let sealed = std::fs::read_to_string(root.path().join(ENVIRONMENT_NAME)).unwrap();
     std::fs::write(root.path().join(ENVIRONMENT_NAME), sealed.replace("new", "old")).unwrap();
-    assert!(matches!(read().unwrap_err(), DataError::Hash { .. }));
+    assert!(read().unwrap_err().to_string().contains("environment.json: BLAKE3 is "));
     run.commit(0, vec![]).unwrap();
     assert!(run.manifest().sealed_environment);
     std::fs::write(root.path().join(ENVIRONMENT_NAME), "{\"version\": \"old\"}").unwrap();
-    assert!(matches!(read().unwrap_err(), DataError::Unsealed { .. }));
+    assert!(read().unwrap_err().to_string().contains("environment.json: does not end with its seal"));
 }
 
 #[test]

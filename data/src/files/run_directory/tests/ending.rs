@@ -57,6 +57,19 @@ fn what_no_manifest_names_is_removed_at_the_end_and_before_going_on() {
 }
 
 #[test]
+fn a_run_can_end_early_as_a_success_and_goes_on_after_it_went_back() {
+    let root = tempfile::tempdir().unwrap();
+    let run = create(root.path()).unwrap();
+    run.commit(0, vec![write_segment(&run, 0)]).unwrap();
+    run.finish_early("the loss no longer falls".to_owned()).unwrap();
+    let manifest = Manifest::read(root.path()).unwrap();
+    assert_eq!((manifest.epochs_reached, manifest.epochs, manifest.finished), (1, 2, true));
+    assert_eq!(manifest.ended_early.as_deref(), Some("the loss no longer falls"));
+    run.rewind(0).unwrap();
+    assert_eq!(Manifest::read(root.path()).unwrap(), begun(2));
+}
+
+#[test]
 fn a_run_that_is_given_up_leaves_nothing_of_its_own() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("a/run");
@@ -120,7 +133,7 @@ fn links_do_not_lead_out_of_the_directory() {
     }
     symlink(&precious, path.join("processes.key")).unwrap();
     let error = read_key(&path).unwrap_err();
-    assert!(matches!(error, DataError::Link { .. }), "{error}");
+    assert!(error.to_string().contains("is a symbolic link"), "{error}");
     std::fs::remove_file(path.join("processes.key")).unwrap();
     // Leftovers are removed themselves.
     for place in [
@@ -142,7 +155,8 @@ fn links_do_not_lead_out_of_the_directory() {
     symlink(&precious, &named).unwrap();
     drop(RunDirectory::resume(&path).unwrap());
     let findings = verify::segments(&path, &Manifest::read(&path).unwrap());
-    assert!(findings.iter().any(|finding| matches!(finding, DataError::Link { path } if *path == named)));
+    let link = format!("{}: is a symbolic link", named.display());
+    assert!(findings.iter().any(|finding| finding.to_string().starts_with(&link)));
     untouched();
     let empty = directory.path().join("empty");
     std::fs::create_dir(&empty).unwrap();

@@ -24,21 +24,18 @@ fn a_run_in_use_is_refused_with_the_process_that_holds_it() {
 fn a_run_whose_directory_goes_away_commits_nothing_more() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("run");
-    let gone = format!("{}: was removed, moved or replaced while the run was written; ", path.display());
     let refused = |run: &RunDirectory| {
-        let unwritten = run.store().create("masks", &MaskRow::columns(), 0, 0);
-        let error = unwritten.err().unwrap().to_string();
-        assert!(error.contains(": was removed, moved or replaced while the run was written; "), "{error}");
-        // As if it had been there still when this was written.
-        let segment = write_segment_to(&ParquetStore::new(&path), 0);
+        let segment = write_segment(run, 0);
         let before = files(&path);
-        let error = run.commit(0, vec![segment]).unwrap_err().to_string();
-        assert!(error.contains(": was removed, moved or replaced while the run was written; "), "{error}");
+        for error in [
+            run.commit(0, vec![segment]).unwrap_err().to_string(),
+            run.finish(None).unwrap_err().to_string(),
+            run.discard().unwrap_err().to_string(),
+        ] {
+            assert!(error.starts_with(&path.join("lock").display().to_string()), "{error}");
+            assert!(error.contains("was removed, moved or replaced while the run was written; "), "{error}");
+        }
         assert_eq!(run.manifest().epochs_reached, 0);
-        let error = run.finish(None).unwrap_err().to_string();
-        assert!(error.starts_with(&gone), "{error}");
-        let error = run.discard().unwrap_err().to_string();
-        assert!(error.starts_with(&gone), "{error}");
         assert_eq!(files(&path), before);
     };
     let run = create(&path).unwrap();
@@ -53,38 +50,6 @@ fn a_run_whose_directory_goes_away_commits_nothing_more() {
     // What stands there now is somebody else's.
     let _other = create(&path).unwrap();
     refused(&run);
-}
-
-#[test]
-#[cfg(unix)]
-fn a_run_whose_lock_file_goes_away_commits_nothing_more_and_can_be_resumed() {
-    let root = tempfile::tempdir().unwrap();
-    let path = root.path().join("run");
-    let run = create(&path).unwrap();
-    run.commit(0, vec![write_segment(&run, 0)]).unwrap();
-    std::fs::remove_file(path.join("lock")).unwrap();
-    let unwritten = run.store().create("masks", &MaskRow::columns(), 1, 0).err().unwrap().to_string();
-    let weights = run.checkpoints().write_weights(1, &[], &std::collections::BTreeMap::new());
-    let segment = write_segment_to(&ParquetStore::new(&path), 1);
-    let before = files(&path);
-    let lock = format!("{}: ", path.join("lock").display());
-    let commit = run.commit(1, vec![segment]).unwrap_err().to_string();
-    for error in [
-        unwritten,
-        weights.unwrap_err().to_string(),
-        commit,
-        run.finish(None).unwrap_err().to_string(),
-        run.discard().unwrap_err().to_string(),
-    ] {
-        let gone = error.contains("was removed or replaced while the run was written");
-        assert!(gone && error.starts_with(&lock), "{error}");
-    }
-    assert_eq!(files(&path), before);
-    // Now it is another's.
-    let other = RunDirectory::resume(&path).unwrap();
-    assert!(run.finish(None).is_err());
-    other.commit(1, vec![write_segment(&other, 1)]).unwrap();
-    other.finish(None).unwrap();
 }
 
 #[test]
@@ -114,5 +79,5 @@ fn a_run_is_in_use_as_long_as_one_of_its_processes_works() {
     remove_key(held.path()).unwrap();
     remove_key(held.path()).unwrap();
     std::fs::write(path.join("processes.key"), [1; 40]).unwrap();
-    assert!(matches!(read_key(path).unwrap_err(), DataError::TooLarge { .. }));
+    assert!(read_key(path).unwrap_err().to_string().contains("file length is 40, above the limit of 32"));
 }

@@ -8,6 +8,7 @@ mod held;
 use serde_json::json;
 
 use super::*;
+use crate::files::DataError;
 use crate::files::checkpoint::Checkpoints;
 use crate::files::data_set;
 use crate::files::manifest::{Checkpoint, MANIFEST_NAME};
@@ -33,7 +34,7 @@ fn checkpoint(run: &RunDirectory, epoch: u32) -> Checkpoint {
 }
 
 fn create(path: &Path) -> Result<RunDirectory> {
-    RunDirectory::create(path, "seed = 1\n", &json!({"version": "test"}), manifest(2))
+    RunDirectory::create(path, "seed = 1\n", None, &json!({"version": "test"}), manifest(2))
 }
 
 fn write_segment(run: &RunDirectory, epoch: u32) -> Segment {

@@ -70,7 +70,8 @@ fn an_unsettled_window_starts_the_count_anew() {
 
 #[test]
 fn the_shock_of_a_mask_update_is_left_out_and_more_than_that_is_not() {
-    // ⌈4/4⌉ = 1 step is left out, and one of a share that is less than a step. With no grace the same shock, absent from one window, is a change.
+    // ⌈4/4⌉ = 1 step is left out, and one of a share that is less than a step. With no grace the same shock,
+    // absent from one window, is a change.
     for (grace, expected) in [(0.25, vec![0]), (0.01, vec![0]), (0.0, vec![])] {
         let (_, mut state) = start(1, GradientNorm { grace, ..rule() });
         assert_eq!(epoch_with(&mut *state, 0, &[1.0, 1.0, 1.0], 10.0, 100), [0; 0]);
@@ -88,7 +89,8 @@ fn windows_are_as_long_as_the_mask_interval() {
     let (_, mut state) = start(3, rule());
     let frozen: Vec<u32> =
         (0..11).filter(|at| !epoch(&mut *state, *at, &[1.0, 1.0, 1.0]).is_empty()).collect();
-    // Windows end with epochs 2, 5, 8: the third is the second settled one. Block 1 would be judged at epoch 12.
+    // Windows end with epochs 2, 5, 8: the third is the second settled one. Block 1 would be judged at epoch
+    // 12.
     assert_eq!(frozen, [8]);
 }
 

@@ -99,7 +99,8 @@ impl Case {
         (unfrozen as f64 - self.flops(frozen_at) as f64) / unfrozen as f64
     }
 
-    /// Every plan with the last block at a time of its own, best first: fewest blocks, latest start, latest last.
+    /// Every plan with the last block at a time of its own, best first: fewest blocks, latest start, latest
+    /// last.
     fn search(&self) -> Option<Vec<Option<u32>>> {
         let blocks = self.architecture.blocks.len();
         let times: Vec<u32> = (1..self.epochs).filter(|epoch| epoch.is_multiple_of(self.interval)).collect();

@@ -13,7 +13,8 @@ use crate::freeze::{
 use crate::{Costs, Plan, Registry, Spans};
 
 spfde_data::parameters! {
-    /// Freezes the first block that trains once its norms add up to a sum; the last frozen one thaws after a while.
+    /// Freezes the first block that trains once its norms add up to a sum; the last frozen one thaws after a
+    /// while.
     struct Resting in "freeze" {
         /// sum of norms at which a block freezes
         sum: f64 = 20.0, 0.0..;
@@ -68,7 +69,8 @@ fn show(state: &mut dyn FreezeState, seed: u64, epoch: u32) -> Vec<Change> {
     state.decide(epoch + 1)
 }
 
-/// Runs a policy to the end, and in parallel from `cut` on one that was saved and restored there; returns the changes.
+/// Runs a policy to the end, and in parallel from `cut` on one that was saved and restored there; returns the
+/// changes.
 fn run(plan: &Plan, policy: &dyn FreezePolicy, seed: u64, cut: u32) -> Vec<(u32, Change)> {
     let mut whole = policy.start(plan);
     let mut changes = Vec::new();
@@ -121,7 +123,8 @@ proptest! {
             let build = |context: &FreezeContext| (entry.build)(&Parameters::default(), context).unwrap();
             let (planned, policy) = plan_of("dense", 1, build);
             let changes = run(&planned, &*policy, seed, cut);
-            prop_assert_eq!(entry.name == "progressive", changes.iter().any(|(at, _)| planned.frozen[0].freezes_at(*at)));
+            let scheduled = changes.iter().any(|(at, _)| planned.frozen[0].freezes_at(*at));
+            prop_assert_eq!(entry.name == "progressive", scheduled);
         }
         let (planned, policy) = plan("mest-ems", 2, Periodic {});
         let told: Vec<(u32, usize, bool)> = run(&planned, &*policy, seed, cut)

@@ -37,14 +37,14 @@ proptest! {
             let weights = shape.weights() as u32;
             let updates = |epoch: u32| policy.needs(layer, epoch, &frozen) != Needs::Nothing;
             if !policy.masked(layer) {
-                prop_assert_eq!(policy.density(layer), 1.0);
+                prop_assert_eq!(policy.moment(layer, 0, &frozen).density, 1.0);
                 prop_assert_eq!(policy.nonzero(layer, 0, &frozen), weights);
                 prop_assert!(policy.initial(layer, &frozen).is_empty());
                 prop_assert!(!(0..epochs + 9).any(updates));
                 continue;
             }
             let counts = simulate(&*policy, &context, layer, &frozen);
-            let target = share_of(policy.density(layer), weights);
+            let target = share_of(policy.moment(layer, 0, &frozen).density, weights);
             prop_assert_eq!(*counts.last().unwrap(), target);
             prop_assert_eq!(policy.target(layer), target);
             if let Some(at) = frozen_at {

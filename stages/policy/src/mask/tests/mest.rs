@@ -51,7 +51,8 @@ fn the_last_update_before_freezing_or_the_end_grows_nothing() {
     let needs = [4, 5, 6, 8].map(|epoch| ems.needs(0, epoch, &Spans::from(6)));
     assert_eq!(needs, [Needs::Weights, Needs::Nothing, Needs::Weights, Needs::Nothing]);
     assert!(ems.moment(0, 4, &Spans::from(6)).last && !ems.moment(0, 2, &Spans::from(6)).last);
-    // Six epochs, updates at 2 and 4: the last comes before 3/4 of the run has passed, and still grows nothing.
+    // Six epochs, updates at 2 and 4: the last comes before 3/4 of the run has passed, and still grows
+    // nothing.
     let short = policy("mest-ems", &perceptron(6), &[]);
     assert_eq!(
         (0..6).map(|epoch| short.nonzero(0, epoch, &Spans::never())).collect::<Vec<_>>(),

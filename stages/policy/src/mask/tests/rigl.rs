@@ -9,8 +9,8 @@ use super::{MaskDelta, decide, perceptron, values};
 use crate::mask::{Distribution, MaskContext, MaskUpdate, Needs, Rigl, policy};
 use crate::{Plan, Spans, example};
 
-/// Drops the `count` least of the existing weights, then grows the `count` greatest gradients of all that is not kept.
-/// Existing weights have a value, absent ones have none.
+/// Drops the `count` least of the existing weights, then grows the `count` greatest gradients of all that is
+/// not kept. Existing weights have a value, absent ones have none.
 fn reference(weights: &[Option<f64>], gradients: &[f64], count: usize) -> (Vec<usize>, Vec<usize>) {
     let mut existing: Vec<usize> = (0..weights.len()).filter(|index| weights[*index].is_some()).collect();
     let magnitude = |index: usize| weights[index].unwrap().abs();
@@ -60,7 +60,8 @@ proptest! {
                 for (weight, value) in weights.iter_mut().zip(&trained) {
                     *weight = weight.map(|_: f64| f64::from(*value));
                 }
-                let indices: Vec<u32> = all.iter().copied().filter(|index| weights[*index as usize].is_some()).collect();
+                let exists = |index: &u32| weights[*index as usize].is_some();
+                let indices: Vec<u32> = all.iter().copied().filter(exists).collect();
                 let existing: Vec<f32> = indices.iter().map(|index| trained[*index as usize]).collect();
                 let update = MaskUpdate {
                     moment: policy.moment(0, epoch, &never),
@@ -75,7 +76,9 @@ proptest! {
                 let share = drop / 2.0 * (1.0 + (PI * (f64::from(epoch) / end)).cos());
                 let gradients: Vec<f64> = gradients.iter().map(|gradient| f64::from(*gradient)).collect();
                 let (dropped, grown) = reference(&weights, &gradients, (share * target as f64) as usize);
-                let list = |indices: &[usize]| indices.iter().map(|index| *index as u32).collect::<Vec<u32>>();
+                let list = |indices: &[usize]| -> Vec<u32> {
+                    indices.iter().map(|index| *index as u32).collect()
+                };
                 prop_assert_eq!(&delta, &MaskDelta { dropped: list(&dropped), grown: list(&grown) });
                 dropped.iter().for_each(|index| weights[*index] = None);
                 grown.iter().for_each(|index| weights[*index] = Some(0.0));
@@ -86,7 +89,8 @@ proptest! {
     }
 }
 
-/// One update of a layer of 4 · 5 weights, half of which exist, at epoch 2 of 16, in which a fifth is dropped.
+/// One update of a layer of 4 · 5 weights, half of which exist, at epoch 2 of 16, in which a fifth is
+/// dropped.
 fn small(values: &[f32; 10], gradients: &[f32; 20]) -> MaskDelta {
     let context = MaskContext { seed: 1, epochs: 16, architecture: example::perceptron(&[4, 5, 5]) };
     // (1 + cos(π · 2 / 12)) / 2 = 0.933: 0.22 of this, of ten weights, is 2.05.
@@ -125,7 +129,8 @@ fn the_share_falls_along_a_cosine() {
         let update = super::update(&*policy, 0, epoch, &indices, &values);
         decide(&*policy, &MaskUpdate { dense_gradients: &gradients, ..update }).dropped.len()
     };
-    // A quarter of 1000 weights, without the part of one; the cosine ends at epoch 12: cos(π/3) = ½, cos(π/2) = 0, cos(2π/3) = −½.
+    // A quarter of 1000 weights, without the part of one; the cosine ends at epoch 12: cos(π/3) = ½, cos(π/2)
+    // = 0, cos(2π/3) = −½.
     assert_eq!([4, 6, 8].map(dropped), [187, 125, 62]);
     let counts: Vec<usize> = (1..12).map(dropped).collect();
     assert!(counts.windows(2).all(|pair| pair[1] < pair[0]), "{counts:?}");

@@ -1,4 +1,5 @@
-//! Rules with a state for each layer: saved and restored in the midst of a run they decide as they would have.
+//! Rules with a state for each layer: saved and restored in the midst of a run they decide as they would
+//! have.
 
 use proptest::prelude::*;
 use spfde_data::architecture::Architecture;
@@ -157,13 +158,16 @@ proptest! {
         freezing in prop::option::of((1u32..30, 0usize..3)),
         together in any::<bool>(),
     ) {
-        let policy = if together { policy(Redistributing {}, &context()) } else { policy(Remembering::default(), &context()) };
-        let policy = policy.unwrap();
+        let policy = match together {
+            true => policy(Redistributing {}, &context()).unwrap(),
+            false => policy(Remembering::default(), &context()).unwrap(),
+        };
         prop_assert_eq!(policy.redistributes(), together);
         prop_assert_eq!(policy.is_scheduled(), !together);
         // The layers that train in an epoch, and the one that freezes then.
         let trains = |epoch: u32| -> Vec<usize> {
-            (0..3).filter(|layer| freezing.is_none_or(|(at, frozen)| frozen != *layer || epoch <= at)).collect()
+            let trains = |layer: &usize| freezing.is_none_or(|(at, frozen)| frozen != *layer || epoch <= at);
+            (0..3).filter(trains).collect()
         };
         let freezes = |epoch: u32| freezing.filter(|(at, _)| *at == epoch).map(|(_, layer)| layer);
         let (mut whole, mut masks) = (policy.start(), initial(&*policy));
@@ -198,8 +202,10 @@ proptest! {
                 rows.iter().for_each(|rows| some.restore(rows).unwrap());
             }
             let one = turn(&*policy, &mut [(&[0, 1, 2], &mut *all)], &mut masks, epoch, None);
-            let mut dealt: Vec<(&[usize], &mut dyn MaskState)> =
-                if epoch < cut { vec![(&[0, 2], &mut *some), (&[1], &mut *rest)] } else { vec![(&[0, 1, 2], &mut *some)] };
+            let mut dealt: Vec<(&[usize], &mut dyn MaskState)> = match epoch < cut {
+                true => vec![(&[0, 2], &mut *some), (&[1], &mut *rest)],
+                false => vec![(&[0, 1, 2], &mut *some)],
+            };
             let mut parts = turn(&*policy, &mut dealt, &mut others, epoch, None);
             parts.sort_by_key(|(layer, _)| *layer);
             prop_assert_eq!(one, parts, "epoch {}", epoch);

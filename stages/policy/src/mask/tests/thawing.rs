@@ -20,7 +20,8 @@ fn spans(turns: &[u32]) -> Spans {
 fn a_layer_that_thaws_goes_on_with_the_soft_part_of_its_epoch() {
     let context = perceptron(20);
     let policy = policy("mest-ems", &context, &[]);
-    // The update at 4 is the last before the freeze at 6. Half the soft part holds from 11.25 on, none from 15 on.
+    // The update at 4 is the last before the freeze at 6. Half the soft part holds from 11.25 on, none from
+    // 15 on.
     let counts = |turns: &[u32]| simulate(&*policy, &context, 0, &spans(turns));
     let expected = |runs: &[(u32, usize)]| -> Vec<u32> {
         runs.iter().flat_map(|(count, epochs)| vec![*count; *epochs]).collect()

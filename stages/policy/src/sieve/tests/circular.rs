@@ -45,7 +45,7 @@ impl Lists {
         let count = (self.fraction * self.active.len() as f64).round() as usize;
         let entering: Vec<u32> = self.queue.drain(..count).collect();
         let mut leaving: Vec<u32> = self.active.drain(..count).map(|(sample, _)| sample).collect();
-        assert!(entering.iter().all(|sample| !leaving.contains(sample)), "nobody leaves and enters at once");
+        assert!(entering.iter().all(|sample| !leaving.contains(sample)), "none leaves and enters at once");
         let shuffle =
             |sample: &u32| draw(self.context.seed, Purpose::Queue, u64::from(epoch), u64::from(*sample));
         leaving.sort_by_key(shuffle);
@@ -93,7 +93,7 @@ proptest! {
             assert_eq!(active.len() as u32, policy.active_samples(epoch));
             used.extend(active.iter().copied());
         });
-        // Who never started comes first: after out / count updates everybody has been in.
+        // What started outside comes first: after out / count updates every sample has been in.
         let Cut::Exchange { count } = policy.decision(1).cut else { panic!("circular exchanges") };
         let out = samples - policy.active_samples(0);
         if count > 0 && updates >= out.div_ceil(count) {
@@ -130,11 +130,12 @@ fn ranks_go_by_key_then_entry_then_draw() {
     let policy = policy("circular", &context, 0.2, 2).unwrap();
     assert!(policy.rank(8, 1, 6, 0) < policy.rank(8, 2, 0, 1), "fewer events first");
     assert!(policy.rank(8, 1, 2, 1) < policy.rank(8, 2, 4, 1), "then the earlier entry");
-    assert!(policy.rank(8, 1, 0, 7) < policy.rank(8, 2, 0, u32::MAX), "who never was right comes last");
+    assert!(policy.rank(8, 1, 0, 7) < policy.rank(8, 2, 0, u32::MAX), "what never was right comes last");
     let (one, two) = (policy.rank(8, 1, 4, 1), policy.rank(8, 2, 4, 1));
     let tie = |sample| draw(5, Purpose::Tie, 0, sample);
     assert_eq!(one < two, tie(1) < tie(2));
-    // 20 wait, 16 are exchanged: the second update takes the last of them in, the queue is shuffled from then on.
+    // 20 wait, 16 are exchanged: the second update takes the last of them in, the queue is shuffled from then
+    // on.
     assert!(policy.queue(2, 1, 0) < policy.queue(4, 2, 2), "first in, first out");
     assert_eq!(policy.queue(4, 1, 2).since, 2);
     assert_eq!(policy.queue(6, 1, 2), Rank { key: 0, since: 0, hash: draw(5, Purpose::Queue, 4, 1) });

@@ -141,7 +141,8 @@ proptest! {
                 run.decide(epoch);
                 run.train(epoch, |sample| random(epoch, sample));
             }
-            let keys = |run: &Run<'_>| -> Vec<u32> { (0..samples as usize).map(|slot| run.state.key(slot)).collect() };
+            let slots = 0..samples as usize;
+            let keys = |run: &Run<'_>| slots.clone().map(|slot| run.state.key(slot)).collect::<Vec<u32>>();
             prop_assert_eq!(&whole.standings, &restored.standings, "epoch {}", epoch);
             prop_assert_eq!(keys(&whole), keys(&restored), "epoch {}", epoch);
         }

@@ -28,7 +28,7 @@ fn events_of_the_whole_run_count_across_decisions() {
         [Cut::Outside { out: 0 }, Cut::Outside { out: 1 }]
     );
     let rank = |key| policy.rank(3, 1, 2, key);
-    assert!(rank(0) < rank(3) && rank(3) < rank(u32::MAX), "who was never right comes last");
+    assert!(rank(0) < rank(3) && rank(3) < rank(u32::MAX), "what was never right comes last");
     assert_eq!(rank(3), Rank { key: 3, since: 0, hash: draw(1, Purpose::Tie, 0, 1) });
 }
 

@@ -47,8 +47,9 @@ proptest! {
             run.decide(epoch);
             let found: Vec<Option<f32>> = run.standings.iter().map(|standing| standing.weight).collect();
             prop_assert_eq!(&found, &weights, "epoch {}", epoch);
-            let shown = |sample: u32| ScoreRow { loss: loss(seed, epoch, sample), ..row(epoch, sample, true) };
-            run.train(epoch, shown);
+            run.train(epoch, |sample| {
+                ScoreRow { loss: loss(seed, epoch, sample), ..row(epoch, sample, true) }
+            });
             for sample in run.of(true) {
                 latest[sample as usize] = f64::from(loss(seed, epoch, sample));
             }
@@ -89,7 +90,8 @@ fn the_share_kept_is_one_less_the_fraction_and_the_expected_weight_is_one() {
     for fraction in [0.1, 0.5, 0.9] {
         let policy = policy(InfoBatch { fraction, ..InfoBatch::default() }, &context).unwrap();
         let mut run = Run::new(&*policy, &context);
-        // The lower half always has the lower loss. Each of its samples is kept or not by a draw in each epoch.
+        // The lower half always has the lower loss. Each of its samples is kept or not by a draw in each
+        // epoch.
         let shown = |sample: u32| ScoreRow {
             loss: if sample < samples / 2 { 0.1 } else { 2.0 },
             ..row(0, sample, true)

@@ -50,7 +50,10 @@ proptest! {
     }
 
     #[test]
-    fn what_lies_at_the_mean_is_never_cut(losses in prop::collection::vec(0u8..6, 1..60), kept in 0.0f64..=1.0) {
+    fn what_lies_at_the_mean_is_never_cut(
+        losses in prop::collection::vec(0u8..6, 1..60),
+        kept in 0.0f64..=1.0,
+    ) {
         let context = SieveContext { seed: 3, epochs: 9, samples: losses.len() as u32 };
         let policy = policy(InfoBatch::default(), &context).unwrap();
         let keys: Vec<u32> = losses.iter().map(|loss| f32::from(*loss).to_bits()).collect();

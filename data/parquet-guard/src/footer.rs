@@ -1,106 +1,67 @@
-//! Walks over a footer, so that the Parquet library, which takes it at its word, neither reserves what a count merely claims
-//! nor goes as deep as the schema does.
+//! Walks over a footer, so that the Parquet library, which takes it at its word, neither reserves what a count merely
+//! claims nor goes as deep as the schema does.
 
-use std::path::Path;
+use crate::error::Fault;
+use crate::format::{CHILDREN, ELEMENT, FILE, NAME, SCHEMA};
+use crate::thrift::{Reader, kind};
 
-use super::super::error::DataError;
-use super::COLUMN_LIMIT;
-use super::format::{CHILDREN, ELEMENT, FILE, NAME, SCHEMA};
-use super::thrift::{Reader, kind};
-
-/// Columns and groups of columns, the root included; there may be as many groups as columns.
-pub(super) const ELEMENT_LIMIT: u64 = 2 * COLUMN_LIMIT;
+/// Columns and groups of columns, the root included.
+pub(crate) const ELEMENT_LIMIT: u64 = 1 << 13;
 
 /// Groups inside one another. The library calls itself for each; a list takes two.
-pub(super) const LEVEL_LIMIT: u64 = 32;
+pub(crate) const LEVEL_LIMIT: u64 = 32;
 
-/// Bytes of the names of all columns, each with the names of the groups that it is in: the library keeps them for every
-/// column. Without groups they are part of the footer, and cannot be more than it has.
-pub(super) const NAME_LIMIT: u64 = super::FOOTER_LIMIT;
+/// Bytes of the names of all columns, each with the names of the groups that it is in: the library keeps them for
+/// every column. Without groups they are part of the footer, and cannot be more than it has.
+pub(crate) const NAME_LIMIT: u64 = crate::FOOTER_LIMIT;
 
-/// Why a footer cannot be given to the library.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum FooterFault {
-    /// It does not parse, or something has another kind than in the format.
-    Broken,
-    /// More than [`ELEMENT_LIMIT`].
-    Elements(u64),
-    /// More than [`LEVEL_LIMIT`].
-    Levels(u64),
-    /// More than [`NAME_LIMIT`].
-    Names(u64),
-}
-
-impl FooterFault {
-    /// The error for the file `path`.
-    pub(super) fn of(&self, path: &Path) -> DataError {
-        let too_large = |field: &str, found: u64, limit: u64| DataError::TooLarge {
-            path: path.to_owned(),
-            field: field.to_owned(),
-            found,
-            limit,
-        };
-        match *self {
-            Self::Broken => DataError::ParquetDamaged { path: path.to_owned(), action: "read the footer" },
-            Self::Elements(found) => too_large("number of columns and groups", found, ELEMENT_LIMIT),
-            Self::Levels(found) => too_large("depth of the schema", found, LEVEL_LIMIT),
-            Self::Names(found) => too_large("length of the columns' names", found, NAME_LIMIT),
-        }
-    }
-}
+const DAMAGED: Fault = Fault::Damaged { action: "read the footer" };
 
 /// Checks the bytes of a footer, without the length and the magic number behind it.
-pub(super) fn check(bytes: &[u8]) -> Result<(), FooterFault> {
+pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {
     let (mut reader, mut id) = (Reader { bytes }, 0);
-    while let Some(kind) = reader.field(&mut id).ok_or(FooterFault::Broken)? {
+    while let Some(kind) = reader.field(&mut id).ok_or(DAMAGED)? {
         if id == SCHEMA && kind == kind::LIST {
             schema(&mut reader)?;
         } else {
-            reader.known(FILE, id, kind).ok_or(FooterFault::Broken)?;
+            reader.known(FILE, id, kind).ok_or(DAMAGED)?;
         }
     }
     Ok(())
 }
 
 /// The elements of the schema: a tree, each group in front of what is in it.
-fn schema(reader: &mut Reader) -> Result<(), FooterFault> {
-    let (kind, count) = reader.list().ok_or(FooterFault::Broken)?;
-    if count > ELEMENT_LIMIT {
-        return Err(FooterFault::Elements(count));
-    }
+fn schema(reader: &mut Reader) -> Result<(), Fault> {
+    let (kind, count) = reader.list().ok_or(DAMAGED)?;
+    Fault::limit("number of columns and groups", count, ELEMENT_LIMIT)?;
     // For each group that has not ended: how many are still to come, and the bytes of the names up to it.
     let mut open: Vec<(u64, u64)> = Vec::new();
     let mut names = 0;
     for index in 0..count {
-        let (name, children) =
-            (kind == kind::STRUCT).then(|| element(reader)).flatten().ok_or(FooterFault::Broken)?;
+        let (name, children) = (kind == kind::STRUCT).then(|| element(reader)).flatten().ok_or(DAMAGED)?;
         let path = match open.last_mut() {
             // The root, whose name is in no path.
             None if index == 0 => 0,
             // A second root.
-            None => return Err(FooterFault::Broken),
+            None => return Err(DAMAGED),
             Some((left, path)) => {
                 *left -= 1;
                 *path + name
             }
         };
         if children > count - index - 1 {
-            return Err(FooterFault::Broken);
+            return Err(DAMAGED);
         }
         if children > 0 {
             open.push((children, path));
         } else {
             names += path;
         }
-        if open.len() as u64 > LEVEL_LIMIT {
-            return Err(FooterFault::Levels(open.len() as u64));
-        }
-        if names > NAME_LIMIT {
-            return Err(FooterFault::Names(names));
-        }
+        Fault::limit("depth of the schema", open.len() as u64, LEVEL_LIMIT)?;
+        Fault::limit("length of the columns' names", names, NAME_LIMIT)?;
         while open.pop_if(|(left, _)| *left == 0).is_some() {}
     }
-    if open.is_empty() { Ok(()) } else { Err(FooterFault::Broken) }
+    if open.is_empty() { Ok(()) } else { Err(DAMAGED) }
 }
 
 /// The length of an element's name, and how many others are in it.
@@ -118,8 +79,21 @@ fn element(reader: &mut Reader) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::thrift::varint;
     use super::*;
+    use crate::thrift::varint;
+
+    /// What is wrong with a footer, as a message says it.
+    fn check(bytes: &[u8]) -> Result<(), String> {
+        super::check(bytes).map_err(|fault| fault.to_string())
+    }
+
+    fn above(what: &str, found: u64, limit: u64) -> Result<(), String> {
+        Fault::limit(what, found, limit).map_err(|fault| fault.to_string())
+    }
+
+    fn damaged() -> Result<(), String> {
+        Err(DAMAGED.to_string())
+    }
 
     /// A footer of this many schema elements, without anything else.
     fn footer(elements: &[Vec<u8>]) -> Vec<u8> {
@@ -143,12 +117,15 @@ mod tests {
             footer(&std::iter::once(group("root", count)).chain(columns(count)).collect::<Vec<_>>())
         };
         assert_eq!(check(&flat(ELEMENT_LIMIT - 1)), Ok(()));
-        assert_eq!(check(&flat(ELEMENT_LIMIT)), Err(FooterFault::Elements(ELEMENT_LIMIT + 1)));
+        assert_eq!(
+            check(&flat(ELEMENT_LIMIT)),
+            above("number of columns and groups", ELEMENT_LIMIT + 1, ELEMENT_LIMIT)
+        );
         let deep = |levels: u64| {
             footer(&(0..levels).map(|_| group("g", 1)).chain([column("x")]).collect::<Vec<_>>())
         };
         assert_eq!(check(&deep(LEVEL_LIMIT)), Ok(()));
-        assert_eq!(check(&deep(LEVEL_LIMIT + 1)), Err(FooterFault::Levels(LEVEL_LIMIT + 1)));
+        assert_eq!(check(&deep(LEVEL_LIMIT + 1)), above("depth of the schema", LEVEL_LIMIT + 1, LEVEL_LIMIT));
         // Groups that have ended do not count.
         let pairs = (0..100).flat_map(|_| [group("g", 1), column("x")]);
         assert_eq!(
@@ -164,7 +141,10 @@ mod tests {
             [group("root", 1), group(name, 4), column("a"), column("b"), column("c"), column("d")]
         };
         assert_eq!(check(&footer(&four("short"))), Ok(()));
-        assert_eq!(check(&footer(&four(&long))), Err(FooterFault::Names((4 << 20) + 4)));
+        assert_eq!(
+            check(&footer(&four(&long))),
+            above("length of the columns' names", (4 << 20) + 4, NAME_LIMIT)
+        );
         // The name of the root is in none.
         let root = [group(&long, 4), column("a"), column("b"), column("c"), column("d")];
         assert_eq!(check(&footer(&root)), Ok(()));
@@ -183,28 +163,24 @@ mod tests {
         ] {
             let found = check(&footer(&elements));
             // A root alone has no columns, and a footer without any element is left to the library.
-            assert_eq!(
-                found,
-                if elements.is_empty() { Ok(()) } else { Err(FooterFault::Broken) },
-                "{elements:?}"
-            );
+            assert_eq!(found, if elements.is_empty() { Ok(()) } else { damaged() }, "{elements:?}");
         }
         // Row groups, and pairs of keys and values, as many as 2³¹ − 1.
         let claims = [0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x07];
         for field in [0x49, 0x59] {
-            assert_eq!(check(&[&[field][..], &claims, &[0x00; 40]].concat()), Err(FooterFault::Broken));
+            assert_eq!(check(&[&[field][..], &claims, &[0x00; 40]].concat()), damaged());
         }
     }
 
     #[test]
     fn what_the_format_knows_has_to_be_of_its_kind() {
         // A text as the version, whose length the library would take for it; a schema that is a map; field 1 twice.
-        assert_eq!(check(&[0x18, 0x02, 0x19, 0xFC, 0x00]), Err(FooterFault::Broken));
-        assert_eq!(check(&[0x2B, 0x00, 0x00]), Err(FooterFault::Broken));
-        assert_eq!(check(&[0x15, 0x02, 0x05, 0x02, 0x02, 0x00]), Err(FooterFault::Broken));
+        assert_eq!(check(&[0x18, 0x02, 0x19, 0xFC, 0x00]), damaged());
+        assert_eq!(check(&[0x2B, 0x00, 0x00]), damaged());
+        assert_eq!(check(&[0x15, 0x02, 0x05, 0x02, 0x02, 0x00]), damaged());
         // Of what it does not know lists of booleans are refused: the library counts them without reading.
         let unknown = |list: &[u8]| [&[0x05, 0xC8, 0x01][..], &[0x02], &[0x19], list, &[0x00]].concat();
         assert_eq!(check(&unknown(&[0x25, 0x02, 0x04])), Ok(()));
-        assert_eq!(check(&unknown(&[0xF2, 0xFF, 0xFF, 0xFF, 0xFF, 0x07])), Err(FooterFault::Broken));
+        assert_eq!(check(&unknown(&[0xF2, 0xFF, 0xFF, 0xFF, 0xFF, 0x07])), damaged());
     }
 }

@@ -3,8 +3,6 @@
 #![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
-mod footers;
-
 use std::alloc::System;
 use std::ffi::OsStr;
 use std::io::Write;
@@ -25,21 +23,17 @@ use spfde_data::images::Images;
 use spfde_data::row;
 use spfde_data::table::Row;
 
-/// In the child process: a directory of files that were written for it, or the name of a footer.
+/// In the child process: a directory of files that were written for it.
 const CHILD: &str = "SPFDE_TEST_DECLARED_SIZES";
 
 /// Bytes that the child may hold. All sizes declared below are above it.
 const MEMORY_LIMIT: usize = 512 * 1_000_000;
 
-/// Bytes that a child may hold at most while it reads a footer: thirty times the longest footer. The other limits of what a
-/// reader holds come on top.
-const MOST: usize = 30 * footers::FOOTER_LIMIT;
-
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Runs a test again as a child, and returns what it says.
-fn run_child(test: &str, given: &OsStr) -> String {
+/// Runs a test again as a child.
+fn run_child(test: &str, given: &OsStr) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads", "1"])
         .env(CHILD, given)
@@ -47,7 +41,6 @@ fn run_child(test: &str, given: &OsStr) -> String {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{given:?}: {:?}: {text}", output.status);
-    text
 }
 
 #[test]
@@ -61,29 +54,6 @@ fn declared_sizes_are_checked_before_memory_is_reserved() {
     std::fs::write(written.path().join("note"), long_texts(&["a"], 12)).unwrap();
     std::fs::write(written.path().join("notes"), long_texts(&["a", "b", "c", "d", "e"], 1)).unwrap();
     run_child("declared_sizes_are_checked_before_memory_is_reserved", written.path().as_os_str());
-}
-
-#[test]
-fn the_longest_footers_take_a_part_of_the_memory_that_there_is() {
-    let test = "the_longest_footers_take_a_part_of_the_memory_that_there_is";
-    if let Some(name) = std::env::var_os(CHILD) {
-        let case = footers::CASES.iter().find(|case| name == case.name).unwrap();
-        ALLOCATOR.set_limit(MEMORY_LIMIT).unwrap();
-        footers::read(case);
-        eprintln!("{}", ALLOCATOR.max_allocated());
-        return;
-    }
-    for case in &footers::CASES {
-        let begun = std::time::Instant::now();
-        let most: usize = run_child(test, OsStr::new(case.name)).trim().parse().unwrap();
-        assert!(most <= MOST, "{}: {most} bytes", case.name);
-        eprintln!(
-            "{}: {:.1} MB at most, {:.2} s",
-            case.name,
-            most as f64 / 1e6,
-            begun.elapsed().as_secs_f64()
-        );
-    }
 }
 
 fn read_hostile_files(written: &Path) {

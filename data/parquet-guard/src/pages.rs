@@ -1,47 +1,37 @@
 //! Walks the page headers of a column, so that no decoder allocates what a header merely claims.
 //!
-//! The sizes, counts and encodings of pages stand in front of each page (Thrift compact protocol). The footer need not say the
-//! same, and the Parquet library goes by the pages: it reserves their sizes before it decompresses, and the counts of their
-//! dictionaries before it decodes.
+//! The sizes, counts and encodings of pages stand in front of each page (Thrift compact protocol). The footer need not
+//! say the same, and the Parquet library goes by the pages: it reserves their sizes before it decompresses, and the
+//! counts of their dictionaries before it decodes.
 
 use parquet::basic::Type;
 
-use super::format::{DATA, DATA_2, DICTIONARY, PAGE};
-use super::thrift::{Fields, Reader, kind};
+use crate::error::Fault;
+use crate::format::{DATA, DATA_2, DICTIONARY, PAGE};
+use crate::thrift::{Fields, Reader, kind};
 
-/// Uncompressed bytes that a page may claim. The pages that this crate writes stay below a few MiB.
-pub(super) const PAGE_LIMIT: u64 = 64 << 20;
+/// Uncompressed bytes that a page may claim. The pages of a run stay below a few MiB.
+pub(crate) const PAGE_LIMIT: u64 = crate::MEMORY_LIMIT / 4;
 
 /// The number that stands for values one after the other.
 const PLAIN: i64 = 0;
 
-/// Why a column's pages cannot be trusted.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum PageFault {
-    /// A header that does not parse or leads out of the column.
-    Broken,
-    /// A page that claims more than [`PAGE_LIMIT`] bytes.
-    TooLarge(u64),
-    /// A dictionary that claims more values than its bytes can hold.
-    Dictionary { values: u64, limit: u64 },
-    /// Values of variable length that a few bytes of the page could stand for.
-    Expands,
-}
+pub(crate) const DAMAGED: Fault = Fault::Damaged { action: "read the row groups" };
 
 /// Uncompressed bytes that the pages of a column claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     /// Of the largest dictionary.
-    pub(super) dictionary: u64,
+    pub(crate) dictionary: u64,
     /// Of the largest page.
-    pub(super) page: u64,
+    pub(crate) page: u64,
     /// Of all of them.
-    pub(super) total: u64,
+    pub(crate) total: u64,
 }
 
 impl Claims {
     /// Of two parts of a column together.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             dictionary: self.dictionary.max(other.dictionary),
             page: self.page.max(other.page),
@@ -50,33 +40,27 @@ impl Claims {
     }
 }
 
-/// Checks all pages in the bytes of one column chunk with values of type `kind`.
-pub(super) fn check(mut chunk: &[u8], kind: Type) -> Result<Claims, PageFault> {
+/// Checks all pages in the bytes of one chunk of `column`, whose values are of type `kind`.
+pub(crate) fn check(mut chunk: &[u8], column: &str, kind: Type) -> Result<Claims, Fault> {
     let mut claims = Claims::default();
     while !chunk.is_empty() {
         let mut reader = Reader { bytes: chunk };
-        let header = reader.page_header().ok_or(PageFault::Broken)?;
-        let claimed = u64::try_from(header.uncompressed).map_err(|_| PageFault::Broken)?;
-        if claimed > PAGE_LIMIT {
-            return Err(PageFault::TooLarge(claimed));
-        }
+        let header = reader.page_header().ok_or(DAMAGED)?;
+        let page = u64::try_from(header.uncompressed).map_err(|_| DAMAGED)?;
+        Fault::limit(format!("page size of column {column}"), page, PAGE_LIMIT)?;
         if kind == Type::BYTE_ARRAY && (header.dictionary.is_some() || !header.is_plain) {
-            return Err(PageFault::Expands);
+            return Err(Fault::Expands { column: column.to_owned() });
         }
-        let dictionary = match header.dictionary {
-            None => 0,
-            Some(values) => {
-                let values = u64::try_from(values).map_err(|_| PageFault::Broken)?;
-                let limit = claimed / width(kind);
-                if values > limit {
-                    return Err(PageFault::Dictionary { values, limit });
-                }
-                claimed
-            }
-        };
-        claims = claims.and(Claims { dictionary, page: claimed, total: claimed });
-        let compressed = usize::try_from(header.compressed).map_err(|_| PageFault::Broken)?;
-        chunk = reader.bytes.get(compressed..).ok_or(PageFault::Broken)?;
+        let mut dictionary = 0;
+        if let Some(values) = header.dictionary {
+            let values = u64::try_from(values).map_err(|_| DAMAGED)?;
+            let what = format!("number of dictionary values of column {column}");
+            Fault::limit(what, values, page / width(kind))?;
+            dictionary = page;
+        }
+        claims = claims.and(Claims { dictionary, page, total: page });
+        let compressed = usize::try_from(header.compressed).map_err(|_| DAMAGED)?;
+        chunk = reader.bytes.get(compressed..).ok_or(DAMAGED)?;
     }
     Ok(claims)
 }
@@ -134,8 +118,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::thrift::varint;
     use super::*;
+    use crate::thrift::varint;
 
     fn zigzag(number: u64) -> Vec<u8> {
         varint(number << 1)
@@ -161,8 +145,21 @@ mod tests {
         page_with(uncompressed, 0, 4, &nested, 0)
     }
 
-    fn check(chunk: &[u8]) -> Result<Claims, PageFault> {
-        super::check(chunk, Type::INT32)
+    /// What pages of a type claim, or what is wrong with them, as a message says it.
+    fn check_of(chunk: &[u8], kind: Type) -> Result<Claims, String> {
+        super::check(chunk, "x", kind).map_err(|fault| fault.to_string())
+    }
+
+    fn check(chunk: &[u8]) -> Result<Claims, String> {
+        check_of(chunk, Type::INT32)
+    }
+
+    fn above(what: &str, found: u64, limit: u64) -> Result<Claims, String> {
+        Err(Fault::limit(what, found, limit).unwrap_err().to_string())
+    }
+
+    fn damaged() -> Result<Claims, String> {
+        Err(DAMAGED.to_string())
     }
 
     #[test]
@@ -176,7 +173,7 @@ mod tests {
     #[test]
     fn a_page_that_claims_too_much_is_found_behind_others() {
         let chunk = [page(1000, 17, 17), page(PAGE_LIMIT + 1, 3, 3)].concat();
-        assert_eq!(check(&chunk), Err(PageFault::TooLarge(PAGE_LIMIT + 1)));
+        assert_eq!(check(&chunk), above("page size of column x", PAGE_LIMIT + 1, PAGE_LIMIT));
     }
 
     #[test]
@@ -185,38 +182,39 @@ mod tests {
         let mut chunk = vec![0x15, 0x00, 0x15];
         chunk.extend([0xFE, 0xFF, 0xFF, 0xFF, 0x0F]);
         chunk.extend([0x05, 0x04, 0x02, 0x15, 0x00, 0x00]);
-        assert_eq!(check(&chunk), Err(PageFault::Broken));
+        assert_eq!(check(&chunk), damaged());
         // A checksum that is a text: the library takes its length for the number, and its bytes for the next fields.
         let text = [0x15, 0x00, 0x28, 0x08, 0x15, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F, 0x15, 0x00, 0x00];
         assert_eq!(
             check(&[&[0x15, 0x00, 0x15, 0x00, 0x15, 0x00][..], &text[2..], &[0x00]].concat()),
-            Err(PageFault::Broken)
+            damaged()
         );
         // Field 65538, which is 2 in 16 bits; field 2 as a number of another width.
         let far = [&[0x15, 0x00, 0x05][..], &zigzag(65_538), &zigzag(1 << 30), &[0x05, 0x04, 0x02, 0x00]];
-        assert_eq!(check(&far.concat()), Err(PageFault::Broken));
-        assert_eq!(check(&[0x15, 0x00, 0x16, 0x02, 0x15, 0x02, 0x15, 0x00, 0x00]), Err(PageFault::Broken));
+        assert_eq!(check(&far.concat()), damaged());
+        assert_eq!(check(&[0x15, 0x00, 0x16, 0x02, 0x15, 0x02, 0x15, 0x00, 0x00]), damaged());
     }
 
     #[test]
     fn a_dictionary_has_no_more_values_than_its_bytes() {
-        let fault = PageFault::Dictionary { values: 201, limit: 200 };
-        assert_eq!(check(&dictionary(800, 201)), Err(fault));
-        assert!(super::check(&dictionary(800, 101), Type::INT64).is_err());
+        let fault = above("number of dictionary values of column x", 201, 200);
+        assert_eq!(check(&dictionary(800, 201)), fault);
+        assert!(check_of(&dictionary(800, 101), Type::INT64).is_err());
         assert!(check(&dictionary(800, 0x7FFF_FFFF)).is_err());
     }
 
     #[test]
     fn text_is_plain_whatever_the_footer_says() {
-        let text = |chunk: &[u8]| super::check(chunk, Type::BYTE_ARRAY);
+        let text = |chunk: &[u8]| check_of(chunk, Type::BYTE_ARRAY);
+        let expands = Err(Fault::Expands { column: "x".to_owned() }.to_string());
         assert!(text(&page(1000, 17, 17)).is_ok());
-        assert_eq!(text(&dictionary(800, 1)), Err(PageFault::Expands));
+        assert_eq!(text(&dictionary(800, 1)), expands);
         // Lengths as deltas, in a page of either version.
         let lengths = zigzag(6);
         let first = [&[0x15, 0x02, 0x15][..], &lengths].concat();
-        assert_eq!(text(&page_with(9, 0, 2, &first, 0)), Err(PageFault::Expands));
+        assert_eq!(text(&page_with(9, 0, 2, &first, 0)), expands);
         let second = [&[0x15, 0x02, 0x15, 0x00, 0x15, 0x02, 0x15][..], &lengths].concat();
-        assert_eq!(text(&page_with(9, 0, 5, &second, 0)), Err(PageFault::Expands));
+        assert_eq!(text(&page_with(9, 0, 5, &second, 0)), expands);
         assert!(check(&page_with(9, 0, 5, &second, 0)).is_ok());
     }
 
@@ -224,9 +222,9 @@ mod tests {
     fn broken_headers_are_broken() {
         let good = page(1000, 17, 17);
         for length in 1..good.len() {
-            assert_eq!(check(&good[..length]), Err(PageFault::Broken), "{length}");
+            assert_eq!(check(&good[..length]), damaged(), "{length}");
         }
-        assert_eq!(check(&[0x2C; 64]), Err(PageFault::Broken));
-        assert_eq!(check(&[0xFF; 64]), Err(PageFault::Broken));
+        assert_eq!(check(&[0x2C; 64]), damaged());
+        assert_eq!(check(&[0xFF; 64]), damaged());
     }
 }
