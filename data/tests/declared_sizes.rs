@@ -1,5 +1,5 @@
-//! Files that declare more than they hold: read in a process that may have far less memory than what they declare, so that a
-//! reservation made before the check would end it.
+//! Files that declare more than they hold: read in a process that may have far less memory than what they
+//! declare, so that a reservation made before the check would end it.
 #![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
@@ -97,7 +97,8 @@ fn read_hostile_files(written: &Path) {
 }
 
 fn read_hostile_parquet(directory: &Path, check: fn(String, &str)) {
-    // One page of 2 MB of zeros, whose header states its size in four bytes right behind the file's magic number.
+    // One page of 2 MB of zeros, whose header states its size in four bytes right behind the file's magic
+    // number.
     let images = |count: usize| Images {
         channels: 1,
         height: 32,
@@ -150,7 +151,8 @@ row! {
     }
 }
 
-/// A segment of rows whose texts are each as long as a page may be, near enough; some kilobytes each when compressed.
+/// A segment of rows whose texts are each as long as a page may be, near enough; some kilobytes each when
+/// compressed.
 fn long_texts(columns: &[&str], rows: usize) -> Vec<u8> {
     let text: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(60 << 20)]));
     let epoch: ArrayRef = Arc::new(UInt32Array::from(vec![3]));

@@ -1,39 +1,40 @@
-//! What would a freeze policy of one's own have decided? `cargo run --release --example own_replay -- runs/mlp-0-1`
+//! What would a freeze rule of one's own have decided?
+//!
+//! `cargo run --release --example own_replay -- replay runs/mlp-0-1 freeze.policy=halved`
 
 use spfde::prelude::*;
 
-/// Blocks freeze front to back, one an epoch, once the gradient of a block's first layer has halved.
-#[derive(Default)]
-struct Halved {
-    left: Vec<(usize, usize)>, // the front block last, with its first layer
-    norms: std::collections::BTreeMap<usize, (f32, f32)>,
-}
-
-impl FreezePolicy for Halved {
-    fn name(&self) -> &'static str {
-        "halved"
-    }
-    fn start(&self, Plan { architecture, .. }: &Plan) -> Box<dyn FreezeState> {
-        let first = |block| Some((block, architecture.layers_of(block).next()?));
-        let left = (0..architecture.blocks.len()).rev().filter_map(first).collect();
-        Box::new(Self { left, ..Self::default() })
+parameters! {
+    /// Blocks freeze front to back, one an epoch, once the gradient of a layer of theirs has become small.
+    pub struct Halved in "freeze" {
+        /// the share of its first norm below which a gradient is small
+        pub share: f64 = 0.5, 0.0..=1.0;
     }
 }
+state! {
+    /// The first and the latest norm of a block's gradient.
+    pub struct Norms { first: Option<f64> = None, latest: f64 = 0.0, }
+}
 
-impl FreezeState for Halved {
-    fn observe(&mut self, row: &GradientRow) {
-        self.norms.entry(row.layer.into()).or_insert((row.l2, row.l2)).1 = row.l2;
+impl FreezeRule for Halved {
+    const NAME: &'static str = "halved";
+    const SUMMARY: &'static str = "a block freezes once its gradient norm has halved";
+    type State = Norms;
+
+    fn observe(&self, norms: &mut Norms, row: &GradientRow, _: bool) {
+        norms.latest = f64::from(row.l2);
+        norms.first.get_or_insert(norms.latest);
     }
-    fn decide(&mut self, _: u32) -> Vec<Freeze> {
-        let halved = |(first, last): &(f32, f32)| last * 2.0 < *first;
-        let block = self.left.pop_if(|(_, layer)| self.norms.get(layer).is_some_and(halved));
-        block.into_iter().map(|(block, _)| Freeze { block, reason: "its norm has halved".into() }).collect()
+
+    fn decide(&self, _: &FreezeContext, judged: Judged<'_, Norms>, epoch: u32) -> Vec<Change> {
+        let front = judged.frozen.iter().position(|spans| !spans.is_frozen(epoch));
+        let small = |norms: &Norms| norms.first.is_some_and(|first| norms.latest < self.share * first);
+        let block = front.filter(|block| small(&judged.states[*block]));
+        let change = |block| Change { block, frozen: true, reason: "its norm has halved".into() };
+        block.map(change).into_iter().collect()
     }
 }
 
 fn main() -> std::process::ExitCode {
-    spfde::replay_main(
-        |experiment| experiment.with_freeze(std::sync::Arc::new(Halved::default())),
-        spfde::pipeline,
-    )
+    spfde::app().freeze::<Halved>().main()
 }

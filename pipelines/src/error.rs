@@ -1,9 +1,8 @@
 //! What can end a command, and with which exit code.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use spfde_data::files::DataError;
 use spfde_data::parameter::ParameterError;
@@ -12,6 +11,7 @@ use spfde_flow::{Cause, Fault};
 
 use crate::cluster::{ClusterError, Lost};
 use crate::configuration::ConfigurationError;
+use crate::program::program;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -23,54 +23,30 @@ pub enum Error {
     /// A file cannot be read or written, or is not what it should be.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Code of a program of one's own failed.
+    #[error("{what}: {reason}")]
+    Own {
+        /// What it was about, such as the name of a data set.
+        what: String,
+        /// The cause.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The processes did not come together; nothing was trained.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// Another process of the run is gone; what is committed is kept. Threads that waited for it are left behind: the
-    /// program should end.
+    /// The run stopped before its last epoch; what is committed is kept. After a panic or a loss threads are
+    /// left behind: the program should end.
     #[error(
-        "process {process} at {address} was lost ({reason}); {}; resume with: {}",
-        kept(*reached, None, directory), command("resume", directory)
-    )]
-    Lost {
-        /// The process.
-        process: usize,
-        /// Its address.
-        address: String,
-        /// How it was noticed.
-        reason: String,
-        /// The run directory.
-        directory: PathBuf,
-        /// What is kept; `None` if this process cannot tell.
-        reached: Option<Reached>,
-    },
-    /// Somebody asked this process to end, and another one of the run did not stop with it, as one that somebody has stopped; what
-    /// is committed is kept. Threads that waited for it are left behind: the program should end.
-    #[error(
-        "interrupted, without process {process} at {address} ({reason}); {}; when all processes have ended, resume with: {}",
-        kept(*reached, None, directory), command("resume", directory)
-    )]
-    InterruptedAlone {
-        /// The process.
-        process: usize,
-        /// Its address.
-        address: String,
-        /// Why it is not waited for.
-        reason: String,
-        /// The run directory.
-        directory: PathBuf,
-        /// What is kept; `None` if this process cannot tell.
-        reached: Option<Reached>,
-    },
-    /// The run stopped before its last epoch; what is committed is kept.
-    #[error(
-        "{fault}{}; {}{}",
-        noticed(*process), kept(*reached, Some(*epochs), directory), going_on(fault, directory)
+        "{why}{}; {}{}{}",
+        noticed(*process),
+        kept(*reached, *epochs, directory),
+        untold(unwritten.as_deref()),
+        going_on(why, directory)
     )]
     Stopped {
         /// Why, and where.
-        fault: Fault,
-        /// In which of several processes.
+        why: Box<Why>,
+        /// In which of several processes a fault was noticed.
         process: Option<u16>,
         /// The run directory.
         directory: PathBuf,
@@ -78,112 +54,32 @@ pub enum Error {
         reached: Option<Reached>,
         /// Epochs that were wanted.
         epochs: u32,
+        /// Why the manifest does not say that the run stopped, if it does not.
+        unwritten: Option<Box<DataError>>,
     },
-    /// A worker died of a bug.
-    #[error(
-        "worker {worker} failed: {message}; {}; resume with: {}",
-        kept(*reached, None, directory), command("resume", directory)
-    )]
-    Worker {
-        /// The worker.
-        worker: usize,
-        /// The panic's message.
-        message: String,
-        /// The run directory.
-        directory: PathBuf,
-        /// What is kept; `None` if this process cannot tell.
-        reached: Option<Reached>,
-    },
-    /// A bench did not come to its end.
-    #[error("{reason}; nothing was measured")]
-    Unmeasured {
+    /// A replay, a grid or a bench ended early; nothing of it is kept.
+    #[error("{reason}; {}", if *bench { "nothing was measured" } else { "nothing is kept of this replay" })]
+    Unkept {
         /// What happened.
         reason: String,
-        /// Whether somebody wanted it to end.
+        /// Whether it was a bench.
+        bench: bool,
+        /// Whether the program was asked to end.
         interrupted: bool,
     },
-    /// A pipeline ran to its end without recording the training.
+    /// A pipeline ran to its end without recording what it was to record.
     #[error(
-        "the pipeline traced {committed} of {}, so nothing else of it is kept in {}; call `run.trace` with what `train` \
-         returns",
-        counted(*epochs, "epoch"), directory.display()
+        "the pipeline traced {committed} of {}, and nothing else of it is kept; call `run.trace` with what \
+         `{stage}` returns",
+        counted(*epochs, "epoch")
     )]
     Untraced {
-        /// The run directory.
-        directory: PathBuf,
-        /// Epochs that are kept.
+        /// The stage that trains, or that replays.
+        stage: &'static str,
+        /// Epochs that were recorded.
         committed: u32,
         /// Epochs that were wanted.
         epochs: u32,
-    },
-    /// A replay ended before its last epoch; nothing of it is kept.
-    #[error("{fault}; nothing is kept of this replay")]
-    Replay {
-        /// Why, and where.
-        fault: Fault,
-    },
-    /// A worker of a replay died of a bug.
-    #[error("worker {worker} failed: {message}; nothing is kept of this replay")]
-    ReplayWorker {
-        /// The worker.
-        worker: usize,
-        /// The panic's message.
-        message: String,
-    },
-    /// Another process of a replay is gone.
-    #[error("process {process} at {address} was lost ({reason}); {}", left_by(*process))]
-    ReplayLost {
-        /// The process.
-        process: usize,
-        /// Its address.
-        address: String,
-        /// How it was noticed.
-        reason: String,
-    },
-    /// Somebody asked a process of a replay or a grid to end, and another one did not stop with it.
-    #[error("interrupted, without process {process} at {address} ({reason}); {}", left_by(*process))]
-    ReplayInterruptedAlone {
-        /// The process.
-        process: usize,
-        /// Its address.
-        address: String,
-        /// Why it is not waited for.
-        reason: String,
-    },
-    /// A member of a grid cannot be.
-    #[error("{reason} (the member of the grid with {point})")]
-    Member {
-        /// What is wrong with it.
-        reason: Box<Error>,
-        /// Its own settings.
-        point: String,
-    },
-    /// A grid cannot read its scores or write its decisions; nothing is kept.
-    #[error("{reason}; nothing is kept of this replay")]
-    Grid {
-        /// The file, and what is wrong.
-        reason: String,
-    },
-    /// Somebody wanted a grid to end; nothing is kept.
-    #[error("interrupted; nothing is kept of this replay")]
-    GridInterrupted,
-    /// A pipeline ran to its end without counting what was replayed.
-    #[error(
-        "the pipeline counted {counted} of {}, so nothing is kept of this replay; call `run.trace` with what `replay` \
-         returns",
-        spfde_data::words::counted(*epochs, "epoch")
-    )]
-    Uncounted {
-        /// Epochs that were counted.
-        counted: usize,
-        /// Epochs that were recorded.
-        epochs: u32,
-    },
-    /// A run that was followed ended before its first epoch.
-    #[error("{}: was interrupted before its first epoch was recorded; nothing is there to replay", run.display())]
-    Unrecorded {
-        /// The run directory.
-        run: PathBuf,
     },
     /// A run does not hold together.
     #[error("{}: {}", directory.display(), found(*findings, first))]
@@ -197,9 +93,10 @@ pub enum Error {
         /// The first fifty, in words.
         told: Vec<String>,
     },
-    /// Something is found in a run each time, and it has gone on by then.
+    /// Each time that a run is looked at something is found in it, and it has gone on by then.
     #[error(
-        "{}: is being written, and went on each of the {tries} times that it was looked at; verify it when it rests",
+        "{}: is being written, and went on each of the {tries} times that it was looked at; verify it \
+         when it rests",
         directory.display()
     )]
     Unsettled {
@@ -222,6 +119,33 @@ pub enum Error {
         /// The first.
         first: String,
     },
+    /// Another error, with more to say: to which member of a grid it belongs, or what failed after it.
+    #[error("{error}{more}")]
+    More {
+        /// The error.
+        error: Box<Error>,
+        /// What follows it, with its punctuation.
+        more: String,
+    },
+}
+
+/// Why a run stopped before its last epoch.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Why {
+    /// A stage failed or gave up, or a process was asked to end.
+    #[error("{0}")]
+    Fault(Fault),
+    /// A worker died of a bug.
+    #[error("worker {worker} failed: {message}")]
+    Panic {
+        /// The worker.
+        worker: usize,
+        /// The panic's message.
+        message: String,
+    },
+    /// Another process of the run is gone.
+    #[error("{0}")]
+    Lost(Lost),
 }
 
 /// So many findings, of which this is the first.
@@ -240,10 +164,10 @@ fn command(verb: &str, directory: &Path) -> String {
     format!("{} {verb} {word}", program())
 }
 
-/// How a run goes on that was stopped by `fault`: not at all if it would come to the same step, and the same fault.
-fn going_on(fault: &Fault, directory: &Path) -> String {
-    match fault.cause {
-        Cause::NotFinite(_) => String::new(),
+/// How a run goes on that stopped: not at all if it would come to the same step, and the same fault.
+fn going_on(why: &Why, directory: &Path) -> String {
+    match why {
+        Why::Fault(Fault { cause: Cause::NotFinite(_), .. }) => String::new(),
         _ => format!("; resume with: {}", command("resume", directory)),
     }
 }
@@ -257,22 +181,17 @@ pub struct Reached {
     pub checkpoint: Option<u32>,
 }
 
-/// What is kept of the run in `directory`, if `wanted` says of how many epochs, in words.
-fn kept(reached: Option<Reached>, wanted: Option<u32>, directory: &Path) -> String {
+/// What is kept of the run in `directory` of `wanted` epochs, in words.
+fn kept(reached: Option<Reached>, wanted: u32, directory: &Path) -> String {
     let directory = directory.display();
     let Some(Reached { epochs, checkpoint }) = reached else {
         return format!("what is committed is kept in {directory}");
     };
-    let number = wanted.map_or_else(
-        || counted(epochs, "epoch"),
-        |wanted| format!("{epochs} of {}", counted(wanted, "epoch")),
-    );
-    let verb = are(epochs);
     let last = checkpoint.map_or_else(
         || "without a checkpoint".to_owned(),
         |epoch| format!("the last checkpoint is at epoch {epoch}"),
     );
-    format!("{number} {verb} committed in {directory}, {last}")
+    format!("{epochs} of {} {} committed in {directory}, {last}", counted(wanted, "epoch"), are(epochs))
 }
 
 /// Where a fault was noticed that stops all processes.
@@ -280,17 +199,10 @@ fn noticed(process: Option<u16>) -> String {
     process.map_or_else(String::new, |process| format!(" (in process {process})"))
 }
 
-static PROGRAM: OnceLock<String> = OnceLock::new();
-
-/// Says in messages how this program is called, if it is not `spfde`.
-pub(crate) fn name_program(name: String) {
-    // The first name is the program's.
-    let _ = PROGRAM.set(name);
-}
-
-/// How this program is called.
-pub(crate) fn program() -> &'static str {
-    PROGRAM.get().map_or("spfde", String::as_str)
+/// That the manifest does not say why the run ended.
+fn untold(unwritten: Option<&DataError>) -> String {
+    unwritten
+        .map_or_else(String::new, |error| format!("; the manifest does not say why the run ended: {error}"))
 }
 
 impl From<ParameterError> for Error {
@@ -299,50 +211,49 @@ impl From<ParameterError> for Error {
     }
 }
 
+impl Why {
+    /// Whether a process was asked to end.
+    fn is_interrupt(&self) -> bool {
+        matches!(self, Self::Fault(Fault { cause: Cause::Interrupted, .. }))
+    }
+}
+
 impl Error {
-    /// That a replay or a grid has lost another process; `interrupted` is whether this one had been asked to end.
-    pub(crate) fn lost_in_replay(lost: Lost, interrupted: &AtomicBool) -> Self {
-        let Lost { process, address, reason } = lost;
-        match interrupted.load(Ordering::Relaxed) {
-            true => Error::ReplayInterruptedAlone { process, address, reason },
-            false => Error::ReplayLost { process, address, reason },
+    /// The end of a replay or a grid of which nothing is kept.
+    pub(crate) fn no_replay(reason: impl ToString) -> Self {
+        Self::Unkept { reason: reason.to_string(), bench: false, interrupted: false }
+    }
+
+    /// The end of a replay or a grid that was asked to end.
+    pub(crate) fn replay_interrupted(reason: impl ToString) -> Self {
+        Self::Unkept { reason: reason.to_string(), bench: false, interrupted: true }
+    }
+
+    /// This, and what `after` says failed after it.
+    pub(crate) fn and<E: Display>(self, what: &str, after: Result<(), E>) -> Self {
+        match after {
+            Ok(()) => self,
+            Err(after) => Self::More { error: Box::new(self), more: format!("; {what}: {after}") },
         }
     }
 
     /// The exit code: 2 wrong usage or configuration, 1 failed, 3 stopped by a fault, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Member { reason, .. } => reason.exit_code(),
+            Error::More { error, .. } => error.exit_code(),
             Error::Configuration(_) | Error::Data(DataError::OldRun { .. }) => 2,
             Error::Cluster(error) => error.exit_code(),
-            Error::Stopped { fault: Fault { cause: Cause::Interrupted, .. }, .. }
-            | Error::Replay { fault: Fault { cause: Cause::Interrupted, .. } }
-            | Error::GridInterrupted
-            | Error::InterruptedAlone { .. }
-            | Error::ReplayInterruptedAlone { .. }
-            | Error::Unmeasured { interrupted: true, .. } => 130,
+            Error::Stopped { why, .. } if why.is_interrupt() => 130,
+            Error::Unkept { interrupted: true, .. } => 130,
+            Error::Stopped { .. } => 3,
             Error::Data(_)
-            | Error::Grid { .. }
+            | Error::Own { .. }
+            | Error::Unkept { .. }
             | Error::Untraced { .. }
             | Error::Unsound { .. }
             | Error::Unsettled { .. }
-            | Error::FinishedUnsound { .. }
-            | Error::Unmeasured { .. }
-            | Error::Replay { .. }
-            | Error::ReplayWorker { .. }
-            | Error::Unrecorded { .. }
-            | Error::ReplayLost { .. }
-            | Error::Uncounted { .. } => 1,
-            Error::Stopped { .. } | Error::Worker { .. } | Error::Lost { .. } => 3,
+            | Error::FinishedUnsound { .. } => 1,
         }
-    }
-}
-
-/// What is left of a replay or a grid whose process `process` is lost.
-fn left_by(process: usize) -> &'static str {
-    match process {
-        0 => "what it had written to its --out stays there: remove it before you start again",
-        _ => "nothing is kept: start again",
     }
 }
 
@@ -367,10 +278,12 @@ mod tests {
         let kept = |epochs, checkpoint, wanted| {
             super::kept(Some(Reached { epochs, checkpoint }), wanted, Path::new("run"))
         };
-        assert_eq!(kept(1, Some(1), None), "1 epoch is committed in run, the last checkpoint is at epoch 1");
-        assert_eq!(kept(0, None, None), "0 epochs are committed in run, without a checkpoint");
-        assert_eq!(kept(1, None, Some(9)), "1 of 9 epochs is committed in run, without a checkpoint");
-        assert_eq!(kept(2, None, Some(9)), "2 of 9 epochs are committed in run, without a checkpoint");
-        assert_eq!(super::kept(None, Some(9), Path::new("run")), "what is committed is kept in run");
+        assert_eq!(
+            kept(1, Some(1), 2),
+            "1 of 2 epochs is committed in run, the last checkpoint is at epoch 1"
+        );
+        assert_eq!(kept(0, None, 1), "0 of 1 epoch are committed in run, without a checkpoint");
+        assert_eq!(kept(2, None, 9), "2 of 9 epochs are committed in run, without a checkpoint");
+        assert_eq!(super::kept(None, 9, Path::new("run")), "what is committed is kept in run");
     }
 }

@@ -11,11 +11,10 @@ use spfde_data::files::manifest::DataSetRecord;
 use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::parameter::{ParameterError, Value, nearest};
 use spfde_data::segment::Densities;
-use spfde_flow::{Observe, Policies, Settings};
+use spfde_flow::{Observe, Policies, Seams, Settings};
 use spfde_model::{Description, InputShape, Kernel};
 use spfde_policy::{
-    Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, freeze, mask,
-    sieve,
+    FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, freeze, mask, sieve,
 };
 
 use crate::configuration::{Configuration, ConfigurationError};
@@ -117,10 +116,10 @@ impl Experiment {
             network: Arc::new(description),
             kernel,
             learning_rate: values.number("train.learning_rate"),
-            learning_rate_rule: Arc::new(Cosine),
-            gradient_transform: None,
-            momentum: values.number("train.momentum"),
-            weight_decay: values.number("train.weight_decay"),
+            seams: Seams::new(
+                values.number("train.momentum") as f32,
+                values.number("train.weight_decay") as f32,
+            ),
             augment,
             observe: Observe::named(values.text("trace.observe")).expect("a choice was checked"),
             data,
@@ -175,6 +174,12 @@ impl Experiment {
         let sieve = sieve::policy(rule, &context)?;
         let name = ("sieve.policy", sieve.name());
         self.with_policies(name, |policies| Policies { sieve, ..policies })
+    }
+
+    /// The same experiment with other things plugged into a training step.
+    pub fn with_seams(self, seams: Seams) -> Self {
+        let settings = Settings { seams, ..(*self.settings).clone() };
+        Self { settings: Arc::new(settings), ..self }
     }
 
     fn with_policies(

@@ -1,46 +1,54 @@
 //! `spfde` trains sparse neural networks cheaply on ordinary CPUs, and keeps every decision it took as data.
 //!
-//! It implements SpFDE (Layer Freezing & Data Sieving, arXiv 2209.11204): the cost of training falls along three
-//! axes that multiply. Weights are sparse with dynamic masks, and a weight that is masked is stored nowhere; layers
-//! freeze from the front, and a frozen prefix has no backward pass; the data set is sieved while training, and a
-//! sample that is out is not computed.
+//! It implements SpFDE (Layer Freezing & Data Sieving, arXiv 2209.11204): the cost of training falls along
+//! three axes that multiply. Weights are sparse with dynamic masks, and a weight that is masked is stored
+//! nowhere; layers freeze from the front, and a frozen prefix has no backward pass; the data set is sieved
+//! while training, and a sample that is out is not computed.
 //!
-//! Training is a cyclic timely dataflow graph of stages, [`pipeline`], that you can rewire with the same public
-//! functions; its streams are Parquet tables. See the README for the command line.
+//! Training is a cyclic timely dataflow graph of stages, [`pipeline`], that you can rewire with the same
+//! public functions; its streams are Parquet tables. See the README for the command line.
 #![forbid(unsafe_code)]
 
+mod app;
 pub mod bench;
 mod checkpoint;
 pub mod cluster;
 pub mod command;
 pub mod configuration;
+mod environment;
 mod error;
+mod execute;
 mod experiment;
 pub mod grid;
 mod pipeline;
+mod place;
+mod program;
 pub mod progress;
 pub mod registry;
 pub mod replay;
 pub mod report;
 mod resume;
 mod session;
-mod start;
-mod turns;
+mod terminal;
 pub mod verify;
 mod workers;
 
-pub use error::{Error, Reached};
+pub use app::{App, Program, app};
+pub use error::{Error, Reached, Why};
 pub use experiment::Experiment;
-pub use pipeline::pipeline;
+pub use pipeline::{pipeline, wire};
 pub use replay::{Record, Replayed, follow, replay};
 pub use resume::{Resumed, Unfinished, resume};
 pub use session::{Options, run};
-pub use start::{main, replay_main};
 
 /// What a pipeline of your own usually needs.
 pub mod prelude {
     pub use crate::configuration::Configuration;
     pub use crate::{Error, Experiment, Options, Record};
+    pub use spfde_data::files::data_set::assemble;
+    pub use spfde_data::images::{DataSet, Images};
+    pub use spfde_model::{Logits, NetworkBuilder};
+    pub use timely::dataflow::StreamVec;
     // `row!` names this crate by path.
     pub use spfde_data;
     pub use spfde_data::parameter::ParameterError;

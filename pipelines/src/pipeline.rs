@@ -1,10 +1,10 @@
 //! The ready pipeline: training, or its record, with masks, freezing and sieving, as one cyclic graph.
 
-use spfde_flow::{Run, freeze, load, mask, replay, sieve, train};
+use spfde_flow::{Run, Trained, freeze, load, mask, replay, sieve, train};
 
-/// Wires the ready pipeline; of a replay, too: there the record stands in for training. Which policies decide is the
-/// configuration's; a pipeline of your own starts from a copy of these lines.
-pub fn pipeline(run: &Run<'_>) {
+/// Wires the ready pipeline, and answers what training produces, or its record in a replay. The configuration chooses
+/// the policies. A stage more takes these streams; another wiring starts from a copy of these lines.
+pub fn pipeline<'s>(run: &Run<'s>) -> Trained<'s> {
     let loops = run.loops();
     let trained = if run.replays() {
         replay(run, &loops)
@@ -20,4 +20,10 @@ pub fn pipeline(run: &Run<'_>) {
     loops.frozen.close(frozen_now);
     loops.active.close(sieved);
     run.trace(&trained);
+    trained
+}
+
+/// Wires the ready [`pipeline`], and nothing more.
+pub fn wire(run: &Run<'_>) {
+    pipeline(run);
 }

@@ -148,3 +148,9 @@ impl Registry {
         self.models.iter().find(|entry| entry.name == name).expect("a choice was checked")
     }
 }
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("models", &self.models).finish_non_exhaustive()
+    }
+}

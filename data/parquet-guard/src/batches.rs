@@ -10,7 +10,8 @@ use parquet::errors::ParquetError;
 use crate::Result;
 use crate::error::Fault;
 
-/// The rows of a file, batch by batch. Ends with an error unless there are as many as declared, and after an error.
+/// The rows of a file, batch by batch. Ends with an error unless there are as many as declared, and after an
+/// error.
 pub struct Batches {
     path: PathBuf,
     /// `None` after the end or an error.

@@ -29,7 +29,8 @@ pub enum Fault {
     TooLarge { what: String, found: u64, limit: u64 },
     /// A column of variable length could stand for much more than it holds.
     #[error(
-        "column {column} has variable length and a dictionary or another encoding than plain, which can stand \
+        "column {column} has variable length and a dictionary or another encoding than plain, which can \
+         stand \
          for any amount of memory; write it plain, without dictionary"
     )]
     Expands { column: String },

@@ -1,5 +1,5 @@
-//! Walks over a footer, so that the Parquet library, which takes it at its word, neither reserves what a count merely
-//! claims nor goes as deep as the schema does.
+//! Walks over a footer, so that the Parquet library, which takes it at its word, neither reserves what a
+//! count merely claims nor goes as deep as the schema does.
 
 use crate::error::Fault;
 use crate::format::{CHILDREN, ELEMENT, FILE, NAME, SCHEMA};
@@ -11,8 +11,8 @@ pub(crate) const ELEMENT_LIMIT: u64 = 1 << 13;
 /// Groups inside one another. The library calls itself for each; a list takes two.
 pub(crate) const LEVEL_LIMIT: u64 = 32;
 
-/// Bytes of the names of all columns, each with the names of the groups that it is in: the library keeps them for
-/// every column. Without groups they are part of the footer, and cannot be more than it has.
+/// Bytes of the names of all columns, each with the names of the groups that it is in: the library keeps them
+/// for every column. Without groups they are part of the footer, and cannot be more than it has.
 pub(crate) const NAME_LIMIT: u64 = crate::FOOTER_LIMIT;
 
 const DAMAGED: Fault = Fault::Damaged { action: "read the footer" };
@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn what_the_format_knows_has_to_be_of_its_kind() {
-        // A text as the version, whose length the library would take for it; a schema that is a map; field 1 twice.
+        // A text as the version, whose length the library would take for it; a schema that is a map; field 1
+        // twice.
         assert_eq!(check(&[0x18, 0x02, 0x19, 0xFC, 0x00]), damaged());
         assert_eq!(check(&[0x2B, 0x00, 0x00]), damaged());
         assert_eq!(check(&[0x15, 0x02, 0x05, 0x02, 0x02, 0x00]), damaged());

@@ -1,5 +1,5 @@
-//! The structs of the Parquet format in footers and in front of pages, each as the kinds of its fields from number 1 on:
-//! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>.
+//! The structs of the Parquet format in footers and in front of pages, each as the kinds of its fields from
+//! number 1 on: <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>.
 //!
 //! `ANY` stands for numbers that the format does not use, and for encryption, which the library skips.
 

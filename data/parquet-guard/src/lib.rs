@@ -1,10 +1,11 @@
-//! Parquet files that may be damaged or hostile: opened with one bound on memory, checked before anything is decoded.
+//! Parquet files that may be damaged or hostile: opened with one bound on memory, checked before anything is
+//! decoded.
 //!
-//! A file is in memory whole (its compressed bytes, up to [`FILE_LIMIT`]), so that what was hashed is what is decoded.
-//! Rows are decoded in batches. What the Parquet library can be made to hold beside that is bounded by
-//! [`MEMORY_LIMIT`], by checks before it looks: the length, the counts and the depth of the footer when a file is
-//! opened, the claims and encodings of the pages of the columns that are asked for when they are. Panics of the
-//! library on damaged files become errors.
+//! A file is in memory whole (its compressed bytes, up to [`FILE_LIMIT`]), so that what was hashed is what is
+//! decoded. Rows are decoded in batches. What the Parquet library can be made to hold beside that is bounded
+//! by [`MEMORY_LIMIT`], by checks before it looks: the length, the counts and the depth of the footer when a
+//! file is opened, the claims and encodings of the pages of the columns that are asked for when they are.
+//! Panics of the library on damaged files become errors.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -49,20 +50,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Bytes of a Parquet file: it is held in memory while it is read.
 pub const FILE_LIMIT: u64 = 4 << 30;
 
-/// Bytes that a file can make the Parquet library hold at a time, beside its own bytes: for its footer, or for the
-/// pages of a batch. The tables of a run stay below 16 MiB.
+/// Bytes that a file can make the Parquet library hold at a time, beside its own bytes: for its footer, or
+/// for the pages of a batch. The tables of a run stay below 16 MiB.
 pub const MEMORY_LIMIT: u64 = 256 << 20;
 
-/// Bytes of a footer; a thousand row groups of ten columns take 1.5 MB. Reading the worst that is passed on takes 104
-/// MB, 25 times as much (`tests/footers`).
+/// Bytes of a footer; a thousand row groups of ten columns take 1.5 MB. Reading the worst that is passed on
+/// takes 104 MB, 25 times as much (`tests/footers`).
 const FOOTER_LIMIT: u64 = MEMORY_LIMIT / 64;
 
-/// Bytes of variable length that a batch may come to: a value may be as long as a page, whose bytes it shares with no
-/// other.
+/// Bytes of variable length that a batch may come to: a value may be as long as a page, whose bytes it shares
+/// with no other.
 const BATCH_LIMIT: u64 = MEMORY_LIMIT / 4;
 
-/// Rows for each byte of a file. Runs of equal values take next to nothing, so that a few bytes could stand for more
-/// rows than anybody can wait for; the files of a run stay a hundred times below.
+/// Rows for each byte of a file. Runs of equal values take next to nothing, so that a few bytes could stand
+/// for more rows than anybody can wait for; the files of a run stay a hundred times below.
 const ROWS_PER_BYTE: u64 = 1 << 16;
 
 /// An open Parquet file whose footer is plausible.
@@ -134,7 +135,8 @@ impl ParquetFile {
         (0..group).filter_map(|before| self.group_rows(before)).sum()
     }
 
-    /// Decodes the named columns, at most `batch` rows at a time; the columns of the batches come in the file's order.
+    /// Decodes the named columns, at most `batch` rows at a time; the columns of the batches come in the
+    /// file's order.
     ///
     /// # Errors
     /// If one comes twice, or their pages are damaged or claim more than [`MEMORY_LIMIT`].
@@ -169,8 +171,8 @@ impl ParquetFile {
         Ok(Batches::new(&self.path, reader, rows))
     }
 
-    /// Checks what the pages of the named columns claim, each and together; returns how many rows a batch of at most
-    /// `batch` can have.
+    /// Checks what the pages of the named columns claim, each and together; returns how many rows a batch of
+    /// at most `batch` can have.
     fn batch_rows(&self, groups: &[usize], columns: &[&str], batch: usize) -> Result<usize, Fault> {
         let schema = self.metadata.parquet_schema();
         for name in columns {
@@ -222,12 +224,14 @@ fn read_footer(bytes: &Bytes) -> Result<ArrowReaderMetadata, Fault> {
     })
 }
 
-/// Checks the places and counts of all row groups in a file of so many `bytes`; returns the rows that they declare.
+/// Checks the places and counts of all row groups in a file of so many `bytes`; returns the rows that they
+/// declare.
 fn check_groups(metadata: &ArrowReaderMetadata, bytes: u64) -> Result<u64, Fault> {
     let groups = metadata.metadata().row_groups();
     let rows = sum(groups.iter().map(|group| u64::try_from(group.num_rows()).ok()))?;
     Fault::limit("number of rows", rows, bytes.saturating_mul(ROWS_PER_BYTE))?;
-    // Every column has its own part of the file: many that share one would take longer to walk over than to read.
+    // Every column has its own part of the file: many that share one would take longer to walk over than to
+    // read.
     let chunks = groups.iter().flat_map(RowGroupMetaData::columns);
     let places = chunks.map(|chunk| place(chunk).filter(|place| place.end as u64 <= bytes));
     let length = sum(places.map(|place| place.map(|place| place.len() as u64)))?;

@@ -1,8 +1,8 @@
 //! Walks the page headers of a column, so that no decoder allocates what a header merely claims.
 //!
-//! The sizes, counts and encodings of pages stand in front of each page (Thrift compact protocol). The footer need not
-//! say the same, and the Parquet library goes by the pages: it reserves their sizes before it decompresses, and the
-//! counts of their dictionaries before it decodes.
+//! The sizes, counts and encodings of pages stand in front of each page (Thrift compact protocol). The footer
+//! need not say the same, and the Parquet library goes by the pages: it reserves their sizes before it
+//! decompresses, and the counts of their dictionaries before it decodes.
 
 use parquet::basic::Type;
 
@@ -125,15 +125,15 @@ mod tests {
         varint(number << 1)
     }
 
-    /// A page header with these sizes and the nested struct `nested`, whose number is by `delta` greater than three, then
-    /// `body` bytes.
+    /// A page header with these sizes and the nested struct `nested`, whose number is by `delta` greater than
+    /// three, then `body` bytes.
     fn page_with(uncompressed: u64, compressed: u64, delta: u8, nested: &[u8], body: usize) -> Vec<u8> {
         let sizes = [&[0x15, 0x00, 0x15][..], &zigzag(uncompressed), &[0x15], &zigzag(compressed)].concat();
         [&sizes[..], &[delta << 4 | 0x0C], nested, &[0, 0], &vec![0xAA; body]].concat()
     }
 
-    /// A page of plain values. Inside the struct: four numbers, statistics with an empty text and a true, a field of a later
-    /// format with a list of structs.
+    /// A page of plain values. Inside the struct: four numbers, statistics with an empty text and a true, a
+    /// field of a later format with a list of structs.
     fn page(uncompressed: u64, compressed: u64, body: usize) -> Vec<u8> {
         let numbers = [0x15, 0x02, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06];
         let nested = [&numbers[..], &[0x1C, 0x18, 0x00, 0x61, 0x00], &[0xB9, 0x2C, 0x15, 0x02, 0x00, 0x00]];
@@ -183,7 +183,8 @@ mod tests {
         chunk.extend([0xFE, 0xFF, 0xFF, 0xFF, 0x0F]);
         chunk.extend([0x05, 0x04, 0x02, 0x15, 0x00, 0x00]);
         assert_eq!(check(&chunk), damaged());
-        // A checksum that is a text: the library takes its length for the number, and its bytes for the next fields.
+        // A checksum that is a text: the library takes its length for the number, and its bytes for the next
+        // fields.
         let text = [0x15, 0x00, 0x28, 0x08, 0x15, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F, 0x15, 0x00, 0x00];
         assert_eq!(
             check(&[&[0x15, 0x00, 0x15, 0x00, 0x15, 0x00][..], &text[2..], &[0x00]].concat()),

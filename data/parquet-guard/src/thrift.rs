@@ -1,10 +1,12 @@
-//! The Thrift compact protocol, in which footers and page headers are written: as much as it takes to walk over them.
+//! The Thrift compact protocol, in which footers and page headers are written: as much as it takes to walk
+//! over them.
 //!
-//! `None` is what does not parse. Nothing is allocated, and every part takes at least a byte, so that a walk ends.
+//! `None` is what does not parse. Nothing is allocated, and every part takes at least a byte, so that a walk
+//! ends.
 //!
-//! The Parquet library goes by the numbers of fields and not by their kinds: a field of another kind than the format's
-//! could hide from a walk what the library finds. So every field that the format knows ([`Fields`]) has to be of its
-//! kind. What the format does not know is skipped by both.
+//! The Parquet library goes by the numbers of fields and not by their kinds: a field of another kind than the
+//! format's could hide from a walk what the library finds. So every field that the format knows ([`Fields`])
+//! has to be of its kind. What the format does not know is skipped by both.
 
 /// Structs and lists inside one another; those of the format take nine.
 const DEPTH_LIMIT: u32 = 16;
@@ -20,10 +22,7 @@ pub(crate) mod kind {
     pub(crate) const DOUBLE: u8 = 7;
     pub(crate) const BINARY: u8 = 8;
     pub(crate) const LIST: u8 = 9;
-    pub(crate) const SET: u8 = 10;
-    pub(crate) const MAP: u8 = 11;
     pub(crate) const STRUCT: u8 = 12;
-    pub(crate) const UUID: u8 = 13;
 }
 
 /// What a field has to be.
@@ -60,8 +59,8 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The kind of the next field, whose number goes to `id`; `Some(None)` at the end of the struct. The numbers have
-    /// to ascend, as every writer has them: what comes twice could have two meanings.
+    /// The kind of the next field, whose number goes to `id`; `Some(None)` at the end of the struct. The
+    /// numbers have to ascend, as every writer has them: what comes twice could have two meanings.
     pub(crate) fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
         let byte = self.byte()?;
         if byte == 0 {
@@ -96,18 +95,10 @@ impl Reader<'_> {
             kind::SHORT..=kind::LONG => self.varint().map(drop),
             kind::DOUBLE => self.advance(8),
             kind::BINARY => self.binary().map(drop),
-            kind::LIST | kind::SET => {
+            kind::LIST => {
                 let inner = if let Kind::List(inner) = expected { inner } else { &Kind::Any };
                 let (byte, count) = self.list()?;
                 (0..count).try_for_each(|_| self.element(byte, inner, depth + 1))
-            }
-            kind::MAP => {
-                let count = self.varint()?;
-                let bytes = if count > 0 { self.byte()? } else { 0 };
-                (0..count).try_for_each(|_| {
-                    self.element(bytes >> 4, &Kind::Any, depth + 1)?;
-                    self.element(bytes & 0x0F, &Kind::Any, depth + 1)
-                })
             }
             kind::STRUCT => {
                 let fields = if let Kind::Struct(fields) = expected { fields } else { &[][..] };
@@ -117,13 +108,13 @@ impl Reader<'_> {
                 }
                 Some(())
             }
-            kind::UUID => self.advance(16),
+            // Sets, maps and the like, which the format does not have.
             _ => None,
         }
     }
 
-    /// A value of a list. The Parquet library takes no bytes for booleans in lists, where the protocol has one for
-    /// each: it could be made to count to 2³¹ for a few bytes. There are none in its files.
+    /// A value of a list. The Parquet library takes no bytes for booleans in lists, where the protocol has
+    /// one for each: it could be made to count to 2³¹ for a few bytes. There are none in its files.
     fn element(&mut self, byte: u8, expected: &Kind, depth: u32) -> Option<()> {
         if byte <= kind::FALSE { None } else { self.value(byte, expected, depth) }
     }

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written as `*.part`, made durable, renamed.
 //!
-//! The one place that does this. After [`AtomicFile::commit`] the file and its name survive a power loss; before,
-//! or when the process dies, there is at most a file that ends in `.part`, which counts for nothing.
+//! The one place that does this. After [`AtomicFile::commit`] the file and its name survive a power loss;
+//! before, or when the process dies, there is at most a file that ends in `.part`, which counts for nothing.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten, unless it is a
-    /// link: what that leads to is somebody else's.
+    /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten, unless it
+    /// is a link: what that leads to is somebody else's.
     pub fn create(path: &Path) -> Result<Self> {
         let part = layout::part_of(path);
         refuse_link(&part)?;
@@ -123,7 +123,8 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes the names in a directory durable. Only Unix opens a directory for that; elsewhere the rename must do.
+/// Makes the names in a directory durable. Only Unix opens a directory for that; elsewhere the rename must
+/// do.
 pub(super) fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
         operation::sync_directory(path).map_err(DataError::io(path, "make the directory durable"))?;

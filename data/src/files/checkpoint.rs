@@ -1,7 +1,7 @@
 //! The files of checkpoints: the weights as safetensors, state that is kept by sample or by block as tables.
 //!
-//! The tables are ordinary Parquet like the trace, one file for each worker that has rows, from which a run on any
-//! number of workers goes on. Like everything else a checkpoint counts once the manifest names it.
+//! The tables are ordinary Parquet like the trace, one file for each worker that has rows, from which a run
+//! on any number of workers goes on. Like everything else a checkpoint counts once the manifest names it.
 
 #[cfg(test)]
 mod tests;
@@ -73,10 +73,12 @@ impl Checkpoints {
         weights::parse(&path, &bytes)
     }
 
-    /// Reads the rows of a table at the start of `epoch`, those of all workers: none if there is no such table.
+    /// Reads the rows of a table at the start of `epoch`, those of all workers: none if there is no such
+    /// table.
     ///
     /// # Errors
-    /// If a file is not the one that `manifest` names, or lacks one of the columns; if there are more than `most` rows.
+    /// If a file is not the one that `manifest` names, or lacks one of the columns; if there are more than
+    /// `most` rows.
     pub fn read_table(
         &self,
         manifest: &Manifest,

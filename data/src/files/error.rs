@@ -26,7 +26,8 @@ pub enum DataError {
     /// A Parquet file cannot be read or written.
     #[error(transparent)]
     Parquet(#[from] spfde_parquet_guard::Error),
-    /// Something in a file, or about it, is not as it has to be. `found`, `expected` and `remedy` may be empty.
+    /// Something in a file, or about it, is not as it has to be. `found`, `expected` and `remedy` may be
+    /// empty.
     #[error("{path}: {what}{}{}{}", part(" is ", found), part("; expected ", expected), part("; ", remedy))]
     Unfit { path: PathBuf, what: String, found: String, expected: String, remedy: &'static str },
     /// The file is of a later version.
@@ -34,13 +35,15 @@ pub enum DataError {
     Version { path: PathBuf, field: &'static str, found: u32, newest: u32 },
     /// A run of an earlier version that did not come to its end.
     #[error(
-        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program verifies and \
+        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program \
+         verifies and \
          replays it, but does not go on with it: resume it with the program that began it"
     )]
     OldRun { path: PathBuf, began: String, version: u32 },
     /// The data of a run is not where it was.
     #[error(
-        "{path}: data.path is {found:?}, and there is nothing at {}; put the data back, or resume from the directory in \
+        "{path}: data.path is {found:?}, and there is nothing at {}; put the data back, or resume from the \
+         directory in \
          which {found:?} leads to it",
         tried.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" nor at ")
     )]
@@ -50,13 +53,15 @@ pub enum DataError {
     NotEmpty { path: PathBuf },
     /// The run directory is that of another run.
     #[error(
-        "{path}: is the directory of a run, which {state}; nothing was overwritten; {}choose another run directory",
+        "{path}: is the directory of a run, which {state}; nothing was overwritten; {}choose another run \
+         directory",
         if *goes_on { "resume it, or " } else { "" }
     )]
     RunThere { path: PathBuf, state: String, goes_on: bool },
     /// Another process uses the run.
     #[error(
-        "{path}: is in use by {holder}; wait for it to end (if it is stopped, wake it up), or choose another run \
+        "{path}: is in use by {holder}; wait for it to end (if it is stopped, wake it up), or choose another \
+         run \
          directory"
     )]
     Locked { path: PathBuf, holder: String },
@@ -115,7 +120,8 @@ impl DataError {
         move |error| Self::refused(path, error.to_string(), CHANGED)
     }
 
-    /// An error of the Parquet library while it writes, as a closure for `map_err`: most of them are the system's.
+    /// An error of the Parquet library while it writes, as a closure for `map_err`: most of them are the
+    /// system's.
     pub(crate) fn writing(path: &Path, action: &'static str) -> impl Fn(ParquetError) -> Self + Copy {
         move |source| {
             let source = match source {
@@ -141,7 +147,8 @@ fn part(before: &str, text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("{before}{text}") }
 }
 
-/// The error of the operating system that the Parquet library has made a text of, such as when it ends a file.
+/// The error of the operating system that the Parquet library has made a text of, such as when it ends a
+/// file.
 fn system_error(text: &str) -> Option<std::io::Error> {
     let (code, _) = text.rsplit_once("(os error ")?.1.split_once(')')?;
     Some(std::io::Error::from_raw_os_error(code.parse().ok()?))
@@ -152,7 +159,8 @@ fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room there, then do it again",
         ErrorKind::FileTooLarge => {
-            "; files may not be so large here: raise the limit, such as by `ulimit -f unlimited`, or choose another directory"
+            "; files may not be so large here: raise the limit, such as by `ulimit -f unlimited`, or choose \
+             another directory"
         }
         ErrorKind::NotFound => "; is its name right, or was it removed or moved?",
         ErrorKind::AlreadyExists => "; something else has that name: remove or rename it, or choose another",
@@ -170,12 +178,6 @@ fn remedy(error: &std::io::Error) -> &'static str {
 
 impl From<DataError> for RecordingError {
     fn from(error: DataError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<spfde_parquet_guard::Error> for RecordingError {
-    fn from(error: spfde_parquet_guard::Error) -> Self {
         Self(error.to_string())
     }
 }
@@ -209,7 +211,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_told_as_one_by_whatever_way_it_comes() {
         let error = |source| DataError::writing(Path::new("a"), "write the table")(source).to_string();
-        let full = "a: cannot write the table: No space left on device (os error 28); make room there, then do it again";
+        let full = "a: cannot write the table: No space left on device (os error 28); make room there, then \
+                    do it again";
         assert_eq!(error(ParquetError::External(Box::new(std::io::Error::from_raw_os_error(28)))), full);
         let text = |text: &str| error(ParquetError::General(format!("fail to get inner writer: {text:?}")));
         assert_eq!(text("No space left on device (os error 28)"), full);

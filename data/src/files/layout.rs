@@ -72,7 +72,8 @@ pub(super) fn weights_path(epoch: u32) -> String {
     format!("{CHECKPOINT}/e{epoch:05}.safetensors")
 }
 
-/// Whether a stream may have this name, which becomes a directory: 1 to 64 lowercase letters, digits, `_`, `-`.
+/// Whether a stream may have this name, which becomes a directory: 1 to 64 lowercase letters, digits, `_`,
+/// `-`.
 pub fn is_stream_name(name: &str) -> bool {
     let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
@@ -96,7 +97,7 @@ pub(super) fn is_weights(name: &OsStr) -> bool {
 }
 
 /// Whether a run calls a segment so, or did while it wrote it.
-pub(super) fn is_segment(name: &OsStr) -> bool {
+pub fn is_segment(name: &OsStr) -> bool {
     let name = plain(name).and_then(|name| name.strip_prefix('e')?.strip_suffix(".parquet"));
     let parts = name.and_then(|name| name.split_once("-w"));
     parts.is_some_and(|(epoch, worker)| is_number(epoch, 5) && is_number(worker, 2))
@@ -117,13 +118,14 @@ fn is_number(digits: &str, least: usize) -> bool {
     digits.len() >= least && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A file that the run in the directory `path` had after its first manifest, if it is a run and has one; its path from
-/// there.
+/// A file that the run in the directory `path` had after its first manifest, if it is a run and has one; its
+/// path from there.
 pub(super) fn trace_of(path: &Path) -> Option<String> {
     path.join(CONFIG_NAME).is_file().then(|| first_file(path).ok().flatten()).flatten()
 }
 
-/// A file, or a link, below `trace/` or `checkpoint/` of the run directory `run`, if there is one; its path from there.
+/// A file, or a link, below `trace/` or `checkpoint/` of the run directory `run`, if there is one; its path
+/// from there.
 pub(super) fn first_file(run: &Path) -> Result<Option<String>> {
     let mut places: Vec<PathBuf> = NAMED.iter().map(|name| run.join(name)).collect();
     while let Some(place) = places.pop() {

@@ -1,14 +1,13 @@
 //! Everything that touches bytes: data sets, the trace, the run directory, weights.
 //!
-//! Files are untrusted: a size that a file declares is checked before anything is allocated from it, and whatever is
-//! wrong is a [`DataError`] that names file, field, value and what to do. Files appear whole or not at all
-//! ([`atomic`]).
+//! Files are untrusted: a size that a file declares is checked before anything is allocated from it, and
+//! whatever is wrong is a [`DataError`] that names file, field, value and what to do. Files appear whole or
+//! not at all ([`atomic`]).
 
 pub mod atomic;
 pub mod checkpoint;
 pub mod data_set;
 mod error;
-mod hashing;
 pub mod idx;
 pub mod layout;
 pub mod manifest;

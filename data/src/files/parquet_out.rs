@@ -1,5 +1,6 @@
 //! A Parquet file under construction.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,18 +14,17 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
 use super::atomic::AtomicFile;
 use super::error::{DataError, Result};
-use super::hashing::Hashing;
 
-/// Writes a Parquet file, whole or not at all, and hashes it on its way. Dropped before [`ParquetOut::finish`], it
-/// leaves nothing.
+/// Writes a Parquet file, whole or not at all, and hashes it on its way. Dropped before
+/// [`ParquetOut::finish`], it leaves nothing.
 pub(super) struct ParquetOut {
     path: PathBuf,
     schema: Arc<Schema>,
     writer: ArrowWriter<Hashing<AtomicFile>>,
 }
 
-/// What the files of this program have in common: compressed with zstd at this level, without dictionaries, with these
-/// keys and values in their metadata.
+/// What the files of this program have in common: compressed with zstd at this level, without dictionaries,
+/// with these keys and values in their metadata.
 pub(super) fn properties(level: i32, keys: &[(&str, String)]) -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(level).expect("a level of zstd");
     let keys = keys.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
@@ -66,5 +66,36 @@ impl ParquetOut {
         let (file, bytes, blake3) = file.into_parts();
         file.commit()?;
         Ok((bytes, blake3))
+    }
+}
+
+/// Passes bytes on, counts them and hashes them with BLAKE3.
+#[derive(Debug)]
+struct Hashing<W> {
+    inner: W,
+    hasher: blake3::Hasher,
+}
+
+impl<W> Hashing<W> {
+    /// Starts with nothing written.
+    fn new(inner: W) -> Self {
+        Self { inner, hasher: blake3::Hasher::new() }
+    }
+
+    /// The writer, the bytes that went through, and their hash in hexadecimal.
+    fn into_parts(self) -> (W, u64, String) {
+        (self.inner, self.hasher.count(), self.hasher.finalize().to_hex().to_string())
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
     }
 }

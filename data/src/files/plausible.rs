@@ -1,9 +1,9 @@
-//! How much the numbers of a manifest may claim: whoever reads a run keeps something for every sample, and for every row of
-//! an epoch that is in hand, and a few bytes of Parquet can stand for any number of rows.
+//! How much the numbers of a manifest may claim: whoever reads a run keeps something for every sample, and
+//! for every row of an epoch that is in hand, and a few bytes of Parquet can stand for any number of rows.
 //!
-//! What is proportional to the bytes that are really there, or to what a run of this size has, is believed. So memory is
-//! bounded by some hundred times the bytes of a run, beside what a small run takes, and what a replay claims of its samples:
-//! the numbers of all of them, in a row, take no room in its files.
+//! What is proportional to the bytes that are really there, or to what a run of this size has, is believed.
+//! So memory is bounded by some hundred times the bytes of a run, beside what a small run takes, and what a
+//! replay claims of its samples: the numbers of all of them, in a row, take no room in its files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,30 +14,33 @@ use crate::rows::{CensoredRow, CostRow, EpochRow, LayerRow, ScoreRow, SieveRow};
 use crate::segment::Segment;
 use crate::table::Row;
 
-/// Samples of a recorded run. A data set is held in memory, and has at most 4 GiB of pixels: 64 for each of so many images.
+/// Samples of a recorded run. A data set is held in memory, and has at most 4 GiB of pixels: 64 for each of
+/// so many images.
 pub const SAMPLES_LIMIT: u64 = 1 << 26;
 
-/// Samples for each byte of scores that were recorded. The order in which samples are presented is a draw, which nothing
-/// compresses: in the files of a run a score takes nine bytes. So this leaves room for sieves that keep one sample in
-/// hundreds.
+/// Samples for each byte of scores that were recorded. The order in which samples are presented is a draw,
+/// which nothing compresses: in the files of a run a score takes nine bytes. So this leaves room for sieves
+/// that keep one sample in hundreds.
 const SAMPLES_PER_BYTE: u64 = 128;
 
 /// Samples, or rows of a stream, that cost too little memory and time to ask what there is of them.
 const FEW: u64 = 1 << 20;
 
-/// Rows for each byte of the segments of a stream. The densest rows that a run records are the masks of layers all of whose
-/// weights exist: their indices count up, so that little but the header of a page of 20 000 rows is left of them, some forty
-/// rows a byte. (Of sieves a run records every sample once; what comes later is a choice among them.)
+/// Rows for each byte of the segments of a stream. The densest rows that a run records are the masks of
+/// layers all of whose weights exist: their indices count up, so that little but the header of a page of 20
+/// 000 rows is left of them, some forty rows a byte. (Of sieves a run records every sample once; what comes
+/// later is a choice among them.)
 const ROWS_PER_BYTE: u64 = 256;
 
 /// Rows of an epoch that belong to a layer each: layers are numbered by `u16`.
 const LAYERS_LIMIT: u64 = 1 << 16;
 
-/// Rows for each byte of bare score files. The densest that common programs make of what somebody recorded has 58: no losses,
-/// the samples in ascending order and written as their differences, all of them right, so that headers of pages are what is
-/// left (pyarrow, Zstandard; 47 if one in a thousand is wrong; DuckDB 21). In a drawn order a row takes four to five bytes,
-/// with losses eight. Whoever judges scores keeps four bytes of every row while its epoch is gathered, and up to sixty if each
-/// has a step of its own. (There are no more samples than rows.)
+/// Rows for each byte of bare score files. The densest that common programs make of what somebody recorded
+/// has 58: no losses, the samples in ascending order and written as their differences, all of them right, so
+/// that headers of pages are what is left (pyarrow, Zstandard; 47 if one in a thousand is wrong; DuckDB 21).
+/// In a drawn order a row takes four to five bytes, with losses eight. Whoever judges scores keeps four bytes
+/// of every row while its epoch is gathered, and up to sixty if each has a step of its own. (There are no
+/// more samples than rows.)
 const SCORE_ROWS_PER_BYTE: u64 = 128;
 
 /// Rows that bare score files of so many bytes can have.
@@ -59,9 +62,9 @@ struct Stream {
     bytes: u64,
 }
 
-/// Refuses a manifest that names more rows than there can be: in an epoch of scores and sieves about as many as samples, of
-/// layers as many as they have numbers, one that sums the epoch up; of every stream by the bytes of its segments. Looks at no
-/// file.
+/// Refuses a manifest that names more rows than there can be: in an epoch of scores and sieves about as many
+/// as samples, of layers as many as they have numbers, one that sums the epoch up; of every stream by the
+/// bytes of its segments. Looks at no file.
 ///
 /// # Errors
 /// If one of the numbers is above its limit.
@@ -97,8 +100,8 @@ pub fn rows(run: &Path, manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a manifest that names more samples than the recorded scores can be about; `stored` tells how many bytes of a
-/// segment there are. Of a replay, and before the first epoch, there are no scores to ask.
+/// Refuses a manifest that names more samples than the recorded scores can be about; `stored` tells how many
+/// bytes of a segment there are. Of a replay, and before the first epoch, there are no scores to ask.
 ///
 /// # Errors
 /// If there are too many samples; whatever `stored` finds.
@@ -156,7 +159,8 @@ mod tests {
         // Two segments of the same epoch count together.
         assert_eq!(
             rows(run, &samples(FEW / 2 + 1)).unwrap_err().to_string(),
-            "run/manifest.json: number of rows of stream scores in epoch 0 is 1048578, above the limit of 1048577; \
+            "run/manifest.json: number of rows of stream scores in epoch 0 is 1048578, above the limit of \
+             1048577; \
              the file is damaged or not meant for spfde"
         );
         assert!(rows(run, &manifest("layers", 1 << 15, 1 << 40)).is_ok());

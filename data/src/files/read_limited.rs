@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::atomic::refuse_link;
 use super::error::{DataError, Result};
-use super::hashing::Hashing;
+use crate::words::counted;
 
-/// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to check.
+/// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to
+/// check.
 pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     DataError::limit(path, "file length", length, limit)?;
@@ -60,11 +61,9 @@ pub(super) fn open(path: &Path) -> Result<(File, u64)> {
 pub(super) fn hash_file(path: &Path, limit: u64) -> Result<(u64, String)> {
     let (file, length) = open(path)?;
     DataError::limit(path, "file length", length, limit)?;
-    let mut hashing = Hashing::new(std::io::sink());
-    let mut file = std::io::BufReader::with_capacity(1 << 16, file);
-    std::io::copy(&mut file, &mut hashing).map_err(DataError::io(path, "read"))?;
-    let (_, bytes, blake3) = hashing.into_parts();
-    Ok((bytes, blake3))
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(DataError::io(path, "read"))?;
+    Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
 }
 
 /// Checks the length of a file.
@@ -73,7 +72,7 @@ pub(super) fn check_length(path: &Path, found: u64, expected: u64) -> Result<()>
         return Ok(());
     }
     let remedy = "it was cut, replaced or is still being written";
-    Err(DataError::unfit(path, "length", format!("{found} bytes"), expected, remedy))
+    Err(DataError::unfit(path, "length", counted(found, "byte"), expected, remedy))
 }
 
 /// Checks the bytes of a file by the length and the BLAKE3 that were recorded of it.

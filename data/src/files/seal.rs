@@ -1,8 +1,8 @@
 //! The seal of a JSON file: its last field, the BLAKE3 of all that stands before.
 //!
-//! The manifest names the BLAKE3 of the other files, and nothing names its own; the description of machine and program is
-//! replaced whenever the run is resumed, which no two files can do at once. Without a seal a flipped bit in, say, the number
-//! of samples would go unnoticed.
+//! The manifest names the BLAKE3 of the other files, and nothing names its own; the description of machine
+//! and program is replaced whenever the run is resumed, which no two files can do at once. Without a seal a
+//! flipped bit in, say, the number of samples would go unnoticed.
 
 use std::path::Path;
 

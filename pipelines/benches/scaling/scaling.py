@@ -2,11 +2,12 @@
 
     python3 scaling.py SPFDE [ROUNDS [key=value ...]]
 
-A round times the same steps (`spfde bench`) on one worker and on two. The two take turns of a second and a half, in one
-order and in the other round by round: while one works, the other is stopped (SIGSTOP), so that a machine whose speed drifts
-is compared with itself. The step in which one is stopped, and the one after it, which begins with cold caches, are left out.
-Each round prints what share of the cores' time other virtual machines took, and the ratio of the median steps; the last line
-has its median over the rounds, and the ratio of the fastest steps of all rounds. It needs two idle cores and a Unix.
+A round times the same steps (`spfde bench`) on one worker and on two. The two take turns of a second and a
+half, in one order and in the other round by round: while one works, the other is stopped (SIGSTOP), so that
+a machine whose speed drifts is compared with itself. The step in which one is stopped, and the one after it,
+which begins with cold caches, are left out. Each round prints what share of the cores' time other virtual
+machines took, and the ratio of the median steps; the last line has its median over the rounds, and the ratio
+of the fastest steps of all rounds. It needs two idle cores and a Unix.
 """
 
 import json
@@ -29,11 +30,12 @@ STEPS = 80
 
 def bench(program, words, workers, steps):
     """The command that times steps."""
-    return [program, "bench", *words, "--no-dense", "--steps", str(steps), "--json", "--workers", str(workers)]
+    return [program, "bench", *words, "--no-dense", "--steps", str(steps), "--json",
+            "--workers", str(workers)]
 
 
 def ticks():
-    """Ticks of all cores so far: stolen by other virtual machines, and all (Linux; elsewhere nobody knows)."""
+    """Ticks of all cores so far: stolen by other virtual machines, and all (Linux; 0 elsewhere)."""
     try:
         fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
     except OSError:
@@ -89,7 +91,7 @@ def round_of(program, words, swap):
 
 
 def undisturbed(steps):
-    """The steps but those in which somebody was stopped, which took longer than a turn, and those after them."""
+    """The steps but those in which the program was stopped (longer than a turn), and those after them."""
     return [step for before, step in zip([TURN, *steps], steps) if before < TURN and step < TURN]
 
 
@@ -113,7 +115,8 @@ def main():
               f" ({100 * stolen / max(all_ticks, 1):.1f} % stolen)", flush=True)
     least = [min(column) for column in zip(*fastest)]
     for way, of_way, second in zip(WAYS[1:], zip(*ratios), least[1:]):
-        print(f"{way}: {statistics.median(of_way):.2f} times as fast (median); fastest steps {least[0] / second:.2f}")
+        print(f"{way}: {statistics.median(of_way):.2f} times as fast (median); "
+              f"fastest steps {least[0] / second:.2f}")
 
 
 main()

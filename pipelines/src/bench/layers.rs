@@ -118,7 +118,7 @@ fn step(
     }
     let rates = vec![settings.learning_rate as f32; network.architecture().blocks.len() + 1];
     record("update");
-    network.update(&sum, &rates, settings.momentum as f32, settings.weight_decay as f32);
+    network.update(&sum, &rates, &*settings.seams.optimiser);
     record("end");
     Ok(())
 }

@@ -44,6 +44,7 @@ use spfde_policy::count;
 
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::registry::Registry;
 
 use prepare::Path;
 pub use report::{LayerReport, OperationReport, PathReport, Report};
@@ -55,6 +56,8 @@ const ROUNDS: u32 = 2;
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What there is to choose from.
+    pub registry: Arc<Registry>,
     /// Settings as in a configuration file, and `data.shape`.
     pub given: Vec<(String, Value)>,
     /// Blocks of the front that are frozen from the start.

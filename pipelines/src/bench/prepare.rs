@@ -9,7 +9,6 @@ use spfde_policy::SieveContext;
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::{Experiment, description};
-use crate::registry::Registry;
 
 use super::data::{self, CLASSES};
 use super::prefix::Prefix;
@@ -57,7 +56,7 @@ impl Path {
         let given = &options.given;
         let entries = [&words(&DEFAULTS)?[..], given].concat();
         // Values are checked as they were given, before any of them is replaced.
-        let asked = Configuration::resolve_bench(&Registry::standard(), &entries)?;
+        let asked = Configuration::resolve_bench(&options.registry, &entries)?;
         let mut notes: Vec<String> =
             asked.notes().iter().filter(|note| !note.starts_with("`freeze.")).cloned().collect();
         for (start, reason) in UNUSED {
@@ -76,7 +75,7 @@ impl Path {
     }
 
     fn new(entries: &[(String, Value)], options: &Options, fewest: u64) -> Result<Self, Error> {
-        let configuration = Configuration::resolve_bench(&Registry::standard(), entries)?;
+        let configuration = Configuration::resolve_bench(&options.registry, entries)?;
         let mut path = Self { configuration, frozen: options.frozen, timed: 1, images: 1 };
         // A few images are enough to learn what a step costs, and whether everything holds together.
         let batch = path.configuration.values().integer("data.batch_size");

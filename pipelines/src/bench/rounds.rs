@@ -46,14 +46,14 @@ pub(super) fn round(
             Ending::Done(Some(Fault { cause: Cause::Interrupted, .. })) => return Err(interruption()),
             Ending::Done(Some(fault)) => fault.to_string(),
             Ending::Panicked(message) => format!("worker {worker} failed: {message}"),
-            Ending::Done(None) | Ending::Lost(_) | Ending::Abandoned => continue,
+            Ending::Done(None) | Ending::Abandoned => continue,
         };
-        return Err(Error::Unmeasured { reason, interrupted: false });
+        return Err(Error::Unkept { reason, bench: true, interrupted: false });
     }
     Ok(clock.steps(warm_up as usize, working))
 }
 
 /// The end that the user wanted.
 pub(super) fn interruption() -> Error {
-    Error::Unmeasured { reason: "interrupted".to_owned(), interrupted: true }
+    Error::Unkept { reason: "interrupted".to_owned(), bench: true, interrupted: true }
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::error::ClusterError;
 
-/// The content of an ordinary file of at most `limit` bytes that is to be `what`, in words. A pipe is none: to open it would
-/// wait for a writer.
+/// The content of an ordinary file of at most `limit` bytes that is to be `what`, in words. A pipe is none:
+/// to open it would wait for a writer.
 ///
 /// # Errors
 /// If it cannot be read, or is longer.
 pub(super) fn read(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, ClusterError> {
-    let wrong = |reason: String| ClusterError::File { path: path.display().to_string(), reason };
+    let wrong = |reason: String| ClusterError::file(path.display(), reason);
     let mut bytes = Vec::new();
     let mut read = || {
         // Looked at before it is opened.

@@ -1,21 +1,17 @@
-//! The first words on a connection: which protocol, and that both know the secret.
+//! The first words on a connection: which protocol, and that both processes know the secret.
 
 use super::link::{Broken, Link};
 use super::secret::Secret;
 
-/// What a process of spfde says first.
+/// What a process of spfde says first, followed by the version of everything that is said after it.
 const MAGIC: [u8; 16] = *b"spfde processes\n";
+const PROTOCOL: u32 = 5;
 
-/// The version of everything that is said after it.
-const PROTOCOL: u32 = 4;
+/// A number that is used once.
+type Nonce = [u8; 32];
 
-/// Bytes of a number that is used once.
-const NONCE: usize = 32;
-
-const HELLO: usize = MAGIC.len() + 4 + NONCE;
-
-/// Everything that was said first, by the one that connected and then by the other: no two connections have the same.
-pub(super) type Transcript = [u8; 2 * HELLO];
+/// The numbers of both sides, the one that connected first: no two connections have the same.
+pub(super) type Transcript = [u8; 64];
 
 /// Who says something.
 #[derive(Clone, Copy)]
@@ -27,106 +23,101 @@ pub(super) enum Side {
     Host = 2,
 }
 
-/// What this side was, and what was said: with whom anything can be proved from now on.
+/// What a side signs on this connection to prove that it knows something.
 pub(super) fn message(side: Side, purpose: &str, transcript: &Transcript) -> Vec<u8> {
     [&[side as u8], purpose.as_bytes(), &transcript[..]].concat()
 }
 
 /// Greets as the process that connected.
 ///
-/// Until the other side has proved that it knows the secret, nobody knows who it is: that it does not want this process is
-/// [`Broken::Doubtful`].
+/// A refusal that comes before the other side has proved the secret is [`Broken::Doubtful`]: a stranger may have
+/// said it.
 pub(super) fn greet(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
-    greet_anybody(link, secret).map_err(|broken| match broken {
+    link.send_bytes(&preamble())?;
+    check_version(receive_version(link)?)?;
+    let mine = random()?;
+    link.send(&mine)?;
+    let transcript = join(mine, link.receive()?);
+    link.send(&secret.sign(&message(Side::Guest, "secret", &transcript)))?;
+    link.receive_verdict().map_err(|broken| match broken {
         Broken::Refused(reason) => Broken::Doubtful(reason),
         broken => broken,
-    })
-}
-
-fn greet_anybody(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
-    let mine = hello()?;
-    link.send(&mine)?;
-    let theirs = receive_hello(link)?;
-    check_version(&theirs)?;
-    let transcript = join(&mine, &theirs);
-    link.send(&secret.sign(&message(Side::Guest, "secret", &transcript)))?;
-    link.receive_verdict()?;
+    })?;
     match proves(link, secret, Side::Host, &transcript)? {
         true => Ok(transcript),
-        false => Err(Broken::Refused("it does not know the secret of this one".to_owned())),
+        false => Err(Broken::Doubtful("it does not know the secret of this process".to_owned())),
     }
 }
 
 /// Greets a process that has connected.
 pub(super) fn welcome(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
-    let theirs = receive_hello(link)?;
-    let mine = hello()?;
-    // Of another version, too: then the other side can say what is wrong.
+    let version = receive_version(link)?;
+    // A process of another version is answered, too, so that it can say what is wrong.
+    link.send_bytes(&preamble())?;
+    check_version(version)?;
+    let theirs = link.receive()?;
+    let mine = random()?;
     link.send(&mine)?;
-    check_version(&theirs)?;
-    let transcript = join(&theirs, &mine);
+    let transcript = join(theirs, mine);
     if !proves(link, secret, Side::Guest, &transcript)? {
-        let reason = "they have different secrets, or one of them has none; give all processes the same (--secret FILE, or SPFDE_SECRET)";
-        link.send_verdict(&Err(reason.to_owned()))?;
+        let reason = "they have different secrets, or one of them has none; give all processes the same \
+                      (--secret FILE, or SPFDE_SECRET)";
+        link.send_verdict(Err(reason))?;
         return Err(Broken::Refused("it does not know the secret".to_owned()));
     }
-    link.send_verdict(&Ok(()))?;
+    link.send_verdict(Ok(()))?;
     link.send(&secret.sign(&message(Side::Host, "secret", &transcript)))?;
     Ok(transcript)
 }
 
-fn hello() -> Result<[u8; HELLO], Broken> {
-    let mut hello = [0; HELLO];
-    hello[..MAGIC.len()].copy_from_slice(&MAGIC);
-    hello[MAGIC.len()..][..4].copy_from_slice(&PROTOCOL.to_le_bytes());
-    random(&mut hello[MAGIC.len() + 4..])?;
-    Ok(hello)
+fn preamble() -> Vec<u8> {
+    [&MAGIC[..], &PROTOCOL.to_le_bytes()].concat()
 }
 
-/// Numbers that nobody can guess.
-pub(super) fn random(bytes: &mut [u8]) -> Result<(), Broken> {
-    getrandom::fill(bytes)
-        .map_err(|error| Broken::Link(format!("the system gives no random numbers: {error}")))
+/// A number that cannot be guessed.
+pub(super) fn random() -> Result<Nonce, Broken> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Broken::Link(format!("the system gives no random numbers: {error}")))?;
+    Ok(bytes)
 }
 
-fn receive_hello(link: &mut Link<'_>) -> Result<[u8; HELLO], Broken> {
+fn receive_version(link: &mut Link<'_>) -> Result<u32, Broken> {
     // A stranger is known by its first bytes, however few follow.
-    let magic = link.receive::<{ MAGIC.len() }>()?;
+    let mut magic = [0; MAGIC.len()];
+    link.receive_bytes(&mut magic)?;
     if magic != MAGIC {
         return Err(Broken::Link("it is no process of spfde".to_owned()));
     }
-    let rest = link.receive::<{ 4 + NONCE }>()?;
-    let mut hello = [0; HELLO];
-    hello[..MAGIC.len()].copy_from_slice(&magic);
-    hello[MAGIC.len()..].copy_from_slice(&rest);
-    Ok(hello)
+    let mut version = [0; 4];
+    link.receive_bytes(&mut version)?;
+    Ok(u32::from_le_bytes(version))
 }
 
-fn check_version(hello: &[u8; HELLO]) -> Result<(), Broken> {
-    let version = hello[MAGIC.len()..][..4].try_into().expect("four bytes");
-    match u32::from_le_bytes(version) {
-        PROTOCOL => Ok(()),
-        version => Err(Broken::Refused(format!(
-            "it speaks version {version} of the protocol between processes, this one {PROTOCOL}; run the same version of \
-             the program everywhere"
-        ))),
+fn check_version(version: u32) -> Result<(), Broken> {
+    if version == PROTOCOL {
+        return Ok(());
     }
+    Err(Broken::Doubtful(format!(
+        "it speaks version {version} of the protocol between processes, this one {PROTOCOL}; run the same \
+         version of the program everywhere"
+    )))
 }
 
-fn join(guest: &[u8; HELLO], host: &[u8; HELLO]) -> Transcript {
-    let mut transcript = [0; 2 * HELLO];
-    transcript[..HELLO].copy_from_slice(guest);
-    transcript[HELLO..].copy_from_slice(host);
+fn join(guest: Nonce, host: Nonce) -> Transcript {
+    let mut transcript = [0; 64];
+    transcript[..32].copy_from_slice(&guest);
+    transcript[32..].copy_from_slice(&host);
     transcript
 }
 
 /// Whether the other side proves that it knows the secret.
 fn proves(link: &mut Link<'_>, secret: &Secret, side: Side, transcript: &Transcript) -> Result<bool, Broken> {
-    let proof = link.receive::<32>()?;
-    Ok(same(&proof, &secret.sign(&message(side, "secret", transcript))))
+    let proof = link.receive()?;
+    Ok(same(proof, secret.sign(&message(side, "secret", transcript))))
 }
 
 /// Whether two proofs are equal, in a time that does not tell where they differ.
-pub(super) fn same(left: &[u8; 32], right: &[u8; 32]) -> bool {
-    blake3::Hash::from_bytes(*left) == blake3::Hash::from_bytes(*right)
+pub(super) fn same(left: [u8; 32], right: [u8; 32]) -> bool {
+    blake3::Hash::from_bytes(left) == blake3::Hash::from_bytes(right)
 }

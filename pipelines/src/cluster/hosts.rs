@@ -52,7 +52,8 @@ impl fmt::Display for Host {
 pub struct Hosts(Vec<Host>);
 
 impl Hosts {
-    /// Reads a file with one `address:port` a line, an address or a name. `#` begins a comment; empty lines do not count.
+    /// Reads a file with one `address:port` a line, an address or a name. `#` begins a comment; empty lines
+    /// do not count.
     ///
     /// # Errors
     /// Names the file and the line that is not an address, or the same as another.
@@ -61,8 +62,8 @@ impl Hosts {
         Self::parse(&path.display().to_string(), &bytes, |text| Ok(text.to_socket_addrs()?.collect()))
     }
 
-    /// As [`Hosts::read`], of the bytes of a file; `path` is for messages. What an `address:port` stands for is asked of
-    /// `lookup`, at most once for each process there can be.
+    /// As [`Hosts::read`], of the bytes of a file; `path` is for messages. What an `address:port` stands for
+    /// is asked of `lookup`, at most once for each process there can be.
     ///
     /// # Errors
     /// As [`Hosts::read`].
@@ -71,14 +72,15 @@ impl Hosts {
         bytes: &[u8],
         lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>,
     ) -> Result<Self, ClusterError> {
-        let none = |reason: String| ClusterError::File { path: path.to_owned(), reason };
+        let none = |reason: String| ClusterError::file(path, reason);
         let text = std::str::from_utf8(bytes)
             .map_err(|error| none(format!("cannot read the hosts file: {error}")))?;
         let mut hosts: Vec<(usize, Host)> = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line_number = index + 1;
-            let wrong =
-                |reason: String| ClusterError::Line { path: path.to_owned(), line: line_number, reason };
+            let wrong = |reason: String| ClusterError::Usage {
+                reason: format!("{path}, line {line_number}: {reason}"),
+            };
             let text = line.split('#').next().unwrap_or_default().trim();
             if text.is_empty() {
                 continue;

@@ -1,34 +1,54 @@
-//! A connection during the handshake: messages of fixed size, each with a time limit.
+//! A connection during the handshake: length-prefixed JSON messages of bounded size, each with a time limit.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a read sleeps at most before it looks whether somebody wants the end.
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// How long a read sleeps at most before it looks whether the process was asked to end.
 const NAP: Duration = Duration::from_millis(50);
 
-/// How long a handshake may take, from the connection to the agreement, for whoever answers at once: some kilobytes each
-/// way, and a look into the run directory.
+/// How long a handshake may take, from the connection to the agreement: some kilobytes each way, and a look
+/// into the run directory.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Bytes of a reason in a verdict; longer ones are cut.
-const REASON: usize = 1021;
+/// Bytes of one message, checked before memory is taken for it: more than all settings of a run.
+const MESSAGE: usize = 64 << 10;
 
-/// Bytes of a verdict.
-const VERDICT: usize = 3 + REASON;
+/// Bytes of a reason in a verdict; longer ones are cut.
+const REASON: usize = 1024;
 
 /// What ends a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// The other side, or the network; trying again may help.
+    /// The other side, or the network; another attempt may succeed.
     Link(String),
-    /// The two do not fit together, it seems; but the other side has not proved who it is, and the right one may still come.
+    /// The two do not fit together, says a process that has not proved the secret; the right one may still
+    /// come.
     Doubtful(String),
-    /// The two do not fit together: trying again gives the same.
+    /// The two do not fit together: another attempt gives the same.
     Refused(String),
-    /// Somebody asked for the end.
+    /// The process was asked to end.
     Interrupted,
+}
+
+impl Broken {
+    /// Why, in words.
+    pub(super) fn into_reason(self) -> String {
+        match self {
+            Self::Link(reason) | Self::Doubtful(reason) | Self::Refused(reason) => reason,
+            Self::Interrupted => "this process was asked to end".to_owned(),
+        }
+    }
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        Self::Link(error.to_string())
+    }
 }
 
 /// One end of a connection.
@@ -44,11 +64,15 @@ impl<'a> Link<'a> {
         Self { stream, deadline, interrupted }
     }
 
-    /// Receives exactly `N` bytes.
-    pub(super) fn receive<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
-        let mut bytes = [0; N];
+    /// The connection `stream`, on which everything has to be said within [`HANDSHAKE`] from now on.
+    pub(super) fn on(stream: &TcpStream, interrupted: &'a AtomicBool) -> Result<Self, Broken> {
+        Ok(Self::new(stream.try_clone()?, Instant::now() + HANDSHAKE, interrupted))
+    }
+
+    /// Fills `bytes` with what arrives.
+    pub(super) fn receive_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Broken> {
         let mut filled = 0;
-        while filled < N {
+        while filled < bytes.len() {
             if self.interrupted.load(Ordering::Relaxed) {
                 return Err(Broken::Interrupted);
             }
@@ -56,75 +80,79 @@ impl<'a> Link<'a> {
             if left.is_zero() {
                 return Err(Broken::Link("it does not answer".to_owned()));
             }
-            // No timeout of zero: that would be none.
-            let nap = NAP.min(left).max(Duration::from_millis(1));
-            self.stream.set_read_timeout(Some(nap)).map_err(io)?;
+            // A time limit of zero would be none.
+            self.stream.set_read_timeout(Some(NAP.min(left).max(Duration::from_millis(1))))?;
             match self.stream.read(&mut bytes[filled..]) {
                 Ok(0) => return Err(Broken::Link("it closed the connection".to_owned())),
                 Ok(count) => filled += count,
                 Err(error) if waits(error.kind()) => (),
-                Err(error) => return Err(io(error)),
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Sends all of `bytes`.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        self.stream.set_write_timeout(Some(left)).map_err(io)?;
-        self.stream.write_all(bytes).map_err(io)
+        self.stream.set_write_timeout(Some(left))?;
+        Ok(self.stream.write_all(bytes)?)
+    }
+
+    /// Receives a message.
+    pub(super) fn receive<T: DeserializeOwned>(&mut self) -> Result<T, Broken> {
+        let mut length = [0; 4];
+        self.receive_bytes(&mut length)?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MESSAGE {
+            return Err(Broken::Link(format!("it sent a message of {length} bytes")));
+        }
+        let mut bytes = vec![0; length];
+        self.receive_bytes(&mut bytes)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Broken::Link(format!("it sent a message that cannot be read: {error}")))
+    }
+
+    /// Sends a message.
+    pub(super) fn send(&mut self, message: &impl Serialize) -> Result<(), Broken> {
+        let bytes = serde_json::to_vec(message).map_err(|error| Broken::Link(error.to_string()))?;
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.send_bytes(&[&length.to_le_bytes()[..], &bytes].concat())
     }
 
     /// Agrees, or says why not.
-    pub(super) fn send_verdict(&mut self, verdict: &Result<(), String>) -> Result<(), Broken> {
-        let mut bytes = [0; VERDICT];
-        if let Err(reason) = verdict {
-            let reason = cut(reason, REASON);
-            bytes[0] = 1;
-            bytes[1..3].copy_from_slice(&(reason.len() as u16).to_le_bytes());
-            bytes[3..3 + reason.len()].copy_from_slice(reason.as_bytes());
-        }
-        self.send(&bytes)
+    pub(super) fn send_verdict(&mut self, verdict: Result<(), &str>) -> Result<(), Broken> {
+        self.send(&verdict.map_err(|reason| cut(reason, REASON)))
+    }
+
+    /// Refuses the other side for `reason`, which is told to it, too.
+    pub(super) fn refuse(&mut self, reason: String) -> Broken {
+        self.send_verdict(Err(&reason)).err().unwrap_or(Broken::Refused(reason))
     }
 
     /// Whether the other side agrees.
     pub(super) fn receive_verdict(&mut self) -> Result<(), Broken> {
-        let bytes = self.receive::<VERDICT>()?;
-        if bytes[0] == 0 {
-            return Ok(());
-        }
-        let length = usize::from(u16::from_le_bytes([bytes[1], bytes[2]])).min(REASON);
-        Err(Broken::Refused(printable(&bytes[3..3 + length])))
+        let verdict: Result<(), String> = self.receive()?;
+        verdict.map_err(|reason| Broken::Refused(printable(reason.as_bytes())))
     }
 }
 
-/// What a process that has nothing to say before it is asked does on its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
-    /// It waits.
-    Nothing,
-    /// It has said that it is ready, which is still to be read.
-    Ready,
-    /// It has said that it gives up, which is still to be read.
-    GivesUp,
-    /// It has closed the connection.
-    Gone,
+/// Tells the process at the other end of `stream` whether this one agrees, if it is still there.
+pub(super) fn tell(stream: &TcpStream, interrupted: &AtomicBool, verdict: Result<(), &str>) {
+    let _ = Link::on(stream, interrupted).and_then(|mut link| link.send_verdict(verdict));
 }
 
-/// Looks at what has arrived on `stream`, without waiting.
-pub(super) fn heard(stream: &TcpStream) -> Word {
-    let mut first = [0];
+/// Whether the process at the other end of `stream` agrees.
+pub(super) fn hear(stream: &TcpStream, interrupted: &AtomicBool) -> Result<(), Broken> {
+    Link::on(stream, interrupted)?.receive_verdict()
+}
+
+/// Whether the process at the other end has neither said anything nor closed the connection; does not wait.
+pub(super) fn is_quiet(stream: &TcpStream) -> bool {
     let _ = stream.set_nonblocking(true);
-    let peeked = stream.peek(&mut first);
+    let peeked = stream.peek(&mut [0]);
     let _ = stream.set_nonblocking(false);
-    match peeked {
-        Ok(0) => Word::Gone,
-        Ok(_) if first[0] == 0 => Word::Ready,
-        Ok(_) => Word::GivesUp,
-        Err(error) if waits(error.kind()) => Word::Nothing,
-        Err(_) => Word::Gone,
-    }
+    peeked.is_err_and(|error| waits(error.kind()))
 }
 
 /// As much of `text` as fits into `limit` bytes.
@@ -143,17 +171,37 @@ fn waits(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-fn io(error: std::io::Error) -> Broken {
-    Broken::Link(error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
     fn text_is_cut_between_letters_and_loses_what_terminals_act_upon() {
         assert_eq!((cut("aäb", 2), cut("aäb", 3), cut("aäb", 9), cut("ä", 0)), ("a", "aä", "aäb", ""));
         assert_eq!(printable(b"a\x1b[31m\n\xff"), "a\u{fffd}[31m\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn messages_arrive_whole_and_those_that_are_too_long_or_no_message_are_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let (never, later) = (AtomicBool::new(false), Instant::now() + HANDSHAKE);
+        let mut sender = Link::new(connected, later, &never);
+        let mut receiver = Link::new(accepted, later, &never);
+        sender.send(&("text", [7_u8; 32])).unwrap();
+        assert_eq!(receiver.receive::<(String, [u8; 32])>(), Ok(("text".to_owned(), [7; 32])));
+        sender.send_verdict(Err("no\x07")).unwrap();
+        assert_eq!(receiver.receive_verdict(), Err(Broken::Refused("no\u{fffd}".to_owned())));
+        sender.send_verdict(Ok(())).unwrap();
+        assert_eq!(receiver.receive_verdict(), Ok(()));
+        sender.send_bytes(b"\x03\0\0\0not").unwrap();
+        let error = receiver.receive::<u32>().unwrap_err();
+        assert!(matches!(&error, Broken::Link(reason) if reason.contains("cannot be read")), "{error:?}");
+        sender.send_bytes(&u32::MAX.to_le_bytes()).unwrap();
+        let refused = Broken::Link("it sent a message of 4294967295 bytes".to_owned());
+        assert_eq!(receiver.receive::<u32>(), Err(refused));
     }
 }

@@ -1,235 +1,170 @@
 //! What processes have to agree on before they begin.
 
-use super::link::{Broken, Link, cut, printable};
-use super::settings::SettingWords;
-use crate::experiment::Experiment;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
-/// Bytes of a name: of the program, of its version.
-const NAME: usize = 32;
+use serde::{Deserialize, Serialize};
 
-/// Bytes of everything that is said.
-const BYTES: usize = 2 * NAME + 6 * 4 + 2 * 32;
+use super::Cluster;
+use super::link::printable;
+
+/// Settings in which two processes differ that are told one by one.
+const TOLD: usize = 3;
 
 /// What the processes are going to do together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Purpose {
     /// A new run.
-    Train = 1,
+    Train,
     /// A run that goes on.
-    Resume = 2,
-    /// A replay of a run.
-    Replay = 3,
-    /// A grid of policies over records.
-    Grid = 5,
+    Resume,
 }
 
 impl Purpose {
-    fn name(code: u32) -> &'static str {
-        match code {
-            1 => "spfde train",
-            2 => "spfde resume",
-            3 => "spfde replay",
-            5 => "spfde replay of a grid or of scores",
-            _ => "something unknown",
+    fn name(self) -> &'static str {
+        match self {
+            Self::Train => "spfde train",
+            Self::Resume => "spfde resume",
         }
     }
 }
 
-/// What a process is about to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a process is about to do; all have to be about to do the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Meeting {
-    /// What for.
-    pub(crate) purpose: Purpose,
-    /// Workers of this process.
-    pub(crate) workers: usize,
-    /// BLAKE3 of the resolved configuration.
-    pub(crate) configuration: [u8; 32],
-    /// Its settings in words, where it has such.
-    pub(crate) settings: SettingWords,
-    /// What else they have to have in common.
-    pub(crate) subject: Subject,
-}
-
-/// What processes work on, beside the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Subject {
-    /// BLAKE3 of what names it.
-    pub(crate) blake3: [u8; 32],
-    /// What to say if it is another, and what to do.
-    pub(crate) differs: &'static str,
-}
-
-impl Subject {
-    /// What `name` names.
-    pub(crate) fn new(name: &str, differs: &'static str) -> Self {
-        Self { blake3: hash(name), differs }
-    }
-}
-
-fn hash(text: &str) -> [u8; 32] {
-    *blake3::hash(text.as_bytes()).as_bytes()
+    program: String,
+    purpose: Purpose,
+    /// Workers of each process.
+    pub(super) workers: usize,
+    settings: BTreeMap<String, String>,
+    data_set: String,
 }
 
 impl Meeting {
-    /// Something that is asked in the words `configuration`, of `subject`, for a process of so many workers.
-    pub(crate) fn new(purpose: Purpose, workers: usize, configuration: &str, subject: Subject) -> Self {
-        Self {
-            purpose,
-            workers,
-            configuration: hash(configuration),
-            settings: SettingWords::default(),
-            subject,
-        }
-    }
-
-    /// What `experiment` is, on its data set, for a process of so many workers.
-    pub(crate) fn of(purpose: Purpose, experiment: &Experiment, workers: usize) -> Self {
-        let configuration = experiment.configuration().to_toml();
-        let differs = "their data sets differ; give all processes the same data.path";
-        let subject = Subject::new(&experiment.settings().data.fingerprint, differs);
-        let settings = SettingWords::of(experiment.configuration());
-        Self { settings, ..Self::new(purpose, workers, &configuration, subject) }
+    /// A process of so many workers, with its resolved settings, by key, and the fingerprint of its data set.
+    pub(crate) fn new(
+        purpose: Purpose,
+        workers: usize,
+        settings: BTreeMap<String, String>,
+        data_set: String,
+    ) -> Self {
+        let (program, version) = (crate::program::program(), env!("CARGO_PKG_VERSION"));
+        let program = match option_env!("SPFDE_REVISION") {
+            None => format!("{program} {version}"),
+            Some(revision) => format!("{program} {version} ({revision})"),
+        };
+        Self { program, purpose, workers, settings, data_set }
     }
 }
 
-/// What the one that connects says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Line {
+    /// The agreement to begin, and afterwards the signs of life.
+    Control,
+    /// The messages of the dataflow.
+    Data,
+}
+
+/// What the process that connects says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Introduction {
-    program: String,
-    version: String,
-    purpose: u32,
-    round: u32,
-    processes: u32,
-    workers: u32,
+    meeting: Meeting,
+    processes: usize,
     /// Who speaks.
-    pub(super) from: u32,
+    pub(super) from: usize,
     /// To whom.
-    to: u32,
-    configuration: [u8; 32],
-    subject: [u8; 32],
-    settings: SettingWords,
+    pub(super) to: usize,
+    pub(super) line: Line,
 }
 
 impl Introduction {
-    /// Process `from` of `processes` to process `to`; for the last two whoever compares knows better.
-    pub(super) fn new(meeting: &Meeting, round: u32, processes: usize, from: usize, to: usize) -> Self {
-        Self {
-            program: crate::error::program().to_owned(),
-            version: match option_env!("SPFDE_REVISION") {
-                None => env!("CARGO_PKG_VERSION").to_owned(),
-                Some(revision) => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
-            },
-            purpose: meeting.purpose as u32,
-            round,
-            processes: processes as u32,
-            workers: meeting.workers as u32,
-            from: from as u32,
-            to: to as u32,
-            configuration: meeting.configuration,
-            subject: meeting.subject.blake3,
-            settings: meeting.settings.clone(),
-        }
+    /// What this process of `cluster` says to process `to`.
+    pub(super) fn new(meeting: &Meeting, cluster: &Cluster, to: usize, line: Line) -> Self {
+        let (processes, from) = (cluster.processes(), cluster.process());
+        Self { meeting: meeting.clone(), processes, from, to, line }
     }
 
-    pub(super) fn send(&self, link: &mut Link<'_>) -> Result<(), Broken> {
-        let mut bytes = Vec::with_capacity(BYTES);
-        for name in [&self.program, &self.version] {
-            let mut field = [0; NAME];
-            let name = cut(name, NAME);
-            field[..name.len()].copy_from_slice(name.as_bytes());
-            bytes.extend(field);
+    /// Why the process that says this cannot begin together with process `me` of `processes`, which is about
+    /// to do `own`.
+    pub(super) fn misfit(&self, own: &Meeting, processes: usize, me: usize) -> Option<String> {
+        let Self { meeting, from, to, .. } = self;
+        let differ = |what: &str, theirs: &dyn Display, mine: &dyn Display| {
+            Some(format!("process {from} {what} {theirs}, process {me} {mine}"))
+        };
+        if meeting.program != own.program {
+            return differ("is", &printable(meeting.program.as_bytes()), &own.program);
         }
-        let Self { purpose, round, processes, workers, from, to, .. } = *self;
-        [purpose, round, processes, workers, from, to]
-            .iter()
-            .for_each(|number| bytes.extend(number.to_le_bytes()));
-        bytes.extend(self.configuration);
-        bytes.extend(self.subject);
-        link.send(&bytes)?;
-        self.settings.send(link)
-    }
-
-    pub(super) fn receive(link: &mut Link<'_>) -> Result<Self, Broken> {
-        let bytes = link.receive::<BYTES>()?;
-        let name = |field: usize| {
-            let bytes = &bytes[field * NAME..(field + 1) * NAME];
-            printable(&bytes[..bytes.iter().position(|byte| *byte == 0).unwrap_or(NAME)])
-        };
-        let number = |field: usize| {
-            let start = 2 * NAME + 4 * field;
-            u32::from_le_bytes(bytes[start..start + 4].try_into().expect("four bytes"))
-        };
-        let hash = |field: usize| {
-            let start = 2 * NAME + 6 * 4 + 32 * field;
-            bytes[start..start + 32].try_into().expect("32 bytes")
-        };
-        Ok(Self {
-            program: name(0),
-            version: name(1),
-            purpose: number(0),
-            round: number(1),
-            processes: number(2),
-            workers: number(3),
-            from: number(4),
-            to: number(5),
-            configuration: hash(0),
-            subject: hash(1),
-            settings: SettingWords::receive(link)?,
-        })
-    }
-
-    /// Why the process that says `self` cannot begin together with process `me`, which says `own`, and `differs` if they
-    /// work on different things.
-    pub(super) fn misfit(&self, own: &Self, me: usize, differs: &str) -> Option<String> {
-        let differ = |what: &str, theirs: &dyn std::fmt::Display, mine: &dyn std::fmt::Display| {
-            Some(format!("process {} {what} {theirs}, process {me} {mine}", self.from))
-        };
-        if (&self.program, &self.version) != (&own.program, &own.version) {
-            let name = |one: &Self| format!("{} {}", one.program, one.version);
-            return differ("is", &name(self), &name(own));
+        if self.processes != processes {
+            return differ("has a hosts file with this many processes:", &self.processes, &processes);
         }
-        if self.processes != own.processes {
-            return differ("has a hosts file with this many processes:", &self.processes, &own.processes);
-        }
-        if self.to != me as u32 || self.from <= me as u32 || self.from >= self.processes {
-            let Self { from, to, .. } = self;
+        if *to != me || *from <= me || *from >= processes {
             return Some(format!(
-                "process {from} looks for process {to} where process {me} is; give all processes the same hosts file, and \
-                 each its own number"
+                "process {from} looks for process {to} where process {me} is; give all processes the same \
+                 hosts file, and each its own number"
             ));
         }
-        if self.purpose != own.purpose {
-            let why = differ("runs", &Purpose::name(self.purpose), &Purpose::name(own.purpose))?;
+        if meeting.purpose != own.purpose {
+            let why = differ("runs", &meeting.purpose.name(), &own.purpose.name())?;
             return Some(format!("{why}; start all processes with the same words"));
         }
-        if self.workers != own.workers {
-            let why = differ("has this many workers:", &self.workers, &own.workers)?;
+        if meeting.workers != own.workers {
+            let why = differ("has this many workers:", &meeting.workers, &own.workers)?;
             return Some(format!("{why}; give all processes the same --workers"));
         }
-        if self.configuration != own.configuration {
-            return Some(match own.purpose {
-                purpose if purpose == Purpose::Grid as u32 || purpose == Purpose::Replay as u32 => {
-                    "they ask for different things; give all processes the same runs or scores, settings, --grid, --follow \
-                     and --decisions"
-                        .to_owned()
-                }
-                _ => {
-                    let difference = self.settings.difference(self.from, &own.settings, me);
-                    format!(
-                        "their configurations differ: {}; give all processes the same settings (on unlike machines also \
-                         train.kernel=portable); --dry-run prints what they resolve to",
-                        difference.as_deref().unwrap_or("how, cannot be told")
-                    )
-                }
-            });
+        if let Some(difference) = difference((*from, &meeting.settings), (me, &own.settings)) {
+            return Some(format!(
+                "their configurations differ: {difference}; give all processes the same settings (on unlike \
+                 machines also train.kernel=portable); --dry-run prints what they resolve to"
+            ));
         }
-        if self.subject != own.subject {
-            return Some(differs.to_owned());
-        }
-        if self.round != own.round {
-            return differ("is at this part of its work:", &self.round, &own.round);
-        }
-        None
+        (meeting.data_set != own.data_set)
+            .then(|| "their data sets differ; give all processes the same data.path".to_owned())
+    }
+}
+
+/// In what the settings of two processes differ.
+fn difference(
+    (from, theirs): (usize, &BTreeMap<String, String>),
+    (me, mine): (usize, &BTreeMap<String, String>),
+) -> Option<String> {
+    let keys: BTreeSet<&String> = theirs.keys().chain(mine.keys()).collect();
+    let differing: Vec<&String> = keys.into_iter().filter(|key| theirs.get(*key) != mine.get(*key)).collect();
+    let told = differing.iter().take(TOLD).map(|key| {
+        let value = |settings: &BTreeMap<String, String>| {
+            printable(settings.get(*key).map_or("not set", String::as_str).as_bytes())
+        };
+        let key = printable(key.as_bytes());
+        format!("{key} is {} in process {from}, {} in process {me}", value(theirs), value(mine))
+    });
+    let mut told: Vec<String> = told.collect();
+    if differing.len() > TOLD {
+        told.push(format!("and {} more differ", differing.len() - TOLD));
+    }
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_by_key_and_no_more_than_some() {
+        let settings = |text: &str| {
+            let pairs = text.split(' ').filter_map(|word| word.split_once('='));
+            pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let own = settings("a=1 b=2 c=3 d=4");
+        let difference = |text: &str| difference((2, &settings(text)), (0, &own));
+        assert_eq!(difference("d=4 c=3 b=2 a=1"), None);
+        assert_eq!(
+            difference("a=1 b=2 c=\x1b[3 d=4").unwrap(),
+            "c is \u{fffd}[3 in process 2, 3 in process 0"
+        );
+        assert_eq!(
+            difference("e=5").unwrap(),
+            "a is not set in process 2, 1 in process 0; b is not set in process 2, 2 in process 0; \
+             c is not set in process 2, 3 in process 0; and 2 more differ"
+        );
     }
 }

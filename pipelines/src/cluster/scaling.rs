@@ -18,36 +18,41 @@
 //! | B | what a machine's network takes in, or gives out | 1.25 GB/s (10 Gbit/s) |
 //! | L | a round of messages, and of the dataflow's progress | 0.13 ms on loopback |
 //!
-//! A **part** is what a worker's shards add up to: four bytes for each *existing, unfrozen* weight, and for each bias, or for each
-//! channel of a batch norm four numbers: two gradients, mean and variance. Here (47 404 + 4 · 1 232 + 10) · 4 bytes. Dense it
-//! would be 1.9 MB; at 98 % sparsity 56 kB. A frozen block costs neither bytes nor its backward pass, from the step on at which
-//! it froze. Everybody sends its part to everybody (an all-gather), and all add them in the same order: that is why any number
-//! of workers has the same bits. Between the workers of one process only a reference travels; between processes the
-//! numbers are written once into the buffer that goes to the socket, and read in place where they arrive. A worker's part goes
-//! once to each worker of another process, so that two processes of two workers send as much as four of one, less what stays inside.
+//! A **part** is what a worker's shards add up to: four bytes for each *existing, unfrozen* weight, and for
+//! each bias, or for each channel of a batch norm four numbers: two gradients, mean and variance. Here (47
+//! 404 + 4 · 1 232 + 10) · 4 bytes. Dense it would be 1.9 MB; at 98 % sparsity 56 kB. A frozen block costs
+//! neither bytes nor its backward pass, from the step on at which it froze. Every worker sends its part
+//! to all others (an all-gather), and all add them in the same order: that is why any number of workers has the
+//! same bits. Between the workers of one process only a reference travels; between processes the numbers are
+//! written once into the buffer that goes to the socket, and read in place where they arrive. A worker's part
+//! goes once to each worker of another process, so that two processes of two workers send as much as four of
+//! one, less what stays inside.
 //!
-//! Everything else is small. Measured on loopback, two processes together sent 470 kB a step in 70 steps of `resnet32`, of which
-//! 418 kB are the two parts; the rest are the initial masks, which travel once, scores that change places for the sieve, and
-//! progress. At the end of an epoch come deltas of masks and of the active set: some bytes for each weight that moves
-//! and each sample that enters or leaves.
+//! Everything else is small. Measured on loopback, two processes together sent 470 kB a step in 70 steps of
+//! `resnet32`, of which 418 kB are the two parts; the rest are the initial masks, which travel once, scores
+//! that change places for the sieve, and progress. At the end of an epoch come deltas of masks and of the
+//! active set: some bytes for each weight that moves and each sample that enters or leaves.
 //!
 //! These figures are of the fastest steps on two idle cores of a virtual Zen 3 EPYC. Your own:
 //!
 //! ```text
-//! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json                       # C: stages.gradients; U: stages.update
-//! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 2 --json                       # R: half of stages.reduce
-//! for i in 1 0; do spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json --hosts hosts --process $i & done; wait
+//! # C: stages.gradients; U: stages.update
+//! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 1 --json
+//! # R: half of stages.reduce
+//! spfde bench model.name=resnet32 data.shape=3x32x32 --no-dense --workers 2 --json
 //! ```
 //!
-//! Two workers beside one, and two processes beside one, in turns of a second and a half (`pipelines/benches/scaling/scaling.py`):
-//! on these two cores 1.89 and 1.86 times as fast by the medians of eight rounds in a quiet hour (1.63 to 2.01, and 1.73 to 1.99),
-//! by the fastest steps 1.88 and 1.88. What a run gets depends on who else uses the memory of the host: in another quiet hour 1.94
-//! and 1.87, in a bad one 1.62 and 1.58; measured one after the other, by 40 steps each, anything between 1.1 and 2.5.
+//! Two workers beside one, in turns of a second and a half (`pipelines/benches/scaling/scaling.py`): on these
+//! two cores 1.89 times as fast by the medians of eight rounds in a quiet hour (1.63 to 2.01), by the fastest
+//! steps 1.88; two processes of one worker 1.86 (1.73 to 1.99) and 1.88. What a run gets depends on who else
+//! uses the memory of the host: in another quiet hour 1.94, in a bad one 1.62; measured one after the other,
+//! by 40 steps each, anything between 1.1 and 2.5.
 //!
 //! # How much faster
 //!
-//! With as many shards as workers, S = W, so that nobody idles, 10 Gbit/s, and, in the last column, if a batch grew with the workers
-//! (32 images each from 4 workers on, as `data.batch_size` = 32 · W would make it):
+//! With as many shards as workers, S = W, so that none idles, 10 Gbit/s, and, in the last column, if a
+//! batch grew with the workers (32 images each from 4 workers on, as `data.batch_size` = 32 · W would make
+//! it):
 //!
 //! | workers | computing | update | summing | network | step | times as fast | efficiency | 32 images each |
 //! |---:|---:|---:|---:|---:|---:|---:|---:|---:|
@@ -63,21 +68,25 @@
 //!
 //! # Where it bends, and why
 //!
-//! - **At the shards.** No worker computes less than a shard, so `train.shards` (4) is the most workers that help, and numbers that
-//!   do not divide it waste time: three workers for four shards are as slow as two. More shards are another experiment, since a
-//!   batch norm sees a shard at a time; they are a setting of the run and not of the machine for that reason.
-//! - **At the batch.** Kernels work on eight images at once: a shard of fewer than eight computes as if it had eight. With 128
-//!   images that is so beyond 16 shards; the rows after 16 workers are what a batch of 128 could at best give, if it were not so.
-//! - **At the network.** What arrives at a machine grows with the workers, while what it computes shrinks. The two are equal at
-//!   W = √(C · B / b): 29 workers at 10 Gbit/s, 9 at 1 Gbit/s (where 8 workers are 4.8 times as fast), and the step is the shortest there. Sparsity moves the
-//!   bend outwards only slowly, since it saves computing, too. Sending each number once to the worker that sums it and once
-//!   back (reduce-scatter and all-gather: 2 · b · (1 − 1/W) bytes, 0.33 ms here for any W) would take the last but one summand
-//!   away; the order of the sum would be the same. It pays from about 16 workers on, and is not what this version does.
-//! - **At what is not divided.** The update and the masks are everybody's: with U + L alone 128 images cannot be trained in less than half a
-//!   millisecond, a four hundredth of a single worker's step.
+//! - **At the shards.** No worker computes less than a shard, so `train.shards` (4) is the most workers that
+//!   help, and numbers that do not divide it waste time: three workers for four shards are as slow as two.
+//!   More shards are another experiment, since a batch norm sees a shard at a time; they are a setting of the
+//!   run and not of the machine for that reason.
+//! - **At the batch.** Kernels work on eight images at once: a shard of fewer than eight computes as if it
+//!   had eight. With 128 images that is so beyond 16 shards; the rows after 16 workers are what a batch of
+//!   128 could at best give, if it were not so.
+//! - **At the network.** What arrives at a machine grows with the workers, while what it computes shrinks.
+//!   The two are equal at W = √(C · B / b): 29 workers at 10 Gbit/s, 9 at 1 Gbit/s (where 8 workers are 4.8
+//!   times as fast), and the step is the shortest there. Sparsity moves the bend outwards only slowly, since
+//!   it saves computing, too. Sending each number once to the worker that sums it and once back
+//!   (reduce-scatter and all-gather: 2 · b · (1 − 1/W) bytes, 0.33 ms here for any W) would take the last but
+//!   one summand away; the order of the sum would be the same. It pays from about 16 workers on, and is not
+//!   what this version does.
+//! - **At what is not divided.** Every worker makes the whole update and all masks: with U + L alone 128 images cannot
+//!   be trained in less than half a millisecond, a four hundredth of a single worker's step.
 //!
-//! Within one machine the network is memory, and `B` a hundred times as large; there it bends at the cores, and at what they share:
-//! memory bandwidth and clock.
+//! Within one machine the network is memory, and `B` a hundred times as large; there it bends at the cores,
+//! and at what they share: memory bandwidth and clock.
 //!
 //! The table, as a program:
 //!

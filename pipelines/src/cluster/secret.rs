@@ -1,4 +1,4 @@
-//! What the processes know and strangers do not.
+//! The secret that the processes know and strangers do not.
 
 use std::fmt;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(super) const VARIABLE: &str = "SPFDE_SECRET";
 
 /// Bytes of a secret: fewer can be guessed.
 const SHORTEST: usize = 16;
-/// Bytes of a secret: no key that anybody makes is longer.
+/// Bytes of a secret: no key is longer.
 const LONGEST: usize = 4096;
 /// Bytes of the file of a secret: white space around it does not count, and is never so much.
 const FILE_LIMIT: u64 = 2 * LONGEST as u64;
@@ -26,7 +26,7 @@ const CONTEXT: &str = "spfde 2026-11-24 processes that train together prove that
 pub struct Secret([u8; 32]);
 
 impl Default for Secret {
-    /// No secret: everybody knows it.
+    /// No secret: the key is public.
     fn default() -> Self {
         Self(blake3::derive_key(CONTEXT, b""))
     }
@@ -45,7 +45,7 @@ impl Secret {
     /// If it is shorter or longer; `from` says in the message where it came from.
     pub fn new(from: &str, bytes: &[u8]) -> Result<Self, ClusterError> {
         let bytes = bytes.trim_ascii();
-        let wrong = |reason: String| Err(ClusterError::File { path: from.to_owned(), reason });
+        let wrong = |reason: String| Err(ClusterError::file(from, reason));
         if bytes.len() < SHORTEST {
             let count = bytes.len();
             return wrong(format!(

@@ -1,11 +1,11 @@
-//! Connecting to another process and shaking hands with it, again and again until it works or the time is over.
+//! Connecting to another process and shaking hands with it, again and again until it works or the time is
+//! over.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Cluster;
-use super::assemble::later;
 use super::error::ClusterError;
 use super::greeting::{self, Side, message};
 use super::link::{Broken, Link};
@@ -15,46 +15,48 @@ use super::meeting::Introduction;
 const ATTEMPT: Duration = Duration::from_secs(1);
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
-/// The pause after somebody has refused this process who has not proved to be the right one: rarely enough that it is no
-/// nuisance to the right one.
+/// The pause after a refusal by a process that has not proved to be the right one: rarely enough that it is
+/// no nuisance to the right one.
 const DOUBT: Duration = Duration::from_secs(1);
 
-/// Something that is asked while waiting: whether to go on.
-pub(super) type Watch<'a> = &'a dyn Fn() -> Result<(), ClusterError>;
-
 impl Cluster {
-    /// Connects to process `to` and shakes hands; again and again, until the time is over. It obeys no refusal of somebody
-    /// who has not proved the secret, but mentions it, and gives it as the reason in the end.
+    /// Connects to the process that `own` names and shakes hands; again and again, for as long as `wait`. A
+    /// refusal by a process that has not proved the secret is noted, and is the reason given in the end.
+    /// `key` says what this start's key is.
     pub(super) fn visit(
         &self,
-        to: usize,
         own: &Introduction,
-        key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
+        wait: Duration,
         interrupted: &AtomicBool,
-        watch: Watch<'_>,
+        key: &mut dyn FnMut(&mut Link<'_>) -> Result<[u8; 32], Broken>,
     ) -> Result<TcpStream, ClusterError> {
-        let address = || self.hosts.get(to).to_string();
-        let deadline = Instant::now() + self.wait;
+        let process = own.to;
+        let address = self.hosts.get(process).to_string();
+        let deadline = Instant::now() + wait;
         let mut last = "it was not tried".to_owned();
         let mut doubt = None;
         loop {
-            watch()?;
             if interrupted.load(Ordering::Relaxed) {
                 return Err(ClusterError::Interrupted);
             }
             if Instant::now() >= deadline {
-                let (address, seconds) = (address(), self.wait.as_secs());
+                let seconds = wait.as_secs();
                 return Err(match doubt {
-                    Some(reason) => ClusterError::Refused { process: to, address, reason },
-                    None => ClusterError::Unreachable { process: to, address, seconds, reason: last },
+                    Some(reason) => ClusterError::Refused { process, address, reason },
+                    None => ClusterError::Apart {
+                        reason: format!(
+                            "process {process} at {address} did not let this one join within {seconds} s \
+                             ({last}); start every process of the hosts file, or wait longer"
+                        ),
+                    },
                 });
             }
-            let entered =
-                self.connect(to).map_err(|error| Broken::Link(error.to_string())).and_then(|stream| {
-                    let mut link = Link::new(stream, later().min(deadline), interrupted);
-                    self.enter(&mut link, own, key)?;
-                    Ok(link.stream)
-                });
+            let entered = self.connect(process).map_err(Broken::from).and_then(|stream| {
+                let mut link = Link::on(&stream, interrupted)?;
+                link.deadline = link.deadline.min(deadline);
+                self.enter(&mut link, own, key)?;
+                Ok(stream)
+            });
             let pause = match entered {
                 Ok(stream) => return Ok(stream),
                 Err(Broken::Link(reason)) => {
@@ -63,16 +65,16 @@ impl Cluster {
                 }
                 Err(Broken::Doubtful(reason)) => {
                     if doubt.as_ref() != Some(&reason) {
-                        crate::command::remark(format_args!(
-                            "whoever is at {} does not fit together with this process: {reason}; still trying",
-                            address()
+                        self.notes.tell(format_args!(
+                            "the program at {address} does not fit together with this process: {reason}; \
+                             still trying"
                         ));
                     }
                     doubt = Some(reason);
                     DOUBT
                 }
                 Err(Broken::Refused(reason)) => {
-                    return Err(ClusterError::Refused { process: to, address: address(), reason });
+                    return Err(ClusterError::Refused { process, address, reason });
                 }
                 Err(Broken::Interrupted) => return Err(ClusterError::Interrupted),
             };
@@ -84,7 +86,7 @@ impl Cluster {
         let mut failed = None;
         for address in self.hosts.get(to).addresses() {
             match TcpStream::connect_timeout(address, ATTEMPT) {
-                // Where nobody listens a connection may meet itself.
+                // A connection to a port at which no process listens may meet itself.
                 Ok(stream) if stream.local_addr()? == stream.peer_addr()? => (),
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
@@ -100,10 +102,10 @@ impl Cluster {
         &self,
         link: &mut Link<'_>,
         own: &Introduction,
-        key: &dyn Fn(&mut Link<'_>) -> Result<[u8; 32], Broken>,
+        key: &mut dyn FnMut(&mut Link<'_>) -> Result<[u8; 32], Broken>,
     ) -> Result<(), Broken> {
         let transcript = greeting::greet(link, &self.secret)?;
-        own.send(link)?;
+        link.send(own)?;
         link.receive_verdict()?;
         let key = key(link)?;
         link.send(blake3::keyed_hash(&key, &message(Side::Guest, "key", &transcript)).as_bytes())?;

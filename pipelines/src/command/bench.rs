@@ -1,12 +1,16 @@
 //! `spfde bench`: what a training step takes.
 
+use std::sync::Arc;
+
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{STOPPING, end_at_once, interruptible, remark, say, say_all, show, take_away, workers};
+use super::{STOPPING, end_at_once, interruptible, workers};
+use crate::app::Program;
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
 use crate::error::Error;
+use crate::terminal::{remark, say, say_all, show, take_away};
 
 /// Time one training step on this machine, beside the dense path.
 ///
@@ -47,9 +51,11 @@ impl Bench {
     ///
     /// # Errors
     /// Whatever [`bench::Bench`] refuses.
-    pub fn run(self) -> Result<(), Error> {
+    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
         let given = Source::from_words(&self.words)?.entries().to_vec();
-        let options = Options { given, frozen: self.frozen, steps: self.steps, dense: !self.no_dense };
+        let registry = Arc::clone(&program.registry);
+        let options =
+            Options { registry, given, frozen: self.frozen, steps: self.steps, dense: !self.no_dense };
         let bench = bench::Bench::new(options)?;
         bench.notes().iter().for_each(remark);
         let workers = workers(self.workers, bench.settings().shards, 1);

@@ -7,50 +7,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use spfde_data::files::recording::FollowedEnd;
 use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::words::{are, counted};
-use spfde_flow::{Observer, Run};
+use spfde_flow::Observer;
 
-use super::replay::{ELSEWHERE, Replay};
-use super::{end_at_once, interruptible, remark, say, say_all};
+use super::replay::Replay;
+use super::{end_at_once, interruptible};
+use crate::app::Program;
 use crate::configuration::Source;
 use crate::error::Error;
-use crate::experiment::Experiment;
 use crate::replay::{Record, follow};
 use crate::report::replay::{CLAIM, Case, line, sums};
 use crate::session::Options;
+use crate::terminal::{remark, say, say_all};
 use crate::verify;
 
 impl Replay {
     /// Replays a run while it goes on.
-    pub(super) fn follow(
-        &self,
-        run: &str,
-        settings: &Source,
-        prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
-        build: impl Fn(&Run<'_>) + Send + Sync + Clone + 'static,
-    ) -> Result<(), Error> {
-        let record = Record::open_unfinished(Path::new(run))?;
-        let experiment = prepare(record.experiment(settings.entries())?)?;
+    pub(super) fn follow(&self, program: &Program, run: &str, settings: &Source) -> Result<(), Error> {
+        let record = Record::open_unfinished(Path::new(run))?.knowing(&program.registry);
+        let experiment = record.experiment(settings.entries())?;
         experiment.configuration().notes().iter().for_each(remark);
-        let other = self.together.is_other();
         announce(&record);
-        if !other {
-            say(CLAIM);
-        }
+        say(CLAIM);
         let options = Options {
             directory: self.out.clone(),
             workers: self.workers(),
-            observer: if other { Arc::new(()) } else { Arc::new(Lines::default()) },
+            observer: Arc::new(Lines::default()),
             interrupted: interruptible("stopping; once more to stop at once"),
-            cluster: self.together.cluster()?,
+            cluster: None,
         };
-        let (replayed, end) = follow(&record, &experiment, options, build)?;
-        let Some(end) = end else {
-            say(ELSEWHERE);
-            return Ok(());
-        };
+        let (replayed, end) = follow(&record, &experiment, options, program.build())?;
         end_at_once();
-        tell(&record, &end);
-        // Somebody may have resumed it by now: what has been found is good all the same.
+        end.iter().for_each(|end| tell(&record, end));
+        // The run may have been resumed by now: what has been found is good all the same.
         let recorded =
             record.again().and_then(|record| Ok(record.recorded_epochs()?)).unwrap_or_else(|error| {
                 remark(format_args!("what was recorded cannot be shown beside it: {error}"));

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use spfde_data::files::{data_set, idx};
 use spfde_data::words::counted;
 
-use super::say;
 use crate::error::Error;
+use crate::terminal::say;
 
 /// Turn files of another format into a data set for `data.path`.
 #[derive(Args, Debug)]

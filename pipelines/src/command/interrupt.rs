@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{complain, hurry, remark, remark_soon};
+use crate::terminal::{complain, remark};
 
-/// How long after a request another one counts as the same: some programs send it to a process, and to the group to which that
-/// belongs.
+/// How long after a request another one counts as the same: some programs send it to a process, and to the
+/// group to which that belongs.
 const SAME: Duration = Duration::from_millis(200);
 
 /// What a request to end finds.
@@ -29,15 +29,16 @@ pub(crate) fn listen() {
     }
 }
 
-/// A flag that a request to end sets from now on. The second time the process ends at once; the manifest of a run is valid at any
-/// moment.
+/// A flag that a request to end sets from now on. The second time the process ends at once; the manifest of a
+/// run is valid at any moment.
 pub(crate) fn interruptible(message: &'static str) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     enter(Phase::Working { flag: Arc::clone(&flag), message });
     flag
 }
 
-/// From now on a request to end ends the program at once: there is nothing left that would have to end in good order.
+/// From now on a request to end ends the program at once: there is nothing left that would have to end in
+/// good order.
 pub(crate) fn end_at_once() {
     enter(Phase::Idle);
 }
@@ -46,35 +47,33 @@ fn enter(phase: Phase) {
     *PHASE.lock().unwrap_or_else(PoisonError::into_inner) = phase;
 }
 
-/// Somebody asks the program to end.
+/// The program is asked to end.
 fn ask() {
     let mut phase = PHASE.lock().unwrap_or_else(PoisonError::into_inner);
     match &*phase {
         Phase::Working { flag, message } => {
-            hurry();
-            // First of all, since whoever sees the flag may have its last word at once.
-            remark_soon(message);
+            // First of all, since the thread that sees the flag may have the last word at once.
+            remark(message);
             flag.store(true, Ordering::Relaxed);
             *phase = Phase::Asked(Instant::now());
         }
         Phase::Asked(since) if since.elapsed() < SAME => (),
         Phase::Asked(_) => std::process::exit(130),
         Phase::Idle => {
-            hurry();
-            complain(format_args!("{}: interrupted", crate::error::program()));
+            complain(format_args!("{}: interrupted", crate::program::program()));
             std::process::exit(130);
         }
     }
 }
 
-/// Has `ask` called, by a thread of its own, whenever somebody asks the process to end. A hangup that is ignored, as `nohup` has it,
-/// stays ignored, where the system tells of that.
+/// Has `ask` called, by a thread of its own, whenever the process is asked to end. A hangup that is ignored,
+/// as `nohup` has it, stays ignored, where the system tells of that.
 #[cfg(unix)]
 fn listen_with(ask: fn()) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
     use signal_hook::iterator::Signals;
 
-    // A file that is larger than it may be is an error of whoever writes it, which says so.
+    // A file that is larger than it may be is an error of the write, which is told.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut wanted = vec![SIGINT, SIGTERM];
     if !is_ignored(SIGHUP) {

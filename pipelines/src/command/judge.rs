@@ -4,26 +4,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::follow::{announce, tell};
-use super::replay::{ELSEWHERE, Replay, directories};
-use super::{end_at_once, interruptible, remark, say, say_all};
+use super::replay::{Replay, directories};
+use super::{end_at_once, interruptible};
+use crate::app::Program;
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
-use crate::experiment::Experiment;
 use crate::grid::{
     Axes, Column, GridOptions, JudgeObserver, JudgedRun, RunCase, TABLE_NAME, judge_runs, judge_scores,
     refuse_taken,
 };
 use crate::report::grid;
+use crate::terminal::{remark, say, say_all};
 
 impl Replay {
     /// Judges sieve policies by bare scores.
-    pub(super) fn judge(&self, scores: &Path) -> Result<(), Error> {
+    pub(super) fn judge(&self, program: &Program, scores: &Path) -> Result<(), Error> {
         if let Some(word) = self.words.iter().find(|word| !word.contains('=')) {
             return Err(ConfigurationError::Word { word: word.clone() }.into());
         }
         let settings = Source::from_words(&self.words)?;
         let axes = Axes::from_words(&self.grid)?;
-        if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
+        if let Some(out) = &self.out {
             refuse_taken(out)?;
         }
         if self.sort.is_of_runs() {
@@ -34,13 +35,9 @@ impl Replay {
             ))
             .into());
         }
-        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options()?)?;
+        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options(program))?;
         end_at_once();
         judged.notes.iter().for_each(remark);
-        if self.together.is_other() {
-            say(ELSEWHERE);
-            return Ok(());
-        }
         if self.json {
             say(grid::scores_json(&judged, self.sort));
             return Ok(());
@@ -55,24 +52,24 @@ impl Replay {
 }
 
 impl Replay {
-    fn grid_options(&self) -> Result<GridOptions, Error> {
-        Ok(GridOptions {
+    fn grid_options(&self, program: &Program) -> GridOptions {
+        GridOptions {
+            registry: Arc::clone(&program.registry),
             directory: self.out.clone(),
             decisions: self.decisions || self.grid.is_empty(),
             workers: self.workers(),
-            cluster: self.together.cluster()?,
             interrupted: interruptible("stopping; once more to stop at once"),
             follow: self.follow,
             observer: Arc::new(Notes),
-        })
+        }
     }
 
     /// Judges a grid by the records of runs.
     pub(super) fn judge_runs(
         &self,
+        program: &Program,
         runs: &[String],
         settings: Source,
-        prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
     ) -> Result<(), Error> {
         let axes = Axes::from_words(&self.grid)?;
         let below = directories(runs, self.out.as_deref().filter(|_| self.decisions && runs.len() > 1))?;
@@ -81,19 +78,16 @@ impl Replay {
             let below = below.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
             let run = Path::new(run);
             let case = if self.follow { RunCase::open_unfinished(run)? } else { RunCase::open(run)? };
-            cases.push(RunCase { below: below.unwrap_or_default(), ..case });
+            let record = case.record.knowing(&program.registry);
+            cases.push(RunCase { below: below.unwrap_or_default(), record, ..case });
         }
-        let mut options = self.grid_options()?;
+        let mut options = self.grid_options(program);
         if self.follow {
             cases.iter().for_each(|case| announce(&case.record));
             options.observer = Arc::new(Tables { by: self.sort, json: self.json });
         }
-        let judged = judge_runs(&cases, settings.entries(), &axes, prepare, &options)?;
+        let judged = judge_runs(&cases, settings.entries(), &axes, Ok, &options)?;
         end_at_once();
-        if self.together.is_other() {
-            say(ELSEWHERE);
-            return Ok(());
-        }
         if self.follow {
             // The last table has been printed.
             let ends = judged.runs.iter().zip(&cases);

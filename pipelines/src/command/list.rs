@@ -3,9 +3,9 @@
 use clap::Args;
 use spfde_data::parameter::Parameter;
 
-use super::say;
+use crate::app::Program;
 use crate::configuration::{bench, core};
-use crate::registry::Registry;
+use crate::terminal::say;
 
 /// List models, policies, data sets and keys, with their defaults and ranges.
 #[derive(Args, Debug)]
@@ -17,8 +17,8 @@ pub struct List {
 
 impl List {
     /// Prints the list.
-    pub fn run(self) {
-        let registry = &Registry::standard();
+    pub(crate) fn run(self, program: &Program) {
+        let registry = &program.registry;
         let wanted = |name: &str| self.family.as_deref().is_none_or(|family| family == name);
         if wanted("keys") {
             say("keys of every run");

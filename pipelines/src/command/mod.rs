@@ -6,25 +6,24 @@ pub mod import;
 mod interrupt;
 mod judge;
 pub mod list;
-mod output;
 pub mod replay;
 pub mod resume;
-mod terminal;
-pub mod together;
+mod together;
 pub mod train;
 pub mod verify;
 
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use spfde_data::words::visible;
 
-use crate::error::{Error, program};
-pub(crate) use interrupt::{end_at_once, interruptible};
-pub(crate) use output::{UNREAD, complain, hurry, say, say_all};
-pub(crate) use terminal::{show, take_away};
+use crate::app::Program;
+use crate::error::Error;
+use crate::program::name_program;
+use crate::program::program;
+use crate::terminal::{self, complain, remark};
+use interrupt::{end_at_once, interruptible};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
 #[derive(Parser)]
@@ -40,7 +39,7 @@ Examples:
   spfde resume runs/resnet20-0-1                   go on with a run that was interrupted
   spfde replay runs/resnet20-0-1 sieve.fraction=0.3
                                                    what a recorded run would have decided and cost
-  spfde train --hosts hosts --process 1            one of the processes that train together (spfde train --help)
+  spfde train --hosts hosts --process 1            one of several processes (spfde train --help)
   spfde verify runs/resnet20-0-1                   check a recorded run
   spfde bench mask.sparsity=0.95                   what a step takes here, beside a dense one")]
 struct Arguments {
@@ -60,18 +59,23 @@ enum Command {
 }
 
 /// Runs the command that the program's arguments name; its exit code.
-pub fn main() -> ExitCode {
+pub(crate) fn main(program: &Program) -> ExitCode {
     begin();
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if !name.is_empty() {
+        name_program(name);
+    }
     let arguments: Arguments = parse(std::env::args_os());
     exit(match arguments.command {
-        Command::Train(train) => train.run(crate::Experiment::new, crate::pipeline),
-        Command::Resume(resume) => resume.run(crate::Experiment::new, crate::pipeline),
-        Command::Replay(replay) => replay.run(Ok, crate::pipeline),
-        Command::Bench(bench) => bench.run(),
+        Command::Train(train) => train.run(program),
+        Command::Resume(resume) => resume.run(program),
+        Command::Replay(replay) => replay.run(program),
+        Command::Bench(bench) => bench.run(program),
         Command::Verify(verify) => verify.run(),
         Command::Import(import) => import.run(),
         Command::List(list) => {
-            list.run();
+            list.run(program);
             Ok(())
         }
     })
@@ -87,67 +91,38 @@ pub(crate) fn parse<P: Parser>(words: impl Iterator<Item = std::ffi::OsString>) 
     })
 }
 
-/// The exit code of a result; an error is told in one line on standard error.
+/// The exit code of a result; an error is told in one line on standard error, each finding of an unsound run
+/// in one before it.
 pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
-    // Whatever stops the work ends the program, whether somebody reads why or not. Findings are what was asked for.
-    if result.as_ref().is_err_and(|error| !matches!(error, Error::Unsound { .. })) {
-        hurry();
+    let program = program();
+    let Err(error) = result else {
+        let Some(reason) = terminal::lost() else { return ExitCode::SUCCESS };
+        complain(format_args!("{program}: standard output was lost: {reason}; what is on disk is whole"));
+        return ExitCode::FAILURE;
+    };
+    if let Error::Unsound { directory, told, .. } = &error
+        && told.len() > 1
+    {
+        // A single one is told by the error.
+        told.iter().for_each(|finding| complain(format_args!("{}: {finding}", directory.display())));
     }
-    match (result, output::lost()) {
-        (Ok(()), None) => {
-            output::finish();
-            ExitCode::SUCCESS
-        }
-        (Ok(()), Some(reason)) => {
-            let program = program();
-            complain(format_args!("{program}: standard output was lost: {reason}; what is on disk is whole"));
-            ExitCode::FAILURE
-        }
-        (Err(error), _) => {
-            if let Error::Unsound { directory, told, .. } = &error
-                && told.len() > 1
-            {
-                // A single one is told by the error.
-                told.iter().for_each(|told| complain(format_args!("{}: {told}", directory.display())));
-            }
-            complain(format_args!("{}: {error}", program()));
-            ExitCode::from(error.exit_code())
-        }
-    }
+    complain(format_args!("{program}: {error}"));
+    ExitCode::from(error.exit_code())
 }
 
-/// Prints a remark to standard error.
-pub(crate) fn remark(line: impl std::fmt::Display) {
-    complain(format_args!("note: {line}"));
-}
-
-/// Prints a remark to standard error as soon as somebody reads; does not wait for it.
-pub(crate) fn remark_soon(line: impl std::fmt::Display) {
-    output::complain_soon(format_args!("note: {line}"));
-}
-
-/// What every program does first: from now on requests to end are heard, and a panic is told as all else is: it does not wait for
-/// somebody to read it.
+/// What every program does first: from now on requests to end are heard, and panics are told as all else is.
 pub(crate) fn begin() {
     interrupt::listen();
-    std::panic::set_hook(Box::new(|panic| {
-        let thread = std::thread::current();
-        let (name, trace) = (thread.name().unwrap_or("unnamed"), Backtrace::capture());
-        let trace = match trace.status() {
-            BacktraceStatus::Captured => format!("\n{trace}"),
-            _ => String::new(),
-        };
-        output::tell_panic(format_args!("thread '{name}' {panic}{trace}"));
-    }));
+    terminal::tell_panics();
 }
 
-/// What whoever interrupts training is told: nothing is in flight as long as processes wait for each other.
-pub(crate) const STOPPING: &str =
-    "stopping, after the step in flight if there is one; once more to stop at once";
+/// What a request to end training is answered: nothing is in flight as long as processes wait for each other.
+const STOPPING: &str = "stopping, after the step in flight if there is one; once more to stop at once";
 
-/// How many threads of each of the `processes` train: as `asked`, or the cores, up to a process's part of the shards. Workers
-/// beyond the shards idle: they would have a model each, and no work, so they are not even started.
-pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
+/// How many threads of each of the `processes` train: as `asked`, or the cores, up to a process's part of the
+/// shards. Workers beyond the shards idle: they would have a model each, and no work, so they are not even
+/// started.
+fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
     let most = shards.div_ceil(processes);
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = asked.map_or_else(cores, usize::from).min(most);
@@ -160,6 +135,6 @@ pub(crate) fn workers(asked: Option<u16>, shards: usize, processes: usize) -> us
 }
 
 /// Tells early that a run directory is taken: before the data is read. Creating it checks again.
-pub(crate) fn refuse_taken(path: &Path) -> Result<(), Error> {
+fn refuse_taken(path: &Path) -> Result<(), Error> {
     Ok(spfde_data::files::run_directory::refuse_taken(path)?)
 }

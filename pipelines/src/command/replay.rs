@@ -5,25 +5,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
-use spfde_flow::Run;
 
-use super::together::Together;
-use super::{end_at_once, interruptible, remark, say, say_all};
+use super::{end_at_once, interruptible};
+use crate::app::Program;
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
-use crate::experiment::Experiment;
 use crate::grid::Column;
 use crate::replay::{Record, replay};
 use crate::report::replay::{Case, report};
 use crate::session::Options;
+use crate::terminal::{remark, say, say_all};
 use crate::verify;
 
 /// Replay recorded runs under other policies, without training: what would have been decided, at what cost.
 ///
-/// Without settings a run is replayed under its own policies, and gives its own decisions and costs. Settings are the
-/// keys of the mask, freeze and sieve policies, and the seed; what is not set is as the run had it. Decisions and costs
-/// are exact; accuracy is not predicted, since the recorded scores come from the recorded decisions. What a policy asks
-/// for and the record lacks is counted as censored; a run trained with trace.observe=full lacks nothing.
+/// Without settings a run is replayed under its own policies, and gives its own decisions and costs. Settings
+/// are the keys of the mask, freeze and sieve policies, and the seed; what is not set is as the run had it.
+/// Decisions and costs are exact; accuracy is not predicted, since the recorded scores come from the recorded
+/// decisions. What a policy asks for and the record lacks is counted as censored; a run trained with
+/// trace.observe=full lacks nothing.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("judged").args(["scores", "grid"]).multiple(true))]
 #[command(after_help = "\
@@ -32,25 +32,25 @@ Examples:
   spfde replay runs/resnet20-0-1 sieve.policy=random --out random  another sieve; the decisions become a run
   spfde replay runs/resnet20-*-1 freeze.policy=gradient-norm       several runs, with mean and spread
   spfde replay runs/resnet20-0-1 mask.sparsity=0.95                costs by that mask's schedule of densities
-  spfde replay runs/resnet20-0-1 --grid sieve.fraction=0.1,0.2,0.3 --grid freeze.policy=none,gradient-norm --sort flops
-                                                                   all six combinations at once
+  spfde replay runs/resnet20-0-1 --grid sieve.fraction=0.1,0.2 --grid freeze.policy=none,gradient-norm
+                                                                   all four combinations at once
   spfde replay --follow runs/resnet20-0-1 sieve.fraction=0.3       while it trains
   spfde replay --scores scores sieve.policy=forgetting             which samples were never forgotten
-  spfde replay --scores scores --grid sieve.policy=circular,forgetting --grid sieve.fraction=0.1,0.2,0.3 --out grid")]
+  spfde replay --scores scores --grid sieve.policy=circular,forgetting --sort changes --out grid")]
 pub struct Replay {
     /// Recorded runs, then settings such as `sieve.fraction=0.3`
     #[arg(value_name = "RUN | key=value", required_unless_present = "scores")]
     pub(super) words: Vec<String>,
-    /// Judge sieve policies by bare score files instead of a run: a Parquet file, or a directory of them, with the columns
-    /// sample, epoch, step, correct, and optionally loss. The last epoch is decided, too
+    /// Judge sieve policies by bare score files instead of a run: a Parquet file, or a directory of them,
+    /// with the columns sample, epoch, step, correct, and optionally loss. The last epoch is decided, too
     #[arg(long, value_name = "PATH")]
     pub(super) scores: Option<PathBuf>,
-    /// Judge every value of a key, with every combination of several such lists, all at once; the results are a table, in
-    /// DIR/grid.parquet
+    /// Judge every value of a key, with every combination of several such lists, all at once; the results are
+    /// a table, in DIR/grid.parquet
     #[arg(long, value_name = "key=a,b,c")]
     pub(super) grid: Vec<String>,
-    /// Write the decisions of every member of a grid, too (of several runs: below DIR for each); without --grid they are
-    /// written anyway
+    /// Write the decisions of every member of a grid, too (of several runs: below DIR for each); without
+    /// --grid they are written anyway
     #[arg(long, requires = "grid", requires = "out")]
     pub(super) decisions: bool,
     /// Column by which the table of a grid is sorted, best first
@@ -59,36 +59,27 @@ pub struct Replay {
     /// Print one line of JSON instead of the table of a grid
     #[arg(long, requires = "judged")]
     pub(super) json: bool,
-    /// Follow a run that another process is training: take each epoch when it is committed, until the run is finished or
-    /// interrupted; what is printed grows with it
+    /// Follow a run that another process is training: take each epoch when it is committed, until the run is
+    /// finished or interrupted; what is printed grows with it
     #[arg(long, conflicts_with = "scores")]
     pub(super) follow: bool,
-    /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for each), or the table
-    /// of a grid; must not exist or be empty [default: print the table only]
+    /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for
+    /// each), or the table of a grid; must not exist or be empty [default: print the table only]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Threads of this process that work; the result has the same bits for any number [default: the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) workers: Option<u16>,
-    #[command(flatten)]
-    pub(super) together: Together,
 }
 
-/// What the other processes than process 0 say in the end.
-pub(super) const ELSEWHERE: &str = "done: process 0 prints the table";
-
 impl Replay {
-    /// Replays the runs, each with the experiment that `prepare` makes of it, and prints the table.
+    /// Replays the runs, and prints the table.
     ///
     /// # Errors
     /// Whatever [`Record::open`] and [`crate::replay()`] refuse, for the first run that they refuse.
-    pub fn run(
-        self,
-        prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
-        build: impl Fn(&Run<'_>) + Send + Sync + Clone + 'static,
-    ) -> Result<(), Error> {
+    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
         if let Some(scores) = &self.scores {
-            return self.judge(scores);
+            return self.judge(program, scores);
         }
         let (settings, runs): (Vec<String>, Vec<String>) =
             self.words.iter().cloned().partition(|word| word.contains('=') && !Path::new(word).is_dir());
@@ -97,7 +88,7 @@ impl Replay {
             return Err(ConfigurationError::Usage(missing.to_owned()).into());
         };
         let settings = Source::from_words(&settings)?;
-        if let Some(out) = self.out.as_ref().filter(|_| !self.together.is_other()) {
+        if let Some(out) = &self.out {
             refuse_within(out, &runs)?;
             match self.grid.is_empty() {
                 true => super::refuse_taken(out)?,
@@ -110,16 +101,16 @@ impl Replay {
             return Err(ConfigurationError::Usage(words).into());
         }
         if !self.grid.is_empty() {
-            return self.judge_runs(&runs, settings, prepare);
+            return self.judge_runs(program, &runs, settings);
         }
         if self.follow {
-            return self.follow(first, &settings, prepare, build);
+            return self.follow(program, first, &settings);
         }
         // Everything that can be refused is refused before any work.
         let mut prepared = Vec::new();
         for (run, directory) in runs.iter().zip(directories(&runs, self.out.as_deref())?) {
-            let record = Record::open(Path::new(run))?;
-            let experiment = prepare(record.experiment(settings.entries())?)?;
+            let record = Record::open(Path::new(run))?.knowing(&program.registry);
+            let experiment = record.experiment(settings.entries())?;
             crate::replay::check(&experiment)?;
             record.trace()?;
             if run == first {
@@ -127,7 +118,6 @@ impl Replay {
             }
             prepared.push((record, experiment, directory));
         }
-        let cluster = self.together.cluster()?;
         let interrupted =
             interruptible("stopping, after the epochs in flight if there are any; once more to stop at once");
         let mut cases = Vec::new();
@@ -135,17 +125,13 @@ impl Replay {
             let options = Options {
                 directory,
                 workers: self.workers(),
-                cluster: cluster.clone(),
+                cluster: None,
                 observer: Arc::new(()),
                 interrupted: Arc::clone(&interrupted),
             };
-            let replayed = replay(&record, &experiment, options, build.clone())?;
+            let replayed = replay(&record, &experiment, options, program.build())?;
             let recorded = record.recorded_epochs()?;
             cases.push(Case { name: record.run().path().display().to_string(), replayed, recorded });
-        }
-        if self.together.is_other() {
-            say(ELSEWHERE);
-            return Ok(());
         }
         end_at_once();
         say_all(report(&cases));

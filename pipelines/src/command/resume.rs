@@ -4,29 +4,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use spfde_flow::Run;
 
 use super::together::Together;
 use super::train::{conclude, show_bar};
-use super::{STOPPING, interruptible, remark, say, workers};
-use crate::configuration::Configuration;
+use super::{STOPPING, interruptible, workers};
+use crate::app::Program;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::progress::Progress;
-use crate::registry::Registry;
 use crate::resume::Resumed;
 use crate::session::Options;
+use crate::terminal::{remark, say};
 
 /// Go on with a run that ended before its last epoch, to its configured end.
 ///
-/// Training goes on from the last checkpoint (`train.checkpoint_every`); epochs recorded after it are trained again.
-/// Trace and weights get the same bits as those of a run that was never interrupted, with any number of workers and
-/// processes before and now. Without a checkpoint the run begins again; of a finished run nothing is left to do.
+/// Training goes on from the last checkpoint (`train.checkpoint_every`); epochs recorded after it are trained
+/// again. Trace and weights get the same bits as those of a run that was never interrupted, with any number
+/// of workers and processes before and now. Without a checkpoint the run begins again; of a finished run
+/// nothing is left to do.
 #[derive(Args, Debug)]
 pub struct Resume {
     /// The run directory
     run: PathBuf,
-    /// Threads of this process that train; need not be as many as before [default: the cores, up to train.shards]
+    /// Threads of this process that train; need not be as many as before [default: the cores, up to
+    /// train.shards]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     #[command(flatten)]
@@ -34,21 +35,17 @@ pub struct Resume {
 }
 
 impl Resume {
-    /// Goes on with the run, whose experiment `prepare` makes and whose graph `build` wires.
+    /// Goes on with the run.
     ///
     /// # Errors
     /// Whatever [`Resumed::open`] and [`crate::run`] refuse.
-    pub fn run(
-        self,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
-        build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-    ) -> Result<(), Error> {
+    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
         // Before anything is done to the run.
         let cluster = self.together.cluster()?;
         let name = self.run.display();
         let resumed = match self.together.is_other() {
-            true => Resumed::join(&Registry::standard(), &self.run, prepare)?,
-            false => Resumed::open(&Registry::standard(), &self.run, prepare)?,
+            true => Resumed::join(&program.registry, &self.run, Experiment::new)?,
+            false => Resumed::open(&program.registry, &self.run, Experiment::new)?,
         };
         let unfinished = match resumed {
             Resumed::Finished(epochs) => {
@@ -76,7 +73,7 @@ impl Resume {
         progress.recall(&rows, &timings);
         let observer = Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>;
         let options = Options { directory: None, workers, cluster, observer, interrupted };
-        let result = unfinished.run(options, build);
+        let result = unfinished.run(options, program.build());
         conclude(&experiment, &progress, result, self.together.is_other())
     }
 }

@@ -6,25 +6,27 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cluster::{Cluster, ClusterError, Hosts, Secret, WAIT};
+use crate::cluster::{Cluster, ClusterError, Hosts, Notes, Secret, WAIT};
+use crate::terminal::remark;
 
 /// Several processes at one piece of work.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Several processes")]
-pub struct Together {
-    /// Work together with other processes: FILE has one address:port a line, that of process 0 first. Each process is started
-    /// with the same words, but for --process
+pub(super) struct Together {
+    /// Work together with other processes: FILE has one address:port a line, that of process 0 first. Each
+    /// process is started with the same words, but for --process
     #[arg(long, value_name = "FILE", requires = "process")]
     hosts: Option<PathBuf>,
-    /// Which of the processes of --hosts this is, from 0; process 0 holds the run directory, which all have to see
+    /// Which of the processes of --hosts this is, from 0; process 0 holds the run directory, which all have
+    /// to see
     #[arg(long, value_name = "I", requires = "hosts")]
     process: Option<usize>,
-    /// A file with a secret that all processes know (16 bytes or more), so that strangers cannot join; required beyond loopback
-    /// [default: the variable SPFDE_SECRET]
+    /// A file with a secret that all processes know (16 bytes or more), so that strangers cannot join;
+    /// required beyond loopback [default: the variable SPFDE_SECRET]
     #[arg(long, value_name = "FILE", requires = "hosts")]
     secret: Option<PathBuf>,
-    /// Listen and connect beyond loopback. What the processes send each other travels in the clear: everybody on the network
-    /// can read and change it
+    /// Listen and connect beyond loopback. What the processes send each other travels in the clear: everyone
+    /// on the network can read and change it
     #[arg(long, requires = "hosts")]
     trust_network: bool,
     /// How long to wait for the other processes at the start
@@ -42,11 +44,12 @@ impl Together {
         let (Some(hosts), Some(process)) = (&self.hosts, self.process) else { return Ok(None) };
         let secret = Secret::find(self.secret.as_deref())?;
         let wait = Duration::from_secs(self.wait);
-        let cluster = Cluster::new(Hosts::read(hosts)?, process, secret, self.trust_network, wait)?;
+        let (hosts, notes) = (Hosts::read(hosts)?, Notes::new(|note| remark(note)));
+        let cluster = Cluster::new(hosts, process, secret, self.trust_network, wait, notes)?;
         Ok(Some(Arc::new(cluster)))
     }
 
-    /// How many workers the other processes may leave to this one: none, if it is the first.
+    /// Whether this is another process than process 0.
     pub(crate) fn is_other(&self) -> bool {
         self.process.is_some_and(|process| process > 0)
     }

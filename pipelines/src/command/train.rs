@@ -5,42 +5,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use spfde_flow::Run;
 
 use super::together::Together;
-use super::{
-    STOPPING, end_at_once, interruptible, refuse_taken, remark, say, say_all, show, take_away, workers,
-};
+use super::{STOPPING, end_at_once, interruptible, refuse_taken, workers};
+use crate::app::Program;
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::progress::Progress;
 use crate::report::{schedule, summary};
 use crate::session::{self, Options};
+use crate::terminal::{remark, say, say_all, show, take_away};
 use crate::verify;
 
 /// Train a network, and record every decision.
 ///
-/// Settings come from FILE.toml, if given, then from key=value words; `spfde list` shows all keys. Without any the
-/// default pipeline trains on the embedded Fashion-MNIST.
+/// Settings come from FILE.toml, if given, then from key=value words; `spfde list` shows all keys. Without
+/// any the default pipeline trains on the embedded Fashion-MNIST.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Several processes, here two on one machine; the result has the same bits:
   printf '127.0.0.1:2101\\n127.0.0.1:2102\\n' > hosts
   spfde train --hosts hosts --process 1 --workers 1 &
   spfde train --hosts hosts --process 0 --workers 1
-All processes have to see the run directory. Who does not fit is told why and ends with exit code 2; if a process is missing
-after --wait seconds all end with 1; if one is lost later all others end with 3, and `spfde resume` goes on. One that is stopped
-(SIGSTOP) is named by the others, which wait for it; Ctrl-C ends them without it.")]
+All processes have to see the run directory. A process that does not fit is told why and ends with exit
+code 2; if one is missing after --wait seconds all end with 1; if one is lost later all others end with 3, and
+`spfde resume` goes on. The others wait for one that is stopped (SIGSTOP); a second Ctrl-C ends a process at
+once.")]
 pub struct Train {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]
     words: Vec<String>,
-    /// Where to write the run; must not exist or be empty [default: runs/MODEL-SEED-N]. For a process other than process 0:
-    /// where it sees the run directory [default: where process 0 does]
+    /// Where to write the run; must not exist or be empty [default: runs/MODEL-SEED-N]. For a process other
+    /// than process 0: where it sees the run directory [default: where process 0 does]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Threads of this process that train; the result has the same bits for any number [default: the cores, up to train.shards]
+    /// Threads of this process that train; the result has the same bits for any number [default: the cores,
+    /// up to train.shards]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     /// Print the resolved configuration, the schedule, FLOPs and memory, and end
@@ -51,20 +52,17 @@ pub struct Train {
 }
 
 impl Train {
-    /// Prepares an experiment from the settings and runs the pipeline that `build` wires.
+    /// Runs the experiment of the settings.
     ///
     /// # Errors
     /// Whatever [`Experiment::new`] and [`crate::run`] refuse.
-    pub fn run(
-        self,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
-        build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-    ) -> Result<(), Error> {
+    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
         if let Some(path) = self.run_dir.as_ref().filter(|_| !self.dry_run && !self.together.is_other()) {
             refuse_taken(path)?;
         }
         let source = Source::from_words(&self.words)?;
-        let experiment = prepare(Configuration::resolve(source.entries())?)?;
+        let configuration = Configuration::resolve_over(&program.registry, &[], source.entries())?;
+        let experiment = Experiment::new(configuration)?;
         experiment.configuration().notes().iter().for_each(remark);
         if self.dry_run {
             say_all(experiment.configuration().to_toml());
@@ -84,7 +82,7 @@ impl Train {
             observer: Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>,
             interrupted,
         };
-        let result = session::run(&experiment, options, build);
+        let result = session::run(&experiment, options, program.build());
         conclude(&experiment, &progress, result, self.together.is_other())
     }
 }
@@ -95,7 +93,8 @@ pub(super) fn show_bar(progress: &Progress) {
     progress.bar().enable_steady_tick(Duration::from_millis(500));
 }
 
-/// Prints the table of a run that came to its end, and verifies its trace. One of the `other` processes leaves both to process 0.
+/// Prints the table of a run that came to its end, and verifies its trace. One of the `other` processes
+/// leaves both to process 0.
 pub(super) fn conclude(
     experiment: &Experiment,
     progress: &Progress,

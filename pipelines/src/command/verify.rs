@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::say;
 use crate::error::Error;
+use crate::terminal::say;
 use crate::verify::verify;
 
 /// Check a run: hashes, schemas, row counts, and that the deltas add up to what the tables say.

@@ -19,7 +19,7 @@ pub use keys::{bench, core};
 pub use source::{ConfigurationError, Source};
 
 /// A resolved configuration: every key of the run has a checked value.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Configuration {
     registry: Arc<Registry>,
     values: Parameters,
@@ -229,12 +229,6 @@ impl Configuration {
     /// The configuration as TOML, with every default filled in and a comment for every key: reads back as the same.
     pub fn to_toml(&self) -> String {
         render::to_toml(&self.registry, &self.values)
-    }
-}
-
-impl std::fmt::Debug for Configuration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Configuration").field("values", &self.values).field("notes", &self.notes).finish()
     }
 }
 

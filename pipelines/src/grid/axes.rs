@@ -5,7 +5,8 @@ use spfde_data::parameter::{ParameterError, Value};
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 
-/// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a mistyped list.
+/// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a
+/// mistyped list.
 pub const MOST_MEMBERS: usize = 10_000;
 
 /// Keys with the values to try.
@@ -51,8 +52,8 @@ impl Axes {
             members = members.saturating_mul(values.len());
             if members > MOST_MEMBERS {
                 let reason = format!(
-                    "the grid has {members} members or more, and at most {MOST_MEMBERS} fit: each keeps its active set; \
-                     try fewer values at a time"
+                    "the grid has {members} members or more, and at most {MOST_MEMBERS} fit: each keeps its \
+                     active set; try fewer values at a time"
                 );
                 return Err(ParameterError::contradiction(&key, reason).into());
             }
@@ -61,7 +62,8 @@ impl Axes {
         Ok(Self(axes))
     }
 
-    /// All combinations, the values of the last key changing fastest; one without settings if there are no keys.
+    /// All combinations, the values of the last key changing fastest; one without settings if there are no
+    /// keys.
     pub fn points(&self) -> Vec<Vec<(String, Value)>> {
         let mut points = vec![Vec::new()];
         for (key, values) in &self.0 {
@@ -94,7 +96,8 @@ pub(super) fn at_point(point: &[(String, Value)], error: impl Into<Error>) -> Er
         return reason;
     }
     let words: Vec<String> = point.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    Error::Member { reason: Box::new(reason), point: words.join(" ") }
+    let more = format!(" (the member of the grid with {})", words.join(" "));
+    Error::More { error: Box::new(reason), more }
 }
 
 #[cfg(test)]

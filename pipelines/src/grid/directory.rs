@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spfde_data::files::layout::{TRACE, part_of};
+use spfde_data::files::layout::{TRACE, is_segment, part_of};
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory;
 use spfde_data::files::{DataError, atomic};
@@ -30,11 +30,6 @@ impl Directory {
         atomic::create_directory(path)?;
         refuse_taken(path)?;
         Ok(Self { path: path.to_owned(), existed, below: Vec::new(), kept: false })
-    }
-
-    /// The directory of process 0, which keeps or removes all that is in it.
-    pub(super) fn joined(path: &Path) -> Self {
-        Self { path: path.to_owned(), existed: true, below: Vec::new(), kept: true }
     }
 
     /// Where it is.
@@ -65,7 +60,8 @@ impl Directory {
     }
 }
 
-/// An error if something is in the directory already; what a grid leaves that was killed is told from all else.
+/// An error if something is in the directory already; what a grid leaves that was killed is told from all
+/// else.
 pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
     if !path.is_dir() {
         return Ok(());
@@ -77,17 +73,19 @@ pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
     Err(match is_left(path) {
         true => {
             let what = format!(
-                "holds nothing but what a grid writes before its table {TABLE_NAME}, as one leaves that was killed"
+                "holds nothing but what a grid writes before its table {TABLE_NAME}, \
+                 as one leaves that was killed"
             );
-            let remedy = "nothing was changed; remove the directory, unless a grid is still at work there, or choose another";
+            let remedy = "nothing was changed; remove the directory, unless a grid is still at work there, \
+                          or choose another";
             DataError::refused(path, what, remedy)
         }
         false => run_directory::taken(path),
     })
 }
 
-/// Whether all that is in the directory of results is what a grid has there before its table is whole: decisions, of several runs
-/// below a directory for each, and the beginning of the table.
+/// Whether all that is in the directory of results is what a grid has there before its table is whole:
+/// decisions, of several runs below a directory for each, and the beginning of the table.
 fn is_left(path: &Path) -> bool {
     let begun = part_of(Path::new(TABLE_NAME));
     all(path, |entry, is_directory| match is_directory {
@@ -99,7 +97,6 @@ fn is_left(path: &Path) -> bool {
 /// Whether a directory is the one of a grid's decisions, with nothing else in it.
 fn are_decisions(path: &Path) -> bool {
     let is_stream = |name: &str| [SieveRow::STREAM, FreezeRow::STREAM].contains(&name);
-    let is_segment = |name: &str| name.ends_with(".parquet") || name.ends_with(".parquet.part");
     let named = |path: &Path, is: &dyn Fn(&str) -> bool| {
         path.file_name().and_then(|name| name.to_str()).is_some_and(is)
     };
@@ -107,12 +104,12 @@ fn are_decisions(path: &Path) -> bool {
         && all(path, |stream, is_directory| {
             is_directory
                 && named(stream, &is_stream)
-                && all(stream, |file, is_directory| !is_directory && named(file, &is_segment))
+                && all(stream, |file, is_directory| !is_directory && file.file_name().is_some_and(is_segment))
         })
 }
 
-/// Whether `fits` holds of all that is in a directory, which is told what are directories and ordinary files: nothing else fits, nor
-/// what cannot be looked at.
+/// Whether `fits` holds of all that is in a directory, which is told what are directories and ordinary files:
+/// nothing else fits, nor what cannot be looked at.
 fn all(directory: &Path, fits: impl Fn(&Path, bool) -> bool) -> bool {
     directory.read_dir().is_ok_and(|mut entries| {
         entries.all(|entry| {

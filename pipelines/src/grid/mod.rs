@@ -2,7 +2,8 @@
 //!
 //! ```no_run
 //! use spfde::grid::{Axes, GridOptions, RunCase, judge_runs};
-//! let axes = Axes::from_words(&["sieve.fraction=0.1,0.2".to_owned(), "freeze.policy=none,gradient-norm".to_owned()])?;
+//! let grid = ["sieve.fraction=0.1,0.2", "freeze.policy=none,gradient-norm"].map(str::to_owned);
+//! let axes = Axes::from_words(&grid)?;
 //! let runs = [RunCase::open("runs/resnet20-0-1".as_ref())?];
 //! let judged = judge_runs(&runs, &[], &axes, Ok, &GridOptions::default())?;
 //! for costs in &judged.runs[0].found.costs {
@@ -13,7 +14,6 @@
 
 mod axes;
 mod directory;
-mod meet;
 mod members;
 mod run_table;
 mod runs;
@@ -30,8 +30,8 @@ use std::sync::atomic::AtomicBool;
 
 use spfde_data::parameter::Value;
 
-use crate::cluster::Cluster;
 use crate::configuration::Configuration;
+use crate::registry::Registry;
 use crate::session::Options;
 
 pub use axes::{Axes, MOST_MEMBERS};
@@ -49,15 +49,14 @@ pub const TABLE_NAME: &str = "grid.parquet";
 /// How to judge a grid; none of it changes a bit of the result.
 #[derive(Clone)]
 pub struct GridOptions {
+    /// What there is to choose from.
+    pub registry: Arc<Registry>,
     /// Where to: a directory that does not exist yet, or is empty. `None`: nowhere.
     pub directory: Option<PathBuf>,
     /// Whether to write the decisions of every member, too.
     pub decisions: bool,
     /// Threads of this process that work.
     pub workers: usize,
-    /// The processes that work together, of which this is one; `None`: it is the only one. Process 0 finds what all of them
-    /// find; the others find nothing.
-    pub cluster: Option<Arc<Cluster>>,
     /// Set to end it.
     pub interrupted: Arc<AtomicBool>,
     /// Whether runs may still go on, and are judged as their epochs are committed.
@@ -66,20 +65,13 @@ pub struct GridOptions {
     pub observer: Arc<dyn JudgeObserver>,
 }
 
-impl GridOptions {
-    /// Whether this process speaks for all.
-    fn is_first(&self) -> bool {
-        self.cluster.as_ref().is_none_or(|cluster| cluster.is_first())
-    }
-}
-
 /// Is shown how a grid over a run goes.
 pub trait JudgeObserver: Send + Sync {
     /// What is worth knowing about the settings, before anything is judged.
     fn notes(&self, _notes: &[String]) {}
 
-    /// The members of `run` have been judged in one epoch more; its costs so far are in there. `caught_up`: that is all that
-    /// is recorded of it by now.
+    /// The members of `run` have been judged in one epoch more; its costs so far are in there. `caught_up`:
+    /// that is all that is recorded of it by now.
     fn epoch(&self, _run: &JudgedRun, _caught_up: bool) {}
 }
 
@@ -91,10 +83,10 @@ impl Default for GridOptions {
     fn default() -> Self {
         let workers = Options::default().workers;
         Self {
+            registry: Registry::standard(),
             directory: None,
             decisions: false,
             workers,
-            cluster: None,
             interrupted: Arc::default(),
             follow: false,
             observer: Arc::new(()),
@@ -110,7 +102,8 @@ pub struct Member {
 }
 
 impl Member {
-    /// The seed, and the keys that the chosen members of some families use; each family by the key that chooses.
+    /// The seed, and the keys that the chosen members of some families use; each family by the key that
+    /// chooses.
     fn of(configuration: &Configuration, chosen: &[&str]) -> Self {
         let values = configuration.values();
         let mut used = vec!["seed"];

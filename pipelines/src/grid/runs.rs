@@ -13,16 +13,13 @@ use spfde_flow::grid::{Found, Grid, GridObserver, RecordedScores};
 
 use super::axes::at_point;
 use super::directory::Directory;
-use super::meet::{asked, meet};
 use super::members::members;
 use super::seen::Seen;
 use super::work::judge;
 use super::{Axes, GridOptions, Member, TABLE_NAME, run_table};
-use crate::cluster::Subject;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::replay::{Record, check, unrecorded};
-use crate::workers::Crew;
 
 /// The streams that a grid reads: those that decide, the recorded decisions, and what they cost.
 const STREAMS: [&str; 6] = [
@@ -103,14 +100,14 @@ struct Prepared<'a> {
     followed: Option<Arc<FollowedTrace>>,
 }
 
-/// Judges every point of `axes`, with `settings` for all of them, by the records of some runs. What is not set is as each
-/// run had it; `prepare` has the last word on every experiment.
+/// Judges every point of `axes`, with `settings` for all of them, by the records of some runs. What is not
+/// set is as each run had it; `prepare` has the last word on every experiment.
 ///
 /// Every member decides and costs what a replay of its own would.
 ///
 /// # Errors
-/// If a setting is unknown, out of range or fixed by a record, or a record lacks a stream, before any work; if a file
-/// cannot be read or written, or somebody interrupts: nothing is left then.
+/// If a setting is unknown, out of range or fixed by a record, or a record lacks a stream, before any work;
+/// if a file cannot be read or written, or it is interrupted: nothing is left then.
 pub fn judge_runs(
     cases: &[RunCase],
     settings: &[(String, Value)],
@@ -133,10 +130,7 @@ pub fn judge_runs(
             experiments.push(experiment);
         }
         let followed = match options.follow {
-            true => {
-                let followed = case.record.followed(&STREAMS)?;
-                Some(Arc::new(if options.is_first() { followed } else { followed.without_end() }))
-            }
+            true => Some(Arc::new(case.record.followed(&STREAMS)?)),
             false => None,
         };
         let recording = match &followed {
@@ -148,17 +142,15 @@ pub fn judge_runs(
     notes.sort();
     notes.dedup();
     options.observer.notes(&notes);
-    let wanted = options.directory.as_deref().filter(|_| options.is_first());
-    let mut directory = wanted.map(Directory::create).transpose()?;
+    let mut directory = options.directory.as_deref().map(Directory::create).transpose()?;
     let mut runs = Vec::new();
     for prepared in prepared {
-        let crew = prepared.meet(options, &mut directory)?;
         let below = &prepared.case.below;
         let store = match (&mut directory, options.decisions) {
             (Some(directory), true) => Some(directory.store(below)),
             _ => None,
         };
-        let mut run = prepared.judge(store, crew, options)?;
+        let mut run = prepared.judge(store, options)?;
         // Of a run that was interrupted: what was decided for an epoch that never came.
         let epochs = run.found.epochs;
         let (kept, beyond) = run.found.segments.into_iter().partition(|segment| segment.epoch < epochs);
@@ -170,7 +162,7 @@ pub fn judge_runs(
         }
         runs.push(run);
     }
-    if let Some(directory) = directory.filter(|_| options.is_first()) {
+    if let Some(directory) = directory {
         table_file::write(&directory.path().join(TABLE_NAME), run_table::columns(&runs))?;
         directory.keep();
     }
@@ -178,27 +170,7 @@ pub fn judge_runs(
 }
 
 impl Prepared<'_> {
-    /// Waits for the other processes that judge by the same run, if there are any.
-    fn meet(&self, options: &GridOptions, directory: &mut Option<Directory>) -> Result<Crew, Error> {
-        let words: Vec<String> =
-            self.experiments.iter().map(|experiment| experiment.configuration().to_toml()).collect();
-        // The manifest of a run that goes on is another from epoch to epoch.
-        let name = match &self.followed {
-            Some(_) => &self.case.record.run().manifest().data_set.fingerprint,
-            None => self.case.record.run().manifest_blake3(),
-        };
-        let differs =
-            "they judge by different records; give all processes the same runs, and --follow to all or none";
-        let subject = Subject::new(name, differs);
-        meet(options, (&asked(options, words.iter().map(String::as_str)), subject), directory)
-    }
-
-    fn judge(
-        self,
-        store: Option<Arc<dyn SegmentStore>>,
-        crew: Crew,
-        options: &GridOptions,
-    ) -> Result<JudgedRun, Error> {
+    fn judge(self, store: Option<Arc<dyn SegmentStore>>, options: &GridOptions) -> Result<JudgedRun, Error> {
         let Self { case, experiments, recording, followed } = self;
         let settings = experiments[0].settings();
         let samples = settings.plan.samples;
@@ -223,7 +195,7 @@ impl Prepared<'_> {
                 .with_run(run)
                 .following(options.follow)
                 .with_observer(Arc::clone(&seen) as Arc<dyn GridObserver>);
-        let found = judge(grid, crew)?;
+        let found = judge(grid, options.workers)?;
         let judged = seen.so_far();
         if found.epochs == 0 {
             return Err(unrecorded(&case.record));

@@ -14,12 +14,11 @@ use spfde_policy::{SieveContext, SievePolicy};
 
 use super::axes::at_point;
 use super::directory::Directory;
-use super::meet::{asked, meet};
 use super::work::judge;
 use super::{Axes, GridOptions, Member, TABLE_NAME, table};
-use crate::cluster::Subject;
 use crate::configuration::Configuration;
 use crate::error::Error;
+use crate::registry::Registry;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -42,13 +41,14 @@ pub struct Judged {
     pub notes: Vec<String>,
 }
 
-/// Judges sieve policies by the score files at `path`: every point of `axes`, with `settings` for all of them.
+/// Judges sieve policies by the score files at `path`: every point of `axes`, with `settings` for all of
+/// them.
 ///
 /// The last epoch is decided, too: what takes effect after it is the answer of the whole record.
 ///
 /// # Errors
-/// If a setting is unknown, out of range or none of the sieve's, before any work; if a file cannot be read or written,
-/// or somebody interrupts: nothing is left then.
+/// If a setting is unknown, out of range or none of the sieve's, before any work; if a file cannot be read or
+/// written, or it is interrupted: nothing is left then.
 pub fn judge_scores(
     path: &Path,
     settings: &[(String, Value)],
@@ -58,7 +58,10 @@ pub fn judge_scores(
     let places = axes.points();
     let points: Vec<Configuration> = places
         .iter()
-        .map(|point| configuration(&[settings, point].concat()).map_err(|error| at_point(point, error)))
+        .map(|point| {
+            configuration(&options.registry, &[settings, point].concat())
+                .map_err(|error| at_point(point, error))
+        })
         .collect::<Result<_, Error>>()?;
     let start = Instant::now();
     // Whether losses are wanted is known to the policy alone, and that takes a number of samples.
@@ -67,14 +70,12 @@ pub fn judge_scores(
         Ok::<_, Error>(wanted | built.reads_losses())
     })?;
     let files = ScoreFiles::open_unless(path, options.workers, wanted, &options.interrupted)?;
-    let files = Arc::new(files.ok_or(Error::GridInterrupted)?);
+    let files = Arc::new(files.ok_or_else(|| Error::replay_interrupted("interrupted"))?);
     let (samples, epochs) = (files.samples(), files.epochs());
     let policies: Vec<Arc<dyn SievePolicy>> = points
         .iter()
         .zip(&places)
-        .map(|(point, place)| {
-            Ok(build(point, samples, epochs + 1).map_err(|error| at_point(place, error))?.into())
-        })
+        .map(|(point, place)| Ok(build(point, samples, epochs + 1).map_err(|error| at_point(place, error))?))
         .collect::<Result<_, Error>>()?;
     let indexed = start.elapsed().as_secs_f64();
     let members: Vec<Member> = points.iter().map(|point| Member::of(point, &["sieve.policy"])).collect();
@@ -88,20 +89,15 @@ pub fn judge_scores(
             path.display()
         ));
     }
-    let wanted = options.directory.as_deref().filter(|_| options.is_first());
-    let mut directory = wanted.map(Directory::create).transpose()?;
-    let words: Vec<String> = points.iter().map(Configuration::to_toml).collect();
-    let content = if options.cluster.is_some() { files.content()? } else { String::new() };
-    let subject = Subject::new(&content, "their score files differ; give all processes the same");
-    let crew = meet(options, (&asked(options, words.iter().map(String::as_str)), subject), &mut directory)?;
+    let mut directory = options.directory.as_deref().map(Directory::create).transpose()?;
     let store = match (&mut directory, options.decisions) {
         (Some(directory), true) => Some(directory.store("")),
         _ => None,
     };
     let source = Arc::clone(&files) as Arc<dyn ScoreSource>;
     let grid = Grid::new(source, policies, epochs, store, Arc::clone(&options.interrupted));
-    let found = judge(grid, crew)?;
-    if let Some(directory) = directory.filter(|_| options.is_first()) {
+    let found = judge(grid, options.workers)?;
+    if let Some(directory) = directory {
         table_file::write(&directory.path().join(TABLE_NAME), table::of_scores(&members, &found))?;
         directory.keep();
     }
@@ -111,8 +107,11 @@ pub fn judge_scores(
 }
 
 /// The configuration of a member; only keys of the sieve, and the seed.
-fn configuration(settings: &[(String, Value)]) -> Result<Configuration, ParameterError> {
-    let configuration = Configuration::resolve(settings)?;
+fn configuration(
+    registry: &Arc<Registry>,
+    settings: &[(String, Value)],
+) -> Result<Configuration, ParameterError> {
+    let configuration = Configuration::resolve_over(registry, &[], settings)?;
     if let Some((key, _)) = settings.iter().find(|(key, _)| key != "seed" && !key.starts_with("sieve.")) {
         let reason = "bare scores tell of samples only: the seed and the keys of the sieve can be set";
         return Err(ParameterError::contradiction(key, reason));

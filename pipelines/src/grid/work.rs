@@ -7,37 +7,30 @@ use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
 
 use crate::error::Error;
-use crate::workers::{Crew, Ending, work};
+use crate::workers::{Ending, work};
 
-/// Runs the dataflow of a grid on the workers of `crew`; what it finds, which is for process 0 to see.
+/// Runs the dataflow of a grid on so many workers; what it finds.
 ///
 /// # Errors
-/// If something could not be read or written, on any worker, somebody interrupted any process, or one is lost.
-pub(super) fn judge(asked: Grid, crew: Crew) -> Result<Found, Error> {
-    let first = crew.first_worker();
+/// If something could not be read or written, on any worker, or the grid was asked to end.
+pub(super) fn judge(asked: Grid, workers: usize) -> Result<Found, Error> {
     let shared = Arc::new(asked);
     let built = Arc::clone(&shared);
-    let endings = work(crew, move |worker| {
+    let endings = work(workers, move |worker| {
         worker.dataflow::<Tick, _, _>(|scope| grid(scope, &built));
         || ()
     });
     let found = shared.take();
-    let mut lost = None;
     for (worker, ending) in endings.into_iter().enumerate() {
-        match ending {
-            Ending::Panicked(message) => return Err(Error::ReplayWorker { worker: first + worker, message }),
-            Ending::Lost(process) => lost = lost.or(Some(process)),
-            Ending::Done(()) | Ending::Abandoned => (),
+        if let Ending::Panicked(message) = ending {
+            return Err(Error::no_replay(format!("worker {worker} failed: {message}")));
         }
     }
-    if let Some(lost) = lost {
-        return Err(Error::lost_in_replay(lost, &shared.interrupted));
-    }
     if shared.interrupted.load(Ordering::Relaxed) {
-        return Err(Error::GridInterrupted);
+        return Err(Error::replay_interrupted("interrupted"));
     }
-    if let Some(failure) = found.failed {
-        return Err(Error::Grid { reason: failure.into_reason() });
+    match found.failed {
+        Some(failure) => Err(Error::no_replay(failure.into_reason())),
+        None => Ok(found),
     }
-    Ok(found)
 }

@@ -1,4 +1,5 @@
-//! Replaying a recorded run under other policies, or its own: the graph of training with the record as its source.
+//! Replaying a recorded run under other policies, or its own: the graph of training with the record as its
+//! source.
 //!
 //! ```no_run
 //! use spfde::configuration::Source;
@@ -24,13 +25,14 @@ use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_data::words::counted;
-use spfde_flow::{Observer, Recorded, Run, Services, StepReport, Stop};
+use spfde_flow::{Cause, Observer, Recorded, Run, Services, StepReport, Stop};
 
-use crate::cluster::{Meeting, Purpose, Subject};
+use crate::cluster::Network;
+use crate::environment::environment;
 use crate::error::Error;
+use crate::execute::{Ended, execute};
 use crate::experiment::Experiment;
-use crate::session::{Ended, Options, Place, discard, environment, execute};
-use crate::workers::Crew;
+use crate::session::{Options, discard};
 
 pub use record::Record;
 
@@ -45,15 +47,15 @@ pub struct Replayed {
     pub censored: Vec<CensoredRow>,
 }
 
-/// Replays `record` under the policies of `experiment`, which [`Record::experiment`] made: `build` wires the graph,
-/// once on each worker.
+/// Replays `record` under the policies of `experiment`, which [`Record::experiment`] made: `build` wires the
+/// graph, once on each worker.
 ///
-/// With a directory in `options` the decisions and costs become a run of their own there, whole or not at all: a replay
-/// that fails or is interrupted leaves nothing.
+/// With a directory in `options` the decisions and costs become a run of their own there, whole or not at
+/// all: a replay that fails or is interrupted leaves nothing.
 ///
 /// # Errors
-/// If a policy is unknown or cannot be replayed, or the directory cannot be created, before any work; if the record
-/// cannot be read.
+/// If a policy is unknown or cannot be replayed, or the directory cannot be created, before any work; if the
+/// record cannot be read.
 pub fn replay(
     record: &Record,
     experiment: &Experiment,
@@ -64,10 +66,10 @@ pub fn replay(
     replay_from(record, experiment, options, Arc::new(record.trace()?), None, build)
 }
 
-/// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is committed, and ends
-/// when the run is finished, or interrupted and held by nobody. How it ended comes with what the replay found, which is, with
-/// all that is written, what a replay of the run that has ended would find. Of several processes process 0 tells the others
-/// how far the run has come, and they do not know how it ended.
+/// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is
+/// committed, and ends when the run is finished, or interrupted and held by no process. How it ended comes
+/// with what the replay found, which is, with all that is written, what a replay of the run that has ended
+/// would find.
 ///
 /// # Errors
 /// As [`replay`]; if the run ended before its first epoch, or went back and recorded something else.
@@ -78,9 +80,7 @@ pub fn follow(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<(Replayed, Option<FollowedEnd>), Error> {
     check(experiment)?;
-    let first = options.is_first();
-    let followed = record.followed_trace()?;
-    let followed = Arc::new(if first { followed } else { followed.without_end() });
+    let followed = Arc::new(record.followed_trace()?);
     let recording = Arc::clone(&followed) as Arc<dyn Recording>;
     let replayed = replay_from(record, experiment, options, recording, Some(&followed), build)?;
     Ok((replayed, followed.end()))
@@ -96,49 +96,43 @@ fn replay_from(
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<Replayed, Error> {
     let (settings, densities) = (experiment.settings(), experiment.densities());
-    let (place, crew) = prepare(record, experiment, followed.is_some(), &options)?;
-    let (store, commit): (Arc<dyn SegmentStore>, Arc<dyn Commit>) = match &place {
-        Some(place) => (Arc::new(place.store()), place.commit()),
+    let path = options.directory.as_deref();
+    let directory = path.map(|path| create(record, experiment, path, &options).map(Arc::new)).transpose()?;
+    let (store, commit): (Arc<dyn SegmentStore>, Arc<dyn Commit>) = match &directory {
+        Some(directory) => (Arc::new(directory.store()), Arc::clone(directory) as Arc<dyn Commit>),
         None => (Arc::new(Nowhere), Arc::new(Nowhere)),
     };
-    let first = options.is_first();
-    let interrupted = options.interrupted;
     let seen = Arc::new(Seen { also: options.observer, rows: Mutex::default() });
     let services = Services {
         store,
         commit,
-        stop: Stop::when(Arc::clone(&interrupted)),
+        stop: Stop::when(options.interrupted),
         checkpoints: None,
         resumed: None,
         recorded: Some(Recorded { recording, densities, follows: followed.is_some() }),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
-    let Ended { fault, panicked, lost } = execute(settings, services, crew, build);
+    let Ended { fault, panicked, .. } = execute(settings, services, Network::alone(options.workers), build);
     let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let end = followed.and_then(FollowedTrace::end);
     let wanted = end.as_ref().map_or(record.epochs_reached(), |end| end.epochs);
-    let failed = match (panicked, lost, fault) {
-        (Some((worker, message)), ..) => Some(Error::ReplayWorker { worker, message }),
-        (None, Some(lost), _) => Some(Error::lost_in_replay(lost, &interrupted)),
-        (None, None, Some(fault)) => Some(Error::Replay { fault }),
-        (None, None, None) if first && wanted == 0 => Some(unrecorded(record)),
-        // Process 0 counts.
-        (None, None, None) if first && epochs.len() < wanted as usize => {
-            Some(Error::Uncounted { counted: epochs.len(), epochs: wanted })
+    let failed = match (panicked, fault) {
+        (Some((worker, message)), _) => Some(Error::no_replay(format!("worker {worker} failed: {message}"))),
+        (None, Some(fault)) if fault.cause == Cause::Interrupted => Some(Error::replay_interrupted(fault)),
+        (None, Some(fault)) => Some(Error::no_replay(fault)),
+        (None, None) if wanted == 0 => Some(unrecorded(record)),
+        (None, None) if epochs.len() < wanted as usize => {
+            Some(Error::Untraced { stage: "replay", committed: epochs.len() as u32, epochs: wanted })
         }
         _ => None,
     };
-    let directory = match &place {
-        Some(Place::Held(directory)) => Some(directory),
-        Some(Place::Joined(_)) | None => None,
-    };
     if let Some(failed) = failed {
-        if let Some(directory) = directory {
-            discard(directory);
-        }
-        return Err(failed);
+        return Err(match &directory {
+            Some(directory) => discard(directory, failed),
+            None => failed,
+        });
     }
-    if let Some(directory) = directory {
+    if let Some(directory) = &directory {
         if let Some(end) = &end {
             let FollowedEnd { manifest_blake3, epochs, .. } = end;
             directory.set_replay_of(replay_of(record, experiment, manifest_blake3, *epochs))?;
@@ -152,52 +146,6 @@ fn replay_from(
     Ok(Replayed { directory, epochs, censored })
 }
 
-/// The place for what is written, if anything is, and the workers of this process, connected to those of the others.
-fn prepare(
-    record: &Record,
-    experiment: &Experiment,
-    follows: bool,
-    options: &Options,
-) -> Result<(Option<Place>, Crew), Error> {
-    let create = || {
-        let path = options.directory.as_deref();
-        path.map(|path| create(record, experiment, path, options).map(Arc::new)).transpose()
-    };
-    let Some(cluster) = &options.cluster else {
-        return Ok((create()?.map(Place::Held), options.workers.into()));
-    };
-    let mut meeting = Meeting::of(Purpose::Replay, experiment, options.workers);
-    // The manifest of a run that goes on is another from epoch to epoch.
-    let name =
-        if follows { &record.run().manifest().data_set.fingerprint } else { record.run().manifest_blake3() };
-    meeting.subject = Subject::new(
-        name,
-        "they replay different records; give all processes the same run, and --follow to all or none",
-    );
-    if cluster.is_first() {
-        let directory = create()?;
-        return match cluster.gather(
-            &meeting,
-            directory.as_ref().map(|directory| directory.path()),
-            0,
-            &options.interrupted,
-        ) {
-            Ok(network) => Ok((directory.map(Place::Held), network.into())),
-            Err(error) => {
-                if let Some(directory) = &directory {
-                    discard(directory);
-                }
-                Err(error)
-            }
-        };
-    }
-    let (network, member) =
-        cluster.join(&meeting, options.directory.as_deref(), &options.interrupted, |invitation| {
-            invitation.directory.is_some().then(|| invitation.member(cluster)).transpose()
-        })?;
-    Ok((member.map(|member| Place::Joined(Arc::new(member))), network.into()))
-}
-
 /// Where a replay comes from: the manifest of a run, by its BLAKE3, and how many epochs it names.
 fn replay_of(record: &Record, experiment: &Experiment, manifest: &str, epochs: u32) -> ReplayOf {
     let (path, manifest) = (record.run().path().display().to_string(), manifest.to_owned());
@@ -206,23 +154,24 @@ fn replay_of(record: &Record, experiment: &Experiment, manifest: &str, epochs: u
 
 /// A run that ended before anything of it was recorded.
 pub(crate) fn unrecorded(record: &Record) -> Error {
-    Error::Unrecorded { run: record.run().path().to_owned() }
+    let run = record.run().path().display();
+    Error::no_replay(format!("{run}: was interrupted before its first epoch was recorded"))
 }
 
 /// What cannot be replayed.
 pub(crate) fn check(experiment: &Experiment) -> Result<(), ParameterError> {
     if let Some((key, name)) = experiment.unknown().iter().next() {
         let reason = format!(
-            "the run's policy {name} is none of the registered ones; choose another, or replay with the program \
-             that it belongs to"
+            "the run's policy {name} is none of the registered ones; choose another, or replay with the \
+             program that it belongs to"
         );
         return Err(ParameterError::contradiction(key, reason));
     }
     let mask = &experiment.settings().policies.mask;
     if experiment.densities() == Densities::Scheduled && !mask.is_scheduled() {
         let reason = format!(
-            "the densities of \"{}\" depend on weights, which no trace has; choose a policy with a schedule, or leave \
-             the keys of the mask out: then the recorded masks count",
+            "the densities of \"{}\" depend on weights, which no trace has; choose a policy with a \
+             schedule, or leave the keys of the mask out: then the recorded masks count",
             mask.name()
         );
         return Err(ParameterError::contradiction("mask.policy", reason));
@@ -243,7 +192,7 @@ fn create(
         ..Manifest::of(run.manifest().data_set.clone(), experiment.settings().epochs)
     };
     let configuration = experiment.configuration().to_toml();
-    let environment = environment(experiment, options.workers, options.processes());
+    let environment = environment(experiment, options.workers, 1);
     RunDirectory::create(path, &configuration, None, &environment, manifest)
 }
 

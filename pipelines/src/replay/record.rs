@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::MANIFEST_NAME;
@@ -14,7 +15,7 @@ use spfde_data::rows::{EpochRow, GradientRow, LayerRow, MaskRow, ScoreRow};
 use spfde_data::segment::Densities;
 use spfde_data::table::Row;
 
-use crate::configuration::{Configuration, Source, core};
+use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
@@ -34,6 +35,8 @@ pub struct Record {
     /// Its configuration, key by key.
     entries: Vec<(String, Value)>,
     samples: u32,
+    /// What there is to choose from, its own network among it.
+    registry: Arc<Registry>,
 }
 
 impl Record {
@@ -83,7 +86,8 @@ impl Record {
             u32::try_from(manifest.data_set.train_rows).expect("the limit on samples is below this");
         let source =
             Source::parse_file(&directory.join(CONFIG_NAME).display().to_string(), &run.config_unchanged()?)?;
-        let record = Self { entries: source.entries().to_vec(), samples, run };
+        let registry = Registry::standard().of_run(&run, source.entries())?;
+        let record = Self { entries: source.entries().to_vec(), samples, run, registry };
         let epochs = record.run.manifest().epochs;
         if record.value("train.epochs") != Some(&Value::Integer(i64::from(epochs))) {
             let expected = "what config.toml says of train.epochs";
@@ -103,6 +107,17 @@ impl Record {
     /// As [`Record::open`].
     pub(crate) fn again(&self) -> Result<Self, Error> {
         Self::open(self.run.path())
+    }
+
+    /// The same run, to be replayed with what `registry` knows; the network stays that of the run.
+    ///
+    /// # Panics
+    /// If the run has changed since it was opened, so that its network cannot be read.
+    #[must_use]
+    pub fn knowing(mut self, registry: &Arc<Registry>) -> Self {
+        self.registry =
+            registry.of_run(&self.run, &self.entries).expect("it was read when the record was opened");
+        self
     }
 
     /// The run.
@@ -132,22 +147,17 @@ impl Record {
     pub fn experiment(&self, settings: &[(String, Value)]) -> Result<Experiment, Error> {
         let is_policy =
             |key: &str| ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family));
-        let mut inherited = self.entries.clone();
-        let (registry, mut unknown) = (Registry::standard(), BTreeMap::new());
+        let (mut inherited, lacking) = self.registry.known(&self.entries);
+        // Something stands in for a policy that the registry does not know, until it is replaced.
+        let mut unknown = BTreeMap::new();
         for (key, stand_in) in POLICIES {
-            let Some((_, value)) = inherited.iter_mut().find(|(name, _)| name == key) else { continue };
-            let choice = core(&registry)
-                .into_iter()
-                .find(|parameter| parameter.key == key)
-                .expect("the key of a family");
-            if choice.check(value.clone()).is_err() {
-                let name = std::mem::replace(value, Value::Text(stand_in.to_owned()));
-                if !settings.iter().any(|(given, _)| given == key) {
-                    unknown.insert(key, name.to_string());
-                }
+            let Some((_, name)) = lacking.iter().find(|(name, _)| name == key) else { continue };
+            inherited.push((key.to_owned(), Value::Text(stand_in.to_owned())));
+            if !settings.iter().any(|(given, _)| given == key) {
+                unknown.insert(key, name.to_string());
             }
         }
-        let configuration = Configuration::resolve_over(&registry, &inherited, settings)?;
+        let configuration = Configuration::resolve_over(&self.registry, &inherited, settings)?;
         for (key, _) in settings.iter().filter(|(key, _)| !is_policy(key) && key != "seed") {
             let (asked, recorded) = (configuration.values().get(key), self.value(key));
             if asked != recorded {

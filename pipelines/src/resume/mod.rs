@@ -16,7 +16,7 @@ use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
-use crate::session::{self, Options};
+use crate::session::Options;
 use latest::{Latest, check_finished, check_trace, latest, only_lacks_the_last_word};
 use recorded::{begun_in, check_data, differences, entries, experiment};
 use unfinished::Held;
@@ -32,16 +32,16 @@ pub enum Resumed {
 }
 
 impl Resumed {
-    /// Takes the run in `directory`, of what `registry` knows. `prepare` makes the experiment of its configuration, as it did when the run began:
-    /// it may put policies of its own into it.
+    /// Takes the run in `directory`, of what `registry` knows. `prepare` makes the experiment of its
+    /// configuration, as it did when the run began: it may put policies of its own into it.
     ///
-    /// What is left over of the end is removed: unfinished files, and those that the manifest does not name. Training
-    /// goes on from the last checkpoint that is sound; epochs that were committed after it are dropped, to be trained
-    /// again with the same result. Without a checkpoint the run begins again.
+    /// What is left over of the end is removed: unfinished files, and those that the manifest does not name.
+    /// Training goes on from the last checkpoint that is sound; epochs that were committed after it are
+    /// dropped, to be trained again with the same result. Without a checkpoint the run begins again.
     ///
     /// # Errors
-    /// If there is no run, or another process has it; if its configuration or its data is not what it was; if a file
-    /// that it would go on from is damaged: nothing is lost then.
+    /// If there is no run, or another process has it; if its configuration or its data is not what it was; if
+    /// a file that it would go on from is damaged: nothing is lost then.
     pub fn open(
         registry: &Arc<Registry>,
         directory: &Path,
@@ -96,8 +96,8 @@ impl Resumed {
         Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
     }
 
-    /// As [`Resumed::open`], for a process that goes on with the run together with process 0, which holds it, and says in
-    /// [`Unfinished::run`] where it goes on.
+    /// As [`Resumed::open`], for a process that goes on with the run together with process 0, which holds it,
+    /// and says in [`Unfinished::run`] where it goes on.
     ///
     /// # Errors
     /// If there is no run; if its configuration or its data is not what it was.
@@ -143,7 +143,8 @@ impl Resumed {
     }
 }
 
-/// Goes on with the run in `directory` to its end, from its last checkpoint. The directory; at once if it is finished.
+/// Goes on with the run in `directory` to its end, from its last checkpoint. The directory; at once if it is
+/// finished.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -180,7 +181,7 @@ fn begin_again(
     let experiment =
         experiment(registry, directory, &entries(directory, &read_config(directory)?)?, None, prepare)?;
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
-    let environment = session::environment(&experiment, 0, 1);
+    let environment = crate::environment::environment(&experiment, 0, 1);
     let network = experiment.settings().network.to_json();
     let held = RunDirectory::begin_again(directory, Some(&network), &environment, manifest)?;
     let held = Held::Here(Arc::new(held), None);

@@ -12,7 +12,6 @@ use crate::configuration::{Configuration, ConfigurationError, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
-use crate::session;
 
 /// The settings of the run, key by key.
 pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>, Error> {
@@ -38,7 +37,8 @@ pub(super) fn experiment(
     let configuration = Configuration::resolve_over(registry, &[], &known)?.begun_in(begun_in);
     let places = configuration.data_places();
     let found = configuration.values().text("data.path").to_owned();
-    // Whether the experiment reads its data there at all is for `prepare` to say, which may read it by itself.
+    // Whether the experiment reads its data there at all is for `prepare` to say, which may read it by
+    // itself.
     let is_gone = |error: &Error| match error {
         Error::Configuration(ConfigurationError::NoData { .. }) => true,
         Error::Data(DataError::Io { path, .. }) => {
@@ -60,7 +60,8 @@ pub(super) fn experiment(
         if now.is_some_and(|now| now != recorded) || now.is_none() && key.ends_with(".policy") {
             let now = now.map_or_else(|| "nothing".to_owned(), Value::to_string);
             let reason = format!(
-                "the run has {recorded}, this program makes {now} of it; resume it with the program that began it"
+                "the run has {recorded}, this program makes {now} of it; resume it with the \
+                 program that began it"
             );
             return Err(ParameterError::contradiction(key, reason).into());
         }
@@ -70,11 +71,12 @@ pub(super) fn experiment(
 
 /// What differs between the machine and program that began the run and these, where it may change bits.
 pub(super) fn differences(environment: &serde_json::Value, experiment: &Experiment) -> Vec<String> {
-    let now = session::environment(experiment, 0, 1);
+    let now = crate::environment::environment(experiment, 0, 1);
     let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
     if names.iter().all(|(field, _)| environment[*field].is_null()) {
         return vec![
-            "how the run began is not recorded any more: whether bits may differ from the run's beginning is unknown"
+            "how the run began is not recorded any more: whether bits may differ from the run's \
+             beginning is unknown"
                 .to_owned(),
         ];
     }

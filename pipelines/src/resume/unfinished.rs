@@ -12,14 +12,14 @@ use spfde_data::table::Row;
 use spfde_flow::{Run, Snapshot};
 
 use crate::checkpoint::CheckpointFiles;
-use crate::cluster::{Invitation, Meeting, Purpose};
+use crate::cluster::{Invitation, Purpose};
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::session::{self, Options, Place};
-use crate::workers::Crew;
+use crate::place::Place;
+use crate::session::{self, Options};
 
-/// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400 each: half of what
-/// is read of a description.
+/// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400
+/// each: half of what is read of a description.
 const RESUMED: usize = 1 << 19;
 
 /// A run that ended before its last epoch, ready to go on.
@@ -61,8 +61,8 @@ impl Unfinished {
         &self.notes
     }
 
-    /// What was recorded of the epochs before: their costs and accuracies, and the times they took. Nothing where it is
-    /// process 0 that knows.
+    /// What was recorded of the epochs before: their costs and accuracies, and the times they took. Nothing
+    /// where it is process 0 that knows.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -82,8 +82,8 @@ impl Unfinished {
         Ok(rows)
     }
 
-    /// Trains to the end. Trace and weights have the same bits as those of a run that was never interrupted, for any
-    /// number of workers and processes before and now. `options.directory` has no effect.
+    /// Trains to the end. Trace and weights have the same bits as those of a run that was never interrupted,
+    /// for any number of workers and processes before and now. `options.directory` has no effect.
     ///
     /// # Errors
     /// As [`run`](crate::run).
@@ -97,37 +97,28 @@ impl Unfinished {
         build: impl Fn(&Run<'_>) + Send + Sync + 'static,
     ) -> Result<PathBuf, Error> {
         let Self { experiment, held, .. } = self;
-        let meeting = Meeting::of(Purpose::Resume, &experiment, options.workers);
-        let (cluster, interrupted) = (options.cluster.clone(), Arc::clone(&options.interrupted));
+        let meeting = session::meeting(Purpose::Resume, &experiment, options.workers);
         let (directory, snapshot) = match held {
             Held::Here(directory, snapshot) => (directory, snapshot.map(|snapshot| *snapshot)),
             Held::ByFirst(path) => {
-                let cluster = cluster.filter(|cluster| !cluster.is_first());
+                let cluster = options.cluster.clone().filter(|cluster| !cluster.is_first());
                 let cluster = cluster.expect("only a process that is not the first joins a run");
-                let (network, (member, snapshot)) =
-                    cluster.join(&meeting, Some(&path), &interrupted, |invitation| {
-                        let member = invitation.member(&cluster)?;
-                        Ok((member, snapshot(&path, invitation, &experiment)?))
-                    })?;
+                let prepare = |invitation: &Invitation, member| {
+                    Ok::<_, Error>((member, snapshot(&path, invitation, &experiment)?))
+                };
+                let joined = cluster.join(&meeting, Some(&path), &options.interrupted, prepare);
+                let (network, (member, snapshot)) = joined?;
                 let place = Place::Joined(Arc::new(member));
                 return session::work_on(&experiment, place, snapshot, network, options, build);
             }
         };
+        assert!(options.is_first(), "only process 0 holds a run that several go on with");
         let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
-        let crew = match cluster {
-            None => Crew::from(options.workers),
-            Some(cluster) => {
-                assert!(cluster.is_first(), "only process 0 holds a run that several go on with");
-                match cluster.gather(&meeting, Some(directory.path()), start, &interrupted) {
-                    Ok(network) => Crew::from(network),
-                    Err(error) => {
-                        session::keep(directory.finish(Some(error.to_string())));
-                        return Err(error);
-                    }
-                }
-            }
-        };
-        let now = session::environment(&experiment, options.workers, options.processes());
+        let network = options.network(&meeting, &directory, start).map_err(|error| {
+            let written = directory.finish(Some(error.to_string()));
+            session::unwritten(error, written)
+        })?;
+        let now = crate::environment::environment(&experiment, options.workers, options.processes());
         // Of a beginning that cannot be read nothing is known.
         let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment());
         let mut environment = environment.unwrap_or_else(|_| serde_json::json!({}));
@@ -142,7 +133,7 @@ impl Unfinished {
             });
         }
         directory.write_environment(&environment)?;
-        session::work_on(&experiment, Place::Held(directory), snapshot, crew, options, build)
+        session::work_on(&experiment, Place::Held(directory), snapshot, network, options, build)
     }
 }
 

@@ -103,7 +103,14 @@ fn the_layers_are_those_of_the_model_and_frozen_ones_have_no_backward_pass() {
     assert!(report["dense"].is_null() && report["times_faster_than_dense"].is_null());
     let words = ["model.name=resnet20", "data.shape=1x8x8"].map(str::to_owned);
     let given = Source::from_words(&words).unwrap().entries().to_vec();
-    let bench = Bench::new(Options { given, frozen: 4, steps: Some(2), dense: false }).unwrap();
+    let bench = Bench::new(Options {
+        registry: spfde::registry::Registry::standard(),
+        given,
+        frozen: 4,
+        steps: Some(2),
+        dense: false,
+    })
+    .unwrap();
     let architecture = &bench.settings().plan.architecture;
     let layers = report["layers"].as_array().unwrap();
     assert_eq!(layers.len(), architecture.layers.len());

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use spfde_data::files::manifest::Manifest;
 
 use crate::place::Place;
-use crate::together::hosts;
 
 const TRAIN: [&str; 8] = [
     "train",
@@ -112,36 +111,6 @@ fn an_interrupt_ends_it_and_leaves_nothing() {
         let (code, _, err) = ended(child, rest);
         assert_eq!(code, Some(130), "{err}");
         assert!(err.ends_with(end), "{err}");
-        assert!(!place.path("out").exists());
-    }
-    training.kill().unwrap();
-    training.wait().unwrap();
-}
-
-#[test]
-fn an_interrupt_of_any_of_the_processes_that_follow_ends_all_of_them() {
-    let place = Place::with_data();
-    let mut training = train(&place);
-    let grid = [&GRID[..], &["--decisions"]].concat();
-    let cases: [(&[&str], &str, &str); 2] = [
-        (&grid, "member ", "spfde: interrupted; nothing is kept of this replay\n"),
-        (&["sieve.fraction=0.4"], "epoch ", "; nothing is kept of this replay\n"),
-    ];
-    for ((words, start, end), interrupted) in cases.into_iter().flat_map(|case| [(case, 0), (case, 1)]) {
-        hosts(&place, 2);
-        let together = ["--out", "out", "--hosts", "hosts", "--workers", "1"];
-        let words = [words, &together].concat();
-        let other = [&["replay", "--follow", "run"], &words[..], &["--process", "1"]].concat();
-        let other = place.command(&other).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (first, rest) = follow(&place, &[&words[..], &["--process", "0"]].concat(), start, 2);
-        signal([&first, &other][interrupted], "-INT");
-        let (code, _, err) = ended(first, rest);
-        let output = other.wait_with_output().unwrap();
-        let other_err = String::from_utf8(output.stderr).unwrap();
-        for (code, err) in [(code, err), (output.status.code(), other_err)] {
-            assert_eq!(code, Some(130), "{err}");
-            assert!(err.ends_with(end), "{err}");
-        }
         assert!(!place.path("out").exists());
     }
     training.kill().unwrap();

@@ -19,3 +19,4 @@ mod scores;
 #[cfg(unix)]
 mod signals;
 mod together;
+mod version2;

@@ -26,7 +26,7 @@ fn of_a_finished_run_it_says_so() {
     std::fs::write(&weights, &whole[1..]).unwrap();
     let cut = format!(
         "run: the run is finished, but is not what it was: 1 finding: \
-         run/checkpoint/e00002.safetensors: has {} bytes where {} are recorded",
+         run/checkpoint/e00002.safetensors: length is {} bytes; expected {}",
         whole.len() - 1,
         whole.len()
     );

@@ -68,4 +68,4 @@ pub use sieve::{Place, Ranked, lowest, sieve};
 pub use stop::Stop;
 pub use tick::{Lag, Tick};
 pub use timings::Timings;
-pub use train::{GradientTransform, LayerWeights, StepReport, Trained, train};
+pub use train::{GradientTransform, LayerWeights, Seams, StepReport, Trained, train};

@@ -7,11 +7,11 @@ use spfde_data::images::DataSet;
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_model::{Description, Growth, Kernel, Network};
-use spfde_policy::{FreezePolicy, LearningRate, MaskPolicy, Plan, SievePolicy};
+use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::stop::Stop;
-use crate::train::{GradientTransform, StepReport};
+use crate::train::{Seams, StepReport};
 
 /// What a run does, resolved and checked; the same on every worker.
 #[derive(Clone)]
@@ -32,14 +32,8 @@ pub struct Settings {
     pub kernel: Kernel,
     /// Learning rate at the first step.
     pub learning_rate: f64,
-    /// How the learning rate of a block goes on from there.
-    pub learning_rate_rule: Arc<dyn LearningRate>,
-    /// What becomes of gradients before the update, if anything does.
-    pub gradient_transform: Option<Arc<dyn GradientTransform>>,
-    /// Momentum of the gradient descent.
-    pub momentum: f64,
-    /// Decay of the weights of convolutions and linear layers.
-    pub weight_decay: f64,
+    /// What is plugged into a training step.
+    pub seams: Seams,
     /// How training images are varied.
     pub augment: Augment,
     /// What is recorded of what does not train.
@@ -55,7 +49,10 @@ pub struct Settings {
 impl Settings {
     /// A fresh network with its initial weights, all layers dense.
     pub fn fresh_network(&self) -> Network {
-        Network::from_description(Description::clone(&self.network), self.seed, self.kernel)
+        let mut network =
+            Network::from_description(Description::clone(&self.network), self.seed, self.kernel);
+        self.seams.plug(&mut network);
+        network
     }
 
     /// As [`Settings::fresh_network`], with masked layers made empty: the initial masks are still to be grown.

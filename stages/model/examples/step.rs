@@ -1,8 +1,9 @@
-//! Times training steps by density: `cargo run --release -p spfde-model --example step -- [model] [width] [densities]
-//! [repetitions] [kernel] [channels] [extent] [frozen blocks]`, such as `resnet32 2 0.05,0.1,1 10 auto 3 32 0`.
+//! Times training steps by density: `cargo run --release -p spfde-model --example step -- [model] [width]
+//! [densities] [repetitions] [kernel] [channels] [extent] [frozen blocks]`, such as `resnet32 2 0.05,0.1,1 10
+//! auto 3 32 0`.
 //!
-//! A step is a batch of 128 samples in four shards, one after another, and one update. Times are minima over the
-//! repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
+//! A step is a batch of 128 samples in four shards, one after another, and one update. Times are minima over
+//! the repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -12,7 +13,9 @@ use std::time::Instant;
 use spfde_data::architecture::LayerKind;
 use spfde_data::parameter::{Parameters, Value};
 use spfde_data::random::{Purpose, draw};
-use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Network, Shard, Workspace, models};
+use spfde_model::{
+    Activations, Growth, InputShape, Kernel, Lane, MomentumSgd, Network, Shard, Workspace, models,
+};
 
 const SHARDS: usize = 4;
 const SAMPLES: usize = 32;
@@ -75,8 +78,8 @@ fn sparsify(network: &mut Network, density: f64) {
     }
 }
 
-/// Lets a fifth of the weights of every masked layer cease to exist and as many begin to; seconds of merging the
-/// deltas and rebuilding what the kernels run over.
+/// Lets a fifth of the weights of every masked layer cease to exist and as many begin to; seconds of merging
+/// the deltas and rebuilding what the kernels run over.
 fn update_masks(network: &mut Network, repetition: u64) -> f64 {
     let mut seconds = 0.0;
     for layer in 0..network.architecture().layers.len() {
@@ -135,7 +138,7 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
             sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
         }
         let trained = start.elapsed().as_secs_f64();
-        network.update(&sum, &rates, 0.9, 1e-4);
+        network.update(&sum, &rates, &MomentumSgd { momentum: 0.9, weight_decay: 1e-4 });
         let whole = start.elapsed().as_secs_f64();
         update = update.min(whole - trained);
         if whole < step {

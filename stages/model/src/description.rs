@@ -16,7 +16,8 @@ use recipe::Recipe;
 
 use crate::geometry::Geometry;
 
-/// The shape of the samples a network reads, and of every value; a list of features has them as channels of one pixel.
+/// The shape of the samples a network reads, and of every value; a list of features has them as channels of
+/// one pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputShape {
@@ -65,7 +66,8 @@ pub(crate) struct Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Signal {
     pub(crate) value: usize,
-    /// Whether ReLU applies after the layer's batch norm or bias (always false where the value is no layer's output).
+    /// Whether ReLU applies after the layer's batch norm or bias (always false where the value is no layer's
+    /// output).
     pub(crate) relu: bool,
 }
 
@@ -82,7 +84,8 @@ pub(crate) enum Affine {
 /// What becomes of a layer's output after its batch norm or bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consumer {
-    /// It is read as it is, or after ReLU: the gradient of that arrives in the gradient of the layer's own value.
+    /// It is read as it is, or after ReLU: the gradient of that arrives in the gradient of the layer's own
+    /// value.
     Reader {
         /// Whether ReLU comes before.
         relu: bool,
@@ -142,6 +145,15 @@ impl Operation {
     }
 }
 
+/// How far the backward pass goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Down to the block with this number: those in front are skipped.
+    Block(usize),
+    /// Through all blocks and on to the network's input.
+    Input,
+}
+
 /// A network without its weights: what a [`NetworkBuilder`] builds. It can be written as JSON and read again.
 #[derive(Clone, Debug)]
 pub struct Description {
@@ -172,25 +184,20 @@ impl Description {
         layers.map(|(shape, layer)| shape.weights() + affine(layer) * shape.outputs).sum()
     }
 
-    /// Whether the backward pass through `operation` is computed without the first `skipped` blocks.
-    pub(crate) fn is_active(&self, operation: usize, skipped: usize) -> bool {
-        self.operations[operation].block >= skipped
+    /// Whether the backward pass through `operation` is computed.
+    pub(crate) fn is_active(&self, operation: usize, reach: Reach) -> bool {
+        match reach {
+            Reach::Block(first) => self.operations[operation].block >= first,
+            Reach::Input => true,
+        }
     }
 
-    /// The addition that the convolution `operation` computes while it packs its input: the one right before it, whose
-    /// sum it reads.
-    pub(crate) fn merged_addition(&self, operation: usize) -> Option<usize> {
-        let before = operation.checked_sub(1)?;
-        let [addition, convolution] = &self.operations[before..=operation] else { return None };
-        let merged = matches!(addition.kind, Kind::Addition(_))
-            && matches!(convolution.kind, Kind::Convolution(_))
-            && convolution.input.value == addition.output;
-        merged.then_some(before)
-    }
-
-    /// Whether the gradient of `value` is needed without the first `skipped` blocks.
-    pub(crate) fn wants_gradient(&self, value: usize, skipped: usize) -> bool {
-        self.values[value].producer.is_some_and(|producer| self.is_active(producer, skipped))
+    /// Whether the gradient of `value` is needed.
+    pub(crate) fn wants_gradient(&self, value: usize, reach: Reach) -> bool {
+        match self.values[value].producer {
+            Some(producer) => self.is_active(producer, reach),
+            None => reach == Reach::Input,
+        }
     }
 
     /// The value in whose gradient the gradient of `signal` is gathered: the sum for a term of an addition.
@@ -201,32 +208,33 @@ impl Description {
         }
     }
 
-    /// The layers whose outputs the gradient of `value` arrives behind: the layer itself, or those among the terms of a
-    /// sum.
+    /// The layers whose outputs the gradient of `value` arrives behind: the layer itself, or those among the
+    /// terms of a sum.
     pub(crate) fn layers_behind(&self, value: usize) -> impl Iterator<Item = usize> + '_ {
         (0..self.layers.len()).filter(move |layer| self.gradient_of(*layer) == value)
     }
 
-    /// The values that the backward pass of `operation` reads without the first `skipped` blocks.
-    pub(crate) fn kept_for(&self, operation: usize, skipped: usize) -> Vec<usize> {
+    /// The values that the backward pass of `operation` reads.
+    pub(crate) fn kept_for(&self, operation: usize, reach: Reach) -> Vec<usize> {
         let operation = &self.operations[operation];
         match operation.kind {
             Kind::Convolution(_) | Kind::Linear(_) => vec![operation.input.value, operation.output],
             Kind::Addition(_) => vec![],
             // The signs of what a pool reads are needed to settle its gradient.
-            Kind::MaxPool | Kind::AveragePool => match self.contributes(operation.input, skipped) {
+            Kind::MaxPool | Kind::AveragePool => match self.contributes(operation.input, reach) {
                 true => vec![operation.input.value],
                 false => vec![],
             },
         }
     }
 
-    /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to a skipped
-    /// block, and not if the signal is a layer's output that goes into an addition, which reads the sum's gradient.
-    pub(crate) fn contributes(&self, signal: Signal, skipped: usize) -> bool {
+    /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to a
+    /// skipped block, and not if the signal is a layer's output that goes into an addition, which reads the
+    /// sum's gradient.
+    pub(crate) fn contributes(&self, signal: Signal, reach: Reach) -> bool {
         let in_addition = self.values[signal.value]
             .layer
             .is_some_and(|layer| matches!(self.layers[layer].consumer, Consumer::Addition { .. }));
-        self.wants_gradient(signal.value, skipped) && !in_addition
+        self.wants_gradient(signal.value, reach) && !in_addition
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::description::InputShape;
 
-/// Lanes by which rows of a packed buffer are longer than their pixels, so that rows of a power-of-two length do not
-/// fall into the same cache sets.
+/// Lanes by which rows of a packed buffer are longer than their pixels, so that rows of a power-of-two length
+/// do not fall into the same cache sets.
 const ROW_PADDING: usize = 4;
 
 /// Groups of samples that a linear layer handles together, in the place of a convolution's pixels.
@@ -46,8 +46,8 @@ impl Packed {
     }
 }
 
-/// The pixels of a layer's input that lie `row`, `column` modulo the stride: each phase is a convolution of stride 1
-/// of the output's gradient with its own subset of the kernel.
+/// The pixels of a layer's input that lie `row`, `column` modulo the stride: each phase is a convolution of
+/// stride 1 of the output's gradient with its own subset of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Phase {
     pub(crate) row: usize,
@@ -135,15 +135,15 @@ impl Geometry {
         (0..stride * stride).map(move |phase| Phase { row: phase / stride, column: phase % stride })
     }
 
-    /// Lanes from a window's first pixel in the packed input to the pixel of the first channel under a weight; channels
-    /// lie `source.columns` lanes apart.
+    /// Lanes from a window's first pixel in the packed input to the pixel of the first channel under a
+    /// weight; channels lie `source.columns` lanes apart.
     pub(crate) fn source_offset(&self, row: usize, column: usize) -> usize {
         row * self.source.pitch + column
     }
 
-    /// Lanes from an input pixel's place in the packed gradient (`pixel / stride`, counted from the buffer's corner)
-    /// to the gradient of the first channel that reaches it through a weight, `None` if the weight does not touch this
-    /// phase; channels lie `gradient.columns` lanes apart.
+    /// Lanes from an input pixel's place in the packed gradient (`pixel / stride`, counted from the buffer's
+    /// corner) to the gradient of the first channel that reaches it through a weight, `None` if the weight
+    /// does not touch this phase; channels lie `gradient.columns` lanes apart.
     pub(crate) fn gradient_offset(&self, phase: Phase, row: usize, column: usize) -> Option<usize> {
         let Some(window) = self.window else { return Some(0) };
         let down = shift(phase.row, row, window)? + self.gradient.top as isize;
@@ -160,8 +160,8 @@ fn shift(phase: usize, tap: usize, window: Window) -> Option<isize> {
     (distance % stride == 0).then_some(distance / stride)
 }
 
-/// Zeros before the gradient of `out` pixels, and its length with the zeros on both sides, so that every tap of every
-/// one of `pixels` input pixels finds a place.
+/// Zeros before the gradient of `out` pixels, and its length with the zeros on both sides, so that every tap
+/// of every one of `pixels` input pixels finds a place.
 fn halo(pixels: usize, out: usize, window: Window) -> (usize, usize) {
     let (mut first, mut last) = (0, out as isize - 1);
     for phase in 0..window.stride.min(pixels) {

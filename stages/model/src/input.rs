@@ -7,8 +7,8 @@ use crate::lane::{Activations, LANES, Lane, groups};
 
 /// Builds the activations of `samples` (rows of `images`), each placed as `place` says.
 ///
-/// `into` gets the shape `[samples / 8][rows][channels][columns]`; its memory is reused where it is large enough.
-/// Pixels outside the image are byte 0, normalised. Lanes behind the last sample are 0.
+/// `into` gets the shape `[samples / 8][rows][channels][columns]`; its memory is reused where it is large
+/// enough. Pixels outside the image are byte 0, normalised. Lanes behind the last sample are 0.
 ///
 /// # Panics
 /// If a sample is not in `images` or `normalization` has too few channels.
@@ -86,8 +86,8 @@ mod tests {
         };
         assert_eq!(row(0, 0, 0), [1.0, 21.0, 41.0]);
         assert_eq!(row(1, 1, 0), [87.0, 97.0, 107.0]);
-        // Sample 1, channel 0 has the rows 120 130 140 and 150 160 170: row 1 comes first, its columns are moved right
-        // by one behind a padding pixel and mirrored.
+        // Sample 1, channel 0 has the rows 120 130 140 and 150 160 170: row 1 comes first, its columns are
+        // moved right by one behind a padding pixel and mirrored.
         assert_eq!(row(0, 0, 1), [321.0, 301.0, 1.0]);
         assert_eq!(row(1, 0, 1), [1.0, 1.0, 1.0]);
         assert_eq!(row(1, 1, 1), [-3.0, -3.0, -3.0]);

@@ -1,12 +1,13 @@
 //! The kernels: all that happens to eight samples at once, written once and compiled twice.
 //!
-//! Each kernel is a generic function over [`Vector`](vector::Vector), the arithmetic of eight numbers. It is compiled
-//! for AVX2 with fused multiply-add, chosen at run time, and for any machine in plain Rust. The two differ in
-//! rounding (fused or not), each gives the same bits on every call.
+//! Each kernel is a generic function over [`Vector`](vector::Vector), the arithmetic of eight numbers. It is
+//! compiled for AVX2 with fused multiply-add, chosen at run time, and for any machine in plain Rust. The two
+//! differ in rounding (fused or not), each gives the same bits on every call.
 //!
-//! This module is the only place with unsafe code. Its functions check slices and offsets once, at their entry; the
-//! loops inside rely on that. Miri follows every access of the portable ones, on a nightly toolchain with that component:
-//! `MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p spfde-model --lib -- vector_tests small_`.
+//! This module is the only place with unsafe code. Its functions check slices and offsets once, at their
+//! entry; the loops inside rely on that. Miri follows every access of the portable ones, on a nightly
+//! toolchain with that component: `MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p spfde-model
+//! --lib -- vector_tests small_`.
 #![allow(unsafe_code)]
 
 use spfde_data::parameter::{Near, ParameterError, Value, nearest};
@@ -39,8 +40,8 @@ pub(crate) use vector::LaneMask;
 
 /// Which compiled form of the kernels runs.
 ///
-/// A value of this type is proof that the machine can run it, so there is no way to make one but [`Kernel::resolve`]
-/// and [`Kernel::PORTABLE`].
+/// A value of this type is proof that the machine can run it, so there is no way to make one but
+/// [`Kernel::resolve`] and [`Kernel::PORTABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Instructions);
 
@@ -100,8 +101,8 @@ impl Kernel {
     }
 }
 
-/// Declares the entry point of a kernel: `name(kernel, arguments)` runs `body::<V>(arguments)` for the vectors of
-/// that kernel. The body must be `#[inline(always)]`, or it is compiled without the instructions.
+/// Declares the entry point of a kernel: `name(kernel, arguments)` runs `body::<V>(arguments)` for the
+/// vectors of that kernel. The body must be `#[inline(always)]`, or it is compiled without the instructions.
 macro_rules! entry {
     ($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),+ $(,)?) = $body:ident) => {
         $(#[$meta])*

@@ -22,10 +22,10 @@ impl Lane {
     }
 }
 
-/// Activations of a mini-batch or shard: `[samples / 8][rows][channels][columns]`, samples in lanes.
+/// Activations of a shard (a micro-batch): `[samples / 8][rows][channels][columns]`, samples in lanes.
 ///
-/// Sample `n` lies in group `n / 8`, lane `n % 8`. Channels lie between rows and columns so that the rows which a
-/// strip of output pixels reads are close together.
+/// Sample `n` lies in group `n / 8`, lane `n % 8`. Channels lie between rows and columns so that the rows
+/// which a strip of output pixels reads are close together.
 pub type Activations = ndarray::Array4<Lane>;
 
 /// How many groups of eight hold `samples` samples.

@@ -1,20 +1,18 @@
 //! A layer's state: its weights and what follows them, channel by channel.
 
-use ndarray::Array1;
-
 use crate::description::{Affine, LayerDescription};
 use crate::weights::Weights;
 
 /// Trained numbers with their momenta.
 #[derive(Clone, Debug)]
 pub(crate) struct Trained {
-    pub(crate) values: Array1<f32>,
-    pub(crate) momenta: Array1<f32>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) momenta: Vec<f32>,
 }
 
 impl Trained {
     fn new(count: usize, value: f32) -> Self {
-        Self { values: Array1::from_elem(count, value), momenta: Array1::zeros(count) }
+        Self { values: vec![value; count], momenta: vec![0.0; count] }
     }
 }
 
@@ -23,8 +21,8 @@ impl Trained {
 pub(crate) struct BatchNorm {
     pub(crate) gain: Trained,
     pub(crate) offset: Trained,
-    pub(crate) running_mean: Array1<f32>,
-    pub(crate) running_variance: Array1<f32>,
+    pub(crate) running_mean: Vec<f32>,
+    pub(crate) running_variance: Vec<f32>,
 }
 
 /// The parameters that follow a layer.
@@ -50,8 +48,8 @@ impl Layer {
             Affine::BatchNorm => AffineState::BatchNorm(BatchNorm {
                 gain: Trained::new(channels, 1.0),
                 offset: Trained::new(channels, 0.0),
-                running_mean: Array1::zeros(channels),
-                running_variance: Array1::from_elem(channels, 1.0),
+                running_mean: vec![0.0; channels],
+                running_variance: vec![1.0; channels],
             }),
         };
         Self { weights: Weights::dense(seed, number, description.geometry.clone()), affine }

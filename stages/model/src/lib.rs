@@ -1,22 +1,31 @@
 //! The model shards of `spfde`: layers, kernels, masked weights and the optimiser.
 //!
-//! A [`Network`] is one replica of a model: masked and dense weights, batch norms, momenta. It knows no dataflow, no
-//! files and no threads. A training step is made of calls that a caller arranges as it likes:
+//! A [`Network`] is one replica of a model: masked and dense weights, batch norms, momenta. It knows no
+//! dataflow, no files and no threads. A training step is made of calls that a caller arranges as it likes:
 //!
-//! 1. [`Network::train_shard`] computes what one [`Shard`] of a mini-batch adds to the gradient, as a flat *part*;
-//! 2. the caller adds the parts of all shards (in an order that it fixes) and tests the sum with [`Network::check`];
-//! 3. [`Network::update`] applies the sum: running statistics of the batch norms and momentum SGD.
+//! 1. [`Network::train_shard`] computes what one [`Shard`] of a mini-batch, a *micro-batch*, adds to the
+//!    gradient, as a flat *part*;
+//! 2. the caller adds the parts of all shards (in an order that it fixes) and tests the sum with
+//!    [`Network::check`];
+//! 3. [`Network::update`] applies the sum: running statistics of the batch norms and a step of the
+//!    [`Optimiser`].
+//!
+//! Later methods plug in at the seams of such a step, one file each: [`Perturbation`] of inputs,
+//! [`Precision`] of a layer's forward and backward pass, [`Loss`], [`Optimiser`]. Each has one implementation
+//! that costs nothing.
 //!
 //! Every replica that starts from the same seed and sees the same sums keeps the same bits.
 //!
-//! Weights outside a mask are stored nowhere and cost nothing: a layer keeps the ascending indices of the weights
-//! that exist, their values and their momenta. Kernels gather, for each output channel, the inputs its existing
-//! weights point at, for eight samples and several pixels at a time; see [`Lane`] for the layout.
+//! Weights outside a mask are stored nowhere and cost nothing: a layer keeps the ascending indices of the
+//! weights that exist, their values and their momenta. Kernels gather, for each output channel, the inputs
+//! its existing weights point at, for eight samples and several pixels at a time; see [`Lane`] for the
+//! layout.
 //!
 //! ```
 //! use spfde_data::architecture::LayerKind;
 //! use spfde_data::parameter::Parameters;
-//! use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Network, Shard, Workspace, models};
+//! use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Shard, models};
+//! use spfde_model::{MomentumSgd, Network, Workspace};
 //!
 //! let shape = InputShape { channels: 1, height: 12, width: 12 };
 //! let parameters = Parameters::defaults(&models::parameters());
@@ -36,7 +45,8 @@
 //! let (mut part, mut scores) = (vec![0.0; network.part_len()], Vec::new());
 //! network.train_shard(&mut workspace, &shard, &mut part, &mut scores);
 //! network.check(&part)?;
-//! network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], 0.9, 1e-4);
+//! let optimiser = MomentumSgd { momentum: 0.9, weight_decay: 1e-4 };
+//! network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], &optimiser);
 //! assert_eq!(scores.len(), 3);
 //! assert_eq!(network.nonzero(1), kept.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,9 +59,13 @@ pub mod input;
 mod kernel;
 mod lane;
 mod layer;
+mod loss;
 pub mod models;
 mod network;
 mod operation;
+mod optimiser;
+mod perturbation;
+mod precision;
 mod schedule;
 mod shard;
 mod tensor;
@@ -63,7 +77,11 @@ mod workspace;
 pub use description::{BuildError, Description, InputShape, Logits, NetworkBuilder, Node};
 pub use kernel::{Form, Kernel};
 pub use lane::{Activations, LANES, Lane};
+pub use loss::{CrossEntropy, Loss};
 pub use network::{Network, NonFinite};
+pub use optimiser::{MomentumSgd, Optimiser};
+pub use perturbation::{Perturbation, Unperturbed};
+pub use precision::{F32, Precision};
 pub use shard::{Evaluation, Score, Shard, Wanted};
 pub use tensor::{RestoreError, Tensor, TensorData};
 pub use weights::Growth;

@@ -1,20 +1,19 @@
 //! A replica of a model: its state, and the calls of a training step.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use spfde_data::architecture::Architecture;
 use spfde_data::parameter::{ParameterError, Parameters};
 
-use crate::description::{Description, InputShape};
+use crate::description::{Description, InputShape, Reach};
 use crate::kernel::{Form, Kernel};
 use crate::layer::Layer;
+use crate::loss::{CrossEntropy, Loss};
 use crate::models;
+use crate::precision::Precision;
 use crate::schedule::Schedule;
 use crate::weights::Growth;
 
-mod dense;
-mod diagnose;
-mod evaluate;
 mod observe;
 mod part;
 mod state;
@@ -41,6 +40,9 @@ pub struct Network {
     scoring: Schedule,
     /// For evaluation, where nothing measures.
     evaluating: Schedule,
+    /// For gradients of inputs; made when first asked for.
+    perturbing: OnceLock<Schedule>,
+    loss: Arc<dyn Loss>,
 }
 
 impl Network {
@@ -72,12 +74,24 @@ impl Network {
             .map(|(number, layer)| Layer::new(seed, number, layer))
             .collect();
         let part = PartLayout::new(&description, &layers, 0);
-        let training = Schedule::training(&description, 0);
+        let training = Schedule::training(&description, Reach::Block(0));
         let observing = training.clone();
         let scoring = Schedule::forward(&description, 0);
         let evaluating = Schedule::forward(&description, description.architecture.blocks.len() + 1);
         let description = Arc::new(description);
-        Self { description, kernel, layers, frozen: 0, part, training, observing, scoring, evaluating }
+        Self {
+            description,
+            kernel,
+            layers,
+            frozen: 0,
+            part,
+            training,
+            observing,
+            scoring,
+            evaluating,
+            perturbing: OnceLock::new(),
+            loss: Arc::new(CrossEntropy),
+        }
     }
 
     /// The network without its weights.
@@ -95,8 +109,8 @@ impl Network {
         self.kernel
     }
 
-    /// Makes `layer` masked and empty. Weights that are grown with [`Growth::Initial`] have initial values drawn for
-    /// `density`. To be called before the first step.
+    /// Makes `layer` masked and empty. Weights that are grown with [`Growth::Initial`] have initial values
+    /// drawn for `density`. To be called before the first step.
     ///
     /// # Panics
     /// If there is no such layer, or `density` is not above 0 and at most 1.
@@ -105,26 +119,41 @@ impl Network {
         self.lay_out();
     }
 
-    /// Lets weights of a masked layer cease and begin to exist. Indices ascend and count row-major in (output, input,
-    /// kernel row, kernel column). The momentum of a grown weight is 0; an index may be dropped and grown at once, and
-    /// then begins anew.
+    /// Lets weights of a masked layer cease and begin to exist. Indices ascend and count row-major in
+    /// (output, input, kernel row, kernel column). The momentum of a grown weight is 0; an index may be
+    /// dropped and grown at once, and then begins anew.
     ///
     /// # Panics
-    /// If the layer is not masked, an index is out of range, a dropped weight does not exist or a grown one does.
+    /// If the layer is not masked, an index is out of range, a dropped weight does not exist or a grown one
+    /// does.
     pub fn apply_mask(&mut self, layer: usize, dropped: &[u32], grown: &[u32], growth: Growth) {
         self.layers[layer].weights.apply_mask(dropped, grown, growth);
         self.lay_out();
     }
 
-    /// Freezes the first `blocks` blocks and thaws all others: frozen blocks use the running statistics of their batch
-    /// norms, have no backward pass, no place in a part, and are not updated.
+    /// Lets another loss than cross-entropy train and score.
+    pub fn set_loss(&mut self, loss: Arc<dyn Loss>) {
+        self.loss = loss;
+    }
+
+    /// Lets all layers compute in another precision than f32.
+    pub fn set_precision(&mut self, precision: &Arc<dyn Precision>) {
+        for layer in &mut self.layers {
+            layer.weights.rounding = precision.rounds().then(|| Arc::clone(precision));
+            layer.weights.refresh();
+        }
+    }
+
+    /// Freezes the first `blocks` blocks and thaws all others: frozen blocks use the running statistics of
+    /// their batch norms, have no backward pass, no place in a part, and are not updated. A block that thaws
+    /// goes on with the momenta, running statistics and mask that it had when it froze.
     ///
     /// # Panics
     /// If there are fewer blocks.
     pub fn freeze(&mut self, blocks: usize) {
         assert!(blocks <= self.architecture().blocks.len(), "the classifier never freezes");
         self.frozen = blocks;
-        self.training = Schedule::training(&self.description, blocks);
+        self.training = Schedule::training(&self.description, Reach::Block(blocks));
         self.scoring = Schedule::forward(&self.description, blocks);
         self.lay_out();
     }
@@ -141,12 +170,12 @@ impl Network {
 
     /// The ascending indices of the weights of `layer` that exist.
     pub fn indices(&self, layer: usize) -> &[u32] {
-        self.layers[layer].weights.indices.as_slice().expect("a list in standard layout")
+        &self.layers[layer].weights.indices
     }
 
     /// The values of the weights of `layer` that exist, in the order of [`Network::indices`].
     pub fn values(&self, layer: usize) -> &[f32] {
-        self.layers[layer].weights.values.as_slice().expect("a list in standard layout")
+        &self.layers[layer].weights.values
     }
 
     /// How many weights of `layer` exist, whatever their values.

@@ -1,7 +1,7 @@
 //! The operations of a network, forward and backward, one per file.
 //!
-//! An operation reads signals: stored values, normalised and rectified while they are read. Batch norm and ReLU have
-//! no operation of their own; they happen where a row is packed or added.
+//! An operation reads signals: stored values, normalised and rectified while they are read. Batch norm and
+//! ReLU have no operation of their own; they happen where a row is packed or added.
 
 pub(crate) mod addition;
 pub(crate) mod affine;

@@ -2,21 +2,22 @@
 
 mod heirs;
 
-use crate::description::{Consumer, Description, Kind, Operation};
+use crate::description::{Description, Kind, Reach};
 use heirs::inherit;
 
 /// The buffers of a pass over a network, and its order.
 ///
-/// The leading operations that neither measure nor have a backward pass, up to the first linear layer, form the
-/// *prefix*: it runs depth-first, one group of samples through all of its operations before the next, so that values
-/// that only it reads need room for a single group, which stays in the cache. All other operations run over the whole
-/// shard one after the other. Values that the backward pass reads again live until then; others share a few buffers.
+/// The leading operations that neither measure nor have a backward pass, up to the first linear layer, form
+/// the *prefix*: it runs depth-first, one group of samples through all of its operations before the next, so
+/// that values that only it reads need room for a single group, which stays in the cache. All other
+/// operations run over the whole shard one after the other. Values that the backward pass reads again live
+/// until then; others share a few buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule {
     /// The buffer of each value; none for the network's input.
     pub(crate) values: Vec<Option<usize>>,
-    /// The buffer of the gradient of each value, where one is computed. The gradient of a sum may grow, in the same
-    /// buffer, into that of the shortcut it passes on to.
+    /// The buffer of the gradient of each value, where one is computed. The gradient of a sum may grow, in
+    /// the same buffer, into that of the shortcut it passes on to.
     pub(crate) gradients: Vec<Option<usize>>,
     /// The operation whose backward pass is the last to add to the gradient of each value.
     pub(crate) completes: Vec<Option<usize>>,
@@ -34,7 +35,8 @@ pub(crate) struct Buffer {
     pub(crate) single: bool,
 }
 
-/// Something that lives in a buffer, of one group at a time if it is `single`, from one time to another, both included.
+/// Something that lives in a buffer, of one group at a time if it is `single`, from one time to another, both
+/// included.
 struct Tenant {
     size: usize,
     single: bool,
@@ -43,28 +45,29 @@ struct Tenant {
 }
 
 impl Schedule {
-    /// The buffers for a forward pass and a backward pass down to the first `skipped` blocks, which do not measure.
-    pub(crate) fn training(description: &Description, skipped: usize) -> Self {
-        Self::new(description, skipped, true)
+    /// The buffers for a forward pass and a backward pass. Blocks that the latter skips do not measure.
+    pub(crate) fn training(description: &Description, reach: Reach) -> Self {
+        Self::new(description, reach, true)
     }
 
     /// The buffers for a forward pass alone, in which the first `fixed` blocks do not measure.
     pub(crate) fn forward(description: &Description, fixed: usize) -> Self {
-        Self::new(description, fixed, false)
+        Self::new(description, Reach::Block(fixed), false)
     }
 
-    /// The addition that `operation` computes while it packs its input, unless the prefix ends between the two: there
-    /// the sum alone goes from the one to the other, not both of its terms.
+    /// The addition that `operation` computes while it packs its input, unless the prefix ends between the
+    /// two: there the sum alone goes from the one to the other, not both of its terms.
     pub(crate) fn merged_addition(&self, description: &Description, operation: usize) -> Option<usize> {
         merged_addition(description, self.prefix, operation)
     }
 
-    /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n − i`; the loss is
-    /// computed at time `n`. What outlives the prefix is written from time 0 on, group by group.
-    fn new(description: &Description, skipped: usize, has_backward: bool) -> Self {
+    /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n −
+    /// i`; the loss is computed at time `n`. What outlives the prefix is written from time 0 on, group by
+    /// group.
+    fn new(description: &Description, reach: Reach, has_backward: bool) -> Self {
         let (values, operations) = (&description.values, &description.operations);
         let end = operations.len();
-        let prefix = prefix(description, skipped);
+        let prefix = prefix(description, reach);
         let backward = |operation: usize| 2 * end - operation;
         let mut value_tenants: Vec<Option<Tenant>> = values
             .iter()
@@ -98,30 +101,25 @@ impl Schedule {
             };
             born(description.logits.value, end, &mut gradient_tenants);
             for (number, operation) in operations.iter().enumerate() {
-                if !description.is_active(number, skipped) {
+                if !description.is_active(number, reach) {
                     continue;
                 }
                 let time = backward(number);
-                for value in description.kept_for(number, skipped) {
+                for value in description.kept_for(number, reach) {
                     extend(&mut value_tenants, value, time);
                 }
-                for input in operation.inputs().filter(|input| description.contributes(*input, skipped)) {
+                for input in operation.inputs().filter(|input| description.contributes(*input, reach)) {
                     born(input.value, time, &mut gradient_tenants);
                     completes[input.value].get_or_insert(number);
                 }
                 // The gradient that it reads.
                 let read = match operation.kind {
-                    Kind::Convolution(layer) | Kind::Linear(layer) => {
-                        match description.layers[layer].consumer {
-                            Consumer::Reader { .. } => operation.output,
-                            Consumer::Addition { sum } => sum,
-                        }
-                    }
+                    Kind::Convolution(layer) | Kind::Linear(layer) => description.gradient_of(layer),
                     _ => operation.output,
                 };
                 born(read, time, &mut gradient_tenants);
             }
-            heirs = inherit(description, skipped, &mut gradient_tenants);
+            heirs = inherit(description, reach, &mut gradient_tenants);
         }
         let (values, gradients) = (vec![None; values.len()], vec![None; values.len()]);
         let mut schedule = Self { values, gradients, completes, buffers: vec![], prefix };
@@ -132,8 +130,8 @@ impl Schedule {
         schedule
     }
 
-    /// Gives every tenant a buffer that is free while it lives, in order of time; of the free ones the smallest that
-    /// is large enough, else the largest, which grows.
+    /// Gives every tenant a buffer that is free while it lives, in order of time; of the free ones the
+    /// smallest that is large enough, else the largest, which grows.
     fn place(&mut self, values: Vec<Option<Tenant>>, gradients: Vec<Option<Tenant>>) {
         let count = values.len();
         let mut tenants: Vec<(usize, Tenant)> = values
@@ -167,16 +165,26 @@ impl Schedule {
     }
 }
 
-/// How many leading operations can run group by group: those of the first `skipped` blocks. A linear layer takes
+/// How many leading operations can run group by group: those of skipped blocks. A linear layer takes
 /// several groups at once, so that each of its weights is loaded once for all of them.
-fn prefix(description: &Description, skipped: usize) -> usize {
-    let is_inside =
-        |operation: &&Operation| operation.block < skipped && !matches!(operation.kind, Kind::Linear(_));
-    description.operations.iter().take_while(is_inside).count()
+fn prefix(description: &Description, reach: Reach) -> usize {
+    let is_inside = |number: &usize| {
+        let is_linear = matches!(description.operations[*number].kind, Kind::Linear(_));
+        !description.is_active(*number, reach) && !is_linear
+    };
+    (0..description.operations.len()).take_while(is_inside).count()
 }
 
+/// The addition that the convolution `operation` computes while it packs its input: the one right before it,
+/// whose sum it reads.
 fn merged_addition(description: &Description, prefix: usize, operation: usize) -> Option<usize> {
-    description.merged_addition(operation).filter(|_| operation != prefix)
+    let before = operation.checked_sub(1)?;
+    let [addition, convolution] = &description.operations[before..=operation] else { return None };
+    let merged = matches!(addition.kind, Kind::Addition(_))
+        && matches!(convolution.kind, Kind::Convolution(_))
+        && convolution.input.value == addition.output
+        && operation != prefix;
+    merged.then_some(before)
 }
 
 /// Lets the value live until `time` at least; the network's input has no buffer.

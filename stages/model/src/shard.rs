@@ -2,8 +2,8 @@
 
 use crate::lane::Activations;
 
-/// A shard: a micro-batch of a mini-batch, which one replica works on in one step. Its own statistics make the batch
-/// norms ghost batch norms (Hoffer et al. 2017).
+/// A shard: a micro-batch of a mini-batch, which one replica works on in one step. Its own statistics make
+/// the batch norms ghost batch norms (Hoffer et al. 2017).
 #[derive(Clone, Copy, Debug)]
 pub struct Shard<'a> {
     /// Inputs, sample `n` in group `n / 8`, lane `n % 8`; lanes behind the last sample are ignored.
@@ -19,16 +19,18 @@ pub struct Shard<'a> {
 /// What a training call writes beside the scores. What is not wanted is empty and costs nothing.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
-    /// [`Network::part_len`](crate::Network::part_len) numbers: the gradients of existing weights and of the other
-    /// parameters of layers that are not frozen, and the statistics that the batch norms measured, weighted by the
-    /// shard's share of the batch.
+    /// [`Network::part_len`](crate::Network::part_len) numbers: the gradients of existing weights and of the
+    /// other parameters of layers that are not frozen, and the statistics that the batch norms measured,
+    /// weighted by the shard's share of the batch.
     pub part: &'a mut [f32],
-    /// [`Network::observed_len`](crate::Network::observed_len) numbers, or none: the gradients of the existing weights
-    /// of frozen layers, with which nothing is ever updated. The backward pass then goes on through the frozen blocks.
+    /// [`Network::observed_len`](crate::Network::observed_len) numbers, or none: the gradients of the
+    /// existing weights of frozen layers, with which nothing is ever updated. The backward pass then goes on
+    /// through the frozen blocks.
     pub observed: &'a mut [f32],
     /// The layers, ascending and none of them frozen, of which all weights' gradients are wanted.
     pub dense_layers: &'a [usize],
-    /// [`Network::dense_len`](crate::Network::dense_len) numbers: the gradients of all weights of `dense_layers`.
+    /// [`Network::dense_len`](crate::Network::dense_len) numbers: the gradients of all weights of
+    /// `dense_layers`.
     pub dense: &'a mut [f32],
 }
 

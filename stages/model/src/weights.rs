@@ -1,5 +1,7 @@
 //! The weights of one layer: those that exist, and nothing of those that do not.
 
+use std::sync::Arc;
+
 use ndarray::Array1;
 use ndarray_rand::RandomExt;
 use ndarray_rand::rand::SeedableRng;
@@ -10,6 +12,7 @@ use spfde_data::random::{Purpose, seed_bytes};
 use crate::geometry::{Geometry, PANEL};
 use crate::kernel::{Form, Product, Tap, Taps};
 use crate::lane::Lane;
+use crate::precision::Precision;
 
 /// The value with which a weight begins to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +26,8 @@ pub enum Growth {
 /// Bytes of a tile's window that a first-level cache of 32 KiB holds beside everything else a kernel touches.
 const WINDOW_BYTES: usize = 24 * 1024;
 
-/// The same for linear layers, whose tiles have few weights for each block and output: they gain more by longer runs of
-/// weights than they lose by lanes that come from the second-level cache.
+/// The same for linear layers, whose tiles have few weights for each block and output: they gain more by
+/// longer runs of weights than they lose by lanes that come from the second-level cache.
 const PANEL_BYTES: usize = 48 * 1024;
 
 /// Where a weight stands in its layer.
@@ -42,7 +45,8 @@ impl Place {
     }
 }
 
-/// The existing weights of one layer by ascending index, row-major in (output, input, kernel row, kernel column).
+/// The existing weights of one layer by ascending index, row-major in (output, input, kernel row, kernel
+/// column).
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
     seed: u64,
@@ -51,13 +55,15 @@ pub(crate) struct Weights {
     /// The density for which initial values are drawn; 1 for a dense layer.
     density: f64,
     pub(crate) masked: bool,
-    pub(crate) indices: Array1<u32>,
-    pub(crate) values: Array1<f32>,
-    pub(crate) momenta: Array1<f32>,
+    pub(crate) indices: Vec<u32>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) momenta: Vec<f32>,
     /// What the forward pass and the gradient of the weights run over.
     pub(crate) forward: Product,
     /// What the gradient of the input is made of, for each phase of the stride.
     pub(crate) backward: Vec<Product>,
+    /// What rounds the numbers that are multiplied; none for f32.
+    pub(crate) rounding: Option<Arc<dyn Precision>>,
 }
 
 impl Weights {
@@ -71,19 +77,20 @@ impl Weights {
             density: 1.0,
             masked: false,
             indices: (0..count as u32).collect(),
-            values: Array1::zeros(0),
-            momenta: Array1::zeros(count),
+            values: vec![],
+            momenta: vec![0.0; count],
             forward: Product::default(),
             backward: vec![],
+            rounding: None,
         };
         weights.values = weights.draw();
         weights.rebuild();
         weights
     }
 
-    /// All weights of the dense layer: normal with variance 2 / (fan-in · density) (He et al. 2015, section 2.2,
-    /// with the inputs that exist), whatever the mask.
-    fn draw(&self) -> Array1<f32> {
+    /// All weights of the dense layer: normal with variance 2 / (fan-in · density) (He et al. 2015, section
+    /// 2.2, with the inputs that exist), whatever the mask.
+    fn draw(&self) -> Vec<f32> {
         let (rows, columns) = self.geometry.kernel();
         let fan_in = (self.geometry.inputs() * rows * columns) as f64 * self.density;
         let deviation = (2.0 / fan_in).sqrt() as f32;
@@ -91,7 +98,7 @@ impl Weights {
         let mut generator = ChaCha8Rng::from_seed(seed);
         let normal: Array1<f32> =
             Array1::random_using(self.geometry.weights(), StandardNormal, &mut generator);
-        normal * deviation
+        (normal * deviation).to_vec()
     }
 
     /// The layer becomes masked and empty; its initial values are drawn for `density`.
@@ -105,9 +112,7 @@ impl Weights {
     /// Replaces the existing weights; indices ascend.
     pub(crate) fn set(&mut self, indices: Vec<u32>, values: Vec<f32>, momenta: Vec<f32>) {
         self.masked |= indices.len() < self.geometry.weights();
-        self.indices = indices.into();
-        self.values = values.into();
-        self.momenta = momenta.into();
+        (self.indices, self.values, self.momenta) = (indices, values, momenta);
         self.rebuild();
     }
 
@@ -125,37 +130,26 @@ impl Weights {
             Growth::Initial if !grown.is_empty() => Some(self.draw()),
             _ => None,
         };
-        let count = self.indices.len() + grown.len();
-        let (mut indices, mut values, mut momenta) =
-            (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-        let (mut dropped, mut grown) = (dropped.iter().peekable(), grown.iter().peekable());
-        let mut old = (0..self.indices.len()).peekable();
-        loop {
-            let next_old = old.peek().map(|position| self.indices[*position]);
-            let next_grown = grown.peek().map(|index| **index);
-            match (next_old, next_grown) {
-                (None, None) => break,
-                (Some(index), _) if dropped.next_if_eq(&&index).is_some() => {
-                    old.next();
-                }
-                (Some(index), next) if next.is_none_or(|next| index < next) => {
-                    let position = old.next().expect("it has been peeked at");
-                    indices.push(index);
-                    values.push(self.values[position]);
-                    momenta.push(self.momenta[position]);
-                }
-                (next, Some(index)) => {
-                    assert!(next != Some(index), "weight {index} of layer {} exists already", self.layer);
-                    grown.next();
-                    indices.push(index);
-                    values.push(initial.as_ref().map_or(0.0, |initial| initial[index as usize]));
-                    momenta.push(0.0);
-                }
-                (Some(_), None) => unreachable!("without grown weights the next old one is kept or dropped"),
+        let mut dropped = dropped.iter().peekable();
+        let mut weights: Vec<(u32, f32, f32)> = Vec::with_capacity(self.indices.len() + grown.len());
+        for (position, index) in self.indices.iter().enumerate() {
+            if dropped.next_if_eq(&index).is_none() {
+                weights.push((*index, self.values[position], self.momenta[position]));
             }
         }
         assert!(dropped.next().is_none(), "dropped weights of layer {} exist", self.layer);
-        self.set(indices, values, momenta);
+        let value = |index: u32| initial.as_ref().map_or(0.0, |initial| initial[index as usize]);
+        weights.extend(grown.iter().map(|index| (*index, value(*index), 0.0)));
+        // Two ascending runs: one merge.
+        weights.sort_by_key(|(index, ..)| *index);
+        if let Some(pair) = weights.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            panic!("weight {} of layer {} exists already", pair[0].0, self.layer);
+        }
+        self.set(
+            weights.iter().map(|weight| weight.0).collect(),
+            weights.iter().map(|weight| weight.1).collect(),
+            weights.iter().map(|weight| weight.2).collect(),
+        );
     }
 
     /// The kernel that serves the layer's density.
@@ -188,8 +182,8 @@ impl Weights {
         self.refresh();
     }
 
-    /// All weights of the dense layer, in the order in which the gradient of the weights runs over them: positions are
-    /// indices.
+    /// All weights of the dense layer, in the order in which the gradient of the weights runs over them:
+    /// positions are indices.
     pub(crate) fn dense_taps(&self) -> Taps {
         let places = self.places(0..self.geometry.weights() as u32);
         Taps::new(self.extents(), self.taps(&places, &self.source_offsets()))
@@ -248,7 +242,8 @@ impl Weights {
 
     /// Hands the values to the kernels after a change.
     pub(crate) fn refresh(&mut self) {
-        let values = self.values.as_slice().expect("a list in standard layout");
+        let rounded = self.rounding.as_ref().map(|precision| precision.weights(self.layer, &self.values));
+        let values = rounded.as_deref().unwrap_or(&self.values);
         for product in std::iter::once(&mut self.forward).chain(&mut self.backward) {
             product.refresh(values);
         }
@@ -256,58 +251,4 @@ impl Weights {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::description::InputShape;
-    use crate::geometry::Window;
-
-    fn weights() -> Weights {
-        let shape = InputShape { channels: 3, height: 6, width: 6 };
-        let window = Window { kernel: 3, stride: 1, padding: 1 };
-        Weights::dense(5, 2, Geometry::convolution(shape, 4, window))
-    }
-
-    #[test]
-    fn initial_weights_depend_on_the_mask_through_the_density_alone() {
-        let dense = weights();
-        let mut masked = weights();
-        masked.mask(0.25);
-        masked.apply_mask(&[], &[3, 50, 107], Growth::Initial);
-        for (position, index) in [3, 50, 107].into_iter().enumerate() {
-            // A quarter of the density doubles the deviation.
-            assert!((masked.values[position] - 2.0 * dense.values[index]).abs() < 1e-6);
-        }
-        let mean_square = dense.values.iter().map(|value| value * value).sum::<f32>() / 108.0;
-        assert!((mean_square * 27.0 / 2.0 - 1.0).abs() < 0.5, "{mean_square}");
-    }
-
-    #[test]
-    fn deltas_merge_and_regrown_weights_begin_without_momentum() {
-        let mut weights = weights();
-        weights.mask(0.1);
-        weights.apply_mask(&[], &[1, 5, 9, 100], Growth::Zero);
-        weights.values.assign(&ndarray::array![1.0, 2.0, 3.0, 4.0]);
-        weights.momenta.assign(&ndarray::array![10.0, 20.0, 30.0, 40.0]);
-        weights.apply_mask(&[5, 100], &[0, 5, 107], Growth::Zero);
-        assert_eq!(weights.indices.to_vec(), [0, 1, 5, 9, 107]);
-        assert_eq!(weights.values.to_vec(), [0.0, 1.0, 0.0, 3.0, 0.0]);
-        assert_eq!(weights.momenta.to_vec(), [0.0, 10.0, 0.0, 30.0, 0.0]);
-    }
-
-    #[test]
-    #[should_panic(expected = "exists already")]
-    fn a_weight_cannot_grow_twice() {
-        let mut weights = weights();
-        weights.mask(0.1);
-        weights.apply_mask(&[], &[1, 5], Growth::Zero);
-        weights.apply_mask(&[1], &[5], Growth::Zero);
-    }
-
-    #[test]
-    #[should_panic(expected = "dropped weights")]
-    fn a_weight_that_does_not_exist_cannot_be_dropped() {
-        let mut weights = weights();
-        weights.mask(0.1);
-        weights.apply_mask(&[7], &[], Growth::Zero);
-    }
-}
+mod tests;

@@ -53,7 +53,7 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
-    /// Tells what comes next; `name` is made only if somebody listens.
+    /// Tells what comes next; `name` is made only for a listener.
     pub(crate) fn hear(&mut self, name: impl FnOnce() -> String) {
         if let Some(listener) = &mut self.0 {
             listener(&name());
@@ -68,8 +68,8 @@ impl Workspace {
         Self { statistics, ..Self::default() }
     }
 
-    /// Calls `listener` with the name of every operation before it runs and with `end` after the last one of a pass:
-    /// for profiles of a step.
+    /// Calls `listener` with the name of every operation before it runs and with `end` after the last one of
+    /// a pass: for profiles of a step.
     pub fn listen(&mut self, listener: impl FnMut(&str) + Send + 'static) {
         self.listener = Listener(Some(Box::new(listener)));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spfde::configuration::{Configuration, Source};
-use spfde::{Error, Experiment, Options};
+use spfde::{Error, Experiment, Options, Why};
 use spfde_data::files::data_set;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::read_segment;
@@ -187,8 +187,8 @@ impl Recorded {
         named
     }
 
-    /// Asserts what holds of every run, however it ended: `committed` epochs count, their sums are right, and no
-    /// file is left over.
+    /// Asserts what holds of every run, however it ended: `committed` epochs count, their sums are right, and
+    /// no file is left over.
     pub(crate) fn assert_sound(&self, committed: u32) {
         assert_eq!(self.manifest.epochs_reached, committed, "{}", self.path.display());
         assert_eq!(self.manifest.finished, self.manifest.stopped.is_none(), "{}", self.path.display());
@@ -245,7 +245,10 @@ pub(crate) fn stopped(result: Result<PathBuf, Error>) -> (Fault, u8) {
         Err(error) => {
             let code = error.exit_code();
             match error {
-                Error::Stopped { fault, .. } => (fault, code),
+                Error::Stopped { why, .. } => match *why {
+                    Why::Fault(fault) => (fault, code),
+                    other => panic!("{other}"),
+                },
                 other => panic!("{other}"),
             }
         }

@@ -1,5 +1,5 @@
-//! Footers that are as long as they may be, each made of as many of one thing as fit, or of claims; built byte by byte, since
-//! no writer would.
+//! Footers that are as long as they may be, each made of as many of one thing as fit, or of claims; built
+//! byte by byte, since no writer would.
 
 use std::path::Path;
 
@@ -181,7 +181,8 @@ fn long_name() -> Vec<Vec<u8>> {
     [vec![group("", 1), group(&"n".repeat(4_000_000), 4096)], vec![column(1, ""); 4096]].concat()
 }
 
-/// The first so many bytes of the pages as the chunk of a column, with these further fields of its metadata behind field 9.
+/// The first so many bytes of the pages as the chunk of a column, with these further fields of its metadata
+/// behind field 9.
 fn chunk(bytes: usize, more: &[u8]) -> Vec<u8> {
     // Type, no encodings, codec, number of values, sizes, offset.
     let metadata = [

@@ -1,5 +1,5 @@
-//! The longest footers that there can be: read in a process that may have far less memory than what they declare, so that
-//! a reservation made before the check would end it.
+//! The longest footers that there can be: read in a process that may have far less memory than what they
+//! declare, so that a reservation made before the check would end it.
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod cases;
@@ -15,8 +15,8 @@ const CHILD: &str = "SPFDE_TEST_FOOTER";
 /// Bytes that the child may hold.
 const MEMORY_LIMIT: usize = 512 * 1_000_000;
 
-/// Bytes that a child may hold at most while it reads a footer: thirty times the longest footer. The other limits of
-/// what a reader holds come on top.
+/// Bytes that a child may hold at most while it reads a footer: thirty times the longest footer. The other
+/// limits of what a reader holds come on top.
 const MOST: usize = 30 * cases::FOOTER_LIMIT;
 
 #[global_allocator]

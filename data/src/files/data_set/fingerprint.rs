@@ -2,8 +2,8 @@
 
 use crate::images::Images;
 
-/// Hashes shape, classes, pixels and labels, training images first, as one stream of bytes in which no two different
-/// data sets look the same: numbers are little-endian u64, every list is preceded by its length.
+/// Hashes shape, classes, pixels and labels, training images first, as one stream of bytes in which no two
+/// different data sets look the same: numbers are little-endian u64, every list is preceded by its length.
 pub(super) fn fingerprint(classes: usize, train: &Images, test: &Images) -> String {
     let mut hasher = blake3::Hasher::new();
     let number = |hasher: &mut blake3::Hasher, value: usize| {

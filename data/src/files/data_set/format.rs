@@ -22,7 +22,8 @@ pub(super) const TRAIN: &str = "train.parquet";
 /// The file of the test images within the directory.
 pub(super) const TEST: &str = "test.parquet";
 
-/// Bytes of all pixels of a file: a data set is held in memory, and compressed pixels can stand for any number.
+/// Bytes of all pixels of a file: a data set is held in memory, and compressed pixels can stand for any
+/// number.
 pub(super) const PIXELS_LIMIT: u64 = 4 << 30;
 /// Bytes of one image.
 const IMAGE_LIMIT: u64 = 16 << 20;

@@ -1,8 +1,9 @@
 //! Data sets as Parquet: a directory with `train.parquet` and `test.parquet`.
 //!
-//! Columns: `image`, bytes in the order channel, row, column, as fixed-size binary, and `label`, u16. The metadata
-//! key `spfde.data` states version, name, shape, number of classes and the fingerprint of the content as JSON.
-//! [`embedded`] is Fashion-MNIST, compiled into the program; [`registry`] lists what is there by name.
+//! Columns: `image`, bytes in the order channel, row, column, as fixed-size binary, and `label`, u16. The
+//! metadata key `spfde.data` states version, name, shape, number of classes and the fingerprint of the
+//! content as JSON. [`embedded`] is Fashion-MNIST, compiled into the program; [`registry`] lists what is
+//! there by name.
 
 mod fingerprint;
 mod format;

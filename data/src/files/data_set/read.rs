@@ -100,27 +100,22 @@ fn append_images(
     stride: usize,
     pixels: &mut Vec<u8>,
 ) -> Result<()> {
-    let length = |row: usize, found: usize| {
-        let (what, expected) = (format!("row {row}: image"), format!("{stride} (channels · height · width)"));
-        DataError::unfit(file.path(), what, format!("{found} bytes long"), expected, "")
-    };
-    if let Some(array) = array.as_fixed_size_binary_opt() {
-        let width = usize::try_from(array.value_length()).unwrap_or(0);
-        if width != stride {
-            return Err(length(first, width));
+    let mut append = |row: usize, image: &[u8]| {
+        if image.len() != stride {
+            let what = format!("row {}: image has {}", first + row, counted(image.len(), "byte"));
+            let expected = format!("{stride} (channels · height · width)");
+            return Err(DataError::unfit(file.path(), what, "", expected, ""));
         }
-        (0..array.len()).for_each(|row| pixels.extend_from_slice(array.value(row)));
-    } else {
-        let array = array.as_binary::<i32>();
-        for row in 0..array.len() {
-            let image = array.value(row);
-            if image.len() != stride {
-                return Err(length(first + row, image.len()));
-            }
-            pixels.extend_from_slice(image);
+        pixels.extend_from_slice(image);
+        Ok(())
+    };
+    match array.as_fixed_size_binary_opt() {
+        Some(array) => (0..array.len()).try_for_each(|row| append(row, array.value(row))),
+        None => {
+            let array = array.as_binary::<i32>();
+            (0..array.len()).try_for_each(|row| append(row, array.value(row)))
         }
     }
-    Ok(())
 }
 
 fn append_labels(file: &ParquetFile, array: &ArrayRef, classes: usize, labels: &mut Vec<u16>) -> Result<()> {

@@ -36,7 +36,8 @@ pub fn registry() -> &'static [DataSetEntry] {
     }]
 }
 
-/// Fashion-MNIST, from the bytes compiled into the program, through the same reader and checks as any other file.
+/// Fashion-MNIST, from the bytes compiled into the program, through the same reader and checks as any other
+/// file.
 pub fn embedded() -> Result<DataSet> {
     let parse = |name, bytes| ParquetFile::parse(Path::new(name), Bytes::from_static(bytes));
     from_files(

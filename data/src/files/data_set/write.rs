@@ -16,12 +16,14 @@ use crate::files::parquet_out::{self, ParquetOut};
 use crate::files::plausible::SAMPLES_LIMIT;
 use crate::images::{DataSet, Images};
 
-/// Writes `train.parquet` and `test.parquet` into `directory`, which is created if need be; neither may exist.
+/// Writes `train.parquet` and `test.parquet` into `directory`, which is created if need be; neither may
+/// exist.
 ///
 /// The same data set gives the same bytes.
 ///
 /// # Errors
-/// If one of them exists, or something cannot be written, such as on a full disk: nothing of the data set is left then.
+/// If one of them exists, or something cannot be written, such as on a full disk: nothing of the data set is
+/// left then.
 ///
 /// # Panics
 /// If images and labels of the set do not fit together.

@@ -22,8 +22,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Takes files by the start of their names, and from directories the files with the usual names; of a file
-    /// that is there both plain and compressed it is unknown which is meant.
+    /// Takes files by the start of their names, and from directories the files with the usual names; of a
+    /// file that is there both plain and compressed it is unknown which is meant.
     pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
         let mut found: [Option<PathBuf>; 4] = Default::default();
         for path in paths {

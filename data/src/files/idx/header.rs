@@ -1,4 +1,5 @@
-//! The header of an IDX file: two zero bytes, a type byte, the number of dimensions, then each as a big-endian u32.
+//! The header of an IDX file: two zero bytes, a type byte, the number of dimensions, then each as a
+//! big-endian u32.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Imports data sets in the IDX format of MNIST, plain or gzip.
 //!
-//! Four files make a data set: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
-//! `t10k-labels-idx1-ubyte`, each also with `.gz`.
+//! Four files make a data set: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`
+//! and `t10k-labels-idx1-ubyte`, each also with `.gz`.
 
 mod files;
 mod header;
@@ -43,10 +43,11 @@ pub fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(read::parse(path, Content::Labels, bytes)?.1)
 }
 
-/// Imports a data set, to be called `name`, from a directory with its four files or from the files themselves.
+/// Imports a data set, to be called `name`, from a directory with its four files or from the files
+/// themselves.
 ///
-/// There must be as many labels as images, and training labels must be 0, 1, … without gaps; test labels must be
-/// among them.
+/// There must be as many labels as images, and training labels must be 0, 1, … without gaps; test labels must
+/// be among them.
 pub fn import(directory_or_files: &[PathBuf], name: &str) -> Result<DataSet> {
     let files = Files::find(directory_or_files)?;
     let train = read_pair(&files.train_images, &files.train_labels)?;

@@ -1,4 +1,5 @@
-//! Reads one IDX file, plain or gzip: what it declares is compared with its length before anything is allocated.
+//! Reads one IDX file, plain or gzip: what it declares is compared with its length before anything is
+//! allocated.
 
 use std::cmp::Ordering;
 use std::io::Read;
@@ -14,7 +15,8 @@ use crate::words::counted;
 /// Deflate cannot shrink data to less than one part in 1032: 258 bytes take at least 2 bits.
 const INFLATION_LIMIT: u64 = 1032;
 
-/// Reads a file that should hold `content`; whether it is compressed is seen from its first bytes, not from its name.
+/// Reads a file that should hold `content`; whether it is compressed is seen from its first bytes, not from
+/// its name.
 pub(super) fn read(path: &Path, content: Content) -> Result<(Header, Vec<u8>)> {
     parse(path, content, &read_limited(path, CONTENT_LIMIT)?)
 }

@@ -88,7 +88,8 @@ fn missing_doubled_and_unknown_files_are_named() {
     assert_eq!(
         fail(&[directory.path().to_owned()]),
         format!(
-            "{place}: has no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz; the four IDX files of a data \
+            "{place}: has no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz; the four IDX files of a \
+             data \
              set must all be there"
         )
     );
@@ -99,7 +100,8 @@ fn missing_doubled_and_unknown_files_are_named() {
     assert_eq!(
         fail(&[path("images.bin")]),
         format!(
-            "{place}/images.bin: is not one of train-images…, train-labels…, t10k-images…, t10k-labels…; rename \
+            "{place}/images.bin: is not one of train-images…, train-labels…, t10k-images…, t10k-labels…; \
+             rename \
              it or leave it out"
         )
     );
@@ -129,7 +131,8 @@ fn headers_that_lie_are_named() {
     assert_eq!(
         message(IMAGES, &idx(&[6, huge, huge], &pixels(36))),
         format!(
-            "{IMAGES}: dimension 1 is 4294967295, above the limit of 16384; the file is damaged or not meant for spfde"
+            "{IMAGES}: dimension 1 is 4294967295, above the limit of 16384; the file is damaged or not meant \
+             for spfde"
         )
     );
     assert_eq!(
@@ -142,7 +145,8 @@ fn headers_that_lie_are_named() {
     assert_eq!(
         message(IMAGES, &idx(&[700_000_000, 2, 3], &pixels(36))),
         format!(
-            "{IMAGES}: the header declares 700000000 × 2 × 3 = 4200000000 bytes, the file has 36; fetch it again"
+            "{IMAGES}: the header declares 700000000 × 2 × 3 = 4200000000 bytes, the file has 36; fetch it \
+             again"
         )
     );
     assert_eq!(
@@ -154,7 +158,8 @@ fn headers_that_lie_are_named() {
     assert_eq!(
         message(IMAGES, b"\x89PNG and so on"),
         format!(
-            "{IMAGES}: magic number is 0x89504e47; an IDX file starts with two zero bytes; is it another format?"
+            "{IMAGES}: magic number is 0x89504e47; an IDX file starts with two zero bytes; is it another \
+             format?"
         )
     );
     let mut floats = idx(&[6, 2, 3], &pixels(36));
@@ -220,7 +225,8 @@ fn compressed_files_that_are_cut_changed_or_bombs_are_errors() {
     assert_eq!(
         message(IMAGES, &compressed),
         format!(
-            "{IMAGES}: the header declares 500000000 × 2 × 3 = 3000000000 bytes, more than {} compressed bytes can \
+            "{IMAGES}: the header declares 500000000 × 2 × 3 = 3000000000 bytes, more than {} compressed \
+             bytes can \
              hold; fetch it again",
             compressed.len()
         )
@@ -250,7 +256,8 @@ fn images_and_labels_must_fit_together() {
     assert_eq!(
         message("t10k-images-idx3-ubyte", &idx(&[2, 3, 2], &pixels(12))),
         format!(
-            "t10k-images-idx3-ubyte: images are 3 × 2 where those of {IMAGES} are 2 × 3; are they from different \
+            "t10k-images-idx3-ubyte: images are 3 × 2 where those of {IMAGES} are 2 × 3; are they from \
+             different \
              data sets?"
         )
     );
@@ -261,6 +268,7 @@ fn a_path_that_is_no_file_is_an_error() {
     let error = read_images(Path::new("/nowhere/train-images")).unwrap_err().to_string();
     assert_eq!(
         error,
-        "/nowhere/train-images: cannot open: No such file or directory (os error 2); is its name right, or was it removed or moved?"
+        "/nowhere/train-images: cannot open: No such file or directory (os error 2); is its name right, or \
+         was it removed or moved?"
     );
 }

@@ -20,9 +20,9 @@ use crate::images::DataSet;
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
 
-/// Version of the manifest's fields. From 2 on a manifest ends with a seal, by which any change of it is noticed. Version
-/// 3 adds `ended_early` and `architecture`; its runs were made by a program whose policies decide from typed state, so
-/// that runs of earlier versions are verified and replayed, but not resumed.
+/// Version of the manifest's fields. From 2 on a manifest ends with a seal, by which any change of it is
+/// noticed. Version 3 adds `ended_early` and `architecture`; its runs were made by a program whose policies
+/// decide from typed state, so that runs of earlier versions are verified and replayed, but not resumed.
 pub const MANIFEST_VERSION: u32 = 3;
 
 /// The first version with a seal.
@@ -145,7 +145,8 @@ impl Manifest {
         }
     }
 
-    /// Reads the manifest of the run directory `run` and checks every field that can be checked without other files.
+    /// Reads the manifest of the run directory `run` and checks every field that can be checked without other
+    /// files.
     pub fn read(run: &Path) -> Result<Self> {
         Ok(Self::read_hashed(run)?.0)
     }
@@ -189,7 +190,8 @@ impl Manifest {
             let (path, field, newest) = (path.to_owned(), "version", MANIFEST_VERSION);
             return Err(DataError::Version { path, field, found: version, newest });
         }
-        if version >= SEALED {
+        // The number of a version may be what was changed.
+        if version >= SEALED || seal::is_there(bytes) {
             seal::check(path, bytes)?;
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(DataError::json(path))?;
@@ -197,7 +199,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Replaces the manifest of the run directory `run` by one of the latest version; durable when it returns.
+    /// Replaces the manifest of the run directory `run` by one of the latest version; durable when it
+    /// returns.
     pub fn write(&self, run: &Path) -> Result<()> {
         atomic::write(&run.join(MANIFEST_NAME), &self.encode())
     }

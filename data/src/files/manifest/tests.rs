@@ -100,7 +100,8 @@ fn every_flipped_bit_is_noticed() {
     let text = String::from_utf8(good).unwrap().replace("60000", "60001");
     let message = Manifest::parse(path, text.as_bytes()).unwrap_err().to_string();
     assert!(message.starts_with("manifest.json: BLAKE3 is "), "{message}");
-    let expected = "manifest.json: does not end with its seal, the BLAKE3 of what stands before it; the file was \
+    let expected = "manifest.json: does not end with its seal, the BLAKE3 of what stands before it; the file \
+                    was \
                     changed or is damaged";
     for text in
         [format!("{text} "), serde_json::to_string(&manifest()).unwrap(), "{\"version\":2}".to_owned()]
@@ -139,7 +140,8 @@ fn only_a_finished_run_has_ended_early() {
     assert_eq!(early(true).unwrap().ended_early.as_deref(), Some("the loss no longer falls"));
     assert_eq!(
         early(false).unwrap_err().to_string(),
-        "manifest.json: ended_early is \"the loss no longer falls\"; expected nothing, of a run that is not finished"
+        "manifest.json: ended_early is \"the loss no longer falls\"; expected nothing, of a run that is not \
+         finished"
     );
 }
 
@@ -162,7 +164,8 @@ fn paths_that_lead_elsewhere_are_refused() {
             assert_eq!(
                 replaced(&format!("/{place}/0/path"), json!(path)),
                 format!(
-                    "manifest.json: {place}[0].path is {path:?}; paths must be relative, without .. and with / between \
+                    "manifest.json: {place}[0].path is {path:?}; paths must be relative, without .. and with \
+                     / between \
                      their parts"
                 )
             );
@@ -184,7 +187,8 @@ fn paths_that_lead_elsewhere_are_refused() {
         assert_eq!(
             message,
             format!(
-                "manifest.json: checkpoints[0].path is {path:?}; expected checkpoint/<table>/e00003-w00.parquet"
+                "manifest.json: checkpoints[0].path is {path:?}; expected \
+                 checkpoint/<table>/e00003-w00.parquet"
             )
         );
     }
@@ -208,17 +212,20 @@ fn paths_that_lead_elsewhere_are_refused() {
 fn absurd_numbers_are_refused() {
     assert_eq!(
         replaced("/segments/1/rows", json!(u64::MAX)),
-        "manifest.json: segments[1].rows is 18446744073709551615, above the limit of 1099511627776; the file is damaged \
+        "manifest.json: segments[1].rows is 18446744073709551615, above the limit of 1099511627776; the file \
+         is damaged \
          or not meant for spfde"
     );
     assert_eq!(
         replaced("/segments/1/bytes", json!(u64::MAX)),
-        "manifest.json: segments[1].bytes is 18446744073709551615, above the limit of 4294967296; the file is damaged or \
+        "manifest.json: segments[1].bytes is 18446744073709551615, above the limit of 4294967296; the file \
+         is damaged or \
          not meant for spfde"
     );
     assert_eq!(
         replaced("/checkpoints/0/bytes", json!(1_u64 << 60)),
-        "manifest.json: checkpoints[0].bytes is 1152921504606846976, above the limit of 68719476736; the file is \
+        "manifest.json: checkpoints[0].bytes is 1152921504606846976, above the limit of 68719476736; the \
+         file is \
          damaged or not meant for spfde"
     );
     assert_eq!(
@@ -231,11 +238,12 @@ fn absurd_numbers_are_refused() {
     );
     assert_eq!(
         replaced("/checkpoints/0/epoch", json!(4)),
-        "manifest.json: checkpoints[0].epoch is 4, above the limit of 3; the file is damaged or not meant for spfde"
+        "manifest.json: checkpoints[0].epoch is 4, above the limit of 3; the file is damaged or not meant \
+         for spfde"
     );
     assert_eq!(
-        replaced("/version", json!(3)),
-        "manifest.json: version is 3, this program knows versions up to 2; use a newer spfde"
+        replaced("/version", json!(4)),
+        "manifest.json: version is 4, this program knows versions up to 3; use a newer spfde"
     );
     for absurd in [json!(-1), json!(1e99), json!(1_u64 << 40), json!("3"), Value::Null] {
         let message = replaced("/epochs", absurd.clone());
@@ -258,7 +266,8 @@ fn hashes_and_names_that_come_twice_are_refused() {
     );
     assert_eq!(
         message(|value| value["segments"][1] = value["segments"][0].clone()),
-        "manifest.json: segments names trace/masks/e00000-w00.parquet twice; the manifest was changed or is damaged"
+        "manifest.json: segments names trace/masks/e00000-w00.parquet twice; the manifest was changed or is \
+         damaged"
     );
 }
 
@@ -269,7 +278,8 @@ fn what_is_no_manifest_is_named() {
     assert_eq!(
         Manifest::read(run.path()).unwrap_err().to_string(),
         format!(
-            "{place}: has no manifest.json; it is not the directory of a run, or the run ended before it began"
+            "{place}: has no manifest.json; it is not the directory of a run, or the run ended before it \
+             began"
         )
     );
     manifest().write(run.path()).unwrap();

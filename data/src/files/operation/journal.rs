@@ -6,8 +6,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::Change;
 
-/// Does `work`, and notes it if it succeeded: one operation after the other, so that the order is the journal's, also of
-/// several processes with one journal.
+/// Does `work`, and notes it if it succeeded: one operation after the other, so that the order is the
+/// journal's, also of several processes with one journal.
 pub(super) fn around<T>(change: &Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
     static JOURNAL: OnceLock<Option<Mutex<File>>> = OnceLock::new();
     let journal = JOURNAL.get_or_init(|| {

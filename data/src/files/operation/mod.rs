@@ -1,11 +1,12 @@
-//! Every file operation that changes something, but for the locks, in one place: so that tests can make any of them fail,
-//! or end the process before it, or know what a disk has been told.
+//! Every file operation that changes something, but for the locks, in one place: so that tests can make any
+//! of them fail, or end the process before it, or know what a disk has been told.
 //!
-//! Without the feature `fault-injection` these are the operations of the standard library and nothing else. With it,
-//! environment variables count them over the whole process, from 1: before operation `SPFDE_ABORT_AT` the process
-//! aborts (a write is torn: half of its bytes are written), and from operation `SPFDE_FAIL_AT` on all of them fail as
-//! if the disk were full. From operation `SPFDE_FULL_AT` on all fail but removals, which a full disk lets through. A fourth,
-//! `SPFDE_JOURNAL`, names a file that lists what was done, in the order in which it was.
+//! Without the feature `fault-injection` these are the operations of the standard library and nothing else.
+//! With it, environment variables count them over the whole process, from 1: before operation
+//! `SPFDE_ABORT_AT` the process aborts (a write is torn: half of its bytes are written), and from operation
+//! `SPFDE_FAIL_AT` on all of them fail as if the disk were full. From operation `SPFDE_FULL_AT` on all fail
+//! but removals, which a full disk lets through. A fourth, `SPFDE_JOURNAL`, names a file that lists what was
+//! done, in the order in which it was.
 
 mod change;
 #[cfg(feature = "fault-injection")]

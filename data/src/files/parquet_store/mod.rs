@@ -1,9 +1,9 @@
 //! The trace on disk: one Parquet file per stream, epoch and worker.
 //!
-//! `<run>/trace/<stream>/e00012-w00.parquet`, written under a temporary name and durable once finished. The files
-//! are ordinary Parquet that any reader opens by glob. Two keys of the metadata say what a file is: `spfde.schema`,
-//! the version of names and types, and `spfde.stream`. The same rows give the same bytes, however they were
-//! appended.
+//! `<run>/trace/<stream>/e00012-w00.parquet`, written under a temporary name and durable once finished. The
+//! files are ordinary Parquet that any reader opens by glob. Two keys of the metadata say what a file is:
+//! `spfde.schema`, the version of names and types, and `spfde.stream`. The same rows give the same bytes,
+//! however they were appended.
 
 mod arrays;
 mod reader;
@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 pub use reader::{
     SegmentReader, describe, parse_columns, read_columns, read_segment, read_stream, stored_bytes,
 };
-pub use schema::FoundColumn;
 pub(super) use schema::{check_type, key, nulls, other_type};
 
 use super::atomic;
@@ -48,7 +47,8 @@ impl ParquetStore {
 
 impl SegmentStore for ParquetStore {
     /// # Panics
-    /// If `stream` is not a name of lowercase letters, digits, `_` and `-`, or the first column is not `epoch`.
+    /// If `stream` is not a name of lowercase letters, digits, `_` and `-`, or the first column is not
+    /// `epoch`.
     fn create(
         &self,
         stream: &str,
@@ -69,8 +69,8 @@ impl SegmentStore for ParquetStore {
     }
 }
 
-/// Checks that rows, the first of which is row `first` of the file `path`, are of `epoch`: readers find rows by the
-/// name of the file.
+/// Checks that rows, the first of which is row `first` of the file `path`, are of `epoch`: readers find rows
+/// by the name of the file.
 ///
 /// # Panics
 /// If their first column is not the epoch.

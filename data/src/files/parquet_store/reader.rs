@@ -5,7 +5,7 @@ use std::path::Path;
 
 use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
-use super::{FoundColumn, arrays, schema};
+use super::{arrays, schema};
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
 use crate::files::read_limited::{check_length, check_recorded, inside, open, read_limited};
@@ -23,9 +23,9 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// All columns of the file; one of a type that streams do not have is an error.
-    pub fn found_columns(&self) -> Result<Vec<FoundColumn>> {
-        schema::found_columns(&self.file)
+    /// Whether the file declares that values of a column may be missing.
+    pub(in crate::files) fn is_nullable(&self, column: &str) -> bool {
+        self.file.schema().field_with_name(column).is_ok_and(|field| field.is_nullable())
     }
 }
 
@@ -40,8 +40,8 @@ impl Iterator for SegmentReader {
 
 /// Opens a segment of the run directory `run` and reads the given columns of it.
 ///
-/// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns with
-/// their types; further columns are ignored, those of a later version among them.
+/// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns
+/// with their types; further columns are ignored, those of a later version among them.
 pub fn read_columns(run: &Path, segment: &Segment, columns: &[Column]) -> Result<SegmentReader> {
     let path = inside(run, &segment.path)?;
     parse_columns(&path, read_limited(&path, FILE_LIMIT)?, segment, columns)
@@ -101,8 +101,8 @@ pub fn read_segment<R: Row>(run: &Path, segment: &Segment) -> Result<Vec<R>> {
 
 /// The rows of a stream in the given epochs: epoch by epoch, within one worker by worker, in batches.
 ///
-/// One segment at a time is in memory. Within an epoch each worker's rows are in their order, but those of several
-/// workers are not merged.
+/// One segment at a time is in memory. Within an epoch each worker's rows are in their order, but those of
+/// several workers are not merged.
 pub fn read_stream<R: Row>(
     run: &Path,
     manifest: &Manifest,

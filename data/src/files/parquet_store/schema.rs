@@ -16,33 +16,18 @@ pub(super) const KEY_SCHEMA: &str = "spfde.schema";
 /// Key of the stream's name.
 pub(super) const KEY_STREAM: &str = "spfde.stream";
 
-/// A column that a file has, of a type that streams can have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundColumn {
-    /// Its name.
-    pub name: String,
-    /// The type of its values.
-    pub kind: ColumnType,
-    /// Whether values may be missing.
-    pub nullable: bool,
-}
-
-/// The types that columns can have, and what they are in Arrow.
-const TYPES: [(ColumnType, DataType); 8] = [
-    (ColumnType::Bool, DataType::Boolean),
-    (ColumnType::I8, DataType::Int8),
-    (ColumnType::U16, DataType::UInt16),
-    (ColumnType::U32, DataType::UInt32),
-    (ColumnType::U64, DataType::UInt64),
-    (ColumnType::F32, DataType::Float32),
-    (ColumnType::F64, DataType::Float64),
-    (ColumnType::Text, DataType::Utf8),
-];
-
 /// The Arrow type of a column.
 fn data_type(kind: ColumnType) -> DataType {
-    let found = TYPES.into_iter().find(|(column, _)| *column == kind);
-    found.expect("every type is listed").1
+    match kind {
+        ColumnType::Bool => DataType::Boolean,
+        ColumnType::I8 => DataType::Int8,
+        ColumnType::U16 => DataType::UInt16,
+        ColumnType::U32 => DataType::UInt32,
+        ColumnType::U64 => DataType::UInt64,
+        ColumnType::F32 => DataType::Float32,
+        ColumnType::F64 => DataType::Float64,
+        ColumnType::Text => DataType::Utf8,
+    }
 }
 
 /// The schema of a stream's files.
@@ -73,7 +58,8 @@ pub(in crate::files) fn key<'a>(file: &'a ParquetFile, key: &str, expected: impl
     file.key(key)?.ok_or_else(missing)
 }
 
-/// Checks that a file has the given columns with their types. Others may stand beside them: later versions add.
+/// Checks that a file has the given columns with their types. Others may stand beside them: later versions
+/// add.
 pub(super) fn check_columns(file: &ParquetFile, columns: &[Column]) -> Result<()> {
     columns.iter().try_for_each(|column| {
         let expected = data_type(column.kind);
@@ -115,18 +101,4 @@ pub(in crate::files) fn other_type(
 /// That a column lacks values.
 pub(in crate::files) fn nulls(path: &Path, column: &str, count: usize) -> DataError {
     DataError::refused(path, format!("column {column} lacks {count} of its values"), "every row needs one")
-}
-
-/// The columns of a file; one of a type that streams do not have is an error.
-pub(super) fn found_columns(file: &ParquetFile) -> Result<Vec<FoundColumn>> {
-    let found = |field: &Arc<Field>| match TYPES.iter().find(|(_, kind)| kind == field.data_type()) {
-        Some((kind, _)) => {
-            Ok(FoundColumn { name: field.name().clone(), kind: *kind, nullable: field.is_nullable() })
-        }
-        None => {
-            let expected = "Boolean, Int8, UInt16, UInt32, UInt64, Float32, Float64 or Utf8";
-            Err(other_type(file.path(), field.name(), field.data_type(), expected))
-        }
-    };
-    file.schema().fields().iter().map(found).collect()
 }

@@ -20,9 +20,9 @@ fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) 
     writer.finish().unwrap()
 }
 
-/// All columns of a segment.
-fn columns_of(run: &Path, segment: &Segment) -> Result<Vec<FoundColumn>> {
-    read_columns(run, segment, &[])?.found_columns()
+/// Reads a segment without its columns.
+fn open(run: &Path, segment: &Segment) -> Result<SegmentReader> {
+    read_columns(run, segment, &[])
 }
 
 /// The segment with the length and hash that its file has now.
@@ -92,7 +92,7 @@ fn a_row_of_another_epoch_is_refused() {
     let mut rows = scores(10);
     rows[4].epoch = 2;
     let error = writer.append(&Columns::from_rows(rows)).unwrap_err();
-    assert_eq!(error.reason, "row 4: epoch is 2; the segment is that of epoch 3");
+    assert_eq!(error.reason, "row 4: epoch is 2; expected 3, that of the segment");
 }
 
 fn manifest(segments: Vec<Segment>) -> Manifest {

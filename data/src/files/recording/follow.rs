@@ -24,9 +24,10 @@ const ANEW: &str = "follow it anew";
 
 /// Some streams of a run that another process may still be writing.
 ///
-/// It is complete when the run is finished, or nobody holds it any more: then it was interrupted. Nothing is ever taken
-/// back: a run that was resumed so soon that nobody saw it released is an error if its segments are not those that have
-/// been read already, as they are not on another number of workers, or if one of them is gone that was still to be read.
+/// It is complete when the run is finished, or nobody holds it any more: then it was interrupted. Nothing is
+/// ever taken back: a run that was resumed so soon that nobody saw it released is an error if its segments
+/// are not those that have been read already, as they are not on another number of workers, or if one of them
+/// is gone that was still to be read.
 #[derive(Debug)]
 pub struct FollowedTrace {
     run: PathBuf,
@@ -44,8 +45,8 @@ struct State {
     trace: Arc<RecordedTrace>,
     complete: bool,
     looked: Instant,
-    /// When the manifest was written, how long it is, and which file: one that has not changed is not read again. Two may be
-    /// equally long and written at the same tick of the system's clock.
+    /// When the manifest was written, how long it is, and which file: one that has not changed is not read
+    /// again. Two may be equally long and written at the same tick of the system's clock.
     written: Option<(SystemTime, u64, u64)>,
 }
 
@@ -73,8 +74,9 @@ impl FollowedTrace {
         Ok(Self { run: run.to_owned(), streams, concludes: true, state: Mutex::new(state) })
     }
 
-    /// The same, in a process that leaves it to another to tell when the run has ended: it is never complete. A run that is
-    /// interrupted and resumed at once has ended for whoever looked in between; they must not be of two minds.
+    /// The same, in a process that leaves it to another to tell when the run has ended: it is never complete.
+    /// A run that is interrupted and resumed at once has ended for whoever looked in between; they must not
+    /// be of two minds.
     pub fn without_end(mut self) -> Self {
         self.concludes = false;
         self.lock().complete = false;
@@ -158,7 +160,8 @@ impl FollowedTrace {
         match look(&self.run, &self.streams) {
             Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
                 RecordingError(format!(
-                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: {ANEW}"
+                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: \
+                     {ANEW}"
                 ))
             }
             _ => error,

@@ -6,7 +6,7 @@ use crate::files::parquet_store::ParquetStore;
 use crate::images::Images;
 use crate::rows::{MaskRow, ScoreRow};
 use crate::segment::SegmentStore;
-use crate::table::Row;
+use crate::table::{Columns, Row};
 
 const WORKERS: u32 = 2;
 const ROWS: u32 = 20_000;
@@ -85,8 +85,8 @@ fn damaged_segments_are_errors_that_name_the_file() {
     let truncated = whole[..whole.len() - 1].to_vec();
     for (bytes, message) in [
         (Some(altered), ": BLAKE3 is "),
-        (Some(truncated), " bytes where "),
-        (Some(Vec::new()), " bytes where "),
+        (Some(truncated), " bytes; expected "),
+        (Some(Vec::new()), " bytes; expected "),
         (None, ": cannot open: "),
     ] {
         match bytes {
@@ -107,7 +107,7 @@ fn rows_of_another_epoch_are_refused() {
     manifest.segments[2] = Segment { epoch: 1, ..other };
     let trace = RecordedTrace::new(directory.path(), &manifest, &["scores"]).unwrap();
     let error = rows(&trace, 1).unwrap_err().to_string();
-    assert!(error.ends_with("row 0: epoch is 0; the segment is that of epoch 1"), "{error}");
+    assert!(error.ends_with("row 0: epoch is 0; expected 1, that of the segment"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The description of machine and program: on which machine, in which directory and by which program a run was begun
-//! and resumed.
+//! The description of machine and program: on which machine, in which directory and by which program a run
+//! was begun and resumed.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use crate::files::layout::ENVIRONMENT_NAME;
 use crate::files::read_limited::{inside, read_limited};
 use crate::files::seal;
 
-/// Bytes of an environment file: its writer forgets what would make it longer, the oldest times that the run went on
-/// first.
+/// Bytes of an environment file: its writer forgets what would make it longer, the oldest times that the run
+/// went on first.
 const ENVIRONMENT_LIMIT: u64 = 1 << 20;
 
 /// Replaces the description in the run directory `run`; durable when it returns.

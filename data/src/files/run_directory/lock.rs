@@ -9,7 +9,8 @@ use crate::files::error::{DataError, Result};
 use crate::files::layout::LOCK_NAME;
 use crate::files::read_limited::inside;
 
-/// How often, and how long after another, a process that finds a lock that others only look at tries to take it.
+/// How often, and how long after another, a process that finds a lock that others only look at tries to take
+/// it.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -21,16 +22,16 @@ pub(super) struct RunLock {
 }
 
 impl Drop for RunLock {
-    /// Closing the file would not be enough: a program that another thread is just starting has it open, too, for a
-    /// moment.
+    /// Closing the file would not be enough: a program that another thread is just starting has it open, too,
+    /// for a moment.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
 }
 
 impl RunLock {
-    /// Locks the file `name` in the run directory `run`. With `new`, it must not exist: of two processes that create a
-    /// run in the same empty directory only one succeeds.
+    /// Locks the file `name` in the run directory `run`. With `new`, it must not exist: of two processes that
+    /// create a run in the same empty directory only one succeeds.
     pub(super) fn take(run: &Path, name: &str, new: bool) -> Result<Self> {
         // A link would have whatever it leads to emptied.
         let path = inside(run, name)?;
@@ -69,8 +70,8 @@ impl RunLock {
         &self.path
     }
 
-    /// An error if the file at its path is not the one that is held: the run directory was removed, moved or replaced,
-    /// and what is written there belongs to no run, or to another. Only Unix tells.
+    /// An error if the file at its path is not the one that is held: the run directory was removed, moved or
+    /// replaced, and what is written there belongs to no run, or to another. Only Unix tells.
     pub(super) fn check(&self) -> Result<()> {
         #[cfg(unix)]
         {
@@ -79,7 +80,8 @@ impl RunLock {
             let held = self.file.metadata().map_err(DataError::io(&self.path, "look at the lock file"))?;
             let found = self.path.symlink_metadata().ok().map(number);
             if found != Some(number(held)) {
-                let reason = "the run directory was removed, moved or replaced while the run was written; a training \
+                let reason = "the run directory was removed, moved or replaced while the run was written; a \
+                              training \
                               that was moved can be resumed where it is now";
                 return Err(DataError::io(&self.path, "find the lock of this run")(Error::other(reason)));
             }
@@ -88,8 +90,8 @@ impl RunLock {
     }
 }
 
-/// Locks the file, unless it is held. Others may look at it in this moment, such as those who follow the run, and have it
-/// for a moment each: they are waited for with `pause`.
+/// Locks the file, unless it is held. Others may look at it in this moment, such as those who follow the run,
+/// and have it for a moment each: they are waited for with `pause`.
 fn lock(file: &File, mut pause: impl FnMut()) -> std::result::Result<(), TryLockError> {
     for _ in 1..TRIES {
         match file.try_lock() {

@@ -1,5 +1,5 @@
-//! Processes that work in a run directory beside the one that holds it: each has a lock of its own, so that nobody takes
-//! the run up again while one of them may still write.
+//! Processes that work in a run directory beside the one that holds it: each has a lock of its own, so that
+//! nobody takes the run up again while one of them may still write.
 
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,8 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // While it is still locked: others find a file that nobody holds. Another's is not this one's to remove.
+        // While it is still locked: others find a file that nobody holds. Another's is not this one's to
+        // remove.
         if self.lock.check().is_ok() {
             let _ = operation::remove_file(self.lock.path());
         }

@@ -1,5 +1,6 @@
 //! The directory of a run: created once, held by one process, committed epoch by epoch.
 
+mod begin;
 mod commit;
 mod environment;
 mod lock;
@@ -16,10 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::files::atomic;
 use crate::files::checkpoint::Checkpoints;
 use crate::files::error::Result;
-use crate::files::layout::{self, ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME};
+use crate::files::layout::{ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME};
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::manifest::{Manifest, ReplayOf};
-use crate::files::operation;
 use crate::files::parquet_store::ParquetStore;
 use lock::RunLock;
 pub use lock::is_held;
@@ -36,8 +36,8 @@ pub const CHECKPOINTS_KEPT: usize = 2;
 
 /// A run that this process writes. Dropped, it releases the directory; what was committed stays.
 ///
-/// If the directory is removed, moved or replaced meanwhile, the next commit is an error, and nothing is written to the
-/// manifest of another run.
+/// If the directory is removed, moved or replaced meanwhile, the next commit is an error, and nothing is
+/// written to the manifest of another run.
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -48,113 +48,11 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Creates the directory of a run, or takes an empty one: writes `config.toml` (the text `config`), then
-    /// `architecture.json`, if there is one, and `environment.json`, then the manifest, in which nothing is committed.
-    ///
-    /// A directory with anything in it is refused and left as it is, but for what a process leaves that died before
-    /// it had written the configuration.
-    ///
-    /// # Errors
-    /// If it is taken, or something cannot be written, such as on a full disk: nothing of the run is left then.
-    ///
-    /// # Panics
-    /// If `environment` is not a JSON object with fields.
-    pub fn create(
-        path: &Path,
-        config: &str,
-        architecture: Option<&str>,
-        environment: &serde_json::Value,
-        manifest: Manifest,
-    ) -> Result<Self> {
-        let existed = path.is_dir();
-        let created = atomic::create_directory(path).and_then(|()| Self::take_new(path)).and_then(|lock| {
-            let run = Self::new(path, existed, config, manifest, lock);
-            let written = atomic::write(&path.join(CONFIG_NAME), config.as_bytes());
-            match written.and_then(|()| run.begin(architecture, environment)) {
-                Ok(()) => Ok(run),
-                Err(error) => {
-                    run.abandon();
-                    Err(error)
-                }
-            }
-        });
-        created.inspect_err(|_| {
-            if !existed {
-                // Only if it is empty.
-                let _ = operation::remove_directory(path);
-            }
-        })
-    }
-
-    /// Locks a directory in which there is no run.
-    fn take_new(path: &Path) -> Result<RunLock> {
-        let begun = path.join(LOCK_NAME).is_file();
-        if begun {
-            // The process that uses it is worth naming.
-            lock::refuse_held(path, LOCK_NAME)?;
-        }
-        refuse_taken(path)?;
-        let lock = RunLock::take(path, LOCK_NAME, !begun)?;
-        refuse_taken(path)?;
-        Ok(lock)
-    }
-
-    /// Takes up a run whose process died after it had written the configuration, and before the manifest: nothing is
-    /// committed, so it begins again.
-    ///
-    /// # Errors
-    /// If there is a manifest: then [`RunDirectory::resume`] goes on from it. If there are files of a trace or of
-    /// checkpoints: they are written after the manifest, so it was lost, and nothing tells which of them count.
-    ///
-    /// # Panics
-    /// As [`RunDirectory::create`].
-    pub fn begin_again(
-        path: &Path,
-        architecture: Option<&str>,
-        environment: &serde_json::Value,
-        manifest: Manifest,
-    ) -> Result<Self> {
-        let lock = Self::take_up(path)?;
-        atomic::refuse_existing(&path.join(MANIFEST_NAME))?;
-        if let Some(found) = layout::first_file(path)? {
-            return Err(Manifest::lost(path, &found));
-        }
-        let config = read_config(path)?;
-        let run = Self::new(path, true, &config, manifest, lock);
-        run.begin(architecture, environment)?;
-        Ok(run)
-    }
-
-    /// A run with the configuration `config` of which nothing is written yet.
-    fn new(path: &Path, existed: bool, config: &str, mut manifest: Manifest, lock: RunLock) -> Self {
-        manifest.sealed_environment = true;
-        manifest.configuration = Some(hash(config));
-        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), lock }
-    }
-
-    /// Writes what follows the configuration.
-    fn begin(&self, architecture: Option<&str>, environment: &serde_json::Value) -> Result<()> {
-        if let Some(text) = architecture {
-            atomic::write(&self.path.join(ARCHITECTURE_NAME), text.as_bytes())?;
-        }
-        self.state().architecture = architecture.map(hash);
-        environment::write(&self.path, environment)?;
-        self.state().write(&self.path)?;
-        self.remove_unnamed()
-    }
-
-    /// Removes what [`RunDirectory::create`] has written. Why it fails matters more than that something may stay.
-    fn abandon(&self) {
-        let _ = remove_if_there(&self.path.join(MANIFEST_NAME));
-        // As far as the disk lets it: after a power cut there should be no manifest without the rest.
-        let _ = atomic::sync_directory(&self.path);
-        let _ = self.remove_own();
-    }
-
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.
     ///
     /// # Errors
-    /// If there is no run, or it was begun by an earlier version ([`crate::files::DataError::OldRun`]), or another process has it.
+    /// If there is no run, or it was begun by an earlier version ([`crate::files::DataError::OldRun`]), or
+    /// another process has it.
     pub fn resume(path: &Path) -> Result<Self> {
         Self::open(path)?.refuse_old()?;
         let lock = Self::take_up(path)?;
@@ -166,8 +64,8 @@ impl RunDirectory {
         Ok(run)
     }
 
-    /// Locks a run that was begun before. Other processes that worked on it may outlive the one that held it: as long as
-    /// one does, it is in use.
+    /// Locks a run that was begun before. Other processes that worked on it may outlive the one that held it:
+    /// as long as one does, it is in use.
     fn take_up(path: &Path) -> Result<RunLock> {
         let lock = RunLock::take(path, LOCK_NAME, false)?;
         members::refuse_working(path)?;
@@ -201,8 +99,8 @@ impl RunDirectory {
         self.state().clone()
     }
 
-    /// Goes back to the start of `epoch`: what was committed of it and later is dropped, to be trained again, and so are
-    /// later checkpoints.
+    /// Goes back to the start of `epoch`: what was committed of it and later is dropped, to be trained again,
+    /// and so are later checkpoints.
     pub fn rewind(&self, epoch: u32) -> Result<()> {
         self.change(|manifest| {
             manifest.epochs_reached = manifest.epochs_reached.min(epoch);
@@ -231,8 +129,8 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Ends the work on the run and removes what the manifest does not name. The run is finished unless `stopped`
-    /// says why it stopped before its end.
+    /// Ends the work on the run and removes what the manifest does not name. The run is finished unless
+    /// `stopped` says why it stopped before its end.
     pub fn finish(&self, stopped: Option<String>) -> Result<()> {
         self.end(|manifest| {
             manifest.finished = stopped.is_none();
@@ -259,8 +157,9 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then the
-    /// directory, unless it was there before or something else lies in it. Nothing can be written to it afterwards.
+    /// Gives up a run of which nothing is to be kept: removes the manifest, then all that the run wrote, then
+    /// the directory, unless it was there before or something else lies in it. Nothing can be written to it
+    /// afterwards.
     pub fn discard(&self) -> Result<()> {
         self.lock.check()?;
         remove_if_there(&self.path.join(MANIFEST_NAME))?;
@@ -275,7 +174,8 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Removes what was written before the manifest, the last first: whatever is left if the process dies can be taken up.
+    /// Removes what was written before the manifest, the last first: whatever is left if the process dies can
+    /// be taken up.
     fn remove_own(&self) -> Result<()> {
         let names = [ENVIRONMENT_NAME, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME];
         names.into_iter().try_for_each(|name| remove_if_there(&self.path.join(name)))
@@ -301,11 +201,6 @@ impl RunDirectory {
     fn state(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// BLAKE3 of a text, in hexadecimal.
-fn hash(text: &str) -> String {
-    blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 
 /// The first free directory `<root>/<model>-<seed>-<n>`, n from 1.

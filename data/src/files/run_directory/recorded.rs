@@ -30,12 +30,14 @@ impl RecordedRun {
         &self.manifest
     }
 
-    /// BLAKE3 of the manifest, in hexadecimal: since it names the BLAKE3 of every segment, it names the record.
+    /// BLAKE3 of the manifest, in hexadecimal: since it names the BLAKE3 of every segment, it names the
+    /// record.
     pub fn manifest_blake3(&self) -> &str {
         &self.manifest_blake3
     }
 
-    /// An error if it has not come to its end and was begun by a version whose runs this one does not go on with.
+    /// An error if it has not come to its end and was begun by a version whose runs this one does not go on
+    /// with.
     ///
     /// # Errors
     /// [`DataError::OldRun`], which names the version that began it.
@@ -53,13 +55,11 @@ impl RecordedRun {
     }
 
     /// The text of `config.toml`.
-    pub fn config(&self) -> Result<String> {
-        read_config(&self.path)
-    }
-
-    /// As [`RecordedRun::config`], if it is the configuration that the run began with.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not the configuration that the run began with.
     pub fn config_unchanged(&self) -> Result<String> {
-        let config = self.config()?;
+        let config = read_config(&self.path)?;
         if let Some(expected) = &self.manifest.configuration {
             check_unchanged(&self.path.join(CONFIG_NAME), "configuration", &config, expected)?;
         }

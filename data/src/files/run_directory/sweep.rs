@@ -10,12 +10,13 @@ use crate::files::layout::{CHECKPOINT, NAMED, entries, is_segment, is_stream_nam
 use crate::files::manifest::Manifest;
 use crate::files::operation;
 
-/// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have written and `manifest`
-/// does not name, and the unfinished ones of `beside`, which lie beside them. What has another name, such as somebody's copy of
-/// a checkpoint, is left.
+/// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have
+/// written and `manifest` does not name, and the unfinished ones of `beside`, which lie beside them. What has
+/// another name, such as somebody's copy of a checkpoint, is left.
 ///
 /// # Errors
-/// If a file cannot be removed; if a link stands where a directory of named files should be: nothing is removed then.
+/// If a file cannot be removed; if a link stands where a directory of named files should be: nothing is
+/// removed then.
 pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -> Result<()> {
     let segments = manifest.segments.iter().map(|segment| &segment.path);
     let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
@@ -25,8 +26,8 @@ pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -
     beside.iter().try_for_each(|name| remove_if_there(&part_of(&run.join(name))))
 }
 
-/// Refuses links to directories in the places of those in which a run writes. A link to something else can be no directory, and one
-/// in the place of a file is for whoever reads that.
+/// Refuses links to directories in the places of those in which a run writes. A link to something else can be
+/// no directory, and one in the place of a file is for whoever reads that.
 fn refuse_links(run: &Path) -> Result<()> {
     for directory in NAMED.map(|name| run.join(name)) {
         atomic::refuse_link(&directory)?;
@@ -50,7 +51,8 @@ pub(super) fn remove_all(run: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a directory in which there is nothing but empty directories. One that somebody put something in stays.
+/// Removes a directory in which there is nothing but empty directories. One that somebody put something in
+/// stays.
 pub(super) fn remove_empty(directory: &Path) {
     let entries = directory.read_dir().into_iter().flatten().flatten();
     entries
@@ -79,9 +81,9 @@ pub(super) fn sync_removals(directory: &Path) -> Result<()> {
     }
 }
 
-/// Removes the files that a run could have written to `trace/` and `checkpoint/` of the run directory `run`, except the named
-/// ones. What lies elsewhere is left, such as somebody's copy of a
-/// whole directory under a name that no stream has.
+/// Removes the files that a run could have written to `trace/` and `checkpoint/` of the run directory `run`,
+/// except the named ones. What lies elsewhere is left, such as somebody's copy of a whole directory under a
+/// name that no stream has.
 fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     remove_except(&run.join(CHECKPOINT), is_weights, named)?;
     for directory in NAMED.map(|name| run.join(name)) {
@@ -93,8 +95,8 @@ fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Removes the files in `directory` that a run calls so, except the named ones, and empty directories in their places; links
-/// are removed, not followed.
+/// Removes the files in `directory` that a run calls so, except the named ones, and empty directories in
+/// their places; links are removed, not followed.
 fn remove_except(directory: &Path, is_of_a_run: fn(&OsStr) -> bool, named: &BTreeSet<PathBuf>) -> Result<()> {
     let mut removed = false;
     for entry in entries(directory)? {

@@ -8,8 +8,8 @@ use crate::files::layout::{CONFIG_NAME, LOCK_NAME, entries, part_of};
 use crate::files::manifest::Manifest;
 use crate::words::counted;
 
-/// An error if a run, or something else, is in the directory already: more than what a process leaves that died before
-/// it had written the configuration.
+/// An error if a run, or something else, is in the directory already: more than what a process leaves that
+/// died before it had written the configuration.
 pub fn refuse_taken(path: &Path) -> Result<()> {
     let half = part_of(Path::new(CONFIG_NAME));
     let is_left = |name: &std::ffi::OsStr| name == LOCK_NAME || name == half;

@@ -84,18 +84,9 @@ pub(super) fn has_losses(file: &ParquetFile) -> bool {
 /// Checks the losses of a batch, as far as there are some: they are finite, also as numbers of 32 bits.
 fn finite(path: &Path, first: u64, batch: &RecordBatch) -> Result<()> {
     let Some(array) = batch.column_by_name(LOSS) else { return Ok(()) };
-    let there = |at: &usize| array.is_valid(*at);
     let bad = match array.data_type() {
-        DataType::Float32 => {
-            let values = array.as_primitive::<Float32Type>().values();
-            let mut bad = (0..values.len()).filter(|at| !values[*at].is_finite());
-            bad.find(there).map(|at| (at, format!("{:?}", values[at])))
-        }
-        _ => {
-            let values = array.as_primitive::<Float64Type>().values();
-            let mut bad = (0..values.len()).filter(|at| !(values[*at] as f32).is_finite());
-            bad.find(there).map(|at| (at, format!("{:?}", values[at])))
-        }
+        DataType::Float32 => not_finite::<Float32Type>(array, |loss| loss),
+        _ => not_finite::<Float64Type>(array, |loss| loss as f32),
     };
     match bad {
         None => Ok(()),
@@ -106,6 +97,16 @@ fn finite(path: &Path, first: u64, batch: &RecordBatch) -> Result<()> {
             Err(DataError::unfit(path, what, found, "a finite number", remedy))
         }
     }
+}
+
+/// The first value that is not finite as a number of 32 bits, and its row.
+fn not_finite<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    single: fn(T::Native) -> f32,
+) -> Option<(usize, String)> {
+    let values = array.as_primitive::<T>().values();
+    let row = (0..values.len()).find(|row| !single(values[*row]).is_finite() && array.is_valid(*row))?;
+    Some((row, format!("{:?}", values[row])))
 }
 
 /// Replaces `samples` by those of a batch.

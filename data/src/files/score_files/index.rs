@@ -80,21 +80,23 @@ pub(super) fn index(
     Ok(Some(ScoreFiles { files, parts, samples, epochs: last + 1, rows, losses }))
 }
 
-/// Refuses more rows than so many bytes can hold: a few bytes can stand for any number, and whoever judges them keeps something
-/// for each, and for every sample that occurs.
+/// Refuses more rows than so many bytes can hold: a few bytes can stand for any number, and whoever judges
+/// them keeps something for each, and for every sample that occurs.
 fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<()> {
     let limit = score_rows_limit(bytes);
     if found <= limit {
         return Ok(());
     }
     let found = format!("{found}, above the limit of {limit} for {}", counted(bytes, "byte"));
-    let remedy = "nobody's training compresses so well: if these are scores that somebody recorded, write them plain, \
+    let remedy = "nobody's training compresses so well: if these are scores that somebody recorded, write \
+                  them plain, \
                   without encoding and compression";
     Err(DataError::unfit(path, field, found, "", remedy))
 }
 
-/// Looks into the row groups of one file that no other thread has taken, once `believe` has passed how many rows it declares:
-/// every thread asks that of every file, in their order, so that all of them stop at the same one. Nothing more once `stop` is set.
+/// Looks into the row groups of one file that no other thread has taken, once `believe` has passed how many
+/// rows it declares: every thread asks that of every file, in their order, so that all of them stop at the
+/// same one. Nothing more once `stop` is set.
 fn groups(
     number: usize,
     file: &ScoreFile,

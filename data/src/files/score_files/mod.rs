@@ -1,14 +1,16 @@
 //! Bare score files: Parquet written by any trainer, so that its training can be analysed too.
 //!
-//! A file, or a directory of files, with the columns `sample`, `epoch`, `step` and `correct`, optionally `loss`; others
-//! are ignored. Whole numbers may have any width and sign, `correct` may be a boolean or 0 and 1. Every row needs a
-//! value in each of them, and a loss, where there is one, is finite. The samples are all that occur; `step` only orders within an epoch. Any compression that
-//! this program can read will do: none, Snappy, Zstandard.
+//! A file, or a directory of files, with the columns `sample`, `epoch`, `step` and `correct`, optionally
+//! `loss`; others are ignored. Whole numbers may have any width and sign, `correct` may be a boolean, or an
+//! integer that is 0 or 1. Every row needs a value in each of them, and a loss, where there is one, is
+//! finite. The samples are all that occur; `step` only orders within an epoch. Any compression that this
+//! program can read will do: none, Snappy, Zstandard.
 //!
-//! The columns `sample` and `epoch` are read once at the start, on all threads, because a share of all samples can only
-//! be taken when all are known; after that row groups are read when their first epoch is due. Memory holds the open
-//! files of the row groups in hand (compressed) and a batch of rows of each. Whoever judges them keeps the rows of an epoch
-//! until all of it has been read, so there is a limit to the rows that so many bytes may stand for.
+//! The columns `sample` and `epoch` are read once at the start, on all threads, because a share of all
+//! samples can only be taken when all are known; after that row groups are read when their first epoch is
+//! due. Memory holds the open files of the row groups in hand (compressed) and a batch of rows of each.
+//! Whoever judges them keeps the rows of an epoch until all of it has been read, so there is a limit to the
+//! rows that so many bytes may stand for.
 
 mod columns;
 mod index;
@@ -32,7 +34,8 @@ use crate::segment::RecordingError;
 use columns::REQUIRED;
 use samples::Samples;
 
-/// The greatest number a sample may have. State is kept for the samples that occur; a bit for each up to the greatest.
+/// The greatest number a sample may have. State is kept for the samples that occur; a bit for each up to the
+/// greatest.
 pub const SAMPLE_LIMIT: u32 = (1 << 28) - 1;
 
 /// The greatest number an epoch may have: every epoch up to the last is decided.
@@ -117,19 +120,20 @@ impl ScoreFile {
 }
 
 impl ScoreFiles {
-    /// Opens the score file `path`, or all files `*.parquet` in the directory `path`, and finds out on `threads` threads
-    /// which samples and epochs occur. `losses`: whether somebody will want the losses.
+    /// Opens the score file `path`, or all files `*.parquet` in the directory `path`, and finds out on
+    /// `threads` threads which samples and epochs occur. `losses`: whether somebody will want the losses.
     ///
     /// # Errors
-    /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above its limit,
-    /// there is no row at all, or losses are wanted and a file has none; if a file, or all of them together, have more than 128
-    /// rows for each byte, beside a million.
+    /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above
+    /// its limit, there is no row at all, or losses are wanted and a file has none; if a file, or all of them
+    /// together, have more than 128 rows for each byte, beside a million.
     pub fn open(path: &Path, threads: usize, losses: bool) -> Result<Self> {
         let found = Self::open_unless(path, threads, losses, &AtomicBool::new(false))?;
         Ok(found.expect("nobody asks it to stop"))
     }
 
-    /// As [`ScoreFiles::open`]; `None` if `stop` is set before all is found out, which it looks at every some thousand rows.
+    /// As [`ScoreFiles::open`]; `None` if `stop` is set before all is found out, which it looks at every some
+    /// thousand rows.
     ///
     /// # Errors
     /// As [`ScoreFiles::open`].

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
-use crate::files::parquet_store::{FoundColumn, check_epoch, other_type, read_columns};
+use crate::files::parquet_store::{SegmentReader, check_epoch, other_type, read_columns};
 use crate::files::plausible;
 use crate::rows::{
     CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
@@ -20,8 +20,9 @@ use crate::table::{Column, ColumnType, Row};
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
-/// Returns all findings, missing segments first, then in the order of the manifest; none means that the files are as
-/// they were committed. A manifest that names more rows than there can be is the only finding: nobody reads that many.
+/// Returns all findings, missing segments first, then in the order of the manifest; none means that the files
+/// are as they were committed. A manifest that names more rows than there can be is the only finding: nobody
+/// reads that many.
 pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     if let Err(error) = plausible::rows(run, manifest) {
         return vec![error];
@@ -38,14 +39,14 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     findings
 }
 
-/// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's epoch; that scores
-/// are finite.
+/// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's
+/// epoch; that scores are finite.
 fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
     let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false, added: false }];
     let columns = known_columns(&segment.stream).unwrap_or(epoch);
     let reader = read_columns(run, segment, &columns)?;
-    check_nullable(run, segment, &reader.found_columns()?, &columns)?;
     let path = run.join(&segment.path);
+    check_nullable(&path, &reader, &columns)?;
     let mut rows = 0;
     for batch in reader {
         let batch = batch?;
@@ -64,16 +65,14 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
 }
 
 /// A column that always has values is declared so, and the other way round.
-fn check_nullable(run: &Path, segment: &Segment, found: &[FoundColumn], columns: &[Column]) -> Result<()> {
+fn check_nullable(path: &Path, file: &SegmentReader, columns: &[Column]) -> Result<()> {
     let words = |nullable| if nullable { "nullable" } else { "not nullable" };
-    for column in columns {
-        let field = found.iter().find(|field| field.name == column.name);
-        if let Some(field) = field.filter(|field| field.nullable != column.nullable) {
-            let (found, expected) = (words(field.nullable), words(column.nullable));
-            return Err(other_type(&run.join(&segment.path), &field.name, found, expected));
+    match columns.iter().find(|column| file.is_nullable(column.name) != column.nullable) {
+        None => Ok(()),
+        Some(Column { name, nullable, .. }) => {
+            Err(other_type(path, name, words(!nullable), words(*nullable)))
         }
     }
-    Ok(())
 }
 
 /// The columns of a stream that every run records; `None` for one of the user's.

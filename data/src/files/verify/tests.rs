@@ -74,6 +74,25 @@ fn a_sound_run_has_no_findings() {
 }
 
 #[test]
+fn runs_that_were_recorded_with_manifests_of_version_2_are_sound() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/v2");
+    let runs = root.read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let mut count = 0;
+    for path in runs {
+        let run = RunDirectory::open(&path).unwrap();
+        assert_eq!(run.manifest().version, 2, "{}", path.display());
+        run.config_unchanged().unwrap();
+        run.environment().unwrap();
+        assert_eq!(run.architecture().unwrap(), None);
+        let findings: Vec<String> =
+            segments(&path, run.manifest()).iter().map(DataError::to_string).collect();
+        assert_eq!(findings, [""; 0]);
+        count += 1;
+    }
+    assert!(count >= 3, "{count} runs");
+}
+
+#[test]
 fn each_kind_of_damage_is_found_beside_the_others() {
     let (directory, mut manifest) = run();
     let path = |name: &str| directory.path().join(name);
@@ -116,23 +135,31 @@ fn each_kind_of_damage_is_found_beside_the_others() {
     let hash = |segment: &str| manifest.segments[place(&manifest, segment)].blake3.clone();
     let bytes = |segment: &str| manifest.segments[place(&manifest, segment)].bytes;
     let expected = [
-        "manifest.json: stream epochs has no segment of committed epoch 1; the manifest was changed".to_owned(),
-        "trace/confusion/e00001-w00.parquet: has 1 row where 4 are recorded; the file was changed or is damaged".to_owned(),
-        "trace/freezes/e00000-w00.parquet: cannot open: No such file or directory (os error 2); is its name right, or was it removed or moved?".to_owned(),
+        "manifest.json: stream epochs has no segment of committed epoch 1; the manifest was \
+         changed"
+            .to_owned(),
+        "trace/confusion/e00001-w00.parquet: number of rows is 1; expected 4; the file was changed or is \
+         damaged"
+            .to_owned(),
+        "trace/freezes/e00000-w00.parquet: cannot open: No such file or directory (os error 2); is its name \
+         right, or was it removed or moved?"
+            .to_owned(),
         format!(
-            "trace/masks/e00000-w00.parquet: BLAKE3 is {} where {} is recorded; the file was changed or is damaged",
+            "trace/masks/e00000-w00.parquet: BLAKE3 is {}; expected {}; the file was changed or is damaged",
             blake3::hash(&changed).to_hex(),
             hash("trace/masks/e00000-w00.parquet")
         ),
         format!(
-            "trace/masks/e00001-w00.parquet: has 100 bytes where {} are recorded; it was cut, replaced or is still being \
+            "trace/masks/e00001-w00.parquet: length is 100 bytes; expected {}; it was cut, replaced or is \
+             still being \
              written",
             bytes("trace/masks/e00001-w00.parquet")
         ),
-        "trace/scores/e00000-w00.parquet: row 0: epoch is 1; the segment is that of epoch 0".to_owned(),
+        "trace/scores/e00000-w00.parquet: row 0: epoch is 1; expected 0, that of the segment".to_owned(),
         "trace/sieves/e00000-w00.parquet: spfde.stream is \"layers\"; expected sieves".to_owned(),
         format!(
-            "checkpoint/e00002.safetensors: BLAKE3 is {} where {recorded} is recorded; the file was changed or is damaged",
+            "checkpoint/e00002.safetensors: BLAKE3 is {}; expected {recorded}; the file was changed or is \
+             damaged",
             blake3::hash(&weights).to_hex(),
         ),
     ];
@@ -159,7 +186,7 @@ fn a_score_that_no_training_records_is_found() {
         messages(directory.path(), &manifest)
     };
     let good = score(0.5, 0.25, true);
-    let end = "expected a finite number: a step that comes to another is not recorded; the file was changed";
+    let end = "expected a finite number; a step that comes to another is not recorded; the file was changed";
     assert_eq!(
         found(vec![good.clone(), score(f32::NAN, 0.5, true)]),
         [format!("{name}: row 1: loss is NaN; {end}")]
@@ -178,7 +205,8 @@ fn a_manifest_that_claims_any_number_of_epochs_has_one_finding_for_each_stream()
     let manifest = Manifest { epochs: u32::MAX, epochs_reached: u32::MAX, ..manifest };
     let expected = |stream: &str| {
         format!(
-            "manifest.json: stream {stream} has no segment of 4294967293 committed epochs, the first of them 2; the \
+            "manifest.json: stream {stream} has no segment of 4294967293 committed epochs, the first of them \
+             2; the \
              manifest was changed"
         )
     };
@@ -190,11 +218,16 @@ fn a_manifest_that_claims_any_number_of_epochs_has_one_finding_for_each_stream()
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn a_flipped_bit_anywhere_in_a_run_is_one_finding(file in 0..19_usize, place in any::<prop::sample::Index>(), bit in 0..8) {
+    fn a_flipped_bit_anywhere_in_a_run_is_one_finding(
+        file in 0..19_usize,
+        place in any::<prop::sample::Index>(),
+        bit in 0..8,
+    ) {
         // The run is the same for every case.
         thread_local!(static RUN: (tempfile::TempDir, Manifest) = run());
         RUN.with(|(directory, manifest)| {
-            let name = manifest.segments.get(file).map_or("checkpoint/e00002.safetensors", |segment| &segment.path);
+            let segment = manifest.segments.get(file);
+        let name = segment.map_or("checkpoint/e00002.safetensors", |segment| &segment.path);
             let path = directory.path().join(name);
             let good = std::fs::read(&path).unwrap();
             let mut bytes = good.clone();

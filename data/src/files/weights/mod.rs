@@ -67,8 +67,8 @@ pub struct Weights {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Writes arrays and metadata, replacing a file of the same name. The same content gives the same bytes, whatever
-/// the order of the arrays.
+/// Writes arrays and metadata, replacing a file of the same name. The same content gives the same bytes,
+/// whatever the order of the arrays.
 ///
 /// # Panics
 /// If a name comes twice or is `__metadata__`, or a shape does not fit its values.
@@ -78,7 +78,8 @@ pub fn write(path: &Path, arrays: &[NamedArray], metadata: &BTreeMap<String, Str
 
 /// The bytes that [`write()`] writes.
 pub fn encode(arrays: &[NamedArray], metadata: &BTreeMap<String, String>) -> Vec<u8> {
-    // The library writes metadata in the order of a hash map, different in every process; the format is simple.
+    // The library writes metadata in the order of a hash map, different in every process; the format is
+    // simple.
     let mut sorted: Vec<&NamedArray> = arrays.iter().collect();
     sorted.sort_by_key(|array| &array.name);
     let mut header = serde_json::Map::new();

@@ -6,7 +6,7 @@ use spfde_data::files::manifest::Manifest;
 
 #[cfg(unix)]
 use super::signal;
-use super::{WORDS, connect, end, greet, hear, hosts, spawn, start};
+use super::{WORDS, connect, end, greet, hear, hosts, joined, spawn, start};
 use crate::addresses::free_addresses;
 use crate::place::Place;
 
@@ -30,7 +30,7 @@ fn nobody_waits_for_ever_and_nothing_is_left() {
 }
 
 #[test]
-fn whoever_gives_up_is_named_by_all_at_once() {
+fn a_process_that_gives_up_is_named_by_all() {
     let place = Place::with_data();
     let addresses = hosts(&place, 3);
     // Process 2 looks for process 1 elsewhere; process 1 waits for process 2.
@@ -39,11 +39,10 @@ fn whoever_gives_up_is_named_by_all_at_once() {
     std::fs::write(place.path("mistaken"), mistaken.join("\n")).unwrap();
     let first = start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0");
     let second = start(&place, &WORDS, "1");
-    // It has joined, and process 0 answers: whoever comes now joins at once.
-    greet(&addresses[1]);
-    let third = ["--hosts", "mistaken", "--workers", "1", "--process", "2", "--wait", "5"];
+    joined(&place, "run", 1);
+    let third = ["--hosts", "mistaken", "--workers", "1", "--process", "2"];
     let third = end(spawn(place.command(&[&WORDS[..], &third].concat())));
-    let reason = format!("process 1 at {elsewhere} did not let this one join within 5 s (");
+    let reason = format!("process 1 at {elsewhere} did not let this one join within 10 s (");
     third.refused(1, &reason, "");
     let reason = format!("process 2 at {} gave up before the start: {reason}", addresses[2]);
     let first = end(first);

@@ -48,7 +48,8 @@ fn start(place: &Place, given: &[&str], process: &str) -> Child {
     spawn(place.command(&words(given, process)))
 }
 
-/// Waits until a process has ended; one that hangs is killed, after far longer than any takes, and so has no exit code.
+/// Waits until a process has ended; one that hangs is killed, after far longer than any takes, and so has no
+/// exit code.
 pub(crate) fn end(child: Child) -> Outcome {
     let (id, (ended, waiting)) = (child.id(), std::sync::mpsc::channel::<()>());
     let limit = std::thread::spawn(move || {
@@ -84,14 +85,29 @@ fn connect(address: &str) -> TcpStream {
     }
 }
 
-/// Waits until the process at `address` shakes hands, which another than process 0 does when it has joined process 0: until it
-/// answers a stranger, who speaks another version. The answer.
-fn greet(address: &str) -> [u8; 52] {
+/// Waits until `is_so`.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until process number `process` has joined the new run `run`.
+fn joined(place: &Place, run: &str, process: usize) {
+    let lock = place.path(run).join(format!("lock-{process:02}"));
+    until("it joins", || lock.exists());
+}
+
+/// Waits until process 0, at `address`, shakes hands: until it answers a stranger, who speaks another
+/// version. The answer.
+fn greet(address: &str) -> [u8; 20] {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let mut stream = connect(address);
-        let mut answer = [0; 52];
-        let hello = [&b"spfde processes\n"[..], &[9, 0, 0, 0], &[0; 32]].concat();
+        let mut answer = [0; 20];
+        let hello = [&b"spfde processes\n"[..], &[9, 0, 0, 0]].concat();
         match stream.write_all(&hello).and_then(|()| stream.read_exact(&mut answer)) {
             Ok(()) => return answer,
             // A process that does not come to it in time drops who asks.
@@ -100,8 +116,8 @@ fn greet(address: &str) -> [u8; 52] {
     }
 }
 
-/// Waits until a process says something on standard error that contains `text`; what it has said so far, of which
-/// [`end`] tells no more.
+/// Waits until a process says something on standard error that contains `text`; what it has said so far, of
+/// which [`end`] tells no more.
 fn hear(child: &mut Child, text: &str) -> String {
     let err = child.stderr.as_mut().unwrap();
     let mut said = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::{WORDS, connect, end, greet, hosts, spawn, start, words};
+use super::{WORDS, connect, end, greet, hosts, joined, spawn, start, words};
 use crate::addresses::free_addresses;
 use crate::place::Place;
 
@@ -34,7 +34,8 @@ fn what_is_no_hosts_file_or_no_process_of_it_is_refused_before_any_work() {
     std::fs::write(place.path("key"), "sixteen bytes and more").unwrap();
     run("0", &["--trust-network", "--secret", "key"]).refused(
         2,
-        "127.0.0.1:2101 is 127.0.0.1:2101 on this machine, a loopback address, at which 192.0.2.1:2101 does not find it; ",
+        "127.0.0.1:2101 is 127.0.0.1:2101 on this machine, a loopback address, at which \
+         192.0.2.1:2101 does not find it; ",
         "",
     );
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -47,25 +48,6 @@ fn what_is_no_hosts_file_or_no_process_of_it_is_refused_before_any_work() {
         assert_eq!(place.run(&[&WORDS[..], words].concat()).code, Some(2), "{words:?}");
     }
     assert!(!place.path("run").exists());
-}
-
-#[test]
-fn whoever_works_on_something_else_is_told_what() {
-    let place = Place::with_data();
-    for run in ["a", "b"] {
-        place.run(&[&WORDS[..], &["--run-dir", run]].concat()).done();
-    }
-    let addresses = hosts(&place, 2);
-    let cases = [(["replay", "a"], ["replay", "b"], "they replay different records; ")];
-    for (right, wrong, reason) in cases {
-        let first = start(&place, &right, "0");
-        let outcome = end(start(&place, &wrong, "1"));
-        let reason = format!("process 0 at {} and this one do not fit together: {reason}", addresses[0]);
-        assert!(outcome.code == Some(2) && outcome.err.contains(&reason), "{outcome:?}");
-        let other = start(&place, &right, "1");
-        end(first).done();
-        end(other).done();
-    }
 }
 
 #[test]
@@ -88,9 +70,12 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     // Who does not know the secret cannot know either who says so: it mentions it, and goes on trying.
     for other in [&[][..], &["--secret", "other-secret"]] {
         let outcome = end(start(&place, &[&WORDS[..], other, &["--wait", "5"]].concat(), "1"));
-        let reason = "they have different secrets, or one of them has none; give all processes the same (--secret FILE, or SPFDE_SECRET)";
-        let note =
-            format!("note: whoever is at {} does not fit together with this process: {reason}", addresses[0]);
+        let reason = "they have different secrets, or one of them has none; \
+                      give all processes the same (--secret FILE, or SPFDE_SECRET)";
+        let note = format!(
+            "note: the program at {} does not fit together with this process: {reason}",
+            addresses[0]
+        );
         let last = format!("spfde: process 0 at {} and this one do not fit together: {reason}", addresses[0]);
         let lines: Vec<&str> = outcome.err.lines().collect();
         assert!(
@@ -107,7 +92,7 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     refused(
         [&WORDS[..], &secret, &["--run-dir", "elsewhere"]].concat(),
         "1",
-        "the run directory is (of a replay its --out): elsewhere/processes.key: ",
+        "that all processes share (--run-dir): elsewhere/processes.key: ",
     );
     // Another number of workers, or of processes.
     let other = place
@@ -138,8 +123,8 @@ fn two_processes_with_one_number_are_one_too_many() {
     let addresses = hosts(&place, 3);
     let first = start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0");
     let second = start(&place, &WORDS, "1");
-    // Process 1 there is from now on: it has joined. Its address is taken, so the next cannot even ask.
-    greet(&addresses[1]);
+    // Its address is taken, so the next cannot even ask.
+    joined(&place, "run", 1);
     let twin = end(start(&place, &WORDS, "1"));
     twin.refused(1, &format!("cannot listen at {}", addresses[1]), "");
     // From another address it asks; whoever came first stays.

@@ -1,4 +1,4 @@
-//! Processes together record and measure what one alone does.
+//! Processes together record what one alone does.
 
 use std::process::{Command, Stdio};
 

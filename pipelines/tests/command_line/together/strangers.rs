@@ -18,7 +18,7 @@ fn strangers_are_dropped_and_the_wait_goes_on() {
     let _ = noisy.write_all(&[0xff; 1 << 16]);
     let mut said = hear(&mut first, "was dropped: it is no process of spfde; still waiting");
     // Who knows the first words, and speaks another version; who ends in the middle.
-    assert_eq!(&greet(&addresses[0])[..20], b"spfde processes\n\x04\0\0\0");
+    assert_eq!(&greet(&addresses[0]), b"spfde processes\n\x05\0\0\0");
     said += &hear(&mut first, "was dropped: it speaks version 9 of the protocol");
     let mut half = connect(&addresses[0]);
     half.write_all(b"spfde proc").unwrap();
@@ -46,6 +46,32 @@ fn a_crowd_that_keeps_silent_keeps_nobody_out() {
     drop(silent);
 }
 
+/// The next message of a process: its length, then as many bytes.
+fn message(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut bytes = vec![0; u32::from_le_bytes(length) as usize];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+fn send(stream: &mut TcpStream, bytes: &[u8]) {
+    let length = (bytes.len() as u32).to_le_bytes();
+    stream.write_all(&[&length[..], bytes].concat()).unwrap();
+}
+
+#[test]
+fn a_message_of_absurd_length_is_refused_before_memory_is_taken() {
+    let place = Place::with_data();
+    let addresses = hosts(&place, 2);
+    let mut first = start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0");
+    let mut stream = connect(&addresses[0]);
+    stream.write_all(b"spfde processes\n\x05\0\0\0\xff\xff\xff\xff").unwrap();
+    hear(&mut first, "was dropped: it sent a message of 4294967295 bytes; still waiting");
+    end(start(&place, &WORDS, "1")).done();
+    end(first).done();
+}
+
 #[test]
 fn a_stranger_in_the_place_of_process_0_is_not_obeyed() {
     let place = Place::with_data();
@@ -54,14 +80,14 @@ fn a_stranger_in_the_place_of_process_0_is_not_obeyed() {
     let other = start(&place, &WORDS, "1");
     let (mut stream, _) = stranger.accept().unwrap();
     drop(stranger);
-    let mut hello = [0; 52];
+    let mut hello = [0; 20];
     stream.read_exact(&mut hello).unwrap();
     // It knows the words, and cannot know the proof.
     stream.write_all(&hello).unwrap();
-    stream.read_exact(&mut [0; 32]).unwrap();
-    let mut verdict = [0; 1024];
-    verdict[..7].copy_from_slice(b"\x01\x04\0away");
-    stream.write_all(&verdict).unwrap();
+    let nonce = message(&mut stream);
+    send(&mut stream, &nonce);
+    message(&mut stream);
+    send(&mut stream, br#"{"Err":"away"}"#);
     drop(stream);
     end(start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0")).done();
     let other = end(other).done();

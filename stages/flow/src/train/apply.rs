@@ -274,19 +274,19 @@ fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<
         // Frozen from the start: its training has no beginning.
         Some(0) => 0.0,
         ends_at => {
-            let (rule, base) = (&settings.learning_rate_rule, settings.learning_rate);
+            let (rule, base) = (&settings.seams.learning_rate, settings.learning_rate);
             rule.rate(base, tick.epoch, tick.step, steps, ends_at.unwrap_or(settings.epochs)) as f32
         }
     };
     // The classifier, last, never freezes.
     let rates: Vec<f32> = settings.plan.frozen.iter().chain([&Spans::never()]).map(rate).collect();
-    let (momentum, decay) = (settings.momentum as f32, settings.weight_decay as f32);
-    match &settings.gradient_transform {
-        None => replica.network.update(part, &rates, momentum, decay),
+    let seams = &settings.seams;
+    match &seams.gradient {
+        None => replica.network.update(part, &rates, &*seams.optimiser),
         Some(transform) => {
             let mut part = part.to_vec();
             transform.reduced(tick, &replica.network, &mut part);
-            replica.network.update(&part, &rates, momentum, decay);
+            replica.network.update(&part, &rates, &*seams.optimiser);
         }
     }
     rows

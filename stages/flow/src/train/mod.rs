@@ -20,7 +20,7 @@ mod evaluate;
 mod gradients;
 mod ledger;
 mod replica;
-mod transform;
+mod seams;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -33,7 +33,7 @@ use crate::run::Run;
 use crate::tick::Tick;
 
 pub use apply::{LayerWeights, StepReport};
-pub use transform::GradientTransform;
+pub use seams::{GradientTransform, Seams};
 
 /// The streams that training produces; a replay produces the same from a recorded trace.
 #[derive(Clone)]

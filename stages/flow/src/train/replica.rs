@@ -37,6 +37,8 @@ pub(super) struct Replica {
     first_shard: usize,
     workspace: Workspace,
     inputs: Activations,
+    /// The gradient of the inputs, if a perturbation asks for it.
+    input_gradients: Activations,
 }
 
 /// The contribution of a run of shards: what it covers and sums, and its numbers.
@@ -56,6 +58,7 @@ impl Replica {
         Self {
             workspace: Workspace::new(&network),
             inputs: Activations::default((0, 0, 0, 0)),
+            input_gradients: Activations::default((0, 0, 0, 0)),
             network,
             ledger,
             busy: false,
@@ -185,7 +188,7 @@ impl Replica {
             true => self.dense_layers(tick.epoch),
             false => Vec::new(),
         };
-        let transform = self.settings.gradient_transform.clone();
+        let transform = self.settings.seams.gradient.clone();
         self.with_shard(tick, batch.samples, samples, |network, workspace, shard| {
             let mut scores = Vec::with_capacity(samples.len());
             if !trains {
@@ -204,7 +207,8 @@ impl Replica {
         })
     }
 
-    /// Gathers the images of some samples as step `tick` sees them, and does `work` on that shard.
+    /// Gathers the images of some samples as step `tick` sees them, perturbed if something is plugged in that
+    /// does it, and does `work` on that shard.
     pub(super) fn with_shard<T>(
         &mut self,
         tick: Tick,
@@ -212,13 +216,21 @@ impl Replica {
         samples: &[(u32, f32)],
         work: impl FnOnce(&Network, &mut Workspace, &Shard<'_>) -> T,
     ) -> T {
-        let Self { network, workspace, inputs, settings, .. } = self;
+        let Self { network, workspace, inputs, input_gradients, settings, .. } = self;
         let images = &settings.data.train;
         let ids: Vec<u32> = samples.iter().map(|(sample, _)| *sample).collect();
         let labels: Vec<u16> = ids.iter().map(|sample| images.labels[*sample as usize]).collect();
         let weights: Vec<f32> = samples.iter().map(|(_, weight)| *weight).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, tick.epoch, sample) };
         input::gather(images, &settings.data.normalization, &ids, place, inputs);
+        if let Some(perturbation) = &settings.seams.perturbation {
+            let gradient = perturbation.needs_gradient().then(|| {
+                let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
+                network.input_gradient(workspace, &shard, input_gradients);
+                &*input_gradients
+            });
+            perturbation.perturb(inputs, gradient);
+        }
         work(network, workspace, &Shard { inputs, labels: &labels, weights: &weights, batch_samples })
     }
 

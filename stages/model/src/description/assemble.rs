@@ -202,7 +202,8 @@ impl Assembly {
         Ok(output)
     }
 
-    /// Finds the layers that go into additions, and checks that the kernels can tell the readers of each value apart.
+    /// Finds the layers that go into additions, and checks that the kernels can tell the readers of each
+    /// value apart.
     fn check_readers(&mut self, recipe: &Recipe) -> Result<(), BuildError> {
         let mut readers = vec![vec![]; self.values.len()];
         for operation in &self.operations {
@@ -225,12 +226,9 @@ impl Assembly {
                     Some(layer) if readers[*value].len() == 1 => {
                         self.layers[layer].consumer = Consumer::Addition { sum: number + 1 };
                     }
-                    None if term > 0 => {}
-                    _ => {
-                        return unsupported(
-                            "its first term is a layer's output without ReLU, and nothing else reads such an output",
-                        );
-                    }
+                    Some(_) => return unsupported("a term without ReLU must have no other reader"),
+                    None if term == 0 => return unsupported("its first term must be a layer without ReLU"),
+                    None => {}
                 }
             }
         }

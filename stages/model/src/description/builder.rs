@@ -54,9 +54,41 @@ impl Description {
         let Logits(()) = define(&network);
         match network.misuse.into_inner() {
             Some(misuse) => Err(misuse),
-            None => network.recipe.into_inner().describe(),
+            None => {
+                let mut recipe = network.recipe.into_inner();
+                recipe.operations = in_order(recipe.operations);
+                recipe.describe()
+            }
         }
     }
+}
+
+/// The operations in the order of their making, but each behind those whose values it reads. Where that
+/// cannot be, one of them reads a later value.
+fn in_order(steps: Vec<Step>) -> Vec<Step> {
+    let mut order = vec![];
+    // Where each value comes to stand; the input stays.
+    let mut places = vec![None; steps.len() + 1];
+    places[0] = Some(0);
+    for first in 1..=steps.len() {
+        let mut waiting = vec![first];
+        while let Some(value) = waiting.last().copied().filter(|value| places[*value].is_none()) {
+            let is_open = |read: &&usize| places[**read].is_none() && !waiting.contains(read);
+            if let Some(read) = steps[value - 1].reads.iter().find(is_open) {
+                waiting.push(*read);
+                continue;
+            }
+            order.push(value);
+            places[value] = Some(order.len());
+            waiting.pop();
+        }
+    }
+    let place = |value: &usize| places[*value].expect("every value has been placed");
+    let moved = |value: usize| {
+        let step = &steps[value - 1];
+        Step { reads: step.reads.iter().map(place).collect(), ..step.clone() }
+    };
+    order.into_iter().map(moved).collect()
 }
 
 impl NetworkBuilder {
@@ -75,8 +107,8 @@ impl NetworkBuilder {
         self.recipe().classes
     }
 
-    /// What follows belongs to a new block, which freezes as one. Without a name it is called after its number, such as
-    /// `block3`. The first operation begins a block by itself.
+    /// What follows belongs to a new block, which freezes as one. Without a name it is called after its
+    /// number, such as `block3`. The first operation begins a block by itself.
     pub fn block(&self) -> &Self {
         let name = format!("block{}", self.recipe().blocks.len());
         self.block_named(name)
@@ -88,15 +120,16 @@ impl NetworkBuilder {
         self
     }
 
-    /// A convolution with `channels` outputs and a square kernel of 1, 3, 5 or 7 rows. Unless said otherwise it reads
-    /// what the operation before it writes, has stride 1, as many zeros around it as keep the extent, and a bias.
+    /// A convolution with `channels` outputs and a square kernel of 1, 3, 5 or 7 rows. Unless said otherwise
+    /// it reads what the operation before it writes, has stride 1, as many zeros around it as keep the
+    /// extent, and a bias.
     pub fn convolution(&self, channels: usize, kernel: usize) -> Node<'_> {
         let (stride, padding, affine) = (1, kernel / 2, Affine::Bias);
         self.push(StepKind::Convolution { channels, kernel, stride, padding, affine }, None)
     }
 
-    /// A linear layer with a bias over all numbers of its input, ordered (channel, row, column). Unless said otherwise
-    /// it reads what the operation before it writes.
+    /// A linear layer with a bias over all numbers of its input, ordered (channel, row, column). Unless said
+    /// otherwise it reads what the operation before it writes.
     pub fn linear(&self, features: usize) -> Node<'_> {
         self.push(StepKind::Linear { features }, None)
     }
@@ -106,8 +139,8 @@ impl NetworkBuilder {
         self.push(StepKind::Addition, Some(vec![main.value, shortcut.value]))
     }
 
-    /// The greatest of each window of 2 · 2 pixels of `input`, which nothing else may read; an odd last row or column is
-    /// left out.
+    /// The greatest of each window of 2 · 2 pixels of `input`, which nothing else may read; an odd last row
+    /// or column is left out.
     pub fn max_pool(&self, input: Node<'_>) -> Node<'_> {
         self.push(StepKind::MaxPool, Some(vec![input.value]))
     }
@@ -152,7 +185,7 @@ impl NetworkBuilder {
 }
 
 impl Node<'_> {
-    /// Reads `input`, which has to be made before this layer, in place of what the operation before it writes.
+    /// Reads `input` in place of what the operation before it writes.
     pub fn after(self, input: Node<'_>) -> Self {
         self.set("only a layer reads what `after` says", |step| {
             let is_layer = step.operation.word().0;
@@ -165,34 +198,22 @@ impl Node<'_> {
 
     /// Pixels between neighbouring windows of a convolution: 1 or 2.
     pub fn stride(self, pixels: usize) -> Self {
-        self.set("only a convolution has a stride", |step| match &mut step.operation {
-            StepKind::Convolution { stride, .. } => {
-                *stride = pixels;
-                true
-            }
-            _ => false,
-        })
+        self.set_convolution("only a convolution has a stride", |stride, _, _| *stride = pixels)
     }
 
-    /// Rows and columns of zeros around the input of a convolution.
+    /// Rows and columns of zeros around the input of a convolution: up to half the kernel.
     pub fn padding(self, pixels: usize) -> Self {
-        self.set("only a convolution has padding", |step| match &mut step.operation {
-            StepKind::Convolution { padding, .. } => {
-                *padding = pixels;
-                true
-            }
-            _ => false,
-        })
+        self.set_convolution("only a convolution has padding", |_, padding, _| *padding = pixels)
     }
 
     /// Batch norm in place of a convolution's bias.
     pub fn batch_norm(self) -> Self {
-        self.affine(Affine::BatchNorm)
+        self.set_convolution("only a convolution has batch norm", |_, _, affine| *affine = Affine::BatchNorm)
     }
 
-    /// A bias, which every layer has that has no batch norm.
+    /// A bias in place of a convolution's batch norm; every layer has one that says nothing else.
     pub fn bias(self) -> Self {
-        self.affine(Affine::Bias)
+        self.set_convolution("only a convolution has a choice", |_, _, affine| *affine = Affine::Bias)
     }
 
     /// ReLU after a layer's batch norm or bias, for every reader. (A sum passes ReLU anyway.)
@@ -212,13 +233,17 @@ impl Node<'_> {
         })
     }
 
-    fn affine(self, kind: Affine) -> Self {
-        self.set("only a convolution has batch norm", |step| match &mut step.operation {
-            StepKind::Convolution { affine, .. } => {
-                *affine = kind;
+    /// Sets stride, padding or what follows the products.
+    fn set_convolution(
+        self,
+        reason: &'static str,
+        change: impl FnOnce(&mut usize, &mut usize, &mut Affine),
+    ) -> Self {
+        self.set(reason, |step| match &mut step.operation {
+            StepKind::Convolution { stride, padding, affine, .. } => {
+                change(stride, padding, affine);
                 true
             }
-            StepKind::Linear { .. } => kind == Affine::Bias,
             _ => false,
         })
     }

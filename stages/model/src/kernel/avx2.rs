@@ -1,6 +1,6 @@
 //! Vectors of AVX2 with fused multiply-add.
 //!
-//! The methods are inlined into entry points compiled with these instructions, and nobody else calls them: a
+//! The methods are inlined into entry points compiled with these instructions, and nothing else calls them: a
 //! [`Kernel`](crate::kernel::Kernel) leads there only on a machine that has them.
 
 use std::arch::x86_64::{
@@ -56,8 +56,8 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn relu(self) -> Self {
-        // SAFETY: the module's caller has checked for the instructions. Of two unordered numbers the instruction
-        // gives the second, so NaN stays.
+        // SAFETY: the module's caller has checked for the instructions. Of two unordered numbers the
+        // instruction gives the second, so NaN stays.
         Self(unsafe { _mm256_max_ps(_mm256_setzero_ps(), self.0) })
     }
 
@@ -87,8 +87,8 @@ impl Vector for Avx2 {
     fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
         let [a, b, c, d, e, f, g, h] = vectors.map(|vector| vector.0);
         let mut sums = Lane::ZERO;
-        // Each step adds what `Lane::sum` adds: halves, then pairs, then the rest.
-        // SAFETY: the module's caller has checked for the instructions; a lane is 32 writable bytes, aligned to 32.
+        // Each step adds what `Lane::sum` adds: halves, then pairs, then the rest. SAFETY: the module's
+        // caller has checked for the instructions; a lane is 32 writable bytes, aligned to 32.
         unsafe {
             let halves = |x: __m256, y: __m256| {
                 _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(x, y), _mm256_permute2f128_ps::<0x31>(x, y))

@@ -1,8 +1,9 @@
-//! The product kernel for layers most of whose weights exist: four written channels share each input they read.
+//! The product kernel for layers most of whose weights exist: four written channels share each input they
+//! read.
 //!
-//! For each four channels and tile of two pixels eight sums stay in registers. A place that any of the four reads costs
-//! two loads for eight multiply-adds, so unlike the sparse kernel this one is not bound by loads but by multiply-adds;
-//! weights that do not exist are multiplied as zeros.
+//! For each four channels and tile of two pixels eight sums stay in registers. A place that any of the four
+//! reads costs two loads for eight multiply-adds, so unlike the sparse kernel this one is not bound by loads
+//! but by multiply-adds; weights that do not exist are multiplied as zeros.
 
 use crate::kernel::entry;
 use crate::kernel::gather::Strip;
@@ -34,8 +35,8 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels. Weights are zero
-    /// until [`Panels::refresh`].
+    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels.
+    /// Weights are zero until [`Panels::refresh`].
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
@@ -116,7 +117,8 @@ fn body<V: Vector>(
         _ => (2, strip.source_step, strip.target_step),
     };
     for column in (0..strip.columns).step_by(step) {
-        // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per channel.
+        // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per
+        // channel.
         unsafe {
             let tile = Tile {
                 source: source.as_ptr().add(strip.source + column * strip.source_step),
@@ -147,8 +149,8 @@ struct Tile {
 
 impl Tile {
     /// # Safety
-    /// `P` pixels lie inside source and target for all places and channels, and `sums` is empty or holds two lanes per
-    /// channel.
+    /// `P` pixels lie inside source and target for all places and channels, and `sums` is empty or holds two
+    /// lanes per channel.
     #[inline(always)]
     unsafe fn run<V: Vector, const P: usize>(&self, panels: &Panels, accumulate: bool, sums: &mut [Lane]) {
         let blocks = panels.starts.len() - 1;

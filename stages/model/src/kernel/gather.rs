@@ -1,7 +1,8 @@
 //! The product kernel: outputs of convolutions and linear layers, and gradients of their inputs.
 //!
-//! For each written channel and tile of up to 2 · 7 pixels the sums stay in registers while the kernel runs over that
-//! channel's existing weights: each weight costs one broadcast and one multiply-add with a memory operand per pixel.
+//! For each written channel and tile of up to 2 · 7 pixels the sums stay in registers while the kernel runs
+//! over that channel's existing weights: each weight costs one broadcast and one multiply-add with a memory
+//! operand per pixel.
 
 use crate::kernel::entry;
 use crate::kernel::moments::add_moments;
@@ -33,8 +34,8 @@ pub(crate) struct Strip {
 }
 
 impl Strip {
-    /// Panics unless the windows of all pixels, which reach `reach` lanes far, lie inside a source and the sums of
-    /// `rows` channels inside a target of these lengths.
+    /// Panics unless the windows of all pixels, which reach `reach` lanes far, lie inside a source and the
+    /// sums of `rows` channels inside a target of these lengths.
     pub(super) fn check(&self, rows: usize, reach: usize, source: usize, target: usize) {
         assert!(matches!(self.rows, 1 | 2) && self.columns > 0, "a strip is one or two rows of pixels");
         let pixels = (self.rows - 1) * self.source_row + (self.columns - 1) * self.source_step;
@@ -48,16 +49,17 @@ impl Strip {
     }
 }
 
-/// The next tile's width where `left` pixels of a row of `columns` are left: 7 where rows are made of sevens, else 4.
+/// The next tile's width where `left` pixels of a row of `columns` are left: 7 where rows are made of sevens,
+/// else 4.
 #[inline(always)]
 pub(super) fn tile_width(columns: usize, left: usize) -> usize {
     if columns.is_multiple_of(7) { 7 } else { left.min(4) }
 }
 
 entry! {
-    /// Writes, for each channel and pixel of the strip, the sum of existing weights times the lanes they point at;
-    /// with `accumulate` adds it to what is there. Where `sums` is not empty it holds two lanes per channel, to which
-    /// the sums of the results and of their squares are added.
+    /// Writes, for each channel and pixel of the strip, the sum of existing weights times the lanes they
+    /// point at; with `accumulate` adds it to what is there. Where `sums` is not empty it holds two lanes per
+    /// channel, to which the sums of the results and of their squares are added.
     ///
     /// # Panics
     /// If taps, strip and slices do not fit together.
@@ -82,7 +84,8 @@ fn body<V: Vector>(
 ) {
     strip.check(taps.rows, taps.reach, source.len(), target.len());
     assert!(sums.is_empty() || sums.len() >= 2 * taps.rows, "two sums per channel");
-    // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per channel.
+    // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per
+    // channel.
     unsafe {
         match (strip.rows, strip.source_step, strip.target_step) {
             (2, 1, 1) => rows::<V, 2, 1, 1>(taps, strip, source, target, accumulate, sums),
@@ -142,8 +145,8 @@ struct Tile {
 
 impl Tile {
     /// # Safety
-    /// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and channels, and
-    /// `sums` is empty or holds two lanes per channel.
+    /// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and
+    /// channels, and `sums` is empty or holds two lanes per channel.
     #[inline(always)]
     unsafe fn run<V: Vector, const R: usize, const P: usize, const S: usize, const T: usize>(
         &self,

@@ -1,9 +1,9 @@
 //! Gradients on their way back through ReLU and batch norm.
 //!
-//! A gradient is settled when the last reader of a signal has added its part: it passes the ReLU, and the sums that a
-//! batch norm needs are taken, while its rows are still in the cache. With these sums known, the gradient of the batch
-//! norm's input is affine in the settled gradient and in that input: `gradient · g + output · z + constant`. It is
-//! computed while it is packed.
+//! A gradient is settled when the last reader of a signal has added its part: it passes the ReLU, and the
+//! sums that a batch norm needs are taken, while its rows are still in the cache. With these sums known, the
+//! gradient of the batch norm's input is affine in the settled gradient and in that input: `gradient · g +
+//! output · z + constant`. It is computed while it is packed.
 
 use crate::kernel::elementwise::{Coefficients, PackedRow};
 use crate::kernel::entry;
@@ -34,8 +34,8 @@ pub(crate) struct UnsettledRow<'a> {
 }
 
 entry! {
-    /// Lets the gradient `g` pass the ReLU, in place. Where `sums` is not empty it holds two lanes per channel, to
-    /// which the sums of `g` and of `g · (z − mean)` are added.
+    /// Lets the gradient `g` pass the ReLU, in place. Where `sums` is not empty it holds two lanes per
+    /// channel, to which the sums of `g` and of `g · (z − mean)` are added.
     ///
     /// # Panics
     /// If the slices do not fit together.

@@ -8,8 +8,8 @@ use crate::lane::Lane;
 
 /// The kernel that computes a layer's outputs and the gradient of its inputs.
 ///
-/// It follows the layer's density alone, so that the same run takes the same kernels everywhere. The gradient of the
-/// weights takes one and the same kernel at every density.
+/// It follows the layer's density alone, so that the same run takes the same kernels everywhere. The gradient
+/// of the weights takes one and the same kernel at every density.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Weights that do not exist cost nothing.
@@ -19,8 +19,8 @@ pub enum Form {
 }
 
 impl Form {
-    /// The share of a layer's weights from which on it is computed densely: where the dense kernel's time, which does
-    /// not depend on the density, and the sparse kernel's meet.
+    /// The share of a layer's weights from which on it is computed densely: where the dense kernel's time,
+    /// which does not depend on the density, and the sparse kernel's meet.
     pub const DENSE_FROM: f64 = 0.75;
 
     /// The form of a layer of which `existing` of `weights` weights exist.
@@ -46,7 +46,8 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// Sorts `taps` into so many written channels and blocks of so many out of all read channels (rows, columns, block).
+    /// Sorts `taps` into so many written channels and blocks of so many out of all read channels (rows,
+    /// columns, block).
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
@@ -83,9 +84,9 @@ impl Product {
         }
     }
 
-    /// Writes, for each channel and pixel of the strip, the sum of weights times the lanes they point at; with
-    /// `accumulate` adds it to what is there. Where `sums` is not empty it holds two lanes per channel, to which the sums
-    /// of the results and of their squares are added.
+    /// Writes, for each channel and pixel of the strip, the sum of weights times the lanes they point at;
+    /// with `accumulate` adds it to what is there. Where `sums` is not empty it holds two lanes per channel,
+    /// to which the sums of the results and of their squares are added.
     ///
     /// # Panics
     /// If strip and slices do not fit the layer.

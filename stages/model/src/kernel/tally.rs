@@ -7,8 +7,8 @@ use crate::kernel::vector::Vector;
 use crate::lane::{LANES, Lane};
 
 entry! {
-    /// Adds to `totals`, one lane per tap in kernel order, the sum over the strip's pixels of the lane under the tap
-    /// times the gradient of that pixel and channel. The strip's target is where the gradients lie.
+    /// Adds to `totals`, one lane per tap in kernel order, the sum over the strip's pixels of the lane under
+    /// the tap times the gradient of that pixel and channel. The strip's target is where the gradients lie.
     ///
     /// # Panics
     /// If taps, strip and slices do not fit together.
@@ -16,13 +16,14 @@ entry! {
 }
 
 entry! {
-    /// The same for a strip of one row of up to four pixels that are groups of samples: writes the sum over pixels and
-    /// samples to `gradients`, which is in the order of the layer's list of existing weights; with `accumulate` adds it
-    /// to what is there.
+    /// The same for a strip of one row of up to four pixels that are groups of samples: writes the sum over
+    /// pixels and samples to `gradients`, which is in the order of the layer's list of existing weights; with
+    /// `accumulate` adds it to what is there.
     ///
     /// # Panics
-    /// If taps, strip and slices do not fit together, the strip has several rows, gaps or more pixels, or the weights
-    /// of a block of inputs and an output are no neighbours in the list, as those of a linear layer are.
+    /// If taps, strip and slices do not fit together, the strip has several rows, gaps or more pixels, or the
+    /// weights of a block of inputs and an output are no neighbours in the list, as those of a linear layer
+    /// are.
     fn tally_groups(
         taps: &Taps,
         strip: &Strip,
@@ -139,7 +140,8 @@ fn body<V: Vector>(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane
 }
 
 /// # Safety
-/// The strip has `R` rows and the step `S`, has been checked against taps and slices, and there is a total per tap.
+/// The strip has `R` rows and the step `S`, has been checked against taps and slices, and there is a total
+/// per tap.
 #[inline(always)]
 unsafe fn rows<V: Vector, const R: usize, const S: usize>(
     taps: &Taps,

@@ -38,8 +38,8 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
-    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels. Within a row
-    /// the order is that of `taps`. Weights are zero until [`Taps::refresh`].
+    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels. Within
+    /// a row the order is that of `taps`. Weights are zero until [`Taps::refresh`].
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.

@@ -1,5 +1,5 @@
-//! `resnet20`, `resnet32`, `resnet56`: residual networks for small images (He et al. 2016, section 4.2) with 1×1
-//! convolutions with batch norm as shortcuts where the shape changes.
+//! `resnet20`, `resnet32`, `resnet56`: residual networks for small images (He et al. 2016, section 4.2) with
+//! 1×1 convolutions with batch norm as shortcuts where the shape changes.
 
 use crate::description::{NetworkBuilder, Node};
 use crate::models::{ModelEntry, width};

@@ -1,47 +1,68 @@
-//! What is only looked at: scores of samples that do not train, gradients of layers that are frozen.
+//! Passes that train nothing: scores of samples that do not train, evaluation, and where numbers stop being
+//! finite.
 
-use std::ops::Range;
-
+use crate::description::Reach;
+use crate::lane::{LANES, samples_in};
 use crate::network::Network;
 use crate::operation::loss;
-use crate::shard::{Score, Shard};
+use crate::shard::{Evaluation, Score, Shard};
 use crate::workspace::Workspace;
 
 impl Network {
-    /// Scores a shard as [`Network::train_shard`] would, with the shard's own statistics but without backward pass and
-    /// without any trace in the network. `scores` is cleared and gets one score per sample, in their order. Weights in
-    /// the loss and `batch_samples` do not matter.
+    /// Scores a shard as [`Network::train_shard`] would, with the shard's own statistics but without backward
+    /// pass and without any trace in the network. `scores` is cleared and gets one score per sample, in their
+    /// order. Weights in the loss and `batch_samples` do not matter.
     ///
     /// # Panics
     /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
     pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>, scores: &mut Vec<Score>) {
         scores.clear();
-        let blocks = [self.frozen; 2];
-        let Some(mut pass) = self.pass(workspace, shard, &self.scoring, blocks) else { return };
+        let reach = Reach::Block(self.frozen);
+        let Some(mut pass) = self.pass(workspace, shard, &self.scoring, self.frozen, reach) else { return };
         self.run_forward(&mut pass);
         loss::score(&pass, shard.labels, |score| scores.push(score));
     }
 
-    /// How many weights of frozen layers exist.
-    pub fn observed_len(&self) -> usize {
-        self.observed_range(self.layers.len()).start
-    }
-
-    /// The gradients of the existing weights of `layer` in observed gradients, in the order of [`Network::indices`];
-    /// empty if the layer is not frozen.
+    /// Scores a shard with the running statistics of all batch norms; weights in the loss and `batch_samples`
+    /// do not matter.
     ///
     /// # Panics
-    /// If `observed` is not [`Network::observed_len`] long or there is no such layer.
-    pub fn observed_gradient<'a>(&self, observed: &'a [f32], layer: usize) -> &'a [f32] {
-        assert_eq!(observed.len(), self.observed_len(), "observed gradients of this network");
-        &observed[self.observed_range(layer)]
+    /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
+    pub fn evaluate(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Evaluation {
+        // No block measures, not even the classifier's.
+        let frozen = self.architecture().blocks.len() + 1;
+        let mut evaluation = Evaluation::default();
+        let reach = Reach::Block(frozen);
+        let Some(mut pass) = self.pass(workspace, shard, &self.evaluating, frozen, reach) else {
+            return evaluation;
+        };
+        self.run_forward(&mut pass);
+        loss::score(&pass, shard.labels, |score| {
+            evaluation.loss += f64::from(score.loss);
+            evaluation.correct += u32::from(score.correct);
+        });
+        evaluation
     }
 
-    /// Where the gradients of `layer` stand in observed gradients; behind all of them for the number of layers.
-    pub(super) fn observed_range(&self, layer: usize) -> Range<usize> {
-        let frozen = |layer: &usize| self.architecture().layers[*layer].block < self.frozen;
-        let start = (0..layer).filter(frozen).map(|layer| self.nonzero(layer)).sum();
-        let own = Some(layer).filter(|layer| *layer < self.layers.len() && frozen(layer));
-        start..start + own.map_or(0, |layer| self.nonzero(layer))
+    /// Computes a shard forward, as [`Network::train_shard`] does, and looks for the first layer in forward
+    /// order whose output (before batch norm and ReLU) holds a number that is not finite: its number, and the
+    /// first sample of the shard, by position, that has one there. `None` if all outputs are finite.
+    ///
+    /// # Panics
+    /// If the shard's inputs have another shape than the network's or too few lanes.
+    pub fn first_not_finite(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Option<(usize, usize)> {
+        // A backward pass that reached the input would need every value, so that none is overwritten.
+        let mut pass = self.pass(workspace, shard, &self.observing, self.frozen, Reach::Block(0))?;
+        self.run_forward(&mut pass);
+        self.description.layers.iter().enumerate().find_map(|(layer, description)| {
+            let lanes = pass.value(description.value);
+            let groups = lanes.chunks_exact(lanes.len() / pass.groups).enumerate();
+            let first = groups.filter_map(|(group, lanes)| {
+                let mut samples = 0..samples_in(group, pass.samples);
+                let sample = samples.find(|slot| lanes.iter().any(|lane| !lane.0[*slot].is_finite()))?;
+                Some(group * LANES + sample)
+            });
+            Some((layer, first.min()?))
+        })
     }
 }

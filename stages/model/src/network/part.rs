@@ -1,4 +1,5 @@
-//! The flat list of numbers that a shard contributes to a step, and what stands where in it.
+//! The flat lists of numbers that a shard contributes to a step, and what stands where in them: parts,
+//! observed and dense gradients.
 
 use std::ops::Range;
 
@@ -18,8 +19,8 @@ pub struct NonFinite {
 
 /// Where the layers' numbers stand in a part. Frozen layers have none.
 ///
-/// By layer in forward order: the gradients of the existing weights, then either the gradients of the biases, or those
-/// of the gains and offsets followed by the means and unbiased variances that the shard measured.
+/// By layer in forward order: the gradients of the existing weights, then either the gradients of the biases,
+/// or those of the gains and offsets followed by the means and unbiased variances that the shard measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PartLayout {
     pub(super) weights: Vec<Range<usize>>,
@@ -106,5 +107,62 @@ impl Network {
             }
         }
         unreachable!("some number is not finite")
+    }
+
+    /// How many weights of frozen layers exist.
+    pub fn observed_len(&self) -> usize {
+        self.observed_range(self.layers.len()).start
+    }
+
+    /// The gradients of the existing weights of `layer` in observed gradients, in the order of
+    /// [`Network::indices`]; empty if the layer is not frozen.
+    ///
+    /// # Panics
+    /// If `observed` is not [`Network::observed_len`] long or there is no such layer.
+    pub fn observed_gradient<'a>(&self, observed: &'a [f32], layer: usize) -> &'a [f32] {
+        assert_eq!(observed.len(), self.observed_len(), "observed gradients of this network");
+        &observed[self.observed_range(layer)]
+    }
+
+    /// Where the gradients of `layer` stand in observed gradients; behind all of them for the number of
+    /// layers.
+    pub(super) fn observed_range(&self, layer: usize) -> Range<usize> {
+        let frozen = |layer: &usize| self.architecture().layers[*layer].block < self.frozen;
+        let start = (0..layer).filter(frozen).map(|layer| self.nonzero(layer)).sum();
+        let own = Some(layer).filter(|layer| *layer < self.layers.len() && frozen(layer));
+        start..start + own.map_or(0, |layer| self.nonzero(layer))
+    }
+
+    /// How many weights `layers` have when dense: the length of [`Wanted::dense`](crate::Wanted::dense).
+    ///
+    /// # Panics
+    /// If a layer does not exist or is frozen, or the layers do not ascend.
+    pub fn dense_len(&self, layers: &[usize]) -> usize {
+        assert!(layers.is_sorted_by(|a, b| a < b), "layers ascend: {layers:?}");
+        let shapes = &self.architecture().layers;
+        assert!(
+            layers.iter().all(|layer| shapes[*layer].block >= self.frozen),
+            "no layer is frozen: {layers:?}"
+        );
+        layers.iter().map(|layer| shapes[*layer].weights()).sum()
+    }
+
+    /// The gradient of the batch's mean loss (before weight decay) with respect to all weights of `layer`,
+    /// row-major in (output, input, kernel row, kernel column), in the dense gradients of `layers`, added
+    /// over the shards. The entries of existing weights have the bits of [`Network::gradient`].
+    ///
+    /// # Panics
+    /// If `layer` is not among `layers`, or `dense` is not [`Network::dense_len`] long.
+    pub fn dense_gradient<'a>(&self, dense: &'a [f32], layers: &[usize], layer: usize) -> &'a [f32] {
+        assert_eq!(dense.len(), self.dense_len(layers), "dense gradients of these layers");
+        assert!(layers.contains(&layer), "layer {layer} is one of {layers:?}");
+        &dense[self.dense_range(layers, layer)]
+    }
+
+    /// Where the gradients of `layer`, one of `layers`, stand in dense gradients.
+    pub(super) fn dense_range(&self, layers: &[usize], layer: usize) -> Range<usize> {
+        let weights = |layer: usize| self.architecture().layers[layer].weights();
+        let start = layers.iter().take_while(|other| **other < layer).map(|other| weights(*other)).sum();
+        start..start + weights(layer)
     }
 }

@@ -1,29 +1,32 @@
 //! The network's state as named tensors, and back.
 
-use ndarray::Array1;
-
-use crate::layer::{AffineState, Layer, Trained};
+use crate::layer::{AffineState, Trained};
 use crate::network::Network;
 use crate::tensor::{RestoreError, Tensor, TensorData};
 
 impl Network {
-    /// Everything that a step changes, layer by layer in forward order: `<layer>.indices`, `.values` and `.momenta` of
-    /// the existing weights; then `.bias` and `.bias_momenta`, or `.gain`, `.gain_momenta`, `.offset`,
-    /// `.offset_momenta`, `.running_mean` and `.running_variance`. Which blocks are frozen is not part of it.
+    /// Everything that a step changes, layer by layer in forward order: `<layer>.indices`, `.values` and
+    /// `.momenta` of the existing weights; then `.bias` and `.bias_momenta`, or `.gain`, `.gain_momenta`,
+    /// `.offset`, `.offset_momenta`, `.running_mean` and `.running_variance`. Which blocks are frozen is not
+    /// part of it.
     pub fn tensors(&self) -> Vec<Tensor> {
         let mut tensors = vec![];
         for (layer, shape) in self.layers.iter().zip(&self.architecture().layers) {
             let name = |what: &str| format!("{}.{what}", shape.name);
-            tensors.push(Tensor::of_u32(name("indices"), layer.weights.indices.to_vec()));
-            for (what, values) in lists(layer) {
-                tensors.push(Tensor::of_f32(name(what), values.to_vec()));
+            tensors.push(Tensor::of_u32(name("indices"), layer.weights.indices.clone()));
+            let weights = [("values", &layer.weights.values), ("momenta", &layer.weights.momenta)];
+            for (what, values) in weights {
+                tensors.push(Tensor::of_f32(name(what), values.clone()));
+            }
+            for (what, values) in affine_lists(&mut layer.affine.clone()) {
+                tensors.push(Tensor::of_f32(name(what), values.clone()));
             }
         }
         tensors
     }
 
-    /// Takes over the state that [`Network::tensors`] gave for the same model. Layers that lack weights become masked;
-    /// frozen blocks stay as they are set.
+    /// Takes over the state that [`Network::tensors`] gave for the same model. Layers that lack weights
+    /// become masked; frozen blocks stay as they are set.
     ///
     /// # Errors
     /// If a tensor is missing or unknown or does not fit; the network is unchanged then.
@@ -41,7 +44,7 @@ impl Network {
             layer.weights.set(indices, values, momenta);
             known += 3;
             for (what, list) in affine_lists(&mut layer.affine) {
-                *list = floats(find(what)?, shape.outputs)?.into();
+                *list = floats(find(what)?, shape.outputs)?;
                 known += 1;
             }
         }
@@ -64,27 +67,8 @@ impl Network {
     }
 }
 
-/// The floating point lists of a layer with their names.
-fn lists(layer: &Layer) -> Vec<(&'static str, &Array1<f32>)> {
-    let mut lists = vec![("values", &layer.weights.values), ("momenta", &layer.weights.momenta)];
-    match &layer.affine {
-        AffineState::Bias(Trained { values, momenta }) => {
-            lists.extend([("bias", values), ("bias_momenta", momenta)]);
-        }
-        AffineState::BatchNorm(norm) => lists.extend([
-            ("gain", &norm.gain.values),
-            ("gain_momenta", &norm.gain.momenta),
-            ("offset", &norm.offset.values),
-            ("offset_momenta", &norm.offset.momenta),
-            ("running_mean", &norm.running_mean),
-            ("running_variance", &norm.running_variance),
-        ]),
-    }
-    lists
-}
-
-/// The lists of what follows a layer with their names, to be replaced.
-fn affine_lists(affine: &mut AffineState) -> Vec<(&'static str, &mut Array1<f32>)> {
+/// The lists of what follows a layer with their names.
+fn affine_lists(affine: &mut AffineState) -> Vec<(&'static str, &mut Vec<f32>)> {
     match affine {
         AffineState::Bias(Trained { values, momenta }) => {
             vec![("bias", values), ("bias_momenta", momenta)]

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use crate::description::{Kind, Operation};
-use crate::lane::groups;
+use crate::description::{Kind, Operation, Reach};
+use crate::kernel::Taps;
+use crate::lane::{Activations, Lane, groups};
 use crate::layer::AffineState;
 use crate::network::Network;
 use crate::operation::{Pass, addition, affine, average_pool, convolution, linear, loss, max_pool, settle};
@@ -29,15 +30,16 @@ impl Network {
 
     /// Computes what is wanted of a shard, one micro-batch.
     ///
-    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks, or through them
-    /// where their gradients are wanted. Batch norms use the shard's own statistics (ghost batch norm), those of frozen
-    /// blocks their running ones. The slices of [`Wanted`] are overwritten; those of the shards of a batch are to be
-    /// added. The part has the same bits whatever else is wanted. A shard without samples contributes zeros. `scores`
-    /// is cleared and gets one score per sample, in their order.
+    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks, or
+    /// through them where their gradients are wanted. Batch norms use the shard's own statistics (ghost batch
+    /// norm), those of frozen blocks their running ones. The slices of [`Wanted`] are overwritten; those of
+    /// the shards of a batch are to be added. The part has the same bits whatever else is wanted. A shard
+    /// without samples contributes zeros. `scores` is cleared and gets one score per sample, in their order.
     ///
     /// # Panics
-    /// If a slice has not the length that [`Wanted`] names, a dense gradient of a frozen layer is wanted, the shard's
-    /// lists differ in length, its inputs have another shape than the network's or too few lanes, or a label is no class.
+    /// If a slice has not the length that [`Wanted`] names, a dense gradient of a frozen layer is wanted, the
+    /// shard's lists differ in length, its inputs have another shape than the network's or too few lanes, or
+    /// a label is no class.
     pub fn train_shard_for(
         &self,
         workspace: &mut Workspace,
@@ -52,33 +54,63 @@ impl Network {
             !observes || wanted.observed.len() == self.observed_len(),
             "a number for each existing weight of frozen layers"
         );
-        assert_eq!(shard.weights.len(), shard.labels.len(), "one weight per sample");
-        assert!(shard.labels.len() <= shard.batch_samples, "a shard is a part of its batch");
         scores.clear();
         // Of a shard with samples every number is written below, once: what is not shows.
         let unwritten = if cfg!(debug_assertions) && !shard.labels.is_empty() { f32::NAN } else { 0.0 };
         [&mut *wanted.part, wanted.observed, wanted.dense]
             .into_iter()
             .for_each(|slice| slice.fill(unwritten));
-        let (schedule, skipped) = if observes { (&self.observing, 0) } else { (&self.training, self.frozen) };
-        let Some(mut pass) = self.pass(workspace, shard, schedule, [self.frozen, skipped]) else { return };
-        self.run_forward(&mut pass);
-        pass.workspace.begun.clear();
-        pass.workspace.begun.resize(self.description.values.len(), false);
-        loss::backward(&mut pass, shard, |score| scores.push(score));
-        settle::logits(&mut pass);
-        self.run_backward(&mut pass, &mut wanted);
+        let (schedule, reach) = match observes {
+            true => (&self.observing, Reach::Block(0)),
+            false => (&self.training, Reach::Block(self.frozen)),
+        };
+        let Some(mut pass) = self.pass(workspace, shard, schedule, self.frozen, reach) else { return };
+        self.run(&mut pass, shard, &mut wanted, |score| scores.push(score));
         self.add_statistics(&pass, shard, wanted.part);
     }
 
-    /// Prepares a pass that has so many leading blocks with running statistics and so many without backward pass; none
+    /// The gradient of Σ weight · loss / `batch_samples` with respect to a shard's inputs, through all
+    /// blocks, frozen or not: what a [`Perturbation`](crate::Perturbation) may ask for. `into` gets the shape
+    /// of the inputs. The shard's batch norms measure as in training; gradients of weights are not computed,
+    /// and nothing leaves a trace.
+    ///
+    /// # Panics
+    /// As [`Network::train_shard_for`].
+    pub fn input_gradient(&self, workspace: &mut Workspace, shard: &Shard<'_>, into: &mut Activations) {
+        if into.dim() != shard.inputs.dim() {
+            *into = Activations::from_elem(shard.inputs.dim(), Lane::ZERO);
+        }
+        into.fill(Lane::ZERO);
+        let reach = Reach::Input;
+        let schedule = self.perturbing.get_or_init(|| Schedule::training(&self.description, reach));
+        let Some(mut pass) = self.pass(workspace, shard, schedule, self.frozen, reach) else { return };
+        self.run(&mut pass, shard, &mut Wanted::default(), |_| ());
+        let gradient = pass.gradient(0);
+        into.as_slice_mut().expect("activations are in standard layout")[..gradient.len()]
+            .copy_from_slice(gradient);
+    }
+
+    /// Forward, loss and backward.
+    fn run(&self, pass: &mut Pass<'_>, shard: &Shard<'_>, wanted: &mut Wanted<'_>, each: impl FnMut(Score)) {
+        assert_eq!(shard.weights.len(), shard.labels.len(), "one weight per sample");
+        assert!(shard.labels.len() <= shard.batch_samples, "a shard is a part of its batch");
+        self.run_forward(pass);
+        pass.workspace.begun.clear();
+        pass.workspace.begun.resize(self.description.values.len(), false);
+        loss::backward(pass, shard, each);
+        settle::logits(pass);
+        self.run_backward(pass, wanted);
+    }
+
+    /// Prepares a pass that has so many leading blocks with running statistics and goes so far backward; none
     /// if the shard has no samples.
     pub(super) fn pass<'a>(
         &'a self,
         workspace: &'a mut Workspace,
         shard: &'a Shard<'_>,
         schedule: &'a Schedule,
-        [frozen, skipped]: [usize; 2],
+        frozen: usize,
+        reach: Reach,
     ) -> Option<Pass<'a>> {
         let samples = shard.labels.len();
         if samples == 0 {
@@ -104,7 +136,8 @@ impl Network {
             samples,
             groups,
             frozen,
-            skipped,
+            reach,
+            loss: &*self.loss,
         })
     }
 
@@ -139,10 +172,10 @@ impl Network {
         }
     }
 
-    /// Computes all gradients from those of the logits down to the skipped blocks.
+    /// Computes all gradients from those of the logits down.
     fn run_backward(&self, pass: &mut Pass<'_>, wanted: &mut Wanted<'_>) {
         for (number, operation) in self.description.operations.iter().enumerate().rev() {
-            if !self.description.is_active(number, pass.skipped) {
+            if !self.description.is_active(number, pass.reach) {
                 continue;
             }
             pass.workspace.listener.hear(|| self.name("backward", operation));
@@ -170,16 +203,26 @@ impl Network {
         layer: usize,
         wanted: &mut Wanted<'_>,
     ) {
-        let gradients = if operation.block < self.frozen {
+        let backward = match operation.kind {
+            Kind::Convolution(_) => convolution::backward,
+            _ => linear::backward,
+        };
+        let is_frozen = operation.block < self.frozen;
+        if pass.reach == Reach::Input {
+            let mut unused = vec![0.0; 2 * self.description.layers[layer].geometry.outputs()];
+            match is_frozen {
+                true => affine::backward_frozen(pass, layer),
+                false => affine::backward(pass, layer, &mut unused),
+            }
+            backward(pass, operation, layer, &Taps::default(), &mut []);
+            return;
+        }
+        let gradients = if is_frozen {
             affine::backward_frozen(pass, layer);
             &mut wanted.observed[self.observed_range(layer)]
         } else {
             affine::backward(pass, layer, &mut wanted.part[self.part.affine[layer].clone()]);
             &mut wanted.part[self.part.weights[layer].clone()]
-        };
-        let backward = match operation.kind {
-            Kind::Convolution(_) => convolution::backward,
-            _ => linear::backward,
         };
         let weights = &self.layers[layer].weights;
         if !wanted.dense_layers.contains(&layer) {

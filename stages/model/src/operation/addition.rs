@@ -34,9 +34,9 @@ pub(crate) fn forward_row<'a>(
     target
 }
 
-/// Passes the settled gradient of the sum on to a shortcut that is no layer's output. Layers among the terms read the
-/// gradient of the sum themselves. Where the schedule lets the shortcut's gradient grow out of the sum's, in the same
-/// buffer, there is nothing to do but to say that it has begun.
+/// Passes the settled gradient of the sum on to a shortcut that is no layer's output. Layers among the terms
+/// read the gradient of the sum themselves. Where the schedule lets the shortcut's gradient grow out of the
+/// sum's, in the same buffer, there is nothing to do but to say that it has begun.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, shortcut: Signal) {
     for signal in [operation.input, shortcut] {
         if !pass.contributes(signal) {

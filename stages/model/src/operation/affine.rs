@@ -4,8 +4,8 @@ use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::Pass;
 
-/// Adds two lanes per channel of one group to two sums per channel. Lanes without a sample are 0: packing has made
-/// the inputs, and so the outputs, and the gradients there 0.
+/// Adds two lanes per channel of one group to two sums per channel. Lanes without a sample are 0: packing has
+/// made the inputs, and so the outputs, and the gradients there 0.
 pub(crate) fn fold(sums: &[Lane], moments: &mut [[f64; 2]]) {
     for (sums, moments) in sums.chunks_exact(2).zip(moments) {
         for (lane, moment) in sums.iter().zip(moments) {
@@ -33,14 +33,14 @@ pub(crate) fn fix(pass: &mut Pass<'_>) {
     }
 }
 
-/// Prepares the backward pass of a frozen layer, whose batch norm or bias is a constant: afterwards the slope of the
-/// layer's output is known.
+/// Prepares the backward pass of a frozen layer, whose batch norm or bias is a constant: afterwards the slope
+/// of the layer's output is known.
 pub(crate) fn backward_frozen(pass: &mut Pass<'_>, layer: usize) {
     pass.workspace.statistics[layer].differentiate_fixed();
 }
 
-/// Writes the gradients of a layer's gains, offsets or biases to `gradients`, from the sums over its settled gradient;
-/// afterwards the slope of the layer's output is known.
+/// Writes the gradients of a layer's gains, offsets or biases to `gradients`, from the sums over its settled
+/// gradient; afterwards the slope of the layer's output is known.
 pub(crate) fn backward(pass: &mut Pass<'_>, layer: usize, gradients: &mut [f32]) {
     let count = pass.samples * pass.description.layers[layer].geometry.output.positions();
     let affine = &pass.layers[layer].affine;

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use crate::description::Operation;
-use crate::kernel::{LaneMask, PackedRow, pack};
-use crate::lane::{LANES, Lane};
+use crate::lane::Lane;
 use crate::operation::Pass;
 
 /// Computes the mean of each channel.
@@ -16,10 +15,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
         let means = &mut means[pass.row_range(operation.output, group, 0)];
         means.fill(Lane::ZERO);
         for row in 0..shape.height {
-            let target =
-                PackedRow { lanes: &mut row_lanes, start: 0, channel_step: shape.width, pixel_step: 1 };
-            let signal = pass.signal_row(operation.input, group, row);
-            pack(pass.kernel, &signal, LaneMask::first(LANES), target);
+            pass.read_row(operation.input, group, row, &mut row_lanes);
             for (mean, pixels) in means.iter_mut().zip(row_lanes.chunks_exact(shape.width)) {
                 for pixel in pixels {
                     mean.0.iter_mut().zip(pixel.0).for_each(|(mean, value)| *mean += value);

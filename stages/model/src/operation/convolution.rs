@@ -1,5 +1,5 @@
-//! Convolution: one group of eight samples at a time, two rows of output pixels at a time. Rows of the input are
-//! packed just before the first strip that needs them, so that they are still in the cache.
+//! Convolution: one group of eight samples at a time, two rows of output pixels at a time. Rows of the input
+//! are packed just before the first strip that needs them, so that they are still in the cache.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ use crate::workspace::{Scratch, clear};
 /// Rows of pixels that a strip covers.
 const STRIP: usize = 2;
 
-/// Computes the outputs of these groups and, for a batch norm that measures, the statistics of all of them: there they
-/// have to be all groups.
+/// Computes the outputs of these groups and, for a batch norm that measures, the statistics of all of them:
+/// there they have to be all groups.
 pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, groups: Range<usize>) {
     let geometry = &pass.description.layers[layer].geometry;
     let product = &pass.layers[layer].weights.forward;
@@ -36,7 +36,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, 
         for row in (0..geometry.output.height).step_by(STRIP) {
             let strip = output_strip(geometry, row, start, geometry.output.width, geometry.output.row());
             let needed = rows_under(geometry, row + strip.rows - 1);
-            input.pack(pass, group, packed..needed, geometry, source);
+            input.pack(pass, layer, group, packed..needed, source);
             packed = packed.max(needed);
             product.gather(pass.kernel, &strip, source, &mut output, false, sums);
         }
@@ -56,7 +56,8 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, 
 enum Input<'a> {
     /// They are there.
     Stored(Signal),
-    /// They are sums that are computed when they are packed, while they are in the cache, into the sum's buffer.
+    /// They are sums that are computed when they are packed, while they are in the cache, into the sum's
+    /// buffer.
     Merged { addition: &'a Operation, sum: Vec<Lane> },
 }
 
@@ -73,24 +74,21 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn pack(
-        &mut self,
-        pass: &Pass<'_>,
-        group: usize,
-        rows: Range<usize>,
-        geometry: &Geometry,
-        into: &mut [Lane],
-    ) {
-        match self {
-            Self::Stored(signal) => pack_signal(pass, *signal, group, rows, geometry, into),
-            Self::Merged { addition, sum } => {
-                for row in rows {
+    /// Packs rows of the input of `layer`.
+    fn pack(&mut self, pass: &Pass<'_>, layer: usize, group: usize, rows: Range<usize>, into: &mut [Lane]) {
+        let Geometry { input, source, .. } = &pass.description.layers[layer].geometry;
+        for row in rows.clone() {
+            let signal = match self {
+                Self::Stored(signal) => pass.signal_row(*signal, group, row),
+                Self::Merged { addition, sum } => {
                     let lanes = addition::forward_row(pass, addition, group, row, sum);
-                    let signal = SignalRow { lanes, width: geometry.input.width, affine: None, relu: false };
-                    let target = packed_row(&geometry.source, row, into);
-                    pack(pass.kernel, &signal, pass.mask(group), target);
+                    SignalRow { lanes, width: input.width, affine: None, relu: false }
                 }
-            }
+            };
+            pack(pass.kernel, &signal, pass.mask(group), packed_row(source, row, into));
+        }
+        if let Some(precision) = pass.rounding(layer) {
+            precision.inputs(layer, packed_rows(source, rows, into));
         }
     }
 
@@ -110,8 +108,9 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Computes the gradient of the input, if somebody wants it, and the gradients of the weights in `taps`, which it
-/// writes to `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+/// Computes the gradient of the input, if it is wanted, and the gradients of the weights in `taps`,
+/// which it writes to `gradients` by their positions. The gradient of the output must be ready (see
+/// `affine`).
 pub(crate) fn backward(
     pass: &mut Pass<'_>,
     operation: &Operation,
@@ -130,16 +129,17 @@ pub(crate) fn backward(
     let gradient = gradient.prepare(geometry.gradient, geometry.output);
     clear(totals, taps.len());
     let mut settlement = if wanted { Settlement::of_input(pass, operation, operation.input) } else { None };
+    let mut input = Input::Stored(operation.input);
     let strips = geometry.input.height.div_ceil(geometry.stride()).max(geometry.output.height);
     for group in 0..pass.groups {
         let (mut packed, mut packed_gradient) = (0, 0);
         for row in (0..strips).step_by(STRIP) {
             let needed = (row + STRIP + rows_ahead(geometry)).min(geometry.output.height);
-            pack_rows_of_gradient(pass, layer, group, packed_gradient..needed, geometry, gradient);
+            pack_rows_of_gradient(pass, layer, group, packed_gradient..needed, gradient);
             packed_gradient = packed_gradient.max(needed);
             if row < geometry.output.height {
                 let needed = rows_under(geometry, (row + STRIP).min(geometry.output.height) - 1);
-                pack_signal(pass, operation.input, group, packed..needed, geometry, source);
+                input.pack(pass, layer, group, packed..needed, source);
                 packed = packed.max(needed);
             }
             if wanted {
@@ -173,8 +173,8 @@ pub(crate) fn backward(
     }
 }
 
-/// The strip of output pixels from `row`, whose values or gradients lie `channel` lanes from channel to channel and
-/// `pitch` from row to row, behind `start`.
+/// The strip of output pixels from `row`, whose values or gradients lie `channel` lanes from channel to
+/// channel and `pitch` from row to row, behind `start`.
 fn output_strip(geometry: &Geometry, row: usize, start: usize, channel: usize, pitch: usize) -> Strip {
     let stride = geometry.stride();
     Strip {
@@ -220,32 +220,15 @@ fn rows_ahead(geometry: &Geometry) -> usize {
     padding.div_ceil(stride)
 }
 
-fn pack_signal(
-    pass: &Pass<'_>,
-    signal: Signal,
-    group: usize,
-    rows: Range<usize>,
-    geometry: &Geometry,
-    into: &mut [Lane],
-) {
-    for row in rows {
-        let target = packed_row(&geometry.source, row, into);
-        pack(pass.kernel, &pass.signal_row(signal, group, row), pass.mask(group), target);
-    }
-}
-
-fn pack_rows_of_gradient(
-    pass: &Pass<'_>,
-    layer: usize,
-    group: usize,
-    rows: Range<usize>,
-    geometry: &Geometry,
-    into: &mut [Lane],
-) {
-    for row in rows {
-        let target = packed_row(&geometry.gradient, row, into);
+fn pack_rows_of_gradient(pass: &Pass<'_>, layer: usize, group: usize, rows: Range<usize>, into: &mut [Lane]) {
+    let packed = &pass.description.layers[layer].geometry.gradient;
+    for row in rows.clone() {
         let slope = pass.workspace.statistics[layer].slope();
+        let target = packed_row(packed, row, into);
         pack_gradient(pass.kernel, &pass.gradient_row(layer, group, row), &slope, pass.mask(group), target);
+    }
+    if let Some(precision) = pass.rounding(layer) {
+        precision.gradients(layer, packed_rows(packed, rows, into));
     }
 }
 
@@ -253,4 +236,10 @@ fn pack_rows_of_gradient(
 fn packed_row<'a>(packed: &Packed, row: usize, lanes: &'a mut [Lane]) -> PackedRow<'a> {
     let start = (packed.top + row) * packed.pitch + packed.left;
     PackedRow { lanes, start, channel_step: packed.columns, pixel_step: 1 }
+}
+
+/// All of these rows of the pixels, with the zeros beside them, in a packed buffer.
+fn packed_rows<'a>(packed: &Packed, rows: Range<usize>, lanes: &'a mut [Lane]) -> &'a mut [Lane] {
+    let rows = rows.start..rows.end.max(rows.start);
+    &mut lanes[(packed.top + rows.start) * packed.pitch..(packed.top + rows.end) * packed.pitch]
 }

@@ -1,8 +1,10 @@
-//! Linear layers: a convolution of one pixel in which the groups of a panel take the place of pixels, so that each
-//! weight serves all of them at once.
+//! Linear layers: a convolution of one pixel in which the groups of a panel take the place of pixels, so that
+//! each weight serves all of them at once.
+
+use std::ops::Range;
 
 use crate::description::{InputShape, Operation};
-use crate::geometry::{Geometry, PANEL};
+use crate::geometry::PANEL;
 use crate::kernel::{PackedRow, Strip, Taps, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
 use crate::operation::Pass;
@@ -18,7 +20,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     make_room(target, geometry.gradient.len());
     for first in (0..pass.groups).step_by(PANEL) {
         let groups = PANEL.min(pass.groups - first);
-        pack_panel(pass, operation, geometry.input, first, groups, source);
+        pack_panel(pass, operation, layer, first..first + groups, source);
         let product = &pass.layers[layer].weights.forward;
         product.gather(pass.kernel, &strip(groups), source, target, false, &mut []);
         unpack(target, geometry.output, first, groups, false, &mut output);
@@ -27,8 +29,9 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     pass.put_value(operation.output, output);
 }
 
-/// Computes the gradient of the input, if somebody wants it, and the gradients of the weights in `taps`, which it
-/// writes to `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+/// Computes the gradient of the input, if it is wanted, and the gradients of the weights in `taps`,
+/// which it writes to `gradients` by their positions. The gradient of the output must be ready (see
+/// `affine`).
 pub(crate) fn backward(
     pass: &mut Pass<'_>,
     operation: &Operation,
@@ -47,8 +50,8 @@ pub(crate) fn backward(
     make_room(target, geometry.source.len());
     for first in (0..pass.groups).step_by(PANEL) {
         let groups = PANEL.min(pass.groups - first);
-        pack_panel(pass, operation, geometry.input, first, groups, source);
-        pack_panel_of_gradient(pass, layer, geometry, first, groups, gradient);
+        pack_panel(pass, operation, layer, first..first + groups, source);
+        pack_panel_of_gradient(pass, layer, first..first + groups, gradient);
         tally_groups(pass.kernel, taps, &strip(groups), source, gradient, first > 0, gradients);
         if wanted {
             weights.backward[0].gather(pass.kernel, &strip(groups), gradient, target, false, &mut []);
@@ -76,36 +79,29 @@ fn strip(groups: usize) -> Strip {
     }
 }
 
-/// Feature (channel, row, column) of group `first + g` goes to lane `feature · PANEL + g`.
-fn pack_panel(
-    pass: &Pass<'_>,
-    operation: &Operation,
-    shape: InputShape,
-    first: usize,
-    groups: usize,
-    into: &mut [Lane],
-) {
-    for group in 0..groups {
+/// Feature (channel, row, column) of the panel's group `g` goes to lane `feature · PANEL + g`.
+fn pack_panel(pass: &Pass<'_>, operation: &Operation, layer: usize, groups: Range<usize>, into: &mut [Lane]) {
+    let shape = pass.description.layers[layer].geometry.input;
+    for (place, group) in groups.enumerate() {
         for row in 0..shape.height {
-            let signal = pass.signal_row(operation.input, first + group, row);
-            pack(pass.kernel, &signal, pass.mask(first + group), panel_row(shape, group, row, into));
+            let signal = pass.signal_row(operation.input, group, row);
+            pack(pass.kernel, &signal, pass.mask(group), panel_row(shape, place, row, into));
         }
+    }
+    if let Some(precision) = pass.rounding(layer) {
+        precision.inputs(layer, into);
     }
 }
 
-fn pack_panel_of_gradient(
-    pass: &Pass<'_>,
-    layer: usize,
-    geometry: &Geometry,
-    first: usize,
-    groups: usize,
-    into: &mut [Lane],
-) {
-    for group in 0..groups {
-        let row = pass.gradient_row(layer, first + group, 0);
+fn pack_panel_of_gradient(pass: &Pass<'_>, layer: usize, groups: Range<usize>, into: &mut [Lane]) {
+    let shape = pass.description.layers[layer].geometry.output;
+    for (place, group) in groups.enumerate() {
+        let row = pass.gradient_row(layer, group, 0);
         let slope = pass.workspace.statistics[layer].slope();
-        let target = panel_row(geometry.output, group, 0, into);
-        pack_gradient(pass.kernel, &row, &slope, pass.mask(first + group), target);
+        pack_gradient(pass.kernel, &row, &slope, pass.mask(group), panel_row(shape, place, 0, into));
+    }
+    if let Some(precision) = pass.rounding(layer) {
+        precision.gradients(layer, into);
     }
 }
 

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::description::{InputShape, Operation};
-use crate::kernel::{LaneMask, PackedRow, pack};
 use crate::lane::{LANES, Lane};
 use crate::operation::Pass;
 
@@ -18,7 +17,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
     let mut rows = vec![Lane::ZERO; WINDOW * input.row()];
     for group in groups {
         for row in 0..output.height {
-            read_rows(pass, operation, input, group, row, &mut rows);
+            read_rows(pass, operation, group, row, &mut rows);
             let target = &mut target[pass.row_range(operation.output, group, row)];
             for (position, target) in target.iter_mut().enumerate() {
                 let window = window(position, input, output);
@@ -43,7 +42,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
     let mut rows = vec![Lane::ZERO; WINDOW * input.row()];
     for group in 0..pass.groups {
         for row in 0..output.height {
-            read_rows(pass, operation, input, group, row, &mut rows);
+            read_rows(pass, operation, group, row, &mut rows);
             let first = (group * input.height + row * WINDOW) * input.row();
             let start = (group * output.height + row) * output.row();
             let gradients = &pass.gradient(operation.output)[start..][..output.row()];
@@ -63,18 +62,10 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
 }
 
 /// Reads the rows of the input that lie in the windows of output row `row`.
-fn read_rows(
-    pass: &Pass<'_>,
-    operation: &Operation,
-    input: InputShape,
-    group: usize,
-    row: usize,
-    rows: &mut [Lane],
-) {
-    for (down, lanes) in rows.chunks_exact_mut(input.row()).enumerate() {
-        let signal = pass.signal_row(operation.input, group, row * WINDOW + down);
-        let target = PackedRow { lanes, start: 0, channel_step: input.width, pixel_step: 1 };
-        pack(pass.kernel, &signal, LaneMask::first(LANES), target);
+fn read_rows(pass: &Pass<'_>, operation: &Operation, group: usize, row: usize, rows: &mut [Lane]) {
+    let length = rows.len() / WINDOW;
+    for (down, lanes) in rows.chunks_exact_mut(length).enumerate() {
+        pass.read_row(operation.input, group, row * WINDOW + down, lanes);
     }
 }
 
@@ -85,8 +76,8 @@ fn window(position: usize, input: InputShape, output: InputShape) -> [usize; 4] 
     [corner, corner + 1, corner + input.row(), corner + input.row() + 1]
 }
 
-/// The greatest pixel of a window and its number, sample by sample; the first of equals. NaN counts as greatest, so
-/// that it is seen.
+/// The greatest pixel of a window and its number, sample by sample; the first of equals. NaN counts as
+/// greatest, so that it is seen.
 fn greatest(window: [&Lane; 4]) -> (Lane, [u32; LANES]) {
     let (mut best, mut choice) = (*window[0], [0; LANES]);
     for (number, pixel) in window.into_iter().enumerate().skip(1) {

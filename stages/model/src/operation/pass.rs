@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use crate::description::{Description, Signal};
-use crate::kernel::{GradientRow, Kernel, LaneMask, SignalRow};
-use crate::lane::{Lane, samples_in};
+use crate::description::{Description, Reach, Signal};
+use crate::kernel::{GradientRow, Kernel, LaneMask, PackedRow, SignalRow, pack};
+use crate::lane::{LANES, Lane, samples_in};
 use crate::layer::Layer;
+use crate::loss::Loss;
+use crate::precision::Precision;
 use crate::schedule::Schedule;
 use crate::workspace::Workspace;
 
@@ -24,8 +26,9 @@ pub(crate) struct Pass<'a> {
     pub(crate) groups: usize,
     /// Leading blocks whose batch norms use running statistics.
     pub(crate) frozen: usize,
-    /// Leading blocks that have no backward pass: the frozen ones, or none where those are observed.
-    pub(crate) skipped: usize,
+    /// How far the backward pass goes: to the frozen blocks, or through them where those are observed.
+    pub(crate) reach: Reach,
+    pub(crate) loss: &'a dyn Loss,
 }
 
 impl Pass<'_> {
@@ -53,7 +56,8 @@ impl Pass<'_> {
         self.workspace.buffers[buffer] = lanes;
     }
 
-    /// Takes the buffer of a gradient, with whether it holds a part of it already, to which more is to be added.
+    /// Takes the buffer of a gradient, with whether it holds a part of it already, to which more is to be
+    /// added.
     pub(crate) fn take_gradient(&mut self, value: usize) -> (Vec<Lane>, bool) {
         let buffer =
             self.schedule.gradients[value].expect("the schedule places every gradient that is written");
@@ -69,7 +73,12 @@ impl Pass<'_> {
 
     /// Whether an operation is to compute what it adds to the gradient of `signal`.
     pub(crate) fn contributes(&self, signal: Signal) -> bool {
-        self.description.contributes(signal, self.skipped)
+        self.description.contributes(signal, self.reach)
+    }
+
+    /// What rounds the numbers that `layer` multiplies, if anything does.
+    pub(crate) fn rounding(&self, layer: usize) -> Option<&dyn Precision> {
+        self.layers[layer].weights.rounding.as_deref()
     }
 
     /// One row of pixels of a signal.
@@ -82,6 +91,13 @@ impl Pass<'_> {
             affine: value.layer.map(|layer| self.workspace.statistics[layer].coefficients()),
             relu: signal.relu,
         }
+    }
+
+    /// Computes one row of pixels of a signal, in all lanes.
+    pub(crate) fn read_row(&self, signal: Signal, group: usize, row: usize, into: &mut [Lane]) {
+        let row = self.signal_row(signal, group, row);
+        let target = PackedRow { lanes: into, start: 0, channel_step: row.width, pixel_step: 1 };
+        pack(self.kernel, &row, LaneMask::first(LANES), target);
     }
 
     /// One row of pixels of the settled gradient behind `layer`.
@@ -102,7 +118,8 @@ impl Pass<'_> {
         start..start + shape.row()
     }
 
-    /// Where a group begins among the lanes of a value: at the front where the buffer holds one group at a time.
+    /// Where a group begins among the lanes of a value: at the front where the buffer holds one group at a
+    /// time.
     pub(crate) fn start(&self, value: usize, group: usize) -> usize {
         if self.is_single(value) { 0 } else { group * self.description.values[value].shape.len() }
     }

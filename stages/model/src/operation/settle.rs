@@ -1,7 +1,7 @@
 //! Settling: what happens to a gradient as soon as it is complete.
 //!
-//! It passes the ReLU in front of it and is summed up for the batch norms or biases behind which it arrives. The
-//! operation that completes it does so row by row, right after writing them, while they are in the cache.
+//! It passes the ReLU in front of it and is summed up for the batch norms or biases behind which it arrives.
+//! The operation that completes it does so row by row, right after writing them, while they are in the cache.
 
 use std::ops::Range;
 
@@ -21,8 +21,8 @@ pub(crate) struct Settlement {
 }
 
 impl Settlement {
-    /// Begins to settle the gradient of an input of `operation`, if that operation completes it and there is anything
-    /// to settle.
+    /// Begins to settle the gradient of an input of `operation`, if that operation completes it and there is
+    /// anything to settle.
     pub(crate) fn of_input(pass: &mut Pass<'_>, operation: &Operation, input: Signal) -> Option<Self> {
         let value = input.value;
         let completes = pass.schedule.completes[value] == pass.description.values[operation.output].producer;
@@ -69,8 +69,8 @@ impl Settlement {
         }
     }
 
-    /// Takes the sums of a group, all of whose rows have been settled. Lanes without a sample are 0: packing has made
-    /// the gradients there 0.
+    /// Takes the sums of a group, all of whose rows have been settled. Lanes without a sample are 0: packing
+    /// has made the gradients there 0.
     pub(crate) fn close_group(&self, pass: &mut Pass<'_>) {
         for (layer, sums) in self.layers.iter().zip(&self.sums) {
             affine::fold(sums, &mut pass.workspace.statistics[*layer].gradient_moments);

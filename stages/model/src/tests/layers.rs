@@ -26,11 +26,12 @@ struct Case {
     samples: usize,
 }
 
-/// Numbers of which a batch norm can be compared. Of few it makes the same, nearly, whatever they are: of one 0, of two 1 and −1.
-/// What is left of a gradient behind it is what rounding makes of zero.
+/// Numbers of which a batch norm can be compared. Of few it makes the same, nearly, whatever they are: of one
+/// 0, of two 1 and −1. What is left of a gradient behind it is what rounding makes of zero.
 const NORMED: usize = 16;
 
-/// Inputs of a ReLU that are so small, and not 0, may have either sign with rounded numbers, and a gradient or none.
+/// Inputs of a ReLU that are so small, and not 0, may have either sign with rounded numbers, and a gradient
+/// or none.
 const ROUNDING: f64 = 1e-5;
 
 impl Case {
@@ -70,8 +71,8 @@ fn describe(case: &Case) -> Description {
     network.unwrap()
 }
 
-/// Compares all gradients of one shard with the reference; `false` if there is nothing to compare, since rounding decides on
-/// which side of a ReLU's kink a number lies.
+/// Compares all gradients of one shard with the reference; `false` if there is nothing to compare, since
+/// rounding decides on which side of a ReLU's kink a number lies.
 fn check(case: &Case, kernel: Kernel) -> bool {
     let mut network = Network::from_description(describe(case), 3, kernel);
     let weights = network.nonzero(1);

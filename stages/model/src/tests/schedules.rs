@@ -2,7 +2,7 @@
 
 use spfde_data::parameter::Parameters;
 
-use crate::description::{Consumer, Description, InputShape, Kind, NetworkBuilder, Node};
+use crate::description::{Consumer, Description, InputShape, Kind, NetworkBuilder, Node, Reach};
 use crate::models;
 use crate::schedule::Schedule;
 
@@ -17,10 +17,10 @@ fn values_that_the_backward_pass_reads_share_no_buffer() {
     for entry in models::registry() {
         let description = description(entry.name);
         for frozen in 0..=description.architecture.blocks.len() {
-            let schedule = Schedule::training(&description, frozen);
+            let schedule = Schedule::training(&description, Reach::Block(frozen));
             let mut kept: Vec<usize> = (0..description.operations.len())
-                .filter(|operation| description.is_active(*operation, frozen))
-                .flat_map(|operation| description.kept_for(operation, frozen))
+                .filter(|operation| description.is_active(*operation, Reach::Block(frozen)))
+                .flat_map(|operation| description.kept_for(operation, Reach::Block(frozen)))
                 .collect();
             kept.sort_unstable();
             kept.dedup();
@@ -41,13 +41,13 @@ fn memory_falls_with_every_frozen_block_and_stays_near_what_shapes_say() {
         assert_eq!(counted.len(), description.architecture.blocks.len() + 1);
         let mut before = usize::MAX;
         for (frozen, counted) in counted.iter().enumerate() {
-            let buffers = Schedule::training(&description, frozen).buffers;
+            let buffers = Schedule::training(&description, Reach::Block(frozen)).buffers;
             // What a sample costs; buffers of a single group do not grow with the shard.
             let whole = buffers.iter().filter(|buffer| !buffer.single);
             let bytes = 4 * whole.map(|buffer| buffer.lanes).sum::<usize>();
             assert!(bytes <= before, "{} with {frozen} frozen", entry.name);
-            // Beyond what is kept there are the values and gradients in hand: at most five of the largest value, and
-            // the network's input, which has no buffer here.
+            // Beyond what is kept there are the values and gradients in hand: at most five of the largest
+            // value, and the network's input, which has no buffer here.
             let largest = description.values.iter().map(|value| value.shape.len()).max().unwrap();
             let input = 4 * description.values[0].shape.len();
             assert!(
@@ -63,8 +63,8 @@ fn memory_falls_with_every_frozen_block_and_stays_near_what_shapes_say() {
 #[test]
 fn activation_bytes_of_resnet20_are_those_counted_by_hand() {
     let counted = description("resnet20").architecture.activation_bytes.clone();
-    // Numbers per sample: the input; outputs of stem and of 6 convolutions and 3 sums on 16·28·28; 6 convolutions, a
-    // shortcut and 3 sums on 32·14·14; the same on 64·7·7; pooled features and logits.
+    // Numbers per sample: the input; outputs of stem and of 6 convolutions and 3 sums on 16·28·28; 6
+    // convolutions, a shortcut and 3 sums on 32·14·14; the same on 64·7·7; pooled features and logits.
     let (large, middle, small) = (16 * 28 * 28, 32 * 14 * 14, 64 * 7 * 7);
     assert_eq!(counted[0], 4 * (784 + 10 * large + 10 * middle + 10 * small + 64 + 10));
     // Only the classifier is left: its input and its logits.
@@ -80,20 +80,21 @@ enum Content {
     Gradient(usize),
 }
 
-/// Goes through a training pass of two groups in the order of its operations and follows what is written over what.
+/// Goes through a training pass of two groups in the order of its operations and follows what is written over
+/// what.
 struct Simulation<'a> {
     description: &'a Description,
     schedule: &'a Schedule,
-    skipped: usize,
+    reach: Reach,
     buffers: Vec<Vec<Content>>,
     begun: Vec<bool>,
 }
 
 impl Simulation<'_> {
-    fn new<'a>(description: &'a Description, schedule: &'a Schedule, skipped: usize) -> Simulation<'a> {
+    fn new<'a>(description: &'a Description, schedule: &'a Schedule, reach: Reach) -> Simulation<'a> {
         let buffers = vec![vec![]; schedule.buffers.len()];
         let begun = vec![false; description.values.len()];
-        Simulation { description, schedule, skipped, buffers, begun }
+        Simulation { description, schedule, reach, buffers, begun }
     }
 
     /// All operations up to the logits.
@@ -105,14 +106,14 @@ impl Simulation<'_> {
         self.read_value(self.description.logits.value);
     }
 
-    fn run(description: &Description, skipped: usize) {
-        let schedule = Schedule::training(description, skipped);
-        let mut simulation = Simulation::new(description, &schedule, skipped);
+    fn run(description: &Description, reach: Reach) {
+        let schedule = Schedule::training(description, reach);
+        let mut simulation = Simulation::new(description, &schedule, reach);
         simulation.run_forward();
         let logits = description.logits.value;
         simulation.buffers[schedule.gradients[logits].unwrap()] = vec![Content::Gradient(logits)];
         for number in (0..description.operations.len()).rev() {
-            if description.is_active(number, skipped) {
+            if description.is_active(number, reach) {
                 simulation.backward(number);
             }
         }
@@ -151,7 +152,7 @@ impl Simulation<'_> {
             _ => operation.output,
         };
         self.read_gradient(read);
-        for input in operation.inputs().filter(|input| self.description.contributes(*input, self.skipped)) {
+        for input in operation.inputs().filter(|input| self.description.contributes(*input, self.reach)) {
             let value = input.value;
             let buffer = self.schedule.gradients[value].expect("a gradient that is written has a place");
             let begun = std::mem::replace(&mut self.begun[value], true);
@@ -175,7 +176,7 @@ impl Simulation<'_> {
             }
         }
         self.read_gradient(read);
-        self.description.kept_for(number, self.skipped).into_iter().for_each(|value| self.read_value(value));
+        self.description.kept_for(number, self.reach).into_iter().for_each(|value| self.read_value(value));
     }
 }
 
@@ -186,7 +187,7 @@ fn a_prefix_keeps_one_group_of_what_only_it_reads() {
         schedule.values[value].is_some_and(|buffer| schedule.buffers[buffer].single)
     };
     for frozen in 0..=description.architecture.blocks.len() {
-        let training = Schedule::training(&description, frozen);
+        let training = Schedule::training(&description, Reach::Block(frozen));
         for (number, operation) in description.operations.iter().enumerate() {
             let readers = (0..description.operations.len()).filter(|reader| {
                 description.operations[*reader].inputs().any(|input| input.value == operation.output)
@@ -209,7 +210,7 @@ fn a_pass_without_backward_finds_what_it_reads() {
         let description = description(entry.name);
         for fixed in 0..=description.architecture.blocks.len() + 1 {
             let schedule = Schedule::forward(&description, fixed);
-            Simulation::new(&description, &schedule, fixed).run_forward();
+            Simulation::new(&description, &schedule, Reach::Block(fixed)).run_forward();
         }
     }
 }
@@ -219,13 +220,14 @@ fn nothing_is_overwritten_before_its_last_reader() {
     for entry in models::registry() {
         let description = description(entry.name);
         for frozen in 0..=description.architecture.blocks.len() {
-            Simulation::run(&description, frozen);
+            Simulation::run(&description, Reach::Block(frozen));
         }
+        Simulation::run(&description, Reach::Input);
     }
 }
 
-/// A residual network whose second sum has the first as its shortcut and, if `late`, another convolution that reads the
-/// first sum after the second block has begun.
+/// A residual network whose second sum has the first as its shortcut and, if `late`, another convolution that
+/// reads the first sum after the second block has begun.
 fn nested(late: bool) -> Description {
     let input = InputShape { channels: 4, height: 4, width: 4 };
     let network = Description::build(input, 3, |network: &NetworkBuilder| {
@@ -243,9 +245,9 @@ fn nested(late: bool) -> Description {
 }
 
 #[test]
-fn a_shortcut_inherits_the_gradient_of_its_sum_only_if_nobody_adds_to_it_too_early() {
+fn a_shortcut_inherits_the_gradient_of_its_sum_only_if_nothing_adds_to_it_too_early() {
     let inherits = |description: &Description| -> Vec<bool> {
-        let schedule = Schedule::training(description, 0);
+        let schedule = Schedule::training(description, Reach::Block(0));
         let additions = description.operations.iter().filter_map(|operation| match operation.kind {
             Kind::Addition(shortcut) => Some((shortcut.value, operation.output)),
             _ => None,
@@ -257,13 +259,13 @@ fn a_shortcut_inherits_the_gradient_of_its_sum_only_if_nobody_adds_to_it_too_ear
             })
             .collect()
     };
-    // The first sum is the shortcut of both the second and the third: only the third, the first to add to its gradient,
-    // may hand on its own.
+    // The first sum is the shortcut of both the second and the third: only the third, the first to add to its
+    // gradient, may hand on its own.
     let early = nested(false);
-    Simulation::run(&early, 0);
+    Simulation::run(&early, Reach::Block(0));
     assert_eq!(inherits(&early), [true, false, true]);
     // `side` adds to the first sum's gradient before `second` has read that of the second sum.
     let late = nested(true);
-    Simulation::run(&late, 0);
+    Simulation::run(&late, Reach::Block(0));
     assert_eq!(inherits(&late), [true, false, false]);
 }

@@ -5,8 +5,9 @@ use crate::geometry::Packed;
 use crate::lane::Lane;
 use crate::workspace::clear;
 
-/// Packed pixels with zeros around them, a buffer for each layout. Packing writes pixels only, so that nothing is ever
-/// cleared again; a network has a layout for each shape of its values, which is little beside the values themselves.
+/// Packed pixels with zeros around them, a buffer for each layout. Packing writes pixels only, so that
+/// nothing is ever cleared again; a network has a layout for each shape of its values, which is little beside
+/// the values themselves.
 #[derive(Debug, Default)]
 pub(crate) struct PackedBuffer(Vec<((Packed, InputShape), Vec<Lane>)>);
 

@@ -40,12 +40,13 @@ impl Statistics {
         }
     }
 
-    /// The coefficients that follow from parameters alone: a bias, or a batch norm with its running statistics.
+    /// The coefficients that follow from parameters alone: a bias, or a batch norm with its running
+    /// statistics.
     pub(crate) fn fix(&mut self, affine: &AffineState) {
         match affine {
             AffineState::Bias(bias) => {
                 self.scale.fill(1.0);
-                self.shift.copy_from_slice(bias.values.as_slice().expect("a list in standard layout"));
+                self.shift.copy_from_slice(&bias.values);
             }
             AffineState::BatchNorm(norm) => {
                 for channel in 0..self.scale.len() {
@@ -76,8 +77,8 @@ impl Statistics {
         self.shift[channel] = (f64::from(norm.offset.values[channel]) - mean * scale) as f32;
     }
 
-    /// Takes the moments of `count` settled gradients, sets the slope of the outputs and writes the gradients of the
-    /// parameters: gains, then offsets; or biases.
+    /// Takes the moments of `count` settled gradients, sets the slope of the outputs and writes the gradients
+    /// of the parameters: gains, then offsets; or biases.
     pub(crate) fn differentiate(&mut self, affine: &AffineState, count: usize, gradients: &mut [f32]) {
         let count = count as f64;
         let channels = self.scale.len();

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use spfde_data::parameter::Parameters;
 use spfde_model::{BuildError, Description, InputShape, Kernel, Logits, Network, NetworkBuilder, models};
 
-use crate::support::{bits, network, samples, train};
+use crate::support::{bits, network, samples, sgd, train};
 
 const SHAPE: InputShape = InputShape { channels: 3, height: 12, width: 11 };
 
@@ -21,25 +21,25 @@ fn a_short_definition_makes_the_layers_and_blocks_that_it_says() {
     let description = build(|net| {
         let x = net.convolution(8, 3).batch_norm().relu();
         let x = net.block().convolution(6, 5).stride(2).padding(1).relu().after(x);
-        net.max_pool(x);
-        net.classifier(net.block_named("head").linear(7).relu().named("hidden"))
+        let head = net.block_named("head").linear(7).relu().named("hidden");
+        net.classifier(head.after(net.max_pool(x)))
     })
     .unwrap();
     let architecture = description.architecture();
     assert_eq!(architecture.blocks, ["block0", "block1", "head"]);
-    let layers: Vec<(&str, usize, usize, (usize, usize), u64, usize)> = architecture
+    let layers: Vec<(&str, [usize; 4], u64)> = architecture
         .layers
         .iter()
-        .map(|l| (l.name.as_str(), l.outputs, l.inputs, l.kernel, l.positions, l.block))
+        .map(|l| (l.name.as_str(), [l.outputs, l.inputs, l.kernel.0, l.block], l.positions))
         .collect();
     // Extents: 12x11 is kept; (12 + 2 - 5) / 2 + 1 = 5 rows, (11 + 2 - 5) / 2 + 1 = 5 columns; pooled to 2x2.
     assert_eq!(
         layers,
         [
-            ("block0.convolution1", 8, 3, (3, 3), 132, 0),
-            ("block1.convolution1", 6, 8, (5, 5), 25, 1),
-            ("hidden", 7, 24, (1, 1), 1, 2),
-            ("classifier", 4, 7, (1, 1), 1, 3),
+            ("block0.convolution1", [8, 3, 3, 0], 132),
+            ("block1.convolution1", [6, 8, 5, 1], 25),
+            ("hidden", [7, 24, 1, 2], 1),
+            ("classifier", [4, 7, 1, 3], 1),
         ]
     );
     let weights = 8 * 27 + 6 * 8 * 25 + 7 * 24 + 4 * 7;
@@ -63,7 +63,7 @@ fn networks_survive_their_json_and_those_of_names_are_those_of_their_json() {
         if entry.name == "mlp" || entry.name == "resnet20" {
             for network in [&mut read, &mut named] {
                 let (part, _) = train(network, &samples(3, SHAPE, 4), 3);
-                network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], 0.9, 0.0);
+                network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], &sgd(0.9, 0.0));
             }
         }
         assert!(bits(&read) == bits(&named), "{}", entry.name);
@@ -141,7 +141,8 @@ fn every_misuse_is_refused_and_says_where_and_why() {
         x.after(y);
         net.classifier(y)
     });
-    assert_eq!(later, format!("{first}: it reads value 2, which is not among the 1 values made before it"));
+    let second = "convolution `block0.convolution2`";
+    assert_eq!(later, format!("{second}: it reads value 2, which is not among the 1 values made before it"));
     let many = message(|net| {
         for _ in 0..70_000 {
             net.block().linear(1);
@@ -183,16 +184,15 @@ fn what_the_kernels_cannot_compute_is_refused() {
         net.convolution(4, 3).after(x);
         net.classifier(x)
     });
-    let term = "its first term is a layer's output without ReLU, and nothing else reads such an output";
-    unsupported(term, &|net| {
+    unsupported("its first term must be a layer without ReLU", &|net| {
         let x = net.convolution(4, 3).relu();
         net.classifier(net.add(x, net.convolution(4, 3)))
     });
-    unsupported(term, &|net| {
+    unsupported("a term without ReLU must have no other reader", &|net| {
         let x = net.convolution(4, 3);
         net.classifier(net.add(x, net.convolution(4, 3).after(x)))
     });
-    unsupported(term, &|net| {
+    unsupported("a term without ReLU must have no other reader", &|net| {
         let x = net.convolution(4, 3);
         net.classifier(net.add(x, x))
     });

@@ -2,7 +2,7 @@
 
 use spfde_model::{InputShape, Kernel, Network};
 
-use crate::support::{bits, network, samples, shake, sparsify, train};
+use crate::support::{bits, network, samples, sgd, shake, sparsify, train};
 
 const SHAPE: InputShape = InputShape { channels: 1, height: 12, width: 12 };
 
@@ -24,7 +24,7 @@ fn an_update_leaves_every_bit_of_frozen_blocks_and_changes_all_others() {
             assert_eq!(network.frozen_blocks(), frozen);
             let before = bits(&network);
             let (part, _) = train(&network, &samples, 12);
-            network.update(&part, &vec![0.05; blocks + 1], 0.9, 1e-2);
+            network.update(&part, &vec![0.05; blocks + 1], &sgd(0.9, 1e-2));
             for ((name, before), (_, after)) in before.iter().zip(bits(&network)) {
                 let layers = &network.architecture().layers;
                 let layer =
@@ -67,5 +67,46 @@ fn where_no_norm_is_concerned_the_rest_has_the_gradients_of_the_unfrozen_network
         for (layer, gradient) in gradients.iter().enumerate().skip(frozen) {
             assert_eq!(network.gradient(&part, layer), gradient);
         }
+    }
+}
+
+#[test]
+fn a_block_that_thaws_goes_on_with_the_state_it_had_when_it_froze() {
+    for model in ["lenet5", "resnet20"] {
+        let mut network = masked(model);
+        let samples = samples(12, SHAPE, 6);
+        let blocks = network.architecture().blocks.len();
+        let step = |network: &mut Network| {
+            let (part, _) = train(network, &samples, 12);
+            network.update(&part, &vec![0.01; blocks + 1], &sgd(0.9, 1e-3));
+            part
+        };
+        step(&mut network);
+        network.freeze(2);
+        let frozen = bits(&network);
+        step(&mut network);
+        // A mask changes behind the frozen prefix meanwhile.
+        let last = network.architecture().layers.len() - 2;
+        let first = network.indices(last)[0];
+        network.apply_mask(last, &[first], &[], spfde_model::Growth::Zero);
+        step(&mut network);
+        network.freeze(1);
+        let thawed = bits(&network);
+        for ((name, before), (_, after)) in frozen.iter().zip(&thawed) {
+            let layers = &network.architecture().layers;
+            let layer = layers.iter().rfind(|layer| name.starts_with(&format!("{}.", layer.name))).unwrap();
+            let changes = layer.block >= 2 && !name.ends_with("indices");
+            assert!(before != after || !changes, "{name}");
+            assert!(before == after || layer.block >= 2, "{name}");
+        }
+        // From there it trains like a network that has this state and never froze that block.
+        let mut fresh = masked(model);
+        fresh.restore(&network.tensors()).unwrap();
+        fresh.freeze(1);
+        assert_eq!(step(&mut network), step(&mut fresh));
+        assert!(bits(&network) == bits(&fresh));
+        let layer = network.architecture().layers.iter().position(|layer| layer.block == 1).unwrap();
+        let (part, _) = train(&network, &samples, 12);
+        assert!(network.gradient(&part, layer).iter().any(|gradient| *gradient != 0.0));
     }
 }

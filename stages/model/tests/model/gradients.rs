@@ -19,8 +19,8 @@ const TOLERANCE: f64 = 2e-5;
 
 #[test]
 fn gradients_of_the_reference_are_finite_differences() {
-    // Every evaluation of the reference runs the whole network: small images do. All operations of `mlp` are also those
-    // of `lenet5`, without a million weights.
+    // Every evaluation of the reference runs the whole network: small images do. All operations of `mlp` are
+    // also those of `lenet5`, without a million weights.
     for (name, shape) in MODELS.into_iter().skip(1) {
         let shape = if name == "resnet20" { InputShape { height: 5, width: 6, ..shape } } else { shape };
         for frozen in if name == "lenet5" { 0..2 } else { 1..2 } {

@@ -11,6 +11,7 @@ mod gradients;
 mod masks;
 mod reference;
 mod registry;
+mod seams;
 mod shards;
 mod state;
 mod support;

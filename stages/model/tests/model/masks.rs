@@ -2,7 +2,7 @@
 
 use spfde_model::{Form, Growth, InputShape, Kernel, Network, Score, TensorData};
 
-use crate::support::{bits, network, samples, shake, sparsify, train};
+use crate::support::{bits, network, samples, sgd, shake, sparsify, train};
 
 const SHAPE: InputShape = InputShape { channels: 2, height: 12, width: 14 };
 
@@ -127,7 +127,7 @@ fn a_weight_that_is_pruned_and_grows_again_begins_at_zero_without_momentum() {
     let samples = samples(16, SHAPE, 7);
     let step = |network: &mut Network| {
         let (part, _) = train(network, &samples, 16);
-        network.update(&part, &[0.1; 5], 0.9, 1e-3);
+        network.update(&part, &[0.1; 5], &sgd(0.9, 1e-3));
     };
     step(&mut network);
     let index = network.indices(2)[17];
@@ -147,7 +147,7 @@ fn a_weight_that_is_pruned_and_grows_again_begins_at_zero_without_momentum() {
     // Its first step is that of its gradient alone.
     let (part, _) = train(&network, &samples, 16);
     let gradient = network.gradient(&part, 2)[network.indices(2).binary_search(&index).unwrap()];
-    network.update(&part, &[0.1; 5], 0.9, 1e-3);
+    network.update(&part, &[0.1; 5], &sgd(0.9, 1e-3));
     assert!(gradient != 0.0);
     assert_eq!((value(&network), momentum(&network)), (0.0 - 0.1 * gradient, gradient));
 }

@@ -1,5 +1,6 @@
-//! The same mathematics once more, in f64, dense, slow and plain: a list of operations on `[sample][channel][row]
-//! [column]` arrays that remembers how to go back. Knows no lanes, no masks, no buffers.
+//! The same mathematics once more, in f64, dense, slow and plain: a list of operations on
+//! `[sample][channel][row] [column]` arrays that remembers how to go back. Knows no lanes, no masks, no
+//! buffers.
 #![allow(dead_code, reason = "the unit tests and the integration tests each use a part")]
 
 /// A value and how it came about.

@@ -45,8 +45,9 @@ fn every_model_builds_and_trains_on_grey_and_coloured_images() {
 
 #[test]
 fn models_have_as_many_parameters_as_counted_by_hand() {
-    // ResNet-20 with shortcuts without parameters has 269 722 on CIFAR-10 (He et al. 2016: 0.27 million); each further
-    // block of a stage of c channels adds 18 c² + 4 c; the two shortcuts add 16·32 + 64 and 32·64 + 128.
+    // ResNet-20 with shortcuts without parameters has 269 722 on CIFAR-10 (He et al. 2016: 0.27 million);
+    // each further block of a stage of c channels adds 18 c² + 4 c; the two shortcuts add 16·32 + 64 and
+    // 32·64 + 128.
     let shortcuts = 16 * 32 + 64 + 32 * 64 + 128;
     let block = |c: usize| 18 * c * c + 4 * c;
     let stages = block(16) + block(32) + block(64);

@@ -3,7 +3,7 @@
 use spfde_model::{Evaluation, InputShape, Kernel, Network, Shard, Workspace};
 
 use crate::families::{Norms, Overrides, model};
-use crate::support::{Samples, activations, network, relative_error, samples, shake, sparsify, train};
+use crate::support::{Samples, activations, network, relative_error, samples, sgd, shake, sparsify, train};
 
 const SHAPE: InputShape = InputShape { channels: 2, height: 12, width: 12 };
 
@@ -178,7 +178,7 @@ fn training_learns_a_batch_by_heart() {
         for _ in 0..60 {
             let (part, _) = train(&network, &samples, 16);
             network.check(&part).unwrap();
-            network.update(&part, &rates, 0.9, 1e-4);
+            network.update(&part, &rates, &sgd(0.9, 1e-4));
         }
         let (_, scores) = train(&network, &samples, 16);
         assert!(scores.iter().all(|score| score.correct), "{model}: {scores:?}");

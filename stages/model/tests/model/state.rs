@@ -2,7 +2,7 @@
 
 use spfde_model::{InputShape, Kernel, Tensor, TensorData};
 
-use crate::support::{bits, network, samples, shake, sparsify, train};
+use crate::support::{bits, network, samples, sgd, shake, sparsify, train};
 
 const SHAPE: InputShape = InputShape { channels: 1, height: 12, width: 12 };
 
@@ -15,14 +15,14 @@ fn a_restored_network_goes_on_bit_for_bit() {
         let samples = samples(9, SHAPE, 6);
         let rates = vec![0.05; first.architecture().blocks.len() + 1];
         let (part, _) = train(&first, &samples, 9);
-        first.update(&part, &rates, 0.9, 1e-3);
+        first.update(&part, &rates, &sgd(0.9, 1e-3));
         let mut second = network(model, SHAPE, 6, first.kernel());
         second.restore(&first.tensors()).unwrap();
         assert_eq!(first.part_len(), second.part_len());
         for _ in 0..2 {
             for network in [&mut first, &mut second] {
                 let (part, _) = train(network, &samples, 9);
-                network.update(&part, &rates, 0.9, 1e-3);
+                network.update(&part, &rates, &sgd(0.9, 1e-3));
             }
         }
         assert_eq!(bits(&first), bits(&second));

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use spfde_data::parameter::Parameters;
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
-    Activations, Growth, InputShape, Kernel, LANES, Lane, Network, Score, Shard, Tensor, TensorData, Wanted,
-    Workspace, models,
+    Activations, Growth, InputShape, Kernel, LANES, Lane, MomentumSgd, Network, Score, Shard, Tensor,
+    TensorData, Wanted, Workspace, models,
 };
 
 /// A number in [−1, 1) that depends on its keys alone.
@@ -20,7 +20,8 @@ pub(crate) fn network(model: &str, shape: InputShape, classes: usize, kernel: Ke
     Network::new(model, &parameters, shape, classes, 11, kernel).unwrap()
 }
 
-/// Masks all layers but the first and the last at random. The layer `empty` loses all weights, the layer `full` none.
+/// Masks all layers but the first and the last at random. The layer `empty` loses all weights, the layer
+/// `full` none.
 pub(crate) fn sparsify(network: &mut Network, density: f64, empty: Option<usize>, full: Option<usize>) {
     for layer in 1..network.architecture().layers.len() - 1 {
         let kept: Vec<u32> = (0..network.nonzero(layer))
@@ -82,6 +83,11 @@ pub(crate) fn activations(samples: &Samples, padding: f32) -> Activations {
             _ => padding,
         }))
     })
+}
+
+/// The optimiser of all tests.
+pub(crate) fn sgd(momentum: f32, weight_decay: f32) -> MomentumSgd {
+    MomentumSgd { momentum, weight_decay }
 }
 
 /// What a shard contributes, and its scores.

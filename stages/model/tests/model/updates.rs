@@ -2,7 +2,7 @@
 
 use spfde_model::{InputShape, Kernel};
 
-use crate::support::{network, number, shake, sparsify, state};
+use crate::support::{network, number, sgd, shake, sparsify, state};
 
 #[test]
 fn updates_follow_the_formulas_with_a_rate_for_each_block() {
@@ -18,7 +18,7 @@ fn updates_follow_the_formulas_with_a_rate_for_each_block() {
     for step in 0..3 {
         let part: Vec<f32> =
             (0..network.part_len()).map(|place| number(50 + step, place) as f32 + 1.0).collect();
-        network.update(&part, &rates, momentum, decay);
+        network.update(&part, &rates, &sgd(momentum, decay));
         let mut rest = part.iter().map(|value| f64::from(*value));
         for layer in network.architecture().layers.iter().filter(|layer| layer.block >= 2) {
             let rate = f64::from(rates[layer.block]);
@@ -65,7 +65,7 @@ fn kernels_see_updated_weights() {
     sparsify(&mut trained, 0.3, None, None);
     let samples = crate::support::samples(8, shape, 4);
     let (part, _) = crate::support::train(&trained, &samples, 8);
-    trained.update(&part, &[0.1; 10], 0.9, 0.0);
+    trained.update(&part, &[0.1; 10], &sgd(0.9, 0.0));
     // A network that gets the same weights anew has the same views of them.
     let mut fresh = network("resnet20", shape, 4, trained.kernel());
     fresh.restore(&trained.tensors()).unwrap();

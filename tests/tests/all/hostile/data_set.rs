@@ -115,7 +115,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::OutOfRange,
             of(&[("image", pixels()), ("label", labels([0, 1, 2, 1, 0]))], &description(&[])),
-            "row 2: label is 2; the data set has 2 classes, numbered from 0",
+            "row 2: label is 2; expected one of 2 classes, numbered from 0",
         ),
         case(
             Class::LaterVersion,

@@ -83,7 +83,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::OutOfRange,
             read(TEST_LABELS, &idx(8, &[1], &[2])),
-            format!("{TEST_LABELS}: row 0: label is 2; the data set has 2 classes, numbered from 0"),
+            format!("{TEST_LABELS}: row 0: label is 2; expected one of 2 classes, numbered from 0"),
         ),
         images(
             Class::Trailing,

@@ -160,8 +160,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         ),
         case(
             Class::LaterVersion,
-            changed("/version", json!(3)),
-            "version is 3, this program knows versions up to 2; use a newer spfde",
+            changed("/version", json!(4)),
+            "version is 4, this program knows versions up to 3; use a newer spfde",
         ),
         case(
             Class::Escape,

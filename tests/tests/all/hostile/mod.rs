@@ -148,7 +148,7 @@ const FORMATS: [Format; 10] = [
     },
     Format {
         name: "scores",
-        readers: &["data/src/files/parquet_file/mod.rs"],
+        readers: &["data/src/files/score_files/mod.rs"],
         cases: scores::cases,
         none: &[
             (Class::Escape, "it has no paths"),
@@ -174,7 +174,7 @@ const FORMATS: [Format; 10] = [
     },
     Format {
         name: "segment",
-        readers: &["data/src/files/parquet_store/reader.rs", "data/src/files/mod.rs"],
+        readers: &["data/src/files/parquet_store/reader.rs"],
         cases: segment::cases,
         none: &[(Class::Escape, "it has no paths")],
     },
@@ -244,7 +244,7 @@ const READS: [&str; 6] =
     ["read_limited(", "read_limited::open", "File::open(", "fs::read(", "read_to_string(", "hash_file("];
 
 /// Source files that have one of them and read no format: what they do.
-const OTHERS: [(&str, &str); 10] = [
+const OTHERS: [(&str, &str); 8] = [
     (
         "data/src/files/run_directory/recorded.rs",
         "reads a configuration of at most 1 MiB, whose hash is compared",
@@ -255,12 +255,7 @@ const OTHERS: [(&str, &str); 10] = [
     ("data/src/files/run_directory/lock.rs", "reads a process id of at most 20 bytes, for messages"),
     ("pipelines/src/bench/memory.rs", "reads what the operating system says of this process"),
     ("pipelines/src/command/interrupt.rs", "reads what the operating system says of this process"),
-    ("data/src/files/hashing.rs", "hashes what is written"),
     ("data/src/files/idx/mod.rs", "calls its reader"),
-    (
-        "data/src/files/score_files/mod.rs",
-        "hashes files whose index has been read, so that processes can compare them",
-    ),
 ];
 
 #[test]

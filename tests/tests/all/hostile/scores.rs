@@ -91,7 +91,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     cases.push(case(
         Class::OutOfRange,
         message(directory, files.read(files.parts(0).start, &mut |_| ())),
-        "row 1: loss is NaN; expected a finite number: a training that comes to another has diverged; leave out what it \
+        "row 1: loss is NaN; expected a finite number; a training that comes to another has diverged; leave out what it \
          recorded from there on",
     ));
     std::fs::remove_file(&path).unwrap();

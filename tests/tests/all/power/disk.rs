@@ -82,7 +82,7 @@ impl Disk {
     /// Tells it of a change. A file that is emptied loses what it had at once: only unfinished ones are.
     pub(super) fn take(&mut self, change: &Change) {
         match change {
-            Change::Create { path } => match self.seen.get(path) {
+            Change::Create { path } => match self.seen.get(&**path) {
                 Some(Entry::File(file)) => self.files[*file] = Content::default(),
                 _ => {
                     self.name(path, Some(Entry::File(self.files.len())));
@@ -95,7 +95,7 @@ impl Disk {
                 file.durable = file.bytes.len();
             }
             Change::Rename { from, to } => {
-                let entry = self.seen[from];
+                let entry = self.seen[&**from];
                 self.name(to, Some(entry));
                 self.name(from, None);
             }

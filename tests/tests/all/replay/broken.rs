@@ -1,4 +1,5 @@
-//! A trace that is damaged, forged or not there: an error that names file or stream, and nothing half-written.
+//! A trace that is damaged, forged or not there: an error that names file or stream, and nothing
+//! half-written.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,7 +20,8 @@ fn record(bench: &Bench, name: &str) -> Recorded {
     bench.record(name, &bench.experiment(&words), 1)
 }
 
-/// Asserts that a replay is refused in words that have all of `parts` in them, with exit code 1, and leaves nothing.
+/// Asserts that a replay is refused in words that have all of `parts` in them, with exit code 1, and leaves
+/// nothing.
 fn assert_refused(bench: &Bench, run: &Recorded, what: &str, parts: &[&str]) {
     for workers in [1, 3] {
         let error = replay_into(bench, "out", run, &[], workers).err().unwrap_or_else(|| panic!("{what}"));
@@ -41,7 +43,7 @@ fn a_damaged_segment_of_any_stream_is_named() {
             change_file(&run, &path, |bytes| bytes[20] ^= 4);
             assert_refused(&bench, &run, "altered", &[&path, "BLAKE3 is "]);
             change_file(&run, &path, |bytes| bytes.truncate(30));
-            assert_refused(&bench, &run, "truncated", &[&path, "has 30 bytes where "]);
+            assert_refused(&bench, &run, "truncated", &[&path, "length is 30 bytes; expected "]);
             std::fs::remove_file(run.path.join(&path)).unwrap();
             assert_refused(&bench, &run, "missing", &[&path, "cannot open"]);
             std::fs::write(run.path.join(&path), whole).unwrap();
@@ -147,7 +149,7 @@ fn an_interrupt_leaves_nothing() {
             ..Options::default()
         };
         let error = spfde::replay(&record, &experiment, options, spfde::pipeline).unwrap_err();
-        assert!(matches!(error, Error::Replay { .. }) && error.exit_code() == 130, "{error}");
+        assert!(matches!(error, Error::Unkept { .. }) && error.exit_code() == 130, "{error}");
         assert!(!bench.path("out").exists());
     }
 }

@@ -1,4 +1,5 @@
-//! Runs that are followed while they train: what is found, and written, is what a replay finds of the run that has ended.
+//! Runs that are followed while they train: what is found, and written, is what a replay finds of the run
+//! that has ended.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -255,7 +256,7 @@ fn a_run_that_ended_before_its_first_epoch_is_named_and_leaves_nothing() {
     let run = bench.path("run");
     let gate = Gate::new(0, Some(0));
     train(&bench, &run, &gate).join().unwrap().unwrap_err();
-    let expected = "run: was interrupted before its first epoch was recorded; nothing is there to replay";
+    let expected = "run: was interrupted before its first epoch was recorded; nothing is kept of this replay";
     let error = Record::open_unfinished(&run).unwrap_err().to_string();
     assert!(error.ends_with(expected), "{error}");
     // Whoever follows it while somebody has it finds out later.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use spfde::Why;
 use spfde::prelude::*;
 use spfde_data::parameter::ParameterError;
 use spfde_flow::{Cause, Fault, StepReport};
@@ -20,7 +21,8 @@ fn panic_of(
     let path = options.directory.clone().unwrap();
     let error = within_reason(move || spfde::run(&experiment, options, build)).unwrap_err();
     assert_eq!(error.exit_code(), 3);
-    let Error::Worker { message, reached, .. } = error else { panic!("{error}") };
+    let Error::Stopped { why, reached, .. } = error else { panic!("{error}") };
+    let Why::Panic { message, .. } = *why else { panic!("{why}") };
     let run = Recorded::open(&path);
     run.assert_sound(reached.expect("this process holds the run").epochs);
     assert!(run.manifest.stopped.is_some_and(|why| why.contains(&message)));

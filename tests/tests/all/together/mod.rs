@@ -1,6 +1,5 @@
 //! Several processes at one run: the same bits, and the same end for all of them.
 
-mod grids;
 #[cfg(unix)]
 mod interrupted;
 mod lost;

@@ -1,12 +1,10 @@
-//! Runs, resumed runs and replays of several processes equal those of one.
+//! Runs and resumed runs of several processes equal those of one.
 
-use spfde_data::rows::*;
 use spfde_policy::{freeze, mask, sieve};
 
 use super::Team;
-use crate::replay::{costs, replayed};
 use crate::resuming::{assert_equal, begin, until};
-use crate::support::{Bench, assert_same, transcript};
+use crate::support::Bench;
 
 /// Decisions of every kind, more than once.
 pub(super) const WORDS: [&str; 9] = [
@@ -73,22 +71,4 @@ fn a_run_goes_on_with_other_processes_than_before() {
     std::fs::remove_file(path.join("manifest.json")).unwrap();
     let run = Team::new(&bench, &[], 2, 1).finish(&path);
     assert_equal(&run, &whole, "begun again");
-}
-
-#[test]
-fn a_replay_of_two_processes_equals_that_of_one() {
-    let bench = Bench::new(80);
-    let live = bench.record("live", &bench.experiment(&WORDS), 3);
-    for (number, words) in
-        [&[][..], &["sieve.policy=random", "freeze.policy=none"][..]].into_iter().enumerate()
-    {
-        let (_, one) = replayed(&bench, &format!("one-{number}"), &live, words, 1);
-        let team = Team { record: Some(live.path.clone()), ..Team::new(&bench, words, 2, 2) };
-        let two = team.finish(&bench.path(&format!("two-{number}")));
-        two.assert_sound(6);
-        assert_same(&transcript(&one), &transcript(&two), "replayed");
-        assert_eq!(costs(&one), costs(&two));
-        assert_eq!(one.rows::<CensoredRow>(), two.rows::<CensoredRow>());
-        assert_eq!(one.rows::<CostRow>(), two.rows::<CostRow>());
-    }
 }

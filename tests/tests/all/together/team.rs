@@ -1,21 +1,19 @@
 //! Processes that work together: this test program again, which runs the test [`process`] only.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use spfde::cluster::{Cluster, Hosts, Secret};
-use spfde::grid::{Axes, GridOptions, RunCase, judge_runs, judge_scores};
-use spfde::{Error, Options, Record};
+use spfde::cluster::{Cluster, Hosts, Notes, Secret};
+use spfde::{Error, Options};
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::operation;
 use spfde_data::rows::ScoreRow;
 use spfde_flow::{Observer, Run, per_epoch};
 
 use crate::addresses::free_addresses;
-use crate::replay::{experiment, settings};
 use crate::support::{Bench, Recorded, pipeline_with};
 
 /// What the process does, in environment variables: the run directory, the words, one a line, and so on.
@@ -25,14 +23,6 @@ const WORDS: &str = "SPFDE_TEAM_WORDS";
 const WORKERS: &str = "SPFDE_TEAM_WORKERS";
 const HOSTS: &str = "SPFDE_TEAM_HOSTS";
 const PROCESS: &str = "SPFDE_TEAM_PROCESS";
-/// The run that is replayed.
-pub(crate) const RECORD: &str = "SPFDE_TEAM_RECORD";
-/// Whether it may still go on.
-pub(crate) const FOLLOW: &str = "SPFDE_TEAM_FOLLOW";
-/// The lists of a grid, one a line.
-pub(crate) const GRID: &str = "SPFDE_TEAM_GRID";
-/// The score files by which it judges, in place of a run.
-pub(crate) const SCORES: &str = "SPFDE_TEAM_SCORES";
 /// Seconds to wait for the others at the start.
 pub(crate) const WAIT: &str = "SPFDE_TEAM_WAIT";
 /// Set if the processes are not on loopback.
@@ -70,7 +60,7 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
     let wait = Duration::from_secs(seconds as u64);
     let apart = std::env::var_os(APART).is_some();
     let secret = apart.then(|| Secret::new("the test", b"known to these processes")).transpose()?;
-    let cluster = Cluster::new(hosts, number(PROCESS), secret, apart, wait)?;
+    let cluster = Cluster::new(hosts, number(PROCESS), secret, apart, wait, Notes::default())?;
     let directory = cluster.is_first().then(|| path.to_owned());
     let cluster = Some(Arc::new(cluster));
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -81,18 +71,6 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
         Arc::new(Holding { after, updates: AtomicU32::new(0), interrupted: Arc::clone(&interrupted) });
     let options = Options { directory, workers: number(WORKERS), cluster, interrupted, observer };
     let panics = std::env::var(PANICS).is_ok().then(|| number(PANICS));
-    if let Ok(axes) = std::env::var(GRID) {
-        return judge(&axes, words, options);
-    }
-    if let (Ok(record), true) = (std::env::var(RECORD), std::env::var(FOLLOW).is_ok()) {
-        let record = Record::open_unfinished(Path::new(&record))?;
-        let experiment = record.experiment(settings(words).entries())?;
-        return spfde::follow(&record, &experiment, options, spfde::pipeline).map(|_| ());
-    }
-    if let Ok(record) = std::env::var(RECORD) {
-        let (record, experiment) = experiment(Path::new(&record), words)?;
-        return spfde::replay(&record, &experiment, options, spfde::pipeline).map(|_| ());
-    }
     let build = move |run: &Run<'_>| match panics {
         None => spfde::pipeline(run),
         Some(worker) => pipeline_with(run, move |run, trained| {
@@ -132,23 +110,6 @@ impl Observer for Holding {
     }
 }
 
-/// Judges a grid by a run or by scores.
-fn judge(axes: &str, words: &[&str], options: Options) -> Result<(), Error> {
-    let axes = Axes::from_words(&axes.lines().map(str::to_owned).collect::<Vec<_>>())?;
-    let follow = std::env::var(FOLLOW).is_ok();
-    let Options { directory, workers, cluster, interrupted, .. } = options;
-    let decisions = true;
-    let options =
-        GridOptions { directory, decisions, workers, cluster, interrupted, follow, ..GridOptions::default() };
-    let settings = settings(words);
-    if let Ok(scores) = std::env::var(SCORES) {
-        return judge_scores(Path::new(&scores), settings.entries(), &axes, &options).map(|_| ());
-    }
-    let record = std::env::var(RECORD).unwrap();
-    let case = if follow { RunCase::open_unfinished } else { RunCase::open };
-    judge_runs(&[case(Path::new(&record))?], settings.entries(), &axes, Ok, &options).map(|_| ())
-}
-
 /// How a process ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -163,8 +124,6 @@ pub(crate) struct Team<'a> {
     pub(crate) words: &'a [&'a str],
     pub(crate) processes: usize,
     pub(crate) workers: usize,
-    /// The run that is replayed.
-    pub(crate) record: Option<PathBuf>,
     /// Variables of single processes.
     pub(crate) variables: Vec<(usize, &'static str, String)>,
     /// The network namespace of each process and its address there; none if all are on loopback.
@@ -173,7 +132,7 @@ pub(crate) struct Team<'a> {
 
 impl<'a> Team<'a> {
     pub(crate) fn new(bench: &'a Bench, words: &'a [&'a str], processes: usize, workers: usize) -> Self {
-        Self { bench, words, processes, workers, record: None, variables: Vec::new(), apart: Vec::new() }
+        Self { bench, words, processes, workers, variables: Vec::new(), apart: Vec::new() }
     }
 
     /// Gives all of them a variable more.
@@ -183,7 +142,8 @@ impl<'a> Team<'a> {
         self
     }
 
-    /// Lets `process` stay at work until it is interrupted, or killed; by then two epochs are committed for sure.
+    /// Lets `process` stay at work until it is interrupted, or killed; by then two epochs are committed for
+    /// sure.
     pub(crate) fn holding(mut self, process: usize) -> Self {
         self.variables.push((process, HOLDS, "50".to_owned()));
         self
@@ -227,9 +187,6 @@ impl<'a> Team<'a> {
         command.env(RUN, path).env(HOSTS, hosts).env(PROCESS, process.to_string());
         command.env(SAMPLES, self.bench.samples().to_string()).env(WORDS, self.words.join("\n"));
         command.env(WORKERS, self.workers.to_string());
-        if let Some(record) = &self.record {
-            command.env(RECORD, record);
-        }
         let own = self.variables.iter().filter(|(of, ..)| *of == process);
         command.envs(own.map(|(_, name, value)| (*name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -45,10 +45,10 @@ fn a_file_that_is_missing_cut_or_longer_is_found() {
         assert_found("deleted", &findings, &[path]);
         for (keep, bytes) in [(0, "0 bytes"), (1, "1 byte"), (100, "100 bytes")] {
             let findings = found_after(&run, |run| change_file(run, path, |bytes| bytes.truncate(keep)));
-            assert_found("cut", &findings, &[path, &format!("has {bytes} where ")]);
+            assert_found("cut", &findings, &[path, &format!("length is {bytes}; expected ")]);
         }
         let findings = found_after(&run, |run| change_file(run, path, |bytes| bytes.push(0)));
-        assert_found("longer", &findings, &[path, "bytes where"]);
+        assert_found("longer", &findings, &[path, "bytes; expected"]);
     }
 }
 
@@ -59,7 +59,7 @@ fn a_manifest_that_lies_is_found() {
     let findings = after(&|manifest| manifest.segments[3].blake3 = "0".repeat(64));
     assert_found("hash", &findings, &[&run.manifest.segments[3].path, "BLAKE3"]);
     let findings = after(&|manifest| manifest.segments[7].rows += 1);
-    assert_found("rows", &findings, &[&run.manifest.segments[7].path, "rows where"]);
+    assert_found("rows", &findings, &[&run.manifest.segments[7].path, "number of rows is"]);
     let findings = after(&|manifest| manifest.segments[3].rows += 1);
     assert_found(
         "epochs",

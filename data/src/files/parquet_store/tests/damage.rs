@@ -15,7 +15,7 @@ fn every_changed_byte_is_found_by_the_hash_and_every_cut_by_the_length() {
         std::fs::write(&path, &bytes).unwrap();
         let error = read_segment::<ScoreRow>(run.path(), &segment).unwrap_err().to_string();
         let expected = format!(
-            "{}: BLAKE3 is {} where {} is recorded; the file was changed or is damaged",
+            "{}: BLAKE3 is {}; expected {}; the file was changed or is damaged",
             path.display(),
             blake3::hash(&bytes).to_hex(),
             segment.blake3
@@ -23,7 +23,7 @@ fn every_changed_byte_is_found_by_the_hash_and_every_cut_by_the_length() {
         assert_eq!(error, expected);
         std::fs::write(&path, &good[..place]).unwrap();
         let error = read_segment::<ScoreRow>(run.path(), &segment).unwrap_err().to_string();
-        assert!(error.contains(&format!("has {place} bytes where {} are recorded", good.len())), "{error}");
+        assert!(error.contains(&format!("length is {place} bytes; expected {}", good.len())), "{error}");
     }
 }
 

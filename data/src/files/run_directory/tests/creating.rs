@@ -19,7 +19,7 @@ fn a_run_is_created_committed_and_read() {
     run.finish(None).unwrap();
 
     let recorded = RunDirectory::open(&path).unwrap();
-    assert_eq!(recorded.config().unwrap(), "seed = 1\n");
+    assert_eq!(recorded.config_unchanged().unwrap(), "seed = 1\n");
     assert_eq!(recorded.environment().unwrap(), json!({"version": "test"}));
     let expected = Manifest {
         epochs_reached: 2,

@@ -7,7 +7,8 @@ fn a_run_in_use_is_refused_with_the_process_that_holds_it() {
     let root = tempfile::tempdir().unwrap();
     let run = create(root.path()).unwrap();
     let message = format!(
-        "{}: is in use by process {}; wait for it to end (if it is stopped, wake it up), or choose another run directory",
+        "{}: is in use by process {}; wait for it to end (if it is stopped, wake it up), or choose another \
+         run directory",
         root.path().display(),
         std::process::id()
     );

@@ -1,0 +1,60 @@
+//! Data sets whose bytes were changed.
+
+use proptest::prelude::*;
+use spfde_parquet_guard::ParquetFile;
+
+use super::*;
+
+/// The files of a data set in memory, and what they hold.
+fn in_memory() -> (DataSet, Vec<u8>, ParquetFile) {
+    let directory = written(&small());
+    let bytes = std::fs::read(directory.path().join("train.parquet")).unwrap();
+    let test = directory.path().join("test.parquet");
+    (small(), bytes, ParquetFile::parse(&test, std::fs::read(&test).unwrap()).unwrap())
+}
+
+/// Reads the data set with these bytes for the training images.
+fn read_bytes(bytes: Vec<u8>, test: &ParquetFile) -> crate::files::Result<DataSet> {
+    read::from_files(&ParquetFile::parse(Path::new("train.parquet"), bytes)?, test)
+}
+
+#[test]
+fn damaged_files_are_errors_never_panics_never_other_data() {
+    let (set, good, test) = in_memory();
+    assert_eq!(read_bytes(good.clone(), &test).unwrap().train, set.train);
+    for length in 0..good.len() {
+        assert!(read_bytes(good[..length].to_vec(), &test).is_err(), "cut to {length} bytes");
+    }
+    for bit in 0..8 * good.len() {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(read) = read_bytes(bytes, &test) {
+            assert_eq!(read.train, set.train, "bit {bit}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn overwritten_files_are_errors_never_panics_never_other_data(
+        pieces in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 1..9)),
+            1..4,
+        ),
+    ) {
+        thread_local!(static SET: (DataSet, Vec<u8>, ParquetFile) = in_memory());
+        SET.with(|(set, good, test)| {
+            let mut bytes = good.clone();
+            for (place, piece) in &pieces {
+                let place = place.index(bytes.len());
+                let length = piece.len().min(bytes.len() - place);
+                bytes[place..place + length].copy_from_slice(&piece[..length]);
+            }
+            if let Ok(read) = read_bytes(bytes, test) {
+                prop_assert_eq!(&read.train, &set.train);
+            }
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,127 @@
+//! The beginning of a run.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::lock::{self, RunLock};
+use super::sweep::remove_if_there;
+use super::{RunDirectory, environment, read_config, refuse_taken};
+use crate::files::atomic;
+use crate::files::error::Result;
+use crate::files::layout::{self, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME, MANIFEST_NAME};
+use crate::files::manifest::Manifest;
+use crate::files::operation;
+
+impl RunDirectory {
+    /// Creates the directory of a run, or takes an empty one: writes `config.toml` (the text `config`), then
+    /// `architecture.json`, if there is one, and `environment.json`, then the manifest, in which nothing is
+    /// committed.
+    ///
+    /// A directory with anything in it is refused and left as it is, but for what a process leaves that died
+    /// before it had written the configuration.
+    ///
+    /// # Errors
+    /// If it is taken, or something cannot be written, such as on a full disk: nothing of the run is left
+    /// then.
+    ///
+    /// # Panics
+    /// If `environment` is not a JSON object with fields.
+    pub fn create(
+        path: &Path,
+        config: &str,
+        architecture: Option<&str>,
+        environment: &serde_json::Value,
+        manifest: Manifest,
+    ) -> Result<Self> {
+        let existed = path.is_dir();
+        let created = atomic::create_directory(path).and_then(|()| Self::take_new(path)).and_then(|lock| {
+            let run = Self::new(path, existed, config, manifest, lock);
+            let written = atomic::write(&path.join(CONFIG_NAME), config.as_bytes());
+            match written.and_then(|()| run.begin(architecture, environment)) {
+                Ok(()) => Ok(run),
+                Err(error) => {
+                    run.abandon();
+                    Err(error)
+                }
+            }
+        });
+        created.inspect_err(|_| {
+            if !existed {
+                // Only if it is empty.
+                let _ = operation::remove_directory(path);
+            }
+        })
+    }
+
+    /// Locks a directory in which there is no run.
+    fn take_new(path: &Path) -> Result<RunLock> {
+        let begun = path.join(LOCK_NAME).is_file();
+        if begun {
+            // The process that uses it is worth naming.
+            lock::refuse_held(path, LOCK_NAME)?;
+        }
+        refuse_taken(path)?;
+        let lock = RunLock::take(path, LOCK_NAME, !begun)?;
+        refuse_taken(path)?;
+        Ok(lock)
+    }
+
+    /// Takes up a run whose process died after it had written the configuration, and before the manifest:
+    /// nothing is committed, so it begins again.
+    ///
+    /// # Errors
+    /// If there is a manifest: then [`RunDirectory::resume`] goes on from it. If there are files of a trace
+    /// or of checkpoints: they are written after the manifest, so it was lost, and nothing tells which of
+    /// them count.
+    ///
+    /// # Panics
+    /// As [`RunDirectory::create`].
+    pub fn begin_again(
+        path: &Path,
+        architecture: Option<&str>,
+        environment: &serde_json::Value,
+        manifest: Manifest,
+    ) -> Result<Self> {
+        let lock = Self::take_up(path)?;
+        atomic::refuse_existing(&path.join(MANIFEST_NAME))?;
+        if let Some(found) = layout::first_file(path)? {
+            return Err(Manifest::lost(path, &found));
+        }
+        let config = read_config(path)?;
+        let run = Self::new(path, true, &config, manifest, lock);
+        run.begin(architecture, environment)?;
+        Ok(run)
+    }
+
+    /// A run with the configuration `config` of which nothing is written yet.
+    fn new(path: &Path, existed: bool, config: &str, mut manifest: Manifest, lock: RunLock) -> Self {
+        manifest.sealed_environment = true;
+        manifest.configuration = Some(hash(config));
+        Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), lock }
+    }
+
+    /// Writes what follows the configuration.
+    fn begin(&self, architecture: Option<&str>, environment: &serde_json::Value) -> Result<()> {
+        if let Some(text) = architecture {
+            atomic::write(&self.path.join(ARCHITECTURE_NAME), text.as_bytes())?;
+        }
+        self.state().architecture = architecture.map(hash);
+        environment::write(&self.path, environment)?;
+        self.state().write(&self.path)?;
+        self.remove_unnamed()
+    }
+
+    /// Removes what [`RunDirectory::create`] has written. Why it fails matters more than that something may
+    /// stay.
+    fn abandon(&self) {
+        let _ = remove_if_there(&self.path.join(MANIFEST_NAME));
+        // As far as the disk lets it: after a power cut there should be no manifest without the rest.
+        let _ = atomic::sync_directory(&self.path);
+        let _ = self.remove_own();
+    }
+}
+
+/// BLAKE3 of a text, in hexadecimal.
+fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}

@@ -1,0 +1,164 @@
+//! The front door: a program of one's own from one `main`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use spfde_data::images::DataSet;
+use spfde_flow::{Run, Trained};
+use spfde_model::models::ModelEntry;
+use spfde_model::{Logits, NetworkBuilder};
+use spfde_policy::{FreezeRule, MaskRule, SieveRule, freeze, mask, sieve};
+
+use crate::error::Error;
+use crate::pipeline::pipeline;
+use crate::registry::{DataEntry, Registry};
+
+type Stage = dyn for<'a, 's> Fn(&'a Run<'s>, &'a Trained<'s>) + Send + Sync;
+type Wiring = dyn for<'a, 's> Fn(&'a Run<'s>) -> Trained<'s> + Send + Sync;
+
+/// A program: what it registers beside what comes with `spfde`, and the stages that it adds to the graph.
+///
+/// Its [`main`](App::main) has every command of `spfde`: train, resume, replay, grids, verify, bench, list. What is
+/// registered gets keys, help, a place in `list`, did-you-mean, grids, resume and replay like all else.
+///
+/// ```no_run
+/// use spfde::prelude::*;
+///
+/// fn main() -> std::process::ExitCode {
+///     spfde::app()
+///         .model("small", |net| {
+///             let x = net.convolution(32, 3).batch_norm().relu();
+///             let x = net.block().convolution(64, 3).stride(2).batch_norm().relu().after(x);
+///             net.classifier(net.average_pool(x))
+///         })
+///         .stage(|run, trained| run.table(by_step(run, &trained.scores)))
+///         .main()
+/// }
+///
+/// row! {
+///     /// How many samples were right in one epoch.
+///     pub struct RightRow in "right" by (epoch) {
+///         /// Epoch.
+///         pub epoch: u32,
+///         /// How many.
+///         pub samples: u32,
+///     }
+/// }
+///
+/// fn by_step<'s>(run: &Run<'s>, scores: &StreamVec<'s, Tick, ScoreRow>) -> StreamVec<'s, Tick, RightRow> {
+///     per_epoch(run, "right", scores, |_| 0, |epoch, scores| {
+///         let samples = scores.iter().filter(|score| score.correct).count() as u32;
+///         (samples > 0).then_some(RightRow { epoch, samples }).into_iter().collect()
+///     })
+/// }
+/// ```
+#[must_use = "an app does nothing until its `main` is called"]
+#[derive(Clone)]
+pub struct App {
+    registry: Registry,
+    wiring: Arc<Wiring>,
+    stages: Vec<Arc<Stage>>,
+}
+
+/// A program with what comes with `spfde`, to which more can be added.
+pub fn app() -> App {
+    App { registry: Registry::default(), wiring: Arc::new(pipeline), stages: Vec::new() }
+}
+
+impl App {
+    /// Registers a data set, which `data.path` chooses by its name.
+    pub fn data<E: std::error::Error + Send + Sync + 'static>(
+        mut self,
+        name: impl Into<String>,
+        open: impl Fn() -> Result<DataSet, E> + Send + Sync + 'static,
+    ) -> Self {
+        let name = name.into();
+        let failed = name.clone();
+        let load =
+            move || open().map_err(|error| Error::Own { what: failed.clone(), reason: Box::new(error) });
+        let (summary, licence) = ("a data set of this program".to_owned(), String::new());
+        self.registry.data.retain(|entry| entry.name != name);
+        self.registry.data.push(DataEntry { name, summary, licence, load: Arc::new(load) });
+        self
+    }
+
+    /// Registers a network of the known operations, which `model.name` chooses by its name.
+    pub fn model(
+        self,
+        name: &'static str,
+        define: impl Fn(&NetworkBuilder) -> Logits + Send + Sync + 'static,
+    ) -> Self {
+        let define = move |_: &_, network: &NetworkBuilder| define(network);
+        self.model_entry(ModelEntry::new(name, "a network of this program", Vec::new, define))
+    }
+
+    /// Registers a network with parameters of its own.
+    pub fn model_entry(mut self, entry: ModelEntry) -> Self {
+        self.registry.models.retain(|known| known.name != entry.name);
+        self.registry.models.push(entry);
+        self
+    }
+
+    /// Registers a rule that says which weights exist.
+    pub fn mask<R: MaskRule>(mut self) -> Self {
+        self.registry.policies.mask.add(mask::entry::<R>());
+        self
+    }
+
+    /// Registers a rule that says when blocks freeze.
+    pub fn freeze<R: FreezeRule>(mut self) -> Self {
+        self.registry.policies.freeze.add(freeze::entry::<R>());
+        self
+    }
+
+    /// Registers a rule that says which samples are trained on.
+    pub fn sieve<R: SieveRule>(mut self) -> Self {
+        self.registry.policies.sieve.add(sieve::entry::<R>());
+        self
+    }
+
+    /// Adds a stage to the graph: `stage` gets what training, or a replay, produces.
+    pub fn stage(
+        mut self,
+        stage: impl for<'a, 's> Fn(&'a Run<'s>, &'a Trained<'s>) + Send + Sync + 'static,
+    ) -> Self {
+        self.stages.push(Arc::new(stage));
+        self
+    }
+
+    /// Wires the graph by hand, in place of the ready [`pipeline`].
+    pub fn pipeline(
+        mut self,
+        wiring: impl for<'a, 's> Fn(&'a Run<'s>) -> Trained<'s> + Send + Sync + 'static,
+    ) -> Self {
+        self.wiring = Arc::new(wiring);
+        self
+    }
+
+    /// Runs the command that the program's arguments name; its exit code.
+    pub fn main(self) -> ExitCode {
+        crate::command::main(&Program::new(self))
+    }
+}
+
+/// What every command is given: what there is to choose from, and how the graph is wired.
+#[derive(Clone)]
+pub struct Program {
+    pub(crate) registry: Arc<Registry>,
+    app: Arc<App>,
+}
+
+impl Program {
+    fn new(app: App) -> Self {
+        Self { registry: Arc::new(app.registry.clone()), app: Arc::new(app) }
+    }
+
+    /// Wires the graph of one worker: the pipeline, then the stages that the program adds.
+    pub(crate) fn build(&self) -> impl Fn(&Run<'_>) + Clone + Send + Sync + 'static {
+        let app = Arc::clone(&self.app);
+        move |run: &Run<'_>| {
+            let trained = (app.wiring)(run);
+            app.stages.iter().for_each(|stage| stage(run, &trained));
+        }
+    }
+}
