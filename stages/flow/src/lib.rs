@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod assemble;
 mod checkpoint;
 mod edge;
 pub mod fault;
@@ -38,6 +39,7 @@ mod loops;
 mod mask;
 mod part;
 mod per_epoch;
+mod recorded;
 mod replay;
 mod run;
 mod settings;
@@ -51,6 +53,7 @@ pub mod tree;
 mod window;
 mod windowed;
 
+pub use assemble::Finished;
 pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
 pub use fault::{Cause, Fault};
 pub use freeze::freeze;
@@ -59,7 +62,7 @@ pub use loops::{Loop, Loops};
 pub use mask::mask;
 pub use per_epoch::per_epoch;
 pub use replay::replay;
-pub use run::{Finished, Run};
+pub use run::Run;
 pub use settings::{Observe, Observer, Policies, Recorded, Services, Settings};
 pub use sieve::{Place, Ranked, lowest, sieve};
 pub use stop::Stop;
