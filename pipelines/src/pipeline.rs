@@ -15,7 +15,7 @@ pub fn pipeline<'s>(run: &Run<'s>) -> Trained<'s> {
     let policies = run.policies();
     let frozen_now = freeze(run, &trained.gradients, &policies.freeze);
     let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
-    let sieved = sieve(run, &trained.scores, loops.active.stream());
+    let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
     loops.masked.close(masks);
     loops.frozen.close(frozen_now);
     loops.active.close(sieved);

@@ -46,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod assemble;
 mod checkpoint;
 mod edge;
 pub mod fault;
@@ -56,6 +57,7 @@ mod loops;
 mod mask;
 mod part;
 mod per_epoch;
+mod recorded;
 mod replay;
 mod run;
 mod settings;
@@ -69,6 +71,7 @@ pub mod tree;
 mod window;
 mod windowed;
 
+pub use assemble::Finished;
 pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
 pub use fault::{Cause, Fault};
 pub use freeze::freeze;
@@ -77,7 +80,7 @@ pub use loops::{Loop, Loops};
 pub use mask::mask;
 pub use per_epoch::per_epoch;
 pub use replay::replay;
-pub use run::{Finished, Run};
+pub use run::Run;
 pub use settings::{Observe, Observer, Policies, Recorded, Services, Settings};
 pub use sieve::{Place, Ranked, lowest, sieve};
 pub use stop::Stop;

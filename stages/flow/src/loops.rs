@@ -70,7 +70,7 @@ impl<'s> Loop<'s, MaskRow> {
         let Some(recorded) = run.recorded() else {
             return Self::new(run, crate::mask::initial(run));
         };
-        let looped = Self::open(run, crate::replay::read(run));
+        let looped = Self::open(run, crate::recorded::read(run));
         match recorded.densities {
             Densities::Recorded => run.table(looped.stream()),
             Densities::Scheduled => run.table::<MaskRow>(run.scope().concatenate([])),

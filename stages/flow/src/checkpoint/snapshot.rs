@@ -9,7 +9,7 @@ use spfde_model::Tensor;
 use spfde_policy::{Plan, Spans};
 
 use super::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
-use crate::replay::Recorded;
+use crate::recorded::Recorded;
 use crate::settings::Settings;
 
 /// Rows that a freeze policy may save: one for each block and each step of a few epochs.

@@ -11,7 +11,7 @@ use timely::dataflow::StreamVec;
 use crate::account::{Layers, Norms};
 use crate::fault::Fault;
 use crate::freeze::{from_start, layers};
-use crate::replay::{Pace, Recorded, recorded};
+use crate::recorded::{Pace, Recorded, recorded};
 use crate::settings::Settings;
 use crate::sieve::MemberRow;
 use crate::tick::Tick;

@@ -8,7 +8,7 @@ use spfde_data::scores::{ScoreColumns, ScoreSource};
 use spfde_data::segment::{Extent, Recording, RecordingError};
 use spfde_data::table::{Cells, Column, Columns, Row};
 
-use crate::replay::{check_numbers, check_sample, check_step};
+use crate::recorded::{check_numbers, check_sample, check_step};
 
 /// The recorded scores of a run, each segment a part.
 pub struct RecordedScores {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use timely::dataflow::StreamVec;
 
 use crate::fault::Cause;
-use crate::replay::{Pace, source};
+use crate::recorded::{Pace, source};
 use crate::sieve::Share;
 use crate::tick::Tick;
 

@@ -8,7 +8,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 
 use crate::fault::{Cause, Fault};
-use crate::replay::{Pace, recorded};
+use crate::recorded::{Pace, recorded};
 use crate::sieve::{Arranged, Dense};
 use crate::tick::{Lag, Tick};
 use crate::window::Horizon;

@@ -29,19 +29,14 @@
 //! Memory holds the epochs in flight, two at most, whatever the length of the trace: the next one is read when the
 //! epoch before the last has been decided, counted, written and committed.
 
-mod check;
 mod costs;
-mod read;
-mod reader;
 
 use timely::dataflow::operators::Concatenate;
 
 use crate::loops::Loops;
+use crate::recorded::read;
 use crate::run::Run;
 use crate::train::Trained;
-
-pub(crate) use check::{Recorded, numbers as check_numbers, sample as check_sample, step as check_step};
-pub(crate) use read::{Pace, read, recorded, source};
 
 /// Stands in for [`train`](crate::train): the same streams, from the run that [`Services`](crate::Services) hands in.
 ///

@@ -21,9 +21,11 @@ mod place;
 mod standings;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use spfde_data::rows::{ScoreRow, SieveRow};
 use spfde_data::table::Row;
+use spfde_policy::SievePolicy;
 use timely::dataflow::StreamVec;
 
 use crate::run::Run;
@@ -60,7 +62,7 @@ pub(crate) fn initial(run: &Run<'_>) -> Vec<SieveRow> {
         .collect()
 }
 
-/// Hosts the sieve policy: at the end of a window it ranks the samples, cuts exactly, and says which leave the active
+/// Hosts a sieve policy: at the end of a window it ranks the samples, cuts exactly, and says which leave the active
 /// set and which enter it. `active` is the loop that it closes.
 ///
 /// The deltas leave at the close of the epoch, on the sample's owner.
@@ -68,10 +70,11 @@ pub fn sieve<'s>(
     run: &Run<'s>,
     scores: &StreamVec<'s, Tick, ScoreRow>,
     active: StreamVec<'s, Tick, SieveRow>,
+    policy: &Arc<dyn SievePolicy>,
 ) -> StreamVec<'s, Tick, SieveRow> {
     match run.recorded() {
-        Some(recorded) if !recorded.follows => sieve_by::<Dense>(run, scores.clone(), active),
-        _ => sieve_by::<Arranged>(run, scores.clone(), active),
+        Some(recorded) if !recorded.follows => sieve_by::<Dense>(run, scores.clone(), active, policy),
+        _ => sieve_by::<Arranged>(run, scores.clone(), active, policy),
     }
 }
 
@@ -79,9 +82,9 @@ fn sieve_by<'s, C: Cutting>(
     run: &Run<'s>,
     scores: StreamVec<'s, Tick, ScoreRow>,
     active: StreamVec<'s, Tick, SieveRow>,
+    policy: &Arc<dyn SievePolicy>,
 ) -> StreamVec<'s, Tick, SieveRow> {
     let (share, ground) = (share(run), run.ground());
-    let policy = &run.settings().policies.sieve;
     let mut standings = Standings::empty(policy, share, run.settings().epochs - 1);
     if let Some(snapshot) = run.resumed() {
         standings.restore(snapshot);
