@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release --example front_door -- train model.name=small data.path=stripes train.epochs=3`
 //!
-//! Then, with DuckDB: `SELECT label, max(correct / presented) FROM 'runs/small-0-1/trace/classes/*' GROUP BY label`.
+//! Then, with DuckDB: `SELECT label, max(correct / presented) FROM 'runs/small-0-1/trace/classes/*' GROUP BY
+//! label`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -18,8 +18,9 @@ type Wiring = dyn for<'a, 's> Fn(&'a Run<'s>) -> Trained<'s> + Send + Sync;
 
 /// A program: what it registers beside what comes with `spfde`, and the stages that it adds to the graph.
 ///
-/// Its [`main`](App::main) has every command of `spfde`: train, resume, replay, grids, verify, bench, list. What is
-/// registered gets keys, help, a place in `list`, did-you-mean, grids, resume and replay like all else.
+/// Its [`main`](App::main) has every command of `spfde`: train, resume, replay, grids, verify, bench, list.
+/// What is registered gets keys, help, a place in `list`, did-you-mean, grids, resume and replay like all
+/// else.
 ///
 /// ```no_run
 /// use spfde::prelude::*;

@@ -12,8 +12,8 @@
 //! | run an experiment from Rust | [`Experiment`], [`run()`], [`resume()`], [`replay()`], [`grid`] |
 //! | read about the floors of the house, and where something new goes | [`how_it_is_built`] |
 //!
-//! Training is a cyclic dataflow graph of stages; its streams are Parquet tables. The README shows the command
-//! line, which every program made by [`app()`] has.
+//! Training is a cyclic dataflow graph of stages; its streams are Parquet tables. The README shows the
+//! command line, which every program made by [`app()`] has.
 #![forbid(unsafe_code)]
 
 mod app;

@@ -2,8 +2,8 @@
 
 use spfde_flow::{Run, Trained, freeze, load, mask, replay, sieve, train};
 
-/// Wires the ready pipeline, and answers what training produces, or its record in a replay. The configuration chooses
-/// the policies. A stage more takes these streams; another wiring starts from a copy of these lines.
+/// Wires the ready pipeline, and answers what training produces, or its record in a replay. The configuration
+/// chooses the policies. A stage more takes these streams; another wiring starts from a copy of these lines.
 pub fn pipeline<'s>(run: &Run<'s>) -> Trained<'s> {
     let loops = run.loops();
     let trained = if run.replays() {

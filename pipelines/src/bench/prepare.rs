@@ -27,8 +27,8 @@ const FEWEST_STEPS: [u64; 2] = [6, 4];
 /// Bytes of random images at most.
 const MOST_BYTES: usize = 1 << 30;
 
-/// What holds unless the user says otherwise. Random labels do not drive this learning rate to infinity; it has no
-/// influence on time.
+/// What holds unless the user says otherwise. Random labels do not drive this learning rate to infinity; it
+/// has no influence on time.
 const DEFAULTS: [&str; 4] =
     ["mask.policy=static", "sieve.policy=none", "data.augment=none", "train.learning_rate=0.01"];
 

@@ -1,4 +1,5 @@
-//! The configuration: keys with defaults and ranges, from a file, from the command line, resolved before any work.
+//! The configuration: keys with defaults and ranges, from a file, from the command line, resolved before any
+//! work.
 
 mod keys;
 mod render;
@@ -38,12 +39,13 @@ impl Configuration {
         Self::resolve_over(&Registry::standard(), &[], given)
     }
 
-    /// As [`Configuration::resolve`], of what a registry knows, with `inherited` values in place of the defaults wherever
-    /// they fit the chosen policies. Nobody asked for them: they are not [given](Configuration::is_given), and those that are of no use
-    /// go without a note.
+    /// As [`Configuration::resolve`], of what a registry knows, with `inherited` values in place of the
+    /// defaults wherever they fit the chosen policies. Nobody asked for them: they are not
+    /// [given](Configuration::is_given), and those that are of no use go without a note.
     ///
     /// # Errors
-    /// As [`Configuration::resolve`]; of the inherited values only those of keys that every run has can be wrong.
+    /// As [`Configuration::resolve`]; of the inherited values only those of keys that every run has can be
+    /// wrong.
     pub fn resolve_over(
         registry: &Arc<Registry>,
         inherited: &[(String, Value)],
@@ -166,12 +168,14 @@ impl Configuration {
         &self.values
     }
 
-    /// The same configuration, of a run that began in the directory `begun_in`: relative paths in it are meant from there.
+    /// The same configuration, of a run that began in the directory `begun_in`: relative paths in it are
+    /// meant from there.
     pub(crate) fn begun_in(self, begun_in: Option<PathBuf>) -> Self {
         Self { begun_in, ..self }
     }
 
-    /// Where the data is: `data.path`; a relative path from where the run began, if there is something, or else from here.
+    /// Where the data is: `data.path`; a relative path from where the run began, if there is something, or
+    /// else from here.
     pub fn data_path(&self) -> PathBuf {
         let found = self.data_places().into_iter().find(|place| place.exists());
         found.unwrap_or_else(|| PathBuf::from(self.values.text("data.path")))
@@ -207,8 +211,8 @@ impl Configuration {
         self.values.insert(key, value);
     }
 
-    /// Another member of the family that `key` chooses from takes over, one from outside the registry: the keys of the
-    /// one before go.
+    /// Another member of the family that `key` chooses from takes over, one from outside the registry: the
+    /// keys of the one before go.
     pub(crate) fn replace_member(&mut self, key: &'static str, name: &str) {
         let families = self.registry.families();
         let family = families.iter().find(|family| family.choice.key == key).expect("the key of a family");
@@ -226,7 +230,8 @@ impl Configuration {
         self.settle(key, Value::Text(name.to_owned()));
     }
 
-    /// The configuration as TOML, with every default filled in and a comment for every key: reads back as the same.
+    /// The configuration as TOML, with every default filled in and a comment for every key: reads back as the
+    /// same.
     pub fn to_toml(&self) -> String {
         render::to_toml(&self.registry, &self.values)
     }

@@ -1,4 +1,5 @@
-//! Runs that a program of manifest version 2 recorded: verified, replayed with the same decisions and counts, not resumed.
+//! Runs that a program of manifest version 2 recorded: verified, replayed with the same decisions and counts,
+//! not resumed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

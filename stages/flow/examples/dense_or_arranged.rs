@@ -1,5 +1,6 @@
-//! What the lowest 30 % of a million samples cost to keep up to date: as a differential collection that is told what
-//! changed, and as one pass over dense state. One worker; the figures are in the docs of [`spfde_flow::grid`].
+//! What the lowest 30 % of a million samples cost to keep up to date: as a differential collection that is
+//! told what changed, and as one pass over dense state. One worker; the figures are in the docs of
+//! [`spfde_flow::grid`].
 //!
 //! ```text
 //! cargo run --release -p spfde-flow --example dense_or_arranged
@@ -33,7 +34,8 @@ fn right(epoch: u32, sample: u32) -> bool {
     (epoch + sample).is_multiple_of(2)
 }
 
-/// Seconds for each decision of `cuts` cuts: to be told of the changes and to find the cuts. The first is left out.
+/// Seconds for each decision of `cuts` cuts: to be told of the changes and to find the cuts. The first is
+/// left out.
 fn arranged(million: u64, cuts: u32) -> f64 {
     timely::execute_directly(move |worker| {
         let probe = timely::dataflow::ProbeHandle::new();

@@ -42,8 +42,8 @@ impl<'s> Run<'s> {
         assert!(before.is_none(), "the run has a table `{}` already", R::STREAM);
     }
 
-    /// Records what training, or a replay, produced: its streams become tables, and its complete epochs are the ones
-    /// that are committed. Of a replay only what it adds to its source is written.
+    /// Records what training, or a replay, produced: its streams become tables, and its complete epochs are
+    /// the ones that are committed. Of a replay only what it adds to its source is written.
     ///
     /// # Panics
     /// If called twice.

@@ -1,8 +1,8 @@
 //! The operators of `spfde` and their streams, on timely and differential dataflow.
 //!
-//! A stage is a function from streams to streams; a policy is a value that it hosts. The graph is cyclic: what a
-//! stage decides at the end of an epoch travels round a feedback edge, and takes effect at the first step of the
-//! next epoch.
+//! A stage is a function from streams to streams; a policy is a value that it hosts. The graph is cyclic:
+//! what a stage decides at the end of an epoch travels round a feedback edge, and takes effect at the first
+//! step of the next epoch.
 //!
 //! ```text
 //!       ┌──────────────── active-set deltas (sample, weight, ±1) ────────────┐
@@ -21,28 +21,31 @@
 //!
 //! # What stages share
 //!
-//! Stages tell each other what they decide on edges only. Operators of one stage may share state on their worker:
-//! those of [`train()`] share the replica of the network, those of [`sieve()`] what they know of the samples.
+//! Stages tell each other what they decide on edges only. Operators of one stage may share state on their
+//! worker: those of [`train()`] share the replica of the network, those of [`sieve()`] what they know of the
+//! samples.
 //!
-//! There is one exception. When a worker has heard of a [`Fault`], its stages stop waiting for epochs that will not
-//! come. No decision and no row depends on when a worker hears of it: an epoch counts only if all of it is complete.
+//! There is one exception. When a worker has heard of a [`Fault`], its stages stop waiting for epochs that
+//! will not come. No decision and no row depends on when a worker hears of it: an epoch counts only if all of
+//! it is complete.
 //!
 //! # What a decision costs
 //!
-//! A sieve ranks all samples at a decision, one pass over dense state, and cuts exactly. The cut of a training is a
-//! differential collection that is told which ranks have changed; the cut of a finished record is another pass. Both
-//! decide the same, bit for bit. Weights travel to the mask stage only at the end of an epoch whose update
-//! [needs](spfde_policy::Needs) them.
+//! A sieve ranks all samples at a decision, one pass over dense state, and cuts exactly. The cut of a
+//! training is a differential collection that is told which ranks have changed; the cut of a finished record
+//! is another pass. Both decide the same, bit for bit. Weights travel to the mask stage only at the end of an
+//! epoch whose update [needs](spfde_policy::Needs) them.
 //!
 //! # Seams
 //!
-//! Methods that change the training step itself plug into [`Seams`]: perturbed inputs, loss, precision, gradient
-//! transforms, learning rate, optimiser.
+//! Methods that change the training step itself plug into [`Seams`]: perturbed inputs, loss, precision,
+//! gradient transforms, learning rate, optimiser.
 //!
 //! # Checkpoints and files
 //!
-//! At the close of an epoch the stages write what the run needs to go on ([`Checkpoints`]). A run that goes on takes
-//! it up ([`Snapshot`]) and begins at that tick. This crate opens no files, but is handed what does ([`Services`]).
+//! At the close of an epoch the stages write what the run needs to go on ([`Checkpoints`]). A run that goes
+//! on takes it up ([`Snapshot`]) and begins at that tick. This crate opens no files, but is handed what does
+//! ([`Services`]).
 #![forbid(unsafe_code)]
 
 mod account;

@@ -23,12 +23,12 @@ use crate::timings::Timings;
 use crate::window::Horizon;
 use crate::windowed::{Ground, Windowed};
 
-/// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this many
-/// steps ahead of training.
+/// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this
+/// many steps ahead of training.
 pub(crate) const HALT_STEPS: u32 = 2;
 
-/// Epochs between a failed write and the moment at which every loader has heard of it: one to gather the epoch's
-/// rows, one to write them while the next trains.
+/// Epochs between a failed write and the moment at which every loader has heard of it: one to gather the
+/// epoch's rows, one to write them while the next trains.
 const STORAGE_EPOCHS: u32 = 2;
 
 /// Writes a table, given the epochs that are complete: its segments.
@@ -128,13 +128,14 @@ impl<'s> Run<'s> {
         self.services.recorded.as_ref()
     }
 
-    /// Whether the run replays a record: then [`replay`](crate::replay) takes the place of [`train`](crate::train).
+    /// Whether the run replays a record: then [`replay`](crate::replay) takes the place of
+    /// [`train`](crate::train).
     pub fn replays(&self) -> bool {
         self.services.recorded.is_some()
     }
 
-    /// How many epochs the run has: those of the settings, or those that were recorded of them, of a record that goes on so
-    /// far.
+    /// How many epochs the run has: those of the settings, or those that were recorded of them, of a record
+    /// that goes on so far.
     pub fn epochs(&self) -> u32 {
         let recorded = self.recorded().map(|recorded| recorded.recording.epochs());
         recorded.map_or(self.settings.epochs, |recorded| recorded.min(self.settings.epochs))
@@ -200,9 +201,9 @@ impl<'s> Run<'s> {
         self.halts.add(faults);
     }
 
-    /// Ends the run as a success after the epoch at whose close `endings` carries a row, on all workers: the epoch is
-    /// committed, the manifest says why. A stage may say so once it has seen all of the epoch; such a run keeps a
-    /// checkpoint of every epoch, since each may be the last.
+    /// Ends the run as a success after the epoch at whose close `endings` carries a row, on all workers: the
+    /// epoch is committed, the manifest says why. A stage may say so once it has seen all of the epoch; such
+    /// a run keeps a checkpoint of every epoch, since each may be the last.
     pub fn end_on(&self, endings: StreamVec<'s, Tick, EndingRow>) {
         self.keeper.may_end_early();
         let worker = self.worker() as u32;
@@ -223,7 +224,8 @@ impl<'s> Run<'s> {
         self.storage.add(faults);
     }
 
-    /// What has been written so far to the edge of [`Run::halt_on_storage`], each on the worker where it arose.
+    /// What has been written so far to the edge of [`Run::halt_on_storage`], each on the worker where it
+    /// arose.
     pub(crate) fn storage_written(&self) -> StreamVec<'s, Tick, Fault> {
         self.storage.written(self.scope)
     }

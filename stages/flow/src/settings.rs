@@ -55,20 +55,22 @@ impl Settings {
         network
     }
 
-    /// As [`Settings::fresh_network`], with masked layers made empty: the initial masks are still to be grown.
+    /// As [`Settings::fresh_network`], with masked layers made empty: the initial masks are still to be
+    /// grown.
     pub(crate) fn masked_network(&self) -> Network {
         let mut network = self.fresh_network();
         let mask = &self.policies.mask;
         for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
-            // Initial weights are drawn for the inputs that exist at the start, which may be more than the target.
+            // Initial weights are drawn for the inputs that exist at the start, which may be more than the
+            // target.
             let weights = network.architecture().layers[layer].weights();
             network.mask(layer, f64::from(self.plan.nonzero(0)[layer]) / weights as f64);
         }
         network
     }
 
-    /// A network as the first step of a run finds it: initial weights under the initial masks, and the blocks frozen
-    /// that the plan freezes from the start. For profiles.
+    /// A network as the first step of a run finds it: initial weights under the initial masks, and the blocks
+    /// frozen that the plan freezes from the start. For profiles.
     pub fn initial_network(&self) -> Network {
         let mut network = self.masked_network();
         let mask = &self.policies.mask;
@@ -87,8 +89,9 @@ pub enum Observe {
     /// Nothing: scores are those of the active samples, norms those of the layers that train.
     #[default]
     Active,
-    /// Everything: samples outside the active set are scored after the last step of each epoch, and the backward pass
-    /// of every step goes on through the frozen blocks. Training itself is the same, bit for bit.
+    /// Everything: samples outside the active set are scored after the last step of each epoch, and the
+    /// backward pass of every step goes on through the frozen blocks. Training itself is the same, bit for
+    /// bit.
     Full,
 }
 
@@ -157,8 +160,9 @@ pub trait Observer: Send + Sync {
     fn censored(&self, _: &CensoredRow) {}
     /// A worker's clock at the end of an epoch.
     fn timing(&self, _: &TimingRow) {}
-    /// A worker has just spent `seconds` of wall-clock time in a stage. Every step has one call of `gradients` and one
-    /// of `update` on every worker, in this order; other stages come as there is work for them.
+    /// A worker has just spent `seconds` of wall-clock time in a stage. Every step has one call of
+    /// `gradients` and one of `update` on every worker, in this order; other stages come as there is work for
+    /// them.
     fn worked(&self, _worker: usize, _stage: &'static str, _seconds: f64) {}
 }
 

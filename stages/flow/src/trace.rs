@@ -1,4 +1,5 @@
-//! Streams become tables: one segment per stream, epoch and worker, closed by the frontier, committed by the manifest.
+//! Streams become tables: one segment per stream, epoch and worker, closed by the frontier, committed by the
+//! manifest.
 
 use std::sync::Arc;
 
@@ -44,8 +45,8 @@ impl Sink {
     }
 }
 
-/// Writes `rows` to the table `R::STREAM`, whose segments are the result. `complete` names, on every worker, the epochs that were not cut short:
-/// what has been gathered of any other epoch is dropped.
+/// Writes `rows` to the table `R::STREAM`, whose segments are the result. `complete` names, on every worker,
+/// the epochs that were not cut short: what has been gathered of any other epoch is dropped.
 ///
 /// Rows are written tick by tick as their ticks complete, sorted within a tick, so memory holds the ticks in
 /// flight and not the epoch.
@@ -90,9 +91,9 @@ pub(crate) fn sink<'s, R: Row>(
     segments
 }
 
-/// Commits each complete epoch once all its segments, from all workers and streams, are finished, and at once the
-/// checkpoint after it. `unwritten` names the epochs, on whichever worker, of which something could not be written:
-/// with the first of them it ends.
+/// Commits each complete epoch once all its segments, from all workers and streams, are finished, and at once
+/// the checkpoint after it. `unwritten` names the epochs, on whichever worker, of which something could not
+/// be written: with the first of them it ends.
 pub(crate) fn commit<'s>(
     run: &Run<'s>,
     segments: StreamVec<'s, Tick, Segment>,

@@ -1,4 +1,5 @@
-//! A grid of sieve policies against one policy at a time with plain lists and sorts, on several numbers of workers.
+//! A grid of sieve policies against one policy at a time with plain lists and sorts, on several numbers of
+//! workers.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +27,8 @@ struct Scores {
 }
 
 impl Scores {
-    /// Each epoch in three parts whose steps interleave, rows in any order; some samples lack a score here and there, some
-    /// have two in an epoch. One more part has rows of many epochs.
+    /// Each epoch in three parts whose steps interleave, rows in any order; some samples lack a score here
+    /// and there, some have two in an epoch. One more part has rows of many epochs.
     fn new(samples: u32) -> Self {
         let mut parts = vec![Vec::new(); 3 * EPOCHS as usize + 1];
         for epoch in 0..EPOCHS {
@@ -136,7 +137,8 @@ impl SegmentWriter for Open {
     }
 }
 
-/// A policy that shares nothing: ranks by its last loss, lets whoever came lately stay, weighs some more than others.
+/// A policy that shares nothing: ranks by its last loss, lets whoever came lately stay, weighs some more than
+/// others.
 struct Lately {
     epochs: u32,
     samples: u32,

@@ -13,8 +13,8 @@
 //! A shard's own statistics make its batch norm a *ghost batch norm*; the running statistics follow the mean
 //! over all shards.
 //!
-//! [`NetworkBuilder`] puts networks together from the known operations, and checks their shapes;
-//! [`models`] has those with a name. Later methods plug in at the seams of a step: [`Perturbation`] of inputs,
+//! [`NetworkBuilder`] puts networks together from the known operations, and checks their shapes; [`models`]
+//! has those with a name. Later methods plug in at the seams of a step: [`Perturbation`] of inputs,
 //! [`Precision`] of a layer's forward and backward pass, [`Loss`], [`Optimiser`]. Each has one implementation
 //! that costs nothing.
 //!

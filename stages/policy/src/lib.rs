@@ -19,8 +19,8 @@
 //!
 //! A policy has three parts, in one file.
 //!
-//! 1. **Parameters**: [`parameters!`](spfde_data::parameters) declares a struct. Each field has a help text, a
-//!    type, a default and a range, and becomes the key `family.field`.
+//! 1. **Parameters**: [`parameters!`](spfde_data::parameters) declares a struct. Each field has a help text,
+//!    a type, a default and a range, and becomes the key `family.field`.
 //! 2. **State**: [`state!`](spfde_data::state) declares what is kept of a sample, a layer or a block. Each
 //!    field becomes a column of the checkpoint. A policy without state has `type State = ()`.
 //! 3. **Rule**: the trait of the family has a default for everything that most policies have in common.

@@ -1,10 +1,10 @@
 //! Checkpoints: what a run needs to go on from the start of an epoch, and how it goes on.
 //!
-//! A checkpoint is a cut through the graph at the close of an epoch. Each stage writes its own part when it passes that
-//! moment, without waiting for the others, while training goes on: the state that it has then; and each loop writes the
-//! decisions that are on their way round it, as the rows that the next epoch's trace will have. One operator of each
-//! worker puts these parts into files, and the commit of the epoch names them. So a checkpoint of epoch e counts only
-//! together with all segments before e.
+//! A checkpoint is a cut through the graph at the close of an epoch. Each stage writes its own part when it
+//! passes that moment, without waiting for the others, while training goes on: the state that it has then;
+//! and each loop writes the decisions that are on their way round it, as the rows that the next epoch's trace
+//! will have. One operator of each worker puts these parts into files, and the commit of the epoch names
+//! them. So a checkpoint of epoch e counts only together with all segments before e.
 //!
 //! | part | by | what |
 //! |---|---|---|
@@ -17,8 +17,8 @@
 //! | `mask-policy` | `mask` | what the mask policy saves by layer |
 //! | `sieves`, `freezes`, `masks` | the loops | decisions that take effect at the checkpoint's epoch |
 //!
-//! All of it is keyed by sample, layer or block, nothing by worker: whoever goes on may have another number of workers.
-//! Everything else follows from the configuration and the epoch.
+//! All of it is keyed by sample, layer or block, nothing by worker: whoever goes on may have another number
+//! of workers. Everything else follows from the configuration and the epoch.
 
 mod keep;
 mod rows;

@@ -1,7 +1,7 @@
 //! Cutting by differential collections that are told what has changed.
 //!
-//! Every worker ranks its samples, which is a pass over them, and hands on those whose places are others than at the decision
-//! before; the cut itself costs what has changed.
+//! Every worker ranks its samples, which is a pass over them, and hands on those whose places are others than
+//! at the decision before; the cut itself costs what has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,8 +41,8 @@ pub(crate) struct Arranged {
     places: BTreeMap<Kind, Vec<Place>>,
     /// How many are wanted, as it was told last.
     wanted: BTreeMap<(Kind, u32), u32>,
-    /// What has been heard, by the moment at which it counts: how often a sample came in minus how often it went, and
-    /// the key it came with.
+    /// What has been heard, by the moment at which it counts: how often a sample came in minus how often it
+    /// went, and the key it came with.
     heard: BTreeMap<Tick, BTreeMap<(Kind, u32, u32), (i32, u32)>>,
     /// The cuts that have been heard of before.
     known: BTreeSet<(Kind, u32)>,

@@ -26,7 +26,8 @@ use super::evaluate::{Evaluation, evaluate};
 use super::ledger::is_frozen;
 use super::replica::{self, Contribution, Replica};
 
-/// What a mask policy needs of one layer at the end of an epoch, for an update or a freeze at the start of the next.
+/// What a mask policy needs of one layer at the end of an epoch, for an update or a freeze at the start of
+/// the next.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LayerWeights {
     /// The layer.
@@ -119,7 +120,8 @@ pub(super) fn apply<'s>(
     builder.build(move |_| {
         let mut gathered: BTreeMap<Tick, Gathered> = BTreeMap::new();
         let mut running = Running::default();
-        // The gradient of the last step that trained, for whoever looks at the weights when the epoch is over.
+        // The gradient of the last step that trained, for whoever looks at the weights when the epoch is
+        // over.
         let mut last_gradient: Vec<f32> = Vec::new();
         move |_| {
             parts.for_each(|capability, part| gather(&mut gathered, &capability, std::mem::take(part)));
@@ -292,7 +294,8 @@ fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<
     rows
 }
 
-/// What the mask policy needs of the layers that this worker owns, for their updates at the start of epoch `next`.
+/// What the mask policy needs of the layers that this worker owns, for their updates at the start of epoch
+/// `next`.
 fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<LayerWeights> {
     let (network, settings) = (&replica.network, &replica.settings);
     let (mask, plan) = (&settings.policies.mask, &settings.plan);

@@ -18,8 +18,8 @@ use crate::tick::Tick;
 ///   ─► gradient.reduced ─► update by learning_rate and optimiser ─► deltas of masks and freezing
 /// ```
 ///
-/// `precision` wraps forward and backward of each layer. An empty seam costs nothing. Every worker has the same
-/// values, and each has to be a function of its arguments: only then all replicas keep the same bits.
+/// `precision` wraps forward and backward of each layer. An empty seam costs nothing. Every worker has the
+/// same values, and each has to be a function of its arguments: only then all replicas keep the same bits.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -72,8 +72,8 @@ use crate::tick::Tick;
 /// # assert!(seams.loss.is_none() && seams.gradient.is_none() && seams.precision.is_none());
 /// ```
 ///
-/// `spfde::Experiment::with_seams` takes the value. A configuration does not say what is plugged in: a program
-/// that resumes a run has to plug in the same.
+/// `spfde::Experiment::with_seams` takes the value. A configuration does not say what is plugged in: a
+/// program that resumes a run has to plug in the same.
 #[derive(Clone)]
 pub struct Seams {
     /// Changes a shard's inputs before the forward pass.
@@ -112,9 +112,9 @@ impl Seams {
 /// Changes gradients before they are applied. Norms in the trace are those before the change.
 ///
 /// A part holds, layer by layer, the gradients of the existing weights
-/// ([`Network::gradient`](spfde_model::Network::gradient)). Then come the gradients of the biases, or those of
-/// gains and offsets followed by the means and unbiased variances that the batch norm measured. These last two
-/// are no gradients: leave them as they are. Frozen layers have no numbers in a part.
+/// ([`Network::gradient`](spfde_model::Network::gradient)). Then come the gradients of the biases, or those
+/// of gains and offsets followed by the means and unbiased variances that the batch norm measured. These last
+/// two are no gradients: leave them as they are. Frozen layers have no numbers in a part.
 pub trait GradientTransform: Send + Sync {
     /// One shard's part, before the parts of all shards are added.
     fn shard(&self, _tick: Tick, _network: &Network, _part: &mut [f32]) {}

@@ -1,5 +1,5 @@
-//! Segments of the trace, and the tables of checkpoints, which are the same format. The manifest is as hostile as they
-//! are: it records whatever length and BLAKE3 they have.
+//! Segments of the trace, and the tables of checkpoints, which are the same format. The manifest is as
+//! hostile as they are: it records whatever length and BLAKE3 they have.
 
 use std::path::Path;
 use std::sync::Arc;
