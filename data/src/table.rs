@@ -310,7 +310,9 @@ macro_rules! state {
                 $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
             }
             fn get(cells: &mut ::core::slice::Iter<'_, $crate::table::Cells>, row: usize) -> Self {
-                Self { $($field: $crate::table::Cell::get(cells.next().expect("one column for each field"), row),)+ }
+                Self { $($field: $crate::table::Cell::get(
+                    cells.next().expect("one column for each field"), row,
+                ),)+ }
             }
         }
     };
@@ -386,7 +388,9 @@ macro_rules! row {
             }
             fn get(columns: &$crate::table::Columns, row: usize) -> Self {
                 let mut cells = columns.cells.iter();
-                Self { $($field: $crate::table::Cell::get(cells.next().expect("one column for each field"), row),)+ }
+                Self { $($field: $crate::table::Cell::get(
+                    cells.next().expect("one column for each field"), row,
+                ),)+ }
             }
             fn order(&self) -> [u64; 4] {
                 let mut order = [0; 4];

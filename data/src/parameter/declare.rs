@@ -152,7 +152,10 @@ macro_rules! parameters {
     (
         $(#[$meta:meta])*
         $visibility:vis struct $name:ident in $table:literal {
-            $($(#[doc = $help:literal])+ $field_visibility:vis $field:ident: $type:ty = $default:expr, $range:expr;)*
+            $(
+                $(#[doc = $help:literal])+
+                $field_visibility:vis $field:ident: $type:ty = $default:expr, $range:expr;
+            )*
         }
     ) => {
         $(#[$meta])*

@@ -124,8 +124,8 @@ impl Path {
             if bytes > MOST_BYTES as u64 {
                 let reason = format!(
                     "{images} random images of {channels}x{height}x{width} would take {bytes} bytes, more \
-                     than the {MOST_BYTES} that a bench makes; choose smaller ones, a smaller `data.batch_size` or \
-                     fewer --steps"
+                     than the {MOST_BYTES} that a bench makes; choose smaller ones, a smaller \
+                     `data.batch_size` or fewer --steps"
                 );
                 return Err(ParameterError::contradiction("data.shape", reason));
             }

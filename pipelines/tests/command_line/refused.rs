@@ -90,8 +90,8 @@ fn data_that_is_missing_or_damaged_is_refused_before_training() {
     let place = Place::with_data();
     let train = || place.run(&["train", "data.path=data", "model.name=mlp", "--run-dir", "run"]);
     let nowhere = place.run(&["train", "data.path=nowhere", "--run-dir", "run"]);
-    let message = "data.path is \"nowhere\": no data set of the program has this name (`spfde list data`), and \
-                   there is nothing";
+    let message = "data.path is \"nowhere\": no data set of the program has this name (`spfde list data`), \
+                   and there is nothing";
     nowhere.refused(2, message, "`spfde import` makes a directory of images");
     let close = place.run(&["train", "data.path=fashion_mnist", "--run-dir", "run"]);
     assert!(close.code == Some(2) && close.err.contains("; did you mean `fashion-mnist`?"), "{close:?}");

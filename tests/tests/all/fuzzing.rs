@@ -4,7 +4,8 @@
 //! By default some thousand inputs for each target. As many as wanted, for one target or all:
 //!
 //! ```text
-//! SPFDE_FUZZ_INPUTS=1000000 cargo test --release -p spfde-tests --test all -- --ignored --nocapture mutated_seeds
+//! SPFDE_FUZZ_INPUTS=1000000 cargo test --release -p spfde-tests --test all -- \
+//!     --ignored --nocapture mutated_seeds
 //! ```
 
 use std::fs::File;
@@ -163,7 +164,8 @@ fn the_seeds_are_what_the_code_makes_of_them_and_are_accepted() {
             made.iter()
                 .map(|(name, bytes)| (*name, bytes))
                 .eq(committed.iter().map(|(n, b)| (n.as_str(), b))),
-            "{}: the format changed; write the seeds anew: cargo test -p spfde-tests -- --ignored write_seeds",
+            "{}: the format changed; write the seeds anew: cargo test -p spfde-tests -- --ignored \
+             write_seeds",
             target.name
         );
         for (_, bytes) in &committed {

@@ -5,7 +5,8 @@
 //! recorded norms ──────► Read ──gradients───► freeze ─► freeze deltas ─────────────┤
 //! recorded layers ─────► Read ──layers──►                                          │
 //! recorded mask deltas ► Read ──the loop `masked`──► freeze                        ▼
-//!                        Members: who is active, who lacks a score ──────────► Costs ──► epochs, costs, censored
+//!                        Members: who is active, who lacks a score ──────────► Costs
+//!                                                              epochs, costs, censored ◄──┘
 //! ```
 //!
 //! Decisions and costs of a replay are exact functions of the recorded rows. Accuracy is not: the scores were

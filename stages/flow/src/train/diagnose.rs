@@ -9,8 +9,9 @@ use crate::loader::Batch;
 use crate::tick::Tick;
 
 /// What to try: the step will come out the same whenever the run is resumed.
-const REMEDY: &str = "nothing of this step has reached the weights, and resuming would only lead to it again: \
-                      start another run with a lower train.learning_rate, or a smaller train.weight_decay";
+const REMEDY: &str = "nothing of this step has reached the weights, and resuming would only lead to it \
+                      again: start another run with a lower train.learning_rate, or a smaller \
+                      train.weight_decay";
 
 /// Why the numbers of a shard, that were computed for step `tick`, cannot be used; `None` if they are finite.
 pub(super) fn not_finite(

@@ -178,7 +178,12 @@ entry! {
     ///
     /// # Panics
     /// If the row does not fit its target.
-    fn pack_gradient(row: &GradientRow<'_>, slope: &Slope<'_>, mask: LaneMask, target: PackedRow<'_>) = pack_body
+    fn pack_gradient(
+        row: &GradientRow<'_>,
+        slope: &Slope<'_>,
+        mask: LaneMask,
+        target: PackedRow<'_>,
+    ) = pack_body
 }
 
 #[inline(always)]

@@ -121,8 +121,8 @@ fn wrong_models_and_inputs_are_refused_by_name() {
     let error = new("resnet23", GREY).unwrap_err().to_string();
     assert_eq!(
         error,
-        "`model.name` = \"resnet23\" is out of range: mlp, lenet5, resnet20, resnet32, resnet56; did you mean \
-         `resnet20`?"
+        "`model.name` = \"resnet23\" is out of range: mlp, lenet5, resnet20, resnet32, resnet56; did you \
+         mean `resnet20`?"
     );
     let error = new("lenet5", InputShape { width: 11, ..GREY }).unwrap_err().to_string();
     assert_eq!(error, "`model.name`: `lenet5` needs images of at least 12x12 pixels, the data has 1x28x11");

@@ -64,8 +64,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::TooLarge,
             read(&dictionary),
-            "number of dictionary values of column epoch is 63, above the limit of 1; the file is damaged or not meant for \
-             spfde",
+            "number of dictionary values of column epoch is 63, above the limit of 1; the file is damaged \
+             or not meant for spfde",
         ),
         case(
             Class::WrongType,
@@ -151,8 +151,8 @@ fn too_many_rows(directory: &Path) -> Case {
     Case {
         class: Class::TooLarge,
         found: read(4),
-        expected: "checkpoint/pairs/e00003-w00.parquet: number of rows is 5, above the limit of 4; the file is damaged \
-                   or not meant for spfde"
+        expected: "checkpoint/pairs/e00003-w00.parquet: number of rows is 5, above the limit of 4; the file \
+                   is damaged or not meant for spfde"
             .to_owned(),
     }
 }

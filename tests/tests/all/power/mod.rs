@@ -6,7 +6,8 @@
 //! of them:
 //!
 //! ```text
-//! cargo test --release -p spfde-tests --test all -- --ignored --nocapture every_file_operation_before_a_power_cut
+//! cargo test --release -p spfde-tests --test all -- \
+//!     --ignored --nocapture every_file_operation_before_a_power_cut
 //! ```
 
 mod disk;
