@@ -36,7 +36,7 @@ use trace::{Epoch, Trace};
 pub use findings::Findings;
 
 /// What was found sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
     /// Complete epochs.
     pub epochs: u32,

@@ -101,7 +101,7 @@ impl Bench {
     pub(crate) fn record(&self, name: &str, experiment: &Experiment, workers: usize) -> Recorded {
         let path = self.path(name);
         let options = Options { directory: Some(path.clone()), workers, ..Options::default() };
-        match spfde::run(experiment, options, spfde::pipeline) {
+        match spfde::run(experiment, options, spfde::wire) {
             Ok(found) => assert_eq!(found, path),
             Err(error) => panic!("{name}: {error}"),
         }
