@@ -36,6 +36,11 @@
 //! is another pass. Both decide the same, bit for bit. Weights travel to the mask stage only at the end of an
 //! epoch whose update [needs](spfde_policy::Needs) them.
 //!
+//! # Ends
+//!
+//! Faults, requests to stop and early ends travel on edges of their own ([`Run::end_on`]), so that all
+//! workers stop at the same tick. An early end is a success.
+//!
 //! # Seams
 //!
 //! Methods that change the training step itself plug into [`Seams`]: perturbed inputs, loss, precision,
