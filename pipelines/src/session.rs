@@ -71,7 +71,7 @@ impl Default for Options {
 /// ```no_run
 /// use spfde::prelude::*;
 /// let experiment = Experiment::new(Configuration::resolve(&[])?)?;
-/// let directory = spfde::run(&experiment, Options::default(), spfde::pipeline)?;
+/// let directory = spfde::run(&experiment, Options::default(), spfde::wire)?;
 /// # let _ = directory; Ok::<(), spfde::Error>(())
 /// ```
 ///

@@ -6,7 +6,7 @@
 //! let record = spfde::Record::open("runs/resnet20-0-1".as_ref())?;
 //! let words = Source::from_words(&["sieve.policy=random".to_owned()])?;
 //! let experiment = record.experiment(words.entries())?;
-//! let replayed = spfde::replay(&record, &experiment, spfde::Options::default(), spfde::pipeline)?;
+//! let replayed = spfde::replay(&record, &experiment, spfde::Options::default(), spfde::wire)?;
 //! let lacking: u32 = replayed.censored.iter().map(|row| row.samples).sum();
 //! # let _ = lacking; Ok::<(), spfde::Error>(())
 //! ```

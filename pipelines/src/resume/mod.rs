@@ -149,7 +149,7 @@ impl Resumed {
 /// ```no_run
 /// use std::path::Path;
 /// use spfde::prelude::*;
-/// spfde::resume(Path::new("runs/a"), Experiment::new, Options::default(), spfde::pipeline)?;
+/// spfde::resume(Path::new("runs/a"), Experiment::new, Options::default(), spfde::wire)?;
 /// # Ok::<(), spfde::Error>(())
 /// ```
 ///
