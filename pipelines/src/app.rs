@@ -117,7 +117,8 @@ impl App {
         self
     }
 
-    /// Adds a stage to the graph: `stage` gets what training, or a replay, produces.
+    /// Adds a stage to the graph: `stage` gets what training, or a replay, produces. A replay has no images and
+    /// no labels: a stage that reads them asks [`Run::replays`] first.
     pub fn stage(
         mut self,
         stage: impl for<'a, 's> Fn(&'a Run<'s>, &'a Trained<'s>) + Send + Sync + 'static,
