@@ -3,7 +3,7 @@
 use clap::Args;
 use spfde_data::parameter::Parameter;
 
-use crate::app::Program;
+use crate::command::Program;
 use crate::configuration::{bench, core};
 use crate::terminal::say;
 
