@@ -22,7 +22,6 @@
 
 mod keep;
 mod rows;
-mod sink;
 mod snapshot;
 
 use std::cell::Cell;
@@ -37,7 +36,6 @@ use crate::settings::Settings;
 
 pub(crate) use keep::{Keeper, Kept};
 pub(crate) use rows::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
-pub(crate) use sink::sink;
 pub use snapshot::Snapshot;
 
 /// Where the parts of checkpoints go.
