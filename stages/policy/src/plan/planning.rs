@@ -5,7 +5,7 @@ use std::sync::Arc;
 use spfde_data::architecture::Architecture;
 use spfde_data::parameter::ParameterError;
 
-use super::{Course, Courses, Plan};
+use super::Plan;
 use crate::Spans;
 use crate::cost::{Costs, count, frozen_blocks};
 use crate::freeze::FreezePolicy;
@@ -24,38 +24,25 @@ impl Plan {
         architecture: Arc<Architecture>,
         epochs: u32,
         samples: u32,
-        mask: &dyn MaskPolicy,
+        mask: &Arc<dyn MaskPolicy>,
         freeze: &dyn FreezePolicy,
         sieve: &dyn SievePolicy,
     ) -> Result<Self, ParameterError> {
         let active_samples: Vec<u32> = (0..epochs).map(|epoch| sieve.active_samples(epoch)).collect();
-        let costs = Costs { architecture: &architecture, mask, active_samples: &active_samples };
-        let blocks = architecture.blocks.len();
-        let layers = architecture.layers.len();
+        let costs = Costs { architecture: &architecture, mask: &**mask, active_samples: &active_samples };
+        let (blocks, layers) = (architecture.blocks.len(), architecture.layers.len());
         let freeze = freeze.plan(&costs)?;
         let frozen = freeze.frozen;
         check(&frozen, blocks, epochs);
-        let never = vec![Spans::never(); blocks];
-        let weights = |layer: usize| architecture.layers[layer].weights() as u32;
-        let dense: Vec<u32> = (0..layers).map(weights).collect();
-        let course = |frozen: &[Spans]| Course {
-            frozen: frozen.to_vec(),
-            nonzero: (0..epochs).map(|epoch| costs.nonzero(epoch, frozen)).collect(),
-            needs: (0..epochs).map(|epoch| costs.needs(epoch, frozen)).collect(),
-        };
-        let kept = |epoch: u32| costs.nonzero(epoch, &vec![Spans::from(epoch); blocks]);
-        let courses = Courses {
-            planned: course(&frozen),
-            unfrozen: course(&never),
-            kept: (0..epochs).map(kept).collect(),
-        };
+        let dense: Vec<u32> = architecture.layers.iter().map(|layer| layer.weights() as u32).collect();
         Ok(Self {
             cost: (0..epochs).map(|epoch| costs.epoch(epoch, &frozen)).collect(),
-            unfrozen_cost: costs.total(&never),
+            unfrozen_cost: costs.total(&vec![Spans::never(); blocks]),
             dense_cost: count(&architecture, &dense, 0, samples),
             masked: (0..layers).map(|layer| mask.masked(layer)).collect(),
             note: freeze.note,
-            courses: Arc::new(courses),
+            nonzero: (0..epochs).map(|epoch| costs.nonzero(epoch, &frozen)).collect(),
+            mask: Arc::clone(mask),
             architecture,
             epochs,
             samples,
