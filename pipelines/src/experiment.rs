@@ -283,5 +283,5 @@ fn plan(
     policies: &Policies,
 ) -> Result<Plan, ParameterError> {
     let Policies { mask, freeze, sieve } = policies;
-    Plan::new(Arc::clone(architecture), epochs, samples, &**mask, &**freeze, &**sieve)
+    Plan::new(Arc::clone(architecture), epochs, samples, mask, &**freeze, &**sieve)
 }

@@ -44,12 +44,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let kernel = Kernel::resolve(argument(4, "auto"))?;
     let (channels, extent) = (argument(5, "1").parse()?, argument(6, "28").parse()?);
     let frozen: usize = argument(7, "0").parse()?;
-    let known = models::parameters();
+    let known = models::registry();
+    let entry = known.iter().find(|entry| entry.name == model).ok_or("no such model")?;
+    let known = (entry.parameters)();
     let parameters = Parameters::defaults(&known).with(&known, "model.width", Value::Integer(width))?;
     for density in argument(2, "0.1,0.15,1").split(',') {
         let density: f64 = density.parse()?;
         let shape = InputShape { channels, height: extent, width: extent };
-        let mut network = Network::new(model, &parameters, shape, 10, 1, kernel)?;
+        let mut network = Network::from_description((entry.build)(&parameters, shape, 10)?, 1, kernel);
         sparsify(&mut network, density);
         network.freeze(frozen);
         measure(&mut network, shape, density, repetitions);

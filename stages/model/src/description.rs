@@ -1,10 +1,10 @@
 //! What a network is made of: values, the operations that produce them, layers and blocks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
 
-mod activation_bytes;
 mod assemble;
 mod builder;
 mod error;
@@ -15,49 +15,12 @@ pub use error::BuildError;
 use recipe::Recipe;
 
 use crate::geometry::Geometry;
+pub use crate::input_shape::InputShape;
 
-/// The shape of the samples a network reads, and of every value; a list of features has them as channels of
-/// one pixel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputShape {
-    /// Colour planes.
-    pub channels: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-}
-
-impl std::fmt::Display for InputShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
-    }
-}
-
-impl InputShape {
-    /// Numbers per sample.
-    pub(crate) fn len(&self) -> usize {
-        self.channels * self.height * self.width
-    }
-
-    /// Output positions per channel.
-    pub(crate) fn positions(&self) -> usize {
-        self.height * self.width
-    }
-
-    /// Numbers in one row of pixels: all channels.
-    pub(crate) fn row(&self) -> usize {
-        self.channels * self.width
-    }
-}
-
-/// A stored value of the network. Value 0 is the network's input.
+/// A stored value of the network. Value 0 is the network's input, value `i + 1` what operation `i` writes.
 #[derive(Clone, Debug)]
 pub(crate) struct Value {
     pub(crate) shape: InputShape,
-    /// The operation that produces it; none for the input.
-    pub(crate) producer: Option<usize>,
     /// The layer whose output it is, before batch norm or bias.
     pub(crate) layer: Option<usize>,
 }
@@ -69,6 +32,13 @@ pub(crate) struct Signal {
     /// Whether ReLU applies after the layer's batch norm or bias (always false where the value is no layer's
     /// output).
     pub(crate) relu: bool,
+}
+
+impl Signal {
+    /// The operation that writes the value; none for the network's input.
+    pub(crate) fn producer(self) -> Option<usize> {
+        self.value.checked_sub(1)
+    }
 }
 
 /// What follows a layer, channel by channel.
@@ -135,6 +105,11 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    /// Its place in forward order.
+    pub(crate) fn number(&self) -> usize {
+        self.output - 1
+    }
+
     /// The signals it reads.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = Signal> + '_ {
         let shortcut = match self.kind {
@@ -194,7 +169,7 @@ impl Description {
 
     /// Whether the gradient of `value` is needed.
     pub(crate) fn wants_gradient(&self, value: usize, reach: Reach) -> bool {
-        match self.values[value].producer {
+        match value.checked_sub(1) {
             Some(producer) => self.is_active(producer, reach),
             None => reach == Reach::Input,
         }
@@ -219,12 +194,11 @@ impl Description {
         let operation = &self.operations[operation];
         match operation.kind {
             Kind::Convolution(_) | Kind::Linear(_) => vec![operation.input.value, operation.output],
-            Kind::Addition(_) => vec![],
             // The signs of what a pool reads are needed to settle its gradient.
-            Kind::MaxPool | Kind::AveragePool => match self.contributes(operation.input, reach) {
-                true => vec![operation.input.value],
-                false => vec![],
-            },
+            Kind::MaxPool | Kind::AveragePool if self.contributes(operation.input, reach) => {
+                vec![operation.input.value]
+            }
+            Kind::Addition(_) | Kind::MaxPool | Kind::AveragePool => vec![],
         }
     }
 
@@ -236,5 +210,18 @@ impl Description {
             .layer
             .is_some_and(|layer| matches!(self.layers[layer].consumer, Consumer::Addition { .. }));
         self.wants_gradient(signal.value, reach) && !in_addition
+    }
+
+    /// Bytes of activations that one sample keeps for the backward pass, by the number of frozen blocks:
+    /// every stored value that some active operation reads again, once, four bytes a number.
+    fn activation_bytes(&self) -> Vec<u64> {
+        let of = |frozen: usize| -> u64 {
+            let reach = Reach::Block(frozen);
+            let active = (0..self.operations.len()).filter(|operation| self.is_active(*operation, reach));
+            let kept: BTreeSet<usize> =
+                active.flat_map(|operation| self.kept_for(operation, reach)).collect();
+            kept.into_iter().map(|value| 4 * self.values[value].shape.len() as u64).sum()
+        };
+        (0..=self.architecture.blocks.len()).map(of).collect()
     }
 }

@@ -29,12 +29,12 @@ mod vector;
 mod vector_tests;
 
 pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, pack};
-pub(crate) use gather::Strip;
+pub(crate) use gather::{Gather, Strip};
 pub(crate) use gradient::{GradientRow, Sign, Slope, UnsettledRow, pack_gradient, settle};
 pub use product::Form;
 pub(crate) use product::Product;
 pub(crate) use residual::add;
-pub(crate) use tally::{tally, tally_groups};
+pub(crate) use tally::{Factors, tally, tally_groups};
 pub(crate) use taps::{Tap, Taps};
 pub(crate) use vector::LaneMask;
 
@@ -124,6 +124,20 @@ macro_rules! entry {
     };
 }
 pub(crate) use entry;
+
+/// Evaluates an expression in which `$name` is a constant: whichever of the numbers the value is.
+macro_rules! with_constant {
+    ($name:ident = $value:expr, [$($number:literal),+] => $body:expr) => {
+        match $value {
+            $($number => {
+                const $name: usize = $number;
+                $body
+            })+
+            other => panic!("no kernel for {other}"),
+        }
+    };
+}
+use with_constant;
 
 #[cfg(test)]
 mod tests {

@@ -27,14 +27,16 @@
 //!
 //! ```
 //! use spfde_data::architecture::LayerKind;
-//! use spfde_data::parameter::Parameters;
-//! use spfde_model::{Activations, Growth, InputShape, Kernel, Lane, Shard, models};
+//! use spfde_model::{Activations, Description, Growth, InputShape, Kernel, Lane, Shard};
 //! use spfde_model::{MomentumSgd, Network, Workspace};
 //!
 //! let shape = InputShape { channels: 1, height: 12, width: 12 };
-//! let parameters = Parameters::defaults(&models::parameters());
-//! let kernel = Kernel::resolve("auto")?;
-//! let mut network = Network::new("lenet5", &parameters, shape, 10, 7, kernel)?;
+//! let description = Description::build(shape, 10, |net| {
+//!     net.convolution(6, 5).relu();
+//!     let x = net.block().convolution(16, 5).relu();
+//!     net.classifier(net.max_pool(x))
+//! })?;
+//! let mut network = Network::from_description(description, 7, Kernel::resolve("auto")?);
 //! assert_eq!(network.architecture().layers[1].kind, LayerKind::Convolution);
 //!
 //! // The second convolution keeps a tenth of its weights.
@@ -60,6 +62,7 @@
 mod description;
 mod geometry;
 pub mod input;
+mod input_shape;
 mod kernel;
 mod lane;
 mod layer;

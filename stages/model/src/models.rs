@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::parameter::{Near, Parameter, ParameterError, Parameters, Range, Value, nearest};
+use spfde_data::parameter::{Parameter, ParameterError, Parameters};
 
 use crate::description::{Description, InputShape, Logits, NetworkBuilder};
 
@@ -64,46 +64,8 @@ pub fn registry() -> Vec<ModelEntry> {
     ]
 }
 
-/// The model called `name` among those that are built in.
-///
-/// # Errors
-/// If there is none; the error names the nearest.
-pub fn find(name: &str) -> Result<ModelEntry, ParameterError> {
-    find_in(&registry(), name)
-}
-
-/// The model called `name` among `models`.
-///
-/// # Errors
-/// If there is none; the error names the nearest.
-pub fn find_in(models: &[ModelEntry], name: &str) -> Result<ModelEntry, ParameterError> {
-    let names = || models.iter().map(|entry| entry.name);
-    models.iter().find(|entry| entry.name == name).cloned().ok_or_else(|| ParameterError::Range {
-        key: "model.name".into(),
-        value: Value::Text(name.into()),
-        range: Range::Choice(names().collect()).to_string(),
-        near: Near(nearest(name, names())),
-    })
-}
-
-/// The parameters of all models that are built in, each key once.
-pub fn parameters() -> Vec<Parameter> {
-    let mut all: Vec<Parameter> = vec![];
-    for parameter in registry().iter().flat_map(|entry| (entry.parameters)()) {
-        if all.iter().all(|known| known.key != parameter.key) {
-            all.push(parameter);
-        }
-    }
-    all
-}
-
 /// The parameter that every model has.
 fn width() -> Vec<Parameter> {
-    vec![Parameter::integer(
-        "model.width",
-        1,
-        1,
-        16,
-        "multiplies the channels or hidden features of every layer",
-    )]
+    let help = "multiplies the channels or hidden features of every layer";
+    vec![Parameter::integer("model.width", 1, 1, 16, help)]
 }

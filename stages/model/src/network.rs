@@ -3,13 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use spfde_data::architecture::Architecture;
-use spfde_data::parameter::{ParameterError, Parameters};
 
-use crate::description::{Description, InputShape, Reach};
+use crate::description::{Description, Reach};
 use crate::kernel::{Form, Kernel};
 use crate::layer::Layer;
 use crate::loss::{CrossEntropy, Loss};
-use crate::models;
 use crate::precision::Precision;
 use crate::schedule::Schedule;
 use crate::weights::Growth;
@@ -46,51 +44,24 @@ pub struct Network {
 }
 
 impl Network {
-    /// The model called `model` with dense layers and initial weights drawn from `seed`.
-    ///
-    /// # Errors
-    /// If there is no such model, `input` is too small for it, or there are no classes.
-    ///
-    /// # Panics
-    /// If `parameters` lack one that the model reads.
-    pub fn new(
-        model: &str,
-        parameters: &Parameters,
-        input: InputShape,
-        classes: usize,
-        seed: u64,
-        kernel: Kernel,
-    ) -> Result<Self, ParameterError> {
-        let description = (models::find(model)?.build)(parameters, input, classes)?;
-        Ok(Self::from_description(description, seed, kernel))
-    }
-
     /// The network that `description` describes, with dense layers and initial weights drawn from `seed`.
     pub fn from_description(description: Description, seed: u64, kernel: Kernel) -> Self {
-        let layers: Vec<Layer> = description
-            .layers
-            .iter()
-            .enumerate()
-            .map(|(number, layer)| Layer::new(seed, number, layer))
-            .collect();
+        let layers = description.layers.iter().enumerate();
+        let layers: Vec<Layer> = layers.map(|(number, layer)| Layer::new(seed, number, layer)).collect();
         let part = PartLayout::new(&description, &layers, 0);
         let training = Schedule::training(&description, Reach::Block(0));
-        let observing = training.clone();
-        let scoring = Schedule::forward(&description, 0);
-        let evaluating = Schedule::forward(&description, description.architecture.blocks.len() + 1);
-        let description = Arc::new(description);
         Self {
-            description,
             kernel,
             layers,
             frozen: 0,
             part,
+            observing: training.clone(),
             training,
-            observing,
-            scoring,
-            evaluating,
+            scoring: Schedule::forward(&description, 0),
+            evaluating: Schedule::forward(&description, description.architecture.blocks.len() + 1),
             perturbing: OnceLock::new(),
             loss: Arc::new(CrossEntropy),
+            description: Arc::new(description),
         }
     }
 

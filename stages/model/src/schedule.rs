@@ -24,6 +24,8 @@ pub(crate) struct Schedule {
     pub(crate) buffers: Vec<Buffer>,
     /// How many leading operations run group by group.
     pub(crate) prefix: usize,
+    /// How far the backward pass goes: to the frozen blocks, or through them where those are observed.
+    pub(crate) reach: Reach,
 }
 
 /// What a buffer is large enough for.
@@ -37,6 +39,7 @@ pub(crate) struct Buffer {
 
 /// Something that lives in a buffer, of one group at a time if it is `single`, from one time to another, both
 /// included.
+#[derive(Clone, Copy)]
 struct Tenant {
     size: usize,
     single: bool,
@@ -65,104 +68,88 @@ impl Schedule {
     /// i`; the loss is computed at time `n`. What outlives the prefix is written from time 0 on, group by
     /// group.
     fn new(description: &Description, reach: Reach, has_backward: bool) -> Self {
-        let (values, operations) = (&description.values, &description.operations);
-        let end = operations.len();
+        let (operations, logits) = (&description.operations, description.logits.value);
+        let (count, end) = (description.values.len(), operations.len());
         let prefix = prefix(description, reach);
-        let backward = |operation: usize| 2 * end - operation;
-        let mut value_tenants: Vec<Option<Tenant>> = values
-            .iter()
-            .map(|value| {
-                let from = value.producer?;
-                Some(Tenant { size: value.shape.len(), single: from < prefix, from, to: from })
-            })
-            .collect();
-        let mut gradient_tenants: Vec<Option<Tenant>> = values.iter().map(|_| None).collect();
-        extend(&mut value_tenants, description.logits.value, end);
+        let tenant = |value: usize, time: usize| {
+            let size = description.values[value].shape.len();
+            Tenant { size, single: false, from: time, to: time }
+        };
+        let written = |value: usize| {
+            let from = value.checked_sub(1)?;
+            Some(Tenant { single: from < prefix, ..tenant(value, from) })
+        };
+        let mut tenants: Vec<Option<Tenant>> = (0..count).map(written).collect();
+        extend(&mut tenants, logits, end);
         for (number, operation) in operations.iter().enumerate() {
-            let merged = number + 1 < end && merged_addition(description, prefix, number + 1).is_some();
-            for input in operation.inputs() {
-                extend(&mut value_tenants, input.value, number + usize::from(merged));
-            }
+            let merged = merged_addition(description, prefix, number + 1).is_some();
+            let time = number + usize::from(merged);
+            operation.inputs().for_each(|input| extend(&mut tenants, input.value, time));
         }
-        for tenant in value_tenants.iter_mut().flatten().filter(|tenant| tenant.to >= prefix) {
-            if std::mem::replace(&mut tenant.single, false) {
-                tenant.from = 0;
-            }
+        for tenant in tenants.iter_mut().flatten().filter(|tenant| tenant.single && tenant.to >= prefix) {
+            (tenant.single, tenant.from) = (false, 0);
         }
-        let mut completes = vec![None; values.len()];
+        let (mut gradient_tenants, mut completes) = (vec![None; count], vec![None; count]);
         let mut heirs = vec![];
         if has_backward {
-            let born = |value: usize, time: usize, tenants: &mut Vec<Option<Tenant>>| {
-                let size = values[value].shape.len();
-                let tenant =
-                    tenants[value].get_or_insert(Tenant { size, single: false, from: time, to: time });
-                tenant.from = tenant.from.min(time);
-                tenant.to = tenant.to.max(time);
+            let mut touch = |value: usize, time: usize| {
+                let tenant = gradient_tenants[value].get_or_insert(tenant(value, time));
+                (tenant.from, tenant.to) = (tenant.from.min(time), tenant.to.max(time));
             };
-            born(description.logits.value, end, &mut gradient_tenants);
-            for (number, operation) in operations.iter().enumerate() {
-                if !description.is_active(number, reach) {
-                    continue;
-                }
-                let time = backward(number);
+            touch(logits, end);
+            let active = |(number, _): &(usize, _)| description.is_active(*number, reach);
+            for (number, operation) in operations.iter().enumerate().filter(active) {
+                let time = 2 * end - number;
                 for value in description.kept_for(number, reach) {
-                    extend(&mut value_tenants, value, time);
+                    extend(&mut tenants, value, time);
                 }
                 for input in operation.inputs().filter(|input| description.contributes(*input, reach)) {
-                    born(input.value, time, &mut gradient_tenants);
+                    touch(input.value, time);
                     completes[input.value].get_or_insert(number);
                 }
                 // The gradient that it reads.
-                let read = match operation.kind {
-                    Kind::Convolution(layer) | Kind::Linear(layer) => description.gradient_of(layer),
-                    _ => operation.output,
-                };
-                born(read, time, &mut gradient_tenants);
+                touch(
+                    match operation.kind {
+                        Kind::Convolution(layer) | Kind::Linear(layer) => description.gradient_of(layer),
+                        _ => operation.output,
+                    },
+                    time,
+                );
             }
             heirs = inherit(description, reach, &mut gradient_tenants);
         }
-        let (values, gradients) = (vec![None; values.len()], vec![None; values.len()]);
-        let mut schedule = Self { values, gradients, completes, buffers: vec![], prefix };
-        schedule.place(value_tenants, gradient_tenants);
-        for (heir, sum) in heirs {
-            schedule.gradients[heir] = schedule.gradients[sum];
-        }
-        schedule
+        tenants.append(&mut gradient_tenants);
+        let (mut values, buffers) = place(tenants);
+        let mut gradients = values.split_off(count);
+        heirs.into_iter().for_each(|(heir, sum)| gradients[heir] = gradients[sum]);
+        Self { values, gradients, completes, buffers, prefix, reach }
     }
+}
 
-    /// Gives every tenant a buffer that is free while it lives, in order of time; of the free ones the
-    /// smallest that is large enough, else the largest, which grows.
-    fn place(&mut self, values: Vec<Option<Tenant>>, gradients: Vec<Option<Tenant>>) {
-        let count = values.len();
-        let mut tenants: Vec<(usize, Tenant)> = values
-            .into_iter()
-            .chain(gradients)
-            .enumerate()
-            .filter_map(|(place, tenant)| Some((place, tenant?)))
-            .collect();
-        tenants.sort_by_key(|(place, tenant)| (tenant.from, *place));
-        let mut busy_until: Vec<usize> = vec![];
-        for (place, tenant) in tenants {
-            let free = (0..self.buffers.len()).filter(|buffer| {
-                busy_until[*buffer] < tenant.from && self.buffers[*buffer].single == tenant.single
-            });
-            let best = free.min_by_key(|buffer| {
-                let size = self.buffers[*buffer].lanes;
-                if size >= tenant.size { (0, size) } else { (1, usize::MAX - size) }
-            });
-            let buffer = best.unwrap_or_else(|| {
-                self.buffers.push(Buffer { lanes: 0, single: tenant.single });
-                busy_until.push(0);
-                self.buffers.len() - 1
-            });
-            self.buffers[buffer].lanes = self.buffers[buffer].lanes.max(tenant.size);
-            busy_until[buffer] = tenant.to;
-            match place.checked_sub(count) {
-                None => self.values[place] = Some(buffer),
-                Some(value) => self.gradients[value] = Some(buffer),
-            }
+/// Gives every tenant a buffer that is free while it lives, in order of time; of the free ones the smallest
+/// that is large enough, else the largest, which grows.
+fn place(tenants: Vec<Option<Tenant>>) -> (Vec<Option<usize>>, Vec<Buffer>) {
+    let (mut places, mut buffers) = (vec![None; tenants.len()], Vec::<Buffer>::new());
+    let waiting = places.iter_mut().zip(tenants).filter_map(|(place, tenant)| Some((place, tenant?)));
+    let mut waiting: Vec<(&mut Option<usize>, Tenant)> = waiting.collect();
+    waiting.sort_by_key(|(_, tenant)| tenant.from);
+    let mut busy_until: Vec<usize> = vec![];
+    for (place, Tenant { size, single, from, to }) in waiting {
+        let is_free = |buffer: &usize| busy_until[*buffer] < from && buffers[*buffer].single == single;
+        let best = (0..buffers.len()).filter(is_free).min_by_key(|buffer| match buffers[*buffer].lanes {
+            lanes if lanes >= size => (0, lanes),
+            lanes => (1, usize::MAX - lanes),
+        });
+        let buffer = best.unwrap_or(buffers.len());
+        if buffer == buffers.len() {
+            buffers.push(Buffer { lanes: 0, single });
+            busy_until.push(0);
         }
+        buffers[buffer].lanes = buffers[buffer].lanes.max(size);
+        busy_until[buffer] = to;
+        *place = Some(buffer);
     }
+    (places, buffers)
 }
 
 /// How many leading operations can run group by group: those of skipped blocks. A linear layer takes
@@ -179,7 +166,7 @@ fn prefix(description: &Description, reach: Reach) -> usize {
 /// whose sum it reads.
 fn merged_addition(description: &Description, prefix: usize, operation: usize) -> Option<usize> {
     let before = operation.checked_sub(1)?;
-    let [addition, convolution] = &description.operations[before..=operation] else { return None };
+    let [addition, convolution] = description.operations.get(before..=operation)? else { return None };
     let merged = matches!(addition.kind, Kind::Addition(_))
         && matches!(convolution.kind, Kind::Convolution(_))
         && convolution.input.value == addition.output

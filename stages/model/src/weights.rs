@@ -30,20 +30,8 @@ const WINDOW_BYTES: usize = 24 * 1024;
 /// longer runs of weights than they lose by lanes that come from the second-level cache.
 const PANEL_BYTES: usize = 48 * 1024;
 
-/// Where a weight stands in its layer.
-#[derive(Clone, Copy)]
-struct Place {
-    output: u32,
-    input: u32,
-    /// Kernel row and column, row-major.
-    cell: u32,
-}
-
-impl Place {
-    fn unpack(self) -> [usize; 3] {
-        [self.output, self.input, self.cell].map(|number| number as usize)
-    }
-}
+/// Where a weight stands in its layer: output, input, and kernel row and column, row-major.
+type Place = [u32; 3];
 
 /// The existing weights of one layer by ascending index, row-major in (output, input, kernel row, kernel
 /// column).
@@ -131,25 +119,22 @@ impl Weights {
             _ => None,
         };
         let mut dropped = dropped.iter().peekable();
-        let mut weights: Vec<(u32, f32, f32)> = Vec::with_capacity(self.indices.len() + grown.len());
+        let mut weights: Vec<(u32, (f32, f32))> = Vec::with_capacity(self.indices.len() + grown.len());
         for (position, index) in self.indices.iter().enumerate() {
             if dropped.next_if_eq(&index).is_none() {
-                weights.push((*index, self.values[position], self.momenta[position]));
+                weights.push((*index, (self.values[position], self.momenta[position])));
             }
         }
         assert!(dropped.next().is_none(), "dropped weights of layer {} exist", self.layer);
         let value = |index: u32| initial.as_ref().map_or(0.0, |initial| initial[index as usize]);
-        weights.extend(grown.iter().map(|index| (*index, value(*index), 0.0)));
+        weights.extend(grown.iter().map(|index| (*index, (value(*index), 0.0))));
         // Two ascending runs: one merge.
-        weights.sort_by_key(|(index, ..)| *index);
+        weights.sort_by_key(|(index, _)| *index);
         if let Some(pair) = weights.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             panic!("weight {} of layer {} exists already", pair[0].0, self.layer);
         }
-        self.set(
-            weights.iter().map(|weight| weight.0).collect(),
-            weights.iter().map(|weight| weight.1).collect(),
-            weights.iter().map(|weight| weight.2).collect(),
-        );
+        let (indices, (values, momenta)) = weights.into_iter().unzip();
+        self.set(indices, values, momenta);
     }
 
     /// The kernel that serves the layer's density.
@@ -172,7 +157,7 @@ impl Weights {
                 let offsets: Vec<Option<usize>> =
                     cells.map(|(row, column)| geometry.gradient_offset(phase, row, column)).collect();
                 let taps = places.iter().enumerate().filter_map(|(position, place)| {
-                    let [output, input, cell] = place.unpack();
+                    let [output, input, cell] = place.map(|number| number as usize);
                     let offset = offsets[cell]? + output * geometry.gradient.columns;
                     Some(Tap { row: input, column: output, offset, position: position as u32 })
                 });
@@ -196,7 +181,7 @@ impl Weights {
             [self.geometry.cells().count(), self.geometry.inputs()].map(|count| count as u32);
         let place = |index: u32| {
             let (rest, cell) = (index / cells, index % cells);
-            Place { output: rest / inputs, input: rest % inputs, cell }
+            [rest / inputs, rest % inputs, cell]
         };
         indices.map(place).collect()
     }
@@ -215,7 +200,7 @@ impl Weights {
     ) -> impl Iterator<Item = Tap> + Clone + use<'a> {
         let columns = self.geometry.source.columns;
         places.iter().enumerate().map(move |(position, place)| {
-            let [output, input, cell] = place.unpack();
+            let [output, input, cell] = place.map(|number| number as usize);
             let offset = offsets[cell] + input * columns;
             Tap { row: output, column: input, offset, position: position as u32 }
         })

@@ -14,7 +14,7 @@ use std::ops::Add;
 use spfde_data::architecture::Architecture;
 
 use crate::Spans;
-use crate::mask::{MaskPolicy, Needs};
+use crate::mask::MaskPolicy;
 
 /// FLOPs. Sums stop at 2^64 − 1, centuries of a processor's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -177,22 +177,10 @@ impl Costs<'_> {
     /// # Panics
     /// If `frozen` does not have one entry per block.
     pub fn nonzero(&self, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
-        self.layers(frozen).map(|(layer, spans)| self.mask.nonzero(layer, epoch, spans)).collect()
-    }
-
-    /// What the updates of every layer at the start of `epoch` look at, if block `b` is frozen during
-    /// `frozen[b]`.
-    ///
-    /// # Panics
-    /// If `frozen` does not have one entry per block.
-    pub fn needs(&self, epoch: u32, frozen: &[Spans]) -> Vec<Needs> {
-        self.layers(frozen).map(|(layer, spans)| self.mask.needs(layer, epoch, spans)).collect()
-    }
-
-    fn layers<'a>(&self, frozen: &'a [Spans]) -> impl Iterator<Item = (usize, &'a Spans)> {
         assert_eq!(frozen.len(), self.architecture.blocks.len(), "freezing times for each block");
-        let blocks = self.architecture.layers.iter().map(|layer| layer.block).enumerate();
-        blocks.map(|(layer, block)| (layer, frozen.get(block).unwrap_or(Spans::NONE)))
+        let layers = self.architecture.layers.iter().enumerate();
+        let spans = |block: usize| frozen.get(block).unwrap_or(Spans::NONE);
+        layers.map(|(index, layer)| self.mask.nonzero(index, epoch, spans(layer.block))).collect()
     }
 
     /// The cost of one epoch, if block `b` is frozen during `frozen[b]`.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::parameter::{Parameter, ParameterError, Parameters, Value};
+use spfde_data::parameter::{Parameter, ParameterError, Parameters, Parametric, Value};
 
 /// A registered policy: `P` is what it builds, such as `dyn MaskPolicy`; `C` is what it is told of the run.
 pub struct Entry<P: ?Sized, C> {
@@ -18,6 +18,17 @@ pub struct Entry<P: ?Sized, C> {
     /// # Errors
     /// If parameters contradict each other or the run.
     pub build: fn(&Parameters, &C) -> Result<Arc<P>, ParameterError>,
+}
+
+impl<P: ?Sized, C> Entry<P, C> {
+    /// The entry of a policy whose parameters are the fields of `R`.
+    pub fn new<R: Parametric>(
+        name: &'static str,
+        summary: &'static str,
+        build: fn(&Parameters, &C) -> Result<Arc<P>, ParameterError>,
+    ) -> Self {
+        Self { name, summary, parameters: R::parameters, build }
+    }
 }
 
 impl<P: ?Sized, C> Clone for Entry<P, C> {

@@ -17,18 +17,10 @@ use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
 /// If there are fewer than two sizes.
 pub fn perceptron(sizes: &[usize]) -> Arc<Architecture> {
     assert!(sizes.len() >= 2, "a perceptron has at least an input and an output");
-    let mut layers = Vec::new();
-    for (index, pair) in sizes.windows(2).enumerate() {
-        layers.push(layer(
-            format!("linear{}", index + 1),
-            LayerKind::Linear,
-            (pair[1], pair[0]),
-            1,
-            1,
-            index,
-            true,
-        ));
-    }
+    let linear = |(index, pair): (usize, &[usize])| {
+        layer(format!("linear{}", index + 1), LayerKind::Linear, [pair[1], pair[0], 1], 1, index)
+    };
+    let layers: Vec<LayerShape> = sizes.windows(2).enumerate().map(linear).collect();
     let blocks = layers[..layers.len() - 1].iter().map(|layer| layer.name.clone()).collect();
     finish(layers, blocks)
 }
@@ -49,8 +41,10 @@ pub fn perceptron(sizes: &[usize]) -> Arc<Architecture> {
 pub fn residual(channels: &[usize], blocks: usize, side: u64) -> Arc<Architecture> {
     let mut width = *channels.first().expect("a residual network has at least one stage");
     let mut positions = side * side;
-    let convolution = LayerKind::Convolution;
-    let mut layers = vec![layer("stem".into(), convolution, (width, 1), 3, positions, 0, true)];
+    let convolution = |name: String, size: [usize; 3], positions: u64, block: usize| {
+        layer(name, LayerKind::Convolution, size, positions, block)
+    };
+    let mut layers = vec![convolution("stem".into(), [width, 1, 3], positions, 0)];
     let mut names = Vec::new();
     for (stage, &next) in channels.iter().enumerate() {
         for position in 0..blocks {
@@ -60,33 +54,27 @@ pub fn residual(channels: &[usize], blocks: usize, side: u64) -> Arc<Architectur
             if shrinks {
                 positions = side.div_ceil(1 << stage).pow(2);
             }
-            let first = (next, width);
             let named = |part: &str| format!("{name}.{part}");
-            layers.push(layer(named("convolution1"), convolution, first, 3, positions, block, block > 0));
-            layers.push(layer(named("convolution2"), convolution, (next, next), 3, positions, block, false));
+            let first = convolution(named("convolution1"), [next, width, 3], positions, block);
+            layers.push(LayerShape { reads_block_input: block > 0, ..first });
+            let second = convolution(named("convolution2"), [next, next, 3], positions, block);
+            layers.push(LayerShape { reads_block_input: false, ..second });
             if shrinks {
-                layers.push(layer(named("shortcut"), convolution, first, 1, positions, block, true));
+                layers.push(convolution(named("shortcut"), [next, width, 1], positions, block));
             }
             width = next;
             names.push(name);
         }
     }
-    layers.push(layer("classifier".into(), LayerKind::Linear, (10, width), 1, 1, names.len(), true));
+    layers.push(layer("classifier".into(), LayerKind::Linear, [10, width, 1], 1, names.len()));
     finish(layers, names)
 }
 
-/// One layer; `size` is outputs and inputs.
-fn layer(
-    name: String,
-    kind: LayerKind,
-    size: (usize, usize),
-    kernel: usize,
-    positions: u64,
-    block: usize,
-    reads_block_input: bool,
-) -> LayerShape {
-    let (outputs, inputs) = size;
-    LayerShape { name, kind, outputs, inputs, kernel: (kernel, kernel), positions, block, reads_block_input }
+/// One layer that reads its block's input; `size` is outputs, inputs, and rows of the kernel.
+fn layer(name: String, kind: LayerKind, size: [usize; 3], positions: u64, block: usize) -> LayerShape {
+    let [outputs, inputs, side] = size;
+    let (kernel, reads_block_input) = ((side, side), true);
+    LayerShape { name, kind, outputs, inputs, kernel, positions, block, reads_block_input }
 }
 
 /// An architecture that keeps every layer's output, four bytes a value, from the first active block on.

@@ -1,15 +1,14 @@
 //! The plan of a run: what its configuration fixes before the first step.
 
+mod planning;
+
 use std::sync::Arc;
 
-use spfde_data::architecture::{Architecture, LayerShape};
-use spfde_data::parameter::ParameterError;
+use spfde_data::architecture::Architecture;
 
 use crate::Spans;
-use crate::cost::{Cost, Costs, count, dense_gradients, frozen_blocks};
-use crate::freeze::FreezePolicy;
+use crate::cost::{Cost, count, dense_gradients, frozen_blocks};
 use crate::mask::{MaskPolicy, Needs};
-use crate::sieve::SievePolicy;
 
 /// Densities, freezing times, sizes of the active set and cost of every epoch, from the configuration alone.
 ///
@@ -28,12 +27,12 @@ use crate::sieve::SievePolicy;
 ///     epochs, architecture: Arc::clone(&architecture), mask_interval: 2, reduction_required: true,
 /// };
 /// let freezes = freeze::policy(Progressive { flops_reduction: 0.15, ..Progressive::default() }, &context)?;
-/// let plan = Plan::new(architecture, epochs, samples, &*masks, &*freezes, &*sieves)?;
+/// let plan = Plan::new(architecture, epochs, samples, &masks, &*freezes, &*sieves)?;
 /// assert!(plan.reduction() >= 0.15);
 /// assert_eq!(plan.spans(21).iter().count(), 0); // the classifier never freezes
 /// # Ok::<(), spfde_data::parameter::ParameterError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plan {
     /// The network.
     pub architecture: Arc<Architecture>,
@@ -56,80 +55,13 @@ pub struct Plan {
     pub note: Option<String>,
     /// Whether each layer is masked.
     pub masked: Vec<bool>,
-    courses: Arc<Courses>,
-}
-
-/// What masks do, with which any later decision can be costed without the policy.
-#[derive(Debug)]
-struct Courses {
-    planned: Course,
-    unfrozen: Course,
-    /// By epoch and layer, what a layer keeps if its block freezes then.
-    kept: Vec<Vec<u32>>,
-}
-
-/// What masks do if blocks are frozen in these epochs.
-#[derive(Debug)]
-struct Course {
-    frozen: Vec<Spans>,
     /// Existing weights by epoch and layer.
     nonzero: Vec<Vec<u32>>,
-    /// What the update at the start of an epoch looks at, by epoch and layer.
-    needs: Vec<Vec<Needs>>,
+    /// What the masks do if a later decision leaves the plan.
+    mask: Arc<dyn MaskPolicy>,
 }
 
 impl Plan {
-    /// Plans a run of `epochs` epochs on a data set of `samples` samples.
-    ///
-    /// # Errors
-    /// If the freezing that was asked for cannot be reached.
-    ///
-    /// # Panics
-    /// If a policy breaks its promises: a plan that freezes blocks out of order or after the end.
-    pub fn new(
-        architecture: Arc<Architecture>,
-        epochs: u32,
-        samples: u32,
-        mask: &dyn MaskPolicy,
-        freeze: &dyn FreezePolicy,
-        sieve: &dyn SievePolicy,
-    ) -> Result<Self, ParameterError> {
-        let active_samples: Vec<u32> = (0..epochs).map(|epoch| sieve.active_samples(epoch)).collect();
-        let costs = Costs { architecture: &architecture, mask, active_samples: &active_samples };
-        let blocks = architecture.blocks.len();
-        let layers = architecture.layers.len();
-        let freeze = freeze.plan(&costs)?;
-        let frozen = freeze.frozen;
-        check(&frozen, blocks, epochs);
-        let never = vec![Spans::never(); blocks];
-        let weights = |layer: usize| architecture.layers[layer].weights() as u32;
-        let dense: Vec<u32> = (0..layers).map(weights).collect();
-        let course = |frozen: &[Spans]| Course {
-            frozen: frozen.to_vec(),
-            nonzero: (0..epochs).map(|epoch| costs.nonzero(epoch, frozen)).collect(),
-            needs: (0..epochs).map(|epoch| costs.needs(epoch, frozen)).collect(),
-        };
-        let kept = |epoch: u32| costs.nonzero(epoch, &vec![Spans::from(epoch); blocks]);
-        let courses = Courses {
-            planned: course(&frozen),
-            unfrozen: course(&never),
-            kept: (0..epochs).map(kept).collect(),
-        };
-        Ok(Self {
-            cost: (0..epochs).map(|epoch| costs.epoch(epoch, &frozen)).collect(),
-            unfrozen_cost: costs.total(&never),
-            dense_cost: count(&architecture, &dense, 0, samples),
-            masked: (0..layers).map(|layer| mask.masked(layer)).collect(),
-            note: freeze.note,
-            courses: Arc::new(courses),
-            architecture,
-            epochs,
-            samples,
-            frozen,
-            active_samples,
-        })
-    }
-
     /// When a layer is frozen; the classifier never is.
     pub fn spans(&self, layer: usize) -> &Spans {
         self.frozen.get(self.architecture.layers[layer].block).unwrap_or(Spans::NONE)
@@ -143,12 +75,12 @@ impl Plan {
     /// The layers whose dense gradient the last step of `epoch` computes, but for those in the first
     /// `frozen_blocks` blocks.
     pub fn dense_gradients(&self, epoch: u32, frozen_blocks: usize) -> impl Iterator<Item = usize> + '_ {
-        let needs = self.courses.planned.needs.get(epoch as usize + 1).into_iter().flatten();
-        let layers = needs.zip(&self.architecture.layers).enumerate();
-        let wants = move |(needs, layer): (&Needs, &LayerShape)| {
-            *needs == Needs::DenseGradient && layer.block >= frozen_blocks
+        let layers = self.architecture.layers.iter().enumerate();
+        let wants = move |layer: &usize| {
+            self.mask.needs(*layer, epoch + 1, self.spans(*layer)) == Needs::DenseGradient
         };
-        layers.filter(move |(_, layer)| wants(*layer)).map(|(index, _)| index)
+        let trains = layers.filter(move |(_, layer)| layer.block >= frozen_blocks);
+        trains.map(|(index, _)| index).filter(wants)
     }
 
     /// The FLOPs of these, if the step has `samples` samples.
@@ -161,7 +93,7 @@ impl Plan {
     /// # Panics
     /// If the run has no such epoch.
     pub fn nonzero(&self, epoch: u32) -> &[u32] {
-        &self.courses.planned.nonzero[epoch as usize]
+        &self.nonzero[epoch as usize]
     }
 
     /// The existing weights of every layer during `epoch`, if block `b` was frozen during `frozen[b]`,
@@ -175,24 +107,23 @@ impl Plan {
     /// If the run has no such epoch, or `frozen` does not have one entry per block, or names an epoch that
     /// the run does not have.
     pub fn nonzero_given(&self, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
-        self.nonzero_after(&self.courses.planned, epoch, frozen)
+        self.nonzero_after(&self.frozen, epoch, frozen)
     }
 
-    /// The existing weights of every layer during `epoch`, if blocks left their course.
-    fn nonzero_after(&self, course: &Course, epoch: u32, frozen: &[Spans]) -> Vec<u32> {
+    /// The existing weights of every layer during `epoch`, if blocks left what was `planned` for them.
+    fn nonzero_after(&self, planned: &[Spans], epoch: u32, frozen: &[Spans]) -> Vec<u32> {
         assert_eq!(frozen.len(), self.architecture.blocks.len(), "freezing times for each block");
         let layers = self.architecture.layers.iter().enumerate();
         let nonzero = layers.map(|(index, layer)| {
+            let planned = planned.get(layer.block).unwrap_or(Spans::NONE);
             let latest = frozen.get(layer.block).and_then(|spans| spans.latest(epoch));
             let updates =
-                |thaw: u32| (thaw + 1..=epoch).any(|at| course.needs[at as usize][index] > Needs::Nothing);
+                |thaw: u32| (thaw + 1..=epoch).any(|at| self.mask.needs(index, at, planned) > Needs::Nothing);
             match latest {
-                Some((from, until))
-                    if course.frozen[layer.block].latest(epoch) != latest && !until.is_some_and(updates) =>
-                {
-                    self.courses.kept[from as usize][index]
+                Some((from, until)) if planned.latest(epoch) != latest && !until.is_some_and(updates) => {
+                    self.mask.nonzero(index, from, &Spans::from(from))
                 }
-                _ => course.nonzero[epoch as usize][index],
+                _ => self.mask.nonzero(index, epoch, planned),
             }
         });
         nonzero.collect()
@@ -215,26 +146,13 @@ impl Plan {
     /// # Panics
     /// If `frozen` does not have one entry per block, or names an epoch that the run does not have.
     pub fn cost_of(&self, frozen: &[Spans]) -> Cost {
+        let never = vec![Spans::never(); frozen.len()];
         let epoch_cost = |epoch: u32| {
-            let nonzero = self.nonzero_after(&self.courses.unfrozen, epoch, frozen);
+            let nonzero = self.nonzero_after(&never, epoch, frozen);
             let samples = self.active_samples[epoch as usize];
             count(&self.architecture, &nonzero, frozen_blocks(frozen, epoch), samples)
         };
         (0..self.epochs).map(epoch_cost).sum()
-    }
-}
-
-/// Panics unless the frozen blocks are a prefix in every epoch, and freeze before the end.
-fn check(frozen: &[Spans], blocks: usize, epochs: u32) {
-    assert_eq!(frozen.len(), blocks, "freezing times for each block");
-    assert!(
-        frozen.iter().flat_map(Spans::iter).all(|(from, _)| from < epochs),
-        "a block freezes before the end: {frozen:?} of {epochs} epochs"
-    );
-    for epoch in 0..epochs {
-        let prefix = frozen_blocks(frozen, epoch);
-        let behind = frozen[prefix..].iter().any(|spans| spans.is_frozen(epoch));
-        assert!(!behind, "blocks freeze front to back: {frozen:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The builder of networks.
 
-use std::cell::{Ref, RefCell};
+use std::cell::RefCell;
 
 use crate::description::recipe::{Recipe, Step, StepKind};
 use crate::description::{Affine, BuildError, Description, InputShape};
@@ -52,14 +52,12 @@ impl Description {
         let recipe = RefCell::new(Recipe { input, classes, blocks: vec![], operations: vec![] });
         let network = NetworkBuilder { recipe, misuse: RefCell::new(None) };
         let Logits(()) = define(&network);
-        match network.misuse.into_inner() {
-            Some(misuse) => Err(misuse),
-            None => {
-                let mut recipe = network.recipe.into_inner();
-                recipe.operations = in_order(recipe.operations);
-                recipe.describe()
-            }
+        if let Some(misuse) = network.misuse.into_inner() {
+            return Err(misuse);
         }
+        let mut recipe = network.recipe.into_inner();
+        recipe.operations = in_order(recipe.operations);
+        recipe.describe()
     }
 }
 
@@ -99,18 +97,18 @@ impl NetworkBuilder {
 
     /// The shape of the samples.
     pub fn input_shape(&self) -> InputShape {
-        self.recipe().input
+        self.recipe.borrow().input
     }
 
     /// How many classes there are.
     pub fn classes(&self) -> usize {
-        self.recipe().classes
+        self.recipe.borrow().classes
     }
 
     /// What follows belongs to a new block, which freezes as one. Without a name it is called after its
     /// number, such as `block3`. The first operation begins a block by itself.
     pub fn block(&self) -> &Self {
-        let name = format!("block{}", self.recipe().blocks.len());
+        let name = format!("block{}", self.recipe.borrow().blocks.len());
         self.block_named(name)
     }
 
@@ -156,14 +154,10 @@ impl NetworkBuilder {
         Logits(())
     }
 
-    fn recipe(&self) -> Ref<'_, Recipe> {
-        self.recipe.borrow()
-    }
-
     /// Adds an operation; without `reads` it reads what the one before it writes.
     fn push(&self, operation: StepKind, reads: Option<Vec<usize>>) -> Node<'_> {
         let is_last = operation == StepKind::Classifier;
-        if self.recipe().blocks.is_empty() && !is_last {
+        if self.recipe.borrow().blocks.is_empty() && !is_last {
             self.block();
         }
         let mut recipe = self.recipe.borrow_mut();
@@ -250,16 +244,15 @@ impl Node<'_> {
 
     /// Sets an option of the operation; where that has no such option, the builder remembers the `reason`.
     fn set(self, reason: &'static str, change: impl FnOnce(&mut Step) -> bool) -> Self {
-        let mut recipe = self.network.recipe.borrow_mut();
+        let input = || BuildError { at: "the input".into(), problem: reason.into() };
         let position = self.value.wrapping_sub(1);
-        if !recipe.operations.get_mut(position).is_some_and(change) {
-            let at = match recipe.operations.get(position) {
-                Some(step) => step.at(position),
-                None => "the input".to_owned(),
-            };
-            self.network.misuse.borrow_mut().get_or_insert(BuildError::Unsupported { at, reason });
-        }
-        drop(recipe);
+        let mut recipe = self.network.recipe.borrow_mut();
+        let misuse = match recipe.operations.get_mut(position) {
+            None => Some(input()),
+            Some(step) => (!change(step)).then(|| step.error(position, reason)),
+        };
+        let mut first = self.network.misuse.borrow_mut();
+        *first = first.take().or(misuse);
         self
     }
 }

@@ -59,6 +59,17 @@ impl StepKind {
     }
 }
 
+impl Step {
+    /// What is wrong with it, the operation with number `number`.
+    pub(super) fn error(&self, number: usize, problem: impl Into<String>) -> BuildError {
+        let at = match self.operation.word() {
+            (true, word) => format!("{word} `{}`", self.name),
+            (false, word) => format!("{word} (operation {number})"),
+        };
+        BuildError { at, problem: problem.into() }
+    }
+}
+
 impl Description {
     /// The network as JSON: a list of operations with their parameters.
     pub fn to_json(&self) -> String {
@@ -70,8 +81,10 @@ impl Description {
     /// # Errors
     /// If the text is no such JSON, or a builder would refuse the operations.
     pub fn from_json(json: &str) -> Result<Self, BuildError> {
-        let recipe: Recipe =
-            serde_json::from_str(json).map_err(|error| BuildError::Json(error.to_string()))?;
+        let recipe: Recipe = serde_json::from_str(json).map_err(|error| BuildError {
+            at: "the description of the network".into(),
+            problem: format!("it cannot be read: {error}"),
+        })?;
         recipe.describe()
     }
 }

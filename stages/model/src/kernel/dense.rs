@@ -6,7 +6,7 @@
 //! but by multiply-adds; weights that do not exist are multiplied as zeros.
 
 use crate::kernel::entry;
-use crate::kernel::gather::Strip;
+use crate::kernel::gather::Gather;
 use crate::kernel::moments::add_moments;
 use crate::kernel::taps::Tap;
 use crate::kernel::vector::Vector;
@@ -90,27 +90,13 @@ entry! {
     ///
     /// # Panics
     /// If panels, strip and slices do not fit together.
-    fn gather_dense(
-        panels: &Panels,
-        strip: &Strip,
-        source: &[Lane],
-        target: &mut [Lane],
-        accumulate: bool,
-        sums: &mut [Lane],
-    ) = body
+    fn gather_dense(panels: &Panels, job: Gather<'_>) = body
 }
 
 #[inline(always)]
-fn body<V: Vector>(
-    panels: &Panels,
-    strip: &Strip,
-    source: &[Lane],
-    target: &mut [Lane],
-    accumulate: bool,
-    sums: &mut [Lane],
-) {
-    strip.check(panels.rows, panels.reach, source.len(), target.len());
-    assert!(sums.is_empty() || sums.len() >= 2 * panels.rows, "two sums per channel");
+fn body<V: Vector>(panels: &Panels, job: Gather<'_>) {
+    job.check(panels.rows, panels.reach);
+    let Gather { strip, source, target, accumulate, sums } = job;
     // Tiles of two pixels: one below the other, or side by side in a strip of one row.
     let (step, next_source, next_target) = match strip.rows {
         2 => (1, strip.source_row, strip.target_row),

@@ -4,11 +4,11 @@ use crate::kernel::entry;
 use crate::kernel::vector::{LaneMask, Vector};
 use crate::lane::Lane;
 
-/// `value · scale + shift`, channel by channel.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Coefficients<'a> {
-    pub(crate) scale: &'a [f32],
-    pub(crate) shift: &'a [f32],
+/// What becomes of the values of a channel: `value · scale + shift`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Coefficients {
+    pub(crate) scale: f32,
+    pub(crate) shift: f32,
 }
 
 /// A row `[channels][width]` of a signal: a stored value and what applies to it when it is read.
@@ -17,7 +17,8 @@ pub(crate) struct SignalRow<'a> {
     pub(crate) lanes: &'a [Lane],
     /// Pixels per channel.
     pub(crate) width: usize,
-    pub(crate) affine: Option<Coefficients<'a>>,
+    /// The coefficients of each channel.
+    pub(crate) affine: Option<&'a [Coefficients]>,
     pub(crate) relu: bool,
 }
 
@@ -26,7 +27,8 @@ impl SignalRow<'_> {
     #[inline(always)]
     pub(super) fn channel<V: Vector>(&self, channel: usize) -> Reader<V> {
         let affine = self.affine.map(|coefficients| {
-            (V::splat(coefficients.scale[channel]), V::splat(coefficients.shift[channel]))
+            let Coefficients { scale, shift } = coefficients[channel];
+            (V::splat(scale), V::splat(shift))
         });
         Reader { affine, relu: self.relu }
     }

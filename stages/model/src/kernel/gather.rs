@@ -4,10 +4,10 @@
 //! over that channel's existing weights: each weight costs one broadcast and one multiply-add with a memory
 //! operand per pixel.
 
-use crate::kernel::entry;
 use crate::kernel::moments::add_moments;
 use crate::kernel::taps::{Entry, Taps};
 use crate::kernel::vector::Vector;
+use crate::kernel::{entry, with_constant};
 use crate::lane::Lane;
 
 /// One or two neighbouring rows of pixels: where their windows begin and where their sums go, in lanes.
@@ -31,6 +31,27 @@ pub(crate) struct Strip {
     pub(crate) rows: usize,
     /// Pixels in a row.
     pub(crate) columns: usize,
+}
+
+/// What a product kernel does: reads one strip's windows and writes its sums.
+#[derive(Debug)]
+pub(crate) struct Gather<'a> {
+    pub(crate) strip: Strip,
+    pub(crate) source: &'a [Lane],
+    pub(crate) target: &'a mut [Lane],
+    /// Whether the sums are added to what is there.
+    pub(crate) accumulate: bool,
+    /// Nothing, or two lanes per channel, to which the sums of the results and of their squares are added.
+    pub(crate) sums: &'a mut [Lane],
+}
+
+impl Gather<'_> {
+    /// Panics unless everything lies inside the slices, for so many written channels and windows that reach
+    /// `reach` lanes far.
+    pub(super) fn check(&self, rows: usize, reach: usize) {
+        self.strip.check(rows, reach, self.source.len(), self.target.len());
+        assert!(self.sums.is_empty() || self.sums.len() >= 2 * rows, "two sums per channel");
+    }
 }
 
 impl Strip {
@@ -58,43 +79,27 @@ pub(super) fn tile_width(columns: usize, left: usize) -> usize {
 
 entry! {
     /// Writes, for each channel and pixel of the strip, the sum of existing weights times the lanes they
-    /// point at; with `accumulate` adds it to what is there. Where `sums` is not empty it holds two lanes per
-    /// channel, to which the sums of the results and of their squares are added.
+    /// point at.
     ///
     /// # Panics
     /// If taps, strip and slices do not fit together.
-    fn gather(
-        taps: &Taps,
-        strip: &Strip,
-        source: &[Lane],
-        target: &mut [Lane],
-        accumulate: bool,
-        sums: &mut [Lane],
-    ) = body
+    fn gather(taps: &Taps, job: Gather<'_>) = body
 }
 
 #[inline(always)]
-fn body<V: Vector>(
-    taps: &Taps,
-    strip: &Strip,
-    source: &[Lane],
-    target: &mut [Lane],
-    accumulate: bool,
-    sums: &mut [Lane],
-) {
-    strip.check(taps.rows, taps.reach, source.len(), target.len());
-    assert!(sums.is_empty() || sums.len() >= 2 * taps.rows, "two sums per channel");
+fn body<V: Vector>(taps: &Taps, job: Gather<'_>) {
+    job.check(taps.rows, taps.reach);
     // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per
     // channel.
     unsafe {
-        match (strip.rows, strip.source_step, strip.target_step) {
-            (2, 1, 1) => rows::<V, 2, 1, 1>(taps, strip, source, target, accumulate, sums),
-            (1, 1, 1) => rows::<V, 1, 1, 1>(taps, strip, source, target, accumulate, sums),
-            (2, 2, 1) => rows::<V, 2, 2, 1>(taps, strip, source, target, accumulate, sums),
-            (1, 2, 1) => rows::<V, 1, 2, 1>(taps, strip, source, target, accumulate, sums),
-            (2, 1, 2) => rows::<V, 2, 1, 2>(taps, strip, source, target, accumulate, sums),
-            (1, 1, 2) => rows::<V, 1, 1, 2>(taps, strip, source, target, accumulate, sums),
-            _ => panic!("no kernel for {strip:?}"),
+        match (job.strip.rows, job.strip.source_step, job.strip.target_step) {
+            (2, 1, 1) => rows::<V, 2, 1, 1>(taps, job),
+            (1, 1, 1) => rows::<V, 1, 1, 1>(taps, job),
+            (2, 2, 1) => rows::<V, 2, 2, 1>(taps, job),
+            (1, 2, 1) => rows::<V, 1, 2, 1>(taps, job),
+            (2, 1, 2) => rows::<V, 2, 1, 2>(taps, job),
+            (1, 1, 2) => rows::<V, 1, 1, 2>(taps, job),
+            _ => panic!("no kernel for {job:?}"),
         }
     }
 }
@@ -102,14 +107,8 @@ fn body<V: Vector>(
 /// # Safety
 /// The strip has `R` rows and the steps `S` and `T`, and has been checked against taps and slices.
 #[inline(always)]
-unsafe fn rows<V: Vector, const R: usize, const S: usize, const T: usize>(
-    taps: &Taps,
-    strip: &Strip,
-    source: &[Lane],
-    target: &mut [Lane],
-    accumulate: bool,
-    sums: &mut [Lane],
-) {
+unsafe fn rows<V: Vector, const R: usize, const S: usize, const T: usize>(taps: &Taps, job: Gather<'_>) {
+    let Gather { strip, source, target, accumulate, sums } = job;
     let mut column = 0;
     while column < strip.columns {
         let width = tile_width(strip.columns, strip.columns - column);
@@ -122,13 +121,7 @@ unsafe fn rows<V: Vector, const R: usize, const S: usize, const T: usize>(
                 target_row: strip.target_row,
                 target_channel: strip.target_channel,
             };
-            match width {
-                7 => tile.run::<V, R, 7, S, T>(taps, accumulate, sums),
-                4 => tile.run::<V, R, 4, S, T>(taps, accumulate, sums),
-                3 => tile.run::<V, R, 3, S, T>(taps, accumulate, sums),
-                2 => tile.run::<V, R, 2, S, T>(taps, accumulate, sums),
-                _ => tile.run::<V, R, 1, S, T>(taps, accumulate, sums),
-            }
+            with_constant!(P = width, [7, 4, 3, 2, 1] => tile.run::<V, R, P, S, T>(taps, accumulate, sums));
         }
         column += width;
     }

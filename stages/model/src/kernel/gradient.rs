@@ -16,7 +16,7 @@ pub(crate) enum Sign<'a> {
     /// There is no ReLU, or the gradient has passed it.
     Always,
     /// Where the layer's own output, normalised, is above 0.
-    Own(Coefficients<'a>),
+    Own(&'a [Coefficients]),
     /// Where this stored row is above 0.
     Stored(&'a [Lane]),
 }
@@ -52,57 +52,37 @@ fn settle_body<V: Vector>(row: UnsettledRow<'_>, mean: &[f32], sums: &mut [Lane]
         let sums = sums.next();
         let mean = V::splat(mean[channel]);
         match sign {
-            Sign::Always => settle_channel::<V, _>(gradient, output, mean, sums, Everywhere),
+            Sign::Always => settle_channel(gradient, output, mean, sums, Gate::Everywhere),
             Sign::Own(coefficients) => {
-                let scale = V::splat(coefficients.scale[channel]);
-                let shift = V::splat(coefficients.shift[channel]);
-                settle_channel::<V, _>(gradient, output, mean, sums, WhereOwn { scale, shift });
+                let Coefficients { scale, shift } = coefficients[channel];
+                let (scale, shift) = (V::splat(scale), V::splat(shift));
+                settle_channel(gradient, output, mean, sums, Gate::WhereOwn { scale, shift });
             }
             Sign::Stored(sign) => {
-                let sign = &sign[channel * width..][..width];
-                settle_channel::<V, _>(gradient, output, mean, sums, WhereStored { sign });
+                let gate = Gate::WhereStored(&sign[channel * width..][..width]);
+                settle_channel(gradient, output, mean, sums, gate);
             }
         }
     }
 }
 
-/// What a ReLU lets pass. A trait, because closures cannot be told to be inlined where the instructions are.
-trait Gate<V: Vector>: Copy {
-    fn pass(self, pixel: usize, gradient: V, output: V) -> V;
-}
-
+/// What a ReLU lets pass. Every call has one variant, so that loops do not ask which. Not a closure, because
+/// closures cannot be told to be inlined where the instructions are.
 #[derive(Clone, Copy)]
-struct Everywhere;
+enum Gate<'a, V> {
+    Everywhere,
+    WhereOwn { scale: V, shift: V },
+    WhereStored(&'a [Lane]),
+}
 
-impl<V: Vector> Gate<V> for Everywhere {
+impl<V: Vector> Gate<'_, V> {
     #[inline(always)]
-    fn pass(self, _: usize, gradient: V, _: V) -> V {
-        gradient
-    }
-}
-
-#[derive(Clone, Copy)]
-struct WhereOwn<V> {
-    scale: V,
-    shift: V,
-}
-
-impl<V: Vector> Gate<V> for WhereOwn<V> {
-    #[inline(always)]
-    fn pass(self, _: usize, gradient: V, output: V) -> V {
-        gradient.where_positive(output.mul_add(self.scale, self.shift))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct WhereStored<'a> {
-    sign: &'a [Lane],
-}
-
-impl<V: Vector> Gate<V> for WhereStored<'_> {
-    #[inline(always)]
-    fn pass(self, pixel: usize, gradient: V, _: V) -> V {
-        gradient.where_positive(V::load(&self.sign[pixel]))
+    fn pass(self, pixel: usize, gradient: V, output: V) -> V {
+        match self {
+            Self::Everywhere => gradient,
+            Self::WhereOwn { scale, shift } => gradient.where_positive(output.mul_add(scale, shift)),
+            Self::WhereStored(sign) => gradient.where_positive(V::load(&sign[pixel])),
+        }
     }
 }
 
@@ -110,12 +90,12 @@ impl<V: Vector> Gate<V> for WhereStored<'_> {
 const CHAINS: usize = 4;
 
 #[inline(always)]
-fn settle_channel<V: Vector, G: Gate<V>>(
+fn settle_channel<V: Vector>(
     gradient: &mut [Lane],
     output: &[Lane],
     mean: V,
     sums: Option<&mut [Lane]>,
-    gate: G,
+    gate: Gate<'_, V>,
 ) {
     let mut chains = [[V::zero(); 2]; CHAINS];
     let (gradients, last_gradients) = gradient.as_chunks_mut::<CHAINS>();
@@ -140,12 +120,12 @@ fn settle_channel<V: Vector, G: Gate<V>>(
 }
 
 #[inline(always)]
-fn settle_pixel<V: Vector, G: Gate<V>>(
+fn settle_pixel<V: Vector>(
     pixel: usize,
     gradient: &mut Lane,
     output: &Lane,
     mean: V,
-    gate: G,
+    gate: Gate<'_, V>,
     chain: &mut [V; 2],
 ) {
     let z = V::load(output);
@@ -165,12 +145,12 @@ pub(crate) struct GradientRow<'a> {
     pub(crate) width: usize,
 }
 
-/// Channel by channel, the gradient of a layer's output: `gradient · g + output · z + constant`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Slope<'a> {
-    pub(crate) gradient: &'a [f32],
-    pub(crate) output: &'a [f32],
-    pub(crate) constant: &'a [f32],
+/// The gradient of a layer's output in a channel: `gradient · g + output · z + constant`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slope {
+    pub(crate) gradient: f32,
+    pub(crate) output: f32,
+    pub(crate) constant: f32,
 }
 
 entry! {
@@ -178,22 +158,17 @@ entry! {
     ///
     /// # Panics
     /// If the row does not fit its target.
-    fn pack_gradient(
-        row: &GradientRow<'_>,
-        slope: &Slope<'_>,
-        mask: LaneMask,
-        target: PackedRow<'_>,
-    ) = pack_body
+    fn pack_gradient(row: &GradientRow<'_>, slopes: &[Slope], mask: LaneMask, target: PackedRow<'_>) = pack_body
 }
 
 #[inline(always)]
-fn pack_body<V: Vector>(row: &GradientRow<'_>, slope: &Slope<'_>, mask: LaneMask, mut target: PackedRow<'_>) {
+fn pack_body<V: Vector>(row: &GradientRow<'_>, slopes: &[Slope], mask: LaneMask, mut target: PackedRow<'_>) {
     let step = target.pixel_step;
     let pixels = row.gradient.chunks_exact(row.width).zip(row.output.chunks_exact(row.width));
     for (channel, (gradients, outputs)) in pixels.enumerate() {
-        let by_gradient = V::splat(slope.gradient[channel]);
-        let by_output = V::splat(slope.output[channel]);
-        let constant = V::splat(slope.constant[channel]);
+        let Slope { gradient, output, constant } = slopes[channel];
+        let (by_gradient, by_output) = (V::splat(gradient), V::splat(output));
+        let constant = V::splat(constant);
         let target = target.channel(channel, row.width);
         for ((target, g), z) in target.iter_mut().step_by(step).zip(gradients).zip(outputs) {
             let value = V::load(g).mul_add(by_gradient, V::load(z).mul_add(by_output, constant));

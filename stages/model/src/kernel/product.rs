@@ -2,9 +2,8 @@
 
 use crate::kernel::Kernel;
 use crate::kernel::dense::{Panels, gather_dense};
-use crate::kernel::gather::{Strip, gather};
+use crate::kernel::gather::{Gather, gather};
 use crate::kernel::taps::{Tap, Taps};
-use crate::lane::Lane;
 
 /// The kernel that computes a layer's outputs and the gradient of its inputs.
 ///
@@ -84,24 +83,14 @@ impl Product {
         }
     }
 
-    /// Writes, for each channel and pixel of the strip, the sum of weights times the lanes they point at;
-    /// with `accumulate` adds it to what is there. Where `sums` is not empty it holds two lanes per channel,
-    /// to which the sums of the results and of their squares are added.
+    /// Writes, for each channel and pixel of the strip, the sum of weights times the lanes they point at.
     ///
     /// # Panics
     /// If strip and slices do not fit the layer.
-    pub(crate) fn gather(
-        &self,
-        kernel: Kernel,
-        strip: &Strip,
-        source: &[Lane],
-        target: &mut [Lane],
-        accumulate: bool,
-        sums: &mut [Lane],
-    ) {
+    pub(crate) fn gather(&self, kernel: Kernel, job: Gather<'_>) {
         match &self.panels {
-            None => gather(kernel, &self.taps, strip, source, target, accumulate, sums),
-            Some(panels) => gather_dense(kernel, panels, strip, source, target, accumulate, sums),
+            None => gather(kernel, &self.taps, job),
+            Some(panels) => gather_dense(kernel, panels, job),
         }
     }
 }

@@ -1,18 +1,29 @@
 //! The gradient of existing weights: products of the output's gradient with the inputs under each weight.
 
-use crate::kernel::entry;
 use crate::kernel::gather::{Strip, tile_width};
 use crate::kernel::taps::{Entry, Taps};
 use crate::kernel::vector::Vector;
+use crate::kernel::{entry, with_constant};
 use crate::lane::{LANES, Lane};
+
+/// What is multiplied in one strip.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Factors<'a> {
+    /// Its target is where the gradients lie.
+    pub(crate) strip: Strip,
+    /// The inputs under the weights.
+    pub(crate) source: &'a [Lane],
+    /// The gradient of the output.
+    pub(crate) gradient: &'a [Lane],
+}
 
 entry! {
     /// Adds to `totals`, one lane per tap in kernel order, the sum over the strip's pixels of the lane under
-    /// the tap times the gradient of that pixel and channel. The strip's target is where the gradients lie.
+    /// the tap times the gradient of that pixel and channel.
     ///
     /// # Panics
     /// If taps, strip and slices do not fit together.
-    fn tally(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane], totals: &mut [Lane]) = body
+    fn tally(taps: &Taps, factors: Factors<'_>, totals: &mut [Lane]) = body
 }
 
 entry! {
@@ -24,36 +35,17 @@ entry! {
     /// If taps, strip and slices do not fit together, the strip has several rows, gaps or more pixels, or the
     /// weights of a block of inputs and an output are no neighbours in the list, as those of a linear layer
     /// are.
-    fn tally_groups(
-        taps: &Taps,
-        strip: &Strip,
-        source: &[Lane],
-        gradient: &[Lane],
-        accumulate: bool,
-        gradients: &mut [f32],
-    ) = groups_body
+    fn tally_groups(taps: &Taps, factors: Factors<'_>, accumulate: bool, gradients: &mut [f32]) = groups_body
 }
 
 #[inline(always)]
-fn groups_body<V: Vector>(
-    taps: &Taps,
-    strip: &Strip,
-    source: &[Lane],
-    gradient: &[Lane],
-    accumulate: bool,
-    gradients: &mut [f32],
-) {
+fn groups_body<V: Vector>(taps: &Taps, factors: Factors<'_>, accumulate: bool, gradients: &mut [f32]) {
+    let Factors { strip, source, gradient } = factors;
     strip.check(taps.rows, taps.reach, source.len(), gradient.len());
     assert_eq!((strip.rows, strip.source_step, strip.target_step), (1, 1, 1), "groups are neighbours");
     // SAFETY: `check` has compared all offsets with the slices' lengths.
     unsafe {
-        match strip.columns {
-            4 => groups::<V, 4>(taps, strip, source, gradient, accumulate, gradients),
-            3 => groups::<V, 3>(taps, strip, source, gradient, accumulate, gradients),
-            2 => groups::<V, 2>(taps, strip, source, gradient, accumulate, gradients),
-            1 => groups::<V, 1>(taps, strip, source, gradient, accumulate, gradients),
-            _ => panic!("no kernel for {strip:?}"),
-        }
+        with_constant!(P = strip.columns, [4, 3, 2, 1] => groups::<V, P>(taps, factors, accumulate, gradients));
     }
 }
 
@@ -62,12 +54,11 @@ fn groups_body<V: Vector>(
 #[inline(always)]
 unsafe fn groups<V: Vector, const P: usize>(
     taps: &Taps,
-    strip: &Strip,
-    source: &[Lane],
-    gradient: &[Lane],
+    factors: Factors<'_>,
     accumulate: bool,
     gradients: &mut [f32],
 ) {
+    let strip = factors.strip;
     let write = |into: &mut f32, sum: f32| *into = if accumulate { *into + sum } else { sum };
     let positions = taps.positions();
     for block in 0..taps.blocks {
@@ -75,9 +66,9 @@ unsafe fn groups<V: Vector, const P: usize>(
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
             unsafe {
                 let range = taps.range(block, row);
-                let pixels = gradient.as_ptr().add(strip.target + row * strip.target_channel);
+                let pixels = factors.gradient.as_ptr().add(strip.target + row * strip.target_channel);
                 let pixels: [V; P] = std::array::from_fn(|p| V::load(&*pixels.add(p)));
-                let source = source.as_ptr().add(strip.source);
+                let source = factors.source.as_ptr().add(strip.source);
                 let entries = taps.entries.get_unchecked(range.clone());
                 let (entries, last_entries) = entries.as_chunks::<LANES>();
                 let gradients = neighbours(positions.get_unchecked(range), gradients);
@@ -123,17 +114,18 @@ unsafe fn dot<V: Vector, const P: usize>(source: *const Lane, entry: &Entry, pix
 }
 
 #[inline(always)]
-fn body<V: Vector>(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane], totals: &mut [Lane]) {
+fn body<V: Vector>(taps: &Taps, factors: Factors<'_>, totals: &mut [Lane]) {
+    let Factors { strip, source, gradient } = factors;
     strip.check(taps.rows, taps.reach, source.len(), gradient.len());
     assert_eq!(totals.len(), taps.len(), "one total per tap");
     assert_eq!(strip.target_step, 1, "gradients of neighbouring pixels are neighbours");
     // SAFETY: `check` has compared all offsets with the slices' lengths; there is a total for each tap.
     unsafe {
         match (strip.rows, strip.source_step) {
-            (2, 1) => rows::<V, 2, 1>(taps, strip, source, gradient, totals),
-            (1, 1) => rows::<V, 1, 1>(taps, strip, source, gradient, totals),
-            (2, 2) => rows::<V, 2, 2>(taps, strip, source, gradient, totals),
-            (1, 2) => rows::<V, 1, 2>(taps, strip, source, gradient, totals),
+            (2, 1) => rows::<V, 2, 1>(taps, factors, totals),
+            (1, 1) => rows::<V, 1, 1>(taps, factors, totals),
+            (2, 2) => rows::<V, 2, 2>(taps, factors, totals),
+            (1, 2) => rows::<V, 1, 2>(taps, factors, totals),
             _ => panic!("no kernel for {strip:?}"),
         }
     }
@@ -145,11 +137,10 @@ fn body<V: Vector>(taps: &Taps, strip: &Strip, source: &[Lane], gradient: &[Lane
 #[inline(always)]
 unsafe fn rows<V: Vector, const R: usize, const S: usize>(
     taps: &Taps,
-    strip: &Strip,
-    source: &[Lane],
-    gradient: &[Lane],
+    factors: Factors<'_>,
     totals: &mut [Lane],
 ) {
+    let Factors { strip, source, gradient } = factors;
     let mut column = 0;
     while column < strip.columns {
         let width = tile_width(strip.columns, strip.columns - column);
@@ -157,13 +148,9 @@ unsafe fn rows<V: Vector, const R: usize, const S: usize>(
         unsafe {
             let source = source.as_ptr().add(strip.source + column * S);
             let gradient = gradient.as_ptr().add(strip.target + column);
-            match width {
-                7 => tile::<V, R, 7, S>(taps, strip, source, gradient, totals),
-                4 => tile::<V, R, 4, S>(taps, strip, source, gradient, totals),
-                3 => tile::<V, R, 3, S>(taps, strip, source, gradient, totals),
-                2 => tile::<V, R, 2, S>(taps, strip, source, gradient, totals),
-                _ => tile::<V, R, 1, S>(taps, strip, source, gradient, totals),
-            }
+            with_constant!(
+                P = width, [7, 4, 3, 2, 1] => tile::<V, R, P, S>(taps, &strip, source, gradient, totals)
+            );
         }
         column += width;
     }

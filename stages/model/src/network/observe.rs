@@ -1,7 +1,6 @@
 //! Passes that train nothing: scores of samples that do not train, evaluation, and where numbers stop being
 //! finite.
 
-use crate::description::Reach;
 use crate::lane::{LANES, samples_in};
 use crate::network::Network;
 use crate::operation::loss;
@@ -17,8 +16,7 @@ impl Network {
     /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
     pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>, scores: &mut Vec<Score>) {
         scores.clear();
-        let reach = Reach::Block(self.frozen);
-        let Some(mut pass) = self.pass(workspace, shard, &self.scoring, self.frozen, reach) else { return };
+        let Some(mut pass) = self.pass(workspace, shard, &self.scoring, self.frozen) else { return };
         self.run_forward(&mut pass);
         loss::score(&pass, shard.labels, |score| scores.push(score));
     }
@@ -32,10 +30,7 @@ impl Network {
         // No block measures, not even the classifier's.
         let frozen = self.architecture().blocks.len() + 1;
         let mut evaluation = Evaluation::default();
-        let reach = Reach::Block(frozen);
-        let Some(mut pass) = self.pass(workspace, shard, &self.evaluating, frozen, reach) else {
-            return evaluation;
-        };
+        let Some(mut pass) = self.pass(workspace, shard, &self.evaluating, frozen) else { return evaluation };
         self.run_forward(&mut pass);
         loss::score(&pass, shard.labels, |score| {
             evaluation.loss += f64::from(score.loss);
@@ -52,7 +47,7 @@ impl Network {
     /// If the shard's inputs have another shape than the network's or too few lanes.
     pub fn first_not_finite(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Option<(usize, usize)> {
         // A backward pass that reached the input would need every value, so that none is overwritten.
-        let mut pass = self.pass(workspace, shard, &self.observing, self.frozen, Reach::Block(0))?;
+        let mut pass = self.pass(workspace, shard, &self.observing, self.frozen)?;
         self.run_forward(&mut pass);
         self.description.layers.iter().enumerate().find_map(|(layer, description)| {
             let lanes = pass.value(description.value);

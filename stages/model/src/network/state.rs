@@ -12,14 +12,16 @@ impl Network {
     pub fn tensors(&self) -> Vec<Tensor> {
         let mut tensors = vec![];
         for (layer, shape) in self.layers.iter().zip(&self.architecture().layers) {
-            let name = |what: &str| format!("{}.{what}", shape.name);
-            tensors.push(Tensor::of_u32(name("indices"), layer.weights.indices.clone()));
-            let weights = [("values", &layer.weights.values), ("momenta", &layer.weights.momenta)];
-            for (what, values) in weights {
-                tensors.push(Tensor::of_f32(name(what), values.clone()));
-            }
+            let mut add = |what: &str, count: usize, data: TensorData| {
+                tensors.push(Tensor { name: format!("{}.{what}", shape.name), shape: vec![count], data });
+            };
+            let weights = &layer.weights;
+            let count = weights.indices.len();
+            add("indices", count, TensorData::U32(weights.indices.clone()));
+            add("values", count, TensorData::F32(weights.values.clone()));
+            add("momenta", count, TensorData::F32(weights.momenta.clone()));
             for (what, values) in affine_lists(&mut layer.affine.clone()) {
-                tensors.push(Tensor::of_f32(name(what), values.clone()));
+                add(what, values.len(), TensorData::F32(values.clone()));
             }
         }
         tensors
@@ -36,7 +38,8 @@ impl Network {
         for (layer, shape) in layers.iter_mut().zip(&self.description.architecture.layers) {
             let find = |what: &str| {
                 let name = format!("{}.{what}", shape.name);
-                tensors.iter().find(|tensor| tensor.name == name).ok_or(RestoreError::Missing { name })
+                let found = tensors.iter().find(|tensor| tensor.name == name);
+                found.ok_or_else(|| misfit(&name, "is missing; the tensors are those of another model"))
             };
             let indices = indices(find("indices")?, shape.weights())?;
             let count = indices.len();
@@ -49,7 +52,7 @@ impl Network {
             }
         }
         if known < tensors.len() {
-            return Err(RestoreError::Unknown { name: self.unknown(tensors) });
+            return Err(misfit(&self.unknown(tensors), "is not part of this model"));
         }
         self.layers = layers;
         self.lay_out();
@@ -85,31 +88,29 @@ fn affine_lists(affine: &mut AffineState) -> Vec<(&'static str, &mut Vec<f32>)> 
 }
 
 fn floats(tensor: &Tensor, count: usize) -> Result<Vec<f32>, RestoreError> {
-    match &tensor.data {
-        TensorData::F32(values) if values.len() == count => Ok(values.clone()),
-        data => Err(mismatch(tensor, data, format!("{count} floating point numbers"))),
-    }
+    let (kind, found) = match &tensor.data {
+        TensorData::F32(values) if values.len() == count => return Ok(values.clone()),
+        TensorData::F32(values) => ("floating point", values.len()),
+        TensorData::U32(values) => ("unsigned", values.len()),
+    };
+    let problem = format!("holds {found} {kind} numbers, expected {count} floating point numbers");
+    Err(misfit(&tensor.name, problem))
 }
 
 fn indices(tensor: &Tensor, limit: usize) -> Result<Vec<u32>, RestoreError> {
-    let indices = match &tensor.data {
-        TensorData::U32(indices) => indices,
-        data => return Err(mismatch(tensor, data, "indices".into())),
+    let TensorData::U32(indices) = &tensor.data else {
+        return Err(misfit(&tensor.name, "holds floating point numbers, expected indices"));
     };
     for (position, index) in indices.iter().enumerate() {
         let ascends = position == 0 || indices[position - 1] < *index;
         if !ascends || *index as usize >= limit {
-            let name = tensor.name.clone();
-            return Err(RestoreError::Index { name, position, index: *index, limit });
+            let problem = format!("holds index {index} at position {position}, not ascending below {limit}");
+            return Err(misfit(&tensor.name, problem));
         }
     }
     Ok(indices.clone())
 }
 
-fn mismatch(tensor: &Tensor, data: &TensorData, expected: String) -> RestoreError {
-    let kind = match data {
-        TensorData::F32(_) => "floating point numbers",
-        TensorData::U32(_) => "unsigned numbers",
-    };
-    RestoreError::Shape { name: tensor.name.clone(), found: format!("{} {kind}", data.len()), expected }
+fn misfit(name: &str, problem: impl Into<String>) -> RestoreError {
+    RestoreError { name: name.to_owned(), problem: problem.into() }
 }

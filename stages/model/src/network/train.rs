@@ -57,14 +57,11 @@ impl Network {
         scores.clear();
         // Of a shard with samples every number is written below, once: what is not shows.
         let unwritten = if cfg!(debug_assertions) && !shard.labels.is_empty() { f32::NAN } else { 0.0 };
-        [&mut *wanted.part, wanted.observed, wanted.dense]
-            .into_iter()
-            .for_each(|slice| slice.fill(unwritten));
-        let (schedule, reach) = match observes {
-            true => (&self.observing, Reach::Block(0)),
-            false => (&self.training, Reach::Block(self.frozen)),
-        };
-        let Some(mut pass) = self.pass(workspace, shard, schedule, self.frozen, reach) else { return };
+        for slice in [&mut *wanted.part, wanted.observed, wanted.dense] {
+            slice.fill(unwritten);
+        }
+        let schedule = if observes { &self.observing } else { &self.training };
+        let Some(mut pass) = self.pass(workspace, shard, schedule, self.frozen) else { return };
         self.run(&mut pass, shard, &mut wanted, |score| scores.push(score));
         self.add_statistics(&pass, shard, wanted.part);
     }
@@ -81,9 +78,8 @@ impl Network {
             *into = Activations::from_elem(shard.inputs.dim(), Lane::ZERO);
         }
         into.fill(Lane::ZERO);
-        let reach = Reach::Input;
-        let schedule = self.perturbing.get_or_init(|| Schedule::training(&self.description, reach));
-        let Some(mut pass) = self.pass(workspace, shard, schedule, self.frozen, reach) else { return };
+        let schedule = self.perturbing.get_or_init(|| Schedule::training(&self.description, Reach::Input));
+        let Some(mut pass) = self.pass(workspace, shard, schedule, self.frozen) else { return };
         self.run(&mut pass, shard, &mut Wanted::default(), |_| ());
         let gradient = pass.gradient(0);
         into.as_slice_mut().expect("activations are in standard layout")[..gradient.len()]
@@ -102,15 +98,14 @@ impl Network {
         self.run_backward(pass, wanted);
     }
 
-    /// Prepares a pass that has so many leading blocks with running statistics and goes so far backward; none
-    /// if the shard has no samples.
+    /// Prepares a pass that has so many leading blocks with running statistics; none if the shard has no
+    /// samples.
     pub(super) fn pass<'a>(
         &'a self,
         workspace: &'a mut Workspace,
         shard: &'a Shard<'_>,
         schedule: &'a Schedule,
         frozen: usize,
-        reach: Reach,
     ) -> Option<Pass<'a>> {
         let samples = shard.labels.len();
         if samples == 0 {
@@ -136,7 +131,6 @@ impl Network {
             samples,
             groups,
             frozen,
-            reach,
             loss: &*self.loss,
         })
     }
@@ -155,10 +149,8 @@ impl Network {
     /// Computes the values that these operations write, for these groups.
     fn run_operations(&self, pass: &mut Pass<'_>, operations: Range<usize>, groups: Range<usize>) {
         for number in operations {
-            let (operation, next) = (&self.description.operations[number], number + 1);
-            if next < self.description.operations.len()
-                && pass.schedule.merged_addition(&self.description, next).is_some()
-            {
+            let operation = &self.description.operations[number];
+            if pass.schedule.merged_addition(&self.description, number + 1).is_some() {
                 continue;
             }
             pass.workspace.listener.hear(|| self.name("forward", operation));
@@ -175,7 +167,7 @@ impl Network {
     /// Computes all gradients from those of the logits down.
     fn run_backward(&self, pass: &mut Pass<'_>, wanted: &mut Wanted<'_>) {
         for (number, operation) in self.description.operations.iter().enumerate().rev() {
-            if !self.description.is_active(number, pass.reach) {
+            if !self.description.is_active(number, pass.schedule.reach) {
                 continue;
             }
             pass.workspace.listener.hear(|| self.name("backward", operation));
@@ -207,22 +199,16 @@ impl Network {
             Kind::Convolution(_) => convolution::backward,
             _ => linear::backward,
         };
-        let is_frozen = operation.block < self.frozen;
-        if pass.reach == Reach::Input {
+        if pass.schedule.reach == Reach::Input {
             let mut unused = vec![0.0; 2 * self.description.layers[layer].geometry.outputs()];
-            match is_frozen {
-                true => affine::backward_frozen(pass, layer),
-                false => affine::backward(pass, layer, &mut unused),
-            }
+            affine::backward(pass, layer, &mut unused);
             backward(pass, operation, layer, &Taps::default(), &mut []);
             return;
         }
-        let gradients = if is_frozen {
-            affine::backward_frozen(pass, layer);
-            &mut wanted.observed[self.observed_range(layer)]
-        } else {
-            affine::backward(pass, layer, &mut wanted.part[self.part.affine[layer].clone()]);
-            &mut wanted.part[self.part.weights[layer].clone()]
+        affine::backward(pass, layer, &mut wanted.part[self.part.affine[layer].clone()]);
+        let gradients = match operation.block < self.frozen {
+            true => &mut wanted.observed[self.observed_range(layer)],
+            false => &mut wanted.part[self.part.weights[layer].clone()],
         };
         let weights = &self.layers[layer].weights;
         if !wanted.dense_layers.contains(&layer) {
@@ -254,13 +240,12 @@ impl Network {
 
     /// A name for profiles.
     fn name(&self, direction: &str, operation: &Operation) -> String {
-        match operation.kind {
-            Kind::Convolution(layer) | Kind::Linear(layer) => {
-                format!("{direction} {}", self.architecture().layers[layer].name)
-            }
-            Kind::Addition(_) => format!("{direction} addition"),
-            Kind::MaxPool => format!("{direction} max pooling"),
-            Kind::AveragePool => format!("{direction} average pooling"),
-        }
+        let what = match operation.kind {
+            Kind::Convolution(layer) | Kind::Linear(layer) => &self.architecture().layers[layer].name,
+            Kind::Addition(_) => "addition",
+            Kind::MaxPool => "max pooling",
+            Kind::AveragePool => "average pooling",
+        };
+        format!("{direction} {what}")
     }
 }

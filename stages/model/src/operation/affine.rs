@@ -33,16 +33,16 @@ pub(crate) fn fix(pass: &mut Pass<'_>) {
     }
 }
 
-/// Prepares the backward pass of a frozen layer, whose batch norm or bias is a constant: afterwards the slope
-/// of the layer's output is known.
-pub(crate) fn backward_frozen(pass: &mut Pass<'_>, layer: usize) {
-    pass.workspace.statistics[layer].differentiate_fixed();
-}
-
 /// Writes the gradients of a layer's gains, offsets or biases to `gradients`, from the sums over its settled
-/// gradient; afterwards the slope of the layer's output is known.
+/// gradient, unless it is frozen: then they are constants. Afterwards the slope of the layer's output is
+/// known.
 pub(crate) fn backward(pass: &mut Pass<'_>, layer: usize, gradients: &mut [f32]) {
     let count = pass.samples * pass.description.layers[layer].geometry.output.positions();
-    let affine = &pass.layers[layer].affine;
-    pass.workspace.statistics[layer].differentiate(affine, count, gradients);
+    let (affine, is_trained) = (&pass.layers[layer].affine, is_trained(pass, layer));
+    let statistics = &mut pass.workspace.statistics[layer];
+    if is_trained {
+        statistics.differentiate(affine, count, gradients)
+    } else {
+        statistics.differentiate_fixed()
+    }
 }

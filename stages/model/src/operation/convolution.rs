@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::description::{Operation, Signal};
 use crate::geometry::{Geometry, Packed, Phase, Window};
-use crate::kernel::{PackedRow, SignalRow, Strip, Taps, pack, pack_gradient, tally};
+use crate::kernel::{Factors, Gather, PackedRow, SignalRow, Strip, Taps, pack, pack_gradient, tally};
 use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::settle::Settlement;
@@ -38,7 +38,8 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize, 
             let needed = rows_under(geometry, row + strip.rows - 1);
             input.pack(pass, layer, group, packed..needed, source);
             packed = packed.max(needed);
-            product.gather(pass.kernel, &strip, source, &mut output, false, sums);
+            let job = Gather { strip, source, target: &mut output, accumulate: false, sums };
+            product.gather(pass.kernel, job);
         }
         input.finish(pass, group, packed..geometry.input.height);
         affine::fold(sums, moments);
@@ -64,8 +65,7 @@ enum Input<'a> {
 impl<'a> Input<'a> {
     fn of(pass: &mut Pass<'a>, operation: &Operation) -> Self {
         let description = pass.description;
-        let number = description.values[operation.output].producer.expect("an operation writes its output");
-        match pass.schedule.merged_addition(description, number) {
+        match pass.schedule.merged_addition(description, operation.number()) {
             None => Self::Stored(operation.input),
             Some(addition) => {
                 let addition = &description.operations[addition];
@@ -146,7 +146,9 @@ pub(crate) fn backward(
                 let start = group * geometry.input.len();
                 for (phase, product) in geometry.phases().zip(&weights.backward) {
                     if let Some(strip) = input_strip(geometry, phase, row, start) {
-                        product.gather(pass.kernel, &strip, gradient, &mut target, begun, &mut []);
+                        let (source, target, sums) = (&*gradient, &mut target[..], &mut [][..]);
+                        product
+                            .gather(pass.kernel, Gather { strip, source, target, accumulate: begun, sums });
                     }
                 }
                 if let Some(settlement) = &mut settlement {
@@ -157,7 +159,7 @@ pub(crate) fn backward(
             if row < geometry.output.height {
                 let Packed { top, left, pitch, columns, .. } = geometry.gradient;
                 let strip = output_strip(geometry, row, top * pitch + left, columns, pitch);
-                tally(pass.kernel, taps, &strip, source, gradient, totals);
+                tally(pass.kernel, taps, Factors { strip, source, gradient }, totals);
             }
         }
         if let Some(settlement) = &settlement {
@@ -223,9 +225,9 @@ fn rows_ahead(geometry: &Geometry) -> usize {
 fn pack_rows_of_gradient(pass: &Pass<'_>, layer: usize, group: usize, rows: Range<usize>, into: &mut [Lane]) {
     let packed = &pass.description.layers[layer].geometry.gradient;
     for row in rows.clone() {
-        let slope = pass.workspace.statistics[layer].slope();
+        let slopes = &pass.workspace.statistics[layer].slopes;
         let target = packed_row(packed, row, into);
-        pack_gradient(pass.kernel, &pass.gradient_row(layer, group, row), &slope, pass.mask(group), target);
+        pack_gradient(pass.kernel, &pass.gradient_row(layer, group, row), slopes, pass.mask(group), target);
     }
     if let Some(precision) = pass.rounding(layer) {
         precision.gradients(layer, packed_rows(packed, rows, into));

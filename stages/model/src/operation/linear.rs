@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::description::{InputShape, Operation};
 use crate::geometry::PANEL;
-use crate::kernel::{PackedRow, Strip, Taps, pack, pack_gradient, tally_groups};
+use crate::kernel::{Factors, Gather, PackedRow, Strip, Taps, pack, pack_gradient, tally_groups};
 use crate::lane::Lane;
 use crate::operation::Pass;
 use crate::workspace::{Scratch, make_room};
@@ -22,7 +22,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, layer, first..first + groups, source);
         let product = &pass.layers[layer].weights.forward;
-        product.gather(pass.kernel, &strip(groups), source, target, false, &mut []);
+        product.gather(pass.kernel, job(groups, source, target));
         unpack(target, geometry.output, first, groups, false, &mut output);
     }
     pass.workspace.scratch = scratch;
@@ -52,9 +52,10 @@ pub(crate) fn backward(
         let groups = PANEL.min(pass.groups - first);
         pack_panel(pass, operation, layer, first..first + groups, source);
         pack_panel_of_gradient(pass, layer, first..first + groups, gradient);
-        tally_groups(pass.kernel, taps, &strip(groups), source, gradient, first > 0, gradients);
+        let factors = Factors { strip: strip(groups), source, gradient };
+        tally_groups(pass.kernel, taps, factors, first > 0, gradients);
         if wanted {
-            weights.backward[0].gather(pass.kernel, &strip(groups), gradient, target, false, &mut []);
+            weights.backward[0].gather(pass.kernel, job(groups, gradient, target));
             unpack(target, geometry.input, first, groups, begun, &mut input);
         }
     }
@@ -79,6 +80,11 @@ fn strip(groups: usize) -> Strip {
     }
 }
 
+/// Writes a panel's products.
+fn job<'a>(groups: usize, source: &'a [Lane], target: &'a mut [Lane]) -> Gather<'a> {
+    Gather { strip: strip(groups), source, target, accumulate: false, sums: &mut [] }
+}
+
 /// Feature (channel, row, column) of the panel's group `g` goes to lane `feature · PANEL + g`.
 fn pack_panel(pass: &Pass<'_>, operation: &Operation, layer: usize, groups: Range<usize>, into: &mut [Lane]) {
     let shape = pass.description.layers[layer].geometry.input;
@@ -97,8 +103,8 @@ fn pack_panel_of_gradient(pass: &Pass<'_>, layer: usize, groups: Range<usize>, i
     let shape = pass.description.layers[layer].geometry.output;
     for (place, group) in groups.enumerate() {
         let row = pass.gradient_row(layer, group, 0);
-        let slope = pass.workspace.statistics[layer].slope();
-        pack_gradient(pass.kernel, &row, &slope, pass.mask(group), panel_row(shape, place, 0, into));
+        let slopes = &pass.workspace.statistics[layer].slopes;
+        pack_gradient(pass.kernel, &row, slopes, pass.mask(group), panel_row(shape, place, 0, into));
     }
     if let Some(precision) = pass.rounding(layer) {
         precision.gradients(layer, into);

@@ -1,5 +1,6 @@
 //! The end of the forward pass and the beginning of the backward pass: a loss for each sample.
 
+use crate::kernel::Coefficients;
 use crate::lane::{LANES, Lane};
 use crate::operation::Pass;
 use crate::shard::{Score, Shard};
@@ -36,8 +37,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, shard: &Shard<'_>, mut each: impl Fn
 fn judge(pass: &Pass<'_>, sample: usize, label: u16, errors: &mut [f64]) -> Score {
     let row = pass.signal_row(pass.description.logits, sample / LANES, 0);
     let coefficients = row.affine.expect("logits have a bias");
-    let scales = coefficients.scale.iter().zip(coefficients.shift);
-    for ((logit, lane), (scale, shift)) in errors.iter_mut().zip(row.lanes).zip(scales) {
+    for ((logit, lane), Coefficients { scale, shift }) in errors.iter_mut().zip(row.lanes).zip(coefficients) {
         *logit = f64::from(lane.0[sample % LANES]) * f64::from(*scale) + f64::from(*shift);
     }
     assert!(usize::from(label) < errors.len(), "label {label} of {} classes", errors.len());

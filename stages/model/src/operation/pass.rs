@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::description::{Description, Reach, Signal};
+use crate::description::{Description, Signal};
 use crate::kernel::{GradientRow, Kernel, LaneMask, PackedRow, SignalRow, pack};
 use crate::lane::{LANES, Lane, samples_in};
 use crate::layer::Layer;
@@ -26,8 +26,6 @@ pub(crate) struct Pass<'a> {
     pub(crate) groups: usize,
     /// Leading blocks whose batch norms use running statistics.
     pub(crate) frozen: usize,
-    /// How far the backward pass goes: to the frozen blocks, or through them where those are observed.
-    pub(crate) reach: Reach,
     pub(crate) loss: &'a dyn Loss,
 }
 
@@ -73,7 +71,7 @@ impl Pass<'_> {
 
     /// Whether an operation is to compute what it adds to the gradient of `signal`.
     pub(crate) fn contributes(&self, signal: Signal) -> bool {
-        self.description.contributes(signal, self.reach)
+        self.description.contributes(signal, self.schedule.reach)
     }
 
     /// What rounds the numbers that `layer` multiplies, if anything does.
@@ -88,7 +86,7 @@ impl Pass<'_> {
         SignalRow {
             lanes: &self.value(signal.value)[range],
             width: value.shape.width,
-            affine: value.layer.map(|layer| self.workspace.statistics[layer].coefficients()),
+            affine: value.layer.map(|layer| &self.workspace.statistics[layer].coefficients[..]),
             relu: signal.relu,
         }
     }

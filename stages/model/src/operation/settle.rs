@@ -14,10 +14,8 @@ use crate::workspace::clear;
 /// The settling of one gradient.
 pub(crate) struct Settlement {
     value: usize,
-    /// The layers behind which it arrives.
-    layers: Vec<usize>,
-    /// For each of these layers that is to be trained, two lanes per channel.
-    sums: Vec<Vec<Lane>>,
+    /// The layers behind which it arrives, with two lanes per channel for those that are to be trained.
+    layers: Vec<(usize, Vec<Lane>)>,
 }
 
 impl Settlement {
@@ -25,25 +23,25 @@ impl Settlement {
     /// anything to settle.
     pub(crate) fn of_input(pass: &mut Pass<'_>, operation: &Operation, input: Signal) -> Option<Self> {
         let value = input.value;
-        let completes = pass.schedule.completes[value] == pass.description.values[operation.output].producer;
+        let completes = pass.schedule.completes[value] == Some(operation.number());
         if completes { Self::of(pass, value) } else { None }
     }
 
     /// Begins to settle the gradient of `value`.
     fn of(pass: &mut Pass<'_>, value: usize) -> Option<Self> {
-        let layers: Vec<usize> = pass.description.layers_behind(value).collect();
-        for layer in &layers {
-            pass.workspace.statistics[*layer].gradient_moments.fill([0.0; 2]);
-        }
-        let sums = vec![vec![]; layers.len()];
-        (!layers.is_empty()).then_some(Self { value, layers, sums })
+        let begun = |layer: usize| {
+            pass.workspace.statistics[layer].gradient_moments.fill([0.0; 2]);
+            (layer, vec![])
+        };
+        let layers: Vec<_> = pass.description.layers_behind(value).map(begun).collect();
+        (!layers.is_empty()).then_some(Self { value, layers })
     }
 
     /// Settles `rows` of a group in `gradient`, the whole of the gradient's buffer.
     pub(crate) fn rows(&mut self, pass: &Pass<'_>, group: usize, rows: Range<usize>, gradient: &mut [Lane]) {
         for row in rows {
             let range = pass.row_range(self.value, group, row);
-            for (position, (layer, sums)) in self.layers.iter().zip(&mut self.sums).enumerate() {
+            for (position, (layer, sums)) in self.layers.iter_mut().enumerate() {
                 let statistics = &pass.workspace.statistics[*layer];
                 let description = &pass.description.layers[*layer];
                 let channels = description.geometry.outputs();
@@ -53,7 +51,7 @@ impl Settlement {
                 }
                 // It has to pass the ReLU once.
                 let sign = match description.consumer {
-                    Consumer::Reader { relu: true } => Sign::Own(statistics.coefficients()),
+                    Consumer::Reader { relu: true } => Sign::Own(&statistics.coefficients),
                     Consumer::Addition { sum } if position == 0 => {
                         Sign::Stored(&pass.value(sum)[range.clone()])
                     }
@@ -72,7 +70,7 @@ impl Settlement {
     /// Takes the sums of a group, all of whose rows have been settled. Lanes without a sample are 0: packing
     /// has made the gradients there 0.
     pub(crate) fn close_group(&self, pass: &mut Pass<'_>) {
-        for (layer, sums) in self.layers.iter().zip(&self.sums) {
+        for (layer, sums) in &self.layers {
             affine::fold(sums, &mut pass.workspace.statistics[*layer].gradient_moments);
         }
     }

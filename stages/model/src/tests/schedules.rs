@@ -8,8 +8,8 @@ use crate::schedule::Schedule;
 
 fn description(model: &str) -> Description {
     let shape = InputShape { channels: 1, height: 28, width: 28 };
-    let parameters = Parameters::defaults(&models::parameters());
-    (models::find(model).unwrap().build)(&parameters, shape, 10).unwrap()
+    let entry = models::registry().into_iter().find(|entry| entry.name == model).unwrap();
+    (entry.build)(&Parameters::defaults(&(entry.parameters)()), shape, 10).unwrap()
 }
 
 #[test]

@@ -6,36 +6,31 @@ use crate::layer::{AffineState, BatchNorm};
 /// Keeps the variance of a batch norm away from 0.
 const EPSILON: f64 = 1e-5;
 
-/// What follows a layer in one pass: `scale · z + shift` forward, and the slope of that backward.
+/// What follows a layer in one pass, channel by channel.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Statistics {
     /// The shard's mean; 0 for a bias.
     pub(crate) mean: Vec<f32>,
     /// The shard's unbiased variance.
     pub(crate) variance: Vec<f32>,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
+    /// What the layer's output is multiplied by and added to, forward.
+    pub(crate) coefficients: Vec<Coefficients>,
+    /// How the gradient of the layer's output follows, backward.
+    pub(crate) slopes: Vec<Slope>,
     /// 1 / √(variance + ε) of the shard, in full precision.
     inverse_deviation: Vec<f64>,
-    slope_gradient: Vec<f32>,
-    slope_output: Vec<f32>,
-    slope_constant: Vec<f32>,
     /// The sums of the settled gradients `g` behind the layer and of `g · (z − mean)`.
     pub(crate) gradient_moments: Vec<[f64; 2]>,
 }
 
 impl Statistics {
     pub(crate) fn new(channels: usize) -> Self {
-        let zeros = vec![0.0; channels];
         Self {
-            mean: zeros.clone(),
-            variance: zeros.clone(),
-            scale: zeros.clone(),
-            shift: zeros.clone(),
+            mean: vec![0.0; channels],
+            variance: vec![0.0; channels],
+            coefficients: vec![Coefficients::default(); channels],
+            slopes: vec![Slope::default(); channels],
             inverse_deviation: vec![0.0; channels],
-            slope_gradient: zeros.clone(),
-            slope_output: zeros.clone(),
-            slope_constant: zeros,
             gradient_moments: vec![[0.0; 2]; channels],
         }
     }
@@ -43,18 +38,15 @@ impl Statistics {
     /// The coefficients that follow from parameters alone: a bias, or a batch norm with its running
     /// statistics.
     pub(crate) fn fix(&mut self, affine: &AffineState) {
-        match affine {
-            AffineState::Bias(bias) => {
-                self.scale.fill(1.0);
-                self.shift.copy_from_slice(&bias.values);
-            }
-            AffineState::BatchNorm(norm) => {
-                for channel in 0..self.scale.len() {
-                    let mean = f64::from(norm.running_mean[channel]);
+        for (channel, coefficients) in self.coefficients.iter_mut().enumerate() {
+            *coefficients = match affine {
+                AffineState::Bias(bias) => Coefficients { scale: 1.0, shift: bias.values[channel] },
+                AffineState::BatchNorm(norm) => {
                     let variance = f64::from(norm.running_variance[channel]);
-                    self.set(norm, channel, mean, 1.0 / (variance + EPSILON).sqrt());
+                    let mean = f64::from(norm.running_mean[channel]);
+                    normalising(norm, channel, mean, 1.0 / (variance + EPSILON).sqrt())
                 }
-            }
+            };
         }
     }
 
@@ -67,59 +59,46 @@ impl Statistics {
             self.mean[channel] = mean as f32;
             self.variance[channel] = (variance * count / (count - 1.0).max(1.0)) as f32;
             self.inverse_deviation[channel] = 1.0 / (variance + EPSILON).sqrt();
-            self.set(norm, channel, mean, self.inverse_deviation[channel]);
+            self.coefficients[channel] = normalising(norm, channel, mean, self.inverse_deviation[channel]);
         }
-    }
-
-    fn set(&mut self, norm: &BatchNorm, channel: usize, mean: f64, inverse_deviation: f64) {
-        let scale = f64::from(norm.gain.values[channel]) * inverse_deviation;
-        self.scale[channel] = scale as f32;
-        self.shift[channel] = (f64::from(norm.offset.values[channel]) - mean * scale) as f32;
     }
 
     /// Takes the moments of `count` settled gradients, sets the slope of the outputs and writes the gradients
     /// of the parameters: gains, then offsets; or biases.
     pub(crate) fn differentiate(&mut self, affine: &AffineState, count: usize, gradients: &mut [f32]) {
         let count = count as f64;
-        let channels = self.scale.len();
+        let channels = self.slopes.len();
         for (channel, [sum, product]) in self.gradient_moments.iter().enumerate() {
-            match affine {
+            self.slopes[channel] = match affine {
                 AffineState::Bias(_) => {
-                    self.slope_gradient[channel] = 1.0;
-                    self.slope_output[channel] = 0.0;
-                    self.slope_constant[channel] = 0.0;
                     gradients[channel] = *sum as f32;
+                    Slope { gradient: 1.0, output: 0.0, constant: 0.0 }
                 }
                 AffineState::BatchNorm(norm) => {
                     let inverse_deviation = self.inverse_deviation[channel];
                     let gain_gradient = product * inverse_deviation;
-                    let slope = f64::from(norm.gain.values[channel]) * inverse_deviation;
-                    let output = -slope * inverse_deviation * gain_gradient / count;
-                    let mean = f64::from(self.mean[channel]);
-                    self.slope_gradient[channel] = slope as f32;
-                    self.slope_output[channel] = output as f32;
-                    self.slope_constant[channel] = (-slope * sum / count - output * mean) as f32;
                     gradients[channel] = gain_gradient as f32;
                     gradients[channels + channel] = *sum as f32;
+                    let slope = f64::from(norm.gain.values[channel]) * inverse_deviation;
+                    let output = -slope * inverse_deviation * gain_gradient / count;
+                    let constant = -slope * sum / count - output * f64::from(self.mean[channel]);
+                    Slope { gradient: slope as f32, output: output as f32, constant: constant as f32 }
                 }
-            }
+            };
         }
     }
 
     /// Sets the slope of the outputs where the coefficients are constants.
     pub(crate) fn differentiate_fixed(&mut self) {
-        self.slope_gradient.copy_from_slice(&self.scale);
-        self.slope_output.fill(0.0);
-        self.slope_constant.fill(0.0);
+        for (slope, coefficients) in self.slopes.iter_mut().zip(&self.coefficients) {
+            *slope = Slope { gradient: coefficients.scale, output: 0.0, constant: 0.0 };
+        }
     }
+}
 
-    /// What the layer's output is multiplied by and added to, forward.
-    pub(crate) fn coefficients(&self) -> Coefficients<'_> {
-        Coefficients { scale: &self.scale, shift: &self.shift }
-    }
-
-    /// How the gradient of the layer's output follows, backward.
-    pub(crate) fn slope(&self) -> Slope<'_> {
-        Slope { gradient: &self.slope_gradient, output: &self.slope_output, constant: &self.slope_constant }
-    }
+/// The coefficients of a batch norm with this mean and deviation.
+fn normalising(norm: &BatchNorm, channel: usize, mean: f64, inverse_deviation: f64) -> Coefficients {
+    let scale = f64::from(norm.gain.values[channel]) * inverse_deviation;
+    let shift = f64::from(norm.offset.values[channel]) - mean * scale;
+    Coefficients { scale: scale as f32, shift: shift as f32 }
 }

@@ -1,27 +1,22 @@
 //! Every model of the registry: it builds, and has the layers and sizes that can be counted by hand.
 
 use spfde_data::architecture::LayerKind;
-use spfde_data::parameter::{Parameters, Value};
-use spfde_model::{Description, InputShape, Kernel, Network, models};
+use spfde_model::{Description, InputShape, Kernel, models};
 
-use crate::support::{samples, train};
+use crate::support::{self, network, samples, train};
 
 const GREY: InputShape = InputShape { channels: 1, height: 28, width: 28 };
 const COLOUR: InputShape = InputShape { channels: 3, height: 32, width: 32 };
 
 fn describe(model: &str, width: i64, shape: InputShape, classes: usize) -> Description {
-    let known = models::parameters();
-    let parameters = Parameters::defaults(&known).with(&known, "model.width", Value::Integer(width)).unwrap();
-    (models::find(model).unwrap().build)(&parameters, shape, classes).unwrap()
+    support::describe(model, width, shape, classes).unwrap()
 }
 
 #[test]
 fn every_model_builds_and_trains_on_grey_and_coloured_images() {
     for entry in models::registry() {
         for shape in [GREY, COLOUR] {
-            let parameters = Parameters::defaults(&(entry.parameters)());
-            let kernel = Kernel::resolve("auto").unwrap();
-            let network = Network::new(entry.name, &parameters, shape, 10, 1, kernel).unwrap();
+            let network = network(entry.name, shape, 10, Kernel::resolve("auto").unwrap());
             let (part, scores) = train(&network, &samples(3, shape, 10), 3);
             assert_eq!(network.check(&part), Ok(()), "{}", entry.name);
             assert_eq!(scores.len(), 3);
@@ -114,16 +109,8 @@ fn in_mlp_and_lenet5_every_layer_but_the_classifier_is_a_block() {
 }
 
 #[test]
-fn wrong_models_and_inputs_are_refused_by_name() {
-    let parameters = Parameters::defaults(&models::parameters());
-    let new =
-        |model: &str, shape: InputShape| Network::new(model, &parameters, shape, 10, 1, Kernel::PORTABLE);
-    let error = new("resnet23", GREY).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "`model.name` = \"resnet23\" is out of range: mlp, lenet5, resnet20, resnet32, resnet56; did you \
-         mean `resnet20`?"
-    );
+fn inputs_that_are_too_small_are_refused() {
+    let new = |model: &str, shape: InputShape| support::describe(model, 1, shape, 10);
     let error = new("lenet5", InputShape { width: 11, ..GREY }).unwrap_err().to_string();
     assert_eq!(error, "`model.name`: `lenet5` needs images of at least 12x12 pixels, the data has 1x28x11");
     assert!(new("lenet5", InputShape { channels: 1, height: 12, width: 12 }).is_ok());

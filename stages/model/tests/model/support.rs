@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use spfde_data::parameter::Parameters;
+use spfde_data::parameter::{ParameterError, Parameters, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
-    Activations, Growth, InputShape, Kernel, LANES, Lane, MomentumSgd, Network, Score, Shard, Tensor,
-    TensorData, Wanted, Workspace, models,
+    Activations, Description, Growth, InputShape, Kernel, LANES, Lane, MomentumSgd, Network, Score, Shard,
+    Tensor, TensorData, Wanted, Workspace, models,
 };
 
 /// A number in [−1, 1) that depends on its keys alone.
@@ -14,10 +14,22 @@ pub(crate) fn number(stream: u64, place: usize) -> f64 {
     (draw(stream, Purpose::User, 0, place as u64) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
 }
 
+/// What a model that is built in is for such inputs.
+pub(crate) fn describe(
+    model: &str,
+    width: i64,
+    shape: InputShape,
+    classes: usize,
+) -> Result<Description, ParameterError> {
+    let entry = models::registry().into_iter().find(|entry| entry.name == model).unwrap();
+    let known = (entry.parameters)();
+    let parameters = Parameters::defaults(&known).with(&known, "model.width", Value::Integer(width)).unwrap();
+    (entry.build)(&parameters, shape, classes)
+}
+
 /// A model with dense layers.
 pub(crate) fn network(model: &str, shape: InputShape, classes: usize, kernel: Kernel) -> Network {
-    let parameters = Parameters::defaults(&models::parameters());
-    Network::new(model, &parameters, shape, classes, 11, kernel).unwrap()
+    Network::from_description(describe(model, 1, shape, classes).unwrap(), 11, kernel)
 }
 
 /// Masks all layers but the first and the last at random. The layer `empty` loses all weights, the layer

@@ -34,5 +34,5 @@ fn plan_of(
         reduction_required: true,
     };
     let freezes = build(&context);
-    (Plan::new(architecture, epochs, samples, &*masks, &*freezes, &*sieves).unwrap(), freezes)
+    (Plan::new(architecture, epochs, samples, &masks, &*freezes, &*sieves).unwrap(), freezes)
 }

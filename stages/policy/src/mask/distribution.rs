@@ -39,26 +39,19 @@ pub fn erk(architecture: &Architecture, sparsity: f64) -> Vec<f64> {
     let mut open: Vec<usize> =
         (0..densities.len()).zip(masked(architecture)).filter(|(_, m)| *m).map(|(l, _)| l).collect();
     let mut budget: f64 = open.iter().map(|layer| (1.0 - sparsity) * weights(*layer)).sum();
+    let score = |layer: &usize| erk_score(&architecture.layers[*layer]);
     while !open.is_empty() {
-        let scores: Vec<f64> = open.iter().map(|layer| erk_score(&architecture.layers[*layer])).collect();
-        let scored: f64 = open.iter().zip(&scores).map(|(layer, score)| score * weights(*layer)).sum();
-        let factor = budget / scored;
-        let highest = scores.iter().copied().fold(0.0, f64::max);
+        let scored: f64 = open.iter().map(|layer| score(layer) * weights(*layer)).sum();
+        let (factor, highest) = (budget / scored, open.iter().map(score).fold(0.0, f64::max));
         if factor * highest <= 1.0 {
-            for (layer, score) in open.iter().zip(&scores) {
-                densities[*layer] = factor * score;
-            }
+            open.iter().for_each(|layer| densities[*layer] = factor * score(layer));
             break;
         }
         // What the highest layers cannot hold goes to the others: they become dense, the rest is dealt anew.
-        let mut rest = Vec::new();
-        for (layer, score) in open.iter().zip(&scores) {
-            if *score == highest {
-                densities[*layer] = 1.0;
-                budget -= weights(*layer);
-            } else {
-                rest.push(*layer);
-            }
+        let (full, rest): (Vec<usize>, _) = open.into_iter().partition(|layer| score(layer) == highest);
+        for layer in full {
+            densities[layer] = 1.0;
+            budget -= weights(layer);
         }
         open = rest;
     }

@@ -98,12 +98,7 @@ pub trait MaskRule: Parametric {
 
 /// The line of a rule in the registry.
 pub fn entry<R: MaskRule>() -> Entry<dyn MaskPolicy, MaskContext> {
-    Entry {
-        name: R::NAME,
-        summary: R::SUMMARY,
-        parameters: R::parameters,
-        build: |parameters, context| policy(R::from_parameters(parameters), context),
-    }
+    Entry::new::<R>(R::NAME, R::SUMMARY, |parameters, run| policy(R::from_parameters(parameters), run))
 }
 
 /// The policy of a rule in one run.

@@ -6,10 +6,14 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use spfde_data::parameter::Parameters;
+use spfde_data::parameter::{ParameterError, Parameters};
 
 use super::*;
+use crate::cost::Costs;
+use crate::freeze::FreezePolicy;
 use crate::freeze::{FreezePlan, FreezeState, Never};
+use crate::mask::MaskPolicy;
+use crate::sieve::SievePolicy;
 use crate::{FreezeContext, MaskContext, MaskState, MaskUpdate, Registry, SieveContext, example, freeze};
 
 fn masks(name: &str, epochs: u32, architecture: &Arc<Architecture>) -> Arc<dyn MaskPolicy> {
@@ -48,7 +52,7 @@ fn every_combination_of_policies_has_a_plan_that_adds_up() {
                 let (masks, sieves) =
                     (masks(mask.name, epochs, &architecture), sieves(sieve.name, epochs, samples));
                 let shared = Arc::clone(&architecture);
-                let plan = Plan::new(shared, epochs, samples, &*masks, &*freeze, &*sieves).unwrap();
+                let plan = Plan::new(shared, epochs, samples, &masks, &*freeze, &*sieves).unwrap();
                 let active = |epoch: u32| match sieve.name {
                     // What infobatch leaves out depends on losses.
                     "none" | "infobatch" => 1_001,
@@ -142,7 +146,7 @@ fn an_unplanned_freeze_costs_what_the_masks_then_count() {
     let (epochs, samples) = (16, 100);
     let (masks, sieves) = (masks("mest-ems", epochs, &architecture), sieves("none", epochs, samples));
     let freeze = never(epochs, &architecture);
-    let plan = Plan::new(Arc::clone(&architecture), epochs, samples, &*masks, &*freeze, &*sieves).unwrap();
+    let plan = Plan::new(Arc::clone(&architecture), epochs, samples, &masks, &*freeze, &*sieves).unwrap();
     for frozen_at in [[None, None], [Some(3), None], [Some(4), Some(9)], [Some(1), Some(15)]] {
         let frozen = spans(&frozen_at);
         let (cost, counts) = recount(&architecture, epochs, samples, &*masks, &frozen);
@@ -207,7 +211,15 @@ impl MaskPolicy for Thinning {
 fn a_frozen_layer_keeps_the_weights_of_the_moment_at_which_it_froze() {
     let architecture = example::perceptron(&[4, 4, 4]);
     let (sieves, given) = (sieves("none", 5, 10), Given(spans(&[Some(2)])));
-    let plan = Plan::new(Arc::clone(&architecture), 5, 10, &Thinning, &given, &*sieves).unwrap();
+    let plan = Plan::new(
+        Arc::clone(&architecture),
+        5,
+        10,
+        &(Arc::new(Thinning) as Arc<dyn MaskPolicy>),
+        &given,
+        &*sieves,
+    )
+    .unwrap();
     let nonzero: Vec<&[u32]> = (0..5).map(|epoch| plan.nonzero(epoch)).collect();
     assert_eq!(nonzero, [[16, 16], [15, 15], [14, 14], [14, 13], [14, 12]]);
     assert_eq!(plan.cost_of(&plan.frozen), plan.total());
@@ -241,7 +253,7 @@ fn plans_out_of_order_or_out_of_time_break_the_contract() {
     let plan = |frozen_at: &[Option<u32>]| {
         let given = Given(spans(frozen_at));
         let planned =
-            AssertUnwindSafe(|| Plan::new(Arc::clone(&architecture), 5, 10, &*masks, &given, &*sieves));
+            AssertUnwindSafe(|| Plan::new(Arc::clone(&architecture), 5, 10, &masks, &given, &*sieves));
         std::panic::catch_unwind(planned).map(|plan| plan.unwrap().frozen_blocks(3))
     };
     let bad: [&[Option<u32>]; 5] =
@@ -258,7 +270,7 @@ fn what_is_frozen_from_the_start_has_no_backward_pass_in_any_epoch() {
     let architecture = example::perceptron(&[4, 4, 4]);
     let (masks, sieves) = (masks("dense", 3, &architecture), sieves("none", 3, 10));
     let given = Given(spans(&[Some(0)]));
-    let plan = Plan::new(Arc::clone(&architecture), 3, 10, &*masks, &given, &*sieves).unwrap();
+    let plan = Plan::new(Arc::clone(&architecture), 3, 10, &masks, &given, &*sieves).unwrap();
     assert_eq!((0..3).map(|epoch| plan.frozen_blocks(epoch)).collect::<Vec<_>>(), [1, 1, 1]);
     assert_eq!((plan.spans(0), plan.spans(1)), (&Spans::from(0), &Spans::never()));
     // Ten samples, 2 · 16 FLOPs a layer; the classifier needs the gradient of its weights only.

@@ -77,12 +77,7 @@ pub trait SieveRule: Parametric {
 
 /// The line of a rule in the registry.
 pub fn entry<R: SieveRule>() -> Entry<dyn SievePolicy, SieveContext> {
-    Entry {
-        name: R::NAME,
-        summary: R::SUMMARY,
-        parameters: R::parameters,
-        build: |parameters, context| policy(R::from_parameters(parameters), context),
-    }
+    Entry::new::<R>(R::NAME, R::SUMMARY, |parameters, run| policy(R::from_parameters(parameters), run))
 }
 
 /// The policy of a rule in one run.

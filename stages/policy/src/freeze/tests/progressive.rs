@@ -263,7 +263,7 @@ fn the_state_says_what_the_plan_says() {
     let context = SieveContext { seed: 1, epochs: case.epochs, samples: 51_000 };
     let sieves = sieve::policy(sieve::All {}, &context).unwrap();
     let architecture = Arc::clone(&case.architecture);
-    let plan = Plan::new(architecture, case.epochs, 51_000, &*masks, &*freezes, &*sieves).unwrap();
+    let plan = Plan::new(architecture, case.epochs, 51_000, &masks, &*freezes, &*sieves).unwrap();
     let mut state = freezes.start(&plan);
     let mut frozen_at = vec![None; 9];
     for epoch in 1..case.epochs {

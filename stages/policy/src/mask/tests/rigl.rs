@@ -150,7 +150,7 @@ fn the_plan_bills_the_dense_gradients() {
     let freezes = crate::freeze::policy(crate::freeze::Never {}, &context).unwrap();
     let context = crate::SieveContext { seed: 1, epochs: 16, samples: 100 };
     let sieves = crate::sieve::policy(crate::sieve::All {}, &context).unwrap();
-    let plan = Plan::new(architecture, 16, 100, &*masks, &*freezes, &*sieves).unwrap();
+    let plan = Plan::new(architecture, 16, 100, &masks, &*freezes, &*sieves).unwrap();
     // Updates at 3, 6 and 9, from the gradient of the last step before; only the first layer is masked.
     let billed: Vec<u32> = (0..16).filter(|epoch| plan.extra_flops(*epoch, 0, 7) > 0).collect();
     assert_eq!(billed, [2, 5, 8]);

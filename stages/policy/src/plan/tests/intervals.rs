@@ -67,7 +67,7 @@ proptest! {
         let architecture = example::perceptron(&[30, 40, 20, 10]);
         let (masks, sieves) = (masks("mest-ems", epochs, &architecture), sieves("circular", epochs, samples));
         let given = Given(prefixes(2, &frozen));
-        let plan = Plan::new(Arc::clone(&architecture), epochs, samples, &*masks, &given, &*sieves).unwrap();
+        let plan = Plan::new(Arc::clone(&architecture), epochs, samples, &masks, &given, &*sieves).unwrap();
         let by_layer: Vec<Vec<u32>> = vec![
             planned_counts(epochs, &given.0[0], 1200),
             planned_counts(epochs, &given.0[1], 800),
@@ -103,7 +103,7 @@ proptest! {
         let (masks, sieves) = (masks(name, epochs, &architecture), sieves("none", epochs, samples));
         let freeze = never(epochs, &architecture);
         let shared = Arc::clone(&architecture);
-        let plan = Plan::new(shared, epochs, samples, &*masks, &*freeze, &*sieves).unwrap();
+        let plan = Plan::new(shared, epochs, samples, &masks, &*freeze, &*sieves).unwrap();
         let given = prefixes(2, &frozen);
         let (cost, counts) = recount(&architecture, epochs, samples, &*masks, &given);
         for (epoch, nonzero) in (0..).zip(counts) {
@@ -121,7 +121,7 @@ fn blocks_that_thaw_in_order_are_a_plan() {
     let plan = |frozen: Vec<Spans>| {
         let given = Given(frozen);
         let planned =
-            AssertUnwindSafe(|| Plan::new(Arc::clone(&architecture), 9, 10, &*masks, &given, &*sieves));
+            AssertUnwindSafe(|| Plan::new(Arc::clone(&architecture), 9, 10, &masks, &given, &*sieves));
         std::panic::catch_unwind(planned)
             .map(|plan| (0..9).map(|epoch| plan.as_ref().unwrap().frozen_blocks(epoch)).collect::<Vec<_>>())
     };
