@@ -26,8 +26,8 @@ pub struct LayerShape {
     pub positions: u64,
     /// The block it belongs to; the classifier's is `Architecture::blocks.len()`.
     pub block: usize,
-    /// Whether it reads its block's input (for block 0: the network's input), so that it needs no gradient of its
-    /// input once all blocks in front are frozen.
+    /// Whether it reads its block's input (for block 0: the network's input), so that it needs no gradient of
+    /// its input once all blocks in front are frozen.
     pub reads_block_input: bool,
 }
 

@@ -49,7 +49,8 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// Measures the channels of `images` exactly, from a histogram of their bytes; a constant channel gets scale 1.
+    /// Measures the channels of `images` exactly, from a histogram of their bytes; a constant channel gets
+    /// scale 1.
     pub fn of(images: &Images) -> Self {
         let plane = images.height * images.width;
         let mut histograms = vec![[0u64; 256]; images.channels];

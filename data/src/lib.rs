@@ -1,8 +1,19 @@
-//! Plain row types of `spfde`, shared by every crate above; behind the feature `files` all that touches bytes.
+//! Plain row types of `spfde`, shared by every crate above; behind the feature `files` all that touches
+//! bytes.
 //!
-//! Without features this crate is a vocabulary: samples and images, the shape of a network, the rows of the
-//! trace, the parameters of a policy, keyed random draws. It reads no file and knows no Parquet.
-//! With `files` (on by default) it reads and writes data sets, trace segments, manifests and weights.
+//! Without features this crate is a vocabulary: images, the shape of a network, the rows of the trace, the
+//! parameters and states of policies, keyed random draws. It reads no file and knows no Parquet.
+//!
+//! | to declare | there is |
+//! |---|---|
+//! | a table of the trace | [`row!`]: a struct whose fields are the columns |
+//! | the parameters of a policy | [`parameters!`]: a struct whose fields are the keys of a configuration |
+//! | one of several names as a parameter | [`choice!`] |
+//! | what a policy keeps of a sample, layer or block | [`state!`]: a struct whose fields are saved |
+//!
+//! With `files` (on by default) the module `files` reads and writes data sets, segments of the trace,
+//! manifests and checkpoints. `files::layout` has every name in a run directory. Parquet from elsewhere is
+//! opened by the crate `spfde-parquet-guard`, which bounds what a file can make the reader allocate.
 #![forbid(unsafe_code)]
 
 pub mod architecture;

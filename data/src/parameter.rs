@@ -131,7 +131,10 @@ impl fmt::Display for Near {
 #[non_exhaustive]
 pub enum ParameterError {
     /// No parameter has this key.
-    #[error("unknown key `{key}`{near}{}", if near.0.is_none() { "; `spfde list keys` names all of them" } else { "" })]
+    #[error(
+        "unknown key `{key}`{near}{}",
+        if near.0.is_none() { "; `spfde list keys` names all of them" } else { "" }
+    )]
     Unknown {
         /// What was written.
         key: String,

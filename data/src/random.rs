@@ -1,7 +1,7 @@
 //! Random draws keyed by what they are for, never a generator that advances.
 //!
-//! A draw is a pure function of `(seed, purpose, a, b)`. So it is the same on any worker, in any order, after a
-//! resume and in a replay; nothing has to be saved or sent.
+//! A draw is a pure function of `(seed, purpose, a, b)`. So it is the same on any worker, in any order, after
+//! a resume and in a replay; nothing has to be saved or sent.
 
 /// What a draw is for: two purposes never share a random number, whatever their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,8 @@ pub const fn draw(seed: u64, purpose: Purpose, a: u64, b: u64) -> u64 {
     mix(mix(mix(mix(seed) ^ purpose as u64) ^ a) ^ b)
 }
 
-/// A 32-byte seed for a counter-based generator whose stream belongs to one key (initial weights of one layer).
+/// A 32-byte seed for a counter-based generator whose stream belongs to one key (initial weights of one
+/// layer).
 pub fn seed_bytes(seed: u64, purpose: Purpose, a: u64) -> [u8; 32] {
     let mut bytes = [0; 32];
     for (part, chunk) in bytes.chunks_exact_mut(8).enumerate() {

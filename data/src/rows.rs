@@ -1,8 +1,8 @@
-//! The streams of the trace, as row types: the one place that fixes their names, columns and types. Eight are those
-//! of training; a replay has its decisions among them, and two of its own.
+//! The streams of the trace, as row types: the one place that fixes their names, columns and types. Eight are
+//! those of training; a replay has its decisions among them, and two of its own.
 //!
-//! A row is written once, by its owner, whatever the number of workers. The tick of a delta is the one at which
-//! it takes effect; a row of `layers` or `epochs` states the epoch's end.
+//! A row is written once, by its owner, whatever the number of workers. The tick of a delta is the one at
+//! which it takes effect; a row of `layers` or `epochs` states the epoch's end.
 
 /// Version of the names and types below, stored in every file under the key `spfde.schema`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -36,8 +36,9 @@ crate::row! {
 }
 
 impl ScoreRow {
-    /// The number that no training records, and its column: of a sample that took part in an update loss and norm are finite,
-    /// because a step that comes to another is refused. One that was only observed may have any.
+    /// The number that no training records, and its column: of a sample that took part in an update loss and
+    /// norm are finite, because a step that comes to another is refused. One that was only observed may have
+    /// any.
     pub fn not_finite(&self) -> Option<(&'static str, f32)> {
         let numbers = [("loss", self.loss), ("error_norm", self.error_norm)];
         numbers.into_iter().find(|(_, number)| self.trained && !number.is_finite())
@@ -60,7 +61,8 @@ crate::row! {
         pub l1: f32,
         /// Whether the layer was updated with it (false: frozen, only observed).
         pub trained: bool,
-        /// Existing weights of the layer at this step. Runs of version 2 lack it; it follows from their mask deltas.
+        /// Existing weights of the layer at this step. Runs of version 2 lack it; it follows from their mask
+        /// deltas.
         pub nonzero: u32 = added,
     }
 }
@@ -86,7 +88,8 @@ crate::row! {
         pub gradient_sum_l2: f64,
         /// L2 norm of the weights.
         pub weight_l2: f64,
-        /// Sum of the absolute differences between the weights at the epoch's end and after the deltas at its start.
+        /// Sum of the absolute differences between the weights at the epoch's end and after the deltas at its
+        /// start.
         pub weight_change_l1: f64,
     }
 }
@@ -188,6 +191,16 @@ crate::row! {
         pub seconds: f64,
         /// How often it was entered.
         pub calls: u64,
+    }
+}
+
+crate::row! {
+    /// That a run has reached what it was for and need not go on after an epoch.
+    pub struct EndingRow in "endings" by (epoch) {
+        /// The last epoch, from 0.
+        pub epoch: u32,
+        /// Why, in words.
+        pub reason: String,
     }
 }
 

@@ -30,7 +30,8 @@ pub struct Column {
     pub kind: ColumnType,
     /// Whether values may be missing.
     pub nullable: bool,
-    /// Whether a later version of the program added it: files of an earlier one lack it, and read as its default.
+    /// Whether a later version of the program added it: files of an earlier one lack it, and read as its
+    /// default.
     pub added: bool,
 }
 
@@ -242,8 +243,8 @@ impl Cell for f64 {
     }
 }
 
-/// Typed values with columns: what a policy keeps of a sample, a layer or a block, saved and restored by its type.
-/// Declare one with [`state!`](crate::state); a policy that keeps nothing uses `()`.
+/// Typed values with columns: what a policy keeps of a sample, a layer or a block, saved and restored by its
+/// type. Declare one with [`state!`](crate::state); a policy that keeps nothing uses `()`.
 pub trait Record: Clone + Default + Send + 'static {
     /// The columns in order.
     fn columns() -> Vec<Column>;
@@ -309,7 +310,9 @@ macro_rules! state {
                 $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
             }
             fn get(cells: &mut ::core::slice::Iter<'_, $crate::table::Cells>, row: usize) -> Self {
-                Self { $($field: $crate::table::Cell::get(cells.next().expect("one column for each field"), row),)+ }
+                Self { $($field: $crate::table::Cell::get(
+                    cells.next().expect("one column for each field"), row,
+                ),)+ }
             }
         }
     };
@@ -325,15 +328,15 @@ pub trait Row: Clone + Send + serde::Serialize + for<'a> serde::Deserialize<'a> 
     fn push(self, columns: &mut Columns);
     /// Row `row` of a batch with these columns.
     fn get(columns: &Columns, row: usize) -> Self;
-    /// The place of the row within its stream: the values of its leading columns. Rows of one tick are written in
-    /// this order, which must not depend on the number of workers.
+    /// The place of the row within its stream: the values of its leading columns. Rows of one tick are
+    /// written in this order, which must not depend on the number of workers.
     fn order(&self) -> [u64; 4];
 }
 
 /// Declares a row type: a documented struct whose fields are the columns, in order.
 ///
-/// `by` lists up to four integer fields that place a row within its stream. A field with `= added` came with a later
-/// version of the program: files of an earlier one lack its column.
+/// `by` lists up to four integer fields that place a row within its stream. A field with `= added` came with
+/// a later version of the program: files of an earlier one lack its column.
 ///
 /// ```
 /// spfde_data::row! {
@@ -385,7 +388,9 @@ macro_rules! row {
             }
             fn get(columns: &$crate::table::Columns, row: usize) -> Self {
                 let mut cells = columns.cells.iter();
-                Self { $($field: $crate::table::Cell::get(cells.next().expect("one column for each field"), row),)+ }
+                Self { $($field: $crate::table::Cell::get(
+                    cells.next().expect("one column for each field"), row,
+                ),)+ }
             }
             fn order(&self) -> [u64; 4] {
                 let mut order = [0; 4];

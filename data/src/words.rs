@@ -18,8 +18,8 @@ pub fn are<N: PartialEq + From<u8>>(count: N) -> &'static str {
     if count == N::from(1) { "is" } else { "are" }
 }
 
-/// `text` with its control characters escaped: on a terminal it does nothing, and it stays on one line. The escapes are those of
-/// JSON and TOML, whose quoted texts stay what they are.
+/// `text` with its control characters escaped: on a terminal it does nothing, and it stays on one line. The
+/// escapes are those of JSON and TOML, whose quoted texts stay what they are.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);

@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release --example front_door -- train model.name=small data.path=stripes train.epochs=3`
 //!
-//! Then, with DuckDB: `SELECT label, max(correct / presented) FROM 'runs/small-0-1/trace/classes/*' GROUP BY label`.
+//! Then, with DuckDB: `SELECT label, max(correct / presented) FROM 'runs/small-0-1/trace/classes/*' GROUP BY
+//! label`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,12 @@ fn main() -> std::process::ExitCode {
             let x = net.block().convolution(16, 3).stride(2).batch_norm().relu().after(x);
             net.classifier(net.average_pool(x))
         })
-        .stage(|run, trained| run.table(per_class(run, &trained.scores)))
+        .stage(|run, trained| {
+            // A replay has the recorded scores, not the images and their labels.
+            if !run.replays() {
+                run.table(per_class(run, &trained.scores));
+            }
+        })
         .main()
 }
 

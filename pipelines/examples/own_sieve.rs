@@ -1,6 +1,7 @@
 //! A sieve with keys of its own: samples of the lowest loss leave.
 //!
-//! `cargo run --release --example own_sieve -- train model.name=mlp sieve.policy=lowest-loss sieve.fraction=0.2`
+//! `cargo run --release --example own_sieve -- train model.name=mlp sieve.policy=lowest-loss
+//! sieve.fraction=0.2`
 use spfde::prelude::*;
 
 parameters! {

@@ -1,5 +1,5 @@
-//! An experiment: a configuration with its data, its policies and its plan; everything that can be checked before
-//! the first step.
+//! An experiment: a configuration with its data, its policies and its plan; everything that can be checked
+//! before the first step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,8 +55,8 @@ impl Experiment {
         Self::prepare(configuration, data, samples, kernel)
     }
 
-    /// The experiment of a recorded run, without its data: to be replayed, not to be run. `unknown` policies have
-    /// stand-ins in the configuration, to be replaced.
+    /// The experiment of a recorded run, without its data: to be replayed, not to be run. `unknown` policies
+    /// have stand-ins in the configuration, to be replaced.
     pub(crate) fn recorded(
         configuration: Configuration,
         record: &DataSetRecord,
@@ -129,7 +129,8 @@ impl Experiment {
         Ok(Self::planned(configuration, settings))
     }
 
-    /// Whose weights the costs of a replay count: those of the record, unless a mask policy was chosen for it.
+    /// Whose weights the costs of a replay count: those of the record, unless a mask policy was chosen for
+    /// it.
     pub fn densities(&self) -> Densities {
         self.densities
     }

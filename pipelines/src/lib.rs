@@ -5,8 +5,15 @@
 //! nowhere; layers freeze from the front, and a frozen prefix has no backward pass; the data set is sieved
 //! while training, and a sample that is out is not computed.
 //!
-//! Training is a cyclic timely dataflow graph of stages, [`pipeline`], that you can rewire with the same
-//! public functions; its streams are Parquet tables. See the README for the command line.
+//! | to | there is |
+//! |---|---|
+//! | write a program of your own: policies, networks, data sets, stages | [`app()`] |
+//! | wire the graph yourself | [`App::pipeline`]; [`pipeline()`] is the ready one |
+//! | run an experiment from Rust | [`Experiment`], [`run()`], [`resume()`], [`replay()`], [`grid`] |
+//! | read about the floors of the house, and where something new goes | [`how_it_is_built`] |
+//!
+//! Training is a cyclic dataflow graph of stages; its streams are Parquet tables. The README shows the
+//! command line, which every program made by [`app()`] has.
 #![forbid(unsafe_code)]
 
 mod app;
@@ -20,6 +27,7 @@ mod error;
 mod execute;
 mod experiment;
 pub mod grid;
+pub mod how_it_is_built;
 mod pipeline;
 mod place;
 mod program;
@@ -33,7 +41,8 @@ mod terminal;
 pub mod verify;
 mod workers;
 
-pub use app::{App, Program, app};
+pub use app::{App, app};
+pub use command::Program;
 pub use error::{Error, Reached, Why};
 pub use experiment::Experiment;
 pub use pipeline::{pipeline, wire};

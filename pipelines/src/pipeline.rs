@@ -2,8 +2,8 @@
 
 use spfde_flow::{Run, Trained, freeze, load, mask, replay, sieve, train};
 
-/// Wires the ready pipeline, and answers what training produces, or its record in a replay. The configuration chooses
-/// the policies. A stage more takes these streams; another wiring starts from a copy of these lines.
+/// Wires the ready pipeline, and answers what training produces, or its record in a replay. The configuration
+/// chooses the policies. A stage more takes these streams; another wiring starts from a copy of these lines.
 pub fn pipeline<'s>(run: &Run<'s>) -> Trained<'s> {
     let loops = run.loops();
     let trained = if run.replays() {
@@ -15,7 +15,7 @@ pub fn pipeline<'s>(run: &Run<'s>) -> Trained<'s> {
     let policies = run.policies();
     let frozen_now = freeze(run, &trained.gradients, &policies.freeze);
     let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
-    let sieved = sieve(run, &trained.scores, loops.active.stream());
+    let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
     loops.masked.close(masks);
     loops.frozen.close(frozen_now);
     loops.active.close(sieved);

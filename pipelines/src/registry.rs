@@ -90,8 +90,8 @@ impl Registry {
         std::iter::once(models).chain(self.policies.families()).collect()
     }
 
-    /// This registry, with the network that a run recorded as the model that its configuration names: a program that has
-    /// the run directory needs no name. Of a run of version 2 the registry itself.
+    /// This registry, with the network that a run recorded as the model that its configuration names: a
+    /// program that has the run directory needs no name. Of a run of version 2 the registry itself.
     ///
     /// # Errors
     /// If the recorded network cannot be read.
@@ -117,12 +117,17 @@ impl Registry {
             parameters: known.map_or(Vec::new, |entry| entry.parameters),
             build: Arc::new(move |_, _, _| Ok(description.clone())),
         };
-        let others = self.models.iter().filter(|entry| entry.name != *name).cloned();
-        Ok(Arc::new(Self { models: others.chain([recorded]).collect(), ..Self::clone(self) }))
+        // In its old place: the order of names is part of what config.toml says.
+        let mut registry = Self::clone(self);
+        match registry.models.iter_mut().find(|entry| entry.name == *name) {
+            Some(entry) => *entry = recorded,
+            None => registry.models.push(recorded),
+        }
+        Ok(Arc::new(registry))
     }
 
-    /// The entries of a recorded configuration that this registry knows, and the policies that it does not know: their
-    /// keys and names. Parameters of a model or a policy that is not known go without a word.
+    /// The entries of a recorded configuration that this registry knows, and the policies that it does not
+    /// know: their keys and names. Parameters of a model or a policy that is not known go without a word.
     pub(crate) fn known(&self, entries: &[(String, Value)]) -> (Settings, Settings) {
         let families = self.families();
         let family = |key: &str| families.iter().find(|family| key.split('.').next() == Some(family.name));

@@ -127,8 +127,8 @@ impl Parametric for () {
 
 /// Declares a struct whose documented fields are parameters: `pub field: type = default, range;`.
 ///
-/// A field's doc comment is the help of its key, `table.field`. The range is one of Rust's; `..` where any value of the
-/// type will do. serde reads and writes the struct, with defaults for what is missing.
+/// A field's doc comment is the help of its key, `table.field`. The range is one of Rust's; `..` where any
+/// value of the type will do. serde reads and writes the struct, with defaults for what is missing.
 ///
 /// ```
 /// spfde_data::parameters! {
@@ -152,7 +152,10 @@ macro_rules! parameters {
     (
         $(#[$meta:meta])*
         $visibility:vis struct $name:ident in $table:literal {
-            $($(#[doc = $help:literal])+ $field_visibility:vis $field:ident: $type:ty = $default:expr, $range:expr;)*
+            $(
+                $(#[doc = $help:literal])+
+                $field_visibility:vis $field:ident: $type:ty = $default:expr, $range:expr;
+            )*
         }
     ) => {
         $(#[$meta])*

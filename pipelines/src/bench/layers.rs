@@ -42,8 +42,8 @@ struct Recorder {
 }
 
 impl Recorder {
-    /// An operation begins, such as `backward block0.convolution1` or `update`, and the one before it ends; `end`
-    /// is none.
+    /// An operation begins, such as `backward block0.convolution1` or `update`, and the one before it ends;
+    /// `end` is none.
     fn next(&mut self, operation: &str) {
         if let Some((before, since)) = self.running.take() {
             let (direction, name) = match before.split_once(' ') {

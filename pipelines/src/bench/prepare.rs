@@ -27,8 +27,8 @@ const FEWEST_STEPS: [u64; 2] = [6, 4];
 /// Bytes of random images at most.
 const MOST_BYTES: usize = 1 << 30;
 
-/// What holds unless the user says otherwise. Random labels do not drive this learning rate to infinity; it has no
-/// influence on time.
+/// What holds unless the user says otherwise. Random labels do not drive this learning rate to infinity; it
+/// has no influence on time.
 const DEFAULTS: [&str; 4] =
     ["mask.policy=static", "sieve.policy=none", "data.augment=none", "train.learning_rate=0.01"];
 
@@ -124,8 +124,8 @@ impl Path {
             if bytes > MOST_BYTES as u64 {
                 let reason = format!(
                     "{images} random images of {channels}x{height}x{width} would take {bytes} bytes, more \
-                     than the {MOST_BYTES} that a bench makes; choose smaller ones, a smaller `data.batch_size` or \
-                     fewer --steps"
+                     than the {MOST_BYTES} that a bench makes; choose smaller ones, a smaller \
+                     `data.batch_size` or fewer --steps"
                 );
                 return Err(ParameterError::contradiction("data.shape", reason));
             }

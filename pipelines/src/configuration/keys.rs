@@ -82,7 +82,8 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
             4,
             1,
             1024,
-            "slices of every mini-batch, each with its own batch-norm statistics; more workers than shards idle",
+            "slices of every mini-batch, each with its own batch-norm statistics; more workers than shards \
+             idle",
         ),
         Parameter::choice(
             "train.kernel",
@@ -94,14 +95,16 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
             "trace.observe",
             "active",
             Observe::NAMES.to_vec(),
-            "what is recorded besides training: nothing, or scores of all samples and norms of all layers, for replays",
+            "what is recorded besides training: nothing, or scores of all samples and norms of all layers, \
+             for replays",
         ),
         Parameter::integer(
             "train.checkpoint_every",
             1,
             0,
             10_000,
-            "epochs between two checkpoints, of which the last two are kept; 0: nothing but the weights at the end",
+            "epochs between two checkpoints, of which the last two are kept; 0: nothing but the weights at \
+             the end",
         ),
     ];
     keys.extend(choices);

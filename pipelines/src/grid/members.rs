@@ -42,8 +42,8 @@ pub(super) fn members(
     (sieves, RunMembers { recording, freezings, members })
 }
 
-/// What the policies of some families follow from: the seed and their keys; of one from outside the registries nobody
-/// but its maker knows, so it is like no other.
+/// What the policies of some families follow from: the seed and their keys; of one from outside the
+/// registries nobody but its maker knows, so it is like no other.
 fn identity(number: usize, configuration: &Configuration, families: &[&str]) -> (Option<usize>, Vec<String>) {
     let values = configuration.values();
     let choices: Vec<_> =

@@ -1,4 +1,5 @@
-//! The results of a grid over runs as a table: one row for each run, member and epoch, and one for each member.
+//! The results of a grid over runs as a table: one row for each run, member and epoch, and one for each
+//! member.
 
 use spfde_data::files::table_file::Values;
 use spfde_flow::grid::MemberCosts;
@@ -124,7 +125,8 @@ impl RunSummary {
         }
     }
 
-    /// For each member its number and what every run says of it, best first by the mean of a column; ties by member.
+    /// For each member its number and what every run says of it, best first by the mean of a column; ties by
+    /// member.
     pub fn sorted(runs: &[JudgedRun], by: Column) -> Vec<(usize, Vec<Self>)> {
         let by_run: Vec<Vec<Self>> = runs.iter().map(Self::of).collect();
         let members = by_run.first().map_or(0, Vec::len);

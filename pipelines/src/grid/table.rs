@@ -72,8 +72,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// One row for each member of a grid over `epochs` epochs, best first by a column; ties by member, as are columns that only
-    /// recorded runs have.
+    /// One row for each member of a grid over `epochs` epochs, best first by a column; ties by member, as are
+    /// columns that only recorded runs have.
     pub fn of(found: &Found, members: usize, epochs: u32, by: Column) -> Vec<Self> {
         let mut summaries: Vec<Self> = (0..members as u32)
             .map(|member| Self {

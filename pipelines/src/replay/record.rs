@@ -56,7 +56,8 @@ impl Record {
         Ok(record)
     }
 
-    /// As [`Record::open`], of a run that may still go on: it need not have a complete epoch, if somebody holds it.
+    /// As [`Record::open`], of a run that may still go on: it need not have a complete epoch, if somebody
+    /// holds it.
     ///
     /// # Errors
     /// As [`Record::open`].
@@ -135,15 +136,16 @@ impl Record {
         self.entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// The experiment of the run, with other settings: the seed of every draw, or keys of the policies. Values of the
-    /// run take the place of defaults. A policy of the run that no registry knows has to be replaced, by a setting or
-    /// by [`Experiment::with_sieve`] and its like.
+    /// The experiment of the run, with other settings: the seed of every draw, or keys of the policies.
+    /// Values of the run take the place of defaults. A policy of the run that no registry knows has to be
+    /// replaced, by a setting or by [`Experiment::with_sieve`] and its like.
     ///
-    /// With settings of the mask costs come from the density schedule of the mask policy, without from the recorded
-    /// mask deltas.
+    /// With settings of the mask costs come from the density schedule of the mask policy, without from the
+    /// recorded mask deltas.
     ///
     /// # Errors
-    /// If a setting is unknown, out of range, or one of those that the record fixes; if settings cannot hold together.
+    /// If a setting is unknown, out of range, or one of those that the record fixes; if settings cannot hold
+    /// together.
     pub fn experiment(&self, settings: &[(String, Value)]) -> Result<Experiment, Error> {
         let is_policy =
             |key: &str| ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family));
@@ -163,8 +165,8 @@ impl Record {
             if asked != recorded {
                 let recorded = recorded.map_or_else(|| "its default".to_owned(), Value::to_string);
                 let reason = format!(
-                    "the run was recorded with {recorded}, which no replay can change; only `seed` and the keys of \
-                     mask, freeze and sieve can be"
+                    "the run was recorded with {recorded}, which no replay can change; only `seed` and the \
+                     keys of mask, freeze and sieve can be"
                 );
                 return Err(ParameterError::contradiction(key, reason).into());
             }

@@ -55,8 +55,8 @@ impl Samples {
             }
             if !self.takes(sample as usize, diff, weight) {
                 findings.push(format_args!(
-                    "sieves: epoch {epoch}: sample {sample} changes by {diff} with weight {weight}, which does \
-                     not fit its state"
+                    "sieves: epoch {epoch}: sample {sample} changes by {diff} with weight {weight}, which \
+                     does not fit its state"
                 ));
             }
         })?;

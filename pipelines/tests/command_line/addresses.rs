@@ -4,8 +4,8 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 
-/// The ports are below those that the system gives to connections, which on Linux begin at 32768, and each program of tests has a
-/// block of its own: several may run at the same time.
+/// The ports are below those that the system gives to connections, which on Linux begin at 32768, and each
+/// program of tests has a block of its own: several may run at the same time.
 const FIRST: u16 = 20_000;
 const BLOCK: u16 = 480;
 const BLOCKS: u16 = 25;

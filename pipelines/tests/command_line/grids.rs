@@ -115,7 +115,8 @@ fn what_a_grid_leaves_that_is_killed_is_told_from_all_else_and_left_as_it_is() {
         // The table comes last.
         let table = place.path(out).join("grid.parquet");
         std::fs::rename(&table, place.path(out).join("grid.parquet.part")).unwrap();
-        let left = "holds nothing but what a grid writes before its table grid.parquet, as one leaves that was killed; ";
+        let left = "holds nothing but what a grid writes before its table grid.parquet, as one leaves that \
+                    was killed; ";
         let remove = "remove the directory, unless a grid is still at work there, or choose another";
         refused(left, remove);
         std::fs::rename(

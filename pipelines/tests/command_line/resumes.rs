@@ -104,7 +104,8 @@ fn a_relative_path_of_the_data_is_meant_from_where_the_run_began() {
     assert_eq!(output.status.code(), Some(1));
     let (there, here) = (place.path("data"), place.path("elsewhere/data"));
     let expected = format!(
-        "spfde: ../run/config.toml: data.path is \"data\", and there is nothing at {} nor at {}; put the data back, ",
+        "spfde: ../run/config.toml: data.path is \"data\", and there is nothing at {} nor at {}; put the \
+         data back, ",
         there.display(),
         here.display()
     );

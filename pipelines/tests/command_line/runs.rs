@@ -143,8 +143,8 @@ fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
         "note: stopping, after the step in flight if there is one; once more to stop at once"
     );
     let kept = format!(
-        "; {committed} of 10000 epochs are committed in run, the last checkpoint is at epoch {committed}; resume with: \
-         spfde resume run"
+        "; {committed} of 10000 epochs are committed in run, the last checkpoint is at epoch {committed}; \
+         resume with: spfde resume run"
     );
     assert!(lines[1].starts_with("spfde: interrupted at epoch ") && lines[1].ends_with(&kept), "{err}");
     assert_eq!((lines.len(), output.stdout.len()), (2, 0), "{err}");
@@ -152,7 +152,8 @@ fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
     assert!(verified.out.contains(&format!("sound: {committed} of 10000 epochs")), "{}", verified.out);
 }
 
-/// A disk that is full where standard output leads loses what was asked for, and is told; nobody who reads on is no loss.
+/// A disk that is full where standard output leads loses what was asked for, and is told; nobody who reads on
+/// is no loss.
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_is_lost_is_a_failure() {

@@ -132,7 +132,8 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
     table_file::write(&place.path("scores/late.parquet"), columns).unwrap();
     judge(&["sieve.policy=forgetting", "--workers", "2"]).refused(
         1,
-        "scores/late.parquet: row 1: loss is NaN; expected a finite number; a training that comes to another has diverged; ",
+        "scores/late.parquet: row 1: loss is NaN; expected a finite number; a training that comes to \
+         another has diverged; ",
         "nothing is kept of this replay",
     );
     assert_eq!(place.names(), ["scores"]);

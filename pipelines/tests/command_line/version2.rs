@@ -1,4 +1,5 @@
-//! Runs that a program of manifest version 2 recorded: verified, replayed with the same decisions and counts, not resumed.
+//! Runs that a program of manifest version 2 recorded: verified, replayed with the same decisions and counts,
+//! not resumed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -98,8 +99,8 @@ fn digests(run: &Path) -> BTreeMap<&'static str, [String; 2]> {
         let EpochRow { epoch, active_samples, nonzero, frozen_layers, forward_flops, .. } = row;
         let EpochRow { backward_flops, observed_flops, dense_flops, activation_bytes, .. } = row;
         format!(
-            "{epoch},{active_samples},{nonzero},{frozen_layers},{forward_flops},{backward_flops},{observed_flops},\
-             {dense_flops},{activation_bytes}\n"
+            "{epoch},{active_samples},{nonzero},{frozen_layers},{forward_flops},{backward_flops},\
+             {observed_flops},{dense_flops},{activation_bytes}\n"
         )
     });
     let tables = ["sieves", "freezes", "masks", "costs", "censored", "epochs"];

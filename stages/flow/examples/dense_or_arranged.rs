@@ -1,5 +1,6 @@
-//! What the lowest 30 % of a million samples cost to keep up to date: as a differential collection that is told what
-//! changed, and as one pass over dense state. One worker; the figures are in the docs of [`spfde_flow::grid`].
+//! What the lowest 30 % of a million samples cost to keep up to date: as a differential collection that is
+//! told what changed, and as one pass over dense state. One worker; the figures are in the docs of
+//! [`spfde_flow::grid`].
 //!
 //! ```text
 //! cargo run --release -p spfde-flow --example dense_or_arranged
@@ -11,13 +12,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use differential_dataflow::input::Input;
-use spfde_data::parameter::{Parameters, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_data::scores::{ScoreColumns, ScoreSource};
 use spfde_data::segment::RecordingError;
 use spfde_flow::grid::{Grid, grid};
 use spfde_flow::{Place, Tick, lowest};
-use spfde_policy::{Rank, SieveContext, SievePolicy, sieve};
+use spfde_policy::sieve::{Forgetting, policy};
+use spfde_policy::{Rank, SieveContext, SievePolicy};
 use timely::Config;
 
 const SAMPLES: u32 = 1_000_000;
@@ -33,7 +34,8 @@ fn right(epoch: u32, sample: u32) -> bool {
     (epoch + sample).is_multiple_of(2)
 }
 
-/// Seconds for each decision of `cuts` cuts: to be told of the changes and to find the cuts. The first is left out.
+/// Seconds for each decision of `cuts` cuts: to be told of the changes and to find the cuts. The first is
+/// left out.
 fn arranged(million: u64, cuts: u32) -> f64 {
     timely::execute_directly(move |worker| {
         let probe = timely::dataflow::ProbeHandle::new();
@@ -120,16 +122,10 @@ impl ScoreSource for Scores {
 
 /// The same for a grid of as many members: the pass over the states, the cuts, and who changes.
 fn dense(million: u64, cuts: u32) -> f64 {
-    let entry = sieve::registry().iter().find(|entry| entry.name == "forgetting").expect("it is registered");
-    let known = (entry.parameters)();
     let member = |number: u32| -> Arc<dyn SievePolicy> {
-        let fraction = Value::Number(0.3 - f64::from(number) * 1e-6);
-        let parameters = Parameters::defaults(&known)
-            .with(&known, "sieve.fraction", fraction)
-            .and_then(|parameters| parameters.with(&known, "sieve.interval", Value::Integer(1)));
+        let rule = Forgetting { fraction: 0.3 - f64::from(number) * 1e-6, interval: 1 };
         let context = SieveContext { seed: 1, epochs: EPOCHS + 1, samples: SAMPLES };
-        let built = parameters.and_then(|parameters| sieve::build(entry.name, &parameters, &context));
-        built.unwrap_or_else(|error| panic!("{error}")).into()
+        policy(rule, &context).unwrap_or_else(|error| panic!("{error}"))
     };
     let run = |epochs: u32| {
         let members = (0..cuts).map(member).collect();

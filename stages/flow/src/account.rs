@@ -1,5 +1,5 @@
-//! What an epoch costs, from what existed, was frozen and was active, and what a record lacks of it. Training, replay and
-//! grid count alike.
+//! What an epoch costs, from what existed, was frozen and was active, and what a record lacks of it.
+//! Training, replay and grid count alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -15,8 +15,8 @@ use crate::run::Run;
 use crate::tick::Tick;
 use crate::window::{Stash, Windows};
 
-/// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: nobody has to decide them. The
-/// decisions on their way if the run goes on.
+/// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: nobody has to decide
+/// them. The decisions on their way if the run goes on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<FreezeRow> {
     if run.worker() != 0 {
         return Vec::new();
@@ -47,11 +47,11 @@ pub(crate) fn layers(plan: &Plan, epoch: u32, changes: Vec<Change>) -> Vec<Freez
     changes.into_iter().flat_map(of).collect()
 }
 
-/// Hosts a freeze policy: shows it the gradient norms of each epoch in order of (step, layer), and asks at the end of each
-/// epoch what freezes, or trains again, from the next one on.
+/// Hosts a freeze policy: shows it the gradient norms of each epoch in order of (step, layer), and asks at
+/// the end of each epoch what freezes, or trains again, from the next one on.
 ///
-/// A block freezes with all its layers. The decisions leave at the close of the epoch, on worker 0, and have to
-/// go to the mask stage and round the loop.
+/// A block freezes with all its layers. The decisions leave at the close of the epoch, on worker 0, and have
+/// to go to the mask stage and round the loop.
 pub fn freeze<'s>(
     run: &Run<'s>,
     gradients: &StreamVec<'s, Tick, GradientRow>,

@@ -1,7 +1,8 @@
 //! The operators of `spfde` and their streams, on timely and differential dataflow.
 //!
-//! A stage is a function from streams to streams; a policy is a value it hosts. The graph is cyclic: what a stage
-//! decides at the end of an epoch travels round a feedback edge and takes effect at the next epoch's first step.
+//! A stage is a function from streams to streams; a policy is a value that it hosts. The graph is cyclic:
+//! what a stage decides at the end of an epoch travels round a feedback edge, and takes effect at the first
+//! step of the next epoch.
 //!
 //! ```text
 //!       ┌──────────────── active-set deltas (sample, weight, ±1) ────────────┐
@@ -15,19 +16,45 @@
 //!       (layer, index ±1) ◄──────────────────────────────────────────────┘
 //! ```
 //!
-//! In a [`replay()`] a recorded run stands in for loader and training; the stages that decide are the same.
+//! In a [`replay()`] a recorded run stands in for loader and training; the stages that decide are the same. A
+//! [`grid`] decides with many policies over one record.
 //!
-//! Nothing reaches round the graph but through its edges, with one exception: when a worker has heard of a fault, its
-//! stages stop waiting for epochs that will not come. No decision and no row depends on when it hears of it: an epoch
-//! counts only if the whole of it is complete.
+//! # What stages share
 //!
-//! At the close of an epoch the stages write what the run needs to go on ([`Checkpoints`]); a run that goes on takes it up
-//! ([`Snapshot`]) and begins at that tick.
+//! Stages tell each other what they decide on edges only. Operators of one stage may share state on their
+//! worker: those of [`train()`] share the replica of the network, those of [`sieve()`] what they know of the
+//! samples.
 //!
-//! This crate hosts policies and model shards; it opens no files, but is handed what does ([`Services`]).
+//! There is one exception. When a worker has heard of a [`Fault`], its stages stop waiting for epochs that
+//! will not come. No decision and no row depends on when a worker hears of it: an epoch counts only if all of
+//! it is complete.
+//!
+//! # What a decision costs
+//!
+//! A sieve ranks all samples at a decision, one pass over dense state, and cuts exactly. The cut of a
+//! training is a differential collection that is told which ranks have changed; the cut of a finished record
+//! is another pass. Both decide the same, bit for bit. Weights travel to the mask stage only at the end of an
+//! epoch whose update [needs](spfde_policy::Needs) them.
+//!
+//! # Ends
+//!
+//! Faults, requests to stop and early ends travel on edges of their own ([`Run::end_on`]), so that all
+//! workers stop at the same tick. An early end is a success.
+//!
+//! # Seams
+//!
+//! Methods that change the training step itself plug into [`Seams`]: perturbed inputs, loss, precision,
+//! gradient transforms, learning rate, optimiser.
+//!
+//! # Checkpoints and files
+//!
+//! At the close of an epoch the stages write what the run needs to go on ([`Checkpoints`]). A run that goes
+//! on takes it up ([`Snapshot`]) and begins at that tick. This crate opens no files, but is handed what does
+//! ([`Services`]).
 #![forbid(unsafe_code)]
 
 mod account;
+mod assemble;
 mod checkpoint;
 mod edge;
 pub mod fault;
@@ -36,10 +63,15 @@ pub mod grid;
 mod loader;
 mod loops;
 mod mask;
+mod observer;
 mod part;
 mod per_epoch;
+mod recorded;
 mod replay;
 mod run;
+mod save;
+mod seams;
+mod services;
 mod settings;
 mod sieve;
 mod stop;
@@ -51,18 +83,22 @@ pub mod tree;
 mod window;
 mod windowed;
 
+pub use assemble::Finished;
 pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
 pub use fault::{Cause, Fault};
 pub use freeze::freeze;
 pub use loader::{Batch, load};
 pub use loops::{Loop, Loops};
 pub use mask::mask;
+pub use observer::{Observer, StepReport};
 pub use per_epoch::per_epoch;
 pub use replay::replay;
-pub use run::{Finished, Run};
-pub use settings::{Observe, Observer, Policies, Recorded, Services, Settings};
+pub use run::Run;
+pub use seams::{GradientTransform, Seams};
+pub use services::{Recorded, Services};
+pub use settings::{Observe, Policies, Settings};
 pub use sieve::{Place, Ranked, lowest, sieve};
 pub use stop::Stop;
 pub use tick::{Lag, Tick};
 pub use timings::Timings;
-pub use train::{GradientTransform, LayerWeights, Seams, StepReport, Trained, train};
+pub use train::{LayerWeights, Trained, train};

@@ -4,6 +4,7 @@ use spfde_data::random::shuffled;
 use spfde_data::rows::SieveRow;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
@@ -51,11 +52,11 @@ pub(crate) fn share(total: usize, index: usize, shares: usize) -> std::ops::Rang
 /// Deals the active set, which the deltas of `active` describe, into the batches of every epoch.
 ///
 /// Replicated: each worker holds the active set, draws the same order keyed by `(seed, epoch)` and keeps its
-/// shards' part, so only deltas travel. The epoch's n samples are dealt into ⌈n / batch size⌉ batches, each batch
-/// into shards; sizes differ by at most one. If everything is observed ([`Observe::Full`]), the samples outside follow,
-/// dealt into batches like an epoch of their own, with step numbers that go on. The loader goes on to a step when no delta or stop can arrive for it
-/// any more, which keeps it at most two steps ahead of training. It ends the run by falling silent:
-/// after the last epoch, or at the tick of a stop.
+/// shards' part, so only deltas travel. The epoch's n samples are dealt into ⌈n / batch size⌉ batches, each
+/// batch into shards; sizes differ by at most one. If everything is observed ([`Observe::Full`]), the samples
+/// outside follow, dealt into batches like an epoch of their own, with step numbers that go on. The loader
+/// goes on to a step when no delta or stop can arrive for it any more, which keeps it at most two steps ahead
+/// of training. It ends the run by falling silent: after the last epoch, or at the tick of a stop.
 ///
 /// # Panics
 /// While running, if the sieve leaves no sample active, or one leaves that is not active or enters twice.
@@ -67,7 +68,8 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
     // The inputs reach the output only through what the loader holds itself.
     let mut active = builder.new_input_connection(active.broadcast(), Pipeline, []);
     let mut halts = builder.new_input_connection(run.halts(), Pipeline, []);
-    let mut storage = builder.new_input_connection(run.storage_faults(), Pipeline, []);
+    let ends = run.storage_faults().concat(run.endings());
+    let mut storage = builder.new_input_connection(ends, Pipeline, []);
     let (output, batches) = builder.new_output_connection::<Vec<Batch>, _>([]);
     let (kept_out, kept) = builder.new_output_connection::<Vec<Kept>, _>([]);
     let (mut output, mut kept_out) = (OutputBuilder::from(output), OutputBuilder::from(kept_out));
@@ -160,8 +162,8 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
     batches
 }
 
-/// Applies a delta of the active set to the weight of its sample, which is `None` outside. A departure comes before an
-/// entry.
+/// Applies a delta of the active set to the weight of its sample, which is `None` outside. A departure comes
+/// before an entry.
 ///
 /// # Panics
 /// If a sample leaves that is not there, or enters twice: then a stage upstream is wrong.

@@ -1,4 +1,5 @@
-//! The three feedback loops: what a stage decides at the end of an epoch takes effect at the next one's first step.
+//! The three feedback loops: what a stage decides at the end of an epoch takes effect at the next one's first
+//! step.
 
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::segment::Densities;
@@ -64,13 +65,14 @@ fn at_start<'s, R: Row>(run: &Run<'s>, rows: Vec<R>) -> StreamVec<'s, Tick, R> {
 }
 
 impl<'s> Loop<'s, MaskRow> {
-    /// The loop of the masks; in a replay its deltas are the recorded ones, whose norms the freeze stage sees. They are
-    /// no decisions of a replay that counts the weights of another mask policy, and not in its table.
+    /// The loop of the masks; in a replay its deltas are the recorded ones, whose norms the freeze stage
+    /// sees. They are no decisions of a replay that counts the weights of another mask policy, and not in its
+    /// table.
     fn masked(run: &Run<'s>) -> Self {
         let Some(recorded) = run.recorded() else {
             return Self::new(run, crate::mask::initial(run));
         };
-        let looped = Self::open(run, crate::replay::read(run));
+        let looped = Self::open(run, crate::recorded::read(run));
         match recorded.densities {
             Densities::Recorded => run.table(looped.stream()),
             Densities::Scheduled => run.table::<MaskRow>(run.scope().concatenate([])),
@@ -104,10 +106,11 @@ pub struct Loops<'s> {
 }
 
 impl<'s> Run<'s> {
-    /// Declares the three loops. The initial masks, the initial active set and the blocks that the plan freezes from
-    /// the start come first on them, as deltas at `(0, 0)`, so that a state at any tick is the sum of the deltas up to
-    /// it. A run that goes on from a checkpoint begins with the decisions that were on their way instead: what was decided
-    /// before them is in its trace, and in the state that each stage takes over. In a replay the masks are the recorded ones.
+    /// Declares the three loops. The initial masks, the initial active set and the blocks that the plan
+    /// freezes from the start come first on them, as deltas at `(0, 0)`, so that a state at any tick is the
+    /// sum of the deltas up to it. A run that goes on from a checkpoint begins with the decisions that were
+    /// on their way instead: what was decided before them is in its trace, and in the state that each stage
+    /// takes over. In a replay the masks are the recorded ones.
     pub fn loops(&self) -> Loops<'s> {
         Loops {
             active: Loop::new(self, crate::sieve::initial(self)),

@@ -17,8 +17,8 @@ use crate::tick::Tick;
 use crate::train::LayerWeights;
 use crate::window::{Stash, Windows};
 
-/// The initial masks of the layers this worker owns, as deltas at `(0, 0)`; the decisions on their way if the run goes
-/// on.
+/// The initial masks of the layers this worker owns, as deltas at `(0, 0)`; the decisions on their way if the
+/// run goes on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<MaskRow> {
     if let Some(snapshot) = run.resumed() {
         let mine = |row: &MaskRow| run.owner(usize::from(row.layer)) == run.worker();
@@ -37,11 +37,12 @@ fn row(epoch: u32, layer: usize, index: u32, diff: i8) -> MaskRow {
     MaskRow { epoch, step: 0, layer: layer as u16, index, diff }
 }
 
-/// Hosts a mask policy: at the end of each epoch the owner of a layer, or worker 0 where layers exchange weights, decides
-/// which of its weights cease and which begin to exist.
+/// Hosts a mask policy: at the end of each epoch the owner of a layer, or worker 0 where layers exchange
+/// weights, decides which of its weights cease and which begin to exist.
 ///
-/// It sees the decisions of the freeze stage of the same tick, so a layer that freezes is pruned to its target
-/// density, grows nothing, and is not touched until it trains again. The deltas leave at the close of the epoch.
+/// It sees the decisions of the freeze stage of the same tick, so a layer that freezes is pruned to its
+/// target density, grows nothing, and is not touched until it trains again. The deltas leave at the close of
+/// the epoch.
 pub fn mask<'s>(
     run: &Run<'s>,
     weights: &StreamVec<'s, Tick, LayerWeights>,

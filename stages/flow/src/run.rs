@@ -1,38 +1,40 @@
-//! What every stage of a run shares: the scope, the settings, the edge on which faults travel, the tables.
+//! What every stage of a run shares: the scope, the settings, the edges on which faults travel.
+//!
+//! What is built of the stages, tables and their commit, is in [`assemble`](crate::assemble).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spfde_data::rows::{CensoredRow, EpochRow};
+use spfde_data::rows::{CensoredRow, EndingRow, EpochRow};
 use spfde_data::segment::{Extent, Segment};
-use spfde_data::table::Row;
 use spfde_policy::Plan;
-use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Concatenate, Inspect};
+use timely::dataflow::operators::Inspect;
+use timely::dataflow::operators::vec::Map;
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::checkpoint::{self, Due, Keeper, Snapshot};
+use crate::checkpoint::{Due, Keeper, Snapshot};
 use crate::edge::Edge;
-use crate::fault::Fault;
-use crate::settings::{Policies, Recorded, Services, Settings};
+use crate::fault::{Cause, Fault};
+use crate::services::{Recorded, Services};
+use crate::settings::{Policies, Settings};
 use crate::tick::{Lag, Tick};
 use crate::timings::Timings;
-use crate::trace;
-use crate::train::Trained;
 use crate::window::Horizon;
 use crate::windowed::{Ground, Windowed};
 
-/// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this many
-/// steps ahead of training.
+/// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this
+/// many steps ahead of training.
 pub(crate) const HALT_STEPS: u32 = 2;
 
-/// Epochs between a failed write and the moment at which every loader has heard of it: one to gather the epoch's
-/// rows, one to write them while the next trains.
+/// Epochs between a failed write and the moment at which every loader has heard of it: one to gather the
+/// epoch's rows, one to write them while the next trains.
 const STORAGE_EPOCHS: u32 = 2;
 
-type Table<'s> = Box<dyn FnOnce(&Run<'s>, StreamVec<'s, Tick, EpochRow>) + 's>;
+/// Writes a table, given the epochs that are complete: its segments.
+type Table<'s> =
+    Box<dyn FnOnce(&Run<'s>, StreamVec<'s, Tick, EpochRow>) -> StreamVec<'s, Tick, Segment> + 's>;
 
 /// A run under construction on one worker. Stages take it by reference; [`Run::finish`] closes the graph.
 pub struct Run<'s> {
@@ -43,22 +45,18 @@ pub struct Run<'s> {
     outcome: Rc<RefCell<Option<Fault>>>,
     halts: Edge<'s>,
     storage: Edge<'s>,
-    segments: RefCell<Vec<StreamVec<'s, Tick, Segment>>>,
-    tables: RefCell<BTreeMap<&'static str, Table<'s>>>,
-    epochs: RefCell<Option<StreamVec<'s, Tick, EpochRow>>>,
+    endings: Edge<'s>,
     keeper: Keeper<'s>,
+    parts: RefCell<Parts<'s>>,
 }
 
-/// What is left of a run on one worker when its graph is closed: look into it when the run is over.
-pub struct Finished {
-    fault: Rc<RefCell<Option<Fault>>>,
-}
-
-impl Finished {
-    /// Why the run ended early, if it did.
-    pub fn fault(&self) -> Option<Fault> {
-        self.fault.borrow().clone()
-    }
+/// What the stages hand over for the graph to be closed.
+#[derive(Default)]
+pub(crate) struct Parts<'s> {
+    /// By name, what writes a table, given the epochs that are complete.
+    pub(crate) tables: BTreeMap<&'static str, Table<'s>>,
+    /// The epochs that are complete.
+    pub(crate) epochs: Option<StreamVec<'s, Tick, EpochRow>>,
 }
 
 impl<'s> Run<'s> {
@@ -74,10 +72,9 @@ impl<'s> Run<'s> {
             outcome: Rc::default(),
             halts: Edge::new(scope, Lag::steps(HALT_STEPS)),
             storage: Edge::new(scope, Lag::epochs(STORAGE_EPOCHS)),
-            segments: RefCell::default(),
-            tables: RefCell::default(),
-            epochs: RefCell::default(),
+            endings: Edge::new(scope, Lag::EPOCH),
             keeper,
+            parts: RefCell::default(),
         }
     }
 
@@ -132,13 +129,14 @@ impl<'s> Run<'s> {
         self.services.recorded.as_ref()
     }
 
-    /// Whether the run replays a record: then [`replay`](crate::replay) takes the place of [`train`](crate::train).
+    /// Whether the run replays a record: then [`replay`](crate::replay) takes the place of
+    /// [`train`](crate::train).
     pub fn replays(&self) -> bool {
         self.services.recorded.is_some()
     }
 
-    /// How many epochs the run has: those of the settings, or those that were recorded of them, of a record that goes on so
-    /// far.
+    /// How many epochs the run has: those of the settings, or those that were recorded of them, of a record
+    /// that goes on so far.
     pub fn epochs(&self) -> u32 {
         let recorded = self.recorded().map(|recorded| recorded.recording.epochs());
         recorded.map_or(self.settings.epochs, |recorded| recorded.min(self.settings.epochs))
@@ -204,12 +202,31 @@ impl<'s> Run<'s> {
         self.halts.add(faults);
     }
 
+    /// Ends the run as a success after the epoch at whose close `endings` carries a row, on all workers: the
+    /// epoch is committed, the manifest says why. A stage may say so once it has seen all of the epoch; such
+    /// a run keeps a checkpoint of every epoch, since each may be the last.
+    pub fn end_on(&self, endings: StreamVec<'s, Tick, EndingRow>) {
+        self.keeper.may_end_early();
+        let worker = self.worker() as u32;
+        let fault = move |EndingRow { epoch, reason }| {
+            let (tick, stage) = (Tick::close_of(epoch), "ending".to_owned());
+            Fault { tick, worker, stage, cause: Cause::Enough(reason) }
+        };
+        self.endings.add(endings.map(fault));
+    }
+
+    /// Where the run ends early as a success, on every worker, at the first step after its last epoch.
+    pub(crate) fn endings(&self) -> StreamVec<'s, Tick, Fault> {
+        self.endings.stream()
+    }
+
     /// As [`Run::halt_on`], for what is known only when an epoch is over.
     pub(crate) fn halt_on_storage(&self, faults: StreamVec<'s, Tick, Fault>) {
         self.storage.add(faults);
     }
 
-    /// What has been written so far to the edge of [`Run::halt_on_storage`], each on the worker where it arose.
+    /// What has been written so far to the edge of [`Run::halt_on_storage`], each on the worker where it
+    /// arose.
     pub(crate) fn storage_written(&self) -> StreamVec<'s, Tick, Fault> {
         self.storage.written(self.scope)
     }
@@ -220,60 +237,16 @@ impl<'s> Run<'s> {
         censored.inspect(move |row| observer.censored(row));
     }
 
-    pub(crate) fn add_segments(&self, segments: StreamVec<'s, Tick, Segment>) {
-        self.segments.borrow_mut().push(segments);
+    /// What the stages have handed over.
+    pub(crate) fn parts(&self) -> std::cell::RefMut<'_, Parts<'s>> {
+        self.parts.borrow_mut()
     }
 
-    /// Writes a stream to the table `R::STREAM` of the trace, one segment per epoch and worker.
-    ///
-    /// Each row has to be in the stream of exactly one worker, at the tick of its columns `epoch` and `step`
-    /// (without a `step`: anywhere in its epoch). Segments of an epoch close when all of it has passed.
-    ///
-    /// # Panics
-    /// If the run has a table of this name already: two would write the same files.
-    pub fn table<R: Row>(&self, rows: StreamVec<'s, Tick, R>) {
-        let table = move |run: &Run<'s>, complete| trace::sink(run, rows, complete);
-        let before = self.tables.borrow_mut().insert(R::STREAM, Box::new(table));
-        assert!(before.is_none(), "the run has a table `{}` already", R::STREAM);
-    }
-
-    /// Records what training, or a replay, produced: its streams become tables, and its complete epochs are the ones
-    /// that are committed. Of a replay only what it adds to its source is written.
-    ///
-    /// # Panics
-    /// If called twice.
-    pub fn trace(&self, trained: &Trained<'s>) {
-        // A replay has its source for these.
-        if !self.replays() {
-            self.table(trained.scores.clone());
-            self.table(trained.gradients.clone());
-            self.table(trained.layers.clone());
-        }
-        self.table(trained.timings.clone());
-        self.table(trained.epochs.clone());
-        let observer = || Arc::clone(&self.services.observer);
-        let (steps, epochs, timings) = (observer(), observer(), observer());
-        trained.steps.clone().inspect(move |report| steps.step(report));
-        trained.epochs.clone().inspect(move |row| epochs.epoch(row));
-        trained.timings.clone().inspect(move |row| timings.timing(row));
-        let before = self.epochs.replace(Some(trained.epochs.clone()));
-        assert!(before.is_none(), "a run has one trace");
-    }
-
-    /// Closes the graph. Only epochs that the traced training completes are committed.
-    pub fn finish(self) -> Finished {
-        let epochs = self.epochs.take().unwrap_or_else(|| self.scope.concatenate([]));
-        let complete = epochs.broadcast();
-        for table in self.tables.take().into_values() {
-            table(&self, complete.clone());
-        }
-        let segments = self.scope.concatenate(self.segments.take());
-        let kept = self.scope.concatenate(self.keeper.take());
-        let checkpoints = checkpoint::sink(&self, kept, complete.clone());
-        let unwritten = self.storage_written();
-        trace::commit(&self, segments, checkpoints, unwritten, complete);
+    /// Closes the edges on which faults travel. What comes first will be found in the result.
+    pub(crate) fn close_edges(&self) -> Rc<RefCell<Option<Fault>>> {
         self.halts.close(self.scope, &self.outcome);
         self.storage.close(self.scope, &self.outcome);
-        Finished { fault: self.outcome }
+        self.endings.close(self.scope, &self.outcome);
+        Rc::clone(&self.outcome)
     }
 }

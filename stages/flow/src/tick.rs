@@ -1,8 +1,9 @@
 //! The timestamp of the dataflow, and how far an edge moves it.
 //!
-//! A decision that a stage takes once it has seen all of epoch `e` leaves at `(e, MAX)`, the close of the epoch.
-//! A feedback edge of one epoch ([`Lag::EPOCH`]) carries it to `(e + 1, 0)`: it takes effect at the first step of
-//! the next epoch by construction. An edge of a few steps ([`Lag::steps`]) carries stops and faults.
+//! A decision that a stage takes once it has seen all of epoch `e` leaves at `(e, MAX)`, the close of the
+//! epoch. A feedback edge of one epoch ([`Lag::EPOCH`]) carries it to `(e + 1, 0)`: it takes effect at the
+//! first step of the next epoch by construction. An edge of a few steps ([`Lag::steps`]) carries stops and
+//! faults.
 
 use differential_dataflow::lattice::Lattice;
 use serde::{Deserialize, Serialize};
@@ -66,14 +67,15 @@ impl Lag {
     }
 }
 
-/// `a ≤ b` where no tick is moved further by `a` than by `b`. Some lags are incomparable: two steps move the close
-/// of an epoch further than one epoch does, and every other tick less far.
+/// `a ≤ b` where no tick is moved further by `a` than by `b`. Some lags are incomparable: two steps move the
+/// close of an epoch further than one epoch does, and every other tick less far.
 impl PartialOrder for Lag {
     fn less_equal(&self, other: &Self) -> bool {
         match other.epochs.checked_sub(self.epochs) {
             None => false,
             Some(0) => self.steps <= other.steps,
-            // A lag of steps crosses the close of at most one epoch, and lands there at step `steps − 1` at most.
+            // A lag of steps crosses the close of at most one epoch, and lands there at step `steps − 1` at
+            // most.
             Some(1) if self.epochs == 0 => self.steps.saturating_sub(1) <= other.steps,
             Some(_) => true,
         }

@@ -1,4 +1,5 @@
-//! Streams become tables: one segment per stream, epoch and worker, closed by the frontier, committed by the manifest.
+//! Streams become tables: one segment per stream, epoch and worker, closed by the frontier, committed by the
+//! manifest.
 
 use std::sync::Arc;
 
@@ -44,8 +45,8 @@ impl Sink {
     }
 }
 
-/// Writes `rows` to the table `R::STREAM`. `complete` names, on every worker, the epochs that were not cut short:
-/// what has been gathered of any other epoch is dropped.
+/// Writes `rows` to the table `R::STREAM`, whose segments are the result. `complete` names, on every worker,
+/// the epochs that were not cut short: what has been gathered of any other epoch is dropped.
 ///
 /// Rows are written tick by tick as their ticks complete, sorted within a tick, so memory holds the ticks in
 /// flight and not the epoch.
@@ -53,7 +54,7 @@ pub(crate) fn sink<'s, R: Row>(
     run: &Run<'s>,
     rows: StreamVec<'s, Tick, R>,
     complete: StreamVec<'s, Tick, EpochRow>,
-) {
+) -> StreamVec<'s, Tick, Segment> {
     let (worker, timings) = (run.worker(), run.timings().clone());
     let mut sink = Sink { store: Arc::clone(&run.services().store), worker, writer: None };
     let mut window = run.window(format!("Trace {}", R::STREAM));
@@ -86,13 +87,13 @@ pub(crate) fn sink<'s, R: Row>(
             }
         }
     });
-    run.add_segments(segments);
     run.halt_on_storage(faults);
+    segments
 }
 
-/// Commits each complete epoch once all its segments, from all workers and streams, are finished, and at once the
-/// checkpoint after it. `unwritten` names the epochs, on whichever worker, of which something could not be written:
-/// with the first of them it ends.
+/// Commits each complete epoch once all its segments, from all workers and streams, are finished, and at once
+/// the checkpoint after it. `unwritten` names the epochs, on whichever worker, of which something could not
+/// be written: with the first of them it ends.
 pub(crate) fn commit<'s>(
     run: &Run<'s>,
     segments: StreamVec<'s, Tick, Segment>,

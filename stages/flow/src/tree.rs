@@ -1,9 +1,9 @@
 //! The one order in which the parts of the shards are added, whoever computed them.
 //!
-//! Floating-point sums depend on their order. So parts are added along a fixed binary tree over shard numbers:
-//! the node of the shards `low..high` is the sum of its two halves, split at the largest power of two below its
-//! size. A worker adds up whatever whole nodes lie within its own shards, everybody else goes on from there, and
-//! the result has the same bits for any number of workers.
+//! Floating-point sums depend on their order. So parts are added along a fixed binary tree over shard
+//! numbers: the node of the shards `low..high` is the sum of its two halves, split at the largest power of
+//! two below its size. A worker adds up whatever whole nodes lie within its own shards, everybody else goes
+//! on from there, and the result has the same bits for any number of workers.
 
 use std::ops::Range;
 

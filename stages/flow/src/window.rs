@@ -1,7 +1,7 @@
 //! Acting once per epoch, when everything of it has arrived.
 //!
-//! [`Windowed`](crate::windowed::Windowed) builds the operators that do; here is what they, and those with a shape of
-//! their own, are made of.
+//! [`Windowed`](crate::windowed::Windowed) builds the operators that do; here is what they, and those with a
+//! shape of their own, are made of.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,9 +13,9 @@ use timely::progress::frontier::MutableAntichain;
 use crate::fault::Fault;
 use crate::tick::Tick;
 
-/// How far a run goes: to its last epoch (of a record that goes on it is not known until the record is complete), or,
-/// once it is known to stop, to the epoch in which it does. Stages wait for nothing beyond, so a stop takes no longer
-/// for the epochs that it spares.
+/// How far a run goes: to its last epoch (of a record that goes on it is not known until the record is
+/// complete), or, once it is known to stop, to the epoch in which it does. Stages wait for nothing beyond, so
+/// a stop takes no longer for the epochs that it spares.
 #[derive(Clone)]
 pub(crate) struct Horizon {
     start: u32,
@@ -24,8 +24,9 @@ pub(crate) struct Horizon {
 }
 
 impl Horizon {
-    /// The horizon of a run that begins, or goes on, at epoch `start`, and whose first fault will be found in `fault`.
-    /// `epochs` says how many there are, at most, as far as it is known: never more than it said before.
+    /// The horizon of a run that begins, or goes on, at epoch `start`, and whose first fault will be found in
+    /// `fault`. `epochs` says how many there are, at most, as far as it is known: never more than it said
+    /// before.
     pub(crate) fn new(
         start: u32,
         epochs: impl Fn() -> u32 + 'static,
@@ -43,8 +44,9 @@ impl Horizon {
 
 /// Capabilities held at the close of the epoch that is being gathered.
 ///
-/// A stage that decides once per epoch has to speak also after an epoch in which it heard nothing, so it holds its
-/// own capabilities instead of keeping those of messages. They are given up at the horizon, which ends the run.
+/// A stage that decides once per epoch has to speak also after an epoch in which it heard nothing, so it
+/// holds its own capabilities instead of keeping those of messages. They are given up at the horizon, which
+/// ends the run.
 pub(crate) struct Windows {
     capabilities: Vec<Capability<Tick>>,
     epoch: u32,
@@ -60,7 +62,8 @@ impl Windows {
         windows
     }
 
-    /// The epoch that is complete: every input has passed its close. Call [`Self::advance`] when done with it.
+    /// The epoch that is complete: every input has passed its close. Call [`Self::advance`] when done with
+    /// it.
     pub(crate) fn complete(&mut self, frontiers: &[MutableAntichain<Tick>]) -> Option<u32> {
         if self.ended() {
             return None;
@@ -70,8 +73,8 @@ impl Windows {
         passed.then_some(self.epoch)
     }
 
-    /// Whether the capabilities have been given up. They are, too, once it is known that the epoch that is being
-    /// gathered will not come.
+    /// Whether the capabilities have been given up. They are, too, once it is known that the epoch that is
+    /// being gathered will not come.
     pub(crate) fn ended(&mut self) -> bool {
         if !self.ended && self.epoch >= (self.horizon.epochs)() {
             self.hold();

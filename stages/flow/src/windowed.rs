@@ -43,8 +43,8 @@ type Pull = Box<dyn FnMut(&MutableAntichain<Tick>)>;
 
 /// An operator under construction that acts epoch by epoch.
 ///
-/// It holds the capabilities of its outputs at the close of the epoch that it gathers, and ends at the horizon: then
-/// everything that its closure holds is dropped, and what still arrives is too.
+/// It holds the capabilities of its outputs at the close of the epoch that it gathers, and ends at the
+/// horizon: then everything that its closure holds is dropped, and what still arrives is too.
 pub(crate) struct Windowed<'s> {
     builder: OperatorBuilder<'s, Tick>,
     horizon: Horizon,
@@ -115,8 +115,8 @@ impl<'s> Windowed<'s> {
         });
     }
 
-    /// As [`Windowed::build`]; `act` is called also while an epoch is being gathered, to take what is complete of it
-    /// ([`Input::next`]).
+    /// As [`Windowed::build`]; `act` is called also while an epoch is being gathered, to take what is
+    /// complete of it ([`Input::next`]).
     pub(crate) fn build_by_tick(self, act: impl FnMut(&Moment<'_>) + 'static) {
         let Self { builder, horizon, mut pulls } = self;
         builder.build(move |capabilities| {

@@ -1,11 +1,11 @@
-//! A grid of sieve policies against one policy at a time with plain lists and sorts, on several numbers of workers.
+//! A grid of sieve policies against one policy at a time with plain lists and sorts, on several numbers of
+//! workers.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use spfde_data::parameter::{Parameters, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::ScoreRow;
 use spfde_data::scores::{ScoreColumns, ScoreSource};
@@ -13,7 +13,8 @@ use spfde_data::segment::{RecordingError, Segment, SegmentStore, SegmentWriter, 
 use spfde_data::table::{Column, Columns};
 use spfde_flow::Tick;
 use spfde_flow::grid::{DecisionRow, Found, Grid, KeyRow, MemberRow, grid};
-use spfde_policy::{Cut, Rank, SieveContext, SievePolicy, SieveState, sieve};
+use spfde_policy::sieve::{All, Circular, Forgetting, InfoBatch, Random, policy};
+use spfde_policy::{Cut, Decision, Rank, SieveContext, SievePolicy, SieveState};
 use timely::Config;
 
 const SEED: u64 = 11;
@@ -26,8 +27,8 @@ struct Scores {
 }
 
 impl Scores {
-    /// Each epoch in three parts whose steps interleave, rows in any order; some samples lack a score here and there, some
-    /// have two in an epoch. One more part has rows of many epochs.
+    /// Each epoch in three parts whose steps interleave, rows in any order; some samples lack a score here
+    /// and there, some have two in an epoch. One more part has rows of many epochs.
     fn new(samples: u32) -> Self {
         let mut parts = vec![Vec::new(); 3 * EPOCHS as usize + 1];
         for epoch in 0..EPOCHS {
@@ -136,7 +137,8 @@ impl SegmentWriter for Open {
     }
 }
 
-/// A policy that shares nothing: ranks by its last loss, lets whoever came lately stay.
+/// A policy that shares nothing: ranks by its last loss, lets whoever came lately stay, weighs some more than
+/// others.
 struct Lately {
     epochs: u32,
     samples: u32,
@@ -155,6 +157,11 @@ impl SieveState for LastLoss {
     fn clear(&mut self) {
         self.0.fill(3);
     }
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
+    fn save(&self, _: usize, _: u32, _: u32, _: &mut Columns) {}
+    fn restore(&mut self, _: usize, _: &Columns, _: usize) {}
 }
 
 impl SievePolicy for Lately {
@@ -170,13 +177,14 @@ impl SievePolicy for Lately {
     fn decides(&self, epoch: u32) -> bool {
         (1..self.epochs).contains(&epoch) && epoch != 4
     }
-    fn cut(&self, epoch: u32) -> Cut {
-        match (self.exchange, epoch) {
+    fn decision(&self, epoch: u32) -> Decision {
+        let cut = match (self.exchange, epoch) {
             // More than there are in the queue.
             (true, _) => Cut::Exchange { count: if epoch == 6 { 40 } else { 9 } },
             (false, 0) => Cut::Outside { out: 0 },
             (false, epoch) => Cut::Outside { out: 5 * epoch },
-        }
+        };
+        Decision { cut, weight: [1.0, 1.5, 1.5, 0.25][epoch as usize % 4] }
     }
     fn rank(&self, epoch: u32, sample: u32, entered: u32, key: u32) -> Rank {
         Rank { key: key * 1000 + entered, since: epoch - entered, hash: u64::from(sample % 3) }
@@ -184,27 +192,34 @@ impl SievePolicy for Lately {
     fn queue(&self, _: u32, sample: u32, left: u32) -> Rank {
         Rank { key: 0, since: left, hash: u64::from(sample % 5) }
     }
+    fn keeps(&self, _: u32, _: u32, _: f64) -> bool {
+        unreachable!("it looks at no mean")
+    }
+    fn alike(&self) -> Option<[u64; 2]> {
+        None
+    }
+    fn reads_losses(&self) -> bool {
+        true
+    }
     fn start(&self, samples: usize) -> Box<dyn SieveState> {
         Box::new(LastLoss(vec![3; samples]))
     }
 }
 
-/// Every registered policy with several seeds, fractions and intervals, and two from outside.
+/// Every kind of policy with several seeds, fractions and intervals, and two from outside.
 fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
     let mut members: Vec<Arc<dyn SievePolicy>> = Vec::new();
-    for entry in sieve::registry() {
-        let known = (entry.parameters)();
-        for (seed, fraction, interval) in
-            [(SEED, 0.15, 2), (SEED, 0.3, 2), (SEED, 0.0, 2), (SEED, 0.3, 3), (5, 0.3, 2), (SEED, 0.8, 2)]
-        {
-            let mut parameters = Parameters::defaults(&known);
-            if !known.is_empty() {
-                parameters = parameters.with(&known, "sieve.fraction", Value::Number(fraction)).unwrap();
-                parameters = parameters.with(&known, "sieve.interval", Value::Integer(interval)).unwrap();
-            }
-            let context = SieveContext { seed, epochs: EPOCHS + 1, samples };
-            members.push(sieve::build(entry.name, &parameters, &context).ok().unwrap().into());
-        }
+    for (seed, fraction, interval) in
+        [(SEED, 0.15, 2), (SEED, 0.3, 2), (SEED, 0.0, 2), (SEED, 0.3, 3), (5, 0.3, 2), (SEED, 0.8, 2)]
+    {
+        let context = SieveContext { seed, epochs: EPOCHS + 1, samples };
+        members.extend([
+            policy(All::default(), &context).unwrap(),
+            policy(Random { fraction, interval }, &context).unwrap(),
+            policy(Circular { fraction, interval }, &context).unwrap(),
+            policy(Forgetting { fraction, interval }, &context).unwrap(),
+            policy(InfoBatch { fraction, interval, ..InfoBatch::default() }, &context).unwrap(),
+        ]);
     }
     for exchange in [false, true] {
         members.push(Arc::new(Lately { epochs: EPOCHS + 1, samples, exchange }));
@@ -218,22 +233,23 @@ fn by_hand(
     policy: &dyn SievePolicy,
     member: u32,
 ) -> (Vec<DecisionRow>, Vec<MemberRow>, Vec<KeyRow>) {
-    let mut since: BTreeMap<u32, (bool, u32)> =
-        (0..scores.samples).map(|sample| (sample, (true, 0))).collect();
-    policy.initially_outside().iter().for_each(|sample| since.get_mut(sample).unwrap().0 = false);
-    let row = |epoch, slot, diff, key| DecisionRow {
+    let mut weights: BTreeMap<u32, Option<f32>> =
+        (0..scores.samples).map(|sample| (sample, Some(1.0))).collect();
+    let mut moved: BTreeMap<u32, u32> = (0..scores.samples).map(|sample| (sample, 0)).collect();
+    policy.initially_outside().iter().for_each(|sample| *weights.get_mut(sample).unwrap() = None);
+    let row = |epoch, slot, diff, key, weight| DecisionRow {
         epoch,
         member,
         sample: scores.sample(slot),
         diff,
         key,
-        weight: 1.0,
+        weight,
     };
-    let active = |since: &BTreeMap<u32, (bool, u32)>| -> BTreeSet<u32> {
-        since.iter().filter(|(_, (active, _))| *active).map(|(sample, _)| *sample).collect()
+    let active = |weights: &BTreeMap<u32, Option<f32>>| -> BTreeSet<u32> {
+        weights.iter().filter(|(_, weight)| weight.is_some()).map(|(sample, _)| *sample).collect()
     };
     let mut written: Vec<DecisionRow> =
-        active(&since).into_iter().map(|sample| row(0, sample, 1, 0)).collect();
+        active(&weights).into_iter().map(|sample| row(0, sample, 1, 0, 1.0)).collect();
     let (mut rows, mut keys) = (Vec::new(), Vec::new());
     let mut state = policy.start(scores.samples as usize);
     let (mut entered, mut left) = (0, 0);
@@ -251,7 +267,7 @@ fn by_hand(
             };
             state.observe(*sample as usize, &score);
         }
-        let now = active(&since);
+        let now = active(&weights);
         let scored: BTreeSet<u32> = shown.iter().map(|row| row.2).collect();
         let unscored = if epoch < EPOCHS { now.difference(&scored).count() as u32 } else { 0 };
         rows.push(MemberRow {
@@ -276,41 +292,64 @@ fn by_hand(
         }
         let key = |sample: u32| state.key(sample as usize);
         let rank = |sample: u32| {
-            let (active, at) = since[&sample];
-            (policy.rank(next, sample, if active { at } else { 0 }, key(sample)), sample)
+            let entered = if now.contains(&sample) { moved[&sample] } else { 0 };
+            (policy.rank(next, sample, entered, key(sample)), sample)
         };
         let lowest = |mut ranked: Vec<(Rank, u32)>, count: u32| {
             ranked.sort_unstable();
             ranked.truncate(count as usize);
             ranked
         };
-        let mut changes: BTreeMap<u32, (bool, u32)> = BTreeMap::new();
-        match policy.cut(next) {
+        // By what they were ranked, of those that are out or leave.
+        let mut ranked: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut after = weights.clone();
+        let decision = policy.decision(next);
+        match decision.cut {
             Cut::Outside { out } => {
                 let out = lowest((0..scores.samples).map(rank).collect(), out);
-                let outside: BTreeMap<u32, u32> =
-                    out.iter().map(|(rank, sample)| (*sample, rank.key)).collect();
-                for (sample, (active, _)) in &since {
-                    match (outside.get(sample), active) {
-                        (Some(key), true) => drop(changes.insert(*sample, (false, *key))),
-                        (None, false) => drop(changes.insert(*sample, (true, 0))),
-                        _ => (),
-                    }
+                ranked.extend(out.iter().map(|(rank, sample)| (*sample, rank.key)));
+                for (sample, weight) in &mut after {
+                    *weight = (!ranked.contains_key(sample)).then_some(decision.weight);
                 }
             }
             Cut::Exchange { count } => {
-                let leave = lowest(now.iter().map(|sample| rank(*sample)).collect(), count);
-                changes.extend(leave.iter().map(|(rank, sample)| (*sample, (false, rank.key))));
+                for (rank, sample) in lowest(now.iter().map(|sample| rank(*sample)).collect(), count) {
+                    ranked.insert(sample, rank.key);
+                    after.insert(sample, None);
+                }
                 let queue = (0..scores.samples).filter(|sample| !now.contains(sample));
                 let queue =
-                    queue.map(|sample| (policy.queue(next, sample, since[&sample].1), sample)).collect();
-                changes.extend(lowest(queue, count).iter().map(|(_, sample)| (*sample, (true, 0))));
+                    queue.map(|sample| (policy.queue(next, sample, moved[&sample]), sample)).collect();
+                for (_, sample) in lowest(queue, count) {
+                    after.insert(sample, Some(decision.weight));
+                }
             }
+            Cut::BelowMean { kept } => {
+                let values: Vec<f64> =
+                    (0..scores.samples).map(|sample| f64::from(f32::from_bits(key(sample)))).collect();
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                for (sample, weight) in &mut after {
+                    ranked.insert(*sample, key(*sample));
+                    *weight = match values[*sample as usize] < mean {
+                        true => policy.keeps(next, *sample, kept).then_some(decision.weight),
+                        false => Some(1.0),
+                    };
+                }
+            }
+            Cut::AboveMean { .. } => unreachable!("no policy does"),
         }
-        for (sample, (enters, key)) in changes {
-            since.insert(sample, (enters, next));
-            written.push(row(next, sample, if enters { 1 } else { -1 }, key));
-            *(if enters { &mut entered } else { &mut left }) += 1;
+        for (sample, weight) in after {
+            let before = weights.insert(sample, weight).unwrap();
+            if before == weight {
+                continue;
+            }
+            let key = ranked.get(&sample).copied().unwrap_or(0);
+            written.extend(before.map(|weight| row(next, sample, -1, key, weight)));
+            written.extend(weight.map(|weight| row(next, sample, 1, 0, weight)));
+            if before.is_some() != weight.is_some() {
+                moved.insert(sample, next);
+                *(if weight.is_some() { &mut entered } else { &mut left }) += 1;
+            }
         }
         state.clear();
     }
@@ -330,7 +369,7 @@ fn run(scores: &Arc<Scores>, follows: bool, workers: usize) -> (Found, Vec<Decis
     });
     guards.unwrap().join().into_iter().for_each(|result| result.unwrap());
     let mut written = std::mem::take(&mut *kept.0.lock().unwrap());
-    written.sort_by_key(|row| (row.member, row.epoch, row.sample));
+    written.sort_by_key(|row| (row.member, row.epoch, row.sample, row.diff));
     (shared.take(), written)
 }
 

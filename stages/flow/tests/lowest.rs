@@ -15,7 +15,8 @@ const WINDOWS: u32 = 25;
 /// What holds in each window: the ranked samples and how many are wanted.
 type World = (BTreeSet<Ranked>, u32);
 
-/// A world in which keys, members and the number wanted change from window to window. `spread` says how keys look.
+/// A world in which keys, members and the number wanted change from window to window. `spread` says how keys
+/// look.
 fn worlds(samples: u32, spread: fn(u64) -> u32) -> Vec<World> {
     let mut orders: BTreeMap<u32, Place> = BTreeMap::new();
     let mut worlds = Vec::new();

@@ -1,6 +1,6 @@
 //! Where a layer's weights find their inputs: packed buffers, halos, offsets, and the phases of a stride.
 
-use crate::description::InputShape;
+use crate::input_shape::InputShape;
 
 /// Lanes by which rows of a packed buffer are longer than their pixels, so that rows of a power-of-two length
 /// do not fall into the same cache sets.

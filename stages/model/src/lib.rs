@@ -10,7 +10,11 @@
 //! 3. [`Network::update`] applies the sum: running statistics of the batch norms and a step of the
 //!    [`Optimiser`].
 //!
-//! Later methods plug in at the seams of such a step, one file each: [`Perturbation`] of inputs,
+//! A shard's own statistics make its batch norm a *ghost batch norm*; the running statistics follow the mean
+//! over all shards.
+//!
+//! [`NetworkBuilder`] puts networks together from the known operations, and checks their shapes; [`models`]
+//! has those with a name. Later methods plug in at the seams of a step: [`Perturbation`] of inputs,
 //! [`Precision`] of a layer's forward and backward pass, [`Loss`], [`Optimiser`]. Each has one implementation
 //! that costs nothing.
 //!
@@ -58,6 +62,7 @@
 mod description;
 mod geometry;
 pub mod input;
+mod input_shape;
 mod kernel;
 mod lane;
 mod layer;

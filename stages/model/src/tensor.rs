@@ -20,8 +20,8 @@ pub struct Tensor {
     pub data: TensorData,
 }
 
-/// Why tensors do not fit a network: one is missing, unknown, of another kind or length, or its indices do not
-/// ascend below the number of weights of the dense layer.
+/// Why tensors do not fit a network: one is missing, unknown, of another kind or length, or its indices do
+/// not ascend below the number of weights of the dense layer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("tensor `{name}` {problem}")]
 pub struct RestoreError {

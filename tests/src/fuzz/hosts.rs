@@ -14,7 +14,8 @@ fn lookup(text: &str) -> std::io::Result<Vec<SocketAddr>> {
     text.parse().map(|address| vec![address]).map_err(|_| Error::from(ErrorKind::NotFound))
 }
 
-/// What is accepted names every process once, at addresses that others can reach, and comes back from its own lines.
+/// What is accepted names every process once, at addresses that others can reach, and comes back from its own
+/// lines.
 pub(super) fn run(bytes: &[u8]) {
     let Ok(hosts) = Hosts::parse("hosts", bytes, lookup) else { return };
     assert!((1..=256).contains(&hosts.len()));

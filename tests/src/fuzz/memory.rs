@@ -4,8 +4,8 @@ use std::alloc::System;
 
 use cap::Cap;
 
-/// Bytes that a process may hold while it reads any input, its own included. What is beyond them is not given, which ends
-/// the process.
+/// Bytes that a process may hold while it reads any input, its own included. What is beyond them is not
+/// given, which ends the process.
 pub const MEMORY_LIMIT: usize = 512 * 1_000_000;
 
 /// Of every program that is linked with this crate; without a limit until [`limit_memory`].

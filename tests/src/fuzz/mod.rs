@@ -1,8 +1,9 @@
 //! Fuzz targets: every format that is read from disk, from bytes that may be anything.
 //!
-//! A target reads its input as a file of its format. Whatever the input is, it returns: a refusal is an error and no
-//! panic, and what is accepted is consistent with itself. `tests/fuzz` runs the targets under libFuzzer; the test
-//! `fuzzing` runs them on [`mutate`]d seeds, with any compiler. Seeds are committed below `tests/fuzz/corpus`.
+//! A target reads its input as a file of its format. Whatever the input is, it returns: a refusal is an error
+//! and no panic, and what is accepted is consistent with itself. `tests/fuzz` runs the targets under
+//! libFuzzer; the test `fuzzing` runs them on [`mutate`]d seeds, with any compiler. Seeds are committed below
+//! `tests/fuzz/corpus`.
 
 mod configuration;
 mod data_set;

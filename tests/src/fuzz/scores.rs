@@ -11,8 +11,8 @@ fn most_rows(bytes: usize) -> u64 {
     (1 << 20) + 128 * bytes as u64
 }
 
-/// Reads all parts, with and without losses; every slot is one of those that were counted, every row was, and there are no more
-/// than so many bytes can hold.
+/// Reads all parts, with and without losses; every slot is one of those that were counted, every row was, and
+/// there are no more than so many bytes can hold.
 pub(super) fn run(bytes: &[u8]) {
     for losses in [false, true] {
         let Ok(files) = ScoreFiles::parse(Path::new("scores.parquet"), bytes.to_vec(), losses) else {

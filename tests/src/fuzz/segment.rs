@@ -1,5 +1,5 @@
-//! Segments of the trace, and the tables of checkpoints, which are the same format. The manifest names whatever BLAKE3
-//! the input has: it may be as hostile as the segment.
+//! Segments of the trace, and the tables of checkpoints, which are the same format. The manifest names
+//! whatever BLAKE3 the input has: it may be as hostile as the segment.
 
 use std::path::Path;
 

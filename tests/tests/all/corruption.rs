@@ -126,7 +126,7 @@ fn replay(path: &Path) -> Result<String, spfde::Error> {
     let record = Record::open(path)?;
     let experiment = record.experiment(&[])?;
     let options = Options { workers: 1, ..Options::default() };
-    let replayed = spfde::replay(&record, &experiment, options, spfde::pipeline)?;
+    let replayed = spfde::replay(&record, &experiment, options, spfde::wire)?;
     Ok(format!("{:?} {:?}", replayed.epochs, replayed.censored))
 }
 
@@ -235,7 +235,7 @@ impl Sweep {
             Ok(Resumed::Unfinished(run)) => {
                 let noted = run.notes().iter().find(|note| is_damage(note)).cloned();
                 let options = Options { workers: 1, ..Options::default() };
-                run.run(options, spfde::pipeline).unwrap_or_else(|error| panic!("{what}: {error}"));
+                run.run(options, spfde::wire).unwrap_or_else(|error| panic!("{what}: {error}"));
                 let run = Recorded::open(&subject.path);
                 assert_same(&self.rows, &transcript(&run), &what);
                 assert!(self.weights == run.final_weights(), "{what}: the weights differ");

@@ -47,12 +47,12 @@ fn process() {
     let bench = Bench::new(SAMPLES);
     let options = || Options { workers: number(WORKERS), ..Options::default() };
     let result = if path.join("config.toml").exists() {
-        spfde::resume(path, |configuration| bench.prepare(configuration), options(), spfde::pipeline)
+        spfde::resume(path, |configuration| bench.prepare(configuration), options(), spfde::wire)
     } else {
         let epochs = format!("train.epochs={}", number(EPOCHS));
         let experiment = bench.experiment(&[&WORDS[..], &[epochs.as_str()]].concat());
         let options = Options { directory: Some(path.to_owned()), ..options() };
-        spfde::run(&experiment, options, spfde::pipeline)
+        spfde::run(&experiment, options, spfde::wire)
     };
     match result {
         Ok(_) => eprintln!("operations: {}", operation::count()),
@@ -359,7 +359,7 @@ fn a_run_is_free_the_moment_the_process_that_held_it_is_killed() {
     let reached = run.epoch();
     assert!(reached >= 2);
     // It goes on, and is stopped in good order.
-    let error = run.run(until(reached + 1, 0, 2), spfde::pipeline).unwrap_err();
+    let error = run.run(until(reached + 1, 0, 2), spfde::wire).unwrap_err();
     assert_eq!(error.exit_code(), 130, "{error}");
     let run = Recorded::open(&path);
     assert!(run.manifest.epochs_reached > reached);

@@ -22,8 +22,8 @@ const EVERYTHING: [&str; 10] = [
     "sieve.interval=2",
 ];
 
-/// Runs the same words on each of `workers`, and on two processes of two, and asserts that traces and final weights have the
-/// same bits.
+/// Runs the same words on each of `workers`, and on two processes of two, and asserts that traces and final
+/// weights have the same bits.
 fn assert_workers_do_not_matter(bench: &Bench, words: &[&str], workers: &[usize]) -> Recorded {
     let experiment = bench.experiment(words);
     let mut runs = workers.iter().map(|workers| bench.record(&format!("w{workers}"), &experiment, *workers));

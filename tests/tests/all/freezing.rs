@@ -1,10 +1,9 @@
 //! What a dry run promises is what the trace counts.
 
-use std::sync::Arc;
-
 use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, LayerRow};
-use spfde_policy::{Costs, FreezePlan, FreezePolicy, FreezeState, Plan, freeze};
+use spfde_policy::freeze::{Change, FreezeContext, FreezePlan, FreezeRule, Judged};
+use spfde_policy::{Costs, Spans};
 
 use crate::support::{Bench, Recorded};
 
@@ -31,7 +30,7 @@ fn counted_reduction(bench: &Bench, name: &str, words: &[&str]) -> f64 {
         assert_eq!(usize::from(row.frozen_layers), layers, "{words:?} {epoch}");
     }
     for row in run.rows::<FreezeRow>() {
-        assert_eq!(plan.layer_frozen_at(usize::from(row.layer)), Some(row.epoch), "{words:?} {row:?}");
+        assert_eq!(plan.spans(usize::from(row.layer)).ends_at(), Some(row.epoch), "{words:?} {row:?}");
     }
     let (_, without) = bench.train(&format!("{name}-without"), &[words, &["freeze.policy=none"]].concat());
     1.0 - flops(&run) as f64 / flops(&without) as f64
@@ -102,21 +101,24 @@ fn the_default_reduction_freezes_nothing_in_a_run_too_short_for_it_and_says_so()
     run.assert_sound(1);
 }
 
-/// Freezes two blocks from the start, and nothing later.
-struct FromTheStart;
+spfde_data::parameters! {
+    /// Freezes two blocks from the start, and nothing later.
+    struct FromTheStart in "freeze" {}
+}
 
-impl FreezePolicy for FromTheStart {
-    fn name(&self) -> &'static str {
-        "from-the-start"
-    }
+impl FreezeRule for FromTheStart {
+    const NAME: &'static str = "from-the-start";
+    const SUMMARY: &'static str = "two blocks are frozen from the start";
+    type State = ();
 
-    fn plan(&self, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
+    fn plan(&self, _: &FreezeContext, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
         let blocks = costs.architecture.blocks.len();
-        Ok(FreezePlan { frozen_at: (0..blocks).map(|block| (block < 2).then_some(0)).collect(), note: None })
+        let frozen = |block| Spans::from_start((block < 2).then_some(0));
+        Ok(FreezePlan { frozen: (0..blocks).map(frozen).collect(), note: None })
     }
 
-    fn start(&self, _plan: &Plan) -> Box<dyn FreezeState> {
-        Box::new(freeze::none::Never)
+    fn decide(&self, _: &FreezeContext, _: Judged<'_, ()>, _: u32) -> Vec<Change> {
+        Vec::new()
     }
 }
 
@@ -124,11 +126,11 @@ impl FreezePolicy for FromTheStart {
 fn a_plan_may_freeze_blocks_from_the_start() {
     let bench = Bench::new(64);
     let words = ["model.name=lenet5", "mask.sparsity=0.6", "train.epochs=5", "freeze.policy=none"];
-    let experiment = bench.experiment(&words).with_freeze(Arc::new(FromTheStart)).unwrap();
+    let experiment = bench.experiment(&words).with_freeze(FromTheStart {}).unwrap();
     for workers in [1, 3] {
         let run = bench.record(&workers.to_string(), &experiment, workers);
         run.assert_sound(5);
-        let frozen = |layer: u16| experiment.plan().layer_frozen_at(usize::from(layer)).is_some();
+        let frozen = |layer: u16| experiment.plan().spans(usize::from(layer)).ends_at().is_some();
         let freezes: Vec<_> = run.rows::<FreezeRow>();
         let expected: Vec<(u32, u32, u16, i8)> = (0..2).map(|layer| (0, 0, layer, 1)).collect();
         let found: Vec<_> = freezes.iter().map(|row| (row.epoch, row.step, row.layer, row.diff)).collect();

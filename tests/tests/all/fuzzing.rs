@@ -1,10 +1,11 @@
-//! The fuzz targets without a fuzzer: committed seeds, changed by draws, in a process that may hold so many bytes and no
-//! more. Every input is a function of its number, so that a failure comes back.
+//! The fuzz targets without a fuzzer: committed seeds, changed by draws, in a process that may hold so many
+//! bytes and no more. Every input is a function of its number, so that a failure comes back.
 //!
 //! By default some thousand inputs for each target. As many as wanted, for one target or all:
 //!
 //! ```text
-//! SPFDE_FUZZ_INPUTS=1000000 cargo test --release -p spfde-tests --test all -- --ignored --nocapture mutated_seeds
+//! SPFDE_FUZZ_INPUTS=1000000 cargo test --release -p spfde-tests --test all -- \
+//!     --ignored --nocapture mutated_seeds
 //! ```
 
 use std::fs::File;
@@ -16,7 +17,8 @@ use spfde_tests::fuzz::{TARGETS, Target, corpus, memory, mutate};
 
 use crate::support::again;
 
-/// In the child process: the target, how many inputs, the seconds that one may take, and the file of its [`Progress`].
+/// In the child process: the target, how many inputs, the seconds that one may take, and the file of its
+/// [`Progress`].
 const TARGET: &str = "SPFDE_FUZZ_TARGET";
 const INPUTS: &str = "SPFDE_FUZZ_INPUTS";
 const SECONDS: &str = "SPFDE_FUZZ_SECONDS";
@@ -25,8 +27,8 @@ const PROGRESS: &str = "SPFDE_FUZZ_PROGRESS";
 /// Seconds for one input. They take microseconds; this is for loops that do not end.
 const LONGEST: u32 = 20;
 
-/// Two numbers in a file, which are there also after the child was ended in the middle of an input: which one it was at,
-/// and in the end the bytes that it held at most.
+/// Two numbers in a file, which are there also after the child was ended in the middle of an input: which one
+/// it was at, and in the end the bytes that it held at most.
 struct Progress(File);
 
 impl Progress {
@@ -131,8 +133,8 @@ const FAULTY: [Target; 3] = [
     },
 ];
 
-/// Runs a target on so many inputs, each of which may take so many seconds, in a process of limited memory; returns the bytes
-/// that it held at most.
+/// Runs a target on so many inputs, each of which may take so many seconds, in a process of limited memory;
+/// returns the bytes that it held at most.
 fn run(target: &Target, inputs: u64, longest: u32) -> u64 {
     let progress = tempfile::NamedTempFile::new().unwrap();
     let output = again("fuzzing::child")
@@ -162,7 +164,8 @@ fn the_seeds_are_what_the_code_makes_of_them_and_are_accepted() {
             made.iter()
                 .map(|(name, bytes)| (*name, bytes))
                 .eq(committed.iter().map(|(n, b)| (n.as_str(), b))),
-            "{}: the format changed; write the seeds anew: cargo test -p spfde-tests -- --ignored write_seeds",
+            "{}: the format changed; write the seeds anew: cargo test -p spfde-tests -- --ignored \
+             write_seeds",
             target.name
         );
         for (_, bytes) in &committed {

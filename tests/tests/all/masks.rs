@@ -1,4 +1,5 @@
-//! Mask deltas add up to the layers' rows, to the plan and to the final weights; what is frozen stays as it is.
+//! Mask deltas add up to the layers' rows, to the plan and to the final weights; what is frozen stays as it
+//! is.
 
 use std::collections::{BTreeMap, BTreeSet};
 

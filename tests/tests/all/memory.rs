@@ -41,7 +41,7 @@ fn process() {
     let experiment = bench.experiment(&[&WORDS[..], &[epochs.as_str()]].concat());
     let path = bench.path("run");
     let options = Options { directory: Some(path.clone()), workers: 2, ..Options::default() };
-    spfde::run(&experiment, options, spfde::pipeline).unwrap();
+    spfde::run(&experiment, options, spfde::wire).unwrap();
     let recorded = Recorded::open(&path);
     assert!(recorded.manifest.finished);
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -50,7 +50,7 @@ fn a_segment_that_cannot_be_written_ends_the_run_and_names_its_file() {
         let observer = Arc::new(Obstacle(path.join(file)));
         let options = Options { directory: Some(path.clone()), workers, observer, ..Options::default() };
         let experiment = experiment.clone();
-        let (fault, code) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::pipeline)));
+        let (fault, code) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::wire)));
         assert_eq!(code, 3);
         assert!(matches!(&fault.cause, Cause::Storage(what) if what.contains(file)), "{file}: {fault}");
         assert_eq!(fault.tick.epoch, 2, "{file}: {fault}");
@@ -67,7 +67,7 @@ fn a_manifest_that_cannot_be_replaced_ends_the_run_and_stays_as_it_was() {
         let observer = Arc::new(Obstacle(path.join("manifest.json.part")));
         let options = Options { directory: Some(path.clone()), workers, observer, ..Options::default() };
         let experiment = experiment.clone();
-        let error = within_reason(move || spfde::run(&experiment, options, spfde::pipeline)).unwrap_err();
+        let error = within_reason(move || spfde::run(&experiment, options, spfde::wire)).unwrap_err();
         assert!(error.to_string().contains("manifest.json"), "{error}");
         assert_eq!(error.exit_code(), 3);
         let run = Recorded::open(&path);

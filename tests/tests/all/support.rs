@@ -65,6 +65,11 @@ impl Bench {
         Self { directory: tempfile::tempdir().unwrap(), data: Arc::new(data) }
     }
 
+    /// The data.
+    pub(crate) fn data(&self) -> Arc<DataSet> {
+        Arc::clone(&self.data)
+    }
+
     /// How many training images there are.
     pub(crate) fn samples(&self) -> usize {
         self.data.train.len()
@@ -96,7 +101,7 @@ impl Bench {
     pub(crate) fn record(&self, name: &str, experiment: &Experiment, workers: usize) -> Recorded {
         let path = self.path(name);
         let options = Options { directory: Some(path.clone()), workers, ..Options::default() };
-        match spfde::run(experiment, options, spfde::pipeline) {
+        match spfde::run(experiment, options, spfde::wire) {
             Ok(found) => assert_eq!(found, path),
             Err(error) => panic!("{name}: {error}"),
         }
@@ -279,9 +284,10 @@ pub(crate) fn pipeline_with<'s>(run: &Run<'s>, more: impl FnOnce(&Run<'s>, &spfd
     let loops = run.loops();
     let batches = load(run, loops.active.stream());
     let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
-    let frozen_now = freeze(run, &trained.gradients, loops.masked.stream());
-    let masks = mask(run, &trained.weights, &frozen_now);
-    let sieved = sieve(run, &trained.scores, loops.active.stream());
+    let policies = run.policies();
+    let frozen_now = freeze(run, &trained.gradients, &policies.freeze);
+    let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
+    let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
     loops.masked.close(masks);
     loops.frozen.close(frozen_now);
     loops.active.close(sieved);

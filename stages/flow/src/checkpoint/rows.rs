@@ -30,7 +30,8 @@ spfde_data::row! {
         pub(crate) sample: u32,
         /// Whether it is active, before the decisions that are on their way.
         pub(crate) active: bool,
-        /// The epoch of the last entry of an active sample, of the last departure of another; 0 if it never moved.
+        /// The epoch of the last entry of an active sample, of the last departure of another; 0 if it never
+        /// moved.
         pub(crate) since: u32,
         /// Its weight in the loss; 0 outside.
         pub(crate) weight: f32,

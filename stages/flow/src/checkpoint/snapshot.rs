@@ -9,7 +9,7 @@ use spfde_model::Tensor;
 use spfde_policy::{Plan, Spans};
 
 use super::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
-use crate::replay::Recorded;
+use crate::recorded::Recorded;
 use crate::settings::Settings;
 
 /// Rows that a freeze policy may save: one for each block and each step of a few epochs.
@@ -48,15 +48,15 @@ impl Snapshot {
         tables
     }
 
-    /// The most rows that one of the tables can have: one for each sample, or for each weight, or what a freeze policy
-    /// saves of a window.
+    /// The most rows that one of the tables can have: one for each sample, or for each weight, or what a
+    /// freeze policy saves of a window.
     pub fn most_rows(settings: &Settings) -> u64 {
         let weights: usize = settings.plan.architecture.layers.iter().map(|layer| layer.weights()).sum();
         u64::from(settings.plan.samples) + weights as u64 + STEPS_LIMIT
     }
 
-    /// A checkpoint at the start of `epoch` from its parts: the weights, how many blocks are frozen, and the rows of
-    /// [`Snapshot::tables`], of all workers.
+    /// A checkpoint at the start of `epoch` from its parts: the weights, how many blocks are frozen, and the
+    /// rows of [`Snapshot::tables`], of all workers.
     ///
     /// # Errors
     /// What does not fit the run of these `settings`, in words.

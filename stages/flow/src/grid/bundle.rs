@@ -1,10 +1,11 @@
 //! Presentations on their way from whoever reads them to the owners of their samples.
 //!
-//! All of an epoch are kept until the last of its parts has been read, because an earlier step may stand in a later part. So
-//! what a row takes here is what a record costs while its epoch is gathered: four bytes (eight with its loss, thirteen with the
-//! norm of its error and whether it was trained on, too), and sixteen for each step that its owner has rows of (24 more while
-//! these are put in order), of which there may be one for every row. An owner's first row of an epoch takes some 400 bytes more. Nothing else grows with the rows or the epochs: however often the epoch
-//! changes from row to row, an epoch's presentations share their bundle.
+//! All of an epoch are kept until the last of its parts has been read, because an earlier step may stand in a
+//! later part. So what a row takes here is what a record costs while its epoch is gathered: four bytes (eight
+//! with its loss, thirteen with the norm of its error and whether it was trained on, too), and sixteen for
+//! each step that its owner has rows of (24 more while these are put in order), of which there may be one for
+//! every row. An owner's first row of an epoch takes some 400 bytes more. Nothing else grows with the rows or
+//! the epochs: however often the epoch changes from row to row, an epoch's presentations share their bundle.
 
 use std::collections::BTreeMap;
 
@@ -70,9 +71,11 @@ pub(super) struct Dealer {
     losses: bool,
     /// Bundles that were handed out.
     number: u64,
-    /// What is in hand, by epoch and owner. An owner without a row of an epoch has none: there may be very many of both.
+    /// What is in hand, by epoch and owner. An owner without a row of an epoch has none: there may be very
+    /// many of both.
     open: BTreeMap<(u32, usize), Bundle>,
-    /// The epoch that is being dealt, and what is in hand of it: each owner's bundle, if it has had a row meanwhile.
+    /// The epoch that is being dealt, and what is in hand of it: each owner's bundle, if it has had a row
+    /// meanwhile.
     epoch: u32,
     own: Vec<Option<Bundle>>,
     /// The owners that have.
@@ -147,8 +150,8 @@ impl Dealer {
     }
 }
 
-/// The runs of some bundles in the order in which they count: by step, then by part, then as they were read. Each as the
-/// number of its bundle, and its own.
+/// The runs of some bundles in the order in which they count: by step, then by part, then as they were read.
+/// Each as the number of its bundle, and its own.
 fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + use<> {
     // A part has one reader.
     bundles.sort_by_key(|bundle| bundle.number);
@@ -163,7 +166,8 @@ fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + us
     runs.into_iter().map(|(.., number, place)| (number as usize, place as usize))
 }
 
-/// Visits the scores of an epoch's bundles in the order in which they count, each with its sample's index in `share`.
+/// Visits the scores of an epoch's bundles in the order in which they count, each with its sample's index in
+/// `share`.
 pub(super) fn each_score(mut bundles: Vec<Bundle>, share: Share, mut visit: impl FnMut(u32, &ScoreRow)) {
     for (number, run) in in_order(&mut bundles) {
         let bundle = &bundles[number];

@@ -11,7 +11,7 @@ use timely::dataflow::StreamVec;
 use crate::account::{Layers, Norms};
 use crate::fault::Fault;
 use crate::freeze::{from_start, layers};
-use crate::replay::{Pace, Recorded, recorded};
+use crate::recorded::{Pace, Recorded, recorded};
 use crate::settings::Settings;
 use crate::sieve::MemberRow;
 use crate::tick::Tick;
@@ -64,8 +64,9 @@ pub(super) struct Costed<'s> {
     pub(super) done: StreamVec<'s, Tick, Fault>,
 }
 
-/// Shows the recorded norms to the freeze policies, and counts what every member costs, from its own active set (`rows` of
-/// its sieve) and its own frozen layers. A freezing is one worker's; what it needs to know goes to all of them.
+/// Shows the recorded norms to the freeze policies, and counts what every member costs, from its own active
+/// set (`rows` of its sieve) and its own frozen layers. A freezing is one worker's; what it needs to know
+/// goes to all of them.
 pub(super) fn costs<'s>(
     pace: &Pace<'s>,
     grid: &Arc<Grid>,

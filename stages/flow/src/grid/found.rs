@@ -24,7 +24,8 @@ pub struct Found {
     pub failed: Option<Failure>,
 }
 
-/// Why a grid ends early, in the order in which several count: whichever worker meets one first, the same is told.
+/// Why a grid ends early, in the order in which several count: whichever worker meets one first, the same is
+/// told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Failure {
     /// A part of the scores, by number, cannot be read, and what is wrong.

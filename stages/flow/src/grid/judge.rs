@@ -30,7 +30,8 @@ pub(super) struct Said<'s> {
     pub(super) done: StreamVec<'s, Tick, Fault>,
 }
 
-/// Shows the scores of each epoch to the states once the epoch before is decided, decides, and writes it down.
+/// Shows the scores of each epoch to the states once the epoch before is decided, decides, and writes it
+/// down.
 pub(super) fn judge<'s, C: Cutting>(ground: &Ground<'s>, grid: &Arc<Grid>, judged: Judged<'s>) -> Said<'s> {
     let (worker, workers) = (ground.scope.index(), ground.scope.peers());
     let share = Share::new(grid.source.samples(), worker, workers);

@@ -6,11 +6,12 @@
 //!    └──────────────────┴──────────────── this epoch is decided ─────────────────────┘
 //! ```
 //!
-//! The scores are decoded once, whatever the number of policies. The sieves are those of a training or a plain replay, with
-//! the same state and the same cuts ([`sieve`](crate::sieve())): a replay is a grid of one member. Here rows travel in
-//! bundles of a few bytes each, an epoch at a time.
+//! The scores are decoded once, whatever the number of policies. The sieves are those of a training or a
+//! plain replay, with the same state and the same cuts ([`sieve`](crate::sieve())): a replay is a grid of one
+//! member. Here rows travel in bundles of a few bytes each, an epoch at a time.
 //!
-//! Over a recorded run ([`Grid::with_run`]) a member is an experiment: a sieve, a freezing, and what they cost.
+//! Over a recorded run ([`Grid::with_run`]) a member is an experiment: a sieve, a freezing, and what they
+//! cost.
 //!
 //! ```text
 //! recorded norms, mask deltas, freezes ──► all workers ──► Costs ──costs, what is censored──► Gather
@@ -18,20 +19,21 @@
 //! recorded deltas of the active set ──► Count (agreement)
 //! ```
 //!
-//! Members that have a sieve in common share it, those that have a freezing in common (policy, plan and masks) share that; a
-//! freezing is one worker's.
+//! Members that have a sieve in common share it, those that have a freezing in common (policy, plan and
+//! masks) share that; a freezing is one worker's.
 //!
-//! A record may go on ([`Recording::look`](spfde_data::segment::Recording::look)): then the sources wait for the next epoch, and
-//! every state stays where it is, so that an epoch more costs what it takes to read and to judge that epoch.
+//! A record may go on ([`Recording::look`](spfde_data::segment::Recording::look)): then the sources wait for
+//! the next epoch, and every state stays where it is, so that an epoch more costs what it takes to read and
+//! to judge that epoch.
 //!
-//! All workers are of one process, and share the record and what has failed. A failure is known to all before a source
-//! gives up its capabilities, so no worker takes what is left out for what there is.
+//! All workers are of one process, and share the record and what has failed. A failure is known to all before
+//! a source gives up its capabilities, so no worker takes what is left out for what there is.
 //!
 //! # Where dense state pays, and where an arrangement does
 //!
-//! The cut of a training, [`lowest`](crate::lowest), is a differential collection fed with what changed. Here every sample
-//! usually has a score in every epoch, so that every state is touched anyway. Seconds for each decision on the lowest 30 %
-//! of a million samples, one worker, on an idle virtual Zen 3 EPYC:
+//! The cut of a training, [`lowest`](crate::lowest), is a differential collection fed with what changed. Here
+//! every sample usually has a score in every epoch, so that every state is touched anyway. Seconds for each
+//! decision on the lowest 30 % of a million samples, one worker, on an idle virtual Zen 3 EPYC:
 //!
 //! | cuts | samples that change between decisions | arrangement | dense, as here |
 //! |---:|---:|---:|---:|
@@ -42,10 +44,10 @@
 //! | 20 | 100 % | 20.3 | 0.19 |
 //! | 20 | 10 % | 2.1 | 0.11 |
 //!
-//! An arrangement costs what changes, a pass over dense state what there is: they meet where a few per cent change. One
-//! pass makes any number of cuts, since the order is shared. So a finished record is cut densely. A record that is still
-//! being made, by a training or by a run that is followed, is cut in arrangements, whose collections other views can build
-//! on; ranking the samples is a pass either way. To measure it again:
+//! An arrangement costs what changes, a pass over dense state what there is: they meet where a few per cent
+//! change. One pass makes any number of cuts, since the order is shared. So a finished record is cut densely.
+//! A record that is still being made, by a training or by a run that is followed, is cut in arrangements,
+//! whose collections other views can build on; ranking the samples is a pass either way. To measure it again:
 //!
 //! ```text
 //! cargo run --release -p spfde-flow --example dense_or_arranged
@@ -87,8 +89,8 @@ pub struct Grid {
     pub sieves: Vec<Arc<dyn SievePolicy>>,
     /// The members of a grid over a run.
     pub run: Option<RunMembers>,
-    /// The last epoch that is decided: the last one of the run; of bare scores the one behind them, if the last decision,
-    /// which nobody would train with, is wanted too.
+    /// The last epoch that is decided: the last one of the run; of bare scores the one behind them, if the
+    /// last decision, which nobody would train with, is wanted too.
     pub last: u32,
     /// Where the decisions of all members are written, if anywhere.
     pub store: Option<Arc<dyn SegmentStore>>,

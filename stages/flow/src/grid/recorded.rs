@@ -8,7 +8,7 @@ use spfde_data::scores::{ScoreColumns, ScoreSource};
 use spfde_data::segment::{Extent, Recording, RecordingError};
 use spfde_data::table::{Cells, Column, Columns, Row};
 
-use crate::replay::{check_numbers, check_sample, check_step};
+use crate::recorded::{check_numbers, check_sample, check_step};
 
 /// The recorded scores of a run, each segment a part.
 pub struct RecordedScores {
@@ -21,8 +21,8 @@ pub struct RecordedScores {
 const RIGHT: [&str; 4] = ["epoch", "step", "sample", "correct"];
 
 impl RecordedScores {
-    /// The stream `scores` of a run on a data set of so many samples. `losses`: whether somebody will look at more of a score
-    /// than whether it was right.
+    /// The stream `scores` of a run on a data set of so many samples. `losses`: whether somebody will look at
+    /// more of a score than whether it was right.
     pub fn new(recording: Arc<dyn Recording>, samples: u32, losses: bool) -> Self {
         let wanted = |column: &Column| losses || RIGHT.contains(&column.name);
         Self { recording, samples, columns: ScoreRow::columns().into_iter().filter(wanted).collect() }

@@ -1,19 +1,20 @@
-//! Where scores come from: parts are read side by side, their rows handed in bundles to the owners of the samples.
+//! Where scores come from: parts are read side by side, their rows handed in bundles to the owners of the
+//! samples.
 
 use std::sync::Arc;
 
 use timely::dataflow::StreamVec;
 
 use crate::fault::Cause;
-use crate::replay::{Pace, source};
+use crate::recorded::{Pace, source};
 use crate::sieve::Share;
 use crate::tick::Tick;
 
 use super::bundle::{Bundle, Dealer};
 use super::{Failure, Grid};
 
-/// Reads this worker's parts, those whose number leaves its index when divided by the number of workers, epoch by epoch,
-/// as many ahead as there are workers.
+/// Reads this worker's parts, those whose number leaves its index when divided by the number of workers,
+/// epoch by epoch, as many ahead as there are workers.
 pub(super) fn scores<'s>(pace: &Pace<'s>, grid: &Arc<Grid>) -> StreamVec<'s, Tick, Bundle> {
     let (worker, workers) = (pace.ground.scope.index(), pace.ground.scope.peers());
     let grid = Arc::clone(grid);

@@ -8,7 +8,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 
 use crate::fault::{Cause, Fault};
-use crate::replay::{Pace, recorded};
+use crate::recorded::{Pace, recorded};
 use crate::sieve::{Arranged, Dense};
 use crate::tick::{Lag, Tick};
 use crate::window::Horizon;
@@ -23,7 +23,8 @@ use super::{AHEAD, Failure, Grid};
 /// Builds the dataflow of a grid in `scope`. What it finds is in [`Grid::take`] when it has run dry.
 pub fn grid(scope: Scope<'_, Tick>, grid: &Arc<Grid>) {
     let known = Arc::clone(grid);
-    // All workers share what has failed: it is known before anything that it left out could be taken for what there is.
+    // All workers share what has failed: it is known before anything that it left out could be taken for what
+    // there is.
     let epochs = move || match known.source.extent() {
         _ if known.failed() => 0,
         Extent { epochs, complete: true } => epochs,

@@ -9,8 +9,9 @@ use spfde_data::table::{Cells, Columns, Row};
 use crate::sieve::Change;
 
 spfde_data::row! {
-    /// A sample that enters (+1) or leaves (−1) the active set of a member at the start of an epoch. The whole initial
-    /// active set enters at epoch 0, so that the active set of any epoch is the sum of the rows up to it.
+    /// A sample that enters (+1) or leaves (−1) the active set of a member at the start of an epoch. The
+    /// whole initial active set enters at epoch 0, so that the active set of any epoch is the sum of the rows
+    /// up to it.
     pub struct DecisionRow in "sieves" by (epoch, member, sample) {
         /// Epoch from which it holds.
         pub epoch: u32,
@@ -43,7 +44,8 @@ spfde_data::row! {
     }
 }
 
-/// Writes what freezes at the start of `epoch`, member by member; no file if nothing does, except by worker 0.
+/// Writes what freezes at the start of `epoch`, member by member; no file if nothing does, except by worker
+/// 0.
 pub(super) fn freezes(
     store: &dyn SegmentStore,
     (epoch, worker): (u32, u32),

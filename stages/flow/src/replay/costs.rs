@@ -51,8 +51,8 @@ pub(super) struct Costs<'s> {
     pub(super) censored: StreamVec<'s, Tick, CensoredRow>,
 }
 
-/// Counts every epoch on worker 0, once all workers have counted their samples of it and all deltas that take effect in
-/// it have come round the loops. An epoch that could not be read whole has no rows.
+/// Counts every epoch on worker 0, once all workers have counted their samples of it and all deltas that take
+/// effect in it have come round the loops. An epoch that could not be read whole has no rows.
 pub(super) fn costs<'s>(
     run: &Run<'s>,
     counts: StreamVec<'s, Tick, MemberRow>,

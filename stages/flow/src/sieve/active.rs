@@ -33,7 +33,8 @@ impl MemberRow {
     }
 }
 
-/// The samples of one worker: those whose number leaves the worker's index when divided by the number of workers.
+/// The samples of one worker: those whose number leaves the worker's index when divided by the number of
+/// workers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
     samples: u32,
@@ -150,7 +151,8 @@ pub(crate) struct ActiveSet {
     pub(crate) active: Vec<bool>,
     /// The weights in the loss of those that are active; empty while all are 1.
     weights: Vec<f32>,
-    /// The epoch of the last entry of an active sample, of the last departure of another. Empty if nothing asks.
+    /// The epoch of the last entry of an active sample, of the last departure of another. Empty if nothing
+    /// asks.
     pub(crate) since: Vec<u32>,
     count: u32,
     entered: u32,
@@ -222,8 +224,8 @@ impl ActiveSet {
         }
     }
 
-    /// What there is to say of sieve `member` in `epoch`; the next epoch begins. `recorded` says who was active when
-    /// it was recorded, or nothing.
+    /// What there is to say of sieve `member` in `epoch`; the next epoch begins. `recorded` says who was
+    /// active when it was recorded, or nothing.
     pub(crate) fn close(
         &mut self,
         (epoch, member): (u32, u32),

@@ -1,10 +1,10 @@
 //! The two ways of cutting, and what a decision makes of a cut.
 //!
 //! [`Dense`](super::dense::Dense) makes one pass over the samples for every decision,
-//! [`Arranged`](super::arranged::Arranged) keeps differential collections that are told what has changed. Both are
-//! exact, so that they decide the same, bit for bit. The rule: a record that is still being made, by a training or by
-//! the run that is followed, is cut in arrangements, a finished one densely. A cut at the mean ranks nothing: the
-//! workers tell each other their parts of it.
+//! [`Arranged`](super::arranged::Arranged) keeps differential collections that are told what has changed.
+//! Both are exact, so that they decide the same, bit for bit. The rule: a record that is still being made, by
+//! a training or by the run that is followed, is cut in arrangements, a finished one densely. A cut at the
+//! mean ranks nothing: the workers tell each other their parts of it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,7 +28,8 @@ use super::standings::Standings;
 /// A sample that comes in by a cut or goes out: its index, whether it enters, the key by which it was ranked.
 pub(crate) type Move = (u32, bool, u32);
 
-/// A way of cutting: finds who of the ranked samples of every order is among the lowest, as many as are wanted.
+/// A way of cutting: finds who of the ranked samples of every order is among the lowest, as many as are
+/// wanted.
 pub(crate) trait Cutting: Default + 'static {
     /// What a worker tells of its samples.
     type Ask: ExchangeData + Clone;
@@ -92,8 +93,8 @@ impl<C: Cutting> Sieves<C> {
         C::answer(ground, sieves, cuts).map(Said::Cut).concat(means)
     }
 
-    /// Who changes by the decisions for `epoch`, one member after the other, in order of the samples; new windows
-    /// begin.
+    /// Who changes by the decisions for `epoch`, one member after the other, in order of the samples; new
+    /// windows begin.
     pub(crate) fn decide(&mut self, epoch: u32, said: Vec<Said<C::Answer>>) -> Vec<Vec<Change>> {
         let (mut answers, mut means) = (Vec::new(), BTreeMap::<usize, ExactMean>::new());
         for said in said {

@@ -1,8 +1,8 @@
 //! Cutting by a pass over dense state.
 //!
-//! Every worker counts how many of its samples stand in each coarse class of neighbouring places. The sum over all workers
-//! tells for every cut the class that it goes through; the samples in that class alone go to all workers, which find the
-//! exact place of the cut among them.
+//! Every worker counts how many of its samples stand in each coarse class of neighbouring places. The sum
+//! over all workers tells for every cut the class that it goes through; the samples in that class alone go to
+//! all workers, which find the exact place of the cut among them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -27,8 +27,8 @@ pub(crate) struct Tally {
     classes: Vec<(Class, u32)>,
 }
 
-/// A worker's samples in one class of an order, and the cuts that go through it: by number, with how many they take of
-/// it.
+/// A worker's samples in one class of an order, and the cuts that go through it: by number, with how many
+/// they take of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Candidates {
     order: usize,
@@ -37,7 +37,8 @@ pub(crate) struct Candidates {
     ranked: Vec<Ranked>,
 }
 
-/// The last place that a cut takes in, with the sample there: places below it are in, too. `None`: there is none.
+/// The last place that a cut takes in, with the sample there: places below it are in, too. `None`: there is
+/// none.
 type Limit = Option<Ranked>;
 
 /// Above all.
@@ -90,13 +91,14 @@ impl Cutting for Dense {
         let whole = |(_, wanted): &(u32, u32)| if *wanted == 0 { None } else { EVERYTHING };
         let mut limits: Vec<Vec<Limit>> =
             orders.iter().map(|order| order.cuts.iter().map(whole).collect()).collect();
-        let mut classes: BTreeMap<(usize, Class), (Vec<(usize, u32)>, Vec<Ranked>)> = BTreeMap::new();
-        for Candidates { order, class, cuts, ranked } in answers {
-            let (known, all) = classes.entry((order, class)).or_default();
-            *known = cuts;
-            all.extend(ranked);
+        let mut classes: BTreeMap<(usize, Class), Candidates> = BTreeMap::new();
+        for mut candidates in answers {
+            match classes.get_mut(&(candidates.order, candidates.class)) {
+                Some(known) => known.ranked.append(&mut candidates.ranked),
+                None => drop(classes.insert((candidates.order, candidates.class), candidates)),
+            }
         }
-        for ((order, _), (cuts, mut ranked)) in classes {
+        for Candidates { order, cuts, mut ranked, .. } in classes.into_values() {
             ranked.sort_unstable();
             cuts.into_iter().for_each(|(cut, taken)| limits[order][cut] = Some(ranked[taken as usize - 1]));
         }
@@ -130,8 +132,8 @@ fn candidates_of(
     sets
 }
 
-/// The class in which the lowest `wanted` end, and how many of it are below: one at least. `None` if it is none of
-/// them: 0 are wanted, or more than there are.
+/// The class in which the lowest `wanted` end, and how many of it are below: one at least. `None` if it is
+/// none of them: 0 are wanted, or more than there are.
 fn through(classes: &BTreeMap<Class, u32>, wanted: u32) -> Option<(Class, u32)> {
     let mut left = wanted;
     for (class, size) in classes.iter().filter(|_| wanted > 0) {
@@ -167,7 +169,8 @@ fn moves(standings: &Standings, epoch: u32, orders: &[Order], limits: &[Vec<Limi
 
 /// What is below a member's limit is out, all others are in.
 fn outside(standings: &Standings, order: &Order, epoch: u32, limits: &[Limit], moves: &mut [Vec<Move>]) {
-    // One comparison finds out for all: cuts in ascending order, and for each sample the first that takes it in.
+    // One comparison finds out for all: cuts in ascending order, and for each sample the first that takes it
+    // in.
     let mut ascending: Vec<usize> = (0..limits.len()).collect();
     ascending.sort_by_key(|cut| limits[*cut]);
     let sorted: Vec<Limit> = ascending.iter().map(|cut| limits[*cut]).collect();

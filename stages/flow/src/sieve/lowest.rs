@@ -1,9 +1,9 @@
 //! The exact cut of a differential collection: the lowest few of very many, kept up to date for what changes.
 //!
-//! A histogram of coarse classes tells which class the cut goes through; the classes below it go in whole, the
-//! members of that one class are ranked. So a change of the collection costs its own updates, one pass over the
-//! histogram and one sort of a single class, however many records there are. Several cuts through one order share
-//! its arrangement.
+//! A histogram of coarse classes tells which class the cut goes through; the classes below it go in whole,
+//! the members of that one class are ranked. So a change of the collection costs its own updates, one pass
+//! over the histogram and one sort of a single class, however many records there are. Several cuts through
+//! one order share its arrangement.
 
 use std::hash::Hash;
 
@@ -45,8 +45,8 @@ fn parts<C: ExchangeData>(entries: &[(&Entry<C>, i32)], parts: &mut Vec<(Part<C>
     parts.sort();
 }
 
-/// The lowest of every order, for each cut through it as many as are `wanted`, exactly; all if there are fewer. A cut
-/// has one number, or none for 0. Every sample is in an order at most once.
+/// The lowest of every order, for each cut through it as many as are `wanted`, exactly; all if there are
+/// fewer. A cut has one number, or none for 0. Every sample is in an order at most once.
 pub(super) fn lowest_of<'s, O, C>(
     ranked: VecCollection<'s, Tick, (O, Ranked), i32>,
     wanted: VecCollection<'s, Tick, (O, (C, u32)), i32>,
@@ -87,8 +87,8 @@ where
     below.concat(partly).consolidate()
 }
 
-/// The lowest `wanted` of the `ranked`, exactly; all of them if there are fewer. `wanted` holds one number, or none
-/// for 0. Every sample is in `ranked` at most once.
+/// The lowest `wanted` of the `ranked`, exactly; all of them if there are fewer. `wanted` holds one number,
+/// or none for 0. Every sample is in `ranked` at most once.
 pub fn lowest<'s>(
     ranked: VecCollection<'s, Tick, Ranked, i32>,
     wanted: VecCollection<'s, Tick, u32, i32>,

@@ -1,4 +1,5 @@
-//! The sieve: scores in, changes of the active set out; one engine for a training, a replay and the members of a grid.
+//! The sieve: scores in, changes of the active set out; one engine for a training, a replay and the members
+//! of a grid.
 //!
 //! ```text
 //! scores ──► Observe ──what each worker tells──► the cut ──what it hears──► Decide ──► changes
@@ -6,10 +7,11 @@
 //!             └────────────────── this epoch is decided ───────────────────────┘
 //! ```
 //!
-//! Each worker owns the samples whose number leaves its index when divided by the number of workers, and keeps what policies
-//! know of them in dense arrays ([`Standings`]): policies that are [alike](spfde_policy::SievePolicy::alike) share
-//! one state, and if they cut an outside one order, of which each takes its own share. A decision ranks the samples, one
-//! pass over them, and makes the exact [cut](cut): densely, or in arrangements that cost what has changed.
+//! Each worker owns the samples whose number leaves its index when divided by the number of workers, and
+//! keeps what policies know of them in dense arrays ([`Standings`]): policies that are
+//! [alike](spfde_policy::SievePolicy::alike) share one state, and if they cut an outside one order, of which
+//! each takes its own share. A decision ranks the samples, one pass over them, and makes the exact
+//! [cut](cut): densely, or in arrangements that cost what has changed.
 
 mod active;
 mod arranged;
@@ -21,9 +23,11 @@ mod place;
 mod standings;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use spfde_data::rows::{ScoreRow, SieveRow};
 use spfde_data::table::Row;
+use spfde_policy::SievePolicy;
 use timely::dataflow::StreamVec;
 
 use crate::run::Run;
@@ -43,8 +47,8 @@ pub(crate) fn share(run: &Run<'_>) -> Share {
     Share::new(run.plan().samples, run.worker(), run.workers())
 }
 
-/// This worker's share of the initial active set, as deltas at `(0, 0)`; of the decisions on their way if the run goes
-/// on.
+/// This worker's share of the initial active set, as deltas at `(0, 0)`; of the decisions on their way if the
+/// run goes on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<SieveRow> {
     let share = share(run);
     if let Some(snapshot) = run.resumed() {
@@ -60,18 +64,19 @@ pub(crate) fn initial(run: &Run<'_>) -> Vec<SieveRow> {
         .collect()
 }
 
-/// Hosts the sieve policy: at the end of a window it ranks the samples, cuts exactly, and says which leave the active
-/// set and which enter it. `active` is the loop that it closes.
+/// Hosts a sieve policy: at the end of a window it ranks the samples, cuts exactly, and says which leave the
+/// active set and which enter it. `active` is the loop that it closes.
 ///
 /// The deltas leave at the close of the epoch, on the sample's owner.
 pub fn sieve<'s>(
     run: &Run<'s>,
     scores: &StreamVec<'s, Tick, ScoreRow>,
     active: StreamVec<'s, Tick, SieveRow>,
+    policy: &Arc<dyn SievePolicy>,
 ) -> StreamVec<'s, Tick, SieveRow> {
     match run.recorded() {
-        Some(recorded) if !recorded.follows => sieve_by::<Dense>(run, scores.clone(), active),
-        _ => sieve_by::<Arranged>(run, scores.clone(), active),
+        Some(recorded) if !recorded.follows => sieve_by::<Dense>(run, scores.clone(), active, policy),
+        _ => sieve_by::<Arranged>(run, scores.clone(), active, policy),
     }
 }
 
@@ -79,9 +84,9 @@ fn sieve_by<'s, C: Cutting>(
     run: &Run<'s>,
     scores: StreamVec<'s, Tick, ScoreRow>,
     active: StreamVec<'s, Tick, SieveRow>,
+    policy: &Arc<dyn SievePolicy>,
 ) -> StreamVec<'s, Tick, SieveRow> {
     let (share, ground) = (share(run), run.ground());
-    let policy = &run.settings().policies.sieve;
     let mut standings = Standings::empty(policy, share, run.settings().epochs - 1);
     if let Some(snapshot) = run.resumed() {
         standings.restore(snapshot);
@@ -104,7 +109,8 @@ fn sieve_by<'s, C: Cutting>(
     deltas
 }
 
-/// Shows the scores to the state, step by step; at the end of an epoch tells what the decision for the next one needs.
+/// Shows the scores to the state, step by step; at the end of an epoch tells what the decision for the next
+/// one needs.
 fn observe<'s, C: Cutting>(
     run: &Run<'s>,
     sieves: &Shared<C>,

@@ -33,9 +33,9 @@ impl Place {
         (self.0 >> 96) as u32
     }
 
-    /// The class, a monotone map to at most a few ten thousand values. Small keys, and the largest, have classes of
-    /// their own, split by epoch and by 256 ranges of the draw. A large key shares its class with those that begin
-    /// with the same bits: a sixteenth of its octave, and 256 parts of that.
+    /// The class, a monotone map to at most a few ten thousand values. Small keys, and the largest, have
+    /// classes of their own, split by epoch and by 256 ranges of the draw. A large key shares its class with
+    /// those that begin with the same bits: a sixteenth of its octave, and 256 parts of that.
     pub(crate) fn class(self) -> Class {
         let key = self.key();
         if u64::from(key) < EXACT || key == u32::MAX {
@@ -43,7 +43,8 @@ impl Place {
             let since = (self.0 >> 64) as u32;
             return range << RANGE | u64::from(since) << 8 | (self.0 as u64 >> 56);
         }
-        // At least seven bits: one that leads, four that name the sixteenth, and what is left of the next eight.
+        // At least seven bits: one that leads, four that name the sixteenth, and what is left of the next
+        // eight.
         let low = 27 - key.leading_zeros();
         let range = EXACT + 16 * u64::from(low - 2) + u64::from(key >> low & 15);
         let part = (key & ((1 << low) - 1)) >> low.saturating_sub(8);

@@ -1,4 +1,5 @@
-//! What is wrong with a shard whose numbers are not finite, in words. Only a step that is refused pays for it.
+//! What is wrong with a shard whose numbers are not finite, in words. Only a step that is refused pays for
+//! it.
 
 use spfde_data::words::counted;
 use spfde_model::{NonFinite, Score};
@@ -8,8 +9,9 @@ use crate::loader::Batch;
 use crate::tick::Tick;
 
 /// What to try: the step will come out the same whenever the run is resumed.
-const REMEDY: &str = "nothing of this step has reached the weights, and resuming would only lead to it again: \
-                      start another run with a lower train.learning_rate, or a smaller train.weight_decay";
+const REMEDY: &str = "nothing of this step has reached the weights, and resuming would only lead to it \
+                      again: start another run with a lower train.learning_rate, or a smaller \
+                      train.weight_decay";
 
 /// Why the numbers of a shard, that were computed for step `tick`, cannot be used; `None` if they are finite.
 pub(super) fn not_finite(
@@ -58,7 +60,8 @@ pub(super) fn not_finite(
 }
 
 impl Replica {
-    /// The first layer whose output is not finite, and the position of the first sample that has such an output.
+    /// The first layer whose output is not finite, and the position of the first sample that has such an
+    /// output.
     fn first_not_finite(
         &mut self,
         tick: Tick,
@@ -70,8 +73,8 @@ impl Replica {
         })
     }
 
-    /// The position of the first sample with which the statistics of batch norms are not finite any more, when it and those
-    /// before it are the whole shard.
+    /// The position of the first sample with which the statistics of batch norms are not finite any more,
+    /// when it and those before it are the whole shard.
     fn first_without_statistics(
         &mut self,
         tick: Tick,
@@ -89,7 +92,8 @@ impl Replica {
         })
     }
 
-    /// The position of the first sample whose share in the gradient is not finite, when it alone counts in the loss.
+    /// The position of the first sample whose share in the gradient is not finite, when it alone counts in
+    /// the loss.
     fn first_without_gradient(&mut self, tick: Tick, batch: &Batch, samples: &[(u32, f32)]) -> Option<usize> {
         (0..samples.len()).find(|position| {
             let alone = |(other, (sample, weight)): (usize, &(u32, f32))| {

@@ -12,8 +12,8 @@ use crate::window::{Stash, Windows};
 
 use super::evaluate::{Evaluation, chunks};
 
-/// Completes the rows of `summaries` with the test set's results, on worker 0. An epoch whose evaluation is not
-/// whole has no row.
+/// Completes the rows of `summaries` with the test set's results, on worker 0. An epoch whose evaluation is
+/// not whole has no row.
 pub(super) fn epochs<'s>(
     run: &Run<'s>,
     summaries: StreamVec<'s, Tick, EpochRow>,

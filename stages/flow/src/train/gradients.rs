@@ -34,8 +34,8 @@ pub(super) struct Gradients<'s> {
     pub(super) activator: Activator,
 }
 
-/// Computes the parts of this worker's shards, one step at a time: the next begins when the last has been applied
-/// and no delta can arrive for it any more.
+/// Computes the parts of this worker's shards, one step at a time: the next begins when the last has been
+/// applied and no delta can arrive for it any more.
 pub(super) fn gradients<'s>(
     run: &Run<'s>,
     replica: &Rc<RefCell<Replica>>,
@@ -98,7 +98,8 @@ pub(super) fn gradients<'s>(
             let (contributions, rows) = match stop.cause() {
                 Some(cause) if replica.works() => (replica.decline(tick, cause), Vec::new()),
                 cause => {
-                    // It owes nobody a part that it could refuse, and may be the only one that was told: in a process of its own.
+                    // It owes nobody a part that it could refuse, and may be the only one that was told: in a
+                    // process of its own.
                     if let Some(cause) = cause.filter(|_| !std::mem::replace(&mut told, true)) {
                         let fault = Fault { tick, worker, stage: "gradients".to_owned(), cause };
                         faults_out.activate().session(&to_faults).give(fault);

@@ -5,8 +5,8 @@ use spfde_model::Network;
 
 use crate::tick::Tick;
 
-/// The sum of absolute values and the sum of squares, in eight sums that grow side by side, so that one addition need
-/// not wait for the other.
+/// The sum of absolute values and the sum of squares, in eight sums that grow side by side, so that one
+/// addition need not wait for the other.
 fn norms(values: &[f32]) -> [f64; 2] {
     const SUMS: usize = 8;
     let mut sums = [[0.0; 2]; SUMS];
@@ -54,8 +54,8 @@ impl Ledger {
         }
     }
 
-    /// Adds the reduced gradient of one step; the norms of the unfrozen layers, and of the frozen ones if they are
-    /// `observed`.
+    /// Adds the reduced gradient of one step; the norms of the unfrozen layers, and of the frozen ones if
+    /// they are `observed`.
     pub(super) fn add(
         &mut self,
         tick: Tick,

@@ -10,8 +10,9 @@
 //!                 last step of an epoch: evaluate, report ─► layers, weights, epochs, timings
 //! ```
 //!
-//! Both operators work on one [`Replica`](replica::Replica), which never leaves its worker. Inside a step they
-//! synchronise by counting parts; they wait for frontiers only where deltas may arrive, at the start of an epoch.
+//! Both operators work on one [`Replica`](replica::Replica), which never leaves its worker. Inside a step
+//! they synchronise by counting parts; they wait for frontiers only where deltas may arrive, at the start of
+//! an epoch.
 
 mod apply;
 mod diagnose;
@@ -20,7 +21,7 @@ mod evaluate;
 mod gradients;
 mod ledger;
 mod replica;
-mod seams;
+mod weights;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,23 +30,24 @@ use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, Scor
 use timely::dataflow::StreamVec;
 
 use crate::loader::Batch;
+use crate::observer::StepReport;
 use crate::run::Run;
 use crate::tick::Tick;
 
-pub use apply::{LayerWeights, StepReport};
-pub use seams::{GradientTransform, Seams};
+pub use weights::LayerWeights;
 
 /// The streams that training produces; a replay produces the same from a recorded trace.
 #[derive(Clone)]
 pub struct Trained<'s> {
     /// Loss and correctness of every presented or observed sample, on the worker that computed it.
     pub scores: StreamVec<'s, Tick, ScoreRow>,
-    /// Gradient norms of every unfrozen layer at every step, and of frozen ones that are observed, on the layer's owner.
+    /// Gradient norms of every unfrozen layer at every step, and of frozen ones that are observed, on the
+    /// layer's owner.
     pub gradients: StreamVec<'s, Tick, GradientRow>,
     /// Every layer at the end of every epoch, on the layer's owner.
     pub layers: StreamVec<'s, Tick, LayerRow>,
-    /// The existing weights of the layers of which the mask policy needs them, at the end of an epoch: on the layer's
-    /// owner.
+    /// The existing weights of the layers of which the mask policy needs them, at the end of an epoch: on the
+    /// layer's owner.
     pub weights: StreamVec<'s, Tick, LayerWeights>,
     /// One row for every epoch that is complete, on worker 0.
     pub epochs: StreamVec<'s, Tick, EpochRow>,
@@ -57,12 +59,13 @@ pub struct Trained<'s> {
 
 /// Trains a replica of the network on this worker's shards.
 ///
-/// At one tick mask deltas apply first, then freeze deltas. Gradients of all shards are added in one fixed order,
-/// whoever computed them, and everyone tests the sum before the update: if it is not finite, or a shard failed, all
-/// workers refuse the same step, nothing reaches the weights, and the run stops.
+/// At one tick mask deltas apply first, then freeze deltas. Gradients of all shards are added in one fixed
+/// order, whoever computed them, and everyone tests the sum before the update: if it is not finite, or a
+/// shard failed, all workers refuse the same step, nothing reaches the weights, and the run stops.
 ///
-/// With [`Observe::Full`](crate::Observe::Full) samples outside the active set are scored after the last step, as steps
-/// that everyone takes and that change nothing, and every step's backward pass goes on through the frozen blocks.
+/// With [`Observe::Full`](crate::Observe::Full) samples outside the active set are scored after the last
+/// step, as steps that everyone takes and that change nothing, and every step's backward pass goes on through
+/// the frozen blocks.
 ///
 /// # Panics
 /// If the settings name a model that cannot be built: check them before.

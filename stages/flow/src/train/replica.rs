@@ -180,8 +180,8 @@ impl Replica {
         self.network.dense_gradient(dense, &self.dense_layers(epoch), layer).to_vec()
     }
 
-    /// The numbers and the scores of some samples: a part, the observed gradients of frozen layers, the dense gradients
-    /// that masks grow by; no numbers of samples that do not train.
+    /// The numbers and the scores of some samples: a part, the observed gradients of frozen layers, the dense
+    /// gradients that masks grow by; no numbers of samples that do not train.
     fn compute(&mut self, tick: Tick, samples: &[(u32, f32)], batch: &Batch) -> (Vec<f32>, Vec<Score>) {
         let (observed, trains) = (self.observed_len(), batch.trains(tick.step));
         let layers = match tick.step + 1 == batch.steps {
@@ -247,8 +247,8 @@ impl Replica {
     }
 }
 
-/// Adds the contributions of two neighbouring runs of shards. A fault in either is a fault of both: the front one's, so
-/// that it is the same for any number of workers.
+/// Adds the contributions of two neighbouring runs of shards. A fault in either is a fault of both: the front
+/// one's, so that it is the same for any number of workers.
 pub(super) fn add(front: Contribution, back: Contribution) -> Contribution {
     let ((front, mut sum), (back, values)) = (front, back);
     let header = Header {

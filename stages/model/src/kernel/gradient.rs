@@ -158,7 +158,12 @@ entry! {
     ///
     /// # Panics
     /// If the row does not fit its target.
-    fn pack_gradient(row: &GradientRow<'_>, slopes: &[Slope], mask: LaneMask, target: PackedRow<'_>) = pack_body
+    fn pack_gradient(
+        row: &GradientRow<'_>,
+        slopes: &[Slope],
+        mask: LaneMask,
+        target: PackedRow<'_>,
+    ) = pack_body
 }
 
 #[inline(always)]

@@ -45,7 +45,9 @@ fn groups_body<V: Vector>(taps: &Taps, factors: Factors<'_>, accumulate: bool, g
     assert_eq!((strip.rows, strip.source_step, strip.target_step), (1, 1, 1), "groups are neighbours");
     // SAFETY: `check` has compared all offsets with the slices' lengths.
     unsafe {
-        with_constant!(P = strip.columns, [4, 3, 2, 1] => groups::<V, P>(taps, factors, accumulate, gradients));
+        with_constant!(
+            P = strip.columns, [4, 3, 2, 1] => groups::<V, P>(taps, factors, accumulate, gradients)
+        );
     }
 }
 

@@ -255,7 +255,9 @@ fn convolutions_of_a_few_pixels_have_the_gradients_of_the_reference() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 60, max_global_rejects: 1 << 20, ..ProptestConfig::default()
+    })]
     #[test]
     fn any_convolution_has_the_gradients_of_the_reference(
         (height, width) in (1..12_usize, 1..18_usize),

@@ -80,8 +80,8 @@ fn a_registered_model_builds_like_those_that_are_built_in() {
     let tiny = InputShape { height: 6, ..SHAPE };
     assert_eq!(
         (small.build)(&parameters, tiny, 4).unwrap_err().to_string(),
-        "`model.name`: `small` cannot be built for images of 3x6x11: convolution `block0.convolution1`: an input of \
-         3x6x11 has no room for a window of 7x7 pixels"
+        "`model.name`: `small` cannot be built for images of 3x6x11: convolution `block0.convolution1`: an \
+         input of 3x6x11 has no room for a window of 7x7 pixels"
     );
 }
 
@@ -243,7 +243,9 @@ proptest! {
     /// Whatever the numbers in it, JSON is read or refused; what is read trains.
     #[test]
     fn networks_of_random_operations_are_refused_or_have_finite_gradients(
-        steps in proptest::collection::vec((0..5_usize, 0..6_usize, 0..6_usize, 0..3_usize, any::<bool>()), 1..7),
+        steps in proptest::collection::vec(
+            (0..5_usize, 0..6_usize, 0..6_usize, 0..3_usize, any::<bool>()), 1..7,
+        ),
     ) {
         let description = build(|net| {
             let mut nodes = vec![net.input()];

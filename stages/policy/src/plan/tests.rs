@@ -6,10 +6,14 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use spfde_data::parameter::Parameters;
+use spfde_data::parameter::{ParameterError, Parameters};
 
 use super::*;
+use crate::cost::Costs;
+use crate::freeze::FreezePolicy;
 use crate::freeze::{FreezePlan, FreezeState, Never};
+use crate::mask::MaskPolicy;
+use crate::sieve::SievePolicy;
 use crate::{FreezeContext, MaskContext, MaskState, MaskUpdate, Registry, SieveContext, example, freeze};
 
 fn masks(name: &str, epochs: u32, architecture: &Arc<Architecture>) -> Arc<dyn MaskPolicy> {

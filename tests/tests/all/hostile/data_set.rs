@@ -65,14 +65,14 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::TooLarge,
             described("channels", u64::MAX.into()),
-            "spfde.data.channels is 18446744073709551615, above the limit of 16777216; the file is damaged or not \
-             meant for spfde",
+            "spfde.data.channels is 18446744073709551615, above the limit of 16777216; the file is damaged \
+             or not meant for spfde",
         ),
         case(
             Class::TooLarge,
             of(&columns(), &description(&[("height", (1 << 24).into()), ("width", (1 << 24).into())])),
-            "bytes of an image is 281474976710656, above the limit of 16777216; the file is damaged or not meant for \
-             spfde",
+            "bytes of an image is 281474976710656, above the limit of 16777216; the file is damaged or not \
+             meant for spfde",
         ),
         case(
             Class::WrongType,
@@ -100,7 +100,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::Missing,
             read(&parquet::file(&columns(), &[])),
-            "metadata has no key spfde.data; expected the description of a data set; the file was not written by spfde",
+            "metadata has no key spfde.data; expected the description of a data set; the file was not \
+             written by spfde",
         ),
         case(
             Class::Duplicate,

@@ -1,5 +1,5 @@
-//! Score files of as many rows as are believed, all of one sample, in the orders that cost most: judged by a process that may
-//! have so many bytes and no more.
+//! Score files of as many rows as are believed, all of one sample, in the orders that cost most: judged by a
+//! process that may have so many bytes and no more.
 
 use std::sync::Arc;
 

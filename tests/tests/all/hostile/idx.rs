@@ -50,8 +50,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         images(
             Class::TooLarge,
             &idx(8, &[u32::MAX, 16384, 16384], &[7; 12]),
-            "declared size 4294967295 × 16384 × 16384 is 1152921504338411520, above the limit of 4294967296; the file \
-             is damaged or not meant for spfde",
+            "declared size 4294967295 × 16384 × 16384 is 1152921504338411520, above the limit of \
+             4294967296; the file is damaged or not meant for spfde",
         ),
         images(
             Class::TooLarge,

@@ -125,7 +125,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::Missing,
             read(&serde_json::to_vec(&sound()).unwrap()),
-            "does not end with its seal, the BLAKE3 of what stands before it; the file was changed or is damaged",
+            "does not end with its seal, the BLAKE3 of what stands before it; the file was changed or is \
+             damaged",
         ),
         case(
             Class::Duplicate,

@@ -1,9 +1,9 @@
-//! Files as somebody would write them who means harm, or has them from a broken disk: each is refused in words that name
-//! file and field.
+//! Files as somebody would write them who means harm, or has them from a broken disk: each is refused in
+//! words that name file and field.
 //!
-//! [`every_format_has_every_class`] keeps the corpus complete: a format without a case of some [`Class`], and without a
-//! reason why there can be none, does not pass; nor does a source file that begins to read from disk and belongs to no
-//! format. Files are built here, from code, because nobody can review their bytes.
+//! [`every_format_has_every_class`] keeps the corpus complete: a format without a case of some [`Class`], and
+//! without a reason why there can be none, does not pass; nor does a source file that begins to read from
+//! disk and belongs to no format. Files are built here, from code, because nobody can review their bytes.
 
 mod configuration;
 mod data_set;
@@ -197,8 +197,8 @@ pub(super) fn message<T>(directory: &Path, result: Result<T, impl std::fmt::Disp
     }
 }
 
-/// That every beginning of `bytes` is refused, by a message that names the file: the message of the first that is not,
-/// or else that of `shown`.
+/// That every beginning of `bytes` is refused, by a message that names the file: the message of the first
+/// that is not, or else that of `shown`.
 pub(super) fn every_cut(bytes: &[u8], file: &str, shown: usize, read: impl Fn(&[u8]) -> String) -> String {
     let wrong = (0..bytes.len()).map(|length| (length, read(&bytes[..length])));
     let wrong = wrong.into_iter().find(|(_, message)| !message.starts_with(&format!("{file}: ")));

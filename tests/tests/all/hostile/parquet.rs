@@ -39,7 +39,8 @@ pub(super) fn cases(good: &[u8], name: &str, read: &dyn Fn(&[u8]) -> String) -> 
     let case =
         |class, found: String, expected: &str| Case { class, found, expected: format!("{name}: {expected}") };
     let short = "cannot read the footer: EOF: shorter than 8 bytes; is it a complete Parquet file?";
-    let magic = "cannot read the footer: Parquet error: Invalid Parquet file. Corrupt footer; is it a complete Parquet file?";
+    let magic = "cannot read the footer: Parquet error: Invalid Parquet file. Corrupt footer; is it a \
+                 complete Parquet file?";
     let footer = |length: u32| {
         let mut bytes = good.to_vec();
         let place = bytes.len() - 8;
@@ -54,7 +55,8 @@ pub(super) fn cases(good: &[u8], name: &str, read: &dyn Fn(&[u8]) -> String) -> 
         case(
             Class::TooLarge,
             footer(0x7FFF_FFFF),
-            "footer length is 2147483647, above the limit of 4194304; the file is damaged or not meant for spfde",
+            "footer length is 2147483647, above the limit of 4194304; the file is damaged or not meant for \
+             spfde",
         ),
     ]
 }

@@ -18,8 +18,9 @@ const ROWS: usize = 3 << 19;
 fn too_dense(path: &Path) -> String {
     let bytes = path.metadata().unwrap().len();
     format!(
-        "number of rows is {ROWS}, above the limit of {} for {bytes} bytes; nobody's training compresses so well: if these \
-         are scores that somebody recorded, write them plain, without encoding and compression",
+        "number of rows is {ROWS}, above the limit of {} for {bytes} bytes; nobody's training compresses so \
+         well: if these are scores that somebody recorded, write them plain, without encoding and \
+         compression",
         (1 << 20) + 128 * bytes
     )
 }
@@ -91,8 +92,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     cases.push(case(
         Class::OutOfRange,
         message(directory, files.read(files.parts(0).start, &mut |_| ())),
-        "row 1: loss is NaN; expected a finite number; a training that comes to another has diverged; leave out what it \
-         recorded from there on",
+        "row 1: loss is NaN; expected a finite number; a training that comes to another has diverged; leave \
+         out what it recorded from there on",
     ));
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();

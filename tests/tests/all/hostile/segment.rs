@@ -1,5 +1,5 @@
-//! Segments of the trace, and the tables of checkpoints, which are the same format. The manifest is as hostile as they
-//! are: it records whatever length and BLAKE3 they have.
+//! Segments of the trace, and the tables of checkpoints, which are the same format. The manifest is as
+//! hostile as they are: it records whatever length and BLAKE3 they have.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -64,8 +64,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::TooLarge,
             read(&dictionary),
-            "number of dictionary values of column epoch is 63, above the limit of 1; the file is damaged or not meant for \
-             spfde",
+            "number of dictionary values of column epoch is 63, above the limit of 1; the file is damaged \
+             or not meant for spfde",
         ),
         case(
             Class::WrongType,
@@ -151,8 +151,8 @@ fn too_many_rows(directory: &Path) -> Case {
     Case {
         class: Class::TooLarge,
         found: read(4),
-        expected: "checkpoint/pairs/e00003-w00.parquet: number of rows is 5, above the limit of 4; the file is damaged \
-                   or not meant for spfde"
+        expected: "checkpoint/pairs/e00003-w00.parquet: number of rows is 5, above the limit of 4; the file \
+                   is damaged or not meant for spfde"
             .to_owned(),
     }
 }

@@ -1,5 +1,5 @@
-//! A disk as it may be after a power cut: what was made durable is there, of everything else any part. Lock files are not on
-//! it: nothing that counts is in them, and whether they are there makes no difference.
+//! A disk as it may be after a power cut: what was made durable is there, of everything else any part. Lock
+//! files are not on it: nothing that counts is in them, and whether they are there makes no difference.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

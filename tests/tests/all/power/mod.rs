@@ -1,11 +1,13 @@
-//! Power cuts: after any file operation the disk may hold, of what was not made durable, any part. What the manifest
-//! names is whole all the same, what was committed stays, and the run goes on to the same bits.
+//! Power cuts: after any file operation the disk may hold, of what was not made durable, any part. What the
+//! manifest names is whole all the same, what was committed stays, and the run goes on to the same bits.
 //!
-//! A run notes its file operations. A model of a disk takes them one by one; after each the power is cut, in several ways,
-//! and a run goes on from what is left. By default after a sample of the operations. After all of them:
+//! A run notes its file operations. A model of a disk takes them one by one; after each the power is cut, in
+//! several ways, and a run goes on from what is left. By default after a sample of the operations. After all
+//! of them:
 //!
 //! ```text
-//! cargo test --release -p spfde-tests --test all -- --ignored --nocapture every_file_operation_before_a_power_cut
+//! cargo test --release -p spfde-tests --test all -- \
+//!     --ignored --nocapture every_file_operation_before_a_power_cut
 //! ```
 
 mod disk;
@@ -34,8 +36,8 @@ fn journal(bench: &Bench, path: &Path, crew: Crew) -> Vec<Change<'static>> {
     read(&journal)
 }
 
-/// Lets a crew train in `path`, or go on there, with a variable for each process that writes the manifest, and, if it is the
-/// journal, for the others; how they ended.
+/// Lets a crew train in `path`, or go on there, with a variable for each process that writes the manifest,
+/// and, if it is the journal, for the others; how they ended.
 fn run(bench: &Bench, path: &Path, crew: Crew, name: &'static str, value: &str) -> Vec<Option<i32>> {
     let Crew::Workers(workers) = crew else {
         let words: &[&str] = if path.join("config.toml").exists() { &[] } else { &WORDS };
@@ -67,7 +69,8 @@ struct Cut<'a> {
 }
 
 impl Cut<'_> {
-    /// Cuts the power after each of the operations `wanted` of a run in `path`, whose disk was `disk` before it.
+    /// Cuts the power after each of the operations `wanted` of a run in `path`, whose disk was `disk` before
+    /// it.
     fn after(&mut self, path: &Path, mut disk: Disk, changes: &[Change], wanted: impl Fn(usize) -> bool) {
         let mut committed = 0;
         for (number, change) in changes.iter().enumerate() {
@@ -114,8 +117,8 @@ fn epochs(image: &Image) -> u32 {
     manifest.map_or(0, |bytes| Manifest::parse(Path::new(MANIFEST_NAME), &bytes).unwrap().epochs_reached)
 }
 
-/// Cuts the power of runs of a crew, and of a run that goes on after its process died, after every operation whose
-/// number `wanted` likes, of so many; returns how many disks there were to go on from.
+/// Cuts the power of runs of a crew, and of a run that goes on after its process died, after every operation
+/// whose number `wanted` likes, of so many; returns how many disks there were to go on from.
 fn cut(crew: Crew, wanted: impl Fn(usize, usize) -> bool) -> usize {
     let (bench, whole) = prepared();
     let mut cut = Cut { bench: &bench, whole: &whole, tried: BTreeSet::new() };

@@ -148,7 +148,7 @@ fn an_interrupt_leaves_nothing() {
             interrupted: Arc::new(AtomicBool::new(true)),
             ..Options::default()
         };
-        let error = spfde::replay(&record, &experiment, options, spfde::pipeline).unwrap_err();
+        let error = spfde::replay(&record, &experiment, options, spfde::wire).unwrap_err();
         assert!(matches!(error, Error::Unkept { .. }) && error.exit_code() == 130, "{error}");
         assert!(!bench.path("out").exists());
     }

@@ -1,10 +1,11 @@
 //! What a replay may choose, what the record fixes, and policies from outside the registry.
 
-use std::sync::Arc;
-
 use spfde::Options;
+use spfde_data::architecture::Architecture;
+use spfde_data::parameter::ParameterError;
 use spfde_data::rows::*;
-use spfde_policy::{Freeze, FreezePolicy, FreezeState, MaskDelta, MaskPolicy, MaskUpdate, Plan};
+use spfde_policy::freeze::{Change, FreezeContext, FreezeRule, Judged};
+use spfde_policy::mask::{Distribution, MaskDelta, MaskRule, MaskUpdate, Targets};
 
 use super::{experiment, replay_into, replayed};
 use crate::support::{Bench, Recorded};
@@ -67,24 +68,18 @@ fn a_run_that_stopped_is_replayed_as_far_as_it_came() {
     assert!(replay.rows::<SieveRow>() == decided);
 }
 
-/// Freezes the first block at epoch 2, whatever the norms.
-pub(super) struct Early;
-
-impl FreezePolicy for Early {
-    fn name(&self) -> &'static str {
-        "early"
-    }
-
-    fn start(&self, _: &Plan) -> Box<dyn FreezeState> {
-        Box::new(Early)
-    }
+spfde_data::parameters! {
+    /// Freezes the first block at epoch 2, whatever the norms.
+    pub(super) struct Early in "freeze" {}
 }
 
-impl FreezeState for Early {
-    fn observe(&mut self, _: &GradientRow) {}
+impl FreezeRule for Early {
+    const NAME: &'static str = "early";
+    const SUMMARY: &'static str = "the first block freezes at epoch 2";
+    type State = ();
 
-    fn decide(&mut self, epoch: u32) -> Vec<Freeze> {
-        let due = (epoch == 2).then(|| Freeze { block: 0, reason: "early".to_owned() });
+    fn decide(&self, _: &FreezeContext, _: Judged<'_, ()>, epoch: u32) -> Vec<Change> {
+        let due = (epoch == 2).then(|| Change { block: 0, frozen: true, reason: "early".to_owned() });
         due.into_iter().collect()
     }
 }
@@ -93,7 +88,7 @@ impl FreezeState for Early {
 fn policies_from_outside_the_registry_replay_and_their_runs_ask_for_them() {
     let bench = Bench::new(64);
     let words = ["model.name=lenet5", "mask.sparsity=0.6", "train.epochs=5"];
-    let live = bench.experiment(&words).with_freeze(Arc::new(Early)).unwrap();
+    let live = bench.experiment(&words).with_freeze(Early {}).unwrap();
     let run = bench.record("run", &live, 2);
     let unknown = replay_into(&bench, "out", &run, &[], 1).unwrap_err();
     let message = unknown.to_string();
@@ -105,29 +100,23 @@ fn policies_from_outside_the_registry_replay_and_their_runs_ask_for_them() {
     // Replaced by a setting, or by the policy itself.
     replayed(&bench, "none", &run, &["freeze.policy=none"], 2);
     let (record, experiment) = experiment(&run.path, &[]).unwrap();
-    let experiment = experiment.with_freeze(Arc::new(Early)).unwrap();
+    let experiment = experiment.with_freeze(Early {}).unwrap();
     let options = Options { workers: 2, ..Options::default() };
-    let found = spfde::replay(&record, &experiment, options, spfde::pipeline).unwrap();
+    let found = spfde::replay(&record, &experiment, options, spfde::wire).unwrap();
     assert_eq!((found.directory, found.epochs), (None, super::costs(&run)));
 }
 
-/// Panics when it is asked.
-struct Broken;
-
-impl FreezePolicy for Broken {
-    fn name(&self) -> &'static str {
-        "broken"
-    }
-
-    fn start(&self, _: &Plan) -> Box<dyn FreezeState> {
-        Box::new(Broken)
-    }
+spfde_data::parameters! {
+    /// Panics when it is asked.
+    struct Broken in "freeze" {}
 }
 
-impl FreezeState for Broken {
-    fn observe(&mut self, _: &GradientRow) {}
+impl FreezeRule for Broken {
+    const NAME: &'static str = "broken";
+    const SUMMARY: &'static str = "panics when it is asked";
+    type State = ();
 
-    fn decide(&mut self, epoch: u32) -> Vec<Freeze> {
+    fn decide(&self, _: &FreezeContext, _: Judged<'_, ()>, epoch: u32) -> Vec<Change> {
         assert!(epoch < 3, "no answer for epoch {epoch}");
         Vec::new()
     }
@@ -139,48 +128,31 @@ fn a_policy_that_panics_ends_the_replay_and_leaves_nothing() {
     let run = record(&bench, &[]);
     for workers in [1, 3] {
         let (record, experiment) = experiment(&run.path, &["freeze.policy=none"]).unwrap();
-        let experiment = experiment.with_freeze(Arc::new(Broken)).unwrap();
+        let experiment = experiment.with_freeze(Broken {}).unwrap();
         let options = Options { directory: Some(bench.path("out")), workers, ..Options::default() };
-        let error = spfde::replay(&record, &experiment, options, spfde::pipeline).unwrap_err();
+        let error = spfde::replay(&record, &experiment, options, spfde::wire).unwrap_err();
         assert!(error.to_string().contains("no answer for epoch 3"), "{error}");
         assert_eq!(error.exit_code(), 1);
         assert!(!bench.path("out").exists());
     }
 }
 
-/// Keeps as many weights as there are large ones: nobody knows how many before.
-struct ByMagnitude;
+spfde_data::parameters! {
+    /// Keeps as many weights as there are large ones: how many is not known before.
+    struct ByMagnitude in "mask" {}
+}
 
-impl MaskPolicy for ByMagnitude {
-    fn name(&self) -> &'static str {
-        "by-magnitude"
+impl MaskRule for ByMagnitude {
+    const NAME: &'static str = "by-magnitude";
+    const SUMMARY: &'static str = "keeps the weights that are large";
+    const SCHEDULED: bool = false;
+    type State = ();
+
+    fn targets(&self, architecture: &Architecture) -> Result<Targets, ParameterError> {
+        Targets::new(architecture, Distribution::Uniform, 0.5)
     }
 
-    fn masked(&self, layer: usize) -> bool {
-        layer == 1
-    }
-
-    fn density(&self, _: usize) -> f64 {
-        0.5
-    }
-
-    fn nonzero(&self, _: usize, _: u32, _: Option<u32>) -> u32 {
-        100
-    }
-
-    fn is_scheduled(&self) -> bool {
-        false
-    }
-
-    fn initial(&self, _: usize, _: Option<u32>) -> Vec<u32> {
-        (0..100).collect()
-    }
-
-    fn updates(&self, _: usize, _: u32, _: Option<u32>) -> bool {
-        false
-    }
-
-    fn decide(&self, _: &MaskUpdate<'_>) -> MaskDelta {
+    fn update(&self, _: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         MaskDelta::default()
     }
 }
@@ -190,8 +162,8 @@ fn a_mask_policy_whose_densities_depend_on_weights_cannot_be_costed() {
     let bench = Bench::new(64);
     let run = record(&bench, &[]);
     let (record, experiment) = experiment(&run.path, &["freeze.policy=none"]).unwrap();
-    let experiment = experiment.with_mask(Arc::new(ByMagnitude)).unwrap();
-    let error = spfde::replay(&record, &experiment, Options::default(), spfde::pipeline).unwrap_err();
+    let experiment = experiment.with_mask(ByMagnitude {}).unwrap();
+    let error = spfde::replay(&record, &experiment, Options::default(), spfde::wire).unwrap_err();
     assert!(
         error.to_string().starts_with("`mask.policy`: the densities of \"by-magnitude\" depend on weights"),
         "{error}"

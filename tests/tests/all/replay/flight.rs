@@ -1,5 +1,5 @@
-//! However long a trace is and however slow its replay is written: no epoch is read before the one before the last is
-//! committed.
+//! However long a trace is and however slow its replay is written: no epoch is read before the one before the
+//! last is committed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

@@ -101,7 +101,7 @@ fn train(bench: &Bench, run: &Path, gate: &Arc<Gate>) -> JoinHandle<Result<PathB
     let interrupted = Arc::clone(&gate.interrupted);
     let options =
         Options { directory: Some(run.to_owned()), workers: 2, observer, interrupted, ..Options::default() };
-    let handle = std::thread::spawn(move || spfde::run(&experiment, options, spfde::pipeline));
+    let handle = std::thread::spawn(move || spfde::run(&experiment, options, spfde::wire));
     while !run.join("manifest.json").exists() {
         assert!(!handle.is_finished() || run.join("manifest.json").exists(), "it begins a run");
         std::thread::sleep(Duration::from_millis(5));
@@ -122,7 +122,7 @@ fn follow(
         let record = Record::open_unfinished(&run).unwrap();
         let experiment = record.experiment(settings(&ASKED).entries()).unwrap();
         let options = Options { directory: Some(out), workers, observer, ..Options::default() };
-        let (replayed, end) = spfde::follow(&record, &experiment, options, spfde::pipeline).unwrap();
+        let (replayed, end) = spfde::follow(&record, &experiment, options, spfde::wire).unwrap();
         let end = end.expect("the only process knows how it ended");
         assert_eq!(replayed.epochs.len(), end.epochs as usize);
         end
@@ -185,7 +185,7 @@ fn assert_as_replayed(bench: &Bench, run: &Path) {
     for workers in [1, 2] {
         let path = bench.path(&format!("afterwards {workers}"));
         let options = Options { directory: Some(path.clone()), workers, ..Options::default() };
-        spfde::replay(&record, &experiment, options, spfde::pipeline).unwrap();
+        spfde::replay(&record, &experiment, options, spfde::wire).unwrap();
         let followed = bench.path(&format!("followed {workers}"));
         assert_same_files(&followed, &path);
         let (followed, replayed) = (Recorded::open(&followed), Recorded::open(&path));
@@ -266,7 +266,7 @@ fn a_run_that_ended_before_its_first_epoch_is_named_and_leaves_nothing() {
     drop(held);
     let experiment = record.experiment(&[]).unwrap();
     let options = Options { directory: Some(bench.path("out")), workers: 2, ..Options::default() };
-    let error = spfde::follow(&record, &experiment, options, spfde::pipeline).unwrap_err().to_string();
+    let error = spfde::follow(&record, &experiment, options, spfde::wire).unwrap_err().to_string();
     assert!(error.ends_with(expected), "{error}");
     assert!(!bench.path("out").exists());
     let options = GridOptions {
@@ -299,7 +299,7 @@ fn a_damaged_segment_of_the_last_epoch_ends_those_who_wait_for_the_next() {
         let experiment = record.experiment(settings(&ASKED).entries()).unwrap();
         let out = bench.path("out");
         let options = Options { directory: Some(out.clone()), workers, ..Options::default() };
-        let error = spfde::follow(&record, &experiment, options, spfde::pipeline).unwrap_err().to_string();
+        let error = spfde::follow(&record, &experiment, options, spfde::wire).unwrap_err().to_string();
         assert!(error.contains("e00003-w00.parquet") && error.contains("BLAKE3 is "), "{error}");
         assert!(!out.exists(), "nothing is left");
     }

@@ -13,7 +13,7 @@ use spfde_data::rows::*;
 use spfde_data::segment::Segment;
 use spfde_data::table::Row;
 use spfde_flow::grid::{DecisionRow, FreezeDecisionRow};
-use spfde_policy::{freeze, sieve};
+use spfde_policy::Registry;
 
 use super::chosen::Early;
 use super::truth::{self, settled};
@@ -172,11 +172,12 @@ fn assert_members(bench: &Bench, run: &Recorded, fixed: &[&str], grid: &[(&str, 
                 };
                 let differ = at(&frozen).symmetric_difference(&at(&live_freezes)).count();
                 assert_eq!(usize::from(costs.layers_as_recorded), layers - differ, "{what}: epoch {epoch}");
-                let moved = |diff| {
-                    let moved =
-                        decided.iter().filter(|row| epoch > 0 && row.epoch == epoch && row.diff == diff);
-                    moved.count() as u32
+                // A sample that only weighs more or less has a row of either kind.
+                let of = |diff| {
+                    let rows = decided.iter().filter(|row| epoch > 0 && row.epoch == epoch);
+                    rows.filter(|row| row.diff == diff).map(|row| row.sample).collect::<BTreeSet<u32>>()
                 };
+                let moved = |diff: i8| of(diff).difference(&of(-diff)).count() as u32;
                 assert_eq!((costs.entered, costs.left), (moved(1), moved(-1)), "{what}: epoch {epoch}");
             }
         }
@@ -186,8 +187,8 @@ fn assert_members(bench: &Bench, run: &Recorded, fixed: &[&str], grid: &[(&str, 
 fn every_policy(observe: &str) {
     let bench = Bench::new(SAMPLES as usize);
     let run = record(&bench, "run", &[&format!("trace.observe={observe}")]);
-    let sieves: Vec<&str> = sieve::registry().iter().map(|entry| entry.name).collect();
-    let freezes: Vec<&str> = freeze::registry().iter().map(|entry| entry.name).collect();
+    let sieves: Vec<&str> = Registry::default().sieve.entries.iter().map(|entry| entry.name).collect();
+    let freezes: Vec<&str> = Registry::default().freeze.entries.iter().map(|entry| entry.name).collect();
     let grid: [(&str, &[&str]); 3] =
         [("sieve.policy", &sieves), ("freeze.policy", &freezes), ("sieve.fraction", &["0.2", "0.5"])];
     assert_members(&bench, &run, &["freeze.threshold=1", "freeze.patience=1"], &grid);
@@ -207,7 +208,7 @@ fn every_registered_sieve_and_freeze_policy_is_judged_as_it_is_replayed_when_eve
 fn seeds_masks_and_a_record_that_ends_early_are_judged_as_they_are_replayed() {
     let bench = Bench::new(SAMPLES as usize);
     let run = record(&bench, "run", &[]);
-    let masks: Vec<&str> = spfde_policy::mask::registry().iter().map(|entry| entry.name).collect();
+    let masks: Vec<&str> = Registry::default().mask.entries.iter().map(|entry| entry.name).collect();
     assert_members(&bench, &run, &["sieve.interval=3"], &[("mask.policy", &masks), ("seed", &["0", "4"])]);
     let mut manifest = record(&bench, "short", &[]).manifest;
     manifest.epochs_reached = 4;
@@ -300,7 +301,7 @@ fn an_interrupt_leaves_nothing_of_a_grid() {
 fn a_policy_from_outside_the_registry_is_judged_as_it_is_replayed() {
     let bench = Bench::new(SAMPLES as usize);
     let run = record(&bench, "run", &[]);
-    let prepare = |experiment: Experiment| experiment.with_freeze(Arc::new(Early));
+    let prepare = |experiment: Experiment| experiment.with_freeze(Early {});
     let (fractions, workers) = (["0.1", "0.4"], 2);
     let options = GridOptions { workers, ..GridOptions::default() };
     let grid = axes(&words_of(&[("sieve.fraction", &fractions)]));
@@ -308,7 +309,7 @@ fn a_policy_from_outside_the_registry_is_judged_as_it_is_replayed() {
     for (member, fraction) in fractions.iter().enumerate() {
         let (record, experiment) = experiment(&run.path, &[&format!("sieve.fraction={fraction}")]).unwrap();
         let options = Options { workers, ..Options::default() };
-        let found = spfde::replay(&record, &prepare(experiment).unwrap(), options, spfde::pipeline).unwrap();
+        let found = spfde::replay(&record, &prepare(experiment).unwrap(), options, spfde::wire).unwrap();
         let costs = judged.runs[0].found.costs.iter().filter(|costs| costs.member as usize == member);
         let own: Vec<EpochRow> = costs.map(|costs| costs.epoch.clone()).collect();
         assert_eq!(own, found.epochs, "{fraction}");

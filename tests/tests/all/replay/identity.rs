@@ -2,7 +2,7 @@
 
 use spfde_data::rows::*;
 use spfde_data::table::Row;
-use spfde_policy::{freeze, sieve};
+use spfde_policy::Registry;
 
 use super::{costs, replayed};
 use crate::support::{Bench, Recorded};
@@ -51,8 +51,8 @@ fn assert_identity(bench: &Bench, words: &[&str]) -> Recorded {
 fn every_policy(observe: &str) {
     let bench = Bench::new(90);
     let (mut freezes, mut sieves) = (0, 0);
-    for sieve in sieve::registry() {
-        for freeze in freeze::registry() {
+    for sieve in Registry::default().sieve.entries {
+        for freeze in Registry::default().freeze.entries {
             let words = [
                 format!("sieve.policy={}", sieve.name),
                 format!("freeze.policy={}", freeze.name),
@@ -79,7 +79,7 @@ fn every_registered_sieve_and_freeze_policy_replays_as_it_was_when_everything_wa
 #[test]
 fn the_costs_of_every_mask_policy_follow_from_the_recorded_deltas_and_from_its_schedule() {
     let bench = Bench::new(60);
-    for mask in spfde_policy::mask::registry() {
+    for mask in Registry::default().mask.entries {
         let policy = format!("mask.policy={}", mask.name);
         let live = assert_identity(&bench, &[&policy]);
         // Asked for by name, the same policy is costed by its schedule, which training has kept to.

@@ -39,7 +39,7 @@ pub(super) fn replay_into(
 ) -> Result<Replayed, Error> {
     let (record, experiment) = experiment(&run.path, words)?;
     let options = Options { directory: Some(bench.path(name)), workers, ..Options::default() };
-    spfde::replay(&record, &experiment, options, spfde::pipeline)
+    spfde::replay(&record, &experiment, options, spfde::wire)
 }
 
 /// As [`replay_into`], for what can be replayed; what was found, and the run that was written, which is sound.

@@ -80,8 +80,8 @@ fn another_sieve_on_a_full_record_exchanges_whom_a_list_and_a_sort_would() {
     }
 }
 
-/// When each block freezes by its gradient norm: a block's value at a step is √(Σ l2²) / √(Σ nonzero), and here every
-/// layer is a block.
+/// When each block freezes by its gradient norm: a block's value at a step is √(Σ l2²) / √(Σ nonzero), and
+/// here every layer is a block.
 pub(super) fn settled(run: &Recorded, interval: u32, threshold: f64, patience: u32) -> Vec<(u32, u16)> {
     let norms = run.rows::<GradientRow>();
     let masks = run.rows::<MaskRow>();

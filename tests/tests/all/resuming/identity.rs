@@ -3,7 +3,7 @@
 use super::*;
 
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
-use spfde_policy::{freeze, mask, sieve};
+use spfde_policy::Registry;
 
 /// Small and full of decisions: masks with a soft part, freezing, circulation.
 const WORDS: [&str; 9] = [
@@ -35,7 +35,7 @@ fn a_run_that_is_interrupted_in_every_epoch_equals_one_that_is_not() {
     for (epoch, workers) in (1..EPOCHS).zip([2, 4, 1].into_iter().cycle()) {
         let run = unfinished(&bench, &path);
         assert!(run.epoch() < epoch + 1 && run.epoch() + 1 >= epoch, "{epoch}: goes on at {}", run.epoch());
-        let error = run.run(until(epoch, 1, workers), spfde::pipeline).unwrap_err();
+        let error = run.run(until(epoch, 1, workers), spfde::wire).unwrap_err();
         assert_eq!(error.exit_code(), 130, "{error}");
         let run = Recorded::open(&path);
         run.assert_sound(run.manifest.epochs_reached);
@@ -64,19 +64,22 @@ fn every_registered_policy_goes_on_as_if_nothing_had_been() {
     let words = |mask: &str, freeze: &str, sieve: &str| {
         [format!("mask.policy={mask}"), format!("freeze.policy={freeze}"), format!("sieve.policy={sieve}")]
     };
-    for freeze in freeze::registry() {
-        cases.extend(sieve::registry().iter().map(|sieve| words("mest-ems", freeze.name, sieve.name)));
-        cases.extend(mask::registry().iter().map(|mask| words(mask.name, freeze.name, "circular")));
+    for freeze in Registry::default().freeze.entries {
+        cases.extend(
+            Registry::default().sieve.entries.iter().map(|sieve| words("mest-ems", freeze.name, sieve.name)),
+        );
+        cases.extend(
+            Registry::default().mask.entries.iter().map(|mask| words(mask.name, freeze.name, "circular")),
+        );
     }
     cases.sort();
     cases.dedup();
     let known = |words: &[String; 3], key: &str| {
-        let families = spfde::configuration::families();
+        let families = spfde::registry::Registry::standard().families();
         families.iter().any(|family| {
-            family
-                .members
-                .iter()
-                .any(|member| words.contains(&format!("{}={}", family.key, member.name)) && member.knows(key))
+            family.members.iter().any(|member| {
+                words.contains(&format!("{}={}", family.choice.key, member.name)) && member.knows(key)
+            })
         })
     };
     for (case, policies) in cases.iter().enumerate() {
@@ -119,7 +122,7 @@ fn epochs_after_the_last_checkpoint_are_trained_again() {
         let run = unfinished(&bench, &path);
         assert_eq!(run.epoch(), start);
         assert_eq!(Recorded::open(&path).manifest.epochs_reached, start, "what comes after is dropped");
-        run.run(Options { workers: 1, ..Options::default() }, spfde::pipeline).unwrap();
+        run.run(Options { workers: 1, ..Options::default() }, spfde::wire).unwrap();
         assert_equal(&Recorded::open(&path), &whole, &format!("interrupted in epoch {epoch}"));
     }
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spfde::configuration::Configuration;
+use spfde::registry::Registry;
 use spfde::{Error, Experiment, Options, Resumed, Unfinished};
-use spfde_flow::{Observer, Run, StepReport, Tick};
+use spfde_flow::{Observer, StepReport, Tick};
 
 use crate::support::{Bench, Recorded, assert_same, transcript};
 
@@ -37,7 +38,7 @@ pub(crate) fn until(epoch: u32, step: u32, workers: usize) -> Options {
 /// Runs `experiment` in `path` until a step of `epoch`, and asserts that it was interrupted.
 pub(crate) fn begin(experiment: &Experiment, path: &Path, options: Options) {
     let options = Options { directory: Some(path.to_owned()), ..options };
-    let error = spfde::run(experiment, options, spfde::pipeline).unwrap_err();
+    let error = spfde::run(experiment, options, spfde::wire).unwrap_err();
     assert_eq!(error.exit_code(), 130, "{error}");
     let expected = format!("; resume with: spfde resume {}", path.display());
     assert!(error.to_string().ends_with(&expected), "{error}");
@@ -45,7 +46,7 @@ pub(crate) fn begin(experiment: &Experiment, path: &Path, options: Options) {
 
 /// Takes up the run in `path`, on the data of `bench`.
 pub(crate) fn open(bench: &Bench, path: &Path) -> Result<Resumed, Error> {
-    Resumed::open(path, |configuration| bench.prepare(configuration))
+    Resumed::open(&Registry::standard(), path, |configuration| bench.prepare(configuration))
 }
 
 /// As [`open`], for a run that has not come to its end.
@@ -60,7 +61,7 @@ pub(crate) fn unfinished(bench: &Bench, path: &Path) -> Unfinished {
 /// Goes on with the run in `path` on so many workers, to its end.
 pub(crate) fn finish(bench: &Bench, path: &Path, workers: usize) -> Recorded {
     let options = Options { workers, ..Options::default() };
-    unfinished(bench, path).run(options, spfde::pipeline).unwrap_or_else(|error| panic!("{error}"));
+    unfinished(bench, path).run(options, spfde::wire).unwrap_or_else(|error| panic!("{error}"));
     Recorded::open(path)
 }
 

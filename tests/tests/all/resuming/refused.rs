@@ -1,7 +1,6 @@
 //! What cannot be resumed is refused before anything changes, and what is damaged is never used.
 
-use spfde::prelude::{Freeze, FreezePolicy, FreezeState, GradientRow, Plan};
-
+use spfde::prelude::{Cut, Decision, Rank, SieveContext, SieveRule};
 use spfde_data::files::data_set;
 use spfde_data::random::{Purpose, draw};
 
@@ -31,7 +30,12 @@ fn data_that_is_gone_is_told_of_whoever_reads_it() {
         Experiment::with_data(configuration, Arc::new(data))
     };
     let start = format!("{}: data.path is ", path.join("config.toml").display());
-    for error in [Resumed::open(&path, by_itself).err(), Resumed::open(&path, Experiment::new).err()] {
+    let registry = Registry::standard();
+    let refused = [
+        Resumed::open(&registry, &path, by_itself).err(),
+        Resumed::open(&registry, &path, Experiment::new).err(),
+    ];
+    for error in refused {
         let error = error.expect("there is no data").to_string();
         assert!(error.starts_with(&start) && error.contains("there is nothing at "), "{error}");
     }
@@ -44,7 +48,8 @@ fn a_finished_run_has_nothing_left_to_do() {
     let before = std::fs::read(run.path.join("manifest.json")).unwrap();
     assert!(matches!(open(&bench, &run.path).unwrap(), Resumed::Finished(5)));
     assert_eq!(std::fs::read(run.path.join("manifest.json")).unwrap(), before);
-    let join = || Resumed::join(&run.path, |configuration| bench.prepare(configuration));
+    let join =
+        || Resumed::join(&Registry::standard(), &run.path, |configuration| bench.prepare(configuration));
     assert!(matches!(join().unwrap(), Resumed::Finished(5)));
     // The manifest of a finished run in the place of that of one that is not.
     let path = interrupted(&bench);
@@ -69,7 +74,9 @@ fn a_run_that_only_lacks_the_last_word_is_finished() {
     assert_eq!(Recorded::open(&run.path).manifest, run.manifest);
     // All processes that would go on with it come to the same conclusion.
     manifest.write(&run.path).unwrap();
-    let join = || Resumed::join(&run.path, |configuration| bench.prepare(configuration)).unwrap();
+    let join = || {
+        Resumed::join(&Registry::standard(), &run.path, |configuration| bench.prepare(configuration)).unwrap()
+    };
     assert!(matches!(join(), Resumed::Finished(5)));
     let weights = run.path.join(&manifest.checkpoint(5).next().unwrap().path);
     std::fs::write(&weights, b"damaged").unwrap();
@@ -153,7 +160,7 @@ fn a_damaged_checkpoint_is_not_used_but_the_one_before_it() {
     let run = unfinished(&bench, &path);
     assert_eq!(run.epoch(), epochs[0]);
     assert!(run.notes()[0].contains(&format!("the checkpoint of epoch {} cannot be used", epochs[1])));
-    run.run(Options { workers: 2, ..Options::default() }, spfde::pipeline).unwrap();
+    run.run(Options { workers: 2, ..Options::default() }, spfde::wire).unwrap();
     assert_equal(&Recorded::open(&path), &whole, "from the checkpoint before");
 }
 
@@ -181,7 +188,7 @@ fn what_is_no_file_is_no_checkpoint() {
         let run = unfinished(&bench, &path);
         assert!(run.epoch() < latest);
         assert!(run.notes()[0].contains(&format!("the checkpoint of epoch {latest} cannot be used")));
-        run.run(Options { workers: 1, ..Options::default() }, spfde::pipeline).unwrap();
+        run.run(Options { workers: 1, ..Options::default() }, spfde::wire).unwrap();
         assert_eq!(std::fs::read(&copy).unwrap(), b"somebody's");
         std::fs::remove_file(&copy).unwrap();
         assert_equal(&Recorded::open(&path), &whole, "without the latest checkpoint");
@@ -244,48 +251,46 @@ fn leftovers_are_swept_and_a_run_without_a_manifest_begins_again() {
     assert!(error.contains("there is nothing of that name"), "{error}");
 }
 
+spfde_data::parameters! {
+    /// Another half of the samples every other epoch: no registry knows it.
+    struct Halves in "sieve" {}
+}
+
+impl SieveRule for Halves {
+    const NAME: &'static str = "halves";
+    const SUMMARY: &'static str = "another half every other epoch";
+    type State = ();
+
+    fn active_samples(&self, run: &SieveContext, epoch: u32) -> u32 {
+        if epoch < 2 { run.samples } else { run.samples - run.samples / 2 }
+    }
+
+    fn decides(&self, _: &SieveContext, epoch: u32) -> bool {
+        epoch.is_multiple_of(2)
+    }
+
+    fn decision(&self, run: &SieveContext, _: u32) -> Decision {
+        Cut::Outside { out: run.samples / 2 }.into()
+    }
+
+    fn rank(&self, run: &SieveContext, epoch: u32, sample: u32, _: u32, _: u32) -> Rank {
+        Rank { key: 0, since: 0, hash: draw(run.seed, Purpose::User, u64::from(epoch), u64::from(sample)) }
+    }
+}
+
 #[test]
 fn a_pipeline_of_its_own_goes_on_with_its_own_policies_only() {
     let bench = Bench::new(60);
-    // A run under a policy that no registry knows.
-    struct Renamed(Arc<dyn spfde::prelude::SievePolicy>);
-    impl spfde::prelude::SievePolicy for Renamed {
-        fn name(&self) -> &'static str {
-            "renamed"
-        }
-        fn active_samples(&self, epoch: u32) -> u32 {
-            self.0.active_samples(epoch)
-        }
-        fn initially_outside(&self) -> Vec<u32> {
-            self.0.initially_outside()
-        }
-        fn decides(&self, epoch: u32) -> bool {
-            self.0.decides(epoch)
-        }
-        fn cut(&self, epoch: u32) -> spfde::prelude::Cut {
-            self.0.cut(epoch)
-        }
-        fn rank(&self, epoch: u32, sample: u32, entered: u32, key: u32) -> spfde::prelude::Rank {
-            self.0.rank(epoch, sample, entered, key)
-        }
-        fn queue(&self, epoch: u32, sample: u32, left: u32) -> spfde::prelude::Rank {
-            self.0.queue(epoch, sample, left)
-        }
-        fn start(&self, samples: usize) -> Box<dyn spfde::prelude::SieveState> {
-            self.0.start(samples)
-        }
-    }
-    let policy = Arc::clone(&bench.experiment(&WORDS).settings().policies.sieve);
-    let renamed = |experiment: Experiment| experiment.with_sieve(Arc::new(Renamed(Arc::clone(&policy))));
+    let renamed = |experiment: Experiment| experiment.with_sieve(Halves {});
     let experiment = renamed(bench.experiment(&WORDS)).unwrap();
     let whole = bench.record("whole", &experiment, 1);
     let path = bench.path("run");
     begin(&experiment, &path, until(2, 1, 1));
     let error = refusal(&bench, &path).to_string();
-    assert!(error.contains("`sieve.policy`: the run has \"renamed\""), "{error}");
+    assert!(error.contains("`sieve.policy`: the run has \"halves\""), "{error}");
     let options = Options { workers: 2, ..Options::default() };
     let prepare = |configuration: Configuration| renamed(bench.prepare(configuration)?);
-    spfde::resume(&path, prepare, options, |run: &Run<'_>| spfde::pipeline(run)).unwrap();
+    spfde::resume(&path, prepare, options, spfde::wire).unwrap();
     assert_equal(&Recorded::open(&path), &whole, "with its own policy");
 }
 
@@ -339,40 +344,4 @@ fn of_damaged_files_every_one_that_matters_is_named() {
         }
     }
     assert!(files.len() > 30, "{files:?}");
-}
-
-/// Remembers something that nobody saves.
-struct Forgetful;
-
-impl FreezePolicy for Forgetful {
-    fn name(&self) -> &'static str {
-        "forgetful"
-    }
-
-    fn start(&self, _: &Plan) -> Box<dyn FreezeState> {
-        Box::new(Self)
-    }
-}
-
-impl FreezeState for Forgetful {
-    fn observe(&mut self, _: &GradientRow) {}
-
-    fn decide(&mut self, _: u32) -> Vec<Freeze> {
-        Vec::new()
-    }
-}
-
-#[test]
-fn under_a_policy_that_cannot_be_saved_there_is_nothing_to_go_on_from_but_the_beginning() {
-    let bench = Bench::new(60);
-    let forgetful = |experiment: Experiment| experiment.with_freeze(Arc::new(Forgetful));
-    let experiment = forgetful(bench.experiment(&WORDS)).unwrap();
-    assert_eq!(experiment.settings().policies.not_saved(experiment.plan()), Some("forgetful"));
-    let whole = bench.record("whole", &experiment, 1);
-    let path = bench.path("run");
-    begin(&experiment, &path, until(2, 1, 1));
-    assert!(Recorded::open(&path).manifest.checkpoints.is_empty());
-    let prepare = |configuration: Configuration| forgetful(bench.prepare(configuration)?);
-    spfde::resume(&path, prepare, Options::default(), spfde::pipeline).unwrap();
-    assert_equal(&Recorded::open(&path), &whole, "from the beginning");
 }

@@ -1,12 +1,10 @@
 //! Stages, policies and graphs of the user's that fail, or that refuse to go on.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use spfde::Why;
 use spfde::prelude::*;
-use spfde_data::parameter::ParameterError;
 use spfde_flow::{Cause, Fault, StepReport};
-use spfde_policy::{Costs, Freeze, FreezePlan, FreezePolicy, FreezeState, Plan};
 use timely::dataflow::operators::vec::Map;
 
 use super::{WORDS, bench, within_reason};
@@ -50,29 +48,17 @@ fn a_stage_that_panics_on_one_worker_ends_all() {
     }
 }
 
-/// A rule that dies when it has to decide.
-struct Dies;
-
-impl FreezePolicy for Dies {
-    fn name(&self) -> &'static str {
-        "dies"
-    }
-
-    fn plan(&self, costs: &Costs<'_>) -> Result<FreezePlan, ParameterError> {
-        Ok(FreezePlan::empty(costs.architecture.blocks.len()))
-    }
-
-    fn start(&self, _: &Plan) -> Box<dyn FreezeState> {
-        Box::new(Dies)
-    }
+spfde_data::parameters! {
+    /// A rule that dies when it has to decide.
+    struct Dies in "freeze" {}
 }
 
-impl FreezeState for Dies {
-    fn observe(&mut self, _: &GradientRow) {}
+impl FreezeRule for Dies {
+    const NAME: &'static str = "dies";
+    const SUMMARY: &'static str = "dies when it has to decide";
+    type State = ();
 
-    fn mask(&mut self, _: &MaskRow) {}
-
-    fn decide(&mut self, epoch: u32) -> Vec<Freeze> {
+    fn decide(&self, _: &FreezeContext, _: Judged<'_, ()>, epoch: u32) -> Vec<Change> {
         assert!(epoch < 2, "no idea");
         Vec::new()
     }
@@ -82,10 +68,10 @@ impl FreezeState for Dies {
 fn a_policy_that_panics_ends_the_run() {
     let bench = bench();
     for workers in [1, 3] {
-        let experiment = bench.experiment(&WORDS).with_freeze(Arc::new(Dies)).unwrap();
+        let experiment = bench.experiment(&WORDS).with_freeze(Dies {}).unwrap();
         let directory = Some(bench.path(&workers.to_string()));
         let options = Options { directory, workers, ..Options::default() };
-        assert_eq!(panic_of(experiment, options, spfde::pipeline), "no idea");
+        assert_eq!(panic_of(experiment, options, spfde::wire), "no idea");
     }
 }
 
@@ -97,8 +83,9 @@ fn a_graph_with_an_open_loop_is_refused_by_name() {
         let loops = run.loops();
         let batches = load(run, loops.active.stream());
         let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
-        let frozen_now = freeze(run, &trained.gradients, loops.masked.stream());
-        let masks = mask(run, &trained.weights, &frozen_now);
+        let policies = run.policies();
+        let frozen_now = freeze(run, &trained.gradients, &policies.freeze);
+        let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
         loops.masked.close(masks);
         loops.frozen.close(frozen_now);
         run.trace(&trained);
@@ -117,10 +104,11 @@ fn a_pipeline_that_records_nothing_is_an_error_and_leaves_a_valid_run_of_no_epoc
             let loops = run.loops();
             let batches = load(run, loops.active.stream());
             let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
-            let frozen_now = freeze(run, &trained.gradients, loops.masked.stream());
-            loops.masked.close(mask(run, &trained.weights, &frozen_now));
+            let policies = run.policies();
+            let frozen_now = freeze(run, &trained.gradients, &policies.freeze);
+            loops.masked.close(mask(run, &trained.weights, &frozen_now, &policies.mask));
             loops.frozen.close(frozen_now);
-            let sieved = sieve(run, &trained.scores, loops.active.stream());
+            let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
             loops.active.close(sieved);
         })
     });

@@ -33,7 +33,7 @@ fn interrupt_at(bench: &Bench, name: &str, tick: Tick, workers: usize) -> (PathB
     let observer = Arc::new(StopAt { tick, interrupted: Arc::clone(&interrupted) });
     let options =
         Options { directory: Some(path.clone()), workers, observer, interrupted, ..Options::default() };
-    (path, within_reason(move || spfde::run(&experiment, options, spfde::pipeline)))
+    (path, within_reason(move || spfde::run(&experiment, options, spfde::wire)))
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn an_interrupt_before_the_first_step_leaves_a_valid_run_of_no_epochs() {
     let path = bench.path("run");
     let interrupted = Arc::new(AtomicBool::new(true));
     let options = Options { directory: Some(path.clone()), workers: 2, interrupted, ..Options::default() };
-    let (fault, _) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::pipeline)));
+    let (fault, _) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::wire)));
     assert_eq!((fault.tick, fault.cause), (Tick::new(0, 0), Cause::Interrupted));
     Recorded::open(&path).assert_sound(0);
 }
@@ -103,7 +103,7 @@ fn a_loss_that_is_not_finite_ends_the_run_at_the_same_step_on_any_number_of_work
         let path = bench.path(&workers.to_string());
         let options = Options { directory: Some(path.clone()), workers, ..Options::default() };
         let experiment = experiment.clone();
-        let (fault, code) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::pipeline)));
+        let (fault, code) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::wire)));
         assert!(
             matches!(&fault.cause, Cause::NotFinite(what) if what.contains("NaN") || what.contains("inf"))
         );
@@ -133,7 +133,7 @@ fn statistics_that_are_not_finite_name_the_sample_with_which_they_begin() {
         let directory = Some(bench.path(&workers.to_string()));
         let options = Options { directory, workers, ..Options::default() };
         let experiment = experiment.clone();
-        let (fault, _) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::pipeline)));
+        let (fault, _) = stopped(within_reason(move || spfde::run(&experiment, options, spfde::wire)));
         let Cause::NotFinite(what) = fault.cause else { panic!("{fault}") };
         let expected = "is not, from the first samples of the shard up to sample 17 on; ";
         assert!(what.starts_with("all outputs are finite, the ") && what.contains(expected), "{what}");

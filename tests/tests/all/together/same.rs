@@ -1,6 +1,6 @@
 //! Runs and resumed runs of several processes equal those of one.
 
-use spfde_policy::{freeze, mask, sieve};
+use spfde_policy::Registry;
 
 use super::Team;
 use crate::resuming::{assert_equal, begin, until};
@@ -23,9 +23,10 @@ pub(super) const WORDS: [&str; 9] = [
 fn every_registered_policy_decides_the_same_on_two_processes() {
     let bench = Bench::new(60);
     let default = ["mest-ems", "progressive", "circular"];
-    let masks = mask::registry().iter().map(|mask| [mask.name, default[1], default[2]]);
-    let freezes = freeze::registry().iter().map(|freeze| [default[0], freeze.name, default[2]]);
-    let sieves = sieve::registry().iter().map(|sieve| [default[0], default[1], sieve.name]);
+    let Registry { mask, freeze, sieve } = Registry::default();
+    let masks = mask.entries.iter().map(|mask| [mask.name, default[1], default[2]]);
+    let freezes = freeze.entries.iter().map(|freeze| [default[0], freeze.name, default[2]]);
+    let sieves = sieve.entries.iter().map(|sieve| [default[0], default[1], sieve.name]);
     let mut cases: Vec<[&str; 3]> = masks.chain(freezes).chain(sieves).collect();
     cases.sort_unstable();
     cases.dedup();

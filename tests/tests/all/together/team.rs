@@ -72,7 +72,7 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
     let options = Options { directory, workers: number(WORKERS), cluster, interrupted, observer };
     let panics = std::env::var(PANICS).is_ok().then(|| number(PANICS));
     let build = move |run: &Run<'_>| match panics {
-        None => spfde::pipeline(run),
+        None => spfde::wire(run),
         Some(worker) => pipeline_with(run, move |run, trained| {
             let here = run.worker() == worker;
             per_epoch(

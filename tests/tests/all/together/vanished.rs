@@ -1,7 +1,7 @@
 //! A machine that vanishes without a word: its cable is pulled, so that no end of a connection is ever told.
 //!
-//! Each process has a network namespace of its own, connected by a pair of virtual interfaces of which one is taken down. That
-//! takes Linux, the program `ip`, and root, or namespaces of one's own:
+//! Each process has a network namespace of its own, connected by a pair of virtual interfaces of which one is
+//! taken down. That takes Linux, the program `ip`, and root, or namespaces of one's own:
 //!
 //! ```text
 //! unshare --map-root-user --net --mount sh -c 'mount -t tmpfs none /run &&

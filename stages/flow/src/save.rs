@@ -11,15 +11,16 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::{CheckpointStore, Kept};
+use crate::checkpoint::{CheckpointStore, Kept};
 use crate::fault::{Cause, Fault};
 use crate::run::Run;
 use crate::tick::Tick;
 use crate::window::{Stash, Windows};
 
-/// Writes this worker's parts of each checkpoint once its epoch is over, if `complete` names the epoch: what has been
-/// gathered of any other is dropped. The files that are finished, at the close of the epoch before the checkpoint.
-pub(crate) fn sink<'s>(
+/// Writes this worker's parts of each checkpoint once its epoch is over, if `complete` names the epoch: what
+/// has been gathered of any other is dropped. The files that are finished, at the close of the epoch before
+/// the checkpoint.
+pub(crate) fn save<'s>(
     run: &Run<'s>,
     kept: StreamVec<'s, Tick, Kept>,
     complete: StreamVec<'s, Tick, EpochRow>,
@@ -66,7 +67,8 @@ pub(crate) fn sink<'s>(
     files
 }
 
-/// Writes the parts that a worker has of the checkpoint at the start of `epoch`: one file for each table with rows.
+/// Writes the parts that a worker has of the checkpoint at the start of `epoch`: one file for each table with
+/// rows.
 fn write(
     store: &dyn CheckpointStore,
     epoch: u32,

@@ -37,11 +37,12 @@ pub(crate) struct Pace<'s> {
 /// Takes rows that were read, all of one tick.
 pub(crate) type Take<'a, D> = &'a mut dyn FnMut(Tick, Vec<D>);
 
-/// What `read` reads of each epoch, once it is recorded, `ahead` epochs before the pace allows it; and why it could
-/// not.
+/// What `read` reads of each epoch, once it is recorded, `ahead` epochs before the pace allows it; and why it
+/// could not.
 ///
-/// `read` is called until it says that there is no more of the epoch, while other operators run. All workers look at
-/// one record: what one has seen of it all know. An error ends the source: no epoch from this one on counts.
+/// `read` is called until it says that there is no more of the epoch, while other operators run. All workers
+/// look at one record: what one has seen of it all know. An error ends the source: no epoch from this one on
+/// counts.
 pub(crate) fn source<'s, D: Clone + 'static>(
     pace: &Pace<'s>,
     name: String,
@@ -105,8 +106,8 @@ pub(crate) fn source<'s, D: Clone + 'static>(
     (rows, faults)
 }
 
-/// This worker's share of the rows of a recorded stream, each at its tick. Segments fall to the workers in turn,
-/// whichever of them wrote it.
+/// This worker's share of the rows of a recorded stream, each at its tick. Segments fall to the workers in
+/// turn, whichever of them wrote it.
 pub(crate) fn recorded<'s, R: Recorded>(
     pace: &Pace<'s>,
     ahead: u32,
@@ -127,8 +128,8 @@ pub(crate) fn recorded<'s, R: Recorded>(
     })
 }
 
-/// The recorded rows of a stream of the run, on the worker that reads them: an epoch not before the epoch before the
-/// last is done with, on all workers.
+/// The recorded rows of a stream of the run, on the worker that reads them: an epoch not before the epoch
+/// before the last is done with, on all workers.
 ///
 /// # Panics
 /// If the run has no record.
@@ -141,7 +142,7 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
     };
     let pace = Pace {
         ground: run.ground(),
-        gate: run.halts().concat(run.storage_faults()),
+        gate: run.halts().concat(run.storage_faults()).concat(run.endings()),
         look: Rc::new(look),
         refuse: Rc::new(|_| ()),
     };

@@ -29,8 +29,8 @@ impl<R: Recorded> Reader<R> {
         Self { recording, worker, workers, segment: 0, open: None, row: 0, rows }
     }
 
-    /// Whether a segment falls to this worker: in turn, so that no worker reads all of a stream that one wrote, and
-    /// streams begin at different workers.
+    /// Whether a segment falls to this worker: in turn, so that no worker reads all of a stream that one
+    /// wrote, and streams begin at different workers.
     fn mine(&self, epoch: u32, segment: usize) -> bool {
         let first = match R::STREAM {
             ScoreRow::STREAM => 0,

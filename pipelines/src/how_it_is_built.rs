@@ -1,0 +1,1 @@
+#![doc = include_str!("how_it_is_built.md")]
