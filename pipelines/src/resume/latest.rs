@@ -23,7 +23,8 @@ pub(super) enum Latest {
     Snapshot(Box<Snapshot>),
 }
 
-/// Whether process 0 finds that the run in `directory` has come to its end, although `manifest` does not say so.
+/// Whether process 0 finds that the run in `directory` has come to its end, although `manifest` does not say
+/// so.
 pub(super) fn only_lacks_the_last_word(directory: &Path, manifest: &Manifest) -> bool {
     let last = manifest.last_checkpoint() == Some(manifest.epochs);
     last && CheckpointFiles::new(directory).check(manifest, manifest.epochs).is_ok()

@@ -112,9 +112,9 @@ impl Seams {
 /// Changes gradients before they are applied. Norms in the trace are those before the change.
 ///
 /// A part holds, layer by layer, the gradients of the existing weights
-/// ([`Network::gradient`](spfde_model::Network::gradient)). Then come the gradients of the biases, or those
-/// of gains and offsets followed by the means and unbiased variances that the batch norm measured. These last
-/// two are no gradients: leave them as they are. Frozen layers have no numbers in a part.
+/// ([`Network::gradient_mut`](spfde_model::Network::gradient_mut)). Then come the gradients of the biases, or
+/// those of gains and offsets followed by the means and unbiased variances that the batch norm measured.
+/// These last two are no gradients: leave them as they are. Frozen layers have no numbers in a part.
 pub trait GradientTransform: Send + Sync {
     /// One shard's part, before the parts of all shards are added.
     fn shard(&self, _tick: Tick, _network: &Network, _part: &mut [f32]) {}

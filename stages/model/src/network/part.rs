@@ -76,6 +76,15 @@ impl Network {
         &part[self.part.weights[layer].clone()]
     }
 
+    /// As [`Network::gradient`], to be changed.
+    ///
+    /// # Panics
+    /// If `part` is not [`Network::part_len`] long.
+    pub fn gradient_mut<'a>(&self, part: &'a mut [f32], layer: usize) -> &'a mut [f32] {
+        assert_eq!(part.len(), self.part.len, "a part of this network");
+        &mut part[self.part.weights[layer].clone()]
+    }
+
     /// Tests that every number of the sum of all parts is finite, before it is applied.
     ///
     /// # Errors

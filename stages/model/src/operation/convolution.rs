@@ -108,8 +108,8 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Computes the gradient of the input, if it is wanted, and those of the `wanted` weights. The gradient of the output must
-/// be ready (see `affine`).
+/// Computes the gradient of the input, if it is wanted, and those of the `wanted` weights. The gradient of
+/// the output must be ready (see `affine`).
 pub(crate) fn backward(
     pass: &mut Pass<'_>,
     operation: &Operation,

@@ -29,8 +29,8 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) 
     pass.put_value(operation.output, output);
 }
 
-/// Computes the gradient of the input, if it is wanted, and those of the `wanted` weights. The gradient of the output must
-/// be ready (see `affine`).
+/// Computes the gradient of the input, if it is wanted, and those of the `wanted` weights. The gradient of
+/// the output must be ready (see `affine`).
 pub(crate) fn backward(
     pass: &mut Pass<'_>,
     operation: &Operation,
