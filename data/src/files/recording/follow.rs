@@ -32,8 +32,6 @@ const ANEW: &str = "follow it anew";
 pub struct FollowedTrace {
     run: PathBuf,
     streams: Vec<String>,
-    /// Whether it tells by itself when the run has ended.
-    concludes: bool,
     state: Mutex<State>,
 }
 
@@ -45,9 +43,8 @@ struct State {
     trace: Arc<RecordedTrace>,
     complete: bool,
     looked: Instant,
-    /// When the manifest was written, how long it is, and which file: one that has not changed is not read
-    /// again. Two may be equally long and written at the same tick of the system's clock.
-    written: Option<(SystemTime, u64, u64)>,
+    /// When the manifest was written, and how long it is: one that has not changed is not read again.
+    written: Option<(SystemTime, u64)>,
 }
 
 /// How a followed run ended.
@@ -71,16 +68,7 @@ impl FollowedTrace {
     pub fn open(run: &Path, streams: &[&str]) -> Result<Self> {
         let streams: Vec<String> = streams.iter().map(|stream| (*stream).to_owned()).collect();
         let state = look(run, &streams)?;
-        Ok(Self { run: run.to_owned(), streams, concludes: true, state: Mutex::new(state) })
-    }
-
-    /// The same, in a process that leaves it to another to tell when the run has ended: it is never complete.
-    /// A run that is interrupted and resumed at once has ended for whoever looked in between; they must not
-    /// be of two minds.
-    pub fn without_end(mut self) -> Self {
-        self.concludes = false;
-        self.lock().complete = false;
-        self
+        Ok(Self { run: run.to_owned(), streams, state: Mutex::new(state) })
     }
 
     /// The same, if it is the run whose manifest is known.
@@ -121,8 +109,7 @@ impl FollowedTrace {
             known.looked = Instant::now();
             return Ok(());
         }
-        let mut found = look(&self.run, &self.streams)?;
-        found.complete &= self.concludes;
+        let found = look(&self.run, &self.streams)?;
         check_same(&self.run, &found.manifest, &known.manifest)?;
         let path = self.run.join(MANIFEST_NAME);
         let (now, before) = (found.manifest.epochs_reached, known.manifest.epochs_reached);
@@ -171,17 +158,22 @@ impl FollowedTrace {
 
 /// Tests that two looks found the same run.
 fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<()> {
-    let same = |field: &str, left: &dyn std::fmt::Debug, right: &dyn std::fmt::Debug| {
-        let (left, right) = (format!("{left:?}"), format!("{right:?}"));
-        if left == right {
-            return Ok(());
-        }
-        let expected = format!("{right}, as before: it is another run by now, {ANEW}");
-        Err(DataError::value(&run.join(MANIFEST_NAME), field, &left, expected))
+    let fields = |manifest: &Manifest| {
+        let configuration = manifest.configuration.clone().unwrap_or_default();
+        let fingerprint = manifest.data_set.fingerprint.clone();
+        [
+            ("data_set.fingerprint", fingerprint),
+            ("configuration", configuration),
+            ("epochs", manifest.epochs.to_string()),
+        ]
     };
-    same("data_set.fingerprint", &found.data_set.fingerprint, &known.data_set.fingerprint)?;
-    same("configuration", &found.configuration, &known.configuration)?;
-    same("epochs", &found.epochs, &known.epochs)
+    match fields(found).into_iter().zip(fields(known)).find(|(found, known)| found != known) {
+        None => Ok(()),
+        Some(((field, found), (_, known))) => {
+            let expected = format!("{known}, as before: it is another run by now, {ANEW}");
+            Err(DataError::value(&run.join(MANIFEST_NAME), field, &found, expected))
+        }
+    }
 }
 
 /// What there is of a run.
@@ -197,22 +189,10 @@ fn look(run: &Path, streams: &[String]) -> Result<State> {
     Ok(State { manifest, manifest_blake3, trace, complete, looked: Instant::now(), written })
 }
 
-/// When the manifest was written, how long it is, and the number of the file, if the system tells.
-fn written(run: &Path) -> Option<(SystemTime, u64, u64)> {
+/// When the manifest was written, and how long it is, if the system tells.
+fn written(run: &Path) -> Option<(SystemTime, u64)> {
     let metadata = run.join(MANIFEST_NAME).metadata().ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), number(&metadata)))
-}
-
-/// A file that replaces another has another number.
-#[cfg(unix)]
-fn number(metadata: &std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-/// Elsewhere the time has to do.
-#[cfg(not(unix))]
-fn number(_: &std::fs::Metadata) -> u64 {
-    0
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 impl Recording for FollowedTrace {
