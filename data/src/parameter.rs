@@ -73,43 +73,33 @@ impl Parameter {
 
     /// Checks `value` against the range; a whole number is taken as a number where one is wanted.
     pub fn check(&self, value: Value) -> Result<Value, ParameterError> {
-        let fits = match (&self.range, value) {
-            (Range::Integer(low, high), Value::Integer(v)) if (*low..=*high).contains(&v) => {
-                Ok(Value::Integer(v))
-            }
-            (Range::Number(low, high), Value::Integer(v)) if (*low..=*high).contains(&(v as f64)) => {
-                Ok(Value::Number(v as f64))
-            }
-            (Range::Below(low, high), Value::Integer(v)) if (*low..*high).contains(&(v as f64)) => {
-                Ok(Value::Number(v as f64))
-            }
-            (Range::Number(low, high), Value::Number(v)) if (*low..=*high).contains(&v) => {
-                Ok(Value::Number(v))
-            }
-            (Range::Below(low, high), Value::Number(v)) if (*low..*high).contains(&v) => Ok(Value::Number(v)),
-            (Range::Choice(names), Value::Text(v)) if names.contains(&v.as_str()) => Ok(Value::Text(v)),
-            (Range::Text, Value::Text(v)) => Ok(Value::Text(v)),
-            (_, value) => Err(value),
+        let taken = match (&self.range, &value) {
+            (Range::Number(..) | Range::Below(..), Value::Integer(value)) => Value::Number(*value as f64),
+            (_, value) => value.clone(),
         };
-        fits.map_err(|value| {
-            if !self.range.is_kind_of(&value) {
-                let expected = match self.range {
-                    Range::Text => format!("a text; write it in quotes: \"{value}\""),
-                    _ => self.range.expected(),
-                };
-                return ParameterError::Kind { key: self.key.into(), value, expected };
-            }
+        let fits = match (&self.range, &taken) {
+            (Range::Integer(low, high), Value::Integer(value)) => (low..=high).contains(&value),
+            (Range::Number(low, high), Value::Number(value)) => (low..=high).contains(&value),
+            (Range::Below(low, high), Value::Number(value)) => (low..high).contains(&value),
+            (Range::Choice(names), Value::Text(value)) => names.contains(&value.as_str()),
+            (range, value) => *range == Range::Text && matches!(value, Value::Text(_)),
+        };
+        let key = self.key.to_owned();
+        if fits {
+            Ok(taken)
+        } else if self.range.is_kind_of(&value) {
             let near = match (&self.range, &value) {
                 (Range::Choice(names), Value::Text(name)) => nearest(name, names.iter().copied()),
                 _ => None,
             };
-            ParameterError::Range {
-                key: self.key.into(),
-                value,
-                range: self.range.bounds(),
-                near: Near(near),
-            }
-        })
+            Err(ParameterError::Range { key, value, range: self.range.bounds(), near: Near(near) })
+        } else {
+            let expected = match self.range {
+                Range::Text => format!("a text; write it in quotes: \"{value}\""),
+                _ => self.range.expected(),
+            };
+            Err(ParameterError::Kind { key, value, expected })
+        }
     }
 }
 
