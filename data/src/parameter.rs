@@ -116,48 +116,24 @@ impl fmt::Display for Near {
     }
 }
 
-/// Why a configuration is refused.
+/// Why a configuration is refused: names the key, what was written (`value`), and what would fit.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are what the message of their variant says")]
 pub enum ParameterError {
-    /// No parameter has this key.
+    /// No parameter has this key; the nearest known one, if any is like it.
     #[error("unknown key `{key}`{near}{}", if near.0.is_none() { "; `spfde list keys` names all of them" } else { "" })]
-    Unknown {
-        /// What was written.
-        key: String,
-        /// The nearest known key.
-        near: Near,
-    },
+    Unknown { key: String, near: Near },
     /// The value is of another kind.
     #[error("`{key}` = {} is not {expected}", Written(value))]
-    Kind {
-        /// The key.
-        key: String,
-        /// What was written.
-        value: Value,
-        /// What would fit.
-        expected: String,
-    },
-    /// The value does not fit.
+    Kind { key: String, value: Value, expected: String },
+    /// The value does not fit; the nearest name that would, if any is like it.
     #[error("`{key}` = {} is out of range: {range}{near}", Written(value))]
-    Range {
-        /// The key.
-        key: String,
-        /// What was written.
-        value: Value,
-        /// What would fit.
-        range: String,
-        /// The nearest name that would fit.
-        near: Near,
-    },
-    /// Two settings, or a setting and the data, cannot both hold.
+    Range { key: String, value: Value, range: String, near: Near },
+    /// Two settings, or a setting and the data, cannot both hold; the key to change, what does not go together,
+    /// and what would.
     #[error("`{key}`: {reason}")]
-    Contradiction {
-        /// The key to change.
-        key: String,
-        /// What does not go together, and what would.
-        reason: String,
-    },
+    Contradiction { key: String, reason: String },
 }
 
 impl ParameterError {
@@ -226,11 +202,7 @@ impl Parameters {
     /// # Panics
     /// If `key` is not a number among these parameters.
     pub fn number(&self, key: &str) -> f64 {
-        match self.0.get(key) {
-            Some(Value::Number(value)) => *value,
-            Some(Value::Integer(value)) => *value as f64,
-            other => panic!("`{key}` is {other:?}, not a number"),
-        }
+        self.setting(key, "a number")
     }
 
     /// The value of a whole number.
@@ -238,10 +210,12 @@ impl Parameters {
     /// # Panics
     /// If `key` is not a whole number among these parameters, or does not fit `u32`.
     pub fn integer(&self, key: &str) -> u32 {
-        match self.0.get(key) {
-            Some(Value::Integer(value)) => u32::try_from(*value).expect("ranges of whole numbers lie in u32"),
-            other => panic!("`{key}` is {other:?}, not a whole number"),
-        }
+        self.setting(key, "a whole number of 32 bits")
+    }
+
+    fn setting<T: Setting>(&self, key: &str, kind: &str) -> T {
+        let value = self.get(key);
+        value.and_then(T::from_value).unwrap_or_else(|| panic!("`{key}` is {value:?}, not {kind}"))
     }
 
     /// The value of a text.

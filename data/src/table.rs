@@ -13,6 +13,13 @@ pub struct Column {
     pub added: bool,
 }
 
+impl Column {
+    /// The column of values of type `T`; `added` by a later version or not.
+    pub fn of<T: Cell>(name: &'static str, added: bool) -> Self {
+        Self { name, kind: T::KIND, nullable: T::NULLABLE, added }
+    }
+}
+
 /// Declares the types of columns and all that is the same for each: name, type of the values in memory, docs.
 macro_rules! kinds {
     ($($kind:ident: $type:ty = $doc:literal,)+) => {
@@ -223,12 +230,7 @@ macro_rules! state {
 
         impl $crate::table::Record for $name {
             fn columns() -> Vec<$crate::table::Column> {
-                vec![$($crate::table::Column {
-                    name: stringify!($field),
-                    kind: <$type as $crate::table::Cell>::KIND,
-                    nullable: <$type as $crate::table::Cell>::NULLABLE,
-                    added: false,
-                }),+]
+                vec![$($crate::table::Column::of::<$type>(stringify!($field), false)),+]
             }
             fn push(self, cells: &mut ::core::slice::IterMut<'_, $crate::table::Cells>) {
                 $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
@@ -296,12 +298,10 @@ macro_rules! row {
         impl $crate::table::Row for $name {
             const STREAM: &'static str = $stream;
             fn columns() -> Vec<$crate::table::Column> {
-                vec![$($crate::table::Column {
-                    name: stringify!($field),
-                    kind: <$type as $crate::table::Cell>::KIND,
-                    nullable: <$type as $crate::table::Cell>::NULLABLE,
-                    added: [$(stringify!($added),)?].contains(&"added"),
-                }),+]
+                vec![$($crate::table::Column::of::<$type>(
+                    stringify!($field),
+                    [$(stringify!($added),)?].contains(&"added"),
+                )),+]
             }
             fn push(self, columns: &mut $crate::table::Columns) {
                 let mut cells = columns.cells.iter_mut();

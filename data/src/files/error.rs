@@ -35,16 +35,14 @@ pub enum DataError {
     Version { path: PathBuf, field: &'static str, found: u32, newest: u32 },
     /// A run of an earlier version that did not come to its end.
     #[error(
-        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program \
-         verifies and \
-         replays it, but does not go on with it: resume it with the program that began it"
+        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program verifies \
+         and replays it, but does not go on with it: resume it with the program that began it"
     )]
     OldRun { path: PathBuf, began: String, version: u32 },
     /// The data of a run is not where it was.
     #[error(
         "{path}: data.path is {found:?}, and there is nothing at {}; put the data back, or resume from the \
-         directory in \
-         which {found:?} leads to it",
+         directory in which {found:?} leads to it",
         tried.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" nor at ")
     )]
     DataGone { path: PathBuf, found: String, tried: Vec<PathBuf> },
@@ -61,8 +59,7 @@ pub enum DataError {
     /// Another process uses the run.
     #[error(
         "{path}: is in use by {holder}; wait for it to end (if it is stopped, wake it up), or choose another \
-         run \
-         directory"
+         run directory"
     )]
     Locked { path: PathBuf, holder: String },
     /// No run there.

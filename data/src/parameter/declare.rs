@@ -103,12 +103,9 @@ pub trait Parametric: Clone + Default + Send + Sync + 'static {
     /// The first value that is out of its range.
     fn check(&self) -> Result<(), ParameterError> {
         let values = self.to_parameters();
-        for parameter in Self::parameters() {
-            if let Some(value) = values.get(parameter.key) {
-                parameter.check(value.clone())?;
-            }
-        }
-        Ok(())
+        let check =
+            |parameter: &Parameter| values.get(parameter.key).map(|value| parameter.check(value.clone()));
+        Self::parameters().iter().filter_map(check).try_for_each(|checked| checked.map(drop))
     }
 }
 

@@ -38,7 +38,7 @@ const MANIFEST_LIMIT: u64 = 256 << 20;
 pub(in crate::files) const CHECKPOINT_LIMIT: u64 = 64 << 30;
 
 /// What a run consists of, and how far it came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of these fields: [`MANIFEST_VERSION`].
     pub version: u32,
@@ -89,7 +89,7 @@ pub struct ReplayOf {
 }
 
 /// Which data set a run uses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataSetRecord {
     /// Its name.
     pub name: String,
@@ -131,17 +131,8 @@ impl Manifest {
             version: MANIFEST_VERSION,
             created_by: concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned(),
             data_set,
-            configuration: None,
-            architecture: None,
-            sealed_environment: false,
             epochs,
-            epochs_reached: 0,
-            finished: false,
-            ended_early: None,
-            stopped: None,
-            replay_of: None,
-            segments: Vec::new(),
-            checkpoints: Vec::new(),
+            ..Self::default()
         }
     }
 

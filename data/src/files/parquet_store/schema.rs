@@ -7,28 +7,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use spfde_parquet_guard::ParquetFile;
 
+use super::arrays::data_type;
 use crate::files::error::{DataError, Result};
 use crate::rows::SCHEMA_VERSION;
-use crate::table::{Column, ColumnType};
+use crate::table::Column;
 
 /// Key of the version of names and types.
 pub(super) const KEY_SCHEMA: &str = "spfde.schema";
 /// Key of the stream's name.
 pub(super) const KEY_STREAM: &str = "spfde.stream";
-
-/// The Arrow type of a column.
-fn data_type(kind: ColumnType) -> DataType {
-    match kind {
-        ColumnType::Bool => DataType::Boolean,
-        ColumnType::I8 => DataType::Int8,
-        ColumnType::U16 => DataType::UInt16,
-        ColumnType::U32 => DataType::UInt32,
-        ColumnType::U64 => DataType::UInt64,
-        ColumnType::F32 => DataType::Float32,
-        ColumnType::F64 => DataType::Float64,
-        ColumnType::Text => DataType::Utf8,
-    }
-}
 
 /// The schema of a stream's files.
 pub(super) fn arrow_schema(columns: &[Column]) -> Arc<Schema> {

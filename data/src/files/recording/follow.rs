@@ -5,7 +5,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::RecordedTrace;
 use crate::files::error::{DataError, Result};
@@ -16,8 +16,9 @@ use crate::segment::{Extent, RecordedSegment, Recording, RecordingError};
 use crate::table::Column;
 use crate::words::counted;
 
-/// How often the manifest is looked at. An epoch takes seconds at least, a look some hundred microseconds.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often the manifest is looked at. An epoch takes seconds at least, a look a millisecond for some thousand
+/// segments.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// What to do about a record that is not the one that was read.
 const ANEW: &str = "follow it anew";
@@ -43,8 +44,6 @@ struct State {
     trace: Arc<RecordedTrace>,
     complete: bool,
     looked: Instant,
-    /// When the manifest was written, and how long it is: one that has not changed is not read again.
-    written: Option<(SystemTime, u64)>,
 }
 
 /// How a followed run ended.
@@ -105,10 +104,6 @@ impl FollowedTrace {
         if known.complete || known.looked.elapsed() < LOOK_EVERY {
             return Ok(());
         }
-        if known.written.is_some() && written(&self.run) == known.written && is_held(&self.run)? {
-            known.looked = Instant::now();
-            return Ok(());
-        }
         let found = look(&self.run, &self.streams)?;
         check_same(&self.run, &found.manifest, &known.manifest)?;
         let path = self.run.join(MANIFEST_NAME);
@@ -133,26 +128,6 @@ impl FollowedTrace {
         }
         *known = found;
         Ok(())
-    }
-
-    /// Says so where a segment cannot be read because the run went back since the last look.
-    fn explain(
-        &self,
-        known: &RecordedTrace,
-        stream: &str,
-        epoch: u32,
-        error: RecordingError,
-    ) -> RecordingError {
-        let place = (stream.to_owned(), epoch);
-        match look(&self.run, &self.streams) {
-            Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
-                RecordingError(format!(
-                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: \
-                     {ANEW}"
-                ))
-            }
-            _ => error,
-        }
     }
 }
 
@@ -180,19 +155,12 @@ fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<()> {
 fn look(run: &Path, streams: &[String]) -> Result<State> {
     // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
     let held = is_held(run)?;
-    let written = written(run);
     let (manifest, manifest_blake3) = Manifest::read_hashed(run)?;
     plausible::rows(run, &manifest)?;
     let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
     let trace = Arc::new(RecordedTrace::new(run, &manifest, &streams)?);
     let complete = manifest.finished || !held;
-    Ok(State { manifest, manifest_blake3, trace, complete, looked: Instant::now(), written })
-}
-
-/// When the manifest was written, and how long it is, if the system tells.
-fn written(run: &Path) -> Option<(SystemTime, u64)> {
-    let metadata = run.join(MANIFEST_NAME).metadata().ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    Ok(State { manifest, manifest_blake3, trace, complete, looked: Instant::now() })
 }
 
 impl Recording for FollowedTrace {
@@ -226,8 +194,15 @@ impl Recording for FollowedTrace {
         segment: usize,
     ) -> Result<RecordedSegment, RecordingError> {
         let known = self.trace();
-        known
-            .open(stream, columns, epoch, segment)
-            .map_err(|error| self.explain(&known, stream, epoch, error))
+        known.open(stream, columns, epoch, segment).map_err(|error| {
+            // It may be gone because the run went back since the last look.
+            let place = (stream.to_owned(), epoch);
+            match look(&self.run, &self.streams) {
+                Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => RecordingError(format!(
+                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: {ANEW}"
+                )),
+                _ => error,
+            }
+        })
     }
 }

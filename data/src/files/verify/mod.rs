@@ -16,7 +16,7 @@ use crate::rows::{
     ScoreRow, SieveRow, TimingRow,
 };
 use crate::segment::Segment;
-use crate::table::{Column, ColumnType, Row};
+use crate::table::{Column, Row};
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
@@ -42,8 +42,7 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
 /// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's
 /// epoch; that scores are finite.
 fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
-    let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false, added: false }];
-    let columns = known_columns(&segment.stream).unwrap_or(epoch);
+    let columns = known_columns(&segment.stream).unwrap_or(vec![Column::of::<u32>("epoch", false)]);
     let reader = read_columns(run, segment, &columns)?;
     let path = run.join(&segment.path);
     check_nullable(&path, &reader, &columns)?;
