@@ -9,11 +9,8 @@ use flate2::bufread::GzDecoder;
 
 use super::header::{AGAIN, CONTENT_LIMIT, Header, header_length};
 use crate::files::error::{DataError, Result};
-use crate::files::read_limited::{read_limited, reserve};
+use crate::files::read_limited::read_limited;
 use crate::words::counted;
-
-/// Deflate cannot shrink data to less than one part in 1032: 258 bytes take at least 2 bits.
-const INFLATION_LIMIT: u64 = 1032;
 
 /// Reads a file of so many `dimensions`; whether it is compressed is seen from its first bytes, not from
 /// its name.
@@ -40,12 +37,8 @@ fn decompress(path: &Path, dimensions: usize, bytes: &[u8]) -> Result<(Header, V
     let mut start = Vec::new();
     read(header_length(dimensions) as u64, &mut start)?;
     let header = Header::parse(path, dimensions, &start)?;
-    let compressed = bytes.len() as u64;
-    if header.length > compressed.saturating_mul(INFLATION_LIMIT) {
-        let more = format!("more than {} can hold", counted(compressed, "compressed byte"));
-        return Err(DataError::refused(path, declares(&header, &more), AGAIN));
-    }
-    let mut values = reserve(path, &format!("declared size {}", header.dimensions()), header.length + 1)?;
+    // Grows with what is really there.
+    let mut values = Vec::new();
     // One byte more, which must not be there: reading on checks the checksum.
     read(header.length + 1, &mut values)?;
     // Nor may anything follow the one compressed stream.
@@ -58,15 +51,13 @@ fn decompress(path: &Path, dimensions: usize, bytes: &[u8]) -> Result<(Header, V
 fn check_length(path: &Path, header: &Header, found: u64) -> Result<()> {
     let what = match found.cmp(&header.length) {
         Ordering::Equal => return Ok(()),
-        Ordering::Less => declares(header, &format!("the file has {found}")),
+        Ordering::Less => {
+            let (dimensions, length) = (header.dimensions(), counted(header.length, "byte"));
+            format!("the header declares {dimensions} = {length}, the file has {found}")
+        }
         Ordering::Greater => {
             format!("bytes follow the {} that the header declares ({})", header.length, header.dimensions())
         }
     };
     Err(DataError::refused(path, what, AGAIN))
-}
-
-/// What a header declares, and what there is.
-fn declares(header: &Header, found: &str) -> String {
-    format!("the header declares {} = {}, {found}", header.dimensions(), counted(header.length, "byte"))
 }

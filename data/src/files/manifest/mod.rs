@@ -15,7 +15,7 @@ use crate::files::error::{DataError, Result};
 use crate::files::layout;
 pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::read_limited::{inside, read_limited};
-use crate::files::seal;
+use crate::files::{seal, version};
 use crate::images::DataSet;
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
@@ -175,12 +175,7 @@ impl Manifest {
     /// # Errors
     /// If they are no manifest, of a later version, or not what was written; if a field cannot be true.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        // The version first: the fields of a later one may not parse.
-        let Version { version } = serde_json::from_slice(bytes).map_err(DataError::json(path))?;
-        if version == 0 || version > MANIFEST_VERSION {
-            let (path, field, newest) = (path.to_owned(), "version", MANIFEST_VERSION);
-            return Err(DataError::Version { path, field, found: version, newest });
-        }
+        let version = version::of_json(path, "version", bytes, MANIFEST_VERSION)?;
         // The number of a version may be what was changed.
         if version >= SEALED || seal::is_there(bytes) {
             seal::check(path, bytes)?;
@@ -246,9 +241,4 @@ impl Manifest {
         let names: BTreeSet<&str> = self.segments.iter().map(|segment| segment.stream.as_str()).collect();
         names.into_iter().map(str::to_owned).collect()
     }
-}
-
-#[derive(Deserialize)]
-struct Version {
-    version: u32,
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub use reader::{
     SegmentReader, describe, parse_columns, read_columns, read_segment, read_stream, stored_bytes,
 };
-pub(super) use schema::{check_type, key, nulls, other_type};
+pub(super) use schema::{check_type, key, nulls};
 
 use super::atomic;
 use super::error::{DataError, Result};
@@ -73,7 +73,7 @@ impl SegmentStore for ParquetStore {
 ///
 /// # Panics
 /// If their first column is not the epoch.
-pub(in crate::files) fn check_epoch(path: &Path, first: u64, rows: &Columns, epoch: u32) -> Result<()> {
+fn check_epoch(path: &Path, first: u64, rows: &Columns, epoch: u32) -> Result<()> {
     let Some(Cells::U32(epochs)) = rows.cells.first() else { panic!("the first column is the epoch") };
     match epochs.iter().position(|found| *found != epoch) {
         None => Ok(()),

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
-use crate::files::parquet_store::{SegmentReader, check_epoch, other_type, read_columns};
+use crate::files::parquet_store::read_columns;
 use crate::files::plausible;
 use crate::rows::{
     CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
@@ -45,11 +45,9 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
     let columns = known_columns(&segment.stream).unwrap_or(vec![Column::of::<u32>("epoch", false)]);
     let reader = read_columns(run, segment, &columns)?;
     let path = run.join(&segment.path);
-    check_nullable(&path, &reader, &columns)?;
     let mut rows = 0;
     for batch in reader {
         let batch = batch?;
-        check_epoch(&path, rows, &batch, segment.epoch)?;
         if segment.stream == ScoreRow::STREAM {
             let bad = (0..batch.rows).find_map(|row| Some((row, ScoreRow::get(&batch, row).not_finite()?)));
             if let Some((row, (column, found))) = bad {
@@ -61,17 +59,6 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
         rows += batch.rows as u64;
     }
     Ok(())
-}
-
-/// A column that always has values is declared so, and the other way round.
-fn check_nullable(path: &Path, file: &SegmentReader, columns: &[Column]) -> Result<()> {
-    let words = |nullable| if nullable { "nullable" } else { "not nullable" };
-    match columns.iter().find(|column| file.is_nullable(column.name) != column.nullable) {
-        None => Ok(()),
-        Some(Column { name, nullable, .. }) => {
-            Err(other_type(path, name, words(!nullable), words(*nullable)))
-        }
-    }
 }
 
 /// The columns of a stream that every run records; `None` for one of the user's.
