@@ -178,10 +178,6 @@ impl Recording for FollowedTrace {
         Ok(self.extent())
     }
 
-    fn content(&self, epochs: u32) -> String {
-        self.trace().content(epochs)
-    }
-
     fn segments(&self, stream: &str, epoch: u32) -> usize {
         self.trace().segments(stream, epoch)
     }

@@ -22,53 +22,50 @@ pub(super) fn index(
     stop: &AtomicBool,
 ) -> Result<Option<ScoreFiles>> {
     let mut parts = declared(&files, path, losses)?;
-    // Every thread takes the next row group, until there are no more.
+    // Every thread takes the next row group, until there are no more or one cannot be used.
     let next = AtomicUsize::new(0);
     let work = || {
         let (mut seen, mut ranges) = (Seen::default(), Vec::new());
         let mut open: Option<(usize, Arc<ParquetFile>)> = None;
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(part) = parts.get(place) else { return Ok((seen, ranges)) };
+            let Some(part) = parts.get(place) else { break };
             let parquet = match open.take() {
                 Some((file, parquet)) if file == part.file => Ok(parquet),
                 _ => files[part.file].open(losses),
             };
-            let looked = parquet.and_then(|parquet| {
-                let range = look(&files[part.file], &parquet, part, stop, &mut seen)?;
-                open = Some((part.file, parquet));
-                Ok(range)
+            let range = parquet.and_then(|parquet| {
+                let (_, parquet) = open.insert((part.file, parquet));
+                look(&files[part.file], parquet, part, stop, &mut seen)
             });
-            match looked {
-                Ok(range) => ranges.push((place, range)),
-                Err(error) => return Err((place, error)),
+            let is_bad = range.is_err();
+            ranges.push((place, range));
+            if is_bad {
+                break;
             }
         }
+        (seen, ranges)
     };
-    let found: Vec<Result<_, (usize, DataError)>> = std::thread::scope(|scope| {
+    let (mut seen, mut ranges) = (Seen::default(), Vec::new());
+    std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("indexing does not panic")).collect()
+        for thread in threads {
+            let (found, looked) = thread.join().expect("indexing does not panic");
+            seen.join(&found);
+            ranges.extend(looked);
+        }
     });
     if stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    let (mut all, mut errors) = (Seen::default(), Vec::new());
-    for found in found {
-        match found {
-            Ok((seen, ranges)) => {
-                all.join(&seen);
-                ranges.into_iter().for_each(|(place, range)| (parts[place].first, parts[place].last) = range);
-            }
-            Err(error) => errors.push(error),
-        }
-    }
     // The same error whoever met it first.
-    if let Some((_, error)) = errors.into_iter().min_by_key(|(place, _)| *place) {
-        return Err(error);
+    ranges.sort_unstable_by_key(|(place, _)| *place);
+    for (place, range) in ranges {
+        (parts[place].first, parts[place].last) = range?;
     }
     parts.sort_unstable();
     let last = parts.iter().map(|part| part.last).max().ok_or_else(|| no_scores(path, "row"))?;
-    Ok(Some(ScoreFiles { files, parts, samples: all.samples(), epochs: last + 1, losses }))
+    Ok(Some(ScoreFiles { files, parts, samples: seen.samples(), epochs: last + 1, losses }))
 }
 
 /// The row groups of all files that declare rows, if so many can be believed.
