@@ -223,10 +223,8 @@ impl Parameters {
     /// # Panics
     /// If `key` is not a text among these parameters.
     pub fn text(&self, key: &str) -> &str {
-        match self.0.get(key) {
-            Some(Value::Text(value)) => value,
-            other => panic!("`{key}` is {other:?}, not a text"),
-        }
+        let value = self.get(key);
+        if let Some(Value::Text(text)) = value { text } else { panic!("`{key}` is {value:?}, not a text") }
     }
 }
 

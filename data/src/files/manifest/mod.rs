@@ -16,7 +16,7 @@ use crate::files::layout;
 pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::read_limited::{inside, read_limited};
 use crate::files::{seal, version};
-use crate::images::DataSet;
+use crate::images::{DataSet, Images};
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
 
@@ -112,16 +112,11 @@ pub struct DataSetRecord {
 impl Manifest {
     /// The first manifest of a run of `epochs` epochs on `set`: nothing is committed.
     pub fn new(set: &DataSet, epochs: u32) -> Self {
-        let data_set = DataSetRecord {
-            name: set.name.clone(),
-            train_rows: set.train.len() as u64,
-            test_rows: set.test.len() as u64,
-            channels: set.train.channels,
-            height: set.train.height,
-            width: set.train.width,
-            classes: set.classes,
-            fingerprint: set.fingerprint.clone(),
-        };
+        let (train_rows, test_rows) = (set.train.len() as u64, set.test.len() as u64);
+        let Images { channels, height, width, .. } = *set.train;
+        let (name, classes, fingerprint) = (set.name.clone(), set.classes, set.fingerprint.clone());
+        let data_set =
+            DataSetRecord { name, train_rows, test_rows, channels, height, width, classes, fingerprint };
         Self::of(data_set, epochs)
     }
 
