@@ -73,43 +73,33 @@ impl Parameter {
 
     /// Checks `value` against the range; a whole number is taken as a number where one is wanted.
     pub fn check(&self, value: Value) -> Result<Value, ParameterError> {
-        let fits = match (&self.range, value) {
-            (Range::Integer(low, high), Value::Integer(v)) if (*low..=*high).contains(&v) => {
-                Ok(Value::Integer(v))
-            }
-            (Range::Number(low, high), Value::Integer(v)) if (*low..=*high).contains(&(v as f64)) => {
-                Ok(Value::Number(v as f64))
-            }
-            (Range::Below(low, high), Value::Integer(v)) if (*low..*high).contains(&(v as f64)) => {
-                Ok(Value::Number(v as f64))
-            }
-            (Range::Number(low, high), Value::Number(v)) if (*low..=*high).contains(&v) => {
-                Ok(Value::Number(v))
-            }
-            (Range::Below(low, high), Value::Number(v)) if (*low..*high).contains(&v) => Ok(Value::Number(v)),
-            (Range::Choice(names), Value::Text(v)) if names.contains(&v.as_str()) => Ok(Value::Text(v)),
-            (Range::Text, Value::Text(v)) => Ok(Value::Text(v)),
-            (_, value) => Err(value),
+        let taken = match (&self.range, &value) {
+            (Range::Number(..) | Range::Below(..), Value::Integer(value)) => Value::Number(*value as f64),
+            (_, value) => value.clone(),
         };
-        fits.map_err(|value| {
-            if !self.range.is_kind_of(&value) {
-                let expected = match self.range {
-                    Range::Text => format!("a text; write it in quotes: \"{value}\""),
-                    _ => self.range.expected(),
-                };
-                return ParameterError::Kind { key: self.key.into(), value, expected };
-            }
+        let fits = match (&self.range, &taken) {
+            (Range::Integer(low, high), Value::Integer(value)) => (low..=high).contains(&value),
+            (Range::Number(low, high), Value::Number(value)) => (low..=high).contains(&value),
+            (Range::Below(low, high), Value::Number(value)) => (low..high).contains(&value),
+            (Range::Choice(names), Value::Text(value)) => names.contains(&value.as_str()),
+            (range, value) => *range == Range::Text && matches!(value, Value::Text(_)),
+        };
+        let key = self.key.to_owned();
+        if fits {
+            Ok(taken)
+        } else if self.range.is_kind_of(&value) {
             let near = match (&self.range, &value) {
                 (Range::Choice(names), Value::Text(name)) => nearest(name, names.iter().copied()),
                 _ => None,
             };
-            ParameterError::Range {
-                key: self.key.into(),
-                value,
-                range: self.range.bounds(),
-                near: Near(near),
-            }
-        })
+            Err(ParameterError::Range { key, value, range: self.range.bounds(), near: Near(near) })
+        } else {
+            let expected = match self.range {
+                Range::Text => format!("a text; write it in quotes: \"{value}\""),
+                _ => self.range.expected(),
+            };
+            Err(ParameterError::Kind { key, value, expected })
+        }
     }
 }
 
@@ -126,51 +116,27 @@ impl fmt::Display for Near {
     }
 }
 
-/// Why a configuration is refused.
+/// Why a configuration is refused: names the key, what was written (`value`), and what would fit.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are what the message of their variant says")]
 pub enum ParameterError {
-    /// No parameter has this key.
+    /// No parameter has this key; the nearest known one, if any is like it.
     #[error(
         "unknown key `{key}`{near}{}",
         if near.0.is_none() { "; `spfde list keys` names all of them" } else { "" }
     )]
-    Unknown {
-        /// What was written.
-        key: String,
-        /// The nearest known key.
-        near: Near,
-    },
+    Unknown { key: String, near: Near },
     /// The value is of another kind.
     #[error("`{key}` = {} is not {expected}", Written(value))]
-    Kind {
-        /// The key.
-        key: String,
-        /// What was written.
-        value: Value,
-        /// What would fit.
-        expected: String,
-    },
-    /// The value does not fit.
+    Kind { key: String, value: Value, expected: String },
+    /// The value does not fit; the nearest name that would, if any is like it.
     #[error("`{key}` = {} is out of range: {range}{near}", Written(value))]
-    Range {
-        /// The key.
-        key: String,
-        /// What was written.
-        value: Value,
-        /// What would fit.
-        range: String,
-        /// The nearest name that would fit.
-        near: Near,
-    },
-    /// Two settings, or a setting and the data, cannot both hold.
+    Range { key: String, value: Value, range: String, near: Near },
+    /// Two settings, or a setting and the data, cannot both hold; the key to change, what does not go together,
+    /// and what would.
     #[error("`{key}`: {reason}")]
-    Contradiction {
-        /// The key to change.
-        key: String,
-        /// What does not go together, and what would.
-        reason: String,
-    },
+    Contradiction { key: String, reason: String },
 }
 
 impl ParameterError {
@@ -239,11 +205,7 @@ impl Parameters {
     /// # Panics
     /// If `key` is not a number among these parameters.
     pub fn number(&self, key: &str) -> f64 {
-        match self.0.get(key) {
-            Some(Value::Number(value)) => *value,
-            Some(Value::Integer(value)) => *value as f64,
-            other => panic!("`{key}` is {other:?}, not a number"),
-        }
+        self.setting(key, "a number")
     }
 
     /// The value of a whole number.
@@ -251,10 +213,12 @@ impl Parameters {
     /// # Panics
     /// If `key` is not a whole number among these parameters, or does not fit `u32`.
     pub fn integer(&self, key: &str) -> u32 {
-        match self.0.get(key) {
-            Some(Value::Integer(value)) => u32::try_from(*value).expect("ranges of whole numbers lie in u32"),
-            other => panic!("`{key}` is {other:?}, not a whole number"),
-        }
+        self.setting(key, "a whole number of 32 bits")
+    }
+
+    fn setting<T: Setting>(&self, key: &str, kind: &str) -> T {
+        let value = self.get(key);
+        value.and_then(T::from_value).unwrap_or_else(|| panic!("`{key}` is {value:?}, not {kind}"))
     }
 
     /// The value of a text.
@@ -262,10 +226,8 @@ impl Parameters {
     /// # Panics
     /// If `key` is not a text among these parameters.
     pub fn text(&self, key: &str) -> &str {
-        match self.0.get(key) {
-            Some(Value::Text(value)) => value,
-            other => panic!("`{key}` is {other:?}, not a text"),
-        }
+        let value = self.get(key);
+        if let Some(Value::Text(text)) = value { text } else { panic!("`{key}` is {value:?}, not a text") }
     }
 }
 

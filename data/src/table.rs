@@ -1,26 +1,5 @@
 //! Rows and columns: how a stream becomes a table, without knowing the file format.
 
-/// The type of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnType {
-    /// `bool`
-    Bool,
-    /// `i8`
-    I8,
-    /// `u16`
-    U16,
-    /// `u32`
-    U32,
-    /// `u64`
-    U64,
-    /// `f32`
-    F32,
-    /// `f64`
-    F64,
-    /// UTF-8 text
-    Text,
-}
-
 /// Name and type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -35,97 +14,95 @@ pub struct Column {
     pub added: bool,
 }
 
-/// The values of one column.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cells {
-    /// Values of a [`ColumnType::Bool`] column.
-    Bool(Vec<bool>),
-    /// Values of a [`ColumnType::I8`] column.
-    I8(Vec<i8>),
-    /// Values of a [`ColumnType::U16`] column.
-    U16(Vec<u16>),
-    /// Values of a [`ColumnType::U32`] column.
-    U32(Vec<u32>),
-    /// Values of a [`ColumnType::U64`] column.
-    U64(Vec<u64>),
-    /// Values of a [`ColumnType::F32`] column.
-    F32(Vec<f32>),
-    /// Values of a [`ColumnType::F64`] column; the only type that may be nullable.
-    F64(Vec<Option<f64>>),
-    /// Values of a [`ColumnType::Text`] column.
-    Text(Vec<String>),
+impl Column {
+    /// The column of values of type `T`; `added` by a later version or not.
+    pub fn of<T: Cell>(name: &'static str, added: bool) -> Self {
+        Self { name, kind: T::KIND, nullable: T::NULLABLE, added }
+    }
 }
 
-macro_rules! each_kind {
-    ($value:expr, $values:ident => $result:expr) => {
-        match $value {
-            Cells::Bool($values) => $result,
-            Cells::I8($values) => $result,
-            Cells::U16($values) => $result,
-            Cells::U32($values) => $result,
-            Cells::U64($values) => $result,
-            Cells::F32($values) => $result,
-            Cells::F64($values) => $result,
-            Cells::Text($values) => $result,
+/// Declares the types of columns and all that is the same for each: name, type of the values in memory, docs.
+macro_rules! kinds {
+    ($($kind:ident: $type:ty = $doc:literal,)+) => {
+        /// The type of a column.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ColumnType {
+            $(#[doc = $doc] $kind,)+
         }
+
+        /// The values of one column.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Cells {
+            $(#[doc = concat!("Values of a column of type ", $doc)] $kind(Vec<$type>),)+
+        }
+
+        impl Cells {
+            /// How many values there are.
+            pub fn len(&self) -> usize {
+                match self {
+                    $(Cells::$kind(values) => values.len(),)+
+                }
+            }
+
+            /// The type of the column.
+            pub fn kind(&self) -> ColumnType {
+                match self {
+                    $(Cells::$kind(_) => ColumnType::$kind,)+
+                }
+            }
+
+            /// `rows` defaults: zeros, false, empty texts, missing values.
+            pub fn defaults(kind: ColumnType, rows: usize) -> Self {
+                match kind {
+                    $(ColumnType::$kind => Cells::$kind(vec![<$type>::default(); rows]),)+
+                }
+            }
+
+            /// Appends the values `from..until` of a column of the same type.
+            ///
+            /// # Panics
+            /// If the types differ, or there are fewer values.
+            pub fn extend(&mut self, other: &Self, from: usize, until: usize) {
+                match (self, other) {
+                    $((Cells::$kind(cells), Cells::$kind(other)) => cells.extend_from_slice(&other[from..until]),)+
+                    (cells, other) => panic!("cells {other:?} do not fit a column {cells:?}"),
+                }
+            }
+        }
+
+        $(impl Cell for $type {
+            const KIND: ColumnType = ColumnType::$kind;
+            const NULLABLE: bool = matches!(ColumnType::$kind, ColumnType::F64);
+            fn push(self, cells: &mut Cells) {
+                match cells {
+                    Cells::$kind(values) => values.push(self),
+                    other => panic!("a {} does not fit a column {other:?}", stringify!($type)),
+                }
+            }
+            fn get(cells: &Cells, row: usize) -> Self {
+                match cells {
+                    Cells::$kind(values) => values[row].clone(),
+                    other => panic!("a {} is not in a column {other:?}", stringify!($type)),
+                }
+            }
+        })+
     };
+}
+kinds! {
+    Bool: bool = "`bool`",
+    I8: i8 = "`i8`",
+    U16: u16 = "`u16`",
+    U32: u32 = "`u32`",
+    U64: u64 = "`u64`",
+    F32: f32 = "`f32`",
+    F64: Option<f64> = "`f64`; the only type that may be nullable",
+    Text: String = "UTF-8 text",
 }
 
 impl Cells {
-    /// How many values there are.
-    pub fn len(&self) -> usize {
-        each_kind!(self, values => values.len())
-    }
-
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The type of the column.
-    pub fn kind(&self) -> ColumnType {
-        match self {
-            Cells::Bool(_) => ColumnType::Bool,
-            Cells::I8(_) => ColumnType::I8,
-            Cells::U16(_) => ColumnType::U16,
-            Cells::U32(_) => ColumnType::U32,
-            Cells::U64(_) => ColumnType::U64,
-            Cells::F32(_) => ColumnType::F32,
-            Cells::F64(_) => ColumnType::F64,
-            Cells::Text(_) => ColumnType::Text,
-        }
-    }
-
-    /// `rows` defaults: zeros, false, empty texts, missing values.
-    pub fn defaults(kind: ColumnType, rows: usize) -> Self {
-        match kind {
-            ColumnType::Bool => Cells::Bool(vec![false; rows]),
-            ColumnType::I8 => Cells::I8(vec![0; rows]),
-            ColumnType::U16 => Cells::U16(vec![0; rows]),
-            ColumnType::U32 => Cells::U32(vec![0; rows]),
-            ColumnType::U64 => Cells::U64(vec![0; rows]),
-            ColumnType::F32 => Cells::F32(vec![0.0; rows]),
-            ColumnType::F64 => Cells::F64(vec![None; rows]),
-            ColumnType::Text => Cells::Text(vec![String::new(); rows]),
-        }
-    }
-
-    /// Appends the values `from..until` of a column of the same type.
-    ///
-    /// # Panics
-    /// If the types differ, or there are fewer values.
-    pub fn extend(&mut self, other: &Self, from: usize, until: usize) {
-        match (self, other) {
-            (Cells::Bool(cells), Cells::Bool(other)) => cells.extend_from_slice(&other[from..until]),
-            (Cells::I8(cells), Cells::I8(other)) => cells.extend_from_slice(&other[from..until]),
-            (Cells::U16(cells), Cells::U16(other)) => cells.extend_from_slice(&other[from..until]),
-            (Cells::U32(cells), Cells::U32(other)) => cells.extend_from_slice(&other[from..until]),
-            (Cells::U64(cells), Cells::U64(other)) => cells.extend_from_slice(&other[from..until]),
-            (Cells::F32(cells), Cells::F32(other)) => cells.extend_from_slice(&other[from..until]),
-            (Cells::F64(cells), Cells::F64(other)) => cells.extend_from_slice(&other[from..until]),
-            (Cells::Text(cells), Cells::Text(other)) => cells.extend_from_slice(&other[from..until]),
-            (cells, other) => panic!("cells {other:?} do not fit a column {cells:?}"),
-        }
     }
 }
 
@@ -186,51 +163,6 @@ pub trait Cell: Sized {
     fn push(self, cells: &mut Cells);
     /// The value in row `row` of a column of this type.
     fn get(cells: &Cells, row: usize) -> Self;
-}
-
-macro_rules! cell {
-    ($type:ty, $kind:ident) => {
-        impl Cell for $type {
-            const KIND: ColumnType = ColumnType::$kind;
-            fn push(self, cells: &mut Cells) {
-                match cells {
-                    Cells::$kind(values) => values.push(self.into()),
-                    other => panic!("a {} does not fit a column {other:?}", stringify!($type)),
-                }
-            }
-            fn get(cells: &Cells, row: usize) -> Self {
-                match cells {
-                    Cells::$kind(values) => values[row].clone(),
-                    other => panic!("a {} is not in a column {other:?}", stringify!($type)),
-                }
-            }
-        }
-    };
-}
-
-cell!(bool, Bool);
-cell!(i8, I8);
-cell!(u16, U16);
-cell!(u32, U32);
-cell!(u64, U64);
-cell!(f32, F32);
-cell!(String, Text);
-
-impl Cell for Option<f64> {
-    const KIND: ColumnType = ColumnType::F64;
-    const NULLABLE: bool = true;
-    fn push(self, cells: &mut Cells) {
-        match cells {
-            Cells::F64(values) => values.push(self),
-            other => panic!("an f64 does not fit a column {other:?}"),
-        }
-    }
-    fn get(cells: &Cells, row: usize) -> Self {
-        match cells {
-            Cells::F64(values) => values[row],
-            other => panic!("an f64 is not in a column {other:?}"),
-        }
-    }
 }
 
 impl Cell for f64 {
@@ -299,12 +231,7 @@ macro_rules! state {
 
         impl $crate::table::Record for $name {
             fn columns() -> Vec<$crate::table::Column> {
-                vec![$($crate::table::Column {
-                    name: stringify!($field),
-                    kind: <$type as $crate::table::Cell>::KIND,
-                    nullable: <$type as $crate::table::Cell>::NULLABLE,
-                    added: false,
-                }),+]
+                vec![$($crate::table::Column::of::<$type>(stringify!($field), false)),+]
             }
             fn push(self, cells: &mut ::core::slice::IterMut<'_, $crate::table::Cells>) {
                 $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
@@ -374,12 +301,10 @@ macro_rules! row {
         impl $crate::table::Row for $name {
             const STREAM: &'static str = $stream;
             fn columns() -> Vec<$crate::table::Column> {
-                vec![$($crate::table::Column {
-                    name: stringify!($field),
-                    kind: <$type as $crate::table::Cell>::KIND,
-                    nullable: <$type as $crate::table::Cell>::NULLABLE,
-                    added: [$(stringify!($added),)?].contains(&"added"),
-                }),+]
+                vec![$($crate::table::Column::of::<$type>(
+                    stringify!($field),
+                    [$(stringify!($added),)?].contains(&"added"),
+                )),+]
             }
             fn push(self, columns: &mut $crate::table::Columns) {
                 let mut cells = columns.cells.iter_mut();

@@ -72,7 +72,7 @@ fn read_hostile_files(written: &Path) {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&header).unwrap();
     std::fs::write(at("gzip"), encoder.finish().unwrap()).unwrap();
-    check(idx::read_images(&at("gzip")).unwrap_err().to_string(), "4200000000 bytes, more than ");
+    check(idx::read_images(&at("gzip")).unwrap_err().to_string(), "4200000000 bytes, the file has 0");
 
     // Tensors of 4 TB, and a header of 2⁶⁴ − 1 bytes.
     let tensor = r#"{"x":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}"#;

@@ -2,8 +2,23 @@
 //! count merely claims nor goes as deep as the schema does.
 
 use crate::error::Fault;
-use crate::format::{CHILDREN, ELEMENT, FILE, NAME, SCHEMA};
-use crate::thrift::{Reader, kind};
+use crate::thrift::kind::{ANY, BINARY, INTEGER, LIST, LONG, STRUCT};
+use crate::thrift::{Fields, Reader};
+
+/// `FileMetaData` of the Parquet format, which is the footer:
+/// <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>. `ANY` is encryption,
+/// which the library skips.
+const FILE: Fields = &[INTEGER, LIST, LONG, LIST, LIST, BINARY, LIST, ANY, BINARY];
+/// The number of the schema in [`FILE`].
+const SCHEMA: i64 = 2;
+
+/// `SchemaElement`.
+const ELEMENT: Fields =
+    &[INTEGER, INTEGER, INTEGER, BINARY, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, STRUCT];
+/// The number of the name in [`ELEMENT`].
+const NAME: i64 = 4;
+/// The number of the count of children in [`ELEMENT`].
+const CHILDREN: i64 = 5;
 
 /// Columns and groups of columns, the root included.
 pub(crate) const ELEMENT_LIMIT: u64 = 1 << 13;
@@ -20,11 +35,10 @@ const DAMAGED: Fault = Fault::Damaged { action: "read the footer" };
 /// Checks the bytes of a footer, without the length and the magic number behind it.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {
     let (mut reader, mut id) = (Reader { bytes }, 0);
-    while let Some(kind) = reader.field(&mut id).ok_or(DAMAGED)? {
-        if id == SCHEMA && kind == kind::LIST {
-            schema(&mut reader)?;
-        } else {
-            reader.known(FILE, id, kind).ok_or(DAMAGED)?;
+    while let Some(kind) = reader.field(FILE, &mut id).ok_or(DAMAGED)? {
+        match id {
+            SCHEMA => schema(&mut reader)?,
+            _ => reader.skip(kind).ok_or(DAMAGED)?,
         }
     }
     Ok(())
@@ -38,7 +52,7 @@ fn schema(reader: &mut Reader) -> Result<(), Fault> {
     let mut open: Vec<(u64, u64)> = Vec::new();
     let mut names = 0;
     for index in 0..count {
-        let (name, children) = (kind == kind::STRUCT).then(|| element(reader)).flatten().ok_or(DAMAGED)?;
+        let (name, children) = (kind == STRUCT).then(|| element(reader)).flatten().ok_or(DAMAGED)?;
         let path = match open.last_mut() {
             // The root, whose name is in no path.
             None if index == 0 => 0,
@@ -67,11 +81,11 @@ fn schema(reader: &mut Reader) -> Result<(), Fault> {
 /// The length of an element's name, and how many others are in it.
 fn element(reader: &mut Reader) -> Option<(u64, u64)> {
     let (mut name, mut children, mut id) = (0, 0, 0);
-    while let Some(kind) = reader.field(&mut id)? {
-        match (id, kind) {
-            (NAME, kind::BINARY) => name = reader.binary()?,
-            (CHILDREN, kind::INTEGER) => children = u64::try_from(reader.signed()?).ok()?,
-            _ => reader.known(ELEMENT, id, kind)?,
+    while let Some(kind) = reader.field(ELEMENT, &mut id)? {
+        match id {
+            NAME => name = reader.binary()?,
+            CHILDREN => children = u64::try_from(reader.signed()?).ok()?,
+            _ => reader.skip(kind)?,
         }
     }
     Some((name, children))

@@ -22,7 +22,6 @@
 mod batches;
 mod error;
 mod footer;
-mod format;
 mod pages;
 mod thrift;
 
@@ -94,6 +93,11 @@ impl ParquetFile {
     /// The file, for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Bytes of the file.
+    pub fn length(&self) -> u64 {
+        self.bytes.len() as u64
     }
 
     /// Rows that the file declares.

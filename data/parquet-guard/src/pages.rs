@@ -7,8 +7,17 @@
 use parquet::basic::Type;
 
 use crate::error::Fault;
-use crate::format::{DATA, DATA_2, DICTIONARY, PAGE};
-use crate::thrift::{Fields, Reader, kind};
+use crate::thrift::kind::{INTEGER, STRUCT, TRUE};
+use crate::thrift::{Fields, Reader};
+
+/// `PageHeader` of the Parquet format.
+const PAGE: Fields = &[INTEGER, INTEGER, INTEGER, INTEGER, STRUCT, STRUCT, STRUCT, STRUCT];
+/// `DataPageHeader`. Its statistics the library skips, too.
+const DATA: Fields = &[INTEGER, INTEGER, INTEGER, INTEGER, STRUCT];
+/// `DictionaryPageHeader`.
+const DICTIONARY: Fields = &[INTEGER, INTEGER, TRUE];
+/// `DataPageHeaderV2`.
+const DATA_2: Fields = &[INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, TRUE, STRUCT];
 
 /// Uncompressed bytes that a page may claim. The pages of a run stay below a few MiB.
 pub(crate) const PAGE_LIMIT: u64 = crate::MEMORY_LIMIT / 4;
@@ -90,14 +99,14 @@ impl Reader<'_> {
     fn page_header(&mut self) -> Option<Header> {
         let (mut uncompressed, mut compressed, mut id) = (None, None, 0);
         let (mut dictionary, mut is_plain) = (None, true);
-        while let Some(kind) = self.field(&mut id)? {
-            match (id, kind) {
-                (2, kind::INTEGER) => uncompressed = Some(self.signed()?),
-                (3, kind::INTEGER) => compressed = Some(self.signed()?),
-                (5, kind::STRUCT) => is_plain &= self.number(2, DATA)? == PLAIN,
-                (7, kind::STRUCT) => dictionary = Some(self.number(1, DICTIONARY)?),
-                (8, kind::STRUCT) => is_plain &= self.number(4, DATA_2)? == PLAIN,
-                _ => self.known(PAGE, id, kind)?,
+        while let Some(kind) = self.field(PAGE, &mut id)? {
+            match id {
+                2 => uncompressed = Some(self.signed()?),
+                3 => compressed = Some(self.signed()?),
+                5 => is_plain &= self.number(2, DATA)? == PLAIN,
+                7 => dictionary = Some(self.number(1, DICTIONARY)?),
+                8 => is_plain &= self.number(4, DATA_2)? == PLAIN,
+                _ => self.skip(kind)?,
             }
         }
         Some(Header { uncompressed: uncompressed?, compressed: compressed?, dictionary, is_plain })
@@ -106,10 +115,10 @@ impl Reader<'_> {
     /// Field `wanted` of a struct with these `fields`, a number.
     fn number(&mut self, wanted: i64, fields: Fields) -> Option<i64> {
         let (mut number, mut id) = (None, 0);
-        while let Some(kind) = self.field(&mut id)? {
-            match kind {
-                kind::INTEGER if id == wanted => number = Some(self.signed()?),
-                _ => self.known(fields, id, kind)?,
+        while let Some(kind) = self.field(fields, &mut id)? {
+            match id == wanted {
+                true => number = Some(self.signed()?),
+                false => self.skip(kind)?,
             }
         }
         number

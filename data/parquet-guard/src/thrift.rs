@@ -5,14 +5,17 @@
 //! ends.
 //!
 //! The Parquet library goes by the numbers of fields and not by their kinds: a field of another kind than the
-//! format's could hide from a walk what the library finds. So every field that the format knows ([`Fields`])
-//! has to be of its kind. What the format does not know is skipped by both.
+//! format's could hide from a walk what the library finds. So the fields whose claims matter have to be of their
+//! kind ([`Fields`]): those of a footer, of the elements of its schema, and of page headers. What is hidden
+//! elsewhere is a list for which the library reserves no more elements than bytes are left.
 
 /// Structs and lists inside one another; those of the format take nine.
 const DEPTH_LIMIT: u32 = 16;
 
 /// What a byte says of the value that follows. Numbers differ in how many bits they may have.
 pub(crate) mod kind {
+    /// Of no value: stands for any in [`Fields`](super::Fields).
+    pub(crate) const ANY: u8 = 0;
     pub(crate) const TRUE: u8 = 1;
     pub(crate) const FALSE: u8 = 2;
     pub(crate) const BYTE: u8 = 3;
@@ -25,33 +28,9 @@ pub(crate) mod kind {
     pub(crate) const STRUCT: u8 = 12;
 }
 
-/// What a field has to be.
-pub(crate) enum Kind {
-    /// Whatever it is.
-    Any,
-    /// True or false.
-    Flag,
-    /// Any other without parts, by its byte.
-    Plain(u8),
-    List(&'static Kind),
-    Struct(Fields),
-}
-
-/// The fields of a struct, from number 1 on.
-pub(crate) type Fields = &'static [Kind];
-
-impl Kind {
-    /// Whether a value of this byte is one.
-    fn is(&self, byte: u8) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Flag => byte == kind::TRUE || byte == kind::FALSE,
-            Self::Plain(kind) => byte == *kind,
-            Self::List(_) => byte == kind::LIST,
-            Self::Struct(_) => byte == kind::STRUCT,
-        }
-    }
-}
+/// The kinds of the fields of a struct, from number 1 on; `TRUE` stands for `FALSE`, too. Further fields may be
+/// of any kind.
+pub(crate) type Fields = &'static [u8];
 
 /// Where a walk is.
 pub(crate) struct Reader<'a> {
@@ -59,9 +38,10 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The kind of the next field, whose number goes to `id`; `Some(None)` at the end of the struct. The
-    /// numbers have to ascend, as every writer has them: what comes twice could have two meanings.
-    pub(crate) fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
+    /// The kind of the next field of a struct with these `fields`, whose number goes to `id`; `Some(None)` at the
+    /// end of the struct. The numbers have to ascend, as every writer has them: what comes twice could have two
+    /// meanings.
+    pub(crate) fn field(&mut self, fields: Fields, id: &mut i64) -> Option<Option<u8>> {
         let byte = self.byte()?;
         if byte == 0 {
             return Some(None);
@@ -75,20 +55,27 @@ impl Reader<'_> {
             return None;
         }
         *id = next;
-        Some(Some(byte & 0x0F))
+        let kind = byte & 0x0F;
+        let expected = usize::try_from(next - 1).ok().and_then(|place| fields.get(place).copied());
+        let fits = match expected.unwrap_or(kind::ANY) {
+            kind::ANY => true,
+            kind::TRUE => kind == kind::TRUE || kind == kind::FALSE,
+            expected => kind == expected,
+        };
+        fits.then_some(Some(kind))
     }
 
-    /// Walks over field `id`, announced as `byte`, of a struct with these `fields`.
-    pub(crate) fn known(&mut self, fields: Fields, id: i64, byte: u8) -> Option<()> {
-        self.value(byte, of(fields, id), 0)
+    /// Walks over a value of a kind.
+    pub(crate) fn skip(&mut self, kind: u8) -> Option<()> {
+        self.skip_inside(kind, 0)
     }
 
-    /// Walks over a value announced as `byte` that has to be `expected` and is inside of `depth` others.
-    fn value(&mut self, byte: u8, expected: &Kind, depth: u32) -> Option<()> {
-        if depth > DEPTH_LIMIT || !expected.is(byte) {
+    /// Walks over a value that is inside of `depth` others.
+    fn skip_inside(&mut self, kind: u8, depth: u32) -> Option<()> {
+        if depth > DEPTH_LIMIT {
             return None;
         }
-        match byte {
+        match kind {
             // Booleans of a field are its kind.
             kind::TRUE | kind::FALSE => Some(()),
             kind::BYTE => self.advance(1),
@@ -96,27 +83,21 @@ impl Reader<'_> {
             kind::DOUBLE => self.advance(8),
             kind::BINARY => self.binary().map(drop),
             kind::LIST => {
-                let inner = if let Kind::List(inner) = expected { inner } else { &Kind::Any };
-                let (byte, count) = self.list()?;
-                (0..count).try_for_each(|_| self.element(byte, inner, depth + 1))
+                // The Parquet library takes no bytes for booleans in lists, where the protocol has one for each:
+                // it could be made to count to 2³¹ for a few bytes. There are none in its files.
+                let (kind, count) = self.list().filter(|(kind, _)| *kind > kind::FALSE)?;
+                (0..count).try_for_each(|_| self.skip_inside(kind, depth + 1))
             }
             kind::STRUCT => {
-                let fields = if let Kind::Struct(fields) = expected { fields } else { &[][..] };
                 let mut id = 0;
-                while let Some(byte) = self.field(&mut id)? {
-                    self.value(byte, of(fields, id), depth + 1)?;
+                while let Some(kind) = self.field(&[], &mut id)? {
+                    self.skip_inside(kind, depth + 1)?;
                 }
                 Some(())
             }
             // Sets, maps and the like, which the format does not have.
             _ => None,
         }
-    }
-
-    /// A value of a list. The Parquet library takes no bytes for booleans in lists, where the protocol has
-    /// one for each: it could be made to count to 2³¹ for a few bytes. There are none in its files.
-    fn element(&mut self, byte: u8, expected: &Kind, depth: u32) -> Option<()> {
-        if byte <= kind::FALSE { None } else { self.value(byte, expected, depth) }
     }
 
     /// The kind of a list's values, and how many it claims.
@@ -163,12 +144,6 @@ impl Reader<'_> {
         let value = self.varint()?;
         Some((value >> 1) as i64 ^ -((value & 1) as i64))
     }
-}
-
-/// Field `id` of a struct.
-fn of(fields: Fields, id: i64) -> &'static Kind {
-    let place = usize::try_from(id - 1).ok();
-    place.and_then(|place| fields.get(place)).unwrap_or(&Kind::Any)
 }
 
 /// A number as it is written, for tests that build headers byte by byte.

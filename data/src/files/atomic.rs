@@ -10,9 +10,10 @@ use super::error::{DataError, Result};
 use super::layout;
 use super::operation::{self, Written};
 
-/// A file under construction. Dropped before [`AtomicFile::commit`], it is removed.
+/// A file under construction, which is hashed on its way. Dropped before [`AtomicFile::commit`], it is removed.
 #[derive(Debug)]
 pub struct AtomicFile {
+    hasher: blake3::Hasher,
     /// `None` once closed.
     file: Option<BufWriter<Written>>,
     part: PathBuf,
@@ -26,35 +27,29 @@ impl AtomicFile {
         let part = layout::part_of(path);
         refuse_link(&part)?;
         let file = Written::create(&part).map_err(DataError::io(&part, "create the file"))?;
-        Ok(Self { file: Some(BufWriter::new(file)), part, path: path.to_owned() })
+        let (file, hasher) = (Some(BufWriter::new(file)), blake3::Hasher::new());
+        Ok(Self { hasher, file, part, path: path.to_owned() })
     }
 
-    /// Makes the content durable, then gives it its name, replacing a file that has it.
-    pub fn commit(mut self) -> Result<()> {
-        let writer = self.file.take().expect("a file is committed once");
-        let file = writer
-            .into_inner()
-            .map_err(|error| error.into_error())
-            .map_err(DataError::io(&self.part, "write"))
-            .inspect_err(|_| self.remove())?;
-        file.sync()
-            .map_err(DataError::io(&self.part, "make the file durable"))
-            .inspect_err(|_| self.remove())?;
+    /// Makes the content durable, then gives it its name, replacing a file that has it; returns its length, and
+    /// its BLAKE3 in hexadecimal.
+    pub fn commit(mut self) -> Result<(u64, String)> {
+        let file = self.file.as_mut().expect("open until committed");
+        file.flush().map_err(DataError::io(&self.part, "write"))?;
+        file.get_ref().sync().map_err(DataError::io(&self.part, "make the file durable"))?;
         operation::rename(&self.part, &self.path)
-            .map_err(DataError::io(&self.path, "rename the finished file"))
-            .inspect_err(|_| self.remove())?;
-        sync_directory(parent(&self.path))
-    }
-
-    /// Removes what was written; that it may fail changes nothing, since a `.part` file counts for nothing.
-    fn remove(&self) {
-        let _ = operation::remove_file(&self.part);
+            .map_err(DataError::io(&self.path, "rename the finished file"))?;
+        self.file = None;
+        sync_directory(parent(&self.path))?;
+        Ok((self.hasher.count(), self.hasher.finalize().to_hex().to_string()))
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.file.as_mut().expect("open until committed").write(bytes)
+        let written = self.file.as_mut().expect("open until committed").write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -65,7 +60,8 @@ impl Write for AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            self.remove();
+            // That it may fail changes nothing, since a `.part` file counts for nothing.
+            let _ = operation::remove_file(&self.part);
         }
     }
 }
@@ -74,7 +70,7 @@ impl Drop for AtomicFile {
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(DataError::io(path, "write"))?;
-    file.commit()
+    file.commit().map(drop)
 }
 
 /// An error if something has this name, even a dangling link.

@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
-use spfde_parquet_guard::Fault;
 
 use crate::segment::{RecordingError, StorageError};
 
@@ -23,7 +22,7 @@ pub enum DataError {
     /// The operating system refused.
     #[error("{path}: cannot {action}: {source}{}", remedy(source))]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
-    /// A Parquet file cannot be read or written.
+    /// A Parquet file cannot be read.
     #[error(transparent)]
     Parquet(#[from] spfde_parquet_guard::Error),
     /// Something in a file, or about it, is not as it has to be. `found`, `expected` and `remedy` may be
@@ -35,16 +34,14 @@ pub enum DataError {
     Version { path: PathBuf, field: &'static str, found: u32, newest: u32 },
     /// A run of an earlier version that did not come to its end.
     #[error(
-        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program \
-         verifies and \
-         replays it, but does not go on with it: resume it with the program that began it"
+        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program verifies \
+         and replays it, but does not go on with it: resume it with the program that began it"
     )]
     OldRun { path: PathBuf, began: String, version: u32 },
     /// The data of a run is not where it was.
     #[error(
         "{path}: data.path is {found:?}, and there is nothing at {}; put the data back, or resume from the \
-         directory in \
-         which {found:?} leads to it",
+         directory in which {found:?} leads to it",
         tried.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" nor at ")
     )]
     DataGone { path: PathBuf, found: String, tried: Vec<PathBuf> },
@@ -61,8 +58,7 @@ pub enum DataError {
     /// Another process uses the run.
     #[error(
         "{path}: is in use by {holder}; wait for it to end (if it is stopped, wake it up), or choose another \
-         run \
-         directory"
+         run directory"
     )]
     Locked { path: PathBuf, holder: String },
     /// No run there.
@@ -124,19 +120,14 @@ impl DataError {
     /// system's.
     pub(crate) fn writing(path: &Path, action: &'static str) -> impl Fn(ParquetError) -> Self + Copy {
         move |source| {
-            let source = match source {
-                ParquetError::External(error) => match error.downcast::<std::io::Error>() {
-                    Ok(source) => return Self::io(path, action)(*source),
-                    Err(error) => ParquetError::External(error),
-                },
-                source => source,
+            let text = source.to_string();
+            let system = match source {
+                ParquetError::External(error) => error.downcast().ok().map(|error| *error),
+                _ => None,
             };
-            match system_error(&source.to_string()) {
+            match system.or_else(|| system_error(&text)) {
                 Some(source) => Self::io(path, action)(source),
-                None => Self::Parquet(spfde_parquet_guard::Error {
-                    path: path.to_owned(),
-                    fault: Fault::Library { action, source },
-                }),
+                None => Self::refused(path, format!("cannot {action}: {text}"), ""),
             }
         }
     }
@@ -218,6 +209,6 @@ mod tests {
         assert_eq!(text("No space left on device (os error 28)"), full);
         let large = text("File too large (os error 27)");
         assert!(large.contains("(os error 27); files may not be so large here: raise the limit"), "{large}");
-        assert!(text("no reason").ends_with("is it a complete Parquet file?"));
+        assert!(text("no reason").ends_with("fail to get inner writer: \"no reason\""));
     }
 }

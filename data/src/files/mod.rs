@@ -22,6 +22,7 @@ pub mod score_files;
 mod seal;
 pub mod table_file;
 pub mod verify;
+mod version;
 pub mod weights;
 
 pub use error::{DataError, Result};

@@ -1,6 +1,5 @@
 //! A Parquet file under construction.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,12 +14,12 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use super::atomic::AtomicFile;
 use super::error::{DataError, Result};
 
-/// Writes a Parquet file, whole or not at all, and hashes it on its way. Dropped before
+/// Writes a Parquet file, whole or not at all. Dropped before
 /// [`ParquetOut::finish`], it leaves nothing.
 pub(super) struct ParquetOut {
     path: PathBuf,
     schema: Arc<Schema>,
-    writer: ArrowWriter<Hashing<AtomicFile>>,
+    writer: ArrowWriter<AtomicFile>,
 }
 
 /// What the files of this program have in common: compressed with zstd at this level, without dictionaries,
@@ -41,7 +40,7 @@ impl ParquetOut {
     /// Starts the file `path`.
     pub(super) fn create(path: &Path, schema: Arc<Schema>, properties: WriterProperties) -> Result<Self> {
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let file = Hashing::new(AtomicFile::create(path)?);
+        let file = AtomicFile::create(path)?;
         let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
             .map_err(DataError::writing(path, "start the file"))?;
         Ok(Self { path: path.to_owned(), schema, writer })
@@ -62,40 +61,6 @@ impl ParquetOut {
 
     /// Makes the file durable under its name; its length, and its BLAKE3 in hexadecimal.
     pub(super) fn finish(self) -> Result<(u64, String)> {
-        let file = self.writer.into_inner().map_err(DataError::writing(&self.path, "finish the file"))?;
-        let (file, bytes, blake3) = file.into_parts();
-        file.commit()?;
-        Ok((bytes, blake3))
-    }
-}
-
-/// Passes bytes on, counts them and hashes them with BLAKE3.
-#[derive(Debug)]
-struct Hashing<W> {
-    inner: W,
-    hasher: blake3::Hasher,
-}
-
-impl<W> Hashing<W> {
-    /// Starts with nothing written.
-    fn new(inner: W) -> Self {
-        Self { inner, hasher: blake3::Hasher::new() }
-    }
-
-    /// The writer, the bytes that went through, and their hash in hexadecimal.
-    fn into_parts(self) -> (W, u64, String) {
-        (self.inner, self.hasher.count(), self.hasher.finalize().to_hex().to_string())
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
+        self.writer.into_inner().map_err(DataError::writing(&self.path, "finish the file"))?.commit()
     }
 }

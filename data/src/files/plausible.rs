@@ -53,15 +53,6 @@ fn samples_limit(bytes: u64) -> u64 {
     bytes.saturating_mul(SAMPLES_PER_BYTE).saturating_add(FEW)
 }
 
-/// What a manifest says of one stream.
-#[derive(Default)]
-struct Stream {
-    /// The rows of each epoch.
-    epochs: BTreeMap<u32, u64>,
-    rows: u64,
-    bytes: u64,
-}
-
 /// Refuses a manifest that names more rows than there can be: in an epoch of scores and sieves about as many
 /// as samples, of layers as many as they have numbers, one that sums the epoch up; of every stream by the
 /// bytes of its segments. Looks at no file.
@@ -71,16 +62,17 @@ struct Stream {
 pub fn rows(run: &Path, manifest: &Manifest) -> Result<()> {
     let samples = manifest.data_set.train_rows;
     limit(run, "data_set.train_rows", samples, SAMPLES_LIMIT)?;
-    let mut streams: BTreeMap<&str, Stream> = BTreeMap::new();
+    // The rows of each epoch of a stream; the rows and the bytes of the whole stream.
+    let mut epochs: BTreeMap<(&str, u32), u64> = BTreeMap::new();
+    let mut streams: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for Segment { stream, epoch, rows, bytes, .. } in &manifest.segments {
-        let stream = streams.entry(stream).or_default();
-        let of_epoch = stream.epochs.entry(*epoch).or_default();
+        let of_epoch = epochs.entry((stream, *epoch)).or_default();
         *of_epoch = of_epoch.saturating_add(*rows);
-        stream.rows = stream.rows.saturating_add(*rows);
-        stream.bytes = stream.bytes.saturating_add(*bytes);
+        let of_stream = streams.entry(stream).or_default();
+        *of_stream = (of_stream.0.saturating_add(*rows), of_stream.1.saturating_add(*bytes));
     }
-    for (name, stream) in streams {
-        let is_replay = manifest.replay_of.is_some();
+    let is_replay = manifest.replay_of.is_some();
+    for ((name, epoch), rows) in epochs {
         let most = match name {
             ScoreRow::STREAM | SieveRow::STREAM => samples.saturating_add(FEW),
             LayerRow::STREAM => LAYERS_LIMIT,
@@ -88,14 +80,14 @@ pub fn rows(run: &Path, manifest: &Manifest) -> Result<()> {
             // In a run that trains somebody else's streams may have these names.
             CostRow::STREAM if is_replay => LAYERS_LIMIT,
             CensoredRow::STREAM if is_replay => 1,
-            _ => u64::MAX,
+            _ => continue,
         };
-        for (epoch, rows) in stream.epochs {
-            limit(run, &format!("number of rows of stream {name} in epoch {epoch}"), rows, most)?;
-        }
+        limit(run, &format!("number of rows of stream {name} in epoch {epoch}"), rows, most)?;
+    }
+    for (name, (rows, bytes)) in streams {
         let free = if name == SieveRow::STREAM { samples.saturating_add(FEW) } else { FEW };
-        let most = stream.bytes.saturating_mul(ROWS_PER_BYTE).saturating_add(free);
-        limit(run, &format!("number of rows of stream {name}"), stream.rows, most)?;
+        let most = bytes.saturating_mul(ROWS_PER_BYTE).saturating_add(free);
+        limit(run, &format!("number of rows of stream {name}"), rows, most)?;
     }
     Ok(())
 }

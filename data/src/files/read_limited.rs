@@ -13,21 +13,14 @@ use crate::words::counted;
 pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     DataError::limit(path, "file length", length, limit)?;
-    let mut bytes = reserve(path, "file length", length)?;
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX)).is_err() {
+        return Err(DataError::unfit(path, "file length", length, "less than the memory that there is", ""));
+    }
     // One byte more than the limit, in case the file grows while it is read.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(DataError::io(path, "read"))?;
     DataError::limit(path, "file length", bytes.len() as u64, limit)?;
     Ok(bytes)
-}
-
-/// Room for so many bytes, if there is as much memory; `field` is what declares them.
-pub(super) fn reserve(path: &Path, field: &str, length: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let capacity = usize::try_from(length).unwrap_or(usize::MAX);
-    match bytes.try_reserve_exact(capacity) {
-        Ok(()) => Ok(bytes),
-        Err(_) => Err(DataError::unfit(path, field, length, "less than the memory that there is", "")),
-    }
 }
 
 /// The place of a file of the run directory `run`, given with `/` between its parts.

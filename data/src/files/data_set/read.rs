@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use arrow::array::AsArray;
-use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::DataType;
-use arrow::datatypes::UInt16Type;
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, UInt16Type};
 
 use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
@@ -79,8 +77,22 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
                 return Err(nulls(file.path(), column, count));
             }
         }
-        append_images(file, &batch[IMAGE], labels.len(), stride, &mut pixels)?;
-        append_labels(file, &batch[LABEL], description.classes, &mut labels)?;
+        let images: Vec<&[u8]> = match batch[IMAGE].as_fixed_size_binary_opt() {
+            Some(array) => array.iter().flatten().collect(),
+            None => batch[IMAGE].as_binary::<i32>().iter().flatten().collect(),
+        };
+        if let Some(row) = images.iter().position(|image| image.len() != stride) {
+            let image = counted(images[row].len(), "byte");
+            let what = format!("row {}: image has {image}", labels.len() + row);
+            let expected = format!("{stride} (channels · height · width)");
+            return Err(DataError::unfit(file.path(), what, "", expected, ""));
+        }
+        images.iter().for_each(|image| pixels.extend_from_slice(image));
+        let values = batch[LABEL].as_primitive::<UInt16Type>().values();
+        if let Some(row) = values.iter().position(|label| usize::from(*label) >= description.classes) {
+            return Err(no_class(file.path(), labels.len() + row, values[row], description.classes));
+        }
+        labels.extend_from_slice(values);
     }
     let Description { channels, height, width, .. } = *description;
     Ok(Images { channels, height, width, pixels, labels })
@@ -91,40 +103,6 @@ fn check_columns(file: &ParquetFile) -> Result<()> {
         matches!(kind, DataType::Binary | DataType::FixedSizeBinary(_))
     })?;
     check_type(file, LABEL, DataType::UInt16, |kind| *kind == DataType::UInt16)
-}
-
-fn append_images(
-    file: &ParquetFile,
-    array: &ArrayRef,
-    first: usize,
-    stride: usize,
-    pixels: &mut Vec<u8>,
-) -> Result<()> {
-    let mut append = |row: usize, image: &[u8]| {
-        if image.len() != stride {
-            let what = format!("row {}: image has {}", first + row, counted(image.len(), "byte"));
-            let expected = format!("{stride} (channels · height · width)");
-            return Err(DataError::unfit(file.path(), what, "", expected, ""));
-        }
-        pixels.extend_from_slice(image);
-        Ok(())
-    };
-    match array.as_fixed_size_binary_opt() {
-        Some(array) => (0..array.len()).try_for_each(|row| append(row, array.value(row))),
-        None => {
-            let array = array.as_binary::<i32>();
-            (0..array.len()).try_for_each(|row| append(row, array.value(row)))
-        }
-    }
-}
-
-fn append_labels(file: &ParquetFile, array: &ArrayRef, classes: usize, labels: &mut Vec<u16>) -> Result<()> {
-    let values = array.as_primitive::<UInt16Type>().values();
-    if let Some(row) = values.iter().position(|label| usize::from(*label) >= classes) {
-        return Err(no_class(file.path(), labels.len() + row, values[row], classes));
-    }
-    labels.extend_from_slice(values);
-    Ok(())
 }
 
 /// That a label is no class.

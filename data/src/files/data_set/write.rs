@@ -28,20 +28,11 @@ use crate::images::{DataSet, Images};
 /// # Panics
 /// If images and labels of the set do not fit together.
 pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
-    let files =
-        [(directory.join(TRAIN), &set.train), (directory.join(TEST), &set.test)].map(|(path, images)| {
-            let description = Description {
-                version: VERSION,
-                name: set.name.clone(),
-                channels: images.channels,
-                height: images.height,
-                width: images.width,
-                classes: set.classes,
-                fingerprint: set.fingerprint.clone(),
-            };
-            (path, images, description)
-        });
-    for (path, images, description) in &files {
+    let Images { channels, height, width, .. } = *set.train;
+    let (name, classes, fingerprint) = (set.name.clone(), set.classes, set.fingerprint.clone());
+    let description = Description { version: VERSION, name, channels, height, width, classes, fingerprint };
+    let files = [(directory.join(TRAIN), &set.train), (directory.join(TEST), &set.test)];
+    for (path, images) in &files {
         DataError::limit(path, "number of rows", images.len() as u64, SAMPLES_LIMIT)?;
         // What would not be read is not written.
         description.check(path)?;
@@ -50,10 +41,10 @@ pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
     let made: Vec<&Path> = directory.ancestors().take_while(|path| is_missing(path)).collect();
     let mut begun = Vec::new();
     let written = atomic::create_directory(directory).and_then(|()| {
-        files.iter().try_for_each(|(path, images, description)| {
+        files.iter().try_for_each(|(path, images)| {
             atomic::refuse_existing(path)?;
             begun.push(path);
-            write_images(path, images, description)
+            write_images(path, images, &description)
         })
     });
     written.inspect_err(|_| {

@@ -12,50 +12,38 @@ const PARTS: [(&str, &str); 4] = [
     ("t10k-labels", "t10k-labels-idx1-ubyte"),
 ];
 
-/// Where the parts of a data set are.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Files {
-    pub(super) train_images: PathBuf,
-    pub(super) train_labels: PathBuf,
-    pub(super) test_images: PathBuf,
-    pub(super) test_labels: PathBuf,
-}
-
-impl Files {
-    /// Takes files by the start of their names, and from directories the files with the usual names; of a
-    /// file that is there both plain and compressed it is unknown which is meant.
-    pub(super) fn find(paths: &[PathBuf]) -> Result<Self> {
-        let mut found: [Option<PathBuf>; 4] = Default::default();
-        for path in paths {
-            if path.is_dir() {
-                for (part, (_, name)) in PARTS.iter().enumerate() {
-                    for file in [path.join(name), path.join(format!("{name}.gz"))] {
-                        // What is no ordinary file is for whoever opens it to tell.
-                        if file.symlink_metadata().is_ok() {
-                            set(&mut found[part], file)?;
-                        }
+/// Takes files by the start of their names, and from directories the files with the usual names; of a file that
+/// is there both plain and compressed it is unknown which is meant. The files are images and labels to train,
+/// images and labels to test.
+pub(super) fn find(paths: &[PathBuf]) -> Result<[PathBuf; 4]> {
+    let mut found: [Option<PathBuf>; 4] = Default::default();
+    for path in paths {
+        if path.is_dir() {
+            for (part, (_, name)) in PARTS.iter().enumerate() {
+                for file in [path.join(name), path.join(format!("{name}.gz"))] {
+                    // What is no ordinary file is for whoever opens it to tell.
+                    if file.symlink_metadata().is_ok() {
+                        set(&mut found[part], file)?;
                     }
                 }
-            } else {
-                let part = part_of(path).ok_or_else(|| {
-                    let what = "is not one of train-images…, train-labels…, t10k-images…, t10k-labels…";
-                    DataError::refused(path, what, "rename it or leave it out")
-                })?;
-                set(&mut found[part], path.clone())?;
             }
+        } else {
+            let part = part_of(path).ok_or_else(|| {
+                let what = "is not one of train-images…, train-labels…, t10k-images…, t10k-labels…";
+                DataError::refused(path, what, "rename it or leave it out")
+            })?;
+            set(&mut found[part], path.clone())?;
         }
-        let place = paths.first().cloned().unwrap_or_default();
-        let missing = |part: usize| {
-            let name = PARTS[part].1;
-            let remedy = "the four IDX files of a data set must all be there";
-            DataError::refused(&place, format!("has no {name} or {name}.gz"), remedy)
-        };
-        let mut found = found.into_iter().enumerate();
-        let mut next = || {
-            let (part, file) = found.next().expect("four parts");
-            file.ok_or_else(|| missing(part))
-        };
-        Ok(Self { train_images: next()?, train_labels: next()?, test_images: next()?, test_labels: next()? })
+    }
+    let place = paths.first().cloned().unwrap_or_default();
+    let missing = |part: usize| {
+        let name = PARTS[part].1;
+        let remedy = "the four IDX files of a data set must all be there";
+        DataError::refused(&place, format!("has no {name} or {name}.gz"), remedy)
+    };
+    match found.iter().position(Option::is_none) {
+        Some(part) => Err(missing(part)),
+        None => Ok(found.map(Option::unwrap_or_default)),
     }
 }
 

@@ -16,54 +16,31 @@ pub(super) const CONTENT_LIMIT: u64 = 4 << 30;
 /// Rows or columns of an image, as far as an importer believes them.
 const SIDE_LIMIT: u64 = 1 << 14;
 
-/// The most dimensions that a part of a data set has.
-const DIMENSIONS: usize = 3;
+/// Dimensions of a file of images: count, rows, columns.
+pub(super) const IMAGES: usize = 3;
+/// Dimensions of a file of labels: count.
+pub(super) const LABELS: usize = 1;
 
-/// What an IDX file should hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Content {
-    /// Images: count, rows, columns.
-    Images,
-    /// Labels: count.
-    Labels,
-}
-
-impl Content {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Images => "images",
-            Self::Labels => "labels",
-        }
-    }
-
-    /// Bytes of the header: the magic number and the dimensions.
-    pub(super) fn header_length(self) -> usize {
-        4 + 4 * self.dimensions()
-    }
-
-    fn dimensions(self) -> usize {
-        match self {
-            Self::Images => 3,
-            Self::Labels => 1,
-        }
-    }
+/// Bytes of the header: the magic number and the dimensions.
+pub(super) fn header_length(dimensions: usize) -> usize {
+    4 + 4 * dimensions
 }
 
 /// A header whose declared size is plausible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    dimensions: [u32; DIMENSIONS],
-    used: usize,
+    /// The count, and of images their rows and columns.
+    dimensions: Vec<u32>,
     /// Bytes of content: the product of the dimensions.
     pub(super) length: u64,
 }
 
 impl Header {
-    /// Parses the header from `bytes`, which may be fewer than it takes.
-    pub(super) fn parse(path: &Path, content: Content, bytes: &[u8]) -> Result<Self> {
+    /// Parses the header of a file with `expected` dimensions from `bytes`, which may be fewer than it takes.
+    pub(super) fn parse(path: &Path, expected: usize, bytes: &[u8]) -> Result<Self> {
         let short = || {
-            let (found, expected) = (counted(bytes.len(), "byte"), content.header_length());
-            let what = format!("has {found} where the header alone takes {expected}");
+            let (found, length) = (counted(bytes.len(), "byte"), header_length(expected));
+            let what = format!("has {found} where the header alone takes {length}");
             DataError::refused(path, what, AGAIN)
         };
         let magic = *bytes.first_chunk::<4>().ok_or_else(short)?;
@@ -76,17 +53,13 @@ impl Header {
             let remedy = "only 0x08 (unsigned bytes) can be imported";
             return Err(DataError::unfit(path, "type byte", format_args!("{kind:#04x}"), "", remedy));
         }
-        let used = content.dimensions();
-        if usize::from(count) != used {
-            let (found, what) = (counted(count, "dimension"), content.name());
-            let what = format!("has {found} where {what} have {used}");
+        if usize::from(count) != expected {
+            let what = if expected == IMAGES { "images" } else { "labels" };
+            let what = format!("has {} where {what} have {expected}", counted(count, "dimension"));
             return Err(DataError::refused(path, what, "are the files swapped?"));
         }
-        let words = bytes.get(4..content.header_length()).ok_or_else(short)?;
-        let mut dimensions = [1; DIMENSIONS];
-        for (dimension, word) in dimensions.iter_mut().zip(words.as_chunks::<4>().0) {
-            *dimension = u32::from_be_bytes(*word);
-        }
+        let words = bytes.get(4..header_length(expected)).ok_or_else(short)?.as_chunks::<4>().0;
+        let dimensions: Vec<u32> = words.iter().map(|word| u32::from_be_bytes(*word)).collect();
         for (index, side) in dimensions.iter().enumerate().skip(1) {
             DataError::limit(path, &format!("dimension {index}"), u64::from(*side), SIDE_LIMIT)?;
             if *side == 0 {
@@ -95,7 +68,7 @@ impl Header {
         }
         // At most 2³² · 2¹⁴ · 2¹⁴: fits.
         let length = dimensions.iter().map(|dimension| u64::from(*dimension)).product();
-        let header = Self { dimensions, used, length };
+        let header = Self { dimensions, length };
         DataError::limit(path, &format!("declared size {}", header.dimensions()), length, CONTENT_LIMIT)?;
         Ok(header)
     }
@@ -112,7 +85,7 @@ impl Header {
 
     /// The dimensions as a person would write them.
     pub(super) fn dimensions(&self) -> String {
-        let words: Vec<String> = self.dimensions[..self.used].iter().map(u32::to_string).collect();
+        let words: Vec<String> = self.dimensions.iter().map(u32::to_string).collect();
         words.join(" × ")
     }
 }

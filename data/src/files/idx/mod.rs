@@ -15,8 +15,7 @@ use super::data_set;
 use super::error::{DataError, Result};
 use crate::images::{DataSet, Images};
 use crate::words::counted;
-use files::Files;
-use header::{Content, Header};
+use header::{Header, IMAGES, LABELS};
 
 /// What to do about files that do not fit together.
 const OTHER: &str = "are they from different data sets?";
@@ -25,12 +24,12 @@ const OTHER: &str = "are they from different data sets?";
 ///
 /// The file is at most 4 GiB uncompressed; what its header declares must agree with its length.
 pub fn read_images(path: &Path) -> Result<([usize; 3], Vec<u8>)> {
-    Ok(shaped(read::read(path, Content::Images)?))
+    Ok(shaped(read::read(path, IMAGES)?))
 }
 
 /// As [`read_images`], from the bytes of a file; `path` is for messages.
 pub fn parse_images(path: &Path, bytes: &[u8]) -> Result<([usize; 3], Vec<u8>)> {
-    Ok(shaped(read::parse(path, Content::Images, bytes)?))
+    Ok(shaped(read::parse(path, IMAGES, bytes)?))
 }
 
 fn shaped((header, bytes): (Header, Vec<u8>)) -> ([usize; 3], Vec<u8>) {
@@ -40,7 +39,7 @@ fn shaped((header, bytes): (Header, Vec<u8>)) -> ([usize; 3], Vec<u8>) {
 
 /// The labels in the bytes of an IDX file; `path` is for messages.
 pub fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
-    Ok(read::parse(path, Content::Labels, bytes)?.1)
+    Ok(read::parse(path, LABELS, bytes)?.1)
 }
 
 /// Imports a data set, to be called `name`, from a directory with its four files or from the files
@@ -49,41 +48,28 @@ pub fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
 /// There must be as many labels as images, and training labels must be 0, 1, … without gaps; test labels must
 /// be among them.
 pub fn import(directory_or_files: &[PathBuf], name: &str) -> Result<DataSet> {
-    let files = Files::find(directory_or_files)?;
-    let train = read_pair(&files.train_images, &files.train_labels)?;
-    let test = read_pair(&files.test_images, &files.test_labels)?;
+    let [train_images, train_labels, test_images, test_labels] = files::find(directory_or_files)?;
+    let train = read_pair(&train_images, &train_labels)?;
+    let test = read_pair(&test_images, &test_labels)?;
     let shape = |images: &Images| (images.height, images.width);
     if shape(&train) != shape(&test) {
         let words = |images: &Images| format!("{} × {}", images.height, images.width);
-        let (found, expected) = (words(&test), words(&train));
-        let what =
-            format!("images are {found} where those of {} are {expected}", files.train_images.display());
-        return Err(DataError::refused(&files.test_images, what, OTHER));
+        let (found, expected, other) = (words(&test), words(&train), train_images.display());
+        let what = format!("images are {found} where those of {other} are {expected}");
+        return Err(DataError::refused(&test_images, what, OTHER));
     }
-    let classes = count_classes(&files.train_labels, &train.labels)?;
+    let classes = count_classes(&train_labels, &train.labels)?;
     if let Some(row) = test.labels.iter().position(|label| usize::from(*label) >= classes) {
-        return Err(data_set::no_class(&files.test_labels, row, test.labels[row], classes));
+        return Err(data_set::no_class(&test_labels, row, test.labels[row], classes));
     }
     Ok(data_set::assemble(name, classes, train, test))
 }
 
 /// Images and their labels.
 fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
-    let (header, pixels) = read::read(images, Content::Images)?;
-    let (label_header, label_bytes) = read::read(labels, Content::Labels)?;
-    check_counts(images, &header, labels, &label_header)?;
-    let (height, width) = header.shape();
-    Ok(Images {
-        channels: 1,
-        height,
-        width,
-        pixels,
-        labels: label_bytes.into_iter().map(u16::from).collect(),
-    })
-}
-
-fn check_counts(images: &Path, image_header: &Header, labels: &Path, label_header: &Header) -> Result<()> {
-    let (expected, found) = (image_header.count(), label_header.count());
+    let (header, pixels) = read::read(images, IMAGES)?;
+    let (label_header, label_bytes) = read::read(labels, LABELS)?;
+    let (expected, found) = (header.count(), label_header.count());
     if expected == 0 {
         return Err(data_set::empty(images));
     }
@@ -92,7 +78,9 @@ fn check_counts(images: &Path, image_header: &Header, labels: &Path, label_heade
         let what = format!("has {found} where {} has {expected}", images.display());
         return Err(DataError::refused(labels, what, OTHER));
     }
-    Ok(())
+    let (height, width) = header.shape();
+    let labels = label_bytes.into_iter().map(u16::from).collect();
+    Ok(Images { channels: 1, height, width, pixels, labels })
 }
 
 /// The number of classes: all labels below it occur.

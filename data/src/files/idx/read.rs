@@ -7,45 +7,38 @@ use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
-use super::header::{AGAIN, CONTENT_LIMIT, Content, Header};
+use super::header::{AGAIN, CONTENT_LIMIT, Header, header_length};
 use crate::files::error::{DataError, Result};
-use crate::files::read_limited::{read_limited, reserve};
+use crate::files::read_limited::read_limited;
 use crate::words::counted;
 
-/// Deflate cannot shrink data to less than one part in 1032: 258 bytes take at least 2 bits.
-const INFLATION_LIMIT: u64 = 1032;
-
-/// Reads a file that should hold `content`; whether it is compressed is seen from its first bytes, not from
+/// Reads a file of so many `dimensions`; whether it is compressed is seen from its first bytes, not from
 /// its name.
-pub(super) fn read(path: &Path, content: Content) -> Result<(Header, Vec<u8>)> {
-    parse(path, content, &read_limited(path, CONTENT_LIMIT)?)
+pub(super) fn read(path: &Path, dimensions: usize) -> Result<(Header, Vec<u8>)> {
+    parse(path, dimensions, &read_limited(path, CONTENT_LIMIT)?)
 }
 
 /// As [`read`], from the bytes of a file; `path` is for messages.
-pub(super) fn parse(path: &Path, content: Content, bytes: &[u8]) -> Result<(Header, Vec<u8>)> {
+pub(super) fn parse(path: &Path, dimensions: usize, bytes: &[u8]) -> Result<(Header, Vec<u8>)> {
     if bytes.starts_with(&[0x1F, 0x8B]) {
-        return decompress(path, content, bytes);
+        return decompress(path, dimensions, bytes);
     }
-    let header = Header::parse(path, content, bytes)?;
-    let found = &bytes[content.header_length()..];
+    let header = Header::parse(path, dimensions, bytes)?;
+    let found = &bytes[header_length(dimensions)..];
     check_length(path, &header, found.len() as u64)?;
     Ok((header, found.to_vec()))
 }
 
-fn decompress(path: &Path, content: Content, bytes: &[u8]) -> Result<(Header, Vec<u8>)> {
+fn decompress(path: &Path, dimensions: usize, bytes: &[u8]) -> Result<(Header, Vec<u8>)> {
     let mut decoder = GzDecoder::new(bytes);
     let mut read = |length: u64, into: &mut Vec<u8>| {
         decoder.by_ref().take(length).read_to_end(into).map_err(DataError::io(path, "decompress"))
     };
     let mut start = Vec::new();
-    read(content.header_length() as u64, &mut start)?;
-    let header = Header::parse(path, content, &start)?;
-    let compressed = bytes.len() as u64;
-    if header.length > compressed.saturating_mul(INFLATION_LIMIT) {
-        let more = format!("more than {} can hold", counted(compressed, "compressed byte"));
-        return Err(DataError::refused(path, declares(&header, &more), AGAIN));
-    }
-    let mut values = reserve(path, &format!("declared size {}", header.dimensions()), header.length + 1)?;
+    read(header_length(dimensions) as u64, &mut start)?;
+    let header = Header::parse(path, dimensions, &start)?;
+    // Grows with what is really there.
+    let mut values = Vec::new();
     // One byte more, which must not be there: reading on checks the checksum.
     read(header.length + 1, &mut values)?;
     // Nor may anything follow the one compressed stream.
@@ -58,16 +51,13 @@ fn decompress(path: &Path, content: Content, bytes: &[u8]) -> Result<(Header, Ve
 fn check_length(path: &Path, header: &Header, found: u64) -> Result<()> {
     let what = match found.cmp(&header.length) {
         Ordering::Equal => return Ok(()),
-        Ordering::Less => declares(header, &format!("the file has {found}")),
+        Ordering::Less => {
+            let (dimensions, length) = (header.dimensions(), counted(header.length, "byte"));
+            format!("the header declares {dimensions} = {length}, the file has {found}")
+        }
         Ordering::Greater => {
-            let (expected, dimensions) = (header.length, header.dimensions());
-            format!("bytes follow the {expected} that the header declares ({dimensions})")
+            format!("bytes follow the {} that the header declares ({})", header.length, header.dimensions())
         }
     };
     Err(DataError::refused(path, what, AGAIN))
-}
-
-/// What a header declares, and what there is.
-fn declares(header: &Header, found: &str) -> String {
-    format!("the header declares {} = {}, {found}", header.dimensions(), counted(header.length, "byte"))
 }

@@ -220,15 +220,11 @@ fn compressed_files_that_are_cut_changed_or_bombs_are_errors() {
         message(IMAGES, &wrong_checksum),
         format!("{IMAGES}: cannot decompress: corrupt gzip stream does not have a matching checksum")
     );
-    // A header that declares 3 GiB in front of a few bytes: more than deflate can hold.
-    let compressed = gzip(&idx(&[500_000_000, 2, 3], &pixels(36)));
+    // A header that declares 3 GiB in front of a few bytes.
     assert_eq!(
-        message(IMAGES, &compressed),
+        message(IMAGES, &gzip(&idx(&[500_000_000, 2, 3], &pixels(36)))),
         format!(
-            "{IMAGES}: the header declares 500000000 × 2 × 3 = 3000000000 bytes, more than {} compressed \
-             bytes can \
-             hold; fetch it again",
-            compressed.len()
+            "{IMAGES}: the header declares 500000000 × 2 × 3 = 3000000000 bytes, the file has 36; fetch it again"
         )
     );
     // Sixteen million zeros behind a header that declares 36 bytes: not even decompressed.

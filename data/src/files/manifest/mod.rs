@@ -15,8 +15,8 @@ use crate::files::error::{DataError, Result};
 use crate::files::layout;
 pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::read_limited::{inside, read_limited};
-use crate::files::seal;
-use crate::images::DataSet;
+use crate::files::{seal, version};
+use crate::images::{DataSet, Images};
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
 
@@ -38,7 +38,7 @@ const MANIFEST_LIMIT: u64 = 256 << 20;
 pub(in crate::files) const CHECKPOINT_LIMIT: u64 = 64 << 30;
 
 /// What a run consists of, and how far it came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of these fields: [`MANIFEST_VERSION`].
     pub version: u32,
@@ -89,7 +89,7 @@ pub struct ReplayOf {
 }
 
 /// Which data set a run uses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataSetRecord {
     /// Its name.
     pub name: String,
@@ -112,16 +112,11 @@ pub struct DataSetRecord {
 impl Manifest {
     /// The first manifest of a run of `epochs` epochs on `set`: nothing is committed.
     pub fn new(set: &DataSet, epochs: u32) -> Self {
-        let data_set = DataSetRecord {
-            name: set.name.clone(),
-            train_rows: set.train.len() as u64,
-            test_rows: set.test.len() as u64,
-            channels: set.train.channels,
-            height: set.train.height,
-            width: set.train.width,
-            classes: set.classes,
-            fingerprint: set.fingerprint.clone(),
-        };
+        let (train_rows, test_rows) = (set.train.len() as u64, set.test.len() as u64);
+        let Images { channels, height, width, .. } = *set.train;
+        let (name, classes, fingerprint) = (set.name.clone(), set.classes, set.fingerprint.clone());
+        let data_set =
+            DataSetRecord { name, train_rows, test_rows, channels, height, width, classes, fingerprint };
         Self::of(data_set, epochs)
     }
 
@@ -131,17 +126,8 @@ impl Manifest {
             version: MANIFEST_VERSION,
             created_by: concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned(),
             data_set,
-            configuration: None,
-            architecture: None,
-            sealed_environment: false,
             epochs,
-            epochs_reached: 0,
-            finished: false,
-            ended_early: None,
-            stopped: None,
-            replay_of: None,
-            segments: Vec::new(),
-            checkpoints: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -184,12 +170,7 @@ impl Manifest {
     /// # Errors
     /// If they are no manifest, of a later version, or not what was written; if a field cannot be true.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        // The version first: the fields of a later one may not parse.
-        let Version { version } = serde_json::from_slice(bytes).map_err(DataError::json(path))?;
-        if version == 0 || version > MANIFEST_VERSION {
-            let (path, field, newest) = (path.to_owned(), "version", MANIFEST_VERSION);
-            return Err(DataError::Version { path, field, found: version, newest });
-        }
+        let version = version::of_json(path, "version", bytes, MANIFEST_VERSION)?;
         // The number of a version may be what was changed.
         if version >= SEALED || seal::is_there(bytes) {
             seal::check(path, bytes)?;
@@ -255,9 +236,4 @@ impl Manifest {
         let names: BTreeSet<&str> = self.segments.iter().map(|segment| segment.stream.as_str()).collect();
         names.into_iter().map(str::to_owned).collect()
     }
-}
-
-#[derive(Deserialize)]
-struct Version {
-    version: u32,
 }

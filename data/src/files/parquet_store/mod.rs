@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 pub use reader::{
     SegmentReader, describe, parse_columns, read_columns, read_segment, read_stream, stored_bytes,
 };
-pub(super) use schema::{check_type, key, nulls, other_type};
+pub(super) use schema::{check_type, key, nulls};
 
 use super::atomic;
 use super::error::{DataError, Result};
 use super::layout::{CHECKPOINT, TRACE, path_below};
 pub use super::layout::{is_stream_name, segment_path};
 use crate::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
-use crate::table::{Cells, Column, ColumnType, Columns};
+use crate::table::{Cells, Column, Columns};
 
 /// Writes segments below a run directory.
 #[derive(Clone, Debug)]
@@ -57,9 +57,8 @@ impl SegmentStore for ParquetStore {
         worker: u32,
     ) -> Result<Box<dyn SegmentWriter>, StorageError> {
         assert!(is_stream_name(stream), "{stream:?} is a stream's name: lowercase letters, digits, _ and -");
-        let first = columns.first().map(|column| (column.name, column.kind, column.nullable));
-        let is_epoch = first == Some(("epoch", ColumnType::U32, false));
-        assert!(is_epoch, "the first column of {stream} is the epoch");
+        let epoch_column = Column::of::<u32>("epoch", false);
+        assert_eq!(columns.first(), Some(&epoch_column), "the first column of {stream} is the epoch");
         let path = path_below(self.folder, stream, epoch, worker);
         let file = self.run.join(&path);
         atomic::create_directory(&self.run.join(self.folder).join(stream))?;
@@ -74,7 +73,7 @@ impl SegmentStore for ParquetStore {
 ///
 /// # Panics
 /// If their first column is not the epoch.
-pub(in crate::files) fn check_epoch(path: &Path, first: u64, rows: &Columns, epoch: u32) -> Result<()> {
+fn check_epoch(path: &Path, first: u64, rows: &Columns, epoch: u32) -> Result<()> {
     let Some(Cells::U32(epochs)) = rows.cells.first() else { panic!("the first column is the epoch") };
     match epochs.iter().position(|found| *found != epoch) {
         None => Ok(()),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
-use super::{arrays, schema};
+use super::{arrays, check_epoch, schema};
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
 use crate::files::read_limited::{check_length, check_recorded, inside, open, read_limited};
@@ -19,29 +19,38 @@ const BATCH_ROWS: usize = 1 << 13;
 pub struct SegmentReader {
     columns: Vec<Column>,
     file: ParquetFile,
-    batches: Batches,
-}
-
-impl SegmentReader {
-    /// Whether the file declares that values of a column may be missing.
-    pub(in crate::files) fn is_nullable(&self, column: &str) -> bool {
-        self.file.schema().field_with_name(column).is_ok_and(|field| field.is_nullable())
-    }
+    /// `None` after an error.
+    batches: Option<Batches>,
+    epoch: u32,
+    /// Rows that have been read.
+    rows: u64,
 }
 
 impl Iterator for SegmentReader {
     type Item = Result<Columns>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.next()?.map_err(DataError::from);
-        Some(batch.and_then(|batch| arrays::from_batch(self.file.path(), &batch, &self.columns)))
+        let batch = self.batches.as_mut()?.next()?.map_err(DataError::from);
+        let path = self.file.path();
+        let rows = batch.and_then(|batch| {
+            let rows = arrays::from_batch(path, &batch, &self.columns)?;
+            check_epoch(path, self.rows, &rows, self.epoch)?;
+            self.rows += rows.rows as u64;
+            Ok(rows)
+        });
+        self.batches.take_if(|_| rows.is_err());
+        Some(rows)
     }
 }
 
 /// Opens a segment of the run directory `run` and reads the given columns of it.
 ///
 /// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns
-/// with their types; further columns are ignored, those of a later version among them.
+/// with their types; further columns are ignored, those of a later version among them. All rows are of the
+/// segment's epoch.
+///
+/// # Panics
+/// On reading, if the first column is not the epoch.
 pub fn read_columns(run: &Path, segment: &Segment, columns: &[Column]) -> Result<SegmentReader> {
     let path = inside(run, &segment.path)?;
     parse_columns(&path, read_limited(&path, FILE_LIMIT)?, segment, columns)
@@ -59,7 +68,8 @@ pub fn parse_columns(
     let there = |name: &&str| file.schema().field_with_name(name).is_ok();
     let names: Vec<&str> = columns.iter().map(|column| column.name).filter(there).collect();
     let batches = file.batches(&names, BATCH_ROWS)?;
-    Ok(SegmentReader { columns: columns.to_vec(), file, batches })
+    let (columns, batches) = (columns.to_vec(), Some(batches));
+    Ok(SegmentReader { columns, file, batches, epoch: segment.epoch, rows: 0 })
 }
 
 /// How long the file of a segment of the run directory `run` is, without reading it.
@@ -110,12 +120,11 @@ pub fn read_stream<R: Row>(
 ) -> impl Iterator<Item = Result<Columns>> + use<R> {
     let run = run.to_owned();
     let segments = manifest.segments_of(R::STREAM, epochs);
-    segments.into_iter().flat_map(move |segment| {
-        let (batches, error) = match read_columns(&run, &segment, &R::columns()) {
-            Ok(reader) => (Some(reader), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        batches.into_iter().flatten().chain(error)
+    segments.into_iter().flat_map(move |segment| -> Box<dyn Iterator<Item = Result<Columns>>> {
+        match read_columns(&run, &segment, &R::columns()) {
+            Ok(reader) => Box::new(reader),
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        }
     })
 }
 

@@ -7,28 +7,16 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use spfde_parquet_guard::ParquetFile;
 
+use super::arrays::data_type;
 use crate::files::error::{DataError, Result};
+use crate::files::version;
 use crate::rows::SCHEMA_VERSION;
-use crate::table::{Column, ColumnType};
+use crate::table::Column;
 
 /// Key of the version of names and types.
 pub(super) const KEY_SCHEMA: &str = "spfde.schema";
 /// Key of the stream's name.
 pub(super) const KEY_STREAM: &str = "spfde.stream";
-
-/// The Arrow type of a column.
-fn data_type(kind: ColumnType) -> DataType {
-    match kind {
-        ColumnType::Bool => DataType::Boolean,
-        ColumnType::I8 => DataType::Int8,
-        ColumnType::U16 => DataType::UInt16,
-        ColumnType::U32 => DataType::UInt32,
-        ColumnType::U64 => DataType::UInt64,
-        ColumnType::F32 => DataType::Float32,
-        ColumnType::F64 => DataType::Float64,
-        ColumnType::Text => DataType::Utf8,
-    }
-}
 
 /// The schema of a stream's files.
 pub(super) fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
@@ -40,11 +28,7 @@ pub(super) fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
 pub(super) fn check_keys(file: &ParquetFile, stream: &str) -> Result<()> {
     let version = key(file, KEY_SCHEMA, format_args!("a version up to {SCHEMA_VERSION}"))?;
     let is_no_number = |_| DataError::value(file.path(), KEY_SCHEMA, version, "a version number");
-    let found: u32 = version.parse().map_err(is_no_number)?;
-    if found > SCHEMA_VERSION || found == 0 {
-        let path = file.path().to_owned();
-        return Err(DataError::Version { path, field: KEY_SCHEMA, found, newest: SCHEMA_VERSION });
-    }
+    version::check(file.path(), KEY_SCHEMA, version.parse().map_err(is_no_number)?, SCHEMA_VERSION)?;
     match key(file, KEY_STREAM, stream)? {
         found if found == stream => Ok(()),
         found => Err(DataError::value(file.path(), KEY_STREAM, found, stream)),
@@ -84,18 +68,11 @@ pub(in crate::files) fn check_type(
             Err(DataError::unfit(file.path(), what, "", expected, ""))
         }
         Ok(field) if fits(field.data_type()) => Ok(()),
-        Ok(field) => Err(other_type(file.path(), column, field.data_type(), expected)),
+        Ok(field) => {
+            let (what, found) = (format!("column {column}"), format!("of type {}", field.data_type()));
+            Err(DataError::unfit(file.path(), what, found, expected, ""))
+        }
     }
-}
-
-/// That a column is of another type.
-pub(in crate::files) fn other_type(
-    path: &Path,
-    column: &str,
-    found: impl Display,
-    expected: impl Display,
-) -> DataError {
-    DataError::unfit(path, format!("column {column}"), format_args!("of type {found}"), expected, "")
 }
 
 /// That a column lacks values.

@@ -5,7 +5,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::RecordedTrace;
 use crate::files::error::{DataError, Result};
@@ -16,8 +16,9 @@ use crate::segment::{Extent, RecordedSegment, Recording, RecordingError};
 use crate::table::Column;
 use crate::words::counted;
 
-/// How often the manifest is looked at. An epoch takes seconds at least, a look some hundred microseconds.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often the manifest is looked at. An epoch takes seconds at least, a look a millisecond for some thousand
+/// segments.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// What to do about a record that is not the one that was read.
 const ANEW: &str = "follow it anew";
@@ -43,9 +44,6 @@ struct State {
     trace: Arc<RecordedTrace>,
     complete: bool,
     looked: Instant,
-    /// When the manifest was written, how long it is, and which file: one that has not changed is not read
-    /// again. Two may be equally long and written at the same tick of the system's clock.
-    written: Option<(SystemTime, u64, u64)>,
 }
 
 /// How a followed run ended.
@@ -106,10 +104,6 @@ impl FollowedTrace {
         if known.complete || known.looked.elapsed() < LOOK_EVERY {
             return Ok(());
         }
-        if known.written.is_some() && written(&self.run) == known.written && is_held(&self.run)? {
-            known.looked = Instant::now();
-            return Ok(());
-        }
         let found = look(&self.run, &self.streams)?;
         check_same(&self.run, &found.manifest, &known.manifest)?;
         let path = self.run.join(MANIFEST_NAME);
@@ -135,72 +129,38 @@ impl FollowedTrace {
         *known = found;
         Ok(())
     }
-
-    /// Says so where a segment cannot be read because the run went back since the last look.
-    fn explain(
-        &self,
-        known: &RecordedTrace,
-        stream: &str,
-        epoch: u32,
-        error: RecordingError,
-    ) -> RecordingError {
-        let place = (stream.to_owned(), epoch);
-        match look(&self.run, &self.streams) {
-            Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
-                RecordingError(format!(
-                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: \
-                     {ANEW}"
-                ))
-            }
-            _ => error,
-        }
-    }
 }
 
 /// Tests that two looks found the same run.
 fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<()> {
-    let same = |field: &str, left: &dyn std::fmt::Debug, right: &dyn std::fmt::Debug| {
-        let (left, right) = (format!("{left:?}"), format!("{right:?}"));
-        if left == right {
-            return Ok(());
-        }
-        let expected = format!("{right}, as before: it is another run by now, {ANEW}");
-        Err(DataError::value(&run.join(MANIFEST_NAME), field, &left, expected))
+    let fields = |manifest: &Manifest| {
+        let configuration = manifest.configuration.clone().unwrap_or_default();
+        let fingerprint = manifest.data_set.fingerprint.clone();
+        [
+            ("data_set.fingerprint", fingerprint),
+            ("configuration", configuration),
+            ("epochs", manifest.epochs.to_string()),
+        ]
     };
-    same("data_set.fingerprint", &found.data_set.fingerprint, &known.data_set.fingerprint)?;
-    same("configuration", &found.configuration, &known.configuration)?;
-    same("epochs", &found.epochs, &known.epochs)
+    match fields(found).into_iter().zip(fields(known)).find(|(found, known)| found != known) {
+        None => Ok(()),
+        Some(((field, found), (_, known))) => {
+            let expected = format!("{known}, as before: it is another run by now, {ANEW}");
+            Err(DataError::value(&run.join(MANIFEST_NAME), field, &found, expected))
+        }
+    }
 }
 
 /// What there is of a run.
 fn look(run: &Path, streams: &[String]) -> Result<State> {
     // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
     let held = is_held(run)?;
-    let written = written(run);
     let (manifest, manifest_blake3) = Manifest::read_hashed(run)?;
     plausible::rows(run, &manifest)?;
     let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
     let trace = Arc::new(RecordedTrace::new(run, &manifest, &streams)?);
     let complete = manifest.finished || !held;
-    Ok(State { manifest, manifest_blake3, trace, complete, looked: Instant::now(), written })
-}
-
-/// When the manifest was written, how long it is, and the number of the file, if the system tells.
-fn written(run: &Path) -> Option<(SystemTime, u64, u64)> {
-    let metadata = run.join(MANIFEST_NAME).metadata().ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), number(&metadata)))
-}
-
-/// A file that replaces another has another number.
-#[cfg(unix)]
-fn number(metadata: &std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-/// Elsewhere the time has to do.
-#[cfg(not(unix))]
-fn number(_: &std::fs::Metadata) -> u64 {
-    0
+    Ok(State { manifest, manifest_blake3, trace, complete, looked: Instant::now() })
 }
 
 impl Recording for FollowedTrace {
@@ -230,8 +190,15 @@ impl Recording for FollowedTrace {
         segment: usize,
     ) -> Result<RecordedSegment, RecordingError> {
         let known = self.trace();
-        known
-            .open(stream, columns, epoch, segment)
-            .map_err(|error| self.explain(&known, stream, epoch, error))
+        known.open(stream, columns, epoch, segment).map_err(|error| {
+            // It may be gone because the run went back since the last look.
+            let place = (stream.to_owned(), epoch);
+            match look(&self.run, &self.streams) {
+                Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => RecordingError(format!(
+                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: {ANEW}"
+                )),
+                _ => error,
+            }
+        })
     }
 }

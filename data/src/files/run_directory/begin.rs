@@ -34,16 +34,12 @@ impl RunDirectory {
         manifest: Manifest,
     ) -> Result<Self> {
         let existed = path.is_dir();
-        let created = atomic::create_directory(path).and_then(|()| Self::take_new(path)).and_then(|lock| {
-            let run = Self::new(path, existed, config, manifest, lock);
-            let written = atomic::write(&path.join(CONFIG_NAME), config.as_bytes());
-            match written.and_then(|()| run.begin(architecture, environment)) {
-                Ok(()) => Ok(run),
-                Err(error) => {
-                    run.abandon();
-                    Err(error)
-                }
-            }
+        let created = atomic::create_directory(path).and_then(|()| {
+            let run = Self::new(path, existed, config, manifest, Self::take_new(path)?);
+            atomic::write(&path.join(CONFIG_NAME), config.as_bytes())
+                .and_then(|()| run.begin(architecture, environment))
+                .inspect_err(|_| run.abandon())?;
+            Ok(run)
         });
         created.inspect_err(|_| {
             if !existed {

@@ -26,11 +26,10 @@ impl RunDirectory {
                 are(reached)
             ));
         }
-        if let Some(segment) = segments.iter().find(|segment| segment.epoch != epoch) {
-            return refuse(format!("{} is of epoch {}", segment.path, segment.epoch));
-        }
-        if let Some(file) = checkpoint.iter().find(|file| file.epoch != epoch + 1) {
-            return refuse(format!("{} is of epoch {}", file.path, file.epoch));
+        let files = segments.iter().map(|segment| (&segment.path, segment.epoch, epoch));
+        let after = checkpoint.iter().map(|file| (&file.path, file.epoch, epoch + 1));
+        if let Some((file, found, _)) = files.chain(after).find(|(_, found, expected)| found != expected) {
+            return refuse(format!("{file} is of epoch {found}"));
         }
         let mut dropped = Vec::new();
         self.change(|manifest| {

@@ -35,24 +35,16 @@ impl RunLock {
     pub(super) fn take(run: &Path, name: &str, new: bool) -> Result<Self> {
         // A link would have whatever it leads to emptied.
         let path = inside(run, name)?;
-        if !new && is_no_lock(&path) {
-            let error = Error::new(ErrorKind::InvalidInput, "it is not an ordinary file; remove it");
-            return Err(DataError::io(&path, "lock")(error));
-        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).create_new(new).truncate(false);
         let mut file = options.open(&path).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
-            _ if path.exists() => DataError::io(&path, "open the lock file to write")(error),
-            _ => DataError::io(&path, "create the lock file")(error),
+            _ => DataError::io(&path, "open the lock file to write")(error),
         })?;
-        match lock(&file, || std::thread::sleep(PAUSE)) {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(DataError::Locked { path: run.to_owned(), holder: holder(&mut file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(DataError::io(&path, "lock")(error)),
-        }
+        lock(&file, || std::thread::sleep(PAUSE)).map_err(|error| match error {
+            TryLockError::WouldBlock => DataError::Locked { path: run.to_owned(), holder: holder(&mut file) },
+            TryLockError::Error(error) => DataError::io(&path, "lock")(error),
+        })?;
         file.set_len(0)
             .and_then(|()| write!(file, "{}", std::process::id()))
             .inspect_err(|_| {
@@ -81,8 +73,7 @@ impl RunLock {
             let found = self.path.symlink_metadata().ok().map(number);
             if found != Some(number(held)) {
                 let reason = "the run directory was removed, moved or replaced while the run was written; a \
-                              training \
-                              that was moved can be resumed where it is now";
+                              training that was moved can be resumed where it is now";
                 return Err(DataError::io(&self.path, "find the lock of this run")(Error::other(reason)));
             }
         }
@@ -121,9 +112,6 @@ pub fn is_held(run: &Path) -> Result<bool> {
 /// The process that holds the lock file `name` of the run directory `run`, if one does; changes nothing.
 pub(super) fn held_by(run: &Path, name: &str) -> Result<Option<String>> {
     let path = inside(run, name)?;
-    if is_no_lock(&path) {
-        return Ok(None);
-    }
     let mut file = match File::open(&path) {
         // A file that is taken for a directory is told by whoever reads it.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -139,11 +127,6 @@ pub(super) fn held_by(run: &Path, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Whether something else than a file has the name of a lock: opening a pipe would wait for a writer.
-fn is_no_lock(path: &Path) -> bool {
-    path.exists() && !path.is_file()
-}
-
 /// Who holds the lock, as far as the lock file tells.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
@@ -157,28 +140,6 @@ fn holder(file: &mut File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    #[cfg(unix)]
-    fn what_is_no_file_is_no_lock() {
-        let run = tempfile::tempdir().unwrap();
-        let path = run.path().join(LOCK_NAME);
-        let refused = || {
-            let error = RunLock::take(run.path(), LOCK_NAME, false).unwrap_err().to_string();
-            assert_eq!(
-                error,
-                format!("{}: cannot lock: it is not an ordinary file; remove it", path.display())
-            );
-        };
-        std::fs::create_dir(&path).unwrap();
-        refused();
-        std::fs::remove_dir(&path).unwrap();
-        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
-        assert!(made.success());
-        refused();
-        std::fs::remove_file(&path).unwrap();
-        drop(RunLock::take(run.path(), LOCK_NAME, false).unwrap());
-    }
 
     #[test]
     fn who_only_looks_holds_nothing() {

@@ -149,11 +149,10 @@ impl RunDirectory {
     fn end(&self, change: impl FnOnce(&mut Manifest)) -> Result<()> {
         self.lock.check()?;
         // First of all: on a full disk it makes room for the manifest.
-        let checkpoints = self.path.join(CHECKPOINT);
-        let removed = self.remove_unnamed().and_then(|()| sweep::sync_removals(&checkpoints));
+        let removed = self.remove_unnamed();
         self.change(change)?;
         removed?;
-        remove_empty(&checkpoints);
+        remove_empty(&self.path.join(CHECKPOINT));
         Ok(())
     }
 

@@ -59,11 +59,10 @@ impl RecordedRun {
     /// # Errors
     /// If it cannot be read, or is not the configuration that the run began with.
     pub fn config_unchanged(&self) -> Result<String> {
-        let config = read_config(&self.path)?;
-        if let Some(expected) = &self.manifest.configuration {
-            check_unchanged(&self.path.join(CONFIG_NAME), "configuration", &config, expected)?;
+        match &self.manifest.configuration {
+            Some(expected) => self.unchanged(CONFIG_NAME, "configuration", expected),
+            None => read_config(&self.path),
         }
-        Ok(config)
     }
 
     /// The text of `architecture.json`; `None` of a run of a time before it was written.
@@ -71,10 +70,19 @@ impl RecordedRun {
     /// # Errors
     /// If it cannot be read, or is not what the run began with.
     pub fn architecture(&self) -> Result<Option<String>> {
-        let Some(expected) = &self.manifest.architecture else { return Ok(None) };
-        let architecture = read_text(&inside(&self.path, ARCHITECTURE_NAME)?)?;
-        check_unchanged(&self.path.join(ARCHITECTURE_NAME), "architecture", &architecture, expected)?;
-        Ok(Some(architecture))
+        let expected = self.manifest.architecture.as_ref();
+        expected.map(|expected| self.unchanged(ARCHITECTURE_NAME, "architecture", expected)).transpose()
+    }
+
+    /// A text whose BLAKE3 has to be what is `expected`.
+    fn unchanged(&self, name: &str, what: &str, expected: &str) -> Result<String> {
+        let path = inside(&self.path, name)?;
+        let text = read_text(&path)?;
+        if blake3::hash(text.as_bytes()).to_hex().as_str() == expected {
+            return Ok(text);
+        }
+        let what = format!("is not the {what} that the run began with");
+        Err(DataError::refused(&path, what, "restore it, or start another run with it"))
     }
 
     /// The content of `environment.json`.
@@ -91,19 +99,7 @@ pub fn read_config(run: &Path) -> Result<String> {
     read_text(&inside(run, CONFIG_NAME)?)
 }
 
-/// Checks a text by the BLAKE3 that the manifest has of it.
-fn check_unchanged(path: &Path, what: &str, text: &str, expected: &str) -> Result<()> {
-    if blake3::hash(text.as_bytes()).to_hex().as_str() == expected {
-        return Ok(());
-    }
-    let what = format!("is not the {what} that the run began with");
-    Err(DataError::refused(path, what, "restore it, or start another run with it"))
-}
-
 fn read_text(path: &Path) -> Result<String> {
     let bytes = read_limited(path, TEXT_LIMIT)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error());
-        DataError::io(path, "read")(error)
-    })
+    String::from_utf8(bytes).map_err(|error| DataError::refused(path, format!("cannot read: {error}"), ""))
 }

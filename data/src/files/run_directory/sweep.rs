@@ -11,8 +11,8 @@ use crate::files::manifest::Manifest;
 use crate::files::operation;
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have
-/// written and `manifest` does not name, and the unfinished ones of `beside`, which lie beside them. What has
-/// another name, such as somebody's copy of a checkpoint, is left.
+/// written and `manifest` does not name, and the unfinished ones of `beside`, which lie beside them; durable when
+/// it returns. What has another name, such as somebody's copy of a checkpoint, is left.
 ///
 /// # Errors
 /// If a file cannot be removed; if a link stands where a directory of named files should be: nothing is
@@ -20,28 +20,8 @@ use crate::files::operation;
 pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -> Result<()> {
     let segments = manifest.segments.iter().map(|segment| &segment.path);
     let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
-    let named: BTreeSet<PathBuf> = segments.chain(checkpoints).map(|path| run.join(path)).collect();
-    refuse_links(run)?;
-    remove_left_over(run, &named)?;
+    remove_left_over(run, &segments.chain(checkpoints).map(|path| run.join(path)).collect())?;
     beside.iter().try_for_each(|name| remove_if_there(&part_of(&run.join(name))))
-}
-
-/// Refuses links to directories in the places of those in which a run writes. A link to something else can be
-/// no directory, and one in the place of a file is for whoever reads that.
-fn refuse_links(run: &Path) -> Result<()> {
-    for directory in NAMED.map(|name| run.join(name)) {
-        atomic::refuse_link(&directory)?;
-        let tables = tables(&directory)?;
-        tables.iter().filter(|path| path.is_dir()).try_for_each(|path| atomic::refuse_link(path))?;
-    }
-    Ok(())
-}
-
-/// What lies in `directory` under a name that a stream may have.
-fn tables(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = entries(directory)?.into_iter();
-    let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_stream_name));
-    Ok(named.map(|entry| entry.path()).collect())
 }
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run`, and the directories.
@@ -68,50 +48,39 @@ pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes it durable that files were removed from `directory` and those below it.
-pub(super) fn sync_removals(directory: &Path) -> Result<()> {
-    for entry in entries(directory)? {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            sync_removals(&entry.path())?;
-        }
-    }
-    match directory.is_dir() {
-        true => atomic::sync_directory(directory),
-        false => Ok(()),
-    }
-}
-
 /// Removes the files that a run could have written to `trace/` and `checkpoint/` of the run directory `run`,
 /// except the named ones. What lies elsewhere is left, such as somebody's copy of a whole directory under a
 /// name that no stream has.
 fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
-    remove_except(&run.join(CHECKPOINT), is_weights, named)?;
+    let mut tables = Vec::new();
     for directory in NAMED.map(|name| run.join(name)) {
-        // Links are not followed.
-        for table in tables(&directory)?.iter().filter(|table| table.is_dir() && !table.is_symlink()) {
-            remove_except(table, is_segment, named)?;
+        atomic::refuse_link(&directory)?;
+        for entry in entries(&directory)? {
+            let path = entry.path();
+            // A link to something else can be no directory, and one in the place of a file is for whoever reads that.
+            if entry.file_name().to_str().is_some_and(is_stream_name) && path.is_dir() {
+                atomic::refuse_link(&path)?;
+                tables.push(path);
+            }
         }
     }
-    Ok(())
+    remove_except(&run.join(CHECKPOINT), is_weights, named)?;
+    tables.iter().try_for_each(|table| remove_except(table, is_segment, named))
 }
 
 /// Removes the files in `directory` that a run calls so, except the named ones, and empty directories in
 /// their places; links are removed, not followed.
 fn remove_except(directory: &Path, is_of_a_run: fn(&OsStr) -> bool, named: &BTreeSet<PathBuf>) -> Result<()> {
-    let mut removed = false;
     for entry in entries(directory)? {
         let path = entry.path();
         if !is_of_a_run(&entry.file_name()) || named.contains(&path) {
             continue;
         }
-        let kind = entry.file_type().map_err(DataError::io(&path, "look at the file"))?;
-        if kind.is_dir() {
-            remove_empty(&path);
-        } else {
-            operation::remove_file(&path).map_err(DataError::io(&path, "remove the file"))?;
-            removed = true;
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => remove_empty(&path),
+            false => remove_if_there(&path)?,
         }
     }
     // After a power cut it would be there again, and nobody sweeps a run that is finished.
-    if removed { atomic::sync_directory(directory) } else { Ok(()) }
+    if directory.is_dir() { atomic::sync_directory(directory) } else { Ok(()) }
 }

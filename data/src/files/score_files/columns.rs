@@ -5,6 +5,7 @@ use std::path::Path;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, downcast_integer_array,
 };
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use spfde_parquet_guard::ParquetFile;
 
@@ -40,115 +41,96 @@ fn is_loss(kind: &DataType) -> bool {
     matches!(kind, DataType::Float32 | DataType::Float64)
 }
 
-/// Replaces `rows` by those of a batch, which begins at row `first` of the file. The slots are samples still.
-pub(super) fn decode(
-    path: &Path,
-    first: u64,
-    batch: &RecordBatch,
-    losses: bool,
-    rows: &mut ScoreColumns,
-) -> Result<()> {
-    samples(path, first, batch, &mut rows.slots)?;
-    epochs(path, first, batch, &mut rows.epochs)?;
-    rows.steps.clear();
-    whole(path, first, batch, STEP, u64::MAX, |step| rows.steps.push(step))?;
-    rows.correct.clear();
-    let correct = column(path, batch, CORRECT)?;
-    match correct.data_type() {
-        DataType::Boolean => rows.correct.extend(correct.as_boolean().values().iter()),
-        _ => whole(path, first, batch, CORRECT, 1, |value| rows.correct.push(value == 1))?,
-    }
-    rows.losses.clear();
-    finite(path, first, batch)?;
-    if losses {
-        let column = column(path, batch, LOSS)?;
-        match column.data_type() {
-            DataType::Float32 => rows.losses.extend_from_slice(column.as_primitive::<Float32Type>().values()),
-            _ => {
-                rows.losses
-                    .extend(column.as_primitive::<Float64Type>().values().iter().map(|loss| *loss as f32));
-            }
-        }
-    } else {
-        rows.losses.resize(rows.slots.len(), f32::NAN);
-    }
-    Ok(())
-}
-
 /// Whether a file has losses, whoever looks at them.
 pub(super) fn has_losses(file: &ParquetFile) -> bool {
     let field = file.schema().field_with_name(LOSS);
     field.is_ok_and(|field| is_loss(field.data_type()))
 }
 
-/// Checks the losses of a batch, as far as there are some: they are finite, also as numbers of 32 bits.
-fn finite(path: &Path, first: u64, batch: &RecordBatch) -> Result<()> {
-    let Some(array) = batch.column_by_name(LOSS) else { return Ok(()) };
-    let bad = match array.data_type() {
-        DataType::Float32 => not_finite::<Float32Type>(array, |loss| loss),
-        _ => not_finite::<Float64Type>(array, |loss| loss as f32),
-    };
-    match bad {
-        None => Ok(()),
-        Some((at, found)) => {
-            let what = format!("row {}: {LOSS}", first + at as u64);
-            let remedy =
-                "a training that comes to another has diverged; leave out what it recorded from there on";
-            Err(DataError::unfit(path, what, found, "a finite number", remedy))
+/// A batch of the rows of the file `path`, which begins at its row `first`.
+pub(super) struct Batch<'a> {
+    pub(super) path: &'a Path,
+    pub(super) first: u64,
+    pub(super) rows: &'a RecordBatch,
+}
+
+impl Batch<'_> {
+    /// Replaces `rows` by those of the batch. The slots are samples still.
+    pub(super) fn decode(&self, losses: bool, rows: &mut ScoreColumns) -> Result<()> {
+        self.samples(&mut rows.slots)?;
+        self.epochs(&mut rows.epochs)?;
+        self.whole(STEP, u64::MAX, &mut rows.steps, |step| step)?;
+        let correct = self.column(CORRECT)?;
+        match correct.as_boolean_opt() {
+            Some(correct) => rows.correct = correct.values().iter().collect(),
+            None => self.whole(CORRECT, 1, &mut rows.correct, |value| value == 1)?,
+        }
+        rows.losses.clear();
+        let found = self.finite_losses()?;
+        match losses {
+            true => {
+                self.column(LOSS)?;
+                rows.losses.extend(found.iter().flat_map(|found| found.values()));
+            }
+            false => rows.losses.resize(rows.slots.len(), f32::NAN),
+        }
+        Ok(())
+    }
+
+    /// Replaces `samples` by those of the batch.
+    pub(super) fn samples(&self, samples: &mut Vec<u32>) -> Result<()> {
+        self.whole(SAMPLE, u64::from(SAMPLE_LIMIT), samples, |sample| sample as u32)
+    }
+
+    /// Replaces `epochs` by those of the batch.
+    pub(super) fn epochs(&self, epochs: &mut Vec<u32>) -> Result<()> {
+        self.whole(EPOCH, u64::from(EPOCH_LIMIT), epochs, |epoch| epoch as u32)
+    }
+
+    /// The losses, if there are some, as numbers of 32 bits: all that are there are finite.
+    fn finite_losses(&self) -> Result<Option<PrimitiveArray<Float32Type>>> {
+        let Some(array) = self.rows.column_by_name(LOSS) else { return Ok(None) };
+        let losses = cast(array, &DataType::Float32).expect("losses were checked to be floats");
+        let losses = losses.as_primitive::<Float32Type>();
+        let bad = losses.iter().position(|loss| loss.is_some_and(|loss| !loss.is_finite()));
+        let Some(row) = bad else { return Ok(Some(losses.clone())) };
+        let found = match array.as_primitive_opt::<Float64Type>() {
+            Some(array) => format!("{:?}", array.value(row)),
+            None => format!("{:?}", losses.value(row)),
+        };
+        let remedy =
+            "a training that comes to another has diverged; leave out what it recorded from there on";
+        Err(DataError::unfit(self.path, self.value(row, LOSS), found, "a finite number", remedy))
+    }
+
+    /// What a message calls a value.
+    fn value(&self, row: usize, column: &str) -> String {
+        format!("row {}: {column}", self.first + row as u64)
+    }
+
+    /// A column without missing values.
+    fn column(&self, name: &str) -> Result<&ArrayRef> {
+        let array = self.rows.column_by_name(name).expect("the schema was checked before");
+        match array.null_count() {
+            0 => Ok(array),
+            count => Err(nulls(self.path, name, count)),
         }
     }
-}
 
-/// The first value that is not finite as a number of 32 bits, and its row.
-fn not_finite<T: ArrowPrimitiveType>(
-    array: &ArrayRef,
-    single: fn(T::Native) -> f32,
-) -> Option<(usize, String)> {
-    let values = array.as_primitive::<T>().values();
-    let row = (0..values.len()).find(|row| !single(values[*row]).is_finite() && array.is_valid(*row))?;
-    Some((row, format!("{:?}", values[row])))
-}
-
-/// Replaces `samples` by those of a batch.
-pub(super) fn samples(path: &Path, first: u64, batch: &RecordBatch, samples: &mut Vec<u32>) -> Result<()> {
-    samples.clear();
-    whole(path, first, batch, SAMPLE, u64::from(SAMPLE_LIMIT), |sample| samples.push(sample as u32))
-}
-
-/// Replaces `epochs` by those of a batch.
-pub(super) fn epochs(path: &Path, first: u64, batch: &RecordBatch, epochs: &mut Vec<u32>) -> Result<()> {
-    epochs.clear();
-    whole(path, first, batch, EPOCH, u64::from(EPOCH_LIMIT), |epoch| epochs.push(epoch as u32))
-}
-
-/// A column without missing values.
-fn column<'a>(path: &Path, batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    let array = batch.column_by_name(name).expect("the schema was checked before");
-    match array.null_count() {
-        0 => Ok(array),
-        count => Err(nulls(path, name, count)),
-    }
-}
-
-/// Hands every value of a column of whole numbers to `take`, which must lie between 0 and `limit`.
-fn whole(
-    path: &Path,
-    first: u64,
-    batch: &RecordBatch,
-    name: &str,
-    limit: u64,
-    take: impl FnMut(u64),
-) -> Result<()> {
-    let array = column(path, batch, name)?;
-    let bad = downcast_integer_array!(
-        array => values(array, limit, take),
-        other => unreachable!("column {name} was checked to be a whole number, not {other}")
-    );
-    match bad {
-        None => Ok(()),
-        Some((at, found)) => {
-            let what = format!("row {}: {name}", first + at as u64);
-            Err(DataError::unfit(path, what, found, format_args!("0 to {limit}"), ""))
+    /// Replaces `into` by the values of a column of whole numbers, which must lie between 0 and `limit`.
+    fn whole<T>(&self, name: &str, limit: u64, into: &mut Vec<T>, make: fn(u64) -> T) -> Result<()> {
+        into.clear();
+        let array = self.column(name)?;
+        let bad = downcast_integer_array!(
+            array => values(array, limit, |value| into.push(make(value))),
+            other => unreachable!("column {name} was checked to be a whole number, not {other}")
+        );
+        match bad {
+            None => Ok(()),
+            Some((row, found)) => {
+                let expected = format_args!("0 to {limit}");
+                Err(DataError::unfit(self.path, self.value(row, name), found, expected, ""))
+            }
         }
     }
 }

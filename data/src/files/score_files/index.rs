@@ -6,23 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use spfde_parquet_guard::ParquetFile;
 
-use super::columns::{EPOCH, SAMPLE};
-use super::samples::{Samples, Seen};
-use super::{BATCH_ROWS, Part, ScoreFile, ScoreFiles, columns, no_scores};
+use super::columns::{Batch, EPOCH, SAMPLE};
+use super::samples::Seen;
+use super::{Part, ScoreFile, ScoreFiles, no_scores};
 use crate::files::error::{DataError, Result};
 use crate::files::plausible::score_rows_limit;
 use crate::words::counted;
-
-/// What a thread found.
-#[derive(Default)]
-struct Found {
-    seen: Seen,
-    parts: Vec<Part>,
-    /// The row group that it is at.
-    group: usize,
-    /// The first row group that cannot be used, by the numbers of its file and its own.
-    error: Option<((usize, usize), DataError)>,
-}
 
 /// Indexes `files`, in which `path` was named; `None` if `stop` is set before that is done.
 pub(super) fn index(
@@ -32,52 +21,67 @@ pub(super) fn index(
     losses: bool,
     stop: &AtomicBool,
 ) -> Result<Option<ScoreFiles>> {
-    let lengths = files.iter().map(ScoreFile::length).collect::<Result<Vec<u64>>>()?;
-    let all = lengths.iter().fold(0, |all: u64, bytes| all.saturating_add(*bytes));
-    // Every thread takes the next row group, file by file, until there are no more.
-    let taken: Vec<AtomicUsize> = files.iter().map(|_| AtomicUsize::new(0)).collect();
+    let mut parts = declared(&files, path, losses)?;
+    // Every thread takes the next row group, until there are no more or one cannot be used.
+    let next = AtomicUsize::new(0);
     let work = || {
-        let mut found = Found::default();
-        let mut rows: u64 = 0;
-        for (number, (file, taken)) in files.iter().zip(&taken).enumerate() {
-            let believe = |declared: u64| {
-                believe(&file.path, "number of rows", declared, lengths[number])?;
-                rows = rows.saturating_add(declared);
-                believe(path, "number of rows of its files", rows, all)
+        let (mut seen, mut ranges) = (Seen::default(), Vec::new());
+        let mut open: Option<(usize, Arc<ParquetFile>)> = None;
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(place) else { break };
+            let parquet = match open.take() {
+                Some((file, parquet)) if file == part.file => Ok(parquet),
+                _ => files[part.file].open(losses),
             };
-            if let Err(error) = groups(number, file, taken, losses, (stop, believe), &mut found) {
-                found.error = Some(((number, found.group), error));
+            let range = parquet.and_then(|parquet| {
+                let (_, parquet) = open.insert((part.file, parquet));
+                look(&files[part.file], parquet, part, stop, &mut seen)
+            });
+            let is_bad = range.is_err();
+            ranges.push((place, range));
+            if is_bad {
                 break;
             }
         }
-        found
+        (seen, ranges)
     };
-    let found: Vec<Found> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut found = vec![work()];
-        found.extend(others.into_iter().map(|other| other.join().expect("indexing does not panic")));
-        found
+    let (mut seen, mut ranges) = (Seen::default(), Vec::new());
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            let (found, looked) = thread.join().expect("indexing does not panic");
+            seen.join(&found);
+            ranges.extend(looked);
+        }
     });
     if stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    let (mut seen, mut parts, mut errors) = (Seen::default(), Vec::new(), Vec::new());
-    for found in found {
-        seen.join(&found.seen);
-        parts.extend(found.parts);
-        errors.extend(found.error);
-    }
     // The same error whoever met it first.
-    if let Some((_, error)) = errors.into_iter().min_by_key(|(place, _)| *place) {
-        return Err(error);
+    ranges.sort_unstable_by_key(|(place, _)| *place);
+    for (place, range) in ranges {
+        (parts[place].first, parts[place].last) = range?;
     }
     parts.sort_unstable();
-    let Some(last) = parts.iter().map(|part| part.last).max() else {
-        return Err(no_scores(path, "row"));
-    };
-    let rows = parts.iter().map(|part| part.rows).sum();
-    let samples = Samples::new(seen);
-    Ok(Some(ScoreFiles { files, parts, samples, epochs: last + 1, rows, losses }))
+    let last = parts.iter().map(|part| part.last).max().ok_or_else(|| no_scores(path, "row"))?;
+    Ok(Some(ScoreFiles { files, parts, samples: seen.samples(), epochs: last + 1, losses }))
+}
+
+/// The row groups of all files that declare rows, if so many can be believed.
+fn declared(files: &[ScoreFile], path: &Path, losses: bool) -> Result<Vec<Part>> {
+    let (mut parts, mut rows, mut bytes) = (Vec::new(), 0_u64, 0_u64);
+    for (number, file) in files.iter().enumerate() {
+        let parquet = file.open(losses)?;
+        believe(&file.path, "number of rows", parquet.rows(), parquet.length())?;
+        rows = rows.saturating_add(parquet.rows());
+        bytes = bytes.saturating_add(parquet.length());
+        let groups = (0..parquet.groups()).map(|group| (group, parquet.group_rows(group).unwrap_or(0)));
+        let groups = groups.filter(|(_, rows)| *rows > 0);
+        parts.extend(groups.map(|(group, rows)| Part { first: 0, file: number, group, rows, last: 0 }));
+    }
+    believe(path, "number of rows of its files", rows, bytes)?;
+    Ok(parts)
 }
 
 /// Refuses more rows than so many bytes can hold: a few bytes can stand for any number, and whoever judges
@@ -89,60 +93,32 @@ fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<(
     }
     let found = format!("{found}, above the limit of {limit} for {}", counted(bytes, "byte"));
     let remedy = "nobody's training compresses so well: if these are scores that somebody recorded, write \
-                  them plain, \
-                  without encoding and compression";
+                  them plain, without encoding and compression";
     Err(DataError::unfit(path, field, found, "", remedy))
 }
 
-/// Looks into the row groups of one file that no other thread has taken, once `believe` has passed how many
-/// rows it declares: every thread asks that of every file, in their order, so that all of them stop at the
-/// same one. Nothing more once `stop` is set.
-fn groups(
-    number: usize,
+/// The first and the last epoch of a row group, whose samples are added to `seen`; of nothing more once `stop`
+/// is set.
+fn look(
     file: &ScoreFile,
-    taken: &AtomicUsize,
-    losses: bool,
-    (stop, believe): (&AtomicBool, impl FnOnce(u64) -> Result<()>),
-    found: &mut Found,
-) -> Result<()> {
-    let mut open: Option<Arc<ParquetFile>> = None;
-    found.group = 0;
-    let (groups, rows) = match file.declared() {
-        Some(declared) => declared,
-        None => {
-            let parquet = open.insert(file.open(losses)?);
-            (parquet.groups(), parquet.rows())
+    parquet: &ParquetFile,
+    part: &Part,
+    stop: &AtomicBool,
+    seen: &mut Seen,
+) -> Result<(u32, u32)> {
+    let (mut samples, mut epochs) = (Vec::new(), Vec::new());
+    let (mut first, mut last, mut row) = (u32::MAX, 0, parquet.first_row(part.group));
+    for batch in file.batches(parquet, part, &[SAMPLE, EPOCH])? {
+        if stop.load(Ordering::Relaxed) {
+            break;
         }
-    };
-    believe(rows)?;
-    loop {
-        let group = taken.fetch_add(1, Ordering::Relaxed);
-        if group >= groups || stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        found.group = group;
-        let parquet = match open.take() {
-            Some(parquet) => parquet,
-            None => file.open(losses)?,
-        };
-        let Some(rows) = parquet.group_rows(group) else { return Ok(()) };
-        let (mut samples, mut epochs) = (Vec::new(), Vec::new());
-        let (mut first, mut last, mut row) = (u32::MAX, 0, parquet.first_row(group));
-        for batch in parquet.group_batches(group, &[SAMPLE, EPOCH], BATCH_ROWS)? {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let batch = batch?;
-            columns::samples(&file.path, row, &batch, &mut samples)?;
-            columns::epochs(&file.path, row, &batch, &mut epochs)?;
-            samples.iter().for_each(|sample| found.seen.add(*sample));
-            first = epochs.iter().copied().fold(first, u32::min);
-            last = epochs.iter().copied().fold(last, u32::max);
-            row += samples.len() as u64;
-        }
-        if rows > 0 {
-            found.parts.push(Part { first, file: number, group, rows, last });
-        }
-        open = Some(parquet);
+        let batch = Batch { path: &file.path, first: row, rows: &batch? };
+        batch.samples(&mut samples)?;
+        batch.epochs(&mut epochs)?;
+        samples.iter().for_each(|sample| seen.add(*sample));
+        first = epochs.iter().copied().fold(first, u32::min);
+        last = epochs.iter().copied().fold(last, u32::max);
+        row += samples.len() as u64;
     }
+    Ok((first, last))
 }

@@ -24,14 +24,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
-use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
+use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
 use super::error::{DataError, Result};
 use super::layout::entries;
 use super::read_limited::read_limited;
 use crate::scores::{ScoreColumns, ScoreSource};
 use crate::segment::RecordingError;
-use columns::REQUIRED;
+use columns::{Batch, REQUIRED};
 use samples::Samples;
 
 /// The greatest number a sample may have. State is kept for the samples that occur; a bit for each up to the
@@ -52,7 +52,6 @@ pub struct ScoreFiles {
     parts: Vec<Part>,
     samples: Samples,
     epochs: u32,
-    rows: u64,
     losses: bool,
 }
 
@@ -62,16 +61,8 @@ struct ScoreFile {
     path: PathBuf,
     /// Its content, if it is no file but bytes in memory.
     bytes: Option<Bytes>,
-    opened: Mutex<Opened>,
-}
-
-/// What is known of a file once somebody has opened it.
-#[derive(Debug, Default)]
-struct Opened {
     /// The file, while somebody reads from it.
-    file: Weak<ParquetFile>,
-    /// How many row groups it has, and how many rows it declares.
-    declared: Option<(usize, u64)>,
+    open: Mutex<Weak<ParquetFile>>,
 }
 
 /// One row group.
@@ -86,13 +77,13 @@ struct Part {
 
 impl ScoreFile {
     fn new(path: PathBuf) -> Self {
-        Self { path, bytes: None, opened: Mutex::default() }
+        Self { path, bytes: None, open: Mutex::default() }
     }
 
     /// The file with its columns checked, read anew unless another thread has it open.
     fn open(&self, losses: bool) -> Result<Arc<ParquetFile>> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = opened.file.upgrade() {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.upgrade() {
             return Ok(file);
         }
         let bytes = match &self.bytes {
@@ -101,21 +92,20 @@ impl ScoreFile {
         };
         let file = Arc::new(ParquetFile::parse(&self.path, bytes)?);
         columns::check(&file, losses)?;
-        *opened = Opened { file: Arc::downgrade(&file), declared: Some((file.groups(), file.rows())) };
+        *open = Arc::downgrade(&file);
         Ok(file)
     }
 
-    /// How many bytes it has.
-    fn length(&self) -> Result<u64> {
-        match &self.bytes {
-            Some(bytes) => Ok(bytes.len() as u64),
-            None => Ok(self.path.metadata().map_err(DataError::io(&self.path, "open"))?.len()),
+    /// Decodes some columns of a row group of the open `file`.
+    fn batches(&self, file: &ParquetFile, part: &Part, columns: &[&str]) -> Result<Batches> {
+        if file.group_rows(part.group) != Some(part.rows) {
+            return Err(self.changed());
         }
+        Ok(file.group_batches(part.group, columns, BATCH_ROWS)?)
     }
 
-    /// How many row groups it has, and how many rows it declares, if somebody has opened it.
-    fn declared(&self) -> Option<(usize, u64)> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).declared
+    fn changed(&self) -> DataError {
+        DataError::refused(&self.path, "was changed while it was read", "leave it as it is, and start again")
     }
 }
 
@@ -151,7 +141,7 @@ impl ScoreFiles {
 
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.parts.iter().map(|part| part.rows).sum()
     }
 
     /// How many files there are.
@@ -162,11 +152,11 @@ impl ScoreFiles {
 
 impl ScoreSource for ScoreFiles {
     fn samples(&self) -> u32 {
-        self.samples.count()
+        self.samples.0.len() as u32
     }
 
     fn sample(&self, slot: u32) -> u32 {
-        self.samples.sample(slot)
+        self.samples.0[slot as usize]
     }
 
     fn epochs(&self) -> u32 {
@@ -179,37 +169,25 @@ impl ScoreSource for ScoreFiles {
     }
 
     fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), RecordingError> {
-        Ok(self.read_part(self.parts[part], visit)?)
-    }
-}
-
-impl ScoreFiles {
-    fn read_part(&self, part: Part, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<()> {
-        let path = &self.files[part.file].path;
-        let file = self.files[part.file].open(self.losses)?;
-        let changed = || {
-            let what = "was changed while it was read";
-            DataError::refused(path, what, "leave it as it is, and start again")
-        };
-        if file.group_rows(part.group) != Some(part.rows) {
-            return Err(changed());
-        }
+        let part = &self.parts[part];
+        let file = &self.files[part.file];
+        let parquet = file.open(self.losses)?;
         let mut names = REQUIRED.to_vec();
         // A record with a loss that is no number is none of a training, also where losses are not looked at.
-        names.extend(columns::has_losses(&file).then_some(columns::LOSS));
+        names.extend(columns::has_losses(&parquet).then_some(columns::LOSS));
         let mut rows = ScoreColumns::default();
-        let mut row = file.first_row(part.group);
-        for batch in file.group_batches(part.group, &names, BATCH_ROWS)? {
-            let batch = batch?;
-            columns::decode(path, row, &batch, self.losses, &mut rows)?;
+        let mut first = parquet.first_row(part.group);
+        for batch in file.batches(&parquet, part, &names)? {
+            let batch = batch.map_err(DataError::from)?;
+            Batch { path: &file.path, first, rows: &batch }.decode(self.losses, &mut rows)?;
             // What was counted before must still hold: memory was reserved by it.
             if !rows.epochs.iter().all(|epoch| (part.first..=part.last).contains(epoch)) {
-                return Err(changed());
+                return Err(file.changed().into());
             }
             for sample in &mut rows.slots {
-                *sample = self.samples.slot(*sample).ok_or_else(changed)?;
+                *sample = self.samples.slot(*sample).ok_or_else(|| file.changed())?;
             }
-            row += rows.slots.len() as u64;
+            first += rows.slots.len() as u64;
             visit(&rows);
         }
         Ok(())

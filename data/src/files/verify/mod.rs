@@ -9,14 +9,14 @@ use std::path::Path;
 use crate::files::checkpoint;
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
-use crate::files::parquet_store::{SegmentReader, check_epoch, other_type, read_columns};
+use crate::files::parquet_store::read_columns;
 use crate::files::plausible;
 use crate::rows::{
     CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
     ScoreRow, SieveRow, TimingRow,
 };
 use crate::segment::Segment;
-use crate::table::{Column, ColumnType, Row};
+use crate::table::{Column, Row};
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
@@ -42,15 +42,12 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
 /// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's
 /// epoch; that scores are finite.
 fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
-    let epoch = vec![Column { name: "epoch", kind: ColumnType::U32, nullable: false, added: false }];
-    let columns = known_columns(&segment.stream).unwrap_or(epoch);
+    let columns = known_columns(&segment.stream).unwrap_or(vec![Column::of::<u32>("epoch", false)]);
     let reader = read_columns(run, segment, &columns)?;
     let path = run.join(&segment.path);
-    check_nullable(&path, &reader, &columns)?;
     let mut rows = 0;
     for batch in reader {
         let batch = batch?;
-        check_epoch(&path, rows, &batch, segment.epoch)?;
         if segment.stream == ScoreRow::STREAM {
             let bad = (0..batch.rows).find_map(|row| Some((row, ScoreRow::get(&batch, row).not_finite()?)));
             if let Some((row, (column, found))) = bad {
@@ -62,17 +59,6 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
         rows += batch.rows as u64;
     }
     Ok(())
-}
-
-/// A column that always has values is declared so, and the other way round.
-fn check_nullable(path: &Path, file: &SegmentReader, columns: &[Column]) -> Result<()> {
-    let words = |nullable| if nullable { "nullable" } else { "not nullable" };
-    match columns.iter().find(|column| file.is_nullable(column.name) != column.nullable) {
-        None => Ok(()),
-        Some(Column { name, nullable, .. }) => {
-            Err(other_type(path, name, words(!nullable), words(*nullable)))
-        }
-    }
 }
 
 /// The columns of a stream that every run records; `None` for one of the user's.

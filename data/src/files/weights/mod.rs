@@ -37,23 +37,11 @@ pub enum Values {
 }
 
 impl Values {
-    /// How many there are.
-    pub fn len(&self) -> usize {
+    /// The name of their type in the file, and their bytes.
+    fn encode(&self) -> (&'static str, Vec<u8>) {
         match self {
-            Self::F32(values) => values.len(),
-            Self::U32(values) => values.len(),
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn dtype(&self) -> &'static str {
-        match self {
-            Self::F32(_) => "F32",
-            Self::U32(_) => "U32",
+            Self::F32(values) => ("F32", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            Self::U32(values) => ("U32", values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         }
     }
 }
@@ -88,27 +76,16 @@ pub fn encode(arrays: &[NamedArray], metadata: &BTreeMap<String, String>) -> Vec
     }
     let mut data = Vec::new();
     for array in &sorted {
-        let count: usize = array.shape.iter().product();
-        assert_eq!(
-            count,
-            array.values.len(),
-            "{} has as many values as its shape {:?}",
-            array.name,
-            array.shape
-        );
-        assert_ne!(array.name, "__metadata__", "an array is not called like the metadata");
+        let NamedArray { name, shape, values } = array;
+        let (dtype, bytes) = values.encode();
+        let count: usize = shape.iter().product();
+        assert_eq!(4 * count, bytes.len(), "{name} has as many values as its shape {shape:?}");
+        assert_ne!(name, "__metadata__", "an array is not called like the metadata");
         let start = data.len();
-        match &array.values {
-            Values::F32(values) => values.iter().for_each(|value| data.extend(value.to_le_bytes())),
-            Values::U32(values) => values.iter().for_each(|value| data.extend(value.to_le_bytes())),
-        }
-        let info = json!({
-            "dtype": array.values.dtype(),
-            "shape": array.shape,
-            "data_offsets": [start, data.len()],
-        });
-        let twice = header.insert(array.name.clone(), info);
-        assert!(twice.is_none(), "{} is the name of one array", array.name);
+        data.extend(bytes);
+        let info = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] });
+        let twice = header.insert(name.clone(), info);
+        assert!(twice.is_none(), "{name} is the name of one array");
     }
     let mut json = serde_json::to_vec(&header).expect("a JSON map is JSON");
     // Readers that map the file want aligned data.
