@@ -54,9 +54,9 @@ impl Extra {
         self.before = Some(Before { epoch: row.epoch, found: row.extra_flops, layers });
     }
 
-    /// Compares the epoch before with what it may have: all that was asked for; but a layer that freezes right
-    /// after it may be asked for or not, depending on whether that was planned. `layers` are those of the next
-    /// epoch, if there is one.
+    /// Compares the epoch before with what it may have: all that was asked for; but a layer that freezes
+    /// right after it may be asked for or not, depending on whether that was planned. `layers` are those of
+    /// the next epoch, if there is one.
     pub(super) fn check(&mut self, layers: Option<&[Layer]>, findings: &mut Findings) {
         let Some(Before { epoch: number, found, layers: asked }) = self.before.take() else { return };
         let most: u64 = asked.iter().flatten().sum();

@@ -12,8 +12,8 @@ use super::trace::Epoch;
 use crate::error::Error;
 
 /// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, ascending, and
-/// with the layers that were frozen then and the weights that they had. The rows of a layer come step by step,
-/// all from its owner.
+/// with the layers that were frozen then and the weights that they had. The rows of a layer come step by
+/// step, all from its owner.
 pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
     let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
     let full = trace.observe == Observe::Full;
@@ -47,7 +47,8 @@ pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> R
         if is_counted && found != exist {
             let found = counted(found, "weight");
             findings.push(format_args!(
-                "gradients: epoch {epoch}, step {step}: layer {layer} has {found}, the mask deltas add up to {exist}"
+                "gradients: epoch {epoch}, step {step}: layer {layer} has {found}, the mask deltas add up to \
+                 {exist}"
             ));
         }
         if place < next[layer] {

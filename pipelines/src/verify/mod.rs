@@ -138,7 +138,8 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     Ok(findings)
 }
 
-/// The run's configuration, as far as anything that is checked depends on it; whether its mask policy is known.
+/// The run's configuration, as far as anything that is checked depends on it; whether its mask policy is
+/// known.
 fn configuration(run: &RecordedRun) -> Result<(Configuration, bool), Error> {
     let path = run.path().join("config.toml");
     let source = Source::parse_file(&path.display().to_string(), &run.config_unchanged()?)?;
