@@ -192,6 +192,16 @@ crate::row! {
 }
 
 crate::row! {
+    /// That a run has reached what it was for and need not go on after an epoch.
+    pub struct EndingRow in "endings" by (epoch) {
+        /// The last epoch, from 0.
+        pub epoch: u32,
+        /// Why, in words.
+        pub reason: String,
+    }
+}
+
+crate::row! {
     /// What one layer costs in one epoch of a replay.
     pub struct CostRow in "costs" by (epoch, layer) {
         /// Epoch, from 0.

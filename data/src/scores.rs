@@ -48,11 +48,6 @@ pub trait ScoreSource: Send + Sync {
         Ok(self.extent())
     }
 
-    /// What its first `epochs` epochs are made of ([`Recording::content`](crate::segment::Recording::content)).
-    fn content(&self, _epochs: u32) -> String {
-        String::new()
-    }
-
     /// The parts whose first epoch is `epoch`.
     fn parts(&self, epoch: u32) -> std::ops::Range<usize>;
 

@@ -132,11 +132,6 @@ pub trait Recording: Send + Sync {
     fn look(&self) -> Result<Extent, RecordingError> {
         Ok(self.extent())
     }
-    /// What its first `epochs` epochs, all of which can be read, are made of: a BLAKE3, in hexadecimal. Processes that read
-    /// it together compare it. Empty: there is nothing to compare.
-    fn content(&self, _epochs: u32) -> String {
-        String::new()
-    }
     /// How many segments `stream` has in `epoch`. They may be read in any order, by any worker.
     fn segments(&self, stream: &str, epoch: u32) -> usize;
     /// Starts reading one of them: all its columns of the names and types given.

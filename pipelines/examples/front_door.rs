@@ -17,7 +17,12 @@ fn main() -> std::process::ExitCode {
             let x = net.block().convolution(16, 3).stride(2).batch_norm().relu().after(x);
             net.classifier(net.average_pool(x))
         })
-        .stage(|run, trained| run.table(per_class(run, &trained.scores)))
+        .stage(|run, trained| {
+            // A replay has the recorded scores, not the images and their labels.
+            if !run.replays() {
+                run.table(per_class(run, &trained.scores));
+            }
+        })
         .main()
 }
 

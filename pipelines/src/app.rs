@@ -9,12 +9,10 @@ use spfde_model::models::ModelEntry;
 use spfde_model::{Logits, NetworkBuilder};
 use spfde_policy::{FreezeRule, MaskRule, SieveRule, freeze, mask, sieve};
 
+use crate::command::{self, Program, Stage, Wiring};
 use crate::error::Error;
 use crate::pipeline::pipeline;
 use crate::registry::{DataEntry, Registry};
-
-type Stage = dyn for<'a, 's> Fn(&'a Run<'s>, &'a Trained<'s>) + Send + Sync;
-type Wiring = dyn for<'a, 's> Fn(&'a Run<'s>) -> Trained<'s> + Send + Sync;
 
 /// A program: what it registers beside what comes with `spfde`, and the stages that it adds to the graph.
 ///
@@ -117,7 +115,8 @@ impl App {
         self
     }
 
-    /// Adds a stage to the graph: `stage` gets what training, or a replay, produces.
+    /// Adds a stage to the graph: `stage` gets what training, or a replay, produces. A replay has no images and
+    /// no labels: a stage that reads them asks [`Run::replays`] first.
     pub fn stage(
         mut self,
         stage: impl for<'a, 's> Fn(&'a Run<'s>, &'a Trained<'s>) + Send + Sync + 'static,
@@ -137,28 +136,6 @@ impl App {
 
     /// Runs the command that the program's arguments name; its exit code.
     pub fn main(self) -> ExitCode {
-        crate::command::main(&Program::new(self))
-    }
-}
-
-/// What every command is given: what there is to choose from, and how the graph is wired.
-#[derive(Clone)]
-pub struct Program {
-    pub(crate) registry: Arc<Registry>,
-    app: Arc<App>,
-}
-
-impl Program {
-    fn new(app: App) -> Self {
-        Self { registry: Arc::new(app.registry.clone()), app: Arc::new(app) }
-    }
-
-    /// Wires the graph of one worker: the pipeline, then the stages that the program adds.
-    pub(crate) fn build(&self) -> impl Fn(&Run<'_>) + Clone + Send + Sync + 'static {
-        let app = Arc::clone(&self.app);
-        move |run: &Run<'_>| {
-            let trained = (app.wiring)(run);
-            app.stages.iter().for_each(|stage| stage(run, &trained));
-        }
+        command::main(&Program::new(Arc::new(self.registry), self.wiring, self.stages))
     }
 }

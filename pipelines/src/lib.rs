@@ -33,7 +33,8 @@ mod terminal;
 pub mod verify;
 mod workers;
 
-pub use app::{App, Program, app};
+pub use app::{App, app};
+pub use command::Program;
 pub use error::{Error, Reached, Why};
 pub use experiment::Experiment;
 pub use pipeline::{pipeline, wire};

@@ -128,8 +128,13 @@ impl Registry {
                 Err(ParameterError::contradiction("model.name", reason))
             }),
         };
-        let others = self.models.iter().filter(|entry| entry.name != *name).cloned();
-        Ok(Arc::new(Self { models: others.chain([recorded]).collect(), ..Self::clone(self) }))
+        // In its old place: the order of names is part of what config.toml says.
+        let mut registry = Self::clone(self);
+        match registry.models.iter_mut().find(|entry| entry.name == *name) {
+            Some(entry) => *entry = recorded,
+            None => registry.models.push(recorded),
+        }
+        Ok(Arc::new(registry))
     }
 
     /// The entries of a recorded configuration that this registry knows, and the policies that it does not know: their

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
-use spfde_flow::{Checkpoints, Observer, Run, Services, Snapshot, Stop};
+use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Snapshot, Stop};
 
 use crate::cluster::{Cluster, Meeting, Network, Purpose};
 use crate::environment::environment;
@@ -136,6 +136,10 @@ pub(crate) fn work_on(
     let process = fault.as_ref().filter(|_| several).map(|fault| (fault.worker as usize / workers) as u16);
     let panicked = panicked.map(|(worker, message)| Why::Panic { worker, message });
     let why = panicked.or(lost.map(Why::Lost)).map(|why| (why, None));
+    if let (None, Some(Fault { cause: Cause::Enough(reason), .. })) = (&why, &fault) {
+        place.finish_early(reason.clone())?;
+        return Ok(directory);
+    }
     if let Some((why, process)) = why.or(fault.map(|fault| (Why::Fault(fault), process))) {
         let unwritten = place.finish(Some(why.to_string())).err().map(Box::new);
         let (why, reached) = (Box::new(why), place.reached());

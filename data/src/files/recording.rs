@@ -71,14 +71,6 @@ impl Recording for RecordedTrace {
         self.epochs
     }
 
-    fn content(&self, epochs: u32) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for segment in self.segments.values().flatten().filter(|segment| segment.epoch < epochs) {
-            hasher.update(segment.path.as_bytes()).update(segment.blake3.as_bytes());
-        }
-        hasher.finalize().to_hex().to_string()
-    }
-
     fn segments(&self, stream: &str, epoch: u32) -> usize {
         self.segments.get(&(stream.to_owned(), epoch)).map_or(0, Vec::len)
     }

@@ -30,8 +30,8 @@ pub(super) fn message(side: Side, purpose: &str, transcript: &Transcript) -> Vec
 
 /// Greets as the process that connected.
 ///
-/// A refusal that comes before the other side has proved the secret is [`Broken::Doubtful`]: a stranger may have
-/// said it.
+/// A refusal that comes before the other side has proved the secret is [`Broken::Doubtful`]: a stranger may
+/// have said it.
 pub(super) fn greet(link: &mut Link<'_>, secret: &Secret) -> Result<Transcript, Broken> {
     link.send_bytes(&preamble())?;
     check_version(receive_version(link)?)?;

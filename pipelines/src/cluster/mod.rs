@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A line may have a name in place of an address: the process listens at the first address that it stands for
-//! there. Every process has as many workers as the others; the result has the same bits as that of one process
-//! with all of them. `spfde train` and `spfde resume` run so; all other commands are one process.
+//! there. Every process has as many workers as the others; the result has the same bits as that of one
+//! process with all of them. `spfde train` and `spfde resume` run so; all other commands are one process.
 //!
 //! # The run directory
 //!

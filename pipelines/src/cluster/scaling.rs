@@ -21,8 +21,8 @@
 //! A **part** is what a worker's shards add up to: four bytes for each *existing, unfrozen* weight, and for
 //! each bias, or for each channel of a batch norm four numbers: two gradients, mean and variance. Here (47
 //! 404 + 4 · 1 232 + 10) · 4 bytes. Dense it would be 1.9 MB; at 98 % sparsity 56 kB. A frozen block costs
-//! neither bytes nor its backward pass, from the step on at which it froze. Every worker sends its part
-//! to all others (an all-gather), and all add them in the same order: that is why any number of workers has the
+//! neither bytes nor its backward pass, from the step on at which it froze. Every worker sends its part to
+//! all others (an all-gather), and all add them in the same order: that is why any number of workers has the
 //! same bits. Between the workers of one process only a reference travels; between processes the numbers are
 //! written once into the buffer that goes to the socket, and read in place where they arrive. A worker's part
 //! goes once to each worker of another process, so that two processes of two workers send as much as four of
@@ -82,8 +82,8 @@
 //!   (reduce-scatter and all-gather: 2 · b · (1 − 1/W) bytes, 0.33 ms here for any W) would take the last but
 //!   one summand away; the order of the sum would be the same. It pays from about 16 workers on, and is not
 //!   what this version does.
-//! - **At what is not divided.** Every worker makes the whole update and all masks: with U + L alone 128 images cannot
-//!   be trained in less than half a millisecond, a four hundredth of a single worker's step.
+//! - **At what is not divided.** Every worker makes the whole update and all masks: with U + L alone 128
+//!   images cannot be trained in less than half a millisecond, a four hundredth of a single worker's step.
 //!
 //! Within one machine the network is memory, and `B` a hundred times as large; there it bends at the cores,
 //! and at what they share: memory bandwidth and clock.

@@ -6,8 +6,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{STOPPING, end_at_once, interruptible, workers};
-use crate::app::Program;
 use crate::bench::{self, Options, table};
+use crate::command::Program;
 use crate::configuration::Source;
 use crate::error::Error;
 use crate::terminal::{remark, say, say_all, show, take_away};

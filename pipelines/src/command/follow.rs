@@ -11,7 +11,7 @@ use spfde_flow::Observer;
 
 use super::replay::Replay;
 use super::{end_at_once, interruptible};
-use crate::app::Program;
+use crate::command::Program;
 use crate::configuration::Source;
 use crate::error::Error;
 use crate::replay::{Record, follow};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::follow::{announce, tell};
 use super::replay::{Replay, directories};
 use super::{end_at_once, interruptible};
-use crate::app::Program;
+use crate::command::Program;
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 use crate::grid::{

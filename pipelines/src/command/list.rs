@@ -3,7 +3,7 @@
 use clap::Args;
 use spfde_data::parameter::Parameter;
 
-use crate::app::Program;
+use crate::command::Program;
 use crate::configuration::{bench, core};
 use crate::terminal::say;
 
@@ -40,7 +40,9 @@ impl List {
             say("data (data.path = …)");
             for entry in &registry.data {
                 say(format!("  {:<16} {}", entry.name, entry.summary));
-                say(format!("  {:<16} {}", "", entry.licence));
+                if !entry.licence.is_empty() {
+                    say(format!("  {:<16} {}", "", entry.licence));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ pub mod import;
 mod interrupt;
 mod judge;
 pub mod list;
+mod program;
 pub mod replay;
 pub mod resume;
 mod together;
@@ -18,12 +19,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use spfde_data::words::visible;
 
-use crate::app::Program;
 use crate::error::Error;
 use crate::program::name_program;
 use crate::program::program;
 use crate::terminal::{self, complain, remark};
 use interrupt::{end_at_once, interruptible};
+pub use program::Program;
+pub(crate) use program::{Stage, Wiring};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
 #[derive(Parser)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args};
 
 use super::{end_at_once, interruptible};
-use crate::app::Program;
+use crate::command::Program;
 use crate::configuration::{ConfigurationError, Source};
 use crate::error::Error;
 use crate::grid::Column;

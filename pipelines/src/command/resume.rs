@@ -8,7 +8,7 @@ use clap::Args;
 use super::together::Together;
 use super::train::{conclude, show_bar};
 use super::{STOPPING, interruptible, workers};
-use crate::app::Program;
+use crate::command::Program;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::progress::Progress;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::together::Together;
 use super::{STOPPING, end_at_once, interruptible, refuse_taken, workers};
-use crate::app::Program;
+use crate::command::Program;
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;

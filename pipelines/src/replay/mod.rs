@@ -25,7 +25,7 @@ use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_data::words::counted;
-use spfde_flow::{Cause, Observer, Recorded, Run, Services, StepReport, Stop};
+use spfde_flow::{Cause, Fault, Observer, Recorded, Run, Services, StepReport, Stop};
 
 use crate::cluster::Network;
 use crate::environment::environment;
@@ -116,12 +116,16 @@ fn replay_from(
     let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let end = followed.and_then(FollowedTrace::end);
     let wanted = end.as_ref().map_or(record.epochs_reached(), |end| end.epochs);
+    let (early, fault) = match fault {
+        Some(Fault { cause: Cause::Enough(reason), .. }) => (Some(reason), None),
+        fault => (None, fault),
+    };
     let failed = match (panicked, fault) {
         (Some((worker, message)), _) => Some(Error::no_replay(format!("worker {worker} failed: {message}"))),
         (None, Some(fault)) if fault.cause == Cause::Interrupted => Some(Error::replay_interrupted(fault)),
         (None, Some(fault)) => Some(Error::no_replay(fault)),
         (None, None) if wanted == 0 => Some(unrecorded(record)),
-        (None, None) if epochs.len() < wanted as usize => {
+        (None, None) if epochs.len() < wanted as usize && early.is_none() => {
             Some(Error::Untraced { stage: "replay", committed: epochs.len() as u32, epochs: wanted })
         }
         _ => None,
@@ -140,7 +144,10 @@ fn replay_from(
         let whole = wanted == settings.epochs;
         let stopped = (!whole)
             .then(|| format!("the record ends after {wanted} of {}", counted(settings.epochs, "epoch")));
-        directory.finish(stopped)?;
+        match early {
+            Some(reason) => directory.finish_early(reason)?,
+            None => directory.finish(stopped)?,
+        }
     }
     let directory = directory.map(|directory| directory.path().to_owned());
     Ok(Replayed { directory, epochs, censored })

@@ -60,7 +60,7 @@ impl Resumed {
         }
         if recorded.manifest().finished {
             check_finished(directory, &recorded)?;
-            return Ok(Self::Finished(recorded.manifest().epochs));
+            return Ok(Self::Finished(recorded.manifest().epochs_reached));
         }
         let held = RunDirectory::resume(directory)?;
         let entries = entries(directory, &recorded.config_unchanged()?)?;
@@ -112,7 +112,7 @@ impl Resumed {
                 let manifest = recorded.manifest();
                 if manifest.finished {
                     check_finished(directory, &recorded)?;
-                    return Ok(Self::Finished(manifest.epochs));
+                    return Ok(Self::Finished(manifest.epochs_reached));
                 }
                 recorded.refuse_old()?;
                 if only_lacks_the_last_word(directory, manifest) {

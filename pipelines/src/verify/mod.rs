@@ -39,7 +39,7 @@ use trace::{Epoch, Trace};
 pub use findings::Findings;
 
 /// What was found sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
     /// Complete epochs.
     pub epochs: u32,
@@ -49,13 +49,16 @@ pub struct Sound {
     pub segments: usize,
     /// Rows in them.
     pub rows: u64,
+    /// Why it ended before the last epoch as a success, if it did.
+    pub ended_early: Option<String>,
 }
 
 impl fmt::Display for Sound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { epochs, wanted, segments, rows } = self;
+        let Self { epochs, wanted, segments, rows, ended_early } = self;
         let (wanted, segments) = (counted(*wanted, "epoch"), counted(*segments, "segment"));
-        write!(f, "{epochs} of {wanted}, {segments}, {}", counted(*rows, "row"))
+        write!(f, "{epochs} of {wanted}, {segments}, {}", counted(*rows, "row"))?;
+        ended_early.iter().try_for_each(|reason| write!(f, "; ended early: {reason}"))
     }
 }
 
@@ -76,6 +79,7 @@ pub fn verify(directory: &Path) -> Result<Sound, Error> {
         wanted: manifest.epochs,
         segments: manifest.segments.len(),
         rows: manifest.segments.iter().map(|segment| segment.rows).sum(),
+        ended_early: manifest.ended_early.clone(),
     })
 }
 

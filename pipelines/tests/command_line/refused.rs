@@ -90,7 +90,8 @@ fn data_that_is_missing_or_damaged_is_refused_before_training() {
     let place = Place::with_data();
     let train = || place.run(&["train", "data.path=data", "model.name=mlp", "--run-dir", "run"]);
     let nowhere = place.run(&["train", "data.path=nowhere", "--run-dir", "run"]);
-    let message = "data.path is \"nowhere\": no data set of the program has this name (`spfde list data`), and there is nothing";
+    let message = "data.path is \"nowhere\": no data set of the program has this name (`spfde list data`), and \
+                   there is nothing";
     nowhere.refused(2, message, "`spfde import` makes a directory of images");
     let close = place.run(&["train", "data.path=fashion_mnist", "--run-dir", "run"]);
     assert!(close.code == Some(2) && close.err.contains("; did you mean `fashion-mnist`?"), "{close:?}");
@@ -107,7 +108,7 @@ fn data_that_is_missing_or_damaged_is_refused_before_training() {
     changed[whole.len() / 3] ^= 1;
     std::fs::write(&file, &changed).unwrap();
     // A pixel: which of the two files it is in cannot be told.
-    train().refused(1, "data: train.parquet and test.parquet have content of fingerprint ", "");
+    train().refused(1, "data: fingerprint of the content of train.parquet and test.parquet is ", "");
     std::fs::remove_file(&file).unwrap();
     train().refused(1, "data/train.parquet: ", "");
     assert_eq!(place.names(), ["data", "idx"]);

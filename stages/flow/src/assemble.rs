@@ -9,9 +9,9 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, Inspect};
 
-use crate::checkpoint;
 use crate::fault::Fault;
 use crate::run::{Parts, Run};
+use crate::save::save;
 use crate::tick::Tick;
 use crate::trace;
 use crate::train::Trained;
@@ -76,7 +76,7 @@ impl<'s> Run<'s> {
         }
         let segments = self.scope().concatenate(segments);
         let kept = self.scope().concatenate(self.keeper().take());
-        let checkpoints = checkpoint::sink(&self, kept, complete.clone());
+        let checkpoints = save(&self, kept, complete.clone());
         let unwritten = self.storage_written();
         trace::commit(&self, segments, checkpoints, unwritten, complete);
         Finished { fault: self.close_edges() }

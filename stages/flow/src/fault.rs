@@ -18,6 +18,8 @@ pub enum Cause {
     Storage(String),
     /// Something recorded could not be read; names the file or the stream.
     Recording(String),
+    /// A stage found that the run has reached what it was for: a success.
+    Enough(String),
     /// A stage of user code refused to go on.
     Refused(String),
 }
@@ -47,7 +49,7 @@ impl std::fmt::Display for Fault {
                 write!(f, "{place}{step}: a bug in the program or its stages: {message}")
             }
             Cause::Storage(what) => write!(f, "{place}: {what}"),
-            Cause::Recording(what) => write!(f, "{what}"),
+            Cause::Recording(what) | Cause::Enough(what) => write!(f, "{what}"),
             Cause::Refused(what) => write!(f, "{place}{step}: {what}"),
         }
     }

@@ -4,6 +4,7 @@ use spfde_data::random::shuffled;
 use spfde_data::rows::SieveRow;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
@@ -67,7 +68,8 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
     // The inputs reach the output only through what the loader holds itself.
     let mut active = builder.new_input_connection(active.broadcast(), Pipeline, []);
     let mut halts = builder.new_input_connection(run.halts(), Pipeline, []);
-    let mut storage = builder.new_input_connection(run.storage_faults(), Pipeline, []);
+    let ends = run.storage_faults().concat(run.endings());
+    let mut storage = builder.new_input_connection(ends, Pipeline, []);
     let (output, batches) = builder.new_output_connection::<Vec<Batch>, _>([]);
     let (kept_out, kept) = builder.new_output_connection::<Vec<Kept>, _>([]);
     let (mut output, mut kept_out) = (OutputBuilder::from(output), OutputBuilder::from(kept_out));

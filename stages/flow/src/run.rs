@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spfde_data::rows::{CensoredRow, EpochRow};
+use spfde_data::rows::{CensoredRow, EndingRow, EpochRow};
 use spfde_data::segment::{Extent, Segment};
 use spfde_policy::Plan;
 use timely::dataflow::operators::Inspect;
+use timely::dataflow::operators::vec::Map;
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::checkpoint::{Due, Keeper, Snapshot};
 use crate::edge::Edge;
-use crate::fault::Fault;
-use crate::settings::{Policies, Recorded, Services, Settings};
+use crate::fault::{Cause, Fault};
+use crate::services::{Recorded, Services};
+use crate::settings::{Policies, Settings};
 use crate::tick::{Lag, Tick};
 use crate::timings::Timings;
 use crate::window::Horizon;
@@ -43,6 +45,7 @@ pub struct Run<'s> {
     outcome: Rc<RefCell<Option<Fault>>>,
     halts: Edge<'s>,
     storage: Edge<'s>,
+    endings: Edge<'s>,
     keeper: Keeper<'s>,
     parts: RefCell<Parts<'s>>,
 }
@@ -69,6 +72,7 @@ impl<'s> Run<'s> {
             outcome: Rc::default(),
             halts: Edge::new(scope, Lag::steps(HALT_STEPS)),
             storage: Edge::new(scope, Lag::epochs(STORAGE_EPOCHS)),
+            endings: Edge::new(scope, Lag::EPOCH),
             keeper,
             parts: RefCell::default(),
         }
@@ -197,6 +201,24 @@ impl<'s> Run<'s> {
         self.halts.add(faults);
     }
 
+    /// Ends the run as a success after the epoch at whose close `endings` carries a row, on all workers: the epoch is
+    /// committed, the manifest says why. A stage may say so once it has seen all of the epoch; such a run keeps a
+    /// checkpoint of every epoch, since each may be the last.
+    pub fn end_on(&self, endings: StreamVec<'s, Tick, EndingRow>) {
+        self.keeper.may_end_early();
+        let worker = self.worker() as u32;
+        let fault = move |EndingRow { epoch, reason }| {
+            let (tick, stage) = (Tick::close_of(epoch), "ending".to_owned());
+            Fault { tick, worker, stage, cause: Cause::Enough(reason) }
+        };
+        self.endings.add(endings.map(fault));
+    }
+
+    /// Where the run ends early as a success, on every worker, at the first step after its last epoch.
+    pub(crate) fn endings(&self) -> StreamVec<'s, Tick, Fault> {
+        self.endings.stream()
+    }
+
     /// As [`Run::halt_on`], for what is known only when an epoch is over.
     pub(crate) fn halt_on_storage(&self, faults: StreamVec<'s, Tick, Fault>) {
         self.storage.add(faults);
@@ -222,6 +244,7 @@ impl<'s> Run<'s> {
     pub(crate) fn close_edges(&self) -> Rc<RefCell<Option<Fault>>> {
         self.halts.close(self.scope, &self.outcome);
         self.storage.close(self.scope, &self.outcome);
+        self.endings.close(self.scope, &self.outcome);
         Rc::clone(&self.outcome)
     }
 }

@@ -1,17 +1,13 @@
-//! What a run is told: settings, policies, and where it meets the outside world.
+//! What a run does: settings and policies.
 
 use std::sync::Arc;
 
 use spfde_data::augment::Augment;
 use spfde_data::images::DataSet;
-use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
-use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
 use spfde_model::{Description, Growth, Kernel, Network};
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
-use crate::checkpoint::{Checkpoints, Snapshot};
-use crate::stop::Stop;
-use crate::train::{Seams, StepReport};
+use crate::seams::Seams;
 
 /// What a run does, resolved and checked; the same on every worker.
 #[derive(Clone)]
@@ -116,51 +112,3 @@ pub struct Policies {
     /// Which samples are trained.
     pub sieve: Arc<dyn SievePolicy>,
 }
-
-/// Where a run's rows go and from where it is told to stop.
-#[derive(Clone)]
-pub struct Services {
-    /// Opens trace segments.
-    pub store: Arc<dyn SegmentStore>,
-    /// Makes finished epochs count.
-    pub commit: Arc<dyn Commit>,
-    /// Ends the run after the step in flight, if somebody wants it to.
-    pub stop: Stop,
-    /// Where checkpoints go; `None` for a run that keeps none.
-    pub checkpoints: Option<Checkpoints>,
-    /// The checkpoint from which the run goes on; `None` for a run from its beginning.
-    pub resumed: Option<Arc<Snapshot>>,
-    /// The recorded run that [`replay`](crate::replay) reads; `None` in a run that trains.
-    pub recorded: Option<Recorded>,
-    /// Is shown how the run goes.
-    pub observer: Arc<dyn Observer>,
-}
-
-/// A recorded run that stands in for training.
-#[derive(Clone)]
-pub struct Recorded {
-    /// Its streams.
-    pub recording: Arc<dyn Recording>,
-    /// Whose weights are counted.
-    pub densities: Densities,
-    /// Whether the record may still go on.
-    pub follows: bool,
-}
-
-/// Is shown how a run goes, on the workers' own threads: be quick.
-pub trait Observer: Send + Sync {
-    /// A step has been applied.
-    fn step(&self, _: &StepReport) {}
-    /// An epoch is complete.
-    fn epoch(&self, _: &EpochRow) {}
-    /// What the record lacks of a replayed epoch.
-    fn censored(&self, _: &CensoredRow) {}
-    /// A worker's clock at the end of an epoch.
-    fn timing(&self, _: &TimingRow) {}
-    /// A worker has just spent `seconds` of wall-clock time in a stage. Every step has one call of `gradients` and one
-    /// of `update` on every worker, in this order; other stages come as there is work for them.
-    fn worked(&self, _worker: usize, _stage: &'static str, _seconds: f64) {}
-}
-
-/// Looks away.
-impl Observer for () {}

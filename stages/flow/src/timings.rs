@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use spfde_data::rows::TimingRow;
 
-use crate::settings::Observer;
+use crate::observer::Observer;
 
 /// Seconds and calls by stage, of one worker, since they were last taken.
 #[derive(Clone)]

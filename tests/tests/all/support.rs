@@ -65,6 +65,11 @@ impl Bench {
         Self { directory: tempfile::tempdir().unwrap(), data: Arc::new(data) }
     }
 
+    /// The data.
+    pub(crate) fn data(&self) -> Arc<DataSet> {
+        Arc::clone(&self.data)
+    }
+
     /// How many training images there are.
     pub(crate) fn samples(&self) -> usize {
         self.data.train.len()

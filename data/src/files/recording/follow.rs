@@ -32,8 +32,6 @@ const ANEW: &str = "follow it anew";
 pub struct FollowedTrace {
     run: PathBuf,
     streams: Vec<String>,
-    /// Whether it tells by itself when the run has ended.
-    concludes: bool,
     state: Mutex<State>,
 }
 
@@ -71,16 +69,7 @@ impl FollowedTrace {
     pub fn open(run: &Path, streams: &[&str]) -> Result<Self> {
         let streams: Vec<String> = streams.iter().map(|stream| (*stream).to_owned()).collect();
         let state = look(run, &streams)?;
-        Ok(Self { run: run.to_owned(), streams, concludes: true, state: Mutex::new(state) })
-    }
-
-    /// The same, in a process that leaves it to another to tell when the run has ended: it is never complete.
-    /// A run that is interrupted and resumed at once has ended for whoever looked in between; they must not
-    /// be of two minds.
-    pub fn without_end(mut self) -> Self {
-        self.concludes = false;
-        self.lock().complete = false;
-        self
+        Ok(Self { run: run.to_owned(), streams, state: Mutex::new(state) })
     }
 
     /// The same, if it is the run whose manifest is known.
@@ -121,8 +110,7 @@ impl FollowedTrace {
             known.looked = Instant::now();
             return Ok(());
         }
-        let mut found = look(&self.run, &self.streams)?;
-        found.complete &= self.concludes;
+        let found = look(&self.run, &self.streams)?;
         check_same(&self.run, &found.manifest, &known.manifest)?;
         let path = self.run.join(MANIFEST_NAME);
         let (now, before) = (found.manifest.epochs_reached, known.manifest.epochs_reached);
@@ -228,10 +216,6 @@ impl Recording for FollowedTrace {
     fn look(&self) -> Result<Extent, RecordingError> {
         self.look_again()?;
         Ok(self.extent())
-    }
-
-    fn content(&self, epochs: u32) -> String {
-        self.trace().content(epochs)
     }
 
     fn segments(&self, stream: &str, epoch: u32) -> usize {

@@ -28,7 +28,7 @@ use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
 use super::error::{DataError, Result};
 use super::layout::entries;
-use super::read_limited::{hash_file, read_limited};
+use super::read_limited::read_limited;
 use crate::scores::{ScoreColumns, ScoreSource};
 use crate::segment::RecordingError;
 use columns::REQUIRED;
@@ -152,23 +152,6 @@ impl ScoreFiles {
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
         self.rows
-    }
-
-    /// BLAKE3 of the names and bytes of all files, in hexadecimal.
-    ///
-    /// # Errors
-    /// If one cannot be read any more.
-    pub fn content(&self) -> Result<String> {
-        let mut hasher = blake3::Hasher::new();
-        for file in &self.files {
-            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-            let (bytes, hash) = match &file.bytes {
-                Some(bytes) => (bytes.len() as u64, blake3::hash(bytes).to_hex().to_string()),
-                None => hash_file(&file.path, u64::MAX)?,
-            };
-            hasher.update(name.as_bytes()).update(&bytes.to_le_bytes()).update(hash.as_bytes());
-        }
-        Ok(hasher.finalize().to_hex().to_string())
     }
 
     /// How many files there are.

@@ -34,7 +34,7 @@ fn transcript(place: &Place, run: &str) -> Vec<String> {
 }
 
 row! {
-    /// What the example `own_sieve` records on top.
+    /// What the example `front_door` records on top.
     struct ClassRow in "classes" by (epoch, label) {
         epoch: u32,
         label: u16,
@@ -51,9 +51,15 @@ fn weights(place: &Place, run: &str) -> Vec<u8> {
 fn the_program_and_the_examples_record_the_same_on_two_processes() {
     let place = Place::with_data();
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_spfde"));
-    for example in [None, Some("sparse_training"), Some("own_sieve")] {
+    let cases: [(_, &[_]); 4] = [
+        (None, &[]),
+        (Some("sparse_training"), &[]),
+        (Some("front_door"), &[]),
+        (Some("own_sieve"), &["sieve.policy=lowest-loss"]),
+    ];
+    for (example, more) in cases {
         let name = example.unwrap_or("spfde");
-        let settings = if example.is_none() { &WORDS[..] } else { &WORDS[1..] };
+        let settings = &[&WORDS[..], more].concat()[..];
         let command = |words: &[&str]| match example {
             None => place.command(words),
             Some(example) => {
@@ -78,6 +84,7 @@ fn the_program_and_the_examples_record_the_same_on_two_processes() {
         let mut left: Vec<_> =
             place.path(&two).read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, ["checkpoint", "config.toml", "environment.json", "lock", "manifest.json", "trace"]);
+        let files = ["architecture.json", "checkpoint", "config.toml", "environment.json", "lock"];
+        assert_eq!(left, [&files[..], &["manifest.json", "trace"]].concat());
     }
 }

@@ -58,7 +58,12 @@ impl<'s> Keeper<'s> {
 
     /// When there are checkpoints.
     pub(crate) fn due(&self) -> Due {
-        self.due
+        self.due.clone()
+    }
+
+    /// From now on every epoch may be the last.
+    pub(crate) fn may_end_early(&self) {
+        self.due.may_end_early();
     }
 
     /// Keeps what a stage sends.
@@ -71,7 +76,7 @@ impl<'s> Keeper<'s> {
         if !self.due.ever() {
             return;
         }
-        let due = self.due;
+        let due = self.due.clone();
         let mut builder = OperatorBuilder::new(format!("Keep {}", R::STREAM), decisions.scope());
         let mut decisions = builder.new_input(decisions, Pipeline);
         let (output, kept) = builder.new_output::<Vec<Kept>>();
@@ -95,7 +100,7 @@ impl<'s> Keeper<'s> {
     pub(crate) fn output(&self, window: &mut Windowed<'s>) -> KeptOutput {
         let (output, kept) = window.output();
         self.keep(kept);
-        KeptOutput { output, due: self.due }
+        KeptOutput { output, due: self.due.clone() }
     }
 
     /// Everything that was handed over.

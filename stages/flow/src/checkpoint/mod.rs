@@ -22,9 +22,10 @@
 
 mod keep;
 mod rows;
-mod sink;
 mod snapshot;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::segment::{Checkpoint, SegmentWriter, StorageError};
@@ -35,7 +36,6 @@ use crate::settings::Settings;
 
 pub(crate) use keep::{Keeper, Kept};
 pub(crate) use rows::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
-pub(crate) use sink::sink;
 pub use snapshot::Snapshot;
 
 /// Where the parts of checkpoints go.
@@ -74,21 +74,27 @@ pub struct Checkpoints {
 }
 
 /// When there are checkpoints.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Due {
     /// `None` for a run that keeps none.
     every: Option<u32>,
     epochs: u32,
+    /// Whether every epoch may be the last.
+    early: Rc<Cell<bool>>,
 }
 
 impl Due {
     pub(crate) fn new(checkpoints: Option<&Checkpoints>, settings: &Settings) -> Self {
-        Self { every: checkpoints.map(|checkpoints| checkpoints.every), epochs: settings.epochs }
+        let every = checkpoints.map(|checkpoints| checkpoints.every);
+        Self { every, epochs: settings.epochs, early: Rc::default() }
     }
 
     /// Whether training goes on from a checkpoint at the start of `epoch`: all parts are wanted.
     pub(crate) fn at(&self, epoch: u32) -> bool {
-        let every = self.every.unwrap_or(0);
+        let every = match self.early.get() {
+            true => self.every.map_or(0, |_| 1),
+            false => self.every.unwrap_or(0),
+        };
         every > 0 && epoch > 0 && epoch < self.epochs && epoch.is_multiple_of(every)
     }
 
@@ -97,8 +103,13 @@ impl Due {
         self.at(epoch) || self.every.is_some() && epoch == self.epochs
     }
 
-    /// Whether there is any checkpoint to go on from.
+    /// Whether there may be any checkpoint to go on from.
     pub(crate) fn ever(&self) -> bool {
-        self.every.is_some_and(|every| every > 0)
+        self.every.is_some()
+    }
+
+    /// From now on every epoch may be the last.
+    pub(crate) fn may_end_early(&self) {
+        self.early.set(true);
     }
 }

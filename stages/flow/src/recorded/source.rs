@@ -141,7 +141,7 @@ pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
     };
     let pace = Pace {
         ground: run.ground(),
-        gate: run.halts().concat(run.storage_faults()),
+        gate: run.halts().concat(run.storage_faults()).concat(run.endings()),
         look: Rc::new(look),
         refuse: Rc::new(|_| ()),
     };

@@ -34,6 +34,9 @@ type Update<D> = (D, Tick, i32);
 /// A sample comes into a member's cut through an order, or goes from it.
 type InCut = ((Kind, u32), Ranked);
 
+/// By order, member and sample: how often it came into the cut minus how often it went, and the key it came with.
+type Heard = BTreeMap<(Kind, u32, u32), (i32, u32)>;
+
 /// Cuts in arrangements.
 #[derive(Default)]
 pub(crate) struct Arranged {
@@ -41,9 +44,8 @@ pub(crate) struct Arranged {
     places: BTreeMap<Kind, Vec<Place>>,
     /// How many are wanted, as it was told last.
     wanted: BTreeMap<(Kind, u32), u32>,
-    /// What has been heard, by the moment at which it counts: how often a sample came in minus how often it went, and
-    /// the key it came with.
-    heard: BTreeMap<Tick, BTreeMap<(Kind, u32, u32), (i32, u32)>>,
+    /// What has been heard, by the moment at which it counts.
+    heard: BTreeMap<Tick, Heard>,
     /// The cuts that have been heard of before.
     known: BTreeSet<(Kind, u32)>,
 }

@@ -90,13 +90,14 @@ impl Cutting for Dense {
         let whole = |(_, wanted): &(u32, u32)| if *wanted == 0 { None } else { EVERYTHING };
         let mut limits: Vec<Vec<Limit>> =
             orders.iter().map(|order| order.cuts.iter().map(whole).collect()).collect();
-        let mut classes: BTreeMap<(usize, Class), (Vec<(usize, u32)>, Vec<Ranked>)> = BTreeMap::new();
-        for Candidates { order, class, cuts, ranked } in answers {
-            let (known, all) = classes.entry((order, class)).or_default();
-            *known = cuts;
-            all.extend(ranked);
+        let mut classes: BTreeMap<(usize, Class), Candidates> = BTreeMap::new();
+        for mut candidates in answers {
+            match classes.get_mut(&(candidates.order, candidates.class)) {
+                Some(known) => known.ranked.append(&mut candidates.ranked),
+                None => drop(classes.insert((candidates.order, candidates.class), candidates)),
+            }
         }
-        for ((order, _), (cuts, mut ranked)) in classes {
+        for Candidates { order, cuts, mut ranked, .. } in classes.into_values() {
             ranked.sort_unstable();
             cuts.into_iter().for_each(|(cut, taken)| limits[order][cut] = Some(ranked[taken as usize - 1]));
         }

@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
 use spfde_data::rows::{EpochRow, GradientRow, LayerRow, TimingRow};
-use spfde_policy::{Needs, Spans};
+use spfde_policy::Spans;
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -17,46 +16,15 @@ use timely::scheduling::Activator;
 use crate::account::epoch_row;
 use crate::checkpoint::Kept;
 use crate::fault::{Cause, Fault};
+use crate::observer::StepReport;
 use crate::part::{Header, Part, ToAll};
 use crate::run::Run;
 use crate::tick::Tick;
 use crate::tree;
 
 use super::evaluate::{Evaluation, evaluate};
-use super::ledger::is_frozen;
 use super::replica::{self, Contribution, Replica};
-
-/// What a mask policy needs of one layer at the end of an epoch, for an update or a freeze at the start of the next.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LayerWeights {
-    /// The layer.
-    pub layer: usize,
-    /// Which weights exist: ascending row-major indices.
-    pub indices: Vec<u32>,
-    /// Their values, in the same order.
-    pub values: Vec<f32>,
-    /// The last step's gradient, in the same order; empty unless it is needed.
-    pub gradients: Vec<f32>,
-    /// The last step's dense gradient, by index; empty unless it is needed.
-    pub dense_gradients: Vec<f32>,
-}
-
-/// Where training stands after a step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StepReport {
-    /// The step that has been applied.
-    pub tick: Tick,
-    /// Steps of this epoch.
-    pub steps: u32,
-    /// Mean loss over the epoch so far.
-    pub loss: f64,
-    /// Share of right samples over the epoch so far.
-    pub accuracy: f64,
-    /// Active samples of this epoch.
-    pub active: u32,
-    /// Frozen blocks.
-    pub frozen_blocks: usize,
-}
+use super::weights::{LayerWeights, snapshots};
 
 /// What the second half of a step sends on.
 pub(super) struct Applied<'s> {
@@ -290,40 +258,6 @@ fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<
         }
     }
     rows
-}
-
-/// What the mask policy needs of the layers that this worker owns, for their updates at the start of epoch `next`.
-fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<LayerWeights> {
-    let (network, settings) = (&replica.network, &replica.settings);
-    let (mask, plan) = (&settings.policies.mask, &settings.plan);
-    let unplanned = next < settings.epochs && settings.policies.freeze.may_freeze(next);
-    let needs = |layer: usize| match mask.needs(layer, next, plan.spans(layer)) {
-        // One that freezes without being planned is pruned to its target, if it has more.
-        Needs::Nothing
-            if unplanned && mask.masked(layer) && network.nonzero(layer) > mask.target(layer) as usize =>
-        {
-            mask.needs_to_freeze()
-        }
-        needs => needs,
-    };
-    let part = &values[..network.part_len()];
-    let owned = replica.ledger.layers().iter().copied().filter(|layer| !is_frozen(network, *layer));
-    let snapshot = |layer: usize| {
-        let needs = needs(layer);
-        let wanted = |least: Needs, numbers: &dyn Fn() -> Vec<f32>| {
-            if needs >= least { numbers() } else { Vec::new() }
-        };
-        (needs > Needs::Nothing).then(|| LayerWeights {
-            layer,
-            indices: network.indices(layer).to_vec(),
-            values: network.values(layer).to_vec(),
-            gradients: wanted(Needs::Gradient, &|| network.gradient(part, layer).to_vec()),
-            dense_gradients: wanted(Needs::DenseGradient, &|| {
-                replica.dense_gradient(next - 1, values, layer)
-            }),
-        })
-    };
-    owned.filter_map(snapshot).collect()
 }
 
 /// The epoch's row, but for the test set.

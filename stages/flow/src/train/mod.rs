@@ -20,7 +20,7 @@ mod evaluate;
 mod gradients;
 mod ledger;
 mod replica;
-mod seams;
+mod weights;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,11 +29,11 @@ use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, Scor
 use timely::dataflow::StreamVec;
 
 use crate::loader::Batch;
+use crate::observer::StepReport;
 use crate::run::Run;
 use crate::tick::Tick;
 
-pub use apply::{LayerWeights, StepReport};
-pub use seams::{GradientTransform, Seams};
+pub use weights::LayerWeights;
 
 /// The streams that training produces; a replay produces the same from a recorded trace.
 #[derive(Clone)]

@@ -6,9 +6,13 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use spfde_data::parameter::Parameters;
+use spfde_data::parameter::{ParameterError, Parameters};
 
 use super::*;
+use crate::cost::Costs;
+use crate::freeze::FreezePolicy;
+use crate::mask::MaskPolicy;
+use crate::sieve::SievePolicy;
 use crate::freeze::{FreezePlan, FreezeState, Never};
 use crate::{FreezeContext, MaskContext, MaskState, MaskUpdate, Registry, SieveContext, example, freeze};
 

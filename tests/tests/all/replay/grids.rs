@@ -172,11 +172,12 @@ fn assert_members(bench: &Bench, run: &Recorded, fixed: &[&str], grid: &[(&str, 
                 };
                 let differ = at(&frozen).symmetric_difference(&at(&live_freezes)).count();
                 assert_eq!(usize::from(costs.layers_as_recorded), layers - differ, "{what}: epoch {epoch}");
-                let moved = |diff| {
-                    let moved =
-                        decided.iter().filter(|row| epoch > 0 && row.epoch == epoch && row.diff == diff);
-                    moved.count() as u32
+                // A sample that only weighs more or less has a row of either kind.
+                let of = |diff| {
+                    let rows = decided.iter().filter(|row| epoch > 0 && row.epoch == epoch);
+                    rows.filter(|row| row.diff == diff).map(|row| row.sample).collect::<BTreeSet<u32>>()
                 };
+                let moved = |diff: i8| of(diff).difference(&of(-diff)).count() as u32;
                 assert_eq!((costs.entered, costs.left), (moved(1), moved(-1)), "{what}: epoch {epoch}");
             }
         }

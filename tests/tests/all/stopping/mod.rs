@@ -1,6 +1,7 @@
 //! Runs that end early: everyone stops at the same step, nobody hangs, what is committed is whole.
 
 mod broken;
+mod early;
 mod interrupts;
 
 use std::sync::mpsc::{RecvTimeoutError, channel};

@@ -122,23 +122,6 @@ fn a_run_that_goes_back_has_to_record_the_same_again() {
 }
 
 #[test]
-fn another_process_tells_when_a_run_has_ended() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("run");
-    let run = begin(&path);
-    commit(&run, 0, 1);
-    drop(run);
-    let follow = || FollowedTrace::open(&path, &SCORES).unwrap();
-    assert_eq!(follow().look(), Ok(Extent { epochs: 1, complete: true }));
-    let led = follow().without_end();
-    assert_eq!((led.look(), led.end()), (Ok(Extent { epochs: 1, complete: false }), None));
-    let run = RunDirectory::resume(&path).unwrap();
-    commit(&run, 1, 2);
-    std::thread::sleep(2 * LOOK_EVERY);
-    assert_eq!(led.look(), Ok(Extent { epochs: 2, complete: false }));
-}
-
-#[test]
 fn another_run_in_its_place_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run");

@@ -11,7 +11,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::{CheckpointStore, Kept};
+use crate::checkpoint::{CheckpointStore, Kept};
 use crate::fault::{Cause, Fault};
 use crate::run::Run;
 use crate::tick::Tick;
@@ -19,7 +19,7 @@ use crate::window::{Stash, Windows};
 
 /// Writes this worker's parts of each checkpoint once its epoch is over, if `complete` names the epoch: what has been
 /// gathered of any other is dropped. The files that are finished, at the close of the epoch before the checkpoint.
-pub(crate) fn sink<'s>(
+pub(crate) fn save<'s>(
     run: &Run<'s>,
     kept: StreamVec<'s, Tick, Kept>,
     complete: StreamVec<'s, Tick, EpochRow>,

@@ -1,0 +1,40 @@
+//! How a run is watched.
+
+use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
+
+use crate::tick::Tick;
+
+/// Where training stands after a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReport {
+    /// The step that has been applied.
+    pub tick: Tick,
+    /// Steps of this epoch.
+    pub steps: u32,
+    /// Mean loss over the epoch so far.
+    pub loss: f64,
+    /// Share of right samples over the epoch so far.
+    pub accuracy: f64,
+    /// Active samples of this epoch.
+    pub active: u32,
+    /// Frozen blocks.
+    pub frozen_blocks: usize,
+}
+
+/// Is shown how a run goes, on the workers' own threads: be quick.
+pub trait Observer: Send + Sync {
+    /// A step has been applied.
+    fn step(&self, _: &StepReport) {}
+    /// An epoch is complete.
+    fn epoch(&self, _: &EpochRow) {}
+    /// What the record lacks of a replayed epoch.
+    fn censored(&self, _: &CensoredRow) {}
+    /// A worker's clock at the end of an epoch.
+    fn timing(&self, _: &TimingRow) {}
+    /// A worker has just spent `seconds` of wall-clock time in a stage. Every step has one call of `gradients` and one
+    /// of `update` on every worker, in this order; other stages come as there is work for them.
+    fn worked(&self, _worker: usize, _stage: &'static str, _seconds: f64) {}
+}
+
+/// Looks away.
+impl Observer for () {}

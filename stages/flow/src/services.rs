@@ -1,0 +1,39 @@
+//! Where a run meets the outside world.
+
+use std::sync::Arc;
+
+use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
+
+use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::observer::Observer;
+use crate::stop::Stop;
+
+/// Where a run's rows go and from where it is told to stop.
+#[derive(Clone)]
+pub struct Services {
+    /// Opens trace segments.
+    pub store: Arc<dyn SegmentStore>,
+    /// Makes finished epochs count.
+    pub commit: Arc<dyn Commit>,
+    /// Ends the run after the step in flight, if somebody wants it to.
+    pub stop: Stop,
+    /// Where checkpoints go; `None` for a run that keeps none.
+    pub checkpoints: Option<Checkpoints>,
+    /// The checkpoint from which the run goes on; `None` for a run from its beginning.
+    pub resumed: Option<Arc<Snapshot>>,
+    /// The recorded run that [`replay`](crate::replay) reads; `None` in a run that trains.
+    pub recorded: Option<Recorded>,
+    /// Is shown how the run goes.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// A recorded run that stands in for training.
+#[derive(Clone)]
+pub struct Recorded {
+    /// Its streams.
+    pub recording: Arc<dyn Recording>,
+    /// Whose weights are counted.
+    pub densities: Densities,
+    /// Whether the record may still go on.
+    pub follows: bool,
+}

@@ -1,0 +1,56 @@
+//! What the mask policies see of the weights.
+
+use serde::{Deserialize, Serialize};
+use spfde_policy::Needs;
+
+use super::ledger::is_frozen;
+use super::replica::Replica;
+
+/// What a mask policy needs of one layer at the end of an epoch, for an update or a freeze at the start of the next.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LayerWeights {
+    /// The layer.
+    pub layer: usize,
+    /// Which weights exist: ascending row-major indices.
+    pub indices: Vec<u32>,
+    /// Their values, in the same order.
+    pub values: Vec<f32>,
+    /// The last step's gradient, in the same order; empty unless it is needed.
+    pub gradients: Vec<f32>,
+    /// The last step's dense gradient, by index; empty unless it is needed.
+    pub dense_gradients: Vec<f32>,
+}
+
+/// What the mask policy needs of the layers that this worker owns, for their updates at the start of epoch `next`.
+pub(super) fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<LayerWeights> {
+    let (network, settings) = (&replica.network, &replica.settings);
+    let (mask, plan) = (&settings.policies.mask, &settings.plan);
+    let unplanned = next < settings.epochs && settings.policies.freeze.may_freeze(next);
+    let needs = |layer: usize| match mask.needs(layer, next, plan.spans(layer)) {
+        // One that freezes without being planned is pruned to its target, if it has more.
+        Needs::Nothing
+            if unplanned && mask.masked(layer) && network.nonzero(layer) > mask.target(layer) as usize =>
+        {
+            mask.needs_to_freeze()
+        }
+        needs => needs,
+    };
+    let part = &values[..network.part_len()];
+    let owned = replica.ledger.layers().iter().copied().filter(|layer| !is_frozen(network, *layer));
+    let snapshot = |layer: usize| {
+        let needs = needs(layer);
+        let wanted = |least: Needs, numbers: &dyn Fn() -> Vec<f32>| {
+            if needs >= least { numbers() } else { Vec::new() }
+        };
+        (needs > Needs::Nothing).then(|| LayerWeights {
+            layer,
+            indices: network.indices(layer).to_vec(),
+            values: network.values(layer).to_vec(),
+            gradients: wanted(Needs::Gradient, &|| network.gradient(part, layer).to_vec()),
+            dense_gradients: wanted(Needs::DenseGradient, &|| {
+                replica.dense_gradient(next - 1, values, layer)
+            }),
+        })
+    };
+    owned.filter_map(snapshot).collect()
+}

@@ -1,0 +1,64 @@
+//! Runs that end before their last epoch as a success.
+
+use spfde::registry::Registry;
+use spfde::{Experiment, Options, Resumed};
+use spfde_data::rows::{EndingRow, EpochRow};
+use spfde_flow::{Run, per_epoch};
+
+use crate::support::{Bench, Recorded, assert_same, transcript};
+
+const WORDS: [&str; 3] = ["model.name=lenet5", "train.epochs=6", "sieve.fraction=0.2"];
+
+/// The ready pipeline, and a stage that has seen enough after the third epoch.
+fn wire(run: &Run<'_>) {
+    let trained = spfde::pipeline(run);
+    let enough = |_, rows: Vec<EpochRow>| {
+        let third = rows.into_iter().find(|row| row.epoch == 2);
+        let reason = || "three epochs are enough".to_owned();
+        third.map(|row| EndingRow { epoch: row.epoch, reason: reason() }).into_iter().collect()
+    };
+    run.end_on(per_epoch(run, "enough", &trained.epochs, |_| 0, enough));
+}
+
+#[test]
+fn a_run_that_has_seen_enough_ends_whole_and_as_a_success() {
+    let bench = Bench::new(160);
+    let experiment = bench.experiment(&WORDS);
+    let whole = transcript(&bench.record("whole", &experiment, 1));
+    let mut first = None;
+    for workers in [1, 2, 4] {
+        let path = bench.path(&workers.to_string());
+        let options = Options { directory: Some(path.clone()), workers, ..Options::default() };
+        spfde::run(&experiment, options, wire).unwrap();
+        let run = Recorded::open(&path);
+        run.assert_sound(3);
+        assert!(run.manifest.finished && run.manifest.stopped.is_none());
+        assert_eq!(run.manifest.ended_early.as_deref(), Some("three epochs are enough"));
+        assert_eq!(run.manifest.last_checkpoint(), Some(3), "its weights are there");
+        let own = transcript(&run);
+        assert!(own.iter().all(|line| whole.contains(line)), "what it trained is what the whole run trained");
+        let first = first.get_or_insert_with(|| own.clone());
+        assert_same(&own, first, &format!("{workers} workers"));
+        let resumed = Resumed::open(&Registry::standard(), &path, |configuration| {
+            Experiment::with_data(configuration, bench.data())
+        });
+        assert!(matches!(resumed.unwrap(), Resumed::Finished(3)));
+    }
+}
+
+#[test]
+fn a_replay_of_it_has_as_many_epochs() {
+    let bench = Bench::new(160);
+    let experiment = bench.experiment(&WORDS);
+    let path = bench.path("run");
+    let options = Options { directory: Some(path.clone()), ..Options::default() };
+    spfde::run(&experiment, options, wire).unwrap();
+    let record = spfde::Record::open(&path).unwrap();
+    let own = record.experiment(&[]).unwrap();
+    let replayed = spfde::replay(&record, &own, Options::default(), spfde::wire).unwrap();
+    let recorded = record.recorded_epochs().unwrap();
+    let costs = |rows: &[EpochRow]| -> Vec<[u64; 3]> {
+        rows.iter().map(|row| [row.nonzero, row.forward_flops, row.backward_flops]).collect()
+    };
+    assert_eq!((replayed.epochs.len(), costs(&replayed.epochs)), (3, costs(&recorded)));
+}
