@@ -7,9 +7,9 @@ use spfde_data::files::data_set::{self, DataSetEntry};
 use spfde_data::files::layout::ARCHITECTURE_NAME;
 use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::images::DataSet;
-use spfde_data::parameter::{Parameter, Value};
-use spfde_model::Description;
+use spfde_data::parameter::{Parameter, ParameterError, Value};
 use spfde_model::models::{self, ModelEntry};
+use spfde_model::{Description, InputShape};
 use spfde_policy::registry::{Listed, Member};
 
 use crate::error::Error;
@@ -115,7 +115,18 @@ impl Registry {
             name: fixed,
             summary: "the network of the run",
             parameters: known.map_or(Vec::new, |entry| entry.parameters),
-            build: Arc::new(move |_, _, _| Ok(description.clone())),
+            build: Arc::new(move |_, input, classes| {
+                let (takes, told_apart) = description.task();
+                if (takes, told_apart) == (input, classes) {
+                    return Ok(description.clone());
+                }
+                let images = |InputShape { channels, height, width }, classes| {
+                    format!("images of {channels} × {height} × {width} in {classes} classes")
+                };
+                let (takes, data) = (images(takes, told_apart), images(input, classes));
+                let reason = format!("the network of the run is for {takes}; the data set has {data}");
+                Err(ParameterError::contradiction("model.name", reason))
+            }),
         };
         // In its old place: the order of names is part of what config.toml says.
         let mut registry = Self::clone(self);

@@ -53,9 +53,9 @@ fn samples_limit(bytes: u64) -> u64 {
     bytes.saturating_mul(SAMPLES_PER_BYTE).saturating_add(FEW)
 }
 
-/// Refuses a manifest that names more rows than there can be: in an epoch of scores and sieves about as many
-/// as samples, of layers as many as they have numbers, one that sums the epoch up; of every stream by the
-/// bytes of its segments. Looks at no file.
+/// Refuses a manifest that names more rows than there can be: in an epoch of scores about as many as samples,
+/// of sieves twice as many, of layers as many as they have numbers, one that sums the epoch up; of every
+/// stream by the bytes of its segments. Looks at no file.
 ///
 /// # Errors
 /// If one of the numbers is above its limit.
@@ -74,7 +74,9 @@ pub fn rows(run: &Path, manifest: &Manifest) -> Result<()> {
     let is_replay = manifest.replay_of.is_some();
     for ((name, epoch), rows) in epochs {
         let most = match name {
-            ScoreRow::STREAM | SieveRow::STREAM => samples.saturating_add(FEW),
+            ScoreRow::STREAM => samples.saturating_add(FEW),
+            // Where only the weight of a sample changes there are two.
+            SieveRow::STREAM => samples.saturating_mul(2).saturating_add(FEW),
             LayerRow::STREAM => LAYERS_LIMIT,
             EpochRow::STREAM => 1,
             // In a run that trains somebody else's streams may have these names.
@@ -147,6 +149,9 @@ mod tests {
         let samples = |rows: u64| manifest("scores", rows, 1 << 40);
         assert!(rows(run, &samples(FEW / 2)).is_ok());
         assert!(rows(run, &manifest("sieves", FEW / 2, 0)).is_ok());
+        // One sample, of which only the weight changes.
+        assert!(rows(run, &manifest("sieves", FEW / 2 + 1, 1 << 40)).is_ok());
+        assert!(rows(run, &manifest("sieves", FEW / 2 + 2, 1 << 40)).is_err());
         assert!(rows(run, &manifest("scores", FEW / 2 + 1, 0)).is_err());
         // Two segments of the same epoch count together.
         assert_eq!(

@@ -199,8 +199,10 @@ fn create(
         ..Manifest::of(run.manifest().data_set.clone(), experiment.settings().epochs)
     };
     let configuration = experiment.configuration().to_toml();
+    // What is judged by the directory alone needs no program that knows the model.
+    let network = experiment.settings().network.to_json();
     let environment = environment(experiment, options.workers, 1);
-    RunDirectory::create(path, &configuration, None, &environment, manifest)
+    RunDirectory::create(path, &configuration, Some(&network), &environment, manifest)
 }
 
 /// Keeps the rows of the table, and lets another observer look on.

@@ -65,7 +65,7 @@ pub(super) fn latest(
 
 /// That every file of a run that has come to its end is what it was.
 pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<(), Error> {
-    let beside = [run.config_unchanged().err(), run.environment().err()];
+    let beside = [run.config_unchanged().err(), run.architecture().err(), run.environment().err()];
     let mut findings: Vec<DataError> = beside.into_iter().flatten().collect();
     findings.extend(verify::segments(directory, run.manifest()));
     match findings.first() {

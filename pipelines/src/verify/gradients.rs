@@ -1,7 +1,9 @@
 //! Every layer has its gradient norms at every step at which it trains; if all are observed, at every other
 //! step, too.
 
+use spfde_data::files::manifest::RESUMED_FROM;
 use spfde_data::rows::GradientRow;
+use spfde_data::words::counted;
 use spfde_flow::Observe;
 
 use super::Findings;
@@ -10,10 +12,13 @@ use super::trace::Epoch;
 use crate::error::Error;
 
 /// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, ascending, and
-/// with the layers that were frozen then. The rows of a layer come step by step, all from its owner.
+/// with the layers that were frozen then and the weights that they had. The rows of a layer come step by
+/// step, all from its owner.
 pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
     let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
     let full = trace.observe == Observe::Full;
+    // Runs of version 2 lack the column.
+    let is_counted = trace.manifest.version >= RESUMED_FROM;
     // The rows that lack between two places among the steps.
     let gap = |layer: usize, from: usize, to: usize, findings: &mut Findings| {
         let lacks = |step: &&u32| full || !layers[layer].frozen.at(**step);
@@ -38,6 +43,14 @@ pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> R
                 "gradients: epoch {epoch}, step {step}: a row of layer {layer}, which was not {what} then"
             ));
         };
+        let (found, exist) = (u64::from(row.nonzero), layers[layer].nonzero.at(step));
+        if is_counted && found != exist {
+            let found = counted(found, "weight");
+            findings.push(format_args!(
+                "gradients: epoch {epoch}, step {step}: layer {layer} has {found}, the mask deltas add up to \
+                 {exist}"
+            ));
+        }
         if place < next[layer] {
             return findings.push(format_args!(
                 "gradients: epoch {epoch}, step {step}: layer {layer} has more than 1 row, or not in order"

@@ -5,6 +5,7 @@
 //! trains.
 
 mod costs;
+mod extra;
 mod findings;
 mod gradients;
 mod layers;
@@ -24,11 +25,13 @@ use spfde_data::rows::EpochRow;
 use spfde_data::words::counted;
 use spfde_flow::Observe;
 use spfde_model::InputShape;
+use spfde_policy::MaskContext;
 
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment;
 use crate::registry::Registry;
+use extra::Extra;
 use samples::Samples;
 use settled::settled;
 use trace::{Epoch, Trace};
@@ -96,6 +99,9 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     if let Err(error) = run.environment() {
         findings.push(error);
     }
+    if let Err(error) = run.architecture() {
+        findings.push(error);
+    }
     verify::segments(run.path(), manifest).into_iter().for_each(|error| findings.push(error));
     if findings.count() == 0
         && let Err(error) = plausible::samples(run.path(), manifest, |segment| Ok(segment.bytes))
@@ -106,14 +112,16 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
         // Sums over damaged files say nothing more.
         return Ok(findings);
     }
-    let configuration = configuration(run)?;
+    let (configuration, is_known) = configuration(run)?;
     let architecture = architecture(run, &configuration)?;
     let observe = Observe::named(configuration.values().text("trace.observe")).expect("a choice was checked");
     let trace = Trace::new(run.path(), manifest, &architecture, observe);
     let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
+    let mut extra = extra(&configuration, is_known, &trace)?;
     for number in trace.epochs() {
         let epoch = &mut Epoch { trace: &trace, number, findings: &mut findings };
         layers::add(&mut layers, epoch)?;
+        extra.check(Some(&layers), epoch.findings);
         samples.add(epoch)?;
         let costs = epoch.row::<EpochRow>()?;
         if let Some(source) = &manifest.replay_of {
@@ -126,20 +134,35 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
         }
         if let Some(row) = &costs {
             costs::check_epoch(row, &samples, &layers, epoch);
+            extra.add(row, &layers, epoch);
         }
     }
+    extra.check(None, &mut findings);
     layers::check_weights(&layers, &trace, &mut findings)?;
     Ok(findings)
 }
 
-/// The run's configuration, as far as anything that is checked depends on it.
-fn configuration(run: &RecordedRun) -> Result<Configuration, Error> {
+/// The run's configuration, as far as anything that is checked depends on it; whether its mask policy is
+/// known.
+fn configuration(run: &RecordedRun) -> Result<(Configuration, bool), Error> {
     let path = run.path().join("config.toml");
     let source = Source::parse_file(&path.display().to_string(), &run.config_unchanged()?)?;
     let registry = Registry::standard().of_run(run, source.entries())?;
-    // A policy from outside the registry has a name that only its own program knows; no sum depends on it.
-    let (known, _) = registry.known(source.entries());
-    Ok(Configuration::resolve_over(&registry, &[], &known)?)
+    // A policy from outside the registry has a name that only its own program knows; of the sums only that of
+    // the extra FLOPs depends on one.
+    let (known, unknown) = registry.known(source.entries());
+    let is_known = unknown.iter().all(|(key, _)| key != registry.policies.mask.key);
+    Ok((Configuration::resolve_over(&registry, &[], &known)?, is_known))
+}
+
+/// The judge of the extra FLOPs, by the mask policy if that `is_known`.
+fn extra(configuration: &Configuration, is_known: bool, trace: &Trace<'_>) -> Result<Extra, Error> {
+    let (values, epochs) = (configuration.values(), trace.manifest.epochs);
+    let (seed, architecture) = (u64::from(values.integer("seed")), Arc::new(trace.architecture.clone()));
+    let family = &configuration.registry().policies.mask;
+    let build = || family.build(values.text(family.key), values, &MaskContext { seed, epochs, architecture });
+    let mask = is_known.then(build).transpose()?;
+    Ok(Extra::new(mask, u64::from(values.integer("data.batch_size"))))
 }
 
 /// The layers of the run's network.

@@ -137,6 +137,11 @@ impl Description {
         &self.architecture
     }
 
+    /// The images that it takes, and how many classes it tells apart.
+    pub fn task(&self) -> (InputShape, usize) {
+        (self.recipe.input, self.classes)
+    }
+
     /// Trainable parameters of the dense network: weights, gains and offsets of batch norms, biases.
     pub fn parameters(&self) -> usize {
         let affine = |layer: &LayerDescription| match layer.affine {

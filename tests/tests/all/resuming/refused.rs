@@ -58,6 +58,12 @@ fn a_finished_run_has_nothing_left_to_do() {
     let parts = ["the run is finished, but is not what it was: ", "e00003-w00.parquet: cannot open: "];
     assert!(parts.iter().all(|part| error.to_string().contains(part)), "{error}");
     assert_eq!(error.exit_code(), 1);
+    let architecture = run.path.join("architecture.json");
+    let network = std::fs::read(&architecture).unwrap();
+    std::fs::write(&architecture, "{}").unwrap();
+    let error = refusal(&bench, &run.path).to_string();
+    assert!(error.contains("architecture.json: is not the architecture that the run began with"), "{error}");
+    std::fs::write(&architecture, network).unwrap();
     std::fs::remove_file(run.path.join("trace/scores/e00001-w00.parquet")).unwrap();
     let error = join().err().unwrap().to_string();
     assert!(error.contains("trace/scores/e00001-w00.parquet: cannot open: "), "{error}");
@@ -315,7 +321,8 @@ fn of_damaged_files_every_one_that_matters_is_named() {
     let is_newest = |file: &str| run.manifest.checkpoint(newest).any(|named| named.path == file);
     // The checkpoint before the newest one is not looked at.
     let named = run.named().into_iter().filter(|file| file.starts_with("trace") || is_newest(file));
-    let files: Vec<String> = named.chain(["manifest.json".to_owned(), "config.toml".to_owned()]).collect();
+    let beside = ["manifest.json", "config.toml", "architecture.json"].map(str::to_owned);
+    let files: Vec<String> = named.chain(beside).collect();
     for (number, file) in files.iter().enumerate() {
         for cut in [false, true] {
             let path = bench.path(&format!("{number}-{cut}"));

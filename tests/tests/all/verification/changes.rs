@@ -37,7 +37,12 @@ fn thaw(
         forge::<GradientRow>(&run, last, |rows| {
             let steps: std::collections::BTreeSet<u32> = rows.iter().map(|row| row.step).collect();
             for step in steps {
-                let row = |layer: &u16| GradientRow { step, layer: *layer, ..rows[0].clone() };
+                let row = |layer: &u16| GradientRow {
+                    step,
+                    layer: *layer,
+                    nonzero: nonzero[usize::from(*layer)],
+                    ..rows[0].clone()
+                };
                 let added: Vec<_> = frozen.iter().map(row).collect();
                 rows.extend(added);
             }

@@ -85,9 +85,18 @@ fn a_manifest_that_lies_is_found() {
     assert_found("far more rows", &findings, &parts);
     assert_eq!(findings.len(), 1, "{findings:?}");
     let findings = after(&|manifest| manifest.data_set.classes += 1);
-    assert_found("classes", &findings, &["epochs: epoch 0: forward_flops is"]);
+    assert_found("classes", &findings, &["`model.name`: the network of the run is for ", "in 11 classes"]);
     let findings = after(&|manifest| manifest.segments[0].path = "trace/../../elsewhere".into());
     assert_found("path", &findings, &["manifest.json", "elsewhere"]);
+}
+
+#[test]
+fn another_network_is_found() {
+    let (_bench, run) = sound_run();
+    let findings = found_after(&run, |run| {
+        change_file(run, "architecture.json", |bytes| bytes.push(b' '));
+    });
+    assert_found("network", &findings, &["architecture.json: is not the architecture"]);
 }
 
 #[test]

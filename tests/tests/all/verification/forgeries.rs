@@ -97,11 +97,12 @@ fn forged_sieves_and_scores_are_found() {
 fn forged_gradient_norms_are_found() {
     let (_bench, run) = sound_run();
     let frozen = run.rows::<FreezeRow>()[0].clone();
-    let changes: [(&str, u32, Change<Vec<GradientRow>>); 5] = [
+    let changes: [(&str, u32, Change<Vec<GradientRow>>); 6] = [
         ("step 1: layer 2 has 0 rows", 1, |rows| rows.retain(|row| (row.step, row.layer) != (1, 2))),
         ("step 0 to step 1: layer 2 has 0 rows", 0, |rows| rows.retain(|row| row.step > 1 || row.layer != 2)),
         ("step 0", 0, |rows| rows.retain(|row| row.step != 0)),
         ("step 1", 0, |rows| rows.push(rows.last().unwrap().clone())),
+        ("the mask deltas add up to", 1, |rows| rows[3].nonzero += 1),
         ("step 9", 2, |rows| rows.push(GradientRow { step: 9, ..rows[0].clone() })),
     ];
     for (place, epoch, change) in changes {
@@ -137,10 +138,11 @@ fn forged_freezes_are_found() {
 #[test]
 fn forged_costs_and_counts_are_found() {
     let (_bench, run) = sound_run();
-    let changes: [(&str, Change<EpochRow>); 6] = [
+    let changes: [(&str, Change<EpochRow>); 7] = [
         ("forward_flops", |row| row.forward_flops += 2),
         ("backward_flops", |row| row.backward_flops -= 2),
         ("dense_flops", |row| row.dense_flops *= 2),
+        ("extra_flops is 2, the mask policy asks for 0", |row| row.extra_flops += 2),
         ("nonzero", |row| row.nonzero += 1),
         ("frozen_layers", |row| row.frozen_layers += 1),
         ("active samples", |row| row.active_samples -= 1),

@@ -1,0 +1,128 @@
+//! A block that freezes and trains again.
+
+use spfde_data::rows::{EpochRow, FreezeRow, LayerRow, MaskRow};
+use spfde_policy::count;
+use spfde_policy::freeze::{Change, FreezeContext, FreezeRule, Judged};
+
+use spfde::configuration::Configuration;
+use spfde::{Experiment, Options};
+
+use crate::replay::{costs, experiment};
+use crate::resuming::{assert_equal, begin, until};
+use crate::support::{Bench, Recorded, assert_same, transcript};
+
+spfde_data::parameters! {
+    /// Freezes the first block from epoch 1 to epoch 3.
+    struct Pauses in "freeze" {}
+}
+
+impl FreezeRule for Pauses {
+    const NAME: &'static str = "pauses";
+    const SUMMARY: &'static str = "the first block rests from epoch 1 to epoch 3";
+    type State = ();
+
+    fn decide(&self, _: &FreezeContext, _: Judged<'_, ()>, epoch: u32) -> Vec<Change> {
+        let change = |frozen| Change { block: 0, frozen, reason: "a pause".to_owned() };
+        match epoch {
+            1 => vec![change(true)],
+            3 => vec![change(false)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+const EPOCHS: u32 = 6;
+const WORDS: [&str; 5] =
+    ["model.name=resnet20", "train.epochs=6", "mask.sparsity=0.7", "mask.interval=1", "freeze.policy=none"];
+
+fn pausing(experiment: Experiment) -> Experiment {
+    experiment.with_freeze(Pauses {}).unwrap()
+}
+
+fn is_paused(epoch: u32) -> bool {
+    (1..3).contains(&epoch)
+}
+
+fn assert_paused(experiment: &Experiment, run: &Recorded) {
+    run.assert_sound(EPOCHS);
+    let architecture = &experiment.plan().architecture;
+    let first: Vec<u16> =
+        (0..).zip(&architecture.layers).filter(|(_, l)| l.block == 0).map(|(n, _)| n).collect();
+    assert!(first.len() > 1, "a block of several layers");
+    let expected: Vec<(u32, u32, u16, i8)> = [(1, 1), (3, -1)]
+        .iter()
+        .flat_map(|(epoch, diff)| first.iter().map(|n| (*epoch, 0, *n, *diff)))
+        .collect();
+    let freezes = run.rows::<FreezeRow>();
+    let found: Vec<_> = freezes.iter().map(|row| (row.epoch, row.step, row.layer, row.diff)).collect();
+    assert_eq!(found, expected);
+    let layers = run.rows::<LayerRow>();
+    for row in &layers {
+        let rests = is_paused(row.epoch) && first.contains(&row.layer);
+        assert_eq!(row.frozen, rests, "{row:?}");
+        assert_eq!(row.weight_change_l1 == 0.0, rests, "{row:?}");
+    }
+    let norm = |epoch: u32, layer: u16| {
+        layers.iter().find(|row| (row.epoch, row.layer) == (epoch, layer)).unwrap().weight_l2
+    };
+    assert!(first.iter().all(|layer| norm(1, *layer) == norm(2, *layer)));
+    // Pruned as it freezes, not touched while it is frozen nor as it thaws, and then again.
+    let mut touched: Vec<u32> =
+        run.rows::<MaskRow>().iter().filter(|row| first.contains(&row.layer)).map(|row| row.epoch).collect();
+    touched.dedup();
+    assert_eq!(touched, [0, 1, 4, 5]);
+    for row in run.rows::<EpochRow>() {
+        let nonzero: Vec<u32> =
+            layers.iter().filter(|layer| layer.epoch == row.epoch).map(|layer| layer.nonzero).collect();
+        let cost = count(architecture, &nonzero, usize::from(is_paused(row.epoch)), row.active_samples);
+        assert_eq!((row.forward_flops, row.backward_flops), (cost.forward, cost.backward), "{row:?}");
+        let frozen = if is_paused(row.epoch) { first.len() } else { 0 };
+        assert_eq!(usize::from(row.frozen_layers), frozen, "{row:?}");
+    }
+}
+
+#[test]
+fn a_block_that_thaws_rests_in_between_and_trains_again() {
+    let bench = Bench::new(64);
+    let experiment = pausing(bench.experiment(&WORDS));
+    let whole = bench.record("1", &experiment, 1);
+    assert_paused(&experiment, &whole);
+    for workers in [2, 4] {
+        let run = bench.record(&workers.to_string(), &experiment, workers);
+        assert_same(&transcript(&whole), &transcript(&run), "workers");
+        assert!(whole.final_weights() == run.final_weights(), "{workers} workers");
+    }
+}
+
+#[test]
+fn a_run_goes_on_across_a_freeze_and_a_thaw() {
+    let bench = Bench::new(64);
+    let experiment = pausing(bench.experiment(&WORDS));
+    let whole = bench.record("whole", &experiment, 1);
+    for epoch in 1..EPOCHS {
+        let path = bench.path(&epoch.to_string());
+        begin(&experiment, &path, until(epoch, 0, 1));
+        let prepare = |configuration: Configuration| Ok(pausing(bench.prepare(configuration)?));
+        spfde::resume(&path, prepare, Options { workers: 2, ..Options::default() }, spfde::wire).unwrap();
+        assert_equal(&Recorded::open(&path), &whole, &format!("interrupted in epoch {epoch}"));
+    }
+}
+
+#[test]
+fn a_thaw_is_replayed_as_it_was() {
+    let bench = Bench::new(64);
+    for mask in ["mest-ems", "rigl"] {
+        let policy = format!("mask.policy={mask}");
+        let live = pausing(bench.experiment(&[&WORDS[..], &[&policy]].concat()));
+        let run = bench.record(mask, &live, 2);
+        run.assert_sound(EPOCHS);
+        let (record, experiment) = experiment(&run.path, &[]).unwrap();
+        let directory = bench.path(&format!("replay of {mask}"));
+        let options = Options { workers: 2, directory: Some(directory.clone()), ..Options::default() };
+        spfde::replay(&record, &pausing(experiment), options, spfde::wire).unwrap();
+        let replay = Recorded::open(&directory);
+        replay.assert_sound(EPOCHS);
+        assert_eq!(run.rows::<FreezeRow>(), replay.rows::<FreezeRow>(), "{mask}");
+        assert_eq!(costs(&run), costs(&replay), "{mask}");
+    }
+}
