@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use parquet::file::reader::SerializedFileReader;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::read_stream;
 use spfde_data::rows::{CensoredRow, CostRow, EpochRow, FreezeRow, MaskRow, SieveRow};
@@ -122,6 +123,49 @@ fn they_are_verified_and_replayed_as_they_were_then() {
             }
         }
     }
+}
+
+#[test]
+fn a_grid_has_the_numbers_of_then() {
+    const COLUMNS: [&str; 14] = [
+        "member",
+        "epoch",
+        "active_samples",
+        "entered",
+        "left",
+        "nonzero",
+        "frozen_layers",
+        "forward_flops",
+        "backward_flops",
+        "observed_flops",
+        "dense_flops",
+        "censored_samples",
+        "censored_layers",
+        "censored_norms",
+    ];
+    let place = Place::new();
+    copy(&place, "circular");
+    let axes = ["--grid", "sieve.fraction=0.1,0.2,0.3", "--grid", "sieve.policy=circular,forgetting"];
+    place.run(&[&["replay", "circular"][..], &axes, &["--out", "grid"]].concat()).done();
+    let file = std::fs::File::open(place.path("grid/grid.parquet")).unwrap();
+    let rows = SerializedFileReader::new(file).unwrap().into_iter().map(Result::unwrap);
+    let mut rows: Vec<Vec<u64>> = rows
+        .map(|row| {
+            let columns: BTreeMap<&str, u64> = row
+                .get_column_iter()
+                .filter_map(|(name, field)| Some((name.as_str(), field.to_string().parse().ok()?)))
+                .collect();
+            COLUMNS.iter().map(|name| columns[name]).collect()
+        })
+        .collect();
+    rows.sort();
+    let line = |row: &Vec<u64>| {
+        let numbers: Vec<String> = row.iter().map(u64::to_string).collect();
+        format!("{}\n", numbers.join(","))
+    };
+    let text: String = rows.iter().map(line).collect();
+    let digest = [rows.len().to_string(), blake3::hash(text.as_bytes()).to_hex().to_string()];
+    assert_eq!(digest, expected()[&["circular", "grid", "grid"].map(str::to_owned)]);
 }
 
 #[test]
