@@ -232,8 +232,8 @@ fn sorting_columns() -> Vec<u8> {
     [&start[..], &[0x1C], &group.concat(), &[0x00, 0x00]].concat()
 }
 
-/// A row group whose field 4 is announced as a number, and is a list that claims an element for each of the bytes
-/// that follow, near enough.
+/// A row group whose field 4 is announced as a number, and is a list that claims an element for each of the
+/// bytes that follow, near enough.
 fn hidden() -> Vec<u8> {
     let count = FOOTER_LIMIT - 256;
     let start = [schema(&[group("", 1), column(1, "x")]), vec![0x16, 0x00, 0x19, 0x1C, 0x19, 0x1C]].concat();

@@ -16,8 +16,8 @@ use crate::segment::{Extent, RecordedSegment, Recording, RecordingError};
 use crate::table::Column;
 use crate::words::counted;
 
-/// How often the manifest is looked at. An epoch takes seconds at least, a look a millisecond for some thousand
-/// segments.
+/// How often the manifest is looked at. An epoch takes seconds at least, a look a millisecond for some
+/// thousand segments.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// What to do about a record that is not the one that was read.
