@@ -133,8 +133,8 @@ pub enum ParameterError {
     /// The value does not fit; the nearest name that would, if any is like it.
     #[error("`{key}` = {} is out of range: {range}{near}", Written(value))]
     Range { key: String, value: Value, range: String, near: Near },
-    /// Two settings, or a setting and the data, cannot both hold; the key to change, what does not go together,
-    /// and what would.
+    /// Two settings, or a setting and the data, cannot both hold; the key to change, what does not go
+    /// together, and what would.
     #[error("`{key}`: {reason}")]
     Contradiction { key: String, reason: String },
 }

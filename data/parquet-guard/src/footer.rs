@@ -6,8 +6,8 @@ use crate::thrift::kind::{ANY, BINARY, INTEGER, LIST, LONG, STRUCT};
 use crate::thrift::{Fields, Reader};
 
 /// `FileMetaData` of the Parquet format, which is the footer:
-/// <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>. `ANY` is encryption,
-/// which the library skips.
+/// <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>. `ANY` is
+/// encryption, which the library skips.
 const FILE: Fields = &[INTEGER, LIST, LONG, LIST, LIST, BINARY, LIST, ANY, BINARY];
 /// The number of the schema in [`FILE`].
 const SCHEMA: i64 = 2;

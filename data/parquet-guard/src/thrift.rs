@@ -5,9 +5,9 @@
 //! ends.
 //!
 //! The Parquet library goes by the numbers of fields and not by their kinds: a field of another kind than the
-//! format's could hide from a walk what the library finds. So the fields whose claims matter have to be of their
-//! kind ([`Fields`]): those of a footer, of the elements of its schema, and of page headers. What is hidden
-//! elsewhere is a list for which the library reserves no more elements than bytes are left.
+//! format's could hide from a walk what the library finds. So the fields whose claims matter have to be of
+//! their kind ([`Fields`]): those of a footer, of the elements of its schema, and of page headers. What is
+//! hidden elsewhere is a list for which the library reserves no more elements than bytes are left.
 
 /// Structs and lists inside one another; those of the format take nine.
 const DEPTH_LIMIT: u32 = 16;
@@ -28,8 +28,8 @@ pub(crate) mod kind {
     pub(crate) const STRUCT: u8 = 12;
 }
 
-/// The kinds of the fields of a struct, from number 1 on; `TRUE` stands for `FALSE`, too. Further fields may be
-/// of any kind.
+/// The kinds of the fields of a struct, from number 1 on; `TRUE` stands for `FALSE`, too. Further fields may
+/// be of any kind.
 pub(crate) type Fields = &'static [u8];
 
 /// Where a walk is.
@@ -38,9 +38,9 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The kind of the next field of a struct with these `fields`, whose number goes to `id`; `Some(None)` at the
-    /// end of the struct. The numbers have to ascend, as every writer has them: what comes twice could have two
-    /// meanings.
+    /// The kind of the next field of a struct with these `fields`, whose number goes to `id`; `Some(None)` at
+    /// the end of the struct. The numbers have to ascend, as every writer has them: what comes twice could
+    /// have two meanings.
     pub(crate) fn field(&mut self, fields: Fields, id: &mut i64) -> Option<Option<u8>> {
         let byte = self.byte()?;
         if byte == 0 {
@@ -83,8 +83,8 @@ impl Reader<'_> {
             kind::DOUBLE => self.advance(8),
             kind::BINARY => self.binary().map(drop),
             kind::LIST => {
-                // The Parquet library takes no bytes for booleans in lists, where the protocol has one for each:
-                // it could be made to count to 2³¹ for a few bytes. There are none in its files.
+                // The Parquet library takes no bytes for booleans in lists, where the protocol has one for
+                // each: it could be made to count to 2³¹ for a few bytes. There are none in its files.
                 let (kind, count) = self.list().filter(|(kind, _)| *kind > kind::FALSE)?;
                 (0..count).try_for_each(|_| self.skip_inside(kind, depth + 1))
             }

@@ -10,7 +10,8 @@ use super::error::{DataError, Result};
 use super::layout;
 use super::operation::{self, Written};
 
-/// A file under construction, which is hashed on its way. Dropped before [`AtomicFile::commit`], it is removed.
+/// A file under construction, which is hashed on its way. Dropped before [`AtomicFile::commit`], it is
+/// removed.
 #[derive(Debug)]
 pub struct AtomicFile {
     hasher: blake3::Hasher,
@@ -31,8 +32,8 @@ impl AtomicFile {
         Ok(Self { hasher, file, part, path: path.to_owned() })
     }
 
-    /// Makes the content durable, then gives it its name, replacing a file that has it; returns its length, and
-    /// its BLAKE3 in hexadecimal.
+    /// Makes the content durable, then gives it its name, replacing a file that has it; returns its length,
+    /// and its BLAKE3 in hexadecimal.
     pub fn commit(mut self) -> Result<(u64, String)> {
         let file = self.file.as_mut().expect("open until committed");
         file.flush().map_err(DataError::io(&self.part, "write"))?;

@@ -12,7 +12,8 @@ pub trait Setting: Clone + Sized {
     /// The value that a configuration wrote; `None` for one of another kind.
     fn from_value(value: &Value) -> Option<Self>;
 
-    /// What lies within `bounds`, as a configuration's range. The lower one is always included: Rust writes no other.
+    /// What lies within `bounds`, as a configuration's range. The lower one is always included: Rust writes
+    /// no other.
     fn range(bounds: impl RangeBounds<Self>) -> Range;
 }
 

@@ -21,7 +21,7 @@ const DAMAGED: &str = "cannot read the footer: the file is damaged";
 /// That it was read.
 const READ: &str = "it was read";
 
-pub(crate) const CASES: [Case; 23] = [
+pub(crate) const CASES: [Case; 24] = [
     Case { name: "schema, claimed", footer: || claimed(2), expected: "number of columns and groups is " },
     Case { name: "row groups, claimed", footer: || claimed(4), expected: DAMAGED },
     Case { name: "keys and values, claimed", footer: || claimed(5), expected: DAMAGED },
@@ -88,6 +88,8 @@ pub(crate) const CASES: [Case; 23] = [
         expected: READ,
     },
     Case { name: "sorting columns", footer: sorting_columns, expected: READ },
+    // What the guard takes for a number, and the library for a list.
+    Case { name: "sorting columns in a number", footer: hidden, expected: "cannot read the footer: " },
     Case { name: "keys and values", footer: keys, expected: READ },
     Case {
         name: "row groups that share their pages",
@@ -228,6 +230,17 @@ fn sorting_columns() -> Vec<u8> {
         &value.repeat(count),
     ];
     [&start[..], &[0x1C], &group.concat(), &[0x00, 0x00]].concat()
+}
+
+/// A row group whose field 4 is announced as a number, and is a list that claims an element for each of the
+/// bytes that follow, near enough.
+fn hidden() -> Vec<u8> {
+    let count = FOOTER_LIMIT - 256;
+    let start = [schema(&[group("", 1), column(1, "x")]), vec![0x16, 0x00, 0x19, 0x1C, 0x19, 0x1C]].concat();
+    let claim = [&[0x16, 0x00, 0x16, 0x00, 0x16, 0xFC][..], &varint(count - 64), &[0x00]].concat();
+    // Field 6 of the footer, a text.
+    let text = [&[0x28][..], &varint(count), &vec![0; count], &[0x00]].concat();
+    [start, chunk(0, &[]), claim, text].concat()
 }
 
 /// Keys and values without any bytes.

@@ -12,9 +12,9 @@ const PARTS: [(&str, &str); 4] = [
     ("t10k-labels", "t10k-labels-idx1-ubyte"),
 ];
 
-/// Takes files by the start of their names, and from directories the files with the usual names; of a file that
-/// is there both plain and compressed it is unknown which is meant. The files are images and labels to train,
-/// images and labels to test.
+/// Takes files by the start of their names, and from directories the files with the usual names; of a file
+/// that is there both plain and compressed it is unknown which is meant. The files are images and labels to
+/// train, images and labels to test.
 pub(super) fn find(paths: &[PathBuf]) -> Result<[PathBuf; 4]> {
     let mut found: [Option<PathBuf>; 4] = Default::default();
     for path in paths {

@@ -16,8 +16,8 @@ use crate::segment::{Extent, RecordedSegment, Recording, RecordingError};
 use crate::table::Column;
 use crate::words::counted;
 
-/// How often the manifest is looked at. An epoch takes seconds at least, a look a millisecond for some thousand
-/// segments.
+/// How often the manifest is looked at. An epoch takes seconds at least, a look a millisecond for some
+/// thousand segments.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// What to do about a record that is not the one that was read.
@@ -112,19 +112,17 @@ impl FollowedTrace {
             // A resumed run goes back to its checkpoint, and records the epochs behind it again.
             if found.complete {
                 let read = counted(before, "epoch");
-                let expected =
-                    format!("{read}, which have been read: the run went back and ended there, {ANEW}");
-                return Err(DataError::value(&path, "epochs_reached", &now.to_string(), expected));
+                let what =
+                    format!("has {now} of {read} that have been read: the run went back and ended there");
+                return Err(DataError::refused(&path, what, ANEW));
             }
             known.looked = found.looked;
             return Ok(());
         }
-        for (place, segments) in &known.trace.segments {
-            if found.trace.segments.get(place) != Some(segments) {
-                let field = format!("segments of {} in epoch {}", place.0, place.1);
-                let expected = format!("those that have been read: the run was resumed, {ANEW}");
-                return Err(DataError::value(&path, field, "other ones", expected));
-            }
+        let is_other = |(place, segments)| found.trace.segments.get(place) != Some(segments);
+        if let Some(((stream, epoch), _)) = known.trace.segments.iter().find(|known| is_other(*known)) {
+            let what = format!("names other segments of {stream} in epoch {epoch} than have been read");
+            return Err(DataError::refused(&path, what, ANEW));
         }
         *known = found;
         Ok(())
@@ -133,22 +131,14 @@ impl FollowedTrace {
 
 /// Tests that two looks found the same run.
 fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<()> {
-    let fields = |manifest: &Manifest| {
-        let configuration = manifest.configuration.clone().unwrap_or_default();
-        let fingerprint = manifest.data_set.fingerprint.clone();
-        [
-            ("data_set.fingerprint", fingerprint),
-            ("configuration", configuration),
-            ("epochs", manifest.epochs.to_string()),
-        ]
+    let identity = |manifest: &Manifest| {
+        (manifest.data_set.fingerprint.clone(), manifest.configuration.clone(), manifest.epochs)
     };
-    match fields(found).into_iter().zip(fields(known)).find(|(found, known)| found != known) {
-        None => Ok(()),
-        Some(((field, found), (_, known))) => {
-            let expected = format!("{known}, as before: it is another run by now, {ANEW}");
-            Err(DataError::value(&run.join(MANIFEST_NAME), field, &found, expected))
-        }
+    if identity(found) == identity(known) {
+        return Ok(());
     }
+    let what = "is that of another run by now: of other data, another configuration or other epochs";
+    Err(DataError::refused(&run.join(MANIFEST_NAME), what, ANEW))
 }
 
 /// What there is of a run.

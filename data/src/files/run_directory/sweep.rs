@@ -11,8 +11,8 @@ use crate::files::manifest::Manifest;
 use crate::files::operation;
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have
-/// written and `manifest` does not name, and the unfinished ones of `beside`, which lie beside them; durable when
-/// it returns. What has another name, such as somebody's copy of a checkpoint, is left.
+/// written and `manifest` does not name, and the unfinished ones of `beside`, which lie beside them; durable
+/// when it returns. What has another name, such as somebody's copy of a checkpoint, is left.
 ///
 /// # Errors
 /// If a file cannot be removed; if a link stands where a directory of named files should be: nothing is
@@ -57,7 +57,8 @@ fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
         atomic::refuse_link(&directory)?;
         for entry in entries(&directory)? {
             let path = entry.path();
-            // A link to something else can be no directory, and one in the place of a file is for whoever reads that.
+            // A link to something else can be no directory, and one in the place of a file is for whoever
+            // reads that.
             if entry.file_name().to_str().is_some_and(is_stream_name) && path.is_dir() {
                 atomic::refuse_link(&path)?;
                 tables.push(path);

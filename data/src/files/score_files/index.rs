@@ -97,8 +97,8 @@ fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<(
     Err(DataError::unfit(path, field, found, "", remedy))
 }
 
-/// The first and the last epoch of a row group, whose samples are added to `seen`; of nothing more once `stop`
-/// is set.
+/// The first and the last epoch of a row group, whose samples are added to `seen`; of nothing more once
+/// `stop` is set.
 fn look(
     file: &ScoreFile,
     parquet: &ParquetFile,
