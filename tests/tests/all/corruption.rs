@@ -73,6 +73,9 @@ impl Files {
     }
 }
 
+/// What stands beside trace and checkpoints.
+const BESIDE: [&str; 4] = ["manifest.json", "config.toml", "environment.json", "architecture.json"];
+
 /// A run to be damaged.
 struct Subject {
     path: PathBuf,
@@ -101,22 +104,19 @@ impl Subject {
     }
 
     fn verify_reads(&self, file: &str) -> bool {
-        ["manifest.json", "config.toml", "environment.json"].contains(&file) || self.is_named(file)
+        BESIDE.contains(&file) || self.is_named(file)
     }
 
     fn replay_reads(&self, file: &str) -> bool {
         let streams = ["trace/scores/", "trace/gradients/", "trace/layers/", "trace/masks/"];
-        ["manifest.json", "config.toml"].contains(&file)
+        ["manifest.json", "config.toml", "architecture.json"].contains(&file)
             || streams.iter().any(|stream| file.starts_with(stream))
     }
 
     fn resume_reads(&self, file: &str) -> bool {
         match self.manifest.finished {
             true => self.verify_reads(file),
-            false => {
-                let others = ["manifest.json", "config.toml", "environment.json"];
-                others.contains(&file) || file.starts_with("trace/") || self.is_latest(file)
-            }
+            false => BESIDE.contains(&file) || file.starts_with("trace/") || self.is_latest(file),
         }
     }
 }

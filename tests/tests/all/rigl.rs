@@ -114,7 +114,7 @@ fn the_dense_gradients_of_rigl_are_billed_in_training_and_replay() {
         assert_eq!(row.extra_flops, expected, "{row:?}");
         billed.insert(expected);
     }
-    assert!(billed.len() > 2, "layers freeze between two updates: {billed:?}");
+    assert!(billed.len() > 1, "some epochs are billed, others are not: {billed:?}");
     for epoch in [1, 2, EPOCHS - 1] {
         let findings = found_after(&run, |run| {
             forge::<EpochRow>(run, epoch, |rows| rows[0].extra_flops ^= 1 << 12);
