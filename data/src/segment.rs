@@ -81,8 +81,8 @@ pub trait Commit: Send + Sync {
     /// Adds the finished segments of `epoch`; when it returns they count, after a power loss too.
     fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError>;
 
-    /// As [`Commit::commit`]; at once the run can go on after `epoch` from `checkpoint`, all files of which are finished.
-    /// Whoever keeps no checkpoints leaves it at that.
+    /// As [`Commit::commit`]; at once the run can go on after `epoch` from `checkpoint`, all files of which
+    /// are finished. Whoever keeps no checkpoints leaves it at that.
     fn commit_checkpoint(
         &self,
         epoch: u32,

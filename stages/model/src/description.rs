@@ -34,13 +34,6 @@ pub(crate) struct Signal {
     pub(crate) relu: bool,
 }
 
-impl Signal {
-    /// The operation that writes the value; none for the network's input.
-    pub(crate) fn producer(self) -> Option<usize> {
-        self.value.checked_sub(1)
-    }
-}
-
 /// What follows a layer, channel by channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -140,16 +133,6 @@ impl Description {
     /// The images that it takes, and how many classes it tells apart.
     pub fn task(&self) -> (InputShape, usize) {
         (self.recipe.input, self.classes)
-    }
-
-    /// Trainable parameters of the dense network: weights, gains and offsets of batch norms, biases.
-    pub fn parameters(&self) -> usize {
-        let affine = |layer: &LayerDescription| match layer.affine {
-            Affine::BatchNorm => 2,
-            Affine::Bias => 1,
-        };
-        let layers = self.architecture.layers.iter().zip(&self.layers);
-        layers.map(|(shape, layer)| shape.weights() + affine(layer) * shape.outputs).sum()
     }
 
     /// Whether the backward pass through `operation` is computed.

@@ -21,8 +21,10 @@ pub struct Workspace {
     pub(crate) begun: Vec<bool>,
     pub(crate) scratch: Scratch,
     /// Hears of every operation before it runs.
-    listener: Option<Box<dyn FnMut(&str) + Send>>,
+    listener: Option<Listener>,
 }
+
+type Listener = Box<dyn FnMut(&str) + Send>;
 
 /// Buffers of a single operation.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
-//! Bits that flip and files that are cut, anywhere in a run: `verify`, `resume` and `replay` name every damaged file that
-//! they read, and what they accept gives the bits of the undamaged run.
+//! Bits that flip and files that are cut, anywhere in a run: `verify`, `resume` and `replay` name every
+//! damaged file that they read, and what they accept gives the bits of the undamaged run.
 //!
-//! Each case damages one file of a finished run, or of one that was interrupted: one flipped bit, or in one case of four a
-//! cut. File and place are draws from [`SEED`]. By default a sample is tried. Ten thousand:
+//! Each case damages one file of a finished run, or of one that was interrupted: one flipped bit, or in one
+//! case of four a cut. File and place are draws from [`SEED`]. By default a sample is tried. Ten thousand:
 //!
 //! ```text
 //! cargo test --release -p spfde-tests --test all -- --ignored --nocapture ten_thousand
@@ -11,10 +11,10 @@
 //! What may pass, because nobody reads it:
 //!
 //! - `lock`, a note for people.
-//! - By `replay`: `environment.json`, checkpoints, and the streams that a replay decides anew (`freezes`, `sieves`, `epochs`,
-//!   `timings`).
-//! - By `resume`: of a run that goes on the checkpoint before the latest. A damaged `environment.json` does not keep a run from
-//!   going on: that is noted, and nothing is taken from it.
+//! - By `replay`: `environment.json`, checkpoints, and the streams that a replay decides anew (`freezes`,
+//!   `sieves`, `epochs`, `timings`).
+//! - By `resume`: of a run that goes on the checkpoint before the latest. A damaged `environment.json` does
+//!   not keep a run from going on: that is noted, and nothing is taken from it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
-//! Processes that die at any moment, and disks that fill up: what is committed is whole, and the run goes on to the same
-//! bits.
+//! Processes that die at any moment, and disks that fill up: what is committed is whole, and the run goes on
+//! to the same bits.
 //!
-//! The runs are processes of their own: this test program again, which runs the test [`process`] only. By default a
-//! sample of the moments is tried. All of them:
+//! The runs are processes of their own: this test program again, which runs the test [`process`] only. By
+//! default a sample of the moments is tried. All of them:
 //!
 //! ```text
 //! cargo test --release -p spfde-tests --test all -- --ignored --test-threads 1 every_file_operation random_moments
@@ -118,7 +118,8 @@ fn abort_at(bench: &Bench, whole: &Recorded, workers: usize, count: u64, wanted:
     }
 }
 
-/// As [`abort_at`] for two processes: process `process` ends before, or in the middle of, its file operations `wanted`.
+/// As [`abort_at`] for two processes: process `process` ends before, or in the middle of, its file operations
+/// `wanted`.
 fn abort_one_of_two_at(bench: &Bench, whole: &Recorded, process: usize, wanted: impl Iterator<Item = u64>) {
     for number in wanted {
         let path = bench.path(&format!("abort-{process}-of-2-{number}"));
@@ -137,8 +138,8 @@ pub(crate) fn pair<'a>(bench: &'a Bench, words: &'a [&'a str]) -> Team<'a> {
     Team { variables, ..Team::new(bench, words, 2, 1) }
 }
 
-/// That the others of a process that was ended say so and have a documented exit code: 3 if the run had begun, 1 if not, 0 if
-/// it was at its end.
+/// That the others of a process that was ended say so and have a documented exit code: 3 if the run had
+/// begun, 1 if not, 0 if it was at its end.
 fn assert_ended(ended: &[Ended], victim: usize) {
     for (process, ended) in ended.iter().enumerate().filter(|(process, _)| *process != victim) {
         let Ended { code, said } = ended;
@@ -224,7 +225,8 @@ fn fill_up_before_it_begins(bench: &Bench, existed: bool) {
         }
         let (output, text) = output(command(&path, 1, 3).env("SPFDE_FULL_AT", number.to_string()));
         if output.status.code() == Some(3) {
-            // The configuration, the description of the machine and the manifest take more than three operations each.
+            // The configuration, the description of the machine and the manifest take more than three
+            // operations each.
             assert!(number > 9, "{number}: {text}");
             return;
         }
@@ -278,7 +280,8 @@ pub(crate) enum Crew {
     TwoProcesses,
 }
 
-/// Kills runs at random moments, often again as they go on, until `wanted` processes of each crew have died at work.
+/// Kills runs at random moments, often again as they go on, until `wanted` processes of each crew have died
+/// at work.
 fn kill_at_random(wanted: u32) {
     let (bench, whole) = prepared();
     for crew in [Crew::Workers(1), Crew::Workers(2), Crew::TwoProcesses] {
@@ -306,7 +309,8 @@ fn kill_at_random(wanted: u32) {
     }
 }
 
-/// Starts a run in `path`, or lets it go on there, and kills a process of it `after` a while; whether it was at work.
+/// Starts a run in `path`, or lets it go on there, and kills a process of it `after` a while; whether it was
+/// at work.
 fn kill_one(bench: &Bench, path: &Path, crew: Crew, after: Duration, choice: u64) -> bool {
     let Crew::Workers(workers) = crew else {
         return kill_one_of_two(bench, path, after, choice as usize % 2);
@@ -318,7 +322,8 @@ fn kill_one(bench: &Bench, path: &Path, crew: Crew, after: Duration, choice: u64
     at_work
 }
 
-/// Starts two processes in `path`, or lets them go on there, and kills one of them `after` a while; whether it was at work.
+/// Starts two processes in `path`, or lets them go on there, and kills one of them `after` a while; whether
+/// it was at work.
 fn kill_one_of_two(bench: &Bench, path: &Path, after: Duration, victim: usize) -> bool {
     let words: &[&str] = if path.join("config.toml").exists() { &[] } else { &WORDS };
     let mut children = pair(bench, words).start(path);

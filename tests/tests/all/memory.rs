@@ -1,7 +1,7 @@
 //! Memory does not grow with the length of a run, nor with the time that its trace takes to be written.
 //!
-//! Peaks are those that the operating system counts (`VmHWM`), of processes of their own: this program again, which runs
-//! the test [`process`] only.
+//! Peaks are those that the operating system counts (`VmHWM`), of processes of their own: this program again,
+//! which runs the test [`process`] only.
 #![cfg(target_os = "linux")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,8 +28,8 @@ const WORDS: [&str; 5] = [
 /// How many epochs the process trains.
 const EPOCHS: &str = "SPFDE_TEST_MEMORY_EPOCHS";
 
-/// By how much the peak may grow over a run a hundred times as long. What grows is the manifest: eight segments an epoch,
-/// some 300 bytes each, held a few times while it is replaced.
+/// By how much the peak may grow over a run a hundred times as long. What grows is the manifest: eight
+/// segments an epoch, some 300 bytes each, held a few times while it is replaced.
 const GROWTH: u64 = 16 << 20;
 
 #[test]
@@ -68,8 +68,8 @@ fn a_run_a_hundred_times_as_long_takes_no_more_memory() {
 /// Bytes that a slow sink takes in a second.
 const RATE: usize = 1 << 20;
 
-/// Steps by which training may be ahead of the slowest of its sinks: those that the loader is ahead of the faults that
-/// it waits for, and a step in each hand that passes rows on.
+/// Steps by which training may be ahead of the slowest of its sinks: those that the loader is ahead of the
+/// faults that it waits for, and a step in each hand that passes rows on.
 const AHEAD: u64 = 8;
 
 /// Sinks that are slow, and how far training is ahead of them.

@@ -165,7 +165,7 @@ impl Assembly {
         in_range("numbers of its output", output.len(), 1..=NUMBERS)?;
         let lanes = geometry.source.len().max(geometry.gradient.len());
         in_range("packed numbers", lanes, 1..=u32::MAX as usize / size_of::<Lane>())?;
-        let before = input.producer().map(|producer| self.operations[producer].block);
+        let before = input.value.checked_sub(1).map(|producer| self.operations[producer].block);
         self.shapes.push(LayerShape {
             name: step.name.clone(),
             kind: if geometry.window.is_some() { LayerKind::Convolution } else { LayerKind::Linear },

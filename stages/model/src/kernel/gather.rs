@@ -10,7 +10,7 @@ use crate::kernel::{entry, with_constant};
 use crate::lane::Lane;
 
 /// One or two neighbouring rows of pixels: where their windows begin and where their sums go, in lanes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Strip {
     /// The first pixel's window in the source.
     pub(crate) source: usize,
@@ -76,6 +76,24 @@ pub(super) fn tile_width(columns: usize, left: usize) -> usize {
     if columns.is_multiple_of(7) { 7 } else { left.min(4) }
 }
 
+/// Goes through the tiles of a strip, from left to right. In `$tile` these are constants: the tile's rows and
+/// columns and the strip's steps in the source and in the target, of which some are known.
+macro_rules! tiles {
+    ($strip:ident, $column:ident, [$R:ident, $P:ident, $S:ident], $T:ident in $steps:tt => $tile:expr) => {
+        with_constant!($R = $strip.rows, [1, 2] => with_constant!($S = $strip.source_step, [1, 2] => {
+            with_constant!($T = $strip.target_step, $steps => {
+                let mut $column = 0;
+                while $column < $strip.columns {
+                    let width = tile_width($strip.columns, $strip.columns - $column);
+                    with_constant!($P = width, [7, 4, 3, 2, 1] => $tile);
+                    $column += width;
+                }
+            })
+        }))
+    };
+}
+pub(super) use tiles;
+
 entry! {
     /// Writes, for each channel and pixel of the strip, the sum of existing weights times the lanes they
     /// point at.
@@ -88,30 +106,10 @@ entry! {
 #[inline(always)]
 fn body<V: Vector>(taps: &Taps, job: Gather<'_>) {
     job.check(taps.rows, taps.reach);
-    // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per
-    // channel.
-    unsafe {
-        match (job.strip.rows, job.strip.source_step, job.strip.target_step) {
-            (2, 1, 1) => rows::<V, 2, 1, 1>(taps, job),
-            (1, 1, 1) => rows::<V, 1, 1, 1>(taps, job),
-            (2, 2, 1) => rows::<V, 2, 2, 1>(taps, job),
-            (1, 2, 1) => rows::<V, 1, 2, 1>(taps, job),
-            (2, 1, 2) => rows::<V, 2, 1, 2>(taps, job),
-            (1, 1, 2) => rows::<V, 1, 1, 2>(taps, job),
-            _ => panic!("no kernel for {job:?}"),
-        }
-    }
-}
-
-/// # Safety
-/// The strip has `R` rows and the steps `S` and `T`, and has been checked against taps and slices.
-#[inline(always)]
-unsafe fn rows<V: Vector, const R: usize, const S: usize, const T: usize>(taps: &Taps, job: Gather<'_>) {
     let Gather { strip, source, target, accumulate, sums } = job;
-    let mut column = 0;
-    while column < strip.columns {
-        let width = tile_width(strip.columns, strip.columns - column);
-        // SAFETY: the tile lies inside the strip.
+    tiles!(strip, column, [R, P, S], T in [1, 2] => {
+        // SAFETY: `check` has compared all offsets with the slices' lengths, the tile lies inside the strip,
+        // and the sums hold two lanes per channel.
         unsafe {
             let tile = Tile {
                 source: source.as_ptr().add(strip.source + column * S),
@@ -120,10 +118,9 @@ unsafe fn rows<V: Vector, const R: usize, const S: usize, const T: usize>(taps: 
                 target_row: strip.target_row,
                 target_channel: strip.target_channel,
             };
-            with_constant!(P = width, [7, 4, 3, 2, 1] => tile.run::<V, R, P, S, T>(taps, accumulate, sums));
+            tile.run::<V, R, P, S, T>(taps, accumulate, sums);
         }
-        column += width;
-    }
+    });
 }
 
 /// A tile: the pixels whose sums fit into registers.

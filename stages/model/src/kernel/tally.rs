@@ -1,6 +1,6 @@
 //! The gradient of existing weights: products of the output's gradient with the inputs under each weight.
 
-use crate::kernel::gather::{Strip, tile_width};
+use crate::kernel::gather::{Strip, tile_width, tiles};
 use crate::kernel::taps::{Entry, Taps};
 use crate::kernel::vector::Vector;
 use crate::kernel::{entry, with_constant};
@@ -120,42 +120,15 @@ fn body<V: Vector>(taps: &Taps, factors: Factors<'_>, totals: &mut [Lane]) {
     let Factors { strip, source, gradient } = factors;
     strip.check(taps.rows, taps.reach, source.len(), gradient.len());
     assert_eq!(totals.len(), taps.len(), "one total per tap");
-    assert_eq!(strip.target_step, 1, "gradients of neighbouring pixels are neighbours");
-    // SAFETY: `check` has compared all offsets with the slices' lengths; there is a total for each tap.
-    unsafe {
-        match (strip.rows, strip.source_step) {
-            (2, 1) => rows::<V, 2, 1>(taps, factors, totals),
-            (1, 1) => rows::<V, 1, 1>(taps, factors, totals),
-            (2, 2) => rows::<V, 2, 2>(taps, factors, totals),
-            (1, 2) => rows::<V, 1, 2>(taps, factors, totals),
-            _ => panic!("no kernel for {strip:?}"),
-        }
-    }
-}
-
-/// # Safety
-/// The strip has `R` rows and the step `S`, has been checked against taps and slices, and there is a total
-/// per tap.
-#[inline(always)]
-unsafe fn rows<V: Vector, const R: usize, const S: usize>(
-    taps: &Taps,
-    factors: Factors<'_>,
-    totals: &mut [Lane],
-) {
-    let Factors { strip, source, gradient } = factors;
-    let mut column = 0;
-    while column < strip.columns {
-        let width = tile_width(strip.columns, strip.columns - column);
-        // SAFETY: the tile lies inside the strip.
+    tiles!(strip, column, [R, P, S], T in [1] => {
+        // SAFETY: `check` has compared all offsets with the slices' lengths, and the tile lies inside the
+        // strip; there is a total for each tap.
         unsafe {
             let source = source.as_ptr().add(strip.source + column * S);
-            let gradient = gradient.as_ptr().add(strip.target + column);
-            with_constant!(
-                P = width, [7, 4, 3, 2, 1] => tile::<V, R, P, S>(taps, &strip, source, gradient, totals)
-            );
+            let gradient = gradient.as_ptr().add(strip.target + column * T);
+            tile::<V, R, P, S>(taps, &strip, source, gradient, totals);
         }
-        column += width;
-    }
+    });
 }
 
 /// # Safety

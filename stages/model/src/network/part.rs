@@ -99,24 +99,14 @@ impl Network {
         if part.iter().fold(0, |most, number| most.max(number.to_bits() & EXPONENT)) < EXPONENT {
             return Ok(());
         }
-        let finite = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
-        for (number, layer) in self.layers.iter().enumerate() {
-            let fault = |what| NonFinite { layer: self.architecture().layers[number].name.clone(), what };
-            if !finite(&part[self.part.weights[number].clone()]) {
-                return Err(fault("weight gradient"));
-            }
-            let affine = &part[self.part.affine[number].clone()];
-            let names = names(&layer.affine);
-            if affine.is_empty() {
-                continue;
-            }
-            for (numbers, name) in affine.chunks_exact(affine.len() / names.len()).zip(names) {
-                if !finite(numbers) {
-                    return Err(fault(name));
-                }
-            }
-        }
-        unreachable!("some number is not finite")
+        let place = part.iter().position(|number| !number.is_finite()).expect("some number is not finite");
+        let layer = self.part.affine.iter().position(|affine| place < affine.end).expect("it is a layer's");
+        let (affine, names) = (&self.part.affine[layer], names(&self.layers[layer].affine));
+        let what = match place.checked_sub(affine.start) {
+            None => "weight gradient",
+            Some(offset) => names[offset / (affine.len() / names.len())],
+        };
+        Err(NonFinite { layer: self.architecture().layers[layer].name.clone(), what })
     }
 
     /// How many weights of frozen layers exist.
@@ -141,10 +131,8 @@ impl Network {
     pub fn dense_len(&self, layers: &[usize]) -> usize {
         assert!(layers.is_sorted_by(|a, b| a < b), "layers ascend: {layers:?}");
         let shapes = &self.architecture().layers;
-        assert!(
-            layers.iter().all(|layer| shapes[*layer].block >= self.frozen),
-            "no layer is frozen: {layers:?}"
-        );
+        let train = layers.iter().all(|layer| shapes[*layer].block >= self.frozen);
+        assert!(train, "no layer is frozen: {layers:?}");
         layers.iter().map(|layer| shapes[*layer].weights()).sum()
     }
 

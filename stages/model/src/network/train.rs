@@ -51,11 +51,8 @@ impl Network {
     ) {
         assert_eq!(wanted.part.len(), self.part.len, "a part of this network");
         assert_eq!(wanted.dense.len(), self.dense_len(wanted.dense_layers), "a number for each weight");
-        let observes = !wanted.observed.is_empty();
-        assert!(
-            !observes || wanted.observed.len() == self.observed_len(),
-            "a number for each existing weight of frozen layers"
-        );
+        let (observes, observed) = (!wanted.observed.is_empty(), wanted.observed.len());
+        assert!(!observes || observed == self.observed_len(), "a number for each weight of frozen layers");
         scores.clear();
         // Of a shard with samples every number is written below, once: what is not shows.
         let unwritten = if cfg!(debug_assertions) && !shard.labels.is_empty() { f32::NAN } else { 0.0 };
@@ -116,11 +113,8 @@ impl Network {
         let shape = self.description.values[0].shape;
         let groups = groups(samples);
         let extents = shard.inputs.shape();
-        assert_eq!(
-            extents[1..],
-            [shape.height, shape.channels, shape.width],
-            "inputs are rows, channels, columns of the network's input"
-        );
+        let own = [shape.height, shape.channels, shape.width];
+        assert_eq!(extents[1..], own, "rows, channels, columns of the network's input");
         assert!(extents[0] >= groups, "inputs hold every sample");
         workspace.make_room(&schedule.buffers, groups);
         Some(Pass {

@@ -66,17 +66,8 @@ pub(crate) fn backward(
 
 /// The groups of a panel as one row of pixels.
 fn strip(groups: usize) -> Strip {
-    Strip {
-        source: 0,
-        source_row: 0,
-        source_step: 1,
-        target: 0,
-        target_row: 0,
-        target_channel: PANEL,
-        target_step: 1,
-        rows: 1,
-        columns: groups,
-    }
+    let (rows, columns) = (1, groups);
+    Strip { source_step: 1, target_step: 1, target_channel: PANEL, rows, columns, ..Strip::default() }
 }
 
 /// Writes a panel's products.

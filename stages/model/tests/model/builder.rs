@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use spfde_data::parameter::Parameters;
 use spfde_model::{BuildError, Description, InputShape, Kernel, Logits, Network, NetworkBuilder, models};
 
-use crate::support::{bits, describe, network, samples, sgd, train};
+use crate::support::{bits, describe, network, parameters, samples, sgd, train};
 
 const SHAPE: InputShape = InputShape { channels: 3, height: 12, width: 11 };
 
@@ -43,7 +43,7 @@ fn a_short_definition_makes_the_layers_and_blocks_that_it_says() {
         ]
     );
     let weights = 8 * 27 + 6 * 8 * 25 + 7 * 24 + 4 * 7;
-    assert_eq!(description.parameters(), weights + 2 * 8 + 6 + 7 + 4);
+    assert_eq!(parameters(&description), weights + 2 * 8 + 6 + 7 + 4);
     let network = Network::from_description(description, 1, Kernel::PORTABLE);
     let (part, scores) = train(&network, &samples(3, SHAPE, 4), 3);
     assert_eq!((network.check(&part), scores.len()), (Ok(()), 3));

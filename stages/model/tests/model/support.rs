@@ -27,6 +27,16 @@ pub(crate) fn describe(
     (entry.build)(&parameters, shape, classes)
 }
 
+/// Trainable parameters of the dense network: weights, gains and offsets of batch norms, biases.
+pub(crate) fn parameters(description: &Description) -> usize {
+    let tensors = Network::from_description(description.clone(), 1, Kernel::PORTABLE).tensors();
+    let trained = |tensor: &&Tensor| {
+        let what = tensor.name.rsplit('.').next().unwrap();
+        ["values", "gain", "offset", "bias"].contains(&what)
+    };
+    tensors.iter().filter(trained).map(|tensor| tensor.shape[0]).sum()
+}
+
 /// A model with dense layers.
 pub(crate) fn network(model: &str, shape: InputShape, classes: usize, kernel: Kernel) -> Network {
     Network::from_description(describe(model, 1, shape, classes).unwrap(), 11, kernel)

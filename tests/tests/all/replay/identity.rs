@@ -1,4 +1,5 @@
-//! A run replayed under its own policies gives its own decisions and costs, bit for bit, on any number of workers.
+//! A run replayed under its own policies gives its own decisions and costs, bit for bit, on any number of
+//! workers.
 
 use spfde_data::rows::*;
 use spfde_data::table::Row;

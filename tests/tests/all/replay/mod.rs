@@ -1,4 +1,5 @@
-//! Replays of recorded runs: under their own policies, under others, of damaged traces, in pipelines of one's own.
+//! Replays of recorded runs: under their own policies, under others, of damaged traces, in pipelines of one's
+//! own.
 
 mod broken;
 mod chosen;
@@ -42,7 +43,8 @@ pub(super) fn replay_into(
     spfde::replay(&record, &experiment, options, spfde::wire)
 }
 
-/// As [`replay_into`], for what can be replayed; what was found, and the run that was written, which is sound.
+/// As [`replay_into`], for what can be replayed; what was found, and the run that was written, which is
+/// sound.
 pub(crate) fn replayed(
     bench: &Bench,
     name: &str,
