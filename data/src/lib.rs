@@ -24,6 +24,7 @@ pub mod images;
 pub mod nowhere;
 pub mod parameter;
 pub mod random;
+mod row;
 pub mod rows;
 pub mod scores;
 pub mod segment;

@@ -23,8 +23,8 @@ pub struct ScoreColumns {
 
 /// Recorded scores of a number of samples over a number of epochs, in parts that can be read side by side.
 ///
-/// Parts are numbered in the order of the first epoch that occurs in them. Presentations of one sample in one step are in
-/// the order of the parts, then of the rows.
+/// Parts are numbered in the order of the first epoch that occurs in them. Presentations of one sample in one
+/// step are in the order of the parts, then of the rows.
 pub trait ScoreSource: Send + Sync {
     /// How many samples there are; their slots are the numbers below.
     fn samples(&self) -> u32;
@@ -32,7 +32,8 @@ pub trait ScoreSource: Send + Sync {
     /// The sample in a slot; ascending with the slots.
     fn sample(&self, slot: u32) -> u32;
 
-    /// How many epochs there are, from 0; one may be without scores. Of a record that goes on there may be more later.
+    /// How many epochs there are, from 0; one may be without scores. Of a record that goes on there may be
+    /// more later.
     fn epochs(&self) -> u32;
 
     /// How much of them was known when somebody looked last.
@@ -51,8 +52,8 @@ pub trait ScoreSource: Send + Sync {
     /// The parts whose first epoch is `epoch`.
     fn parts(&self, epoch: u32) -> std::ops::Range<usize>;
 
-    /// Reads a part from its beginning to its end and hands its rows to `visit`, some at a time. Epochs of a part lie
-    /// between its first and the last of all.
+    /// Reads a part from its beginning to its end and hands its rows to `visit`, some at a time. Epochs of a
+    /// part lie between its first and the last of all.
     ///
     /// # Errors
     /// If the part cannot be read, or is not any more what it was.

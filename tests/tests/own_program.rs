@@ -155,7 +155,8 @@ fn test() {
     assert!(listed.contains("sieve.share") && !plain("list sieve").contains("lowest-loss"), "{listed}");
     assert!(own("list").contains("\n  small ") && own("list data").contains("\n  stripes "));
     let words = "train data.path=stripes model.name=small sieve.policy=lowest-loss sieve.share=0.25 \
-                 train.epochs=5 data.batch_size=20 mask.sparsity=0.5 freeze.policy=none --workers 2 --run-dir";
+                 train.epochs=5 data.batch_size=20 mask.sparsity=0.5 freeze.policy=none --workers 2 \
+                 --run-dir";
     let typo = ends(at, "own", &format!("{words} typo sieve.shaer=0.2"), 2);
     assert!(typo.contains("did you mean `sieve.share`?"), "{typo}");
     let range = ends(at, "own", &format!("{words} range sieve.share=1"), 2);

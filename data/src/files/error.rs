@@ -34,8 +34,8 @@ pub enum DataError {
     Version { path: PathBuf, field: &'static str, found: u32, newest: u32 },
     /// A run of an earlier version that did not come to its end.
     #[error(
-        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program verifies \
-         and replays it, but does not go on with it: resume it with the program that began it"
+        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program \
+         verifies and replays it, but does not go on with it: resume it with the program that began it"
     )]
     OldRun { path: PathBuf, began: String, version: u32 },
     /// The data of a run is not where it was.

@@ -224,7 +224,8 @@ fn compressed_files_that_are_cut_changed_or_bombs_are_errors() {
     assert_eq!(
         message(IMAGES, &gzip(&idx(&[500_000_000, 2, 3], &pixels(36)))),
         format!(
-            "{IMAGES}: the header declares 500000000 × 2 × 3 = 3000000000 bytes, the file has 36; fetch it again"
+            "{IMAGES}: the header declares 500000000 × 2 × 3 = 3000000000 bytes, the file has 36; fetch it \
+             again"
         )
     );
     // Sixteen million zeros behind a header that declares 36 bytes: not even decompressed.

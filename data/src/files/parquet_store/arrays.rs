@@ -33,7 +33,9 @@ macro_rules! numbers {
                 Cells::Bool(values) => Arc::new(BooleanArray::from(values.clone())),
                 Cells::F64(values) => Arc::new(Float64Array::from(values.clone())),
                 Cells::Text(values) => Arc::new(StringArray::from_iter_values(values)),
-                $(Cells::$kind(values) => Arc::new(PrimitiveArray::<$type>::new(values.clone().into(), None)),)+
+                $(Cells::$kind(values) => {
+                    Arc::new(PrimitiveArray::<$type>::new(values.clone().into(), None))
+                })+
             }
         }
 

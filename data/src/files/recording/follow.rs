@@ -184,9 +184,12 @@ impl Recording for FollowedTrace {
             // It may be gone because the run went back since the last look.
             let place = (stream.to_owned(), epoch);
             match look(&self.run, &self.streams) {
-                Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => RecordingError(format!(
-                    "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: {ANEW}"
-                )),
+                Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
+                    RecordingError(format!(
+                        "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: \
+                         {ANEW}"
+                    ))
+                }
                 _ => error,
             }
         })

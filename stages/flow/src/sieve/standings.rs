@@ -169,5 +169,7 @@ impl Standings {
         for (row, sample) in samples.iter().enumerate().filter(|(_, sample)| share.has(**sample)) {
             self.groups[0].state.restore(share.index(*sample) as usize, saved, row);
         }
+        // It was saved while the decision for the epoch was on its way.
+        self.turn(snapshot.epoch());
     }
 }

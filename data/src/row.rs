@@ -1,0 +1,68 @@
+//! Declares a row and its table in one place.
+
+/// Declares a row type: a documented struct whose fields are the columns, in order.
+///
+/// `by` lists up to four integer fields that place a row within its stream. A field with `= added` came with
+/// a later version of the program: files of an earlier one lack its column.
+///
+/// ```
+/// spfde_data::row! {
+///     /// How often one class was taken for another.
+///     pub struct ConfusionRow in "confusion" by (epoch, label, predicted) {
+///         /// Epoch.
+///         pub epoch: u32,
+///         /// The true class.
+///         pub label: u16,
+///         /// The predicted class.
+///         pub predicted: u16,
+///         /// How often.
+///         pub count: u64,
+///     }
+/// }
+/// use spfde_data::table::{Columns, Row};
+/// let rows = vec![ConfusionRow { epoch: 0, label: 3, predicted: 5, count: 12 }];
+/// let columns = Columns::from_rows(rows.clone());
+/// assert_eq!(columns.into_rows::<ConfusionRow>(), rows);
+/// assert_eq!(ConfusionRow::STREAM, "confusion");
+/// ```
+#[macro_export]
+macro_rules! row {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $name:ident in $stream:literal by ($($order:ident),+) {
+            $($(#[$field_meta:meta])* $field_visibility:vis $field:ident: $type:ty $(= $added:ident)?,)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
+        #[serde(crate = "spfde_data::serde")]
+        $visibility struct $name { $($(#[$field_meta])* $field_visibility $field: $type,)+ }
+
+        impl $crate::table::Row for $name {
+            const STREAM: &'static str = $stream;
+            fn columns() -> Vec<$crate::table::Column> {
+                vec![$($crate::table::Column::of::<$type>(
+                    stringify!($field),
+                    [$(stringify!($added),)?].contains(&"added"),
+                )),+]
+            }
+            fn push(self, columns: &mut $crate::table::Columns) {
+                let mut cells = columns.cells.iter_mut();
+                $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
+                columns.rows += 1;
+            }
+            fn get(columns: &$crate::table::Columns, row: usize) -> Self {
+                let mut cells = columns.cells.iter();
+                Self { $($field: $crate::table::Cell::get(
+                    cells.next().expect("one column for each field"), row,
+                ),)+ }
+            }
+            fn order(&self) -> [u64; 4] {
+                let mut order = [0; 4];
+                let mut next = order.iter_mut();
+                $(*next.next().expect("at most four fields place a row") = u64::from(self.$order);)+
+                order
+            }
+        }
+    };
+}
