@@ -5,7 +5,8 @@
 //! default a sample of the moments is tried. All of them:
 //!
 //! ```text
-//! cargo test --release -p spfde-tests --test all -- --ignored --test-threads 1 every_file_operation random_moments
+//! cargo test --release -p spfde-tests --test all -- --ignored --test-threads 1 \
+//!     every_file_operation random_moments
 //! ```
 
 use std::path::Path;

@@ -186,8 +186,8 @@ impl Recording for FollowedTrace {
             match look(&self.run, &self.streams) {
                 Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
                     RecordingError(format!(
-                        "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} anew: \
-                         {ANEW}"
+                        "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} \
+                         anew: {ANEW}"
                     ))
                 }
                 _ => error,

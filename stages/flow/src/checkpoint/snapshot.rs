@@ -1,6 +1,6 @@
 //! A checkpoint that has been read: the state from which a run goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::table::{Cells, Column, Columns, Row};
@@ -157,13 +157,21 @@ impl Snapshot {
         let restored = settings.policies.mask.start().restore(self.table(MASK_POLICY));
         restored.map_err(|error| format!("{MASK_POLICY}: {error}"))?;
         self.check_samples(settings.plan.samples)?;
-        for row in self.rows::<MaskRow>() {
+        let masks = self.rows::<MaskRow>();
+        let dropped: BTreeSet<(u16, u32)> =
+            masks.iter().filter(|row| row.diff < 0).map(|row| (row.layer, row.index)).collect();
+        for row in masks {
             if let Some(misfit) = self.misfit(&row, settings) {
                 return Err(format!("masks: {misfit}"));
             }
             let layer = usize::from(row.layer);
             let exists = network.indices(layer).binary_search(&row.index).is_ok();
-            if !network.is_masked(layer) || exists != (row.diff < 0) {
+            // What has just been dropped may grow again.
+            let fits = match row.diff {
+                ..0 => exists,
+                _ => !exists || dropped.contains(&(row.layer, row.index)),
+            };
+            if !network.is_masked(layer) || !fits {
                 return Err(format!("masks: weight {} of layer {layer} cannot change so", row.index));
             }
         }
