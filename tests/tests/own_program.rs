@@ -85,7 +85,7 @@ fn right<'s>(run: &Run<'s>, scores: &StreamVec<'s, Tick, ScoreRow>) -> StreamVec
 /// Images of 12 × 12 pixels: horizontal and vertical stripes, and noise.
 fn stripes() -> Result<DataSet, Error> {
     let pixel = |sample: u64, place: u64| {
-        let along = if sample % 2 == 0 { place / 12 } else { place % 12 };
+        let along = if sample.is_multiple_of(2) { place / 12 } else { place % 12 };
         let noise = draw(1, Purpose::User, sample, place) % 200;
         if along % 3 == 0 { 55 + noise as u8 } else { noise as u8 }
     };

@@ -75,7 +75,7 @@ pub fn judge_scores(
     let policies: Vec<Arc<dyn SievePolicy>> = points
         .iter()
         .zip(&places)
-        .map(|(point, place)| Ok(build(point, samples, epochs + 1).map_err(|error| at_point(place, error))?))
+        .map(|(point, place)| build(point, samples, epochs + 1).map_err(|error| at_point(place, error)))
         .collect::<Result<_, Error>>()?;
     let indexed = start.elapsed().as_secs_f64();
     let members: Vec<Member> = points.iter().map(|point| Member::of(point, &["sieve.policy"])).collect();

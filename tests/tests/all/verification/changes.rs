@@ -61,7 +61,7 @@ fn thaw(
 fn a_thaw_is_sound_if_all_streams_agree_on_it() {
     let (bench, run) = sound_run();
     let words = ["model.name=lenet5", "train.epochs=5"];
-    let architecture = bench.experiment(&words).settings().plan.architecture.clone();
+    let architecture = std::sync::Arc::clone(&bench.experiment(&words).settings().plan.architecture);
     let nonzero: Vec<u32> = run.epoch::<LayerRow>(EPOCHS - 1).iter().map(|row| row.nonzero).collect();
     let sound = found_after(&run, |run| thaw(run, &nonzero, &architecture, ""));
     assert_eq!(sound, [""; 0]);
