@@ -136,7 +136,14 @@ pub(crate) fn work_on(
     let process = fault.as_ref().filter(|_| several).map(|fault| (fault.worker as usize / workers) as u16);
     let panicked = panicked.map(|(worker, message)| Why::Panic { worker, message });
     let why = panicked.or(lost.map(Why::Lost)).map(|why| (why, None));
-    if let (None, Some(Fault { cause: Cause::Enough(reason), .. })) = (&why, &fault) {
+    // Whether the last epoch is committed is for process 0 to tell.
+    let is_whole = |epoch: u32| match &place {
+        Place::Held(held) => held.manifest().epochs_reached > epoch,
+        _ => true,
+    };
+    if let (None, Some(Fault { tick, cause: Cause::Enough(reason), .. })) = (&why, &fault)
+        && is_whole(tick.epoch)
+    {
         place.finish_early(reason.clone())?;
         return Ok(directory);
     }

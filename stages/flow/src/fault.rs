@@ -1,5 +1,7 @@
 //! Why a run ends early: a record with a tick, so that all workers stop at the same one.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use crate::tick::Tick;
@@ -24,8 +26,8 @@ pub enum Cause {
     Refused(String),
 }
 
-/// One reason to stop, and where it arose.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// One reason to stop, and where it arose. Of several the least one is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// When: the step that was refused, or the epoch that could not be stored.
     pub tick: Tick,
@@ -35,6 +37,21 @@ pub struct Fault {
     pub stage: String,
     /// What happened.
     pub cause: Cause,
+}
+
+impl Ord for Fault {
+    /// The earlier comes first; of one epoch, that it is enough comes last: the epoch has to be whole.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let when = |fault: &Self| (fault.tick.epoch, matches!(fault.cause, Cause::Enough(_)), fault.tick);
+        let what = |fault: &Self| (fault.worker, fault.stage.clone(), fault.cause.clone());
+        when(self).cmp(&when(other)).then_with(|| what(self).cmp(&what(other)))
+    }
+}
+
+impl PartialOrd for Fault {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl std::fmt::Display for Fault {
@@ -79,6 +96,17 @@ mod tests {
         );
         fault.cause = Cause::Interrupted;
         assert_eq!(fault.to_string(), "interrupted at epoch 3, step 41");
+    }
+
+    #[test]
+    fn a_failed_write_comes_before_that_its_epoch_is_enough() {
+        let fault = |epoch, worker, stage: &str, cause| {
+            let tick = Tick::close_of(epoch);
+            Fault { tick, worker, stage: stage.into(), cause }
+        };
+        let enough = |epoch| fault(epoch, 0, "ending", Cause::Enough("enough".into()));
+        let unwritten = fault(2, 3, "trace", Cause::Storage("the disk is full".into()));
+        assert!(unwritten < enough(2) && enough(1) < unwritten && unwritten < enough(3));
     }
 
     #[test]

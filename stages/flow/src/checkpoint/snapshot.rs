@@ -48,11 +48,11 @@ impl Snapshot {
         tables
     }
 
-    /// The most rows that one of the tables can have: one for each sample, or for each weight, or what a
+    /// The most rows that one of the tables can have: two for each sample, one for each weight, or what a
     /// freeze policy saves of a window.
     pub fn most_rows(settings: &Settings) -> u64 {
         let weights: usize = settings.plan.architecture.layers.iter().map(|layer| layer.weights()).sum();
-        u64::from(settings.plan.samples) + weights as u64 + STEPS_LIMIT
+        2 * u64::from(settings.plan.samples) + weights as u64 + STEPS_LIMIT
     }
 
     /// A checkpoint at the start of `epoch` from its parts: the weights, how many blocks are frozen, and the
