@@ -23,7 +23,7 @@ pub struct AtomicFile {
 
 impl AtomicFile {
     /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten, unless it
-    /// is a link: what that leads to is somebody else's.
+    /// is a link: what a link leads to is no file of the run.
     pub fn create(path: &Path) -> Result<Self> {
         let part = layout::part_of(path);
         refuse_link(&part)?;
@@ -86,7 +86,7 @@ pub fn refuse_existing(path: &Path) -> Result<()> {
     }
 }
 
-/// An error if a link has this name: whoever follows it may leave the run directory.
+/// An error if a link has this name: a write through it may leave the run directory.
 pub(super) fn refuse_link(path: &Path) -> Result<()> {
     if !path.is_symlink() {
         return Ok(());

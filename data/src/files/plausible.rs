@@ -1,5 +1,5 @@
-//! How much the numbers of a manifest may claim: whoever reads a run keeps something for every sample, and
-//! for every row of an epoch that is in hand, and a few bytes of Parquet can stand for any number of rows.
+//! How much the numbers of a manifest may claim: a replay keeps something for every sample, and for
+//! every row of an epoch that is in hand, and a few bytes of Parquet can stand for any number of rows.
 //!
 //! What is proportional to the bytes that are really there, or to what a run of this size has, is believed.
 //! So memory is bounded by some hundred times the bytes of a run, beside what a small run takes, and what a
@@ -35,10 +35,10 @@ const ROWS_PER_BYTE: u64 = 256;
 /// Rows of an epoch that belong to a layer each: layers are numbered by `u16`.
 const LAYERS_LIMIT: u64 = 1 << 16;
 
-/// Rows for each byte of bare score files. The densest that common programs make of what somebody recorded
-/// has 58: no losses, the samples in ascending order and written as their differences, all of them right, so
+/// Rows for each byte of bare score files. The densest that common programs make of recorded scores has
+/// 58: no losses, the samples in ascending order and written as their differences, all of them right, so
 /// that headers of pages are what is left (pyarrow, Zstandard; 47 if one in a thousand is wrong; DuckDB 21).
-/// In a drawn order a row takes four to five bytes, with losses eight. Whoever judges scores keeps four bytes
+/// In a drawn order a row takes four to five bytes, with losses eight. A replay keeps four bytes
 /// of every row while its epoch is gathered, and up to sixty if each has a step of its own. (There are no
 /// more samples than rows.)
 const SCORE_ROWS_PER_BYTE: u64 = 128;

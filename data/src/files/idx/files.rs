@@ -21,7 +21,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<[PathBuf; 4]> {
         if path.is_dir() {
             for (part, (_, name)) in PARTS.iter().enumerate() {
                 for file in [path.join(name), path.join(format!("{name}.gz"))] {
-                    // What is no ordinary file is for whoever opens it to tell.
+                    // The reader refuses what is no ordinary file when it opens it.
                     if file.symlink_metadata().is_ok() {
                         set(&mut found[part], file)?;
                     }

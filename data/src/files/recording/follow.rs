@@ -25,8 +25,8 @@ const ANEW: &str = "follow it anew";
 
 /// Some streams of a run that another process may still be writing.
 ///
-/// It is complete when the run is finished, or nobody holds it any more: then it was interrupted. Nothing is
-/// ever taken back: a run that was resumed so soon that nobody saw it released is an error if its segments
+/// It is complete when the run is finished, or no process holds it any more: then it was interrupted. Nothing
+/// is ever taken back: a run that was resumed before the follower saw it released is an error if its segments
 /// are not those that have been read already, as they are not on another number of workers, or if one of them
 /// is gone that was still to be read.
 #[derive(Debug)]
