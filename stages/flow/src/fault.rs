@@ -43,8 +43,8 @@ impl Ord for Fault {
     /// The earlier comes first; of one epoch, that it is enough comes last: the epoch has to be whole.
     fn cmp(&self, other: &Self) -> Ordering {
         let when = |fault: &Self| (fault.tick.epoch, matches!(fault.cause, Cause::Enough(_)), fault.tick);
-        let what = |fault: &Self| (fault.worker, fault.stage.clone(), fault.cause.clone());
-        when(self).cmp(&when(other)).then_with(|| what(self).cmp(&what(other)))
+        let here = (when(self), self.worker, &self.stage, &self.cause);
+        here.cmp(&(when(other), other.worker, &other.stage, &other.cause))
     }
 }
 
