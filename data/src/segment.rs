@@ -82,12 +82,14 @@ pub trait Commit: Send + Sync {
     fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError>;
 
     /// As [`Commit::commit`]; at once the run can go on after `epoch` from `checkpoint`, all files of which
-    /// are finished. Whoever keeps no checkpoints leaves it at that.
+    /// are finished. With `ended_early` it is the last epoch, for that reason, and the run is finished. What
+    /// keeps neither leaves it at that.
     fn commit_checkpoint(
         &self,
         epoch: u32,
         segments: Vec<Segment>,
         _checkpoint: Vec<Checkpoint>,
+        _ended_early: Option<String>,
     ) -> Result<(), StorageError> {
         self.commit(epoch, segments)
     }

@@ -66,14 +66,6 @@ impl Place {
             Place::Joined(_) => Ok(()),
         }
     }
-
-    /// Ends the work on a run that has reached what it was for.
-    pub(crate) fn finish_early(&self, reason: String) -> Result<(), DataError> {
-        match self {
-            Place::Held(directory) => directory.finish_early(reason),
-            Place::Joined(_) => Ok(()),
-        }
-    }
 }
 
 /// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as

@@ -136,15 +136,13 @@ pub(crate) fn work_on(
     let process = fault.as_ref().filter(|_| several).map(|fault| (fault.worker as usize / workers) as u16);
     let panicked = panicked.map(|(worker, message)| Why::Panic { worker, message });
     let why = panicked.or(lost.map(Why::Lost)).map(|why| (why, None));
-    // Whether the last epoch is committed is for process 0 to tell.
-    let is_whole = |epoch: u32| match &place {
-        Place::Held(held) => held.manifest().epochs_reached > epoch,
-        _ => true,
+    // Whether the epoch that was enough is committed is for process 0 to tell.
+    let is_enough = match &place {
+        Place::Held(held) => held.manifest().ended_early.is_some(),
+        Place::Joined(_) => matches!(&fault, Some(Fault { cause: Cause::Enough(_), .. })),
     };
-    if let (None, Some(Fault { tick, cause: Cause::Enough(reason), .. })) = (&why, &fault)
-        && is_whole(tick.epoch)
-    {
-        place.finish_early(reason.clone())?;
+    if why.is_none() && is_enough {
+        place.finish(None)?;
         return Ok(directory);
     }
     if let Some((why, process)) = why.or(fault.map(|fault| (Why::Fault(fault), process))) {

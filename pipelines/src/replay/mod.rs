@@ -115,6 +115,10 @@ fn replay_from(
     let Ended { fault, panicked, .. } = execute(settings, services, Network::alone(options.workers), build);
     let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let end = followed.and_then(FollowedTrace::end);
+    let recorded_early = match &end {
+        Some(end) => end.ended_early.clone(),
+        None => record.run().manifest().ended_early.clone(),
+    };
     let wanted = end.as_ref().map_or(record.epochs_reached(), |end| end.epochs);
     let (early, fault) = match fault {
         Some(Fault { cause: Cause::Enough(reason), .. }) => (Some(reason), None),
@@ -144,7 +148,7 @@ fn replay_from(
         let whole = wanted == settings.epochs;
         let stopped = (!whole)
             .then(|| format!("the record ends after {wanted} of {}", counted(settings.epochs, "epoch")));
-        match early {
+        match early.or(recorded_early) {
             Some(reason) => directory.finish_early(reason)?,
             None => directory.finish(stopped)?,
         }

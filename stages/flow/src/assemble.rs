@@ -78,7 +78,7 @@ impl<'s> Run<'s> {
         let kept = self.scope().concatenate(self.keeper().take());
         let checkpoints = save(&self, kept, complete.clone());
         let unwritten = self.storage_written();
-        trace::commit(&self, segments, checkpoints, unwritten, complete);
+        trace::commit(&self, segments, checkpoints, unwritten, self.ended(), complete);
         Finished { fault: self.close_edges() }
     }
 }

@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
+use spfde_data::architecture::Architecture;
 use spfde_data::rows::{FreezeRow, GradientRow};
 use spfde_data::table::Row;
 use spfde_policy::{Change, FreezePolicy, Plan};
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::checkpoint::{FREEZE_POLICY, FrozenRow, Kept};
 use crate::run::Run;
 use crate::tick::Tick;
-use crate::window::{Stash, Windows};
 
 /// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: nobody has to decide
 /// them. The decisions on their way if the run goes on.
@@ -47,6 +44,30 @@ pub(crate) fn layers(plan: &Plan, epoch: u32, changes: Vec<Change>) -> Vec<Freez
     changes.into_iter().flat_map(of).collect()
 }
 
+/// How many blocks of the front are frozen once the layers of these rows have frozen or thawed.
+///
+/// # Errors
+/// If a layer belongs to no block of the network, or frozen blocks would form no prefix; in words.
+pub(crate) fn prefix_after(
+    architecture: &Architecture,
+    frozen_blocks: usize,
+    rows: &[FreezeRow],
+) -> Result<usize, String> {
+    let mut frozen: Vec<bool> = (0..architecture.blocks.len()).map(|block| block < frozen_blocks).collect();
+    let (thaws, freezes): (Vec<&FreezeRow>, _) = rows.iter().partition(|row| row.diff < 0);
+    for row in thaws.into_iter().chain(freezes) {
+        let layer = architecture.layers.get(usize::from(row.layer));
+        let block = layer.and_then(|layer| frozen.get_mut(layer.block));
+        *block.ok_or_else(|| format!("layer is {}, which is in no block that freezes", row.layer))? =
+            row.diff > 0;
+    }
+    let prefix = frozen.iter().take_while(|frozen| **frozen).count();
+    match frozen[prefix..].contains(&true) {
+        true => Err(format!("frozen blocks form a prefix, not {frozen:?}")),
+        false => Ok(prefix),
+    }
+}
+
 /// Hosts a freeze policy: shows it the gradient norms of each epoch in order of (step, layer), and asks at
 /// the end of each epoch what freezes, or trains again, from the next one on.
 ///
@@ -57,50 +78,36 @@ pub fn freeze<'s>(
     gradients: &StreamVec<'s, Tick, GradientRow>,
     policy: &Arc<dyn FreezePolicy>,
 ) -> StreamVec<'s, Tick, FreezeRow> {
-    let (worker, settings) = (run.worker(), Arc::clone(run.settings()));
-    let timings = run.timings().clone();
-    let horizon = run.horizon();
-    let mut builder = OperatorBuilder::new("Freeze".to_owned(), run.scope());
-    let mut gradients = builder.new_input(gradients.clone(), Exchange::new(|_: &GradientRow| 0));
-    let (output, decisions) = builder.new_output::<Vec<FreezeRow>>();
-    let mut output = OutputBuilder::from(output);
-    let (kept_out, kept) = builder.new_output::<Vec<Kept>>();
-    let mut kept_out = OutputBuilder::from(kept_out);
-    let due = run.keeper().due();
+    let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
     let mut state = policy.start(&settings.plan);
     if let Some(snapshot) = run.resumed() {
         let frozen = snapshot.frozen(&settings.plan);
-        frozen
-            .and_then(|frozen| state.restore(frozen, snapshot.table(FREEZE_POLICY)))
-            .expect("a snapshot was checked");
+        let restored = frozen.and_then(|frozen| state.restore(frozen, snapshot.table(FREEZE_POLICY)));
+        restored.expect("a snapshot was checked");
     }
-    builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, horizon);
-        let mut norms = Stash::<GradientRow>::new();
-        move |frontiers| {
-            gradients.for_each(|capability, rows| norms.add(&capability, rows));
-            while let Some(epoch) = windows.complete(frontiers) {
-                let mut rows: Vec<GradientRow> = norms.through(epoch).collect();
-                rows.sort_by_key(Row::order);
-                if worker == 0 && epoch + 1 < settings.epochs {
-                    let decided = timings.measure("freeze", || {
-                        rows.iter().for_each(|row| state.observe(row));
-                        state.decide(epoch + 1)
-                    });
-                    let layers = layers(&settings.plan, epoch + 1, decided);
-                    output.activate().session(windows.capability(0)).give_iterator(layers.into_iter());
-                }
-                if worker == 0 && due.at(epoch + 1) {
-                    let (columns, rows) = (state.columns(), state.save(epoch + 1));
-                    let policy = Kept::Rows { table: FREEZE_POLICY, columns, rows };
-                    let spans = Kept::rows(FrozenRow::rows(epoch + 1, state.frozen()));
-                    let mut output = kept_out.activate();
-                    output.session(windows.capability(1)).give_iterator([spans, policy].into_iter());
-                }
-                windows.advance();
-            }
+    let mut window = run.window("Freeze");
+    let gradients = window.on_first(gradients.clone());
+    let (mut decisions_out, decisions) = window.output();
+    let mut kept = run.keeper().output(&mut window);
+    window.build(move |close| {
+        let next = close.epoch + 1;
+        let mut rows = gradients.through(close.epoch);
+        rows.sort_by_key(Row::order);
+        if worker != 0 {
+            return;
         }
+        if next < settings.epochs {
+            let decided = timings.measure("freeze", || {
+                rows.iter().for_each(|row| state.observe(row));
+                state.decide(next)
+            });
+            decisions_out.give(close, layers(&settings.plan, next, decided));
+        }
+        kept.give(close, |epoch| {
+            let (columns, rows) = (state.columns(), state.save(epoch));
+            let policy = Kept::Rows { table: FREEZE_POLICY, columns, rows };
+            vec![Kept::rows(FrozenRow::rows(epoch, state.frozen())), policy]
+        });
     });
-    run.keeper().keep(kept);
     decisions
 }

@@ -13,12 +13,14 @@ use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback};
 use crate::checkpoint::Keeper;
 use crate::run::Run;
 use crate::tick::{Lag, Tick};
+use crate::windowed::Ground;
 
 /// One loop: declared first, read by the stages in front, closed by the stage that decides.
 pub struct Loop<'s, R: Row> {
     handle: Option<Handle<'s, Tick, Vec<R>>>,
     stream: StreamVec<'s, Tick, R>,
     keeper: Keeper<'s>,
+    ground: Ground<'s>,
 }
 
 impl<'s, R: Row> Loop<'s, R> {
@@ -32,7 +34,8 @@ impl<'s, R: Row> Loop<'s, R> {
     /// A loop whose deltas are those of `before` and what is decided.
     fn open(run: &Run<'s>, before: StreamVec<'s, Tick, R>) -> Self {
         let (handle, decided) = run.scope().feedback(Lag::EPOCH);
-        Self { handle: Some(handle), stream: before.concat(decided), keeper: run.keeper().clone() }
+        let (stream, keeper, ground) = (before.concat(decided), run.keeper().clone(), run.ground());
+        Self { handle: Some(handle), stream, keeper, ground }
     }
 
     /// The deltas, each at the tick at which it takes effect, on the one worker that owns it.
@@ -42,7 +45,7 @@ impl<'s, R: Row> Loop<'s, R> {
 
     /// Closes the loop with the decisions, each at the close of the epoch before it takes effect.
     pub fn close(mut self, decisions: StreamVec<'s, Tick, R>) {
-        self.keeper.keep_decisions(decisions.clone());
+        self.keeper.keep_decisions(&self.ground, decisions.clone());
         decisions.connect_loop(self.handle.take().expect("only closing takes the handle"));
     }
 }

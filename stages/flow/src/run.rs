@@ -11,7 +11,6 @@ use spfde_data::rows::{CensoredRow, EndingRow, EpochRow};
 use spfde_data::segment::{Extent, Segment};
 use spfde_policy::Plan;
 use timely::dataflow::operators::Inspect;
-use timely::dataflow::operators::vec::Map;
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::checkpoint::{Due, Keeper, Snapshot};
@@ -170,11 +169,6 @@ impl<'s> Run<'s> {
         Ground { scope: self.scope, horizon: Horizon::new(self.start().epoch, epochs, &self.outcome) }
     }
 
-    /// How far the run goes, as far as it is known.
-    pub(crate) fn horizon(&self) -> Horizon {
-        self.ground().horizon
-    }
-
     /// An operator that acts epoch by epoch, as far as the run goes.
     pub(crate) fn window(&self, name: impl Into<String>) -> Windowed<'s> {
         self.ground().window(name)
@@ -204,15 +198,33 @@ impl<'s> Run<'s> {
 
     /// Ends the run as a success after the epoch at whose close `endings` carries a row, on all workers: the
     /// epoch is committed, the manifest says why. A stage may say so once it has seen all of the epoch; such
-    /// a run keeps a checkpoint of every epoch, since each may be the last.
+    /// a run keeps a checkpoint of every epoch, since each may be the last. A row that names another epoch
+    /// than the one that closes is a fault.
     pub fn end_on(&self, endings: StreamVec<'s, Tick, EndingRow>) {
         self.keeper.may_end_early();
         let worker = self.worker() as u32;
-        let fault = move |EndingRow { epoch, reason }| {
-            let (tick, stage) = (Tick::close_of(epoch), "ending".to_owned());
-            Fault { tick, worker, stage, cause: Cause::Enough(reason) }
-        };
-        self.endings.add(endings.map(fault));
+        let mut window = self.window("End");
+        let endings = window.own(endings);
+        let (mut faults_out, faults) = window.output();
+        window.build(move |close| {
+            let fault = |EndingRow { epoch, reason }| {
+                let (tick, stage) = (Tick::close_of(close.epoch), "ending".to_owned());
+                let cause = match epoch == close.epoch {
+                    true => Cause::Enough(reason),
+                    false => Cause::Refused(format!(
+                        "epoch {epoch} cannot end the run: it is not the one that closes"
+                    )),
+                };
+                Fault { tick, worker, stage, cause }
+            };
+            faults_out.give(close, endings.through(close.epoch).into_iter().map(fault));
+        });
+        self.endings.add(faults);
+    }
+
+    /// What has ended the run so far, each on the worker where it arose.
+    pub(crate) fn ended(&self) -> StreamVec<'s, Tick, Fault> {
+        self.endings.written(self.scope)
     }
 
     /// Where the run ends early as a success, on every worker, at the first step after its last epoch.

@@ -7,15 +7,11 @@ use spfde_data::rows::EpochRow;
 use spfde_data::segment::{Checkpoint, StorageError};
 use spfde_data::table::{Column, Columns};
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::checkpoint::{CheckpointStore, Kept};
-use crate::fault::{Cause, Fault};
 use crate::run::Run;
 use crate::tick::Tick;
-use crate::window::{Stash, Windows};
+use crate::trace::storage_fault;
 
 /// Writes this worker's parts of each checkpoint once its epoch is over, if `complete` names the epoch: what
 /// has been gathered of any other is dropped. The files that are finished, at the close of the epoch before
@@ -25,41 +21,24 @@ pub(crate) fn save<'s>(
     kept: StreamVec<'s, Tick, Kept>,
     complete: StreamVec<'s, Tick, EpochRow>,
 ) -> StreamVec<'s, Tick, Checkpoint> {
-    let (worker, horizon, timings) = (run.worker(), run.horizon(), run.timings().clone());
+    let (worker, timings) = (run.worker(), run.timings().clone());
     let store = run.services().checkpoints.as_ref().map(|checkpoints| Arc::clone(&checkpoints.store));
-    let mut builder = OperatorBuilder::new("Checkpoint".to_owned(), run.scope());
-    let mut kept = builder.new_input(kept, Pipeline);
-    let mut complete = builder.new_input(complete, Pipeline);
-    let (files_out, files) = builder.new_output::<Vec<Checkpoint>>();
-    let (faults_out, faults) = builder.new_output::<Vec<Fault>>();
-    let (mut files_out, mut faults_out) = (OutputBuilder::from(files_out), OutputBuilder::from(faults_out));
-    builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, horizon);
-        let mut parts = Stash::<Kept>::new();
-        let mut completed = Stash::<EpochRow>::new();
-        let mut failed = false;
-        move |frontiers| {
-            kept.for_each(|capability, rows| parts.add(&capability, rows));
-            complete.for_each(|capability, rows| completed.add(&capability, rows));
-            while let Some(epoch) = windows.complete(frontiers) {
-                let whole = completed.through(epoch).any(|row| row.epoch == epoch);
-                let parts: Vec<Kept> = parts.through(epoch).collect();
-                if let Some(store) = store.as_ref().filter(|_| whole && !failed && !parts.is_empty()) {
-                    match timings.measure("checkpoint", || write(&**store, epoch + 1, worker, parts)) {
-                        Ok(files) => {
-                            let mut output = files_out.activate();
-                            output.session(windows.capability(0)).give_iterator(files.into_iter());
-                        }
-                        Err(error) => {
-                            failed = true;
-                            let (tick, stage) = (Tick::close_of(epoch), "checkpoint".to_owned());
-                            let cause = Cause::Storage(error.to_string());
-                            let fault = Fault { tick, worker: worker as u32, stage, cause };
-                            faults_out.activate().session(windows.capability(1)).give(fault);
-                        }
-                    }
-                }
-                windows.advance();
+    let mut window = run.window("Checkpoint");
+    let kept = window.own(kept);
+    let complete = window.own(complete);
+    let (mut files_out, files) = window.output();
+    let (mut faults_out, faults) = window.output();
+    let mut failed = false;
+    window.build(move |close| {
+        let epoch = close.epoch;
+        let whole = complete.through(epoch).iter().any(|row| row.epoch == epoch);
+        let parts = kept.through(epoch);
+        let Some(store) = store.as_ref().filter(|_| whole && !failed && !parts.is_empty()) else { return };
+        match timings.measure("checkpoint", || write(&**store, epoch + 1, worker, parts)) {
+            Ok(written) => files_out.give(close, written),
+            Err(error) => {
+                failed = true;
+                faults_out.give(close, [storage_fault("checkpoint", worker, epoch, &error)]);
             }
         }
     });

@@ -83,7 +83,7 @@ pub(crate) fn sink<'s, R: Row>(
             Ok(segment) => segments_out.give(moment, segment),
             Err(error) => {
                 failed = true;
-                faults_out.give(moment, [storage_fault(worker, epoch, &error)]);
+                faults_out.give(moment, [storage_fault("trace", worker, epoch, &error)]);
             }
         }
     });
@@ -93,12 +93,13 @@ pub(crate) fn sink<'s, R: Row>(
 
 /// Commits each complete epoch once all its segments, from all workers and streams, are finished, and at once
 /// the checkpoint after it. `unwritten` names the epochs, on whichever worker, of which something could not
-/// be written: with the first of them it ends.
+/// be written: with the first of them it ends. `ended` names those with which the run comes to its end.
 pub(crate) fn commit<'s>(
     run: &Run<'s>,
     segments: StreamVec<'s, Tick, Segment>,
     checkpoints: StreamVec<'s, Tick, Checkpoint>,
     unwritten: StreamVec<'s, Tick, Fault>,
+    ended: StreamVec<'s, Tick, Fault>,
     complete: StreamVec<'s, Tick, EpochRow>,
 ) {
     let (worker, timings) = (run.worker(), run.timings().clone());
@@ -107,6 +108,7 @@ pub(crate) fn commit<'s>(
     let segments = window.exchanged(segments, |_| SCRIBE as u64);
     let checkpoints = window.exchanged(checkpoints, |_| SCRIBE as u64);
     let unwritten = window.exchanged(unwritten, |_| SCRIBE as u64);
+    let ended = window.exchanged(ended, |_| SCRIBE as u64);
     let complete = window.own(complete);
     let (mut faults_out, faults) = window.output();
     let mut failed = false;
@@ -114,22 +116,27 @@ pub(crate) fn commit<'s>(
         let epoch = close.epoch;
         let whole = complete.through(epoch).iter().any(|row| row.epoch == epoch);
         failed |= !unwritten.through(epoch).is_empty();
+        let early = match ended.through(epoch).into_iter().min() {
+            Some(Fault { cause: Cause::Enough(reason), .. }) => Some(reason),
+            _ => None,
+        };
         let (mut segments, mut checkpoint) = (segments.through(epoch), checkpoints.through(epoch));
         if whole && worker == SCRIBE && !failed {
             segments.sort();
             checkpoint.sort();
             let committed =
-                timings.measure("trace", || commit.commit_checkpoint(epoch, segments, checkpoint));
+                timings.measure("trace", || commit.commit_checkpoint(epoch, segments, checkpoint, early));
             if let Err(error) = committed {
                 failed = true;
-                faults_out.give(close, [storage_fault(worker, epoch, &error)]);
+                faults_out.give(close, [storage_fault("trace", worker, epoch, &error)]);
             }
         }
     });
     run.halt_on_storage(faults);
 }
 
-fn storage_fault(worker: usize, epoch: u32, error: &StorageError) -> Fault {
-    let cause = Cause::Storage(error.to_string());
-    Fault { tick: Tick::close_of(epoch), worker: worker as u32, stage: "trace".to_owned(), cause }
+/// Something of `epoch` could not be stored.
+pub(crate) fn storage_fault(stage: &str, worker: usize, epoch: u32, error: &StorageError) -> Fault {
+    let (cause, stage) = (Cause::Storage(error.to_string()), stage.to_owned());
+    Fault { tick: Tick::close_of(epoch), worker: worker as u32, stage, cause }
 }

@@ -7,8 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use timely::dataflow::operators::{Capability, InputCapability};
-use timely::progress::frontier::MutableAntichain;
+use timely::dataflow::operators::InputCapability;
 
 use crate::fault::Fault;
 use crate::tick::Tick;
@@ -35,82 +34,20 @@ impl Horizon {
         Self { start, epochs: Rc::new(epochs), fault: Rc::clone(fault) }
     }
 
+    /// Its first epoch.
+    pub(crate) fn start(&self) -> u32 {
+        self.start
+    }
+
+    /// The first epoch that will not come, whatever stops.
+    pub(crate) fn epochs(&self) -> u32 {
+        (self.epochs)()
+    }
+
     /// The first epoch behind it.
     pub(crate) fn end(&self) -> u32 {
         let stop = self.fault.borrow().as_ref().map(|fault| fault.tick.epoch.saturating_add(1));
         stop.map_or_else(|| (self.epochs)(), |stop| stop.min((self.epochs)()))
-    }
-}
-
-/// Capabilities held at the close of the epoch that is being gathered.
-///
-/// A stage that decides once per epoch has to speak also after an epoch in which it heard nothing, so it
-/// holds its own capabilities instead of keeping those of messages. They are given up at the horizon, which
-/// ends the run.
-pub(crate) struct Windows {
-    capabilities: Vec<Capability<Tick>>,
-    epoch: u32,
-    horizon: Horizon,
-    ended: bool,
-}
-
-impl Windows {
-    /// Holds `capabilities`, one for each output, at the close of the run's first epoch.
-    pub(crate) fn new(capabilities: Vec<Capability<Tick>>, horizon: Horizon) -> Self {
-        let mut windows = Self { capabilities, epoch: horizon.start, horizon, ended: false };
-        windows.hold();
-        windows
-    }
-
-    /// The epoch that is complete: every input has passed its close. Call [`Self::advance`] when done with
-    /// it.
-    pub(crate) fn complete(&mut self, frontiers: &[MutableAntichain<Tick>]) -> Option<u32> {
-        if self.ended() {
-            return None;
-        }
-        let close = Tick::close_of(self.epoch);
-        let passed = frontiers.iter().all(|frontier| !frontier.less_equal(&close));
-        passed.then_some(self.epoch)
-    }
-
-    /// Whether the capabilities have been given up. They are, too, once it is known that the epoch that is
-    /// being gathered will not come.
-    pub(crate) fn ended(&mut self) -> bool {
-        if !self.ended && self.epoch >= (self.horizon.epochs)() {
-            self.hold();
-        }
-        self.ended
-    }
-
-    /// The epoch that is being gathered.
-    pub(crate) fn epoch(&self) -> u32 {
-        self.epoch
-    }
-
-    /// The capabilities, one for each output, at the close of the current epoch.
-    pub(crate) fn capabilities(&self) -> &[Capability<Tick>] {
-        &self.capabilities
-    }
-
-    /// The capability of an output at the close of the current epoch.
-    pub(crate) fn capability(&self, output: usize) -> &Capability<Tick> {
-        &self.capabilities[output]
-    }
-
-    /// Goes on to the next epoch, or gives up the capabilities at the horizon.
-    pub(crate) fn advance(&mut self) {
-        self.epoch += 1;
-        self.hold();
-    }
-
-    fn hold(&mut self) {
-        if self.epoch < self.horizon.end() {
-            let close = Tick::close_of(self.epoch);
-            self.capabilities.iter_mut().for_each(|capability| capability.downgrade(&close));
-        } else {
-            self.ended = true;
-            self.capabilities.clear();
-        }
     }
 }
 

@@ -21,7 +21,7 @@ use timely::dataflow::{Scope, StreamVec};
 use timely::progress::frontier::MutableAntichain;
 
 use crate::tick::Tick;
-use crate::window::{Horizon, Stash, Windows};
+use crate::window::{Horizon, Stash};
 
 /// Where operators are built, and how far they go.
 #[derive(Clone)]
@@ -119,21 +119,32 @@ impl<'s> Windowed<'s> {
     /// complete of it ([`Input::next`]).
     pub(crate) fn build_by_tick(self, act: impl FnMut(&Moment<'_>) + 'static) {
         let Self { builder, horizon, mut pulls } = self;
-        builder.build(move |capabilities| {
-            let mut windows = Windows::new(capabilities, horizon);
-            let mut act = Some(act);
+        builder.build(move |mut capabilities| {
+            // A stage that decides once per epoch has to speak also after an epoch in which it heard nothing,
+            // so it holds its own capabilities instead of keeping those of messages.
+            let hold = |capabilities: &mut Vec<Capability<Tick>>, epoch: u32| {
+                let close = Tick::close_of(epoch);
+                capabilities.iter_mut().for_each(|capability| capability.downgrade(&close));
+            };
+            let mut epoch = horizon.start();
+            hold(&mut capabilities, epoch);
+            let mut running = (epoch < horizon.end()).then_some((capabilities, act));
             move |frontiers| {
                 pulls.iter_mut().zip(frontiers).for_each(|(pull, frontier)| pull(frontier));
-                while let Some(act) = act.as_mut().filter(|_| !windows.ended()) {
-                    let is_complete = windows.complete(frontiers).is_some();
-                    let (epoch, capabilities) = (windows.epoch(), windows.capabilities());
+                while let Some((capabilities, act)) = running.as_mut().filter(|_| epoch < horizon.epochs()) {
+                    let close = Tick::close_of(epoch);
+                    let is_complete = frontiers.iter().all(|frontier| !frontier.less_equal(&close));
                     act(&Moment { epoch, is_complete, capabilities });
                     if !is_complete {
                         return;
                     }
-                    windows.advance();
+                    epoch += 1;
+                    match epoch < horizon.end() {
+                        true => hold(capabilities, epoch),
+                        false => running = None,
+                    }
                 }
-                act = None;
+                running = None;
             }
         });
     }

@@ -137,12 +137,32 @@ impl SegmentWriter for Open {
     }
 }
 
-/// A policy that shares nothing: ranks by its last loss, lets whoever came lately stay, weighs some more than
-/// others.
+/// A policy that ranks by its last loss, lets whoever came lately stay, weighs some more than others.
 struct Lately {
     epochs: u32,
     samples: u32,
-    exchange: bool,
+    outside: u32,
+    cut: fn(u32) -> Cut,
+    /// Whether it shares its state, and then its order, with others; who came lately counts nothing then.
+    shares: bool,
+}
+
+/// More than there are in the queue at one epoch.
+fn exchange(epoch: u32) -> Cut {
+    Cut::Exchange { count: if epoch == 6 { 40 } else { 9 } }
+}
+
+fn outside(epoch: u32) -> Cut {
+    Cut::Outside { out: 5 * epoch }
+}
+
+/// Every kind of cut after every other.
+fn mixed(epoch: u32) -> Cut {
+    match epoch {
+        1 | 5 | 9 => outside(epoch),
+        3 | 8 => Cut::BelowMean { kept: 0.4 },
+        _ => exchange(epoch),
+    }
 }
 
 struct LastLoss(Vec<u32>);
@@ -172,31 +192,27 @@ impl SievePolicy for Lately {
         unreachable!("nobody plans")
     }
     fn initially_outside(&self) -> Vec<u32> {
-        if self.exchange { (0..self.samples.min(15)).collect() } else { Vec::new() }
+        (0..self.samples.min(self.outside)).collect()
     }
     fn decides(&self, epoch: u32) -> bool {
         (1..self.epochs).contains(&epoch) && epoch != 4
     }
     fn decision(&self, epoch: u32) -> Decision {
-        let cut = match (self.exchange, epoch) {
-            // More than there are in the queue.
-            (true, _) => Cut::Exchange { count: if epoch == 6 { 40 } else { 9 } },
-            (false, 0) => Cut::Outside { out: 0 },
-            (false, epoch) => Cut::Outside { out: 5 * epoch },
-        };
-        Decision { cut, weight: [1.0, 1.5, 1.5, 0.25][epoch as usize % 4] }
+        Decision { cut: (self.cut)(epoch), weight: [1.0, 1.5, 1.5, 0.25][epoch as usize % 4] }
     }
     fn rank(&self, epoch: u32, sample: u32, entered: u32, key: u32) -> Rank {
+        let entered = if self.shares { 0 } else { entered };
         Rank { key: key * 1000 + entered, since: epoch - entered, hash: u64::from(sample % 3) }
     }
     fn queue(&self, _: u32, sample: u32, left: u32) -> Rank {
         Rank { key: 0, since: left, hash: u64::from(sample % 5) }
     }
-    fn keeps(&self, _: u32, _: u32, _: f64) -> bool {
-        unreachable!("it looks at no mean")
+    fn keeps(&self, epoch: u32, sample: u32, share: f64) -> bool {
+        f64::from(draw(SEED, Purpose::User, u64::from(epoch), u64::from(sample)) as u32)
+            < share * 2f64.powi(32)
     }
     fn alike(&self) -> Option<[u64; 2]> {
-        None
+        self.shares.then_some([0, 0])
     }
     fn reads_losses(&self) -> bool {
         true
@@ -206,7 +222,7 @@ impl SievePolicy for Lately {
     }
 }
 
-/// Every kind of policy with several seeds, fractions and intervals, and two from outside.
+/// Every kind of policy with several seeds, fractions and intervals, and five from outside.
 fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
     let mut members: Vec<Arc<dyn SievePolicy>> = Vec::new();
     for (seed, fraction, interval) in
@@ -221,8 +237,10 @@ fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
             policy(InfoBatch { fraction, interval, ..InfoBatch::default() }, &context).unwrap(),
         ]);
     }
-    for exchange in [false, true] {
-        members.push(Arc::new(Lately { epochs: EPOCHS + 1, samples, exchange }));
+    let own: [(u32, fn(u32) -> Cut, bool); 5] =
+        [(0, outside, false), (15, exchange, false), (8, mixed, false), (8, mixed, true), (0, mixed, true)];
+    for (outside, cut, shares) in own {
+        members.push(Arc::new(Lately { epochs: EPOCHS + 1, samples, outside, cut, shares }));
     }
     members
 }
@@ -263,7 +281,7 @@ fn by_hand(
                 loss: *step as f32,
                 correct: *correct,
                 error_norm: f32::NAN,
-                trained: true,
+                trained: policy.alike().is_some() || weights[sample].is_some(),
             };
             state.observe(*sample as usize, &score);
         }

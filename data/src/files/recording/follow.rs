@@ -55,6 +55,8 @@ pub struct FollowedEnd {
     pub finished: bool,
     /// Why it ended before its last epoch, in its own words, if it had time to say so.
     pub stopped: Option<String>,
+    /// Why it came to its end before its last epoch, if it did.
+    pub ended_early: Option<String>,
     /// BLAKE3 of the manifest, in hexadecimal.
     pub manifest_blake3: String,
 }
@@ -86,6 +88,7 @@ impl FollowedTrace {
             epochs: state.manifest.epochs_reached,
             finished: state.manifest.finished,
             stopped: state.manifest.stopped.clone(),
+            ended_early: state.manifest.ended_early.clone(),
             manifest_blake3: state.manifest_blake3.clone(),
         })
     }

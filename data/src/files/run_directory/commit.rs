@@ -13,6 +13,7 @@ impl RunDirectory {
         epoch: u32,
         segments: Vec<Segment>,
         checkpoint: Vec<Checkpoint>,
+        ended_early: Option<String>,
     ) -> Result<(), StorageError> {
         let refuse = |reason: String| {
             let path = self.path.display().to_string();
@@ -34,6 +35,9 @@ impl RunDirectory {
         let mut dropped = Vec::new();
         self.change(|manifest| {
             manifest.epochs_reached = epoch + 1;
+            // With its last epoch: a process that dies now has finished the run, and no other goes on with it.
+            manifest.finished |= ended_early.is_some();
+            manifest.ended_early = ended_early;
             manifest.segments.extend(segments);
             manifest.segments.sort();
             if !checkpoint.is_empty() {
@@ -54,7 +58,7 @@ impl RunDirectory {
 impl Commit for RunDirectory {
     /// Epochs are committed one after the other, each once.
     fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
-        self.add(epoch, segments, Vec::new())
+        self.add(epoch, segments, Vec::new(), None)
     }
 
     /// The last [`CHECKPOINTS_KEPT`] checkpoints stay; earlier ones are removed once this one counts.
@@ -63,7 +67,8 @@ impl Commit for RunDirectory {
         epoch: u32,
         segments: Vec<Segment>,
         checkpoint: Vec<Checkpoint>,
+        ended_early: Option<String>,
     ) -> Result<(), StorageError> {
-        self.add(epoch, segments, checkpoint)
+        self.add(epoch, segments, checkpoint, ended_early)
     }
 }

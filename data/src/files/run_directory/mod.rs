@@ -133,12 +133,15 @@ impl RunDirectory {
     /// `stopped` says why it stopped before its end.
     pub fn finish(&self, stopped: Option<String>) -> Result<()> {
         self.end(|manifest| {
+            // One that came to its end with an epoch that is committed has not stopped before it.
+            let stopped = stopped.filter(|_| manifest.ended_early.is_none());
             manifest.finished = stopped.is_none();
             manifest.stopped = stopped;
         })
     }
 
-    /// As [`RunDirectory::finish`], of a run that came to its end before its last epoch, for this `reason`.
+    /// As [`RunDirectory::finish`], of the replay of a run that came to its end before its last epoch, for
+    /// this `reason`; a run that trains commits it with that epoch.
     pub fn finish_early(&self, reason: String) -> Result<()> {
         self.end(|manifest| {
             manifest.finished = true;

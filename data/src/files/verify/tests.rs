@@ -55,7 +55,7 @@ fn run() -> (tempfile::TempDir, Manifest) {
             store::<TimingRow>(&files, epoch, vec![]),
         ];
         let weights = Checkpoints::new(directory.path()).write_weights(epoch + 1, &[], &BTreeMap::new());
-        run.commit_checkpoint(epoch, segments, vec![weights.unwrap()]).unwrap();
+        run.commit_checkpoint(epoch, segments, vec![weights.unwrap()], None).unwrap();
     }
     let manifest = run.manifest();
     (directory, manifest)

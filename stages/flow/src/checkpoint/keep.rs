@@ -6,13 +6,10 @@ use std::rc::Rc;
 use spfde_data::table::{Column, Columns, Row};
 use spfde_model::Tensor;
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::Due;
 use crate::tick::Tick;
-use crate::windowed::{Moment, Output, Windowed};
+use crate::windowed::{Ground, Moment, Output, Windowed};
 
 /// A part of the checkpoint at the start of an epoch, sent before the close of the epoch before it.
 #[derive(Clone, Debug)]
@@ -72,28 +69,14 @@ impl<'s> Keeper<'s> {
     }
 
     /// Keeps the decisions that take effect at the epoch of a checkpoint, each on the worker that took it.
-    pub(crate) fn keep_decisions<R: Row>(&self, decisions: StreamVec<'s, Tick, R>) {
-        if !self.due.ever() {
-            return;
-        }
-        let due = self.due.clone();
-        let mut builder = OperatorBuilder::new(format!("Keep {}", R::STREAM), decisions.scope());
-        let mut decisions = builder.new_input(decisions, Pipeline);
-        let (output, kept) = builder.new_output::<Vec<Kept>>();
-        let mut output = OutputBuilder::from(output);
-        builder.build(move |_| {
-            move |_| {
-                decisions.for_each(|capability, rows| {
-                    rows.retain(|row| u32::try_from(row.order()[0]).is_ok_and(|epoch| due.at(epoch)));
-                    let tick = *capability.least().expect("a decision has a tick");
-                    if !rows.is_empty() {
-                        let capability = capability.delayed(&tick, 0);
-                        output.activate().session(&capability).give(Kept::rows(rows.drain(..)));
-                    }
-                });
-            }
+    pub(crate) fn keep_decisions<R: Row>(&self, ground: &Ground<'s>, decisions: StreamVec<'s, Tick, R>) {
+        let mut window = ground.window(format!("Keep {}", R::STREAM));
+        let decisions = window.own(decisions);
+        let mut kept = self.output(&mut window);
+        window.build(move |close| {
+            let rows = decisions.through(close.epoch);
+            kept.give(close, |_| vec![Kept::rows(rows)]);
         });
-        self.keep(kept);
     }
 
     /// Adds to an operator an output for its stage's parts.

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | weights | `train`, worker 0 | weights, masks, momenta, batch-norm statistics, frozen blocks |
 //! | `active-set` | `load` | the active samples and their weights in the loss |
-//! | `standings` | `sieve` | entries, departures and last ranks by sample |
+//! | `standings` | `sieve` | last entries and departures by sample |
 //! | `sieve-policy` | `sieve` | what the sieve policy saves by sample |
 //! | `frozen` | `freeze` | when each block was frozen so far |
 //! | `freeze-policy` | `freeze` | what the freeze policy saves by block |
@@ -101,11 +101,6 @@ impl Due {
     /// Whether weights are wanted: of every checkpoint, and at the end.
     pub(crate) fn weights_at(&self, epoch: u32) -> bool {
         self.at(epoch) || self.every.is_some() && epoch == self.epochs
-    }
-
-    /// Whether there may be any checkpoint to go on from.
-    pub(crate) fn ever(&self) -> bool {
-        self.every.is_some()
     }
 
     /// From now on every epoch may be the last.

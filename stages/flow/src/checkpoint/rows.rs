@@ -22,19 +22,15 @@ spfde_data::row! {
 }
 
 spfde_data::row! {
-    /// Where a sample stands in the sieve stage.
+    /// How long a sample has stood as it does, before the decisions that are on their way.
     pub(crate) struct StandingRow in "standings" by (epoch, sample) {
         /// Epoch at whose start the checkpoint is.
         pub(crate) epoch: u32,
         /// The sample.
         pub(crate) sample: u32,
-        /// Whether it is active, before the decisions that are on their way.
-        pub(crate) active: bool,
         /// The epoch of the last entry of an active sample, of the last departure of another; 0 if it never
         /// moved.
         pub(crate) since: u32,
-        /// Its weight in the loss; 0 outside.
-        pub(crate) weight: f32,
     }
 }
 

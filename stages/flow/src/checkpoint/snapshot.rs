@@ -6,9 +6,11 @@ use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::table::{Cells, Column, Columns, Row};
 use spfde_data::words::{are, counted};
 use spfde_model::Tensor;
+use spfde_policy::cost::frozen_blocks;
 use spfde_policy::{Plan, Spans};
 
 use super::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
+use crate::freeze::prefix_after;
 use crate::recorded::Recorded;
 use crate::settings::Settings;
 
@@ -151,8 +153,20 @@ impl Snapshot {
                 are(self.frozen_blocks)
             ));
         }
+        let frozen = self.frozen(&settings.plan)?;
+        // A pipeline without a freeze stage has no such table.
+        let decided = frozen.iter().any(|spans| *spans != Spans::never());
+        if decided && frozen_blocks(&frozen, self.epoch - 1) != self.frozen_blocks {
+            return Err(format!(
+                "{} are frozen in the weights, others in frozen",
+                counted(self.frozen_blocks, "block")
+            ));
+        }
+        let rows = self.rows::<FreezeRow>();
+        prefix_after(&settings.plan.architecture, self.frozen_blocks, &rows)
+            .map_err(|error| format!("freezes: {error}"))?;
         let mut freezes = settings.policies.freeze.start(&settings.plan);
-        let restored = freezes.restore(self.frozen(&settings.plan)?, self.table(FREEZE_POLICY));
+        let restored = freezes.restore(frozen, self.table(FREEZE_POLICY));
         restored.map_err(|error| format!("{FREEZE_POLICY}: {error}"))?;
         let restored = settings.policies.mask.start().restore(self.table(MASK_POLICY));
         restored.map_err(|error| format!("{MASK_POLICY}: {error}"))?;
@@ -160,6 +174,7 @@ impl Snapshot {
         let masks = self.rows::<MaskRow>();
         let dropped: BTreeSet<(u16, u32)> =
             masks.iter().filter(|row| row.diff < 0).map(|row| (row.layer, row.index)).collect();
+        let mut seen = BTreeSet::new();
         for row in masks {
             if let Some(misfit) = self.misfit(&row, settings) {
                 return Err(format!("masks: {misfit}"));
@@ -171,15 +186,11 @@ impl Snapshot {
                 ..0 => exists,
                 _ => !exists || dropped.contains(&(row.layer, row.index)),
             };
-            if !network.is_masked(layer) || !fits {
+            if !network.is_masked(layer) || !fits || !seen.insert((layer, row.index, row.diff)) {
                 return Err(format!("masks: weight {} of layer {layer} cannot change so", row.index));
             }
         }
-        let layers = settings.plan.architecture.layers.len();
-        match self.rows::<FreezeRow>().iter().find(|row| usize::from(row.layer) >= layers) {
-            Some(row) => Err(format!("freezes: layer is {}; the network has {layers}, from 0", row.layer)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn misfit<R: Recorded>(&self, row: &R, settings: &Settings) -> Option<String> {
@@ -215,6 +226,9 @@ impl Snapshot {
         }
         let standings = self.rows::<StandingRow>();
         once("standings", standings.iter().map(|row| row.sample), samples)?;
+        if let Some(row) = standings.iter().find(|row| row.since >= self.epoch) {
+            return Err(format!("standings: sample {} has moved at epoch {}", row.sample, row.since));
+        }
         let policy = self.table(SIEVE_POLICY);
         match policy.cells.get(1) {
             None => Ok(()),

@@ -205,13 +205,8 @@ impl ActiveSet {
         }
     }
 
-    /// Takes over how a sample stands in the middle of a run.
-    pub(crate) fn restore(&mut self, index: u32, weight: f32, since: u32) {
-        self.set(index, weight);
-        self.since[index as usize] = since;
-    }
-
-    fn set(&mut self, index: u32, weight: f32) {
+    /// Gives a sample a weight, or none, whatever it had.
+    pub(crate) fn set(&mut self, index: u32, weight: f32) {
         let at = index as usize;
         let active = !weight.is_nan();
         self.count = self.count + u32::from(active) - u32::from(self.active[at]);

@@ -31,12 +31,11 @@ pub(crate) enum Asked {
 /// A change of an order, at a moment.
 type Update<D> = (D, Tick, i32);
 
-/// A sample comes into a member's cut through an order, or goes from it.
-type InCut = ((Kind, u32), Ranked);
+/// A member's cut through an order.
+type CutOf = (Kind, u32);
 
-/// By order, member and sample: how often it came into the cut minus how often it went, and the key it came
-/// with.
-type Heard = BTreeMap<(Kind, u32, u32), (i32, u32)>;
+/// A sample comes into a cut, or goes from it.
+type InCut = (CutOf, Ranked);
 
 /// Cuts in arrangements.
 #[derive(Default)]
@@ -44,11 +43,11 @@ pub(crate) struct Arranged {
     /// The places in every order as they were told last; [`Place::LAST`]: none.
     places: BTreeMap<Kind, Vec<Place>>,
     /// How many are wanted, as it was told last.
-    wanted: BTreeMap<(Kind, u32), u32>,
-    /// What has been heard, by the moment at which it counts.
-    heard: BTreeMap<Tick, Heard>,
-    /// The cuts that have been heard of before.
-    known: BTreeSet<(Kind, u32)>,
+    wanted: BTreeMap<CutOf, u32>,
+    /// How often a sample came into a cut minus how often it went, by the moment at which it counts.
+    heard: BTreeMap<Tick, BTreeMap<(CutOf, u32), i32>>,
+    /// Who is in every cut. An order that no decision asks for rests, and so do its cuts.
+    cuts: BTreeMap<CutOf, BTreeSet<u32>>,
 }
 
 impl Cutting for Arranged {
@@ -93,40 +92,41 @@ impl Cutting for Arranged {
     }
 
     fn moves(&mut self, standings: &Standings, epoch: u32, answers: Vec<Self::Answer>) -> Vec<Vec<Move>> {
+        let share = standings.share;
         // A message's stamp is only a lower bound of the times inside it.
-        for (((kind, member), (place, sample)), at, diff) in answers {
-            let heard = self.heard.entry(at).or_default().entry((kind, member, sample)).or_default();
-            heard.0 += diff;
-            if diff > 0 {
-                heard.1 = place.key();
-            }
+        for ((cut, (_, sample)), at, diff) in answers {
+            *self.heard.entry(at).or_default().entry((cut, share.index(sample))).or_default() += diff;
         }
         let heard = self.heard.remove(&Tick::close_of(epoch.saturating_sub(1))).unwrap_or_default();
-        let mut moves: Vec<Vec<Move>> = vec![Vec::new(); standings.members.len()];
-        for ((kind, member, sample), (net, key)) in heard.iter().filter(|(_, (net, _))| *net != 0) {
-            let (index, came) = (standings.share.index(*sample), *net > 0);
-            let active = standings.members[*member as usize].set.active[index as usize];
-            let moved = match kind {
-                // What is cut is gone from the order at the next decision, and that it goes is history.
-                Kind::Active { .. } => came.then_some((index, false, *key)),
-                Kind::Queue { .. } => came.then_some((index, true, 0)),
-                // The cut is the outside.
-                Kind::Shared { .. } | Kind::All { .. } => {
-                    (active == came).then_some((index, !came, if came { *key } else { 0 }))
-                }
-            };
-            moves[*member as usize].extend(moved);
+        for ((cut, index), net) in heard.into_iter().filter(|(_, net)| *net != 0) {
+            let inside = self.cuts.entry(cut).or_default();
+            let fits = if net > 0 { inside.insert(index) } else { inside.remove(&index) };
+            assert!(fits, "a sample comes into a cut once, and goes once");
         }
+        let mut moves: Vec<Vec<Move>> = vec![Vec::new(); standings.members.len()];
         for Order { kind, cuts } in standings.orders(epoch) {
-            for (member, _) in cuts.into_iter().filter(|(member, _)| self.known.insert((kind, *member))) {
-                if !matches!(kind, Kind::Shared { .. } | Kind::All { .. }) {
-                    continue;
+            let key = |index: u32| self.places[&kind][index as usize].key();
+            for (member, _) in cuts {
+                let inside = self.cuts.entry((kind, member)).or_default();
+                let moves = &mut moves[member as usize];
+                match kind {
+                    Kind::Active { .. } => {
+                        moves.extend(inside.iter().map(|index| (*index, false, key(*index))))
+                    }
+                    Kind::Queue { .. } => moves.extend(inside.iter().map(|index| (*index, true, 0))),
+                    // The cut is the outside.
+                    Kind::Shared { .. } | Kind::All { .. } => {
+                        let active = &standings.members[member as usize].set.active;
+                        let moved = (0..share.len())
+                            .zip(active)
+                            .filter(|(index, active)| inside.contains(index) == **active);
+                        moves.extend(
+                            moved.map(|(index, leaves)| {
+                                (index, !leaves, if *leaves { key(index) } else { 0 })
+                            }),
+                        );
+                    }
                 }
-                // Of the first cut it is not told what is not in it.
-                let outside = |index: &u32| !standings.members[member as usize].set.active[*index as usize];
-                let out = |index: u32| heard.contains_key(&(kind, member, standings.share.sample(index)));
-                let enter = (0..standings.share.len()).filter(outside).filter(|index| !out(*index));
-                moves[member as usize].extend(enter.map(|index| (index, true, 0)));
             }
         }
         moves.iter_mut().for_each(|moves| moves.sort_unstable());

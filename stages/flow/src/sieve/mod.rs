@@ -128,6 +128,9 @@ fn observe<'s, C: Cutting>(
         let standings = &mut sieves.standings;
         // Scores count as their steps complete, in order, once the epoch before is decided.
         let decided = active.is_past(Tick::new(moment.epoch, 0));
+        if decided {
+            standings.apply(moment.epoch, &[Change::of_rows(active.through(moment.epoch), share)]);
+        }
         while let Some((_, mut rows)) = decided.then(|| scores.next(moment.epoch)).flatten() {
             timings.measure("sieve", || {
                 rows.sort_by_key(Row::order);
@@ -138,7 +141,6 @@ fn observe<'s, C: Cutting>(
             return;
         }
         let next = moment.epoch + 1;
-        standings.apply(moment.epoch, &[Change::of_rows(active.through(moment.epoch), share)]);
         kept.give(moment, |epoch| standings.save(epoch));
         asks_out.give(moment, timings.measure("sieve", || sieves.ask(next)));
     });

@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use spfde_policy::Cut;
+use spfde_policy::sieve::Standing;
 
 use super::place::Place;
-use super::standings::{Group, Member, Standings};
+use super::standings::{Member, Standings};
+
+/// Samples that are ranked at a time.
+const CHUNK: usize = 512;
 
 /// An order of samples, and the cuts through it.
 #[derive(Clone, Debug)]
@@ -58,32 +62,44 @@ impl Standings {
 
     /// Visits the samples of an order with their places.
     pub(crate) fn places(&self, kind: Kind, epoch: u32, mut visit: impl FnMut(u32, Place)) {
-        let len = self.share.len();
-        match kind {
+        let (policy, group, set) = match kind {
             Kind::Shared { group } => {
-                let Group { policy, state, .. } = &self.groups[group as usize];
-                for index in 0..len {
-                    let sample = self.share.sample(index);
-                    visit(index, policy.rank(epoch, sample, 0, state.key(index as usize)).into());
-                }
+                let group = &self.groups[group as usize];
+                (&*group.policy, group, None)
             }
-            Kind::All { member } | Kind::Active { member } => {
+            Kind::All { member } | Kind::Active { member } | Kind::Queue { member } => {
                 let Member { policy, group, set } = &self.members[member as usize];
-                let (state, all) = (&self.groups[*group].state, matches!(kind, Kind::All { .. }));
-                for index in (0..len).filter(|index| all || set.active[*index as usize]) {
-                    let at = index as usize;
-                    let entered = if set.active[at] { set.since[at] } else { 0 };
-                    let sample = self.share.sample(index);
-                    visit(index, policy.rank(epoch, sample, entered, state.key(at)).into());
-                }
+                (&**policy, &self.groups[*group], Some(set))
             }
-            Kind::Queue { member } => {
-                let Member { policy, set, .. } = &self.members[member as usize];
-                for index in (0..len).filter(|index| !set.active[*index as usize]) {
-                    let left = set.since[index as usize];
-                    visit(index, policy.queue(epoch, self.share.sample(index), left).into());
-                }
+        };
+        let (len, is_queue) = (self.share.len(), matches!(kind, Kind::Queue { .. }));
+        let (mut keys, mut standings, mut ranks, mut indices) = (vec![], vec![], vec![], vec![]);
+        // Many at a time, so that a policy is called for each of them where its rule can be inlined.
+        for from in (0..len).step_by(CHUNK) {
+            let until = len.min(from + CHUNK as u32);
+            indices.clear();
+            indices.extend((from..until).filter(|index| match (kind, set) {
+                (Kind::Active { .. }, Some(set)) => set.active[*index as usize],
+                (Kind::Queue { .. }, Some(set)) => !set.active[*index as usize],
+                _ => true,
+            }));
+            if !is_queue {
+                group.state.keys(from as usize..until as usize, &mut keys);
             }
+            standings.clear();
+            standings.extend(indices.iter().map(|index| {
+                let since = match set {
+                    Some(set) if is_queue || set.active[*index as usize] => set.since[*index as usize],
+                    _ => 0,
+                };
+                let key = keys.get((index - from) as usize).copied().unwrap_or(0);
+                Standing { sample: self.share.sample(*index), since, key }
+            }));
+            match is_queue {
+                true => policy.queues(epoch, &standings, &mut ranks),
+                false => policy.ranks(epoch, &standings, &mut ranks),
+            }
+            indices.iter().zip(&ranks).for_each(|(index, rank)| visit(*index, (*rank).into()));
         }
     }
 }

@@ -8,7 +8,7 @@ use spfde_data::table::{Cells, Columns};
 use spfde_policy::{Cut, SievePolicy, SieveState};
 
 use super::active::{ActiveSet, Change, MemberRow, Scored, Share};
-use crate::checkpoint::{Kept, SIEVE_POLICY, Snapshot, StandingRow};
+use crate::checkpoint::{ActiveRow, Kept, SIEVE_POLICY, Snapshot, StandingRow};
 
 /// Members that share a state.
 pub(crate) struct Group {
@@ -58,8 +58,9 @@ impl Standings {
             for sample in policy.initially_outside().into_iter().filter(|sample| share.has(*sample)) {
                 active[share.index(sample) as usize] = false;
             }
-            let ignored = kin.is_some() && matches!(policy.decision(0).cut, Cut::Outside { .. });
-            let set = ActiveSet::new(active, !ignored);
+            let exchanges = |epoch| matches!(policy.decision(epoch).cut, Cut::Exchange { .. });
+            let asks = (0..=last).any(|epoch| policy.decides(epoch) && exchanges(epoch));
+            let set = ActiveSet::new(active, asks || kin.is_none());
             members.push(Member { policy: Arc::clone(policy), group: number, set });
         }
         let scored = Scored::new(share.len());
@@ -90,8 +91,15 @@ impl Standings {
     }
 
     /// Shows a score to all states; those of one sample come in order of their steps.
+    ///
+    /// A sieve with a state of its own is told whether the sample was trained as it decided itself, which in a
+    /// replay is not as it was recorded.
     pub(crate) fn observe(&mut self, index: u32, score: &ScoreRow) {
-        self.groups.iter_mut().for_each(|group| group.state.observe(index as usize, score));
+        for Group { state, members, alike, .. } in &mut self.groups {
+            let trained =
+                if *alike { score.trained } else { self.members[members[0]].set.active[index as usize] };
+            state.observe(index as usize, &ScoreRow { trained, ..*score });
+        }
         self.scored.mark(index);
     }
 
@@ -125,10 +133,9 @@ impl Standings {
     pub(crate) fn keys(&self) -> Vec<(u32, u32, u32)> {
         let mut rows = Vec::new();
         for group in &self.groups {
-            let mut counts = BTreeMap::<u32, u32>::new();
-            for index in 0..self.share.len() as usize {
-                *counts.entry(group.state.key(index)).or_default() += 1;
-            }
+            let (mut keys, mut counts) = (Vec::new(), BTreeMap::<u32, u32>::new());
+            group.state.keys(0..self.share.len() as usize, &mut keys);
+            keys.into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
             for member in &group.members {
                 rows.extend(counts.iter().map(|(key, samples)| (*member as u32, *key, *samples)));
             }
@@ -139,11 +146,10 @@ impl Standings {
     /// What there is to know of the one sieve to go on at the start of `epoch`.
     pub(crate) fn save(&self, epoch: u32) -> Vec<Kept> {
         let (set, state) = (&self.members[0].set, &self.groups[0].state);
-        let row = |index: u32| {
-            let (weight, since) = (set.weight(index), set.since[index as usize]);
-            let active = !weight.is_nan();
-            let weight = if active { weight } else { 0.0 };
-            StandingRow { epoch, sample: self.share.sample(index), active, since, weight }
+        let row = |index: u32| StandingRow {
+            epoch,
+            sample: self.share.sample(index),
+            since: set.since[index as usize],
         };
         let mut kept = vec![Kept::rows((0..self.share.len()).map(row))];
         let columns = state.columns();
@@ -159,10 +165,12 @@ impl Standings {
 
     /// Takes over this worker's share of what was saved, by whatever number of workers.
     pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
-        let share = self.share;
+        let (share, set) = (self.share, &mut self.members[0].set);
+        for row in snapshot.rows::<ActiveRow>().into_iter().filter(|row| share.has(row.sample)) {
+            set.set(share.index(row.sample), row.weight);
+        }
         for row in snapshot.rows::<StandingRow>().into_iter().filter(|row| share.has(row.sample)) {
-            let weight = if row.active { row.weight } else { Change::OUTSIDE };
-            self.members[0].set.restore(share.index(row.sample), weight, row.since);
+            set.since[share.index(row.sample) as usize] = row.since;
         }
         let saved = snapshot.table(SIEVE_POLICY);
         let Some(Cells::U32(samples)) = saved.cells.get(1) else { return };

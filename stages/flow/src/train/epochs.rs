@@ -2,13 +2,9 @@
 
 use spfde_data::rows::EpochRow;
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::run::Run;
 use crate::tick::Tick;
-use crate::window::{Stash, Windows};
 
 use super::evaluate::{Evaluation, chunks};
 
@@ -19,31 +15,17 @@ pub(super) fn epochs<'s>(
     summaries: StreamVec<'s, Tick, EpochRow>,
     evaluations: StreamVec<'s, Tick, Evaluation>,
 ) -> StreamVec<'s, Tick, EpochRow> {
-    let (horizon, samples) = (run.horizon(), run.settings().data.test.len());
-    let mut builder = OperatorBuilder::new("Epochs".to_owned(), run.scope());
-    let mut summaries = builder.new_input(summaries, Pipeline);
-    let mut evaluations = builder.new_input(evaluations, Exchange::new(|_: &Evaluation| 0));
-    let (output, rows) = builder.new_output::<Vec<EpochRow>>();
-    let mut output = OutputBuilder::from(output);
-    builder.build(move |capabilities| {
-        let mut windows = Windows::new(capabilities, horizon);
-        let mut rows = Stash::<EpochRow>::new();
-        let mut results = Stash::<Evaluation>::new();
-        move |frontiers| {
-            summaries.for_each(|capability, data| rows.add(&capability, data));
-            evaluations.for_each(|capability, data| results.add(&capability, data));
-            while let Some(epoch) = windows.complete(frontiers) {
-                let mut results: Vec<Evaluation> = results.through(epoch).collect();
-                results.sort_by_key(|result| result.chunk);
-                for row in rows.through(epoch) {
-                    if results.len() == chunks(samples) {
-                        let row = with_test(row, &results, samples);
-                        output.activate().session(windows.capability(0)).give(row);
-                    }
-                }
-                windows.advance();
-            }
-        }
+    let samples = run.settings().data.test.len();
+    let mut window = run.window("Epochs");
+    let summaries = window.own(summaries);
+    let evaluations = window.on_first(evaluations);
+    let (mut rows_out, rows) = window.output();
+    window.build(move |close| {
+        let mut results = evaluations.through(close.epoch);
+        results.sort_by_key(|result| result.chunk);
+        let whole = results.len() == chunks(samples);
+        let rows = summaries.through(close.epoch).into_iter().filter(|_| whole);
+        rows_out.give(close, rows.map(|row| with_test(row, &results, samples)));
     });
     rows
 }

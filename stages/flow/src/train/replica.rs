@@ -9,6 +9,7 @@ use spfde_model::{Activations, Growth, Network, Score, Shard, Wanted, Workspace,
 use timely::scheduling::Activator;
 
 use crate::fault::{Cause, Fault, panic_message};
+use crate::freeze::prefix_after;
 use crate::loader::Batch;
 use crate::part::Header;
 use crate::run::Run;
@@ -103,19 +104,8 @@ impl Replica {
 
     /// Brings the frozen prefix up to date.
     pub(super) fn freeze(&mut self, rows: &[FreezeRow]) {
-        let architecture = Arc::clone(self.network.architecture());
-        let mut blocks: Vec<(usize, bool)> = rows
-            .iter()
-            .map(|row| (architecture.layers[usize::from(row.layer)].block, row.diff > 0))
-            .collect();
-        blocks.sort_unstable();
-        blocks.dedup();
-        let mut frozen: Vec<bool> =
-            (0..architecture.blocks.len()).map(|b| b < self.network.frozen_blocks()).collect();
-        blocks.iter().for_each(|(block, freezes)| frozen[*block] = *freezes);
-        let prefix = frozen.iter().take_while(|frozen| **frozen).count();
-        assert!(frozen[prefix..].iter().all(|frozen| !frozen), "frozen blocks form a prefix: {frozen:?}");
-        self.network.freeze(prefix);
+        let prefix = prefix_after(self.network.architecture(), self.network.frozen_blocks(), rows);
+        self.network.freeze(prefix.unwrap_or_else(|misfit| panic!("{misfit}")));
     }
 
     /// Computes this worker's shards: their parts, added up as far as the tree allows, and their scores.

@@ -1,11 +1,12 @@
 //! `infobatch`: samples that are learned well are thinned at random, and the rest of them counts for more
 //! (InfoBatch, [arXiv 2303.04947](https://arxiv.org/abs/2303.04947), section 3).
 //!
-//! A sample's value is its latest training loss, 3 before the first; one that is out keeps its own. At the
-//! end of every interval the mean goes over all samples. Of those strictly below it a draw keyed by (seed,
-//! epoch, sample) keeps the share 1 − r, with weight 1 / (1 − r) in the loss, so that the expected gradient
-//! stays that of all samples; r is `sieve.fraction`. All others have weight 1. After `sieve.until` of the
-//! epochs the whole set is active with weight 1.
+//! A sample's value is its latest training loss, 3 before the first; one that is out keeps its own, also in
+//! the replay of a run that went on to train it. At the end of every interval the mean goes over all
+//! samples. Of those strictly below it a draw keyed by (seed, epoch, sample) keeps the share 1 − r, with
+//! weight 1 / (1 − r) in the loss, so that the expected gradient stays that of all samples; r is
+//! `sieve.fraction`. All others have weight 1. After `sieve.until` of the epochs the whole set is active with
+//! weight 1.
 //!
 //! ```
 //! use spfde_policy::sieve::{self, Cut, InfoBatch, SieveContext};
@@ -63,10 +64,6 @@ impl SieveRule for InfoBatch {
         }
         let kept = 1.0 - self.fraction;
         Decision { cut: Cut::BelowMean { kept }, weight: (1.0 / kept) as f32 }
-    }
-
-    fn alike(&self, run: &SieveContext) -> Option<[u64; 2]> {
-        Some([run.seed, u64::from(self.interval)])
     }
 
     fn observe(&self, state: &mut LatestLoss, score: &ScoreRow) {

@@ -81,6 +81,18 @@ pub struct Rank {
     pub hash: u64,
 }
 
+/// What there is to know of a sample that is to be ranked.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// The sample.
+    pub sample: u32,
+    /// The epoch of its last entry if it is active, else of its last departure; 0: it has been so from the
+    /// start.
+    pub since: u32,
+    /// What its state says.
+    pub key: u32,
+}
+
 /// A rule that says which samples are trained on, as the engine asks it. [`policy`] makes one of a
 /// [`SieveRule`].
 pub trait SievePolicy: Send + Sync {
@@ -109,14 +121,27 @@ pub trait SievePolicy: Send + Sync {
     /// left, 0 if it was outside from the start.
     fn queue(&self, epoch: u32, sample: u32, left: u32) -> Rank;
 
+    /// [`rank`](Self::rank) of many samples: what `ranks` holds afterwards.
+    fn ranks(&self, epoch: u32, standings: &[Standing], ranks: &mut Vec<Rank>) {
+        let rank = |standing: &Standing| self.rank(epoch, standing.sample, standing.since, standing.key);
+        ranks.clear();
+        ranks.extend(standings.iter().map(rank));
+    }
+
+    /// [`queue`](Self::queue) of many samples: what `ranks` holds afterwards.
+    fn queues(&self, epoch: u32, standings: &[Standing], ranks: &mut Vec<Rank>) {
+        ranks.clear();
+        ranks.extend(standings.iter().map(|standing| self.queue(epoch, standing.sample, standing.since)));
+    }
+
     /// Whether the draw of [`Cut::BelowMean`] and [`Cut::AboveMean`] keeps a sample: keyed by (seed, epoch,
     /// sample).
     fn keeps(&self, epoch: u32, sample: u32, share: f64) -> bool;
 
     /// What policies that differ in their sizes only have in common: two of one name with equal values keep
-    /// the same states, decide at the same epochs, and rank samples of equal key alike; if they cut an
-    /// outside, whatever `entered` is. A stage that judges many policies at once then keeps one state and one
-    /// order for all of them.
+    /// the same states (which then must not look at [`ScoreRow::trained`]), decide at the same epochs, and
+    /// rank samples of equal key alike; if they cut an outside, whatever `entered` is. A stage that judges
+    /// many policies at once then keeps one state and one order for all of them.
     fn alike(&self) -> Option<[u64; 2]>;
 
     /// Whether its state looks at more of a score than whether it was right: losses then have to be there.
@@ -129,11 +154,18 @@ pub trait SievePolicy: Send + Sync {
 /// What is kept for each sample between two decisions.
 pub trait SieveState: Send {
     /// What a presentation of the sample in `slot` showed, in order of (epoch, step). All rows of a sample
-    /// count, whether it was trained or only observed.
+    /// count, whether it was trained or only observed. Of a policy that is not
+    /// [alike](SievePolicy::alike) others, `trained` says whether the sample is in its own active set.
     fn observe(&mut self, slot: usize, score: &ScoreRow);
 
     /// What the sample is ranked by.
     fn key(&self, slot: usize) -> u32;
+
+    /// The keys of neighbouring slots: what `keys` holds afterwards.
+    fn keys(&self, slots: std::ops::Range<usize>, keys: &mut Vec<u32>) {
+        keys.clear();
+        keys.extend(slots.map(|slot| self.key(slot)));
+    }
 
     /// A new window starts. Called after every decision, before any row of its epoch.
     fn clear(&mut self);

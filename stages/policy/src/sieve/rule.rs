@@ -56,12 +56,13 @@ pub trait SieveRule: Parametric {
         Rank { key: 0, since: left, hash: 0 }
     }
 
-    /// What rules that differ in their sizes only have in common; nothing, unless a rule says more.
+    /// What rules that differ in their sizes only have in common ([`SievePolicy::alike`]); nothing, unless a
+    /// rule says more.
     fn alike(&self, _run: &SieveContext) -> Option<[u64; 2]> {
         None
     }
 
-    /// What a presentation showed, in order of (epoch, step).
+    /// What a presentation showed, in order of (epoch, step); [`SieveState::observe`].
     fn observe(&self, _state: &mut Self::State, _score: &ScoreRow) {}
 
     /// What a sample is ranked by.

@@ -1,8 +1,14 @@
 //! What cannot be resumed is refused before anything changes, and what is damaged is never used.
 
 use spfde::prelude::{Cut, Decision, Rank, SieveContext, SieveRule};
+use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::data_set;
+use spfde_data::files::manifest::Manifest;
+use spfde_data::files::parquet_store::read_segment;
 use spfde_data::random::{Purpose, draw};
+use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
+use spfde_data::segment::{Checkpoint, Segment, SegmentStore};
+use spfde_data::table::{Columns, Row};
 
 use super::*;
 
@@ -168,6 +174,63 @@ fn a_damaged_checkpoint_is_not_used_but_the_one_before_it() {
     assert!(run.notes()[0].contains(&format!("the checkpoint of epoch {} cannot be used", epochs[1])));
     run.run(Options { workers: 2, ..Options::default() }, spfde::wire).unwrap();
     assert_equal(&Recorded::open(&path), &whole, "from the checkpoint before");
+}
+
+/// Rewrites what worker 0 has of a table of the latest checkpoint, and lets the manifest name it as if it had
+/// always been so.
+fn forge<R: Row>(path: &Path, change: impl FnOnce(&mut Vec<R>)) {
+    let mut manifest = Manifest::read(path).unwrap();
+    let epoch = manifest.last_checkpoint().unwrap();
+    let named = manifest
+        .checkpoints
+        .iter()
+        .position(|file| file.path.ends_with(&format!("{}/e{epoch:05}-w00.parquet", R::STREAM)));
+    let read = |at: usize| {
+        let Checkpoint { epoch, path: file, bytes, blake3, rows } = manifest.checkpoints[at].clone();
+        let (stream, rows) = (R::STREAM.to_owned(), rows.unwrap());
+        read_segment::<R>(path, &Segment { stream, epoch, worker: 0, path: file, rows, bytes, blake3 })
+            .unwrap()
+    };
+    let mut rows = named.map(read).unwrap_or_default();
+    change(&mut rows);
+    let mut writer = Checkpoints::new(path).tables().create(R::STREAM, &R::columns(), epoch, 0).unwrap();
+    writer.append(&Columns::from_rows(rows)).unwrap();
+    let forged = Checkpoint::from(writer.finish().unwrap());
+    match named {
+        Some(at) => manifest.checkpoints[at] = forged,
+        None => manifest.checkpoints.push(forged),
+    }
+    manifest.checkpoints.sort();
+    manifest.write(path).unwrap();
+}
+
+#[test]
+fn a_checkpoint_that_was_forged_with_its_hash_is_not_used() {
+    let bench = Bench::new(60);
+    let experiment = bench.experiment(&WORDS);
+    let whole = bench.record("whole", &experiment, 1);
+    let forgeries: [(fn(&Path), &str); 3] = [
+        (|path| forge::<MaskRow>(path, |rows| rows.push(rows[0].clone())), "masks: weight"),
+        (
+            |path| {
+                forge::<FreezeRow>(path, |rows| {
+                    let reason = "forged".to_owned();
+                    rows.push(FreezeRow { epoch: 2, step: 0, layer: 2, diff: 1, reason });
+                });
+            },
+            "freezes: frozen blocks form a prefix",
+        ),
+        (|path| forge::<SieveRow>(path, |rows| rows.push(rows[0].clone())), "sieves: sample"),
+    ];
+    for (number, (forged, expected)) in forgeries.into_iter().enumerate() {
+        let path = bench.path(&number.to_string());
+        begin(&experiment, &path, until(2, 0, 1));
+        forged(&path);
+        let run = unfinished(&bench, &path);
+        assert!(run.epoch() < 2 && run.notes()[0].contains(expected), "{:?}", run.notes());
+        run.run(Options::default(), spfde::wire).unwrap();
+        assert_equal(&Recorded::open(&path), &whole, expected);
+    }
 }
 
 /// A link, or a directory, in the place of a file of the latest checkpoint is damage like any other.

@@ -55,10 +55,37 @@ fn a_replay_of_it_has_as_many_epochs() {
     spfde::run(&experiment, options, wire).unwrap();
     let record = spfde::Record::open(&path).unwrap();
     let own = record.experiment(&[]).unwrap();
-    let replayed = spfde::replay(&record, &own, Options::default(), spfde::wire).unwrap();
+    let directory = Some(bench.path("replayed"));
+    let options = Options { directory: directory.clone(), ..Options::default() };
+    let replayed = spfde::replay(&record, &own, options, spfde::wire).unwrap();
     let recorded = record.recorded_epochs().unwrap();
     let costs = |rows: &[EpochRow]| -> Vec<[u64; 3]> {
         rows.iter().map(|row| [row.nonzero, row.forward_flops, row.backward_flops]).collect()
     };
     assert_eq!((replayed.epochs.len(), costs(&replayed.epochs)), (3, costs(&recorded)));
+    let manifest = Recorded::open(&directory.unwrap()).manifest;
+    assert!(manifest.finished && manifest.stopped.is_none());
+    assert_eq!(manifest.ended_early.as_deref(), Some("three epochs are enough"));
+}
+
+#[test]
+fn an_end_of_another_epoch_than_the_one_that_closes_is_refused() {
+    let bench = Bench::new(160);
+    let experiment = bench.experiment(&WORDS);
+    let options = Options { directory: Some(bench.path("run")), ..Options::default() };
+    let error = spfde::run(&experiment, options, |run: &Run<'_>| {
+        let trained = spfde::pipeline(run);
+        let later =
+            |epoch: u32, _: Vec<EpochRow>| vec![EndingRow { epoch: epoch + 1, reason: String::new() }];
+        run.end_on(per_epoch(run, "enough", &trained.epochs, |_| 0, later));
+    });
+    let error = error.unwrap_err();
+    assert_eq!(error.exit_code(), 3);
+    assert!(
+        error.to_string().contains("epoch 1 cannot end the run: it is not the one that closes"),
+        "{error}"
+    );
+    let run = Recorded::open(&bench.path("run"));
+    run.assert_sound(1);
+    assert_eq!(run.manifest.ended_early, None);
 }

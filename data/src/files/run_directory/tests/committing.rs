@@ -53,17 +53,17 @@ fn a_checkpoint_counts_with_its_epoch_and_the_last_two_are_kept() {
         .unwrap();
     for epoch in 0..4 {
         let written = vec![checkpoint(&run, epoch + 1)];
-        run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written).unwrap();
+        run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written, None).unwrap();
         let kept: Vec<u32> = (0..=epoch + 1).filter(|kept| *kept > 0 && kept + 2 > epoch + 1).collect();
         assert_eq!(run.manifest().checkpoint_epochs().into_iter().collect::<Vec<_>>(), kept);
         let names: Vec<String> = kept.iter().map(|epoch| format!("e{epoch:05}.safetensors")).collect();
         assert_eq!(files(&root.path().join("checkpoint")), names);
     }
     let wrong = vec![checkpoint(&run, 4)];
-    let error = run.commit_checkpoint(4, vec![], wrong).unwrap_err().to_string();
+    let error = run.commit_checkpoint(4, vec![], wrong, None).unwrap_err().to_string();
     assert!(error.ends_with("checkpoint/e00004.safetensors is of epoch 4"), "{error}");
     let last = vec![checkpoint(&run, 5)];
-    run.commit_checkpoint(4, vec![write_segment(&run, 4)], last).unwrap();
+    run.commit_checkpoint(4, vec![write_segment(&run, 4)], last, None).unwrap();
     assert_eq!(files(&root.path().join("checkpoint")), ["e00005.safetensors"], "the end needs no other");
 }
 
@@ -74,7 +74,7 @@ fn a_run_goes_back_to_the_start_of_an_epoch() {
         .unwrap();
     for epoch in 0..4 {
         let written = if epoch < 2 { vec![checkpoint(&run, epoch + 1)] } else { vec![] };
-        run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written).unwrap();
+        run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written, None).unwrap();
     }
     run.rewind(1).unwrap();
     let manifest = RunDirectory::open(root.path()).unwrap().manifest().clone();

@@ -15,7 +15,7 @@ fn a_run_is_created_committed_and_read() {
     run.commit(0, vec![segments[0].clone()]).unwrap();
     assert_eq!(RunDirectory::open(&path).unwrap().manifest().epochs_reached, 1);
     let weights = checkpoint(&run, 2);
-    run.commit_checkpoint(1, vec![segments[1].clone()], vec![weights.clone()]).unwrap();
+    run.commit_checkpoint(1, vec![segments[1].clone()], vec![weights.clone()], None).unwrap();
     run.finish(None).unwrap();
 
     let recorded = RunDirectory::open(&path).unwrap();

@@ -70,6 +70,20 @@ fn a_run_can_end_early_as_a_success_and_goes_on_after_it_went_back() {
 }
 
 #[test]
+fn an_early_end_counts_with_the_epoch_that_is_committed() {
+    let root = tempfile::tempdir().unwrap();
+    let reason = "the loss no longer falls".to_owned();
+    let run = create(root.path()).unwrap();
+    let segments = vec![write_segment(&run, 0)];
+    run.commit_checkpoint(0, segments, Vec::new(), Some(reason.clone())).unwrap();
+    // The process dies here, or is told to stop while it ends.
+    let committed = Manifest::read(root.path()).unwrap();
+    assert_eq!((committed.finished, &committed.ended_early), (true, &Some(reason)));
+    run.finish(Some("interrupted".to_owned())).unwrap();
+    assert_eq!(Manifest::read(root.path()).unwrap(), committed);
+}
+
+#[test]
 fn a_run_that_is_given_up_leaves_nothing_of_its_own() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("a/run");
