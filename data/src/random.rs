@@ -15,7 +15,7 @@ pub enum Purpose {
     Weights = 3,
     /// Initial mask of a layer: keys `(layer, index)`.
     Mask = 4,
-    /// Which absent weights grow: keys `(epoch << 32 | layer, index)`.
+    /// Which absent weights grow: keys `(epoch << 32 | layer, step << 32 | index)`.
     Grow = 5,
     /// Which samples start outside, in queue order: keys `(0, sample)`.
     Outside = 6,

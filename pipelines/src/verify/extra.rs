@@ -1,4 +1,4 @@
-//! What policies asked for beyond training: the dense gradients of the last step of an epoch, which the mask
+//! What policies asked for beyond training: the dense gradients of the steps before an update, which the mask
 //! policy of the configuration says it needs.
 
 use std::sync::Arc;
@@ -24,8 +24,10 @@ pub(super) struct Extra {
 struct Before {
     epoch: u32,
     found: u64,
-    /// FLOPs of the dense gradient of each layer, where it trains and is asked for.
+    /// FLOPs of the dense gradient of each layer in the last step, where it trains and is asked for.
     layers: Vec<Option<u64>>,
+    /// FLOPs of all dense gradients of earlier steps.
+    within: u64,
 }
 
 impl Extra {
@@ -38,31 +40,46 @@ impl Extra {
     pub(super) fn add(&mut self, row: &EpochRow, layers: &[Layer], epoch: &Epoch<'_>) {
         let active = u64::from(row.active_samples);
         let steps = active.div_ceil(self.batch_size);
-        // Sizes of batches differ by one at most, and the last is none of the smaller ones.
-        let samples = if steps == 0 { 0 } else { active.div_ceil(steps) };
+        let until = |step: u64| active * step / steps;
+        // Any step may have asked what a policy that is not known does.
+        let samples = match &self.mask {
+            Some(_) if steps > 0 => active - until(steps - 1),
+            _ => active,
+        };
+        let window = self.mask.as_ref().and_then(|mask| mask.steps()).map_or(u64::MAX, u64::from);
+        let before_updates = (1..steps).filter(|step| step.is_multiple_of(window));
+        let samples_within: u64 = before_updates.map(|step| until(step) - until(step - 1)).sum();
         let shapes = &epoch.trace.architecture.layers;
         let next = row.epoch + 1;
         let is_asked = |layer: usize| match &self.mask {
             Some(mask) => mask.needs(layer, next, &Spans::never()) == Needs::DenseGradient,
-            None => next < epoch.trace.manifest.epochs,
+            None => true,
         };
-        let flops = |index: usize| {
-            let (shape, asked) = (&shapes[index], !layers[index].frozen.last() && is_asked(index));
-            asked.then(|| 2 * shape.weights() as u64 * shape.positions * samples)
+        let is_asked_within = |layer: &usize| {
+            let needs = |mask: &Arc<dyn MaskPolicy>| mask.needs_within(*layer, row.epoch, &Spans::never());
+            self.mask.as_ref().map(needs) == Some(Needs::DenseGradient)
         };
-        let layers = (0..shapes.len()).map(flops).collect();
-        self.before = Some(Before { epoch: row.epoch, found: row.extra_flops, layers });
+        let trains = |layer: &usize| !layers[*layer].frozen.last();
+        let flops = |layer: usize, samples: u64| {
+            2 * shapes[layer].weights() as u64 * shapes[layer].positions * samples
+        };
+        let asked = |layer: usize| (trains(&layer) && is_asked(layer)).then(|| flops(layer, samples));
+        let within = (0..shapes.len()).filter(trains).filter(is_asked_within);
+        let within = within.map(|layer| flops(layer, samples_within)).sum();
+        let layers = (0..shapes.len()).map(asked).collect();
+        self.before = Some(Before { epoch: row.epoch, found: row.extra_flops, layers, within });
     }
 
     /// Compares the epoch before with what it may have: all that was asked for; but a layer that freezes
     /// right after it may be asked for or not, depending on whether that was planned. `layers` are those of
     /// the next epoch, if there is one.
     pub(super) fn check(&mut self, layers: Option<&[Layer]>, findings: &mut Findings) {
-        let Some(Before { epoch: number, found, layers: asked }) = self.before.take() else { return };
-        let most: u64 = asked.iter().flatten().sum();
+        let Some(Before { epoch: number, found, layers: asked, within }) = self.before.take() else { return };
+        let most = within + asked.iter().flatten().sum::<u64>();
         let sure = layers.filter(|_| self.mask.is_some()).unwrap_or_default();
         let sure = asked.iter().zip(sure).filter(|(_, layer)| !layer.frozen.last());
-        let least: u64 = sure.filter_map(|(flops, _)| *flops).sum();
+        let least =
+            self.mask.as_ref().map_or(0, |_| within) + sure.filter_map(|(flops, _)| *flops).sum::<u64>();
         if !(least..=most).contains(&found) {
             let expected = if least == most { most.to_string() } else { format!("{least} to {most}") };
             findings.push(format_args!(

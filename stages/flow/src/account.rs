@@ -51,14 +51,17 @@ pub(crate) fn epoch_row(
         observed_flops,
         dense_flops: plan.dense_cost.forward + plan.dense_cost.backward,
         activation_bytes: architecture.activation_bytes[frozen_blocks] * settings.batch_size as u64,
-        extra_flops: plan.extra_flops(epoch, frozen_blocks, last_batch(settings, active)),
+        extra_flops: extra_flops(settings, epoch, frozen_blocks, active),
     }
 }
 
-/// The samples of an epoch's last step, of `active` in all.
-fn last_batch(settings: &Settings, active: u32) -> u32 {
+/// What mask updates cost beyond training: dense gradients of the steps that they look at.
+fn extra_flops(settings: &Settings, epoch: u32, frozen_blocks: usize, active: u32) -> u64 {
     let (active, steps) = (active as usize, (active as usize).div_ceil(settings.batch_size));
-    steps.checked_sub(1).map_or(0, |last| share(active, last, steps).len() as u32)
+    let batches: Vec<u32> = (0..steps).map(|step| share(active, step, steps).len() as u32).collect();
+    let last = batches.last().copied().unwrap_or(0);
+    let plan = &settings.plan;
+    plan.extra_flops(epoch, frozen_blocks, last) + plan.extra_flops_within(epoch, frozen_blocks, &batches)
 }
 
 /// Where the layers of a replay stand: which weights exist, what is frozen.

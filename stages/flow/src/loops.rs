@@ -5,6 +5,7 @@ use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::segment::Densities;
 use spfde_data::table::Row;
 use timely::dataflow::StreamVec;
+use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::feedback::Handle;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -18,6 +19,8 @@ use crate::windowed::Ground;
 /// One loop: declared first, read by the stages in front, closed by the stage that decides.
 pub struct Loop<'s, R: Row> {
     handle: Option<Handle<'s, Tick, Vec<R>>>,
+    /// The edge of decisions that take effect within their epoch, and which those are.
+    within: Option<(Handle<'s, Tick, Vec<R>>, fn(&R) -> bool)>,
     stream: StreamVec<'s, Tick, R>,
     keeper: Keeper<'s>,
     ground: Ground<'s>,
@@ -25,8 +28,8 @@ pub struct Loop<'s, R: Row> {
 
 impl<'s, R: Row> Loop<'s, R> {
     /// A loop whose deltas at the start are `initial`: this worker's share of them. Its rows go to the trace.
-    fn new(run: &Run<'s>, initial: Vec<R>) -> Self {
-        let looped = Self::open(run, at_start(run, initial));
+    fn new(run: &Run<'s>, initial: StreamVec<'s, Tick, R>) -> Self {
+        let looped = Self::open(run, initial);
         run.table(looped.stream());
         looped
     }
@@ -35,7 +38,7 @@ impl<'s, R: Row> Loop<'s, R> {
     fn open(run: &Run<'s>, before: StreamVec<'s, Tick, R>) -> Self {
         let (handle, decided) = run.scope().feedback(Lag::EPOCH);
         let (stream, keeper, ground) = (before.concat(decided), run.keeper().clone(), run.ground());
-        Self { handle: Some(handle), stream, keeper, ground }
+        Self { handle: Some(handle), within: None, stream, keeper, ground }
     }
 
     /// The deltas, each at the tick at which it takes effect, on the one worker that owns it.
@@ -43,9 +46,16 @@ impl<'s, R: Row> Loop<'s, R> {
         self.stream.clone()
     }
 
-    /// Closes the loop with the decisions, each at the close of the epoch before it takes effect.
-    pub fn close(mut self, decisions: StreamVec<'s, Tick, R>) {
+    /// Closes the loop with the decisions, each at the close of the epoch before it takes effect; mask deltas
+    /// of a policy whose windows are steps also at the step before.
+    pub fn close(mut self, mut decisions: StreamVec<'s, Tick, R>) {
         self.keeper.keep_decisions(&self.ground, decisions.clone());
+        if let Some((handle, is_within)) = self.within.take() {
+            let (within, at_close) =
+                decisions.ok_err(move |row| if is_within(&row) { Ok(row) } else { Err(row) });
+            within.connect_loop(handle);
+            decisions = at_close;
+        }
         decisions.connect_loop(self.handle.take().expect("only closing takes the handle"));
     }
 }
@@ -73,7 +83,14 @@ impl<'s> Loop<'s, MaskRow> {
     /// table.
     fn masked(run: &Run<'s>) -> Self {
         let Some(recorded) = run.recorded() else {
-            return Self::new(run, crate::mask::initial(run));
+            let initial = at_start(run, crate::mask::initial(run));
+            if run.policies().mask.steps().is_none() {
+                return Self::new(run, initial);
+            }
+            let (handle, decided) = run.scope().feedback(Lag::steps(1));
+            let mut looped = Self::new(run, initial.concat(decided));
+            looped.within = Some((handle, |row| row.step > 0));
+            return looped;
         };
         let looped = Self::open(run, crate::recorded::read(run));
         match recorded.densities {
@@ -116,8 +133,8 @@ impl<'s> Run<'s> {
     /// takes over. In a replay the masks are the recorded ones.
     pub fn loops(&self) -> Loops<'s> {
         Loops {
-            active: Loop::new(self, crate::sieve::initial(self)),
-            frozen: Loop::new(self, crate::freeze::initial(self)),
+            active: Loop::new(self, at_start(self, crate::sieve::initial(self))),
+            frozen: Loop::new(self, at_start(self, crate::freeze::initial(self))),
             masked: Loop::masked(self),
         }
     }

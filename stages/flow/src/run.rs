@@ -108,7 +108,7 @@ impl<'s> Run<'s> {
     }
 
     /// [`Run::owner`] as a function of its own.
-    pub(crate) fn owners(&self) -> impl Fn(usize) -> usize + 'static {
+    pub(crate) fn owners(&self) -> impl Fn(usize) -> usize + Clone + 'static {
         let deciding = self.workers().min(self.settings.shards);
         move |layer| layer % deciding
     }

@@ -73,7 +73,7 @@
 //! # let policy = mask::policy(SmallestOut { exchanged: 0.5, ..Default::default() }, &MaskContext {
 //! #     seed: 1, epochs: 8, architecture,
 //! # })?;
-//! # let moment = Moment { layer: 0, epoch: 2, epochs: 8, last: false, weights: 20, density: 0.1 };
+//! # let moment = Moment { layer: 0, epoch: 2, step: 0, epochs: 8, last: false, weights: 20, density: 0.1 };
 //! # let update = MaskUpdate { moment, freezing: false, seed: 1, indices: &[3, 7], values: &[0.5, -0.1],
 //! #     gradients: &[], dense_gradients: &[] };
 //! # let delta = policy.start().decide(&[update]).remove(0);

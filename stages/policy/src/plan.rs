@@ -75,17 +75,39 @@ impl Plan {
     /// The layers whose dense gradient the last step of `epoch` computes, but for those in the first
     /// `frozen_blocks` blocks.
     pub fn dense_gradients(&self, epoch: u32, frozen_blocks: usize) -> impl Iterator<Item = usize> + '_ {
-        let layers = self.architecture.layers.iter().enumerate();
-        let wants = move |layer: &usize| {
+        self.training(frozen_blocks).filter(move |layer| {
             self.mask.needs(*layer, epoch + 1, self.spans(*layer)) == Needs::DenseGradient
-        };
-        let trains = layers.filter(move |(_, layer)| layer.block >= frozen_blocks);
-        trains.map(|(index, _)| index).filter(wants)
+        })
     }
 
     /// The FLOPs of these, if the step has `samples` samples.
     pub fn extra_flops(&self, epoch: u32, frozen_blocks: usize, samples: u32) -> u64 {
         dense_gradients(&self.architecture, self.dense_gradients(epoch, frozen_blocks), samples)
+    }
+
+    /// The layers whose dense gradient the steps before an update within `epoch` compute.
+    pub fn dense_gradients_within(
+        &self,
+        epoch: u32,
+        frozen_blocks: usize,
+    ) -> impl Iterator<Item = usize> + '_ {
+        self.training(frozen_blocks).filter(move |layer| {
+            self.mask.needs_within(*layer, epoch, self.spans(*layer)) == Needs::DenseGradient
+        })
+    }
+
+    /// The FLOPs of these, if the epoch has batches of these sizes.
+    pub fn extra_flops_within(&self, epoch: u32, frozen_blocks: usize, batches: &[u32]) -> u64 {
+        let steps = self.mask.steps().map_or(usize::MAX, |steps| steps as usize);
+        let before_updates = (1..batches.len()).filter(|step| step.is_multiple_of(steps));
+        let samples = before_updates.map(|step| batches[step - 1]).sum();
+        dense_gradients(&self.architecture, self.dense_gradients_within(epoch, frozen_blocks), samples)
+    }
+
+    /// The layers behind the first `frozen_blocks` blocks.
+    fn training(&self, frozen_blocks: usize) -> impl Iterator<Item = usize> + '_ {
+        let layers = self.architecture.layers.iter().enumerate();
+        layers.filter(move |(_, layer)| layer.block >= frozen_blocks).map(|(index, _)| index)
     }
 
     /// The existing weights of every layer during `epoch`.

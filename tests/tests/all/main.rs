@@ -29,3 +29,4 @@ mod thawing;
 mod together;
 mod training;
 mod verification;
+mod windows;

@@ -43,8 +43,18 @@ impl<'a> Reference<'a> {
 
     /// Trains an epoch; `last` sees the network before the last update, and the samples of that step.
     pub(crate) fn train(&mut self, epoch: u32, mut last: impl FnMut(&Network, &[u32])) {
+        self.train_steps(epoch, |step, steps, network, samples| {
+            if step + 1 == steps {
+                last(network, samples);
+            }
+        });
+    }
+
+    /// Trains an epoch; before each step, of how many, `visit` sees the network and the samples of the step;
+    /// masks that change within the epoch do so after it.
+    pub(crate) fn train_steps(&mut self, epoch: u32, mut visit: impl FnMut(usize, usize, &Network, &[u32])) {
         if epoch > 0 {
-            self.apply_masks(epoch);
+            self.apply_masks(epoch, 0);
         }
         let mut sieves: Vec<&SieveRow> = self.sieves.iter().filter(|row| row.epoch == epoch).collect();
         sieves.sort_by_key(|row| row.diff);
@@ -57,8 +67,9 @@ impl<'a> Reference<'a> {
         let steps: Vec<Vec<u32>> =
             self.steps.range((epoch, 0)..(epoch + 1, 0)).map(|(_, samples)| samples.clone()).collect();
         for (step, samples) in steps.iter().enumerate() {
-            if step + 1 == steps.len() {
-                last(&self.network, samples);
+            visit(step, steps.len(), &self.network, samples);
+            if step > 0 {
+                self.apply_masks(epoch, step as u32);
             }
             let weights: Vec<f32> = samples.iter().map(|sample| self.weights[sample]).collect();
             let part = gradient(self.experiment, &self.network, samples, &weights);
@@ -76,11 +87,12 @@ impl<'a> Reference<'a> {
         }
     }
 
-    fn apply_masks(&mut self, epoch: u32) {
+    fn apply_masks(&mut self, epoch: u32, step: u32) {
         for layer in 0..self.network.architecture().layers.len() {
             let those = |diff: i8| -> Vec<u32> {
-                let rows =
-                    self.masks.iter().filter(|row| row.epoch == epoch && usize::from(row.layer) == layer);
+                let is_due =
+                    |row: &&MaskRow| (row.epoch, row.step, usize::from(row.layer)) == (epoch, step, layer);
+                let rows = self.masks.iter().filter(is_due);
                 rows.filter(|row| row.diff == diff).map(|row| row.index).collect()
             };
             let (dropped, grown) = (those(-1), those(1));

@@ -25,7 +25,7 @@ fn changed(rows: &[MaskRow], epoch: u32, layer: usize, diff: i8) -> BTreeSet<u32
 
 /// Asserts that `chosen` has `count` of the `values`, each at least as high as all that it has not; sums in
 /// another order may differ in their last bits.
-fn assert_highest(chosen: &BTreeSet<u32>, values: &[(u32, f32)], count: usize, what: &str) {
+pub(crate) fn assert_highest(chosen: &BTreeSet<u32>, values: &[(u32, f32)], count: usize, what: &str) {
     assert_eq!(chosen.len(), count, "{what}");
     let known: BTreeSet<u32> = values.iter().map(|(index, _)| *index).collect();
     assert!(chosen.is_subset(&known), "{what}: {chosen:?}");

@@ -74,7 +74,9 @@ impl<'s> Keeper<'s> {
         let decisions = window.own(decisions);
         let mut kept = self.output(&mut window);
         window.build(move |close| {
-            let rows = decisions.through(close.epoch);
+            let mut rows = decisions.through(close.epoch);
+            // What took effect within the epoch is history.
+            rows.retain(|row| row.order()[0] > u64::from(close.epoch));
             kept.give(close, |_| vec![Kept::rows(rows)]);
         });
     }

@@ -138,6 +138,10 @@ pub(super) fn apply<'s>(
                         running = Running::default();
                     }
                     running.add(&header);
+                    if replica.updates_after(tick.step, batch.steps) {
+                        let snapshots = snapshots(replica, tick, false, &values);
+                        weights_out.activate().session(&to_weights).give_iterator(snapshots.into_iter());
+                    }
                     last_gradient = values;
                 }
                 let (loss, accuracy) = running.means();
@@ -162,7 +166,7 @@ pub(super) fn apply<'s>(
                     }
                     let rows = replica.ledger.close(tick.epoch, &replica.network);
                     layers_out.activate().session(&to_layers).give_iterator(rows.into_iter());
-                    let snapshots = snapshots(replica, tick.epoch + 1, &last_gradient);
+                    let snapshots = snapshots(replica, tick, true, &last_gradient);
                     weights_out.activate().session(&to_weights).give_iterator(snapshots.into_iter());
                     if worker == 0 {
                         let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));

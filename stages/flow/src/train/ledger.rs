@@ -1,5 +1,8 @@
 //! What a worker keeps of its layers over an epoch, for their rows at its end.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use spfde_data::rows::{GradientRow, LayerRow};
 use spfde_model::Network;
 
@@ -26,17 +29,36 @@ pub(super) fn is_frozen(network: &Network, layer: usize) -> bool {
     network.architecture().layers[layer].block < network.frozen_blocks()
 }
 
-/// The layers a worker owns: their weights at the epoch's start and the gradients summed since.
+/// The layers a worker owns.
 pub(super) struct Ledger {
     layers: Vec<usize>,
-    start: Vec<Vec<f32>>,
-    sums: Vec<Vec<f64>>,
+    pages: Vec<Page>,
+}
+
+/// A layer's weights at the epoch's start and the gradients summed since.
+#[derive(Default)]
+struct Page {
+    start: Vec<f32>,
+    sums: Vec<f64>,
+    /// Once the mask has changed within the epoch: the index of every weight that has existed in it, and
+    /// where among them those are that exist now.
+    known: Option<(Vec<u32>, Vec<usize>)>,
+}
+
+impl Page {
+    /// The weights at the epoch's end, of all that have existed in it: 0 of those that are gone.
+    fn ended<'a>(&self, values: &'a [f32]) -> Cow<'a, [f32]> {
+        let Some((all, places)) = &self.known else { return Cow::Borrowed(values) };
+        let mut ended = vec![0.0; all.len()];
+        places.iter().zip(values).for_each(|(place, value)| ended[*place] = *value);
+        Cow::Owned(ended)
+    }
 }
 
 impl Ledger {
     pub(super) fn new(layers: Vec<usize>) -> Self {
-        let count = layers.len();
-        Self { layers, start: vec![Vec::new(); count], sums: vec![Vec::new(); count] }
+        let pages = layers.iter().map(|_| Page::default()).collect();
+        Self { layers, pages }
     }
 
     /// The layers, in order.
@@ -46,12 +68,30 @@ impl Ledger {
 
     /// A new epoch begins, its deltas applied.
     pub(super) fn open(&mut self, network: &Network) {
-        for ((layer, start), sum) in self.layers.iter().zip(&mut self.start).zip(&mut self.sums) {
+        for (layer, Page { start, sums, known }) in self.layers.iter().zip(&mut self.pages) {
             start.clear();
             start.extend_from_slice(network.values(*layer));
-            sum.clear();
-            sum.resize(start.len(), 0.0);
+            sums.clear();
+            sums.resize(start.len(), 0.0);
+            *known = None;
         }
+    }
+
+    /// The mask of a layer has changed within the epoch, from the weights of index `before` to those of `now`.
+    pub(super) fn remap(&mut self, layer: usize, before: &[u32], now: &[u32]) {
+        let Some(page) = self.layers.iter().position(|own| *own == layer).map(|at| &mut self.pages[at])
+        else {
+            return;
+        };
+        let known = page.known.take().map_or_else(|| before.to_vec(), |(known, _)| known);
+        let all: Vec<u32> = known.iter().chain(now).copied().collect::<BTreeSet<u32>>().into_iter().collect();
+        let place = |index: &u32| all.binary_search(index).expect("it is one of all");
+        let (mut start, mut sums) = (vec![0.0; all.len()], vec![0.0; all.len()]);
+        for (at, index) in known.iter().enumerate() {
+            (start[place(index)], sums[place(index)]) = (page.start[at], page.sums[at]);
+        }
+        let places = now.iter().map(place).collect();
+        *page = Page { start, sums, known: Some((all, places)) };
     }
 
     /// Adds the reduced gradient of one step; the norms of the unfrozen layers, and of the frozen ones if
@@ -64,7 +104,7 @@ impl Ledger {
         observed: &[f32],
     ) -> Vec<GradientRow> {
         let mut rows = Vec::with_capacity(self.layers.len());
-        for (layer, sum) in self.layers.iter().zip(&mut self.sums) {
+        for (layer, Page { sums, known, .. }) in self.layers.iter().zip(&mut self.pages) {
             let trained = !is_frozen(network, *layer);
             if !trained && observed.is_empty() {
                 continue;
@@ -75,7 +115,13 @@ impl Ledger {
             };
             let [l1, squares] = norms(gradient);
             if trained {
-                sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += f64::from(*value));
+                match known {
+                    None => sums.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += f64::from(*value)),
+                    Some((_, places)) => {
+                        let placed = places.iter().zip(gradient);
+                        placed.for_each(|(place, value)| sums[*place] += f64::from(*value));
+                    }
+                }
             }
             rows.push(GradientRow {
                 epoch: tick.epoch,
@@ -93,10 +139,15 @@ impl Ledger {
     /// The rows of the layers at the end of `epoch`.
     pub(super) fn close(&self, epoch: u32, network: &Network) -> Vec<LayerRow> {
         let architecture = network.architecture();
-        let row = |((layer, start), sums): ((&usize, &Vec<f32>), &Vec<f64>)| {
-            let shape = &architecture.layers[*layer];
+        let row = |(layer, page): (&usize, &Page)| {
+            let (shape, sums) = (&architecture.layers[*layer], &page.sums);
             let values = network.values(*layer);
-            let change = start.iter().zip(values).map(|(start, end)| f64::from(end - start).abs()).sum();
+            let change = page
+                .start
+                .iter()
+                .zip(&*page.ended(values))
+                .map(|(start, end)| f64::from(end - start).abs())
+                .sum();
             let square = |value: &f32| f64::from(*value) * f64::from(*value);
             LayerRow {
                 epoch,
@@ -111,6 +162,6 @@ impl Ledger {
                 weight_change_l1: change,
             }
         };
-        self.layers.iter().zip(&self.start).zip(&self.sums).map(row).collect()
+        self.layers.iter().zip(&self.pages).map(row).collect()
     }
 }

@@ -98,7 +98,12 @@ impl Replica {
             let those = |sign: i8| -> Vec<u32> {
                 rows.iter().filter(|row| row.diff == sign).map(|row| row.index).collect()
             };
-            self.network.apply_mask(usize::from(rows[0].layer), &those(-1), &those(1), growth);
+            let layer = usize::from(rows[0].layer);
+            let before = (tick.step > 0).then(|| self.network.indices(layer).to_vec());
+            self.network.apply_mask(layer, &those(-1), &those(1), growth);
+            if let Some(before) = before {
+                self.ledger.remap(layer, &before, self.network.indices(layer));
+            }
         }
     }
 
@@ -159,23 +164,35 @@ impl Replica {
         if self.settings.observe == Observe::Full { self.network.observed_len() } else { 0 }
     }
 
-    /// The layers whose dense gradients the last step of `epoch` computes.
-    fn dense_layers(&self, epoch: u32) -> Vec<usize> {
-        self.settings.plan.dense_gradients(epoch, self.network.frozen_blocks()).collect()
+    /// Whether masks are updated within an epoch after step `step` of `steps`.
+    pub(super) fn updates_after(&self, step: u32, steps: u32) -> bool {
+        let window = self.settings.policies.mask.steps();
+        step + 1 < steps && window.is_some_and(|window| (step + 1).is_multiple_of(window))
     }
 
-    /// The dense gradient of `layer` in the numbers of the last step of `epoch`.
-    pub(super) fn dense_gradient(&self, epoch: u32, numbers: &[f32], layer: usize) -> Vec<f32> {
+    /// The layers whose dense gradients the last step of `epoch` computes; if it does not end with it, a step
+    /// before an update.
+    pub(super) fn dense_layers(&self, epoch: u32, ends: bool) -> Vec<usize> {
+        let (plan, frozen_blocks) = (&self.settings.plan, self.network.frozen_blocks());
+        match ends {
+            true => plan.dense_gradients(epoch, frozen_blocks).collect(),
+            false => plan.dense_gradients_within(epoch, frozen_blocks).collect(),
+        }
+    }
+
+    /// The dense gradient of `layer` in the numbers of a step that computes those of `layers`.
+    pub(super) fn dense_gradient(&self, layers: &[usize], numbers: &[f32], layer: usize) -> Vec<f32> {
         let dense = &numbers[self.network.part_len() + self.observed_len()..];
-        self.network.dense_gradient(dense, &self.dense_layers(epoch), layer).to_vec()
+        self.network.dense_gradient(dense, layers, layer).to_vec()
     }
 
     /// The numbers and the scores of some samples: a part, the observed gradients of frozen layers, the dense
     /// gradients that masks grow by; no numbers of samples that do not train.
     fn compute(&mut self, tick: Tick, samples: &[(u32, f32)], batch: &Batch) -> (Vec<f32>, Vec<Score>) {
         let (observed, trains) = (self.observed_len(), batch.trains(tick.step));
-        let layers = match tick.step + 1 == batch.steps {
-            true => self.dense_layers(tick.epoch),
+        let ends = tick.step + 1 == batch.steps;
+        let layers = match ends || self.updates_after(tick.step, batch.steps) {
+            true => self.dense_layers(tick.epoch, ends),
             false => Vec::new(),
         };
         let transform = self.settings.seams.gradient.clone();

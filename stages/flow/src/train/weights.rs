@@ -3,15 +3,19 @@
 use serde::{Deserialize, Serialize};
 use spfde_policy::Needs;
 
+use crate::tick::Tick;
+
 use super::ledger::is_frozen;
 use super::replica::Replica;
 
-/// What a mask policy needs of one layer at the end of an epoch, for an update or a freeze at the start of
-/// the next.
+/// What a mask policy needs of one layer: at the end of an epoch, for an update or a freeze at the start of
+/// the next, or after a step within it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LayerWeights {
     /// The layer.
     pub layer: usize,
+    /// The step from which the update takes effect; 0: the first of the next epoch.
+    pub step: u32,
     /// Which weights exist: ascending row-major indices.
     pub indices: Vec<u32>,
     /// Their values, in the same order.
@@ -22,11 +26,12 @@ pub struct LayerWeights {
     pub dense_gradients: Vec<f32>,
 }
 
-/// What the mask policy needs of the layers that this worker owns, for their updates at the start of epoch
-/// `next`.
-pub(super) fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<LayerWeights> {
+/// What the mask policy needs after step `tick` of the layers that this worker owns: at the end of the epoch,
+/// if it `ends`, for their updates at the start of the next.
+pub(super) fn snapshots(replica: &Replica, tick: Tick, ends: bool, values: &[f32]) -> Vec<LayerWeights> {
     let (network, settings) = (&replica.network, &replica.settings);
     let (mask, plan) = (&settings.policies.mask, &settings.plan);
+    let (next, step) = (tick.epoch + 1, if ends { 0 } else { tick.step + 1 });
     let unplanned = next < settings.epochs && settings.policies.freeze.may_freeze(next);
     let needs = |layer: usize| match mask.needs(layer, next, plan.spans(layer)) {
         // One that freezes without being planned is pruned to its target, if it has more.
@@ -37,6 +42,11 @@ pub(super) fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<Lay
         }
         needs => needs,
     };
+    let needs = |layer: usize| match ends {
+        true => needs(layer),
+        false => mask.needs_within(layer, tick.epoch, plan.spans(layer)),
+    };
+    let dense = replica.dense_layers(tick.epoch, ends);
     let part = &values[..network.part_len()];
     let owned = replica.ledger.layers().iter().copied().filter(|layer| !is_frozen(network, *layer));
     let snapshot = |layer: usize| {
@@ -46,12 +56,11 @@ pub(super) fn snapshots(replica: &Replica, next: u32, values: &[f32]) -> Vec<Lay
         };
         (needs > Needs::Nothing).then(|| LayerWeights {
             layer,
+            step,
             indices: network.indices(layer).to_vec(),
             values: network.values(layer).to_vec(),
             gradients: wanted(Needs::Gradient, &|| network.gradient(part, layer).to_vec()),
-            dense_gradients: wanted(Needs::DenseGradient, &|| {
-                replica.dense_gradient(next - 1, values, layer)
-            }),
+            dense_gradients: wanted(Needs::DenseGradient, &|| replica.dense_gradient(&dense, values, layer)),
         })
     };
     owned.filter_map(snapshot).collect()

@@ -65,7 +65,7 @@ pub enum Needs {
 /// The state of one layer at the moment at which its mask changes.
 #[derive(Clone, Copy, Debug)]
 pub struct MaskUpdate<'a> {
-    /// The layer, the epoch at whose first step the change takes effect, and how many weights there are.
+    /// The layer, when the change takes effect, and how many weights there are.
     pub moment: Moment,
     /// Whether the layer's block freezes at this very epoch: the layer is brought to its target density.
     pub freezing: bool,
@@ -122,6 +122,18 @@ pub trait MaskPolicy: Send + Sync {
     /// epoch 0, never in a frozen layer, never after the run's end. A layer that freezes is updated at that
     /// epoch.
     fn needs(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs;
+
+    /// What it looks at for the updates of a layer within `epoch`, each after a multiple of
+    /// [`steps`](Self::steps); nothing if there is none.
+    fn needs_within(&self, _layer: usize, _epoch: u32, _frozen: &Spans) -> Needs {
+        Needs::Nothing
+    }
+
+    /// Steps between two updates, of a policy whose windows are steps. They are counted anew in every epoch,
+    /// whose last step is followed by none.
+    fn steps(&self) -> Option<u32> {
+        None
+    }
 
     /// A layer at its update at `(epoch, 0)`.
     fn moment(&self, layer: usize, epoch: u32, frozen: &Spans) -> Moment;

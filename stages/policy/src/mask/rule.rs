@@ -9,7 +9,7 @@ use spfde_data::table::{Column, Columns, Record};
 
 use super::granularity::{Granularity, Unstructured};
 use super::selection::{magnitudes, random_mask};
-use super::{MaskContext, MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs, Schedule, Targets};
+use super::{MaskContext, MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs, Schedule, Targets, Window};
 use crate::{Entry, Spans, state};
 
 /// A layer at the moment of an update, or at the start.
@@ -17,8 +17,10 @@ use crate::{Entry, Spans, state};
 pub struct Moment {
     /// The layer.
     pub layer: usize,
-    /// The epoch at whose first step the update takes effect; 0 at the start.
+    /// The epoch in which the update takes effect; 0 at the start.
     pub epoch: u32,
+    /// The step from which it does: the first, unless windows are steps.
+    pub step: u32,
     /// Epochs of the run.
     pub epochs: u32,
     /// Whether no update follows before the layer freezes, the updates end, or the run does.
@@ -60,7 +62,7 @@ pub trait MaskRule: Parametric {
     /// If a masked layer is left without any weight.
     fn targets(&self, architecture: &Architecture) -> Result<Targets, ParameterError>;
 
-    /// When masks change.
+    /// When masks change. Where they change after so many steps, the number of weights follows the epoch.
     fn schedule(&self, epochs: u32) -> Schedule {
         Schedule::never(epochs)
     }
@@ -161,10 +163,25 @@ impl<R: MaskRule> MaskPolicy for Masks<R> {
         }
     }
 
+    fn needs_within(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs {
+        match self.masked(layer) && self.schedule.updates_within(epoch, frozen).is_some() {
+            true => self.rule.needs(),
+            false => Needs::Nothing,
+        }
+    }
+
+    fn steps(&self) -> Option<u32> {
+        match self.schedule.every {
+            Window::Steps(steps) => Some(steps.max(1)),
+            Window::Epochs(_) => None,
+        }
+    }
+
     fn moment(&self, layer: usize, epoch: u32, frozen: &Spans) -> Moment {
         Moment {
             layer,
             epoch,
+            step: 0,
             epochs: self.context.epochs,
             last: self.schedule.is_last(epoch, frozen),
             weights: self.targets.weights[layer],

@@ -1,4 +1,5 @@
-//! When masks change: at every multiple of an interval, until a share of the run is over, never while frozen.
+//! When masks change: at every multiple of an interval, of epochs or of steps, until a share of the run is
+//! over, never while frozen.
 
 use crate::Spans;
 
@@ -7,6 +8,8 @@ use crate::Spans;
 pub enum Window {
     /// So many epochs; 0: there are no updates.
     Epochs(u32),
+    /// So many steps, counted anew in every epoch; at least 1. The last step of an epoch is followed by none.
+    Steps(u32),
 }
 
 /// When the masks of a run change.
@@ -31,9 +34,17 @@ impl Schedule {
         Self { every: Window::Epochs(interval), until: 1.0, epochs }
     }
 
+    /// An update after every `interval` steps of an epoch.
+    pub fn every_steps(interval: u32, epochs: u32) -> Self {
+        Self { every: Window::Steps(interval), ..Self::never(epochs) }
+    }
+
+    /// Epochs between two changes of the number of weights.
     fn interval(&self) -> u32 {
-        let Window::Epochs(interval) = self.every;
-        interval
+        match self.every {
+            Window::Epochs(interval) => interval,
+            Window::Steps(_) => 1,
+        }
     }
 
     /// The epoch before which all updates are.
@@ -43,15 +54,25 @@ impl Schedule {
 
     /// Whether a layer that is `frozen` then is updated at `(epoch, 0)`.
     pub fn updates(&self, epoch: u32, frozen: &Spans) -> bool {
-        let interval = self.interval();
-        0 < epoch
-            && interval > 0
-            && epoch.is_multiple_of(interval)
-            && epoch < self.epochs
-            && f64::from(epoch) < self.end()
-            && !frozen.is_frozen(epoch)
-            // A layer that has just begun to train again has no gradient yet.
-            && !frozen.thaws_at(epoch)
+        let is_due = match self.every {
+            Window::Epochs(interval) => 0 < epoch && 0 < interval && epoch.is_multiple_of(interval),
+            Window::Steps(_) => false,
+        };
+        // A layer that has just begun to train again has no gradient yet.
+        is_due && self.allows(epoch, frozen) && !frozen.thaws_at(epoch)
+    }
+
+    /// Whether a layer that is `frozen` then is updated within `epoch`, after so many steps and every
+    /// multiple of them.
+    pub fn updates_within(&self, epoch: u32, frozen: &Spans) -> Option<u32> {
+        match self.every {
+            Window::Steps(steps) if self.allows(epoch, frozen) => Some(steps),
+            _ => None,
+        }
+    }
+
+    fn allows(&self, epoch: u32, frozen: &Spans) -> bool {
+        epoch < self.epochs && f64::from(epoch) < self.end() && !frozen.is_frozen(epoch)
     }
 
     /// Whether the update at `epoch`, or the mask from the start if it is 0, is the last one before the layer
@@ -63,11 +84,15 @@ impl Schedule {
         self.interval() == 0 || next >= end || f64::from(next) >= self.end() || frozen_at_once
     }
 
-    /// The start of the mask in force during `epoch`: 0 or its latest update.
+    /// The start of the mask in force during `epoch`: 0 or its latest update; of updates after steps the
+    /// latest epoch that has some.
     pub fn in_force(&self, epoch: u32, frozen: &Spans) -> u32 {
         let Some(turns) = epoch.checked_div(self.interval()) else { return 0 };
         let updates = (1..=turns).rev().map(|turn| turn * self.interval());
-        updates.into_iter().find(|update| self.updates(*update, frozen)).unwrap_or(0)
+        updates
+            .into_iter()
+            .find(|update| self.updates(*update, frozen) || self.updates_within(*update, frozen).is_some())
+            .unwrap_or(0)
     }
 }
 

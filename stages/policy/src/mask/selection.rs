@@ -33,13 +33,14 @@ pub fn magnitudes(update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
     keys.zip(update.indices.iter().copied()).collect()
 }
 
-/// The absent weights by a draw keyed by (seed, epoch, layer, index): the lowest are a random choice.
+/// The absent weights by a draw keyed by (seed, epoch, step, layer, index): the lowest are a random choice.
 pub fn absent_by_draw(update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
     let moment = &update.moment;
     let key = u64::from(moment.epoch) << 32 | moment.layer as u64;
     let mut existing = update.indices.iter().copied().peekable();
     let absent = (0..moment.weights).filter(move |index| existing.next_if_eq(index).is_none());
-    absent.map(|index| (draw(update.seed, Purpose::Grow, key, u64::from(index)), index)).collect()
+    let place = |index: u32| u64::from(moment.step) << 32 | u64::from(index);
+    absent.map(|index| (draw(update.seed, Purpose::Grow, key, place(index)), index)).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,144 @@
+//! The mask stage: weights in, drop and grow out.
+
+mod within;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use spfde_data::rows::{FreezeRow, MaskRow};
+use spfde_policy::mask::Moment;
+use spfde_policy::{MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs};
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::Concat;
+use timely::dataflow::operators::core::OkErr;
+
+use crate::checkpoint::{Kept, MASK_POLICY};
+use crate::run::Run;
+use crate::settings::Settings;
+use crate::tick::Tick;
+use crate::timings::Timings;
+use crate::train::LayerWeights;
+
+/// The initial masks of the layers this worker owns, as deltas at `(0, 0)`; the decisions on their way if the
+/// run goes on.
+pub(crate) fn initial(run: &Run<'_>) -> Vec<MaskRow> {
+    if let Some(snapshot) = run.resumed() {
+        let mine = |row: &MaskRow| run.owner(usize::from(row.layer)) == run.worker();
+        return snapshot.rows::<MaskRow>().into_iter().filter(mine).collect();
+    }
+    let (policy, plan) = (&run.settings().policies.mask, run.plan());
+    let owned = (0..plan.architecture.layers.len()).filter(|layer| run.owner(*layer) == run.worker());
+    let rows = owned.filter(|layer| policy.masked(*layer)).flat_map(|layer| {
+        let indices = policy.initial(layer, plan.spans(layer));
+        let row = move |index| MaskRow { epoch: 0, step: 0, layer: layer as u16, index, diff: 1 };
+        indices.into_iter().map(row)
+    });
+    rows.collect()
+}
+
+/// Hosts a mask policy: at the end of each epoch the owner of a layer, or worker 0 where layers exchange
+/// weights, decides which of its weights cease and which begin to exist; if the policy's windows are steps,
+/// after so many of them.
+///
+/// It sees the decisions of the freeze stage of the same tick, so a layer that freezes is pruned to its
+/// target density, grows nothing, and is not touched until it trains again. The deltas leave at the close of
+/// the epoch, or at the step that they follow.
+pub fn mask<'s>(
+    run: &Run<'s>,
+    weights: &StreamVec<'s, Tick, LayerWeights>,
+    frozen_now: &StreamVec<'s, Tick, FreezeRow>,
+    policy: &Arc<dyn MaskPolicy>,
+) -> StreamVec<'s, Tick, MaskRow> {
+    let (owner, together) = (run.owners(), policy.redistributes());
+    let decider = move |layer: usize| if together { 0 } else { owner(layer) };
+    let mut state = policy.start();
+    if let Some(snapshot) = run.resumed() {
+        let saved = snapshot.layers(MASK_POLICY, |layer| decider(layer) == run.worker());
+        state.restore(&saved).expect("a snapshot was checked");
+    }
+    let (settings, timings) = (Arc::clone(run.settings()), run.timings().clone());
+    let decider = move |weights: &LayerWeights| decider(weights.layer) as u64;
+    let host = Host { state: Rc::new(RefCell::new(state)), policy: Arc::clone(policy), settings, timings };
+    match policy.steps() {
+        None => at_close(run, weights.clone(), frozen_now, decider, host),
+        Some(steps) => {
+            let is_within = |weights: LayerWeights| if weights.step > 0 { Ok(weights) } else { Err(weights) };
+            let (after_steps, at_end) = weights.clone().ok_err(is_within);
+            let within = within::within(run, after_steps, steps, decider.clone(), host.clone());
+            at_close(run, at_end, frozen_now, decider, host).concat(within)
+        }
+    }
+}
+
+/// What the operators of the stage share on one worker.
+#[derive(Clone)]
+struct Host {
+    state: Rc<RefCell<Box<dyn MaskState>>>,
+    policy: Arc<dyn MaskPolicy>,
+    settings: Arc<Settings>,
+    timings: Timings,
+}
+
+impl Host {
+    /// What changes of these layers from `tick` on, at which some are `freezing`.
+    fn decide(&self, tick: Tick, freezing: &BTreeSet<usize>, mut layers: Vec<LayerWeights>) -> Vec<MaskRow> {
+        let Tick { epoch, step } = tick;
+        layers.sort_by_key(|weights| weights.layer);
+        let asked = layers.iter().filter_map(|weights| {
+            let (layer, spans) = (weights.layer, self.settings.plan.spans(weights.layer));
+            let freezing = freezing.contains(&layer);
+            let needs = match step {
+                0 => self.policy.needs(layer, epoch, spans),
+                _ => self.policy.needs_within(layer, epoch, spans),
+            };
+            (freezing || needs > Needs::Nothing).then(|| MaskUpdate {
+                moment: Moment { step, ..self.policy.moment(layer, epoch, spans) },
+                freezing,
+                seed: self.settings.seed,
+                indices: &weights.indices,
+                values: &weights.values,
+                gradients: &weights.gradients,
+                dense_gradients: &weights.dense_gradients,
+            })
+        });
+        let updates: Vec<MaskUpdate<'_>> = asked.collect();
+        if epoch >= self.settings.epochs || updates.is_empty() {
+            return Vec::new();
+        }
+        let changes = self.timings.measure("mask", || self.state.borrow_mut().decide(&updates));
+        let rows = |(update, MaskDelta { dropped, grown }): (&MaskUpdate<'_>, MaskDelta)| {
+            let layer = update.moment.layer as u16;
+            let row = move |diff| move |index| MaskRow { epoch, step, layer, index, diff };
+            dropped.into_iter().map(row(-1)).chain(grown.into_iter().map(row(1)))
+        };
+        updates.iter().zip(changes).flat_map(rows).collect()
+    }
+}
+
+/// Decides at the end of each epoch.
+fn at_close<'s>(
+    run: &Run<'s>,
+    weights: StreamVec<'s, Tick, LayerWeights>,
+    frozen_now: &StreamVec<'s, Tick, FreezeRow>,
+    decider: impl Fn(&LayerWeights) -> u64 + 'static,
+    host: Host,
+) -> StreamVec<'s, Tick, MaskRow> {
+    let mut window = run.window("Mask");
+    let weights = window.exchanged(weights, decider);
+    let frozen_now = window.broadcast(frozen_now.clone());
+    let (mut deltas_out, deltas) = window.output();
+    let mut kept = run.keeper().output(&mut window);
+    window.build(move |close| {
+        let frozen_now = frozen_now.through(close.epoch).into_iter().filter(|row| row.diff > 0);
+        let freezing: BTreeSet<usize> = frozen_now.map(|row| usize::from(row.layer)).collect();
+        let next = Tick::new(close.epoch + 1, 0);
+        deltas_out.give(close, host.decide(next, &freezing, weights.through(close.epoch)));
+        kept.give(close, |epoch| {
+            let state = host.state.borrow();
+            vec![Kept::Rows { table: MASK_POLICY, columns: state.columns(), rows: state.save(epoch) }]
+        });
+    });
+    deltas
+}

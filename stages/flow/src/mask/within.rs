@@ -1,0 +1,66 @@
+//! Mask updates after so many steps of an epoch.
+
+use std::collections::BTreeSet;
+
+use spfde_data::rows::MaskRow;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use crate::run::Run;
+use crate::tick::Tick;
+use crate::train::LayerWeights;
+use crate::window::Stash;
+
+use super::Host;
+
+/// Decides after every `steps` steps of an epoch: the deltas leave at the step that they follow.
+///
+/// The operator holds a capability at the next step after which there may be an update, so training waits for
+/// it there and at no other step.
+pub(super) fn within<'s>(
+    run: &Run<'s>,
+    weights: StreamVec<'s, Tick, LayerWeights>,
+    steps: u32,
+    decider: impl Fn(&LayerWeights) -> u64 + 'static,
+    host: Host,
+) -> StreamVec<'s, Tick, MaskRow> {
+    let mut builder = OperatorBuilder::new("Mask within".to_owned(), run.scope());
+    // The input reaches the output only through what the operator holds itself.
+    let mut weights = builder.new_input_connection(weights, Exchange::new(decider), []);
+    let (output, deltas) = builder.new_output_connection::<Vec<MaskRow>, _>([]);
+    let mut output = OutputBuilder::from(output);
+    let first_of = move |epoch: u32| Tick::new(epoch, steps - 1);
+    let start = first_of(run.start().epoch);
+    builder.build(move |capabilities| {
+        let mut held: Option<Capability<Tick>> =
+            capabilities.first().map(|capability| capability.delayed(&start));
+        let mut layers = Stash::<LayerWeights>::new();
+        move |frontiers| {
+            weights.for_each(|capability, rows| layers.add(&capability, rows));
+            while let Some(capability) = &mut held {
+                let Tick { epoch, step } = *capability.time();
+                let frontier = frontiers[0].frontier().first().copied();
+                // Nothing trains any more.
+                let Some(frontier) = frontier else {
+                    held = None;
+                    return;
+                };
+                if frontier <= Tick::new(epoch, step) {
+                    return;
+                }
+                while let Some((tick, layers)) = layers.next(|tick| *tick < frontier) {
+                    let rows = host.decide(Tick::new(tick.epoch, tick.step + 1), &BTreeSet::new(), layers);
+                    output.activate().session(&*capability).give_iterator(rows.into_iter());
+                }
+                capability.downgrade(&match step.checked_add(steps) {
+                    Some(step) if frontier.epoch == epoch => Tick::new(epoch, step),
+                    _ => first_of(frontier.epoch.max(epoch + 1)),
+                });
+            }
+        }
+    });
+    deltas
+}
