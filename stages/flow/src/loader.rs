@@ -5,7 +5,6 @@ use spfde_data::rows::SieveRow;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Concat;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
 
@@ -16,6 +15,7 @@ use crate::settings::Observe;
 use crate::tick::Tick;
 use crate::tree;
 use crate::window::Stash;
+use crate::windowed::Output;
 
 /// This worker's part of one batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,9 +70,8 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
     let mut halts = builder.new_input_connection(run.halts(), Pipeline, []);
     let ends = run.storage_faults().concat(run.endings());
     let mut storage = builder.new_input_connection(ends, Pipeline, []);
-    let (output, batches) = builder.new_output_connection::<Vec<Batch>, _>([]);
-    let (kept_out, kept) = builder.new_output_connection::<Vec<Kept>, _>([]);
-    let (mut output, mut kept_out) = (OutputBuilder::from(output), OutputBuilder::from(kept_out));
+    let (mut batches_out, batches) = Output::connected(&mut builder, []);
+    let (mut kept_out, kept) = Output::connected(&mut builder, []);
     let (start, due) = (run.start(), run.keeper().due());
     let (worker, workers) = (run.worker(), run.workers());
     let mut weights: Vec<Option<f32>> = vec![None; settings.data.train.len()];
@@ -94,8 +93,8 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
             };
             halts.for_each(&mut stop);
             storage.for_each(&mut stop);
-            while let Some([capability, kept]) = held.as_deref_mut() {
-                let now = *capability.time();
+            while let Some(capabilities) = &mut held {
+                let now = *capabilities[0].time();
                 if frontiers.iter().any(|frontier| frontier.less_equal(&now)) {
                     break;
                 }
@@ -139,21 +138,19 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
                         active: order.len() as u32,
                     };
                     let last = batch.is_last(now.step);
-                    output.activate().session(&*capability).give(batch);
+                    batches_out.send(capabilities, [batch]);
                     let next =
                         if last { Tick::new(now.epoch + 1, 0) } else { Tick::new(now.epoch, now.step + 1) };
-                    capability.downgrade(&next);
                     if last && due.at(now.epoch + 1) {
                         let mine = (worker..weights.len()).step_by(workers);
                         let row = |sample: usize| {
                             let (epoch, sample, weight) = (now.epoch + 1, sample as u32, weights[sample]?);
                             Some(ActiveRow { epoch, sample, weight })
                         };
-                        let close = kept.delayed(&Tick::close_of(now.epoch));
-                        let rows = Kept::rows(mine.filter_map(row));
-                        kept_out.activate().session(&close).give(rows);
+                        capabilities[1].downgrade(&Tick::close_of(now.epoch));
+                        kept_out.send(capabilities, [Kept::rows(mine.filter_map(row))]);
                     }
-                    kept.downgrade(&next);
+                    capabilities.iter_mut().for_each(|capability| capability.downgrade(&next));
                 });
             }
         }

@@ -7,14 +7,13 @@ use spfde_data::table::Row;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::feedback::Handle;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback};
 
 use crate::checkpoint::Keeper;
 use crate::run::Run;
 use crate::tick::{Lag, Tick};
-use crate::windowed::Ground;
+use crate::windowed::{Ground, Output};
 
 /// One loop: declared first, read by the stages in front, closed by the stage that decides.
 pub struct Loop<'s, R: Row> {
@@ -64,13 +63,12 @@ impl<'s, R: Row> Loop<'s, R> {
 fn at_start<'s, R: Row>(run: &Run<'s>, rows: Vec<R>) -> StreamVec<'s, Tick, R> {
     let start = run.start();
     let mut builder = OperatorBuilder::new(format!("Start {}", R::STREAM), run.scope());
-    let (output, stream) = builder.new_output::<Vec<R>>();
-    let mut output = OutputBuilder::from(output);
-    builder.build(move |mut capabilities| {
-        let mut held = capabilities.pop().map(|capability| (capability.delayed(&start), rows));
+    let (mut output, stream) = Output::new(&mut builder);
+    builder.build(move |capabilities| {
+        let mut held = Some((capabilities[0].delayed(&start), rows));
         move |_| {
             if let Some((capability, rows)) = held.take() {
-                output.activate().session(&capability).give_iterator(rows.into_iter());
+                output.send(&[capability], rows);
             }
         }
     });

@@ -18,9 +18,10 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::{Scope, StreamVec};
+use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
-use crate::tick::Tick;
+use crate::tick::{Lag, Tick};
 use crate::window::{Horizon, Stash};
 
 /// Where operators are built, and how far they go.
@@ -101,9 +102,7 @@ impl<'s> Windowed<'s> {
 
     /// Adds an output.
     pub(crate) fn output<D: Clone + 'static>(&mut self) -> (Output<D>, StreamVec<'s, Tick, D>) {
-        let port = self.builder.shape().outputs();
-        let (output, stream) = self.builder.new_output::<Vec<D>>();
-        (Output { port, builder: OutputBuilder::from(output) }, stream)
+        Output::new(&mut self.builder)
     }
 
     /// Builds it: `act` is called for every epoch, once it is complete on all inputs.
@@ -184,16 +183,37 @@ impl<D> Input<D> {
     }
 }
 
-/// An output that speaks at the close of an epoch.
+/// An output of an operator, which knows its place among them.
 pub(crate) struct Output<D: Clone + 'static> {
     port: usize,
     builder: OutputBuilder<Tick, CapacityContainerBuilder<Vec<D>>>,
 }
 
 impl<D: Clone + 'static> Output<D> {
+    /// Adds an output to an operator, which speaks at the times of its inputs.
+    pub(crate) fn new<'s>(builder: &mut OperatorBuilder<'s, Tick>) -> (Self, StreamVec<'s, Tick, D>) {
+        let inputs = 0..builder.shape().inputs();
+        Self::connected(builder, inputs.map(|input| (input, Antichain::from_elem(Lag::default()))))
+    }
+
+    /// The same, of one that the inputs reach by these connections only.
+    pub(crate) fn connected<'s>(
+        builder: &mut OperatorBuilder<'s, Tick>,
+        connection: impl IntoIterator<Item = (usize, Antichain<Lag>)> + Clone,
+    ) -> (Self, StreamVec<'s, Tick, D>) {
+        let port = builder.shape().outputs();
+        let (output, stream) = builder.new_output_connection::<Vec<D>, _>(connection);
+        (Self { port, builder: OutputBuilder::from(output) }, stream)
+    }
+
     /// Sends `records` at the close of the epoch that is gathered.
     pub(crate) fn give(&mut self, moment: &Moment<'_>, records: impl IntoIterator<Item = D>) {
+        self.send(moment.capabilities, records);
+    }
+
+    /// Sends `records` by its own of an operator's capabilities, one for each output.
+    pub(crate) fn send(&mut self, capabilities: &[Capability<Tick>], records: impl IntoIterator<Item = D>) {
         let mut output = self.builder.activate();
-        output.session(&moment.capabilities[self.port]).give_iterator(records.into_iter());
+        output.session(&capabilities[self.port]).give_iterator(records.into_iter());
     }
 }

@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use spfde_data::rows::MaskRow;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::run::Run;
 use crate::tick::Tick;
 use crate::train::LayerWeights;
 use crate::window::Stash;
+use crate::windowed::Output;
 
 use super::Host;
 
@@ -30,18 +29,16 @@ pub(super) fn within<'s>(
     let mut builder = OperatorBuilder::new("Mask within".to_owned(), run.scope());
     // The input reaches the output only through what the operator holds itself.
     let mut weights = builder.new_input_connection(weights, Exchange::new(decider), []);
-    let (output, deltas) = builder.new_output_connection::<Vec<MaskRow>, _>([]);
-    let mut output = OutputBuilder::from(output);
+    let (mut deltas_out, deltas) = Output::connected(&mut builder, []);
     let first_of = move |epoch: u32| Tick::new(epoch, steps - 1);
     let start = first_of(run.start().epoch);
     builder.build(move |capabilities| {
-        let mut held: Option<Capability<Tick>> =
-            capabilities.first().map(|capability| capability.delayed(&start));
+        let mut held = Some([capabilities[0].delayed(&start)]);
         let mut layers = Stash::<LayerWeights>::new();
         move |frontiers| {
             weights.for_each(|capability, rows| layers.add(&capability, rows));
-            while let Some(capability) = &mut held {
-                let Tick { epoch, step } = *capability.time();
+            while let Some(capabilities) = &mut held {
+                let Tick { epoch, step } = *capabilities[0].time();
                 let frontier = frontiers[0].frontier().first().copied();
                 // Nothing trains any more.
                 let Some(frontier) = frontier else {
@@ -53,9 +50,9 @@ pub(super) fn within<'s>(
                 }
                 while let Some((tick, layers)) = layers.next(|tick| *tick < frontier) {
                     let rows = host.decide(Tick::new(tick.epoch, tick.step + 1), &BTreeSet::new(), layers);
-                    output.activate().session(&*capability).give_iterator(rows.into_iter());
+                    deltas_out.send(capabilities, rows);
                 }
-                capability.downgrade(&match step.checked_add(steps) {
+                capabilities[0].downgrade(&match step.checked_add(steps) {
                     Some(step) if frontier.epoch == epoch => Tick::new(epoch, step),
                     _ => first_of(frontier.epoch.max(epoch + 1)),
                 });

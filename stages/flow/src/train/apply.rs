@@ -7,7 +7,6 @@ use std::rc::Rc;
 use spfde_data::rows::{EpochRow, GradientRow, LayerRow, TimingRow};
 use spfde_policy::Spans;
 use timely::dataflow::channels::pact::DistributorPact;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
 use timely::dataflow::{Stream, StreamVec};
@@ -21,6 +20,7 @@ use crate::part::{Header, Part, ToAll};
 use crate::run::Run;
 use crate::tick::Tick;
 use crate::tree;
+use crate::windowed::Output;
 
 use super::evaluate::{Evaluation, evaluate};
 use super::replica::{self, Contribution, Replica};
@@ -43,8 +43,6 @@ struct Gathered {
     parts: Vec<Part>,
 }
 
-const OUTPUTS: usize = 9;
-
 /// Sums over the steps of the epoch so far.
 #[derive(Default)]
 struct Running {
@@ -65,25 +63,17 @@ pub(super) fn apply<'s>(
     let mut builder = OperatorBuilder::new("Apply".to_owned(), run.scope());
     replica.borrow_mut().apply = Some(run.scope().activator_for(builder.operator_info().address));
     let mut parts = builder.new_input(parts, DistributorPact(|_| ToAll));
-    let (gradients_out, gradients) = builder.new_output::<Vec<GradientRow>>();
-    let (layers_out, layers) = builder.new_output::<Vec<LayerRow>>();
-    let (weights_out, weights) = builder.new_output::<Vec<LayerWeights>>();
-    let (epochs_out, epochs) = builder.new_output::<Vec<EpochRow>>();
-    let (evaluations_out, evaluations) = builder.new_output::<Vec<Evaluation>>();
-    let (timings_out, times) = builder.new_output::<Vec<TimingRow>>();
-    let (steps_out, steps) = builder.new_output::<Vec<StepReport>>();
-    let (faults_out, faults) = builder.new_output::<Vec<Fault>>();
-    let (kept_out, kept) = builder.new_output::<Vec<Kept>>();
+    let (mut gradients_out, gradients) = Output::new(&mut builder);
+    let (mut layers_out, layers) = Output::new(&mut builder);
+    let (mut weights_out, weights) = Output::new(&mut builder);
+    let (mut epochs_out, epochs) = Output::new(&mut builder);
+    let (mut evaluations_out, evaluations) = Output::new(&mut builder);
+    let (mut timings_out, times) = Output::new(&mut builder);
+    let (mut steps_out, steps) = Output::new(&mut builder);
+    let (mut faults_out, faults) = Output::new(&mut builder);
+    let (mut kept_out, kept) = Output::new(&mut builder);
+    let outputs = builder.shape().outputs();
     let due = run.keeper().due();
-    let mut gradients_out = OutputBuilder::from(gradients_out);
-    let mut layers_out = OutputBuilder::from(layers_out);
-    let mut weights_out = OutputBuilder::from(weights_out);
-    let mut epochs_out = OutputBuilder::from(epochs_out);
-    let mut evaluations_out = OutputBuilder::from(evaluations_out);
-    let mut timings_out = OutputBuilder::from(timings_out);
-    let mut steps_out = OutputBuilder::from(steps_out);
-    let mut faults_out = OutputBuilder::from(faults_out);
-    let mut kept_out = OutputBuilder::from(kept_out);
     builder.build(move |_| {
         let mut gathered: BTreeMap<Tick, Gathered> = BTreeMap::new();
         let mut running = Running::default();
@@ -91,7 +81,9 @@ pub(super) fn apply<'s>(
         // over.
         let mut last_gradient: Vec<f32> = Vec::new();
         move |_| {
-            parts.for_each(|capability, part| gather(&mut gathered, &capability, std::mem::take(part)));
+            parts.for_each(|capability, part| {
+                gather(&mut gathered, outputs, &capability, std::mem::take(part))
+            });
             while let Some(first) = gathered.first_entry() {
                 let replica = &mut *replica.borrow_mut();
                 if replica.refused {
@@ -108,23 +100,11 @@ pub(super) fn apply<'s>(
                     break;
                 };
                 let (tick, Gathered { capabilities, .. }) = first.remove_entry();
-                let [
-                    to_gradients,
-                    to_layers,
-                    to_weights,
-                    to_epochs,
-                    to_evaluations,
-                    to_timings,
-                    to_steps,
-                    to_faults,
-                    to_kept,
-                ] = <[Capability<Tick>; OUTPUTS]>::try_from(capabilities)
-                    .expect("one capability for each output");
                 if let Some(fault) = refusal(replica, tick, worker, &header, &values) {
                     replica.refused = true;
                     // Everyone refuses; one says so.
                     if worker == 0 {
-                        faults_out.activate().session(&to_faults).give(fault);
+                        faults_out.send(&capabilities, [fault]);
                     }
                     next.activate();
                     continue;
@@ -133,14 +113,14 @@ pub(super) fn apply<'s>(
                 let trained = batch.trains(tick.step);
                 if trained {
                     let rows = timings.measure("update", || update(replica, tick, batch.steps, &values));
-                    gradients_out.activate().session(&to_gradients).give_iterator(rows.into_iter());
+                    gradients_out.send(&capabilities, rows);
                     if tick.step == 0 {
                         running = Running::default();
                     }
                     running.add(&header);
                     if replica.updates_after(tick.step, batch.steps) {
                         let snapshots = snapshots(replica, tick, false, &values);
-                        weights_out.activate().session(&to_weights).give_iterator(snapshots.into_iter());
+                        weights_out.send(&capabilities, snapshots);
                     }
                     last_gradient = values;
                 }
@@ -149,37 +129,36 @@ pub(super) fn apply<'s>(
                     let frozen_blocks = replica.network.frozen_blocks();
                     let (steps, active) = (batch.steps, batch.active);
                     let report = StepReport { tick, steps, loss, accuracy, active, frozen_blocks };
-                    steps_out.activate().session(&to_steps).give(report);
+                    steps_out.send(&capabilities, [report]);
                 }
                 if batch.is_last(tick.step) {
                     match timings.measure("evaluate", || evaluate(replica, worker, workers, &stop)) {
                         Ok(chunks) => {
-                            let mut output = evaluations_out.activate();
-                            output.session(&to_evaluations).give_iterator(chunks.into_iter());
+                            evaluations_out.send(&capabilities, chunks);
                         }
                         // After the last epoch no step is left that would say so.
                         Err(cause) => {
                             let stage = "evaluate".to_owned();
                             let fault = Fault { tick, worker: worker as u32, stage, cause };
-                            faults_out.activate().session(&to_faults).give(fault);
+                            faults_out.send(&capabilities, [fault]);
                         }
                     }
                     let rows = replica.ledger.close(tick.epoch, &replica.network);
-                    layers_out.activate().session(&to_layers).give_iterator(rows.into_iter());
+                    layers_out.send(&capabilities, rows);
                     let snapshots = snapshots(replica, tick, true, &last_gradient);
-                    weights_out.activate().session(&to_weights).give_iterator(snapshots.into_iter());
+                    weights_out.send(&capabilities, snapshots);
                     if worker == 0 {
                         let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));
-                        epochs_out.activate().session(&to_epochs).give(row);
+                        epochs_out.send(&capabilities, [row]);
                         if due.weights_at(tick.epoch + 1) {
                             let network = &replica.network;
                             let (tensors, frozen_blocks) = (network.tensors(), network.frozen_blocks());
                             let kept = Kept::Weights { tensors, frozen_blocks };
-                            kept_out.activate().session(&to_kept).give(kept);
+                            kept_out.send(&capabilities, [kept]);
                         }
                     }
                     let rows = timings.take(tick.epoch, worker);
-                    timings_out.activate().session(&to_timings).give_iterator(rows.into_iter());
+                    timings_out.send(&capabilities, rows);
                 }
                 replica.busy = false;
                 next.activate();
@@ -204,9 +183,14 @@ impl Running {
     }
 }
 
-fn gather(gathered: &mut BTreeMap<Tick, Gathered>, capability: &InputCapability<Tick>, part: Part) {
+fn gather(
+    gathered: &mut BTreeMap<Tick, Gathered>,
+    outputs: usize,
+    capability: &InputCapability<Tick>,
+    part: Part,
+) {
     let tick = *capability.least().expect("a part has a tick");
-    let capabilities = || (0..OUTPUTS).map(|output| capability.delayed(&tick, output)).collect();
+    let capabilities = || (0..outputs).map(|output| capability.delayed(&tick, output)).collect();
     let entry =
         gathered.entry(tick).or_insert_with(|| Gathered { capabilities: capabilities(), parts: Vec::new() });
     entry.parts.push(part);

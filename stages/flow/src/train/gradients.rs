@@ -21,6 +21,7 @@ use crate::part::Part;
 use crate::run::Run;
 use crate::tick::{Lag, Tick};
 use crate::window::Stash;
+use crate::windowed::Output;
 
 use super::replica::Replica;
 
@@ -54,10 +55,9 @@ pub(super) fn gradients<'s>(
     let mut masked = builder.new_input_connection(masked.broadcast(), Pipeline, []);
     let from_batches = || [(0, Antichain::from_elem(Lag::default()))];
     let (parts_out, parts) = builder.new_output_connection::<Part, _>(from_batches());
-    let (scores_out, scores) = builder.new_output_connection::<Vec<ScoreRow>, _>(from_batches());
-    let (faults_out, faults) = builder.new_output_connection::<Vec<Fault>, _>(from_batches());
     let mut parts_out = OutputBuilder::<_, NoopBuilder<Part>>::from(parts_out);
-    let (mut scores_out, mut faults_out) = (OutputBuilder::from(scores_out), OutputBuilder::from(faults_out));
+    let (mut scores_out, scores) = Output::connected(&mut builder, from_batches());
+    let (mut faults_out, faults) = Output::connected(&mut builder, from_batches());
     let worker = run.worker() as u32;
     builder.build(move |_| {
         let mut queue: VecDeque<([Capability<Tick>; 3], Batch)> = VecDeque::new();
@@ -85,7 +85,7 @@ pub(super) fn gradients<'s>(
             if frontiers[1].less_equal(&tick) || frontiers[2].less_equal(&tick) {
                 return;
             }
-            let ([to_parts, to_scores, to_faults], batch) = queue.pop_front().expect("it has a front");
+            let (capabilities, batch) = queue.pop_front().expect("it has a front");
             while let Some((tick, rows)) = masks.next(|due| *due <= tick) {
                 timings.measure("mask", || replica.mask(tick, rows));
             }
@@ -102,7 +102,7 @@ pub(super) fn gradients<'s>(
                     // process of its own.
                     if let Some(cause) = cause.filter(|_| !std::mem::replace(&mut told, true)) {
                         let fault = Fault { tick, worker, stage: "gradients".to_owned(), cause };
-                        faults_out.activate().session(&to_faults).give(fault);
+                        faults_out.send(&capabilities, [fault]);
                     }
                     let stage = if batch.trains(tick.step) { "gradients" } else { "observe" };
                     timings.measure(stage, || replica.contribute(tick, &batch))
@@ -115,9 +115,9 @@ pub(super) fn gradients<'s>(
             {
                 apply.activate();
             }
-            scores_out.activate().session(&to_scores).give_iterator(rows.into_iter());
+            scores_out.send(&capabilities, rows);
             let mut output = parts_out.activate();
-            let mut session = output.session_with_builder(&to_parts);
+            let mut session = output.session_with_builder(&capabilities[0]);
             for (header, values) in contributions {
                 session.give_container(&mut Part::new(workers, header, values));
             }
