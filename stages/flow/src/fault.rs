@@ -10,7 +10,7 @@ use crate::tick::Tick;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Cause {
-    /// Somebody asked the run to stop: Ctrl-C, or the system's request to end.
+    /// A user or the system asked the run to stop: Ctrl-C, or the system's request to end.
     Interrupted,
     /// A stage met NaN or infinity, before it reached the weights.
     NotFinite(String),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
 use spfde_data::rows::{FreezeRow, GradientRow};
 use spfde_data::table::Row;
 use spfde_policy::{Change, FreezePolicy, Plan};
@@ -12,8 +11,8 @@ use crate::checkpoint::{FREEZE_POLICY, FrozenRow, Kept};
 use crate::run::Run;
 use crate::tick::Tick;
 
-/// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: nobody has to decide
-/// them. The decisions on their way if the run goes on.
+/// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: no stage has to
+/// decide them. The decisions on their way if the run goes on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<FreezeRow> {
     if run.worker() != 0 {
         return Vec::new();
@@ -42,30 +41,6 @@ pub(crate) fn layers(plan: &Plan, epoch: u32, changes: Vec<Change>) -> Vec<Freez
         })
     };
     changes.into_iter().flat_map(of).collect()
-}
-
-/// How many blocks of the front are frozen once the layers of these rows have frozen or thawed.
-///
-/// # Errors
-/// If a layer belongs to no block of the network, or frozen blocks would form no prefix; in words.
-pub(crate) fn prefix_after(
-    architecture: &Architecture,
-    frozen_blocks: usize,
-    rows: &[FreezeRow],
-) -> Result<usize, String> {
-    let mut frozen: Vec<bool> = (0..architecture.blocks.len()).map(|block| block < frozen_blocks).collect();
-    let (thaws, freezes): (Vec<&FreezeRow>, _) = rows.iter().partition(|row| row.diff < 0);
-    for row in thaws.into_iter().chain(freezes) {
-        let layer = architecture.layers.get(usize::from(row.layer));
-        let block = layer.and_then(|layer| frozen.get_mut(layer.block));
-        *block.ok_or_else(|| format!("layer is {}, which is in no block that freezes", row.layer))? =
-            row.diff > 0;
-    }
-    let prefix = frozen.iter().take_while(|frozen| **frozen).count();
-    match frozen[prefix..].contains(&true) {
-        true => Err(format!("frozen blocks form a prefix, not {frozen:?}")),
-        false => Ok(prefix),
-    }
 }
 
 /// Hosts a freeze policy: shows it the gradient norms of each epoch in order of (step, layer), and asks at

@@ -15,7 +15,7 @@ pub struct Services {
     pub store: Arc<dyn SegmentStore>,
     /// Makes finished epochs count.
     pub commit: Arc<dyn Commit>,
-    /// Ends the run after the step in flight, if somebody wants it to.
+    /// Ends the run after the step in flight, if it is asked to.
     pub stop: Stop,
     /// Where checkpoints go; `None` for a run that keeps none.
     pub checkpoints: Option<Checkpoints>,

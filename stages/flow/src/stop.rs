@@ -13,7 +13,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// The run ends when somebody sets `asked`: it is interrupted then.
+    /// The run ends when `asked` is set: it is interrupted then.
     pub fn when(asked: Arc<AtomicBool>) -> Self {
         Self { asked, ..Self::default() }
     }

@@ -1,8 +1,8 @@
-//! The one order in which the parts of the shards are added, whoever computed them.
+//! The one order in which the parts of the shards are added, whichever worker computed them.
 //!
 //! Floating-point sums depend on their order. So parts are added along a fixed binary tree over shard
 //! numbers: the node of the shards `low..high` is the sum of its two halves, split at the largest power of
-//! two below its size. A worker adds up whatever whole nodes lie within its own shards, everybody else goes
+//! two below its size. A worker adds up whatever whole nodes lie within its own shards, every other goes
 //! on from there, and the result has the same bits for any number of workers.
 
 use std::ops::Range;
@@ -46,7 +46,7 @@ pub fn cover(shards: usize, range: Range<usize>) -> Vec<Node> {
     nodes
 }
 
-/// The value of `node`, from `known`, which gives the value of the nodes that somebody has summed already, by
+/// The value of `node`, from `known`, which gives the value of the nodes that have been summed already, by
 /// adding halves with `add`. `None` if a part is missing.
 pub fn total<T>(
     node: Node,

@@ -12,6 +12,7 @@ use std::iter::Sum;
 use std::ops::Add;
 
 use spfde_data::architecture::Architecture;
+use spfde_data::rows::FreezeRow;
 
 use crate::Spans;
 use crate::mask::MaskPolicy;
@@ -158,6 +159,30 @@ pub fn dense_gradients(
 /// How many blocks of the front are frozen during `epoch`, when block `b` is frozen during `frozen[b]`.
 pub fn frozen_blocks(frozen: &[Spans], epoch: u32) -> usize {
     frozen.iter().take_while(|spans| spans.is_frozen(epoch)).count()
+}
+
+/// How many blocks of the front are frozen once the layers of these rows have frozen or thawed.
+///
+/// # Errors
+/// If a layer belongs to no block of the network, or frozen blocks would form no prefix; in words.
+pub fn frozen_blocks_after(
+    architecture: &Architecture,
+    frozen_blocks: usize,
+    rows: &[FreezeRow],
+) -> Result<usize, String> {
+    let mut frozen: Vec<bool> = (0..architecture.blocks.len()).map(|block| block < frozen_blocks).collect();
+    let (thaws, freezes): (Vec<&FreezeRow>, _) = rows.iter().partition(|row| row.diff < 0);
+    for row in thaws.into_iter().chain(freezes) {
+        let layer = architecture.layers.get(usize::from(row.layer));
+        let block = layer.and_then(|layer| frozen.get_mut(layer.block));
+        *block.ok_or_else(|| format!("layer is {}, which is in no block that freezes", row.layer))? =
+            row.diff > 0;
+    }
+    let prefix = frozen.iter().take_while(|frozen| **frozen).count();
+    match frozen[prefix..].contains(&true) {
+        true => Err(format!("frozen blocks form a prefix, not {frozen:?}")),
+        false => Ok(prefix),
+    }
 }
 
 /// What a configuration will cost, as a function of when its blocks are frozen: what a policy plans with.

@@ -17,8 +17,8 @@
 //! | `mask-policy` | `mask` | what the mask policy saves by layer |
 //! | `sieves`, `freezes`, `masks` | the loops | decisions that take effect at the checkpoint's epoch |
 //!
-//! All of it is keyed by sample, layer or block, nothing by worker: whoever goes on may have another number
-//! of workers. Everything else follows from the configuration and the epoch.
+//! All of it is keyed by sample, layer or block, nothing by worker: the processes that go on may have
+//! another number of workers. Everything else follows from the configuration and the epoch.
 
 mod keep;
 mod rows;

@@ -6,11 +6,10 @@ use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::table::{Cells, Column, Columns, Row};
 use spfde_data::words::{are, counted};
 use spfde_model::Tensor;
-use spfde_policy::cost::frozen_blocks;
+use spfde_policy::cost::{frozen_blocks, frozen_blocks_after};
 use spfde_policy::{Plan, Spans};
 
 use super::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
-use crate::freeze::prefix_after;
 use crate::recorded::Recorded;
 use crate::settings::Settings;
 
@@ -163,7 +162,7 @@ impl Snapshot {
             ));
         }
         let rows = self.rows::<FreezeRow>();
-        prefix_after(&settings.plan.architecture, self.frozen_blocks, &rows)
+        frozen_blocks_after(&settings.plan.architecture, self.frozen_blocks, &rows)
             .map_err(|error| format!("freezes: {error}"))?;
         let mut freezes = settings.policies.freeze.start(&settings.plan);
         let restored = freezes.restore(frozen, self.table(FREEZE_POLICY));

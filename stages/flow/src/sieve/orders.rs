@@ -21,7 +21,7 @@ pub(crate) struct Order {
 /// Who is in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum Kind {
-    /// All samples, as the alike members of a group rank them, whoever is active.
+    /// All samples, as the alike members of a group rank them, active or not.
     Shared { group: u32 },
     /// All samples, as this member ranks them.
     All { member: u32 },

@@ -92,12 +92,12 @@ impl Standings {
 
     /// Shows a score to all states; those of one sample come in order of their steps.
     ///
-    /// A sieve with a state of its own is told whether the sample was trained as it decided itself, which in a
-    /// replay is not as it was recorded.
+    /// A sieve with a state of its own is told whether the sample is in its own active set: a replay decides
+    /// otherwise than the run that was recorded.
     pub(crate) fn observe(&mut self, index: u32, score: &ScoreRow) {
         for Group { state, members, alike, .. } in &mut self.groups {
-            let trained =
-                if *alike { score.trained } else { self.members[members[0]].set.active[index as usize] };
+            let own = || self.members[members[0]].set.active[index as usize];
+            let trained = if *alike { score.trained } else { own() };
             state.observe(index as usize, &ScoreRow { trained, ..*score });
         }
         self.scored.mark(index);

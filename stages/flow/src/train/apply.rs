@@ -77,8 +77,7 @@ pub(super) fn apply<'s>(
     builder.build(move |_| {
         let mut gathered: BTreeMap<Tick, Gathered> = BTreeMap::new();
         let mut running = Running::default();
-        // The gradient of the last step that trained, for whoever looks at the weights when the epoch is
-        // over.
+        // The gradient of the last step that trained, for policies that look at it when the epoch is over.
         let mut last_gradient: Vec<f32> = Vec::new();
         move |_| {
             parts.for_each(|capability, part| {
@@ -90,7 +89,7 @@ pub(super) fn apply<'s>(
                     first.remove();
                     continue;
                 }
-                // A worker without shards can have everybody's parts before it has begun the step itself.
+                // A worker without shards can have all workers' parts before it has begun the step itself.
                 if replica.batch.as_ref().is_none_or(|(tick, _)| tick != first.key()) {
                     break;
                 }

@@ -98,7 +98,7 @@ pub(super) fn gradients<'s>(
             let (contributions, rows) = match stop.cause() {
                 Some(cause) if replica.works() => (replica.decline(tick, cause), Vec::new()),
                 cause => {
-                    // It owes nobody a part that it could refuse, and may be the only one that was told: in a
+                    // It owes no part that it could refuse, and may be the only one that was told: in a
                     // process of its own.
                     if let Some(cause) = cause.filter(|_| !std::mem::replace(&mut told, true)) {
                         let fault = Fault { tick, worker, stage: "gradients".to_owned(), cause };

@@ -77,7 +77,7 @@ impl Ledger {
         }
     }
 
-    /// The mask of a layer has changed within the epoch, from the weights of index `before` to those of `now`.
+    /// The mask of a layer has changed within the epoch, from the weights of indices `before` to `now`.
     pub(super) fn remap(&mut self, layer: usize, before: &[u32], now: &[u32]) {
         let Some(page) = self.layers.iter().position(|own| *own == layer).map(|at| &mut self.pages[at])
         else {

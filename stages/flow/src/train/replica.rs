@@ -6,10 +6,10 @@ use std::sync::Arc;
 use spfde_data::augment::Placement;
 use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
 use spfde_model::{Activations, Growth, Network, Score, Shard, Wanted, Workspace, input};
+use spfde_policy::cost::frozen_blocks_after;
 use timely::scheduling::Activator;
 
 use crate::fault::{Cause, Fault, panic_message};
-use crate::freeze::prefix_after;
 use crate::loader::Batch;
 use crate::part::Header;
 use crate::run::Run;
@@ -109,7 +109,7 @@ impl Replica {
 
     /// Brings the frozen prefix up to date.
     pub(super) fn freeze(&mut self, rows: &[FreezeRow]) {
-        let prefix = prefix_after(self.network.architecture(), self.network.frozen_blocks(), rows);
+        let prefix = frozen_blocks_after(self.network.architecture(), self.network.frozen_blocks(), rows);
         self.network.freeze(prefix.unwrap_or_else(|misfit| panic!("{misfit}")));
     }
 
