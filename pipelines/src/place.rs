@@ -82,6 +82,8 @@ impl Commit for Elsewhere {
 
 #[cfg(test)]
 mod tests {
+    use spfde_data::files::Kind;
+
     use super::*;
 
     #[test]
@@ -91,7 +93,7 @@ mod tests {
         let left_behind = place.commit();
         drop(place);
         let error = Member::join(directory.path(), 1).unwrap_err();
-        assert!(matches!(error, DataError::Locked { .. }), "{error}");
+        assert!(error.is(Kind::Locked), "{error}");
         drop(left_behind);
         Member::join(directory.path(), 1).unwrap();
     }

@@ -25,4 +25,4 @@ pub mod verify;
 mod version;
 pub mod weights;
 
-pub use error::{DataError, Result};
+pub use error::{DataError, Kind, Result};

@@ -69,7 +69,7 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
     DataError::limit(file.path(), "number of rows", file.rows(), most)?;
     // Grows with what is really there: the number of rows is only declared.
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for batch in file.batches(&[IMAGE, LABEL], batch_rows(stride))? {
+    for batch in file.batches(0..file.groups(), &[IMAGE, LABEL], batch_rows(stride))? {
         let batch = batch?;
         for column in [IMAGE, LABEL] {
             let count = batch[column].null_count();

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::files::atomic;
-use crate::files::error::{DataError, Result};
+use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout;
 pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::read_limited::{inside, read_limited};
@@ -151,7 +151,10 @@ impl Manifest {
             }
             return Err(match layout::trace_of(run) {
                 Some(found) => Self::lost(run, &found),
-                None => DataError::NotARun { path: run.to_owned() },
+                None => {
+                    let remedy = "it is not the directory of a run, or the run ended before it began";
+                    DataError::refused(run, "has no manifest.json", remedy).of(Kind::NotARun)
+                }
             });
         }
         let bytes = read_limited(&path, MANIFEST_LIMIT)?;

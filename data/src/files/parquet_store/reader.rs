@@ -67,7 +67,7 @@ pub fn parse_columns(
     schema::check_columns(&file, columns)?;
     let there = |name: &&str| file.schema().field_with_name(name).is_ok();
     let names: Vec<&str> = columns.iter().map(|column| column.name).filter(there).collect();
-    let batches = file.batches(&names, BATCH_ROWS)?;
+    let batches = file.batches(0..file.groups(), &names, BATCH_ROWS)?;
     let (columns, batches) = (columns.to_vec(), Some(batches));
     Ok(SegmentReader { columns, file, batches, epoch: segment.epoch, rows: 0 })
 }

@@ -92,7 +92,9 @@ fn a_row_of_another_epoch_is_refused() {
     let mut rows = scores(10);
     rows[4].epoch = 2;
     let error = writer.append(&Columns::from_rows(rows)).unwrap_err();
-    assert_eq!(error.reason, "row 4: epoch is 2; expected 3, that of the segment");
+    let path = run.path().join("trace/scores/e00003-w00.parquet");
+    let expected = format!("{}: row 4: epoch is 2; expected 3, that of the segment", path.display());
+    assert_eq!(error.0, expected);
 }
 
 fn manifest(segments: Vec<Segment>) -> Manifest {

@@ -16,8 +16,8 @@ impl RunDirectory {
         ended_early: Option<String>,
     ) -> Result<(), StorageError> {
         let refuse = |reason: String| {
-            let path = self.path.display().to_string();
-            Err(StorageError { path, action: format!("commit epoch {epoch}"), reason })
+            let path = self.path.display();
+            Err(StorageError(format!("{path}: cannot commit epoch {epoch}: {reason}")))
         };
         let Manifest { epochs_reached: reached, epochs, .. } = *self.state();
         if epoch != reached || epoch >= epochs {

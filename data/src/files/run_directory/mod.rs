@@ -51,7 +51,7 @@ impl RunDirectory {
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.
     ///
     /// # Errors
-    /// If there is no run, or it was begun by an earlier version ([`crate::files::DataError::OldRun`]), or
+    /// If there is no run, or it was begun by an earlier version ([`crate::files::Kind::OldRun`]), or
     /// another process has it.
     pub fn resume(path: &Path) -> Result<Self> {
         Self::open(path)?.refuse_old()?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::environment;
-use crate::files::error::{DataError, Result};
+use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout::{ARCHITECTURE_NAME, CONFIG_NAME};
 use crate::files::manifest::{Manifest, RESUMED_FROM};
 use crate::files::read_limited::{inside, read_limited};
@@ -40,7 +40,7 @@ impl RecordedRun {
     /// with.
     ///
     /// # Errors
-    /// [`DataError::OldRun`], which names the version that began it.
+    /// One of [`Kind::OldRun`], which names the version that began it.
     pub fn refuse_old(&self) -> Result<()> {
         let Manifest { version, finished, created_by, .. } = &self.manifest;
         if *finished || *version >= RESUMED_FROM {
@@ -51,7 +51,11 @@ impl RecordedRun {
             Some(revision) => format!("{created_by} (revision {revision})"),
             None => created_by.clone(),
         };
-        Err(DataError::OldRun { path: self.path.clone(), began, version: *version })
+        let what = format!(
+            "the run was begun by {began}, and its manifest is of version {version}; this program verifies \
+             and replays it, but does not go on with it: resume it with the program that began it"
+        );
+        Err(DataError::refused(&self.path, what, "").of(Kind::OldRun))
     }
 
     /// The text of `config.toml`.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::lock;
-use crate::files::error::{DataError, Result};
+use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout::{CONFIG_NAME, LOCK_NAME, entries, part_of};
 use crate::files::manifest::Manifest;
 use crate::words::counted;
@@ -21,7 +21,7 @@ pub fn refuse_taken(path: &Path) -> Result<()> {
 
 /// That the directory is not empty; of a run, how far it is.
 pub fn taken(path: &Path) -> DataError {
-    let Ok(manifest) = Manifest::read(path) else { return DataError::NotEmpty { path: path.to_owned() } };
+    let Ok(manifest) = Manifest::read(path) else { return not_empty(path) };
     let held = lock::held_by(path, LOCK_NAME).ok().flatten();
     let Manifest { epochs_reached: reached, epochs, finished, replay_of, .. } = manifest;
     let wanted = counted(epochs, "epoch");
@@ -32,5 +32,16 @@ pub fn taken(path: &Path) -> DataError {
         None if finished => format!("is finished ({wanted})"),
         None => format!("has {reached} of {wanted}"),
     };
-    DataError::RunThere { path: path.to_owned(), state, goes_on }
+    let what = format!("is the directory of a run, which {state}; nothing was overwritten");
+    let remedy = match goes_on {
+        true => "resume it, or choose another run directory",
+        false => "choose another run directory",
+    };
+    DataError::refused(path, what, remedy).of(Kind::Taken)
+}
+
+/// That something lies in the directory.
+pub(super) fn not_empty(path: &Path) -> DataError {
+    let remedy = "choose another run directory or remove this one";
+    DataError::refused(path, "is not empty; nothing was overwritten", remedy).of(Kind::Taken)
 }

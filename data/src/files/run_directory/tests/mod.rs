@@ -8,7 +8,7 @@ mod held;
 use serde_json::json;
 
 use super::*;
-use crate::files::DataError;
+use crate::files::Kind;
 use crate::files::checkpoint::Checkpoints;
 use crate::files::data_set;
 use crate::files::manifest::{Checkpoint, MANIFEST_NAME};

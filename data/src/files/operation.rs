@@ -1,26 +1,40 @@
 //! Every file operation that changes something, but for the locks, in one place: so that tests can make any
 //! of them fail, or end the process before it, or know what a disk has been told.
-//!
-//! Without the feature `fault-injection` these are the operations of the standard library and nothing else.
-//! With it, environment variables count them over the whole process, from 1: before operation
-//! `SPFDE_ABORT_AT` the process aborts (a write is torn: half of its bytes are written), and from operation
-//! `SPFDE_FAIL_AT` on all of them fail as if the disk were full. From operation `SPFDE_FULL_AT` on all fail
-//! but removals, which a full disk lets through. A fourth, `SPFDE_JOURNAL`, names a file that lists what was
-//! done, in the order in which it was.
 
-mod change;
-#[cfg(feature = "fault-injection")]
-mod injection;
-#[cfg(feature = "fault-injection")]
-mod journal;
-
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Result, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-pub use change::Change;
-#[cfg(feature = "fault-injection")]
-pub use injection::count;
+use serde::{Deserialize, Serialize};
+
+/// An operation: what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are what their variant says")]
+pub enum Change<'a> {
+    /// A file is created, or emptied.
+    Create { path: Cow<'a, Path> },
+    /// Bytes are appended to a file.
+    Write { path: Cow<'a, Path>, bytes: Cow<'a, [u8]> },
+    /// The content of a file is made durable.
+    Sync { path: Cow<'a, Path> },
+    /// A file gets another name.
+    Rename { from: Cow<'a, Path>, to: Cow<'a, Path> },
+    /// A file is removed, or an empty directory.
+    Remove { path: Cow<'a, Path> },
+    /// A directory is created.
+    CreateDirectory { path: Cow<'a, Path> },
+    /// The names in a directory are made durable.
+    SyncDirectory { path: Cow<'a, Path> },
+}
+
+/// What tests put around every operation of a process: it is told of the operation before, and may refuse it;
+/// what it returns is told afterwards, if the operation succeeded, and dropped if it did not.
+pub type Around = fn(&Change) -> Result<Box<dyn FnOnce(&Change) -> Result<()>>>;
+
+/// What stands around the operations of this process; nothing, unless a test sets it.
+pub static AROUND: OnceLock<Around> = OnceLock::new();
 
 /// A file that is written.
 #[derive(Debug)]
@@ -44,7 +58,7 @@ impl Written {
 
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        // All of them, so that the journal knows what was written.
+        // All of them, so that it is known what was written.
         let change = Change::Write { path: (&*self.path).into(), bytes: bytes.into() };
         perform(change, || (&self.file).write_all(bytes))?;
         Ok(bytes.len())
@@ -80,14 +94,10 @@ pub(super) fn sync_directory(path: &Path) -> Result<()> {
     perform(Change::SyncDirectory { path: path.into() }, || File::open(path)?.sync_all())
 }
 
-/// Does what `work` does, which is `change`, unless something is injected.
-#[cfg(feature = "fault-injection")]
+/// Does what `work` does, which is `change`.
 fn perform<T>(change: Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    injection::inject(&change)?;
-    journal::around(&change, work)
-}
-
-#[cfg(not(feature = "fault-injection"))]
-fn perform<T>(_: Change, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    work()
+    let around = AROUND.get().map(|around| around(&change)).transpose()?;
+    let done = work()?;
+    around.map_or(Ok(()), |around| around(&change))?;
+    Ok(done)
 }
