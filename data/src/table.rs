@@ -128,7 +128,8 @@ impl Columns {
     pub fn from_rows<R: Row>(rows: impl IntoIterator<Item = R>) -> Self {
         let mut columns = Self::new(&R::columns());
         for row in rows {
-            row.push(&mut columns);
+            row.push(&mut columns.cells.iter_mut());
+            columns.rows += 1;
         }
         columns
     }
@@ -151,7 +152,7 @@ impl Columns {
     /// # Panics
     /// If the columns are not those of `R`: compare schemas before.
     pub fn into_rows<R: Row>(&self) -> Vec<R> {
-        (0..self.rows).map(|row| R::get(self, row)).collect()
+        (0..self.rows).map(|row| R::get(&mut self.cells.iter(), row)).collect()
     }
 }
 
@@ -177,9 +178,10 @@ impl Cell for f64 {
     }
 }
 
-/// Typed values with columns: what a policy keeps of a sample, a layer or a block, saved and restored by its
-/// type. Declare one with [`state!`](crate::state); a policy that keeps nothing uses `()`.
-pub trait Record: Clone + Default + Send + 'static {
+/// Typed values with columns: a row of a table, or what a policy keeps of a sample, a layer or a block, saved
+/// and restored by its type. Declare one with [`row!`](crate::row) or [`state!`](crate::state); a policy that
+/// keeps nothing uses `()`.
+pub trait Record: Clone + Send + 'static {
     /// The columns in order.
     fn columns() -> Vec<Column>;
     /// Appends the values, one to each of the cells that follow.
@@ -196,7 +198,31 @@ impl Record for () {
     fn get(_: &mut std::slice::Iter<'_, Cells>, _: usize) -> Self {}
 }
 
-/// Declares a [`Record`]: a documented struct whose fields are its columns, with their values at the start.
+/// Implements [`Record`] for a struct with these fields; those with `= added` came with a later version.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! record {
+    ($name:ident { $($field:ident: $type:ty $(= $added:ident)?,)+ }) => {
+        impl $crate::table::Record for $name {
+            fn columns() -> Vec<$crate::table::Column> {
+                vec![$($crate::table::Column::of::<$type>(
+                    stringify!($field),
+                    [$(stringify!($added),)?].contains(&"added"),
+                )),+]
+            }
+            fn push(self, cells: &mut ::core::slice::IterMut<'_, $crate::table::Cells>) {
+                $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
+            }
+            fn get(cells: &mut ::core::slice::Iter<'_, $crate::table::Cells>, row: usize) -> Self {
+                Self { $($field: $crate::table::Cell::get(
+                    cells.next().expect("one column for each field"), row,
+                ),)+ }
+            }
+        }
+    };
+}
+
+/// Declares a [`Record`] with a start: a documented struct whose fields are its columns, with their values at the start.
 ///
 /// ```
 /// spfde_data::state! {
@@ -231,32 +257,14 @@ macro_rules! state {
             }
         }
 
-        impl $crate::table::Record for $name {
-            fn columns() -> Vec<$crate::table::Column> {
-                vec![$($crate::table::Column::of::<$type>(stringify!($field), false)),+]
-            }
-            fn push(self, cells: &mut ::core::slice::IterMut<'_, $crate::table::Cells>) {
-                $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
-            }
-            fn get(cells: &mut ::core::slice::Iter<'_, $crate::table::Cells>, row: usize) -> Self {
-                Self { $($field: $crate::table::Cell::get(
-                    cells.next().expect("one column for each field"), row,
-                ),)+ }
-            }
-        }
+        $crate::record! { $name { $($field: $type,)+ } }
     };
 }
 
 /// A row of a stream: becomes a row of the table of the same name. Declare one with [`row!`](crate::row).
-pub trait Row: Clone + Send + serde::Serialize + for<'a> serde::Deserialize<'a> + 'static {
-    /// The stream's name: the table's folder below `trace/`.
+pub trait Row: Record + serde::Serialize + for<'a> serde::Deserialize<'a> {
+    /// The stream's name: the table's folder below `trace/`. The first of its columns is `epoch`.
     const STREAM: &'static str;
-    /// The columns in order. The first is `epoch`.
-    fn columns() -> Vec<Column>;
-    /// Appends this row to a batch with these columns.
-    fn push(self, columns: &mut Columns);
-    /// Row `row` of a batch with these columns.
-    fn get(columns: &Columns, row: usize) -> Self;
     /// The place of the row within its stream: the values of its leading columns. Rows of one tick are
     /// written in this order, which must not depend on the number of workers.
     fn order(&self) -> [u64; 4];

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::*;
 use crate::files::manifest::{DataSetRecord, MANIFEST_VERSION, Manifest};
 use crate::rows::{MaskRow, ScoreRow};
-use crate::table::{Columns, Row};
+use crate::table::{Columns, Record, Row};
 
 /// Writes rows in pieces of `piece` rows.
 fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) -> Segment {

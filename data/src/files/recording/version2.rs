@@ -6,7 +6,7 @@ use super::RecordedTrace;
 use crate::files::error::Result;
 use crate::files::parquet_store::read_columns;
 use crate::rows::{GradientRow, LayerRow};
-use crate::table::{Cells, Column, Columns, Row};
+use crate::table::{Cells, Column, Columns, Record, Row};
 
 /// The existing weights of each layer in one epoch: masks changed at the start of an epoch only, so those at
 /// its end.
