@@ -1,5 +1,7 @@
 //! Rows and columns: how a stream becomes a table, without knowing the file format.
 
+use std::ops::Range;
+
 /// Name and type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -58,14 +60,14 @@ macro_rules! kinds {
                 }
             }
 
-            /// Appends the values `from..until` of a column of the same type.
+            /// Appends the values in some rows of a column of the same type.
             ///
             /// # Panics
             /// If the types differ, or there are fewer values.
-            pub fn extend(&mut self, other: &Self, from: usize, until: usize) {
+            fn extend(&mut self, other: &Self, rows: Range<usize>) {
                 match (self, other) {
                     $((Cells::$kind(cells), Cells::$kind(other)) => {
-                        cells.extend_from_slice(&other[from..until]);
+                        cells.extend_from_slice(&other[rows]);
                     })+
                     (cells, other) => panic!("cells {other:?} do not fit a column {cells:?}"),
                 }
@@ -134,17 +136,16 @@ impl Columns {
         columns
     }
 
-    /// Appends the rows of a batch with the same columns.
+    /// Appends some rows of a batch with the same columns.
     ///
     /// # Panics
-    /// If the columns differ in number or type.
-    pub fn append(&mut self, other: &Self) {
+    /// If the columns differ in number or type, or there are fewer rows.
+    pub fn append(&mut self, other: &Self, rows: Range<usize>) {
         assert_eq!(self.cells.len(), other.cells.len(), "batches of the same columns");
-        self.cells
-            .iter_mut()
-            .zip(&other.cells)
-            .for_each(|(cells, other)| cells.extend(other, 0, other.len()));
-        self.rows += other.rows;
+        for (cells, other) in self.cells.iter_mut().zip(&other.cells) {
+            cells.extend(other, rows.clone());
+        }
+        self.rows += rows.len();
     }
 
     /// The batch as rows.

@@ -17,11 +17,13 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::{describe, parse_columns};
+use spfde_data::files::parquet_store::parse_columns;
 use spfde_data::files::{Result, data_set, idx, weights};
 use spfde_data::images::Images;
 use spfde_data::row;
+use spfde_data::segment::Segment;
 use spfde_data::table::Row;
+use spfde_parquet_guard::ParquetFile;
 
 /// In the child process: a directory of files that were written for it.
 const CHILD: &str = "SPFDE_TEST_DECLARED_SIZES";
@@ -176,7 +178,15 @@ fn long_texts(columns: &[&str], rows: usize) -> Vec<u8> {
 /// The rows of each batch.
 fn batches<R: Row>(bytes: Vec<u8>) -> Result<Vec<usize>> {
     let path = Path::new("notes.parquet");
-    let segment = describe(path, &bytes, R::STREAM, 3)?;
+    let segment = Segment {
+        stream: R::STREAM.to_owned(),
+        epoch: 3,
+        worker: 0,
+        path: String::new(),
+        rows: ParquetFile::parse(path, bytes.clone())?.rows(),
+        bytes: bytes.len() as u64,
+        blake3: blake3::hash(&bytes).to_hex().to_string(),
+    };
     parse_columns(path, bytes, &segment, &R::columns())?.map(|batch| Ok(batch?.rows)).collect()
 }
 

@@ -29,17 +29,11 @@ impl Place {
     }
 
     pub(crate) fn store(&self) -> ParquetStore {
-        match self {
-            Place::Held(directory) => directory.store(),
-            Place::Joined(member) => member.store(),
-        }
+        ParquetStore::new(self.path())
     }
 
     pub(crate) fn checkpoints(&self) -> CheckpointFiles {
-        CheckpointFiles::written(match self {
-            Place::Held(directory) => directory.checkpoints(),
-            Place::Joined(member) => member.checkpoints(),
-        })
+        CheckpointFiles::new(self.path())
     }
 
     pub(crate) fn commit(&self) -> Arc<dyn Commit> {

@@ -97,7 +97,7 @@ impl Checkpoints {
             for batch in read_columns(&self.run, &segment, columns)? {
                 let (batch, path) = (batch?, self.run.join(&segment.path));
                 DataError::limit(&path, "number of rows", (rows.rows + batch.rows) as u64, most)?;
-                rows.append(&batch);
+                rows.append(&batch, 0..batch.rows);
             }
         }
         Ok(rows)

@@ -3,7 +3,6 @@
 mod follow;
 #[cfg(test)]
 mod tests;
-mod version2;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,12 +10,11 @@ use std::path::{Path, PathBuf};
 use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::read_columns;
-use crate::rows::LayerRow;
+use crate::rows::{GradientRow, LayerRow};
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
-use crate::table::{Column, Row};
+use crate::table::{Cells, Column, Columns, Record, Row};
 
 pub use follow::{FollowedEnd, FollowedTrace};
-use version2::Nonzero;
 
 /// The segments of some streams of a run.
 ///
@@ -94,5 +92,40 @@ impl Recording for RecordedTrace {
         });
         let path = self.run.join(&segment.path).display().to_string();
         Ok(RecordedSegment { path, batches: Box::new(batches) })
+    }
+}
+
+/// The existing weights of each layer in one epoch: masks changed at the start of an epoch only, so those at
+/// its end.
+struct Nonzero(BTreeMap<u16, u32>);
+
+impl Nonzero {
+    /// Those of `epoch`, if the `columns` of a stream ask for them and the run lacks them.
+    ///
+    /// # Errors
+    /// If the stream `layers` cannot be read.
+    fn lacking(trace: &RecordedTrace, stream: &str, columns: &[Column], epoch: u32) -> Result<Option<Self>> {
+        let asked = columns.iter().any(|column| column.name == "nonzero");
+        if !trace.version2 || stream != GradientRow::STREAM || !asked {
+            return Ok(None);
+        }
+        let mut nonzero = BTreeMap::new();
+        for segment in trace.segments.get(&(LayerRow::STREAM.to_owned(), epoch)).into_iter().flatten() {
+            for batch in read_columns(&trace.run, segment, &LayerRow::columns())? {
+                nonzero.extend(batch?.into_rows::<LayerRow>().iter().map(|row| (row.layer, row.nonzero)));
+            }
+        }
+        Ok(Some(Self(nonzero)))
+    }
+
+    /// Fills in the column `nonzero` of some rows with these `columns`.
+    fn fill(&self, columns: &[Column], mut rows: Columns) -> Columns {
+        let place = |name: &str| columns.iter().position(|column| column.name == name);
+        let (Some(layer), Some(nonzero)) = (place("layer"), place("nonzero")) else { return rows };
+        if let Cells::U16(layers) = &rows.cells[layer] {
+            let of = |layer: &u16| self.0.get(layer).copied().unwrap_or_default();
+            rows.cells[nonzero] = Cells::U32(layers.iter().map(of).collect());
+        }
+        rows
     }
 }

@@ -9,7 +9,6 @@ use spfde::configuration::{Configuration, Source};
 use spfde::{Error, Experiment, Options, Why};
 use spfde_data::files::data_set;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::read_segment;
 use spfde_data::files::weights;
 use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::random::{Purpose, draw};
@@ -18,6 +17,7 @@ use spfde_data::segment::Segment;
 use spfde_data::table::Row;
 use spfde_data::tensor::Tensor;
 use spfde_flow::{Fault, Run, Services, Tick};
+use spfde_tests::segments::read_segment;
 use tempfile::TempDir;
 use timely::Config;
 

@@ -5,7 +5,7 @@ use crate::files::data_set;
 use crate::images::Images;
 use crate::rows::MaskRow;
 use crate::segment::SegmentStore;
-use crate::table::{Record, Row};
+use crate::table::Record;
 use crate::tensor::TensorData;
 
 fn arrays() -> Vec<Tensor> {

@@ -21,8 +21,17 @@ fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) 
 }
 
 /// Reads a segment without its columns.
-fn open(run: &Path, segment: &Segment) -> Result<SegmentReader> {
-    read_columns(run, segment, &[])
+fn open(run: &Path, segment: &Segment) -> Result<()> {
+    read_columns(run, segment, &[]).map(drop)
+}
+
+/// All rows of a segment.
+fn read_segment<R: Row>(run: &Path, segment: &Segment) -> Result<Vec<R>> {
+    let mut rows = Vec::new();
+    for batch in read_columns(run, segment, &R::columns())? {
+        rows.extend(batch?.into_rows::<R>());
+    }
+    Ok(rows)
 }
 
 /// The segment with the length and hash that its file has now.

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use super::lock::{self, RunLock};
+use super::recorded::write_environment;
 use super::sweep::remove_if_there;
-use super::{RunDirectory, environment, read_config, refuse_taken};
+use super::{RunDirectory, read_config, refuse_taken};
 use crate::files::atomic;
 use crate::files::error::Result;
 use crate::files::layout::{self, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME, MANIFEST_NAME};
@@ -102,7 +103,7 @@ impl RunDirectory {
             atomic::write(&self.path.join(ARCHITECTURE_NAME), text.as_bytes())?;
         }
         self.state().architecture = architecture.map(hash);
-        environment::write(&self.path, environment)?;
+        write_environment(&self.path, environment)?;
         self.state().write(&self.path)?;
         self.remove_unnamed()
     }

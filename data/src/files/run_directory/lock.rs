@@ -19,7 +19,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct RunLock {
     file: File,
-    path: PathBuf,
+    /// The lock file.
+    pub(super) path: PathBuf,
 }
 
 impl Drop for RunLock {
@@ -56,11 +57,6 @@ impl RunLock {
             })
             .map_err(DataError::io(&path, "write the process id"))?;
         Ok(Self { file, path })
-    }
-
-    /// The lock file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// An error if the file at its path is not the one that is held: the run directory was removed, moved or

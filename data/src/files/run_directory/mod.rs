@@ -2,7 +2,6 @@
 
 mod begin;
 mod commit;
-mod environment;
 mod lock;
 mod members;
 mod recorded;
@@ -15,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::files::atomic;
-use crate::files::checkpoint::Checkpoints;
 use crate::files::error::Result;
 use crate::files::layout::{ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME};
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
@@ -89,11 +87,6 @@ impl RunDirectory {
         ParquetStore::new(&self.path)
     }
 
-    /// The files of the run's checkpoints.
-    pub fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(&self.path)
-    }
-
     /// The manifest as it is on disk, or will be when it is written next.
     pub fn manifest(&self) -> Manifest {
         self.state().clone()
@@ -123,7 +116,7 @@ impl RunDirectory {
     /// As [`RunDirectory::create`].
     pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
         self.lock.check()?;
-        environment::write(&self.path, environment)?;
+        recorded::write_environment(&self.path, environment)?;
         // Until a manifest says so on disk, one without a seal is believed, too.
         self.state().sealed_environment = true;
         Ok(())
