@@ -2,13 +2,11 @@
 //!
 //! Columns: `image`, bytes in the order channel, row, column, as fixed-size binary, and `label`, u16. The
 //! metadata key `spfde.data` states version, name, shape, number of classes and the fingerprint of the
-//! content as JSON. [`embedded`] is Fashion-MNIST, compiled into the program; [`registry`] lists what is
-//! there by name.
+//! content as JSON. [`embedded`] is Fashion-MNIST, compiled into the program.
 
 mod fingerprint;
 mod format;
 mod read;
-mod registry;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -17,8 +15,7 @@ use std::sync::Arc;
 
 pub(super) use format::empty;
 pub(super) use read::no_class;
-pub use read::{parse, read};
-pub use registry::{DataSetEntry, embedded, registry};
+pub use read::{embedded, parse, read};
 pub use write::write;
 
 use crate::images::{DataSet, Images, Normalization};

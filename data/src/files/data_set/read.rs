@@ -5,6 +5,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, UInt16Type};
 
+use bytes::Bytes;
 use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
 use super::assemble;
@@ -33,6 +34,18 @@ pub fn read(directory: &Path) -> Result<DataSet> {
 pub fn parse(train: Vec<u8>, test: Vec<u8>) -> Result<DataSet> {
     let parse = |name: &str, bytes: Vec<u8>| ParquetFile::parse(Path::new(name), bytes);
     from_files(&parse(TRAIN, train)?, &parse(TEST, test)?)
+}
+
+/// Fashion-MNIST, from the bytes compiled into the program, through the same reader and checks as any other
+/// file.
+pub fn embedded() -> Result<DataSet> {
+    static TRAIN: &[u8] = include_bytes!("../../../fashion-mnist/train.parquet");
+    static TEST: &[u8] = include_bytes!("../../../fashion-mnist/test.parquet");
+    let parse = |name, bytes| ParquetFile::parse(Path::new(name), Bytes::from_static(bytes));
+    from_files(
+        &parse("embedded fashion-mnist/train.parquet", TRAIN)?,
+        &parse("embedded fashion-mnist/test.parquet", TEST)?,
+    )
 }
 
 /// The data set in two open files.

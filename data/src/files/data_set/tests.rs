@@ -1,6 +1,7 @@
 //! Round trips, and files that are not data sets.
 
 mod damage;
+mod embedded;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::taken::not_empty;
+use super::begin::not_empty;
 use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout::LOCK_NAME;
 use crate::files::read_limited::inside;

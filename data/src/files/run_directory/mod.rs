@@ -6,7 +6,6 @@ mod lock;
 mod members;
 mod recorded;
 mod sweep;
-mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +18,12 @@ use crate::files::layout::{ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NA
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::manifest::{Manifest, ReplayOf};
 use crate::files::parquet_store::ParquetStore;
+pub use begin::{refuse_taken, taken};
 use lock::RunLock;
 pub use lock::is_held;
 pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};
 pub use recorded::{RecordedRun, read_config};
 use sweep::{remove_empty, remove_if_there};
-pub use taken::{refuse_taken, taken};
 
 /// The files beside those that the manifest names, in the order in which they are written.
 const WRITTEN: [&str; 4] = [CONFIG_NAME, ARCHITECTURE_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];

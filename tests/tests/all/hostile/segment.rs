@@ -11,7 +11,7 @@ use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::row;
 use spfde_data::segment::{Checkpoint, Segment, SegmentStore};
-use spfde_data::table::{Columns, Record, Row};
+use spfde_data::table::{Columns, Record};
 use spfde_tests::segments::read_segment;
 
 use super::{Case, Class, message, parquet};
