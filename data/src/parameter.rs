@@ -5,6 +5,7 @@ mod range;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeBounds;
 
 pub use declare::{Parametric, Setting};
 pub use range::Range;
@@ -46,19 +47,14 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// A whole number from `low` to `high`.
-    pub fn integer(key: &'static str, default: i64, low: i64, high: i64, help: &'static str) -> Self {
-        Self { key, default: Value::Integer(default), range: Range::Integer(low, high), help }
-    }
-
-    /// A number from `low` to `high`.
-    pub fn number(key: &'static str, default: f64, low: f64, high: f64, help: &'static str) -> Self {
-        Self { key, default: Value::Number(default), range: Range::Number(low, high), help }
-    }
-
-    /// A number from `low` to below `high`.
-    pub fn below(key: &'static str, default: f64, low: f64, high: f64, help: &'static str) -> Self {
-        Self { key, default: Value::Number(default), range: Range::Below(low, high), help }
+    /// A value of type `T` within Rust's `range`.
+    pub fn of<T: Setting>(
+        key: &'static str,
+        default: T,
+        range: impl RangeBounds<T>,
+        help: &'static str,
+    ) -> Self {
+        Self { key, default: default.to_value(), range: T::range(range), help }
     }
 
     /// One of `names`.
