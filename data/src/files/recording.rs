@@ -12,7 +12,7 @@ use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::read_columns;
 use crate::rows::{GradientRow, LayerRow};
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
-use crate::table::{Cells, Column, Columns, Record, Row};
+use crate::table::{Cells, Column, Record, Row};
 
 pub use follow::{FollowedEnd, FollowedTrace};
 
@@ -58,6 +58,22 @@ impl RecordedTrace {
         Ok(Self { run: run.to_owned(), epochs, segments, version2 })
     }
 
+    /// The existing weights of each layer in `epoch`, if the `columns` of a stream ask for them and the run, of
+    /// manifest version 2, lacks them: masks changed at the start of an epoch only, so those at its end.
+    fn nonzero(&self, stream: &str, columns: &[Column], epoch: u32) -> Result<Option<BTreeMap<u16, u32>>> {
+        let asked = columns.iter().any(|column| column.name == "nonzero");
+        if !self.version2 || stream != GradientRow::STREAM || !asked {
+            return Ok(None);
+        }
+        let mut nonzero = BTreeMap::new();
+        for segment in self.segments.get(&(LayerRow::STREAM.to_owned(), epoch)).into_iter().flatten() {
+            for batch in read_columns(&self.run, segment, &LayerRow::columns())? {
+                nonzero.extend(batch?.into_rows::<LayerRow>().iter().map(|row| (row.layer, row.nonzero)));
+            }
+        }
+        Ok(Some(nonzero))
+    }
+
     fn segment(&self, stream: &str, epoch: u32, segment: usize) -> &Segment {
         let segments = self.segments.get(&(stream.to_owned(), epoch));
         segments.and_then(|segments| segments.get(segment)).expect("only segments that there are can be read")
@@ -84,48 +100,20 @@ impl Recording for RecordedTrace {
     ) -> Result<RecordedSegment, RecordingError> {
         let segment = self.segment(stream, epoch, segment);
         let reader = read_columns(&self.run, segment, columns)?;
-        let nonzero = Nonzero::lacking(self, stream, columns, epoch)?;
-        let columns = columns.to_vec();
-        let batches = reader.map(move |batch| match &nonzero {
-            Some(nonzero) => Ok(nonzero.fill(&columns, batch?)),
-            None => Ok(batch?),
+        let nonzero = self.nonzero(stream, columns, epoch)?;
+        let place = |name: &str| columns.iter().position(|column| column.name == name);
+        let places = (place("layer"), place("nonzero"));
+        let batches = reader.map(move |batch| {
+            let mut rows = batch?;
+            if let (Some(known), (Some(layer), Some(nonzero))) = (&nonzero, places)
+                && let Cells::U16(layers) = &rows.cells[layer]
+            {
+                let of = |layer: &u16| known.get(layer).copied().unwrap_or_default();
+                rows.cells[nonzero] = Cells::U32(layers.iter().map(of).collect());
+            }
+            Ok(rows)
         });
         let path = self.run.join(&segment.path).display().to_string();
         Ok(RecordedSegment { path, batches: Box::new(batches) })
-    }
-}
-
-/// The existing weights of each layer in one epoch: masks changed at the start of an epoch only, so those at
-/// its end.
-struct Nonzero(BTreeMap<u16, u32>);
-
-impl Nonzero {
-    /// Those of `epoch`, if the `columns` of a stream ask for them and the run lacks them.
-    ///
-    /// # Errors
-    /// If the stream `layers` cannot be read.
-    fn lacking(trace: &RecordedTrace, stream: &str, columns: &[Column], epoch: u32) -> Result<Option<Self>> {
-        let asked = columns.iter().any(|column| column.name == "nonzero");
-        if !trace.version2 || stream != GradientRow::STREAM || !asked {
-            return Ok(None);
-        }
-        let mut nonzero = BTreeMap::new();
-        for segment in trace.segments.get(&(LayerRow::STREAM.to_owned(), epoch)).into_iter().flatten() {
-            for batch in read_columns(&trace.run, segment, &LayerRow::columns())? {
-                nonzero.extend(batch?.into_rows::<LayerRow>().iter().map(|row| (row.layer, row.nonzero)));
-            }
-        }
-        Ok(Some(Self(nonzero)))
-    }
-
-    /// Fills in the column `nonzero` of some rows with these `columns`.
-    fn fill(&self, columns: &[Column], mut rows: Columns) -> Columns {
-        let place = |name: &str| columns.iter().position(|column| column.name == name);
-        let (Some(layer), Some(nonzero)) = (place("layer"), place("nonzero")) else { return rows };
-        if let Cells::U16(layers) = &rows.cells[layer] {
-            let of = |layer: &u16| self.0.get(layer).copied().unwrap_or_default();
-            rows.cells[nonzero] = Cells::U32(layers.iter().map(of).collect());
-        }
-        rows
     }
 }

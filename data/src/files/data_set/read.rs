@@ -74,7 +74,10 @@ pub(super) fn from_files(train: &ParquetFile, test: &ParquetFile) -> Result<Data
 
 fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> {
     let stride = description.stride();
-    check_columns(file)?;
+    check_type(file, IMAGE, "Binary or FixedSizeBinary", |kind| {
+        matches!(kind, DataType::Binary | DataType::FixedSizeBinary(_))
+    })?;
+    check_type(file, LABEL, DataType::UInt16, |kind| *kind == DataType::UInt16)?;
     if file.rows() == 0 {
         return Err(empty(file.path()));
     }
@@ -109,13 +112,6 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
     }
     let Description { channels, height, width, .. } = *description;
     Ok(Images { channels, height, width, pixels, labels })
-}
-
-fn check_columns(file: &ParquetFile) -> Result<()> {
-    check_type(file, IMAGE, "Binary or FixedSizeBinary", |kind| {
-        matches!(kind, DataType::Binary | DataType::FixedSizeBinary(_))
-    })?;
-    check_type(file, LABEL, DataType::UInt16, |kind| *kind == DataType::UInt16)
 }
 
 /// That a label is no class.

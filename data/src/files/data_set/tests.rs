@@ -2,6 +2,7 @@
 
 mod damage;
 mod embedded;
+mod fingerprints;
 
 use std::path::Path;
 use std::sync::Arc;

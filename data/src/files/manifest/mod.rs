@@ -15,7 +15,7 @@ use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout;
 pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::read_limited::{inside, read_limited};
-use crate::files::{seal, version};
+use crate::files::seal;
 use crate::images::{DataSet, Images};
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
@@ -173,7 +173,7 @@ impl Manifest {
     /// # Errors
     /// If they are no manifest, of a later version, or not what was written; if a field cannot be true.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let version = version::of_json(path, "version", bytes, MANIFEST_VERSION)?;
+        let version = seal::version_of_json(path, "version", bytes, MANIFEST_VERSION)?;
         // The number of a version may be what was changed.
         if version >= SEALED || seal::is_there(bytes) {
             seal::check(path, bytes)?;

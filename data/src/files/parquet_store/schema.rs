@@ -14,7 +14,7 @@ use arrow::datatypes::{
 use spfde_parquet_guard::ParquetFile;
 
 use crate::files::error::{DataError, Result};
-use crate::files::version;
+use crate::files::seal;
 use crate::rows::SCHEMA_VERSION;
 use crate::table::{Cells, Column, ColumnType, Columns};
 
@@ -33,7 +33,7 @@ pub(super) fn arrow_schema(columns: &[Column]) -> Arc<Schema> {
 pub(super) fn check_keys(file: &ParquetFile, stream: &str) -> Result<()> {
     let version = key(file, KEY_SCHEMA, format_args!("a version up to {SCHEMA_VERSION}"))?;
     let is_no_number = |_| DataError::value(file.path(), KEY_SCHEMA, version, "a version number");
-    version::check(file.path(), KEY_SCHEMA, version.parse().map_err(is_no_number)?, SCHEMA_VERSION)?;
+    seal::check_version(file.path(), KEY_SCHEMA, version.parse().map_err(is_no_number)?, SCHEMA_VERSION)?;
     match key(file, KEY_STREAM, stream)? {
         found if found == stream => Ok(()),
         found => Err(DataError::value(file.path(), KEY_STREAM, found, stream)),
