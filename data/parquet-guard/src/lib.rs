@@ -198,9 +198,8 @@ impl ParquetFile {
 /// Reads the footer of a file, once it is known to claim no more than there can be.
 fn read_footer(bytes: &Bytes) -> Result<ArrowReaderMetadata, Fault> {
     const ACTION: &str = "read the footer";
-    let tail = bytes.len().checked_sub(8).and_then(|start| bytes[start..].try_into().ok());
     let length = guard(ACTION, || {
-        let tail: &[u8; 8] = tail.as_ref().ok_or(ParquetError::EOF("shorter than 8 bytes".to_owned()))?;
+        let tail = bytes.last_chunk().ok_or(ParquetError::EOF("shorter than 8 bytes".to_owned()))?;
         Ok(FooterTail::try_new(tail)?.metadata_length() as u64)
     })?;
     Fault::limit("footer length", length, FOOTER_LIMIT)?;

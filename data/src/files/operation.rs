@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Result, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
@@ -36,37 +36,19 @@ pub type Around = fn(&Change) -> Result<Box<dyn FnOnce(&Change) -> Result<()>>>;
 /// What stands around the operations of this process; nothing, unless a test sets it.
 pub static AROUND: OnceLock<Around> = OnceLock::new();
 
-/// A file that is written.
-#[derive(Debug)]
-pub(super) struct Written {
-    file: File,
-    path: PathBuf,
+/// Creates the file, or empties it.
+pub(super) fn create(path: &Path) -> Result<File> {
+    perform(Change::Create { path: path.into() }, || File::create(path))
 }
 
-impl Written {
-    /// Creates the file, or empties it.
-    pub(super) fn create(path: &Path) -> Result<Self> {
-        let file = perform(Change::Create { path: path.into() }, || File::create(path))?;
-        Ok(Self { file, path: path.to_owned() })
-    }
-
-    /// Makes its content durable.
-    pub(super) fn sync(&self) -> Result<()> {
-        perform(Change::Sync { path: (&*self.path).into() }, || self.file.sync_all())
-    }
+/// Appends bytes to the file that was created as `path`.
+pub(super) fn write(mut file: &File, path: &Path, bytes: &[u8]) -> Result<()> {
+    perform(Change::Write { path: path.into(), bytes: bytes.into() }, || file.write_all(bytes))
 }
 
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        // All of them, so that it is known what was written.
-        let change = Change::Write { path: (&*self.path).into(), bytes: bytes.into() };
-        perform(change, || (&self.file).write_all(bytes))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.file.flush()
-    }
+/// Makes the content of the file durable that was created as `path`.
+pub(super) fn sync(file: &File, path: &Path) -> Result<()> {
+    perform(Change::Sync { path: path.into() }, || file.sync_all())
 }
 
 /// Gives a file another name, replacing what has it.

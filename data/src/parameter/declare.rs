@@ -17,6 +17,14 @@ pub trait Setting: Clone + Sized {
     fn range(bounds: impl RangeBounds<Self>) -> Range;
 }
 
+/// The value of a bound, if there is one.
+fn value<T: Copy>(bound: Bound<&T>) -> Option<T> {
+    match bound {
+        Bound::Included(value) | Bound::Excluded(value) => Some(*value),
+        Bound::Unbounded => None,
+    }
+}
+
 impl Setting for f64 {
     fn to_value(&self) -> Value {
         Value::Number(*self)
@@ -31,14 +39,11 @@ impl Setting for f64 {
     }
 
     fn range(bounds: impl RangeBounds<Self>) -> Range {
-        let low = match bounds.start_bound() {
-            Bound::Included(low) | Bound::Excluded(low) => *low,
-            Bound::Unbounded => f64::MIN,
-        };
+        let low = value(bounds.start_bound()).unwrap_or(f64::MIN);
+        let high = value(bounds.end_bound()).unwrap_or(f64::MAX);
         match bounds.end_bound() {
-            Bound::Included(high) => Range::Number(low, *high),
-            Bound::Excluded(high) => Range::Below(low, *high),
-            Bound::Unbounded => Range::Number(low, f64::MAX),
+            Bound::Excluded(_) => Range::Below(low, high),
+            _ => Range::Number(low, high),
         }
     }
 }
@@ -53,16 +58,10 @@ impl Setting for u32 {
     }
 
     fn range(bounds: impl RangeBounds<Self>) -> Range {
-        let low = match bounds.start_bound() {
-            Bound::Included(low) | Bound::Excluded(low) => i64::from(*low),
-            Bound::Unbounded => 0,
-        };
-        let high = match bounds.end_bound() {
-            Bound::Included(high) => i64::from(*high),
-            Bound::Excluded(high) => i64::from(*high) - 1,
-            Bound::Unbounded => i64::from(u32::MAX),
-        };
-        Range::Integer(low, high)
+        let low = value(bounds.start_bound()).unwrap_or(0);
+        let high = value(bounds.end_bound()).unwrap_or(u32::MAX);
+        let above = matches!(bounds.end_bound(), Bound::Excluded(_));
+        Range::Integer(i64::from(low), i64::from(high) - i64::from(above))
     }
 }
 

@@ -7,7 +7,7 @@ use spfde_parquet_guard::FILE_LIMIT;
 
 use super::{CHECKPOINT_LIMIT, Checkpoint, Manifest, ReplayOf};
 use crate::files::error::{DataError, Result};
-use crate::files::layout::{is_path_of, is_stream_name, segment_path, table_path, weights_path};
+use crate::files::layout::{CHECKPOINT, is_path_of, is_stream_name, path_below, segment_path, weights_path};
 use crate::segment::Segment;
 
 /// Rows of a segment: samples are numbered by `u32`, steps of an epoch as well.
@@ -59,7 +59,7 @@ pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
         if !is_path_of(checkpoint) {
             let expected = match rows {
                 None => weights_path(*epoch),
-                Some(_) => table_path("<table>", *epoch, 0),
+                Some(_) => path_below(CHECKPOINT, "<table>", *epoch, 0),
             };
             return wrong(field("path"), file, expected);
         }

@@ -233,10 +233,4 @@ impl Manifest {
     pub fn checkpoint(&self, epoch: u32) -> impl Iterator<Item = &Checkpoint> {
         self.checkpoints.iter().filter(move |checkpoint| checkpoint.epoch == epoch)
     }
-
-    /// The names of the streams that have segments, in alphabetical order.
-    pub fn streams(&self) -> Vec<String> {
-        let names: BTreeSet<&str> = self.segments.iter().map(|segment| segment.stream.as_str()).collect();
-        names.into_iter().map(str::to_owned).collect()
-    }
 }

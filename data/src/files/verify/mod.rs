@@ -29,8 +29,8 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     }
     let streams = if manifest.replay_of.is_some() { &REPLAY_STREAMS[..] } else { &STREAMS[..] };
     // Streams of the user's, too.
-    let streams: BTreeSet<String> =
-        streams.iter().map(|stream| (*stream).to_owned()).chain(manifest.streams()).collect();
+    let recorded = manifest.segments.iter().map(|segment| segment.stream.as_str());
+    let streams: BTreeSet<&str> = streams.iter().copied().chain(recorded).collect();
     let missing = streams.iter().filter_map(|stream| manifest.check_stream(run, stream).err());
     let mut findings: Vec<DataError> = missing.collect();
     findings.extend(manifest.segments.iter().filter_map(|segment| check_segment(run, segment).err()));
