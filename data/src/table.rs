@@ -223,7 +223,8 @@ macro_rules! record {
     };
 }
 
-/// Declares a [`Record`] with a start: a documented struct whose fields are its columns, with their values at the start.
+/// Declares a [`Record`] with a start: a documented struct whose fields are its columns, with their values at
+/// the start.
 ///
 /// ```
 /// spfde_data::state! {

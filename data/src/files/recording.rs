@@ -58,8 +58,8 @@ impl RecordedTrace {
         Ok(Self { run: run.to_owned(), epochs, segments, version2 })
     }
 
-    /// The existing weights of each layer in `epoch`, if the `columns` of a stream ask for them and the run, of
-    /// manifest version 2, lacks them: masks changed at the start of an epoch only, so those at its end.
+    /// The existing weights of each layer in `epoch`, if the `columns` of a stream ask for them and the run,
+    /// of manifest version 2, lacks them: masks changed at the start of an epoch only, so those at its end.
     fn nonzero(&self, stream: &str, columns: &[Column], epoch: u32) -> Result<Option<BTreeMap<u16, u32>>> {
         let asked = columns.iter().any(|column| column.name == "nonzero");
         if !self.version2 || stream != GradientRow::STREAM || !asked {

@@ -1,5 +1,5 @@
-//! The seal of a JSON file: its last field, the BLAKE3 of all that stands before. And the versions of files: a
-//! later one is refused before the rest is read, which may not be what is known.
+//! The seal of a JSON file: its last field, the BLAKE3 of all that stands before. And the versions of files:
+//! a later one is refused before the rest is read, which may not be what is known.
 //!
 //! The manifest names the BLAKE3 of the other files, and nothing names its own; the description of machine
 //! and program is replaced whenever the run is resumed, which no two files can do at once. Without a seal a

@@ -40,7 +40,8 @@ impl Commit for RunDirectory {
         let mut dropped = Vec::new();
         self.change(|manifest| {
             manifest.epochs_reached = epoch + 1;
-            // With its last epoch: a process that dies now has finished the run, and no other goes on with it.
+            // With its last epoch: a process that dies now has finished the run, and no other goes on with
+            // it.
             manifest.finished |= ended_early.is_some();
             manifest.ended_early = ended_early;
             manifest.segments.extend(segments);
