@@ -29,6 +29,7 @@ pub mod rows;
 pub mod scores;
 pub mod segment;
 pub mod table;
+pub mod tensor;
 pub mod words;
 
 // The macro `row!` names this crate and serde by path, inside this crate and out of it.

@@ -5,6 +5,7 @@ mod range;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeBounds;
 
 pub use declare::{Parametric, Setting};
 pub use range::Range;
@@ -46,19 +47,14 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// A whole number from `low` to `high`.
-    pub fn integer(key: &'static str, default: i64, low: i64, high: i64, help: &'static str) -> Self {
-        Self { key, default: Value::Integer(default), range: Range::Integer(low, high), help }
-    }
-
-    /// A number from `low` to `high`.
-    pub fn number(key: &'static str, default: f64, low: f64, high: f64, help: &'static str) -> Self {
-        Self { key, default: Value::Number(default), range: Range::Number(low, high), help }
-    }
-
-    /// A number from `low` to below `high`.
-    pub fn below(key: &'static str, default: f64, low: f64, high: f64, help: &'static str) -> Self {
-        Self { key, default: Value::Number(default), range: Range::Below(low, high), help }
+    /// A value of type `T` within Rust's `range`.
+    pub fn of<T: Setting>(
+        key: &'static str,
+        default: T,
+        range: impl RangeBounds<T>,
+        help: &'static str,
+    ) -> Self {
+        Self { key, default: default.to_value(), range: T::range(range), help }
     }
 
     /// One of `names`.
@@ -92,26 +88,13 @@ impl Parameter {
                 (Range::Choice(names), Value::Text(name)) => nearest(name, names.iter().copied()),
                 _ => None,
             };
-            Err(ParameterError::Range { key, value, range: self.range.bounds(), near: Near(near) })
+            Err(ParameterError::Range { key, value, range: self.range.bounds(), near })
         } else {
             let expected = match self.range {
                 Range::Text => format!("a text; write it in quotes: \"{value}\""),
                 _ => self.range.expected(),
             };
             Err(ParameterError::Kind { key, value, expected })
-        }
-    }
-}
-
-/// The nearest known name, for a message.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Near(pub Option<String>);
-
-impl fmt::Display for Near {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(name) => write!(f, "; did you mean `{name}`?"),
-            None => Ok(()),
         }
     }
 }
@@ -123,16 +106,17 @@ impl fmt::Display for Near {
 pub enum ParameterError {
     /// No parameter has this key; the nearest known one, if any is like it.
     #[error(
-        "unknown key `{key}`{near}{}",
-        if near.0.is_none() { "; `spfde list keys` names all of them" } else { "" }
+        "unknown key `{key}`{}{}",
+        meant(near),
+        if near.is_none() { "; `spfde list keys` names all of them" } else { "" }
     )]
-    Unknown { key: String, near: Near },
+    Unknown { key: String, near: Option<String> },
     /// The value is of another kind.
     #[error("`{key}` = {} is not {expected}", Written(value))]
     Kind { key: String, value: Value, expected: String },
     /// The value does not fit; the nearest name that would, if any is like it.
-    #[error("`{key}` = {} is out of range: {range}{near}", Written(value))]
-    Range { key: String, value: Value, range: String, near: Near },
+    #[error("`{key}` = {} is out of range: {range}{}", Written(value), meant(near))]
+    Range { key: String, value: Value, range: String, near: Option<String> },
     /// Two settings, or a setting and the data, cannot both hold; the key to change, what does not go
     /// together, and what would.
     #[error("`{key}`: {reason}")]
@@ -144,6 +128,11 @@ impl ParameterError {
     pub fn contradiction(key: &str, reason: impl Into<String>) -> Self {
         Self::Contradiction { key: key.into(), reason: reason.into() }
     }
+}
+
+/// The nearest known name, for a message.
+fn meant(near: &Option<String>) -> String {
+    near.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 /// The known name most like `name`, if any is like it at all.
@@ -172,7 +161,7 @@ impl Parameters {
     /// If the key is not among `known` or the value is out of its range.
     pub fn with(mut self, known: &[Parameter], key: &str, value: Value) -> Result<Self, ParameterError> {
         let parameter = known.iter().find(|parameter| parameter.key == key).ok_or_else(|| {
-            let near = Near(nearest(key, known.iter().map(|parameter| parameter.key)));
+            let near = nearest(key, known.iter().map(|parameter| parameter.key));
             ParameterError::Unknown { key: key.into(), near }
         })?;
         let value = parameter.check(value)?;

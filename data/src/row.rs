@@ -38,25 +38,10 @@ macro_rules! row {
         #[serde(crate = "spfde_data::serde")]
         $visibility struct $name { $($(#[$field_meta])* $field_visibility $field: $type,)+ }
 
+        $crate::record! { $name { $($field: $type $(= $added)?,)+ } }
+
         impl $crate::table::Row for $name {
             const STREAM: &'static str = $stream;
-            fn columns() -> Vec<$crate::table::Column> {
-                vec![$($crate::table::Column::of::<$type>(
-                    stringify!($field),
-                    [$(stringify!($added),)?].contains(&"added"),
-                )),+]
-            }
-            fn push(self, columns: &mut $crate::table::Columns) {
-                let mut cells = columns.cells.iter_mut();
-                $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
-                columns.rows += 1;
-            }
-            fn get(columns: &$crate::table::Columns, row: usize) -> Self {
-                let mut cells = columns.cells.iter();
-                Self { $($field: $crate::table::Cell::get(
-                    cells.next().expect("one column for each field"), row,
-                ),)+ }
-            }
             fn order(&self) -> [u64; 4] {
                 let mut order = [0; 4];
                 let mut next = order.iter_mut();

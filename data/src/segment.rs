@@ -21,17 +21,10 @@ pub struct Segment {
     pub blake3: String,
 }
 
-/// Why something could not be stored: names the file and what was tried.
+/// Why something could not be stored: names the file, what was tried, and the cause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
-#[error("{path}: cannot {action}: {reason}")]
-pub struct StorageError {
-    /// The file or directory.
-    pub path: String,
-    /// What was tried, such as `write rows`.
-    pub action: String,
-    /// The cause in the system's words.
-    pub reason: String,
-}
+#[error("{0}")]
+pub struct StorageError(pub String);
 
 /// A segment under construction. Dropped before [`SegmentWriter::finish`], it leaves nothing that counts.
 pub trait SegmentWriter {

@@ -1,5 +1,7 @@
 //! Rows and columns: how a stream becomes a table, without knowing the file format.
 
+use std::ops::Range;
+
 /// Name and type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -58,14 +60,14 @@ macro_rules! kinds {
                 }
             }
 
-            /// Appends the values `from..until` of a column of the same type.
+            /// Appends the values in some rows of a column of the same type.
             ///
             /// # Panics
             /// If the types differ, or there are fewer values.
-            pub fn extend(&mut self, other: &Self, from: usize, until: usize) {
+            fn extend(&mut self, other: &Self, rows: Range<usize>) {
                 match (self, other) {
                     $((Cells::$kind(cells), Cells::$kind(other)) => {
-                        cells.extend_from_slice(&other[from..until]);
+                        cells.extend_from_slice(&other[rows]);
                     })+
                     (cells, other) => panic!("cells {other:?} do not fit a column {cells:?}"),
                 }
@@ -128,22 +130,22 @@ impl Columns {
     pub fn from_rows<R: Row>(rows: impl IntoIterator<Item = R>) -> Self {
         let mut columns = Self::new(&R::columns());
         for row in rows {
-            row.push(&mut columns);
+            row.push(&mut columns.cells.iter_mut());
+            columns.rows += 1;
         }
         columns
     }
 
-    /// Appends the rows of a batch with the same columns.
+    /// Appends some rows of a batch with the same columns.
     ///
     /// # Panics
-    /// If the columns differ in number or type.
-    pub fn append(&mut self, other: &Self) {
+    /// If the columns differ in number or type, or there are fewer rows.
+    pub fn append(&mut self, other: &Self, rows: Range<usize>) {
         assert_eq!(self.cells.len(), other.cells.len(), "batches of the same columns");
-        self.cells
-            .iter_mut()
-            .zip(&other.cells)
-            .for_each(|(cells, other)| cells.extend(other, 0, other.len()));
-        self.rows += other.rows;
+        for (cells, other) in self.cells.iter_mut().zip(&other.cells) {
+            cells.extend(other, rows.clone());
+        }
+        self.rows += rows.len();
     }
 
     /// The batch as rows.
@@ -151,7 +153,7 @@ impl Columns {
     /// # Panics
     /// If the columns are not those of `R`: compare schemas before.
     pub fn into_rows<R: Row>(&self) -> Vec<R> {
-        (0..self.rows).map(|row| R::get(self, row)).collect()
+        (0..self.rows).map(|row| R::get(&mut self.cells.iter(), row)).collect()
     }
 }
 
@@ -177,9 +179,10 @@ impl Cell for f64 {
     }
 }
 
-/// Typed values with columns: what a policy keeps of a sample, a layer or a block, saved and restored by its
-/// type. Declare one with [`state!`](crate::state); a policy that keeps nothing uses `()`.
-pub trait Record: Clone + Default + Send + 'static {
+/// Typed values with columns: a row of a table, or what a policy keeps of a sample, a layer or a block, saved
+/// and restored by its type. Declare one with [`row!`](crate::row) or [`state!`](crate::state); a policy that
+/// keeps nothing uses `()`.
+pub trait Record: Clone + Send + 'static {
     /// The columns in order.
     fn columns() -> Vec<Column>;
     /// Appends the values, one to each of the cells that follow.
@@ -196,7 +199,32 @@ impl Record for () {
     fn get(_: &mut std::slice::Iter<'_, Cells>, _: usize) -> Self {}
 }
 
-/// Declares a [`Record`]: a documented struct whose fields are its columns, with their values at the start.
+/// Implements [`Record`] for a struct with these fields; those with `= added` came with a later version.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! record {
+    ($name:ident { $($field:ident: $type:ty $(= $added:ident)?,)+ }) => {
+        impl $crate::table::Record for $name {
+            fn columns() -> Vec<$crate::table::Column> {
+                vec![$($crate::table::Column::of::<$type>(
+                    stringify!($field),
+                    [$(stringify!($added),)?].contains(&"added"),
+                )),+]
+            }
+            fn push(self, cells: &mut ::core::slice::IterMut<'_, $crate::table::Cells>) {
+                $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
+            }
+            fn get(cells: &mut ::core::slice::Iter<'_, $crate::table::Cells>, row: usize) -> Self {
+                Self { $($field: $crate::table::Cell::get(
+                    cells.next().expect("one column for each field"), row,
+                ),)+ }
+            }
+        }
+    };
+}
+
+/// Declares a [`Record`] with a start: a documented struct whose fields are its columns, with their values at
+/// the start.
 ///
 /// ```
 /// spfde_data::state! {
@@ -231,32 +259,14 @@ macro_rules! state {
             }
         }
 
-        impl $crate::table::Record for $name {
-            fn columns() -> Vec<$crate::table::Column> {
-                vec![$($crate::table::Column::of::<$type>(stringify!($field), false)),+]
-            }
-            fn push(self, cells: &mut ::core::slice::IterMut<'_, $crate::table::Cells>) {
-                $($crate::table::Cell::push(self.$field, cells.next().expect("one column for each field"));)+
-            }
-            fn get(cells: &mut ::core::slice::Iter<'_, $crate::table::Cells>, row: usize) -> Self {
-                Self { $($field: $crate::table::Cell::get(
-                    cells.next().expect("one column for each field"), row,
-                ),)+ }
-            }
-        }
+        $crate::record! { $name { $($field: $type,)+ } }
     };
 }
 
 /// A row of a stream: becomes a row of the table of the same name. Declare one with [`row!`](crate::row).
-pub trait Row: Clone + Send + serde::Serialize + for<'a> serde::Deserialize<'a> + 'static {
-    /// The stream's name: the table's folder below `trace/`.
+pub trait Row: Record + serde::Serialize + for<'a> serde::Deserialize<'a> {
+    /// The stream's name: the table's folder below `trace/`. The first of its columns is `epoch`.
     const STREAM: &'static str;
-    /// The columns in order. The first is `epoch`.
-    fn columns() -> Vec<Column>;
-    /// Appends this row to a batch with these columns.
-    fn push(self, columns: &mut Columns);
-    /// Row `row` of a batch with these columns.
-    fn get(columns: &Columns, row: usize) -> Self;
     /// The place of the row within its stream: the values of its leading columns. Rows of one tick are
     /// written in this order, which must not depend on the number of workers.
     fn order(&self) -> [u64; 4];

@@ -17,11 +17,13 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::{describe, parse_columns};
+use spfde_data::files::parquet_store::parse_columns;
 use spfde_data::files::{Result, data_set, idx, weights};
 use spfde_data::images::Images;
 use spfde_data::row;
+use spfde_data::segment::Segment;
 use spfde_data::table::Row;
+use spfde_parquet_guard::ParquetFile;
 
 /// In the child process: a directory of files that were written for it.
 const CHILD: &str = "SPFDE_TEST_DECLARED_SIZES";
@@ -63,16 +65,17 @@ fn read_hostile_files(written: &Path) {
     let at = |name: &str| directory.path().join(name);
     let check = |message: String, expected: &str| assert!(message.contains(expected), "{message}");
 
+    let read_images = |name: &str| idx::parse(&at(name), idx::IMAGES, &std::fs::read(at(name)).unwrap());
     // 4.2 GB of images in 16 bytes, plain and compressed.
     let header =
         [&[0, 0, 8, 3][..], &700_000_000_u32.to_be_bytes(), &2_u32.to_be_bytes(), &3_u32.to_be_bytes()]
             .concat();
     std::fs::write(at("plain"), &header).unwrap();
-    check(idx::read_images(&at("plain")).unwrap_err().to_string(), "4200000000 bytes, the file has 0");
+    check(read_images("plain").unwrap_err().to_string(), "4200000000 bytes, the file has 0");
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&header).unwrap();
     std::fs::write(at("gzip"), encoder.finish().unwrap()).unwrap();
-    check(idx::read_images(&at("gzip")).unwrap_err().to_string(), "4200000000 bytes, the file has 0");
+    check(read_images("gzip").unwrap_err().to_string(), "4200000000 bytes, the file has 0");
 
     // Tensors of 4 TB, and a header of 2⁶⁴ − 1 bytes.
     let tensor = r#"{"x":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}"#;
@@ -175,7 +178,15 @@ fn long_texts(columns: &[&str], rows: usize) -> Vec<u8> {
 /// The rows of each batch.
 fn batches<R: Row>(bytes: Vec<u8>) -> Result<Vec<usize>> {
     let path = Path::new("notes.parquet");
-    let segment = describe(path, &bytes, R::STREAM, 3)?;
+    let segment = Segment {
+        stream: R::STREAM.to_owned(),
+        epoch: 3,
+        worker: 0,
+        path: String::new(),
+        rows: ParquetFile::parse(path, bytes.clone())?.rows(),
+        bytes: bytes.len() as u64,
+        blake3: blake3::hash(&bytes).to_hex().to_string(),
+    };
     parse_columns(path, bytes, &segment, &R::columns())?.map(|batch| Ok(batch?.rows)).collect()
 }
 

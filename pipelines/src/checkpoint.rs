@@ -7,11 +7,10 @@ use spfde_data::files::DataError;
 use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::layout::CHECKPOINT;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::weights::{NamedArray, Values};
 use spfde_data::segment::{Checkpoint, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::Column;
+use spfde_data::tensor::Tensor;
 use spfde_flow::{CheckpointStore, Settings, Snapshot};
-use spfde_model::{Tensor, TensorData};
 
 /// Key of the epoch in the metadata of weights.
 const EPOCH: &str = "spfde.epoch";
@@ -26,11 +25,6 @@ impl CheckpointFiles {
     /// Those of the run directory `run`.
     pub(crate) fn new(run: &Path) -> Self {
         Self(Checkpoints::new(run))
-    }
-
-    /// These, of a run that is written.
-    pub(crate) fn written(checkpoints: Checkpoints) -> Self {
-        Self(checkpoints)
     }
 
     /// Checks that the files of the checkpoint at the start of `epoch` are those that `manifest` names.
@@ -59,8 +53,7 @@ impl CheckpointFiles {
         for (table, columns) in Snapshot::tables(settings) {
             tables.insert(table, self.0.read_table(manifest, epoch, table, &columns, most)?);
         }
-        let tensors = weights.arrays.into_iter().map(tensor).collect();
-        Snapshot::new(settings, epoch, tensors, frozen, tables).map_err(misfit)
+        Snapshot::new(settings, epoch, weights.arrays, frozen, tables).map_err(misfit)
     }
 }
 
@@ -81,27 +74,10 @@ impl CheckpointStore for CheckpointFiles {
         tensors: &[Tensor],
         frozen_blocks: usize,
     ) -> Result<Checkpoint, StorageError> {
-        let arrays: Vec<NamedArray> = tensors.iter().map(array).collect();
         let metadata = BTreeMap::from([
             (EPOCH.to_owned(), epoch.to_string()),
             (FROZEN_BLOCKS.to_owned(), frozen_blocks.to_string()),
         ]);
-        Ok(self.0.write_weights(epoch, &arrays, &metadata)?)
+        Ok(self.0.write_weights(epoch, tensors, &metadata)?)
     }
-}
-
-fn array(tensor: &Tensor) -> NamedArray {
-    let values = match &tensor.data {
-        TensorData::F32(values) => Values::F32(values.clone()),
-        TensorData::U32(values) => Values::U32(values.clone()),
-    };
-    NamedArray { name: tensor.name.clone(), shape: tensor.shape.clone(), values }
-}
-
-fn tensor(array: NamedArray) -> Tensor {
-    let data = match array.values {
-        Values::F32(values) => TensorData::F32(values),
-        Values::U32(values) => TensorData::U32(values),
-    };
-    Tensor { name: array.name, shape: array.shape, data }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use spfde_data::files::DataError;
+use spfde_data::files::{DataError, Kind};
 use spfde_data::parameter::ParameterError;
 use spfde_data::words::{are, counted};
 use spfde_flow::{Cause, Fault};
@@ -241,7 +241,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::More { error, .. } => error.exit_code(),
-            Error::Configuration(_) | Error::Data(DataError::OldRun { .. }) => 2,
+            Error::Configuration(_) => 2,
+            Error::Data(error) if error.is(Kind::OldRun) => 2,
             Error::Cluster(error) => error.exit_code(),
             Error::Stopped { why, .. } if why.is_interrupt() => 130,
             Error::Unkept { interrupted: true, .. } => 130,

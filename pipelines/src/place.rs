@@ -29,17 +29,11 @@ impl Place {
     }
 
     pub(crate) fn store(&self) -> ParquetStore {
-        match self {
-            Place::Held(directory) => directory.store(),
-            Place::Joined(member) => member.store(),
-        }
+        ParquetStore::new(self.path())
     }
 
     pub(crate) fn checkpoints(&self) -> CheckpointFiles {
-        CheckpointFiles::written(match self {
-            Place::Held(directory) => directory.checkpoints(),
-            Place::Joined(member) => member.checkpoints(),
-        })
+        CheckpointFiles::new(self.path())
     }
 
     pub(crate) fn commit(&self) -> Arc<dyn Commit> {
@@ -82,6 +76,8 @@ impl Commit for Elsewhere {
 
 #[cfg(test)]
 mod tests {
+    use spfde_data::files::Kind;
+
     use super::*;
 
     #[test]
@@ -91,7 +87,7 @@ mod tests {
         let left_behind = place.commit();
         drop(place);
         let error = Member::join(directory.path(), 1).unwrap_err();
-        assert!(matches!(error, DataError::Locked { .. }), "{error}");
+        assert!(error.is(Kind::Locked), "{error}");
         drop(left_behind);
         Member::join(directory.path(), 1).unwrap();
     }

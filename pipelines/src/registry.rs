@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use spfde_data::files::DataError;
-use spfde_data::files::data_set::{self, DataSetEntry};
+use spfde_data::files::data_set;
 use spfde_data::files::layout::ARCHITECTURE_NAME;
 use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::images::DataSet;
@@ -33,18 +33,6 @@ pub struct DataEntry {
     pub load: Arc<dyn Fn() -> Result<DataSet, Error> + Send + Sync>,
 }
 
-impl From<&DataSetEntry> for DataEntry {
-    fn from(entry: &DataSetEntry) -> Self {
-        let load = entry.load;
-        Self {
-            name: entry.name.to_owned(),
-            summary: entry.summary.to_owned(),
-            licence: entry.licence.to_owned(),
-            load: Arc::new(move || Ok(load()?)),
-        }
-    }
-}
-
 /// Policies, models and data sets by name.
 #[derive(Clone)]
 pub struct Registry {
@@ -59,10 +47,18 @@ pub struct Registry {
 impl Default for Registry {
     /// What comes with the program.
     fn default() -> Self {
+        let fashion_mnist = DataEntry {
+            name: "fashion-mnist".to_owned(),
+            summary: "60 000 + 10 000 grey images of clothes, 28 × 28, 10 classes; embedded in the program"
+                .to_owned(),
+            licence: "MIT, Copyright 2017 Zalando SE, https://github.com/zalandoresearch/fashion-mnist"
+                .to_owned(),
+            load: Arc::new(|| Ok(data_set::embedded()?)),
+        };
         Self {
             policies: spfde_policy::Registry::default(),
             models: models::registry().to_vec(),
-            data: data_set::registry().iter().map(DataEntry::from).collect(),
+            data: vec![fashion_mnist],
         }
     }
 }

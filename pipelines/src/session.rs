@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
+use spfde_data::files::{DataError, Kind};
 use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Snapshot, Stop};
 
 use crate::cluster::{Cluster, Meeting, Network, Purpose};
@@ -174,8 +174,9 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
         let manifest = Manifest::new(&settings.data, settings.epochs);
         match RunDirectory::create(&path, &configuration, Some(&network), &environment, manifest) {
             // Another run took the same name at the same time.
-            Err(DataError::NotEmpty { .. } | DataError::RunThere { .. } | DataError::Locked { .. })
-                if options.directory.is_none() => {}
+            Err(error)
+                if options.directory.is_none()
+                    && [Kind::Taken, Kind::Locked].into_iter().any(|kind| error.is(kind)) => {}
             created => return created,
         }
     }

@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Output};
 
 use spfde::prelude::*;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::read_segment;
+use spfde_tests::segments::read_segment;
 
 /// Which program is meant: `own`, or `plain` for `spfde` itself.
 const PROGRAM: &str = "SPFDE_TESTS_PROGRAM";

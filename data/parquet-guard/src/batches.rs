@@ -40,7 +40,10 @@ impl Iterator for Batches {
         self.found += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
         let (found, expected) = (self.found, self.declared);
         if found > expected || batch.is_none() && found < expected {
-            return Some(Err(Fault::Rows { found, expected }.of(&self.path)));
+            return Some(Err(Fault(format!(
+                "number of rows is {found}; expected {expected}; the file was changed or is damaged"
+            ))
+            .of(&self.path)));
         }
         self.reader = batch.is_some().then_some(reader);
         batch.map(Ok)
@@ -49,11 +52,13 @@ impl Iterator for Batches {
 
 /// Runs the Parquet library on a file; its panics on damaged bytes become errors, too.
 pub(crate) fn guard<T>(
-    action: &'static str,
+    action: &str,
     work: impl FnOnce() -> parquet::errors::Result<T>,
 ) -> std::result::Result<T, Fault> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(|source| Fault::Library { action, source }),
-        Err(_) => Err(Fault::Damaged { action }),
+        Ok(done) => {
+            done.map_err(|source| Fault(format!("cannot {action}: {source}; is it a complete Parquet file?")))
+        }
+        Err(_) => Err(Fault::damaged(action)),
     }
 }

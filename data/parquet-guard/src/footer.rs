@@ -30,15 +30,18 @@ pub(crate) const LEVEL_LIMIT: u64 = 32;
 /// for every column. Without groups they are part of the footer, and cannot be more than it has.
 pub(crate) const NAME_LIMIT: u64 = crate::FOOTER_LIMIT;
 
-const DAMAGED: Fault = Fault::Damaged { action: "read the footer" };
+/// That a footer is not what it has to be.
+fn damaged() -> Fault {
+    Fault::damaged("read the footer")
+}
 
 /// Checks the bytes of a footer, without the length and the magic number behind it.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {
     let (mut reader, mut id) = (Reader { bytes }, 0);
-    while let Some(kind) = reader.field(FILE, &mut id).ok_or(DAMAGED)? {
+    while let Some(kind) = reader.field(FILE, &mut id).ok_or_else(damaged)? {
         match id {
             SCHEMA => schema(&mut reader)?,
-            _ => reader.skip(kind).ok_or(DAMAGED)?,
+            _ => reader.skip(kind).ok_or_else(damaged)?,
         }
     }
     Ok(())
@@ -46,25 +49,25 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {
 
 /// The elements of the schema: a tree, each group in front of what is in it.
 fn schema(reader: &mut Reader) -> Result<(), Fault> {
-    let (kind, count) = reader.list().ok_or(DAMAGED)?;
+    let (kind, count) = reader.list().ok_or_else(damaged)?;
     Fault::limit("number of columns and groups", count, ELEMENT_LIMIT)?;
     // For each group that has not ended: how many are still to come, and the bytes of the names up to it.
     let mut open: Vec<(u64, u64)> = Vec::new();
     let mut names = 0;
     for index in 0..count {
-        let (name, children) = (kind == STRUCT).then(|| element(reader)).flatten().ok_or(DAMAGED)?;
+        let (name, children) = (kind == STRUCT).then(|| element(reader)).flatten().ok_or_else(damaged)?;
         let path = match open.last_mut() {
             // The root, whose name is in no path.
             None if index == 0 => 0,
             // A second root.
-            None => return Err(DAMAGED),
+            None => return Err(damaged()),
             Some((left, path)) => {
                 *left -= 1;
                 *path + name
             }
         };
         if children > count - index - 1 {
-            return Err(DAMAGED);
+            return Err(damaged());
         }
         if children > 0 {
             open.push((children, path));
@@ -75,7 +78,7 @@ fn schema(reader: &mut Reader) -> Result<(), Fault> {
         Fault::limit("length of the columns' names", names, NAME_LIMIT)?;
         while open.pop_if(|(left, _)| *left == 0).is_some() {}
     }
-    if open.is_empty() { Ok(()) } else { Err(DAMAGED) }
+    if open.is_empty() { Ok(()) } else { Err(damaged()) }
 }
 
 /// The length of an element's name, and how many others are in it.
@@ -84,7 +87,7 @@ fn element(reader: &mut Reader) -> Option<(u64, u64)> {
     while let Some(kind) = reader.field(ELEMENT, &mut id)? {
         match id {
             NAME => name = reader.binary()?,
-            CHILDREN => children = u64::try_from(reader.signed()?).ok()?,
+            CHILDREN => children = reader.count()?,
             _ => reader.skip(kind)?,
         }
     }
@@ -98,15 +101,15 @@ mod tests {
 
     /// What is wrong with a footer, as a message says it.
     fn check(bytes: &[u8]) -> Result<(), String> {
-        super::check(bytes).map_err(|fault| fault.to_string())
+        super::check(bytes).map_err(|fault| fault.0)
     }
 
     fn above(what: &str, found: u64, limit: u64) -> Result<(), String> {
-        Fault::limit(what, found, limit).map_err(|fault| fault.to_string())
+        Fault::limit(what, found, limit).map_err(|fault| fault.0)
     }
 
     fn damaged() -> Result<(), String> {
-        Err(DAMAGED.to_string())
+        Err(super::damaged().0)
     }
 
     /// A footer of this many schema elements, without anything else.

@@ -12,7 +12,7 @@
 //! use spfde_parquet_guard::ParquetFile;
 //! let path = Path::new("scores.parquet");
 //! let file = ParquetFile::parse(path, std::fs::read(path)?)?;
-//! for batch in file.batches(&["sample", "loss"], 8192)? {
+//! for batch in file.batches(0..file.groups(), &["sample", "loss"], 8192)? {
 //!     println!("{} rows", batch?.num_rows());
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -25,6 +25,7 @@ mod footer;
 mod pages;
 mod thrift;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,8 +41,9 @@ use parquet::file::metadata::{ColumnChunkMetaData, FooterTail, ParquetMetaDataRe
 
 pub use batches::Batches;
 use batches::guard;
-pub use error::{Error, Fault};
-use pages::{Claims, DAMAGED};
+pub use error::Error;
+use error::Fault;
+use pages::{Claims, damaged};
 
 /// The result of reading a file.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -119,7 +121,7 @@ impl ParquetFile {
         let mut entries = entries.into_iter().flatten().filter(|entry| entry.key == key);
         let entry = entries.next();
         if entries.next().is_some() {
-            return Err(Fault::Twice { what: format!("key {key}") }.of(&self.path));
+            return Err(Fault::twice("key", key).of(&self.path));
         }
         Ok(entry.and_then(|entry| entry.value.as_deref()))
     }
@@ -134,41 +136,29 @@ impl ParquetFile {
         self.metadata.metadata().row_groups().get(group).map(|group| group.num_rows() as u64)
     }
 
-    /// How many rows there are before a row group.
+    /// How many rows the file declares before a row group.
     pub fn first_row(&self, group: usize) -> u64 {
         (0..group).filter_map(|before| self.group_rows(before)).sum()
     }
 
-    /// Decodes the named columns, at most `batch` rows at a time; the columns of the batches come in the
-    /// file's order.
+    /// Decodes the named columns of some row groups, at most `batch` rows at a time; the columns of the
+    /// batches come in the file's order.
     ///
     /// # Errors
     /// If one comes twice, or their pages are damaged or claim more than [`MEMORY_LIMIT`].
-    pub fn batches(&self, columns: &[&str], batch: usize) -> Result<Batches> {
-        self.decode((0..self.groups()).collect(), columns, batch)
-    }
-
-    /// As [`ParquetFile::batches`], of one row group.
-    ///
-    /// # Errors
-    /// As [`ParquetFile::batches`].
     ///
     /// # Panics
-    /// If there is no such group.
-    pub fn group_batches(&self, group: usize, columns: &[&str], batch: usize) -> Result<Batches> {
-        assert!(group < self.groups(), "row group {group} of {}", self.groups());
-        self.decode(vec![group], columns, batch)
-    }
-
-    fn decode(&self, groups: Vec<usize>, columns: &[&str], batch: usize) -> Result<Batches> {
-        let rows = groups.iter().filter_map(|group| self.group_rows(*group)).sum();
+    /// If there are no such groups.
+    pub fn batches(&self, groups: Range<usize>, columns: &[&str], batch: usize) -> Result<Batches> {
+        let rows = self.first_row(groups.end) - self.first_row(groups.start);
         let open = || {
-            let batch = self.batch_rows(&groups, columns, batch)?;
+            let batch = self.batch_rows(groups.clone(), columns, batch)?;
             guard("read rows", || {
                 let (bytes, metadata) = (self.bytes.clone(), self.metadata.clone());
                 let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
                 let projection = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-                builder.with_projection(projection).with_row_groups(groups).with_batch_size(batch).build()
+                let builder = builder.with_projection(projection).with_batch_size(batch);
+                builder.with_row_groups(groups.collect()).build()
             })
         };
         let reader = open().map_err(|fault| fault.of(&self.path))?;
@@ -177,22 +167,21 @@ impl ParquetFile {
 
     /// Checks what the pages of the named columns claim, each and together; returns how many rows a batch of
     /// at most `batch` can have.
-    fn batch_rows(&self, groups: &[usize], columns: &[&str], batch: usize) -> Result<usize, Fault> {
+    fn batch_rows(&self, groups: Range<usize>, columns: &[&str], batch: usize) -> Result<usize, Fault> {
         let schema = self.metadata.parquet_schema();
         for name in columns {
             if self.schema().fields().iter().filter(|field| field.name() == name).count() > 1 {
-                return Err(Fault::Twice { what: format!("column {name}") });
+                return Err(Fault::twice("column", name));
             }
         }
         let named = |leaf: &usize| columns.contains(&schema.get_column_root(*leaf).name());
         let (mut together, mut rows) = (0_u64, batch);
         for leaf in (0..schema.num_columns()).filter(named) {
             let mut claims = Claims::default();
-            for group in groups {
-                let column = self.metadata.metadata().row_group(*group).column(leaf);
+            for group in groups.clone() {
+                let column = self.metadata.metadata().row_group(group).column(leaf);
                 let chunk = &self.bytes[place(column).expect("places were checked")];
-                claims =
-                    claims.and(pages::check(chunk, &column.column_path().string(), column.column_type())?);
+                claims.add(chunk, &column.column_path().string(), column.column_type())?;
             }
             together = together.saturating_add(claims.dictionary + claims.page);
             if schema.column(leaf).physical_type() == Type::BYTE_ARRAY && claims.total > BATCH_LIMIT {
@@ -209,9 +198,8 @@ impl ParquetFile {
 /// Reads the footer of a file, once it is known to claim no more than there can be.
 fn read_footer(bytes: &Bytes) -> Result<ArrowReaderMetadata, Fault> {
     const ACTION: &str = "read the footer";
-    let tail = bytes.len().checked_sub(8).and_then(|start| bytes[start..].try_into().ok());
     let length = guard(ACTION, || {
-        let tail: &[u8; 8] = tail.as_ref().ok_or(ParquetError::EOF("shorter than 8 bytes".to_owned()))?;
+        let tail = bytes.last_chunk().ok_or(ParquetError::EOF("shorter than 8 bytes".to_owned()))?;
         Ok(FooterTail::try_new(tail)?.metadata_length() as u64)
     })?;
     Fault::limit("footer length", length, FOOTER_LIMIT)?;
@@ -240,16 +228,16 @@ fn check_groups(metadata: &ArrowReaderMetadata, bytes: u64) -> Result<u64, Fault
     let places = chunks.map(|chunk| place(chunk).filter(|place| place.end as u64 <= bytes));
     let length = sum(places.map(|place| place.map(|place| place.len() as u64)))?;
     let is_total = i64::try_from(rows) == Ok(metadata.metadata().file_metadata().num_rows());
-    if length <= bytes && is_total { Ok(rows) } else { Err(DAMAGED) }
+    if length <= bytes && is_total { Ok(rows) } else { Err(damaged()) }
 }
 
 /// The sum of numbers, if all of them are there and it has 64 bits.
 fn sum(mut numbers: impl Iterator<Item = Option<u64>>) -> Result<u64, Fault> {
-    numbers.try_fold(0_u64, |sum, number| sum.checked_add(number?)).ok_or(DAMAGED)
+    numbers.try_fold(0_u64, |sum, number| sum.checked_add(number?)).ok_or_else(damaged)
 }
 
 /// Where the pages of a chunk lie in the file.
-fn place(chunk: &ColumnChunkMetaData) -> Option<std::ops::Range<usize>> {
+fn place(chunk: &ColumnChunkMetaData) -> Option<Range<usize>> {
     let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
     let start = usize::try_from(start).ok()?;
     Some(start..start.checked_add(usize::try_from(chunk.compressed_size()).ok()?)?)

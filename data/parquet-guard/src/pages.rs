@@ -23,12 +23,15 @@ const DATA_2: Fields = &[INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, T
 pub(crate) const PAGE_LIMIT: u64 = crate::MEMORY_LIMIT / 4;
 
 /// The number that stands for values one after the other.
-const PLAIN: i64 = 0;
+const PLAIN: u64 = 0;
 
-pub(crate) const DAMAGED: Fault = Fault::Damaged { action: "read the row groups" };
+/// That row groups are not what they have to be.
+pub(crate) fn damaged() -> Fault {
+    Fault::damaged("read the row groups")
+}
 
 /// Uncompressed bytes that the pages of a column claim.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Claims {
     /// Of the largest dictionary.
     pub(crate) dictionary: u64,
@@ -39,39 +42,31 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// Of two parts of a column together.
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            dictionary: self.dictionary.max(other.dictionary),
-            page: self.page.max(other.page),
-            total: self.total.saturating_add(other.total),
+    /// Checks all pages in the bytes of one chunk of `column`, whose values are of type `kind`, and adds what
+    /// they claim.
+    pub(crate) fn add(&mut self, mut chunk: &[u8], column: &str, kind: Type) -> Result<(), Fault> {
+        while !chunk.is_empty() {
+            let mut reader = Reader { bytes: chunk };
+            let Header { size, compressed, dictionary, is_plain } =
+                reader.page_header().ok_or_else(damaged)?;
+            Fault::limit(format!("page size of column {column}"), size, PAGE_LIMIT)?;
+            if kind == Type::BYTE_ARRAY && (dictionary.is_some() || !is_plain) {
+                return Err(Fault(format!(
+                    "column {column} has variable length and a dictionary or another encoding than plain, \
+                     which can stand for any amount of memory; write it plain, without dictionary"
+                )));
+            }
+            if let Some(values) = dictionary {
+                let what = format!("number of dictionary values of column {column}");
+                Fault::limit(what, values, size / width(kind))?;
+                self.dictionary = self.dictionary.max(size);
+            }
+            self.page = self.page.max(size);
+            self.total = self.total.saturating_add(size);
+            chunk = reader.bytes.get(compressed..).ok_or_else(damaged)?;
         }
+        Ok(())
     }
-}
-
-/// Checks all pages in the bytes of one chunk of `column`, whose values are of type `kind`.
-pub(crate) fn check(mut chunk: &[u8], column: &str, kind: Type) -> Result<Claims, Fault> {
-    let mut claims = Claims::default();
-    while !chunk.is_empty() {
-        let mut reader = Reader { bytes: chunk };
-        let header = reader.page_header().ok_or(DAMAGED)?;
-        let page = u64::try_from(header.uncompressed).map_err(|_| DAMAGED)?;
-        Fault::limit(format!("page size of column {column}"), page, PAGE_LIMIT)?;
-        if kind == Type::BYTE_ARRAY && (header.dictionary.is_some() || !header.is_plain) {
-            return Err(Fault::Expands { column: column.to_owned() });
-        }
-        let mut dictionary = 0;
-        if let Some(values) = header.dictionary {
-            let values = u64::try_from(values).map_err(|_| DAMAGED)?;
-            let what = format!("number of dictionary values of column {column}");
-            Fault::limit(what, values, page / width(kind))?;
-            dictionary = page;
-        }
-        claims = claims.and(Claims { dictionary, page, total: page });
-        let compressed = usize::try_from(header.compressed).map_err(|_| DAMAGED)?;
-        chunk = reader.bytes.get(compressed..).ok_or(DAMAGED)?;
-    }
-    Ok(claims)
 }
 
 /// Bytes that a value takes in a dictionary, at least.
@@ -85,39 +80,39 @@ fn width(kind: Type) -> u64 {
 }
 
 /// What matters of a page header.
-#[derive(Debug)]
 struct Header {
-    uncompressed: i64,
-    compressed: i64,
+    /// Uncompressed bytes.
+    size: u64,
+    compressed: usize,
     /// Values of a dictionary, if it is one.
-    dictionary: Option<i64>,
+    dictionary: Option<u64>,
     /// Whether all data are plain values.
     is_plain: bool,
 }
 
 impl Reader<'_> {
     fn page_header(&mut self) -> Option<Header> {
-        let (mut uncompressed, mut compressed, mut id) = (None, None, 0);
+        let (mut size, mut compressed, mut id) = (None, None, 0);
         let (mut dictionary, mut is_plain) = (None, true);
         while let Some(kind) = self.field(PAGE, &mut id)? {
             match id {
-                2 => uncompressed = Some(self.signed()?),
-                3 => compressed = Some(self.signed()?),
+                2 => size = Some(self.count()?),
+                3 => compressed = Some(usize::try_from(self.count()?).ok()?),
                 5 => is_plain &= self.number(2, DATA)? == PLAIN,
                 7 => dictionary = Some(self.number(1, DICTIONARY)?),
                 8 => is_plain &= self.number(4, DATA_2)? == PLAIN,
                 _ => self.skip(kind)?,
             }
         }
-        Some(Header { uncompressed: uncompressed?, compressed: compressed?, dictionary, is_plain })
+        Some(Header { size: size?, compressed: compressed?, dictionary, is_plain })
     }
 
     /// Field `wanted` of a struct with these `fields`, a number.
-    fn number(&mut self, wanted: i64, fields: Fields) -> Option<i64> {
+    fn number(&mut self, wanted: i64, fields: Fields) -> Option<u64> {
         let (mut number, mut id) = (None, 0);
         while let Some(kind) = self.field(fields, &mut id)? {
             match id == wanted {
-                true => number = Some(self.signed()?),
+                true => number = Some(self.count()?),
                 false => self.skip(kind)?,
             }
         }
@@ -156,7 +151,9 @@ mod tests {
 
     /// What pages of a type claim, or what is wrong with them, as a message says it.
     fn check_of(chunk: &[u8], kind: Type) -> Result<Claims, String> {
-        super::check(chunk, "x", kind).map_err(|fault| fault.to_string())
+        let mut claims = Claims::default();
+        claims.add(chunk, "x", kind).map_err(|fault| fault.0)?;
+        Ok(claims)
     }
 
     fn check(chunk: &[u8]) -> Result<Claims, String> {
@@ -164,11 +161,11 @@ mod tests {
     }
 
     fn above(what: &str, found: u64, limit: u64) -> Result<Claims, String> {
-        Err(Fault::limit(what, found, limit).unwrap_err().to_string())
+        Err(Fault::limit(what, found, limit).unwrap_err().0)
     }
 
     fn damaged() -> Result<Claims, String> {
-        Err(DAMAGED.to_string())
+        Err(super::damaged().0)
     }
 
     #[test]
@@ -216,7 +213,10 @@ mod tests {
     #[test]
     fn text_is_plain_whatever_the_footer_says() {
         let text = |chunk: &[u8]| check_of(chunk, Type::BYTE_ARRAY);
-        let expands = Err(Fault::Expands { column: "x".to_owned() }.to_string());
+        let expands =
+            Err("column x has variable length and a dictionary or another encoding than plain, which can \
+                           stand for any amount of memory; write it plain, without dictionary"
+                .to_owned());
         assert!(text(&page(1000, 17, 17)).is_ok());
         assert_eq!(text(&dictionary(800, 1)), expands);
         // Lengths as deltas, in a page of either version.

@@ -140,7 +140,12 @@ impl Reader<'_> {
         None
     }
 
-    pub(crate) fn signed(&mut self) -> Option<i64> {
+    /// A number that is not negative.
+    pub(crate) fn count(&mut self) -> Option<u64> {
+        u64::try_from(self.signed()?).ok()
+    }
+
+    fn signed(&mut self) -> Option<i64> {
         let value = self.varint()?;
         Some((value >> 1) as i64 ^ -((value & 1) as i64))
     }

@@ -3,22 +3,28 @@
 //! The one place that does this. After [`AtomicFile::commit`] the file and its name survive a power loss;
 //! before, or when the process dies, there is at most a file that ends in `.part`, which counts for nothing.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Result};
 use super::layout;
-use super::operation::{self, Written};
+use super::operation;
 
 /// A file under construction, which is hashed on its way. Dropped before [`AtomicFile::commit`], it is
 /// removed.
 #[derive(Debug)]
-pub struct AtomicFile {
+pub struct AtomicFile(BufWriter<Part>);
+
+/// The file, as long as it is called `*.part`.
+#[derive(Debug)]
+struct Part {
+    file: File,
     hasher: blake3::Hasher,
-    /// `None` once closed.
-    file: Option<BufWriter<Written>>,
     part: PathBuf,
     path: PathBuf,
+    /// Whether it has its name.
+    named: bool,
 }
 
 impl AtomicFile {
@@ -27,40 +33,51 @@ impl AtomicFile {
     pub fn create(path: &Path) -> Result<Self> {
         let part = layout::part_of(path);
         refuse_link(&part)?;
-        let file = Written::create(&part).map_err(DataError::io(&part, "create the file"))?;
-        let (file, hasher) = (Some(BufWriter::new(file)), blake3::Hasher::new());
-        Ok(Self { hasher, file, part, path: path.to_owned() })
+        let file = operation::create(&part).map_err(DataError::io(&part, "create the file"))?;
+        let (hasher, path) = (blake3::Hasher::new(), path.to_owned());
+        Ok(Self(BufWriter::new(Part { file, hasher, part, path, named: false })))
     }
 
     /// Makes the content durable, then gives it its name, replacing a file that has it; returns its length,
     /// and its BLAKE3 in hexadecimal.
     pub fn commit(mut self) -> Result<(u64, String)> {
-        let file = self.file.as_mut().expect("open until committed");
-        file.flush().map_err(DataError::io(&self.part, "write"))?;
-        file.get_ref().sync().map_err(DataError::io(&self.part, "make the file durable"))?;
-        operation::rename(&self.part, &self.path)
-            .map_err(DataError::io(&self.path, "rename the finished file"))?;
-        self.file = None;
-        sync_directory(parent(&self.path))?;
-        Ok((self.hasher.count(), self.hasher.finalize().to_hex().to_string()))
+        let flushed = self.0.flush();
+        let Part { file, hasher, part, path, named } = self.0.get_mut();
+        flushed.map_err(DataError::io(part, "write"))?;
+        operation::sync(file, part).map_err(DataError::io(part, "make the file durable"))?;
+        operation::rename(part, path).map_err(DataError::io(path, "rename the finished file"))?;
+        *named = true;
+        sync_directory(parent(path))?;
+        Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.as_mut().expect("open until committed").write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.file.as_mut().expect("open until committed").flush()
+        self.0.flush()
     }
 }
 
-impl Drop for AtomicFile {
+impl Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // All of them, so that it is known what was written.
+        operation::write(&self.file, &self.part, bytes)?;
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Part {
     fn drop(&mut self) {
-        if self.file.take().is_some() {
+        if !self.named {
             // That it may fail changes nothing, since a `.part` file counts for nothing.
             let _ = operation::remove_file(&self.part);
         }

@@ -15,9 +15,10 @@ use super::layout::{CHECKPOINT, weights_path};
 use super::manifest::{CHECKPOINT_LIMIT, Manifest};
 use super::parquet_store::{ParquetStore, read_columns};
 use super::read_limited::{check_length, check_recorded, hash_file, inside, read_limited};
-use super::weights::{self, NamedArray, Weights};
+use super::weights::{self, Weights};
 use crate::segment::{Checkpoint, Segment};
 use crate::table::{Column, Columns};
+use crate::tensor::Tensor;
 
 /// The checkpoints of a run directory.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ impl Checkpoints {
     pub fn write_weights(
         &self,
         epoch: u32,
-        arrays: &[NamedArray],
+        arrays: &[Tensor],
         metadata: &BTreeMap<String, String>,
     ) -> Result<Checkpoint> {
         let path = weights_path(epoch);
@@ -96,7 +97,7 @@ impl Checkpoints {
             for batch in read_columns(&self.run, &segment, columns)? {
                 let (batch, path) = (batch?, self.run.join(&segment.path));
                 DataError::limit(&path, "number of rows", (rows.rows + batch.rows) as u64, most)?;
-                rows.append(&batch);
+                rows.append(&batch, 0..batch.rows);
             }
         }
         Ok(rows)

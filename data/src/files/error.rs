@@ -28,44 +28,22 @@ pub enum DataError {
     /// Something in a file, or about it, is not as it has to be. `found`, `expected` and `remedy` may be
     /// empty.
     #[error("{path}: {what}{}{}{}", part(" is ", found), part("; expected ", expected), part("; ", remedy))]
-    Unfit { path: PathBuf, what: String, found: String, expected: String, remedy: &'static str },
-    /// The file is of a later version.
-    #[error("{path}: {field} is {found}, this program knows versions up to {newest}; use a newer spfde")]
-    Version { path: PathBuf, field: &'static str, found: u32, newest: u32 },
+    Unfit { kind: Kind, path: PathBuf, what: String, found: String, expected: String, remedy: &'static str },
+}
+
+/// What callers tell apart of that which is not as it has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
     /// A run of an earlier version that did not come to its end.
-    #[error(
-        "{path}: the run was begun by {began}, and its manifest is of version {version}; this program \
-         verifies and replays it, but does not go on with it: resume it with the program that began it"
-    )]
-    OldRun { path: PathBuf, began: String, version: u32 },
-    /// The data of a run is not where it was.
-    #[error(
-        "{path}: data.path is {found:?}, and there is nothing at {}; put the data back, or resume from the \
-         directory in which {found:?} leads to it",
-        tried.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" nor at ")
-    )]
-    DataGone { path: PathBuf, found: String, tried: Vec<PathBuf> },
-    /// The run directory holds something.
-    #[error("{path}: is not empty; nothing was overwritten; choose another run directory or remove this one")]
-    NotEmpty { path: PathBuf },
-    /// The run directory is that of another run.
-    #[error(
-        "{path}: is the directory of a run, which {state}; nothing was overwritten; {}choose another run \
-         directory",
-        if *goes_on { "resume it, or " } else { "" }
-    )]
-    RunThere { path: PathBuf, state: String, goes_on: bool },
+    OldRun,
+    /// Something is in the directory already: another run, or what belongs to none.
+    Taken,
     /// Another process uses the run.
-    #[error(
-        "{path}: is in use by {holder}; wait for it to end (if it is stopped, wake it up), or choose another \
-         run directory"
-    )]
-    Locked { path: PathBuf, holder: String },
-    /// No run there.
-    #[error(
-        "{path}: has no manifest.json; it is not the directory of a run, or the run ended before it began"
-    )]
-    NotARun { path: PathBuf },
+    Locked,
+    /// There is no run.
+    NotARun,
+    /// Anything else.
+    Other,
 }
 
 impl DataError {
@@ -77,13 +55,26 @@ impl DataError {
         expected: impl Display,
         remedy: &'static str,
     ) -> Self {
-        let (found, expected) = (found.to_string(), expected.to_string());
-        Self::Unfit { path: path.to_owned(), what: what.into(), found, expected, remedy }
+        let (kind, path, what) = (Kind::Other, path.to_owned(), what.into());
+        Self::Unfit { kind, path, what, found: found.to_string(), expected: expected.to_string(), remedy }
     }
 
     /// As [`DataError::unfit`], where `what` says all that is wrong.
     pub fn refused(path: &Path, what: impl Into<String>, remedy: &'static str) -> Self {
         Self::unfit(path, what, "", "", remedy)
+    }
+
+    /// The same error as one of a kind.
+    pub(crate) fn of(mut self, of: Kind) -> Self {
+        if let Self::Unfit { kind, .. } = &mut self {
+            *kind = of;
+        }
+        self
+    }
+
+    /// Whether it is of this kind.
+    pub fn is(&self, wanted: Kind) -> bool {
+        matches!(self, Self::Unfit { kind, .. } if *kind == wanted)
     }
 
     /// As [`DataError::unfit`], of a field with a value, which is quoted.
@@ -175,11 +166,7 @@ impl From<DataError> for RecordingError {
 
 impl From<DataError> for StorageError {
     fn from(error: DataError) -> Self {
-        let message = error.to_string();
-        let action = if let DataError::Io { action, .. } = error { action } else { "store it" };
-        let (path, reason) = message.split_once(": ").unwrap_or(("run directory", &message));
-        let reason = reason.strip_prefix(&format!("cannot {action}: ")).unwrap_or(reason);
-        Self { path: path.to_owned(), action: action.to_owned(), reason: reason.to_owned() }
+        Self(error.to_string())
     }
 }
 
@@ -195,7 +182,7 @@ mod tests {
         assert_eq!(DataError::refused(path, "holds nothing", "").to_string(), "a: holds nothing");
         let stored = StorageError::from(DataError::io(path, "write")(std::io::Error::other("no")));
         assert_eq!(stored.to_string(), "a: cannot write: no");
-        assert_eq!(StorageError::from(all).reason, "version is 3; expected 2; write it anew");
+        assert_eq!(StorageError::from(all).0, "a: version is 3; expected 2; write it anew");
     }
 
     #[test]

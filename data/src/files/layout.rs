@@ -57,11 +57,6 @@ pub fn segment_path(stream: &str, epoch: u32, worker: u32) -> String {
     path_below(TRACE, stream, epoch, worker)
 }
 
-/// Where the rows of a table at the start of `epoch` lie that `worker` wrote.
-pub(super) fn table_path(table: &str, epoch: u32, worker: u32) -> String {
-    path_below(CHECKPOINT, table, epoch, worker)
-}
-
 /// Where the rows of a table in one of the folders lie, relative to the run directory.
 pub(super) fn path_below(folder: &str, table: &str, epoch: u32, worker: u32) -> String {
     format!("{folder}/{table}/e{epoch:05}-w{worker:02}.parquet")
@@ -87,7 +82,8 @@ pub(super) fn is_path_of(file: &Checkpoint) -> bool {
     let mut parts = file.path.split('/').skip(1);
     let (Some(table), Some(name)) = (parts.next(), parts.next()) else { return false };
     let worker = name.rsplit_once("-w").and_then(|(_, rest)| rest.strip_suffix(".parquet")?.parse().ok());
-    is_stream_name(table) && worker.is_some_and(|worker| file.path == table_path(table, file.epoch, worker))
+    is_stream_name(table)
+        && worker.is_some_and(|worker| file.path == path_below(CHECKPOINT, table, file.epoch, worker))
 }
 
 /// Whether a run calls the weights of a checkpoint so, or did while it wrote them.

@@ -22,7 +22,6 @@ pub mod score_files;
 mod seal;
 pub mod table_file;
 pub mod verify;
-mod version;
 pub mod weights;
 
-pub use error::{DataError, Result};
+pub use error::{DataError, Kind, Result};

@@ -3,7 +3,6 @@
 mod follow;
 #[cfg(test)]
 mod tests;
-mod version2;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,12 +10,11 @@ use std::path::{Path, PathBuf};
 use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::read_columns;
-use crate::rows::LayerRow;
+use crate::rows::{GradientRow, LayerRow};
 use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
-use crate::table::{Column, Row};
+use crate::table::{Cells, Column, Record, Row};
 
 pub use follow::{FollowedEnd, FollowedTrace};
-use version2::Nonzero;
 
 /// The segments of some streams of a run.
 ///
@@ -60,6 +58,22 @@ impl RecordedTrace {
         Ok(Self { run: run.to_owned(), epochs, segments, version2 })
     }
 
+    /// The existing weights of each layer in `epoch`, if the `columns` of a stream ask for them and the run,
+    /// of manifest version 2, lacks them: masks changed at the start of an epoch only, so those at its end.
+    fn nonzero(&self, stream: &str, columns: &[Column], epoch: u32) -> Result<Option<BTreeMap<u16, u32>>> {
+        let asked = columns.iter().any(|column| column.name == "nonzero");
+        if !self.version2 || stream != GradientRow::STREAM || !asked {
+            return Ok(None);
+        }
+        let mut nonzero = BTreeMap::new();
+        for segment in self.segments.get(&(LayerRow::STREAM.to_owned(), epoch)).into_iter().flatten() {
+            for batch in read_columns(&self.run, segment, &LayerRow::columns())? {
+                nonzero.extend(batch?.into_rows::<LayerRow>().iter().map(|row| (row.layer, row.nonzero)));
+            }
+        }
+        Ok(Some(nonzero))
+    }
+
     fn segment(&self, stream: &str, epoch: u32, segment: usize) -> &Segment {
         let segments = self.segments.get(&(stream.to_owned(), epoch));
         segments.and_then(|segments| segments.get(segment)).expect("only segments that there are can be read")
@@ -86,11 +100,18 @@ impl Recording for RecordedTrace {
     ) -> Result<RecordedSegment, RecordingError> {
         let segment = self.segment(stream, epoch, segment);
         let reader = read_columns(&self.run, segment, columns)?;
-        let nonzero = Nonzero::lacking(self, stream, columns, epoch)?;
-        let columns = columns.to_vec();
-        let batches = reader.map(move |batch| match &nonzero {
-            Some(nonzero) => Ok(nonzero.fill(&columns, batch?)),
-            None => Ok(batch?),
+        let nonzero = self.nonzero(stream, columns, epoch)?;
+        let place = |name: &str| columns.iter().position(|column| column.name == name);
+        let places = (place("layer"), place("nonzero"));
+        let batches = reader.map(move |batch| {
+            let mut rows = batch?;
+            if let (Some(known), (Some(layer), Some(nonzero))) = (&nonzero, places)
+                && let Cells::U16(layers) = &rows.cells[layer]
+            {
+                let of = |layer: &u16| known.get(layer).copied().unwrap_or_default();
+                rows.cells[nonzero] = Cells::U32(layers.iter().map(of).collect());
+            }
+            Ok(rows)
         });
         let path = self.run.join(&segment.path).display().to_string();
         Ok(RecordedSegment { path, batches: Box::new(batches) })

@@ -1,10 +1,13 @@
-//! The seal of a JSON file: its last field, the BLAKE3 of all that stands before.
+//! The seal of a JSON file: its last field, the BLAKE3 of all that stands before. And the versions of files:
+//! a later one is refused before the rest is read, which may not be what is known.
 //!
 //! The manifest names the BLAKE3 of the other files, and nothing names its own; the description of machine
 //! and program is replaced whenever the run is resumed, which no two files can do at once. Without a seal a
 //! flipped bit in, say, the number of samples would go unnoticed.
 
 use std::path::Path;
+
+use serde::Deserialize;
 
 use super::error::{CHANGED, DataError, Result};
 
@@ -38,4 +41,26 @@ pub(super) fn check(path: &Path, bytes: &[u8]) -> Result<()> {
     let content = rest.strip_suffix(BEFORE.as_bytes()).ok_or_else(unsealed)?;
     let found = blake3::hash(content).to_hex();
     DataError::same(path, "BLAKE3", found.as_str(), &String::from_utf8_lossy(recorded))
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// Checks the version that a file states in `field`.
+pub(super) fn check_version(path: &Path, field: &str, found: u32, newest: u32) -> Result<u32> {
+    match (1..=newest).contains(&found) {
+        true => Ok(found),
+        false => {
+            let found = format!("{found}, this program knows versions up to {newest}");
+            Err(DataError::unfit(path, field, found, "", "use a newer spfde"))
+        }
+    }
+}
+
+/// Reads and checks the field `version` of a JSON object, which messages call `field`.
+pub(super) fn version_of_json(path: &Path, field: &str, json: &[u8], newest: u32) -> Result<u32> {
+    let Version { version } = serde_json::from_slice(json).map_err(DataError::json(path))?;
+    check_version(path, field, version, newest)
 }

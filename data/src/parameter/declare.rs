@@ -17,6 +17,14 @@ pub trait Setting: Clone + Sized {
     fn range(bounds: impl RangeBounds<Self>) -> Range;
 }
 
+/// The value of a bound, if there is one.
+fn value<T: Copy>(bound: Bound<&T>) -> Option<T> {
+    match bound {
+        Bound::Included(value) | Bound::Excluded(value) => Some(*value),
+        Bound::Unbounded => None,
+    }
+}
+
 impl Setting for f64 {
     fn to_value(&self) -> Value {
         Value::Number(*self)
@@ -31,14 +39,11 @@ impl Setting for f64 {
     }
 
     fn range(bounds: impl RangeBounds<Self>) -> Range {
-        let low = match bounds.start_bound() {
-            Bound::Included(low) | Bound::Excluded(low) => *low,
-            Bound::Unbounded => f64::MIN,
-        };
+        let low = value(bounds.start_bound()).unwrap_or(f64::MIN);
+        let high = value(bounds.end_bound()).unwrap_or(f64::MAX);
         match bounds.end_bound() {
-            Bound::Included(high) => Range::Number(low, *high),
-            Bound::Excluded(high) => Range::Below(low, *high),
-            Bound::Unbounded => Range::Number(low, f64::MAX),
+            Bound::Excluded(_) => Range::Below(low, high),
+            _ => Range::Number(low, high),
         }
     }
 }
@@ -53,16 +58,10 @@ impl Setting for u32 {
     }
 
     fn range(bounds: impl RangeBounds<Self>) -> Range {
-        let low = match bounds.start_bound() {
-            Bound::Included(low) | Bound::Excluded(low) => i64::from(*low),
-            Bound::Unbounded => 0,
-        };
-        let high = match bounds.end_bound() {
-            Bound::Included(high) => i64::from(*high),
-            Bound::Excluded(high) => i64::from(*high) - 1,
-            Bound::Unbounded => i64::from(u32::MAX),
-        };
-        Range::Integer(low, high)
+        let low = value(bounds.start_bound()).unwrap_or(0);
+        let high = value(bounds.end_bound()).unwrap_or(u32::MAX);
+        let above = matches!(bounds.end_bound(), Bound::Excluded(_));
+        Range::Integer(i64::from(low), i64::from(high) - i64::from(above))
     }
 }
 
@@ -82,38 +81,29 @@ impl Setting for String {
 
 /// A struct whose fields are parameters. Declare one with [`parameters!`](crate::parameters).
 pub trait Parametric: Clone + Default + Send + Sync + 'static {
-    /// Its keys: all of them and no others.
-    fn parameters() -> Vec<Parameter>;
+    /// Its keys, all of them and no others; what holds unless something else is said is what the fields say.
+    fn parameters(&self) -> Vec<Parameter>;
 
     /// The fields from checked parameters; a key that is missing has its default.
     fn from_parameters(parameters: &Parameters) -> Self;
-
-    /// The fields as parameters.
-    fn to_parameters(&self) -> Parameters;
 
     /// Checks every field against its range.
     ///
     /// # Errors
     /// The first value that is out of its range.
     fn check(&self) -> Result<(), ParameterError> {
-        let values = self.to_parameters();
-        let check =
-            |parameter: &Parameter| values.get(parameter.key).map(|value| parameter.check(value.clone()));
-        Self::parameters().iter().filter_map(check).try_for_each(|checked| checked.map(drop))
+        let mut parameters = self.parameters().into_iter();
+        parameters.try_for_each(|parameter| parameter.check(parameter.default.clone()).map(drop))
     }
 }
 
 /// No parameters.
 impl Parametric for () {
-    fn parameters() -> Vec<Parameter> {
+    fn parameters(&self) -> Vec<Parameter> {
         Vec::new()
     }
 
     fn from_parameters(_: &Parameters) -> Self {}
-
-    fn to_parameters(&self) -> Parameters {
-        Parameters::default()
-    }
 }
 
 /// Declares a struct whose documented fields are parameters: `pub field: type = default, range;`.
@@ -133,7 +123,7 @@ impl Parametric for () {
 /// }
 /// use spfde_data::parameter::Parametric;
 /// let mine = Mine { fraction: 0.5, ..Mine::default() };
-/// assert_eq!(Mine::parameters()[0].key, "sieve.fraction");
+/// assert_eq!(mine.parameters()[0].key, "sieve.fraction");
 /// assert!(mine.check().is_ok());
 /// let wrong = Mine { interval: 0, ..mine }.check().unwrap_err().to_string();
 /// assert_eq!(wrong, "`sieve.interval` = 0 is out of range: 1 to 4294967295");
@@ -161,12 +151,10 @@ macro_rules! parameters {
         }
 
         impl $crate::parameter::Parametric for $name {
-            fn parameters() -> Vec<$crate::parameter::Parameter> {
-                #[allow(unused_variables)]
-                let defaults = Self::default();
+            fn parameters(&self) -> Vec<$crate::parameter::Parameter> {
                 vec![$($crate::parameter::Parameter {
                     key: concat!($table, ".", stringify!($field)),
-                    default: $crate::parameter::Setting::to_value(&defaults.$field),
+                    default: $crate::parameter::Setting::to_value(&self.$field),
                     range: <$type as $crate::parameter::Setting>::range($range),
                     help: concat!($($help),+).trim_ascii_start(),
                 },)*]
@@ -180,16 +168,6 @@ macro_rules! parameters {
                     .and_then($crate::parameter::Setting::from_value)
                     .unwrap_or(defaults.$field);)*
                 Self { $($field,)* }
-            }
-
-            fn to_parameters(&self) -> $crate::parameter::Parameters {
-                #[allow(unused_mut)]
-                let mut parameters = $crate::parameter::Parameters::default();
-                $(parameters.insert(
-                    concat!($table, ".", stringify!($field)),
-                    $crate::parameter::Setting::to_value(&self.$field),
-                );)*
-                parameters
             }
         }
     };
@@ -270,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_declaration_gives_keys_defaults_ranges_and_help() {
-        let parameters = All::parameters();
+        let parameters = All::default().parameters();
         let keys: Vec<&str> = parameters.iter().map(|parameter| parameter.key).collect();
         assert_eq!(keys, ["test.share", "test.count", "test.way", "test.text"]);
         let ranges: Vec<String> = parameters.iter().map(|parameter| parameter.range.to_string()).collect();
@@ -281,7 +259,7 @@ mod tests {
     #[test]
     fn fields_and_parameters_are_the_same_values() {
         let all = All { share: 0.25, count: 7, way: Way::Other, text: "b".to_owned() };
-        let values = all.to_parameters();
+        let values = Parameters::defaults(&all.parameters());
         assert_eq!(All::from_parameters(&values), all);
         assert_eq!(All::from_parameters(&Parameters::default()), All::default());
         assert!(All { share: f64::NAN, ..all.clone() }.check().is_err());

@@ -2,13 +2,13 @@ use super::*;
 
 #[test]
 fn values_out_of_range_are_refused_with_key_value_and_range() {
-    let soft = Parameter::number("mask.soft", 0.5, 0.0, 1.0, "soft part");
+    let soft = Parameter::of("mask.soft", 0.5, 0.0..=1.0, "soft part");
     assert_eq!(soft.check(Value::Integer(1)), Ok(Value::Number(1.0)));
     for bad in [Value::Number(-0.1), Value::Number(1.1), Value::Number(f64::NAN), Value::Integer(2)] {
         let error = soft.check(bad.clone()).unwrap_err().to_string();
         assert_eq!(error, format!("`mask.soft` = {bad} is out of range: 0 to 1"));
     }
-    let fraction = Parameter::below("sieve.fraction", 0.15, 0.0, 1.0, "share out");
+    let fraction = Parameter::of("sieve.fraction", 0.15, 0.0..1.0, "share out");
     assert_eq!(
         fraction.check(Value::Integer(1)).unwrap_err().to_string(),
         "`sieve.fraction` = 1 is out of range: 0 to below 1"
@@ -19,12 +19,12 @@ fn values_out_of_range_are_refused_with_key_value_and_range() {
 fn values_of_another_kind_are_refused_with_key_value_and_what_would_fit() {
     let refused = |parameter: &Parameter, value| parameter.check(value).unwrap_err().to_string();
     let text = |text: &str| Value::Text(text.into());
-    let epochs = Parameter::integer("train.epochs", 16, 1, 10_000, "epochs");
+    let epochs = Parameter::of("train.epochs", 16, 1..=10_000, "epochs");
     for (value, written) in [(Value::Number(1.5), "1.5"), (Value::Number(3.0), "3.0"), (text("3"), "\"3\"")] {
         let expected = format!("`train.epochs` = {written} is not a whole number from 1 to 10000");
         assert_eq!(refused(&epochs, value), expected);
     }
-    let soft = Parameter::number("mask.soft", 0.5, 0.0, 1.0, "soft part");
+    let soft = Parameter::of("mask.soft", 0.5, 0.0..=1.0, "soft part");
     assert_eq!(refused(&soft, text("x")), "`mask.soft` = \"x\" is not a number from 0 to 1");
     let policy = Parameter::choice("mask.policy", "dense", vec!["dense", "static"], "rule");
     assert_eq!(refused(&policy, Value::Integer(3)), "`mask.policy` = 3 is not one of dense, static");
@@ -37,8 +37,8 @@ fn numbers_that_no_value_holds_are_out_of_range() {
     let refused = |parameter: &Parameter, value: &str| {
         parameter.check(Value::Text(value.into())).unwrap_err().to_string()
     };
-    let seed = Parameter::integer("seed", 0, 0, i64::from(u32::MAX), "seed");
-    let rate = Parameter::number("train.learning_rate", 0.3, 0.0, 1000.0, "rate");
+    let seed = Parameter::of("seed", 0, 0.., "seed");
+    let rate = Parameter::of("train.learning_rate", 0.3, 0.0..=1000.0, "rate");
     for number in ["99999999999999999999", "-9_999_999_999_999_999_999_999", "1e400"] {
         let expected = format!("`seed` = {number} is out of range: 0 to 4294967295");
         assert_eq!(refused(&seed, number), expected);

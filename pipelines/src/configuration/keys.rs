@@ -39,49 +39,39 @@ pub fn bench() -> Vec<Parameter> {
 /// The key of the shape of random images.
 pub(crate) const SHAPE: &str = "data.shape";
 
-const U32: i64 = u32::MAX as i64;
-
 /// The keys that every run has.
 pub fn core(registry: &Registry) -> Vec<Parameter> {
     let mut choices = registry.families().into_iter().map(|family| family.choice);
     let model = choices.next().expect("models are the first family");
     let mut keys = vec![
-        Parameter::integer(
-            "seed",
-            0,
-            0,
-            U32,
-            "seed of every draw: same seed, same bits, on any number of workers",
-        ),
+        Parameter::of("seed", 0, 0.., "seed of every draw: same seed, same bits, on any number of workers"),
         Parameter::text(
             "data.path",
             "fashion-mnist",
             "a data set's name (`spfde list data`) or a directory made by `spfde import`",
         ),
-        Parameter::integer("data.batch_size", 128, 1, 65536, "samples in a mini-batch, at most"),
+        Parameter::of("data.batch_size", 128, 1..=65536, "samples in a mini-batch, at most"),
         Parameter::choice(
             "data.augment",
             "crop-flip",
             Augment::NAMES.to_vec(),
             "how training images are varied",
         ),
-        Parameter::integer("data.crop_padding", 2, 0, 16, "pixels around an image from which it is cropped"),
+        Parameter::of("data.crop_padding", 2, 0..=16, "pixels around an image from which it is cropped"),
         model,
-        Parameter::integer("train.epochs", 16, 1, 10_000, "epochs to train"),
-        Parameter::number(
+        Parameter::of("train.epochs", 16, 1..=10_000, "epochs to train"),
+        Parameter::of(
             "train.learning_rate",
             0.3,
-            0.0,
-            1000.0,
+            0.0..=1000.0,
             "learning rate at the first step; falls along a cosine to 0 at the end, or when a block freezes",
         ),
-        Parameter::below("train.momentum", 0.9, 0.0, 1.0, "momentum of the gradient descent"),
-        Parameter::number("train.weight_decay", 1e-4, 0.0, 1.0, "decay of convolution and linear weights"),
-        Parameter::integer(
+        Parameter::of("train.momentum", 0.9, 0.0..1.0, "momentum of the gradient descent"),
+        Parameter::of("train.weight_decay", 1e-4, 0.0..=1.0, "decay of convolution and linear weights"),
+        Parameter::of(
             "train.shards",
             4,
-            1,
-            1024,
+            1..=1024,
             "slices of every mini-batch, each with its own batch-norm statistics; more workers than shards \
              idle",
         ),
@@ -98,11 +88,10 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
             "what is recorded besides training: nothing, or scores of all samples and norms of all layers, \
              for replays",
         ),
-        Parameter::integer(
+        Parameter::of(
             "train.checkpoint_every",
             1,
-            0,
-            10_000,
+            0..=10_000,
             "epochs between two checkpoints, of which the last two are kept; 0: nothing but the weights at \
              the end",
         ),

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use spfde_data::parameter::{Near, Parameter, ParameterError, Parameters, Value, nearest};
+use spfde_data::parameter::{Parameter, ParameterError, Parameters, Value, nearest};
 use spfde_model::InputShape;
 
 use crate::registry::Registry;
@@ -89,7 +89,7 @@ impl Configuration {
             .collect();
         for (key, _) in given {
             if !everything.iter().any(|parameter| parameter.key == key) {
-                let near = Near(nearest(key, everything.iter().map(|parameter| parameter.key)));
+                let near = nearest(key, everything.iter().map(|parameter| parameter.key));
                 return Err(ParameterError::Unknown { key: key.clone(), near });
             }
         }

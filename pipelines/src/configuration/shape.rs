@@ -1,6 +1,6 @@
 //! The shape of images as a word: `3x32x32`.
 
-use spfde_data::parameter::{Near, ParameterError, Value};
+use spfde_data::parameter::{ParameterError, Value};
 use spfde_model::InputShape;
 
 use super::SHAPE;
@@ -23,7 +23,7 @@ pub(super) fn parse(value: &Value) -> Result<InputShape, ParameterError> {
             key: SHAPE.into(),
             value: value.clone(),
             range: format!("CHANNELSxROWSxCOLUMNS such as 3x32x32, each from 1 to {MOST}"),
-            near: Near::default(),
+            near: None,
         }),
     }
 }

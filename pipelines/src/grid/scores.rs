@@ -69,7 +69,7 @@ pub fn judge_scores(
         let built = build(point, u32::MAX, 2).map_err(|error| at_point(place, error))?;
         Ok::<_, Error>(wanted | built.reads_losses())
     })?;
-    let files = ScoreFiles::open_unless(path, options.workers, wanted, &options.interrupted)?;
+    let files = ScoreFiles::open(path, options.workers, wanted, &options.interrupted)?;
     let files = Arc::new(files.ok_or_else(|| Error::replay_interrupted("interrupted"))?);
     let (samples, epochs) = (files.samples(), files.epochs());
     let policies: Vec<Arc<dyn SievePolicy>> = points

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use spfde_data::rows::EpochRow;
 use spfde_data::segment::{Recording, RecordingError};
-use spfde_data::table::Row;
+use spfde_data::table::{Record, Row};
 use spfde_flow::grid::{GridObserver, MemberCosts};
 
 use super::{JudgeObserver, JudgedRun};

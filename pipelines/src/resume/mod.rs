@@ -7,9 +7,9 @@ mod unfinished;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spfde_data::files::DataError;
 use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
 use spfde_data::files::run_directory::{CONFIG_NAME, RunDirectory, read_config};
+use spfde_data::files::{DataError, Kind};
 use spfde_flow::{Run, Snapshot};
 
 use crate::configuration::Configuration;
@@ -48,7 +48,7 @@ impl Resumed {
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
     ) -> Result<Self, Error> {
         let recorded = match RunDirectory::open(directory) {
-            Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => {
+            Err(error) if error.is(Kind::NotARun) && directory.join(CONFIG_NAME).is_file() => {
                 return begin_again(registry, directory, prepare);
             }
             recorded => recorded?,
@@ -129,7 +129,7 @@ impl Resumed {
                 experiment
             }
             // Process 0 begins it again.
-            Err(DataError::NotARun { .. }) if directory.join(CONFIG_NAME).is_file() => experiment(
+            Err(error) if error.is(Kind::NotARun) && directory.join(CONFIG_NAME).is_file() => experiment(
                 registry,
                 directory,
                 &entries(directory, &read_config(directory)?)?,

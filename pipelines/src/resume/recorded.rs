@@ -51,7 +51,13 @@ pub(super) fn experiment(
             let absolute = |place: &PathBuf| std::path::absolute(place).unwrap_or_else(|_| place.clone());
             let mut tried: Vec<PathBuf> = places.iter().map(absolute).collect();
             tried.dedup();
-            DataError::DataGone { path: directory.join(CONFIG_NAME), found, tried }.into()
+            let tried: Vec<String> = tried.iter().map(|place| place.display().to_string()).collect();
+            let what = format!(
+                "data.path is {found:?}, and there is nothing at {}; put the data back, or resume from the \
+                 directory in which {found:?} leads to it",
+                tried.join(" nor at ")
+            );
+            DataError::refused(&directory.join(CONFIG_NAME), what, "").into()
         }
         false => error,
     })?;

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use spfde_data::files::weights::{self, Values};
+use spfde_data::files::weights;
 use spfde_data::rows::{FreezeRow, LayerRow, MaskRow};
 use spfde_data::table::Row;
+use spfde_data::tensor::TensorData;
 use spfde_data::words::counted;
 
 use super::Findings;
@@ -173,8 +174,8 @@ pub(super) fn check_weights(
     for (layer, shape) in layers.iter().zip(&trace.architecture.layers) {
         let Some(mask) = &layer.mask else { continue };
         let name = format!("{}.indices", shape.name);
-        let same = arrays.iter().any(|array| match &array.values {
-            Values::U32(indices) => array.name == name && indices.iter().eq(mask),
+        let same = arrays.iter().any(|array| match &array.data {
+            TensorData::U32(indices) => array.name == name && indices.iter().eq(mask),
             _ => false,
         });
         if !same {

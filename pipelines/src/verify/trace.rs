@@ -54,7 +54,7 @@ impl<'a> Trace<'a> {
         for segment in self.segments::<R>(epoch) {
             for batch in read_columns(self.run, segment, &R::columns())? {
                 let batch = batch?;
-                (0..batch.rows).for_each(|row| visit(R::get(&batch, row)));
+                (0..batch.rows).for_each(|row| visit(R::get(&mut batch.cells.iter(), row)));
             }
         }
         Ok(())

@@ -2,7 +2,6 @@
 
 use spfde::configuration::{Configuration, Source, bench, core};
 use spfde::registry::Registry;
-use spfde_data::files::data_set;
 
 use crate::place::{Outcome, Place};
 
@@ -57,8 +56,8 @@ fn the_list_names_everything_that_can_be_chosen() {
         }
         assert!(!one.contains("data.batch_size"), "only what was asked for");
     }
-    for entry in data_set::registry() {
-        assert!(all.contains(entry.name) && all.contains(entry.licence), "{}", entry.name);
+    for entry in &Registry::standard().data {
+        assert!(all.contains(&entry.name) && all.contains(&entry.licence), "{}", entry.name);
     }
     assert_eq!(place.run(&["list", "nonsense"]).code, Some(2));
 }

@@ -62,7 +62,7 @@ fn write(
                 files.push(store.weights(epoch, &tensors, frozen_blocks)?);
             }
             Kept::Rows { table, columns, rows } => match tables.get_mut(table) {
-                Some((_, before)) => before.append(&rows),
+                Some((_, before)) => before.append(&rows, 0..rows.rows),
                 None => drop(tables.insert(table, (columns, rows))),
             },
         }

@@ -10,7 +10,7 @@
 //! --lib -- vector_tests small_`.
 #![allow(unsafe_code)]
 
-use spfde_data::parameter::{Near, ParameterError, Value, nearest};
+use spfde_data::parameter::{ParameterError, Value, nearest};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -72,7 +72,7 @@ impl Kernel {
                 key: "train.kernel".into(),
                 value: Value::Text(name.into()),
                 range: Self::NAMES.join(", "),
-                near: Near(nearest(name, Self::NAMES)),
+                near: nearest(name, Self::NAMES),
             }),
         }
     }

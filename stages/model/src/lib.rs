@@ -90,6 +90,7 @@ pub use optimiser::{MomentumSgd, Optimiser};
 pub use perturbation::{Perturbation, Unperturbed};
 pub use precision::{F32, Precision};
 pub use shard::{Evaluation, Score, Shard, Wanted};
-pub use tensor::{RestoreError, Tensor, TensorData};
+pub use spfde_data::tensor::{Tensor, TensorData};
+pub use tensor::RestoreError;
 pub use weights::Growth;
 pub use workspace::Workspace;

@@ -67,5 +67,5 @@ pub fn registry() -> Vec<ModelEntry> {
 /// The parameter that every model has.
 fn width() -> Vec<Parameter> {
     let help = "multiplies the channels or hidden features of every layer";
-    vec![Parameter::integer("model.width", 1, 1, 16, help)]
+    vec![Parameter::of("model.width", 1, 1..=16, help)]
 }

@@ -27,7 +27,7 @@ impl<P: ?Sized, C> Entry<P, C> {
         summary: &'static str,
         build: fn(&Parameters, &C) -> Result<Arc<P>, ParameterError>,
     ) -> Self {
-        Self { name, summary, parameters: R::parameters, build }
+        Self { name, summary, parameters: || R::default().parameters(), build }
     }
 }
 

@@ -8,10 +8,11 @@ use spfde_data::files::idx;
 /// Reads them as images and as labels; there are as many bytes as the dimensions say.
 pub(super) fn run(bytes: &[u8]) {
     let path = Path::new("idx");
-    if let Ok(([count, rows, columns], pixels)) = idx::parse_images(path, bytes) {
-        assert_eq!(pixels.len(), count * rows * columns);
+    for dimensions in [idx::IMAGES, idx::LABELS] {
+        if let Ok((shape, values)) = idx::parse(path, dimensions, bytes) {
+            assert_eq!((shape.len(), values.len()), (dimensions, shape.iter().product()));
+        }
     }
-    let _ = idx::parse_labels(path, bytes);
 }
 
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {

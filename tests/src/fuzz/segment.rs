@@ -3,10 +3,12 @@
 
 use std::path::Path;
 
-use spfde_data::files::parquet_store::{ParquetStore, describe, parse_columns};
+use spfde_data::files::parquet_store::{ParquetStore, parse_columns};
 use spfde_data::rows::{EpochRow, FreezeRow, MaskRow, ScoreRow};
 use spfde_data::segment::SegmentStore;
 use spfde_data::table::{Columns, Row};
+
+use crate::segments::describe;
 
 /// Reads it as any of four streams: together they have all types of columns.
 pub(super) fn run(bytes: &[u8]) {

@@ -14,9 +14,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::operation;
 use spfde_data::random::{Purpose, draw};
 
+use crate::faults;
 use crate::resuming::{assert_equal, finish, open, until};
 use crate::support::{Bench, Recorded, again};
 use crate::together::{Ended, Team, WAIT, wait};
@@ -43,6 +43,7 @@ const EPOCHS: &str = "SPFDE_TEST_EPOCHS";
 #[ignore = "the other tests run it as a process of its own"]
 fn process() {
     let Some(path) = std::env::var_os(RUN) else { return };
+    faults::install();
     let path = Path::new(&path);
     let number = |name: &str| std::env::var(name).unwrap().parse().unwrap();
     let bench = Bench::new(SAMPLES);
@@ -56,7 +57,7 @@ fn process() {
         spfde::run(&experiment, options, spfde::wire)
     };
     match result {
-        Ok(_) => eprintln!("operations: {}", operation::count()),
+        Ok(_) => eprintln!("operations: {}", faults::count()),
         Err(error) => {
             eprintln!("{error}");
             std::process::exit(error.exit_code().into());

@@ -7,6 +7,7 @@ mod addresses;
 mod corruption;
 mod crashing;
 mod determinism;
+mod faults;
 mod freezing;
 mod fuzzing;
 mod hostile;

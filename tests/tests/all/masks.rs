@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use spfde::Experiment;
-use spfde_data::files::weights::Values;
 use spfde_data::rows::{EpochRow, FreezeRow, LayerRow, MaskRow};
+use spfde_data::tensor::TensorData;
 
 use crate::support::{Bench, Recorded};
 
@@ -89,14 +89,18 @@ fn assert_weights_have_the_final_mask(
     masks: &BTreeMap<u16, BTreeSet<u32>>,
 ) {
     let arrays = run.arrays();
-    let array = |name: String| &arrays.iter().find(|array| array.name == name).unwrap().values;
+    let array = |name: String| &arrays.iter().find(|array| array.name == name).unwrap().data;
     for (layer, shape) in experiment.plan().architecture.layers.iter().enumerate() {
-        let Values::U32(indices) = array(format!("{}.indices", shape.name)) else { panic!("{}", shape.name) };
+        let TensorData::U32(indices) = array(format!("{}.indices", shape.name)) else {
+            panic!("{}", shape.name)
+        };
         match masks.get(&(layer as u16)) {
             Some(mask) => assert!(indices.iter().eq(mask), "{}", shape.name),
             None => assert_eq!(indices.len(), shape.weights(), "{}", shape.name),
         }
-        let Values::F32(values) = array(format!("{}.values", shape.name)) else { panic!("{}", shape.name) };
+        let TensorData::F32(values) = array(format!("{}.values", shape.name)) else {
+            panic!("{}", shape.name)
+        };
         assert_eq!(values.len(), indices.len());
     }
 }

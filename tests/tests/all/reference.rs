@@ -104,12 +104,11 @@ impl<'a> Reference<'a> {
 
     /// The greatest difference between a weight and the one that the run ended with.
     pub(crate) fn difference(&self, run: &Recorded) -> f32 {
-        use spfde_data::files::weights::Values;
         let arrays = run.arrays();
         let difference = |tensor: &Tensor| {
             let TensorData::F32(own) = &tensor.data else { return 0.0 };
             let array = arrays.iter().find(|array| array.name == tensor.name).unwrap();
-            let Values::F32(found) = &array.values else { panic!("{}", tensor.name) };
+            let TensorData::F32(found) = &array.data else { panic!("{}", tensor.name) };
             assert_eq!(own.len(), found.len(), "{}", tensor.name);
             own.iter().zip(found).map(|(own, found)| (own - found).abs()).fold(0.0, f32::max)
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spfde::Experiment;
-use spfde_data::files::weights::Values;
+use spfde_data::tensor::TensorData;
 use spfde_flow::{GradientTransform, Seams, Tick};
 use spfde_model::Network;
 
@@ -77,7 +77,7 @@ fn a_layer_without_gradients_keeps_its_first_weights() {
     let last = |layer: usize| {
         let name = format!("{}.values", first.architecture().layers[layer].name);
         let array = arrays.iter().find(|array| array.name == name).unwrap();
-        let Values::F32(values) = &array.values else { panic!("weights are floats") };
+        let TensorData::F32(values) = &array.data else { panic!("weights are floats") };
         values.clone()
     };
     assert_eq!(last(1), first.values(1));

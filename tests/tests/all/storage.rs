@@ -137,7 +137,7 @@ impl Commit for Memory {
 }
 
 fn full(path: &str) -> StorageError {
-    StorageError { path: path.to_owned(), action: "write rows".into(), reason: "the disk is full".into() }
+    StorageError(format!("{path}: cannot write rows: the disk is full"))
 }
 
 /// Runs the ready pipeline over a store of its own; the fault that each worker saw.

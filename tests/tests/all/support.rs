@@ -9,14 +9,15 @@ use spfde::configuration::{Configuration, Source};
 use spfde::{Error, Experiment, Options, Why};
 use spfde_data::files::data_set;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::read_segment;
-use spfde_data::files::weights::{self, NamedArray};
+use spfde_data::files::weights;
 use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::*;
 use spfde_data::segment::Segment;
 use spfde_data::table::Row;
+use spfde_data::tensor::Tensor;
 use spfde_flow::{Fault, Run, Services, Tick};
+use spfde_tests::segments::read_segment;
 use tempfile::TempDir;
 use timely::Config;
 
@@ -157,7 +158,7 @@ impl Recorded {
     }
 
     /// The final weights, momenta and masks by name.
-    pub(crate) fn arrays(&self) -> Vec<NamedArray> {
+    pub(crate) fn arrays(&self) -> Vec<Tensor> {
         let last = self.manifest.checkpoints.last().expect("a finished run has its weights");
         weights::read(&self.path.join(&last.path)).unwrap().arrays
     }

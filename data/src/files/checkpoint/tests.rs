@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::files::data_set;
-use crate::files::weights::Values;
 use crate::images::Images;
 use crate::rows::MaskRow;
 use crate::segment::SegmentStore;
-use crate::table::Row;
+use crate::table::Record;
+use crate::tensor::TensorData;
 
-fn arrays() -> Vec<NamedArray> {
-    vec![NamedArray { name: "a.values".to_owned(), shape: vec![2], values: Values::F32(vec![0.5, -1.0]) }]
+fn arrays() -> Vec<Tensor> {
+    vec![Tensor { name: "a.values".to_owned(), shape: vec![2], data: TensorData::F32(vec![0.5, -1.0]) }]
 }
 
 /// A run directory with a checkpoint at the start of epoch 2: weights, and masks of two workers.

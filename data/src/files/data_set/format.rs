@@ -8,7 +8,7 @@ use spfde_parquet_guard::ParquetFile;
 
 use crate::files::error::{DataError, Result};
 use crate::files::parquet_store::key;
-use crate::files::version;
+use crate::files::seal;
 
 /// Key of the description in the metadata.
 pub(super) const KEY_DATA: &str = "spfde.data";
@@ -53,7 +53,7 @@ impl Description {
     pub(super) fn of(file: &ParquetFile) -> Result<Self> {
         let path = file.path();
         let text = key(file, KEY_DATA, "the description of a data set")?;
-        version::of_json(path, KEY_DATA, text.as_bytes(), VERSION)?;
+        seal::version_of_json(path, KEY_DATA, text.as_bytes(), VERSION)?;
         let description: Self = serde_json::from_str(text).map_err(DataError::json(path))?;
         description.check(path)?;
         Ok(description)

@@ -2,13 +2,10 @@
 //!
 //! Columns: `image`, bytes in the order channel, row, column, as fixed-size binary, and `label`, u16. The
 //! metadata key `spfde.data` states version, name, shape, number of classes and the fingerprint of the
-//! content as JSON. [`embedded`] is Fashion-MNIST, compiled into the program; [`registry`] lists what is
-//! there by name.
+//! content as JSON. [`embedded`] is Fashion-MNIST, compiled into the program.
 
-mod fingerprint;
 mod format;
 mod read;
-mod registry;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -17,8 +14,7 @@ use std::sync::Arc;
 
 pub(super) use format::empty;
 pub(super) use read::no_class;
-pub use read::{parse, read};
-pub use registry::{DataSetEntry, embedded, registry};
+pub use read::{embedded, parse, read};
 pub use write::write;
 
 use crate::images::{DataSet, Images, Normalization};
@@ -42,8 +38,29 @@ pub fn assemble(name: &str, classes: usize, train: Images, test: Images) -> Data
         name: name.to_owned(),
         classes,
         normalization: Normalization::of(&train),
-        fingerprint: fingerprint::fingerprint(classes, &train, &test),
+        fingerprint: fingerprint(classes, &train, &test),
         train: Arc::new(train),
         test: Arc::new(test),
     }
+}
+
+/// The BLAKE3 of a data set's content, whatever file it came from: of shape, classes, pixels and labels,
+/// training images first, as one stream of bytes in which no two different data sets look the same. Numbers
+/// are little-endian u64, every list is preceded by its length.
+fn fingerprint(classes: usize, train: &Images, test: &Images) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let number = |hasher: &mut blake3::Hasher, value: usize| {
+        hasher.update(&(value as u64).to_le_bytes());
+    };
+    hasher.update(b"spfde data set 1\0");
+    for value in [train.channels, train.height, train.width, classes] {
+        number(&mut hasher, value);
+    }
+    for images in [train, test] {
+        number(&mut hasher, images.len());
+        hasher.update(&images.pixels);
+        let labels: Vec<u8> = images.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+        hasher.update(&labels);
+    }
+    hasher.finalize().to_hex().to_string()
 }

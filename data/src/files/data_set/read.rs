@@ -5,6 +5,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, UInt16Type};
 
+use bytes::Bytes;
 use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
 use super::assemble;
@@ -35,6 +36,18 @@ pub fn parse(train: Vec<u8>, test: Vec<u8>) -> Result<DataSet> {
     from_files(&parse(TRAIN, train)?, &parse(TEST, test)?)
 }
 
+/// Fashion-MNIST, from the bytes compiled into the program, through the same reader and checks as any other
+/// file.
+pub fn embedded() -> Result<DataSet> {
+    static TRAIN: &[u8] = include_bytes!("../../../fashion-mnist/train.parquet");
+    static TEST: &[u8] = include_bytes!("../../../fashion-mnist/test.parquet");
+    let parse = |name, bytes| ParquetFile::parse(Path::new(name), Bytes::from_static(bytes));
+    from_files(
+        &parse("embedded fashion-mnist/train.parquet", TRAIN)?,
+        &parse("embedded fashion-mnist/test.parquet", TEST)?,
+    )
+}
+
 /// The data set in two open files.
 pub(super) fn from_files(train: &ParquetFile, test: &ParquetFile) -> Result<DataSet> {
     let (description, test_description) = (Description::of(train)?, Description::of(test)?);
@@ -61,7 +74,10 @@ pub(super) fn from_files(train: &ParquetFile, test: &ParquetFile) -> Result<Data
 
 fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> {
     let stride = description.stride();
-    check_columns(file)?;
+    check_type(file, IMAGE, "Binary or FixedSizeBinary", |kind| {
+        matches!(kind, DataType::Binary | DataType::FixedSizeBinary(_))
+    })?;
+    check_type(file, LABEL, DataType::UInt16, |kind| *kind == DataType::UInt16)?;
     if file.rows() == 0 {
         return Err(empty(file.path()));
     }
@@ -69,7 +85,7 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
     DataError::limit(file.path(), "number of rows", file.rows(), most)?;
     // Grows with what is really there: the number of rows is only declared.
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for batch in file.batches(&[IMAGE, LABEL], batch_rows(stride))? {
+    for batch in file.batches(0..file.groups(), &[IMAGE, LABEL], batch_rows(stride))? {
         let batch = batch?;
         for column in [IMAGE, LABEL] {
             let count = batch[column].null_count();
@@ -96,13 +112,6 @@ fn read_images(file: &ParquetFile, description: &Description) -> Result<Images> 
     }
     let Description { channels, height, width, .. } = *description;
     Ok(Images { channels, height, width, pixels, labels })
-}
-
-fn check_columns(file: &ParquetFile) -> Result<()> {
-    check_type(file, IMAGE, "Binary or FixedSizeBinary", |kind| {
-        matches!(kind, DataType::Binary | DataType::FixedSizeBinary(_))
-    })?;
-    check_type(file, LABEL, DataType::UInt16, |kind| *kind == DataType::UInt16)
 }
 
 /// That a label is no class.

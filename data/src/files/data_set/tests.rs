@@ -1,6 +1,8 @@
 //! Round trips, and files that are not data sets.
 
 mod damage;
+mod embedded;
+mod fingerprints;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -73,9 +73,11 @@ fn a_data_set_is_imported_plain_or_compressed_from_a_directory_or_files() {
 #[test]
 fn single_files_can_be_read() {
     let directory = directory();
-    assert_eq!(read_images(&directory.path().join(IMAGES)).unwrap(), ([6, 2, 3], pixels(36)));
-    let labels = std::fs::read(directory.path().join(LABELS)).unwrap();
-    assert_eq!(parse_labels(Path::new(LABELS), &labels).unwrap(), [0, 1, 2, 2, 1, 0]);
+    let read = |name: &str, dimensions| {
+        parse(Path::new(name), dimensions, &std::fs::read(directory.path().join(name)).unwrap()).unwrap()
+    };
+    assert_eq!(read(IMAGES, super::IMAGES), (vec![6, 2, 3], pixels(36)));
+    assert_eq!(read(LABELS, super::LABELS), (vec![6], vec![0, 1, 2, 2, 1, 0]));
 }
 
 #[test]
@@ -262,7 +264,8 @@ fn images_and_labels_must_fit_together() {
 
 #[test]
 fn a_path_that_is_no_file_is_an_error() {
-    let error = read_images(Path::new("/nowhere/train-images")).unwrap_err().to_string();
+    let paths = PARTS.map(|(part, _)| Path::new("/nowhere").join(part));
+    let error = import(&paths, "test").unwrap_err().to_string();
     assert_eq!(
         error,
         "/nowhere/train-images: cannot open: No such file or directory (os error 2); is its name right, or \

@@ -7,7 +7,7 @@ use spfde_parquet_guard::FILE_LIMIT;
 
 use super::{CHECKPOINT_LIMIT, Checkpoint, Manifest, ReplayOf};
 use crate::files::error::{DataError, Result};
-use crate::files::layout::{is_path_of, is_stream_name, segment_path, table_path, weights_path};
+use crate::files::layout::{CHECKPOINT, is_path_of, is_stream_name, path_below, segment_path, weights_path};
 use crate::segment::Segment;
 
 /// Rows of a segment: samples are numbered by `u32`, steps of an epoch as well.
@@ -25,35 +25,31 @@ pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
     for (field, hash) in hashes {
         hash.map_or(Ok(()), |hash| check_hash(path, field, hash))?;
     }
+    let wrong =
+        |field: String, found: &str, expected: String| Err(DataError::value(path, field, found, expected));
     let (reached, epochs) = (u64::from(manifest.epochs_reached), u64::from(manifest.epochs));
     DataError::limit(path, "epochs_reached", reached, epochs)?;
     if let Some(reason) = manifest.ended_early.as_ref().filter(|_| !manifest.finished) {
-        return Err(DataError::value(path, "ended_early", reason, "nothing, of a run that is not finished"));
+        let expected = "nothing, of a run that is not finished";
+        return wrong("ended_early".to_owned(), reason, expected.to_owned());
     }
-    let mut paths = BTreeSet::new();
     for (index, segment) in manifest.segments.iter().enumerate() {
         let Segment { stream, epoch, worker, path: file, rows, bytes, blake3 } = segment;
         let field = |name: &str| format!("segments[{index}].{name}");
         // The paths are those of the program's own making, so that none leads out of the run directory.
         if !is_stream_name(stream) {
-            return Err(DataError::value(
-                path,
-                field("stream"),
-                stream,
-                "lowercase letters, digits, _ and -",
-            ));
+            return wrong(field("stream"), stream, "lowercase letters, digits, _ and -".to_owned());
         }
         let expected = segment_path(stream, *epoch, *worker);
         if *file != expected {
-            return Err(DataError::value(path, field("path"), file, expected));
+            return wrong(field("path"), file, expected);
         }
         if *epoch >= manifest.epochs_reached {
             let expected = format!("an epoch below epochs_reached = {reached}");
-            return Err(DataError::value(path, field("epoch"), &epoch.to_string(), expected));
+            return wrong(field("epoch"), &epoch.to_string(), expected);
         }
         DataError::limit(path, &field("bytes"), *bytes, FILE_LIMIT)?;
         check_file(path, field, *rows, blake3)?;
-        check_once(path, "segments", file, &mut paths)?;
     }
     for (index, checkpoint) in manifest.checkpoints.iter().enumerate() {
         let Checkpoint { epoch, path: file, bytes, blake3, rows } = checkpoint;
@@ -63,24 +59,21 @@ pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
         if !is_path_of(checkpoint) {
             let expected = match rows {
                 None => weights_path(*epoch),
-                Some(_) => table_path("<table>", *epoch, 0),
+                Some(_) => path_below(CHECKPOINT, "<table>", *epoch, 0),
             };
-            return Err(DataError::value(path, field("path"), file, expected));
+            return wrong(field("path"), file, expected);
         }
         DataError::limit(path, &field("bytes"), *bytes, CHECKPOINT_LIMIT)?;
         check_file(path, field, rows.unwrap_or(0), blake3)?;
-        check_once(path, "checkpoints", file, &mut paths)?;
+    }
+    let segments = manifest.segments.iter().map(|segment| ("segments", &segment.path));
+    let checkpoints = manifest.checkpoints.iter().map(|checkpoint| ("checkpoints", &checkpoint.path));
+    let mut paths = BTreeSet::new();
+    if let Some((list, file)) = segments.chain(checkpoints).find(|(_, file)| !paths.insert(*file)) {
+        let remedy = "the manifest was changed or is damaged";
+        return Err(DataError::refused(path, format!("{list} names {file} twice"), remedy));
     }
     Ok(())
-}
-
-/// Every file is named once.
-fn check_once<'a>(path: &Path, field: &str, file: &'a str, paths: &mut BTreeSet<&'a str>) -> Result<()> {
-    if paths.insert(file) {
-        return Ok(());
-    }
-    let remedy = "the manifest was changed or is damaged";
-    Err(DataError::refused(path, format!("{field} names {file} twice"), remedy))
 }
 
 fn check_file(path: &Path, field: impl Fn(&str) -> String, rows: u64, blake3: &str) -> Result<()> {

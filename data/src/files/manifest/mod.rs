@@ -11,11 +11,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::files::atomic;
-use crate::files::error::{DataError, Result};
+use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout;
 pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::read_limited::{inside, read_limited};
-use crate::files::{seal, version};
+use crate::files::seal;
 use crate::images::{DataSet, Images};
 pub use crate::segment::Checkpoint;
 use crate::segment::{Densities, Segment};
@@ -151,7 +151,10 @@ impl Manifest {
             }
             return Err(match layout::trace_of(run) {
                 Some(found) => Self::lost(run, &found),
-                None => DataError::NotARun { path: run.to_owned() },
+                None => {
+                    let remedy = "it is not the directory of a run, or the run ended before it began";
+                    DataError::refused(run, "has no manifest.json", remedy).of(Kind::NotARun)
+                }
             });
         }
         let bytes = read_limited(&path, MANIFEST_LIMIT)?;
@@ -170,7 +173,7 @@ impl Manifest {
     /// # Errors
     /// If they are no manifest, of a later version, or not what was written; if a field cannot be true.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let version = version::of_json(path, "version", bytes, MANIFEST_VERSION)?;
+        let version = seal::version_of_json(path, "version", bytes, MANIFEST_VERSION)?;
         // The number of a version may be what was changed.
         if version >= SEALED || seal::is_there(bytes) {
             seal::check(path, bytes)?;
@@ -229,11 +232,5 @@ impl Manifest {
     /// The files of the checkpoint at the start of `epoch`.
     pub fn checkpoint(&self, epoch: u32) -> impl Iterator<Item = &Checkpoint> {
         self.checkpoints.iter().filter(move |checkpoint| checkpoint.epoch == epoch)
-    }
-
-    /// The names of the streams that have segments, in alphabetical order.
-    pub fn streams(&self) -> Vec<String> {
-        let names: BTreeSet<&str> = self.segments.iter().map(|segment| segment.stream.as_str()).collect();
-        names.into_iter().map(str::to_owned).collect()
     }
 }

@@ -5,7 +5,6 @@
 //! `spfde.schema`, the version of names and types, and `spfde.stream`. The same rows give the same bytes,
 //! however they were appended.
 
-mod arrays;
 mod reader;
 mod schema;
 #[cfg(test)]
@@ -14,9 +13,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-pub use reader::{
-    SegmentReader, describe, parse_columns, read_columns, read_segment, read_stream, stored_bytes,
-};
+pub use reader::{parse_columns, read_columns, read_stream, stored_bytes};
 pub(super) use schema::{check_type, key, nulls};
 
 use super::atomic;

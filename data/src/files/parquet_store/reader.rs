@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
+use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
-use super::{arrays, check_epoch, schema};
+use super::{check_epoch, schema};
 use crate::files::error::{DataError, Result};
 use crate::files::manifest::Manifest;
 use crate::files::read_limited::{check_length, check_recorded, inside, open, read_limited};
@@ -15,35 +15,8 @@ use crate::table::{Column, Columns, Row};
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 1 << 13;
 
-/// The rows of a segment in batches of at most 8192. Ends after an error.
-pub struct SegmentReader {
-    columns: Vec<Column>,
-    file: ParquetFile,
-    /// `None` after an error.
-    batches: Option<Batches>,
-    epoch: u32,
-    /// Rows that have been read.
-    rows: u64,
-}
-
-impl Iterator for SegmentReader {
-    type Item = Result<Columns>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.as_mut()?.next()?.map_err(DataError::from);
-        let path = self.file.path();
-        let rows = batch.and_then(|batch| {
-            let rows = arrays::from_batch(path, &batch, &self.columns)?;
-            check_epoch(path, self.rows, &rows, self.epoch)?;
-            self.rows += rows.rows as u64;
-            Ok(rows)
-        });
-        self.batches.take_if(|_| rows.is_err());
-        Some(rows)
-    }
-}
-
-/// Opens a segment of the run directory `run` and reads the given columns of it.
+/// Opens a segment of the run directory `run` and reads the given columns of it, in batches of at most 8192
+/// rows. Ends after an error.
 ///
 /// The file must have the length, BLAKE3, stream and number of rows that `segment` records, and the columns
 /// with their types; further columns are ignored, those of a later version among them. All rows are of the
@@ -51,7 +24,11 @@ impl Iterator for SegmentReader {
 ///
 /// # Panics
 /// On reading, if the first column is not the epoch.
-pub fn read_columns(run: &Path, segment: &Segment, columns: &[Column]) -> Result<SegmentReader> {
+pub fn read_columns(
+    run: &Path,
+    segment: &Segment,
+    columns: &[Column],
+) -> Result<impl Iterator<Item = Result<Columns>> + use<>> {
     let path = inside(run, &segment.path)?;
     parse_columns(&path, read_limited(&path, FILE_LIMIT)?, segment, columns)
 }
@@ -62,14 +39,28 @@ pub fn parse_columns(
     bytes: Vec<u8>,
     segment: &Segment,
     columns: &[Column],
-) -> Result<SegmentReader> {
-    let file = parse(path, bytes, segment)?;
+) -> Result<impl Iterator<Item = Result<Columns>> + use<>> {
+    check_recorded(path, &bytes, segment.bytes, &segment.blake3)?;
+    let file = ParquetFile::parse(path, bytes)?;
+    schema::check_keys(&file, &segment.stream)?;
+    DataError::same(path, "number of rows", file.rows(), segment.rows)?;
     schema::check_columns(&file, columns)?;
     let there = |name: &&str| file.schema().field_with_name(name).is_ok();
     let names: Vec<&str> = columns.iter().map(|column| column.name).filter(there).collect();
-    let batches = file.batches(&names, BATCH_ROWS)?;
-    let (columns, batches) = (columns.to_vec(), Some(batches));
-    Ok(SegmentReader { columns, file, batches, epoch: segment.epoch, rows: 0 })
+    let batches = file.batches(0..file.groups(), &names, BATCH_ROWS)?;
+    let (path, columns, epoch) = (path.to_owned(), columns.to_vec(), segment.epoch);
+    let (mut batches, mut first) = (Some(batches), 0);
+    Ok(std::iter::from_fn(move || {
+        let batch = batches.as_mut()?.next()?.map_err(DataError::from);
+        let rows = batch.and_then(|batch| {
+            let rows = schema::from_batch(&path, &batch, &columns)?;
+            check_epoch(&path, first, &rows, epoch)?;
+            first += rows.rows as u64;
+            Ok(rows)
+        });
+        batches.take_if(|_| rows.is_err());
+        Some(rows)
+    }))
 }
 
 /// How long the file of a segment of the run directory `run` is, without reading it.
@@ -81,32 +72,6 @@ pub fn stored_bytes(run: &Path, segment: &Segment) -> Result<u64> {
     let (_, found) = open(&path)?;
     check_length(&path, found, segment.bytes)?;
     Ok(found)
-}
-
-/// What a manifest records of a segment with these bytes.
-///
-/// # Errors
-/// If they are no Parquet file.
-pub fn describe(path: &Path, bytes: &[u8], stream: &str, epoch: u32) -> Result<Segment> {
-    let rows = ParquetFile::parse(path, bytes.to_vec())?.rows();
-    Ok(Segment {
-        stream: stream.to_owned(),
-        epoch,
-        worker: 0,
-        path: super::segment_path(stream, epoch, 0),
-        rows,
-        bytes: bytes.len() as u64,
-        blake3: blake3::hash(bytes).to_hex().to_string(),
-    })
-}
-
-/// All rows of a segment of the run directory `run`; checks what [`read_columns`] checks.
-pub fn read_segment<R: Row>(run: &Path, segment: &Segment) -> Result<Vec<R>> {
-    let mut rows = Vec::new();
-    for batch in read_columns(run, segment, &R::columns())? {
-        rows.extend(batch?.into_rows::<R>());
-    }
-    Ok(rows)
 }
 
 /// The rows of a stream in the given epochs: epoch by epoch, within one worker by worker, in batches.
@@ -126,13 +91,4 @@ pub fn read_stream<R: Row>(
             Err(error) => Box::new(std::iter::once(Err(error))),
         }
     })
-}
-
-/// Checks all that does not depend on the columns.
-fn parse(path: &Path, bytes: Vec<u8>, segment: &Segment) -> Result<ParquetFile> {
-    check_recorded(path, &bytes, segment.bytes, &segment.blake3)?;
-    let file = ParquetFile::parse(path, bytes)?;
-    schema::check_keys(&file, &segment.stream)?;
-    DataError::same(path, "number of rows", file.rows(), segment.rows)?;
-    Ok(file)
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::*;
 use crate::files::manifest::{DataSetRecord, MANIFEST_VERSION, Manifest};
 use crate::rows::{MaskRow, ScoreRow};
-use crate::table::{Columns, Row};
+use crate::table::{Columns, Record, Row};
 
 /// Writes rows in pieces of `piece` rows.
 fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) -> Segment {
@@ -21,8 +21,17 @@ fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) 
 }
 
 /// Reads a segment without its columns.
-fn open(run: &Path, segment: &Segment) -> Result<SegmentReader> {
-    read_columns(run, segment, &[])
+fn open(run: &Path, segment: &Segment) -> Result<()> {
+    read_columns(run, segment, &[]).map(drop)
+}
+
+/// All rows of a segment.
+fn read_segment<R: Row>(run: &Path, segment: &Segment) -> Result<Vec<R>> {
+    let mut rows = Vec::new();
+    for batch in read_columns(run, segment, &R::columns())? {
+        rows.extend(batch?.into_rows::<R>());
+    }
+    Ok(rows)
 }
 
 /// The segment with the length and hash that its file has now.
@@ -92,7 +101,9 @@ fn a_row_of_another_epoch_is_refused() {
     let mut rows = scores(10);
     rows[4].epoch = 2;
     let error = writer.append(&Columns::from_rows(rows)).unwrap_err();
-    assert_eq!(error.reason, "row 4: epoch is 2; expected 3, that of the segment");
+    let path = run.path().join("trace/scores/e00003-w00.parquet");
+    let expected = format!("{}: row 4: epoch is 2; expected 3, that of the segment", path.display());
+    assert_eq!(error.0, expected);
 }
 
 fn manifest(segments: Vec<Segment>) -> Manifest {

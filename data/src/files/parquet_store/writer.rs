@@ -6,7 +6,7 @@ use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::{arrays, check_epoch, schema};
+use super::{check_epoch, schema};
 use crate::files::error::Result;
 use crate::files::parquet_out::{self, ParquetOut};
 use crate::rows::SCHEMA_VERSION;
@@ -34,7 +34,17 @@ impl ParquetWriter {
         Ok(Self { group: Columns::new(columns), columns: columns.to_vec(), file, path, segment })
     }
 
-    fn write(&mut self, rows: &Columns) -> Result<()> {
+    /// Compresses and writes the rows held.
+    fn flush(&mut self) -> Result<()> {
+        let arrays = self.group.cells.iter().map(schema::to_array).collect();
+        self.segment.rows += self.group.rows as u64;
+        self.group = Columns::new(&self.columns);
+        self.file.write_group(arrays)
+    }
+}
+
+impl SegmentWriter for ParquetWriter {
+    fn append(&mut self, rows: &Columns) -> Result<(), StorageError> {
         let stream = &self.segment.stream;
         assert_eq!(rows.cells.len(), self.columns.len(), "rows of stream {stream} have its columns");
         let first = self.segment.rows + self.group.rows as u64;
@@ -42,10 +52,7 @@ impl ParquetWriter {
         let mut from = 0;
         while from < rows.rows {
             let until = rows.rows.min(from + GROUP_ROWS - self.group.rows);
-            for (group, cells) in self.group.cells.iter_mut().zip(&rows.cells) {
-                group.extend(cells, from, until);
-            }
-            self.group.rows += until - from;
+            self.group.append(rows, from..until);
             from = until;
             if self.group.rows == GROUP_ROWS {
                 self.flush()?;
@@ -54,30 +61,12 @@ impl ParquetWriter {
         Ok(())
     }
 
-    /// Compresses and writes the rows held.
-    fn flush(&mut self) -> Result<()> {
-        let arrays = self.group.cells.iter().map(arrays::to_array).collect();
-        self.segment.rows += self.group.rows as u64;
-        self.group = Columns::new(&self.columns);
-        self.file.write_group(arrays)
-    }
-
-    fn close(mut self) -> Result<Segment> {
+    fn finish(mut self: Box<Self>) -> Result<Segment, StorageError> {
         if self.group.rows > 0 {
             self.flush()?;
         }
         let (bytes, blake3) = self.file.finish()?;
         Ok(Segment { bytes, blake3, ..self.segment })
-    }
-}
-
-impl SegmentWriter for ParquetWriter {
-    fn append(&mut self, rows: &Columns) -> Result<(), StorageError> {
-        Ok(self.write(rows)?)
-    }
-
-    fn finish(self: Box<Self>) -> Result<Segment, StorageError> {
-        Ok(self.close()?)
     }
 }
 

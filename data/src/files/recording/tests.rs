@@ -6,7 +6,7 @@ use crate::files::parquet_store::ParquetStore;
 use crate::images::Images;
 use crate::rows::{MaskRow, ScoreRow};
 use crate::segment::SegmentStore;
-use crate::table::{Columns, Row};
+use crate::table::{Columns, Record, Row};
 
 const WORKERS: u32 = 2;
 const ROWS: u32 = 20_000;

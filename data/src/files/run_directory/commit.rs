@@ -6,9 +6,14 @@ use crate::files::operation;
 use crate::segment::{Commit, Segment, StorageError};
 use crate::words::{are, counted};
 
-impl RunDirectory {
-    /// Adds `epoch` to the manifest, its segments and, if there is one, the checkpoint after it.
-    fn add(
+impl Commit for RunDirectory {
+    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
+        self.commit_checkpoint(epoch, segments, Vec::new(), None)
+    }
+
+    /// Epochs are committed one after the other, each once. The last [`CHECKPOINTS_KEPT`] checkpoints stay;
+    /// earlier ones are removed once this one counts.
+    fn commit_checkpoint(
         &self,
         epoch: u32,
         segments: Vec<Segment>,
@@ -16,8 +21,8 @@ impl RunDirectory {
         ended_early: Option<String>,
     ) -> Result<(), StorageError> {
         let refuse = |reason: String| {
-            let path = self.path.display().to_string();
-            Err(StorageError { path, action: format!("commit epoch {epoch}"), reason })
+            let path = self.path.display();
+            Err(StorageError(format!("{path}: cannot commit epoch {epoch}: {reason}")))
         };
         let Manifest { epochs_reached: reached, epochs, .. } = *self.state();
         if epoch != reached || epoch >= epochs {
@@ -52,23 +57,5 @@ impl RunDirectory {
         // Named no more, so that it does no harm should they stay: the end of the run removes them.
         dropped.iter().for_each(|file| drop(operation::remove_file(&self.path.join(&file.path))));
         Ok(())
-    }
-}
-
-impl Commit for RunDirectory {
-    /// Epochs are committed one after the other, each once.
-    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
-        self.add(epoch, segments, Vec::new(), None)
-    }
-
-    /// The last [`CHECKPOINTS_KEPT`] checkpoints stay; earlier ones are removed once this one counts.
-    fn commit_checkpoint(
-        &self,
-        epoch: u32,
-        segments: Vec<Segment>,
-        checkpoint: Vec<Checkpoint>,
-        ended_early: Option<String>,
-    ) -> Result<(), StorageError> {
-        self.add(epoch, segments, checkpoint, ended_early)
     }
 }

@@ -5,7 +5,8 @@ use std::io::{Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::files::error::{DataError, Result};
+use super::begin::not_empty;
+use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout::LOCK_NAME;
 use crate::files::read_limited::inside;
 
@@ -18,7 +19,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct RunLock {
     file: File,
-    path: PathBuf,
+    /// The lock file.
+    pub(super) path: PathBuf,
 }
 
 impl Drop for RunLock {
@@ -38,11 +40,11 @@ impl RunLock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).create_new(new).truncate(false);
         let mut file = options.open(&path).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => DataError::NotEmpty { path: run.to_owned() },
+            ErrorKind::AlreadyExists => not_empty(run),
             _ => DataError::io(&path, "open the lock file to write")(error),
         })?;
         lock(&file, || std::thread::sleep(PAUSE)).map_err(|error| match error {
-            TryLockError::WouldBlock => DataError::Locked { path: run.to_owned(), holder: holder(&mut file) },
+            TryLockError::WouldBlock => locked(run, &holder(&mut file)),
             TryLockError::Error(error) => DataError::io(&path, "lock")(error),
         })?;
         file.set_len(0)
@@ -55,11 +57,6 @@ impl RunLock {
             })
             .map_err(DataError::io(&path, "write the process id"))?;
         Ok(Self { file, path })
-    }
-
-    /// The lock file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// An error if the file at its path is not the one that is held: the run directory was removed, moved or
@@ -96,7 +93,7 @@ fn lock(file: &File, mut pause: impl FnMut()) -> std::result::Result<(), TryLock
 /// An error naming the holder if the lock file `name` of the run directory `run` is held; changes nothing.
 pub(super) fn refuse_held(run: &Path, name: &str) -> Result<()> {
     match held_by(run, name)? {
-        Some(holder) => Err(DataError::Locked { path: run.to_owned(), holder }),
+        Some(holder) => Err(locked(run, &holder)),
         None => Ok(()),
     }
 }
@@ -127,6 +124,12 @@ pub(super) fn held_by(run: &Path, name: &str) -> Result<Option<String>> {
     }
 }
 
+/// That a process uses the run.
+fn locked(run: &Path, holder: &str) -> DataError {
+    let remedy = "wait for it to end (if it is stopped, wake it up), or choose another run directory";
+    DataError::refused(run, format!("is in use by {holder}"), remedy).of(Kind::Locked)
+}
+
 /// Who holds the lock, as far as the lock file tells.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
@@ -146,7 +149,7 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let lock = RunLock::take(run.path(), "lock-01", true).unwrap();
         let refused = refuse_held(run.path(), "lock-01").unwrap_err();
-        assert!(matches!(refused, DataError::Locked { .. }), "{refused}");
+        assert!(refused.is(Kind::Locked), "{refused}");
         drop(lock);
         let looking = File::open(run.path().join("lock-01")).unwrap();
         looking.try_lock_shared().unwrap();

@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use super::lock::{self, RunLock};
 use super::sweep::remove_if_there;
 use crate::files::atomic;
-use crate::files::checkpoint::Checkpoints;
 use crate::files::error::Result;
 use crate::files::layout::{KEY_NAME, MEMBER_PREFIX, entries, is_of_members, member_lock};
 use crate::files::operation;
-use crate::files::parquet_store::ParquetStore;
 use crate::files::read_limited::{check_length, inside, read_limited};
 
 /// Bytes of the file by which a process shows that it sees the run directory.
@@ -37,16 +35,6 @@ impl Member {
     pub fn run(&self) -> &Path {
         &self.run
     }
-
-    /// The store for the segments that this process writes.
-    pub fn store(&self) -> ParquetStore {
-        ParquetStore::new(&self.run)
-    }
-
-    /// The files of checkpoints that this process writes.
-    pub fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(&self.run)
-    }
 }
 
 impl Drop for Member {
@@ -54,7 +42,7 @@ impl Drop for Member {
         // While it is still locked: others find a file that nobody holds. Another's is not this one's to
         // remove.
         if self.lock.check().is_ok() {
-            let _ = operation::remove_file(self.lock.path());
+            let _ = operation::remove_file(&self.lock.path);
         }
     }
 }

@@ -2,12 +2,10 @@
 
 mod begin;
 mod commit;
-mod environment;
 mod lock;
 mod members;
 mod recorded;
 mod sweep;
-mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -15,18 +13,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::files::atomic;
-use crate::files::checkpoint::Checkpoints;
 use crate::files::error::Result;
 use crate::files::layout::{ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME};
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::manifest::{Manifest, ReplayOf};
 use crate::files::parquet_store::ParquetStore;
+pub use begin::{refuse_taken, taken};
 use lock::RunLock;
 pub use lock::is_held;
 pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};
 pub use recorded::{RecordedRun, read_config};
 use sweep::{remove_empty, remove_if_there};
-pub use taken::{refuse_taken, taken};
 
 /// The files beside those that the manifest names, in the order in which they are written.
 const WRITTEN: [&str; 4] = [CONFIG_NAME, ARCHITECTURE_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];
@@ -51,7 +48,7 @@ impl RunDirectory {
     /// Takes a run up again where its manifest ends, and removes what the manifest does not name.
     ///
     /// # Errors
-    /// If there is no run, or it was begun by an earlier version ([`crate::files::DataError::OldRun`]), or
+    /// If there is no run, or it was begun by an earlier version ([`crate::files::Kind::OldRun`]), or
     /// another process has it.
     pub fn resume(path: &Path) -> Result<Self> {
         Self::open(path)?.refuse_old()?;
@@ -89,11 +86,6 @@ impl RunDirectory {
         ParquetStore::new(&self.path)
     }
 
-    /// The files of the run's checkpoints.
-    pub fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(&self.path)
-    }
-
     /// The manifest as it is on disk, or will be when it is written next.
     pub fn manifest(&self) -> Manifest {
         self.state().clone()
@@ -123,7 +115,7 @@ impl RunDirectory {
     /// As [`RunDirectory::create`].
     pub fn write_environment(&self, environment: &serde_json::Value) -> Result<()> {
         self.lock.check()?;
-        environment::write(&self.path, environment)?;
+        recorded::write_environment(&self.path, environment)?;
         // Until a manifest says so on disk, one without a seal is believed, too.
         self.state().sealed_environment = true;
         Ok(())

@@ -1,12 +1,13 @@
-//! A run that is read.
+//! A run that is read, and what it says of machine and program: where, and by which program, it was begun and
+//! resumed.
 
 use std::path::{Path, PathBuf};
 
-use super::environment;
-use crate::files::error::{DataError, Result};
-use crate::files::layout::{ARCHITECTURE_NAME, CONFIG_NAME};
+use crate::files::error::{DataError, Kind, Result};
+use crate::files::layout::{ARCHITECTURE_NAME, CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::manifest::{Manifest, RESUMED_FROM};
 use crate::files::read_limited::{inside, read_limited};
+use crate::files::{atomic, seal};
 
 /// Bytes of a configuration, or of an architecture.
 const TEXT_LIMIT: u64 = 1 << 20;
@@ -40,7 +41,7 @@ impl RecordedRun {
     /// with.
     ///
     /// # Errors
-    /// [`DataError::OldRun`], which names the version that began it.
+    /// One of [`Kind::OldRun`], which names the version that began it.
     pub fn refuse_old(&self) -> Result<()> {
         let Manifest { version, finished, created_by, .. } = &self.manifest;
         if *finished || *version >= RESUMED_FROM {
@@ -51,7 +52,11 @@ impl RecordedRun {
             Some(revision) => format!("{created_by} (revision {revision})"),
             None => created_by.clone(),
         };
-        Err(DataError::OldRun { path: self.path.clone(), began, version: *version })
+        let what = format!(
+            "the run was begun by {began}, and its manifest is of version {version}; this program verifies \
+             and replays it, but does not go on with it: resume it with the program that began it"
+        );
+        Err(DataError::refused(&self.path, what, "").of(Kind::OldRun))
     }
 
     /// The text of `config.toml`.
@@ -90,7 +95,7 @@ impl RecordedRun {
     /// # Errors
     /// If it cannot be read, or is not what was written.
     pub fn environment(&self) -> Result<serde_json::Value> {
-        environment::read(&self.path, self.manifest.sealed_environment)
+        read_environment(&self.path, self.manifest.sealed_environment)
     }
 }
 
@@ -102,4 +107,32 @@ pub fn read_config(run: &Path) -> Result<String> {
 fn read_text(path: &Path) -> Result<String> {
     let bytes = read_limited(path, TEXT_LIMIT)?;
     String::from_utf8(bytes).map_err(|error| DataError::refused(path, format!("cannot read: {error}"), ""))
+}
+
+/// Bytes of an environment file: its writer forgets what would make it longer, the oldest times that the run
+/// went on first.
+const ENVIRONMENT_LIMIT: u64 = 1 << 20;
+
+/// Replaces the description in the run directory `run`; durable when it returns.
+pub(super) fn write_environment(run: &Path, environment: &serde_json::Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(environment).expect("a JSON value is JSON");
+    atomic::write(&run.join(ENVIRONMENT_NAME), &seal::seal(text))
+}
+
+/// The description in the run directory `run`; whether it must be `sealed` is for the manifest to say.
+///
+/// # Errors
+/// If it cannot be read, or is not what was written.
+fn read_environment(run: &Path, sealed: bool) -> Result<serde_json::Value> {
+    let path = inside(run, ENVIRONMENT_NAME)?;
+    let bytes = read_limited(&path, ENVIRONMENT_LIMIT)?;
+    if sealed || seal::is_there(&bytes) {
+        seal::check(&path, &bytes)?;
+    }
+    let mut environment: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(DataError::json(&path))?;
+    if let Some(fields) = environment.as_object_mut() {
+        fields.remove(seal::SEAL);
+    }
+    Ok(environment)
 }

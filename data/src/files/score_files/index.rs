@@ -1,17 +1,42 @@
 //! What is in score files: a pass over the columns `sample` and `epoch`, on several threads.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use spfde_parquet_guard::ParquetFile;
 
 use super::columns::{Batch, EPOCH, SAMPLE};
-use super::samples::Seen;
 use super::{Part, ScoreFile, ScoreFiles, no_scores};
 use crate::files::error::{DataError, Result};
 use crate::files::plausible::score_rows_limit;
 use crate::words::counted;
+
+/// The samples that occur, while they are looked for: a bit for each number.
+#[derive(Default)]
+struct Seen(Vec<u64>);
+
+impl Seen {
+    /// Adds a sample, which has passed its limit.
+    fn add(&mut self, sample: u32) {
+        let word = (sample / u64::BITS) as usize;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (sample % u64::BITS);
+    }
+
+    /// Adds all of another set.
+    fn join(&mut self, other: &Seen) {
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        self.0.iter_mut().zip(&other.0).for_each(|(word, more)| *word |= more);
+    }
+
+    /// The samples in ascending order.
+    fn samples(&self) -> Vec<u32> {
+        let occurs = |sample: &u32| self.0[(sample / u64::BITS) as usize] >> (sample % u64::BITS) & 1 == 1;
+        (0..self.0.len() as u32 * u64::BITS).filter(occurs).collect()
+    }
+}
 
 /// Indexes `files`, in which `path` was named; `None` if `stop` is set before that is done.
 pub(super) fn index(
@@ -26,18 +51,14 @@ pub(super) fn index(
     let next = AtomicUsize::new(0);
     let work = || {
         let (mut seen, mut ranges) = (Seen::default(), Vec::new());
-        let mut open: Option<(usize, Arc<ParquetFile>)> = None;
+        // The file in hand stays open: mostly it has the next row group, too.
+        let mut open = None;
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let Some(part) = parts.get(place) else { break };
-            let parquet = match open.take() {
-                Some((file, parquet)) if file == part.file => Ok(parquet),
-                _ => files[part.file].open(losses),
-            };
-            let range = parquet.and_then(|parquet| {
-                let (_, parquet) = open.insert((part.file, parquet));
-                look(&files[part.file], parquet, part, stop, &mut seen)
-            });
+            let file = &files[part.file];
+            let parquet = file.open(losses);
+            let range = parquet.and_then(|parquet| look(file, open.insert(parquet), part, stop, &mut seen));
             let is_bad = range.is_err();
             ranges.push((place, range));
             if is_bad {

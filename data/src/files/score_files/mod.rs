@@ -14,7 +14,6 @@
 
 mod columns;
 mod index;
-mod samples;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +22,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bytes::Bytes;
 use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
 use super::error::{DataError, Result};
@@ -32,7 +30,6 @@ use super::read_limited::read_limited;
 use crate::scores::{ScoreColumns, ScoreSource};
 use crate::segment::RecordingError;
 use columns::{Batch, REQUIRED};
-use samples::Samples;
 
 /// The greatest number a sample may have. State is kept for the samples that occur; a bit for each up to the
 /// greatest.
@@ -50,7 +47,8 @@ pub struct ScoreFiles {
     files: Vec<ScoreFile>,
     /// Ordered by first epoch, then file, then row group.
     parts: Vec<Part>,
-    samples: Samples,
+    /// The samples that occur, ascending. The slot of each is how many smaller ones occur.
+    samples: Vec<u32>,
     epochs: u32,
     losses: bool,
 }
@@ -59,8 +57,6 @@ pub struct ScoreFiles {
 #[derive(Debug)]
 struct ScoreFile {
     path: PathBuf,
-    /// Its content, if it is no file but bytes in memory.
-    bytes: Option<Bytes>,
     /// The file, while somebody reads from it.
     open: Mutex<Weak<ParquetFile>>,
 }
@@ -76,21 +72,13 @@ struct Part {
 }
 
 impl ScoreFile {
-    fn new(path: PathBuf) -> Self {
-        Self { path, bytes: None, open: Mutex::default() }
-    }
-
     /// The file with its columns checked, read anew unless another thread has it open.
     fn open(&self, losses: bool) -> Result<Arc<ParquetFile>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = open.upgrade() {
             return Ok(file);
         }
-        let bytes = match &self.bytes {
-            Some(bytes) => bytes.clone(),
-            None => Bytes::from(read_limited(&self.path, FILE_LIMIT)?),
-        };
-        let file = Arc::new(ParquetFile::parse(&self.path, bytes)?);
+        let file = Arc::new(ParquetFile::parse(&self.path, read_limited(&self.path, FILE_LIMIT)?)?);
         columns::check(&file, losses)?;
         *open = Arc::downgrade(&file);
         Ok(file)
@@ -101,7 +89,7 @@ impl ScoreFile {
         if file.group_rows(part.group) != Some(part.rows) {
             return Err(self.changed());
         }
-        Ok(file.group_batches(part.group, columns, BATCH_ROWS)?)
+        Ok(file.batches(part.group..part.group + 1, columns, BATCH_ROWS)?)
     }
 
     fn changed(&self) -> DataError {
@@ -111,32 +99,25 @@ impl ScoreFile {
 
 impl ScoreFiles {
     /// Opens the score file `path`, or all files `*.parquet` in the directory `path`, and finds out on
-    /// `threads` threads which samples and epochs occur. `losses`: whether somebody will want the losses.
+    /// `threads` threads which samples and epochs occur. `losses`: whether they are asked for. `None` if
+    /// `stop` is set before all is found out, which it looks at every some thousand rows.
     ///
     /// # Errors
     /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above
     /// its limit, there is no row at all, or losses are wanted and a file has none; if a file, or all of them
     /// together, have more than 128 rows for each byte, beside a million.
-    pub fn open(path: &Path, threads: usize, losses: bool) -> Result<Self> {
-        let found = Self::open_unless(path, threads, losses, &AtomicBool::new(false))?;
-        Ok(found.expect("nobody asks it to stop"))
+    pub fn open(path: &Path, threads: usize, losses: bool, stop: &AtomicBool) -> Result<Option<Self>> {
+        let file = |path| ScoreFile { path, open: Mutex::default() };
+        index::index(list(path)?.into_iter().map(file).collect(), path, threads, losses, stop)
     }
 
-    /// As [`ScoreFiles::open`]; `None` if `stop` is set before all is found out, which it looks at every some
-    /// thousand rows.
-    ///
-    /// # Errors
-    /// As [`ScoreFiles::open`].
-    pub fn open_unless(path: &Path, threads: usize, losses: bool, stop: &AtomicBool) -> Result<Option<Self>> {
-        let files = list(path)?.into_iter().map(ScoreFile::new).collect();
-        index::index(files, path, threads, losses, stop)
-    }
-
-    /// As [`ScoreFiles::open`], of one file with these bytes; `path` is for messages.
-    pub fn parse(path: &Path, bytes: Vec<u8>, losses: bool) -> Result<Self> {
-        let file = ScoreFile { bytes: Some(bytes.into()), ..ScoreFile::new(path.to_owned()) };
-        let found = index::index(vec![file], path, 1, losses, &AtomicBool::new(false))?;
-        Ok(found.expect("nobody asks it to stop"))
+    /// The slot of a sample, if it occurs.
+    fn slot(&self, sample: u32) -> Option<u32> {
+        // Mostly there are no gaps.
+        if self.samples.get(sample as usize) == Some(&sample) {
+            return Some(sample);
+        }
+        self.samples.binary_search(&sample).ok().map(|slot| slot as u32)
     }
 
     /// How many rows there are.
@@ -152,11 +133,11 @@ impl ScoreFiles {
 
 impl ScoreSource for ScoreFiles {
     fn samples(&self) -> u32 {
-        self.samples.0.len() as u32
+        self.samples.len() as u32
     }
 
     fn sample(&self, slot: u32) -> u32 {
-        self.samples.0[slot as usize]
+        self.samples[slot as usize]
     }
 
     fn epochs(&self) -> u32 {
@@ -185,7 +166,7 @@ impl ScoreSource for ScoreFiles {
                 return Err(file.changed().into());
             }
             for sample in &mut rows.slots {
-                *sample = self.samples.slot(*sample).ok_or_else(|| file.changed())?;
+                *sample = self.slot(*sample).ok_or_else(|| file.changed())?;
             }
             first += rows.slots.len() as u64;
             visit(&rows);

@@ -1,6 +1,7 @@
 //! Score files as other programs write them, and as they should not be.
 
 mod dense;
+mod losses;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +30,11 @@ fn write(path: &Path, columns: Vec<(&str, ArrayRef)>, group: usize, compression:
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
+}
+
+/// Opens files; nothing stops it.
+fn open(path: &Path, threads: usize, losses: bool) -> Result<ScoreFiles> {
+    Ok(ScoreFiles::open(path, threads, losses, &AtomicBool::new(false))?.expect("nothing stops it"))
 }
 
 /// The four columns, as most would write them.
@@ -94,7 +100,7 @@ fn files_of_any_width_are_one_record() {
     );
     std::fs::write(path("readme.txt"), "not a table").unwrap();
     for threads in [1, 3] {
-        let files = ScoreFiles::open(directory.path(), threads, true).unwrap();
+        let files = open(directory.path(), threads, true).unwrap();
         assert_eq!((files.samples(), files.epochs(), files.rows(), files.files()), (4, 3, 5, 2));
         let expected = [
             (0, u64::MAX, 2, false, 1.5),
@@ -107,11 +113,11 @@ fn files_of_any_width_are_one_record() {
     }
     // Nothing is half found out.
     let stopped = |threads| {
-        ScoreFiles::open_unless(directory.path(), threads, true, &AtomicBool::new(true)).unwrap().is_none()
+        ScoreFiles::open(directory.path(), threads, true, &AtomicBool::new(true)).unwrap().is_none()
     };
     assert!(stopped(1) && stopped(3));
     // Without losses nobody reads them.
-    let files = ScoreFiles::open(&path("b.parquet"), 2, false).unwrap();
+    let files = open(&path("b.parquet"), 2, false).unwrap();
     assert_eq!(files.samples(), 3);
     assert!(rows(&files).iter().all(|row| row.4.is_nan()));
 }
@@ -128,7 +134,7 @@ fn many_samples_have_slots_in_their_order() {
             700,
             Compression::UNCOMPRESSED,
         );
-        let files = ScoreFiles::open(&path, 2, false).unwrap();
+        let files = open(&path, 2, false).unwrap();
         assert_eq!(files.samples(), 2500);
         assert!((0..2500).all(|slot| files.sample(slot) == slot * gap as u32));
         let read: Vec<u32> = rows(&files).iter().map(|row| row.2).collect();
@@ -149,7 +155,7 @@ fn what_is_wrong_is_named() {
     };
     let refused = |columns, losses, message: &str| {
         write(&path, columns, 10, Compression::UNCOMPRESSED);
-        let error = ScoreFiles::open(&path, 2, losses).unwrap_err().to_string();
+        let error = open(&path, 2, losses).unwrap_err().to_string();
         let expected = format!("{}: {message}", path.display());
         assert!(error.starts_with(&expected), "{error}\n{expected}");
     };
@@ -182,10 +188,10 @@ fn what_is_wrong_is_named() {
         "has no column sample; expected one of type Int64 or another integer",
     );
     refused(plain(vec![], vec![], vec![], vec![]), false, "has no row; ");
-    let none = ScoreFiles::open(&directory.path().join("nowhere"), 1, false).unwrap_err().to_string();
+    let none = open(&directory.path().join("nowhere"), 1, false).unwrap_err().to_string();
     assert!(none.contains("nowhere: cannot open"), "{none}");
     std::fs::create_dir(directory.path().join("empty")).unwrap();
-    let empty = ScoreFiles::open(&directory.path().join("empty"), 1, false).unwrap_err().to_string();
+    let empty = open(&directory.path().join("empty"), 1, false).unwrap_err().to_string();
     assert!(empty.contains("empty: has no file *.parquet"), "{empty}");
 
     // Rows are those of the file, whatever its row groups.
@@ -194,17 +200,17 @@ fn what_is_wrong_is_named() {
         columns.retain(|(known, _)| *known != column);
         columns.push((column, longs(vec![0, 0, 0, 0, 0, 0, -4, 0, -5])));
         write(&path, columns, 2, Compression::UNCOMPRESSED);
-        let error = ScoreFiles::open(&path, threads, false).unwrap_err().to_string();
+        let error = open(&path, threads, false).unwrap_err().to_string();
         assert!(error.contains(&format!("row 6: {column} is -4; ")), "{error}");
     }
 
     // What is only read later is checked then.
     write(&path, with("step", longs(vec![0, -3])), 10, Compression::UNCOMPRESSED);
-    let files = ScoreFiles::open(&path, 1, false).unwrap();
+    let files = open(&path, 1, false).unwrap();
     let error = files.read(0, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("step is -3; expected 0 to "), "{error}");
     write(&path, with("correct", longs(vec![0, 2])), 10, Compression::UNCOMPRESSED);
-    let files = ScoreFiles::open(&path, 1, false).unwrap();
+    let files = open(&path, 1, false).unwrap();
     let error = files.read(0, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("correct is 2; expected 0 to 1"), "{error}");
 }
@@ -218,14 +224,14 @@ fn damaged_files_are_errors_wherever_the_damage_is() {
     let whole = std::fs::read(&path).unwrap();
     for length in (0..whole.len()).step_by(97) {
         std::fs::write(&path, &whole[..length]).unwrap();
-        assert!(ScoreFiles::open(&path, 1, false).is_err(), "{length}");
+        assert!(open(&path, 1, false).is_err(), "{length}");
     }
     // A flipped bit may give other numbers, but never a panic or a hang.
     for at in (0..whole.len()).step_by(13) {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         std::fs::write(&path, &bytes).unwrap();
-        let Ok(files) = ScoreFiles::open(&path, 1, false) else { continue };
+        let Ok(files) = open(&path, 1, false) else { continue };
         for part in 0..files.parts.len() {
             let _ =
                 files.read(part, &mut |rows| assert!(rows.slots.iter().all(|slot| *slot < files.samples())));
@@ -237,42 +243,6 @@ fn damaged_files_are_errors_wherever_the_damage_is() {
 fn read_all(files: &ScoreFiles) -> Result<(), String> {
     (0..files.parts.len())
         .try_for_each(|part| files.read(part, &mut |_| ()).map_err(|error| error.to_string()))
-}
-
-#[test]
-fn losses_are_finite_whoever_looks_at_them() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("scores.parquet");
-    let read = |losses: ArrayRef, wanted| {
-        let mut columns = plain(vec![1, 2, 3], vec![0; 3], vec![0; 3], vec![true; 3]);
-        columns.push(("loss", losses));
-        write(&path, columns, 2, Compression::UNCOMPRESSED);
-        read_all(&ScoreFiles::open(&path, 1, wanted).unwrap())
-    };
-    let singles = |last| Arc::new(Float32Array::from(vec![0.5, 0.0, last])) as ArrayRef;
-    let doubles = |last| Arc::new(Float64Array::from(vec![0.5, 0.0, last])) as ArrayRef;
-    for wanted in [false, true] {
-        let bad = [
-            (singles(f32::NAN), "NaN"),
-            (singles(f32::INFINITY), "inf"),
-            (doubles(f64::NEG_INFINITY), "-inf"),
-            // Finite, but not as a number of 32 bits.
-            (doubles(1e300), "1e300"),
-        ];
-        for (losses, found) in bad {
-            let error = read(losses, wanted).unwrap_err();
-            let expected = format!("{}: row 2: loss is {found}; expected a finite number; ", path.display());
-            assert!(error.starts_with(&expected), "{error}");
-        }
-        // What a loss is beyond that is the trainer's affair.
-        assert_eq!(read(singles(-0.25), wanted), Ok(()));
-        assert_eq!(read(doubles(3e38), wanted), Ok(()));
-    }
-    // Only who looks at them needs every one of them, and as numbers.
-    let some = || Arc::new(Float32Array::from(vec![Some(0.5), None, None])) as ArrayRef;
-    assert_eq!(read(some(), false), Ok(()));
-    assert!(read(some(), true).unwrap_err().contains("column loss lacks 1 of its values"));
-    assert_eq!(read(Arc::new(Int64Array::from(vec![1, 2, 3])), false), Ok(()));
 }
 
 #[test]
@@ -289,7 +259,7 @@ fn a_file_that_changes_under_the_reader_is_noticed() {
         );
     };
     put(vec![1, 2, 3], 4);
-    let files = ScoreFiles::open(&path, 1, false).unwrap();
+    let files = open(&path, 1, false).unwrap();
     assert_eq!(read_all(&files), Ok(()));
     // Other samples, another epoch, another number of rows.
     for (samples, epoch) in [(vec![1, 2, 5], 4), (vec![1, 2, 3], 5), (vec![1, 2], 4)] {

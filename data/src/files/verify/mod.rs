@@ -16,7 +16,7 @@ use crate::rows::{
     ScoreRow, SieveRow, TimingRow,
 };
 use crate::segment::Segment;
-use crate::table::{Column, Row};
+use crate::table::{Column, Record, Row};
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
@@ -29,8 +29,8 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     }
     let streams = if manifest.replay_of.is_some() { &REPLAY_STREAMS[..] } else { &STREAMS[..] };
     // Streams of the user's, too.
-    let streams: BTreeSet<String> =
-        streams.iter().map(|stream| (*stream).to_owned()).chain(manifest.streams()).collect();
+    let recorded = manifest.segments.iter().map(|segment| segment.stream.as_str());
+    let streams: BTreeSet<&str> = streams.iter().copied().chain(recorded).collect();
     let missing = streams.iter().filter_map(|stream| manifest.check_stream(run, stream).err());
     let mut findings: Vec<DataError> = missing.collect();
     findings.extend(manifest.segments.iter().filter_map(|segment| check_segment(run, segment).err()));
@@ -49,7 +49,8 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
     for batch in reader {
         let batch = batch?;
         if segment.stream == ScoreRow::STREAM {
-            let bad = (0..batch.rows).find_map(|row| Some((row, ScoreRow::get(&batch, row).not_finite()?)));
+            let bad = (0..batch.rows)
+                .find_map(|row| Some((row, ScoreRow::get(&mut batch.cells.iter(), row).not_finite()?)));
             if let Some((row, (column, found))) = bad {
                 let what = format!("row {}: {column}", rows + row as u64);
                 let remedy = "a step that comes to another is not recorded; the file was changed";

@@ -2,18 +2,23 @@
 
 use super::*;
 
-fn arrays() -> Vec<NamedArray> {
-    let array = |name: &str, shape: &[usize], values| NamedArray {
-        name: name.to_owned(),
-        shape: shape.to_vec(),
-        values,
-    };
+fn arrays() -> Vec<Tensor> {
+    let array =
+        |name: &str, shape: &[usize], data| Tensor { name: name.to_owned(), shape: shape.to_vec(), data };
     vec![
-        array("stem.weight", &[2, 3], Values::F32(vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5, f32::MAX, 1e-40])),
-        array("stem.index", &[4], Values::U32(vec![0, 1, 7, u32::MAX])),
-        array("empty", &[0, 5], Values::F32(vec![])),
-        array("scalar", &[], Values::U32(vec![9])),
+        array(
+            "stem.weight",
+            &[2, 3],
+            TensorData::F32(vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5, f32::MAX, 1e-40]),
+        ),
+        array("stem.index", &[4], TensorData::U32(vec![0, 1, 7, u32::MAX])),
+        array("empty", &[0, 5], TensorData::F32(vec![])),
+        array("scalar", &[], TensorData::U32(vec![9])),
     ]
+}
+
+fn write(path: &Path, arrays: &[Tensor], metadata: &BTreeMap<String, String>) -> std::io::Result<()> {
+    std::fs::write(path, encode(arrays, metadata))
 }
 
 fn metadata() -> BTreeMap<String, String> {
@@ -30,7 +35,7 @@ fn arrays_come_back_by_name_as_they_were() {
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(weights.arrays, sorted);
     assert_eq!(weights.metadata, metadata());
-    let Values::F32(values) = &weights.arrays[3].values else { panic!("floats") };
+    let TensorData::F32(values) = &weights.arrays[3].data else { panic!("floats") };
     assert_eq!(values[1].to_bits(), (-0.0_f32).to_bits());
     write(&path, &[], &BTreeMap::new()).unwrap();
     assert_eq!(read(&path).unwrap(), Weights::default());
@@ -66,7 +71,7 @@ fn the_same_arrays_give_the_same_bytes_in_any_order() {
 #[test]
 #[should_panic(expected = "a has as many values as its shape [2, 2]")]
 fn a_shape_must_fit_its_values() {
-    let array = NamedArray { name: "a".to_owned(), shape: vec![2, 2], values: Values::U32(vec![1]) };
+    let array = Tensor { name: "a".to_owned(), shape: vec![2, 2], data: TensorData::U32(vec![1]) };
     let _ = write(Path::new("/nowhere/a"), &[array], &BTreeMap::new());
 }
 
@@ -113,9 +118,11 @@ fn cut_files_are_errors_and_changed_ones_never_panic() {
         let mut bytes = good.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         if let Ok(weights) = parse(&path, &bytes) {
-            let fits = |array: &NamedArray| {
-                array.shape.iter().product::<usize>() == array.values.encode().1.len() / 4
+            let count = |data: &TensorData| match data {
+                TensorData::F32(values) => values.len(),
+                TensorData::U32(values) => values.len(),
             };
+            let fits = |array: &Tensor| array.shape.iter().product::<usize>() == count(&array.data);
             assert!(weights.arrays.iter().all(fits), "bit {bit}");
         }
     }

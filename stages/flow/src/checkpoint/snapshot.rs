@@ -101,14 +101,11 @@ impl Snapshot {
     pub(crate) fn layers(&self, name: &str, wanted: impl Fn(usize) -> bool) -> Columns {
         let table = self.table(name);
         let Some(Cells::U32(layers)) = table.cells.get(1) else { return table.clone() };
-        let rows: Vec<usize> = (0..table.rows).filter(|row| wanted(layers[*row] as usize)).collect();
-        let mut chosen = table.clone();
-        for (cells, from) in chosen.cells.iter_mut().zip(&table.cells) {
-            let kind = cells.kind();
-            *cells = Cells::defaults(kind, 0);
-            rows.iter().for_each(|row| cells.extend(from, *row, row + 1));
-        }
-        Columns { rows: rows.len(), ..chosen }
+        let empty = table.cells.iter().map(|cells| Cells::defaults(cells.kind(), 0));
+        let mut chosen = Columns { cells: empty.collect(), rows: 0 };
+        let rows = (0..table.rows).filter(|row| wanted(layers[*row] as usize));
+        rows.for_each(|row| chosen.append(table, row..row + 1));
+        chosen
     }
 
     /// When each block was frozen.

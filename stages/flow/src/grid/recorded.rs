@@ -6,7 +6,7 @@ use std::sync::Arc;
 use spfde_data::rows::ScoreRow;
 use spfde_data::scores::{ScoreColumns, ScoreSource};
 use spfde_data::segment::{Extent, Recording, RecordingError};
-use spfde_data::table::{Cells, Column, Columns, Row};
+use spfde_data::table::{Cells, Column, Columns, Record, Row};
 
 use crate::recorded::{check_numbers, check_sample, check_step};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use spfde_data::rows::FreezeRow;
 use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
-use spfde_data::table::{Cells, Columns, Row};
+use spfde_data::table::{Cells, Columns, Record, Row};
 
 use crate::sieve::Change;
 

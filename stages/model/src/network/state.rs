@@ -2,7 +2,8 @@
 
 use crate::layer::{AffineState, Trained};
 use crate::network::Network;
-use crate::tensor::{RestoreError, Tensor, TensorData};
+use crate::tensor::RestoreError;
+use spfde_data::tensor::{Tensor, TensorData};
 
 impl Network {
     /// Everything that a step changes, layer by layer in forward order: `<layer>.indices`, `.values` and

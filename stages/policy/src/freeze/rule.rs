@@ -12,14 +12,14 @@ use crate::{Costs, Entry, Plan, Spans, state};
 /// What is kept of a block: one or more rows of one type.
 pub trait BlockState: Clone + Default + Send + 'static {
     /// The type of a row.
-    type Row: Record;
+    type Row: Record + Default;
     /// The rows that say all of it.
     fn rows(&self) -> Vec<Self::Row>;
     /// The state that these rows say.
     fn from_rows(rows: Vec<Self::Row>) -> Self;
 }
 
-impl<R: Record> BlockState for R {
+impl<R: Record + Default> BlockState for R {
     type Row = R;
 
     fn rows(&self) -> Vec<R> {

@@ -54,7 +54,7 @@ pub trait MaskRule: Parametric {
     /// Whether densities follow from the schedule alone.
     const SCHEDULED: bool = true;
     /// What is kept of a layer between two updates; `()` if nothing is.
-    type State: Record;
+    type State: Record + Default;
 
     /// Which layers are masked, and the densities they end with.
     ///

@@ -120,7 +120,11 @@ fn a_program_adds_a_policy_in_place_of_one_of_the_same_name() {
     let mut registry = Registry::default();
     registry.mask.add(mask::entry::<Mine>());
     let context = MaskContext { seed: 1, epochs: 2, architecture: example::perceptron(&[8, 8, 8]) };
-    let policy = registry.mask.build("static", &Mine { kept: 0.5 }.to_parameters(), &context).ok().unwrap();
+    let policy = registry
+        .mask
+        .build("static", &Parameters::defaults(&Mine { kept: 0.5 }.parameters()), &context)
+        .ok()
+        .unwrap();
     assert_eq!((registry.mask.entries.len(), policy.target(0)), (5, 32));
     assert!(mask::policy(Mine { kept: 1.5 }, &context).is_err(), "a field out of its range is refused");
     check_family(&registry.mask, &context, |policy| policy.name());

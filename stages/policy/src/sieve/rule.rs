@@ -19,7 +19,7 @@ pub trait SieveRule: Parametric {
     /// Whether it looks at more of a score than whether it was right: losses then have to be there.
     const READS_LOSSES: bool = true;
     /// What is kept of a sample; `()` if nothing is.
-    type State: Record;
+    type State: Record + Default;
 
     /// What has to hold of the parameters and the run together.
     ///

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use spfde_data::files::idx::{import, read_images};
+use spfde_data::files::idx::import;
 
 use super::{Case, Class, every_cut, message};
 
@@ -90,15 +90,15 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
             &idx(8, &[3, 2, 2], &[7; 13]),
             "bytes follow the 12 that the header declares (3 × 2 × 2); fetch it again",
         ),
-        case(
-            Class::NotAFile,
-            read_images(directory).unwrap_err().to_string(),
-            format!(
-                "{}: cannot open: it is not an ordinary file; put the file itself there",
-                directory.display()
-            ),
-        ),
     ];
+    std::fs::remove_file(directory.join(IMAGES)).unwrap();
+    std::fs::create_dir(directory.join(IMAGES)).unwrap();
+    cases.push(case(
+        Class::NotAFile,
+        all(),
+        format!("{IMAGES}: cannot open: it is not an ordinary file; put the file itself there"),
+    ));
+    std::fs::remove_dir(directory.join(IMAGES)).unwrap();
     whole();
     let twice = import(&[directory.to_owned(), directory.join(IMAGES)], "test");
     let found = message(directory, twice);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
 use spfde_data::files::score_files::ScoreFiles;
@@ -27,7 +28,8 @@ fn too_dense(path: &Path) -> String {
 
 pub(super) fn cases(directory: &Path) -> Vec<Case> {
     let path = directory.join(NAME);
-    let now = || message(directory, ScoreFiles::open(directory, 1, false));
+    let open = || ScoreFiles::open(directory, 1, false, &AtomicBool::new(false));
+    let now = || message(directory, open());
     let read = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         now()
@@ -88,7 +90,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     // What shows only when the rows are read.
     let losses: ArrayRef = Arc::new(Float32Array::from(vec![0.5, f32::NAN, f32::INFINITY]));
     std::fs::write(&path, parquet::file(&[columns(), vec![("loss", losses)]].concat(), &[])).unwrap();
-    let files = ScoreFiles::open(directory, 1, false).unwrap();
+    let files = open().unwrap().unwrap();
     cases.push(case(
         Class::OutOfRange,
         message(directory, files.read(files.parts(0).start, &mut |_| ())),

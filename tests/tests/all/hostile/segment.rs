@@ -8,10 +8,11 @@ use ::parquet::basic::Encoding;
 use ::parquet::file::properties::WriterProperties;
 use arrow::array::{ArrayRef, Int64Array, StringArray, UInt32Array};
 use spfde_data::files::checkpoint::Checkpoints;
-use spfde_data::files::parquet_store::{ParquetStore, read_segment};
+use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::row;
 use spfde_data::segment::{Checkpoint, Segment, SegmentStore};
-use spfde_data::table::{Columns, Row};
+use spfde_data::table::{Columns, Record};
+use spfde_tests::segments::read_segment;
 
 use super::{Case, Class, message, parquet};
 

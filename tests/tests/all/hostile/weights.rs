@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use spfde_data::files::checkpoint::Checkpoints;
-use spfde_data::files::weights::{self, NamedArray, Values};
+use spfde_data::files::weights;
+use spfde_data::tensor::{Tensor, TensorData};
 
 use super::{Case, Class, every_cut, message};
 
@@ -15,7 +16,7 @@ fn file(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn cases(directory: &Path) -> Vec<Case> {
-    let array = NamedArray { name: "x".to_owned(), shape: vec![2], values: Values::F32(vec![1.0, 2.0]) };
+    let array = Tensor { name: "x".to_owned(), shape: vec![2], data: TensorData::F32(vec![1.0, 2.0]) };
     let checkpoints = Checkpoints::new(directory);
     let mut manifest = super::manifest::sound();
     manifest.checkpoints = vec![checkpoints.write_weights(3, &[array], &BTreeMap::new()).unwrap()];

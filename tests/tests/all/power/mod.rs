@@ -21,6 +21,7 @@ use spfde_data::files::operation::Change;
 use spfde_data::files::run_directory::RunDirectory;
 
 use crate::crashing::{Crew, WORDS, command, go_on, output, pair, prepared};
+use crate::faults;
 use crate::support::{Bench, Recorded, again};
 use disk::{Disk, Fate, Image, write};
 
@@ -149,6 +150,7 @@ const DISCARDED: &str = "SPFDE_TEST_DISCARDED";
 #[ignore = "another test runs it as a process of its own"]
 fn discarding() {
     let Some(path) = std::env::var_os(DISCARDED) else { return };
+    faults::install();
     RunDirectory::resume(Path::new(&path)).unwrap().discard().unwrap();
 }
 

@@ -4,11 +4,11 @@ use spfde::prelude::{Cut, Decision, Rank, SieveContext, SieveRule};
 use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::data_set;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::read_segment;
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::segment::{Checkpoint, Segment, SegmentStore};
 use spfde_data::table::{Columns, Row};
+use spfde_tests::segments::read_segment;
 
 use super::*;
 

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use spfde::cluster::{Cluster, Hosts, Notes, Secret};
 use spfde::{Error, Options};
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::operation;
 use spfde_data::rows::ScoreRow;
 use spfde_flow::{Observer, Run, per_epoch};
 
 use crate::addresses::free_addresses;
+use crate::faults;
 use crate::support::{Bench, Recorded, pipeline_with};
 
 /// What the process does, in environment variables: the run directory, the words, one a line, and so on.
@@ -39,6 +39,7 @@ const LONG: Duration = Duration::from_secs(120);
 #[ignore = "the other tests run it as a process of its own"]
 fn process() {
     let Ok(path) = std::env::var(RUN) else { return };
+    faults::install();
     let variable = |name: &str| std::env::var(name).unwrap();
     let number = |name: &str| variable(name).parse::<usize>().unwrap();
     let bench = Bench::new(number(SAMPLES));
@@ -46,7 +47,7 @@ fn process() {
     let words: Vec<&str> = words.lines().collect();
     let result = work(&bench, Path::new(&path), &words, number);
     match result {
-        Ok(()) => eprintln!("operations: {}", operation::count()),
+        Ok(()) => eprintln!("operations: {}", faults::count()),
         Err(error) => {
             eprintln!("{error}");
             std::process::exit(error.exit_code().into());

@@ -1,7 +1,8 @@
 //! Rows that were changed together with the manifest: no hash tells, only the sums do.
 
-use spfde_data::files::weights::{self, Values};
+use spfde_data::files::weights;
 use spfde_data::rows::*;
+use spfde_data::tensor::TensorData;
 
 use super::{Change, EPOCHS, assert_found, change_manifest, forge, found_after, sound_run, without};
 
@@ -48,11 +49,11 @@ fn final_weights_with_another_mask_are_found() {
     let findings = found_after(&run, |run| {
         let (path, mut arrays) = (run.manifest.checkpoints[0].path.clone(), run.arrays());
         let indices = arrays.iter_mut().find(|array| array.name == "linear2.indices").unwrap();
-        let Values::U32(indices) = &mut indices.values else { panic!("indices are whole numbers") };
+        let TensorData::U32(indices) = &mut indices.data else { panic!("indices are whole numbers") };
         let free = (0..).find(|index| !indices.contains(index)).unwrap();
         indices[0] = free;
         indices.sort_unstable();
-        weights::write(&run.path.join(&path), &arrays, &Default::default()).unwrap();
+        std::fs::write(run.path.join(&path), weights::encode(&arrays, &Default::default())).unwrap();
         let bytes = std::fs::read(run.path.join(&path)).unwrap();
         change_manifest(run, |manifest| {
             manifest.checkpoints[0].bytes = bytes.len() as u64;

@@ -8,9 +8,10 @@ mod workers;
 use std::path::Path;
 
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::{ParquetStore, read_segment};
+use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::segment::SegmentStore;
 use spfde_data::table::{Columns, Row};
+use spfde_tests::segments::read_segment;
 
 use crate::support::{Bench, Recorded};
 

@@ -1,7 +1,7 @@
 //! Rows that several workers wrote, of a run that observes all samples.
 
-use spfde_data::files::parquet_store::read_segment;
 use spfde_data::rows::*;
+use spfde_tests::segments::read_segment;
 
 use super::{Change, assert_found, forge_of, found_after, without};
 use crate::support::{Bench, Recorded};

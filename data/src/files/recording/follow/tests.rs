@@ -6,7 +6,7 @@ use crate::files::run_directory::RunDirectory;
 use crate::images::Images;
 use crate::rows::ScoreRow;
 use crate::segment::{Commit, Segment, SegmentStore};
-use crate::table::{Columns, Row};
+use crate::table::{Columns, Record};
 
 const SCORES: [&str; 1] = ["scores"];
 

@@ -48,7 +48,7 @@ fn a_directory_with_anything_in_it_is_refused_and_left_alone() {
     let before: Vec<Vec<u8>> =
         files(&path).iter().map(|name| std::fs::read(path.join(name)).unwrap()).collect();
     let error = create(&path).unwrap_err();
-    assert!(matches!(error, DataError::RunThere { .. }), "{error}");
+    assert!(error.is(Kind::Taken), "{error}");
     let after: Vec<Vec<u8>> =
         files(&path).iter().map(|name| std::fs::read(path.join(name)).unwrap()).collect();
     assert_eq!(before, after);
@@ -116,7 +116,7 @@ fn a_run_that_ended_before_its_manifest_begins_again() {
     // After it.
     std::fs::remove_file(path.join("manifest.json")).unwrap();
     std::fs::write(path.join("manifest.json.part"), "{").unwrap();
-    assert!(matches!(RunDirectory::resume(&path).unwrap_err(), DataError::NotARun { .. }));
+    assert!(RunDirectory::resume(&path).unwrap_err().is(Kind::NotARun));
     let run = RunDirectory::begin_again(&path, None, &json!({"version": "test"}), manifest(2)).unwrap();
     assert_eq!(files(&path), whole);
     run.commit(0, vec![write_segment(&run, 0)]).unwrap();
@@ -166,7 +166,7 @@ fn an_unfinished_run_of_an_earlier_version_is_not_resumed_and_says_which_began_i
     };
     old(false);
     let error = RunDirectory::resume(root.path()).unwrap_err();
-    assert!(matches!(error, DataError::OldRun { version: 2, .. }), "{error}");
+    assert!(error.is(Kind::OldRun), "{error}");
     assert!(error.to_string().contains("was begun by spfde 0.1.0 (revision ea51b1e)"), "{error}");
     assert_eq!(RunDirectory::open(root.path()).unwrap().manifest().version, 2);
     old(true);

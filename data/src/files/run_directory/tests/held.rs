@@ -67,9 +67,9 @@ fn a_run_is_in_use_as_long_as_one_of_its_processes_works() {
     // The one that held the run dies; the others have not noticed yet.
     drop(held);
     let error = RunDirectory::resume(path).unwrap_err();
-    assert!(matches!(error, DataError::Locked { .. }), "{error}");
+    assert!(error.is(Kind::Locked), "{error}");
     drop(member);
-    assert!(matches!(RunDirectory::resume(path).unwrap_err(), DataError::Locked { .. }));
+    assert!(RunDirectory::resume(path).unwrap_err().is(Kind::Locked));
     // One that is killed cannot remove its lock file.
     std::fs::copy(path.join("lock-12"), path.join("lock-13")).unwrap();
     drop(other);

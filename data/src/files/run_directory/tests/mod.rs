@@ -8,7 +8,7 @@ mod held;
 use serde_json::json;
 
 use super::*;
-use crate::files::DataError;
+use crate::files::Kind;
 use crate::files::checkpoint::Checkpoints;
 use crate::files::data_set;
 use crate::files::manifest::{Checkpoint, MANIFEST_NAME};
@@ -16,7 +16,7 @@ use crate::files::verify;
 use crate::images::Images;
 use crate::rows::MaskRow;
 use crate::segment::{Commit, Segment, SegmentStore};
-use crate::table::{Columns, Row};
+use crate::table::{Columns, Record};
 
 fn manifest(epochs: u32) -> Manifest {
     let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };

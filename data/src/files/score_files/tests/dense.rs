@@ -43,7 +43,7 @@ fn rows_that_so_few_bytes_cannot_hold_are_refused() {
         let bytes = path.metadata().unwrap().len();
         let most = (1 << 20) + 128 * bytes;
         for threads in [1, 3] {
-            let error = ScoreFiles::open(directory.path(), threads, false).unwrap_err().to_string();
+            let error = open(directory.path(), threads, false).unwrap_err().to_string();
             let expected = format!(
                 "{}: number of rows is 1572864, above the limit of {most} for {bytes} bytes; nobody's \
                  training compresses \
@@ -61,7 +61,7 @@ fn rows_that_so_few_bytes_cannot_hold_are_refused() {
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
-    let files = ScoreFiles::open(&path, 2, false).unwrap();
+    let files = open(&path, 2, false).unwrap();
     assert_eq!((files.rows(), files.samples()), (count as u64, 1));
 }
 
@@ -72,12 +72,12 @@ fn the_rows_of_all_files_together_are_limited_by_all_of_their_bytes() {
     // Each of them alone is few enough.
     for number in 0..3 {
         write_dense(&path(number), of_one_sample(1 << 19));
-        assert_eq!(ScoreFiles::open(&path(number), 1, false).unwrap().rows(), 1 << 19);
+        assert_eq!(open(&path(number), 1, false).unwrap().rows(), 1 << 19);
     }
     let bytes: u64 = (0..3).map(|number| path(number).metadata().unwrap().len()).sum();
     let most = (1 << 20) + 128 * bytes;
     for threads in [1, 3] {
-        let error = ScoreFiles::open(directory.path(), threads, false).unwrap_err().to_string();
+        let error = open(directory.path(), threads, false).unwrap_err().to_string();
         let (path, rows) = (directory.path().display(), 3 << 19);
         let expected = format!(
             "{path}: number of rows of its files is {rows}, above the limit of {most} for {bytes} bytes; "
@@ -92,5 +92,5 @@ fn the_rows_of_all_files_together_are_limited_by_all_of_their_bytes() {
         8000,
         Compression::UNCOMPRESSED,
     );
-    assert_eq!(ScoreFiles::open(directory.path(), 2, false).unwrap().rows(), (3 << 19) + 8000);
+    assert_eq!(open(directory.path(), 2, false).unwrap().rows(), (3 << 19) + 8000);
 }
