@@ -1,6 +1,6 @@
 //! The gradient of existing weights: products of the output's gradient with the inputs under each weight.
 
-use crate::kernel::gather::{Strip, tile_width, tiles};
+use crate::kernel::gather::{Strip, load, tile_width, tiles};
 use crate::kernel::taps::{Entry, Taps};
 use crate::kernel::vector::Vector;
 use crate::kernel::{entry, with_constant};
@@ -62,7 +62,6 @@ unsafe fn groups<V: Vector, const P: usize>(
 ) {
     let strip = factors.strip;
     let write = |into: &mut f32, sum: f32| *into = if accumulate { *into + sum } else { sum };
-    let positions = taps.positions();
     for block in 0..taps.blocks {
         for row in 0..taps.rows {
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
@@ -73,7 +72,7 @@ unsafe fn groups<V: Vector, const P: usize>(
                 let source = factors.source.as_ptr().add(strip.source);
                 let entries = taps.entries.get_unchecked(range.clone());
                 let (entries, last_entries) = entries.as_chunks::<LANES>();
-                let gradients = neighbours(positions.get_unchecked(range), gradients);
+                let gradients = neighbours(taps.positions.get_unchecked(range), gradients);
                 let (gradients, last_gradients) = gradients.as_chunks_mut::<LANES>();
                 for (entries, gradients) in entries.iter().zip(gradients) {
                     let mut products = [V::zero(); LANES];
@@ -119,7 +118,7 @@ unsafe fn dot<V: Vector, const P: usize>(source: *const Lane, entry: &Entry, pix
 fn body<V: Vector>(taps: &Taps, factors: Factors<'_>, totals: &mut [Lane]) {
     let Factors { strip, source, gradient } = factors;
     strip.check(taps.rows, taps.reach, source.len(), gradient.len());
-    assert_eq!(totals.len(), taps.len(), "one total per tap");
+    assert_eq!(totals.len(), taps.entries.len(), "one total per tap");
     tiles!(strip, column, [R, P, S], T in [1] => {
         // SAFETY: `check` has compared all offsets with the slices' lengths, and the tile lies inside the
         // strip; there is a total for each tap.
@@ -148,11 +147,7 @@ unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize>(
                 let range = taps.range(block, row);
                 let gradient = gradient.add(row * strip.target_channel);
                 let mut tile = [[V::zero(); P]; R];
-                for (r, tile) in tile.iter_mut().enumerate() {
-                    for (p, tile) in tile.iter_mut().enumerate() {
-                        *tile = V::load(&*gradient.add(r * strip.target_row + p));
-                    }
-                }
+                load(&mut tile, gradient, [strip.target_row, 1], R);
                 let totals = totals.get_unchecked_mut(range.clone());
                 for (entry, total) in taps.entries.get_unchecked(range).iter().zip(totals) {
                     let lanes = source.byte_add(entry.offset as usize);

@@ -13,8 +13,6 @@ pub(crate) trait Vector: Copy {
     fn store(self, lane: &mut Lane);
     /// Sums.
     fn add(self, other: Self) -> Self;
-    /// Differences.
-    fn sub(self, other: Self) -> Self;
     /// `self · by + plus`, rounded once or twice.
     fn mul_add(self, by: Self, plus: Self) -> Self;
     /// The greater of 0 and the number; NaN stays.
@@ -25,12 +23,7 @@ pub(crate) trait Vector: Copy {
     fn keep(self, mask: LaneMask) -> Self;
 
     /// The sum of the eight numbers, in the order of [`Lane::sum`].
-    #[inline(always)]
-    fn sum(self) -> f32 {
-        let mut lane = Lane::ZERO;
-        self.store(&mut lane);
-        lane.sum()
-    }
+    fn sum(self) -> f32;
 
     /// The sum of each of eight vectors, each in the order of [`Lane::sum`].
     #[inline(always)]
