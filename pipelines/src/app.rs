@@ -73,8 +73,7 @@ impl App {
     ) -> Self {
         let name = name.into();
         let failed = name.clone();
-        let load =
-            move || open().map_err(|error| Error::Own { what: failed.clone(), reason: Box::new(error) });
+        let load = move || open().map_err(|error| Error::failed(format!("{failed}: {error}")));
         let (summary, licence) = ("a data set of this program".to_owned(), String::new());
         self.registry.data.retain(|entry| entry.name != name);
         self.registry.data.push(DataEntry { name, summary, licence, load: Arc::new(load) });

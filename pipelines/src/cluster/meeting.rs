@@ -1,39 +1,20 @@
 //! What processes have to agree on before they begin.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
 use super::Cluster;
-use super::link::printable;
 
 /// Settings in which two processes differ that are told one by one.
 const TOLD: usize = 3;
-
-/// What the processes are going to do together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Purpose {
-    /// A new run.
-    Train,
-    /// A run that goes on.
-    Resume,
-}
-
-impl Purpose {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Train => "spfde train",
-            Self::Resume => "spfde resume",
-        }
-    }
-}
 
 /// What a process is about to do; all have to be about to do the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Meeting {
     program: String,
-    purpose: Purpose,
+    /// The command, such as `spfde train`.
+    command: String,
     /// Workers of each process.
     pub(super) workers: usize,
     settings: BTreeMap<String, String>,
@@ -43,7 +24,7 @@ pub(crate) struct Meeting {
 impl Meeting {
     /// A process of so many workers, with its resolved settings, by key, and the fingerprint of its data set.
     pub(crate) fn new(
-        purpose: Purpose,
+        command: &str,
         workers: usize,
         settings: BTreeMap<String, String>,
         data_set: String,
@@ -53,12 +34,12 @@ impl Meeting {
             None => format!("{program} {version}"),
             Some(revision) => format!("{program} {version} ({revision})"),
         };
-        Self { program, purpose, workers, settings, data_set }
+        Self { program, command: command.to_owned(), workers, settings, data_set }
     }
 }
 
 /// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Line {
     /// The agreement to begin, and afterwards the signs of life.
     Control,
@@ -89,28 +70,37 @@ impl Introduction {
     /// to do `own`.
     pub(super) fn misfit(&self, own: &Meeting, processes: usize, me: usize) -> Option<String> {
         let Self { meeting, from, to, .. } = self;
-        let differ = |what: &str, theirs: &dyn Display, mine: &dyn Display| {
-            Some(format!("process {from} {what} {theirs}, process {me} {mine}"))
-        };
-        if meeting.program != own.program {
-            return differ("is", &printable(meeting.program.as_bytes()), &own.program);
-        }
-        if self.processes != processes {
-            return differ("has a hosts file with this many processes:", &self.processes, &processes);
+        let compared = [
+            ("is", meeting.program.clone(), own.program.clone(), ""),
+            (
+                "has a hosts file with this many processes:",
+                self.processes.to_string(),
+                processes.to_string(),
+                "",
+            ),
+            (
+                "runs",
+                meeting.command.clone(),
+                own.command.clone(),
+                "; start all processes with the same words",
+            ),
+            (
+                "has this many workers:",
+                meeting.workers.to_string(),
+                own.workers.to_string(),
+                "; give all processes the same --workers",
+            ),
+        ];
+        if let Some((what, theirs, mine, remedy)) =
+            compared.iter().find(|(_, theirs, mine, _)| theirs != mine)
+        {
+            return Some(format!("process {from} {what} {theirs}, process {me} {mine}{remedy}"));
         }
         if *to != me || *from <= me || *from >= processes {
             return Some(format!(
                 "process {from} looks for process {to} where process {me} is; give all processes the same \
                  hosts file, and each its own number"
             ));
-        }
-        if meeting.purpose != own.purpose {
-            let why = differ("runs", &meeting.purpose.name(), &own.purpose.name())?;
-            return Some(format!("{why}; start all processes with the same words"));
-        }
-        if meeting.workers != own.workers {
-            let why = differ("has this many workers:", &meeting.workers, &own.workers)?;
-            return Some(format!("{why}; give all processes the same --workers"));
         }
         if let Some(difference) = difference((*from, &meeting.settings), (me, &own.settings)) {
             return Some(format!(
@@ -131,11 +121,9 @@ fn difference(
     let keys: BTreeSet<&String> = theirs.keys().chain(mine.keys()).collect();
     let differing: Vec<&String> = keys.into_iter().filter(|key| theirs.get(*key) != mine.get(*key)).collect();
     let told = differing.iter().take(TOLD).map(|key| {
-        let value = |settings: &BTreeMap<String, String>| {
-            printable(settings.get(*key).map_or("not set", String::as_str).as_bytes())
-        };
-        let key = printable(key.as_bytes());
-        format!("{key} is {} in process {from}, {} in process {me}", value(theirs), value(mine))
+        let [theirs, mine] =
+            [theirs, mine].map(|settings| settings.get(*key).map_or("not set", String::as_str));
+        format!("{key} is {theirs} in process {from}, {mine} in process {me}")
     });
     let mut told: Vec<String> = told.collect();
     if differing.len() > TOLD {
@@ -157,10 +145,7 @@ mod tests {
         let own = settings("a=1 b=2 c=3 d=4");
         let difference = |text: &str| difference((2, &settings(text)), (0, &own));
         assert_eq!(difference("d=4 c=3 b=2 a=1"), None);
-        assert_eq!(
-            difference("a=1 b=2 c=\x1b[3 d=4").unwrap(),
-            "c is \u{fffd}[3 in process 2, 3 in process 0"
-        );
+        assert_eq!(difference("a=1 b=2 c=\x1b[3 d=4").unwrap(), "c is \x1b[3 in process 2, 3 in process 0");
         assert_eq!(
             difference("e=5").unwrap(),
             "a is not set in process 2, 1 in process 0; b is not set in process 2, 2 in process 0; \

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use spfde_data::words::counted;
 
-use super::error::ClusterError;
-use super::file;
+use crate::error::Error;
+use crate::small_file;
 
 /// The environment variable that may hold the secret.
 pub(super) const VARIABLE: &str = "SPFDE_SECRET";
@@ -43,18 +43,17 @@ impl Secret {
     ///
     /// # Errors
     /// If it is shorter or longer; `from` says in the message where it came from.
-    pub fn new(from: &str, bytes: &[u8]) -> Result<Self, ClusterError> {
+    pub fn new(from: &str, bytes: &[u8]) -> Result<Self, Error> {
         let bytes = bytes.trim_ascii();
-        let wrong = |reason: String| Err(ClusterError::file(from, reason));
         if bytes.len() < SHORTEST {
-            let count = bytes.len();
-            return wrong(format!(
-                "the secret has {}; take {SHORTEST} or more, such as of `openssl rand -hex 32`",
-                counted(count, "byte")
-            ));
+            return Err(Error::usage(format!(
+                "{from}: the secret has {}; take {SHORTEST} or more, such as of `openssl rand -hex 32`",
+                counted(bytes.len(), "byte")
+            )));
         }
         if bytes.len() > LONGEST {
-            return wrong(format!("the secret is longer than {LONGEST} bytes; is it the right file?"));
+            let reason = format!("the secret is longer than {LONGEST} bytes; is it the right file?");
+            return Err(Error::usage(format!("{from}: {reason}")));
         }
         Ok(Self(blake3::derive_key(CONTEXT, bytes)))
     }
@@ -63,13 +62,18 @@ impl Secret {
     ///
     /// # Errors
     /// If the file cannot be read, or the secret is too short.
-    pub fn find(file: Option<&Path>) -> Result<Option<Self>, ClusterError> {
+    pub fn find(file: Option<&Path>) -> Result<Option<Self>, Error> {
         if let Some(path) = file {
-            let bytes = file::read(path, "secret", FILE_LIMIT)?;
+            let bytes = small_file::read(path, "secret", FILE_LIMIT)?;
             return Self::new(&path.display().to_string(), &bytes).map(Some);
         }
         let secret = std::env::var_os(VARIABLE);
         secret.map(|secret| Self::new(VARIABLE, secret.as_encoded_bytes())).transpose()
+    }
+
+    /// A secret that is a key already.
+    pub(super) fn of_key(key: [u8; 32]) -> Self {
+        Self(key)
     }
 
     /// What only those who know the secret can say about `text`.

@@ -7,7 +7,7 @@ use super::follow::{announce, tell};
 use super::replay::{Replay, directories};
 use super::{end_at_once, interruptible};
 use crate::command::Program;
-use crate::configuration::{ConfigurationError, Source};
+use crate::configuration::{Source, word_error};
 use crate::error::Error;
 use crate::grid::{
     Axes, Column, GridOptions, JudgeObserver, JudgedRun, RunCase, TABLE_NAME, judge_runs, judge_scores,
@@ -20,7 +20,7 @@ impl Replay {
     /// Judges sieve policies by bare scores.
     pub(super) fn judge(&self, program: &Program, scores: &Path) -> Result<(), Error> {
         if let Some(word) = self.words.iter().find(|word| !word.contains('=')) {
-            return Err(ConfigurationError::Word { word: word.clone() }.into());
+            return Err(word_error(word));
         }
         let settings = Source::from_words(&self.words)?;
         let axes = Axes::from_words(&self.grid)?;
@@ -28,12 +28,11 @@ impl Replay {
             refuse_taken(out)?;
         }
         if self.sort.is_of_runs() {
-            return Err(ConfigurationError::Usage(format!(
+            return Err(Error::usage(format!(
                 "--sort {}: bare scores have no costs, no layers and no recorded decisions; sort by member, \
                  active_samples, trained_samples, changes or censored_samples",
                 self.sort.name()
-            ))
-            .into());
+            )));
         }
         let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options(program))?;
         end_at_once();

@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args};
 
 use super::{end_at_once, interruptible};
 use crate::command::Program;
-use crate::configuration::{ConfigurationError, Source};
+use crate::configuration::Source;
 use crate::error::Error;
 use crate::grid::Column;
 use crate::replay::{Record, replay};
@@ -85,7 +85,7 @@ impl Replay {
             self.words.iter().cloned().partition(|word| word.contains('=') && !Path::new(word).is_dir());
         let Some(first) = runs.first() else {
             let missing = "a recorded run is missing, such as runs/resnet20-0-1";
-            return Err(ConfigurationError::Usage(missing.to_owned()).into());
+            return Err(Error::usage(missing));
         };
         let settings = Source::from_words(&settings)?;
         if let Some(out) = &self.out {
@@ -98,7 +98,7 @@ impl Replay {
         if self.follow && runs.len() > 1 {
             let runs = runs.len();
             let words = format!("--follow takes one run, not {runs}; follow each in a terminal of its own");
-            return Err(ConfigurationError::Usage(words).into());
+            return Err(Error::usage(words));
         }
         if !self.grid.is_empty() {
             return self.judge_runs(program, &runs, settings);
@@ -151,7 +151,7 @@ impl Replay {
 }
 
 /// An error if `out`, which may not be there yet, lies within one of the runs that are read.
-fn refuse_within(out: &Path, runs: &[String]) -> Result<(), ConfigurationError> {
+fn refuse_within(out: &Path, runs: &[String]) -> Result<(), Error> {
     let there = |path: &Path| match path.as_os_str().is_empty() {
         true => std::fs::canonicalize(".").ok(),
         false => std::fs::canonicalize(path).ok(),
@@ -159,7 +159,7 @@ fn refuse_within(out: &Path, runs: &[String]) -> Result<(), ConfigurationError> 
     let Some(place) = out.ancestors().find_map(there) else { return Ok(()) };
     let around = |run: &&String| std::fs::canonicalize(run).is_ok_and(|run| place.starts_with(run));
     match runs.iter().find(around) {
-        Some(run) => Err(ConfigurationError::Usage(format!(
+        Some(run) => Err(Error::usage(format!(
             "--out {}: lies within the run {run}, which is read; choose a directory outside of it",
             out.display()
         ))),
@@ -179,10 +179,9 @@ pub(super) fn directories(runs: &[String], out: Option<&Path>) -> Result<Vec<Opt
         let name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
         if !taken.insert(name.clone()) {
             let (name, out) = (name.to_string_lossy(), out.display());
-            return Err(ConfigurationError::Usage(format!(
+            return Err(Error::usage(format!(
                 "two runs are called {name}, and would both be written to {out}/{name}; write them one by one"
-            ))
-            .into());
+            )));
         }
         Ok(Some(out.join(name)))
     });

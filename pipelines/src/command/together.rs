@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cluster::{Cluster, ClusterError, Hosts, Notes, Secret, WAIT};
+use crate::cluster::{Cluster, Hosts, Secret, WAIT};
+use crate::error::Error;
 use crate::terminal::remark;
 
 /// Several processes at one piece of work.
@@ -40,12 +41,12 @@ impl Together {
     ///
     /// # Errors
     /// Whatever [`Hosts::read`], [`Secret::find`] and [`Cluster::new`] refuse.
-    pub(crate) fn cluster(&self) -> Result<Option<Arc<Cluster>>, ClusterError> {
+    pub(crate) fn cluster(&self) -> Result<Option<Arc<Cluster>>, Error> {
         let (Some(hosts), Some(process)) = (&self.hosts, self.process) else { return Ok(None) };
         let secret = Secret::find(self.secret.as_deref())?;
         let wait = Duration::from_secs(self.wait);
-        let (hosts, notes) = (Hosts::read(hosts)?, Notes::new(|note| remark(note)));
-        let cluster = Cluster::new(hosts, process, secret, self.trust_network, wait, notes)?;
+        let hosts = Hosts::read(hosts)?;
+        let cluster = Cluster::new(hosts, process, secret, self.trust_network, wait, |note| remark(note))?;
         Ok(Some(Arc::new(cluster)))
     }
 
