@@ -28,11 +28,6 @@ impl CheckpointFiles {
         Self(Checkpoints::new(run))
     }
 
-    /// These, of a run that is written.
-    pub(crate) fn written(checkpoints: Checkpoints) -> Self {
-        Self(checkpoints)
-    }
-
     /// Checks that the files of the checkpoint at the start of `epoch` are those that `manifest` names.
     pub(crate) fn check(&self, manifest: &Manifest, epoch: u32) -> Result<(), DataError> {
         self.0.check(manifest, epoch)

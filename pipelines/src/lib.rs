@@ -20,7 +20,7 @@ mod app;
 pub mod bench;
 mod checkpoint;
 pub mod cluster;
-pub mod command;
+mod command;
 pub mod configuration;
 mod environment;
 mod error;
@@ -42,7 +42,6 @@ pub mod verify;
 mod workers;
 
 pub use app::{App, app};
-pub use command::Program;
 pub use error::{Error, Reached, Why};
 pub use experiment::Experiment;
 pub use pipeline::{pipeline, wire};

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{Member, RunDirectory};
 use spfde_data::segment::{Checkpoint, Commit, Segment, StorageError};
 
-use crate::checkpoint::CheckpointFiles;
 use crate::error::Reached;
 
 /// The run directory, as a process of the run has it. It is held as long as a worker may write there, be it
@@ -32,20 +30,6 @@ impl Place {
             Place::Held(directory) => directory.path(),
             Place::Joined(member) => member.run(),
         }
-    }
-
-    pub(crate) fn store(&self) -> ParquetStore {
-        match self {
-            Place::Held(directory) => directory.store(),
-            Place::Joined(member) => member.store(),
-        }
-    }
-
-    pub(crate) fn checkpoints(&self) -> CheckpointFiles {
-        CheckpointFiles::written(match self {
-            Place::Held(directory) => directory.checkpoints(),
-            Place::Joined(member) => member.checkpoints(),
-        })
     }
 
     /// How far the run has come, and the epoch of its last checkpoint; `None` if this process cannot tell. In

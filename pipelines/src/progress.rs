@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use spfde_data::augment::Placement;
 use spfde_data::rows::{EpochRow, TimingRow};
 use spfde_data::words::counted;
@@ -12,6 +12,7 @@ use spfde_flow::{Observer, Settings, StepReport};
 use spfde_model::{Activations, Shard, Workspace, input};
 
 use crate::experiment::Experiment;
+use crate::terminal::hidden_bar;
 
 /// Stages whose time is the cost of training; the rest is evaluation and bookkeeping.
 const TRAINING: [&str; 6] = ["load", "gradients", "reduce", "update", "mask", "sieve"];
@@ -77,10 +78,8 @@ impl Progress {
         for epoch in 0..experiment.plan().epochs {
             steps_before.push(steps_before[epoch as usize] + experiment.steps(epoch));
         }
-        let bar = ProgressBar::hidden();
-        bar.set_length(steps_before[steps_before.len() - 1]);
         let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed} + {eta} left\n{msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template is fixed"));
+        let bar = hidden_bar(steps_before[steps_before.len() - 1], style);
         let dense_epoch_seconds = dense_seconds_per_sample(experiment.settings())
             .map(|seconds| seconds * f64::from(experiment.plan().samples));
         Self {

@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
+use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
 use spfde_data::segment::Commit;
 use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Snapshot, Stop};
 
+use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Meeting, Network};
 use crate::environment::environment;
 use crate::error::{Error, UNWRITTEN, Why};
@@ -103,8 +105,8 @@ pub fn run(
 /// What the processes of a run have to agree on: what `experiment` is, for a process of so many workers.
 pub(crate) fn meeting(command: &str, experiment: &Experiment, workers: usize) -> Meeting {
     let values = experiment.configuration().values();
-    let settings = values.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    Meeting::new(command, workers, settings, experiment.settings().data.fingerprint.clone())
+    let settings = values.iter().map(|(key, value)| (key.to_owned(), value.to_string()));
+    Meeting::new(command, workers, settings, &experiment.settings().data.fingerprint)
 }
 
 /// Trains in `place` from `resumed`, or from the beginning, to the end.
@@ -120,18 +122,18 @@ pub(crate) fn work_on(
     let (several, workers) = (options.processes() > 1, options.workers.max(1));
     let place = Arc::new(place);
     let services = Services {
-        store: Arc::new(place.store()),
+        store: Arc::new(ParquetStore::new(place.path())),
         commit: Arc::clone(&place) as Arc<dyn Commit>,
         stop: Stop::when(options.interrupted),
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
-            store: Arc::new(place.checkpoints()),
+            store: Arc::new(CheckpointFiles::new(place.path())),
         }),
         resumed: resumed.map(Arc::new),
         recorded: None,
         observer: options.observer,
     };
-    let Ended { done, panicked, lost, .. } = execute(settings, services, network, build);
+    let Ended { done, panicked, lost } = execute(settings, services, network, build);
     let fault = done.into_iter().flatten().min();
     let (directory, epochs) = (place.path().to_owned(), settings.epochs);
     // What is committed is for process 0 to tell.

@@ -1,8 +1,10 @@
 //! Worker threads of one process, guarded: none waits for one that has failed, or for a process that is lost.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use spfde_flow::{Fault, Run, Services, Settings, Tick};
@@ -38,8 +40,6 @@ pub(crate) struct Ended<R> {
     pub(crate) panicked: Option<(usize, String)>,
     /// Another process that is gone.
     pub(crate) lost: Option<Lost>,
-    /// How many have ended.
-    count: usize,
 }
 
 /// Builds a graph with `build` on every worker of this process and runs it until it runs dry; each answers
@@ -76,7 +76,7 @@ where
     F: FnOnce() -> R,
 {
     let (workers, first, alone) = (network.workers(), network.first_worker(), network.is_alone());
-    let mut ended = Ended { done: Vec::new(), panicked: None, lost: None, count: 0 };
+    let mut ended = Ended { done: Vec::new(), panicked: None, lost: None };
     let (builders, threads, liveness) = match network.open() {
         Ok(opened) => opened,
         Err(error) => {
@@ -84,9 +84,8 @@ where
             return Ended { panicked: Some((first, message)), ..ended };
         }
     };
-    let shared = Arc::new(Mutex::new(ended));
-    let failed = AtomicBool::new(false);
-    let (told, seen) = (Arc::clone(&shared), liveness.clone());
+    let (sender, endings) = channel();
+    let (failed, seen) = (AtomicBool::new(false), liveness.clone());
     let body = move |worker: &mut Worker| {
         let result = catch_unwind(AssertUnwindSafe(|| {
             let result = build(worker);
@@ -106,68 +105,56 @@ where
                 let _ = catch_unwind(AssertUnwindSafe(|| worker.drop_dataflow(dataflow)));
             }
         }
-        let mut ended = lock(&told);
-        ended.count += 1;
-        match result {
-            Ok(result) => ended.done.extend(result),
-            Err(panic) => {
-                let message = spfde_flow::fault::panic_message(&*panic);
-                ended.panicked.get_or_insert((worker.index(), message));
-            }
-        }
-        drop(ended);
+        let message = |panic: Box<dyn Any + Send>| spfde_flow::fault::panic_message(&*panic);
+        // If the process does not wait any more, it is about to end.
+        let _ = sender.send(result.map_err(|panic| (worker.index(), message(panic))));
         if !done && !alone {
-            stay();
+            // What this thread holds stays as it is.
+            loop {
+                std::thread::park();
+            }
         }
     };
     let guards = timely::execute::execute_from(builders, threads, WorkerConfig::default(), body)
         .expect("the system gives threads to workers");
-    let (mut guards, mut deadline) = (Some(guards), None);
-    if alone {
-        drop(guards.take().map(WorkerGuards::join));
-    }
-    ended = loop {
-        let mut ended = lock(&shared);
-        let (count, done) = (ended.count, ended.done.len());
-        let over = done < count || liveness.lost().is_some();
-        let late = over && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STRAGGLERS);
-        if count == workers || late || guards.is_none() {
-            let done = std::mem::take(&mut ended.done);
-            break Ended { done, panicked: ended.panicked.take(), lost: None, count };
+    let (mut left, mut deadline) = (workers, None);
+    while left > 0 {
+        match endings.recv_timeout(NAP) {
+            Ok(ending) => {
+                left -= 1;
+                match ending {
+                    Ok(result) => ended.done.extend(result),
+                    Err(panicked) => ended.panicked = ended.panicked.or(Some(panicked)),
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => (),
+            Err(RecvTimeoutError::Disconnected) => break,
         }
-        drop(ended);
-        std::thread::sleep(NAP / 5);
-    };
-    let Some(guards) = guards else { return ended };
-    if ended.done.len() == workers {
+        let over = ended.done.len() + left < workers || liveness.lost().is_some();
+        if !alone && over && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STRAGGLERS) {
+            break;
+        }
+    }
+    if alone {
+        drop(guards.join());
+    } else if ended.done.len() == workers {
         liveness.say_goodbye();
         part(guards);
-        return ended;
+    } else {
+        ended.lost = liveness.lost().cloned();
+        if ended.lost.is_some() {
+            std::thread::sleep(LINGER);
+        }
+        liveness.hang_up();
+        std::mem::forget(guards);
     }
-    ended.lost = liveness.lost().cloned();
-    if ended.lost.is_some() {
-        std::thread::sleep(LINGER);
-    }
-    liveness.hang_up();
-    std::mem::forget(guards);
     ended
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Never comes back: what this thread holds stays as it is.
-fn stay() {
-    loop {
-        std::thread::park();
-    }
 }
 
 /// Ends the connections to the others in good order. All is done and committed: a process that does not
 /// answer any more, or has failed since, does not matter.
 fn part<T: Send + 'static>(guards: WorkerGuards<T>) {
-    let (sender, receiver) = std::sync::mpsc::channel();
+    let (sender, receiver) = channel();
     let join = move || {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(guards.join())));
         let _ = sender.send(());

@@ -1,40 +1,45 @@
 //! What processes have to agree on before they begin.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::Cluster;
 
-/// Settings in which two processes differ that are told one by one.
+/// Terms in which two processes differ that are told one by one.
 const TOLD: usize = 3;
 
-/// What a process is about to do; all have to be about to do the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a process is about to do: names and values. All have to be about to do the same.
+pub(super) type Terms = Vec<(String, String)>;
+
+/// What a process is about to do.
+#[derive(Clone, Debug)]
 pub(crate) struct Meeting {
-    program: String,
-    /// The command, such as `spfde train`.
-    command: String,
     /// Workers of each process.
     pub(super) workers: usize,
-    settings: BTreeMap<String, String>,
-    data_set: String,
+    terms: Terms,
 }
 
 impl Meeting {
-    /// A process of so many workers, with its resolved settings, by key, and the fingerprint of its data set.
+    /// A process of so many workers that runs `command`, such as `spfde train`, with its resolved settings,
+    /// by key, and the fingerprint of its data set.
     pub(crate) fn new(
         command: &str,
         workers: usize,
-        settings: BTreeMap<String, String>,
-        data_set: String,
+        settings: impl IntoIterator<Item = (String, String)>,
+        data_set: &str,
     ) -> Self {
         let (program, version) = (crate::program::program(), env!("CARGO_PKG_VERSION"));
-        let program = match option_env!("SPFDE_REVISION") {
-            None => format!("{program} {version}"),
-            Some(revision) => format!("{program} {version} ({revision})"),
-        };
-        Self { program, command: command.to_owned(), workers, settings, data_set }
+        let revision = option_env!("SPFDE_REVISION").unwrap_or("unknown");
+        let own = [
+            ("the program", format!("{program} {version} (revision {revision})")),
+            ("the command", command.to_owned()),
+            ("--workers", workers.to_string()),
+        ];
+        let mut terms: Terms = own.map(|(name, value)| (name.to_owned(), value)).into();
+        terms.extend(settings);
+        terms.push(("the fingerprint of data.path".to_owned(), data_set.to_owned()));
+        Self { workers, terms }
     }
 }
 
@@ -48,10 +53,10 @@ pub(super) enum Line {
 }
 
 /// What the process that connects says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Introduction {
-    meeting: Meeting,
     processes: usize,
+    terms: Terms,
     /// Who speaks.
     pub(super) from: usize,
     /// To whom.
@@ -63,71 +68,44 @@ impl Introduction {
     /// What this process of `cluster` says to process `to`.
     pub(super) fn new(meeting: &Meeting, cluster: &Cluster, to: usize, line: Line) -> Self {
         let (processes, from) = (cluster.processes(), cluster.process());
-        Self { meeting: meeting.clone(), processes, from, to, line }
+        Self { processes, terms: meeting.terms.clone(), from, to, line }
     }
 
     /// Why the process that says this cannot begin together with process `me` of `processes`, which is about
     /// to do `own`.
     pub(super) fn misfit(&self, own: &Meeting, processes: usize, me: usize) -> Option<String> {
-        let Self { meeting, from, to, .. } = self;
-        let compared = [
-            ("is", meeting.program.clone(), own.program.clone(), ""),
-            (
-                "has a hosts file with this many processes:",
-                self.processes.to_string(),
-                processes.to_string(),
-                "",
-            ),
-            (
-                "runs",
-                meeting.command.clone(),
-                own.command.clone(),
-                "; start all processes with the same words",
-            ),
-            (
-                "has this many workers:",
-                meeting.workers.to_string(),
-                own.workers.to_string(),
-                "; give all processes the same --workers",
-            ),
-        ];
-        if let Some((what, theirs, mine, remedy)) =
-            compared.iter().find(|(_, theirs, mine, _)| theirs != mine)
-        {
-            return Some(format!("process {from} {what} {theirs}, process {me} {mine}{remedy}"));
-        }
-        if *to != me || *from <= me || *from >= processes {
+        let Self { from, to, .. } = self;
+        if self.processes != processes || *to != me || *from <= me || *from >= processes {
             return Some(format!(
-                "process {from} looks for process {to} where process {me} is; give all processes the same \
-                 hosts file, and each its own number"
+                "process {from} of {} looks for process {to} where process {me} of {processes} is; give all \
+                 processes the same hosts file, and each its own number",
+                self.processes
             ));
         }
-        if let Some(difference) = difference((*from, &meeting.settings), (me, &own.settings)) {
-            return Some(format!(
-                "their configurations differ: {difference}; give all processes the same settings (on unlike \
-                 machines also train.kernel=portable); --dry-run prints what they resolve to"
-            ));
-        }
-        (meeting.data_set != own.data_set)
-            .then(|| "their data sets differ; give all processes the same data.path".to_owned())
+        let difference = difference((*from, &self.terms), (me, &own.terms))?;
+        Some(format!(
+            "they differ: {difference}; give all processes the same program, words and settings (on unlike \
+             machines also train.kernel=portable); --dry-run prints what settings resolve to"
+        ))
     }
 }
 
-/// In what the settings of two processes differ.
-fn difference(
-    (from, theirs): (usize, &BTreeMap<String, String>),
-    (me, mine): (usize, &BTreeMap<String, String>),
-) -> Option<String> {
-    let keys: BTreeSet<&String> = theirs.keys().chain(mine.keys()).collect();
-    let differing: Vec<&String> = keys.into_iter().filter(|key| theirs.get(*key) != mine.get(*key)).collect();
-    let told = differing.iter().take(TOLD).map(|key| {
-        let [theirs, mine] =
-            [theirs, mine].map(|settings| settings.get(*key).map_or("not set", String::as_str));
-        format!("{key} is {theirs} in process {from}, {mine} in process {me}")
+/// In what two processes differ.
+fn difference((from, theirs): (usize, &Terms), (me, mine): (usize, &Terms)) -> Option<String> {
+    let value = |terms: &Terms, name: &str| {
+        let term = terms.iter().find(|(known, _)| known == name);
+        term.map_or_else(|| "not set".to_owned(), |(_, value)| value.clone())
+    };
+    let mut seen = BTreeSet::new();
+    let names = mine.iter().chain(theirs).map(|(name, _)| name).filter(|name| seen.insert(*name));
+    let differing = names.filter_map(|name| {
+        let (theirs, mine) = (value(theirs, name), value(mine, name));
+        (theirs != mine).then(|| format!("{name} is {theirs} in process {from}, {mine} in process {me}"))
     });
-    let mut told: Vec<String> = told.collect();
-    if differing.len() > TOLD {
-        told.push(format!("and {} more differ", differing.len() - TOLD));
+    let mut told: Vec<String> = differing.collect();
+    if told.len() > TOLD {
+        let more = told.split_off(TOLD).len();
+        told.push(format!("and {more} more differ"));
     }
     (!told.is_empty()).then(|| told.join("; "))
 }
@@ -137,13 +115,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_are_told_by_key_and_no_more_than_some() {
-        let settings = |text: &str| {
+    fn differences_are_told_by_name_and_no_more_than_some() {
+        let terms = |text: &str| {
             let pairs = text.split(' ').filter_map(|word| word.split_once('='));
-            pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
+            pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<Terms>()
         };
-        let own = settings("a=1 b=2 c=3 d=4");
-        let difference = |text: &str| difference((2, &settings(text)), (0, &own));
+        let own = terms("a=1 b=2 c=3 d=4");
+        let difference = |text: &str| difference((2, &terms(text)), (0, &own));
         assert_eq!(difference("d=4 c=3 b=2 a=1"), None);
         assert_eq!(difference("a=1 b=2 c=\x1b[3 d=4").unwrap(), "c is \x1b[3 in process 2, 3 in process 0");
         assert_eq!(

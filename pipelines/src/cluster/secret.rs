@@ -1,6 +1,5 @@
 //! The secret that the processes know and strangers do not.
 
-use std::fmt;
 use std::path::Path;
 
 use spfde_data::words::counted;
@@ -29,12 +28,6 @@ impl Default for Secret {
     /// No secret: the key is public.
     fn default() -> Self {
         Self(blake3::derive_key(CONTEXT, b""))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
     }
 }
 
@@ -88,7 +81,7 @@ mod tests {
 
     #[test]
     fn short_secrets_are_refused_and_white_space_does_not_count() {
-        let error = Secret::new("file", b" 0123456789abcde\n").unwrap_err().to_string();
+        let error = Secret::new("file", b" 0123456789abcde\n").err().unwrap().to_string();
         assert!(error.starts_with("file: the secret has 15 bytes; take 16 or more"), "{error}");
         assert!(Secret::new("file", &[b'x'; 5000]).is_err());
         let sign = |bytes: &[u8]| Secret::new("file", bytes).unwrap().sign(b"text");

@@ -14,6 +14,11 @@ use crate::terminal::remark;
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Several processes")]
 pub(super) struct Together {
+    /// Threads of this process that train, for a run that goes on as many as before or not; the result has
+    /// the same bits for any number [default: the cores, up to train.shards]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256),
+          help_heading = None::<&str>)]
+    pub(super) workers: Option<u16>,
     /// Work together with other processes: FILE has one address:port a line, that of process 0 first. Each
     /// process is started with the same words, but for --process
     #[arg(long, value_name = "FILE", requires = "process")]

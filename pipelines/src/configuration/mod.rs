@@ -53,7 +53,7 @@ impl Configuration {
         inherited: &[(String, Value)],
         given: &[(String, Value)],
     ) -> Result<Self, ParameterError> {
-        Self::resolve_with(registry, inherited, given, &core(registry), &bench())
+        Self::resolve_with(registry, inherited, given, false)
     }
 
     /// As [`Configuration::resolve`], for `spfde bench`, which has keys of its own.
@@ -64,21 +64,24 @@ impl Configuration {
         registry: &Arc<Registry>,
         given: &[(String, Value)],
     ) -> Result<Self, ParameterError> {
-        Self::resolve_with(registry, &[], given, &[core(registry), bench()].concat(), &[])
+        Self::resolve_with(registry, &[], given, true)
     }
 
-    /// Resolves with the keys of `core`; those of `elsewhere` belong to another command.
+    /// Resolves with the keys that every run has, and those that only a bench has if this `is_bench`.
     fn resolve_with(
         registry: &Arc<Registry>,
         inherited: &[(String, Value)],
         given: &[(String, Value)],
-        core: &[Parameter],
-        elsewhere: &[Parameter],
+        is_bench: bool,
     ) -> Result<Self, ParameterError> {
+        let (mut core, mut elsewhere) = (core(registry), bench());
+        if is_bench {
+            core.append(&mut elsewhere);
+        }
         let families = registry.families();
         let members = families.iter().flat_map(|family| &family.members);
         let everything: Vec<&Parameter> =
-            core.iter().chain(elsewhere).chain(members.flat_map(|member| &member.parameters)).collect();
+            core.iter().chain(&elsewhere).chain(members.flat_map(|member| &member.parameters)).collect();
         for (key, _) in given {
             if !everything.iter().any(|parameter| parameter.key == key) {
                 let near = Near(nearest(key, everything.iter().map(|parameter| parameter.key)));
@@ -103,7 +106,7 @@ impl Configuration {
             }
             Ok::<_, ParameterError>(())
         };
-        take(core, true, &mut values)?;
+        take(&core, true, &mut values)?;
         for family in &families {
             let member = chosen(family, &values).expect("a choice was checked");
             take(&member.parameters, false, &mut values)?;
