@@ -36,13 +36,11 @@ fn literal(value: &Value) -> String {
     match value {
         Value::Integer(value) => value.to_string(),
         Value::Number(value) => toml::Value::Float(*value).to_string(),
-        // TOML leaves some control characters as they are; escaped they do nothing to a terminal that shows
-        // the file.
-        Value::Text(value) if value.contains(char::is_control) => {
-            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
-            format!("\"{}\"", visible(&quoted))
+        // Control characters are escaped, of which TOML leaves some as they are: they do nothing to a
+        // terminal that shows the file.
+        Value::Text(value) => {
+            format!("\"{}\"", visible(&value.replace('\\', "\\\\").replace('"', "\\\"")))
         }
-        Value::Text(value) => toml::Value::String(value.clone()).to_string(),
     }
 }
 
