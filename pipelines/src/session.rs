@@ -56,7 +56,7 @@ impl Options {
     ) -> Result<Network, Error> {
         match &self.cluster {
             None => Ok(Network::alone(self.workers)),
-            Some(cluster) => Ok(cluster.gather(meeting, directory.path(), epoch, &self.interrupted)?),
+            Some(cluster) => cluster.gather(meeting, directory.path(), epoch, &self.interrupted),
         }
     }
 }
@@ -86,7 +86,7 @@ pub fn run(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    let meeting = meeting("spfde train", experiment, options.workers);
+    let meeting = Meeting::new("spfde train", options.workers, experiment);
     match options.cluster.clone().filter(|cluster| !cluster.is_first()) {
         Some(cluster) => {
             let (path, interrupted) = (options.directory.as_deref(), &options.interrupted);
@@ -100,13 +100,6 @@ pub fn run(
             work_on(experiment, Place::Held(directory), None, network, options, build)
         }
     }
-}
-
-/// What the processes of a run have to agree on: what `experiment` is, for a process of so many workers.
-pub(crate) fn meeting(command: &str, experiment: &Experiment, workers: usize) -> Meeting {
-    let values = experiment.configuration().values();
-    let settings = values.iter().map(|(key, value)| (key.to_owned(), value.to_string()));
-    Meeting::new(command, workers, settings, &experiment.settings().data.fingerprint)
 }
 
 /// Trains in `place` from `resumed`, or from the beginning, to the end.

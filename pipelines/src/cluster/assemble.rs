@@ -3,8 +3,8 @@
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use super::Cluster;
 use super::arrivals::{Connections, POLL};
 use super::handshake::random;
 use super::link::{Broken, HANDSHAKE, Link, is_quiet};
-use super::meeting::{Introduction, Line, Meeting};
+use super::meeting::{Line, Meeting};
 use super::network::Network;
 use super::secret::Secret;
 use super::visit::PAUSE;
@@ -33,16 +33,23 @@ pub(crate) struct Invitation {
     pub(crate) epoch: u32,
 }
 
-/// What the processes of one start have in common.
+/// How this process and the others come together.
 pub(super) struct Start {
+    pub(super) cluster: Arc<Cluster>,
     pub(super) meeting: Meeting,
-    pub(super) invitation: Invitation,
-    /// It lies in the run directory, and is never sent.
-    pub(super) key: Secret,
     pub(super) interrupted: Arc<AtomicBool>,
+    /// Where this process sees the run directory, if not where process 0 does.
+    directory: Option<PathBuf>,
+    /// What process 0 says, and the key in the run directory, which is never sent.
+    invited: Mutex<Option<(Invitation, Secret)>>,
 }
 
 impl Cluster {
+    fn start(self: &Arc<Self>, meeting: &Meeting, interrupted: &Arc<AtomicBool>) -> Start {
+        let (meeting, interrupted) = (meeting.clone(), Arc::clone(interrupted));
+        Start { cluster: Arc::clone(self), meeting, interrupted, directory: None, invited: Mutex::default() }
+    }
+
     /// Waits, as process 0, for all others; they begin with what is in `directory`, at `epoch`.
     pub(crate) fn gather(
         self: &Arc<Self>,
@@ -51,49 +58,20 @@ impl Cluster {
         epoch: u32,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<Network, Error> {
-        if self.listener.is_none() {
-            return Ok(Network::alone(meeting.workers));
-        }
         let key = random().map_err(Error::failed)?;
         write_key(directory, &key)?;
         let absolute = std::path::absolute(directory).unwrap_or_else(|_| PathBuf::from(directory));
-        let start = Arc::new(Start {
-            meeting: meeting.clone(),
-            invitation: Invitation { directory: absolute, epoch },
-            key: Secret::of_key(key),
-            interrupted: Arc::clone(interrupted),
-        });
+        let invited = (Invitation { directory: absolute, epoch }, Secret::of_key(key));
+        let invited = Mutex::new(Some(invited));
+        let start = Arc::new(Start { invited, ..self.start(meeting, interrupted) });
         let mut joined = Connections::new();
-        let received = self.receive(&mut joined, &start, self.wait, None);
+        let received = start.receive(&mut joined, self.wait, None);
         // The processes that have come have seen the key.
         let removed = remove_key(directory);
-        let agreed = received.and_then(|()| Ok(removed?)).and_then(|()| self.agree(&joined, interrupted));
-        tell_all(&joined, interrupted, &agreed);
+        let agreed = received.and_then(|()| Ok(removed?)).and_then(|()| start.agree(&joined));
+        start.tell_all(&joined, &agreed);
         agreed?;
         Ok(Network::new(self, meeting.workers, joined))
-    }
-
-    /// Lets, as process 0, all that have joined meet each other, and waits until they have.
-    fn agree(&self, joined: &Connections, interrupted: &AtomicBool) -> Result<(), Error> {
-        tell_all(joined, interrupted, &Ok(()));
-        let deadline = Instant::now() + 3 * HANDSHAKE;
-        let mut waiting: Vec<(usize, &TcpStream)> = controls(joined).collect();
-        // The first that speaks is the first to be heard: it may give up, and others would name it for that.
-        while let Some((late, _)) = waiting.first() {
-            if Instant::now() >= deadline {
-                return Err(
-                    self.ended(*late, Broken::Link("it is not ready, and does not say why".to_owned()))
-                );
-            }
-            if interrupted.load(Ordering::Relaxed) {
-                return Err(Error::interrupted());
-            }
-            for (process, control) in waiting.extract_if(.., |(_, control)| !is_quiet(control)) {
-                self.hear(process, control, interrupted)?;
-            }
-            std::thread::sleep(POLL);
-        }
-        Ok(())
     }
 
     /// Joins, as another process than process 0. `prepare` gets ready for what process 0 says; if it cannot,
@@ -106,69 +84,103 @@ impl Cluster {
         interrupted: &Arc<AtomicBool>,
         prepare: impl FnOnce(&Invitation, Member) -> Result<T, Error>,
     ) -> Result<(Network, T), Error> {
-        let own = Introduction::new(meeting, self, 0, Line::Control);
-        let mut found = None;
-        let first = self.visit(&own, self.wait, interrupted, &mut |mut invitation| {
-            if let Some(directory) = directory {
-                invitation.directory = PathBuf::from(directory);
-            }
-            let key = wait_for_key(&invitation.directory).map_err(|error| {
-                format!(
-                    "process {} does not see the run directory, which has to lie in a file system that all \
-                     processes share (--run-dir): {error}",
-                    self.process
-                )
-            })?;
-            found = Some((invitation, key.clone()));
-            Ok(key)
-        })?;
-        let (invitation, key) = found.expect("a process that has joined was invited");
-        let (meeting, interrupted) = (meeting.clone(), Arc::clone(interrupted));
-        let start = Arc::new(Start { meeting, invitation, key, interrupted });
-        let member = Member::join(&start.invitation.directory, self.process).map_err(Error::from);
+        let directory = directory.map(PathBuf::from);
+        let start = Arc::new(Start { directory, ..self.start(meeting, interrupted) });
+        let first = start.visit(0, Line::Control, self.wait)?;
+        let (invitation, _) = start.invited();
+        let member = Member::join(&invitation.directory, self.process).map_err(Error::from);
         let met = member.and_then(|member| {
-            let prepared = prepare(&start.invitation, member)?;
-            Ok((prepared, self.meet(&start, &first)?))
+            let prepared = prepare(&invitation, member)?;
+            Ok((prepared, start.meet(&first)?))
         });
-        let mut control = Link::new(&first, 3 * HANDSHAKE, &start.interrupted);
+        let mut control = start.link(&first, 3 * HANDSHAKE);
         let told = control.say(&met.as_ref().map(|_| ()).map_err(ToString::to_string));
         let (prepared, mut connections) = met?;
-        told.and_then(|()| control.receive::<()>()).map_err(|broken| self.ended(0, broken))?;
+        told.and_then(|()| control.receive::<()>()).map_err(|broken| start.ended(0, broken))?;
         connections.insert((0, Line::Control), first);
-        Ok((Network::new(self, start.meeting.workers, connections), prepared))
+        Ok((Network::new(self, meeting.workers, connections), prepared))
+    }
+}
+
+impl Start {
+    /// The connection `stream`, on which everything has to be said within `time`.
+    pub(super) fn link<'a>(&'a self, stream: &'a TcpStream, time: Duration) -> Link<'a> {
+        Link::new(stream, time, &self.interrupted)
+    }
+
+    /// What process 0 says, and the key in the run directory.
+    pub(super) fn invited(&self) -> (Invitation, Secret) {
+        let invited = self.invited.lock().unwrap_or_else(PoisonError::into_inner);
+        invited.clone().expect("a process that joins has been invited")
+    }
+
+    /// Takes the invitation of process 0, if this process sees the run directory: by the key in it.
+    pub(super) fn accept(&self, mut invitation: Invitation) -> Result<(), String> {
+        if let Some(directory) = &self.directory {
+            invitation.directory.clone_from(directory);
+        }
+        let key = wait_for_key(&invitation.directory).map_err(|error| {
+            format!(
+                "process {} does not see the run directory, which has to lie in a file system that all \
+                 processes share (--run-dir): {error}",
+                self.cluster.process
+            )
+        })?;
+        *self.invited.lock().unwrap_or_else(PoisonError::into_inner) = Some((invitation, key));
+        Ok(())
+    }
+
+    /// Lets, as process 0, all that have joined meet each other, and waits until they have.
+    fn agree(&self, joined: &Connections) -> Result<(), Error> {
+        self.tell_all(joined, &Ok(()));
+        let deadline = Instant::now() + 3 * HANDSHAKE;
+        let mut waiting: Vec<(usize, &TcpStream)> = controls(joined).collect();
+        // The first that speaks is the first to be heard: it may give up, and others would name it for that.
+        while let Some((late, _)) = waiting.first() {
+            if Instant::now() >= deadline {
+                let why = "it is not ready, and does not say why".to_owned();
+                return Err(self.ended(*late, Broken::Link(why)));
+            }
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(Error::interrupted());
+            }
+            for (process, control) in waiting.extract_if(.., |(_, control)| !is_quiet(control)) {
+                self.hear(process, control, HANDSHAKE)?;
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// Waits until all have joined process 0, and meets them: the connections to all others, but for the one
     /// to process 0 that is there already.
-    fn meet(self: &Arc<Self>, start: &Arc<Start>, first: &TcpStream) -> Result<Connections, Error> {
-        let mut met = Connections::new();
+    fn meet(self: &Arc<Self>, first: &TcpStream) -> Result<Connections, Error> {
+        let (mut met, mut joined) = (Connections::new(), Connections::new());
         let mut visit = |process, line| {
-            let own = Introduction::new(&start.meeting, self, process, line);
-            let stream = self.visit(&own, HANDSHAKE, &start.interrupted, &mut |_| Ok(start.key.clone()))?;
-            met.insert((process, line), stream);
+            met.insert((process, line), self.visit(process, line, HANDSHAKE)?);
             Ok::<_, Error>(())
         };
         visit(0, Line::Data)?;
-        let mut control = Link::new(first, self.wait + HANDSHAKE, &start.interrupted);
-        control.receive::<()>().map_err(|broken| self.ended(0, broken))?;
-        for process in 1..self.process {
+        self.hear(0, first, self.cluster.wait + HANDSHAKE)?;
+        for process in 1..self.cluster.process {
             visit(process, Line::Control)?;
             visit(process, Line::Data)?;
         }
-        let mut joined = Connections::new();
-        self.receive(&mut joined, start, 2 * HANDSHAKE, Some(first))?;
+        self.receive(&mut joined, 2 * HANDSHAKE, Some(first))?;
         met.append(&mut joined);
         Ok(met)
     }
 
-    /// Hears from process `process` that it goes on.
-    pub(super) fn hear(
-        &self,
-        process: usize,
-        control: &TcpStream,
-        interrupted: &AtomicBool,
-    ) -> Result<(), Error> {
-        Link::new(control, HANDSHAKE, interrupted).receive().map_err(|broken| self.ended(process, broken))
+    /// Hears from process `process`, within `time`, that it goes on.
+    pub(super) fn hear(&self, process: usize, control: &TcpStream, time: Duration) -> Result<(), Error> {
+        self.link(control, time).receive().map_err(|broken| self.ended(process, broken))
+    }
+
+    /// Tells all that have joined process 0 whether it goes on. One that is gone now is lost to all that
+    /// begin, and they notice.
+    fn tell_all(&self, joined: &Connections, verdict: &Result<(), Error>) {
+        let verdict = verdict.as_ref().copied().map_err(ToString::to_string);
+        controls(joined).for_each(|(_, control)| drop(self.link(control, HANDSHAKE).say(&verdict)));
     }
 
     /// That the connection to process `process` broke before the start.
@@ -176,7 +188,7 @@ impl Cluster {
         if broken == Broken::Interrupted {
             return Error::interrupted();
         }
-        let (name, why) = (self.name(process), broken.into_reason());
+        let (name, why) = (self.cluster.name(process), broken.into_reason());
         Error::failed(format!("{name} gave up before the start: {why}"))
     }
 }
@@ -185,15 +197,6 @@ impl Cluster {
 fn controls(joined: &Connections) -> impl Iterator<Item = (usize, &TcpStream)> {
     let controls = joined.iter().filter(|((_, line), _)| *line == Line::Control);
     controls.map(|((process, _), control)| (*process, control))
-}
-
-/// Tells all that have joined process 0 whether it goes on. One that is gone now is lost to all that begin,
-/// and they notice.
-fn tell_all(joined: &Connections, interrupted: &AtomicBool, verdict: &Result<(), Error>) {
-    let verdict = verdict.as_ref().copied().map_err(ToString::to_string);
-    for (_, control) in controls(joined) {
-        let _ = Link::new(control, HANDSHAKE, interrupted).say(&verdict);
-    }
 }
 
 /// The key in the run directory at `path`.

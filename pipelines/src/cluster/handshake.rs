@@ -1,8 +1,7 @@
 //! The handshake on a connection: both ends speak the same protocol and know the secret; what the one that
 //! connects is about to do fits; it sees the run directory.
 
-use super::Cluster;
-use super::assemble::{Invitation, Start};
+use super::assemble::Start;
 use super::link::{Broken, HANDSHAKE, Link};
 use super::meeting::{Introduction, Line};
 use super::secret::Secret;
@@ -27,48 +26,47 @@ type Nonce = [u8; 32];
 /// The numbers of both sides, the guest's first: no two connections have the same.
 type Transcript = [Nonce; 2];
 
-impl Cluster {
-    /// Shakes hands as the process that connected. `key` says what this start's key is.
+impl Start {
+    /// Shakes hands as the process that connected, for `line`, to process `to`.
     ///
     /// A refusal that comes before the other side has proved the secret is [`Broken::Doubtful`]: a stranger
     /// may have said it.
-    pub(super) fn enter(
-        &self,
-        link: &mut Link<'_>,
-        own: &Introduction,
-        key: &mut dyn FnMut(Invitation) -> Result<Secret, String>,
-    ) -> Result<(), Broken> {
-        let transcript = greet(link, &self.secret, Side::Guest).map_err(|broken| match broken {
+    pub(super) fn enter(&self, link: &mut Link<'_>, to: usize, line: Line) -> Result<(), Broken> {
+        let transcript = greet(link, &self.cluster.secret, Side::Guest).map_err(|broken| match broken {
             Broken::Refused(reason) => Broken::Doubtful(reason),
             broken => broken,
         })?;
-        link.send(own)?;
-        let key = key(link.receive()?).map_err(|reason| link.refuse(reason))?;
-        link.send(&proof(&key, Side::Guest, &transcript))?;
+        link.send(&Introduction::new(&self.meeting, &self.cluster, to, line))?;
+        let invitation = link.receive()?;
+        if (to, line) == (0, Line::Control) {
+            self.accept(invitation).map_err(|reason| link.refuse(reason))?;
+        }
+        link.send(&proof(&self.invited().1, Side::Guest, &transcript))?;
         link.receive()
     }
 
     /// Shakes hands as the process that was connected to, up to the last word; who came.
-    pub(super) fn admit(&self, link: &mut Link<'_>, start: &Start) -> Result<(usize, Line), Broken> {
-        let transcript = greet(link, &self.secret, Side::Host)?;
+    pub(super) fn admit(&self, link: &mut Link<'_>) -> Result<(usize, Line), Broken> {
+        let transcript = greet(link, &self.cluster.secret, Side::Host)?;
         link.deadline += HANDSHAKE;
         let guest: Introduction = link.receive()?;
-        if let Some(reason) = guest.misfit(&start.meeting, self.processes(), self.process) {
+        if let Some(reason) = guest.misfit(&self.meeting, &self.cluster) {
             return Err(link.refuse(reason));
         }
-        link.send(&start.invitation)?;
-        if !same(link.receive()?, proof(&start.key, Side::Guest, &transcript)) {
-            let process = guest.from;
-            return Err(link.refuse(match self.process {
-                0 => format!(
-                    "what process {process} sees as the run directory is not the {} of process 0; it has to \
-                     lie in a file system that both share (--run-dir)",
-                    start.invitation.directory.display()
-                ),
-                _ => format!("process {process} belongs to another start"),
-            }));
+        let (invitation, key) = self.invited();
+        link.send(&invitation)?;
+        if same(link.receive()?, proof(&key, Side::Guest, &transcript)) {
+            return Ok((guest.from, guest.line));
         }
-        Ok((guest.from, guest.line))
+        let process = guest.from;
+        Err(link.refuse(match self.cluster.process {
+            0 => format!(
+                "what process {process} sees as the run directory is not the {} of process 0; it has to lie \
+                 in a file system that both share (--run-dir)",
+                invitation.directory.display()
+            ),
+            _ => format!("process {process} belongs to another start"),
+        }))
     }
 }
 

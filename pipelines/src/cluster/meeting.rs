@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Cluster;
+use crate::experiment::Experiment;
 
 /// Terms in which two processes differ that are told one by one.
 const TOLD: usize = 3;
@@ -21,24 +22,19 @@ pub(crate) struct Meeting {
 }
 
 impl Meeting {
-    /// A process of so many workers that runs `command`, such as `spfde train`, with its resolved settings,
-    /// by key, and the fingerprint of its data set.
-    pub(crate) fn new(
-        command: &str,
-        workers: usize,
-        settings: impl IntoIterator<Item = (String, String)>,
-        data_set: &str,
-    ) -> Self {
+    /// A process of so many workers that runs `command`, such as `spfde train`, for `experiment`.
+    pub(crate) fn new(command: &str, workers: usize, experiment: &Experiment) -> Self {
         let (program, version) = (crate::program::program(), env!("CARGO_PKG_VERSION"));
         let revision = option_env!("SPFDE_REVISION").unwrap_or("unknown");
-        let own = [
-            ("the program", format!("{program} {version} (revision {revision})")),
-            ("the command", command.to_owned()),
-            ("--workers", workers.to_string()),
+        let mut terms = vec![
+            ("the program".to_owned(), format!("{program} {version} (revision {revision})")),
+            ("the command".to_owned(), command.to_owned()),
+            ("--workers".to_owned(), workers.to_string()),
         ];
-        let mut terms: Terms = own.map(|(name, value)| (name.to_owned(), value)).into();
-        terms.extend(settings);
-        terms.push(("the fingerprint of data.path".to_owned(), data_set.to_owned()));
+        let settings = experiment.configuration().values().iter();
+        terms.extend(settings.map(|(key, value)| (key.to_owned(), value.to_string())));
+        let fingerprint = experiment.settings().data.fingerprint.clone();
+        terms.push(("the fingerprint of data.path".to_owned(), fingerprint));
         Self { workers, terms }
     }
 }
@@ -71,10 +67,10 @@ impl Introduction {
         Self { processes, terms: meeting.terms.clone(), from, to, line }
     }
 
-    /// Why the process that says this cannot begin together with process `me` of `processes`, which is about
-    /// to do `own`.
-    pub(super) fn misfit(&self, own: &Meeting, processes: usize, me: usize) -> Option<String> {
-        let Self { from, to, .. } = self;
+    /// Why the process that says this cannot begin together with this process of `cluster`, which is about to
+    /// do `own`.
+    pub(super) fn misfit(&self, own: &Meeting, cluster: &Cluster) -> Option<String> {
+        let (Self { from, to, .. }, me, processes) = (self, cluster.process(), cluster.processes());
         if self.processes != processes || *to != me || *from <= me || *from >= processes {
             return Some(format!(
                 "process {from} of {} looks for process {to} where process {me} of {processes} is; give all \

@@ -34,7 +34,7 @@ impl Network {
     pub(super) fn new(cluster: &Cluster, workers: usize, connections: Connections) -> Self {
         let address = |process| cluster.hosts.get(process).to_string();
         let addresses = (0..cluster.processes()).map(address).collect();
-        Self { process: cluster.process, workers, addresses, connections }
+        Self { process: cluster.process, workers: workers.max(1), addresses, connections }
     }
 
     /// Whether there are no other processes.

@@ -2,14 +2,12 @@
 //! over.
 
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Cluster;
-use super::assemble::Invitation;
-use super::link::{Broken, HANDSHAKE, Link};
-use super::meeting::Introduction;
-use super::secret::Secret;
+use super::assemble::Start;
+use super::link::{Broken, HANDSHAKE};
+use super::meeting::Line;
 use crate::error::Error;
 
 /// How long one attempt to connect may take; the next follows after a pause.
@@ -20,19 +18,11 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// no nuisance to the right one.
 const DOUBT: Duration = Duration::from_secs(1);
 
-impl Cluster {
-    /// Connects to the process that `own` names and shakes hands; again and again, for as long as `wait`. A
+impl Start {
+    /// Connects to process `to`, for `line`, and shakes hands; again and again, for as long as `wait`. A
     /// refusal by a process that has not proved the secret is noted, and is the reason given in the end.
-    /// `key` says what this start's key is.
-    pub(super) fn visit(
-        &self,
-        own: &Introduction,
-        wait: Duration,
-        interrupted: &AtomicBool,
-        key: &mut dyn FnMut(Invitation) -> Result<Secret, String>,
-    ) -> Result<TcpStream, Error> {
-        let host = self.hosts.get(own.to);
-        let name = self.name(own.to);
+    pub(super) fn visit(&self, to: usize, line: Line, wait: Duration) -> Result<TcpStream, Error> {
+        let (host, name) = (self.cluster.hosts.get(to), self.cluster.name(to));
         let misfit = |reason| Error::usage(format!("{name} and this one do not fit together: {reason}"));
         let deadline = Instant::now() + wait;
         let (mut last, mut doubt) = ("it was not tried".to_owned(), None);
@@ -40,7 +30,7 @@ impl Cluster {
             && !left.is_zero()
         {
             let entered = connect(host.addresses()).map_err(Broken::from).and_then(|stream| {
-                self.enter(&mut Link::new(&stream, HANDSHAKE.min(left), interrupted), own, key)?;
+                self.enter(&mut self.link(&stream, HANDSHAKE.min(left)), to, line)?;
                 Ok(stream)
             });
             let pause = match entered {
@@ -51,7 +41,7 @@ impl Cluster {
                 }
                 Err(Broken::Doubtful(reason)) => {
                     if doubt.as_ref() != Some(&reason) {
-                        (self.note)(&format!(
+                        (self.cluster.note)(&format!(
                             "the program at {host} does not fit together with this process: {reason}; \
                              still trying"
                         ));
@@ -63,7 +53,7 @@ impl Cluster {
                 Err(Broken::Interrupted) => return Err(Error::interrupted()),
             };
             std::thread::sleep(pause);
-            if interrupted.load(Ordering::Relaxed) {
+            if self.interrupted.load(Ordering::Relaxed) {
                 return Err(Error::interrupted());
             }
         }

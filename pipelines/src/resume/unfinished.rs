@@ -12,7 +12,7 @@ use spfde_data::table::Row;
 use spfde_flow::{Run, Snapshot};
 
 use crate::checkpoint::CheckpointFiles;
-use crate::cluster::Invitation;
+use crate::cluster::{Invitation, Meeting};
 use crate::error::{Error, UNWRITTEN};
 use crate::experiment::Experiment;
 use crate::place::Place;
@@ -97,7 +97,7 @@ impl Unfinished {
         build: impl Fn(&Run<'_>) + Send + Sync + 'static,
     ) -> Result<PathBuf, Error> {
         let Self { experiment, held, .. } = self;
-        let meeting = session::meeting("spfde resume", &experiment, options.workers);
+        let meeting = Meeting::new("spfde resume", options.workers, &experiment);
         let (directory, snapshot) = match held {
             Held::Here(directory, snapshot) => (directory, snapshot.map(|snapshot| *snapshot)),
             Held::ByFirst(path) => {
