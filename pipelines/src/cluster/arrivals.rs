@@ -73,7 +73,7 @@ impl Start {
                 let there = is_quiet(stream);
                 if !there && *line == Line::Control {
                     let said = self.link(stream, HANDSHAKE).receive::<()>();
-                    let why = said.err().map_or_else(String::new, Broken::into_reason);
+                    let why = said.err().map_or_else(String::new, |broken| broken.to_string());
                     last = format!(" (process {process} has left: {why})");
                     tell(&format!("process {process} has left: {why}; still waiting"));
                 }
@@ -82,7 +82,7 @@ impl Start {
             let Ok((from, arrival)) = shaken.recv_timeout(POLL) else { continue };
             shaking -= 1;
             if let Err(broken) = arrival.and_then(|arrival| self.seat(joined, arrival)) {
-                let note = format!("a connection from {from} was dropped: {}", broken.into_reason());
+                let note = format!("a connection from {from} was dropped: {broken}");
                 last = format!(" ({note})");
                 dropped += 1;
                 if dropped <= NOTES {

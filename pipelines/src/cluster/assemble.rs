@@ -61,7 +61,7 @@ impl Cluster {
         let key = random().map_err(Error::failed)?;
         write_key(directory, &key)?;
         let absolute = std::path::absolute(directory).unwrap_or_else(|_| PathBuf::from(directory));
-        let invited = (Invitation { directory: absolute, epoch }, Secret::of_key(key));
+        let invited = (Invitation { directory: absolute, epoch }, Secret(key));
         let invited = Mutex::new(Some(invited));
         let start = Arc::new(Start { invited, ..self.start(meeting, interrupted) });
         let mut joined = Connections::new();
@@ -188,8 +188,7 @@ impl Start {
         if broken == Broken::Interrupted {
             return Error::interrupted();
         }
-        let (name, why) = (self.cluster.name(process), broken.into_reason());
-        Error::failed(format!("{name} gave up before the start: {why}"))
+        Error::failed(format!("{} gave up before the start: {broken}", self.cluster.name(process)))
     }
 }
 
@@ -205,7 +204,7 @@ fn wait_for_key(path: &Path) -> Result<Secret, DataError> {
     loop {
         match read_key(path) {
             Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
-            read => return read.map(Secret::of_key),
+            read => return read.map(Secret),
         }
     }
 }

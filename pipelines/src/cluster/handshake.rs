@@ -36,7 +36,8 @@ impl Start {
             Broken::Refused(reason) => Broken::Doubtful(reason),
             broken => broken,
         })?;
-        link.send(&Introduction::new(&self.meeting, &self.cluster, to, line))?;
+        let (processes, from) = (self.cluster.processes(), self.cluster.process);
+        link.send(&Introduction { processes, terms: self.meeting.terms.clone(), from, to, line })?;
         let invitation = link.receive()?;
         if (to, line) == (0, Line::Control) {
             self.accept(invitation).map_err(|reason| link.refuse(reason))?;

@@ -24,27 +24,21 @@ const MESSAGE: usize = 64 << 10;
 const REASON: usize = 1024;
 
 /// What ends a handshake.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Broken {
     /// The other side, or the network; another attempt may succeed.
+    #[error("{0}")]
     Link(String),
     /// The two do not fit together, says a process that has not proved the secret; the right one may still
     /// come.
+    #[error("{0}")]
     Doubtful(String),
     /// The two do not fit together: another attempt gives the same.
+    #[error("{0}")]
     Refused(String),
     /// The process was asked to end.
+    #[error("this process was asked to end")]
     Interrupted,
-}
-
-impl Broken {
-    /// Why, in words.
-    pub(super) fn into_reason(self) -> String {
-        match self {
-            Self::Link(reason) | Self::Doubtful(reason) | Self::Refused(reason) => reason,
-            Self::Interrupted => "this process was asked to end".to_owned(),
-        }
-    }
 }
 
 impl From<std::io::Error> for Broken {

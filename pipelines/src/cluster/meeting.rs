@@ -18,7 +18,7 @@ pub(super) type Terms = Vec<(String, String)>;
 pub(crate) struct Meeting {
     /// Workers of each process.
     pub(super) workers: usize,
-    terms: Terms,
+    pub(super) terms: Terms,
 }
 
 impl Meeting {
@@ -51,8 +51,8 @@ pub(super) enum Line {
 /// What the process that connects says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Introduction {
-    processes: usize,
-    terms: Terms,
+    pub(super) processes: usize,
+    pub(super) terms: Terms,
     /// Who speaks.
     pub(super) from: usize,
     /// To whom.
@@ -61,16 +61,10 @@ pub(super) struct Introduction {
 }
 
 impl Introduction {
-    /// What this process of `cluster` says to process `to`.
-    pub(super) fn new(meeting: &Meeting, cluster: &Cluster, to: usize, line: Line) -> Self {
-        let (processes, from) = (cluster.processes(), cluster.process());
-        Self { processes, terms: meeting.terms.clone(), from, to, line }
-    }
-
     /// Why the process that says this cannot begin together with this process of `cluster`, which is about to
     /// do `own`.
     pub(super) fn misfit(&self, own: &Meeting, cluster: &Cluster) -> Option<String> {
-        let (Self { from, to, .. }, me, processes) = (self, cluster.process(), cluster.processes());
+        let (Self { from, to, .. }, me, processes) = (self, cluster.process, cluster.processes());
         if self.processes != processes || *to != me || *from <= me || *from >= processes {
             return Some(format!(
                 "process {from} of {} looks for process {to} where process {me} of {processes} is; give all \

@@ -159,11 +159,6 @@ impl Cluster {
         format!("process {process} at {}", self.hosts.get(process))
     }
 
-    /// Which process this is, from 0.
-    pub fn process(&self) -> usize {
-        self.process
-    }
-
     /// How many processes there are.
     pub fn processes(&self) -> usize {
         self.hosts.len()

@@ -18,7 +18,8 @@ use super::meeting::Line;
 #[derive(Debug)]
 pub(crate) struct Network {
     process: usize,
-    workers: usize,
+    /// Workers of this process.
+    pub(crate) workers: usize,
     /// Of all processes, this one included.
     addresses: Vec<String>,
     connections: Connections,
@@ -40,11 +41,6 @@ impl Network {
     /// Whether there are no other processes.
     pub(crate) fn is_alone(&self) -> bool {
         self.connections.is_empty()
-    }
-
-    /// Workers of this process.
-    pub(crate) fn workers(&self) -> usize {
-        self.workers
     }
 
     /// The first worker of this process, numbered over all of them.

@@ -22,7 +22,7 @@ const CONTEXT: &str = "spfde 2026-11-24 processes that train together prove that
 
 /// A secret, as the key that it stands for. It is never sent.
 #[derive(Clone)]
-pub struct Secret([u8; 32]);
+pub struct Secret(pub(super) [u8; 32]);
 
 impl Default for Secret {
     /// No secret: the key is public.
@@ -62,11 +62,6 @@ impl Secret {
         }
         let secret = std::env::var_os(VARIABLE);
         secret.map(|secret| Self::new(VARIABLE, secret.as_encoded_bytes())).transpose()
-    }
-
-    /// A secret that is a key already.
-    pub(super) fn of_key(key: [u8; 32]) -> Self {
-        Self(key)
     }
 
     /// What only those who know the secret can say about `text`.

@@ -89,7 +89,7 @@ pub(super) fn train(
     let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
     let workers = workers(together.workers, experiment.settings().shards, processes);
     let interrupted = interruptible(STOPPING);
-    let progress = Arc::new(Progress::new(experiment).among(processes));
+    let progress = Arc::new(Progress::new(experiment, processes));
     let bar = progress.bar();
     show(bar);
     // Its clock goes on between steps, too.
