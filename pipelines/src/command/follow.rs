@@ -59,9 +59,12 @@ pub(super) fn tell(record: &Record, end: &FollowedEnd) {
     remark(format_args!("{run} was interrupted{why}: {recorded} of {epochs} {} recorded", are(recorded)));
 }
 
-/// Prints a line for each epoch, of what has come of it.
+/// What has come of an epoch.
+type Half = (Option<EpochRow>, Option<CensoredRow>);
+
+/// Prints a line for each epoch.
 #[derive(Default)]
-struct Lines(Mutex<BTreeMap<u32, (Option<EpochRow>, Option<CensoredRow>)>>);
+struct Lines(Mutex<BTreeMap<u32, Half>>);
 
 impl Lines {
     fn take(&self, epoch: u32, costs: Option<&EpochRow>, lacking: Option<&CensoredRow>) {
