@@ -1,6 +1,5 @@
 //! The front door: a program of one's own from one `main`.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use spfde_data::images::DataSet;
@@ -9,10 +8,14 @@ use spfde_model::models::ModelEntry;
 use spfde_model::{Logits, NetworkBuilder};
 use spfde_policy::{FreezeRule, MaskRule, SieveRule, freeze, mask, sieve};
 
-use crate::command::{self, Program, Stage, Wiring};
 use crate::error::Error;
 use crate::pipeline::pipeline;
 use crate::registry::{DataEntry, Registry};
+
+/// A stage that a program adds to the graph.
+type Stage = dyn for<'a, 's> Fn(&'a Run<'s>, &'a Trained<'s>) + Send + Sync;
+/// How a program wires its graph.
+type Wiring = dyn for<'a, 's> Fn(&'a Run<'s>) -> Trained<'s> + Send + Sync;
 
 /// A program: what it registers beside what comes with `spfde`, and the stages that it adds to the graph.
 ///
@@ -54,14 +57,14 @@ use crate::registry::{DataEntry, Registry};
 #[must_use = "an app does nothing until its `main` is called"]
 #[derive(Clone)]
 pub struct App {
-    registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     wiring: Arc<Wiring>,
     stages: Vec<Arc<Stage>>,
 }
 
 /// A program with what comes with `spfde`, to which more can be added.
 pub fn app() -> App {
-    App { registry: Registry::default(), wiring: Arc::new(pipeline), stages: Vec::new() }
+    App { registry: Registry::standard(), wiring: Arc::new(pipeline), stages: Vec::new() }
 }
 
 impl App {
@@ -73,11 +76,11 @@ impl App {
     ) -> Self {
         let name = name.into();
         let failed = name.clone();
-        let load =
-            move || open().map_err(|error| Error::Own { what: failed.clone(), reason: Box::new(error) });
+        let load = move || open().map_err(|error| Error::failed(format!("{failed}: {error}")));
         let (summary, licence) = ("a data set of this program".to_owned(), String::new());
-        self.registry.data.retain(|entry| entry.name != name);
-        self.registry.data.push(DataEntry { name, summary, licence, load: Arc::new(load) });
+        let known = &mut self.registry().data;
+        known.retain(|entry| entry.name != name);
+        known.push(DataEntry { name, summary, licence, load: Arc::new(load) });
         self
     }
 
@@ -93,26 +96,27 @@ impl App {
 
     /// Registers a network with parameters of its own.
     pub fn model_entry(mut self, entry: ModelEntry) -> Self {
-        self.registry.models.retain(|known| known.name != entry.name);
-        self.registry.models.push(entry);
+        let known = &mut self.registry().models;
+        known.retain(|known| known.name != entry.name);
+        known.push(entry);
         self
     }
 
     /// Registers a rule that says which weights exist.
     pub fn mask<R: MaskRule>(mut self) -> Self {
-        self.registry.policies.mask.add(mask::entry::<R>());
+        self.registry().policies.mask.add(mask::entry::<R>());
         self
     }
 
     /// Registers a rule that says when blocks freeze.
     pub fn freeze<R: FreezeRule>(mut self) -> Self {
-        self.registry.policies.freeze.add(freeze::entry::<R>());
+        self.registry().policies.freeze.add(freeze::entry::<R>());
         self
     }
 
     /// Registers a rule that says which samples are trained on.
     pub fn sieve<R: SieveRule>(mut self) -> Self {
-        self.registry.policies.sieve.add(sieve::entry::<R>());
+        self.registry().policies.sieve.add(sieve::entry::<R>());
         self
     }
 
@@ -135,8 +139,16 @@ impl App {
         self
     }
 
-    /// Runs the command that the program's arguments name; its exit code.
-    pub fn main(self) -> ExitCode {
-        command::main(&Program::new(Arc::new(self.registry), self.wiring, self.stages))
+    fn registry(&mut self) -> &mut Registry {
+        Arc::make_mut(&mut self.registry)
+    }
+
+    /// Wires the graph of one worker: the pipeline, then the stages that the program adds.
+    pub(crate) fn build(&self) -> impl Fn(&Run<'_>) + Clone + Send + Sync + 'static {
+        let (wiring, stages) = (Arc::clone(&self.wiring), self.stages.clone());
+        move |run: &Run<'_>| {
+            let trained = wiring(run);
+            stages.iter().for_each(|stage| stage(run, &trained));
+        }
     }
 }

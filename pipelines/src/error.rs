@@ -5,42 +5,50 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use spfde_data::files::{DataError, Kind};
-use spfde_data::parameter::ParameterError;
+use spfde_data::parameter::{Near, ParameterError};
 use spfde_data::words::{are, counted};
 use spfde_flow::{Cause, Fault};
 
-use crate::cluster::{ClusterError, Lost};
-use crate::configuration::ConfigurationError;
+use crate::cluster::Lost;
 use crate::program::program;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The configuration does not hold together.
+    /// A key or value that does not fit.
     #[error(transparent)]
-    Configuration(#[from] ConfigurationError),
+    Parameter(#[from] ParameterError),
+    /// No data set has the name, nor is there anything at the path.
+    #[error(
+        "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is \
+         nothing at this path{near}; `spfde import` makes a directory of images"
+    )]
+    NoData {
+        /// The value.
+        found: String,
+        /// A data set with a name like that.
+        near: Near,
+    },
     /// A file cannot be read or written, or is not what it should be.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Code of a program of one's own failed.
-    #[error("{what}: {reason}")]
-    Own {
-        /// What it was about, such as the name of a data set.
-        what: String,
-        /// The cause.
-        reason: Box<dyn std::error::Error + Send + Sync>,
+    /// Anything else for which nothing was done, such as words that do not go together, or processes that do
+    /// not come together.
+    #[error("{reason}")]
+    Failed {
+        /// What is wrong, where, and what to do.
+        reason: String,
+        /// The exit code.
+        code: u8,
     },
-    /// The processes did not come together; nothing was trained.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
     /// The run stopped before its last epoch; what is committed is kept. After a panic or a loss threads are
     /// left behind: the program should end.
     #[error(
         "{why}{}; {}{}{}",
-        noticed(*process),
+        process.map_or_else(String::new, |process| format!(" (in process {process})")),
         kept(*reached, *epochs, directory),
-        untold(unwritten.as_deref()),
+        unwritten.as_ref().map_or_else(String::new, |error| format!("; {UNWRITTEN}: {error}")),
         going_on(why, directory)
     )]
     Stopped {
@@ -93,32 +101,6 @@ pub enum Error {
         /// The first fifty, in words.
         told: Vec<String>,
     },
-    /// Each time that a run is looked at something is found in it, and it has gone on by then.
-    #[error(
-        "{}: is being written, and went on each of the {tries} times that it was looked at; verify it \
-         when it rests",
-        directory.display()
-    )]
-    Unsettled {
-        /// The run directory.
-        directory: PathBuf,
-        /// How often it was looked at.
-        tries: usize,
-    },
-    /// A run that came to its end is not what it was.
-    #[error(
-        "{}: the run is finished, but is not what it was: {}; restore what is damaged from a copy; \
-         {} names all",
-        directory.display(), found(*findings, first), command("verify", directory)
-    )]
-    FinishedUnsound {
-        /// The run directory.
-        directory: PathBuf,
-        /// How many.
-        findings: usize,
-        /// The first.
-        first: String,
-    },
     /// Another error, with more to say: to which member of a grid it belongs, or what failed after it.
     #[error("{error}{more}")]
     More {
@@ -128,6 +110,9 @@ pub enum Error {
         more: String,
     },
 }
+
+/// What is wrong if the last word of a run cannot be written.
+pub(crate) const UNWRITTEN: &str = "the manifest does not say why the run ended";
 
 /// Why a run stopped before its last epoch.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -194,31 +179,34 @@ fn kept(reached: Option<Reached>, wanted: u32, directory: &Path) -> String {
     format!("{epochs} of {} {} committed in {directory}, {last}", counted(wanted, "epoch"), are(epochs))
 }
 
-/// Where a fault was noticed that stops all processes.
-fn noticed(process: Option<u16>) -> String {
-    process.map_or_else(String::new, |process| format!(" (in process {process})"))
-}
-
-/// That the manifest does not say why the run ended.
-fn untold(unwritten: Option<&DataError>) -> String {
-    unwritten
-        .map_or_else(String::new, |error| format!("; the manifest does not say why the run ended: {error}"))
-}
-
-impl From<ParameterError> for Error {
-    fn from(error: ParameterError) -> Self {
-        Self::Configuration(error.into())
-    }
-}
-
-impl Why {
-    /// Whether a process was asked to end.
-    fn is_interrupt(&self) -> bool {
-        matches!(self, Self::Fault(Fault { cause: Cause::Interrupted, .. }))
-    }
-}
-
 impl Error {
+    /// Something that has to be asked for differently: what, and how.
+    pub(crate) fn usage(reason: impl Into<String>) -> Self {
+        Self::Failed { reason: reason.into(), code: 2 }
+    }
+
+    /// Something that failed: what, and what to do.
+    pub(crate) fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed { reason: reason.into(), code: 1 }
+    }
+
+    /// The process was asked to end before it began together with others.
+    pub(crate) fn interrupted() -> Self {
+        let reason = "interrupted before all processes had come together".to_owned();
+        Self::Failed { reason, code: 130 }
+    }
+
+    /// A run that came to its end is not what it was.
+    pub(crate) fn finished_unsound(directory: &Path, findings: usize, first: &str) -> Self {
+        Self::failed(format!(
+            "{}: the run is finished, but is not what it was: {}; restore what is damaged from a copy; {} \
+             names all",
+            directory.display(),
+            found(findings, first),
+            command("verify", directory)
+        ))
+    }
+
     /// The end of a replay or a grid of which nothing is kept.
     pub(crate) fn no_replay(reason: impl ToString) -> Self {
         Self::Unkept { reason: reason.to_string(), bench: false, interrupted: false }
@@ -241,19 +229,15 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::More { error, .. } => error.exit_code(),
-            Error::Configuration(_) => 2,
+            Error::Failed { code, .. } => *code,
+            Error::Parameter(_) | Error::NoData { .. } => 2,
             Error::Data(error) if error.is(Kind::OldRun) => 2,
-            Error::Cluster(error) => error.exit_code(),
-            Error::Stopped { why, .. } if why.is_interrupt() => 130,
+            Error::Stopped { why, .. } => match **why {
+                Why::Fault(Fault { cause: Cause::Interrupted, .. }) => 130,
+                _ => 3,
+            },
             Error::Unkept { interrupted: true, .. } => 130,
-            Error::Stopped { .. } => 3,
-            Error::Data(_)
-            | Error::Own { .. }
-            | Error::Unkept { .. }
-            | Error::Untraced { .. }
-            | Error::Unsound { .. }
-            | Error::Unsettled { .. }
-            | Error::FinishedUnsound { .. } => 1,
+            Error::Data(_) | Error::Unkept { .. } | Error::Untraced { .. } | Error::Unsound { .. } => 1,
         }
     }
 }

@@ -9,7 +9,7 @@ use spfde_data::augment::Augment;
 use spfde_data::files::data_set;
 use spfde_data::files::manifest::DataSetRecord;
 use spfde_data::images::{DataSet, Images, Normalization};
-use spfde_data::parameter::{ParameterError, Value, nearest};
+use spfde_data::parameter::{Near, ParameterError, Parametric, Value, nearest};
 use spfde_data::segment::Densities;
 use spfde_flow::{Observe, Policies, Seams, Settings};
 use spfde_model::{Description, InputShape, Kernel};
@@ -17,7 +17,8 @@ use spfde_policy::{
     FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, freeze, mask, sieve,
 };
 
-use crate::configuration::{Configuration, ConfigurationError};
+use crate::configuration::Configuration;
+use crate::configuration::keys::{Data, Train};
 use crate::error::Error;
 
 /// A checked experiment, ready to run or to be planned only.
@@ -86,8 +87,8 @@ impl Experiment {
         samples: u32,
         kernel: Kernel,
     ) -> Result<Self, Error> {
-        let values = configuration.values().clone();
-        let (seed, epochs) = (u64::from(values.integer("seed")), values.integer("train.epochs"));
+        let values = configuration.values();
+        let (data_keys, train) = (Data::from_parameters(values), Train::from_parameters(values));
         if samples == 0 {
             let reason = format!("the data set {} has no training images", data.name);
             return Err(ParameterError::contradiction("data.path", reason).into());
@@ -95,31 +96,27 @@ impl Experiment {
         let images = &data.train;
         let input = InputShape { channels: images.channels, height: images.height, width: images.width };
         let description = description(&configuration, input, data.classes)?;
-        let architecture = Arc::clone(description.architecture());
+        let architecture = description.architecture();
         let registry = &configuration.registry().policies;
-        let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
-        let mask = registry.mask.build(values.text("mask.policy"), &values, &context)?;
-        let context = SieveContext { seed, epochs, samples };
-        let sieve = registry.sieve.build(values.text("sieve.policy"), &values, &context)?;
-        let context = freeze_context(&configuration, epochs, &architecture);
-        let freeze = registry.freeze.build(values.text("freeze.policy"), &values, &context)?;
-        let policies = Policies { mask, freeze, sieve };
-        let plan = plan(&architecture, epochs, samples, &policies)?;
-        let augment = Augment::named(values.text("data.augment"), values.integer("data.crop_padding") as u8)
+        let (mask, freeze, sieve) = contexts(&configuration, architecture, samples);
+        let policies = Policies {
+            mask: registry.mask.build(values.text("mask.policy"), values, &mask)?,
+            freeze: registry.freeze.build(values.text("freeze.policy"), values, &freeze)?,
+            sieve: registry.sieve.build(values.text("sieve.policy"), values, &sieve)?,
+        };
+        let plan = plan(architecture, train.epochs, samples, &policies)?;
+        let augment = Augment::named(values.text("data.augment"), data_keys.crop_padding as u8)
             .expect("a choice was checked");
         let settings = Settings {
-            seed,
-            epochs,
-            batch_size: values.integer("data.batch_size") as usize,
-            shards: values.integer("train.shards") as usize,
+            seed: mask.seed,
+            epochs: train.epochs,
+            batch_size: data_keys.batch_size as usize,
+            shards: train.shards as usize,
             model: values.text("model.name").to_owned(),
             network: Arc::new(description),
             kernel,
-            learning_rate: values.number("train.learning_rate"),
-            seams: Seams::new(
-                values.number("train.momentum") as f32,
-                values.number("train.weight_decay") as f32,
-            ),
+            learning_rate: train.learning_rate,
+            seams: Seams::new(train.momentum as f32, train.weight_decay as f32),
             augment,
             observe: Observe::named(values.text("trace.observe")).expect("a choice was checked"),
             data,
@@ -145,9 +142,7 @@ impl Experiment {
     /// # Errors
     /// If its parameters or the plan do not hold.
     pub fn with_mask(self, rule: impl MaskRule) -> Result<Self, Error> {
-        let Settings { seed, epochs, plan, .. } = &*self.settings;
-        let architecture = Arc::clone(&plan.architecture);
-        let mask = mask::policy(rule, &MaskContext { seed: *seed, epochs: *epochs, architecture })?;
+        let mask = mask::policy(rule, &self.contexts().0)?;
         let name = ("mask.policy", mask.name());
         let changed = self.with_policies(name, |policies| Policies { mask, ..policies })?;
         Ok(Self { densities: Densities::Scheduled, ..changed })
@@ -158,9 +153,7 @@ impl Experiment {
     /// # Errors
     /// If its parameters or the plan do not hold.
     pub fn with_freeze(self, rule: impl FreezeRule) -> Result<Self, Error> {
-        let Settings { epochs, plan, .. } = &*self.settings;
-        let context = freeze_context(&self.configuration, *epochs, &plan.architecture);
-        let freeze = freeze::policy(rule, &context)?;
+        let freeze = freeze::policy(rule, &self.contexts().1)?;
         let name = ("freeze.policy", freeze.name());
         self.with_policies(name, |policies| Policies { freeze, ..policies })
     }
@@ -170,11 +163,14 @@ impl Experiment {
     /// # Errors
     /// If its parameters or the plan do not hold.
     pub fn with_sieve(self, rule: impl SieveRule) -> Result<Self, Error> {
-        let Settings { seed, epochs, plan, .. } = &*self.settings;
-        let context = SieveContext { seed: *seed, epochs: *epochs, samples: plan.samples };
-        let sieve = sieve::policy(rule, &context)?;
+        let sieve = sieve::policy(rule, &self.contexts().2)?;
         let name = ("sieve.policy", sieve.name());
         self.with_policies(name, |policies| Policies { sieve, ..policies })
+    }
+
+    fn contexts(&self) -> (MaskContext, FreezeContext, SieveContext) {
+        let plan = self.plan();
+        contexts(&self.configuration, &plan.architecture, plan.samples)
     }
 
     /// The same experiment with other things plugged into a training step.
@@ -233,19 +229,22 @@ impl Experiment {
     }
 }
 
-/// What a freeze policy is told of the run.
-fn freeze_context(
+/// What policies are told of the run.
+fn contexts(
     configuration: &Configuration,
-    epochs: u32,
     architecture: &Arc<Architecture>,
-) -> FreezeContext {
+    samples: u32,
+) -> (MaskContext, FreezeContext, SieveContext) {
     let values = configuration.values();
-    FreezeContext {
+    let (seed, epochs) = (u64::from(values.integer("seed")), values.integer("train.epochs"));
+    let mask = MaskContext { seed, epochs, architecture: Arc::clone(architecture) };
+    let freeze = FreezeContext {
         epochs,
         architecture: Arc::clone(architecture),
         mask_interval: values.get("mask.interval").map_or(2, |_| values.integer("mask.interval")),
         reduction_required: configuration.is_given("freeze.flops_reduction"),
-    }
+    };
+    (mask, freeze, SieveContext { seed, epochs, samples })
 }
 
 /// The data set of the configured name, or else in that directory.
@@ -257,8 +256,8 @@ fn load(configuration: &Configuration) -> Result<DataSet, Error> {
     }
     // What cannot be looked at is told by whoever reads it.
     if configuration.data_places().iter().all(|place| matches!(place.try_exists(), Ok(false))) {
-        let meant = nearest(name, registry.iter().map(|entry| entry.name.as_str()));
-        return Err(ConfigurationError::NoData { found: name.to_owned(), meant }.into());
+        let near = Near(nearest(name, registry.iter().map(|entry| entry.name.as_str())));
+        return Err(Error::NoData { found: name.to_owned(), near });
     }
     Ok(data_set::read(&configuration.data_path())?)
 }

@@ -5,41 +5,30 @@ use std::sync::Arc;
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{Member, RunDirectory};
-use spfde_data::segment::{Commit, Segment, StorageError};
+use spfde_data::segment::{Checkpoint, Commit, Segment, StorageError};
 
-use crate::checkpoint::CheckpointFiles;
 use crate::error::Reached;
 
-/// The run directory, as a process of the run has it.
+/// The run directory, as a process of the run has it. It is held as long as a worker may write there, be it
+/// one that is left behind: each has it to commit.
 pub(crate) enum Place {
     /// The process that holds it, and commits.
     Held(Arc<RunDirectory>),
     /// Another one, which only writes its own segments there.
-    Joined(Arc<Member>),
+    Joined(Member),
 }
 
 impl Place {
+    /// The run directory, if this process holds it: whatever concerns the whole run is then for it to do.
+    pub(crate) fn held(&self) -> Option<&RunDirectory> {
+        if let Place::Held(directory) = self { Some(directory) } else { None }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         match self {
             Place::Held(directory) => directory.path(),
             Place::Joined(member) => member.run(),
-        }
-    }
-
-    pub(crate) fn store(&self) -> ParquetStore {
-        ParquetStore::new(self.path())
-    }
-
-    pub(crate) fn checkpoints(&self) -> CheckpointFiles {
-        CheckpointFiles::new(self.path())
-    }
-
-    pub(crate) fn commit(&self) -> Arc<dyn Commit> {
-        match self {
-            Place::Held(directory) => Arc::clone(directory) as Arc<dyn Commit>,
-            Place::Joined(member) => Arc::new(Elsewhere { _member: Arc::clone(member) }),
         }
     }
 
@@ -55,22 +44,25 @@ impl Place {
 
     /// Ends the work on the run; the manifest is process 0's.
     pub(crate) fn finish(&self, stopped: Option<String>) -> Result<(), DataError> {
-        match self {
-            Place::Held(directory) => directory.finish(stopped),
-            Place::Joined(_) => Ok(()),
-        }
+        self.held().map_or(Ok(()), |directory| directory.finish(stopped))
     }
 }
 
-/// Commits nothing: worker 0 does that, which belongs to process 0. Holds the process's part in the run as
-/// long as one of its workers may write there, be it one that is left behind.
-struct Elsewhere {
-    _member: Arc<Member>,
-}
+/// Worker 0 commits, which belongs to process 0; the others have nothing to commit.
+impl Commit for Place {
+    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
+        self.held().map_or(Ok(()), |directory| directory.commit(epoch, segments))
+    }
 
-impl Commit for Elsewhere {
-    fn commit(&self, _: u32, _: Vec<Segment>) -> Result<(), StorageError> {
-        Ok(())
+    fn commit_checkpoint(
+        &self,
+        epoch: u32,
+        segments: Vec<Segment>,
+        checkpoint: Vec<Checkpoint>,
+        ended_early: Option<String>,
+    ) -> Result<(), StorageError> {
+        let Some(directory) = self.held() else { return Ok(()) };
+        directory.commit_checkpoint(epoch, segments, checkpoint, ended_early)
     }
 }
 
@@ -83,8 +75,8 @@ mod tests {
     #[test]
     fn a_process_works_on_its_run_as_long_as_one_of_its_workers_may() {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::Joined(Arc::new(Member::join(directory.path(), 1).unwrap()));
-        let left_behind = place.commit();
+        let place = Arc::new(Place::Joined(Member::join(directory.path(), 1).unwrap()));
+        let left_behind = Arc::clone(&place) as Arc<dyn Commit>;
         drop(place);
         let error = Member::join(directory.path(), 1).unwrap_err();
         assert!(error.is(Kind::Locked), "{error}");

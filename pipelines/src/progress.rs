@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use spfde_data::augment::Placement;
 use spfde_data::rows::{EpochRow, TimingRow};
 use spfde_data::words::counted;
@@ -12,6 +12,7 @@ use spfde_flow::{Observer, Settings, StepReport};
 use spfde_model::{Activations, Shard, Workspace, input};
 
 use crate::experiment::Experiment;
+use crate::terminal::hidden_bar;
 
 /// Stages whose time is the cost of training; the rest is evaluation and bookkeeping.
 const TRAINING: [&str; 6] = ["load", "gradients", "reduce", "update", "mask", "sieve"];
@@ -71,18 +72,17 @@ impl State {
 }
 
 impl Progress {
-    /// Watches `experiment`; takes a moment to measure what dense training would take.
-    pub fn new(experiment: &Experiment) -> Self {
+    /// Watches `experiment` in one of so many `processes`; takes a moment to measure what dense training would
+    /// take, if that is the only one: of several only the workers of this process are seen.
+    pub fn new(experiment: &Experiment, processes: usize) -> Self {
         let mut steps_before = vec![0];
         for epoch in 0..experiment.plan().epochs {
             steps_before.push(steps_before[epoch as usize] + experiment.steps(epoch));
         }
-        let bar = ProgressBar::hidden();
-        bar.set_length(steps_before[steps_before.len() - 1]);
         let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed} + {eta} left\n{msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template is fixed"));
-        let dense_epoch_seconds = dense_seconds_per_sample(experiment.settings())
-            .map(|seconds| seconds * f64::from(experiment.plan().samples));
+        let bar = hidden_bar(steps_before[steps_before.len() - 1], style);
+        let seconds = (processes == 1).then(|| dense_seconds_per_sample(experiment.settings())).flatten();
+        let dense_epoch_seconds = seconds.map(|seconds| seconds * f64::from(experiment.plan().samples));
         Self {
             experiment: experiment.clone(),
             bar,
@@ -90,14 +90,6 @@ impl Progress {
             start: Instant::now(),
             state: Mutex::new(State { dense_epoch_seconds, ..State::default() }),
         }
-    }
-
-    /// Leaves out measured time: only the workers of this process are seen, of `processes`.
-    pub fn among(self, processes: usize) -> Self {
-        if processes > 1 {
-            self.lock().dense_epoch_seconds = None;
-        }
-        self
     }
 
     /// Takes in what was recorded before: the epochs that are complete, and the times they took.

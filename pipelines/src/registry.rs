@@ -137,19 +137,19 @@ impl Registry {
     /// know: their keys and names. Parameters of a model or a policy that is not known go without a word.
     pub(crate) fn known(&self, entries: &[(String, Value)]) -> (Settings, Settings) {
         let families = self.families();
-        let family = |key: &str| families.iter().find(|family| key.split('.').next() == Some(family.name));
-        let is_choice = |key: &str| families.iter().any(|family| family.choice.key == key);
-        let unknown = |(key, value): &&(String, Value)| {
-            families
-                .iter()
-                .any(|family| family.choice.key == key && family.choice.check(value.clone()).is_err())
-        };
-        let knows = |key: &str| {
-            family(key).is_none_or(|family| family.members.iter().any(|member| member.knows(key)))
-        };
-        let (unknown, known): (Vec<_>, Vec<_>) = entries.iter().partition(unknown);
-        let known = known.into_iter().filter(|(key, _)| is_choice(key) || knows(key)).cloned().collect();
-        (known, unknown.into_iter().cloned().collect())
+        let (mut known, mut unknown) = (Settings::new(), Settings::new());
+        for entry in entries {
+            let (key, value) = entry;
+            match families.iter().find(|family| key.split('.').next() == Some(family.name)) {
+                Some(family) if family.choice.key == key => match family.choice.check(value.clone()) {
+                    Ok(_) => known.push(entry.clone()),
+                    Err(_) => unknown.push(entry.clone()),
+                },
+                Some(family) if !family.members.iter().any(|member| member.knows(key)) => (),
+                _ => known.push(entry.clone()),
+            }
+        }
+        (known, unknown)
     }
 
     /// The model called `name`.

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use spfde_data::files::manifest::Manifest;
+use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
 use spfde_data::files::{DataError, Kind};
+use spfde_data::segment::Commit;
 use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Snapshot, Stop};
 
-use crate::cluster::{Cluster, Meeting, Network, Purpose};
+use crate::checkpoint::CheckpointFiles;
+use crate::cluster::{Cluster, Meeting, Network};
 use crate::environment::environment;
-use crate::error::{Error, Why};
-use crate::execute::{Ended, execute};
+use crate::error::{Error, UNWRITTEN, Why};
 use crate::experiment::Experiment;
 use crate::place::Place;
+use crate::workers::{Ended, execute};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -53,7 +56,7 @@ impl Options {
     ) -> Result<Network, Error> {
         match &self.cluster {
             None => Ok(Network::alone(self.workers)),
-            Some(cluster) => Ok(cluster.gather(meeting, directory.path(), epoch, &self.interrupted)?),
+            Some(cluster) => cluster.gather(meeting, directory.path(), epoch, &self.interrupted),
         }
     }
 }
@@ -83,14 +86,12 @@ pub fn run(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    let meeting = meeting(Purpose::Train, experiment, options.workers);
-    let interrupted = Arc::clone(&options.interrupted);
+    let meeting = Meeting::new("spfde train", options.workers, experiment);
     match options.cluster.clone().filter(|cluster| !cluster.is_first()) {
         Some(cluster) => {
-            let path = options.directory.as_deref();
-            let joined = cluster.join(&meeting, path, &interrupted, |_, member| Ok::<_, Error>(member));
-            let (network, member) = joined?;
-            work_on(experiment, Place::Joined(Arc::new(member)), None, network, options, build)
+            let (path, interrupted) = (options.directory.as_deref(), &options.interrupted);
+            let (network, member) = cluster.join(&meeting, path, interrupted, |_, member| Ok(member))?;
+            work_on(experiment, Place::Joined(member), None, network, options, build)
         }
         None => {
             let directory = Arc::new(create(experiment, &options)?);
@@ -99,13 +100,6 @@ pub fn run(
             work_on(experiment, Place::Held(directory), None, network, options, build)
         }
     }
-}
-
-/// What the processes of a run have to agree on: what `experiment` is, for a process of so many workers.
-pub(crate) fn meeting(purpose: Purpose, experiment: &Experiment, workers: usize) -> Meeting {
-    let values = experiment.configuration().values();
-    let settings = values.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    Meeting::new(purpose, workers, settings, experiment.settings().data.fingerprint.clone())
 }
 
 /// Trains in `place` from `resumed`, or from the beginning, to the end.
@@ -117,49 +111,48 @@ pub(crate) fn work_on(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    let settings = Arc::clone(experiment.settings());
+    let settings = experiment.settings();
     let (several, workers) = (options.processes() > 1, options.workers.max(1));
+    let place = Arc::new(place);
     let services = Services {
-        store: Arc::new(place.store()),
-        commit: place.commit(),
+        store: Arc::new(ParquetStore::new(place.path())),
+        commit: Arc::clone(&place) as Arc<dyn Commit>,
         stop: Stop::when(options.interrupted),
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
-            store: Arc::new(place.checkpoints()),
+            store: Arc::new(CheckpointFiles::new(place.path())),
         }),
         resumed: resumed.map(Arc::new),
         recorded: None,
         observer: options.observer,
     };
-    let Ended { fault, panicked, lost } = execute(&settings, services, network, build);
+    let Ended { done, panicked, lost } = execute(settings, services, network, build);
+    let fault = done.into_iter().flatten().min();
     let (directory, epochs) = (place.path().to_owned(), settings.epochs);
-    let process = fault.as_ref().filter(|_| several).map(|fault| (fault.worker as usize / workers) as u16);
-    let panicked = panicked.map(|(worker, message)| Why::Panic { worker, message });
-    let why = panicked.or(lost.map(Why::Lost)).map(|why| (why, None));
-    // Whether the epoch that was enough is committed is for process 0 to tell.
-    let is_enough = match &place {
-        Place::Held(held) => held.manifest().ended_early.is_some(),
-        Place::Joined(_) => matches!(&fault, Some(Fault { cause: Cause::Enough(_), .. })),
+    // What is committed is for process 0 to tell.
+    let (committed, is_enough) = match place.held().map(RunDirectory::manifest) {
+        Some(manifest) => (manifest.epochs_reached, manifest.ended_early.is_some()),
+        None => (epochs, matches!(&fault, Some(Fault { cause: Cause::Enough(_), .. }))),
     };
-    if why.is_none() && is_enough {
-        place.finish(None)?;
-        return Ok(directory);
-    }
-    if let Some((why, process)) = why.or(fault.map(|fault| (Why::Fault(fault), process))) {
-        let unwritten = place.finish(Some(why.to_string())).err().map(Box::new);
-        let (why, reached) = (Box::new(why), place.reached());
-        return Err(Error::Stopped { why, process, directory, reached, epochs, unwritten });
-    }
-    // Whether all is committed is for process 0 to tell.
-    if let Place::Held(held) = &place {
-        let committed = held.manifest().epochs_reached;
-        if committed < epochs {
-            let written = place.finish(Some("the pipeline traced no training".to_owned()));
-            return Err(unwritten(Error::Untraced { stage: "train", committed, epochs }, written));
+    let panicked = panicked.map(|(worker, message)| Why::Panic { worker, message });
+    let (why, process) = match (panicked.or(lost.map(Why::Lost)), fault) {
+        (Some(why), _) => (why, None),
+        (None, Some(fault)) if !is_enough => {
+            let process = several.then(|| (fault.worker as usize / workers) as u16);
+            (Why::Fault(fault), process)
         }
-    }
-    place.finish(None)?;
-    Ok(directory)
+        (None, None) if committed < epochs && !is_enough => {
+            let written = place.finish(Some("the pipeline traced no training".to_owned()));
+            return Err(Error::Untraced { stage: "train", committed, epochs }.and(UNWRITTEN, written));
+        }
+        (None, _) => {
+            place.finish(None)?;
+            return Ok(directory);
+        }
+    };
+    let unwritten = place.finish(Some(why.to_string())).err().map(Box::new);
+    let (why, reached) = (Box::new(why), place.reached());
+    Err(Error::Stopped { why, process, directory, reached, epochs, unwritten })
 }
 
 /// Creates the run directory; if none is named, the first that is free.
@@ -185,9 +178,4 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
 /// Gives up a run of which nothing is to be kept, for `error`.
 pub(crate) fn discard(directory: &RunDirectory, error: Error) -> Error {
     error.and("what had been written could not be removed", directory.discard())
-}
-
-/// The error for which a run ends, and that the manifest does not say so, if it could not be `written`.
-pub(crate) fn unwritten(error: Error, written: Result<(), DataError>) -> Error {
-    error.and("the manifest does not say why the run ended", written)
 }

@@ -1,15 +1,18 @@
 //! Worker threads of one process, guarded: none waits for one that has failed, or for a process that is lost.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use spfde_flow::{Fault, Run, Services, Settings, Tick};
 use timely::WorkerConfig;
 use timely::communication::WorkerGuards;
 use timely::worker::Worker;
 
-use crate::cluster::{Lost, Network, Opened, UNHEARD};
+use crate::cluster::{Lost, Network, UNHEARD};
 
 /// How long an idle worker sleeps at most before it looks whether another has failed.
 const NAP: Duration = Duration::from_millis(50);
@@ -28,68 +31,73 @@ const _: () = assert!(UNHEARD.saturating_add(STRAGGLERS).saturating_add(LINGER).
 /// How long a process that has done its work waits for the others to close their connections.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// How one worker ended.
-pub(crate) enum Ending<R> {
-    /// Its graph ran dry.
-    Done(R),
-    /// It panicked.
-    Panicked(String),
-    /// It gave up because another panicked, or another process is lost.
-    Abandoned,
+/// How the workers of a process ended.
+pub(crate) struct Ended<R> {
+    /// What those found whose graphs ran dry, in no particular order. The others panicked, or gave up because
+    /// another did or a process was lost.
+    pub(crate) done: Vec<R>,
+    /// The first that panicked, and the panic's message.
+    pub(crate) panicked: Option<(usize, String)>,
+    /// Another process that is gone.
+    pub(crate) lost: Option<Lost>,
 }
 
-/// Runs what `build` builds on so many workers until the graphs run dry; then asks each for its result. The
-/// endings are in the order of the workers. A panic on one worker ends all.
-pub(crate) fn work<R, F>(
-    workers: usize,
-    build: impl Fn(&mut Worker) -> F + Send + Sync + 'static,
-) -> Vec<Ending<R>>
-where
-    R: Send + 'static,
-    F: FnOnce() -> R,
-{
-    work_together(Network::alone(workers), build).0
+/// Builds a graph with `build` on every worker of this process and runs it until it runs dry; each answers
+/// with its first fault.
+pub(crate) fn execute(
+    settings: &Arc<Settings>,
+    services: Services,
+    network: Network,
+    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+) -> Ended<Option<Fault>> {
+    let settings = Arc::clone(settings);
+    work(network, move |worker| {
+        let finished = worker.dataflow::<Tick, _, _>(|scope| {
+            let run = Run::new(scope, Arc::clone(&settings), services.clone());
+            build(&run);
+            run.finish()
+        });
+        move || finished.fault()
+    })
 }
 
-/// As [`work`], on the workers of `network`; with the process that was lost on the way, if one was.
+/// Runs what `build` builds on every worker of this process until the graphs run dry; then asks each for its
+/// result. A panic on one worker ends all, and so does the loss of another process.
 ///
 /// Timely closes its connections only in good order, which would look as if this process had done its work.
 /// So a process that has lost another, or in which a worker has panicked, leaves its threads behind where
 /// they are, and should end soon.
-pub(crate) fn work_together<R, F>(
+pub(crate) fn work<R, F>(
     network: Network,
     build: impl Fn(&mut Worker) -> F + Send + Sync + 'static,
-) -> (Vec<Ending<R>>, Option<Lost>)
+) -> Ended<R>
 where
     R: Send + 'static,
     F: FnOnce() -> R,
 {
-    let (count, first, alone) = (network.workers(), network.first_worker(), network.is_alone());
-    let Opened { builders, threads, liveness } = match network.open() {
+    let (workers, first, alone) = (network.workers, network.first_worker(), network.is_alone());
+    let mut ended = Ended { done: Vec::new(), panicked: None, lost: None };
+    let (builders, threads, liveness) = match network.open() {
         Ok(opened) => opened,
         Err(error) => {
             let message = format!("the connections to the other processes cannot be used: {error}");
-            return (vec![Ending::Panicked(message)], None);
+            return Ended { panicked: Some((first, message)), ..ended };
         }
     };
-    let endings: Arc<Mutex<Vec<Option<Ending<R>>>>> =
-        Arc::new(Mutex::new((0..count).map(|_| None).collect()));
-    let failed = AtomicBool::new(false);
-    let (told, seen) = (Arc::clone(&endings), liveness.clone());
+    let (sender, endings) = channel();
+    let (failed, seen) = (AtomicBool::new(false), liveness.clone());
     let body = move |worker: &mut Worker| {
-        let ending = catch_unwind(AssertUnwindSafe(|| {
+        let result = catch_unwind(AssertUnwindSafe(|| {
             let result = build(worker);
             while worker.has_dataflows() {
                 if failed.load(Ordering::Relaxed) || seen.lost().is_some() {
-                    return Ending::Abandoned;
+                    return None;
                 }
                 worker.step_or_park(Some(NAP));
             }
-            Ending::Done(result())
+            Some(result())
         }));
-        let ending =
-            ending.unwrap_or_else(|panic| Ending::Panicked(spfde_flow::fault::panic_message(&*panic)));
-        let done = matches!(ending, Ending::Done(..));
+        let done = matches!(result, Ok(Some(_)));
         if !done {
             failed.store(true, Ordering::Relaxed);
             // What is left of the graph may be in any state.
@@ -97,63 +105,56 @@ where
                 let _ = catch_unwind(AssertUnwindSafe(|| worker.drop_dataflow(dataflow)));
             }
         }
-        told.lock().unwrap_or_else(PoisonError::into_inner)[worker.index() - first] = Some(ending);
+        let message = |panic: Box<dyn Any + Send>| spfde_flow::fault::panic_message(&*panic);
+        // If the process does not wait any more, it is about to end.
+        let _ = sender.send(result.map_err(|panic| (worker.index(), message(panic))));
         if !done && !alone {
-            stay();
+            // What this thread holds stays as it is.
+            loop {
+                std::thread::park();
+            }
         }
     };
     let guards = timely::execute::execute_from(builders, threads, WorkerConfig::default(), body)
         .expect("the system gives threads to workers");
-    let take = || {
-        let mut endings = endings.lock().unwrap_or_else(PoisonError::into_inner);
-        endings.iter_mut().map(|ending| ending.take().unwrap_or(Ending::Abandoned)).collect::<Vec<_>>()
-    };
+    let (mut left, mut deadline) = (workers, None);
+    while left > 0 {
+        match endings.recv_timeout(NAP) {
+            Ok(ending) => {
+                left -= 1;
+                match ending {
+                    Ok(result) => ended.done.extend(result),
+                    Err(panicked) => ended.panicked = ended.panicked.or(Some(panicked)),
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => (),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        let over = ended.done.len() + left < workers || liveness.lost().is_some();
+        if !alone && over && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STRAGGLERS) {
+            break;
+        }
+    }
     if alone {
         drop(guards.join());
-        return (take(), None);
-    }
-    let mut deadline = None;
-    let whole = loop {
-        let (ended, good) = {
-            let endings = endings.lock().unwrap_or_else(PoisonError::into_inner);
-            let ended = endings.iter().flatten();
-            (ended.clone().count(), ended.filter(|ending| matches!(ending, Ending::Done(..))).count())
-        };
-        if ended == count {
-            break good == count;
-        }
-        let over = good < ended || liveness.lost().is_some();
-        if over && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + STRAGGLERS) {
-            break false;
-        }
-        std::thread::sleep(NAP / 5);
-    };
-    let endings = take();
-    if whole {
+    } else if ended.done.len() == workers {
         liveness.say_goodbye();
         part(guards);
-        return (endings, None);
+    } else {
+        ended.lost = liveness.lost().cloned();
+        if ended.lost.is_some() {
+            std::thread::sleep(LINGER);
+        }
+        liveness.hang_up();
+        std::mem::forget(guards);
     }
-    let lost = liveness.lost().cloned();
-    if lost.is_some() {
-        std::thread::sleep(LINGER);
-    }
-    liveness.hang_up();
-    std::mem::forget(guards);
-    (endings, lost)
-}
-
-/// Never comes back: what this thread holds stays as it is.
-fn stay() {
-    loop {
-        std::thread::park();
-    }
+    ended
 }
 
 /// Ends the connections to the others in good order. All is done and committed: a process that does not
 /// answer any more, or has failed since, does not matter.
 fn part<T: Send + 'static>(guards: WorkerGuards<T>) {
-    let (sender, receiver) = std::sync::mpsc::channel();
+    let (sender, receiver) = channel();
     let join = move || {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(guards.join())));
         let _ = sender.send(());

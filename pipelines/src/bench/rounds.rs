@@ -5,11 +5,12 @@ use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 use spfde_data::nowhere::Nowhere;
-use spfde_flow::{Cause, Fault, Observer, Run, Services, Stop, Tick};
+use spfde_flow::{Cause, Fault, Observer, Services, Stop};
 
+use crate::cluster::Network;
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::workers::{Ending, work};
+use crate::workers::{Ended, execute};
 
 use super::clock::{Clock, StepTime};
 
@@ -21,8 +22,7 @@ pub(super) fn round(
     interrupted: &Arc<AtomicBool>,
     bar: &ProgressBar,
 ) -> Result<Vec<StepTime>, Error> {
-    let settings = Arc::clone(experiment.settings());
-    let working = workers.min(settings.shards);
+    let working = workers.min(experiment.settings().shards);
     let clock = Arc::new(Clock::new(workers, bar.clone()));
     let services = Services {
         store: Arc::new(Nowhere),
@@ -33,24 +33,16 @@ pub(super) fn round(
         recorded: None,
         observer: Arc::clone(&clock) as Arc<dyn Observer>,
     };
-    let endings = work(workers, move |worker: &mut timely::worker::Worker| {
-        let finished = worker.dataflow::<Tick, _, _>(|scope| {
-            let run = Run::new(scope, Arc::clone(&settings), services.clone());
-            crate::pipeline(&run);
-            run.finish()
-        });
-        move || finished.fault()
-    });
-    for (worker, ending) in endings.into_iter().enumerate() {
-        let reason = match ending {
-            Ending::Done(Some(Fault { cause: Cause::Interrupted, .. })) => return Err(interruption()),
-            Ending::Done(Some(fault)) => fault.to_string(),
-            Ending::Panicked(message) => format!("worker {worker} failed: {message}"),
-            Ending::Done(None) | Ending::Abandoned => continue,
-        };
-        return Err(Error::Unkept { reason, bench: true, interrupted: false });
-    }
-    Ok(clock.steps(warm_up as usize, working))
+    let network = Network::alone(workers);
+    let Ended { done, panicked, .. } = execute(experiment.settings(), services, network, crate::wire);
+    let panicked = panicked.map(|(worker, message)| format!("worker {worker} failed: {message}"));
+    let reason = match (panicked, done.into_iter().flatten().min()) {
+        (Some(reason), _) => reason,
+        (None, Some(Fault { cause: Cause::Interrupted, .. })) => return Err(interruption()),
+        (None, Some(fault)) => fault.to_string(),
+        (None, None) => return Ok(clock.steps(warm_up as usize, working)),
+    };
+    Err(Error::Unkept { reason, bench: true, interrupted: false })
 }
 
 /// The end that the user wanted.

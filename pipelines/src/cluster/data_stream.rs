@@ -12,29 +12,21 @@ use super::liveness::Peer;
 /// share with them: so the thread that meets the break notes it and stays where it is, until this process
 /// ends.
 pub(super) struct DataStream {
-    stream: TcpStream,
-    peer: Arc<Peer>,
+    pub(super) stream: TcpStream,
+    pub(super) peer: Arc<Peer>,
 }
 
 impl DataStream {
-    pub(super) fn new(stream: TcpStream, peer: Arc<Peer>) -> Self {
-        Self { stream, peer }
-    }
-
-    fn break_off(&self, reason: String) -> ! {
-        self.peer.break_off(reason);
+    /// Does `act` until it is done; at a break this thread goes no further.
+    fn act(&mut self, mut act: impl FnMut(&mut TcpStream, &Peer) -> io::Result<usize>) -> io::Result<usize> {
         loop {
-            std::thread::park();
-        }
-    }
-
-    /// Does `act` until it is done; a break is noted.
-    fn act(&mut self, mut act: impl FnMut(&mut TcpStream) -> io::Result<usize>) -> usize {
-        loop {
-            match act(&mut self.stream) {
-                Ok(count) => return count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => (),
-                Err(error) => self.break_off(error.to_string()),
+            match act(&mut self.stream, &self.peer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => self.peer.break_off(error.to_string()),
+                done => return done,
+            }
+            loop {
+                std::thread::park();
             }
         }
     }
@@ -42,17 +34,16 @@ impl DataStream {
 
 impl Read for DataStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.act(|stream| stream.read(buffer));
-        if count == 0 && !self.peer.said_goodbye() {
-            self.break_off("it closed the connection".to_owned());
-        }
-        Ok(count)
+        self.act(|stream, peer| match stream.read(buffer) {
+            Ok(0) if !peer.said_goodbye() => Err(io::Error::other("it closed the connection")),
+            read => read,
+        })
     }
 }
 
 impl Write for DataStream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        Ok(self.act(|stream| stream.write(buffer)))
+        self.act(|stream, _| stream.write(buffer))
     }
 
     fn flush(&mut self) -> io::Result<()> {

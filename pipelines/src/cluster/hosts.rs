@@ -4,9 +4,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::{fmt, io};
 
-use super::error::ClusterError;
-use super::file;
-use super::link::{cut, printable};
+use spfde_data::words::visible;
+
+use crate::error::Error;
+use crate::small_file;
 
 /// Bytes of a hosts file: far more than the lines of all processes there can be.
 const FILE_LIMIT: u64 = 64 << 10;
@@ -57,8 +58,8 @@ impl Hosts {
     ///
     /// # Errors
     /// Names the file and the line that is not an address, or the same as another.
-    pub fn read(path: &Path) -> Result<Self, ClusterError> {
-        let bytes = file::read(path, "hosts file", FILE_LIMIT)?;
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = small_file::read(path, "hosts file", FILE_LIMIT)?;
         Self::parse(&path.display().to_string(), &bytes, |text| Ok(text.to_socket_addrs()?.collect()))
     }
 
@@ -71,16 +72,13 @@ impl Hosts {
         path: &str,
         bytes: &[u8],
         lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>,
-    ) -> Result<Self, ClusterError> {
-        let none = |reason: String| ClusterError::file(path, reason);
+    ) -> Result<Self, Error> {
         let text = std::str::from_utf8(bytes)
-            .map_err(|error| none(format!("cannot read the hosts file: {error}")))?;
+            .map_err(|error| Error::usage(format!("{path}: cannot read the hosts file: {error}")))?;
         let mut hosts: Vec<(usize, Host)> = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line_number = index + 1;
-            let wrong = |reason: String| ClusterError::Usage {
-                reason: format!("{path}, line {line_number}: {reason}"),
-            };
+            let wrong = |reason: String| Error::usage(format!("{path}, line {line_number}: {reason}"));
             let text = line.split('#').next().unwrap_or_default().trim();
             if text.is_empty() {
                 continue;
@@ -96,8 +94,8 @@ impl Hosts {
             hosts.push((line_number, host));
         }
         if hosts.is_empty() {
-            let reason = "names no process; write one address:port a line, such as 127.0.0.1:2101".to_owned();
-            return Err(none(reason));
+            let reason = "names no process; write one address:port a line, such as 127.0.0.1:2101";
+            return Err(Error::usage(format!("{path}: {reason}")));
         }
         Ok(Self(hosts.into_iter().map(|(_, host)| host).collect()))
     }
@@ -126,43 +124,37 @@ impl Hosts {
 fn host(text: &str, lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>) -> Result<Host, String> {
     let example = "write address:port, such as 127.0.0.1:2101";
     if text.len() > NAME_LIMIT {
-        let beginning = shown(cut(text, 20));
-        return Err(format!("`{beginning}…` is longer than any address; {example}"));
+        let beginning: String = text.chars().take(20).collect();
+        return Err(format!("`{}…` is longer than any address; {example}", visible(&beginning)));
     }
-    let (_, port) =
-        text.rsplit_once(':').ok_or_else(|| format!("`{}` has no port; {example}", shown(text)))?;
+    let shown = visible(text);
+    let (_, port) = text.rsplit_once(':').ok_or_else(|| format!("`{shown}` has no port; {example}"))?;
     match port.parse::<u16>() {
-        Err(_) => return Err(format!("`{}` is not a port from 1 to 65535; {example}", shown(port))),
+        Err(_) => return Err(format!("`{}` is not a port from 1 to 65535; {example}", visible(port))),
         Ok(0) => return Err("port 0 is none that others can know; choose one from 1 to 65535".to_owned()),
         Ok(_) => (),
     }
-    let found =
-        lookup(text).map_err(|error| format!("`{}` is no address: {error}; {example}", shown(text)))?;
+    let found = lookup(text).map_err(|error| format!("`{shown}` is no address: {error}; {example}"))?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
+        if address.ip().is_unspecified() {
+            return Err(format!("`{shown}` is no address at which others find the process; {example}"));
+        }
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
-    if addresses.iter().any(|address| address.ip().is_unspecified()) {
-        return Err(format!("`{}` is no address at which others find the process; {example}", shown(text)));
-    }
     if addresses.is_empty() {
-        return Err(format!("`{}` stands for no address; {example}", shown(text)));
+        return Err(format!("`{shown}` stands for no address; {example}"));
     }
-    Ok(Host { text: shown(text), addresses })
-}
-
-/// A piece of the file, for messages.
-fn shown(text: &str) -> String {
-    printable(text.as_bytes())
+    Ok(Host { text: shown.into_owned(), addresses })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Hosts, ClusterError> {
+    fn parse(text: &str) -> Result<Hosts, Error> {
         Hosts::parse("hosts", text.as_bytes(), |text| Ok(text.to_socket_addrs()?.collect()))
     }
 
@@ -213,7 +205,7 @@ mod tests {
     #[test]
     fn messages_are_short_and_do_nothing_to_a_terminal() {
         assert!(error("\u{1b}[2J:1x").contains("`1x` is not a port"));
-        assert!(error("\u{1b}[2J").contains("`\u{fffd}[2J` has no port"));
+        assert!(error("\u{1b}[2J").contains("`\\u001b[2J` has no port"));
         let long = error(&format!("{}:1", "a".repeat(1000)));
         assert!(long.contains("`aaaaaaaaaaaaaaaaaaaa…` is longer than any address"), "{long}");
     }

@@ -1,22 +1,22 @@
 //! Where a process listens for the others.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::net::TcpListener;
 
-use super::error::ClusterError;
 use super::hosts::{Host, Hosts};
+use crate::error::Error;
 
 /// Listens at the first address of `host` that this machine has, without ever waiting for a connection.
 ///
 /// # Errors
 /// If the machine has none of them, or other programs listen there.
-pub(super) fn listen(host: &Host) -> Result<TcpListener, ClusterError> {
+pub(super) fn listen(host: &Host) -> Result<TcpListener, Error> {
     let bind = || {
         let listener = TcpListener::bind(host.addresses())?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };
-    bind().map_err(|error: io::Error| {
+    bind().map_err(|error: std::io::Error| {
         let remedy = match error.kind() {
             ErrorKind::AddrInUse => {
                 "if no process of this number (--process) is at work there already, choose another port in \
@@ -27,13 +27,13 @@ pub(super) fn listen(host: &Host) -> Result<TcpListener, ClusterError> {
             }
             _ => "choose another port in the hosts file, for all processes",
         };
-        ClusterError::Apart { reason: format!("cannot listen at {host}: {error}; {remedy}") }
+        Error::failed(format!("cannot listen at {host}: {error}; {remedy}"))
     })
 }
 
 /// Refuses an address of process `process` at which only its own machine finds it, if another process is on
 /// another machine: some systems give a machine's own name such an address (127.0.1.1).
-pub(super) fn refuse_unreachable(hosts: &Hosts, process: usize) -> Result<(), ClusterError> {
+pub(super) fn refuse_unreachable(hosts: &Hosts, process: usize) -> Result<(), Error> {
     let own = hosts.get(process);
     let Some(address) = own.addresses().first().filter(|_| own.is_loopback_only()) else { return Ok(()) };
     let Some(other) =
@@ -45,7 +45,7 @@ pub(super) fn refuse_unreachable(hosts: &Hosts, process: usize) -> Result<(), Cl
         "{own} is {address} on this machine, a loopback address, at which {other} does not find it; write \
          the machine's address on the network in place of {own} in the hosts file, for all processes"
     );
-    Err(ClusterError::Usage { reason })
+    Err(Error::usage(reason))
 }
 
 #[cfg(test)]

@@ -58,30 +58,28 @@ impl Peer {
     /// Waits for the goodbye, then for the end of the connection.
     fn watch(&self, mut control: TcpStream) {
         let mut byte = [0];
-        match control.read_exact(&mut byte) {
+        let reason = match control.read_exact(&mut byte) {
             Ok(()) => {
                 self.done.store(true, Ordering::Release);
                 let _ = control.read(&mut byte);
                 std::thread::sleep(FAREWELL);
-                self.lose("it ended before this process".to_owned());
+                "it ended before this process".to_owned()
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.lose("it closed the connection".to_owned());
+                "it closed the connection".to_owned()
             }
-            Err(error) => self.lose(error.to_string()),
-        }
+            Err(error) => error.to_string(),
+        };
+        self.lose(reason);
     }
 
     /// Whether the process has said goodbye; waits for that as long as it may take to arrive.
     pub(super) fn said_goodbye(&self) -> bool {
-        let deadline = Instant::now() + FAREWELL;
-        loop {
-            let done = self.done.load(Ordering::Acquire);
-            if done || Instant::now() >= deadline {
-                return done;
-            }
+        let (start, done) = (Instant::now(), || self.done.load(Ordering::Acquire));
+        while !done() && start.elapsed() < FAREWELL {
             std::thread::sleep(LOOK);
         }
+        done()
     }
 
     /// Notes that the data connection is broken, which matters as long as the process has not done its work.

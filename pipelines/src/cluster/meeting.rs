@@ -1,64 +1,46 @@
 //! What processes have to agree on before they begin.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::Cluster;
-use super::link::printable;
+use crate::experiment::Experiment;
 
-/// Settings in which two processes differ that are told one by one.
+/// Terms in which two processes differ that are told one by one.
 const TOLD: usize = 3;
 
-/// What the processes are going to do together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Purpose {
-    /// A new run.
-    Train,
-    /// A run that goes on.
-    Resume,
-}
+/// What a process is about to do: names and values. All have to be about to do the same.
+pub(super) type Terms = Vec<(String, String)>;
 
-impl Purpose {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Train => "spfde train",
-            Self::Resume => "spfde resume",
-        }
-    }
-}
-
-/// What a process is about to do; all have to be about to do the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a process is about to do.
+#[derive(Clone, Debug)]
 pub(crate) struct Meeting {
-    program: String,
-    purpose: Purpose,
     /// Workers of each process.
     pub(super) workers: usize,
-    settings: BTreeMap<String, String>,
-    data_set: String,
+    pub(super) terms: Terms,
 }
 
 impl Meeting {
-    /// A process of so many workers, with its resolved settings, by key, and the fingerprint of its data set.
-    pub(crate) fn new(
-        purpose: Purpose,
-        workers: usize,
-        settings: BTreeMap<String, String>,
-        data_set: String,
-    ) -> Self {
+    /// A process of so many workers that runs `command`, such as `spfde train`, for `experiment`.
+    pub(crate) fn new(command: &str, workers: usize, experiment: &Experiment) -> Self {
         let (program, version) = (crate::program::program(), env!("CARGO_PKG_VERSION"));
-        let program = match option_env!("SPFDE_REVISION") {
-            None => format!("{program} {version}"),
-            Some(revision) => format!("{program} {version} ({revision})"),
-        };
-        Self { program, purpose, workers, settings, data_set }
+        let revision = option_env!("SPFDE_REVISION").unwrap_or("unknown");
+        let mut terms = vec![
+            ("the program".to_owned(), format!("{program} {version} (revision {revision})")),
+            ("the command".to_owned(), command.to_owned()),
+            ("--workers".to_owned(), workers.to_string()),
+        ];
+        let settings = experiment.configuration().values().iter();
+        terms.extend(settings.map(|(key, value)| (key.to_owned(), value.to_string())));
+        let fingerprint = experiment.settings().data.fingerprint.clone();
+        terms.push(("the fingerprint of data.path".to_owned(), fingerprint));
+        Self { workers, terms }
     }
 }
 
 /// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Line {
     /// The agreement to begin, and afterwards the signs of life.
     Control,
@@ -67,10 +49,10 @@ pub(super) enum Line {
 }
 
 /// What the process that connects says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Introduction {
-    meeting: Meeting,
-    processes: usize,
+    pub(super) processes: usize,
+    pub(super) terms: Terms,
     /// Who speaks.
     pub(super) from: usize,
     /// To whom.
@@ -79,67 +61,41 @@ pub(super) struct Introduction {
 }
 
 impl Introduction {
-    /// What this process of `cluster` says to process `to`.
-    pub(super) fn new(meeting: &Meeting, cluster: &Cluster, to: usize, line: Line) -> Self {
-        let (processes, from) = (cluster.processes(), cluster.process());
-        Self { meeting: meeting.clone(), processes, from, to, line }
-    }
-
-    /// Why the process that says this cannot begin together with process `me` of `processes`, which is about
-    /// to do `own`.
-    pub(super) fn misfit(&self, own: &Meeting, processes: usize, me: usize) -> Option<String> {
-        let Self { meeting, from, to, .. } = self;
-        let differ = |what: &str, theirs: &dyn Display, mine: &dyn Display| {
-            Some(format!("process {from} {what} {theirs}, process {me} {mine}"))
-        };
-        if meeting.program != own.program {
-            return differ("is", &printable(meeting.program.as_bytes()), &own.program);
-        }
-        if self.processes != processes {
-            return differ("has a hosts file with this many processes:", &self.processes, &processes);
-        }
-        if *to != me || *from <= me || *from >= processes {
+    /// Why the process that says this cannot begin together with this process of `cluster`, which is about to
+    /// do `own`.
+    pub(super) fn misfit(&self, own: &Meeting, cluster: &Cluster) -> Option<String> {
+        let (Self { from, to, .. }, me, processes) = (self, cluster.process, cluster.processes());
+        if self.processes != processes || *to != me || *from <= me || *from >= processes {
             return Some(format!(
-                "process {from} looks for process {to} where process {me} is; give all processes the same \
-                 hosts file, and each its own number"
+                "process {from} of {} looks for process {to} where process {me} of {processes} is; give all \
+                 processes the same hosts file, and each its own number",
+                self.processes
             ));
         }
-        if meeting.purpose != own.purpose {
-            let why = differ("runs", &meeting.purpose.name(), &own.purpose.name())?;
-            return Some(format!("{why}; start all processes with the same words"));
-        }
-        if meeting.workers != own.workers {
-            let why = differ("has this many workers:", &meeting.workers, &own.workers)?;
-            return Some(format!("{why}; give all processes the same --workers"));
-        }
-        if let Some(difference) = difference((*from, &meeting.settings), (me, &own.settings)) {
-            return Some(format!(
-                "their configurations differ: {difference}; give all processes the same settings (on unlike \
-                 machines also train.kernel=portable); --dry-run prints what they resolve to"
-            ));
-        }
-        (meeting.data_set != own.data_set)
-            .then(|| "their data sets differ; give all processes the same data.path".to_owned())
+        let difference = difference((*from, &self.terms), (me, &own.terms))?;
+        Some(format!(
+            "they differ: {difference}; give all processes the same program, words and settings (on unlike \
+             machines also train.kernel=portable); --dry-run prints what settings resolve to"
+        ))
     }
 }
 
-/// In what the settings of two processes differ.
-fn difference(
-    (from, theirs): (usize, &BTreeMap<String, String>),
-    (me, mine): (usize, &BTreeMap<String, String>),
-) -> Option<String> {
-    let keys: BTreeSet<&String> = theirs.keys().chain(mine.keys()).collect();
-    let differing: Vec<&String> = keys.into_iter().filter(|key| theirs.get(*key) != mine.get(*key)).collect();
-    let told = differing.iter().take(TOLD).map(|key| {
-        let value = |settings: &BTreeMap<String, String>| {
-            printable(settings.get(*key).map_or("not set", String::as_str).as_bytes())
-        };
-        let key = printable(key.as_bytes());
-        format!("{key} is {} in process {from}, {} in process {me}", value(theirs), value(mine))
+/// In what two processes differ.
+fn difference((from, theirs): (usize, &Terms), (me, mine): (usize, &Terms)) -> Option<String> {
+    let value = |terms: &Terms, name: &str| {
+        let term = terms.iter().find(|(known, _)| known == name);
+        term.map_or_else(|| "not set".to_owned(), |(_, value)| value.clone())
+    };
+    let mut seen = BTreeSet::new();
+    let names = mine.iter().chain(theirs).map(|(name, _)| name).filter(|name| seen.insert(*name));
+    let differing = names.filter_map(|name| {
+        let (theirs, mine) = (value(theirs, name), value(mine, name));
+        (theirs != mine).then(|| format!("{name} is {theirs} in process {from}, {mine} in process {me}"))
     });
-    let mut told: Vec<String> = told.collect();
-    if differing.len() > TOLD {
-        told.push(format!("and {} more differ", differing.len() - TOLD));
+    let mut told: Vec<String> = differing.collect();
+    if told.len() > TOLD {
+        let more = told.split_off(TOLD).len();
+        told.push(format!("and {more} more differ"));
     }
     (!told.is_empty()).then(|| told.join("; "))
 }
@@ -149,18 +105,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_are_told_by_key_and_no_more_than_some() {
-        let settings = |text: &str| {
+    fn differences_are_told_by_name_and_no_more_than_some() {
+        let terms = |text: &str| {
             let pairs = text.split(' ').filter_map(|word| word.split_once('='));
-            pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
+            pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<Terms>()
         };
-        let own = settings("a=1 b=2 c=3 d=4");
-        let difference = |text: &str| difference((2, &settings(text)), (0, &own));
+        let own = terms("a=1 b=2 c=3 d=4");
+        let difference = |text: &str| difference((2, &terms(text)), (0, &own));
         assert_eq!(difference("d=4 c=3 b=2 a=1"), None);
-        assert_eq!(
-            difference("a=1 b=2 c=\x1b[3 d=4").unwrap(),
-            "c is \u{fffd}[3 in process 2, 3 in process 0"
-        );
+        assert_eq!(difference("a=1 b=2 c=\x1b[3 d=4").unwrap(), "c is \x1b[3 in process 2, 3 in process 0");
         assert_eq!(
             difference("e=5").unwrap(),
             "a is not set in process 2, 1 in process 0; b is not set in process 2, 2 in process 0; \

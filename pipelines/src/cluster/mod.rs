@@ -34,10 +34,9 @@
 //! 2. each proves that it knows the secret (`--secret FILE`, or the variable `SPFDE_SECRET`): by a keyed
 //!    BLAKE3 over both numbers, so that the secret itself is never sent;
 //! 3. the one that connects says what it is about to do: the program and its version, how many processes and
-//!    workers there are and which of them it is, its settings and its data set; the other agrees, or says
-//!    what differs;
-//! 4. process 0 says where the run directory is and at which epoch the run goes on; the other proves, by a
-//!    file in it, that it sees the same directory.
+//!    workers there are and which of them it is, its settings and its data set; the other says where the run
+//!    directory is and at which epoch the run goes on, or what differs;
+//! 4. the one that connects proves, by a file in the run directory, that it sees the same directory.
 //!
 //! When all have joined process 0, every other pair meets in the same way; then process 0 lets all begin. A
 //! connection that does not come so far is dropped, with a note, and the wait goes on; a process that was
@@ -71,16 +70,13 @@
 mod arrivals;
 mod assemble;
 mod data_stream;
-mod error;
-mod file;
-mod greeting;
+mod handshake;
 mod hosts;
 mod link;
 mod listening;
 mod liveness;
 mod meeting;
 mod network;
-mod notes;
 pub mod scaling;
 mod secret;
 mod visit;
@@ -90,36 +86,36 @@ use std::time::Duration;
 
 use spfde_data::words::counted;
 
-pub use error::ClusterError;
+use crate::error::Error;
+
 pub use hosts::{Host, Hosts};
 pub use liveness::Lost;
-pub use notes::Notes;
 pub use secret::Secret;
 
-pub(crate) use arrivals::Invitation;
+pub(crate) use assemble::Invitation;
 pub(crate) use liveness::UNHEARD;
-pub(crate) use meeting::{Meeting, Purpose};
-pub(crate) use network::{Network, Opened};
+pub(crate) use meeting::Meeting;
+pub(crate) use network::Network;
 
 /// How long processes wait for each other at the start unless told otherwise: long enough to start them by
 /// hand.
 pub const WAIT: Duration = Duration::from_secs(60);
 
 /// One of the processes that train together, and how it finds the others.
-#[derive(Debug)]
 pub struct Cluster {
     hosts: Hosts,
     process: usize,
     secret: Secret,
     wait: Duration,
-    notes: Notes,
+    note: Box<dyn Fn(&str) + Send + Sync>,
     /// `None` if there are no others.
     listener: Option<TcpListener>,
 }
 
 impl Cluster {
     /// The process number `process` of `hosts`. It listens from now on; it waits for the others for `wait`
-    /// when there is something to run, and tells `notes` what happens meanwhile.
+    /// when there is something to run. `note` is called with what is worth knowing meanwhile, such as that a
+    /// connection was dropped: one line, from any thread.
     ///
     /// # Errors
     /// If there is no such process; if its address cannot be had; if an address lies beyond loopback and
@@ -131,41 +127,36 @@ impl Cluster {
         secret: Option<Secret>,
         trust_network: bool,
         wait: Duration,
-        notes: Notes,
-    ) -> Result<Self, ClusterError> {
-        let wrong = |reason: String| Err(ClusterError::Usage { reason });
-        let count = hosts.len();
-        if process >= count {
-            let named = counted(count, "process");
-            return wrong(format!("--process {process}: the hosts file names {named}, from 0"));
+        note: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        if process >= hosts.len() {
+            let named = counted(hosts.len(), "process");
+            return Err(Error::usage(format!("--process {process}: the hosts file names {named}, from 0")));
         }
         if let Some(host) = hosts.beyond_loopback() {
             if !trust_network {
-                return wrong(format!(
+                return Err(Error::usage(format!(
                     "{host} is not a loopback address; what the processes send each other travels in the \
                      clear: give --trust-network if everyone on that network may see and change it, or put \
                      a tunnel between the machines"
-                ));
+                )));
             }
             if secret.is_none() {
-                return wrong(format!(
+                return Err(Error::usage(format!(
                     "{host} is not a loopback address: there has to be a secret, in a file (--secret FILE) \
                      or in the variable {}",
                     secret::VARIABLE
-                ));
+                )));
             }
         }
         listening::refuse_unreachable(&hosts, process)?;
-        let listener = match count {
-            1 => None,
-            _ => Some(listening::listen(hosts.get(process))?),
-        };
-        Ok(Self { hosts, process, secret: secret.unwrap_or_default(), wait, notes, listener })
+        let listener = if hosts.len() == 1 { None } else { Some(listening::listen(hosts.get(process))?) };
+        Ok(Self { hosts, process, secret: secret.unwrap_or_default(), wait, note: Box::new(note), listener })
     }
 
-    /// Which process this is, from 0.
-    pub fn process(&self) -> usize {
-        self.process
+    /// Process `process` and its address, in words.
+    fn name(&self, process: usize) -> String {
+        format!("process {process} at {}", self.hosts.get(process))
     }
 
     /// How many processes there are.

@@ -1,5 +1,6 @@
 //! The connections of a run, and how timely gets them.
 
+use std::any::Any;
 use std::io;
 use std::net::TcpStream;
 
@@ -8,61 +9,38 @@ use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config, Hooks};
 
 use super::Cluster;
-use super::arrivals::Pair;
+use super::arrivals::Connections;
 use super::data_stream::DataStream;
-use super::error::ClusterError;
 use super::liveness::{Liveness, keep_alive};
+use super::meeting::Line;
 
 /// The connections of one process to the others of a run.
 #[derive(Debug)]
 pub(crate) struct Network {
     process: usize,
-    workers: usize,
-    /// The connections to each process, and its address; none to this one.
-    others: Vec<Option<(Pair, String)>>,
-}
-
-/// The connections of a process, as timely and its workers use them.
-pub(crate) struct Opened {
-    /// What the workers are made of.
-    pub(crate) builders: Vec<AllocatorBuilder>,
-    /// Timely's threads at the connections.
-    pub(crate) threads: Box<dyn std::any::Any + Send>,
-    /// Knows which process is lost.
-    pub(crate) liveness: Liveness,
+    /// Workers of this process.
+    pub(crate) workers: usize,
+    /// Of all processes, this one included.
+    addresses: Vec<String>,
+    connections: Connections,
 }
 
 impl Network {
     /// A process without others, of `workers` workers, one at least.
     pub(crate) fn alone(workers: usize) -> Self {
-        Self { process: 0, workers: workers.max(1), others: vec![None] }
+        Self { process: 0, workers: workers.max(1), addresses: Vec::new(), connections: Connections::new() }
     }
 
-    /// The connections to the others of `cluster`, for a process of so many workers.
-    pub(super) fn new(
-        cluster: &Cluster,
-        workers: usize,
-        pairs: Vec<(usize, Pair)>,
-    ) -> Result<Self, ClusterError> {
-        let mut others: Vec<Option<(Pair, String)>> = (0..cluster.processes()).map(|_| None).collect();
-        for (process, pair) in pairs {
-            let tuned = tune(&pair.data).and_then(|()| tune(&pair.control));
-            tuned.and_then(|()| keep_alive(&pair.control)).map_err(|error| ClusterError::Apart {
-                reason: format!("the connection to process {process} cannot be set up: {error}"),
-            })?;
-            others[process] = Some((pair, cluster.hosts.get(process).to_string()));
-        }
-        Ok(Self { process: cluster.process(), workers, others })
+    /// The connections to all others of `cluster`, for a process of so many workers.
+    pub(super) fn new(cluster: &Cluster, workers: usize, connections: Connections) -> Self {
+        let address = |process| cluster.hosts.get(process).to_string();
+        let addresses = (0..cluster.processes()).map(address).collect();
+        Self { process: cluster.process, workers: workers.max(1), addresses, connections }
     }
 
     /// Whether there are no other processes.
     pub(crate) fn is_alone(&self) -> bool {
-        self.others.len() == 1
-    }
-
-    /// Workers of this process.
-    pub(crate) fn workers(&self) -> usize {
-        self.workers
+        self.connections.is_empty()
     }
 
     /// The first worker of this process, numbered over all of them.
@@ -70,31 +48,37 @@ impl Network {
         self.process * self.workers
     }
 
-    /// Gives the connections to timely; from now on the other processes are watched.
+    /// Gives the connections to timely: what the workers are made of, timely's threads at the connections,
+    /// and what knows which process is lost, since the others are watched from now on.
     ///
     /// # Errors
-    /// If the system gives no threads.
-    pub(crate) fn open(self) -> io::Result<Opened> {
-        let (alone, Self { process: me, workers, others }) = (self.is_alone(), self);
-        let mut liveness = Liveness::default();
-        if alone {
+    /// If a connection cannot be set up, or the system gives no threads.
+    pub(crate) fn open(mut self) -> io::Result<(Vec<AllocatorBuilder>, Box<dyn Any + Send>, Liveness)> {
+        let (workers, mut liveness) = (self.workers, Liveness::default());
+        if self.is_alone() {
             let config = if workers == 1 { Config::Thread } else { Config::Process(workers) };
             let (builders, threads) = config.try_build().map_err(io::Error::other)?;
-            return Ok(Opened { builders, threads, liveness });
+            return Ok((builders, threads, liveness));
         }
         let mut streams = Vec::new();
-        for (process, other) in others.into_iter().enumerate() {
-            let watched = other.map(|(Pair { control, data }, address)| {
-                let peer = liveness.watch(process, address, control)?;
-                io::Result::Ok(DataStream::new(data, peer))
-            });
-            streams.push(watched.transpose()?);
+        for (process, address) in self.addresses.into_iter().enumerate() {
+            let mut take = |line| self.connections.remove(&(process, line));
+            let (Some(control), Some(data)) = (take(Line::Control), take(Line::Data)) else {
+                // This process itself.
+                streams.push(None);
+                continue;
+            };
+            tune(&control)?;
+            keep_alive(&control)?;
+            tune(&data)?;
+            let peer = liveness.watch(process, address, control)?;
+            streams.push(Some(DataStream { stream: data, peer }));
         }
         let hooks = Hooks::default();
         let process = ProcessBuilder::new_typed_vector(workers, hooks.refill.clone(), None);
-        let (builders, threads) = initialize_networking_from_sockets(process, streams, me, workers, hooks)?;
-        let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
-        Ok(Opened { builders, threads: Box::new(threads), liveness })
+        let (builders, threads) =
+            initialize_networking_from_sockets(process, streams, self.process, workers, hooks)?;
+        Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads), liveness))
     }
 }
 

@@ -1,12 +1,11 @@
 //! The secret that the processes know and strangers do not.
 
-use std::fmt;
 use std::path::Path;
 
 use spfde_data::words::counted;
 
-use super::error::ClusterError;
-use super::file;
+use crate::error::Error;
+use crate::small_file;
 
 /// The environment variable that may hold the secret.
 pub(super) const VARIABLE: &str = "SPFDE_SECRET";
@@ -23,7 +22,7 @@ const CONTEXT: &str = "spfde 2026-11-24 processes that train together prove that
 
 /// A secret, as the key that it stands for. It is never sent.
 #[derive(Clone)]
-pub struct Secret([u8; 32]);
+pub struct Secret(pub(super) [u8; 32]);
 
 impl Default for Secret {
     /// No secret: the key is public.
@@ -32,29 +31,22 @@ impl Default for Secret {
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
 impl Secret {
     /// A secret of 16 to 4096 bytes; white space around it does not count.
     ///
     /// # Errors
     /// If it is shorter or longer; `from` says in the message where it came from.
-    pub fn new(from: &str, bytes: &[u8]) -> Result<Self, ClusterError> {
+    pub fn new(from: &str, bytes: &[u8]) -> Result<Self, Error> {
         let bytes = bytes.trim_ascii();
-        let wrong = |reason: String| Err(ClusterError::file(from, reason));
         if bytes.len() < SHORTEST {
-            let count = bytes.len();
-            return wrong(format!(
-                "the secret has {}; take {SHORTEST} or more, such as of `openssl rand -hex 32`",
-                counted(count, "byte")
-            ));
+            return Err(Error::usage(format!(
+                "{from}: the secret has {}; take {SHORTEST} or more, such as of `openssl rand -hex 32`",
+                counted(bytes.len(), "byte")
+            )));
         }
         if bytes.len() > LONGEST {
-            return wrong(format!("the secret is longer than {LONGEST} bytes; is it the right file?"));
+            let reason = format!("the secret is longer than {LONGEST} bytes; is it the right file?");
+            return Err(Error::usage(format!("{from}: {reason}")));
         }
         Ok(Self(blake3::derive_key(CONTEXT, bytes)))
     }
@@ -63,9 +55,9 @@ impl Secret {
     ///
     /// # Errors
     /// If the file cannot be read, or the secret is too short.
-    pub fn find(file: Option<&Path>) -> Result<Option<Self>, ClusterError> {
+    pub fn find(file: Option<&Path>) -> Result<Option<Self>, Error> {
         if let Some(path) = file {
-            let bytes = file::read(path, "secret", FILE_LIMIT)?;
+            let bytes = small_file::read(path, "secret", FILE_LIMIT)?;
             return Self::new(&path.display().to_string(), &bytes).map(Some);
         }
         let secret = std::env::var_os(VARIABLE);
@@ -84,7 +76,7 @@ mod tests {
 
     #[test]
     fn short_secrets_are_refused_and_white_space_does_not_count() {
-        let error = Secret::new("file", b" 0123456789abcde\n").unwrap_err().to_string();
+        let error = Secret::new("file", b" 0123456789abcde\n").err().unwrap().to_string();
         assert!(error.starts_with("file: the secret has 15 bytes; take 16 or more"), "{error}");
         assert!(Secret::new("file", &[b'x'; 5000]).is_err());
         let sign = |bytes: &[u8]| Secret::new("file", bytes).unwrap().sign(b"text");

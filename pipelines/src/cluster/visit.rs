@@ -2,14 +2,13 @@
 //! over.
 
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Cluster;
-use super::error::ClusterError;
-use super::greeting::{self, Side, message};
-use super::link::{Broken, Link};
-use super::meeting::Introduction;
+use super::assemble::Start;
+use super::link::{Broken, HANDSHAKE};
+use super::meeting::Line;
+use crate::error::Error;
 
 /// How long one attempt to connect may take; the next follows after a pause.
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -19,42 +18,19 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// no nuisance to the right one.
 const DOUBT: Duration = Duration::from_secs(1);
 
-impl Cluster {
-    /// Connects to the process that `own` names and shakes hands; again and again, for as long as `wait`. A
+impl Start {
+    /// Connects to process `to`, for `line`, and shakes hands; again and again, for as long as `wait`. A
     /// refusal by a process that has not proved the secret is noted, and is the reason given in the end.
-    /// `key` says what this start's key is.
-    pub(super) fn visit(
-        &self,
-        own: &Introduction,
-        wait: Duration,
-        interrupted: &AtomicBool,
-        key: &mut dyn FnMut(&mut Link<'_>) -> Result<[u8; 32], Broken>,
-    ) -> Result<TcpStream, ClusterError> {
-        let process = own.to;
-        let address = self.hosts.get(process).to_string();
+    pub(super) fn visit(&self, to: usize, line: Line, wait: Duration) -> Result<TcpStream, Error> {
+        let (host, name) = (self.cluster.hosts.get(to), self.cluster.name(to));
+        let misfit = |reason| Error::usage(format!("{name} and this one do not fit together: {reason}"));
         let deadline = Instant::now() + wait;
-        let mut last = "it was not tried".to_owned();
-        let mut doubt = None;
-        loop {
-            if interrupted.load(Ordering::Relaxed) {
-                return Err(ClusterError::Interrupted);
-            }
-            if Instant::now() >= deadline {
-                let seconds = wait.as_secs();
-                return Err(match doubt {
-                    Some(reason) => ClusterError::Refused { process, address, reason },
-                    None => ClusterError::Apart {
-                        reason: format!(
-                            "process {process} at {address} did not let this one join within {seconds} s \
-                             ({last}); start every process of the hosts file, or wait longer"
-                        ),
-                    },
-                });
-            }
-            let entered = self.connect(process).map_err(Broken::from).and_then(|stream| {
-                let mut link = Link::on(&stream, interrupted)?;
-                link.deadline = link.deadline.min(deadline);
-                self.enter(&mut link, own, key)?;
+        let (mut last, mut doubt) = ("it was not tried".to_owned(), None);
+        while let left = deadline.saturating_duration_since(Instant::now())
+            && !left.is_zero()
+        {
+            let entered = connect(host.addresses()).map_err(Broken::from).and_then(|stream| {
+                self.enter(&mut self.link(&stream, HANDSHAKE.min(left)), to, line)?;
                 Ok(stream)
             });
             let pause = match entered {
@@ -65,50 +41,44 @@ impl Cluster {
                 }
                 Err(Broken::Doubtful(reason)) => {
                     if doubt.as_ref() != Some(&reason) {
-                        self.notes.tell(format_args!(
-                            "the program at {address} does not fit together with this process: {reason}; \
+                        (self.cluster.note)(&format!(
+                            "the program at {host} does not fit together with this process: {reason}; \
                              still trying"
                         ));
                     }
                     doubt = Some(reason);
                     DOUBT
                 }
-                Err(Broken::Refused(reason)) => {
-                    return Err(ClusterError::Refused { process, address, reason });
-                }
-                Err(Broken::Interrupted) => return Err(ClusterError::Interrupted),
+                Err(Broken::Refused(reason)) => return Err(misfit(reason)),
+                Err(Broken::Interrupted) => return Err(Error::interrupted()),
             };
             std::thread::sleep(pause);
-        }
-    }
-
-    fn connect(&self, to: usize) -> std::io::Result<TcpStream> {
-        let mut failed = None;
-        for address in self.hosts.get(to).addresses() {
-            match TcpStream::connect_timeout(address, ATTEMPT) {
-                // A connection to a port at which no process listens may meet itself.
-                Ok(stream) if stream.local_addr()? == stream.peer_addr()? => (),
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => failed = Some(error),
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(Error::interrupted());
             }
         }
-        Err(failed.unwrap_or_else(|| std::io::ErrorKind::ConnectionRefused.into()))
+        Err(doubt.map(misfit).unwrap_or_else(|| {
+            Error::failed(format!(
+                "{name} did not let this one join within {} s ({last}); start every process of the hosts \
+                 file, or wait longer",
+                wait.as_secs()
+            ))
+        }))
     }
+}
 
-    fn enter(
-        &self,
-        link: &mut Link<'_>,
-        own: &Introduction,
-        key: &mut dyn FnMut(&mut Link<'_>) -> Result<[u8; 32], Broken>,
-    ) -> Result<(), Broken> {
-        let transcript = greeting::greet(link, &self.secret)?;
-        link.send(own)?;
-        link.receive_verdict()?;
-        let key = key(link)?;
-        link.send(blake3::keyed_hash(&key, &message(Side::Guest, "key", &transcript)).as_bytes())?;
-        link.receive_verdict()
+fn connect(addresses: &[std::net::SocketAddr]) -> std::io::Result<TcpStream> {
+    let mut failed = std::io::ErrorKind::ConnectionRefused.into();
+    for address in addresses {
+        match TcpStream::connect_timeout(address, ATTEMPT) {
+            // A connection to a port at which no process listens may meet itself.
+            Ok(stream) if stream.local_addr()? == stream.peer_addr()? => (),
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => failed = error,
+        }
     }
+    Err(failed)
 }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{STOPPING, end_at_once, interruptible, workers};
+use crate::app::App;
 use crate::bench::{self, Options, table};
-use crate::command::Program;
 use crate::configuration::Source;
 use crate::error::Error;
-use crate::terminal::{remark, say, say_all, show, take_away};
+use crate::terminal::{hidden_bar, remark, say, say_all, show, take_away};
 
 /// Time one training step on this machine, beside the dense path.
 ///
@@ -25,7 +24,7 @@ Examples:
   spfde bench                                                  the default model at 90 % sparsity
   spfde bench model.name=resnet32 model.width=2 data.shape=3x32x32 --frozen 10
   spfde bench model.name=mlp mask.sparsity=0.95 --workers 1 --json")]
-pub struct Bench {
+pub(super) struct Bench {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]
     words: Vec<String>,
@@ -48,22 +47,16 @@ pub struct Bench {
 
 impl Bench {
     /// Measures and prints.
-    ///
-    /// # Errors
-    /// Whatever [`bench::Bench`] refuses.
-    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
+    pub(super) fn run(self, app: &App) -> Result<(), Error> {
         let given = Source::from_words(&self.words)?.entries().to_vec();
-        let registry = Arc::clone(&program.registry);
+        let registry = Arc::clone(&app.registry);
         let options =
             Options { registry, given, frozen: self.frozen, steps: self.steps, dense: !self.no_dense };
         let bench = bench::Bench::new(options)?;
         bench.notes().iter().for_each(remark);
         let workers = workers(self.workers, bench.settings().shards, 1);
         let interrupted = interruptible(STOPPING);
-        let bar = ProgressBar::hidden();
-        bar.set_length(bench.steps());
-        let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed}\n{msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template is fixed"));
+        let bar = hidden_bar(bench.steps(), "{wide_bar:.cyan} {percent:>3} % │ {elapsed}\n{msg}");
         show(&bar);
         let report = bench.run(workers, &interrupted, &bar);
         take_away(&bar);

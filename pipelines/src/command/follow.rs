@@ -1,7 +1,6 @@
 //! `spfde replay --follow`: a run is replayed while another process trains it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use spfde_data::files::recording::FollowedEnd;
@@ -9,50 +8,34 @@ use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::words::{are, counted};
 use spfde_flow::Observer;
 
-use super::replay::Replay;
-use super::{end_at_once, interruptible};
-use crate::command::Program;
-use crate::configuration::Source;
+use super::end_at_once;
+use crate::app::App;
 use crate::error::Error;
-use crate::replay::{Record, follow};
-use crate::report::replay::{CLAIM, Case, line, sums};
+use crate::experiment::Experiment;
+use crate::replay::{self, Record, Replayed};
+use crate::report::replay::{CLAIM, line};
 use crate::session::Options;
-use crate::terminal::{remark, say, say_all};
-use crate::verify;
+use crate::terminal::{remark, say};
 
-impl Replay {
-    /// Replays a run while it goes on.
-    pub(super) fn follow(&self, program: &Program, run: &str, settings: &Source) -> Result<(), Error> {
-        let record = Record::open_unfinished(Path::new(run))?.knowing(&program.registry);
-        let experiment = record.experiment(settings.entries())?;
-        experiment.configuration().notes().iter().for_each(remark);
-        announce(&record);
-        say(CLAIM);
-        let options = Options {
-            directory: self.out.clone(),
-            workers: self.workers(),
-            observer: Arc::new(Lines::default()),
-            interrupted: interruptible("stopping; once more to stop at once"),
-            cluster: None,
-        };
-        let (replayed, end) = follow(&record, &experiment, options, program.build())?;
-        end_at_once();
-        end.iter().for_each(|end| tell(&record, end));
-        // The run may have been resumed by now: what has been found is good all the same.
-        let recorded =
-            record.again().and_then(|record| Ok(record.recorded_epochs()?)).unwrap_or_else(|error| {
-                remark(format_args!("what was recorded cannot be shown beside it: {error}"));
-                Vec::new()
-            });
-        let case = Case { name: run.to_owned(), replayed, recorded };
-        say("");
-        say_all(sums(&case));
-        if let Some(directory) = &case.replayed.directory {
-            let sound = verify::verify(directory)?;
-            say(format!("run directory: {} (verified: {sound})", directory.display()));
-        }
-        Ok(())
-    }
+/// Replays a run while it goes on; what was found, and what was recorded of its epochs.
+pub(super) fn follow(
+    record: &Record,
+    experiment: &Experiment,
+    options: Options,
+    app: &App,
+) -> Result<(Replayed, Vec<EpochRow>), Error> {
+    announce(record);
+    say(CLAIM);
+    let options = Options { observer: Arc::new(Lines::default()), ..options };
+    let (replayed, end) = replay::follow(record, experiment, options, app.build())?;
+    end_at_once();
+    end.iter().for_each(|end| tell(record, end));
+    // The run may have been resumed by now: what has been found is good all the same.
+    let recorded = record.again().and_then(|record| Ok(record.recorded_epochs()?)).unwrap_or_else(|error| {
+        remark(format_args!("what was recorded cannot be shown beside it: {error}"));
+        Vec::new()
+    });
+    Ok((replayed, recorded))
 }
 
 /// Says what is followed.
@@ -76,25 +59,22 @@ pub(super) fn tell(record: &Record, end: &FollowedEnd) {
     remark(format_args!("{run} was interrupted{why}: {recorded} of {epochs} {} recorded", are(recorded)));
 }
 
+/// What has come of an epoch.
+type Half = (Option<EpochRow>, Option<CensoredRow>);
+
 /// Prints a line for each epoch.
 #[derive(Default)]
 struct Lines(Mutex<BTreeMap<u32, Half>>);
 
-/// What has come of an epoch.
-#[derive(Default)]
-struct Half {
-    costs: Option<EpochRow>,
-    censored: Option<CensoredRow>,
-}
-
 impl Lines {
-    fn take(&self, epoch: u32, add: impl FnOnce(&mut Half)) {
+    fn take(&self, epoch: u32, costs: Option<&EpochRow>, lacking: Option<&CensoredRow>) {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        add(halves.entry(epoch).or_default());
+        let half = halves.entry(epoch).or_default();
+        *half = (half.0.take().or(costs.cloned()), half.1.take().or(lacking.cloned()));
         // In order: an epoch waits for the one before it.
         while let Some(first) = halves.first_entry() {
-            let Half { costs: Some(costs), censored: Some(censored) } = first.get() else { break };
-            say(line(costs, censored));
+            let (Some(costs), Some(lacking)) = first.get() else { break };
+            say(line(costs, lacking));
             first.remove();
         }
     }
@@ -102,10 +82,10 @@ impl Lines {
 
 impl Observer for Lines {
     fn epoch(&self, row: &EpochRow) {
-        self.take(row.epoch, |half| half.costs = Some(row.clone()));
+        self.take(row.epoch, Some(row), None);
     }
 
     fn censored(&self, row: &CensoredRow) {
-        self.take(row.epoch, |half| half.censored = Some(row.clone()));
+        self.take(row.epoch, None, Some(row));
     }
 }

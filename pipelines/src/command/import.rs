@@ -12,7 +12,7 @@ use crate::terminal::say;
 
 /// Turn files of another format into a data set for `data.path`.
 #[derive(Args, Debug)]
-pub struct Import {
+pub(super) struct Import {
     #[command(subcommand)]
     format: Format,
 }
@@ -38,7 +38,7 @@ impl Import {
     ///
     /// # Errors
     /// If a file is not what it should be, or the target exists.
-    pub fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self) -> Result<(), Error> {
         let Format::Idx { paths, out, name } = self.format;
         let fallback =
             || out.file_name().map_or_else(|| "data".into(), |name| name.to_string_lossy().into_owned());

@@ -3,13 +3,13 @@
 use clap::Args;
 use spfde_data::parameter::Parameter;
 
-use crate::command::Program;
+use crate::app::App;
 use crate::configuration::{bench, core};
 use crate::terminal::say;
 
 /// List models, policies, data sets and keys, with their defaults and ranges.
 #[derive(Args, Debug)]
-pub struct List {
+pub(super) struct List {
     /// One family only
     #[arg(value_parser = ["model", "mask", "freeze", "sieve", "data", "keys"])]
     family: Option<String>,
@@ -17,8 +17,8 @@ pub struct List {
 
 impl List {
     /// Prints the list.
-    pub(crate) fn run(self, program: &Program) {
-        let registry = &program.registry;
+    pub(super) fn run(self, app: &App) {
+        let registry = &app.registry;
         let wanted = |name: &str| self.family.as_deref().is_none_or(|family| family == name);
         if wanted("keys") {
             say("keys of every run");

@@ -1,31 +1,30 @@
 //! The command line: one file for each command.
 
-pub mod bench;
+mod bench;
 mod follow;
-pub mod import;
+mod import;
 mod interrupt;
 mod judge;
-pub mod list;
-mod program;
-pub mod replay;
-pub mod resume;
+mod list;
+mod replay;
+mod resume;
 mod together;
-pub mod train;
-pub mod verify;
+mod train;
+mod verify;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use spfde_data::words::visible;
 
+use crate::app::App;
 use crate::error::Error;
-use crate::program::name_program;
-use crate::program::program;
-use crate::terminal::{self, complain, remark};
+use crate::program::{name_program, program};
+use crate::terminal::{self, complain, remark, say};
+use crate::verify::verify;
 use interrupt::{end_at_once, interruptible};
-pub use program::Program;
-pub(crate) use program::{Stage, Wiring};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
 #[derive(Parser)]
@@ -60,42 +59,44 @@ enum Command {
     List(list::List),
 }
 
-/// Runs the command that the program's arguments name; its exit code.
-pub(crate) fn main(program: &Program) -> ExitCode {
-    begin();
-    let path = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if !name.is_empty() {
-        name_program(name);
-    }
-    let arguments: Arguments = parse(std::env::args_os());
-    exit(match arguments.command {
-        Command::Train(train) => train.run(program),
-        Command::Resume(resume) => resume.run(program),
-        Command::Replay(replay) => replay.run(program),
-        Command::Bench(bench) => bench.run(program),
-        Command::Verify(verify) => verify.run(),
-        Command::Import(import) => import.run(),
-        Command::List(list) => {
-            list.run(program);
-            Ok(())
+impl App {
+    /// Runs the command that the program's arguments name; its exit code.
+    pub fn main(self) -> ExitCode {
+        // From now on requests to end are heard, and panics are told as all else is.
+        interrupt::listen();
+        terminal::tell_panics();
+        let words: Vec<OsString> = std::env::args_os().collect();
+        let name = words.first().and_then(|path| Path::new(path).file_stem());
+        if let Some(name) = name {
+            name_program(name.to_string_lossy().into_owned());
         }
-    })
+        exit(match parse(&words).command {
+            Command::Train(train) => train.run(&self),
+            Command::Resume(resume) => resume.run(&self),
+            Command::Replay(replay) => replay.run(&self),
+            Command::Bench(bench) => bench.run(&self),
+            Command::Verify(verify) => verify.run(),
+            Command::Import(import) => import.run(),
+            Command::List(list) => {
+                list.run(&self);
+                Ok(())
+            }
+        })
+    }
 }
 
 /// Parses the program's arguments; ends it if they are no command, or ask for help.
-pub(crate) fn parse<P: Parser>(words: impl Iterator<Item = std::ffi::OsString>) -> P {
-    let words: Vec<_> = words.collect();
-    P::try_parse_from(&words).unwrap_or_else(|error| {
+fn parse(words: &[OsString]) -> Arguments {
+    Arguments::try_parse_from(words).unwrap_or_else(|error| {
         // The message repeats words as they are: the same of words that do nothing to a terminal.
         let shown = words.iter().map(|word| visible(&word.to_string_lossy()).into_owned());
-        P::try_parse_from(shown).err().unwrap_or(error).exit()
+        Arguments::try_parse_from(shown).err().unwrap_or(error).exit()
     })
 }
 
 /// The exit code of a result; an error is told in one line on standard error, each finding of an unsound run
 /// in one before it.
-pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
+fn exit(result: Result<(), Error>) -> ExitCode {
     let program = program();
     let Err(error) = result else {
         let Some(reason) = terminal::lost() else { return ExitCode::SUCCESS };
@@ -110,12 +111,6 @@ pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
     }
     complain(format_args!("{program}: {error}"));
     ExitCode::from(error.exit_code())
-}
-
-/// What every program does first: from now on requests to end are heard, and panics are told as all else is.
-pub(crate) fn begin() {
-    interrupt::listen();
-    terminal::tell_panics();
 }
 
 /// What a request to end training is answered: nothing is in flight as long as processes wait for each other.
@@ -136,7 +131,9 @@ fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
     workers
 }
 
-/// Tells early that a run directory is taken: before the data is read. Creating it checks again.
-fn refuse_taken(path: &Path) -> Result<(), Error> {
-    Ok(spfde_data::files::run_directory::refuse_taken(path)?)
+/// Verifies the run that was written to `directory`, and says where it is.
+fn say_verified(directory: &Path) -> Result<(), Error> {
+    let sound = verify(directory)?;
+    say(format!("run directory: {} (verified: {sound})", directory.display()));
+    Ok(())
 }

@@ -1,21 +1,21 @@
 //! `spfde replay`, and the same for a pipeline of your own.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
+use spfde_data::files::run_directory::refuse_taken;
 
-use super::{end_at_once, interruptible};
-use crate::command::Program;
-use crate::configuration::{ConfigurationError, Source};
+use super::follow::follow;
+use super::{end_at_once, interruptible, say_verified};
+use crate::app::App;
+use crate::configuration::Source;
 use crate::error::Error;
 use crate::grid::Column;
 use crate::replay::{Record, replay};
-use crate::report::replay::{Case, report};
+use crate::report::replay::{Case, report, sums};
 use crate::session::Options;
 use crate::terminal::{remark, say, say_all};
-use crate::verify;
 
 /// Replay recorded runs under other policies, without training: what would have been decided, at what cost.
 ///
@@ -37,7 +37,7 @@ Examples:
   spfde replay --follow runs/resnet20-0-1 sieve.fraction=0.3       while it trains
   spfde replay --scores scores sieve.policy=forgetting             which samples were never forgotten
   spfde replay --scores scores --grid sieve.policy=circular,forgetting --sort changes --out grid")]
-pub struct Replay {
+pub(super) struct Replay {
     /// Recorded runs, then settings such as `sieve.fraction=0.3`
     #[arg(value_name = "RUN | key=value", required_unless_present = "scores")]
     pub(super) words: Vec<String>,
@@ -74,92 +74,87 @@ pub struct Replay {
 
 impl Replay {
     /// Replays the runs, and prints the table.
-    ///
-    /// # Errors
-    /// Whatever [`Record::open`] and [`crate::replay()`] refuse, for the first run that they refuse.
-    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
+    pub(super) fn run(self, app: &App) -> Result<(), Error> {
         if let Some(scores) = &self.scores {
-            return self.judge(program, scores);
+            return self.judge(app, scores);
         }
         let (settings, runs): (Vec<String>, Vec<String>) =
             self.words.iter().cloned().partition(|word| word.contains('=') && !Path::new(word).is_dir());
-        let Some(first) = runs.first() else {
-            let missing = "a recorded run is missing, such as runs/resnet20-0-1";
-            return Err(ConfigurationError::Usage(missing.to_owned()).into());
-        };
+        if runs.is_empty() {
+            return Err(Error::usage("a recorded run is missing, such as runs/resnet20-0-1"));
+        }
         let settings = Source::from_words(&settings)?;
         if let Some(out) = &self.out {
             refuse_within(out, &runs)?;
             match self.grid.is_empty() {
-                true => super::refuse_taken(out)?,
+                true => refuse_taken(out)?,
                 false => crate::grid::refuse_taken(out)?,
             }
         }
         if self.follow && runs.len() > 1 {
             let runs = runs.len();
             let words = format!("--follow takes one run, not {runs}; follow each in a terminal of its own");
-            return Err(ConfigurationError::Usage(words).into());
+            return Err(Error::usage(words));
         }
         if !self.grid.is_empty() {
-            return self.judge_runs(program, &runs, settings);
-        }
-        if self.follow {
-            return self.follow(program, first, &settings);
+            return self.judge_runs(app, &runs, &settings);
         }
         // Everything that can be refused is refused before any work.
         let mut prepared = Vec::new();
         for (run, directory) in runs.iter().zip(directories(&runs, self.out.as_deref())?) {
-            let record = Record::open(Path::new(run))?.knowing(&program.registry);
+            let open = if self.follow { Record::open_unfinished } else { Record::open };
+            let record = open(Path::new(run))?.knowing(&app.registry);
             let experiment = record.experiment(settings.entries())?;
             crate::replay::check(&experiment)?;
-            record.trace()?;
-            if run == first {
+            if !self.follow {
+                record.trace()?;
+            }
+            if prepared.is_empty() {
                 experiment.configuration().notes().iter().for_each(remark);
             }
             prepared.push((record, experiment, directory));
         }
-        let interrupted =
-            interruptible("stopping, after the epochs in flight if there are any; once more to stop at once");
+        let interrupted = interruptible(STOPPING);
         let mut cases = Vec::new();
         for (record, experiment, directory) in prepared {
-            let options = Options {
-                directory,
-                workers: self.workers(),
-                cluster: None,
-                observer: Arc::new(()),
-                interrupted: Arc::clone(&interrupted),
+            let workers = self.workers();
+            let options =
+                Options { directory, workers, interrupted: Arc::clone(&interrupted), ..Options::default() };
+            let (replayed, recorded) = match self.follow {
+                true => follow(&record, &experiment, options, app)?,
+                false => (replay(&record, &experiment, options, app.build())?, record.recorded_epochs()?),
             };
-            let replayed = replay(&record, &experiment, options, program.build())?;
-            let recorded = record.recorded_epochs()?;
             cases.push(Case { name: record.run().path().display().to_string(), replayed, recorded });
         }
         end_at_once();
-        say_all(report(&cases));
-        for directory in cases.iter().filter_map(|case| case.replayed.directory.as_ref()) {
-            let sound = verify::verify(directory)?;
-            say(format!("run directory: {} (verified: {sound})", directory.display()));
+        if self.follow {
+            say("");
+            cases.iter().map(sums).for_each(say_all);
+        } else {
+            say_all(report(&cases));
         }
-        Ok(())
+        let mut written = cases.iter().filter_map(|case| case.replayed.directory.as_ref());
+        written.try_for_each(|directory| say_verified(directory))
     }
-}
 
-impl Replay {
     /// How many threads work.
     pub(super) fn workers(&self) -> usize {
         self.workers.map_or(Options::default().workers, usize::from)
     }
 }
 
+/// What a request to end a replay is answered.
+pub(super) const STOPPING: &str =
+    "stopping, after the epochs in flight if there are any; once more to stop at once";
+
 /// An error if `out`, which may not be there yet, lies within one of the runs that are read.
-fn refuse_within(out: &Path, runs: &[String]) -> Result<(), ConfigurationError> {
-    let there = |path: &Path| match path.as_os_str().is_empty() {
-        true => std::fs::canonicalize(".").ok(),
-        false => std::fs::canonicalize(path).ok(),
+fn refuse_within(out: &Path, runs: &[String]) -> Result<(), Error> {
+    let there = |path: &Path| {
+        std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     };
     let Some(place) = out.ancestors().find_map(there) else { return Ok(()) };
-    let around = |run: &&String| std::fs::canonicalize(run).is_ok_and(|run| place.starts_with(run));
-    match runs.iter().find(around) {
-        Some(run) => Err(ConfigurationError::Usage(format!(
+    match runs.iter().find(|run| there(Path::new(run)).is_some_and(|run| place.starts_with(run))) {
+        Some(run) => Err(Error::usage(format!(
             "--out {}: lies within the run {run}, which is read; choose a directory outside of it",
             out.display()
         ))),
@@ -173,18 +168,18 @@ pub(super) fn directories(runs: &[String], out: Option<&Path>) -> Result<Vec<Opt
     if runs.len() == 1 {
         return Ok(vec![Some(out.to_owned())]);
     }
-    let mut taken = BTreeSet::new();
-    let below = runs.iter().map(|run| {
+    let mut below = Vec::new();
+    for run in runs {
         let path = std::fs::canonicalize(run).unwrap_or_else(|_| PathBuf::from(run));
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
-        if !taken.insert(name.clone()) {
-            let (name, out) = (name.to_string_lossy(), out.display());
-            return Err(ConfigurationError::Usage(format!(
+        let directory = Some(out.join(path.file_name().unwrap_or(path.as_os_str())));
+        if below.contains(&directory) {
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            let out = out.display();
+            return Err(Error::usage(format!(
                 "two runs are called {name}, and would both be written to {out}/{name}; write them one by one"
-            ))
-            .into());
+            )));
         }
-        Ok(Some(out.join(name)))
-    });
-    below.collect()
+        below.push(directory);
+    }
+    Ok(below)
 }

@@ -1,19 +1,15 @@
 //! `spfde resume`: a run goes on where it ended.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 
 use super::together::Together;
-use super::train::{conclude, show_bar};
-use super::{STOPPING, interruptible, workers};
-use crate::command::Program;
+use super::train::train;
+use crate::app::App;
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::progress::Progress;
 use crate::resume::Resumed;
-use crate::session::Options;
 use crate::terminal::{remark, say};
 
 /// Go on with a run that ended before its last epoch, to its configured end.
@@ -23,29 +19,22 @@ use crate::terminal::{remark, say};
 /// of workers and processes before and now. Without a checkpoint the run begins again; of a finished run
 /// nothing is left to do.
 #[derive(Args, Debug)]
-pub struct Resume {
+pub(super) struct Resume {
     /// The run directory
     run: PathBuf,
-    /// Threads of this process that train; need not be as many as before [default: the cores, up to
-    /// train.shards]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    workers: Option<u16>,
     #[command(flatten)]
     together: Together,
 }
 
 impl Resume {
     /// Goes on with the run.
-    ///
-    /// # Errors
-    /// Whatever [`Resumed::open`] and [`crate::run`] refuse.
-    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
+    pub(super) fn run(self, app: &App) -> Result<(), Error> {
         // Before anything is done to the run.
         let cluster = self.together.cluster()?;
         let name = self.run.display();
         let resumed = match self.together.is_other() {
-            true => Resumed::join(&program.registry, &self.run, Experiment::new)?,
-            false => Resumed::open(&program.registry, &self.run, Experiment::new)?,
+            true => Resumed::join(&app.registry, &self.run, Experiment::new)?,
+            false => Resumed::open(&app.registry, &self.run, Experiment::new)?,
         };
         let unfinished = match resumed {
             Resumed::Finished(epochs) => {
@@ -64,16 +53,7 @@ impl Resume {
             0 => format!("{name}: there is no checkpoint; starts from the beginning"),
             epoch => format!("{name}: goes on from its checkpoint at epoch {epoch} of {epochs}"),
         });
-        let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
-        let workers = workers(self.workers, experiment.settings().shards, processes);
-        let interrupted = interruptible(STOPPING);
-        let progress = Arc::new(Progress::new(&experiment).among(processes));
-        show_bar(&progress);
-        let (rows, timings) = unfinished.before()?;
-        progress.recall(&rows, &timings);
-        let observer = Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>;
-        let options = Options { directory: None, workers, cluster, observer, interrupted };
-        let result = unfinished.run(options, program.build());
-        conclude(&experiment, &progress, result, self.together.is_other())
+        let before = unfinished.before()?;
+        train(&experiment, &self.together, cluster, &before, |options| unfinished.run(options, app.build()))
     }
 }

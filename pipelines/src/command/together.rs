@@ -6,13 +6,19 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cluster::{Cluster, ClusterError, Hosts, Notes, Secret, WAIT};
+use crate::cluster::{Cluster, Hosts, Secret, WAIT};
+use crate::error::Error;
 use crate::terminal::remark;
 
 /// Several processes at one piece of work.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Several processes")]
 pub(super) struct Together {
+    /// Threads of this process that train, for a run that goes on as many as before or not; the result has
+    /// the same bits for any number [default: the cores, up to train.shards]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256),
+          help_heading = None::<&str>)]
+    pub(super) workers: Option<u16>,
     /// Work together with other processes: FILE has one address:port a line, that of process 0 first. Each
     /// process is started with the same words, but for --process
     #[arg(long, value_name = "FILE", requires = "process")]
@@ -40,12 +46,12 @@ impl Together {
     ///
     /// # Errors
     /// Whatever [`Hosts::read`], [`Secret::find`] and [`Cluster::new`] refuse.
-    pub(crate) fn cluster(&self) -> Result<Option<Arc<Cluster>>, ClusterError> {
+    pub(crate) fn cluster(&self) -> Result<Option<Arc<Cluster>>, Error> {
         let (Some(hosts), Some(process)) = (&self.hosts, self.process) else { return Ok(None) };
         let secret = Secret::find(self.secret.as_deref())?;
         let wait = Duration::from_secs(self.wait);
-        let (hosts, notes) = (Hosts::read(hosts)?, Notes::new(|note| remark(note)));
-        let cluster = Cluster::new(hosts, process, secret, self.trust_network, wait, notes)?;
+        let hosts = Hosts::read(hosts)?;
+        let cluster = Cluster::new(hosts, process, secret, self.trust_network, wait, |note| remark(note))?;
         Ok(Some(Arc::new(cluster)))
     }
 

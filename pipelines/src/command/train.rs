@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use spfde_data::files::run_directory::refuse_taken;
+use spfde_data::rows::{EpochRow, TimingRow};
+use spfde_flow::Observer;
 
 use super::together::Together;
-use super::{STOPPING, end_at_once, interruptible, refuse_taken, workers};
-use crate::command::Program;
+use super::{STOPPING, end_at_once, interruptible, say_verified, workers};
+use crate::app::App;
+use crate::cluster::Cluster;
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
@@ -16,7 +20,6 @@ use crate::progress::Progress;
 use crate::report::{schedule, summary};
 use crate::session::{self, Options};
 use crate::terminal::{remark, say, say_all, show, take_away};
-use crate::verify;
 
 /// Train a network, and record every decision.
 ///
@@ -32,7 +35,7 @@ All processes have to see the run directory. A process that does not fit is told
 code 2; if one is missing after --wait seconds all end with 1; if one is lost later all others end with 3, and
 `spfde resume` goes on. The others wait for one that is stopped (SIGSTOP); a second Ctrl-C ends a process at
 once.")]
-pub struct Train {
+pub(super) struct Train {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]
     words: Vec<String>,
@@ -40,10 +43,6 @@ pub struct Train {
     /// than process 0: where it sees the run directory [default: where process 0 does]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Threads of this process that train; the result has the same bits for any number [default: the cores,
-    /// up to train.shards]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    workers: Option<u16>,
     /// Print the resolved configuration, the schedule, FLOPs and memory, and end
     #[arg(long)]
     dry_run: bool,
@@ -53,64 +52,59 @@ pub struct Train {
 
 impl Train {
     /// Runs the experiment of the settings.
-    ///
-    /// # Errors
-    /// Whatever [`Experiment::new`] and [`crate::run`] refuse.
-    pub(crate) fn run(self, program: &Program) -> Result<(), Error> {
-        if let Some(path) = self.run_dir.as_ref().filter(|_| !self.dry_run && !self.together.is_other()) {
+    pub(super) fn run(self, app: &App) -> Result<(), Error> {
+        let Self { words, run_dir: directory, dry_run, together } = self;
+        if let Some(path) = directory.as_ref().filter(|_| !dry_run && !together.is_other()) {
+            // Before the data is read. Creating it checks again.
             refuse_taken(path)?;
         }
-        let source = Source::from_words(&self.words)?;
-        let configuration = Configuration::resolve_over(&program.registry, &[], source.entries())?;
+        let source = Source::from_words(&words)?;
+        let configuration = Configuration::resolve_over(&app.registry, &[], source.entries())?;
         let experiment = Experiment::new(configuration)?;
         experiment.configuration().notes().iter().for_each(remark);
-        if self.dry_run {
+        if dry_run {
             say_all(experiment.configuration().to_toml());
             say_all(schedule::schedule(&experiment));
             return Ok(());
         }
-        let cluster = self.together.cluster()?;
-        let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
-        let workers = workers(self.workers, experiment.settings().shards, processes);
-        let interrupted = interruptible(STOPPING);
-        let progress = Arc::new(Progress::new(&experiment).among(processes));
-        show_bar(&progress);
-        let options = Options {
-            directory: self.run_dir,
-            workers,
-            cluster,
-            observer: Arc::clone(&progress) as Arc<dyn spfde_flow::Observer>,
-            interrupted,
-        };
-        let result = session::run(&experiment, options, program.build());
-        conclude(&experiment, &progress, result, self.together.is_other())
+        let cluster = together.cluster()?;
+        train(&experiment, &together, cluster, &Before::default(), |options| {
+            session::run(&experiment, Options { directory, ..options }, app.build())
+        })
     }
 }
 
-/// Shows the bar of a run; its clock goes on between steps, too.
-pub(super) fn show_bar(progress: &Progress) {
-    show(progress.bar());
-    progress.bar().enable_steady_tick(Duration::from_millis(500));
-}
+/// What was recorded before, of a run that goes on: the epochs that are complete, and the times they took.
+pub(super) type Before = (Vec<EpochRow>, Vec<TimingRow>);
 
-/// Prints the table of a run that came to its end, and verifies its trace. One of the `other` processes
-/// leaves both to process 0.
-pub(super) fn conclude(
+/// Has `work` train, shows how it goes, prints the table of the run when it has come to its end, and verifies
+/// its trace. One of several processes other than process 0 leaves both to that.
+pub(super) fn train(
     experiment: &Experiment,
-    progress: &Progress,
-    result: Result<PathBuf, Error>,
-    other: bool,
+    together: &Together,
+    cluster: Option<Arc<Cluster>>,
+    (epochs, timings): &Before,
+    work: impl FnOnce(Options) -> Result<PathBuf, Error>,
 ) -> Result<(), Error> {
-    take_away(progress.bar());
+    let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
+    let workers = workers(together.workers, experiment.settings().shards, processes);
+    let interrupted = interruptible(STOPPING);
+    let progress = Arc::new(Progress::new(experiment, processes));
+    let bar = progress.bar();
+    show(bar);
+    // Its clock goes on between steps, too.
+    bar.enable_steady_tick(Duration::from_millis(500));
+    progress.recall(epochs, timings);
+    let observer = Arc::clone(&progress) as Arc<dyn Observer>;
+    let result = work(Options { directory: None, workers, cluster, observer, interrupted });
+    take_away(bar);
     let directory = result?;
-    if other {
+    if together.is_other() {
         say(format!("run directory: {} (process 0 verifies it)", directory.display()));
         return Ok(());
     }
     // The run is finished.
     end_at_once();
-    say_all(summary::summary(experiment, progress));
-    let sound = verify::verify(&directory)?;
-    say(format!("run directory: {} (verified: {sound})", directory.display()));
-    Ok(())
+    say_all(summary::summary(experiment, &progress));
+    say_verified(&directory)
 }

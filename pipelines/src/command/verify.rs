@@ -10,7 +10,7 @@ use crate::verify::verify;
 
 /// Check a run: hashes, schemas, row counts, and that the deltas add up to what the tables say.
 #[derive(Args, Debug)]
-pub struct Verify {
+pub(super) struct Verify {
     /// The run directory
     run: PathBuf,
 }
@@ -20,7 +20,7 @@ impl Verify {
     ///
     /// # Errors
     /// If anything is not as it should be: all findings are printed.
-    pub fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self) -> Result<(), Error> {
         let sound = verify(&self.run)?;
         say(format!("{}: sound: {sound}", self.run.display()));
         Ok(())

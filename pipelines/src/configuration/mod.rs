@@ -1,8 +1,7 @@
 //! The configuration: keys with defaults and ranges, from a file, from the command line, resolved before any
 //! work.
 
-mod error;
-mod keys;
+pub(crate) mod keys;
 mod render;
 mod shape;
 mod source;
@@ -13,13 +12,14 @@ use std::sync::Arc;
 
 use spfde_data::parameter::{Parameter, ParameterError, Parameters, Value, nearest};
 use spfde_model::InputShape;
+use spfde_policy::registry::{Listed, Member};
 
 use crate::registry::Registry;
 
-pub use error::ConfigurationError;
-pub(crate) use keys::SHAPE;
+use keys::SHAPE;
 pub use keys::{bench, core};
 pub use source::Source;
+pub(crate) use source::word_error;
 
 /// A resolved configuration: every key of the run has a checked value.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl Configuration {
         inherited: &[(String, Value)],
         given: &[(String, Value)],
     ) -> Result<Self, ParameterError> {
-        Self::resolve_with(registry, inherited, given, &core(registry), &bench())
+        Self::resolve_with(registry, inherited, given, false)
     }
 
     /// As [`Configuration::resolve`], for `spfde bench`, which has keys of its own.
@@ -64,91 +64,71 @@ impl Configuration {
         registry: &Arc<Registry>,
         given: &[(String, Value)],
     ) -> Result<Self, ParameterError> {
-        Self::resolve_with(registry, &[], given, &[core(registry), bench()].concat(), &[])
+        Self::resolve_with(registry, &[], given, true)
     }
 
-    /// Resolves with the keys of `core`; those of `elsewhere` belong to another command.
+    /// Resolves with the keys that every run has, and those that only a bench has if this `is_bench`.
     fn resolve_with(
         registry: &Arc<Registry>,
         inherited: &[(String, Value)],
         given: &[(String, Value)],
-        core: &[Parameter],
-        elsewhere: &[Parameter],
+        is_bench: bool,
     ) -> Result<Self, ParameterError> {
+        let (mut core, mut elsewhere) = (core(registry), bench());
+        if is_bench {
+            core.append(&mut elsewhere);
+        }
         let families = registry.families();
-        let everything: Vec<Parameter> = core
-            .iter()
-            .chain(elsewhere)
-            .cloned()
-            .chain(
-                families
-                    .iter()
-                    .flat_map(|family| &family.members)
-                    .flat_map(|member| member.parameters.clone()),
-            )
-            .collect();
+        let members = families.iter().flat_map(|family| &family.members);
+        let everything: Vec<&Parameter> =
+            core.iter().chain(&elsewhere).chain(members.flat_map(|member| &member.parameters)).collect();
         for (key, _) in given {
             if !everything.iter().any(|parameter| parameter.key == key) {
                 let near = nearest(key, everything.iter().map(|parameter| parameter.key));
                 return Err(ParameterError::Unknown { key: key.clone(), near });
             }
         }
-        let latest = |entries: &[(String, Value)], key: &str| {
-            entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.clone())
-        };
-        let (mut asked, mut notes) = (BTreeSet::new(), Vec::new());
-        let mut take = |parameter: &Parameter, values: &mut Parameters| -> Result<(), ParameterError> {
-            let value = latest(given, parameter.key).map(|value| checked(parameter, value)).transpose()?;
-            if value.is_some() {
-                asked.insert(parameter.key.to_owned());
-            }
-            let value = match (value, latest(inherited, parameter.key)) {
-                (Some(value), _) => value,
-                (None, None) => parameter.default.clone(),
-                (None, Some(value)) => match parameter.check(value) {
-                    // Another policy than the one it was meant for may have another range.
-                    Err(_) if !core.iter().any(|known| known.key == parameter.key) => {
-                        parameter.default.clone()
-                    }
-                    value => value?,
-                },
-            };
-            values.insert(parameter.key, value);
-            Ok(())
-        };
         let mut values = Parameters::default();
-        for parameter in core {
-            take(parameter, &mut values)?;
-        }
-        let mut used: BTreeSet<&str> = core.iter().map(|parameter| parameter.key).collect();
+        let take = |parameters: &[Parameter], is_core: bool, values: &mut Parameters| {
+            for parameter in parameters {
+                let latest = |entries: &[(String, Value)]| {
+                    let mut entries = entries.iter().rev();
+                    entries.find(|(key, _)| key == parameter.key).map(|(_, value)| value.clone())
+                };
+                let value = match (latest(given), latest(inherited)) {
+                    (Some(value), _) => checked(parameter, value)?,
+                    (None, None) => parameter.default.clone(),
+                    (None, Some(value)) if is_core => parameter.check(value)?,
+                    // Another policy than the one it was meant for may have another range.
+                    (None, Some(value)) => parameter.check(value).unwrap_or(parameter.default.clone()),
+                };
+                values.insert(parameter.key, value);
+            }
+            Ok::<_, ParameterError>(())
+        };
+        take(&core, true, &mut values)?;
         for family in &families {
-            let chosen = values.text(family.choice.key).to_owned();
-            let member =
-                family.members.iter().find(|member| member.name == chosen).expect("a choice was checked");
-            for parameter in &member.parameters {
-                take(parameter, &mut values)?;
-                used.insert(parameter.key);
-            }
+            let member = chosen(family, &values).expect("a choice was checked");
+            take(&member.parameters, false, &mut values)?;
         }
-        // Known to another policy than the chosen one: its range still holds, and the user is told.
-        for (key, value) in given.iter().filter(|(key, _)| !used.contains(key.as_str())) {
-            if let Some(parameter) = elsewhere.iter().find(|parameter| parameter.key == key) {
-                checked(parameter, value.clone())?;
-                notes.push(format!("`{key}` has no effect: only `spfde bench` reads it"));
-                continue;
-            }
+        // Known to another command, or another policy than the chosen one: its range still holds, and the
+        // user is told.
+        let (used, unused): (Vec<_>, Vec<_>) = given.iter().partition(|(key, _)| values.get(key).is_some());
+        let mut notes = Vec::new();
+        for (key, value) in unused {
+            let parameter = everything.iter().find(|parameter| parameter.key == key);
+            checked(parameter.expect("an unknown key was refused"), value.clone())?;
             let owner = families.iter().find(|family| family.members.iter().any(|member| member.knows(key)));
-            let family = owner.expect("an unknown key was refused");
-            let parameter = family.members.iter().flat_map(|member| &member.parameters);
-            parameter
-                .clone()
-                .find(|parameter| parameter.key == key)
-                .expect("it is known")
-                .check(value.clone())?;
-            let (setting, chosen) = (family.choice.key, values.text(family.choice.key));
-            notes.push(format!("`{key}` has no effect: {setting} = \"{chosen}\" does not use it"));
+            notes.push(match owner.map(|family| family.choice.key) {
+                Some(choice) => {
+                    let chosen = values.text(choice);
+                    format!("`{key}` has no effect: {choice} = \"{chosen}\" does not use it")
+                }
+                None => format!("`{key}` has no effect: only `spfde bench` reads it"),
+            });
         }
-        Ok(Self { registry: Arc::clone(registry), values, given: asked, notes, begun_in: None })
+        let given = used.into_iter().map(|(key, _)| key.clone()).collect();
+        Ok(Self { registry: Arc::clone(registry), values, given, notes, begun_in: None })
     }
 
     /// The shape that `data.shape` gives to the random images of a bench.
@@ -217,15 +197,12 @@ impl Configuration {
     /// keys of the one before go.
     pub(crate) fn replace_member(&mut self, key: &'static str, name: &str) {
         let families = self.registry.families();
-        let family = families.iter().find(|family| family.choice.key == key).expect("the key of a family");
-        let others = families.iter().filter(|other| other.choice.key != key).flat_map(|other| {
-            let chosen = self.values.text(other.choice.key).to_owned();
-            other.members.iter().filter(move |member| member.name == chosen)
-        });
-        let others: Vec<&str> =
-            others.flat_map(|member| &member.parameters).map(|parameter| parameter.key).collect();
-        for parameter in family.members.iter().flat_map(|member| &member.parameters) {
-            if !others.contains(&parameter.key) {
+        let (family, others): (Vec<_>, Vec<_>) = families.iter().partition(|family| family.choice.key == key);
+        let others: Vec<&Member> =
+            others.into_iter().filter_map(|other| chosen(other, &self.values)).collect();
+        let members = family.iter().flat_map(|family| &family.members);
+        for parameter in members.flat_map(|member| &member.parameters) {
+            if !others.iter().any(|other| other.knows(parameter.key)) {
                 self.values.remove(parameter.key);
             }
         }
@@ -237,6 +214,11 @@ impl Configuration {
     pub fn to_toml(&self) -> String {
         render::to_toml(&self.registry, &self.values)
     }
+}
+
+/// The member of `family` that the configuration chooses, if the registry knows it.
+fn chosen<'a>(family: &'a Listed, values: &Parameters) -> Option<&'a Member> {
+    family.members.iter().find(|member| member.name == values.text(family.choice.key))
 }
 
 /// Checks a value against its parameter's range; a shape against more than that it is a text.

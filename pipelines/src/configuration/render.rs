@@ -5,17 +5,16 @@ use std::fmt::Write;
 use spfde_data::parameter::{Parameter, Parameters, Value};
 use spfde_data::words::visible;
 
+use super::chosen;
 use super::keys::core;
 use crate::registry::Registry;
 
 /// Every key with its value, its meaning and its range, grouped by table.
 pub(super) fn to_toml(registry: &Registry, values: &Parameters) -> String {
-    let chosen = registry.families().into_iter().flat_map(|family| {
-        let name = values.text(family.choice.key);
-        family.members.into_iter().filter(move |member| member.name == name)
-    });
-    let known: Vec<Parameter> =
-        core(registry).into_iter().chain(chosen.flat_map(|member| member.parameters)).collect();
+    let families = registry.families();
+    let members = families.iter().filter_map(|family| chosen(family, values));
+    let mut known = core(registry);
+    known.extend(members.flat_map(|member| member.parameters.clone()));
     // Keys without a table have to come first in TOML.
     let (bare, tabled): (Vec<_>, Vec<_>) = values.iter().partition(|(key, _)| !key.contains('.'));
     let (mut text, mut table) = (String::new(), "");
@@ -37,13 +36,11 @@ fn literal(value: &Value) -> String {
     match value {
         Value::Integer(value) => value.to_string(),
         Value::Number(value) => toml::Value::Float(*value).to_string(),
-        // TOML leaves some control characters as they are; escaped they do nothing to a terminal that shows
-        // the file.
-        Value::Text(value) if value.contains(char::is_control) => {
-            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
-            format!("\"{}\"", visible(&quoted))
+        // Control characters are escaped, of which TOML leaves some as they are: they do nothing to a
+        // terminal that shows the file.
+        Value::Text(value) => {
+            format!("\"{}\"", visible(&value.replace('\\', "\\\\").replace('"', "\\\"")))
         }
-        Value::Text(value) => toml::Value::String(value.clone()).to_string(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Where settings come from: a TOML file, then `key=value` words.
 
-use std::io::Read;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use spfde_data::parameter::Value;
 
-use super::error::ConfigurationError;
-use super::keys::{expected, tables};
+use super::keys::all;
+use crate::error::Error;
 use crate::registry::Registry;
+use crate::small_file;
 
 /// A configuration file larger than this is not one.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -24,7 +25,7 @@ impl Source {
 
     /// Reads words as the command line has them: first, optionally, a file ending in `.toml`; then
     /// `key=value`.
-    pub fn from_words(words: &[String]) -> Result<Self, ConfigurationError> {
+    pub fn from_words(words: &[String]) -> Result<Self, Error> {
         let mut source = Self::default();
         for word in words {
             if let Some((key, value)) = word.split_once('=') {
@@ -32,31 +33,29 @@ impl Source {
             } else if word.ends_with(".toml") && source.0.is_empty() {
                 source.0.extend(Self::read(Path::new(word))?.0);
             } else {
-                return Err(ConfigurationError::Word { word: word.clone() });
+                return Err(word_error(word));
             }
         }
         Ok(source)
     }
 
     /// Reads a file.
-    pub fn read(path: &Path) -> Result<Self, ConfigurationError> {
+    pub fn read(path: &Path) -> Result<Self, Error> {
         let place = path.display().to_string();
-        let error = |reason: String| unreadable(&place, format!("cannot read the configuration: {reason}"));
-        let text = read_text(path).map_err(|cause| error(cause.to_string()))?;
-        if text.len() as u64 > LARGEST_FILE {
-            return Err(error(format!("it has more than the {LARGEST_FILE} bytes that are read")));
-        }
-        let text = String::from_utf8(text).map_err(|cause| error(cause.utf8_error().to_string()))?;
+        let text = String::from_utf8(small_file::read(path, "configuration", LARGEST_FILE)?);
+        let text = text.map_err(|cause| {
+            unreadable(&place, format!("cannot read the configuration: {}", cause.utf8_error()))
+        })?;
         Self::parse_file(&place, &text)
     }
 
     /// Reads the text of a file called `path`: tables become the first part of dotted keys.
-    pub fn parse_file(path: &str, text: &str) -> Result<Self, ConfigurationError> {
+    pub fn parse_file(path: &str, text: &str) -> Result<Self, Error> {
         let read = text.parse().or_else(|error| beyond_numbers(text, &error).ok_or(error));
         let table: toml::Table = read.map_err(|error: toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
-            unreadable(&format!("{path}, line {line}"), error.message().to_owned())
+            unreadable(&format!("{path}, line {line}"), error.message())
         })?;
         let mut source = Self::default();
         for (name, value) in table {
@@ -76,7 +75,7 @@ impl Source {
     }
 
     /// Adds what TOML has at `place` under `key`.
-    fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<(), ConfigurationError> {
+    fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<(), Error> {
         if let Some(value) = plain(&value) {
             self.0.push((key, value));
             return Ok(());
@@ -87,30 +86,34 @@ impl Source {
             toml::Value::Array(_) => ("a list", String::new()),
             _ => ("a table", String::new()),
         };
-        let expected = expected(&Registry::standard(), &key).map(|expected| format!("it takes {expected}"));
+        let expected = expected(&key).map(|expected| format!("it takes {expected}"));
         let expected = expected.unwrap_or_else(|| "settings are numbers and texts".to_owned());
         Err(unreadable(place, format!("`{key}`{shown} is {kind}; {expected}")))
     }
 }
 
-fn unreadable(place: &str, what: String) -> ConfigurationError {
-    ConfigurationError::Unreadable { place: place.to_owned(), what }
+/// That a word is no setting.
+pub(crate) fn word_error(word: &str) -> Error {
+    Error::usage(format!("`{word}` is neither key=value nor, as the first word, a file ending in .toml"))
 }
 
-/// The bytes of an ordinary file, up to more than a configuration has.
-fn read_text(path: &Path) -> std::io::Result<Vec<u8>> {
-    // Looked at before it is opened: opening a pipe would wait for a writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is not an ordinary file"));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn unreadable(place: &str, what: impl std::fmt::Display) -> Error {
+    Error::usage(format!("{place}: {what}"))
+}
+
+/// What `key` takes, if there is such a key: its bounds, too, if it has the same with all members.
+fn expected(key: &str) -> Option<String> {
+    let ranges = all(&Registry::standard()).filter(|parameter| parameter.key == key);
+    let mut ranges = ranges.map(|parameter| parameter.range);
+    let first = ranges.next()?;
+    Some(if ranges.all(|range| range == first) { first.expected() } else { first.kind() })
 }
 
 /// Refuses a table that no key belongs to.
-fn known_table(path: &str, name: &str) -> Result<(), ConfigurationError> {
-    let known = tables(&Registry::standard());
+fn known_table(path: &str, name: &str) -> Result<(), Error> {
+    let table = |key: &'static str| key.split_once('.').map(|(table, _)| table);
+    let known: BTreeSet<&str> =
+        all(&Registry::standard()).filter_map(|parameter| table(parameter.key)).collect();
     if known.contains(name) {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use spfde_data::parameter::{ParameterError, Value};
 
-use crate::configuration::{ConfigurationError, Source};
+use crate::configuration::{Source, word_error};
 use crate::error::Error;
 
 /// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a
@@ -18,17 +18,17 @@ impl Axes {
     ///
     /// # Errors
     /// If a word is none such, a key comes twice, or there would be more than [`MOST_MEMBERS`] members.
-    pub fn from_words(words: &[String]) -> Result<Self, ConfigurationError> {
+    pub fn from_words(words: &[String]) -> Result<Self, Error> {
         let mut axes: Vec<(String, Vec<Value>)> = Vec::new();
         let mut members = 1usize;
         for word in words {
-            let refuse = || ConfigurationError::Word { word: format!("--grid {word}") };
+            let refuse = || word_error(&format!("--grid {word}"));
             let (key, list) = word.split_once('=').ok_or_else(refuse)?;
             let key = key.trim().to_owned();
             if key.is_empty() {
                 let missing =
                     "the key before the values of --grid is missing, such as sieve.fraction=0.1,0.2";
-                return Err(ConfigurationError::Usage(missing.to_owned()));
+                return Err(Error::usage(missing));
             }
             if list.trim().is_empty() {
                 let reason = "the --grid list has no values; write them with commas between";
@@ -104,7 +104,7 @@ pub(super) fn at_point(point: &[(String, Value)], error: impl Into<Error>) -> Er
 mod tests {
     use super::*;
 
-    fn axes(words: &[&str]) -> Result<Axes, ConfigurationError> {
+    fn axes(words: &[&str]) -> Result<Axes, Error> {
         Axes::from_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
     }
 

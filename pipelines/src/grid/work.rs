@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
 
+use crate::cluster::Network;
 use crate::error::Error;
-use crate::workers::{Ending, work};
+use crate::workers::work;
 
 /// Runs the dataflow of a grid on so many workers; what it finds.
 ///
@@ -16,15 +17,13 @@ use crate::workers::{Ending, work};
 pub(super) fn judge(asked: Grid, workers: usize) -> Result<Found, Error> {
     let shared = Arc::new(asked);
     let built = Arc::clone(&shared);
-    let endings = work(workers, move |worker| {
+    let ended = work(Network::alone(workers), move |worker| {
         worker.dataflow::<Tick, _, _>(|scope| grid(scope, &built));
         || ()
     });
     let found = shared.take();
-    for (worker, ending) in endings.into_iter().enumerate() {
-        if let Ending::Panicked(message) = ending {
-            return Err(Error::no_replay(format!("worker {worker} failed: {message}")));
-        }
+    if let Some((worker, message)) = ended.panicked {
+        return Err(Error::no_replay(format!("worker {worker} failed: {message}")));
     }
     if shared.interrupted.load(Ordering::Relaxed) {
         return Err(Error::replay_interrupted("interrupted"));

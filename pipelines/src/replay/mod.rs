@@ -30,9 +30,9 @@ use spfde_flow::{Cause, Fault, Observer, Recorded, Run, Services, StepReport, St
 use crate::cluster::Network;
 use crate::environment::environment;
 use crate::error::Error;
-use crate::execute::{Ended, execute};
 use crate::experiment::Experiment;
 use crate::session::{Options, discard};
+use crate::workers::{Ended, execute};
 
 pub use record::Record;
 
@@ -112,7 +112,8 @@ fn replay_from(
         recorded: Some(Recorded { recording, densities, follows: followed.is_some() }),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
-    let Ended { fault, panicked, .. } = execute(settings, services, Network::alone(options.workers), build);
+    let Ended { done, panicked, .. } = execute(settings, services, Network::alone(options.workers), build);
+    let fault = done.into_iter().flatten().min();
     let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let end = followed.and_then(FollowedTrace::end);
     let recorded_early = match &end {

@@ -70,10 +70,7 @@ pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<(), 
     findings.extend(verify::segments(directory, run.manifest()));
     match findings.first() {
         None => Ok(()),
-        Some(first) => {
-            let (first, directory) = (first.to_string(), directory.to_owned());
-            Err(Error::FinishedUnsound { directory, findings: findings.len(), first })
-        }
+        Some(first) => Err(Error::finished_unsound(directory, findings.len(), &first.to_string())),
     }
 }
 

@@ -8,7 +8,7 @@ use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
 use spfde_data::files::run_directory::CONFIG_NAME;
 use spfde_data::parameter::{ParameterError, Value};
 
-use crate::configuration::{Configuration, ConfigurationError, Source};
+use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
@@ -40,7 +40,7 @@ pub(super) fn experiment(
     // Whether the experiment reads its data there at all is for `prepare` to say, which may read it by
     // itself.
     let is_gone = |error: &Error| match error {
-        Error::Configuration(ConfigurationError::NoData { .. }) => true,
+        Error::NoData { .. } => true,
         Error::Data(DataError::Io { path, .. }) => {
             places.iter().any(|place| path.starts_with(place)) && !places.iter().any(|place| place.exists())
         }

@@ -12,8 +12,8 @@ use spfde_data::table::Row;
 use spfde_flow::{Run, Snapshot};
 
 use crate::checkpoint::CheckpointFiles;
-use crate::cluster::{Invitation, Purpose};
-use crate::error::Error;
+use crate::cluster::{Invitation, Meeting};
+use crate::error::{Error, UNWRITTEN};
 use crate::experiment::Experiment;
 use crate::place::Place;
 use crate::session::{self, Options};
@@ -97,18 +97,17 @@ impl Unfinished {
         build: impl Fn(&Run<'_>) + Send + Sync + 'static,
     ) -> Result<PathBuf, Error> {
         let Self { experiment, held, .. } = self;
-        let meeting = session::meeting(Purpose::Resume, &experiment, options.workers);
+        let meeting = Meeting::new("spfde resume", options.workers, &experiment);
         let (directory, snapshot) = match held {
             Held::Here(directory, snapshot) => (directory, snapshot.map(|snapshot| *snapshot)),
             Held::ByFirst(path) => {
                 let cluster = options.cluster.clone().filter(|cluster| !cluster.is_first());
                 let cluster = cluster.expect("only a process that is not the first joins a run");
-                let prepare = |invitation: &Invitation, member| {
-                    Ok::<_, Error>((member, snapshot(&path, invitation, &experiment)?))
-                };
+                let prepare =
+                    |invitation: &Invitation, member| Ok((member, snapshot(&path, invitation, &experiment)?));
                 let joined = cluster.join(&meeting, Some(&path), &options.interrupted, prepare);
                 let (network, (member, snapshot)) = joined?;
-                let place = Place::Joined(Arc::new(member));
+                let place = Place::Joined(member);
                 return session::work_on(&experiment, place, snapshot, network, options, build);
             }
         };
@@ -116,7 +115,7 @@ impl Unfinished {
         let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
         let network = options.network(&meeting, &directory, start).map_err(|error| {
             let written = directory.finish(Some(error.to_string()));
-            session::unwritten(error, written)
+            error.and(UNWRITTEN, written)
         })?;
         let now = crate::environment::environment(&experiment, options.workers, options.processes());
         // Of a beginning that cannot be read nothing is known.

@@ -4,13 +4,19 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, WeakProgressBar};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, WeakProgressBar};
 
 /// How long a thread that panics waits until another has told so.
 const BRIEFLY: Duration = Duration::from_millis(300);
 
 /// The bar that is drawn.
 static BAR: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
+
+/// A bar of so many steps, hidden until it is shown.
+pub(crate) fn hidden_bar(steps: u64, style: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(style).expect("the template is fixed");
+    ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden()).with_style(style)
+}
 
 /// Draws `bar` on standard error from now on, if that is a terminal.
 pub(crate) fn show(bar: &ProgressBar) {

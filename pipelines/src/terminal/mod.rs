@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use spfde_data::words::visible;
 
-pub(crate) use bar::{show, take_away};
+pub(crate) use bar::{hidden_bar, show, take_away};
 
 /// Why something that was said did not get to where standard output leads, such as a full disk.
 static LOST: OnceLock<String> = OnceLock::new();

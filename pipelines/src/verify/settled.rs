@@ -33,7 +33,11 @@ pub(super) fn settled(
         }
         run = now;
     }
-    Err(Error::Unsettled { directory: directory.to_owned(), tries: TRIES })
+    Err(Error::failed(format!(
+        "{}: is being written, and went on each of the {TRIES} times that it was looked at; verify it when \
+         it rests",
+        directory.display()
+    )))
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
         .command(&[&WORDS[..], &secret, &["--hosts", "hosts", "--process", "1", "--workers", "2"]].concat());
     let outcome = end(spawn(other));
     assert!(
-        outcome.code == Some(2) && outcome.err.contains("has this many workers: 2, process 0 1"),
+        outcome.code == Some(2) && outcome.err.contains("--workers is 2 in process 1, 1 in process 0; give"),
         "{outcome:?}"
     );
     std::fs::write(place.path("more"), format!("{}\n127.0.0.1:9\n127.0.0.1:10", addresses.join("\n")))
@@ -107,7 +107,8 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     let other = [&WORDS[..], &secret, &["--hosts", "more", "--process", "1", "--workers", "1"]].concat();
     let outcome = end(spawn(place.command(&other)));
     assert!(
-        outcome.code == Some(2) && outcome.err.contains("this many processes: 4, process 0 2"),
+        outcome.code == Some(2)
+            && outcome.err.contains("process 1 of 4 looks for process 0 where process 0 of 2 is; "),
         "{outcome:?}"
     );
     // The right one, at last.

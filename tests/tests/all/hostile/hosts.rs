@@ -73,7 +73,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::Trailing,
             b"127.0.0.1:2101 \x1b[2J",
-            &format!(", line 1: `2101 \u{fffd}[2J` is not a port from 1 to 65535; {example}"),
+            &format!(", line 1: `2101 \\u001b[2J` is not a port from 1 to 65535; {example}"),
         ),
     ];
     let expected = format!("{}: cannot read the hosts file: it is not an ordinary file", directory.display());

@@ -90,7 +90,7 @@ struct Format {
 const FORMATS: [Format; 10] = [
     Format {
         name: "configuration",
-        readers: &["pipelines/src/configuration/source.rs"],
+        readers: &["pipelines/src/small_file.rs"],
         cases: configuration::cases,
         none: &[
             (Class::Empty, "an empty file is the defaults"),
@@ -122,7 +122,7 @@ const FORMATS: [Format; 10] = [
     },
     Format {
         name: "hosts",
-        readers: &["pipelines/src/cluster/file.rs"],
+        readers: &["pipelines/src/small_file.rs"],
         cases: hosts::cases,
         none: &[
             (Class::Escape, "it has no paths"),
@@ -158,7 +158,7 @@ const FORMATS: [Format; 10] = [
     },
     Format {
         name: "secret",
-        readers: &["pipelines/src/cluster/file.rs"],
+        readers: &["pipelines/src/small_file.rs"],
         cases: secret::cases,
         none: &[
             (Class::WrongMagic, "any bytes are a secret"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use spfde::cluster::{Cluster, Hosts, Notes, Secret};
+use spfde::cluster::{Cluster, Hosts, Secret};
 use spfde::{Error, Options};
 use spfde_data::files::manifest::Manifest;
 use spfde_data::rows::ScoreRow;
@@ -61,7 +61,7 @@ fn work(bench: &Bench, path: &Path, words: &[&str], number: impl Fn(&str) -> usi
     let wait = Duration::from_secs(seconds as u64);
     let apart = std::env::var_os(APART).is_some();
     let secret = apart.then(|| Secret::new("the test", b"known to these processes")).transpose()?;
-    let cluster = Cluster::new(hosts, number(PROCESS), secret, apart, wait, Notes::default())?;
+    let cluster = Cluster::new(hosts, number(PROCESS), secret, apart, wait, |_| ())?;
     let directory = cluster.is_first().then(|| path.to_owned());
     let cluster = Some(Arc::new(cluster));
     let interrupted = Arc::new(AtomicBool::new(false));
