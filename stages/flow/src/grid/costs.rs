@@ -1,6 +1,5 @@
 //! What the members of a grid over a run freeze, and what their decisions cost.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spfde_data::rows::{FreezeRow, GradientRow, MaskRow};
@@ -11,13 +10,13 @@ use timely::dataflow::StreamVec;
 use crate::account::{Layers, Norms};
 use crate::fault::Fault;
 use crate::freeze::{from_start, layers};
-use crate::recorded::{Pace, Recorded, recorded};
+use crate::recorded::{Pace, recorded};
 use crate::settings::Settings;
 use crate::sieve::MemberRow;
 use crate::tick::Tick;
 
 use super::run::{MemberCosts, RunMembers};
-use super::{AHEAD, Failure, Grid, written};
+use super::{AHEAD, Failure, FreezeDecisionRow, Grid, written};
 
 /// What a freeze policy has made of the layers, and whose it is.
 struct Judge {
@@ -56,24 +55,19 @@ struct Epoch {
     frozen: Vec<bool>,
 }
 
-/// What costing says.
-pub(super) struct Costed<'s> {
-    /// Every member in every epoch, on the worker that judges it.
-    pub(super) costs: StreamVec<'s, Tick, MemberCosts>,
-    /// Says nothing: its frontier tells what is judged.
-    pub(super) done: StreamVec<'s, Tick, Fault>,
-}
-
 /// Shows the recorded norms to the freeze policies, and counts what every member costs, from its own active
 /// set (`rows` of its sieve) and its own frozen layers. A freezing is one worker's; what it needs to know
 /// goes to all of them.
+///
+/// Every member in every epoch, on the worker that judges it; and a stream that says nothing: its frontier
+/// tells what is judged.
 pub(super) fn costs<'s>(
     pace: &Pace<'s>,
     grid: &Arc<Grid>,
     run: &RunMembers,
     rows: StreamVec<'s, Tick, MemberRow>,
-) -> Costed<'s> {
-    fn read<'s, R: Recorded>(pace: &Pace<'s>, run: &RunMembers) -> StreamVec<'s, Tick, R> {
+) -> (StreamVec<'s, Tick, MemberCosts>, StreamVec<'s, Tick, Fault>) {
+    fn read<'s, R: Row>(pace: &Pace<'s>, run: &RunMembers) -> StreamVec<'s, Tick, R> {
         recorded(pace, AHEAD, &run.recording, &run.freezings[0].settings.plan).0
     }
     let (scope, grid) = (pace.ground.scope, Arc::clone(grid));
@@ -85,7 +79,7 @@ pub(super) fn costs<'s>(
     let rows = window.broadcast(rows);
     let (mut costs_out, costs) = window.output();
     let (_, done) = window.output();
-    let worker = scope.index() as u32;
+    let worker = scope.index();
     let mut frozen = vec![false; run.freezings[0].settings.plan.architecture.layers.len()];
     window.build(move |close| {
         let epoch = close.epoch;
@@ -105,20 +99,22 @@ pub(super) fn costs<'s>(
             judge.decide(epoch + 1, &gradients);
         }
     });
-    Costed { costs, done }
+    (costs, done)
 }
 
 /// Writes down what was decided for `epoch`.
-fn write(grid: &Grid, judges: &[Judge], at: (u32, u32)) {
-    let Some(store) = grid.store.as_ref().filter(|_| !grid.failed()) else { return };
-    let mut pending: BTreeMap<usize, &[FreezeRow]> = BTreeMap::new();
-    for judge in judges {
-        pending.extend(judge.members.iter().map(|member| (*member, &judge.pending[..])));
-    }
-    match written::freezes(&**store, at, pending) {
-        Ok(segment) => grid.found(|found| found.segments.extend(segment)),
-        Err(error) => grid.fail(Failure::Whole(error.to_string())),
-    }
+fn write(grid: &Grid, judges: &[Judge], (epoch, worker): (u32, usize)) {
+    let row = |member: usize, row: &FreezeRow| {
+        let FreezeRow { layer, diff, reason, .. } = row.clone();
+        FreezeDecisionRow { epoch, member: member as u32, layer, diff, reason }
+    };
+    let of_judge = |judge: &Judge| {
+        let members = judge.members.iter();
+        members.flat_map(|member| judge.pending.iter().map(|freeze| row(*member, freeze))).collect::<Vec<_>>()
+    };
+    let mut rows: Vec<FreezeDecisionRow> = judges.iter().flat_map(of_judge).collect();
+    rows.sort_by_key(Row::order);
+    written::write(grid, (epoch, worker), rows.into_iter());
 }
 
 impl Judge {
