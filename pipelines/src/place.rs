@@ -36,7 +36,7 @@ impl Place {
     }
 
     pub(crate) fn checkpoints(&self) -> CheckpointFiles {
-        CheckpointFiles::written(match self {
+        CheckpointFiles(match self {
             Place::Held(directory) => directory.checkpoints(),
             Place::Joined(member) => member.checkpoints(),
         })

@@ -74,11 +74,9 @@ pub(super) fn differences(environment: &serde_json::Value, experiment: &Experime
     let now = crate::environment::environment(experiment, 0, 1);
     let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
     if names.iter().all(|(field, _)| environment[*field].is_null()) {
-        return vec![
-            "how the run began is not recorded any more: whether bits may differ from the run's \
-             beginning is unknown"
-                .to_owned(),
-        ];
+        let unknown = "how the run began is not recorded any more: whether bits may differ from the run's \
+                       beginning is unknown";
+        return vec![unknown.to_owned()];
     }
     let differs = names.iter().filter(|(field, _)| environment[*field] != now[*field]);
     let note = |(field, name): &(&str, &str)| {
