@@ -37,7 +37,6 @@ impl Replay {
         }
         let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options(program))?;
         end_at_once();
-        judged.notes.iter().for_each(remark);
         if self.json {
             say(grid::scores_json(&judged, self.sort));
             return Ok(());

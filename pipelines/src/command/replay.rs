@@ -112,7 +112,7 @@ impl Replay {
             let record = Record::open(Path::new(run))?.knowing(&program.registry);
             let experiment = record.experiment(settings.entries())?;
             crate::replay::check(&experiment)?;
-            record.trace()?;
+            record.streams(&crate::replay::STREAMS, false)?;
             if run == first {
                 experiment.configuration().notes().iter().for_each(remark);
             }

@@ -129,9 +129,9 @@ impl Dealer {
     }
 }
 
-/// The runs of some bundles in the order in which they count: by step, then by part, then as they were read.
-/// Each as the number of its bundle, and its own.
-fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + use<> {
+/// Visits the scores of an epoch's bundles in the order in which they count, by step, then by part, then as
+/// they were read; each with its sample's index in `share`.
+pub(super) fn each_score(mut bundles: Vec<Bundle>, share: Share, mut visit: impl FnMut(u32, &ScoreRow)) {
     // A part has one reader.
     bundles.sort_by_key(|bundle| bundle.number);
     let mut runs = Vec::with_capacity(bundles.iter().map(|bundle| bundle.runs.len()).sum());
@@ -142,17 +142,10 @@ fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + us
     if !runs.is_sorted() {
         runs.sort_unstable();
     }
-    runs.into_iter().map(|(.., number, place)| (number as usize, place as usize))
-}
-
-/// Visits the scores of an epoch's bundles in the order in which they count, each with its sample's index in
-/// `share`.
-pub(super) fn each_score(mut bundles: Vec<Bundle>, share: Share, mut visit: impl FnMut(u32, &ScoreRow)) {
-    for (number, run) in in_order(&mut bundles) {
-        let bundle = &bundles[number];
+    for (step, _, number, run) in runs {
+        let (bundle, run) = (&bundles[number as usize], run as usize);
         let from = run.checked_sub(1).map_or(0, |before| bundle.runs[before].until);
-        let Run { step, until, .. } = bundle.runs[run];
-        let step = u32::try_from(step).unwrap_or(u32::MAX);
+        let (step, until) = (u32::try_from(step).unwrap_or(u32::MAX), bundle.runs[run].until);
         for row in from as usize..until as usize {
             let index = bundle.rows[row] >> 1;
             let score = ScoreRow {

@@ -70,8 +70,8 @@ pub(super) fn costs<'s>(
     fn read<'s, R: Row>(pace: &Pace<'s>, run: &RunMembers) -> StreamVec<'s, Tick, R> {
         recorded(pace, AHEAD, &run.recording, &run.freezings[0].settings.plan).0
     }
-    let (scope, grid) = (pace.ground.scope, Arc::clone(grid));
-    let mut judges = judges(run, scope.index(), scope.peers());
+    let (worker, grid) = (pace.ground.scope.index(), Arc::clone(grid));
+    let mut judges = judges(run, worker, pace.ground.scope.peers());
     let mut window = pace.ground.window("Costs");
     let gradients = window.broadcast(read::<GradientRow>(pace, run));
     let masks = window.broadcast(read::<MaskRow>(pace, run));
@@ -79,7 +79,6 @@ pub(super) fn costs<'s>(
     let rows = window.broadcast(rows);
     let (mut costs_out, costs) = window.output();
     let (_, done) = window.output();
-    let worker = scope.index();
     let mut frozen = vec![false; run.freezings[0].settings.plan.architecture.layers.len()];
     window.build(move |close| {
         let epoch = close.epoch;
@@ -90,7 +89,9 @@ pub(super) fn costs<'s>(
         let mut sieves = vec![MemberRow::default(); grid.sieves.len()];
         rows.through(epoch).iter().for_each(|row| sieves[row.member as usize].add(row));
         let now = Epoch { number: epoch, norms: Norms::of(&gradients), sieves, frozen: frozen.clone() };
-        write(&grid, &judges, (epoch, worker));
+        let mut decided: Vec<FreezeDecisionRow> = judges.iter().flat_map(Judge::decisions).collect();
+        decided.sort_by_key(Row::order);
+        written::write(&grid, (epoch, worker), decided.into_iter());
         for judge in &mut judges {
             match judge.costs(&grid, &now, &masks) {
                 Ok(costs) => costs_out.give(close, costs),
@@ -102,22 +103,17 @@ pub(super) fn costs<'s>(
     (costs, done)
 }
 
-/// Writes down what was decided for `epoch`.
-fn write(grid: &Grid, judges: &[Judge], (epoch, worker): (u32, usize)) {
-    let row = |member: usize, row: &FreezeRow| {
-        let FreezeRow { layer, diff, reason, .. } = row.clone();
-        FreezeDecisionRow { epoch, member: member as u32, layer, diff, reason }
-    };
-    let of_judge = |judge: &Judge| {
-        let members = judge.members.iter();
-        members.flat_map(|member| judge.pending.iter().map(|freeze| row(*member, freeze))).collect::<Vec<_>>()
-    };
-    let mut rows: Vec<FreezeDecisionRow> = judges.iter().flat_map(of_judge).collect();
-    rows.sort_by_key(Row::order);
-    written::write(grid, (epoch, worker), rows.into_iter());
-}
-
 impl Judge {
+    /// What was decided for the epoch that comes, of each member.
+    fn decisions(&self) -> impl Iterator<Item = FreezeDecisionRow> {
+        let of = |member: usize| {
+            self.pending.iter().cloned().map(move |FreezeRow { epoch, layer, diff, reason, .. }| {
+                FreezeDecisionRow { epoch, member: member as u32, layer, diff, reason }
+            })
+        };
+        self.members.iter().flat_map(move |member| of(*member))
+    }
+
     /// What was decided for an epoch takes effect, and what it costs each member.
     fn costs(&mut self, grid: &Grid, now: &Epoch, masks: &[MaskRow]) -> Result<Vec<MemberCosts>, String> {
         std::mem::take(&mut self.pending).iter().for_each(|row| self.layers.freeze(row));

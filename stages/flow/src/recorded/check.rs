@@ -42,49 +42,47 @@ impl Limits {
     /// The first of some rows that does not fit the run, if one does not: its place, and field, value and
     /// what would fit.
     pub(crate) fn misfit(&self, columns: &[Column], rows: &Columns) -> Option<(usize, String)> {
-        /// The first cell that does not fit, and why.
-        fn find<T: Display>(
-            (name, cells): (&str, &[T]),
-            fits: impl Fn(usize, &T) -> bool,
-            expected: impl Fn(usize) -> String,
-        ) -> Option<(usize, String)> {
-            let at = cells.iter().enumerate().position(|(at, cell)| !fits(at, cell))?;
-            Some((at, format!("{name} is {}; {}", cells[at], expected(at))))
+        /// The place of the first cell that is wrong, and what it has.
+        fn first<T: Display>(cells: &[T], wrong: impl Fn(usize, &T) -> bool) -> Option<(usize, String)> {
+            let at = cells.iter().enumerate().position(|(at, cell)| wrong(at, cell))?;
+            Some((at, cells[at].to_string()))
         }
         let (samples, layers) = (self.samples, self.weights.len());
         let beside = |name| rows.cells.get(columns.iter().position(|column| column.name == name)?);
         let (layer, trained) = (beside("layer"), beside("trained"));
-        let layer =
-            |at: usize| if let Some(Cells::U16(layers)) = layer { usize::from(layers[at]) } else { 0 };
+        let layer = |at: usize| match layer {
+            Some(Cells::U16(layers)) => usize::from(layers[at]),
+            _ => 0,
+        };
         let trained = |at: usize| !matches!(trained, Some(Cells::Bool(trained)) if !trained[at]);
-        columns.iter().zip(&rows.cells).find_map(|(column, cells)| match (column.name, cells) {
-            (name @ "step", Cells::U32(steps)) => {
-                find((name, steps), |_, step| *step < u32::MAX, |_| "expected a smaller number".to_owned())
-            }
-            (name @ "sample", Cells::U32(cells)) => find(
-                (name, cells),
-                |_, sample| *sample < samples,
-                |_| format!("the data set has {samples}, from 0"),
-            ),
-            (name @ "layer", Cells::U16(cells)) => find(
-                (name, cells),
-                |_, layer| usize::from(*layer) < layers,
-                |_| format!("the network has {layers}, from 0"),
-            ),
-            (name @ "index", Cells::U32(cells)) => find(
-                (name, cells),
-                |at, index| (*index as usize) < self.weights[layer(at)],
-                |at| format!("layer {} has {}", layer(at), counted(self.weights[layer(at)], "weight")),
-            ),
-            (name @ "diff", Cells::I8(cells)) => {
-                find((name, cells), |_, diff| diff.unsigned_abs() == 1, |_| "expected 1 or -1".to_owned())
-            }
-            (name @ ("loss" | "error_norm"), Cells::F32(cells)) => find(
-                (name, cells),
-                |at, number| number.is_finite() || !trained(at),
-                |_| "expected a finite number: a step that comes to another is not recorded".to_owned(),
-            ),
-            _ => None,
+        columns.iter().zip(&rows.cells).find_map(|(column, cells)| {
+            let ((at, found), expected) = match (column.name, cells) {
+                ("step", Cells::U32(cells)) => {
+                    (first(cells, |_, step| *step == u32::MAX)?, "expected a smaller number".to_owned())
+                }
+                ("sample", Cells::U32(cells)) => {
+                    let expected = format!("the data set has {samples}, from 0");
+                    (first(cells, |_, sample| *sample >= samples)?, expected)
+                }
+                ("layer", Cells::U16(cells)) => {
+                    let expected = format!("the network has {layers}, from 0");
+                    (first(cells, |_, layer| usize::from(*layer) >= layers)?, expected)
+                }
+                ("index", Cells::U32(cells)) => {
+                    let wrong = first(cells, |at, index| *index as usize >= self.weights[layer(at)])?;
+                    let layer = layer(wrong.0);
+                    (wrong, format!("layer {layer} has {}", counted(self.weights[layer], "weight")))
+                }
+                ("diff", Cells::I8(cells)) => {
+                    (first(cells, |_, diff| diff.unsigned_abs() != 1)?, "expected 1 or -1".to_owned())
+                }
+                ("loss" | "error_norm", Cells::F32(cells)) => {
+                    let expected = "expected a finite number: a step that comes to another is not recorded";
+                    (first(cells, |at, number| trained(at) && !number.is_finite())?, expected.to_owned())
+                }
+                _ => return None,
+            };
+            Some((at, format!("{} is {found}; {expected}", column.name)))
         })
     }
 
