@@ -89,10 +89,10 @@ impl Replay {
         end_at_once();
         if self.follow {
             // The last table has been printed.
-            let ends = judged.runs.iter().zip(&cases);
+            let ends = judged.iter().zip(&cases);
             ends.for_each(|(run, case)| run.end.iter().for_each(|end| tell(&case.record, end)));
         } else {
-            say_all(show(&judged.runs, self.sort, self.json));
+            say_all(show(&judged, self.sort, self.json));
         }
         if self.json {
             return Ok(());

@@ -52,7 +52,8 @@ impl Axes {
             members = members.saturating_mul(values.len());
             if members > MOST_MEMBERS {
                 return Err(wrong(format!(
-                    "the grid has {members} members or more, and at most {MOST_MEMBERS} fit: each keeps its                      active set; try fewer values at a time"
+                    "the grid has {members} members or more, and at most {MOST_MEMBERS} fit: each keeps its \
+                     active set; try fewer values at a time"
                 )));
             }
             axes.push((key.to_owned(), values));

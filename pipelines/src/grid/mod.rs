@@ -6,7 +6,7 @@
 //! let axes = Axes::from_words(&grid)?;
 //! let runs = [RunCase::open("runs/resnet20-0-1".as_ref())?];
 //! let judged = judge_runs(&runs, &[], &axes, Ok, &GridOptions::default())?;
-//! for costs in &judged.runs[0].found.costs {
+//! for costs in &judged[0].found.costs {
 //!     println!("{} {} {}", costs.member, costs.epoch.epoch, costs.epoch.forward_flops);
 //! }
 //! # Ok::<(), spfde::Error>(())
@@ -36,7 +36,7 @@ use crate::workers::{Ending, work};
 
 pub use axes::{Axes, MOST_MEMBERS};
 pub(crate) use directory::refuse_taken;
-pub use runs::{JudgedRun, JudgedRuns, RunCase, judge_runs};
+pub use runs::{JudgedRun, RunCase, judge_runs};
 pub use scores::{Judged, judge_scores};
 pub use table::{Column, Summary};
 pub(crate) use table::{NUMBERS, keys, text};

@@ -29,7 +29,7 @@ const STREAMS: [&str; 6] = [
 ];
 
 /// The keys that choose the policies.
-pub(super) const CHOICES: [&str; 3] = ["mask.policy", "freeze.policy", "sieve.policy"];
+const CHOICES: [&str; 3] = ["mask.policy", "freeze.policy", "sieve.policy"];
 
 /// A run to judge by.
 pub struct RunCase {
@@ -66,14 +66,7 @@ impl From<Record> for RunCase {
     }
 }
 
-/// What came of a grid over runs.
-#[derive(Clone, Debug)]
-pub struct JudgedRuns {
-    /// Run by run.
-    pub runs: Vec<JudgedRun>,
-}
-
-/// What came of it by one record.
+/// What came of a grid by one record.
 #[derive(Clone, Debug)]
 pub struct JudgedRun {
     /// What the record is called.
@@ -115,7 +108,7 @@ pub fn judge_runs(
     axes: &Axes,
     prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
     options: &GridOptions,
-) -> Result<JudgedRuns, Error> {
+) -> Result<Vec<JudgedRun>, Error> {
     let (points, mut prepared, mut notes) = (axes.points(), Vec::new(), Vec::new());
     for case in cases {
         let experiments = each(&points, |_, point| {
@@ -149,7 +142,7 @@ pub fn judge_runs(
     if let Some(directory) = directory {
         directory.keep(&runs)?;
     }
-    Ok(JudgedRuns { runs })
+    Ok(runs)
 }
 
 /// Judges the members of a grid, which are `experiments`, by one record.

@@ -8,8 +8,11 @@ use spfde_flow::grid::MemberCosts;
 
 use super::{JudgedRun, Member};
 
-/// The numbers of a member in an epoch: the name, whether only recorded runs have it, and the number.
-pub(crate) const NUMBERS: [(&str, bool, fn(&MemberCosts) -> u64); 15] = [
+/// A number of a member in an epoch: its name, whether only recorded runs have it, and the number.
+type Number = (&'static str, bool, fn(&MemberCosts) -> u64);
+
+/// The numbers of a member in an epoch.
+pub(crate) const NUMBERS: [Number; 15] = [
     ("epoch", false, |costs| costs.epoch.epoch.into()),
     ("active_samples", false, |costs| costs.epoch.active_samples.into()),
     ("entered", false, |costs| costs.entered.into()),

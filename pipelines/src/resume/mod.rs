@@ -18,7 +18,7 @@ use crate::experiment::Experiment;
 use crate::registry::Registry;
 use crate::session::Options;
 use latest::{Latest, check_finished, check_trace, is_at_its_end, latest};
-use recorded::{begun_in, check_data, differences, entries, experiment};
+use recorded::{check_data, differences, entries, experiment};
 use unfinished::Held;
 
 pub use unfinished::Unfinished;
@@ -103,8 +103,10 @@ impl Resumed {
         }
         let entries = entries(directory, &recorded.config_unchanged()?)?;
         let environment = recorded.environment();
+        let begun_in = environment.as_ref().ok().and_then(|began| began["working_directory"].as_str());
+        let begun_in = begun_in.map(PathBuf::from);
         let registry = registry.of_run(&recorded, &entries)?;
-        let experiment = experiment(&registry, directory, &entries, begun_in(&environment), prepare)?;
+        let experiment = experiment(&registry, directory, &entries, begun_in, prepare)?;
         let mut notes = match &environment {
             Ok(environment) => differences(environment, &experiment),
             Err(error) => {

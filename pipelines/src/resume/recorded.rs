@@ -19,11 +19,6 @@ pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value
     Ok(Source::parse_file(&path, text)?.entries().to_vec())
 }
 
-/// The directory in which the run began, if its environment says so.
-pub(super) fn begun_in(environment: &Result<serde_json::Value, DataError>) -> Option<PathBuf> {
-    environment.as_ref().ok()?["working_directory"].as_str().map(PathBuf::from)
-}
-
 /// The experiment as it was when the run began.
 pub(super) fn experiment(
     registry: &Arc<Registry>,

@@ -89,7 +89,8 @@ pub(super) fn judge<'s, C: Cutting>(ground: &Ground<'s>, grid: &Arc<Grid>, judge
     Said { rows: rows.concat(behind), keys, done }
 }
 
-/// Writes who changes at an epoch, member by member, if that is wanted; `of_sieve` tells whom a sieve changes.
+/// Writes who changes at an epoch, member by member, if that is wanted; `of_sieve` tells whom a sieve
+/// changes.
 fn write<C: Iterator<Item = Change>>(
     grid: &Grid,
     share: Share,

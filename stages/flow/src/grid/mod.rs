@@ -10,7 +10,7 @@
 //! plain replay, with the same state and the same cuts ([`sieve`](crate::sieve())): a replay is a grid of one
 //! member. Here rows travel in bundles of a few bytes each, an epoch at a time.
 //!
-//! Over a recorded run ([`Grid::with_run`]) a member is an experiment: a sieve, a freezing, and what they
+//! Over a recorded run ([`Grid::run`]) a member is an experiment: a sieve, a freezing, and what they
 //! cost.
 //!
 //! ```text
@@ -104,8 +104,8 @@ pub struct Grid {
     pub found: Mutex<Found>,
 }
 
-/// Is shown all members of a grid over a run in an epoch, by number (none on workers other than worker 0), on a
-/// worker's own thread; says in words why the grid cannot go on, if it cannot.
+/// Is shown all members of a grid over a run in an epoch, by number (none on workers other than worker 0), on
+/// a worker's own thread; says in words why the grid cannot go on, if it cannot.
 pub type GridObserver = Arc<dyn Fn(&[MemberCosts]) -> Result<(), String> + Send + Sync>;
 
 impl Grid {
@@ -138,11 +138,6 @@ impl Grid {
     /// Whether bare scores end before `epoch`: it is decided, too.
     fn ends_before(&self, epoch: u32) -> bool {
         self.run.is_none() && epoch == self.source.epochs()
-    }
-
-    /// Whether a policy looks at losses.
-    fn reads_losses(&self) -> bool {
-        self.sieves.iter().any(|sieve| sieve.reads_losses())
     }
 
     fn found<R>(&self, work: impl FnOnce(&mut Found) -> R) -> R {

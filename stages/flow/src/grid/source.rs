@@ -19,7 +19,8 @@ pub(super) fn scores<'s>(pace: &Pace<'s>, grid: &Arc<Grid>) -> StreamVec<'s, Tic
     let (worker, workers) = (pace.ground.scope.index(), pace.ground.scope.peers());
     let grid = Arc::clone(grid);
     let share = Share::new(grid.source.samples(), worker, workers);
-    let mut dealer = Dealer::new(share, workers, grid.reads_losses());
+    let losses = grid.sieves.iter().any(|sieve| sieve.reads_losses());
+    let mut dealer = Dealer::new(share, workers, losses);
     let mut left = None;
     let (bundles, _) = source(pace, "Scores".to_owned(), workers as u32, move |epoch, take| {
         let mut take = |bundle: Bundle| take(Tick::new(bundle.epoch, 0), vec![bundle]);
