@@ -69,8 +69,8 @@ pub fn judge_scores(
     let (samples, epochs) = (files.samples(), files.epochs());
     let sieves = sieves(samples, epochs + 1)?;
     let indexed = start.elapsed().as_secs_f64();
-    let mut notes: Vec<String> = Vec::new();
-    notes.extend(configurations.iter().flat_map(|configuration| configuration.notes().iter().cloned()));
+    let notes = configurations.iter().flat_map(|configuration| configuration.notes());
+    let mut notes: Vec<String> = notes.cloned().collect();
     if sieves.iter().all(|sieve| (1..=epochs).all(|epoch| !sieve.decides(epoch))) {
         notes.push(format!(
             "nothing is decided: no interval ends within the {} of {}",

@@ -125,9 +125,6 @@ impl Summary {
     /// One for each member.
     pub fn of(run: &JudgedRun) -> Vec<Self> {
         let mut sums = vec![Self::default(); run.members.len()];
-        // The part of one sample, or one layer, in one epoch in all of them.
-        let part = |count: u32| 1.0 / (f64::from(count) * f64::from(run.epochs)).max(1.0);
-        let (of_samples, of_layers) = (part(run.samples), part(run.layers));
         for costs in &run.found.costs {
             let (sum, epoch) = (&mut sums[costs.member as usize], &costs.epoch);
             sum.active_samples = f64::from(epoch.active_samples);
@@ -140,9 +137,14 @@ impl Summary {
             sum.flops += (epoch.forward_flops + epoch.backward_flops) as f64;
             sum.dense_flops += epoch.dense_flops as f64;
             sum.frozen_layers = f64::from(epoch.frozen_layers);
-            sum.samples_as_recorded += f64::from(costs.samples_as_recorded) * of_samples;
-            sum.layers_as_recorded += f64::from(costs.layers_as_recorded) * of_layers;
+            sum.samples_as_recorded += f64::from(costs.samples_as_recorded);
+            sum.layers_as_recorded += f64::from(costs.layers_as_recorded);
             sum.censored_norms += costs.censored.norms as f64;
+        }
+        let in_all = |count: u32| (f64::from(count) * f64::from(run.epochs)).max(1.0);
+        for sum in &mut sums {
+            sum.samples_as_recorded /= in_all(run.samples);
+            sum.layers_as_recorded /= in_all(run.layers);
         }
         sums
     }

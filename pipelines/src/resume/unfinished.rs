@@ -1,6 +1,6 @@
 //! A run that is ready to go on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -103,8 +103,14 @@ impl Unfinished {
             Held::ByFirst(path) => {
                 let cluster = options.cluster.clone().filter(|cluster| !cluster.is_first());
                 let cluster = cluster.expect("only a process that is not the first joins a run");
+                // Process 0 says from which checkpoint.
                 let prepare = |invitation: &Invitation, member| {
-                    Ok::<_, Error>((member, snapshot(&path, invitation, &experiment)?))
+                    let read = |epoch: u32| -> Result<Snapshot, Error> {
+                        let files = CheckpointFiles(Checkpoints::new(&path));
+                        Ok(files.read(&path, &Manifest::read(&path)?, epoch, experiment.settings())?)
+                    };
+                    let snapshot = (invitation.epoch > 0).then(|| read(invitation.epoch)).transpose()?;
+                    Ok::<_, Error>((member, snapshot))
                 };
                 let joined = cluster.join(&meeting, Some(&path), &options.interrupted, prepare);
                 let (network, (member, snapshot)) = joined?;
@@ -135,19 +141,4 @@ impl Unfinished {
         directory.write_environment(&environment)?;
         session::work_on(&experiment, Place::Held(directory), snapshot, network, options, build)
     }
-}
-
-/// The checkpoint from which process 0 goes on.
-fn snapshot(
-    path: &Path,
-    invitation: &Invitation,
-    experiment: &Experiment,
-) -> Result<Option<Snapshot>, Error> {
-    if invitation.epoch == 0 {
-        return Ok(None);
-    }
-    let manifest = Manifest::read(path)?;
-    let settings = experiment.settings();
-    let files = CheckpointFiles(Checkpoints::new(path));
-    Ok(Some(files.read(path, &manifest, invitation.epoch, settings)?))
 }

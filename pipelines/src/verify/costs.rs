@@ -91,7 +91,8 @@ pub(super) fn check_replay(
     compare(epoch, "the layers' add up to", &columns);
     let reached = [whole.train_loss, whole.train_accuracy, whole.test_loss, whole.test_accuracy];
     if reached.iter().any(Option::is_some) {
-        epoch.find(EpochRow::STREAM, "has a loss or an accuracy, which no replay knows");
+        let what = "has a loss or an accuracy, which no replay knows";
+        epoch.findings.push(format_args!("epochs: epoch {} {what}", epoch.number));
     }
     let Some(row) = epoch.row::<CensoredRow>()? else { return Ok(()) };
     let training = layers.iter().filter(|layer| !layer.frozen.last()).count();
