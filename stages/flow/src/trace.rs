@@ -36,9 +36,12 @@ impl Sink {
         Ok(self.writer.insert(writer))
     }
 
-    /// Writes rows, sorted, behind those that it has.
-    pub(crate) fn append<R: Row>(&mut self, epoch: u32, mut rows: Vec<R>) -> Result<(), StorageError> {
-        rows.sort_by_key(Row::order);
+    /// Writes rows behind those that it has.
+    pub(crate) fn append<R: Row>(
+        &mut self,
+        epoch: u32,
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<(), StorageError> {
         self.open::<R>(epoch)?.append(&Columns::from_rows(rows))
     }
 
@@ -72,9 +75,13 @@ pub(crate) fn sink<'s, R: Row>(
     window.build_by_tick(move |moment| {
         let epoch = moment.epoch;
         let mut result = Ok(None);
-        while let Some((_, rows)) = rows.next(epoch) {
+        while let Some((_, mut rows)) = rows.next(epoch) {
             if !failed && result.is_ok() {
-                result = timings.measure("trace", || sink.append(epoch, rows)).map(|()| None);
+                let written = timings.measure("trace", || {
+                    rows.sort_by_key(Row::order);
+                    sink.append(epoch, rows)
+                });
+                result = written.map(|()| None);
             }
         }
         if moment.is_complete && result.is_ok() {

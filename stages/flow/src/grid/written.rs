@@ -52,7 +52,7 @@ pub(super) fn write<R: Row>(grid: &Grid, (epoch, worker): (u32, usize), rows: im
     let (mut sink, mut rows) = (Sink::new(store, worker), rows.peekable());
     let mut written = || {
         while rows.peek().is_some() {
-            sink.append::<R>(epoch, rows.by_ref().take(BATCH_ROWS).collect())?;
+            sink.append(epoch, rows.by_ref().take(BATCH_ROWS))?;
         }
         sink.finish::<R>(epoch)
     };
