@@ -34,7 +34,7 @@ macro_rules! row {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, $crate::serde::Serialize, $crate::serde::Deserialize)]
         #[serde(crate = "spfde_data::serde")]
         $visibility struct $name { $($(#[$field_meta])* $field_visibility $field: $type,)+ }
 

@@ -19,17 +19,12 @@ const FROZEN_BLOCKS: &str = "spfde.frozen_blocks";
 
 /// The checkpoints of a run directory.
 #[derive(Clone, Debug)]
-pub(crate) struct CheckpointFiles(Checkpoints);
+pub(crate) struct CheckpointFiles(pub(crate) Checkpoints);
 
 impl CheckpointFiles {
     /// Those of the run directory `run`.
     pub(crate) fn new(run: &Path) -> Self {
         Self(Checkpoints::new(run))
-    }
-
-    /// Checks that the files of the checkpoint at the start of `epoch` are those that `manifest` names.
-    pub(crate) fn check(&self, manifest: &Manifest, epoch: u32) -> Result<(), DataError> {
-        self.0.check(manifest, epoch)
     }
 
     /// Reads the checkpoint at the start of `epoch`: the state from which a run of these settings goes on.

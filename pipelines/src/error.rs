@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use spfde_data::files::{DataError, Kind};
-use spfde_data::parameter::{Near, ParameterError};
+use spfde_data::parameter::ParameterError;
 use spfde_data::words::{are, counted};
 use spfde_flow::{Cause, Fault};
 
@@ -27,8 +27,8 @@ pub enum Error {
     NoData {
         /// The value.
         found: String,
-        /// A data set with a name like that.
-        near: Near,
+        /// The name of a data set that is like that, as a question.
+        near: String,
     },
     /// A file cannot be read or written, or is not what it should be.
     #[error(transparent)]

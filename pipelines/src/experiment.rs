@@ -9,7 +9,7 @@ use spfde_data::augment::Augment;
 use spfde_data::files::data_set;
 use spfde_data::files::manifest::DataSetRecord;
 use spfde_data::images::{DataSet, Images, Normalization};
-use spfde_data::parameter::{Near, ParameterError, Parametric, Value, nearest};
+use spfde_data::parameter::{ParameterError, Parametric, Value, nearest};
 use spfde_data::segment::Densities;
 use spfde_flow::{Observe, Policies, Seams, Settings};
 use spfde_model::{Description, InputShape, Kernel};
@@ -256,7 +256,8 @@ fn load(configuration: &Configuration) -> Result<DataSet, Error> {
     }
     // What cannot be looked at is told by whoever reads it.
     if configuration.data_places().iter().all(|place| matches!(place.try_exists(), Ok(false))) {
-        let near = Near(nearest(name, registry.iter().map(|entry| entry.name.as_str())));
+        let near = nearest(name, registry.iter().map(|entry| entry.name.as_str()));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         return Err(Error::NoData { found: name.to_owned(), near });
     }
     Ok(data_set::read(&configuration.data_path())?)

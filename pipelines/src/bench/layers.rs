@@ -12,7 +12,6 @@ use spfde_model::{Activations, Network, Shard, Workspace, input};
 
 use crate::error::Error;
 
-use super::rounds::interruption;
 use super::statistics::median;
 
 /// FLOPs that all profiled steps have together.
@@ -102,7 +101,7 @@ fn step(
     let mut part = sum.clone();
     for shard in 0..shards {
         if interrupted.load(Ordering::Relaxed) {
-            return Err(interruption());
+            return Err(Error::Unkept { reason: "interrupted".to_owned(), bench: true, interrupted: true });
         }
         let range = batch * shard / shards..batch * (shard + 1) / shards;
         let samples: Vec<u32> = range.clone().map(|sample| sample as u32).collect();

@@ -30,7 +30,6 @@ mod memory;
 mod prefix;
 mod prepare;
 mod report;
-mod rounds;
 mod statistics;
 mod table;
 
@@ -38,14 +37,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
+use spfde_data::nowhere::Nowhere;
 use spfde_data::parameter::Value;
-use spfde_flow::Settings;
+use spfde_flow::{Observer, Services, Settings, Stop};
 use spfde_policy::count;
 
+use crate::cluster::Network;
 use crate::error::Error;
+use crate::workers::{Ended, execute};
+
 use crate::experiment::Experiment;
 use crate::registry::Registry;
+use crate::replay::failure;
 
+use clock::{Clock, StepTime};
 use prepare::Path;
 pub use report::{LayerReport, OperationReport, PathReport, Report};
 pub use table::table;
@@ -119,7 +124,7 @@ impl Bench {
     ) -> Result<Report, Error> {
         let round = |experiment: &Experiment, path: &Path, turn: u32| {
             bar.set_message(format!("{}: round {turn} of {ROUNDS}", path.mask()));
-            rounds::round(experiment, workers, path.warm_up(), interrupted, bar)
+            measure(experiment, workers, path.warm_up(), interrupted, bar)
         };
         let mut steps = round(&self.experiment, &self.path, 1)?;
         let peak = memory::peak();
@@ -140,6 +145,32 @@ impl Bench {
         let dense =
             dense.as_ref().map(|(experiment, _)| PathReport::new(experiment.settings(), &dense_steps));
         Ok(Report::new(&self.experiment, workers, &steps, peak, dense, profile))
+    }
+}
+
+/// Runs the graph for the one epoch of `experiment`; its steps after the first `warm_up`.
+fn measure(
+    experiment: &Experiment,
+    workers: usize,
+    warm_up: u32,
+    interrupted: &Arc<AtomicBool>,
+    bar: &ProgressBar,
+) -> Result<Vec<StepTime>, Error> {
+    let settings = experiment.settings();
+    let clock = Arc::new(Clock::new(workers, bar.clone()));
+    let services = Services {
+        store: Arc::new(Nowhere),
+        commit: Arc::new(Nowhere),
+        stop: Stop::when(Arc::clone(interrupted)),
+        checkpoints: None,
+        resumed: None,
+        recorded: None,
+        observer: Arc::clone(&clock) as Arc<dyn Observer>,
+    };
+    let Ended { done, panicked, .. } = execute(settings, services, Network::alone(workers), crate::wire);
+    match failure(panicked, done.into_iter().flatten().min().as_ref(), true) {
+        Some(failure) => Err(failure),
+        None => Ok(clock.steps(warm_up as usize, workers.min(settings.shards))),
     }
 }
 

@@ -92,8 +92,9 @@ pub struct PathReport {
 /// One layer of the profile.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerReport {
-    /// Its name.
-    pub name: String,
+    /// Its name, and what its passes take.
+    #[serde(flatten)]
+    pub passes: OperationReport,
     /// Weights of the dense layer.
     pub weights: u64,
     /// Weights that exist.
@@ -104,22 +105,18 @@ pub struct LayerReport {
     pub frozen: bool,
     /// What it computes with.
     pub kernel: String,
-    /// Median seconds a step of its forward passes, on one thread.
-    pub forward_seconds: f64,
-    /// Median seconds a step of its backward passes, on one thread; 0 if it is frozen.
-    pub backward_seconds: f64,
     /// 10⁹ FLOPs a second, forward and backward.
     pub gflops: f64,
 }
 
-/// An operation that is no layer.
+/// A layer, or an operation that is none.
 #[derive(Clone, Debug, Serialize)]
 pub struct OperationReport {
     /// Its name; `input` turns bytes into activations, `update` is the optimiser's step.
     pub name: String,
     /// Median seconds a step of all its forward passes, on one thread.
     pub forward_seconds: f64,
-    /// Median seconds a step of all its backward passes, on one thread.
+    /// Median seconds a step of all its backward passes, on one thread; 0 if it is a frozen layer.
     pub backward_seconds: f64,
 }
 
@@ -140,11 +137,6 @@ impl Report {
         let layers =
             (0..plan.architecture.layers.len()).map(|layer| layer_report(settings, layer, &mut profile));
         let layers: Vec<LayerReport> = layers.collect();
-        let operation = |(name, [forward_seconds, backward_seconds]): (String, [f64; 2])| OperationReport {
-            name,
-            forward_seconds,
-            backward_seconds,
-        };
         let values = experiment.configuration().values().iter().filter(|(key, _)| !UNREAD.contains(key));
         Self {
             model: settings.model.clone(),
@@ -167,7 +159,7 @@ impl Report {
             dense,
             profile_workers: 1,
             layers,
-            operations: profile.seconds.into_iter().map(operation).collect(),
+            operations: profile.seconds.into_iter().map(OperationReport::of).collect(),
             kernel: settings.kernel.name().to_owned(),
             configuration: values.map(|(key, value)| (key.to_owned(), value.clone())).collect(),
         }
@@ -193,6 +185,12 @@ impl PathReport {
     }
 }
 
+impl OperationReport {
+    fn of((name, [forward_seconds, backward_seconds]): (String, [f64; 2])) -> Self {
+        Self { name, forward_seconds, backward_seconds }
+    }
+}
+
 /// Takes a layer out of `profile`.
 fn layer_report(settings: &Settings, layer: usize, profile: &mut Profile) -> LayerReport {
     let plan = &settings.plan;
@@ -200,19 +198,16 @@ fn layer_report(settings: &Settings, layer: usize, profile: &mut Profile) -> Lay
     let mut alone = vec![0; plan.architecture.layers.len()];
     alone[layer] = plan.nonzero(0)[layer];
     let (weights, nonzero) = (shape.weights() as u64, u64::from(alone[layer]));
-    let [forward_seconds, backward_seconds] = profile.seconds.remove(&shape.name).unwrap_or_default();
-    let seconds = forward_seconds + backward_seconds;
-    let gflops = flops_of(settings, &alone) as f64 / seconds / 1e9;
+    let [forward, backward] = profile.seconds.remove(&shape.name).unwrap_or_default();
+    let gflops = flops_of(settings, &alone) as f64 / (forward + backward) / 1e9;
     LayerReport {
-        name: shape.name.clone(),
+        passes: OperationReport::of((shape.name.clone(), [forward, backward])),
         weights,
         nonzero,
         density: nonzero as f64 / weights as f64,
         frozen: shape.block < plan.frozen_blocks(0),
         kernel: profile.kernels[layer].clone(),
-        forward_seconds,
-        backward_seconds,
-        gflops: if seconds > 0.0 { gflops } else { 0.0 },
+        gflops: if forward + backward > 0.0 { gflops } else { 0.0 },
     }
 }
 

@@ -3,9 +3,9 @@
 use spfde_data::parameter::Value;
 use spfde_data::words::counted;
 
-use crate::report::table::{Table, percent, precise, short};
+use crate::report::table::{percent, precise, short, table_of};
 
-use super::report::{LayerReport, Report};
+use super::report::{LayerReport, OperationReport, Report};
 
 /// The timed paths, what surrounds the computation, memory, and the profile by layer.
 pub fn table(report: &Report) -> String {
@@ -56,8 +56,8 @@ fn milliseconds(seconds: f64) -> String {
     format!("{:.2}", seconds * 1e3)
 }
 
-fn paths(report: &Report) -> Table {
-    Table::of(
+fn paths(report: &Report) -> String {
+    table_of(
         [Some(&report.path), report.dense.as_ref()].into_iter().flatten(),
         &[
             ("mask", &|path| path.mask.clone()),
@@ -76,32 +76,31 @@ fn paths(report: &Report) -> Table {
     )
 }
 
-/// A line of the profile: its name, its layer if it is one, and the seconds of both passes.
-type Line<'a> = (&'a str, Option<&'a LayerReport>, [f64; 2]);
+/// A line of the profile: what its passes take, and its layer if it is one.
+type Line<'a> = (&'a OperationReport, Option<&'a LayerReport>);
 
-fn layers(report: &Report) -> Table {
-    let layers = report
-        .layers
-        .iter()
-        .map(|layer| (layer.name.as_str(), Some(layer), [layer.forward_seconds, layer.backward_seconds]));
-    let operations = report.operations.iter().map(|operation| {
-        (operation.name.as_str(), None, [operation.forward_seconds, operation.backward_seconds])
-    });
-    let mut lines: Vec<Line<'_>> = layers.chain(operations).collect();
-    let all = [0, 1].map(|pass| lines.iter().map(|(.., seconds)| seconds[pass]).sum());
-    lines.push(("all", None, all));
+fn layers(report: &Report) -> String {
+    let layers = report.layers.iter().map(|layer| (&layer.passes, Some(layer)));
+    let mut lines: Vec<Line<'_>> = layers.chain(report.operations.iter().map(|one| (one, None))).collect();
+    let all = |pass: fn(&OperationReport) -> f64| lines.iter().map(|(passes, _)| pass(passes)).sum();
+    let all = OperationReport {
+        name: "all".to_owned(),
+        forward_seconds: all(|passes| passes.forward_seconds),
+        backward_seconds: all(|passes| passes.backward_seconds),
+    };
+    lines.push((&all, None));
     let of = |line: &Line<'_>, cell: fn(&LayerReport) -> String| line.1.map(cell).unwrap_or_default();
-    Table::of(
+    table_of(
         lines,
         &[
-            ("layer", &|line| line.0.to_owned()),
+            ("layer", &|(passes, _)| passes.name.clone()),
             ("weights", &|line| of(line, |layer| layer.weights.to_string())),
             ("density", &|line| of(line, |layer| percent(layer.density))),
             ("kernel", &|line| of(line, |layer| layer.kernel.clone())),
-            ("forward ms", &|line| milliseconds(line.2[0])),
-            ("backward ms", &|line| match line.1 {
+            ("forward ms", &|(passes, _)| milliseconds(passes.forward_seconds)),
+            ("backward ms", &|(passes, layer)| match layer {
                 Some(layer) if layer.frozen => "frozen".to_owned(),
-                _ => milliseconds(line.2[1]),
+                _ => milliseconds(passes.backward_seconds),
             }),
             ("GFLOP/s", &|line| of(line, |layer| format!("{:.1}", layer.gflops))),
         ],

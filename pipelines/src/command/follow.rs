@@ -31,10 +31,12 @@ pub(super) fn follow(
     end_at_once();
     end.iter().for_each(|end| tell(record, end));
     // The run may have been resumed by now: what has been found is good all the same.
-    let recorded = record.again().and_then(|record| Ok(record.recorded_epochs()?)).unwrap_or_else(|error| {
-        remark(format_args!("what was recorded cannot be shown beside it: {error}"));
-        Vec::new()
-    });
+    let recorded = Record::open(record.run().path())
+        .and_then(|record| Ok(record.recorded_epochs()?))
+        .unwrap_or_else(|error| {
+            remark(format_args!("what was recorded cannot be shown beside it: {error}"));
+            Vec::new()
+        });
     Ok((replayed, recorded))
 }
 

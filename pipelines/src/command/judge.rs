@@ -36,9 +36,10 @@ impl Replay {
         }
         let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options(app))?;
         end_at_once();
-        judged.notes.iter().for_each(remark);
-        let show = if self.json { grid::scores_json } else { grid::scores };
-        say_all(show(&judged, self.sort));
+        match self.json {
+            true => say(grid::scores_json(&judged, self.sort)),
+            false => say_all(grid::scores(&judged, self.sort)),
+        }
         self.say_table();
         Ok(())
     }
@@ -63,10 +64,10 @@ impl Replay {
         end_at_once();
         if self.follow {
             // The last table has been printed.
-            let ends = judged.runs.iter().zip(&cases);
+            let ends = judged.iter().zip(&cases);
             ends.for_each(|(run, case)| run.end.iter().for_each(|end| tell(&case.record, end)));
         } else {
-            self.shown().say(&judged.runs);
+            self.shown().say(&judged);
         }
         self.say_table();
         Ok(())

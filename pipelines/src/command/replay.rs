@@ -107,7 +107,7 @@ impl Replay {
             let experiment = record.experiment(settings.entries())?;
             crate::replay::check(&experiment)?;
             if !self.follow {
-                record.trace()?;
+                record.streams(&crate::replay::STREAMS, false)?;
             }
             if prepared.is_empty() {
                 experiment.configuration().notes().iter().for_each(remark);

@@ -51,17 +51,17 @@ pub(super) const SHAPE: &str = "data.shape";
 
 /// The keys that only `spfde bench` reads.
 pub fn bench() -> Vec<Parameter> {
-    Bench::parameters()
+    Bench::default().parameters()
 }
 
 /// The keys that every run has.
 pub fn core(registry: &Registry) -> Vec<Parameter> {
     let help = "seed of every draw: same seed, same bits, on any number of workers";
     let mut keys = vec![Parameter::of("seed", 0, 0.., help)];
-    keys.extend(Data::parameters());
+    keys.extend(Data::default().parameters());
     let (names, help) = (Augment::NAMES.to_vec(), "how training images are varied");
     keys.push(Parameter::choice("data.augment", "crop-flip", names, help));
-    keys.extend(Train::parameters());
+    keys.extend(Train::default().parameters());
     let help = "instruction set: the fastest this processor has, or one by name; bits differ between them";
     keys.push(Parameter::choice("train.kernel", "auto", Kernel::NAMES.to_vec(), help));
     let help = "what is recorded besides training: nothing, or scores of all samples and norms of all \

@@ -24,40 +24,39 @@ impl Axes {
         for word in words {
             let refuse = || word_error(&format!("--grid {word}"));
             let (key, list) = word.split_once('=').ok_or_else(refuse)?;
-            let key = key.trim().to_owned();
+            let key = key.trim();
             if key.is_empty() {
                 let missing =
                     "the key before the values of --grid is missing, such as sieve.fraction=0.1,0.2";
                 return Err(Error::usage(missing));
             }
+            let wrong = |reason: String| ParameterError::contradiction(key, reason).into();
             if list.trim().is_empty() {
-                let reason = "the --grid list has no values; write them with commas between";
-                return Err(ParameterError::contradiction(&key, reason).into());
+                return Err(wrong(
+                    "the --grid list has no values; write them with commas between".to_owned(),
+                ));
             }
             if axes.iter().any(|(known, _)| *known == key) {
-                let reason = "has two --grid lists; write all values in one";
-                return Err(ParameterError::contradiction(&key, reason).into());
+                return Err(wrong("has two --grid lists; write all values in one".to_owned()));
             }
-            let one_by_one: Vec<String> =
-                list.split(',').map(|value| format!("{key}={}", value.trim())).collect();
             if list.split(',').any(|value| value.trim().is_empty()) {
                 return Err(refuse());
             }
+            let one_by_one: Vec<String> =
+                list.split(',').map(|value| format!("{key}={}", value.trim())).collect();
             let values: Vec<Value> =
                 Source::from_words(&one_by_one)?.entries().iter().map(|(_, value)| value.clone()).collect();
             if let Some(twice) = repeated(&values) {
-                let reason = format!("the --grid list has the value {twice} twice; write it once");
-                return Err(ParameterError::contradiction(&key, reason).into());
+                return Err(wrong(format!("the --grid list has the value {twice} twice; write it once")));
             }
             members = members.saturating_mul(values.len());
             if members > MOST_MEMBERS {
-                let reason = format!(
+                return Err(wrong(format!(
                     "the grid has {members} members or more, and at most {MOST_MEMBERS} fit: each keeps its \
                      active set; try fewer values at a time"
-                );
-                return Err(ParameterError::contradiction(&key, reason).into());
+                )));
             }
-            axes.push((key, values));
+            axes.push((key.to_owned(), values));
         }
         Ok(Self(axes))
     }
@@ -65,15 +64,13 @@ impl Axes {
     /// All combinations, the values of the last key changing fastest; one without settings if there are no
     /// keys.
     pub fn points(&self) -> Vec<Vec<(String, Value)>> {
-        let mut points = vec![Vec::new()];
-        for (key, values) in &self.0 {
-            let longer = |point: &Vec<(String, Value)>| {
-                let with = |value: &Value| [&point[..], &[(key.clone(), value.clone())]].concat();
-                values.iter().map(with).collect::<Vec<_>>()
+        self.0.iter().fold(vec![Vec::new()], |points, (key, values)| {
+            let longer = |point: Vec<(String, Value)>| {
+                let with = move |value: &Value| [&point[..], &[(key.clone(), value.clone())]].concat();
+                values.iter().map(with)
             };
-            points = points.iter().flat_map(longer).collect();
-        }
-        points
+            points.into_iter().flat_map(longer).collect()
+        })
     }
 }
 
@@ -89,15 +86,22 @@ fn repeated(values: &[Value]) -> Option<&Value> {
     (0..values.len()).find(twice).map(|at| &values[at])
 }
 
-/// An error of the member at a point says which one it is.
-pub(super) fn at_point(point: &[(String, Value)], error: impl Into<Error>) -> Error {
-    let reason = error.into();
-    if point.is_empty() {
-        return reason;
-    }
-    let words: Vec<String> = point.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let more = format!(" (the member of the grid with {})", words.join(" "));
-    Error::More { error: Box::new(reason), more }
+/// What `make` makes of every point, by its number; an error says which member of the grid it is of.
+pub(super) fn each<T>(
+    points: &[Vec<(String, Value)>],
+    make: impl Fn(usize, &[(String, Value)]) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let made = points.iter().enumerate().map(|(number, point)| {
+        make(number, point).map_err(|error| match point.is_empty() {
+            true => error,
+            false => {
+                let words: Vec<String> = point.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                let more = format!(" (the member of the grid with {})", words.join(" "));
+                Error::More { error: Box::new(error), more }
+            }
+        })
+    });
+    made.collect()
 }
 
 #[cfg(test)]

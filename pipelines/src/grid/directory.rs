@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use spfde_data::files::layout::{TRACE, is_segment, part_of};
 use spfde_data::files::parquet_store::ParquetStore;
-use spfde_data::files::run_directory;
-use spfde_data::files::{DataError, atomic};
+use spfde_data::files::{DataError, atomic, run_directory, table_file};
 use spfde_data::rows::{FreezeRow, SieveRow};
 use spfde_data::segment::SegmentStore;
 use spfde_data::table::Row;
 
-use super::TABLE_NAME;
+use super::table::columns;
+use super::{GridOptions, JudgedRun, TABLE_NAME};
 
 /// The directory of results; what is in it goes again unless it is kept.
 pub(super) struct Directory {
@@ -24,39 +24,36 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Creates it, or takes an empty one.
-    pub(super) fn create(path: &Path) -> Result<Self, DataError> {
+    /// Creates that of the results, if one is asked for, or takes an empty one.
+    pub(super) fn create(options: &GridOptions) -> Result<Option<Self>, DataError> {
+        let Some(path) = options.directory.clone() else { return Ok(None) };
         let existed = path.exists();
-        atomic::create_directory(path)?;
-        refuse_taken(path)?;
-        Ok(Self { path: path.to_owned(), existed, below: Vec::new(), kept: false })
+        atomic::create_directory(&path)?;
+        refuse_taken(&path)?;
+        Ok(Some(Self { path, existed, below: Vec::new(), kept: false }))
     }
 
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// A store for decisions in its directory `name`, or in itself.
-    pub(super) fn store(&mut self, name: &str) -> Arc<dyn SegmentStore> {
+    /// A store for decisions, if they are wanted, in its directory `name` or, without a name, in itself.
+    pub(super) fn store(&mut self, options: &GridOptions, name: &str) -> Option<Arc<dyn SegmentStore>> {
         let path = if name.is_empty() { self.path.clone() } else { self.path.join(name) };
-        self.below.push(path.clone());
-        Arc::new(ParquetStore::new(&path))
+        options.decisions.then(|| {
+            self.below.push(path.clone());
+            Arc::new(ParquetStore::new(&path)) as Arc<dyn SegmentStore>
+        })
     }
 
     /// Removes a file of decisions again, below the directory `name` or itself.
     pub(super) fn remove(&self, name: &str, file: &str) -> Result<(), DataError> {
         let path = self.path.join(name).join(file);
-        std::fs::remove_file(&path).map_err(|source| DataError::Io {
-            path,
-            action: "remove the file",
-            source,
-        })
+        let failed = |source| DataError::Io { path: path.clone(), action: "remove the file", source };
+        std::fs::remove_file(&path).map_err(failed)
     }
 
-    /// Keeps it, with all that is in it.
-    pub(super) fn keep(mut self) {
+    /// Writes the table, and keeps all that is there.
+    pub(super) fn keep(mut self, runs: &[JudgedRun]) -> Result<(), DataError> {
+        table_file::write(&self.path.join(TABLE_NAME), columns(runs))?;
         self.kept = true;
+        Ok(())
     }
 }
 
@@ -70,18 +67,16 @@ pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
     if path.read_dir().map_err(failed)?.next().is_none() {
         return Ok(());
     }
-    Err(match is_left(path) {
-        true => {
-            let what = format!(
-                "holds nothing but what a grid writes before its table {TABLE_NAME}, \
-                 as one leaves that was killed"
-            );
-            let remedy = "nothing was changed; remove the directory, unless a grid is still at work there, \
-                          or choose another";
-            DataError::refused(path, what, remedy)
-        }
-        false => run_directory::taken(path),
-    })
+    if !is_left(path) {
+        return Err(run_directory::taken(path));
+    }
+    let what = format!(
+        "holds nothing but what a grid writes before its table {TABLE_NAME}, \
+         as one leaves that was killed"
+    );
+    let remedy = "nothing was changed; remove the directory, unless a grid is still at work there, \
+                  or choose another";
+    Err(DataError::refused(path, what, remedy))
 }
 
 /// Whether all that is in the directory of results is what a grid has there before its table is whole:
@@ -96,14 +91,13 @@ fn is_left(path: &Path) -> bool {
 
 /// Whether a directory is the one of a grid's decisions, with nothing else in it.
 fn are_decisions(path: &Path) -> bool {
-    let is_stream = |name: &str| [SieveRow::STREAM, FreezeRow::STREAM].contains(&name);
-    let named = |path: &Path, is: &dyn Fn(&str) -> bool| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(is)
+    let is = |path: &Path, names: &[&str]| {
+        names.iter().any(|name| path.file_name().is_some_and(|found| found == *name))
     };
-    named(path, &|name| name == TRACE)
+    is(path, &[TRACE])
         && all(path, |stream, is_directory| {
             is_directory
-                && named(stream, &is_stream)
+                && is(stream, &[SieveRow::STREAM, FreezeRow::STREAM])
                 && all(stream, |file, is_directory| !is_directory && file.file_name().is_some_and(is_segment))
         })
 }

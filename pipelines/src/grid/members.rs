@@ -7,7 +7,6 @@ use spfde_data::segment::{Densities, Recording};
 use spfde_flow::grid::{Freezing, RunMember, RunMembers};
 use spfde_policy::SievePolicy;
 
-use super::runs::CHOICES;
 use crate::configuration::Configuration;
 use crate::experiment::Experiment;
 
@@ -43,17 +42,14 @@ pub(super) fn members(
 }
 
 /// What the policies of some families follow from: the seed and their keys; of one from outside the
-/// registries nobody but its maker knows, so it is like no other.
+/// registries only its maker knows, so it is like no other.
 fn identity(number: usize, configuration: &Configuration, families: &[&str]) -> (Option<usize>, Vec<String>) {
     let values = configuration.values();
-    let choices: Vec<_> =
-        configuration.registry().families().into_iter().map(|family| family.choice).collect();
-    let registered = |key: &str| {
-        let choice = choices.iter().find(|choice| choice.key == key);
-        choice.zip(values.get(key)).is_some_and(|(choice, name)| choice.check(name.clone()).is_ok())
-    };
     let of_family = |key: &str| families.iter().any(|family| key.starts_with(family));
-    let ready = CHOICES.iter().filter(|key| of_family(key)).all(|key| registered(key));
+    let choices = configuration.registry().families().into_iter().map(|family| family.choice);
+    let ready = choices
+        .filter(|choice| of_family(choice.key))
+        .all(|choice| values.get(choice.key).is_some_and(|name| choice.check(name.clone()).is_ok()));
     let keys = values.iter().filter(|(key, _)| *key == "seed" || of_family(key));
     ((!ready).then_some(number), keys.map(|(key, value)| format!("{key}={value}")).collect())
 }

@@ -6,7 +6,7 @@
 //! let axes = Axes::from_words(&grid)?;
 //! let runs = [RunCase::open("runs/resnet20-0-1".as_ref())?];
 //! let judged = judge_runs(&runs, &[], &axes, Ok, &GridOptions::default())?;
-//! for costs in &judged.runs[0].found.costs {
+//! for costs in &judged[0].found.costs {
 //!     println!("{} {} {}", costs.member, costs.epoch.epoch, costs.epoch.forward_flops);
 //! }
 //! # Ok::<(), spfde::Error>(())
@@ -15,33 +15,32 @@
 mod axes;
 mod directory;
 mod members;
-mod run_table;
 mod runs;
 mod scores;
-mod seen;
-mod sort;
 mod table;
-mod work;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use spfde_data::parameter::Value;
+use spfde_flow::Tick;
+use spfde_flow::grid::{Found, Grid, grid};
 
+use crate::cluster::Network;
 use crate::configuration::Configuration;
+use crate::error::Error;
 use crate::registry::Registry;
 use crate::session::Options;
+use crate::workers::work;
 
 pub use axes::{Axes, MOST_MEMBERS};
 pub(crate) use directory::refuse_taken;
-pub use run_table::RunSummary;
-pub use runs::{JudgedRun, JudgedRuns, RunCase, judge_runs};
+pub use runs::{JudgedRun, RunCase, judge_runs};
 pub use scores::{Judged, judge_scores};
-pub use sort::Column;
-pub use table::Summary;
-pub(crate) use table::keys;
+pub use table::{Column, Summary};
+pub(crate) use table::{NUMBERS, keys, text};
 
 /// The name of the table of results within its directory.
 pub const TABLE_NAME: &str = "grid.parquet";
@@ -65,7 +64,7 @@ pub struct GridOptions {
     pub observer: Arc<dyn JudgeObserver>,
 }
 
-/// Is shown how a grid over a run goes.
+/// Is shown how a grid goes.
 pub trait JudgeObserver: Send + Sync {
     /// What is worth knowing about the settings, before anything is judged.
     fn notes(&self, _notes: &[String]) {}
@@ -94,6 +93,15 @@ impl Default for GridOptions {
     }
 }
 
+impl GridOptions {
+    /// Tells what is worth knowing, each once.
+    fn tell(&self, mut notes: Vec<String>) {
+        notes.sort();
+        notes.dedup();
+        self.observer.notes(&notes);
+    }
+}
+
 /// A point of the grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
@@ -117,5 +125,27 @@ impl Member {
         }
         let value = |key: &str| values.get(key).map(|value| (key.to_owned(), value.clone()));
         Self { parameters: used.into_iter().filter_map(value).collect() }
+    }
+}
+
+/// Runs the dataflow of a grid on so many workers; what it finds.
+///
+/// # Errors
+/// If something could not be read or written, on any worker, or the grid was asked to end.
+fn judge(asked: Grid, workers: usize) -> Result<Found, Error> {
+    let shared = Arc::new(asked);
+    let built = Arc::clone(&shared);
+    let ended = work(Network::alone(workers), move |worker| {
+        worker.dataflow::<Tick, _, _>(|scope| grid(scope, &built));
+        || ()
+    });
+    let found = shared.take();
+    if let Some((worker, message)) = ended.panicked {
+        return Err(Error::no_replay(format!("worker {worker} failed: {message}")));
+    }
+    match found.failed {
+        _ if shared.interrupted.load(Ordering::Relaxed) => Err(Error::replay_interrupted("interrupted")),
+        Some(failure) => Err(Error::no_replay(failure.into_reason())),
+        None => Ok(found),
     }
 }

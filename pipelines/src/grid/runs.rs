@@ -1,22 +1,19 @@
 //! Whole experiments judged by the records of runs.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use spfde_data::files::recording::{FollowedEnd, FollowedTrace};
-use spfde_data::files::table_file;
+use spfde_data::files::recording::FollowedEnd;
 use spfde_data::parameter::Value;
 use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, MaskRow, ScoreRow, SieveRow};
-use spfde_data::segment::{Recording, Segment, SegmentStore};
+use spfde_data::segment::{Recording, RecordingError, Segment, SegmentStore};
 use spfde_data::table::Row;
-use spfde_flow::grid::{Found, Grid, GridObserver, RecordedScores};
+use spfde_flow::grid::{Found, Grid, MemberCosts, RecordedScores};
 
-use super::axes::at_point;
+use super::axes::each;
 use super::directory::Directory;
 use super::members::members;
-use super::seen::Seen;
-use super::work::judge;
-use super::{Axes, GridOptions, Member, TABLE_NAME, run_table};
+use super::{Axes, GridOptions, Member, judge};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::replay::{Record, check, unrecorded};
@@ -32,7 +29,7 @@ const STREAMS: [&str; 6] = [
 ];
 
 /// The keys that choose the policies.
-pub(super) const CHOICES: [&str; 3] = ["mask.policy", "freeze.policy", "sieve.policy"];
+const CHOICES: [&str; 3] = ["mask.policy", "freeze.policy", "sieve.policy"];
 
 /// A run to judge by.
 pub struct RunCase {
@@ -50,8 +47,7 @@ impl RunCase {
     /// # Errors
     /// As [`Record::open`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let name = directory.display().to_string();
-        Ok(Self { name, record: Record::open(directory)?, below: String::new() })
+        Ok(Record::open(directory)?.into())
     }
 
     /// As [`RunCase::open`], of a run that may still go on.
@@ -59,22 +55,21 @@ impl RunCase {
     /// # Errors
     /// As [`Record::open_unfinished`].
     pub fn open_unfinished(directory: &Path) -> Result<Self, Error> {
-        let name = directory.display().to_string();
-        Ok(Self { name, record: Record::open_unfinished(directory)?, below: String::new() })
+        Ok(Record::open_unfinished(directory)?.into())
     }
 }
 
-/// What came of a grid over runs.
-#[derive(Clone, Debug)]
-pub struct JudgedRuns {
-    /// Run by run.
-    pub runs: Vec<JudgedRun>,
+/// Called by its directory.
+impl From<Record> for RunCase {
+    fn from(record: Record) -> Self {
+        Self { name: record.run().path().display().to_string(), record, below: String::new() }
+    }
 }
 
-/// What came of it by the record of one run.
+/// What came of a grid by one record.
 #[derive(Clone, Debug)]
 pub struct JudgedRun {
-    /// What the run is called.
+    /// What the record is called.
     pub name: String,
     /// The members, by number.
     pub members: Vec<Member>,
@@ -82,7 +77,7 @@ pub struct JudgedRun {
     pub found: Found,
     /// Samples of its data set.
     pub samples: u32,
-    /// Layers of its network.
+    /// Layers of its network; 0 of bare scores.
     pub layers: u32,
     /// Epochs that were recorded.
     pub epochs: u32,
@@ -92,12 +87,11 @@ pub struct JudgedRun {
     pub end: Option<FollowedEnd>,
 }
 
-/// A run with the experiments that are judged by it.
-struct Prepared<'a> {
-    case: &'a RunCase,
-    experiments: Vec<Experiment>,
-    recording: Arc<dyn Recording>,
-    followed: Option<Arc<FollowedTrace>>,
+impl JudgedRun {
+    /// Whether the record is one of a run, not of bare scores.
+    pub fn is_run(&self) -> bool {
+        self.layers > 0
+    }
 }
 
 /// Judges every point of `axes`, with `settings` for all of them, by the records of some runs. What is not
@@ -114,92 +108,101 @@ pub fn judge_runs(
     axes: &Axes,
     prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
     options: &GridOptions,
-) -> Result<JudgedRuns, Error> {
-    let (points, mut notes) = (axes.points(), Vec::new());
-    let mut prepared = Vec::new();
+) -> Result<Vec<JudgedRun>, Error> {
+    let (points, mut prepared, mut notes) = (axes.points(), Vec::new(), Vec::new());
     for case in cases {
-        let mut experiments = Vec::new();
-        for point in &points {
-            let own = || {
-                let experiment = prepare(case.record.experiment(&[settings, point].concat())?)?;
-                check(&experiment)?;
-                Ok::<_, Error>(experiment)
-            };
-            let experiment = own().map_err(|error| at_point(point, error))?;
-            notes.extend(experiment.configuration().notes().iter().cloned());
-            experiments.push(experiment);
-        }
-        let followed = match options.follow {
-            true => Some(Arc::new(case.record.followed(&STREAMS)?)),
-            false => None,
-        };
-        let recording = match &followed {
-            Some(followed) => Arc::clone(followed) as Arc<dyn Recording>,
-            None => Arc::new(case.record.streams(&STREAMS)?),
-        };
-        prepared.push(Prepared { case, experiments, recording, followed });
+        let experiments = each(&points, |_, point| {
+            let experiment = prepare(case.record.experiment(&[settings, point].concat())?)?;
+            check(&experiment)?;
+            Ok(experiment)
+        })?;
+        let configurations = experiments.iter().map(Experiment::configuration);
+        notes.extend(configurations.flat_map(|configuration| configuration.notes().iter().cloned()));
+        let (recording, followed) = case.record.streams(&STREAMS, options.follow)?;
+        prepared.push((case, experiments, recording, followed));
     }
-    notes.sort();
-    notes.dedup();
-    options.observer.notes(&notes);
-    let mut directory = options.directory.as_deref().map(Directory::create).transpose()?;
+    options.tell(notes);
+    let mut directory = Directory::create(options)?;
     let mut runs = Vec::new();
-    for prepared in prepared {
-        let below = &prepared.case.below;
-        let store = match (&mut directory, options.decisions) {
-            (Some(directory), true) => Some(directory.store(below)),
-            _ => None,
-        };
-        let mut run = prepared.judge(store, options)?;
+    for (case, experiments, recording, followed) in prepared {
+        let store = directory.as_mut().and_then(|directory| directory.store(options, &case.below));
+        let mut run = judge_run(case, &experiments, &recording, store, options)?;
+        run.end = followed.and_then(|followed| followed.end());
         // Of a run that was interrupted: what was decided for an epoch that never came.
         let epochs = run.found.epochs;
         let (kept, beyond) = run.found.segments.into_iter().partition(|segment| segment.epoch < epochs);
         run.found.segments = kept;
         for Segment { path, .. } in beyond {
             if let Some(directory) = &directory {
-                directory.remove(below, &path)?;
+                directory.remove(&case.below, &path)?;
             }
         }
         runs.push(run);
     }
     if let Some(directory) = directory {
-        table_file::write(&directory.path().join(TABLE_NAME), run_table::columns(&runs))?;
-        directory.keep();
+        directory.keep(&runs)?;
     }
-    Ok(JudgedRuns { runs })
+    Ok(runs)
 }
 
-impl Prepared<'_> {
-    fn judge(self, store: Option<Arc<dyn SegmentStore>>, options: &GridOptions) -> Result<JudgedRun, Error> {
-        let Self { case, experiments, recording, followed } = self;
-        let settings = experiments[0].settings();
-        let samples = settings.plan.samples;
-        let (sieves, run) = members(&experiments, Arc::clone(&recording));
-        let losses = sieves.iter().any(|sieve| sieve.reads_losses());
-        let source = Arc::new(RecordedScores::new(Arc::clone(&recording), samples, losses));
-        let epochs = if options.follow { settings.epochs } else { case.record.epochs_reached() };
-        let of = |experiment: &Experiment| Member::of(experiment.configuration(), &CHOICES);
-        let judged = JudgedRun {
-            name: case.name.clone(),
-            members: experiments.iter().map(of).collect(),
-            found: Found::default(),
-            samples,
-            layers: settings.plan.architecture.layers.len() as u32,
-            epochs: 0,
-            recorded: Vec::new(),
-            end: None,
-        };
-        let seen = Arc::new(Seen::new(judged, recording, Arc::clone(&options.observer)));
-        let grid =
-            Grid::new(source, sieves, epochs.saturating_sub(1), store, Arc::clone(&options.interrupted))
-                .with_run(run)
-                .following(options.follow)
-                .with_observer(Arc::clone(&seen) as Arc<dyn GridObserver>);
-        let found = judge(grid, options.workers)?;
-        let judged = seen.so_far();
-        if found.epochs == 0 {
-            return Err(unrecorded(&case.record));
-        }
-        Ok(JudgedRun { found, end: followed.and_then(|followed| followed.end()), ..judged })
+/// Judges the members of a grid, which are `experiments`, by one record.
+fn judge_run(
+    case: &RunCase,
+    experiments: &[Experiment],
+    recording: &Arc<dyn Recording>,
+    store: Option<Arc<dyn SegmentStore>>,
+    options: &GridOptions,
+) -> Result<JudgedRun, Error> {
+    let settings = experiments[0].settings();
+    let samples = settings.plan.samples;
+    let (sieves, run) = members(experiments, Arc::clone(recording));
+    let losses = sieves.iter().any(|sieve| sieve.reads_losses());
+    let source = Arc::new(RecordedScores::new(Arc::clone(recording), samples, losses));
+    let epochs = if options.follow { settings.epochs } else { case.record.epochs_reached() };
+    let of = |experiment: &Experiment| Member::of(experiment.configuration(), &CHOICES);
+    let so_far = Arc::new(Mutex::new(JudgedRun {
+        name: case.name.clone(),
+        members: experiments.iter().map(of).collect(),
+        found: Found::default(),
+        samples,
+        layers: settings.plan.architecture.layers.len() as u32,
+        epochs: 0,
+        recorded: Vec::new(),
+        end: None,
+    }));
+    let (seen, record, observer) =
+        (Arc::clone(&so_far), Arc::clone(recording), Arc::clone(&options.observer));
+    let observe = move |costs: &[MemberCosts]| {
+        let Some(first) = costs.first() else { return Ok(()) };
+        let recorded = recorded(&*record, first.epoch.epoch).map_err(|error| error.to_string())?;
+        let run = &mut *seen.lock().unwrap_or_else(PoisonError::into_inner);
+        run.recorded.extend(recorded);
+        run.epochs = first.epoch.epoch + 1;
+        run.found.costs.extend_from_slice(costs);
+        observer.epoch(run, run.epochs >= record.extent().epochs);
+        Ok(())
+    };
+    let grid = Grid {
+        run: Some(run),
+        follows: options.follow,
+        observer: Arc::new(observe),
+        ..Grid::new(source, sieves, epochs.saturating_sub(1), store, Arc::clone(&options.interrupted))
+    };
+    let found = judge(grid, options.workers)?;
+    if found.epochs == 0 {
+        return Err(unrecorded(&case.record));
     }
+    let judged = so_far.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(JudgedRun { found, ..judged })
+}
+
+/// The recorded costs of an epoch.
+fn recorded(recording: &dyn Recording, epoch: u32) -> Result<Vec<EpochRow>, RecordingError> {
+    let mut rows = Vec::new();
+    for segment in 0..recording.segments(EpochRow::STREAM, epoch) {
+        for batch in recording.open(EpochRow::STREAM, &<EpochRow as spfde_data::table::Record>::columns(), epoch, segment)?.batches {
+            rows.extend(batch?.into_rows::<EpochRow>());
+        }
+    }
+    Ok(rows)
 }

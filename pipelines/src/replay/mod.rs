@@ -13,19 +13,20 @@
 
 mod record;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::{Manifest, ReplayOf};
-use spfde_data::files::recording::{FollowedEnd, FollowedTrace};
+use spfde_data::files::recording::FollowedEnd;
 use spfde_data::files::run_directory::RunDirectory;
 use spfde_data::nowhere::Nowhere;
 use spfde_data::parameter::ParameterError;
-use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
-use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
+use spfde_data::rows::{CensoredRow, EpochRow, GradientRow, LayerRow, MaskRow, ScoreRow, TimingRow};
+use spfde_data::segment::{Commit, Densities, SegmentStore};
+use spfde_data::table::Row;
 use spfde_data::words::counted;
-use spfde_flow::{Cause, Fault, Observer, Recorded, Run, Services, StepReport, Stop};
+use spfde_flow::{Cause, Fault, Observer, Recorded, Run, Services, Stop};
 
 use crate::cluster::Network;
 use crate::environment::environment;
@@ -35,6 +36,10 @@ use crate::session::{Options, discard};
 use crate::workers::{Ended, execute};
 
 pub use record::Record;
+
+/// The streams that a replay reads.
+pub(crate) const STREAMS: [&str; 4] =
+    [ScoreRow::STREAM, GradientRow::STREAM, LayerRow::STREAM, MaskRow::STREAM];
 
 /// What a replay found.
 #[derive(Clone, Debug)]
@@ -62,8 +67,7 @@ pub fn replay(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<Replayed, Error> {
-    check(experiment)?;
-    replay_from(record, experiment, options, Arc::new(record.trace()?), None, build)
+    Ok(replay_from(record, experiment, options, false, build)?.0)
 }
 
 /// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is
@@ -79,22 +83,19 @@ pub fn follow(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<(Replayed, Option<FollowedEnd>), Error> {
-    check(experiment)?;
-    let followed = Arc::new(record.followed_trace()?);
-    let recording = Arc::clone(&followed) as Arc<dyn Recording>;
-    let replayed = replay_from(record, experiment, options, recording, Some(&followed), build)?;
-    Ok((replayed, followed.end()))
+    replay_from(record, experiment, options, true, build)
 }
 
-/// Replays `record` from `recording`, which is `followed` if the run may still go on.
+/// Replays `record`, whose run may still go on if it is followed.
 fn replay_from(
     record: &Record,
     experiment: &Experiment,
     options: Options,
-    recording: Arc<dyn Recording>,
-    followed: Option<&FollowedTrace>,
+    follows: bool,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<Replayed, Error> {
+) -> Result<(Replayed, Option<FollowedEnd>), Error> {
+    check(experiment)?;
+    let (recording, followed) = record.streams(&STREAMS, follows)?;
     let (settings, densities) = (experiment.settings(), experiment.densities());
     let path = options.directory.as_deref();
     let directory = path.map(|path| create(record, experiment, path, &options).map(Arc::new)).transpose()?;
@@ -109,32 +110,29 @@ fn replay_from(
         stop: Stop::when(options.interrupted),
         checkpoints: None,
         resumed: None,
-        recorded: Some(Recorded { recording, densities, follows: followed.is_some() }),
+        recorded: Some(Recorded { recording, densities, follows }),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
     let Ended { done, panicked, .. } = execute(settings, services, Network::alone(options.workers), build);
     let fault = done.into_iter().flatten().min();
     let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let end = followed.and_then(FollowedTrace::end);
+    let end = followed.and_then(|followed| followed.end());
     let recorded_early = match &end {
         Some(end) => end.ended_early.clone(),
         None => record.run().manifest().ended_early.clone(),
     };
     let wanted = end.as_ref().map_or(record.epochs_reached(), |end| end.epochs);
-    let (early, fault) = match fault {
-        Some(Fault { cause: Cause::Enough(reason), .. }) => (Some(reason), None),
-        fault => (None, fault),
-    };
-    let failed = match (panicked, fault) {
-        (Some((worker, message)), _) => Some(Error::no_replay(format!("worker {worker} failed: {message}"))),
-        (None, Some(fault)) if fault.cause == Cause::Interrupted => Some(Error::replay_interrupted(fault)),
-        (None, Some(fault)) => Some(Error::no_replay(fault)),
-        (None, None) if wanted == 0 => Some(unrecorded(record)),
-        (None, None) if epochs.len() < wanted as usize && early.is_none() => {
-            Some(Error::Untraced { stage: "replay", committed: epochs.len() as u32, epochs: wanted })
-        }
+    let early = match &fault {
+        Some(Fault { cause: Cause::Enough(reason), .. }) => Some(reason.clone()),
         _ => None,
     };
+    let failed = failure(panicked, fault.as_ref(), false).or_else(|| match epochs.len() as u32 {
+        _ if wanted == 0 => Some(unrecorded(record)),
+        committed if committed < wanted && early.is_none() => {
+            Some(Error::Untraced { stage: "replay", committed, epochs: wanted })
+        }
+        _ => None,
+    });
     if let Some(failed) = failed {
         return Err(match &directory {
             Some(directory) => discard(directory, failed),
@@ -142,20 +140,34 @@ fn replay_from(
         });
     }
     if let Some(directory) = &directory {
-        if let Some(end) = &end {
-            let FollowedEnd { manifest_blake3, epochs, .. } = end;
+        if let Some(FollowedEnd { manifest_blake3, epochs, .. }) = &end {
             directory.set_replay_of(replay_of(record, experiment, manifest_blake3, *epochs))?;
         }
-        let whole = wanted == settings.epochs;
-        let stopped = (!whole)
-            .then(|| format!("the record ends after {wanted} of {}", counted(settings.epochs, "epoch")));
+        let planned = counted(settings.epochs, "epoch");
         match early.or(recorded_early) {
             Some(reason) => directory.finish_early(reason)?,
-            None => directory.finish(stopped)?,
+            None if wanted == settings.epochs => directory.finish(None)?,
+            None => directory.finish(Some(format!("the record ends after {wanted} of {planned}")))?,
         }
     }
     let directory = directory.map(|directory| directory.path().to_owned());
-    Ok(Replayed { directory, epochs, censored })
+    Ok((Replayed { directory, epochs, censored }, end))
+}
+
+/// Why nothing is kept of work that counts only if it is whole, a replay or a `bench`, if it failed. An early
+/// end is a success.
+pub(crate) fn failure(
+    panicked: Option<(usize, String)>,
+    fault: Option<&Fault>,
+    bench: bool,
+) -> Option<Error> {
+    let (reason, interrupted) = match (panicked, fault) {
+        (Some((worker, message)), _) => (format!("worker {worker} failed: {message}"), false),
+        (None, Some(Fault { cause: Cause::Interrupted, .. })) if bench => ("interrupted".to_owned(), true),
+        (None, Some(Fault { cause: Cause::Enough(_), .. }) | None) => return None,
+        (None, Some(fault)) => (fault.to_string(), fault.cause == Cause::Interrupted),
+    };
+    Some(Error::Unkept { reason, bench, interrupted })
 }
 
 /// Where a replay comes from: the manifest of a run, by its BLAKE3, and how many epochs it names.
@@ -194,7 +206,7 @@ pub(crate) fn check(experiment: &Experiment) -> Result<(), ParameterError> {
 fn create(
     record: &Record,
     experiment: &Experiment,
-    path: &std::path::Path,
+    path: &Path,
     options: &Options,
 ) -> Result<RunDirectory, DataError> {
     let run = record.run();
@@ -217,10 +229,6 @@ struct Seen {
 }
 
 impl Observer for Seen {
-    fn step(&self, report: &StepReport) {
-        self.also.step(report);
-    }
-
     fn epoch(&self, row: &EpochRow) {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).0.push(row.clone());
         self.also.epoch(row);

@@ -11,9 +11,8 @@ use spfde_data::files::plausible;
 use spfde_data::files::recording::{FollowedTrace, RecordedTrace};
 use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun, RunDirectory, is_held};
 use spfde_data::parameter::{ParameterError, Value};
-use spfde_data::rows::{EpochRow, GradientRow, LayerRow, MaskRow, ScoreRow};
-use spfde_data::segment::Densities;
-use spfde_data::table::Row;
+use spfde_data::rows::EpochRow;
+use spfde_data::segment::{Densities, Recording};
 
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
@@ -21,12 +20,12 @@ use crate::experiment::Experiment;
 use crate::registry::Registry;
 use crate::replay::unrecorded;
 
-/// The streams that a replay reads.
-const STREAMS: [&str; 4] = [ScoreRow::STREAM, GradientRow::STREAM, LayerRow::STREAM, MaskRow::STREAM];
-
 /// The policies, with what stands in for one that no registry knows until it is replaced.
 const POLICIES: [(&str, &str); 3] =
     [("mask.policy", "dense"), ("freeze.policy", "none"), ("sieve.policy", "none")];
+
+/// Recorded streams; of a run that goes on also what tells how it ended.
+pub(crate) type Streams = (Arc<dyn Recording>, Option<Arc<FollowedTrace>>);
 
 /// A run that was recorded, opened to be replayed.
 #[derive(Clone, Debug)]
@@ -47,11 +46,8 @@ impl Record {
     pub fn open(directory: &Path) -> Result<Self, Error> {
         let record = Self::open_any(directory)?;
         if record.epochs_reached() == 0 {
-            return Err(record.refuse(
-                "epochs_reached",
-                "0".to_owned(),
-                "a complete epoch at least; nothing else can be replayed (--follow waits for it)",
-            ));
+            let expected = "a complete epoch at least; nothing else can be replayed (--follow waits for it)";
+            return Err(refuse(directory, "epochs_reached", "0", expected));
         }
         Ok(record)
     }
@@ -76,10 +72,9 @@ impl Record {
     fn open_any(directory: &Path) -> Result<Self, Error> {
         let run = RunDirectory::open(directory)?;
         let manifest = run.manifest();
-        let path = directory.join(MANIFEST_NAME);
         if let Some(source) = &manifest.replay_of {
             let expected = format!("none; this is a replay itself, replay {} instead", source.path);
-            return Err(DataError::value(&path, "replay_of", &source.path, expected).into());
+            return Err(refuse(directory, "replay_of", &source.path, &expected));
         }
         plausible::rows(directory, manifest)?;
         plausible::samples(directory, manifest, |segment| stored_bytes(directory, segment))?;
@@ -92,22 +87,9 @@ impl Record {
         let epochs = record.run.manifest().epochs;
         if record.value("train.epochs") != Some(&Value::Integer(i64::from(epochs))) {
             let expected = "what config.toml says of train.epochs";
-            return Err(record.refuse("epochs", epochs.to_string(), expected));
+            return Err(refuse(directory, "epochs", &epochs.to_string(), expected));
         }
         Ok(record)
-    }
-
-    /// A field of the manifest that does not fit.
-    fn refuse(&self, field: &str, found: String, expected: &str) -> Error {
-        DataError::value(&self.run.path().join(MANIFEST_NAME), field, &found, expected).into()
-    }
-
-    /// The same run as it is by now.
-    ///
-    /// # Errors
-    /// As [`Record::open`].
-    pub(crate) fn again(&self) -> Result<Self, Error> {
-        Self::open(self.run.path())
     }
 
     /// The same run, to be replayed with what `registry` knows; the network stays that of the run.
@@ -179,24 +161,14 @@ impl Record {
         Experiment::recorded(configuration, data_set, self.samples, densities, unknown)
     }
 
-    /// The streams that a replay reads.
-    pub(crate) fn trace(&self) -> Result<RecordedTrace, DataError> {
-        self.streams(&STREAMS)
-    }
-
-    /// As [`Record::trace`], of a run that goes on.
-    pub(crate) fn followed_trace(&self) -> Result<FollowedTrace, DataError> {
-        self.followed(&STREAMS)
-    }
-
-    /// Some of the streams of a run that goes on.
-    pub(crate) fn followed(&self, streams: &[&str]) -> Result<FollowedTrace, DataError> {
-        FollowedTrace::open(self.run.path(), streams)?.of(self.run.manifest())
-    }
-
-    /// Some of the recorded streams.
-    pub(crate) fn streams(&self, streams: &[&str]) -> Result<RecordedTrace, DataError> {
-        RecordedTrace::new(self.run.path(), self.run.manifest(), streams)
+    /// Some of the recorded streams; if the run `goes_on`, also as what tells how it ended.
+    pub(crate) fn streams(&self, streams: &[&str], goes_on: bool) -> Result<Streams, DataError> {
+        let (run, manifest) = (self.run.path(), self.run.manifest());
+        if !goes_on {
+            return Ok((Arc::new(RecordedTrace::new(run, manifest, streams)?), None));
+        }
+        let followed = Arc::new(FollowedTrace::open(run, streams)?.of(manifest)?);
+        Ok((Arc::clone(&followed) as Arc<dyn Recording>, Some(followed)))
     }
 
     /// The recorded costs and accuracies, epoch by epoch.
@@ -211,4 +183,9 @@ impl Record {
         rows.sort_by_key(|row| row.epoch);
         Ok(rows)
     }
+}
+
+/// A field of the manifest that does not fit.
+fn refuse(directory: &Path, field: &str, found: &str, expected: &str) -> Error {
+    DataError::value(&directory.join(MANIFEST_NAME), field, found, expected).into()
 }

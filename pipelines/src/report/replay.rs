@@ -3,7 +3,7 @@
 use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::words::{counted, visible};
 
-use super::table::{Table, number, percent, short};
+use super::table::{self, number, percent, short};
 use super::{flops, share_of_dense, shown};
 use crate::replay::Replayed;
 
@@ -22,12 +22,58 @@ pub const CLAIM: &str = "decisions and costs of a replay are exact; accuracy is 
 
 /// The claim, a table epoch by epoch (of several runs: with mean and spread), and sums.
 pub fn report(cases: &[Case]) -> String {
-    let mut parts = vec![CLAIM.to_owned(), epochs(cases)];
+    let all: Vec<&Case> = cases.iter().collect();
+    let count = cases.iter().map(|case| case.replayed.epochs.len()).max().unwrap_or(0);
+    let line = |epoch: usize| {
+        // A run that ended earlier has no part in the later rows.
+        let cases = all.iter().copied().filter(|case| epoch < case.replayed.epochs.len());
+        ((epoch + 1).to_string(), cases.collect(), epoch)
+    };
+    let mut parts = vec![CLAIM.to_owned(), table("epoch", &EPOCH, shown(count).map(line))];
     if cases.len() > 1 {
-        parts.push(runs(cases));
+        let runs = cases.iter().map(|case| (visible(&case.name).into_owned(), vec![case], ()));
+        let runs = runs.chain([("mean ± standard deviation".to_owned(), all, ())]);
+        parts.push(table("run", &RUN, runs));
     }
     parts.extend(cases.iter().map(sums));
     parts.join("\n\n")
+}
+
+/// A column: its head, its value for a run, and how that is shown.
+type Column<K> = (&'static str, fn(&Case, K) -> f64, fn(f64) -> String);
+
+/// The columns for an epoch.
+const EPOCH: [Column<usize>; 8] = [
+    ("samples", |case, epoch| case.replayed.epochs[epoch].active_samples.into(), number),
+    ("weights", |case, epoch| case.replayed.epochs[epoch].nonzero as f64, number),
+    ("frozen layers", |case, epoch| case.replayed.epochs[epoch].frozen_layers.into(), number),
+    ("FLOPs of dense", |case, epoch| share_of_dense(case.replayed.epochs.get(epoch)), percent),
+    ("as recorded", |case, epoch| share_of_dense(case.recorded.get(epoch)), percent),
+    ("censored samples", |case, epoch| case.replayed.censored[epoch].samples.into(), number),
+    ("censored layers", |case, epoch| case.replayed.censored[epoch].layers.into(), number),
+    ("censored norms", |case, epoch| case.replayed.censored[epoch].norms as f64, number),
+];
+
+/// The columns for a whole run.
+const RUN: [Column<()>; 4] = [
+    ("FLOPs of dense", |case, ()| share_of_dense(&case.replayed.epochs), percent),
+    ("as recorded", |case, ()| share_of_dense(&case.recorded), percent),
+    ("censored samples", |case, ()| lacking(case).0 as f64, number),
+    ("censored norms", |case, ()| lacking(case).1 as f64, number),
+];
+
+/// A table with a line for each of `rows`: its name, the runs that it is of, and what of them.
+fn table<'a, K: Copy>(
+    head: &str,
+    columns: &[Column<K>],
+    rows: impl Iterator<Item = (String, Vec<&'a Case>, K)>,
+) -> String {
+    let line = |(name, cases, at): (String, Vec<&Case>, K)| {
+        let values = |of: &fn(&Case, K) -> f64| cases.iter().map(|case| of(case, at)).collect::<Vec<f64>>();
+        let cells = columns.iter().map(|(_, of, format)| cell(&values(of), format));
+        [name].into_iter().chain(cells).collect()
+    };
+    table::table([head].into_iter().chain(columns.iter().map(|(head, ..)| *head)), rows.map(line))
 }
 
 /// Mean and standard deviation (of a sample) of some values.
@@ -42,61 +88,6 @@ pub(super) fn spread(values: &[f64]) -> (f64, f64) {
 pub(super) fn cell(values: &[f64], format: impl Fn(f64) -> String) -> String {
     let (mean, deviation) = spread(values);
     if values.len() == 1 { format(mean) } else { format!("{} ± {}", format(mean), format(deviation)) }
-}
-
-/// One row for each epoch, or for some of very many.
-fn epochs(cases: &[Case]) -> String {
-    let count = cases.iter().map(|case| case.replayed.epochs.len()).max().unwrap_or(0);
-    let of = |epoch: usize, format: fn(f64) -> String, value: &dyn Fn(&Case) -> f64| {
-        // A run that ended earlier has no part in the later rows.
-        let cases = cases.iter().filter(|case| epoch < case.replayed.epochs.len());
-        cell(&cases.map(value).collect::<Vec<f64>>(), format)
-    };
-    let cost = |epoch: usize, value: fn(&EpochRow) -> f64| {
-        of(epoch, number, &|case| value(&case.replayed.epochs[epoch]))
-    };
-    let censored = |epoch: usize, value: fn(&CensoredRow) -> f64| {
-        of(epoch, number, &|case| value(&case.replayed.censored[epoch]))
-    };
-    let table = Table::of(
-        shown(count),
-        &[
-            ("epoch", &|epoch| (epoch + 1).to_string()),
-            ("samples", &|epoch| cost(*epoch, |row| f64::from(row.active_samples))),
-            ("weights", &|epoch| cost(*epoch, |row| row.nonzero as f64)),
-            ("frozen layers", &|epoch| cost(*epoch, |row| f64::from(row.frozen_layers))),
-            ("FLOPs of dense", &|epoch| {
-                of(*epoch, percent, &|case| share_of_dense(case.replayed.epochs.get(*epoch)))
-            }),
-            ("as recorded", &|epoch| of(*epoch, percent, &|case| share_of_dense(case.recorded.get(*epoch)))),
-            ("censored samples", &|epoch| censored(*epoch, |row| f64::from(row.samples))),
-            ("censored layers", &|epoch| censored(*epoch, |row| f64::from(row.layers))),
-            ("censored norms", &|epoch| censored(*epoch, |row| row.norms as f64)),
-        ],
-    );
-    table.to_string()
-}
-
-/// One row for each run, and mean and spread over them.
-fn runs(cases: &[Case]) -> String {
-    let rows = cases.iter().map(|case| (visible(&case.name).into_owned(), std::slice::from_ref(case)));
-    let rows = rows.chain([("mean ± standard deviation".to_owned(), cases)]);
-    let of = |cases: &[Case], format: fn(f64) -> String, value: fn(&Case) -> f64| {
-        cell(&cases.iter().map(value).collect::<Vec<f64>>(), format)
-    };
-    let table = Table::of(
-        rows,
-        &[
-            ("run", &|(name, _)| name.clone()),
-            ("FLOPs of dense", &|(_, cases)| {
-                of(cases, percent, |case| share_of_dense(&case.replayed.epochs))
-            }),
-            ("as recorded", &|(_, cases)| of(cases, percent, |case| share_of_dense(&case.recorded))),
-            ("censored samples", &|(_, cases)| of(cases, number, |case| lacking(case).0 as f64)),
-            ("censored norms", &|(_, cases)| of(cases, number, |case| lacking(case).1 as f64)),
-        ],
-    );
-    table.to_string()
 }
 
 /// Scores and norms that the record lacks.

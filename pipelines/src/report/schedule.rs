@@ -5,7 +5,7 @@ use spfde_flow::Observe;
 use spfde_model::Form;
 use spfde_policy::cost;
 
-use super::table::{Table, percent, short};
+use super::table::{percent, short, table_of};
 use crate::experiment::Experiment;
 
 /// Bytes of an existing weight: index, value and momentum, and an entry and a position in each of two kernel
@@ -14,7 +14,7 @@ const WEIGHT_BYTES: u64 = 3 * 4 + 2 * (8 + 4);
 
 /// Layers, freezing times, and each epoch's samples, weights, FLOPs and memory.
 pub fn schedule(experiment: &Experiment) -> String {
-    let mut parts = vec![layers(experiment).to_string(), epochs(experiment).to_string()];
+    let mut parts = vec![layers(experiment), epochs(experiment)];
     if experiment.settings().observe == Observe::Full {
         let flops = short(observed(experiment) as f64);
         parts.push(format!("trace.observe = \"full\" costs {flops} FLOPs on top"));
@@ -24,14 +24,14 @@ pub fn schedule(experiment: &Experiment) -> String {
 }
 
 /// A row for each layer.
-fn layers(experiment: &Experiment) -> Table {
+fn layers(experiment: &Experiment) -> String {
     let plan = experiment.plan();
     let architecture = &plan.architecture;
     let layer = |index: usize| &architecture.layers[index];
     // Existing weights in the first and in the last epoch.
     let counts = |index: usize| [0, plan.epochs - 1].map(|epoch| plan.nonzero(epoch)[index]);
     let density = |index: usize, count: u32| percent(f64::from(count) / layer(index).weights() as f64);
-    Table::of(
+    table_of(
         0..architecture.layers.len(),
         &[
             ("layer", &|index| format!("{index} {}", layer(*index).name)),
@@ -59,11 +59,11 @@ fn layers(experiment: &Experiment) -> Table {
 }
 
 /// A row for each epoch.
-fn epochs(experiment: &Experiment) -> Table {
+fn epochs(experiment: &Experiment) -> String {
     let (plan, batch) = (experiment.plan(), experiment.settings().batch_size as u64);
     let cost = |epoch: u32| &plan.cost[epoch as usize];
     let activations = |epoch: u32| plan.architecture.activation_bytes[plan.frozen_blocks(epoch)] * batch;
-    Table::of(
+    table_of(
         0..plan.epochs,
         &[
             ("epoch", &u32::to_string),

@@ -1,6 +1,6 @@
 //! The table at the end of a run.
 
-use super::table::{Table, or_dash, percent, precise, short};
+use super::table::{or_dash, percent, precise, short, table_of};
 use super::{share_of_dense, shown};
 use crate::experiment::Experiment;
 use crate::progress::{Progress, State};
@@ -11,7 +11,7 @@ pub fn summary(experiment: &Experiment, progress: &Progress) -> String {
     let State { epochs, elapsed, flops, .. } = &state;
     let loss = |value| or_dash(value, |value| format!("{value:.3}"));
     let share = |value| or_dash(value, precise);
-    let table = Table::of(
+    let table = table_of(
         shown(epochs.len()),
         &[
             ("epoch", &|epoch| (epochs[*epoch].epoch + 1).to_string()),

@@ -1,48 +1,30 @@
 //! Tables of text: a line of heads, a line for each row. Without borders, so that they stay plain where they
 //! are piped.
 
-use std::fmt;
-
-use comfy_table::{CellAlignment, ContentArrangement, presets::NOTHING};
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 /// A column: its head, and its cell of a row.
 pub(crate) type Column<'a, R> = (&'a str, &'a dyn Fn(&R) -> String);
 
-/// A table: the first column is aligned to the left, all others to the right.
-pub struct Table(comfy_table::Table);
-
-impl Table {
-    /// The table of some rows, each with a cell for every head.
-    pub fn new<'a>(
-        heads: impl IntoIterator<Item = &'a str>,
-        rows: impl IntoIterator<Item = Vec<String>>,
-    ) -> Self {
-        let mut table = comfy_table::Table::new();
-        table.load_preset(NOTHING).set_header(heads).add_rows(rows);
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
-        }
-        Self(table)
+/// The table of some rows, each with a cell for every head: the first column is aligned to the left, all
+/// others to the right.
+pub(crate) fn table<'a>(
+    heads: impl IntoIterator<Item = &'a str>,
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(heads).add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
     }
-
-    /// The table of some rows whose cells `columns` make.
-    pub(crate) fn of<R>(rows: impl IntoIterator<Item = R>, columns: &[Column<'_, R>]) -> Self {
-        let cells = |row: R| columns.iter().map(|(_, cell)| cell(&row)).collect();
-        Self::new(columns.iter().map(|(head, _)| *head), rows.into_iter().map(cells))
-    }
-
-    /// The same table in at most `width` columns of text, if that can be: its cells wrap.
-    pub fn within(mut self, width: u16) -> Self {
-        self.0.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-        self
-    }
+    table.trim_fmt()
 }
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.trim_fmt())
-    }
+/// The table of some rows whose cells `columns` make.
+pub(crate) fn table_of<R>(rows: impl IntoIterator<Item = R>, columns: &[Column<'_, R>]) -> String {
+    let cells = |row: R| columns.iter().map(|(_, cell)| cell(&row)).collect();
+    table(columns.iter().map(|(head, _)| *head), rows.into_iter().map(cells))
 }
 
 /// A number with a prefix of the thousands: 12.3 M.
@@ -97,15 +79,7 @@ mod tests {
     fn columns_line_up() {
         let columns: [Column<'_, (u32, &str)>; 2] =
             [("epoch", &|row| row.0.to_string()), ("größe", &|row| row.1.to_owned())];
-        let table = Table::of([(0, "1.25"), (10, "0.5"), (11, "")], &columns);
-        assert_eq!(table.to_string(), "epoch  größe\n0       1.25\n10       0.5\n11");
-    }
-
-    #[test]
-    fn a_table_fits_the_width_that_it_is_given() {
-        let rows = [vec!["0".to_owned(), "many small words".to_owned()]];
-        let table = Table::new(["epoch", "what"], rows).within(16);
-        assert!(table.to_string().lines().all(|line| line.chars().count() <= 16), "{table}");
-        assert!(table.to_string().lines().count() > 2);
+        let table = table_of([(0, "1.25"), (10, "0.5"), (11, "")], &columns);
+        assert_eq!(table, "epoch  größe\n0       1.25\n10       0.5\n11");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::files::{DataError, verify};
@@ -23,11 +24,10 @@ pub(super) enum Latest {
     Snapshot(Box<Snapshot>),
 }
 
-/// Whether process 0 finds that the run in `directory` has come to its end, although `manifest` does not say
-/// so.
-pub(super) fn only_lacks_the_last_word(directory: &Path, manifest: &Manifest) -> bool {
+/// Whether the run in `directory` has come to its end, although `manifest` does not say so.
+pub(super) fn is_at_its_end(directory: &Path, manifest: &Manifest) -> bool {
     let last = manifest.last_checkpoint() == Some(manifest.epochs);
-    last && CheckpointFiles::new(directory).check(manifest, manifest.epochs).is_ok()
+    last && Checkpoints::new(directory).check(manifest, manifest.epochs).is_ok()
 }
 
 /// Reads the latest checkpoint that is sound; notes those that are not.
@@ -37,11 +37,11 @@ pub(super) fn latest(
     experiment: &Experiment,
     notes: &mut Vec<String>,
 ) -> Result<Latest, Error> {
-    let files = CheckpointFiles::new(directory);
+    let files = CheckpointFiles(Checkpoints::new(directory));
     let mut reasons = Vec::new();
     for epoch in manifest.checkpoint_epochs().into_iter().rev() {
         let read = match epoch == manifest.epochs {
-            true => files.check(manifest, epoch).map(|()| Latest::Finished),
+            true => files.0.check(manifest, epoch).map(|()| Latest::Finished),
             false => files
                 .read(directory, manifest, epoch, experiment.settings())
                 .map(|snapshot| Latest::Snapshot(Box::new(snapshot))),
@@ -50,41 +50,33 @@ pub(super) fn latest(
             Ok(latest) => return Ok(latest),
             Err(error) => {
                 notes.push(format!("the checkpoint of epoch {epoch} cannot be used: {error}"));
-                reasons.push(error);
+                reasons.push(error.to_string());
             }
         }
     }
     if reasons.is_empty() {
         return Ok(Latest::Beginning);
     }
-    // Training everything again is no answer that nobody asked for.
-    let reasons: Vec<String> = reasons.iter().map(DataError::to_string).collect();
+    // To train everything again is not what the user asked for.
     let what = format!("none of its checkpoints can be used: {}", reasons.join("; "));
     Err(DataError::refused(directory, what, LOST).into())
 }
 
 /// That every file of a run that has come to its end is what it was.
 pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<(), Error> {
-    let beside = [run.config_unchanged().err(), run.architecture().err(), run.environment().err()];
-    let mut findings: Vec<DataError> = beside.into_iter().flatten().collect();
-    findings.extend(verify::segments(directory, run.manifest()));
-    match findings.first() {
-        None => Ok(()),
-        Some(first) => Err(Error::finished_unsound(directory, findings.len(), &first.to_string())),
-    }
+    let findings = crate::verify::files(run);
+    findings
+        .first()
+        .map_or(Ok(()), |first| Err(Error::finished_unsound(directory, findings.len(), &first.to_string())))
 }
 
 /// That the trace before `start`, which is kept, is sound.
-pub(super) fn check_trace(directory: &Path, manifest: Manifest, start: u32) -> Result<(), Error> {
-    let mut kept = manifest;
+pub(super) fn check_trace(directory: &Path, mut kept: Manifest, start: u32) -> Result<(), Error> {
     kept.epochs_reached = start;
     kept.segments.retain(|segment| segment.epoch < start);
     kept.checkpoints.clear();
-    match verify::segments(directory, &kept).into_iter().next() {
-        Some(reason) => {
-            let what = format!("its trace cannot be used: {reason}");
-            Err(DataError::refused(directory, what, LOST).into())
-        }
-        None => Ok(()),
-    }
+    verify::segments(directory, &kept).first().map_or(Ok(()), |reason| {
+        let what = format!("its trace cannot be used: {reason}");
+        Err(DataError::refused(directory, what, LOST).into())
+    })
 }

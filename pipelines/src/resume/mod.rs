@@ -10,15 +10,15 @@ use std::sync::Arc;
 use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
 use spfde_data::files::run_directory::{CONFIG_NAME, RunDirectory, read_config};
 use spfde_data::files::{DataError, Kind};
-use spfde_flow::{Run, Snapshot};
+use spfde_flow::Run;
 
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
 use crate::session::Options;
-use latest::{Latest, check_finished, check_trace, latest, only_lacks_the_last_word};
-use recorded::{begun_in, check_data, differences, entries, experiment};
+use latest::{Latest, check_finished, check_trace, is_at_its_end, latest};
+use recorded::{check_data, differences, entries, experiment};
 use unfinished::Held;
 
 pub use unfinished::Unfinished;
@@ -47,53 +47,7 @@ impl Resumed {
         directory: &Path,
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
     ) -> Result<Self, Error> {
-        let recorded = match RunDirectory::open(directory) {
-            Err(error) if error.is(Kind::NotARun) && directory.join(CONFIG_NAME).is_file() => {
-                return begin_again(registry, directory, prepare);
-            }
-            recorded => recorded?,
-        };
-        if let Some(source) = &recorded.manifest().replay_of {
-            let expected = "none; a replay takes moments: start it again";
-            let path = directory.join(MANIFEST_NAME);
-            return Err(DataError::value(&path, "replay_of", &source.path, expected).into());
-        }
-        if recorded.manifest().finished {
-            check_finished(directory, &recorded)?;
-            return Ok(Self::Finished(recorded.manifest().epochs_reached));
-        }
-        let held = RunDirectory::resume(directory)?;
-        let entries = entries(directory, &recorded.config_unchanged()?)?;
-        let environment = recorded.environment();
-        let registry = registry.of_run(&recorded, &entries)?;
-        let experiment = experiment(&registry, directory, &entries, begun_in(&environment), prepare)?;
-        let mut notes = match &environment {
-            Ok(environment) => differences(environment, &experiment),
-            Err(error) => {
-                vec![format!("{error}; whether bits may differ from the run's beginning is unknown")]
-            }
-        };
-        let manifest = held.manifest();
-        check_data(directory, &manifest, &experiment)?;
-        let epochs = experiment.settings().epochs;
-        if manifest.epochs != epochs {
-            let (path, found) = (directory.join(MANIFEST_NAME), manifest.epochs.to_string());
-            let expected = format!("{epochs}, as config.toml says of train.epochs");
-            return Err(DataError::value(&path, "epochs", &found, expected).into());
-        }
-        let snapshot = match latest(directory, &manifest, &experiment, &mut notes)? {
-            Latest::Finished => {
-                held.finish(None)?;
-                return Ok(Self::Finished(epochs));
-            }
-            Latest::Beginning => None,
-            Latest::Snapshot(snapshot) => Some(*snapshot),
-        };
-        let start = snapshot.as_ref().map_or(0, Snapshot::epoch);
-        check_trace(directory, manifest, start)?;
-        held.rewind(start)?;
-        let held = Held::Here(Arc::new(held), snapshot.map(Box::new));
-        Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
+        Self::take(registry, directory, prepare, true)
     }
 
     /// As [`Resumed::open`], for a process that goes on with the run together with process 0, which holds it,
@@ -106,40 +60,79 @@ impl Resumed {
         directory: &Path,
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
     ) -> Result<Self, Error> {
-        let mut notes = Vec::new();
-        let experiment = match RunDirectory::open(directory) {
-            Ok(recorded) => {
-                let manifest = recorded.manifest();
-                if manifest.finished {
-                    check_finished(directory, &recorded)?;
-                    return Ok(Self::Finished(manifest.epochs_reached));
-                }
-                recorded.refuse_old()?;
-                if only_lacks_the_last_word(directory, manifest) {
-                    return Ok(Self::Finished(manifest.epochs));
-                }
-                let entries = entries(directory, &recorded.config_unchanged()?)?;
-                let environment = recorded.environment();
-                let registry = registry.of_run(&recorded, &entries)?;
-                let experiment = experiment(&registry, directory, &entries, begun_in(&environment), prepare)?;
-                if let Ok(environment) = environment {
-                    notes = differences(&environment, &experiment);
-                }
-                check_data(directory, manifest, &experiment)?;
-                experiment
-            }
-            // Process 0 begins it again.
-            Err(error) if error.is(Kind::NotARun) && directory.join(CONFIG_NAME).is_file() => experiment(
-                registry,
-                directory,
-                &entries(directory, &read_config(directory)?)?,
-                None,
-                prepare,
-            )?,
-            Err(error) => return Err(error.into()),
+        Self::take(registry, directory, prepare, false)
+    }
+
+    fn take(
+        registry: &Arc<Registry>,
+        directory: &Path,
+        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+        is_first: bool,
+    ) -> Result<Self, Error> {
+        let unfinished = |experiment, held: Option<Held>, notes| -> Result<Self, Error> {
+            let held = held.unwrap_or_else(|| Held::ByFirst(directory.to_owned()));
+            Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
         };
-        let held = Held::ByFirst(directory.to_owned());
-        Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
+        let recorded = match RunDirectory::open(directory) {
+            // It ended between its configuration and its manifest, and begins again.
+            Err(error) if error.is(Kind::NotARun) && directory.join(CONFIG_NAME).is_file() => {
+                let entries = entries(directory, &read_config(directory)?)?;
+                let experiment = experiment(registry, directory, &entries, None, prepare)?;
+                let held = is_first.then(|| begin_again(directory, &experiment)).transpose()?;
+                return unfinished(experiment, held, Vec::new());
+            }
+            recorded => recorded?,
+        };
+        let mut manifest = recorded.manifest().clone();
+        if let Some(source) = &manifest.replay_of {
+            let expected = "none; a replay takes moments: start it again";
+            let path = directory.join(MANIFEST_NAME);
+            return Err(DataError::value(&path, "replay_of", &source.path, expected).into());
+        }
+        if manifest.finished {
+            check_finished(directory, &recorded)?;
+            return Ok(Self::Finished(manifest.epochs_reached));
+        }
+        recorded.refuse_old()?;
+        let held = is_first.then(|| RunDirectory::resume(directory)).transpose()?;
+        match &held {
+            Some(held) => manifest = held.manifest(),
+            // Process 0 will find that only the last word is missing.
+            None if is_at_its_end(directory, &manifest) => return Ok(Self::Finished(manifest.epochs)),
+            None => {}
+        }
+        let entries = entries(directory, &recorded.config_unchanged()?)?;
+        let environment = recorded.environment();
+        let begun_in = environment.as_ref().ok().and_then(|began| began["working_directory"].as_str());
+        let begun_in = begun_in.map(PathBuf::from);
+        let registry = registry.of_run(&recorded, &entries)?;
+        let experiment = experiment(&registry, directory, &entries, begun_in, prepare)?;
+        let mut notes = match &environment {
+            Ok(environment) => differences(environment, &experiment),
+            Err(error) => {
+                vec![format!("{error}; whether bits may differ from the run's beginning is unknown")]
+            }
+        };
+        check_data(directory, &manifest, &experiment)?;
+        let Some(held) = held else { return unfinished(experiment, None, notes) };
+        let epochs = experiment.settings().epochs;
+        if manifest.epochs != epochs {
+            let (path, found) = (directory.join(MANIFEST_NAME), manifest.epochs.to_string());
+            let expected = format!("{epochs}, as config.toml says of train.epochs");
+            return Err(DataError::value(&path, "epochs", &found, expected).into());
+        }
+        let snapshot = match latest(directory, &manifest, &experiment, &mut notes)? {
+            Latest::Finished => {
+                held.finish(None)?;
+                return Ok(Self::Finished(epochs));
+            }
+            Latest::Beginning => None,
+            Latest::Snapshot(snapshot) => Some(snapshot),
+        };
+        let start = snapshot.as_ref().map_or(0, |snapshot| snapshot.epoch());
+        check_trace(directory, manifest, start)?;
+        held.rewind(start)?;
+        unfinished(experiment, Some(Held::Here(Arc::new(held), snapshot)), notes)
     }
 }
 
@@ -172,18 +165,11 @@ pub fn resume(
     }
 }
 
-/// A run that ended between its configuration and its manifest.
-fn begin_again(
-    registry: &Arc<Registry>,
-    directory: &Path,
-    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
-) -> Result<Resumed, Error> {
-    let experiment =
-        experiment(registry, directory, &entries(directory, &read_config(directory)?)?, None, prepare)?;
+/// Begins a run again that ended between its configuration and its manifest.
+fn begin_again(directory: &Path, experiment: &Experiment) -> Result<Held, DataError> {
     let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
-    let environment = crate::environment::environment(&experiment, 0, 1);
+    let environment = crate::environment::environment(experiment, 0, 1);
     let network = experiment.settings().network.to_json();
     let held = RunDirectory::begin_again(directory, Some(&network), &environment, manifest)?;
-    let held = Held::Here(Arc::new(held), None);
-    Ok(Resumed::Unfinished(Box::new(Unfinished { experiment, held, notes: Vec::new() })))
+    Ok(Held::Here(Arc::new(held), None))
 }

@@ -19,11 +19,6 @@ pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value
     Ok(Source::parse_file(&path, text)?.entries().to_vec())
 }
 
-/// The directory in which the run began, if its environment says so.
-pub(super) fn begun_in(environment: &Result<serde_json::Value, DataError>) -> Option<PathBuf> {
-    environment.as_ref().ok()?["working_directory"].as_str().map(PathBuf::from)
-}
-
 /// The experiment as it was when the run began.
 pub(super) fn experiment(
     registry: &Arc<Registry>,
@@ -80,11 +75,9 @@ pub(super) fn differences(environment: &serde_json::Value, experiment: &Experime
     let now = crate::environment::environment(experiment, 0, 1);
     let names = [("version", "version of spfde"), ("kernel", "kernel"), ("architecture", "processor")];
     if names.iter().all(|(field, _)| environment[*field].is_null()) {
-        return vec![
-            "how the run began is not recorded any more: whether bits may differ from the run's \
-             beginning is unknown"
-                .to_owned(),
-        ];
+        let unknown = "how the run began is not recorded any more: whether bits may differ from the run's \
+                       beginning is unknown";
+        return vec![unknown.to_owned()];
     }
     let differs = names.iter().filter(|(field, _)| environment[*field] != now[*field]);
     let note = |(field, name): &(&str, &str)| {

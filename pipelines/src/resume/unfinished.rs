@@ -1,9 +1,11 @@
 //! A run that is ready to go on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::{Value as Json, json};
 use spfde_data::files::DataError;
+use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::read_stream;
 use spfde_data::files::run_directory::RunDirectory;
@@ -67,18 +69,16 @@ impl Unfinished {
     /// # Errors
     /// If it cannot be read.
     pub fn before(&self) -> Result<(Vec<EpochRow>, Vec<TimingRow>), Error> {
-        let mut epochs = self.rows::<EpochRow>()?;
-        epochs.sort_by_key(Row::order);
-        Ok((epochs, self.rows::<TimingRow>()?))
+        Ok((self.rows()?, self.rows()?))
     }
 
     fn rows<R: Row>(&self) -> Result<Vec<R>, DataError> {
-        let Held::Here(directory, snapshot) = &self.held else { return Ok(Vec::new()) };
-        let start = snapshot.as_deref().map_or(0, Snapshot::epoch);
-        let mut rows = Vec::new();
-        for batch in read_stream::<R>(directory.path(), &directory.manifest(), 0..start) {
+        let Held::Here(directory, _) = &self.held else { return Ok(Vec::new()) };
+        let mut rows: Vec<R> = Vec::new();
+        for batch in read_stream::<R>(directory.path(), &directory.manifest(), 0..self.epoch()) {
             rows.extend(batch?.into_rows::<R>());
         }
+        rows.sort_by_key(Row::order);
         Ok(rows)
     }
 
@@ -103,8 +103,15 @@ impl Unfinished {
             Held::ByFirst(path) => {
                 let cluster = options.cluster.clone().filter(|cluster| !cluster.is_first());
                 let cluster = cluster.expect("only a process that is not the first joins a run");
-                let prepare =
-                    |invitation: &Invitation, member| Ok((member, snapshot(&path, invitation, &experiment)?));
+                // Process 0 says from which checkpoint.
+                let prepare = |invitation: &Invitation, member| {
+                    let read = |epoch: u32| -> Result<Snapshot, Error> {
+                        let files = CheckpointFiles(Checkpoints::new(&path));
+                        Ok(files.read(&path, &Manifest::read(&path)?, epoch, experiment.settings())?)
+                    };
+                    let snapshot = (invitation.epoch > 0).then(|| read(invitation.epoch)).transpose()?;
+                    Ok::<_, Error>((member, snapshot))
+                };
                 let joined = cluster.join(&meeting, Some(&path), &options.interrupted, prepare);
                 let (network, (member, snapshot)) = joined?;
                 let place = Place::Joined(member);
@@ -119,38 +126,19 @@ impl Unfinished {
         })?;
         let now = crate::environment::environment(&experiment, options.workers, options.processes());
         // Of a beginning that cannot be read nothing is known.
-        let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment());
-        let mut environment = environment.unwrap_or_else(|_| serde_json::json!({}));
-        if let Some(fields) = environment.as_object_mut() {
-            let before = fields.entry("resumed").or_insert_with(|| serde_json::json!([]));
-            let entry = serde_json::json!({ "epoch": start, "environment": now });
-            before.as_array_mut().into_iter().for_each(|list| {
-                list.push(entry.clone());
-                while list.len() > 1 && written(list) > RESUMED {
-                    list.remove(0);
-                }
-            });
+        let environment = RunDirectory::open(directory.path()).and_then(|run| run.environment()).ok();
+        let mut environment = environment.filter(Json::is_object).unwrap_or_else(|| json!({}));
+        let mut before = match environment["resumed"].take() {
+            Json::Array(before) => before,
+            _ => Vec::new(),
+        };
+        before.push(json!({ "epoch": start, "environment": now }));
+        while before.len() > 1 && serde_json::to_string_pretty(&before).map_or(0, |text| text.len()) > RESUMED
+        {
+            before.remove(0);
         }
+        environment["resumed"] = Json::Array(before);
         directory.write_environment(&environment)?;
         session::work_on(&experiment, Place::Held(directory), snapshot, network, options, build)
     }
-}
-
-/// How many bytes the list takes in a run's description.
-fn written(list: &[serde_json::Value]) -> usize {
-    serde_json::to_string_pretty(list).expect("JSON values are JSON").len()
-}
-
-/// The checkpoint from which process 0 goes on.
-fn snapshot(
-    path: &Path,
-    invitation: &Invitation,
-    experiment: &Experiment,
-) -> Result<Option<Snapshot>, Error> {
-    if invitation.epoch == 0 {
-        return Ok(None);
-    }
-    let manifest = Manifest::read(path)?;
-    let settings = experiment.settings();
-    Ok(Some(CheckpointFiles::new(path).read(path, &manifest, invitation.epoch, settings)?))
 }

@@ -4,6 +4,7 @@
 use spfde_data::files::manifest::ReplayOf;
 use spfde_data::rows::{CensoredRow, CostRow, EpochRow};
 use spfde_data::segment::Densities;
+use spfde_data::table::Row;
 use spfde_data::words::counted;
 use spfde_flow::Observe;
 
@@ -14,14 +15,10 @@ use crate::error::Error;
 
 /// Compares a row of `epochs` with a count of its own.
 pub(super) fn check_epoch(row: &EpochRow, samples: &Samples, layers: &[Layer], epoch: &mut Epoch<'_>) {
-    let (number, found, active) = (row.epoch, row.active_samples, samples.active);
-    if found as usize != active {
-        epoch.findings.push(format_args!(
-            "epochs: epoch {number} has {found} active samples, the sieve deltas add up to {active}"
-        ));
-    }
-    let [forward, backward, observed, dense] = recount(epoch.trace, layers, u64::from(found));
+    let found = u64::from(row.active_samples);
+    let [forward, backward, observed, dense] = recount(epoch.trace, layers, found);
     let frozen = layers.iter().filter(|layer| layer.frozen.last()).count() as u64;
+    compare(epoch, "the sieve deltas add up to", &[("active samples", found, samples.active as u64)]);
     let columns = [
         ("forward_flops", row.forward_flops, forward),
         ("backward_flops", row.backward_flops, backward),
@@ -35,9 +32,8 @@ pub(super) fn check_epoch(row: &EpochRow, samples: &Samples, layers: &[Layer], e
 
 /// Compares what columns of `epochs` have with what they should have, `by` which count.
 fn compare(epoch: &mut Epoch<'_>, by: &str, columns: &[(&str, u64, u64)]) {
-    let number = epoch.number;
     for (column, found, expected) in columns.iter().filter(|(_, found, expected)| found != expected) {
-        epoch.findings.push(format_args!("epochs: epoch {number}: {column} is {found}, {by} {expected}"));
+        epoch.find(EpochRow::STREAM, format_args!("{column} is {found}, {by} {expected}"));
     }
 }
 
@@ -88,7 +84,6 @@ pub(super) fn check_replay(
         layer.check::<CostRow>(row.layer, (!scheduled).then_some(row.nonzero), row.frozen, epoch);
     }
     let Some(whole) = whole else { return Ok(()) };
-    let number = epoch.number;
     let columns = [
         ("forward_flops", whole.forward_flops, rows.iter().map(|row| row.forward_flops).sum()),
         ("backward_flops", whole.backward_flops, rows.iter().map(|row| row.backward_flops).sum()),
@@ -96,9 +91,8 @@ pub(super) fn check_replay(
     compare(epoch, "the layers' add up to", &columns);
     let reached = [whole.train_loss, whole.train_accuracy, whole.test_loss, whole.test_accuracy];
     if reached.iter().any(Option::is_some) {
-        epoch
-            .findings
-            .push(format_args!("epochs: epoch {number} has a loss or an accuracy, which no replay knows"));
+        let what = "has a loss or an accuracy, which no replay knows";
+        epoch.findings.push(format_args!("epochs: epoch {} {what}", epoch.number));
     }
     let Some(row) = epoch.row::<CensoredRow>()? else { return Ok(()) };
     let training = layers.iter().filter(|layer| !layer.frozen.last()).count();
@@ -106,9 +100,9 @@ pub(super) fn check_replay(
         && usize::from(row.layers) <= training
         && u64::from(row.layers) <= row.norms;
     if !fits {
-        let (active, training) =
-            (counted(whole.active_samples, "active sample"), counted(training, "unfrozen layer"));
-        epoch.findings.push(format_args!("censored: epoch {number}: {row:?}, with {active} and {training}"));
+        let active = counted(whole.active_samples, "active sample");
+        let training = counted(training, "unfrozen layer");
+        epoch.find(CensoredRow::STREAM, format_args!("{row:?}, with {active} and {training}"));
     }
     Ok(())
 }

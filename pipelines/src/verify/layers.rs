@@ -1,7 +1,8 @@
 //! What mask and freeze deltas add up to, layer by layer: they fit the state that they change, the rows of
 //! `layers` say the same, and so do the final weights.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeBounds;
 
 use spfde_data::files::weights;
 use spfde_data::rows::{FreezeRow, LayerRow, MaskRow};
@@ -13,13 +14,12 @@ use super::Findings;
 use super::trace::{Epoch, Trace};
 use crate::error::Error;
 
-/// A value of a layer in an epoch: as the epoch began (`None`), then from which step on it was which,
-/// ascending.
-pub(super) struct History<T>(Vec<(Option<u32>, T)>);
+/// A value of a layer in an epoch: as the epoch began (`None`), then from which step on it was which.
+pub(super) struct History<T>(BTreeMap<Option<u32>, T>);
 
 impl<T: Copy> History<T> {
     fn new(value: T) -> Self {
-        Self(vec![(None, value)])
+        Self(BTreeMap::from([(None, value)]))
     }
 
     /// A new epoch begins with the last value.
@@ -28,30 +28,27 @@ impl<T: Copy> History<T> {
     }
 
     pub(super) fn set(&mut self, step: u32, value: T) {
-        if self.0.last().is_some_and(|(from, _)| *from == Some(step)) {
-            self.0.pop();
-        }
-        self.0.push((Some(step), value));
+        self.0.insert(Some(step), value);
     }
 
     /// The value at the end of the epoch.
     pub(super) fn last(&self) -> T {
-        self.0.last().expect("the epoch began with a value").1
+        self.within(..)
     }
 
     /// The value at a step, after its deltas.
     pub(super) fn at(&self, step: u32) -> T {
-        self.find(|from| from <= Some(step))
+        self.within(..=Some(step))
     }
 
     /// The value at a step, before its deltas.
     fn before(&self, step: u32) -> T {
-        self.find(|from| from < Some(step))
+        self.within(..Some(step))
     }
 
-    fn find(&self, fits: impl Fn(Option<u32>) -> bool) -> T {
-        // The first entry always fits.
-        self.0[self.0.partition_point(|(from, _)| fits(*from)) - 1].1
+    /// The last value of those within some steps and the epoch's begin.
+    fn within(&self, steps: impl RangeBounds<Option<u32>>) -> T {
+        *self.0.range(steps).next_back().expect("the epoch began with a value").1
     }
 }
 
@@ -75,19 +72,16 @@ impl Layer {
         frozen: bool,
         epoch: &mut Epoch<'_>,
     ) {
-        let (stream, number, findings) = (R::STREAM, epoch.number, &mut *epoch.findings);
         let sum = self.nonzero.last();
         if let Some(found) = nonzero.filter(|found| u64::from(*found) != sum) {
             let found = counted(found, "weight");
-            findings.push(format_args!(
-                "{stream}: epoch {number}: layer {layer} has {found}, the mask deltas add up to {sum}"
-            ));
+            let what = format_args!("layer {layer} has {found}, the mask deltas add up to {sum}");
+            epoch.find(R::STREAM, what);
         }
         if frozen != self.frozen.last() {
             let not = if frozen { "" } else { "not " };
-            findings.push(format_args!(
-                "{stream}: epoch {number}: layer {layer} is {not}frozen, the freeze deltas say otherwise"
-            ));
+            let what = format_args!("layer {layer} is {not}frozen, the freeze deltas say otherwise");
+            epoch.find(R::STREAM, what);
         }
     }
 }
@@ -104,15 +98,13 @@ pub(super) fn begin(trace: &Trace<'_>) -> Vec<Layer> {
 
 /// Adds the deltas of the next epoch.
 pub(super) fn add(layers: &mut [Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
-    let Epoch { trace, number: epoch, findings } = epoch;
-    let epoch = *epoch;
     for layer in &mut *layers {
         layer.nonzero.begin();
         layer.frozen.begin();
     }
-    trace.visit::<FreezeRow>(epoch, |FreezeRow { layer: number, step, diff, .. }| {
+    epoch.visit(|epoch, FreezeRow { layer: number, step, diff, .. }| {
         let Some(layer) = layers.get_mut(usize::from(number)) else {
-            return findings.push(format_args!("freezes: epoch {epoch}: there is no layer {number}"));
+            return epoch.find(FreezeRow::STREAM, format_args!("there is no layer {number}"));
         };
         let wrong = match (diff, layer.frozen.last()) {
             (1, false) | (-1, true) => None,
@@ -121,29 +113,28 @@ pub(super) fn add(layers: &mut [Layer], epoch: &mut Epoch<'_>) -> Result<(), Err
             _ => Some(format!("changes by {diff}")),
         };
         if let Some(wrong) = wrong {
-            findings.push(format_args!("freezes: epoch {epoch}: layer {number} {wrong}"));
+            epoch.find(FreezeRow::STREAM, format_args!("layer {number} {wrong}"));
         }
         layer.frozen.set(step, diff > 0);
     })?;
     // The masks of a replay are those of the record, which had other freezes.
-    let live = trace.manifest.replay_of.is_none();
-    trace.visit::<MaskRow>(epoch, |MaskRow { step, layer: number, index, diff, .. }| {
-        let shape = trace.architecture.layers.get(usize::from(number));
+    let live = epoch.trace.manifest.replay_of.is_none();
+    epoch.visit(|epoch, MaskRow { step, layer: number, index, diff, .. }| {
+        let shape = epoch.trace.architecture.layers.get(usize::from(number));
         if shape.is_none_or(|shape| index as usize >= shape.weights()) {
-            return findings.push(format_args!("masks: epoch {epoch}: no weight {index} in layer {number}"));
+            return epoch.find(MaskRow::STREAM, format_args!("no weight {index} in layer {number}"));
         }
         let layer = &mut layers[usize::from(number)];
         // A layer is pruned when it freezes, and may grow when it thaws.
         if live && layer.frozen.before(step) && layer.frozen.at(step) {
-            findings.push(format_args!("masks: epoch {epoch}: layer {number} changes although it is frozen"));
+            epoch.find(MaskRow::STREAM, format_args!("layer {number} changes although it is frozen"));
         }
         let mask = layer.mask.get_or_insert_default();
         let changed = if diff > 0 { mask.insert(index) } else { mask.remove(&index) };
         if !changed || diff.unsigned_abs() != 1 {
             let state = if mask.contains(&index) { "exists" } else { "does not exist" };
-            findings.push(format_args!(
-                "masks: epoch {epoch}: weight {index} of layer {number} changes by {diff}, but {state}"
-            ));
+            let what = format_args!("weight {index} of layer {number} changes by {diff}, but {state}");
+            epoch.find(MaskRow::STREAM, what);
         }
         layer.nonzero.set(step, mask.len() as u64);
     })?;

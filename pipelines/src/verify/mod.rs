@@ -17,15 +17,15 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
 use spfde_data::files::manifest::DataSetRecord;
-use spfde_data::files::run_directory::RecordedRun;
-use spfde_data::files::{plausible, verify};
+use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun};
+use spfde_data::files::{DataError, plausible, verify};
+use spfde_data::parameter::ParameterError;
 use spfde_data::rows::EpochRow;
 use spfde_data::words::counted;
 use spfde_flow::Observe;
 use spfde_model::InputShape;
-use spfde_policy::MaskContext;
+use spfde_policy::{MaskContext, MaskPolicy};
 
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
@@ -93,16 +93,7 @@ pub fn verify(directory: &Path) -> Result<Sound, Error> {
 pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     let manifest = run.manifest();
     let mut findings = Findings::default();
-    if let Err(error) = run.config_unchanged() {
-        findings.push(error);
-    }
-    if let Err(error) = run.environment() {
-        findings.push(error);
-    }
-    if let Err(error) = run.architecture() {
-        findings.push(error);
-    }
-    verify::segments(run.path(), manifest).into_iter().for_each(|error| findings.push(error));
+    files(run).into_iter().for_each(|error| findings.push(error));
     if findings.count() == 0
         && let Err(error) = plausible::samples(run.path(), manifest, |segment| Ok(segment.bytes))
     {
@@ -112,13 +103,23 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
         // Sums over damaged files say nothing more.
         return Ok(findings);
     }
-    let (configuration, is_known) = configuration(run)?;
-    let architecture = architecture(run, &configuration)?;
+    let path = run.path().join(CONFIG_NAME).display().to_string();
+    let source = Source::parse_file(&path, &run.config_unchanged()?)?;
+    let registry = Registry::standard().of_run(run, source.entries())?;
+    let (known, unknown) = registry.known(source.entries());
+    let configuration = Configuration::resolve_over(&registry, &[], &known)?;
+    let DataSetRecord { channels, height, width, classes, .. } = manifest.data_set;
+    let input = InputShape { channels, height, width };
+    let architecture = Arc::clone(experiment::description(&configuration, input, classes)?.architecture());
     let observe = Observe::named(configuration.values().text("trace.observe")).expect("a choice was checked");
     let trace = Trace::new(run.path(), manifest, &architecture, observe);
     let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
-    let mut extra = extra(&configuration, is_known, &trace)?;
-    for number in trace.epochs() {
+    // A policy from outside the registry has a name that only its own program knows; of the sums only that of
+    // the extra FLOPs depends on one.
+    let is_known = unknown.iter().all(|(key, _)| key != registry.policies.mask.key);
+    let mask = is_known.then(|| mask(&configuration, &trace)).transpose()?;
+    let mut extra = Extra::new(mask, u64::from(configuration.values().integer("data.batch_size")));
+    for number in 0..manifest.epochs_reached {
         let epoch = &mut Epoch { trace: &trace, number, findings: &mut findings };
         layers::add(&mut layers, epoch)?;
         extra.check(Some(&layers), epoch.findings);
@@ -142,32 +143,16 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     Ok(findings)
 }
 
-/// The run's configuration, as far as anything that is checked depends on it; whether its mask policy is
-/// known.
-fn configuration(run: &RecordedRun) -> Result<(Configuration, bool), Error> {
-    let path = run.path().join("config.toml");
-    let source = Source::parse_file(&path.display().to_string(), &run.config_unchanged()?)?;
-    let registry = Registry::standard().of_run(run, source.entries())?;
-    // A policy from outside the registry has a name that only its own program knows; of the sums only that of
-    // the extra FLOPs depends on one.
-    let (known, unknown) = registry.known(source.entries());
-    let is_known = unknown.iter().all(|(key, _)| key != registry.policies.mask.key);
-    Ok((Configuration::resolve_over(&registry, &[], &known)?, is_known))
-}
-
-/// The judge of the extra FLOPs, by the mask policy if that `is_known`.
-fn extra(configuration: &Configuration, is_known: bool, trace: &Trace<'_>) -> Result<Extra, Error> {
+/// The mask policy of the run.
+fn mask(configuration: &Configuration, trace: &Trace<'_>) -> Result<Arc<dyn MaskPolicy>, ParameterError> {
     let (values, epochs) = (configuration.values(), trace.manifest.epochs);
     let (seed, architecture) = (u64::from(values.integer("seed")), Arc::new(trace.architecture.clone()));
     let family = &configuration.registry().policies.mask;
-    let build = || family.build(values.text(family.key), values, &MaskContext { seed, epochs, architecture });
-    let mask = is_known.then(build).transpose()?;
-    Ok(Extra::new(mask, u64::from(values.integer("data.batch_size"))))
+    family.build(values.text(family.key), values, &MaskContext { seed, epochs, architecture })
 }
 
-/// The layers of the run's network.
-fn architecture(run: &RecordedRun, configuration: &Configuration) -> Result<Arc<Architecture>, Error> {
-    let DataSetRecord { channels, height, width, classes, .. } = run.manifest().data_set;
-    let input = InputShape { channels, height, width };
-    Ok(Arc::clone(experiment::description(configuration, input, classes)?.architecture()))
+/// What is wrong with the files of a run, each by itself.
+pub(crate) fn files(run: &RecordedRun) -> Vec<DataError> {
+    let beside = [run.config_unchanged().err(), run.environment().err(), run.architecture().err()];
+    beside.into_iter().flatten().chain(verify::segments(run.path(), run.manifest())).collect()
 }

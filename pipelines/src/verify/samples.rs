@@ -4,6 +4,7 @@
 use std::mem::replace;
 
 use spfde_data::rows::{ScoreRow, SieveRow};
+use spfde_data::table::Row;
 use spfde_flow::Observe;
 
 use super::trace::{Epoch, Trace};
@@ -35,29 +36,25 @@ impl Samples {
     pub(super) fn new(trace: &Trace<'_>) -> Self {
         let samples = usize::try_from(trace.manifest.data_set.train_rows).expect("it is below its limit");
         // Without epochs there is nothing to keep for them.
-        let samples = if trace.epochs().is_empty() { 0 } else { samples };
+        let samples = if trace.manifest.epochs_reached == 0 { 0 } else { samples };
         Self { weights: vec![f32::NAN; samples], seen: vec![Seen::Not; samples], active: 0 }
     }
 
     /// Adds the deltas of the next epoch. A sample has one, or two if only its weight changes: −1 with the
     /// weight before, then +1 with the weight from then on.
     pub(super) fn add(&mut self, epoch: &mut Epoch<'_>) -> Result<(), Error> {
-        let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
         self.seen.fill(Seen::Not);
-        trace.visit::<SieveRow>(epoch, |SieveRow { sample, diff, weight, .. }| {
+        epoch.visit(|epoch, SieveRow { sample, diff, weight, .. }| {
             if let Some(seen) = self.seen.get_mut(sample as usize) {
                 if *seen == Seen::Done || (*seen == Seen::Left && diff != 1) {
-                    findings.push(format_args!(
-                        "sieves: epoch {epoch}: sample {sample} has two rows that are not −1, then +1"
-                    ));
+                    let what = format_args!("sample {sample} has two rows that are not −1, then +1");
+                    epoch.find(SieveRow::STREAM, what);
                 }
                 *seen = if diff == -1 { Seen::Left } else { Seen::Done };
             }
             if !self.takes(sample as usize, diff, weight) {
-                findings.push(format_args!(
-                    "sieves: epoch {epoch}: sample {sample} changes by {diff} with weight {weight}, which \
-                     does not fit its state"
-                ));
+                let change = format_args!("sample {sample} changes by {diff} with weight {weight}");
+                epoch.find(SieveRow::STREAM, format_args!("{change}, which does not fit its state"));
             }
         })?;
         Ok(())
@@ -83,14 +80,13 @@ impl Samples {
     /// Compares the scores of one epoch with who is active. Returns the steps at which samples were trained,
     /// ascending.
     pub(super) fn check_scores(&mut self, epoch: &mut Epoch<'_>) -> Result<Vec<u32>, Error> {
-        let (epoch, trace, findings) = (epoch.number, epoch.trace, &mut *epoch.findings);
         self.seen.fill(Seen::Not);
         let mut steps = Vec::new();
         let (mut trained, mut observed, mut first_observed) = (0, 0, u32::MAX);
         // Of either kind: whether a row was of no sample, of one that is not of that kind, or the second of
         // one.
         let (mut wrong_trained, mut wrong_observed) = (false, false);
-        trace.visit::<ScoreRow>(epoch, |row| {
+        epoch.visit(|_, row: ScoreRow| {
             let sample = row.sample as usize;
             let active = self.weights.get(sample).is_some_and(|weight| !weight.is_nan());
             let first = self.seen.get_mut(sample).is_some_and(|seen| replace(seen, Seen::Done) == Seen::Not);
@@ -109,7 +105,7 @@ impl Samples {
         })?;
         steps.sort_unstable();
         steps.dedup();
-        let (outside, expected) = match trace.observe {
+        let (outside, expected) = match epoch.trace.observe {
             Observe::Active => (0, "nothing, by trace.observe"),
             Observe::Full => (
                 self.seen.len() - self.active,
@@ -118,12 +114,10 @@ impl Samples {
         };
         let early = steps.last().is_some_and(|last| first_observed <= *last);
         if wrong_observed || observed != outside || early {
-            findings.push(format_args!("scores: epoch {epoch}: the observed samples are not {expected}"));
+            epoch.find(ScoreRow::STREAM, format_args!("the observed samples are not {expected}"));
         }
         if wrong_trained || trained != self.active {
-            findings.push(format_args!(
-                "scores: epoch {epoch}: the trained samples are not the active ones, each once"
-            ));
+            epoch.find(ScoreRow::STREAM, "the trained samples are not the active ones, each once");
         }
         Ok(steps)
     }

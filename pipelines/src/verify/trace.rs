@@ -1,7 +1,7 @@
 //! The recorded streams, read row by row.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::fmt::Display;
 use std::path::Path;
 
 use spfde_data::architecture::Architecture;
@@ -48,29 +48,30 @@ impl<'a> Trace<'a> {
         Self { run, manifest, architecture, observe, segments }
     }
 
-    /// Shows every row of an epoch to `visit`: worker by worker, the rows of each in their order.
+    fn segments<R: Row>(&self, epoch: u32) -> impl Iterator<Item = &'a Segment> {
+        self.segments.get(&(R::STREAM, epoch)).into_iter().flatten().copied()
+    }
+}
+
+impl Epoch<'_> {
+    /// Tells what is wrong with a stream in this epoch.
+    pub(super) fn find(&mut self, stream: &str, what: impl Display) {
+        self.findings.push(format_args!("{stream}: epoch {}: {what}", self.number));
+    }
+
+    /// Shows every row of the epoch to `visit`: worker by worker, the rows of each in their order.
     /// One worker writes all rows about a weight, a layer or a sample, so those come in order.
-    pub(super) fn visit<R: Row>(&self, epoch: u32, mut visit: impl FnMut(R)) -> Result<(), DataError> {
-        for segment in self.segments::<R>(epoch) {
-            for batch in read_columns(self.run, segment, &R::columns())? {
+    pub(super) fn visit<R: Row>(&mut self, mut visit: impl FnMut(&mut Self, R)) -> Result<(), DataError> {
+        let trace = self.trace;
+        for segment in trace.segments::<R>(self.number) {
+            for batch in read_columns(trace.run, segment, &R::columns())? {
                 let batch = batch?;
-                (0..batch.rows).for_each(|row| visit(R::get(&mut batch.cells.iter(), row)));
+                (0..batch.rows).for_each(|row| visit(self, R::get(&mut batch.cells.iter(), row)));
             }
         }
         Ok(())
     }
 
-    fn segments<R: Row>(&self, epoch: u32) -> impl Iterator<Item = &'a Segment> {
-        self.segments.get(&(R::STREAM, epoch)).into_iter().flatten().copied()
-    }
-
-    /// The committed epochs.
-    pub(super) fn epochs(&self) -> Range<u32> {
-        0..self.manifest.epochs_reached
-    }
-}
-
-impl Epoch<'_> {
     /// The rows of a stream that has `expected` of them, one for each `of`; `None` with a finding if it has
     /// more or fewer, which are not read then.
     fn rows<R: Row>(&mut self, expected: usize, of: &str) -> Result<Option<Vec<R>>, DataError> {
@@ -82,7 +83,7 @@ impl Epoch<'_> {
             return Ok(None);
         }
         let mut rows = Vec::new();
-        self.trace.visit(epoch, |row| rows.push(row))?;
+        self.visit(|_, row| rows.push(row))?;
         rows.sort_by_key(Row::order);
         Ok(Some(rows))
     }
@@ -94,14 +95,12 @@ impl Epoch<'_> {
 
     /// The rows of a stream that has one for each layer, in forward order; `layer` tells whose a row is.
     pub(super) fn by_layer<R: Row>(&mut self, layer: fn(&R) -> u16) -> Result<Option<Vec<R>>, DataError> {
-        let (stream, epoch) = (R::STREAM, self.number);
         let layers = self.trace.architecture.layers.len();
-        let rows = self.rows::<R>(layers, "one for each layer")?;
-        let fits = |rows: &Vec<R>| rows.iter().map(|row| usize::from(layer(row))).eq(0..layers);
-        if rows.as_ref().is_some_and(|rows| !fits(rows)) {
-            self.findings.push(format_args!("{stream}: epoch {epoch}: the rows are not one for each layer"));
-            return Ok(None);
+        let Some(rows) = self.rows::<R>(layers, "one for each layer")? else { return Ok(None) };
+        if rows.iter().map(|row| usize::from(layer(row))).eq(0..layers) {
+            return Ok(Some(rows));
         }
-        Ok(rows)
+        self.find(R::STREAM, "the rows are not one for each layer");
+        Ok(None)
     }
 }

@@ -16,13 +16,17 @@ use crate::tick::Tick;
 const SCRIBE: usize = 0;
 
 /// One stream's segments.
-struct Sink {
+pub(crate) struct Sink {
     store: Arc<dyn SegmentStore>,
     worker: usize,
     writer: Option<Box<dyn SegmentWriter>>,
 }
 
 impl Sink {
+    pub(crate) fn new(store: &Arc<dyn SegmentStore>, worker: usize) -> Self {
+        Self { store: Arc::clone(store), worker, writer: None }
+    }
+
     /// The open segment of `epoch`.
     fn open<R: Row>(&mut self, epoch: u32) -> Result<&mut Box<dyn SegmentWriter>, StorageError> {
         let writer = match self.writer.take() {
@@ -32,12 +36,17 @@ impl Sink {
         Ok(self.writer.insert(writer))
     }
 
-    fn append<R: Row>(&mut self, epoch: u32, mut rows: Vec<R>) -> Result<(), StorageError> {
-        rows.sort_by_key(Row::order);
+    /// Writes rows behind those that it has.
+    pub(crate) fn append<R: Row>(
+        &mut self,
+        epoch: u32,
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<(), StorageError> {
         self.open::<R>(epoch)?.append(&Columns::from_rows(rows))
     }
 
-    fn finish<R: Row>(&mut self, epoch: u32) -> Result<Option<Segment>, StorageError> {
+    /// Closes the segment, if it has rows or is worker 0's.
+    pub(crate) fn finish<R: Row>(&mut self, epoch: u32) -> Result<Option<Segment>, StorageError> {
         if self.worker == SCRIBE {
             self.open::<R>(epoch)?;
         }
@@ -56,7 +65,7 @@ pub(crate) fn sink<'s, R: Row>(
     complete: StreamVec<'s, Tick, EpochRow>,
 ) -> StreamVec<'s, Tick, Segment> {
     let (worker, timings) = (run.worker(), run.timings().clone());
-    let mut sink = Sink { store: Arc::clone(&run.services().store), worker, writer: None };
+    let mut sink = Sink::new(&run.services().store, worker);
     let mut window = run.window(format!("Trace {}", R::STREAM));
     let rows = window.own(rows);
     let complete = window.own(complete);
@@ -66,9 +75,13 @@ pub(crate) fn sink<'s, R: Row>(
     window.build_by_tick(move |moment| {
         let epoch = moment.epoch;
         let mut result = Ok(None);
-        while let Some((_, rows)) = rows.next(epoch) {
+        while let Some((_, mut rows)) = rows.next(epoch) {
             if !failed && result.is_ok() {
-                result = timings.measure("trace", || sink.append(epoch, rows)).map(|()| None);
+                let written = timings.measure("trace", || {
+                    rows.sort_by_key(Row::order);
+                    sink.append(epoch, rows)
+                });
+                result = written.map(|()| None);
             }
         }
         if moment.is_complete && result.is_ok() {

@@ -379,7 +379,7 @@ fn run(scores: &Arc<Scores>, follows: bool, workers: usize) -> (Found, Vec<Decis
     let store = Arc::new(Store(Arc::clone(&kept)));
     let source = Arc::clone(scores) as Arc<dyn ScoreSource>;
     let asked =
-        Grid::new(source, members(scores.samples), EPOCHS, Some(store), Arc::default()).following(follows);
+        Grid { follows, ..Grid::new(source, members(scores.samples), EPOCHS, Some(store), Arc::default()) };
     let shared = Arc::new(asked);
     let built = Arc::clone(&shared);
     let guards = timely::execute(Config::process(workers), move |worker| {

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
-use spfde_data::table::{Cells, Column, Columns, Row};
+use spfde_data::table::{Cells, Column, Columns, Record, Row};
 use spfde_data::words::{are, counted};
 use spfde_model::Tensor;
 use spfde_policy::cost::{frozen_blocks, frozen_blocks_after};
 use spfde_policy::{Plan, Spans};
 
 use super::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
-use crate::recorded::Recorded;
+use crate::recorded::{Limits, tick};
 use crate::settings::Settings;
+use crate::tick::Tick;
 
 /// Rows that a freeze policy may save: one for each block and each step of a few epochs.
 const STEPS_LIMIT: u64 = 1 << 20;
@@ -171,9 +172,14 @@ impl Snapshot {
         let dropped: BTreeSet<(u16, u32)> =
             masks.iter().filter(|row| row.diff < 0).map(|row| (row.layer, row.index)).collect();
         let mut seen = BTreeSet::new();
+        if let Some((_, misfit)) =
+            Limits::of(&settings.plan).misfit(&MaskRow::columns(), self.table(MaskRow::STREAM))
+        {
+            return Err(format!("masks: {misfit}"));
+        }
         for row in masks {
-            if let Some(misfit) = self.misfit(&row, settings) {
-                return Err(format!("masks: {misfit}"));
+            if tick(&row) != Tick::new(self.epoch, 0) {
+                return Err(format!("masks: a decision for epoch {}, step {}", row.epoch, row.step));
             }
             let layer = usize::from(row.layer);
             let exists = network.indices(layer).binary_search(&row.index).is_ok();
@@ -187,12 +193,6 @@ impl Snapshot {
             }
         }
         Ok(())
-    }
-
-    fn misfit<R: Recorded>(&self, row: &R, settings: &Settings) -> Option<String> {
-        let at = row.tick();
-        let misplaced = || format!("a decision for epoch {}, step {}", at.epoch, at.step);
-        row.misfit(&settings.plan).or_else(|| ((at.epoch, at.step) != (self.epoch, 0)).then(misplaced))
     }
 
     /// The tables by sample.

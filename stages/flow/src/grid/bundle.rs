@@ -19,12 +19,12 @@ use crate::sieve::Share;
 const FULL: usize = 1 << 16;
 
 /// Presentations of one worker's samples in one epoch, in the order in which somebody read them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Bundle {
     pub(super) epoch: u32,
     /// The worker that owns the samples.
     pub(super) owner: u32,
-    /// How many bundles the same reader handed out before.
+    /// The how manieth it is that its reader hands out.
     pub(super) number: u64,
     /// Twice the sample's index among those of its owner, plus one if it was right.
     pub(super) rows: Vec<u32>,
@@ -47,14 +47,6 @@ pub(super) struct Run {
 }
 
 impl Bundle {
-    fn new(epoch: u32, owner: usize) -> Self {
-        let (rows, losses, error_norms, trained) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let runs = Vec::new();
-        Self { epoch, owner: owner as u32, number: 0, rows, losses, error_norms, trained, runs }
-    }
-}
-
-impl Bundle {
     /// Gives back what it has reserved and does not need.
     fn shrink(&mut self) {
         self.rows.shrink_to_fit();
@@ -71,39 +63,30 @@ pub(super) struct Dealer {
     losses: bool,
     /// Bundles that were handed out.
     number: u64,
-    /// What is in hand, by epoch and owner. An owner without a row of an epoch has none: there may be very
-    /// many of both.
-    open: BTreeMap<(u32, usize), Bundle>,
-    /// The epoch that is being dealt, and what is in hand of it: each owner's bundle, if it has had a row
-    /// meanwhile.
-    epoch: u32,
-    own: Vec<Option<Bundle>>,
-    /// The owners that have.
-    dealt: Vec<usize>,
+    /// What is in hand of each owner, of the epoch of its last row.
+    own: Vec<Bundle>,
+    /// What is in hand of other epochs, by epoch and owner. An owner without a row of an epoch has none:
+    /// there may be very many of both.
+    others: BTreeMap<(u32, usize), Bundle>,
 }
 
 impl Dealer {
     /// Has nothing in hand. `losses`: whether somebody looks at more than whether a sample was right.
     pub(super) fn new(share: Share, workers: usize, losses: bool) -> Self {
-        let own = (0..workers).map(|_| None).collect();
-        Self { share, losses, number: 0, open: BTreeMap::new(), epoch: 0, own, dealt: Vec::new() }
+        Self { share, losses, number: 0, own: vec![Bundle::default(); workers], others: BTreeMap::new() }
     }
 
     /// Takes rows of a part, and hands out what is full.
     pub(super) fn deal(&mut self, part: usize, rows: &ScoreColumns, mut take: impl FnMut(Bundle)) {
         let part = u32::try_from(part).expect("a record has fewer parts");
         for at in 0..rows.slots.len() {
-            if rows.epochs[at] != self.epoch {
-                self.put_back();
-                self.epoch = rows.epochs[at];
-            }
-            let (epoch, sample) = (self.epoch, rows.slots[at]);
+            let (epoch, sample) = (rows.epochs[at], rows.slots[at]);
             let (owner, index) = (self.share.owner(sample) as usize, self.share.index(sample));
-            let (open, dealt) = (&mut self.open, &mut self.dealt);
-            let bundle = self.own[owner].get_or_insert_with(|| {
-                dealt.push(owner);
-                open.remove(&(epoch, owner)).unwrap_or_else(|| Bundle::new(epoch, owner))
-            });
+            if self.own[owner].epoch != epoch {
+                let turned = self.others.remove(&(epoch, owner));
+                self.put_back(owner, turned.unwrap_or(Bundle { epoch, ..Bundle::default() }));
+            }
+            let bundle = &mut self.own[owner];
             bundle.rows.push(index << 1 | u32::from(rows.correct[at]));
             if self.losses {
                 bundle.losses.push(rows.losses[at]);
@@ -116,43 +99,39 @@ impl Dealer {
                 _ => bundle.runs.push(Run { step, part, until }),
             }
             if bundle.rows.len() == FULL {
-                let full = std::mem::replace(bundle, Bundle::new(epoch, owner));
-                take(Bundle { number: self.number, ..full });
-                self.number += 1;
+                let full = std::mem::replace(bundle, Bundle { epoch, ..Bundle::default() });
+                take(self.numbered(owner, full));
             }
         }
     }
 
-    /// Puts what was dealt of an epoch back to what is in hand of others.
-    fn put_back(&mut self) {
-        for owner in self.dealt.drain(..) {
-            self.open.extend(self.own[owner].take().map(|bundle| ((self.epoch, owner), bundle)));
+    /// Puts what is in hand of an owner to what is in hand of other epochs; `next` takes its place.
+    fn put_back(&mut self, owner: usize, next: Bundle) {
+        let own = std::mem::replace(&mut self.own[owner], next);
+        if !own.rows.is_empty() {
+            self.others.insert((own.epoch, owner), own);
         }
     }
 
+    fn numbered(&mut self, owner: usize, bundle: Bundle) -> Bundle {
+        self.number += 1;
+        Bundle { owner: owner as u32, number: self.number, ..bundle }
+    }
+
     /// Hands out the rest, epoch by epoch.
-    pub(super) fn finish(&mut self, mut take: impl FnMut(u32, Vec<Bundle>)) {
-        self.put_back();
-        let mut rest = std::mem::take(&mut self.open).into_values().peekable();
-        while let Some(first) = rest.next() {
-            let epoch = first.epoch;
-            let more = std::iter::from_fn(|| rest.next_if(|bundle| bundle.epoch == epoch));
-            let bundles = std::iter::once(first).chain(more).filter(|bundle| !bundle.rows.is_empty());
-            let numbered = bundles.map(|mut bundle| {
-                bundle.number = self.number;
-                self.number += 1;
-                // There may be very many that are very small.
-                bundle.shrink();
-                bundle
-            });
-            take(epoch, numbered.collect());
+    pub(super) fn finish(&mut self, mut take: impl FnMut(Bundle)) {
+        (0..self.own.len()).for_each(|owner| self.put_back(owner, Bundle::default()));
+        for ((_, owner), mut bundle) in std::mem::take(&mut self.others) {
+            // There may be very many that are very small.
+            bundle.shrink();
+            take(self.numbered(owner, bundle));
         }
     }
 }
 
-/// The runs of some bundles in the order in which they count: by step, then by part, then as they were read.
-/// Each as the number of its bundle, and its own.
-fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + use<> {
+/// Visits the scores of an epoch's bundles in the order in which they count, by step, then by part, then as
+/// they were read; each with its sample's index in `share`.
+pub(super) fn each_score(mut bundles: Vec<Bundle>, share: Share, mut visit: impl FnMut(u32, &ScoreRow)) {
     // A part has one reader.
     bundles.sort_by_key(|bundle| bundle.number);
     let mut runs = Vec::with_capacity(bundles.iter().map(|bundle| bundle.runs.len()).sum());
@@ -163,17 +142,10 @@ fn in_order(bundles: &mut [Bundle]) -> impl Iterator<Item = (usize, usize)> + us
     if !runs.is_sorted() {
         runs.sort_unstable();
     }
-    runs.into_iter().map(|(.., number, place)| (number as usize, place as usize))
-}
-
-/// Visits the scores of an epoch's bundles in the order in which they count, each with its sample's index in
-/// `share`.
-pub(super) fn each_score(mut bundles: Vec<Bundle>, share: Share, mut visit: impl FnMut(u32, &ScoreRow)) {
-    for (number, run) in in_order(&mut bundles) {
-        let bundle = &bundles[number];
+    for (step, _, number, run) in runs {
+        let (bundle, run) = (&bundles[number as usize], run as usize);
         let from = run.checked_sub(1).map_or(0, |before| bundle.runs[before].until);
-        let Run { step, until, .. } = bundle.runs[run];
-        let step = u32::try_from(step).unwrap_or(u32::MAX);
+        let (step, until) = (u32::try_from(step).unwrap_or(u32::MAX), bundle.runs[run].until);
         for row in from as usize..until as usize {
             let index = bundle.rows[row] >> 1;
             let score = ScoreRow {
@@ -221,10 +193,7 @@ mod tests {
                 {
                     dealer.deal(number, rows, |bundle| found.push(bundle));
                 }
-                dealer.finish(|epoch, bundles| {
-                    assert!(bundles.iter().all(|bundle| bundle.epoch == epoch));
-                    found.extend(bundles);
-                });
+                dealer.finish(|bundle| found.push(bundle));
             }
             for owner in 0..owners {
                 for epoch in 0..3 {
@@ -264,8 +233,9 @@ mod tests {
         dealer.deal(0, &rows, |_| panic!("none is full"));
         dealer.deal(1, &rows, |_| panic!("none is full"));
         let mut found = Vec::new();
-        dealer.finish(|_, bundles| found.extend(bundles));
-        assert_eq!((dealer.open.len(), dealer.dealt.len()), (0, 0), "owners without rows have nothing");
+        dealer.finish(|bundle| found.push(bundle));
+        let left = dealer.own.iter().filter(|bundle| bundle.rows.capacity() > 0).count();
+        assert_eq!((dealer.others.len(), left), (0, 0), "owners without rows have nothing");
         let sizes: Vec<_> = found.iter().map(|bundle| (bundle.rows.len(), bundle.runs.len())).collect();
         assert_eq!(sizes, [(1000, 2); 2]);
     }

@@ -1,6 +1,5 @@
 //! What the members of a grid over a run freeze, and what their decisions cost.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spfde_data::rows::{FreezeRow, GradientRow, MaskRow};
@@ -11,13 +10,13 @@ use timely::dataflow::StreamVec;
 use crate::account::{Layers, Norms};
 use crate::fault::Fault;
 use crate::freeze::{from_start, layers};
-use crate::recorded::{Pace, Recorded, recorded};
+use crate::recorded::{Pace, recorded};
 use crate::settings::Settings;
 use crate::sieve::MemberRow;
 use crate::tick::Tick;
 
 use super::run::{MemberCosts, RunMembers};
-use super::{AHEAD, Failure, Grid, written};
+use super::{AHEAD, Failure, FreezeDecisionRow, Grid, written};
 
 /// What a freeze policy has made of the layers, and whose it is.
 struct Judge {
@@ -56,28 +55,23 @@ struct Epoch {
     frozen: Vec<bool>,
 }
 
-/// What costing says.
-pub(super) struct Costed<'s> {
-    /// Every member in every epoch, on the worker that judges it.
-    pub(super) costs: StreamVec<'s, Tick, MemberCosts>,
-    /// Says nothing: its frontier tells what is judged.
-    pub(super) done: StreamVec<'s, Tick, Fault>,
-}
-
 /// Shows the recorded norms to the freeze policies, and counts what every member costs, from its own active
 /// set (`rows` of its sieve) and its own frozen layers. A freezing is one worker's; what it needs to know
 /// goes to all of them.
+///
+/// Every member in every epoch, on the worker that judges it; and a stream that says nothing: its frontier
+/// tells what is judged.
 pub(super) fn costs<'s>(
     pace: &Pace<'s>,
     grid: &Arc<Grid>,
     run: &RunMembers,
     rows: StreamVec<'s, Tick, MemberRow>,
-) -> Costed<'s> {
-    fn read<'s, R: Recorded>(pace: &Pace<'s>, run: &RunMembers) -> StreamVec<'s, Tick, R> {
+) -> (StreamVec<'s, Tick, MemberCosts>, StreamVec<'s, Tick, Fault>) {
+    fn read<'s, R: Row>(pace: &Pace<'s>, run: &RunMembers) -> StreamVec<'s, Tick, R> {
         recorded(pace, AHEAD, &run.recording, &run.freezings[0].settings.plan).0
     }
-    let (scope, grid) = (pace.ground.scope, Arc::clone(grid));
-    let mut judges = judges(run, scope.index(), scope.peers());
+    let (worker, grid) = (pace.ground.scope.index(), Arc::clone(grid));
+    let mut judges = judges(run, worker, pace.ground.scope.peers());
     let mut window = pace.ground.window("Costs");
     let gradients = window.broadcast(read::<GradientRow>(pace, run));
     let masks = window.broadcast(read::<MaskRow>(pace, run));
@@ -85,7 +79,6 @@ pub(super) fn costs<'s>(
     let rows = window.broadcast(rows);
     let (mut costs_out, costs) = window.output();
     let (_, done) = window.output();
-    let worker = scope.index() as u32;
     let mut frozen = vec![false; run.freezings[0].settings.plan.architecture.layers.len()];
     window.build(move |close| {
         let epoch = close.epoch;
@@ -96,7 +89,9 @@ pub(super) fn costs<'s>(
         let mut sieves = vec![MemberRow::default(); grid.sieves.len()];
         rows.through(epoch).iter().for_each(|row| sieves[row.member as usize].add(row));
         let now = Epoch { number: epoch, norms: Norms::of(&gradients), sieves, frozen: frozen.clone() };
-        write(&grid, &judges, (epoch, worker));
+        let mut decided: Vec<FreezeDecisionRow> = judges.iter().flat_map(Judge::decisions).collect();
+        decided.sort_by_key(Row::order);
+        written::write(&grid, (epoch, worker), decided.into_iter());
         for judge in &mut judges {
             match judge.costs(&grid, &now, &masks) {
                 Ok(costs) => costs_out.give(close, costs),
@@ -105,23 +100,20 @@ pub(super) fn costs<'s>(
             judge.decide(epoch + 1, &gradients);
         }
     });
-    Costed { costs, done }
-}
-
-/// Writes down what was decided for `epoch`.
-fn write(grid: &Grid, judges: &[Judge], at: (u32, u32)) {
-    let Some(store) = grid.store.as_ref().filter(|_| !grid.failed()) else { return };
-    let mut pending: BTreeMap<usize, &[FreezeRow]> = BTreeMap::new();
-    for judge in judges {
-        pending.extend(judge.members.iter().map(|member| (*member, &judge.pending[..])));
-    }
-    match written::freezes(&**store, at, pending) {
-        Ok(segment) => grid.found(|found| found.segments.extend(segment)),
-        Err(error) => grid.fail(Failure::Whole(error.to_string())),
-    }
+    (costs, done)
 }
 
 impl Judge {
+    /// What was decided for the epoch that comes, of each member.
+    fn decisions(&self) -> impl Iterator<Item = FreezeDecisionRow> {
+        let of = |member: usize| {
+            self.pending.iter().cloned().map(move |FreezeRow { epoch, layer, diff, reason, .. }| {
+                FreezeDecisionRow { epoch, member: member as u32, layer, diff, reason }
+            })
+        };
+        self.members.iter().flat_map(move |member| of(*member))
+    }
+
     /// What was decided for an epoch takes effect, and what it costs each member.
     fn costs(&mut self, grid: &Grid, now: &Epoch, masks: &[MaskRow]) -> Result<Vec<MemberCosts>, String> {
         std::mem::take(&mut self.pending).iter().for_each(|row| self.layers.freeze(row));

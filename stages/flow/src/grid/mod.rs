@@ -10,7 +10,7 @@
 //! plain replay, with the same state and the same cuts ([`sieve`](crate::sieve())): a replay is a grid of one
 //! member. Here rows travel in bundles of a few bytes each, an epoch at a time.
 //!
-//! Over a recorded run ([`Grid::with_run`]) a member is an experiment: a sieve, a freezing, and what they
+//! Over a recorded run ([`Grid::run`]) a member is an experiment: a sieve, a freezing, and what they
 //! cost.
 //!
 //! ```text
@@ -99,24 +99,14 @@ pub struct Grid {
     /// Set from outside to end it.
     pub interrupted: Arc<AtomicBool>,
     /// Is shown all members of a grid over a run, epoch by epoch.
-    pub observer: Arc<dyn GridObserver>,
+    pub observer: GridObserver,
     /// What has been found.
     pub found: Mutex<Found>,
 }
 
-/// Is shown how a grid over a run goes, on a worker's own thread.
-pub trait GridObserver: Send + Sync {
-    /// All members in an epoch, by number; none on workers other than worker 0.
-    ///
-    /// # Errors
-    /// Why the grid cannot go on, in words.
-    fn epoch(&self, _: &[MemberCosts]) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-/// Looks away.
-impl GridObserver for () {}
+/// Is shown all members of a grid over a run in an epoch, by number (none on workers other than worker 0), on
+/// a worker's own thread; says in words why the grid cannot go on, if it cannot.
+pub type GridObserver = Arc<dyn Fn(&[MemberCosts]) -> Result<(), String> + Send + Sync>;
 
 impl Grid {
     /// A grid over `source`.
@@ -127,30 +117,9 @@ impl Grid {
         store: Option<Arc<dyn SegmentStore>>,
         interrupted: Arc<AtomicBool>,
     ) -> Self {
-        let observer = Arc::new(());
+        let observer = Arc::new(|_: &[MemberCosts]| Ok(()));
         let (run, follows, found) = (None, false, Mutex::default());
         Self { source, sieves, run, last, store, follows, interrupted, observer, found }
-    }
-
-    /// The same, if the record may still go on.
-    pub fn following(self, follows: bool) -> Self {
-        Self { follows, ..self }
-    }
-
-    /// The same, with somebody who looks on.
-    pub fn with_observer(self, observer: Arc<dyn GridObserver>) -> Self {
-        Self { observer, ..self }
-    }
-
-    /// The same over a run, whose scores are the source.
-    ///
-    /// # Panics
-    /// If there are no members, or one has a sieve or a freezing that is not there.
-    pub fn with_run(self, run: RunMembers) -> Self {
-        let known =
-            |member: &RunMember| member.sieve < self.sieves.len() && member.freezing < run.freezings.len();
-        assert!(!run.members.is_empty() && run.members.iter().all(known), "members of what there is");
-        Self { run: Some(run), ..self }
     }
 
     /// The sieve of each member.
@@ -166,9 +135,9 @@ impl Grid {
         self.interrupted.load(Ordering::Relaxed) || self.found(|found| found.failed.is_some())
     }
 
-    /// Whether a policy looks at losses.
-    fn reads_losses(&self) -> bool {
-        self.sieves.iter().any(|sieve| sieve.reads_losses())
+    /// Whether bare scores end before `epoch`: it is decided, too.
+    fn ends_before(&self, epoch: u32) -> bool {
+        self.run.is_none() && epoch == self.source.epochs()
     }
 
     fn found<R>(&self, work: impl FnOnce(&mut Found) -> R) -> R {

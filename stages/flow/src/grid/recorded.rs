@@ -8,7 +8,7 @@ use spfde_data::scores::{ScoreColumns, ScoreSource};
 use spfde_data::segment::{Extent, Recording, RecordingError};
 use spfde_data::table::{Cells, Column, Columns, Record, Row};
 
-use crate::recorded::{check_numbers, check_sample, check_step};
+use crate::recorded::Limits;
 
 /// The recorded scores of a run, each segment a part.
 pub struct RecordedScores {
@@ -28,8 +28,8 @@ impl RecordedScores {
         Self { recording, samples, columns: ScoreRow::columns().into_iter().filter(wanted).collect() }
     }
 
-    /// The columns of a batch whose first row is row `first` of the file `path`.
-    fn columns(&self, path: &str, first: u64, batch: Columns) -> Result<ScoreColumns, RecordingError> {
+    /// The columns of a batch.
+    fn columns(&self, batch: Columns) -> ScoreColumns {
         let mut rows = ScoreColumns::default();
         for (column, cells) in self.columns.iter().zip(batch.cells) {
             match (column.name, cells) {
@@ -43,25 +43,7 @@ impl RecordedScores {
                 (name, other) => panic!("the column {name} was asked for with its type, not as {other:?}"),
             }
         }
-        for (row, (step, sample)) in rows.steps.iter().zip(&rows.slots).enumerate() {
-            let score = || ScoreRow {
-                epoch: rows.epochs[row],
-                step: *step as u32,
-                sample: *sample,
-                loss: rows.losses.get(row).copied().unwrap_or_default(),
-                correct: rows.correct[row],
-                error_norm: rows.error_norms.get(row).copied().unwrap_or_default(),
-                trained: rows.trained.get(row).copied().unwrap_or(true),
-            };
-            let misfit = check_step(*step as u32)
-                .or_else(|| check_sample(*sample, self.samples))
-                .or_else(|| check_numbers(&score()));
-            if let Some(misfit) = misfit {
-                let place = format!("{path}: row {}", first + row as u64);
-                return Err(RecordingError(format!("{place}: {misfit}; the record is not of this run")));
-            }
-        }
-        Ok(rows)
+        rows
     }
 }
 
@@ -104,11 +86,9 @@ impl ScoreSource for RecordedScores {
             assert!(epoch < self.epochs(), "only parts that there are can be read");
         }
         let open = self.recording.open(ScoreRow::STREAM, &self.columns, epoch, segment)?;
-        let mut first = 0;
-        for batch in open.batches {
-            let rows = self.columns(&open.path, first, batch?)?;
-            first += rows.slots.len() as u64;
-            visit(&rows);
+        let limits = Limits { samples: self.samples, weights: Vec::new() };
+        for batch in limits.checked(self.columns.clone(), open) {
+            visit(&self.columns(batch?));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::segment::{Densities, Recording};
 
 use crate::settings::Settings;
+use crate::sieve::MemberRow;
 
 /// The members of a grid over a recorded run, and what of the run they need beside its scores.
 pub struct RunMembers {
@@ -37,11 +38,11 @@ pub struct RunMember {
 }
 
 /// A member in one epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MemberCosts {
     /// The member's place in the grid.
     pub member: u32,
-    /// What the epoch costs; accuracies and losses are null.
+    /// What the epoch costs; accuracies and losses are null. Of bare scores only the active samples.
     pub epoch: EpochRow,
     /// What the record lacks of it.
     pub censored: CensoredRow,
@@ -53,4 +54,19 @@ pub struct MemberCosts {
     pub samples_as_recorded: u32,
     /// Layers that are frozen or not as they were recorded.
     pub layers_as_recorded: u16,
+}
+
+/// A member of a grid over bare scores costs nothing and has no layers.
+impl From<MemberRow> for MemberCosts {
+    fn from(row: MemberRow) -> Self {
+        let MemberRow { epoch, member, active, entered, left, unscored, .. } = row;
+        Self {
+            member,
+            epoch: EpochRow { epoch, active_samples: active, ..EpochRow::default() },
+            censored: CensoredRow { epoch, samples: unscored, ..CensoredRow::default() },
+            entered,
+            left,
+            ..Self::default()
+        }
+    }
 }

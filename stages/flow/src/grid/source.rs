@@ -19,10 +19,11 @@ pub(super) fn scores<'s>(pace: &Pace<'s>, grid: &Arc<Grid>) -> StreamVec<'s, Tic
     let (worker, workers) = (pace.ground.scope.index(), pace.ground.scope.peers());
     let grid = Arc::clone(grid);
     let share = Share::new(grid.source.samples(), worker, workers);
-    let mut dealer = Dealer::new(share, workers, grid.reads_losses());
+    let losses = grid.sieves.iter().any(|sieve| sieve.reads_losses());
+    let mut dealer = Dealer::new(share, workers, losses);
     let mut left = None;
     let (bundles, _) = source(pace, "Scores".to_owned(), workers as u32, move |epoch, take| {
-        let mut take = |epoch, bundles| take(Tick::new(epoch, 0), bundles);
+        let mut take = |bundle: Bundle| take(Tick::new(bundle.epoch, 0), vec![bundle]);
         let parts = left.get_or_insert_with(|| grid.source.parts(epoch));
         let Some(part) = parts.find(|part| part % workers == worker) else {
             left = None;
@@ -30,7 +31,7 @@ pub(super) fn scores<'s>(pace: &Pace<'s>, grid: &Arc<Grid>) -> StreamVec<'s, Tic
             return Ok(false);
         };
         let read = grid.source.read(part, &mut |rows| {
-            dealer.deal(part, rows, |bundle| take(bundle.epoch, vec![bundle]));
+            dealer.deal(part, rows, &mut take);
         });
         read.map_err(|error| {
             grid.fail(Failure::Part(part, error.to_string()));

@@ -15,7 +15,7 @@ use crate::window::Horizon;
 use crate::windowed::Ground;
 
 use super::costs::costs;
-use super::gather::{gather, gather_costs};
+use super::gather::gather;
 use super::judge::{Judged, judge};
 use super::source::scores;
 use super::{AHEAD, Failure, Grid};
@@ -51,11 +51,13 @@ pub fn grid(scope: Scope<'_, Tick>, grid: &Arc<Grid>) {
         true => judge::<Arranged>(&ground, grid, judged),
         false => judge::<Dense>(&ground, grid, judged),
     };
-    let Some(run) = &grid.run else {
-        said.done.connect_loop(handle);
-        return gather(&ground, grid, said.rows, said.keys);
+    let (rows, costs, costed) = match &grid.run {
+        None => (said.rows, scope.concatenate([]), scope.concatenate([])),
+        Some(run) => {
+            let (costs, done) = costs(&pace, grid, run, said.rows);
+            (scope.concatenate([]), costs, done)
+        }
     };
-    let costed = costs(&pace, grid, run, said.rows);
-    let shown = gather_costs(&ground, grid, costed.costs);
-    scope.concatenate([said.done, costed.done, shown]).connect_loop(handle);
+    let shown = gather(&ground, grid, rows, said.keys, costs);
+    scope.concatenate([said.done, costed, shown]).connect_loop(handle);
 }

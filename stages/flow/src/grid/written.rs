@@ -1,12 +1,10 @@
 //! The decisions of all members as one table.
 
-use std::collections::BTreeMap;
+use spfde_data::table::Row;
 
-use spfde_data::rows::FreezeRow;
-use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
-use spfde_data::table::{Cells, Columns, Record, Row};
+use crate::trace::Sink;
 
-use crate::sieve::Change;
+use super::{Failure, Grid};
 
 spfde_data::row! {
     /// A sample that enters (+1) or leaves (−1) the active set of a member at the start of an epoch. The
@@ -44,66 +42,23 @@ spfde_data::row! {
     }
 }
 
-/// Writes what freezes at the start of `epoch`, member by member; no file if nothing does, except by worker
-/// 0.
-pub(super) fn freezes(
-    store: &dyn SegmentStore,
-    (epoch, worker): (u32, u32),
-    members: BTreeMap<usize, &[FreezeRow]>,
-) -> Result<Option<Segment>, StorageError> {
-    if worker != 0 && members.values().all(|rows| rows.is_empty()) {
-        return Ok(None);
-    }
-    let row = |member: usize, row: &FreezeRow| FreezeDecisionRow {
-        epoch,
-        member: member as u32,
-        layer: row.layer,
-        diff: row.diff,
-        reason: row.reason.clone(),
-    };
-    let mut writer = store.create(FreezeDecisionRow::STREAM, &FreezeDecisionRow::columns(), epoch, worker)?;
-    for (member, rows) in members {
-        writer.append(&Columns::from_rows(rows.iter().map(|freeze| row(member, freeze))))?;
-    }
-    Ok(Some(writer.finish()?))
-}
-
 /// Rows handed to a segment at a time.
 const BATCH_ROWS: usize = 1 << 15;
 
-/// Writes the changes at `epoch`, one member after the other; no file if there are none, except by worker 0.
-pub(super) fn sieves<C: Iterator<Item = Change>>(
-    store: &dyn SegmentStore,
-    sample: impl Fn(u32) -> u32,
-    (epoch, worker): (u32, u32),
-    members: impl Iterator<Item = C>,
-) -> Result<Option<Segment>, StorageError> {
-    let columns = DecisionRow::columns();
-    let create = || store.create(DecisionRow::STREAM, &columns, epoch, worker);
-    let mut writer = if worker == 0 { Some(create()?) } else { None };
-    for (member, changes) in members.enumerate() {
-        let row =
-            |change: Change| change.rows().map(move |(diff, key, weight)| (change.index, diff, key, weight));
-        let mut rows = changes.flat_map(row);
-        loop {
-            let batch: Vec<(u32, i8, u32, f32)> = rows.by_ref().take(BATCH_ROWS).collect();
-            if batch.is_empty() {
-                break;
-            }
-            let cells = vec![
-                Cells::U32(vec![epoch; batch.len()]),
-                Cells::U32(vec![member as u32; batch.len()]),
-                Cells::U32(batch.iter().map(|(index, ..)| sample(*index)).collect()),
-                Cells::I8(batch.iter().map(|(_, diff, ..)| *diff).collect()),
-                Cells::U32(batch.iter().map(|(.., key, _)| *key).collect()),
-                Cells::F32(batch.iter().map(|(.., weight)| *weight).collect()),
-            ];
-            let open = match writer.take() {
-                Some(open) => open,
-                None => create()?,
-            };
-            writer.insert(open).append(&Columns { cells, rows: batch.len() })?;
+/// Writes down, if that is wanted, what was decided for `epoch`: `rows`, member by member; no file if there
+/// are none, except by worker 0.
+pub(super) fn write<R: Row>(grid: &Grid, (epoch, worker): (u32, usize), rows: impl Iterator<Item = R>) {
+    let Some(store) = grid.store.as_ref().filter(|_| epoch <= grid.last && !grid.failed()) else { return };
+    let (mut sink, mut rows) = (Sink::new(store, worker), rows.peekable());
+    let mut written = || {
+        while rows.peek().is_some() {
+            sink.append(epoch, rows.by_ref().take(BATCH_ROWS))?;
         }
+        sink.finish::<R>(epoch)
+    };
+    match written() {
+        Ok(segment) => grid.found(|found| found.segments.extend(segment)),
+        // Behind everything that could not be read.
+        Err(error) => grid.fail(Failure::Whole(error.to_string())),
     }
-    writer.map(SegmentWriter::finish).transpose()
 }

@@ -1,135 +1,124 @@
 //! What a recorded row must be, so that no stage is led astray by a file.
 
-use spfde_data::rows::{FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, SieveRow};
-use spfde_data::table::Row;
+use std::fmt::Display;
+
+use spfde_data::architecture::LayerShape;
+use spfde_data::rows::{LayerRow, SieveRow};
+use spfde_data::segment::{RecordedSegment, RecordingError};
+use spfde_data::table::{Cells, Column, Columns, Row};
 use spfde_data::words::counted;
 use spfde_policy::Plan;
 
 use crate::tick::Tick;
 
-/// A row that a replay reads.
-pub(crate) trait Recorded: Row {
-    /// The moment at which training sent it.
-    fn tick(&self) -> Tick;
-
-    /// What of it does not fit the run, if anything: field, value and what would fit.
-    fn misfit(&self, plan: &Plan) -> Option<String>;
-}
-
-/// What is wrong with a step: the last number is the close of the epoch.
-pub(crate) fn step(step: u32) -> Option<String> {
-    (step == u32::MAX).then(|| format!("step is {step}; expected a smaller number"))
-}
-
-/// What is wrong with a sample of a data set of so many.
-pub(crate) fn sample(sample: u32, samples: u32) -> Option<String> {
-    (sample >= samples).then(|| format!("sample is {sample}; the data set has {samples}, from 0"))
-}
-
-/// What is wrong with the numbers of a score.
-pub(crate) fn numbers(score: &ScoreRow) -> Option<String> {
-    let (column, found) = score.not_finite()?;
-    Some(format!(
-        "{column} is {found}; expected a finite number: a step that comes to another is not recorded"
-    ))
-}
-
-fn diff(diff: i8) -> Option<String> {
-    (diff.abs() != 1).then(|| format!("diff is {diff}; expected 1 or -1"))
-}
-
-fn layer(layer: u16, plan: &Plan) -> Option<String> {
-    let layers = plan.architecture.layers.len();
-    (usize::from(layer) >= layers).then(|| format!("layer is {layer}; the network has {layers}, from 0"))
-}
-
-impl Recorded for ScoreRow {
-    fn tick(&self) -> Tick {
-        Tick::new(self.epoch, self.step)
-    }
-
-    fn misfit(&self, plan: &Plan) -> Option<String> {
-        step(self.step).or_else(|| sample(self.sample, plan.samples)).or_else(|| numbers(self))
+/// The moment at which training sent a row.
+pub(crate) fn tick<R: Row>(row: &R) -> Tick {
+    let [epoch, step, ..] = row.order().map(|number| number as u32);
+    match R::STREAM {
+        // A layer's row states the end of the epoch.
+        LayerRow::STREAM => Tick::close_of(epoch),
+        SieveRow::STREAM => Tick::new(epoch, 0),
+        _ => Tick::new(epoch, step),
     }
 }
 
-impl Recorded for GradientRow {
-    fn tick(&self) -> Tick {
-        Tick::new(self.epoch, self.step)
-    }
-
-    fn misfit(&self, plan: &Plan) -> Option<String> {
-        step(self.step).or_else(|| layer(self.layer, plan))
-    }
+/// What a run has: how many samples, and how many weights each layer.
+#[derive(Clone)]
+pub(crate) struct Limits {
+    pub(crate) samples: u32,
+    pub(crate) weights: Vec<usize>,
 }
 
-impl Recorded for LayerRow {
-    /// A layer's row states the end of the epoch.
-    fn tick(&self) -> Tick {
-        Tick::close_of(self.epoch)
+/// The batches of a segment.
+pub(crate) type Batches = Box<dyn Iterator<Item = Result<Columns, RecordingError>>>;
+
+impl Limits {
+    /// Those of a run with this plan.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let weights = plan.architecture.layers.iter().map(LayerShape::weights);
+        Self { samples: plan.samples, weights: weights.collect() }
     }
 
-    fn misfit(&self, plan: &Plan) -> Option<String> {
-        layer(self.layer, plan)
-    }
-}
-
-impl Recorded for MaskRow {
-    fn tick(&self) -> Tick {
-        Tick::new(self.epoch, self.step)
-    }
-
-    fn misfit(&self, plan: &Plan) -> Option<String> {
-        let weights = || plan.architecture.layers[usize::from(self.layer)].weights();
-        let index = || {
-            (self.index as usize >= weights()).then(|| {
-                format!("index is {}; layer {} has {}", self.index, self.layer, counted(weights(), "weight"))
-            })
+    /// The first of some rows that does not fit the run, if one does not: its place, and field, value and
+    /// what would fit.
+    pub(crate) fn misfit(&self, columns: &[Column], rows: &Columns) -> Option<(usize, String)> {
+        /// The place of the first cell that is wrong, and what it has.
+        fn first<T: Display>(cells: &[T], wrong: impl Fn(usize, &T) -> bool) -> Option<(usize, String)> {
+            let at = cells.iter().enumerate().position(|(at, cell)| wrong(at, cell))?;
+            Some((at, cells[at].to_string()))
+        }
+        let (samples, layers) = (self.samples, self.weights.len());
+        let beside = |name| rows.cells.get(columns.iter().position(|column| column.name == name)?);
+        let (layer, trained) = (beside("layer"), beside("trained"));
+        let layer = |at: usize| match layer {
+            Some(Cells::U16(layers)) => usize::from(layers[at]),
+            _ => 0,
         };
-        step(self.step).or_else(|| layer(self.layer, plan)).or_else(index).or_else(|| diff(self.diff))
+        let trained = |at: usize| !matches!(trained, Some(Cells::Bool(trained)) if !trained[at]);
+        columns.iter().zip(&rows.cells).find_map(|(column, cells)| {
+            let ((at, found), expected) = match (column.name, cells) {
+                ("step", Cells::U32(cells)) => {
+                    (first(cells, |_, step| *step == u32::MAX)?, "expected a smaller number".to_owned())
+                }
+                ("sample", Cells::U32(cells)) => {
+                    let expected = format!("the data set has {samples}, from 0");
+                    (first(cells, |_, sample| *sample >= samples)?, expected)
+                }
+                ("layer", Cells::U16(cells)) => {
+                    let expected = format!("the network has {layers}, from 0");
+                    (first(cells, |_, layer| usize::from(*layer) >= layers)?, expected)
+                }
+                ("index", Cells::U32(cells)) => {
+                    let wrong = first(cells, |at, index| *index as usize >= self.weights[layer(at)])?;
+                    let layer = layer(wrong.0);
+                    (wrong, format!("layer {layer} has {}", counted(self.weights[layer], "weight")))
+                }
+                ("diff", Cells::I8(cells)) => {
+                    (first(cells, |_, diff| diff.unsigned_abs() != 1)?, "expected 1 or -1".to_owned())
+                }
+                ("loss" | "error_norm", Cells::F32(cells)) => {
+                    let expected = "expected a finite number: a step that comes to another is not recorded";
+                    (first(cells, |at, number| trained(at) && !number.is_finite())?, expected.to_owned())
+                }
+                _ => return None,
+            };
+            Some((at, format!("{} is {found}; {expected}", column.name)))
+        })
     }
-}
 
-impl Recorded for FreezeRow {
-    fn tick(&self) -> Tick {
-        Tick::new(self.epoch, self.step)
-    }
-
-    fn misfit(&self, plan: &Plan) -> Option<String> {
-        step(self.step).or_else(|| layer(self.layer, plan)).or_else(|| diff(self.diff))
-    }
-}
-
-impl Recorded for SieveRow {
-    fn tick(&self) -> Tick {
-        Tick::new(self.epoch, 0)
-    }
-
-    fn misfit(&self, plan: &Plan) -> Option<String> {
-        sample(self.sample, plan.samples).or_else(|| diff(self.diff))
+    /// The batches of a segment, each with all its rows checked.
+    pub(crate) fn checked(self, columns: Vec<Column>, open: RecordedSegment) -> Batches {
+        let mut first = 0;
+        Box::new(open.batches.map(move |batch| {
+            let batch = batch?;
+            if let Some((row, misfit)) = self.misfit(&columns, &batch) {
+                let place = format!("{}: row {}", open.path, first + row);
+                return Err(RecordingError(format!("{place}: {misfit}; the record is not of this run")));
+            }
+            first += batch.rows;
+            Ok(batch)
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use spfde_data::rows::ScoreRow;
+
     use super::*;
 
     #[test]
     fn scores_that_were_trained_are_finite() {
-        let score = |loss, error_norm, trained| ScoreRow {
-            epoch: 0,
-            step: 0,
-            sample: 0,
-            loss,
-            correct: false,
-            error_norm,
-            trained,
+        let found = |loss, error_norm, trained| {
+            let score = ScoreRow { epoch: 0, step: 0, sample: 0, loss, correct: false, error_norm, trained };
+            let limits = Limits { samples: 1, weights: Vec::new() };
+            limits.misfit(&<ScoreRow as spfde_data::table::Record>::columns(), &Columns::from_rows([score]))
         };
         let end = "; expected a finite number: a step that comes to another is not recorded";
-        assert_eq!(numbers(&score(0.5, 0.25, true)), None);
-        assert_eq!(numbers(&score(f32::NAN, 0.25, true)), Some(format!("loss is NaN{end}")));
-        assert_eq!(numbers(&score(0.5, f32::INFINITY, true)), Some(format!("error_norm is inf{end}")));
+        assert_eq!(found(0.5, 0.25, true), None);
+        assert_eq!(found(f32::NAN, 0.25, true), Some((0, format!("loss is NaN{end}"))));
+        assert_eq!(found(0.5, f32::INFINITY, true), Some((0, format!("error_norm is inf{end}"))));
         // Of one that was only observed anything is recorded.
-        assert_eq!(numbers(&score(f32::NAN, f32::NAN, false)), None);
+        assert_eq!(found(f32::NAN, f32::NAN, false), None);
     }
 }

@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use spfde_data::rows::{GradientRow, MaskRow, ScoreRow};
 use spfde_data::segment::{Extent, Recording};
+use spfde_data::table::Row;
 use spfde_policy::Plan;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -12,8 +14,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, Concat};
 
-use super::check::Recorded;
-use super::reader::Reader;
+use super::check::{Batches, Limits, tick};
 use crate::fault::{Cause, Fault};
 use crate::run::Run;
 use crate::tick::Tick;
@@ -107,24 +108,47 @@ pub(crate) fn source<'s, D: Clone + 'static>(
 }
 
 /// This worker's share of the rows of a recorded stream, each at its tick. Segments fall to the workers in
-/// turn, whichever of them wrote it.
-pub(crate) fn recorded<'s, R: Recorded>(
+/// turn, so that no worker reads all of a stream that one wrote, and streams begin at different workers.
+pub(crate) fn recorded<'s, R: Row>(
     pace: &Pace<'s>,
     ahead: u32,
     recording: &Arc<dyn Recording>,
-    plan: &Arc<Plan>,
+    plan: &Plan,
 ) -> (StreamVec<'s, Tick, R>, StreamVec<'s, Tick, Fault>) {
-    let (scope, plan) = (pace.ground.scope, Arc::clone(plan));
-    let mut reader = Reader::<R>::new(Arc::clone(recording), scope.index(), scope.peers());
+    let (scope, recording) = (pace.ground.scope, Arc::clone(recording));
+    let (worker, workers) = (scope.index(), scope.peers());
+    let limits = Limits::of(plan);
+    let first = match R::STREAM {
+        ScoreRow::STREAM => 0,
+        GradientRow::STREAM => 1,
+        MaskRow::STREAM => 2,
+        _ => 3,
+    };
+    // Of the epoch that is being read: the segment after the open one, and what is left of that.
+    let (mut next, mut open): (usize, Option<Batches>) = (0, None);
     source(pace, format!("Read {}", R::STREAM), ahead, move |epoch, take| {
-        let rows = reader.next(epoch, &plan).map_err(|error| Cause::Recording(error.to_string()))?;
-        let more = rows.is_some();
+        let mut read = || loop {
+            if let Some(batch) = open.as_mut().and_then(Iterator::next) {
+                return batch.map(Some);
+            }
+            let count = recording.segments(R::STREAM, epoch);
+            let mine = |segment: &usize| (epoch as usize + segment + first) % workers == worker;
+            let Some(segment) = (next..count).find(mine) else {
+                (next, open) = (0, None);
+                return Ok(None);
+            };
+            next = segment + 1;
+            let segment = recording.open(R::STREAM, &R::columns(), epoch, segment)?;
+            open = Some(limits.clone().checked(R::columns(), segment));
+        };
+        let batch = read().map_err(|error| Cause::Recording(error.to_string()))?;
+        let Some(batch) = batch else { return Ok(false) };
         // Neighbours share their tick.
-        let mut rows = rows.into_iter().flatten().peekable();
-        while let Some(tick) = rows.peek().map(Recorded::tick) {
-            take(tick, std::iter::from_fn(|| rows.next_if(|row| row.tick() == tick)).collect());
+        let mut rows = batch.into_rows::<R>().into_iter().peekable();
+        while let Some(at) = rows.peek().map(tick) {
+            take(at, std::iter::from_fn(|| rows.next_if(|row| tick(row) == at)).collect());
         }
-        Ok(more)
+        Ok(true)
     })
 }
 
@@ -133,7 +157,7 @@ pub(crate) fn recorded<'s, R: Recorded>(
 ///
 /// # Panics
 /// If the run has no record.
-pub(crate) fn read<'s, R: Recorded>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
+pub(crate) fn read<'s, R: Row>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
     let recording = &run.recorded().expect("the run has a record").recording;
     let (known, stop) = (Arc::clone(recording), run.services().stop.clone());
     let look = move || match stop.cause() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::rows::{CensoredRow, CostRow, EpochRow, GradientRow, ScoreRow, SieveRow, TimingRow};
+use spfde_data::rows::{EpochRow, GradientRow, ScoreRow, SieveRow, TimingRow};
 use timely::dataflow::StreamVec;
 
 use crate::account::{Layers, Norms};
@@ -41,24 +41,15 @@ pub(super) fn members<'s>(
     (counts, times)
 }
 
-/// What this stage sends on, all of it on worker 0.
-pub(super) struct Costs<'s> {
-    /// One row for every epoch that was read whole.
-    pub(super) epochs: StreamVec<'s, Tick, EpochRow>,
-    /// What each layer costs in it.
-    pub(super) costs: StreamVec<'s, Tick, CostRow>,
-    /// What the record lacks of it.
-    pub(super) censored: StreamVec<'s, Tick, CensoredRow>,
-}
-
 /// Counts every epoch on worker 0, once all workers have counted their samples of it and all deltas that take
-/// effect in it have come round the loops. An epoch that could not be read whole has no rows.
+/// effect in it have come round the loops: a row for every epoch, and the tables `costs` and `censored`. An
+/// epoch that could not be read whole has no rows.
 pub(super) fn costs<'s>(
     run: &Run<'s>,
     counts: StreamVec<'s, Tick, MemberRow>,
     loops: &Loops<'s>,
     gradients: &StreamVec<'s, Tick, GradientRow>,
-) -> Costs<'s> {
+) -> StreamVec<'s, Tick, EpochRow> {
     let densities = run.recorded().expect("the run has a record").densities;
     let (worker, settings) = (run.worker(), Arc::clone(run.settings()));
     let mut window = run.window("Costs");
@@ -98,5 +89,8 @@ pub(super) fn costs<'s>(
         }
     });
     run.halt_on_storage(faults);
-    Costs { epochs, costs, censored }
+    run.table(costs);
+    run.table(censored.clone());
+    run.show_censored(censored);
+    epochs
 }

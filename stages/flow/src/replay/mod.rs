@@ -55,17 +55,7 @@ use crate::train::Trained;
 pub fn replay<'s>(run: &Run<'s>, loops: &Loops<'s>) -> Trained<'s> {
     let (scores, gradients, layers) = (read(run), read(run), read(run));
     let (counts, timings) = costs::members(run, &scores, loops.active.stream());
-    let costs = costs::costs(run, counts, loops, &gradients);
-    run.table(costs.costs);
-    run.table(costs.censored.clone());
-    run.show_censored(costs.censored);
-    Trained {
-        scores,
-        gradients,
-        layers,
-        weights: run.scope().concatenate([]),
-        epochs: costs.epochs,
-        timings,
-        steps: run.scope().concatenate([]),
-    }
+    let epochs = costs::costs(run, counts, loops, &gradients);
+    let (weights, steps) = (run.scope().concatenate([]), run.scope().concatenate([]));
+    Trained { scores, gradients, layers, weights, epochs, timings, steps }
 }

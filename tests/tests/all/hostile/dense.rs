@@ -55,7 +55,7 @@ fn child() {
     let settings = settings.map(|(key, value)| (key.to_owned(), value));
     let options = GridOptions { workers: 2, ..GridOptions::default() };
     let judged = judge_scores(scores.as_ref(), &settings, &Axes::default(), &options).unwrap();
-    assert_eq!((judged.rows, judged.samples), (ROWS as u64, 1));
+    assert_eq!((judged.rows, judged.run.samples), (ROWS as u64, 1));
     eprintln!("most: {}", memory::most_memory());
 }
 

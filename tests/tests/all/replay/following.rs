@@ -146,7 +146,7 @@ fn judge(
         observer,
         ..GridOptions::default()
     };
-    judge_runs(&[case], &[], &axes(), Ok, &options).unwrap().runs.pop().unwrap()
+    judge_runs(&[case], &[], &axes(), Ok, &options).unwrap().pop().unwrap()
 }
 
 /// Every file below a directory, with its bytes; a manifest or a lock says more than was decided.

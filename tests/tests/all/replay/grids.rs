@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use spfde::grid::{Axes, GridOptions, JudgedRuns, RunCase, judge_runs, judge_scores};
+use spfde::grid::{Axes, GridOptions, JudgedRun, RunCase, judge_runs, judge_scores};
 use spfde::{Experiment, Options};
 use spfde_data::files::parquet_store::{read_columns, segment_path};
 use spfde_data::files::table_file::{self, Values};
@@ -58,7 +58,7 @@ fn judged(
     axes: &Axes,
     directory: Option<&Path>,
     workers: usize,
-) -> JudgedRuns {
+) -> Vec<JudgedRun> {
     let directory = directory.map(Path::to_owned);
     let options =
         GridOptions { decisions: directory.is_some(), directory, workers, ..GridOptions::default() };
@@ -120,8 +120,8 @@ fn assert_members(bench: &Bench, run: &Recorded, fixed: &[&str], grid: &[(&str, 
     for workers in [1, 2, 4] {
         let out = bench.path(&format!("grid of {} on {workers}", run.path.file_name().unwrap().display()));
         let judged = judged(&[run], fixed, &axes(&words_of(grid)), Some(&out), workers);
-        assert_eq!(judged.runs.len(), 1);
-        let of_run = &judged.runs[0];
+        assert_eq!(judged.len(), 1);
+        let of_run = &judged[0];
         let sieves = written::<DecisionRow>(&out, &of_run.found.segments);
         let freezes = written::<FreezeDecisionRow>(&out, &of_run.found.segments);
         let epochs = run.manifest.epochs_reached;
@@ -234,7 +234,7 @@ fn members_decide_what_lists_and_sums_would() {
     let grid: [(&str, &[&str]); 2] = [("sieve.fraction", &fractions), ("freeze.threshold", &thresholds)];
     let fixed = ["freeze.policy=gradient-norm", "freeze.patience=1", "freeze.flops_reduction=0.99"];
     let judged = judged(&[&run], &fixed, &axes(&words_of(&grid)), Some(&out), 3);
-    let segments = &judged.runs[0].found.segments;
+    let segments = &judged[0].found.segments;
     let (sieves, freezes) =
         (written::<DecisionRow>(&out, segments), written::<FreezeDecisionRow>(&out, segments));
     for (member, words) in points(&grid).iter().enumerate() {
@@ -260,10 +260,10 @@ fn several_runs_are_judged_one_by_one() {
     let grid: [(&str, &[&str]); 1] = [("sieve.fraction", &["0.1", "0.4"])];
     let out = bench.path("both");
     let both = judged(&[&runs[0], &runs[1]], &[], &axes(&words_of(&grid)), Some(&out), 2);
-    for (run, name, both) in [(&runs[0], "one", &both.runs[0]), (&runs[1], "two", &both.runs[1])] {
+    for (run, name, both) in [(&runs[0], "one", &both[0]), (&runs[1], "two", &both[1])] {
         let alone = judged(&[run], &[], &axes(&words_of(&grid)), None, 1);
-        assert_eq!(alone.runs[0].found.costs, both.found.costs);
-        assert_eq!(alone.runs[0].members, both.members);
+        assert_eq!(alone[0].found.costs, both.found.costs);
+        assert_eq!(alone[0].members, both.members);
         assert!(out.join(name).join("trace/sieves/e00002-w00.parquet").is_file());
     }
     assert!(out.join("grid.parquet").is_file());
@@ -310,7 +310,7 @@ fn a_policy_from_outside_the_registry_is_judged_as_it_is_replayed() {
         let (record, experiment) = experiment(&run.path, &[&format!("sieve.fraction={fraction}")]).unwrap();
         let options = Options { workers, ..Options::default() };
         let found = spfde::replay(&record, &prepare(experiment).unwrap(), options, spfde::wire).unwrap();
-        let costs = judged.runs[0].found.costs.iter().filter(|costs| costs.member as usize == member);
+        let costs = judged[0].found.costs.iter().filter(|costs| costs.member as usize == member);
         let own: Vec<EpochRow> = costs.map(|costs| costs.epoch.clone()).collect();
         assert_eq!(own, found.epochs, "{fraction}");
         assert_eq!(own[2].frozen_layers, 1, "it has decided");
