@@ -108,7 +108,7 @@ const FORMATS: [Format; 10] = [
     },
     Format {
         name: "environment",
-        readers: &["data/src/files/run_directory/environment.rs"],
+        readers: &["data/src/files/run_directory/recorded.rs"],
         cases: environment::cases,
         // Behind its seal it is whatever a program of any version wrote.
         none: &[
@@ -132,7 +132,7 @@ const FORMATS: [Format; 10] = [
     },
     Format {
         name: "idx",
-        readers: &["data/src/files/idx/read.rs"],
+        readers: &["data/src/files/idx.rs"],
         cases: idx::cases,
         none: &[
             (Class::Escape, "it has no paths"),
@@ -244,18 +244,17 @@ const READS: [&str; 6] =
     ["read_limited(", "read_limited::open", "File::open(", "fs::read(", "read_to_string(", "hash_file("];
 
 /// Source files that have one of them and read no format: what they do.
-const OTHERS: [(&str, &str); 8] = [
+const OTHERS: [(&str, &str); 7] = [
     (
         "data/src/files/run_directory/recorded.rs",
         "reads a configuration of at most 1 MiB, whose hash is compared",
     ),
     ("data/src/files/run_directory/members.rs", "reads 32 bytes, which are compared"),
-    ("data/src/files/operation/mod.rs", "opens directories, to make names durable"),
+    ("data/src/files/operation.rs", "opens directories, to make names durable"),
     ("data/src/files/read_limited.rs", "is how files are read"),
     ("data/src/files/run_directory/lock.rs", "reads a process id of at most 20 bytes, for messages"),
     ("pipelines/src/bench/memory.rs", "reads what the operating system says of this process"),
     ("pipelines/src/command/interrupt.rs", "reads what the operating system says of this process"),
-    ("data/src/files/idx/mod.rs", "calls its reader"),
 ];
 
 #[test]
