@@ -72,8 +72,8 @@ impl State {
 }
 
 impl Progress {
-    /// Watches `experiment` in one of so many `processes`; takes a moment to measure what dense training would
-    /// take, if that is the only one: of several only the workers of this process are seen.
+    /// Watches `experiment` in one of so many `processes`; takes a moment to measure what dense training
+    /// would take, if that is the only one: of several only the workers of this process are seen.
     pub fn new(experiment: &Experiment, processes: usize) -> Self {
         let mut steps_before = vec![0];
         for epoch in 0..experiment.plan().epochs {

@@ -7,7 +7,7 @@ use spfde_data::files::recording::FollowedEnd;
 use spfde_data::parameter::Value;
 use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, MaskRow, ScoreRow, SieveRow};
 use spfde_data::segment::{Recording, RecordingError, Segment, SegmentStore};
-use spfde_data::table::Row;
+use spfde_data::table::{Record as _, Row};
 use spfde_flow::grid::{Found, Grid, MemberCosts, RecordedScores};
 
 use super::axes::each;
@@ -200,7 +200,7 @@ fn judge_run(
 fn recorded(recording: &dyn Recording, epoch: u32) -> Result<Vec<EpochRow>, RecordingError> {
     let mut rows = Vec::new();
     for segment in 0..recording.segments(EpochRow::STREAM, epoch) {
-        for batch in recording.open(EpochRow::STREAM, &<EpochRow as spfde_data::table::Record>::columns(), epoch, segment)?.batches {
+        for batch in recording.open(EpochRow::STREAM, &EpochRow::columns(), epoch, segment)?.batches {
             rows.extend(batch?.into_rows::<EpochRow>());
         }
     }

@@ -104,6 +104,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use spfde_data::rows::ScoreRow;
+    use spfde_data::table::Record as _;
 
     use super::*;
 
@@ -112,7 +113,7 @@ mod tests {
         let found = |loss, error_norm, trained| {
             let score = ScoreRow { epoch: 0, step: 0, sample: 0, loss, correct: false, error_norm, trained };
             let limits = Limits { samples: 1, weights: Vec::new() };
-            limits.misfit(&<ScoreRow as spfde_data::table::Record>::columns(), &Columns::from_rows([score]))
+            limits.misfit(&ScoreRow::columns(), &Columns::from_rows([score]))
         };
         let end = "; expected a finite number: a step that comes to another is not recorded";
         assert_eq!(found(0.5, 0.25, true), None);
