@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spfde_data::images::DataSet;
-use spfde_flow::{Run, Trained};
+use spfde_flow::{Run, Seams, Trained};
 use spfde_model::models::ModelEntry;
 use spfde_model::{Logits, NetworkBuilder};
 use spfde_policy::{FreezeRule, MaskRule, SieveRule, freeze, mask, sieve};
@@ -117,6 +117,14 @@ impl App {
     /// Registers a rule that says which samples are trained on.
     pub fn sieve<R: SieveRule>(mut self) -> Self {
         self.registry().policies.sieve.add(sieve::entry::<R>());
+        self
+    }
+
+    /// Plugs into a training step: `plug` gets what the configuration says, momentum SGD along a cosine, and
+    /// returns what the step has, such as another optimiser, loss, precision, perturbation, gradient transform
+    /// or learning-rate rule. No key says so: a run is resumed by the program that began it.
+    pub fn seams(mut self, plug: impl Fn(Seams) -> Seams + Send + Sync + 'static) -> Self {
+        self.registry().seams = Arc::new(plug);
         self
     }
 

@@ -116,7 +116,10 @@ impl Experiment {
             network: Arc::new(description),
             kernel,
             learning_rate: train.learning_rate,
-            seams: Seams::new(train.momentum as f32, train.weight_decay as f32),
+            seams: (configuration.registry().seams)(Seams::new(
+                train.momentum as f32,
+                train.weight_decay as f32,
+            )),
             augment,
             observe: Observe::named(values.text("trace.observe")).expect("a choice was checked"),
             data,

@@ -55,7 +55,7 @@ pub mod prelude {
     pub use crate::{Error, Experiment, Options, Record};
     pub use spfde_data::files::data_set::assemble;
     pub use spfde_data::images::{DataSet, Images};
-    pub use spfde_model::{Logits, NetworkBuilder};
+    pub use spfde_model::{Logits, Loss, NetworkBuilder, Optimiser, Perturbation, Precision};
     pub use timely::dataflow::StreamVec;
     // `row!` names this crate by path.
     pub use spfde_data;
@@ -65,11 +65,13 @@ pub mod prelude {
     pub use spfde_data::rows::*;
     pub use spfde_data::table::{Column, Columns, Row};
     pub use spfde_data::{choice, parameters, state};
-    pub use spfde_flow::{Run, Tick, Trained, freeze, load, mask, per_epoch, replay, sieve, train};
+    pub use spfde_flow::{
+        GradientTransform, Run, Seams, Tick, Trained, freeze, load, mask, per_epoch, replay, sieve, train,
+    };
     pub use spfde_policy::freeze::{Change, FreezeContext, FreezePlan, FreezeRule, Judged};
     pub use spfde_policy::mask::{
         Distribution, MaskDelta, MaskRule, MaskUpdate, Moment, Needs, Schedule, Targets, selection,
     };
     pub use spfde_policy::sieve::{Cut, Decision, Rank, SieveContext, SieveRule};
-    pub use spfde_policy::{Cost, Costs, Plan, Spans, share_of};
+    pub use spfde_policy::{Cost, Costs, LearningRate, Plan, Spans, share_of};
 }

@@ -8,6 +8,7 @@ use spfde_data::files::layout::ARCHITECTURE_NAME;
 use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::images::DataSet;
 use spfde_data::parameter::{Parameter, ParameterError, Value};
+use spfde_flow::Seams;
 use spfde_model::models::{self, ModelEntry};
 use spfde_model::{Description, InputShape};
 use spfde_policy::registry::{Listed, Member};
@@ -42,6 +43,8 @@ pub struct Registry {
     pub models: Vec<ModelEntry>,
     /// The data sets that need no path.
     pub data: Vec<DataEntry>,
+    /// What a training step has plugged in, given what a configuration says of it.
+    pub seams: Arc<dyn Fn(Seams) -> Seams + Send + Sync>,
 }
 
 impl Default for Registry {
@@ -59,6 +62,7 @@ impl Default for Registry {
             policies: spfde_policy::Registry::default(),
             models: models::registry().to_vec(),
             data: vec![fashion_mnist],
+            seams: Arc::new(|seams| seams),
         }
     }
 }

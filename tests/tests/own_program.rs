@@ -8,6 +8,7 @@
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
+use std::sync::Arc;
 
 use spfde::prelude::*;
 use spfde_data::files::manifest::Manifest;
@@ -54,6 +55,15 @@ impl SieveRule for LowestLoss {
 
     fn key(&self, state: &Latest) -> u32 {
         state.loss.to_bits()
+    }
+}
+
+/// The rate halves with every epoch.
+struct Halving;
+
+impl LearningRate for Halving {
+    fn rate(&self, base: f64, epoch: u32, _step: u32, _steps: u32, _ends_at: u32) -> f64 {
+        base * 0.5f64.powi(epoch as i32)
     }
 }
 
@@ -109,6 +119,7 @@ fn main() -> ExitCode {
                 net.classifier(net.average_pool(x))
             })
             .sieve::<LowestLoss>()
+            .seams(|seams| Seams { learning_rate: Arc::new(Halving), ..seams })
             .stage(|run, trained| run.table(right(run, &trained.scores)))
             .main(),
         Ok(_) => spfde::app().main(),
@@ -175,6 +186,8 @@ fn test() {
     assert!(rows::<ScoreRow>(&whole) == rows::<ScoreRow>(&cut));
     let active: Vec<u32> = rows::<EpochRow>(&whole).iter().map(|row| row.active_samples).collect();
     assert_eq!(active, [120, 90, 90, 90, 90]);
+    let rates: Vec<f64> = rows::<EpochRow>(&whole).iter().map(|row| row.learning_rate).collect();
+    assert!(rates.windows(2).all(|pair| pair[1] == pair[0] / 2.0), "{rates:?}");
 
     // It replays, its own policy and others; its key is an axis of a grid.
     own("replay whole --out own");

@@ -60,7 +60,7 @@ pub(crate) enum Said<A> {
 /// What the operators of one worker share: all are one stage.
 pub(crate) struct Sieves<C> {
     pub(crate) standings: Standings,
-    cutting: C,
+    pub(super) cutting: C,
 }
 
 /// Sieves in the hands of several operators.

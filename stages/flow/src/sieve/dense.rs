@@ -15,7 +15,7 @@ use timely::dataflow::operators::vec::Broadcast;
 use crate::tick::Tick;
 use crate::windowed::Ground;
 
-use super::cut::{Cutting, Move, Shared};
+use super::cut::{Cutting, Move, Shared, Sieves};
 use super::orders::{Kind, Order};
 use super::place::{Class, Place, Ranked};
 use super::standings::Standings;
@@ -37,16 +37,12 @@ pub(crate) struct Candidates {
     ranked: Vec<Ranked>,
 }
 
-/// The last place that a cut takes in, with the sample there: places below it are in, too. `None`: there is
-/// none.
-type Limit = Option<Ranked>;
-
-/// Above all.
-const EVERYTHING: Limit = Some((Place::LAST, u32::MAX));
-
 /// Cuts by passes over dense state.
 #[derive(Default)]
-pub(crate) struct Dense;
+pub(crate) struct Dense {
+    /// Who of this worker's samples moves, member by member, as far as classes tell.
+    settled: Vec<Vec<Move>>,
+}
 
 impl Cutting for Dense {
     type Ask = Tally;
@@ -71,26 +67,26 @@ impl Cutting for Dense {
         let tallies = window.broadcast(asks);
         let (mut candidates_out, candidates) = window.output();
         window.build(move |close| {
-            let (standings, next) = (&sieves.borrow().standings, close.epoch + 1);
+            let (mut sieves, next) = (sieves.borrow_mut(), close.epoch + 1);
+            let Sieves { standings, cutting } = &mut *sieves;
             let orders = standings.orders(next);
             let mut totals: Vec<BTreeMap<Class, u32>> = vec![BTreeMap::new(); orders.len()];
             for Tally { order, classes } in tallies.through(close.epoch) {
                 let total = &mut totals[order];
                 classes.into_iter().for_each(|(class, size)| *total.entry(class).or_default() += size);
             }
-            for (order, (Order { kind, cuts }, total)) in orders.into_iter().zip(totals).enumerate() {
-                candidates_out.give(close, candidates_of(standings, (order, kind, next), &cuts, &total));
+            cutting.settled = vec![Vec::new(); standings.members.len()];
+            for (number, (order, total)) in orders.iter().zip(totals).enumerate() {
+                let open = cutting.settle(standings, next, order, &total).into_iter();
+                candidates_out.give(close, open.map(|open| Candidates { order: number, ..open }));
             }
         });
         candidates.broadcast()
     }
 
     fn moves(&mut self, standings: &Standings, epoch: u32, answers: Vec<Candidates>) -> Vec<Vec<Move>> {
-        let orders = standings.orders(epoch);
-        // A cut that goes through no class takes in nothing, or all.
-        let whole = |(_, wanted): &(u32, u32)| if *wanted == 0 { None } else { EVERYTHING };
-        let mut limits: Vec<Vec<Limit>> =
-            orders.iter().map(|order| order.cuts.iter().map(whole).collect()).collect();
+        let mut moves = std::mem::take(&mut self.settled);
+        moves.resize(standings.members.len(), Vec::new());
         let mut classes: BTreeMap<(usize, Class), Candidates> = BTreeMap::new();
         for mut candidates in answers {
             match classes.get_mut(&(candidates.order, candidates.class)) {
@@ -98,38 +94,79 @@ impl Cutting for Dense {
                 None => drop(classes.insert((candidates.order, candidates.class), candidates)),
             }
         }
+        let orders = standings.orders(epoch);
         for Candidates { order, cuts, mut ranked, .. } in classes.into_values() {
             ranked.sort_unstable();
-            cuts.into_iter().for_each(|(cut, taken)| limits[order][cut] = Some(ranked[taken as usize - 1]));
+            let Order { kind, cuts: members } = &orders[order];
+            let own = ranked.iter().zip(0..).filter(|((_, sample), _)| standings.share.has(*sample));
+            for ((place, sample), number) in own {
+                let index = standings.share.index(*sample);
+                for (cut, taken) in &cuts {
+                    let member = members[*cut].0 as usize;
+                    let active = standings.members[member].set.active[index as usize];
+                    moves[member].extend(moved(*kind, active, (index, *place), number < *taken));
+                }
+            }
         }
-        moves(standings, epoch, &orders, &limits)
+        // Leavers and those who enter, in one order.
+        moves.iter_mut().for_each(|moves| moves.sort_unstable());
+        moves
     }
 }
 
-/// This worker's samples in the classes through which the cuts go.
-fn candidates_of(
-    standings: &Standings,
-    (order, kind, epoch): (usize, Kind, u32),
-    cuts: &[(u32, u32)],
-    total: &BTreeMap<Class, u32>,
-) -> Vec<Candidates> {
-    let mut sets: Vec<Candidates> = Vec::new();
-    for (cut, (_, wanted)) in cuts.iter().enumerate() {
-        let Some((class, taken)) = through(total, *wanted) else { continue };
-        match sets.iter_mut().find(|set| set.class == class) {
-            Some(set) => set.cuts.push((cut, taken)),
-            None => sets.push(Candidates { order, class, cuts: vec![(cut, taken)], ranked: Vec::new() }),
+impl Dense {
+    /// Settles who moves by the classes of an order, whose sizes are in `total`; this worker's samples in the
+    /// classes through which cuts go are left open.
+    fn settle(
+        &mut self,
+        standings: &Standings,
+        epoch: u32,
+        Order { kind, cuts }: &Order,
+        total: &BTreeMap<Class, u32>,
+    ) -> Vec<Candidates> {
+        let mut open: Vec<Candidates> = Vec::new();
+        // The first class that a cut does not take in whole, and the one through which it goes.
+        let mut bounds = Vec::new();
+        for (cut, (member, wanted)) in cuts.iter().enumerate() {
+            let split = through(total, *wanted);
+            let whole = if *wanted == 0 { Class::MIN } else { Class::MAX };
+            let active = standings.members[*member as usize].set.active.as_slice();
+            bounds.push((*member, active, split.map_or(whole, |(class, _)| class), split.is_some()));
+            let Some((class, taken)) = split else { continue };
+            match open.iter_mut().find(|open| open.class == class) {
+                Some(open) => open.cuts.push((cut, taken)),
+                None => {
+                    open.push(Candidates { order: 0, class, cuts: vec![(cut, taken)], ranked: Vec::new() })
+                }
+            }
         }
-    }
-    sets.sort_by_key(|set| set.class);
-    if !sets.is_empty() {
-        standings.places(kind, epoch, |index, place| {
-            if let Ok(set) = sets.binary_search_by_key(&place.class(), |set| set.class) {
-                sets[set].ranked.push((place, standings.share.sample(index)));
+        open.sort_by_key(|open| open.class);
+        standings.places(*kind, epoch, |index, place| {
+            let class = place.class();
+            if let Ok(open_at) = open.binary_search_by_key(&class, |open| open.class) {
+                open[open_at].ranked.push((place, standings.share.sample(index)));
+            }
+            for (member, active, bound, is_split) in &bounds {
+                if !(*is_split && class == *bound) {
+                    let moved = moved(*kind, active[index as usize], (index, place), class < *bound);
+                    self.settled[*member as usize].extend(moved);
+                }
             }
         });
+        open
     }
-    sets
+}
+
+/// How a sample moves that a cut takes in, or does not, and that was `active`.
+fn moved(kind: Kind, active: bool, (index, place): (u32, Place), is_in: bool) -> Option<Move> {
+    match kind {
+        Kind::Active { .. } => is_in.then(|| (index, false, place.key())),
+        Kind::Queue { .. } => is_in.then_some((index, true, 0)),
+        // The cut is the outside.
+        Kind::Shared { .. } | Kind::All { .. } => {
+            (active == is_in).then(|| (index, !is_in, if is_in { place.key() } else { 0 }))
+        }
+    }
 }
 
 /// The class in which the lowest `wanted` end, and how many of it are below: one at least. `None` if it is
@@ -143,51 +180,6 @@ fn through(classes: &BTreeMap<Class, u32>, wanted: u32) -> Option<(Class, u32)> 
         }
     }
     None
-}
-
-/// Who moves, given the limits of every order's cuts.
-fn moves(standings: &Standings, epoch: u32, orders: &[Order], limits: &[Vec<Limit>]) -> Vec<Vec<Move>> {
-    let mut moves: Vec<Vec<Move>> = vec![Vec::new(); standings.members.len()];
-    for (order, limits) in orders.iter().zip(limits) {
-        match order.kind {
-            Kind::Shared { .. } | Kind::All { .. } => outside(standings, order, epoch, limits, &mut moves),
-            Kind::Active { member } | Kind::Queue { member } => {
-                let enters = matches!(order.kind, Kind::Queue { .. });
-                standings.places(order.kind, epoch, |index, place| {
-                    if Some((place, standings.share.sample(index))) <= limits[0] {
-                        let key = if enters { 0 } else { place.key() };
-                        moves[member as usize].push((index, enters, key));
-                    }
-                });
-            }
-        }
-    }
-    // Leavers and those who enter, in one order.
-    moves.iter_mut().for_each(|moves| moves.sort_unstable());
-    moves
-}
-
-/// What is below a member's limit is out, all others are in.
-fn outside(standings: &Standings, order: &Order, epoch: u32, limits: &[Limit], moves: &mut [Vec<Move>]) {
-    // One comparison finds out for all: cuts in ascending order, and for each sample the first that takes it
-    // in.
-    let mut ascending: Vec<usize> = (0..limits.len()).collect();
-    ascending.sort_by_key(|cut| limits[*cut]);
-    let sorted: Vec<Limit> = ascending.iter().map(|cut| limits[*cut]).collect();
-    let members: Vec<(usize, &[bool])> = ascending
-        .iter()
-        .map(|cut| order.cuts[*cut].0 as usize)
-        .map(|member| (member, standings.members[member].set.active.as_slice()))
-        .collect();
-    standings.places(order.kind, epoch, |index, place| {
-        let first = sorted.partition_point(|limit| *limit < Some((place, standings.share.sample(index))));
-        for (at, (member, active)) in members.iter().enumerate() {
-            let enters = at < first;
-            if active[index as usize] != enters {
-                moves[*member].push((index, enters, if enters { 0 } else { place.key() }));
-            }
-        }
-    });
 }
 
 /// Hashes one number by one multiplication: classes are few, and nothing chooses them to collide.
