@@ -180,7 +180,7 @@ fn dense_seconds_per_sample(settings: &Settings) -> Option<f64> {
     let mut step = || {
         let start = Instant::now();
         part.fill(0.0);
-        network.train_shard(&mut workspace, &shard, &mut part, &mut Vec::new());
+        network.train_shard(&mut workspace, &shard, &mut part);
         start.elapsed().as_secs_f64() / samples.len() as f64
     };
     (0..3).map(|_| step()).min_by(f64::total_cmp)

@@ -99,7 +99,7 @@ fn step(
     let images = &settings.data.train;
     let mut inputs = Activations::default((0, 0, 0, 0));
     let mut sum = vec![0.0; network.part_len()];
-    let (mut part, mut scores) = (sum.clone(), Vec::new());
+    let mut part = sum.clone();
     for shard in 0..shards {
         if interrupted.load(Ordering::Relaxed) {
             return Err(interruption());
@@ -113,7 +113,7 @@ fn step(
         let weights = vec![1.0; samples.len()];
         let labels = &images.labels[range];
         let shard = Shard { inputs: &inputs, labels, weights: &weights, batch_samples: batch };
-        network.train_shard(workspace, &shard, &mut part, &mut scores);
+        network.train_shard(workspace, &shard, &mut part);
         sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
     }
     let rates = vec![settings.learning_rate as f32; network.architecture().blocks.len() + 1];

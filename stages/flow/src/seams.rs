@@ -103,9 +103,7 @@ impl Seams {
         if let Some(loss) = &self.loss {
             network.set_loss(Arc::clone(loss));
         }
-        if let Some(precision) = &self.precision {
-            network.set_precision(precision);
-        }
+        network.set_precision(self.precision.as_ref());
     }
 }
 

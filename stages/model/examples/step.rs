@@ -126,7 +126,6 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
     let mut part = vec![0.0; network.part_len()];
     let mut sum = part.clone();
     let rates = vec![0.01; network.architecture().blocks.len() + 1];
-    let mut scores = vec![];
     let (mut step, mut update, mut best) = (f64::INFINITY, f64::INFINITY, BTreeMap::new());
     for _ in 0..=repetitions {
         profile.lock().expect("one thread").seconds.clear();
@@ -136,7 +135,7 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
             let weights = [1.0; SAMPLES];
             let batch_samples = SHARDS * SAMPLES;
             let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
-            network.train_shard(&mut workspace, &shard, &mut part, &mut scores);
+            network.train_shard(&mut workspace, &shard, &mut part);
             sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
         }
         let trained = start.elapsed().as_secs_f64();

@@ -7,98 +7,36 @@ use spfde_data::architecture::Architecture;
 
 mod assemble;
 mod builder;
-mod error;
+mod geometry;
 mod recipe;
 
 pub use builder::{Logits, NetworkBuilder, Node};
-pub use error::BuildError;
+pub use geometry::InputShape;
+pub(crate) use geometry::{Cell, Geometry, PANEL, Packed, square};
 use recipe::Recipe;
+pub(crate) use recipe::{Affine, Convolution, Kind, Operation};
 
-use crate::geometry::Geometry;
-pub use crate::input_shape::InputShape;
-
-/// A stored value of the network. Value 0 is the network's input, value `i + 1` what operation `i` writes.
-#[derive(Clone, Debug)]
-pub(crate) struct Value {
-    pub(crate) shape: InputShape,
-    /// The layer whose output it is, before batch norm or bias.
-    pub(crate) layer: Option<usize>,
-}
-
-/// A value as an operation reads it: outputs of layers are normalised and rectified on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Signal {
-    pub(crate) value: usize,
-    /// Whether ReLU applies after the layer's batch norm or bias (always false where the value is no layer's
-    /// output).
-    pub(crate) relu: bool,
-}
-
-/// What follows a layer, channel by channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Affine {
-    /// Batch norm with gain and offset.
-    BatchNorm,
-    /// A bias.
-    Bias,
+/// Why operations make no network: a number out of range, shapes that do not fit together, a value that no
+/// operation in front has written, something that the kernels cannot compute, or text that is no network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {problem}")]
+pub struct BuildError {
+    /// The operation, `the network`, or `the description of the network`.
+    pub at: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
 }
 
 /// A convolution or linear layer; its name and shape stand in the architecture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LayerDescription {
     /// How its kernels find inputs and outputs.
     pub(crate) geometry: Geometry,
-    pub(crate) affine: Affine,
     /// The value that it writes.
     pub(crate) value: usize,
-    /// Whether ReLU comes after its batch norm or bias.
-    pub(crate) relu: bool,
     /// The value of the residual addition with ReLU of which it is a term, if it is one: then the gradient is
     /// that of the sum. Otherwise the gradient arrives in that of the layer's own value.
     pub(crate) sum: Option<usize>,
-}
-
-/// What an operation does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    /// Convolution by the layer with this number.
-    Convolution(usize),
-    /// Matrix product by the layer with this number.
-    Linear(usize),
-    /// ReLU of the sum of the input and this other signal.
-    Addition(Signal),
-    /// Greatest of each window of 2 · 2 pixels.
-    MaxPool,
-    /// Mean over all pixels.
-    AveragePool,
-}
-
-/// A step of the forward pass.
-#[derive(Clone, Debug)]
-pub(crate) struct Operation {
-    pub(crate) kind: Kind,
-    pub(crate) input: Signal,
-    /// The value that it writes.
-    pub(crate) output: usize,
-    /// The block it freezes with; the classifier's is the number of blocks.
-    pub(crate) block: usize,
-}
-
-impl Operation {
-    /// Its place in forward order.
-    pub(crate) fn number(&self) -> usize {
-        self.output - 1
-    }
-
-    /// The signals it reads.
-    pub(crate) fn inputs(&self) -> impl Iterator<Item = Signal> + '_ {
-        let shortcut = match self.kind {
-            Kind::Addition(shortcut) => Some(shortcut),
-            _ => None,
-        };
-        std::iter::once(self.input).chain(shortcut)
-    }
 }
 
 /// How far the backward pass goes.
@@ -111,20 +49,35 @@ pub(crate) enum Reach {
 }
 
 /// A network without its weights: what a [`NetworkBuilder`] builds. It can be written as JSON and read again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    pub(crate) architecture: Arc<Architecture>,
-    pub(crate) values: Vec<Value>,
-    pub(crate) operations: Vec<Operation>,
-    pub(crate) layers: Vec<LayerDescription>,
-    /// The signal whose channels are the logits.
-    pub(crate) logits: Signal,
-    pub(crate) classes: usize,
-    /// The operations that all of this follows from.
+    /// The operations that all else follows from.
     recipe: Recipe,
+    pub(crate) architecture: Arc<Architecture>,
+    /// The shapes of the stored values: of the network's input, then of what each operation writes. Outputs
+    /// of layers are stored as they are before batch norm or bias.
+    pub(crate) shapes: Vec<InputShape>,
+    pub(crate) layers: Vec<LayerDescription>,
 }
 
 impl Description {
+    /// The network as JSON: a list of operations with their parameters.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(&self.recipe).expect("numbers and names can be written")
+    }
+
+    /// The network that [`Description::to_json`] has written.
+    ///
+    /// # Errors
+    /// If the text is no such JSON, or a builder would refuse the operations.
+    pub fn from_json(json: &str) -> Result<Self, BuildError> {
+        let recipe = serde_json::from_str(json).map_err(|error| BuildError {
+            at: "the description of the network".into(),
+            problem: format!("it cannot be read: {error}"),
+        })?;
+        Self::of(recipe)
+    }
+
     /// The layers and blocks.
     pub fn architecture(&self) -> &Arc<Architecture> {
         &self.architecture
@@ -132,22 +85,30 @@ impl Description {
 
     /// The images that it takes, and how many classes it tells apart.
     pub fn task(&self) -> (InputShape, usize) {
-        (self.recipe.input, self.classes)
+        (self.recipe.input, self.recipe.classes)
     }
 
-    /// Whether the backward pass through `operation` is computed.
-    pub(crate) fn is_active(&self, operation: usize, reach: Reach) -> bool {
+    /// The operations in forward order; operation `i` writes value `i + 1`.
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.recipe.operations
+    }
+
+    /// The operation that writes `value`; none for the network's input.
+    pub(crate) fn producer(&self, value: usize) -> Option<&Operation> {
+        value.checked_sub(1).map(|number| &self.recipe.operations[number])
+    }
+
+    /// The value whose channels are the logits, before the classifier's bias.
+    pub(crate) fn logits(&self) -> usize {
+        self.recipe.operations.len()
+    }
+
+    /// Whether the gradient of `value`, and so the backward pass through the operation that writes it, is
+    /// computed.
+    pub(crate) fn is_active(&self, value: usize, reach: Reach) -> bool {
         match reach {
-            Reach::Block(first) => self.operations[operation].block >= first,
+            Reach::Block(first) => self.producer(value).is_some_and(|operation| operation.block >= first),
             Reach::Input => true,
-        }
-    }
-
-    /// Whether the gradient of `value` is needed.
-    pub(crate) fn wants_gradient(&self, value: usize, reach: Reach) -> bool {
-        match value.checked_sub(1) {
-            Some(producer) => self.is_active(producer, reach),
-            None => reach == Reach::Input,
         }
     }
 
@@ -163,25 +124,21 @@ impl Description {
     }
 
     /// The values that the backward pass of `operation` reads.
-    pub(crate) fn kept_for(&self, operation: usize, reach: Reach) -> Vec<usize> {
-        let operation = &self.operations[operation];
+    pub(crate) fn kept_for(&self, operation: &Operation, reach: Reach) -> Vec<usize> {
+        let input = operation.reads[0];
         match operation.kind {
-            Kind::Convolution(_) | Kind::Linear(_) => vec![operation.input.value, operation.output],
+            Kind::Convolution(_) | Kind::Linear { .. } | Kind::Classifier => vec![input, operation.output],
             // The signs of what a pool reads are needed to settle its gradient.
-            Kind::MaxPool | Kind::AveragePool if self.contributes(operation.input, reach) => {
-                vec![operation.input.value]
-            }
-            Kind::Addition(_) | Kind::MaxPool | Kind::AveragePool => vec![],
+            Kind::MaxPool | Kind::AveragePool if self.contributes(input, reach) => vec![input],
+            Kind::Addition | Kind::MaxPool | Kind::AveragePool => vec![],
         }
     }
 
-    /// Whether an operation that reads `signal` adds to a gradient of its own value: not if that belongs to a
-    /// skipped block, and not if the signal is a layer's output that goes into an addition, which reads the
-    /// sum's gradient.
-    pub(crate) fn contributes(&self, signal: Signal, reach: Reach) -> bool {
-        let layer = self.values[signal.value].layer;
-        let in_addition = layer.is_some_and(|layer| self.layers[layer].sum.is_some());
-        self.wants_gradient(signal.value, reach) && !in_addition
+    /// Whether an operation that reads `value` adds to the gradient of that: not if it belongs to a skipped
+    /// block, and not if it is a layer's output that goes into an addition, which reads the sum's gradient.
+    pub(crate) fn contributes(&self, value: usize, reach: Reach) -> bool {
+        let layer = self.producer(value).and_then(|operation| operation.layer);
+        self.is_active(value, reach) && layer.is_none_or(|layer| self.layers[layer].sum.is_none())
     }
 
     /// Bytes of activations that one sample keeps for the backward pass, by the number of frozen blocks:
@@ -189,11 +146,11 @@ impl Description {
     fn activation_bytes(&self) -> Vec<u64> {
         let of = |frozen: usize| -> u64 {
             let reach = Reach::Block(frozen);
-            let active = (0..self.operations.len()).filter(|operation| self.is_active(*operation, reach));
+            let active = self.operations().iter().filter(|operation| self.is_active(operation.output, reach));
             let kept: BTreeSet<usize> =
                 active.flat_map(|operation| self.kept_for(operation, reach)).collect();
-            kept.into_iter().map(|value| 4 * self.values[value].shape.len() as u64).sum()
+            kept.into_iter().map(|value| 4 * self.shapes[value].len() as u64).sum()
         };
-        (0..=self.architecture.blocks.len()).map(of).collect()
+        (0..=self.recipe.blocks.len()).map(of).collect()
     }
 }

@@ -10,7 +10,7 @@
 //! --lib -- vector_tests small_`.
 #![allow(unsafe_code)]
 
-use spfde_data::parameter::{Near, ParameterError, Value, nearest};
+use spfde_data::parameter::{Parameter, ParameterError, Value};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -26,9 +26,9 @@ mod vector;
 #[cfg(test)]
 mod vector_tests;
 
-pub(crate) use elementwise::{Coefficients, PackedRow, SignalRow, add, pack};
+pub(crate) use elementwise::{Channel, PackedRow, SignalRow, add, pack};
 pub(crate) use gather::{Gather, Strip};
-pub(crate) use gradient::{GradientRow, Sign, Slope, UnsettledRow, pack_gradient, settle};
+pub(crate) use gradient::{Sign, pack_gradient, settle};
 pub use product::Form;
 pub(crate) use product::Product;
 pub(crate) use tally::{Factors, tally, tally_groups};
@@ -40,13 +40,8 @@ pub(crate) use vector::LaneMask;
 /// A value of this type is proof that the machine can run it, so there is no way to make one but
 /// [`Kernel::resolve`] and [`Kernel::PORTABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kernel(Instructions);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Instructions {
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    Portable,
+pub struct Kernel {
+    has_avx2: bool,
 }
 
 impl Kernel {
@@ -54,47 +49,29 @@ impl Kernel {
     pub const NAMES: [&'static str; 3] = ["auto", "avx2", "portable"];
 
     /// Plain Rust: runs everywhere, several times slower.
-    pub const PORTABLE: Self = Self(Instructions::Portable);
+    pub const PORTABLE: Self = Self { has_avx2: false };
 
     /// The kernels called `name`: `auto` takes the fastest that this machine has.
     ///
     /// # Errors
     /// If the name is unknown, or it is `avx2` and the machine lacks AVX2 or FMA.
     pub fn resolve(name: &str) -> Result<Self, ParameterError> {
-        match name {
-            "auto" => Ok(Self::avx2().unwrap_or(Self::PORTABLE)),
-            "avx2" => Self::avx2().ok_or_else(|| {
-                let reason = "this machine has no AVX2 with FMA; `auto` takes what it has";
-                ParameterError::contradiction("train.kernel", reason)
-            }),
-            "portable" => Ok(Self::PORTABLE),
-            _ => Err(ParameterError::Range {
-                key: "train.kernel".into(),
-                value: Value::Text(name.into()),
-                range: Self::NAMES.join(", "),
-                near: Near(nearest(name, Self::NAMES)),
-            }),
+        let key = "train.kernel";
+        Parameter::choice(key, "auto", Self::NAMES.to_vec(), "").check(Value::Text(name.into()))?;
+        #[cfg(target_arch = "x86_64")]
+        let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        #[cfg(not(target_arch = "x86_64"))]
+        let has_avx2 = false;
+        if name == "avx2" && !has_avx2 {
+            let reason = "this machine has no AVX2 with FMA; `auto` takes what it has";
+            return Err(ParameterError::contradiction(key, reason));
         }
+        Ok(Self { has_avx2: has_avx2 && name != "portable" })
     }
 
     /// The name under which [`Kernel::resolve`] gives exactly these kernels.
     pub fn name(self) -> &'static str {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => "avx2",
-            Instructions::Portable => "portable",
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    fn avx2() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        has.then_some(Self(Instructions::Avx2))
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    fn avx2() -> Option<Self> {
-        None
+        if self.has_avx2 { "avx2" } else { "portable" }
     }
 }
 
@@ -105,18 +82,15 @@ macro_rules! entry {
         $(#[$meta])*
         pub(crate) fn $name(kernel: crate::kernel::Kernel, $($argument: $type),+) {
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2($($argument: $type),+) {
-                $body::<crate::kernel::avx2::Avx2>($($argument),+)
-            }
-            match kernel.0 {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: a `Kernel` of this kind exists only where the machine has AVX2 and FMA.
-                crate::kernel::Instructions::Avx2 => unsafe { avx2($($argument),+) },
-                crate::kernel::Instructions::Portable => {
-                    $body::<crate::kernel::portable::Portable>($($argument),+)
+            if kernel.has_avx2 {
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($argument: $type),+) {
+                    $body::<crate::kernel::avx2::Avx2>($($argument),+)
                 }
+                // SAFETY: a `Kernel` of this kind exists only where the machine has AVX2 and FMA.
+                return unsafe { avx2($($argument),+) };
             }
+            $body::<crate::kernel::portable::Portable>($($argument),+)
         }
     };
 }

@@ -32,6 +32,16 @@ pub(crate) enum AffineState {
     Bias(Trained),
 }
 
+impl AffineState {
+    /// What follows the weights of a layer in a part: so many lists, one number per channel each.
+    pub(crate) fn names(&self) -> &'static [&'static str] {
+        match self {
+            Self::BatchNorm(_) => &["gain gradient", "offset gradient", "mean", "variance"],
+            Self::Bias(_) => &["bias gradient"],
+        }
+    }
+}
+
 /// The state of one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
@@ -43,7 +53,7 @@ impl Layer {
     /// The layer as it is before the first step, dense.
     pub(crate) fn new(seed: u64, number: usize, description: &LayerDescription) -> Self {
         let channels = description.geometry.outputs();
-        let affine = match description.affine {
+        let affine = match description.geometry.convolution.affine {
             Affine::Bias => AffineState::Bias(Trained::new(channels, 0.0)),
             Affine::BatchNorm => AffineState::BatchNorm(BatchNorm {
                 gain: Trained::new(channels, 1.0),

@@ -15,8 +15,8 @@
 //!
 //! [`NetworkBuilder`] puts networks together from the known operations, and checks their shapes; [`models`]
 //! has those with a name. Later methods plug in at the seams of a step: [`Perturbation`] of inputs,
-//! [`Precision`] of a layer's forward and backward pass, [`Loss`], [`Optimiser`]. Each has one implementation
-//! that costs nothing.
+//! [`Precision`] of a layer's forward and backward pass, [`Loss`], [`Optimiser`]. A seam that is empty costs
+//! nothing.
 //!
 //! Every replica that starts from the same seed and sees the same sums keeps the same bits.
 //!
@@ -48,8 +48,8 @@
 //! let inputs = Activations::from_elem((1, 12, 1, 12), Lane([0.5; 8]));
 //! let shard = Shard { inputs: &inputs, labels: &[3, 1, 4], weights: &[1.0; 3], batch_samples: 3 };
 //! let mut workspace = Workspace::new(&network);
-//! let (mut part, mut scores) = (vec![0.0; network.part_len()], Vec::new());
-//! network.train_shard(&mut workspace, &shard, &mut part, &mut scores);
+//! let mut part = vec![0.0; network.part_len()];
+//! let scores = network.train_shard(&mut workspace, &shard, &mut part);
 //! network.check(&part)?;
 //! let optimiser = MomentumSgd { momentum: 0.9, weight_decay: 1e-4 };
 //! network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], &optimiser);
@@ -60,9 +60,7 @@
 #![deny(unsafe_code)]
 
 mod description;
-mod geometry;
 pub mod input;
-mod input_shape;
 mod kernel;
 mod lane;
 mod layer;
@@ -87,8 +85,8 @@ pub use lane::{Activations, LANES, Lane};
 pub use loss::{CrossEntropy, Loss};
 pub use network::{Network, NonFinite};
 pub use optimiser::{MomentumSgd, Optimiser};
-pub use perturbation::{Perturbation, Unperturbed};
-pub use precision::{F32, Precision};
+pub use perturbation::Perturbation;
+pub use precision::Precision;
 pub use shard::{Evaluation, Score, Shard, Wanted};
 pub use tensor::{RestoreError, Tensor, TensorData};
 pub use weights::Growth;

@@ -1,6 +1,6 @@
 //! A replica of a model: its state, and the calls of a training step.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
 
@@ -38,8 +38,8 @@ pub struct Network {
     scoring: Schedule,
     /// For evaluation, where nothing measures.
     evaluating: Schedule,
-    /// For gradients of inputs; made when first asked for.
-    perturbing: OnceLock<Schedule>,
+    /// For gradients of inputs.
+    perturbing: Schedule,
     loss: Arc<dyn Loss>,
 }
 
@@ -59,7 +59,7 @@ impl Network {
             training,
             scoring: Schedule::forward(&description, 0),
             evaluating: Schedule::forward(&description, description.architecture.blocks.len() + 1),
-            perturbing: OnceLock::new(),
+            perturbing: Schedule::training(&description, Reach::Input),
             loss: Arc::new(CrossEntropy),
             description: Arc::new(description),
         }
@@ -107,10 +107,10 @@ impl Network {
         self.loss = loss;
     }
 
-    /// Lets all layers compute in another precision than f32.
-    pub fn set_precision(&mut self, precision: &Arc<dyn Precision>) {
+    /// Lets all layers compute in another precision than f32, or again in that.
+    pub fn set_precision(&mut self, precision: Option<&Arc<dyn Precision>>) {
         for layer in &mut self.layers {
-            layer.weights.rounding = precision.rounds().then(|| Arc::clone(precision));
+            layer.weights.rounding = precision.cloned();
             layer.weights.refresh();
         }
     }
@@ -157,11 +157,6 @@ impl Network {
     /// Whether `layer` has a mask.
     pub fn is_masked(&self, layer: usize) -> bool {
         self.layers[layer].weights.masked
-    }
-
-    /// The output channels of every layer.
-    pub(crate) fn layer_channels(&self) -> impl Iterator<Item = usize> + '_ {
-        self.description.layers.iter().map(|layer| layer.geometry.outputs())
     }
 
     fn lay_out(&mut self) {

@@ -13,4 +13,4 @@ pub(crate) mod max_pool;
 mod pass;
 pub(crate) mod settle;
 
-pub(crate) use pass::{Pass, WeightGradients};
+pub(crate) use pass::Pass;

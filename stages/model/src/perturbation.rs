@@ -11,15 +11,3 @@ pub trait Perturbation: std::fmt::Debug + Send + Sync {
     /// Changes a shard's `inputs`, given their gradient, in the same layout, if it has asked for it.
     fn perturb(&self, inputs: &mut Activations, gradient: Option<&Activations>);
 }
-
-/// Leaves inputs as they are.
-#[derive(Clone, Copy, Debug)]
-pub struct Unperturbed;
-
-impl Perturbation for Unperturbed {
-    fn needs_gradient(&self) -> bool {
-        false
-    }
-
-    fn perturb(&self, _: &mut Activations, _: Option<&Activations>) {}
-}

@@ -4,13 +4,9 @@ use std::borrow::Cow;
 
 use crate::lane::Lane;
 
-/// A precision: what the products of a layer multiply. Stored weights, sums and updates stay f32.
+/// A precision other than f32: what the products of a layer multiply. Stored weights, sums and updates stay
+/// f32.
 pub trait Precision: std::fmt::Debug + Send + Sync {
-    /// Whether it rounds at all. What does not is never called again, and costs nothing.
-    fn rounds(&self) -> bool {
-        true
-    }
-
     /// The values by which a layer multiplies in place of its existing weights, after each change of these.
     fn weights<'a>(&self, _layer: usize, values: &'a [f32]) -> Cow<'a, [f32]> {
         Cow::Borrowed(values)
@@ -21,14 +17,4 @@ pub trait Precision: std::fmt::Debug + Send + Sync {
 
     /// Rounds numbers of the gradient of the output of a layer, a few rows at a time; zeros stay zeros.
     fn gradients(&self, _layer: usize, _lanes: &mut [Lane]) {}
-}
-
-/// 32-bit floating point numbers.
-#[derive(Clone, Copy, Debug)]
-pub struct F32;
-
-impl Precision for F32 {
-    fn rounds(&self) -> bool {
-        false
-    }
 }

@@ -1,6 +1,6 @@
 //! Which buffer holds which value and gradient, by the time at which each is last read.
 
-use crate::description::{Description, Kind, Reach};
+use crate::description::{Description, Kind, Operation, Reach};
 
 /// The buffers of a pass over a network, and its order.
 ///
@@ -16,7 +16,7 @@ pub(crate) struct Schedule {
     /// The buffer of the gradient of each value, where one is computed. The gradient of a sum may grow, in
     /// the same buffer, into that of the shortcut it passes on to.
     pub(crate) gradients: Vec<Option<usize>>,
-    /// The operation whose backward pass is the last to add to the gradient of each value.
+    /// What the operation writes whose backward pass is the last to add to the gradient of each value.
     pub(crate) completes: Vec<Option<usize>>,
     pub(crate) buffers: Vec<Buffer>,
     /// How many leading operations run group by group.
@@ -38,7 +38,7 @@ pub(crate) struct Buffer {
 /// included.
 #[derive(Clone, Copy)]
 struct Tenant {
-    size: usize,
+    lanes: usize,
     single: bool,
     from: usize,
     to: usize,
@@ -55,38 +55,55 @@ impl Schedule {
         Self::new(description, Reach::Block(fixed), false)
     }
 
-    /// The addition that `operation` computes while it packs its input, unless the prefix ends between the
-    /// two: there the sum alone goes from the one to the other, not both of its terms.
-    pub(crate) fn merged_addition(&self, description: &Description, operation: usize) -> Option<usize> {
-        merged_addition(description, self.prefix, operation)
+    /// The addition that the convolution `operation` computes while it packs its input: the one right before
+    /// it, whose sum it reads. Not where the prefix ends between the two: there the sum alone goes from the
+    /// one to the other, not both of its terms.
+    pub(crate) fn merged_addition<'a>(
+        &self,
+        description: &'a Description,
+        operation: &Operation,
+    ) -> Option<&'a Operation> {
+        let before = description.producer(operation.output - 1)?;
+        let merged = before.kind == Kind::Addition
+            && matches!(operation.kind, Kind::Convolution(_))
+            && operation.reads[0] == before.output
+            && before.output != self.prefix;
+        merged.then_some(before)
     }
 
     /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n −
     /// i`; the loss is computed at time `n`. What outlives the prefix is written from time 0 on, group by
     /// group.
     fn new(description: &Description, reach: Reach, has_backward: bool) -> Self {
-        let (operations, logits) = (&description.operations, description.logits.value);
-        let (count, end) = (description.values.len(), operations.len());
+        let (operations, logits) = (description.operations(), description.logits());
+        let (count, end) = (description.shapes.len(), operations.len());
         let prefix = prefix(description, reach);
-        let tenant = |value: usize, time: usize| {
-            let size = description.values[value].shape.len();
-            Tenant { size, single: false, from: time, to: time }
+        let completes = vec![None; count];
+        let (values, gradients, buffers) = (vec![], vec![], vec![]);
+        let mut schedule = Self { values, gradients, completes, buffers, prefix, reach };
+        let tenant = |value: usize, time: usize| Tenant {
+            lanes: description.shapes[value].len(),
+            single: false,
+            from: time,
+            to: time,
         };
-        let written = |value: usize| {
-            let from = value.checked_sub(1)?;
-            Some(Tenant { single: from < prefix, ..tenant(value, from) })
+        let written = |operation: &Operation| {
+            let from = operation.output - 1;
+            Some(Tenant { single: from < prefix, ..tenant(operation.output, from) })
         };
-        let mut tenants: Vec<Option<Tenant>> = (0..count).map(written).collect();
+        // The network's input has no buffer.
+        let mut tenants: Vec<_> = std::iter::once(None).chain(operations.iter().map(written)).collect();
         extend(&mut tenants, logits, end);
-        for (number, operation) in operations.iter().enumerate() {
-            let merged = merged_addition(description, prefix, number + 1).is_some();
-            let time = number + usize::from(merged);
-            operation.inputs().for_each(|input| extend(&mut tenants, input.value, time));
+        for operation in operations {
+            let next = operations.get(operation.output);
+            let merged = next.and_then(|next| schedule.merged_addition(description, next)).is_some();
+            let time = operation.output - 1 + usize::from(merged);
+            operation.reads.iter().for_each(|value| extend(&mut tenants, *value, time));
         }
         for tenant in tenants.iter_mut().flatten().filter(|tenant| tenant.single && tenant.to >= prefix) {
             (tenant.single, tenant.from) = (false, 0);
         }
-        let (mut gradient_tenants, mut completes) = (vec![None; count], vec![None; count]);
+        let mut gradient_tenants = vec![None; count];
         let mut heirs = vec![];
         if has_backward {
             let mut touch = |value: usize, time: usize| {
@@ -94,32 +111,26 @@ impl Schedule {
                 (tenant.from, tenant.to) = (tenant.from.min(time), tenant.to.max(time));
             };
             touch(logits, end);
-            let active = |(number, _): &(usize, _)| description.is_active(*number, reach);
-            for (number, operation) in operations.iter().enumerate().filter(active) {
-                let time = 2 * end - number;
-                for value in description.kept_for(number, reach) {
+            let is_active = |operation: &&Operation| description.is_active(operation.output, reach);
+            for operation in operations.iter().filter(is_active) {
+                let time = 2 * end + 1 - operation.output;
+                for value in description.kept_for(operation, reach) {
                     extend(&mut tenants, value, time);
                 }
-                for input in operation.inputs().filter(|input| description.contributes(*input, reach)) {
-                    touch(input.value, time);
-                    completes[input.value].get_or_insert(number);
+                for &value in operation.reads.iter().filter(|value| description.contributes(**value, reach)) {
+                    touch(value, time);
+                    schedule.completes[value].get_or_insert(operation.output);
                 }
                 // The gradient that it reads.
-                touch(
-                    match operation.kind {
-                        Kind::Convolution(layer) | Kind::Linear(layer) => description.gradient_of(layer),
-                        _ => operation.output,
-                    },
-                    time,
-                );
+                touch(operation.layer.map_or(operation.output, |layer| description.gradient_of(layer)), time);
             }
             heirs = inherit(description, reach, &mut gradient_tenants);
         }
         tenants.append(&mut gradient_tenants);
-        let (mut values, buffers) = place(tenants);
-        let mut gradients = values.split_off(count);
-        heirs.into_iter().for_each(|(heir, sum)| gradients[heir] = gradients[sum]);
-        Self { values, gradients, completes, buffers, prefix, reach }
+        (schedule.values, schedule.buffers) = place(tenants);
+        schedule.gradients = schedule.values.split_off(count);
+        heirs.into_iter().for_each(|(heir, sum)| schedule.gradients[heir] = schedule.gradients[sum]);
+        schedule
     }
 }
 
@@ -131,18 +142,18 @@ fn place(tenants: Vec<Option<Tenant>>) -> (Vec<Option<usize>>, Vec<Buffer>) {
     let mut waiting: Vec<(&mut Option<usize>, Tenant)> = waiting.collect();
     waiting.sort_by_key(|(_, tenant)| tenant.from);
     let mut busy_until: Vec<usize> = vec![];
-    for (place, Tenant { size, single, from, to }) in waiting {
+    for (place, Tenant { lanes, single, from, to }) in waiting {
         let is_free = |buffer: &usize| busy_until[*buffer] < from && buffers[*buffer].single == single;
         let best = (0..buffers.len()).filter(is_free).min_by_key(|buffer| match buffers[*buffer].lanes {
-            lanes if lanes >= size => (0, lanes),
-            lanes => (1, usize::MAX - lanes),
+            room if room >= lanes => (0, room),
+            room => (1, usize::MAX - room),
         });
-        let buffer = best.unwrap_or(buffers.len());
-        if buffer == buffers.len() {
-            buffers.push(Buffer { lanes: 0, single });
-            busy_until.push(0);
-        }
-        buffers[buffer].lanes = buffers[buffer].lanes.max(size);
+        let buffer = best.unwrap_or_else(|| {
+            buffers.push(Buffer { lanes, single });
+            busy_until.push(to);
+            buffers.len() - 1
+        });
+        buffers[buffer].lanes = buffers[buffer].lanes.max(lanes);
         busy_until[buffer] = to;
         *place = Some(buffer);
     }
@@ -152,23 +163,11 @@ fn place(tenants: Vec<Option<Tenant>>) -> (Vec<Option<usize>>, Vec<Buffer>) {
 /// How many leading operations can run group by group: those of skipped blocks. A linear layer takes
 /// several groups at once, so that each of its weights is loaded once for all of them.
 fn prefix(description: &Description, reach: Reach) -> usize {
-    let is_inside = |number: &usize| {
-        let is_linear = matches!(description.operations[*number].kind, Kind::Linear(_));
-        !description.is_active(*number, reach) && !is_linear
+    let is_inside = |operation: &&Operation| {
+        let is_linear = matches!(operation.kind, Kind::Linear { .. } | Kind::Classifier);
+        !description.is_active(operation.output, reach) && !is_linear
     };
-    (0..description.operations.len()).take_while(is_inside).count()
-}
-
-/// The addition that the convolution `operation` computes while it packs its input: the one right before it,
-/// whose sum it reads.
-fn merged_addition(description: &Description, prefix: usize, operation: usize) -> Option<usize> {
-    let before = operation.checked_sub(1)?;
-    let [addition, convolution] = description.operations.get(before..=operation)? else { return None };
-    let merged = matches!(addition.kind, Kind::Addition(_))
-        && matches!(convolution.kind, Kind::Convolution(_))
-        && convolution.input.value == addition.output
-        && operation != prefix;
-    merged.then_some(before)
+    description.operations().iter().take_while(is_inside).count()
 }
 
 /// Lets the value live until `time` at least; the network's input has no buffer.
@@ -182,35 +181,31 @@ fn extend(tenants: &mut [Option<Tenant>], value: usize, time: usize) {
 /// which nothing else adds before the last reader of the sum's gradient is done. The sum's tenant takes over
 /// the time of the shortcut's. Gives pairs of shortcut and sum, sums before shortcuts.
 fn inherit(description: &Description, reach: Reach, gradients: &mut [Option<Tenant>]) -> Vec<(usize, usize)> {
-    let operations = &description.operations;
-    let backward = |operation: usize| 2 * operations.len() - operation;
+    let is_active = |operation: &&Operation| description.is_active(operation.output, reach);
+    let backward = |operation: &Operation| 2 * description.logits() + 1 - operation.output;
     let contributors = |value: usize| {
-        (0..operations.len()).filter(move |number| {
-            let mut inputs = operations[*number].inputs();
-            description.is_active(*number, reach)
-                && inputs.any(|input| input.value == value && description.contributes(input, reach))
+        let active = description.operations().iter().rev().filter(is_active);
+        active.filter(move |operation| {
+            operation.reads.contains(&value) && description.contributes(value, reach)
         })
     };
     // The last reader of each sum's own gradient, before anything is handed on.
-    let last_read: Vec<Option<usize>> =
-        gradients.iter().map(|tenant| tenant.as_ref().map(|tenant| tenant.to)).collect();
+    let last_read: Vec<Option<usize>> = gradients.iter().map(|tenant| Some(tenant.as_ref()?.to)).collect();
     let mut heirs = vec![];
     // Where the gradient that began as that of a value lives.
     let mut home: Vec<usize> = (0..gradients.len()).collect();
-    for (number, operation) in operations.iter().enumerate().rev() {
-        let (Kind::Addition(shortcut), true) = (operation.kind, description.is_active(number, reach)) else {
-            continue;
-        };
-        let (value, sum) = (shortcut.value, operation.output);
-        let mut times = contributors(value).map(backward).collect::<Vec<_>>();
-        times.sort_unstable();
-        let free = times.get(1).is_none_or(|next| last_read[sum].is_some_and(|last| last < *next));
-        if times.first() == Some(&backward(number)) && operation.input.value != value && free {
-            let heir = gradients[value].take().expect("an operation contributes to it");
+    let additions = |operation: &&Operation| operation.kind == Kind::Addition;
+    for operation in description.operations().iter().rev().filter(is_active).filter(additions) {
+        let (main, shortcut, sum) = (operation.reads[0], operation.reads[1], operation.output);
+        let mut times = contributors(shortcut).map(backward);
+        let is_first = times.next() == Some(backward(operation));
+        let free = times.next().is_none_or(|next| last_read[sum].is_some_and(|last| last < next));
+        if is_first && main != shortcut && free {
+            let heir = gradients[shortcut].take().expect("an operation contributes to it");
             let tenant = gradients[home[sum]].as_mut().expect("it is computed");
             tenant.to = tenant.to.max(heir.to);
-            home[value] = home[sum];
-            heirs.push((value, home[sum]));
+            home[shortcut] = home[sum];
+            heirs.push((shortcut, home[sum]));
         }
     }
     heirs

@@ -9,7 +9,7 @@ use ndarray_rand::rand_distr::StandardNormal;
 use rand_chacha::ChaCha8Rng;
 use spfde_data::random::{Purpose, seed_bytes};
 
-use crate::geometry::{Geometry, PANEL};
+use crate::description::{Convolution, Geometry, PANEL, square};
 use crate::kernel::{Form, Product, Tap, Taps};
 use crate::lane::Lane;
 use crate::precision::Precision;
@@ -79,7 +79,7 @@ impl Weights {
     /// All weights of the dense layer: normal with variance 2 / (fan-in · density) (He et al. 2015, section
     /// 2.2, with the inputs that exist), whatever the mask.
     fn draw(&self) -> Vec<f32> {
-        let fan_in = (self.geometry.inputs() * self.geometry.kernel().pow(2)) as f64 * self.density;
+        let fan_in = (self.geometry.weights() / self.geometry.outputs()) as f64 * self.density;
         let deviation = (2.0 / fan_in).sqrt() as f32;
         let seed = seed_bytes(self.seed, Purpose::Weights, self.layer as u64);
         let mut generator = ChaCha8Rng::from_seed(seed);
@@ -113,10 +113,7 @@ impl Weights {
         let limit = self.geometry.weights();
         assert!(grown.last().is_none_or(|index| (*index as usize) < limit), "grown weights lie in the layer");
         assert!(self.masked, "only masked layers change their masks");
-        let initial = match growth {
-            Growth::Initial if !grown.is_empty() => Some(self.draw()),
-            _ => None,
-        };
+        let initial = if growth == Growth::Initial { self.draw() } else { vec![] };
         let mut dropped = dropped.iter().peekable();
         let mut weights: Vec<(u32, (f32, f32))> = Vec::with_capacity(self.indices.len() + grown.len());
         for (position, index) in self.indices.iter().enumerate() {
@@ -125,7 +122,7 @@ impl Weights {
             }
         }
         assert!(dropped.next().is_none(), "dropped weights of layer {} exist", self.layer);
-        let value = |index: u32| initial.as_ref().map_or(0.0, |initial| initial[index as usize]);
+        let value = |index: u32| initial.get(index as usize).copied().unwrap_or(0.0);
         weights.extend(grown.iter().map(|index| (*index, (value(*index), 0.0))));
         // Two ascending runs: one merge.
         weights.sort_by_key(|(index, _)| *index);
@@ -143,25 +140,21 @@ impl Weights {
 
     /// Sorts the existing weights anew for the kernels.
     fn rebuild(&mut self) {
-        let geometry = &self.geometry;
+        let (geometry, form) = (&self.geometry, self.form());
         let places = self.places(self.indices.iter().copied());
-        let form = self.form();
         self.forward = Product::new(form, self.extents(), self.taps(&places), true);
         let (inputs, outputs) = (geometry.inputs(), geometry.outputs());
-        self.backward = geometry
-            .phases()
-            .map(|phase| {
-                let cells = geometry.cells();
-                let offsets: Vec<Option<usize>> =
-                    cells.map(|(row, column)| geometry.gradient_offset(phase, row, column)).collect();
-                let taps = places.iter().enumerate().filter_map(|(position, place)| {
-                    let [output, input, cell] = place.map(|number| number as usize);
-                    let offset = offsets[cell]? + output * geometry.gradient.columns;
-                    Some(Tap { row: input, column: output, offset, position: position as u32 })
-                });
-                Product::new(form, [inputs, outputs, self.block(outputs, 1)], taps, false)
-            })
-            .collect();
+        let extents = [inputs, outputs, self.block(outputs, 1)];
+        let backward = square(geometry.convolution.stride).map(|phase| {
+            let offsets = geometry.gradient_offsets(phase);
+            let taps = places.iter().enumerate().filter_map(|(position, place)| {
+                let [output, input, cell] = place.map(|number| number as usize);
+                let offset = offsets[cell]? + output * geometry.gradient.columns;
+                Some(Tap { row: input, column: output, offset, position: position as u32 })
+            });
+            Product::new(form, extents, taps, false)
+        });
+        self.backward = backward.collect();
         self.refresh();
     }
 
@@ -175,22 +168,16 @@ impl Weights {
     /// Where the weights of these indices stand.
     fn places(&self, indices: impl Iterator<Item = u32>) -> Vec<Place> {
         // Divided once, in 32 bits: a mask update spends most of its time here.
-        let [cells, inputs] =
-            [self.geometry.cells().count(), self.geometry.inputs()].map(|count| count as u32);
-        let place = |index: u32| {
-            let (rest, cell) = (index / cells, index % cells);
-            [rest / inputs, rest % inputs, cell]
-        };
+        let [cells, inputs] = [self.geometry.convolution.kernel.pow(2), self.geometry.inputs()];
+        let [cells, inputs] = [cells as u32, inputs as u32];
+        let place = |index: u32| [index / cells / inputs, index / cells % inputs, index % cells];
         indices.map(place).collect()
     }
 
     /// The taps of the forward pass.
     fn taps<'a>(&self, places: &'a [Place]) -> impl Iterator<Item = Tap> + Clone + use<'a> {
-        let geometry = &self.geometry;
         // Computed once for all weights.
-        let cells = geometry.cells();
-        let offsets: Vec<usize> = cells.map(|(row, column)| geometry.source_offset(row, column)).collect();
-        let columns = geometry.source.columns;
+        let (offsets, columns) = (self.geometry.source_offsets(), self.geometry.source.columns);
         places.iter().enumerate().map(move |(position, place)| {
             let [output, input, cell] = place.map(|number| number as usize);
             let offset = offsets[cell] + input * columns;
@@ -201,17 +188,16 @@ impl Weights {
     /// Written channels, read channels and the read channels of a block in the forward pass.
     fn extents(&self) -> [usize; 3] {
         let inputs = self.geometry.inputs();
-        [self.geometry.outputs(), inputs, self.block(inputs, self.geometry.stride())]
+        [self.geometry.outputs(), inputs, self.block(inputs, self.geometry.convolution.stride)]
     }
 
     /// How many of `channels` read channels a block holds so that a tile's window fits the first-level cache.
     fn block(&self, channels: usize, stride: usize) -> usize {
-        let (lanes, bytes) = match self.geometry.window {
-            None => (PANEL, PANEL_BYTES),
-            Some(window) => {
-                let width = if self.geometry.output.width.is_multiple_of(7) { 7 } else { 4 };
-                ((stride + window.kernel) * (stride * (width - 1) + window.kernel), WINDOW_BYTES)
-            }
+        let Convolution { kernel, .. } = self.geometry.convolution;
+        let width = if self.geometry.output.width.is_multiple_of(7) { 7 } else { 4 };
+        let (lanes, bytes) = match self.geometry.is_linear {
+            true => (PANEL, PANEL_BYTES),
+            false => ((stride + kernel) * (stride * (width - 1) + kernel), WINDOW_BYTES),
         };
         let blocks = (channels * lanes * size_of::<Lane>()).div_ceil(bytes);
         channels.div_ceil(blocks.max(1))

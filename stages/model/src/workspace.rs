@@ -1,11 +1,11 @@
 //! Buffers that one pass after another reuses.
 
-mod statistics;
+use std::collections::HashMap;
 
-pub(crate) use statistics::Statistics;
+pub(crate) mod statistics;
 
-use crate::description::InputShape;
-use crate::geometry::Packed;
+use crate::description::{InputShape, Packed};
+use crate::kernel::Channel;
 use crate::lane::Lane;
 use crate::network::Network;
 use crate::schedule::Buffer;
@@ -15,8 +15,8 @@ use crate::schedule::Buffer;
 pub struct Workspace {
     /// Values and gradients, as the schedule places them.
     pub(crate) buffers: Vec<Vec<Lane>>,
-    /// What batch norms measured and what follows from it, by layer.
-    pub(crate) statistics: Vec<Statistics>,
+    /// What follows each layer: what batch norms measured, and what follows from that.
+    pub(crate) channels: Vec<Vec<Channel>>,
     /// Which values' gradients have been begun in this backward pass.
     pub(crate) begun: Vec<bool>,
     pub(crate) scratch: Scratch,
@@ -46,8 +46,9 @@ pub(crate) struct Scratch {
 impl Workspace {
     /// Buffers for passes over `network`, or over any other network of the same model.
     pub fn new(network: &Network) -> Self {
-        let statistics = network.layer_channels().map(Statistics::new).collect();
-        Self { statistics, ..Self::default() }
+        let layers = network.description().layers.iter();
+        let channels = layers.map(|layer| vec![Channel::default(); layer.geometry.outputs()]).collect();
+        Self { channels, ..Self::default() }
     }
 
     /// Calls `listener` with the name of every operation before it runs and with `end` after the last one of
@@ -91,19 +92,11 @@ pub(crate) fn clear(buffer: &mut Vec<Lane>, lanes: usize) {
 /// nothing is ever cleared again; a network has a layout for each shape of its values, which is little beside
 /// the values themselves.
 #[derive(Debug, Default)]
-pub(crate) struct PackedBuffer(Vec<((Packed, InputShape), Vec<Lane>)>);
+pub(crate) struct PackedBuffer(HashMap<(Packed, InputShape), Vec<Lane>>);
 
 impl PackedBuffer {
     /// The buffer for pixels of `shape` in the layout `packed`: zeros around them, anything in their places.
     pub(crate) fn prepare(&mut self, packed: Packed, shape: InputShape) -> &mut [Lane] {
-        let layout = (packed, shape);
-        let known = self.0.iter().position(|(other, _)| *other == layout);
-        let place = known.unwrap_or_else(|| {
-            let mut lanes = vec![];
-            clear(&mut lanes, packed.len());
-            self.0.push((layout, lanes));
-            self.0.len() - 1
-        });
-        &mut self.0[place].1
+        self.0.entry((packed, shape)).or_insert_with(|| vec![Lane::ZERO; packed.len()])
     }
 }

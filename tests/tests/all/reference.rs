@@ -131,7 +131,7 @@ pub(crate) fn gradient(
     let labels: Vec<u16> = samples.iter().map(|sample| data.train.labels[*sample as usize]).collect();
     let shard = Shard { inputs: &inputs, labels: &labels, weights, batch_samples: samples.len() };
     let mut part = vec![0.0; network.part_len()];
-    network.train_shard(&mut Workspace::new(network), &shard, &mut part, &mut Vec::new());
+    network.train_shard(&mut Workspace::new(network), &shard, &mut part);
     part
 }
 

@@ -85,8 +85,8 @@ impl Replica {
         let silent: Vec<(u32, f32)> = samples.iter().map(|(sample, _)| (*sample, 0.0)).collect();
         (0..samples.len()).find(|position| {
             self.with_shard(tick, batch.samples, &silent[..=*position], |network, workspace, shard| {
-                let (mut part, mut scores) = (vec![0.0; network.part_len()], Vec::new());
-                network.train_shard(workspace, shard, &mut part, &mut scores);
+                let mut part = vec![0.0; network.part_len()];
+                network.train_shard(workspace, shard, &mut part);
                 network.check(&part).is_err()
             })
         })
@@ -101,8 +101,8 @@ impl Replica {
             };
             let alone: Vec<(u32, f32)> = samples.iter().enumerate().map(alone).collect();
             self.with_shard(tick, batch.samples, &alone, |network, workspace, shard| {
-                let (mut part, mut scores) = (vec![0.0; network.part_len()], Vec::new());
-                network.train_shard(workspace, shard, &mut part, &mut scores);
+                let mut part = vec![0.0; network.part_len()];
+                network.train_shard(workspace, shard, &mut part);
                 network.check(&part).is_err()
             })
         })

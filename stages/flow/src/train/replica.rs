@@ -197,16 +197,14 @@ impl Replica {
         };
         let transform = self.settings.seams.gradient.clone();
         self.with_shard(tick, batch.samples, samples, |network, workspace, shard| {
-            let mut scores = Vec::with_capacity(samples.len());
             if !trains {
-                network.observe_shard(workspace, shard, &mut scores);
-                return (Vec::new(), scores);
+                return (Vec::new(), network.observe_shard(workspace, shard));
             }
             let mut numbers = vec![0.0; network.part_len() + observed + network.dense_len(&layers)];
             let (part, rest) = numbers.split_at_mut(network.part_len());
             let (observed, dense) = rest.split_at_mut(observed);
             let wanted = Wanted { part, observed, dense_layers: &layers, dense };
-            network.train_shard_for(workspace, shard, wanted, &mut scores);
+            let scores = network.train_shard_for(workspace, shard, wanted);
             if let Some(transform) = &transform {
                 transform.shard(tick, network, &mut numbers[..network.part_len()]);
             }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
 
-use crate::description::recipe::{Recipe, Step, StepKind};
+use crate::description::recipe::Recipe;
 use crate::description::{
-    Affine, BuildError, Description, InputShape, Kind, LayerDescription, Operation, Signal, Value,
+    BuildError, Convolution, Description, Geometry, InputShape, Kind, LayerDescription, Operation,
 };
-use crate::geometry::{Geometry, Window};
 use crate::lane::Lane;
 
 /// Operations of a network, at most; so layers can be counted in 16 bits.
@@ -25,39 +24,135 @@ const NUMBERS: usize = 1 << 26;
 /// What was checked, or what is wrong in words.
 type Checked<T> = Result<T, String>;
 
-impl Recipe {
+impl Description {
     /// Checks the operations and works out what follows from them.
-    pub(super) fn describe(self) -> Result<Description, BuildError> {
+    pub(super) fn of(recipe: Recipe) -> Result<Self, BuildError> {
         let network = |problem: String| BuildError { at: "the network".into(), problem };
-        self.check().map_err(network)?;
-        let mut assembly = Assembly::default();
-        assembly.values.push(Value { shape: self.input, layer: None });
-        for (number, step) in self.operations.iter().enumerate() {
-            let added = self.check_place(number).and_then(|()| assembly.add(step, self.classes));
-            added.map_err(|problem| step.error(number, problem))?;
-        }
-        assembly.check_layers(self.blocks.len()).map_err(network)?;
-        let readers = assembly.readers();
-        for (number, step) in self.operations.iter().enumerate() {
-            let checked = assembly.check_readers(step, number, &readers);
-            checked.map_err(|problem| step.error(number, problem))?;
-        }
-        let architecture =
-            Architecture { layers: assembly.shapes, blocks: self.blocks.clone(), activation_bytes: vec![] };
-        let mut description = Description {
-            architecture: Arc::new(architecture),
-            values: assembly.values,
-            operations: assembly.operations,
-            layers: assembly.layers,
-            logits: Signal { value: self.operations.len(), relu: false },
-            classes: self.classes,
-            recipe: self,
-        };
+        recipe.check().map_err(network)?;
+        let (blocks, shapes) = (recipe.blocks.clone(), vec![recipe.input]);
+        let architecture = Architecture { layers: vec![], blocks, activation_bytes: vec![] };
+        let mut description = Self { recipe, architecture: Arc::new(architecture), shapes, layers: vec![] };
+        description.each(Self::add)?;
+        description.check_layers().map_err(network)?;
+        description.each(Self::check_readers)?;
         let activation_bytes = description.activation_bytes();
         Arc::make_mut(&mut description.architecture).activation_bytes = activation_bytes;
         Ok(description)
     }
 
+    /// Does something with one operation after the other, and says which one was wrong.
+    fn each(&mut self, step: fn(&mut Self, usize) -> Checked<()>) -> Result<(), BuildError> {
+        (0..self.operations().len()).try_for_each(|number| {
+            step(self, number).map_err(|problem| self.operations()[number].error(number, problem))
+        })
+    }
+
+    /// Checks an operation and works out its value and layer.
+    fn add(&mut self, number: usize) -> Checked<()> {
+        self.recipe.check_place(number)?;
+        let operation = &mut self.recipe.operations[number];
+        operation.output = number + 1;
+        operation.layer = operation.word().0.then_some(self.layers.len());
+        let shape = self.shapes[operation.reads[0]];
+        let output = match operation.kind {
+            Kind::Convolution(convolution) => {
+                let Convolution { channels, kernel, stride, padding, .. } = convolution;
+                in_range("channels", channels, 1..=EXTENT)?;
+                let known = matches!(kernel, 1 | 3 | 5 | 7);
+                require(known, &format!("kernel is {kernel}, expected 1, 3, 5 or 7"))?;
+                in_range("stride", stride, 1..=2)?;
+                in_range("padding", padding, 0..=kernel / 2)?;
+                fits(shape, kernel, padding)?;
+                self.add_layer(number, Geometry::convolution(shape, convolution))?
+            }
+            Kind::Linear { features } => {
+                in_range("features", features, 1..=EXTENT)?;
+                self.add_layer(number, Geometry::linear(shape, features))?
+            }
+            Kind::Classifier => self.add_layer(number, Geometry::linear(shape, self.recipe.classes))?,
+            Kind::Addition => {
+                let other = self.shapes[operation.reads[1]];
+                let unlike = format!("its terms have the shapes {shape} and {other}, expected the same");
+                require(shape == other, &unlike)?;
+                shape
+            }
+            Kind::MaxPool => {
+                fits(shape, 2, 0)?;
+                InputShape { height: shape.height / 2, width: shape.width / 2, ..shape }
+            }
+            Kind::AveragePool => InputShape { height: 1, width: 1, ..shape },
+        };
+        self.shapes.push(output);
+        Ok(())
+    }
+
+    /// Adds the layer that an operation is; the shape of its output.
+    fn add_layer(&mut self, number: usize, geometry: Geometry) -> Checked<InputShape> {
+        let (operation, output) = (&self.recipe.operations[number], geometry.output);
+        // Indices of weights and offsets in packed buffers, in bytes, have 32 bits.
+        in_range("weights", geometry.weights(), 1..=u32::MAX as usize)?;
+        in_range("numbers of its output", output.len(), 1..=NUMBERS)?;
+        let lanes = geometry.source.len().max(geometry.gradient.len());
+        in_range("packed numbers", lanes, 1..=u32::MAX as usize / size_of::<Lane>())?;
+        let before = self.producer(operation.reads[0]).map(|producer| producer.block);
+        let kernel = geometry.convolution.kernel;
+        let shape = LayerShape {
+            name: operation.name.clone(),
+            kind: if geometry.is_linear { LayerKind::Linear } else { LayerKind::Convolution },
+            outputs: geometry.outputs(),
+            inputs: geometry.inputs(),
+            kernel: (kernel, kernel),
+            positions: output.positions() as u64,
+            block: operation.block,
+            reads_block_input: before != Some(operation.block),
+        };
+        self.layers.push(LayerDescription { geometry, value: operation.output, sum: None });
+        Arc::make_mut(&mut self.architecture).layers.push(shape);
+        Ok(output)
+    }
+
+    /// Checks that layers can be told apart and that blocks have some.
+    fn check_layers(&self) -> Checked<()> {
+        let Architecture { layers, blocks, .. } = &*self.architecture;
+        let names: BTreeSet<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        let differ = names.len() == layers.len() && !names.contains("");
+        require(differ, "every layer has a name of its own")?;
+        let filled = (0..blocks.len()).all(|block| layers.iter().any(|layer| layer.block == block));
+        require(filled, "every block has a layer")
+    }
+
+    /// Finds the layers that go into an addition, and checks that the kernels can tell the readers of each
+    /// value apart.
+    fn check_readers(&mut self, number: usize) -> Checked<()> {
+        let operation = &self.recipe.operations[number];
+        // An addition that adds a value to itself reads it twice.
+        let readers = |value: usize| {
+            let reads = self.operations().iter().flat_map(|operation| &operation.reads);
+            reads.filter(|read| **read == value).count()
+        };
+        let pools = matches!(operation.kind, Kind::MaxPool | Kind::AveragePool);
+        require(!pools || readers(operation.reads[0]) == 1, "nothing else may read what a pooling reads")?;
+        let is_read = operation.kind == Kind::Classifier || readers(operation.output) > 0;
+        require(is_read, "nothing reads its output")?;
+        if operation.kind != Kind::Addition {
+            return Ok(());
+        }
+        let mut terms = vec![];
+        for (term, value) in operation.reads.iter().enumerate() {
+            let producer = self.producer(*value).filter(|producer| !producer.relu);
+            let Some(layer) = producer.and_then(|producer| producer.layer) else {
+                require(term > 0, "its first term must be a layer without ReLU")?;
+                continue;
+            };
+            require(readers(*value) == 1, "a term without ReLU must have no other reader")?;
+            terms.push(layer);
+        }
+        terms.into_iter().for_each(|layer| self.layers[layer].sum = Some(number + 1));
+        Ok(())
+    }
+}
+
+impl Recipe {
     /// Checks extents and counts, and that there are blocks and one classifier.
     fn check(&self) -> Checked<()> {
         let InputShape { channels, height, width } = self.input;
@@ -67,7 +162,7 @@ impl Recipe {
         in_range("numbers of a sample", self.input.len(), 1..=NUMBERS)?;
         in_range("classes", self.classes, 1..=EXTENT)?;
         in_range("operations", self.operations.len(), 1..=OPERATIONS)?;
-        let classifier = self.operations.iter().position(|step| step.operation == StepKind::Classifier);
+        let classifier = self.operations.iter().position(|operation| operation.kind == Kind::Classifier);
         require(classifier == Some(self.operations.len() - 1), "a network ends with its only classifier")?;
         let has_block = !self.blocks.is_empty();
         require(has_block, "a network has at least one block of layers before its classifier")
@@ -75,147 +170,19 @@ impl Recipe {
 
     /// Checks what an operation reads, its block and its ReLU.
     fn check_place(&self, number: usize) -> Checked<()> {
-        let Step { operation, block, reads, relu, .. } = &self.operations[number];
-        let is_last = *operation == StepKind::Classifier;
+        let Operation { kind, block, reads, relu, .. } = &self.operations[number];
+        let is_last = *kind == Kind::Classifier;
         let belongs = is_last == (*block == self.blocks.len()) && *block <= self.blocks.len();
         require(belongs, "it belongs to a block; the classifier alone follows the last one")?;
         let before = number.checked_sub(1).map_or(0, |before| self.operations[before].block);
         require(*block == before || *block == before + 1, "blocks follow one another")?;
-        let terms = if *operation == StepKind::Addition { 2 } else { 1 };
+        let terms = if *kind == Kind::Addition { 2 } else { 1 };
         require(reads.len() == terms, "an addition reads two values, every other operation one")?;
-        if let Some(value) = reads.iter().find(|value| **value > number) {
-            let known = number + 1;
-            return Err(format!(
-                "it reads value {value}, which is not among the {known} values made before it"
-            ));
-        }
-        let has_relu = matches!(operation, StepKind::Convolution { .. } | StepKind::Linear { .. });
+        let (known, later) = (number + 1, reads.iter().max().expect("it reads one"));
+        let unknown = format!("it reads value {later}, which is not among the {known} values made before it");
+        require(*later < known, &unknown)?;
+        let has_relu = matches!(kind, Kind::Convolution(_) | Kind::Linear { .. });
         require(!relu || has_relu, "ReLU follows convolutions and linear layers in front of the classifier")
-    }
-}
-
-/// A network as far as it has been put together.
-#[derive(Default)]
-struct Assembly {
-    values: Vec<Value>,
-    operations: Vec<Operation>,
-    layers: Vec<LayerDescription>,
-    shapes: Vec<LayerShape>,
-    /// Whether ReLU applies where an operation's output is read.
-    relus: Vec<bool>,
-}
-
-impl Assembly {
-    /// Adds an operation of a network with so many classes.
-    fn add(&mut self, step: &Step, classes: usize) -> Checked<()> {
-        let reads = |value: usize| Signal { value, relu: value > 0 && self.relus[value - 1] };
-        let input = reads(step.reads[0]);
-        let shape = self.values[input.value].shape;
-        let layer = self.layers.len();
-        let (kind, output) = match step.operation {
-            StepKind::Convolution { channels, kernel, stride, padding, affine } => {
-                in_range("channels", channels, 1..=EXTENT)?;
-                let known = matches!(kernel, 1 | 3 | 5 | 7);
-                require(known, &format!("kernel is {kernel}, expected 1, 3, 5 or 7"))?;
-                in_range("stride", stride, 1..=2)?;
-                in_range("padding", padding, 0..=kernel / 2)?;
-                fits(shape, kernel, padding)?;
-                let geometry = Geometry::convolution(shape, channels, Window { kernel, stride, padding });
-                (Kind::Convolution(layer), self.layer(step, geometry, input, affine)?)
-            }
-            StepKind::Linear { .. } | StepKind::Classifier => {
-                let features =
-                    if let StepKind::Linear { features } = step.operation { features } else { classes };
-                in_range("features", features, 1..=EXTENT)?;
-                let geometry = Geometry::linear(shape, features);
-                (Kind::Linear(layer), self.layer(step, geometry, input, Affine::Bias)?)
-            }
-            StepKind::Addition => {
-                let shortcut = reads(step.reads[1]);
-                let other = self.values[shortcut.value].shape;
-                let unlike = format!("its terms have the shapes {shape} and {other}, expected the same");
-                require(shape == other, &unlike)?;
-                (Kind::Addition(shortcut), shape)
-            }
-            StepKind::MaxPool => {
-                fits(shape, 2, 0)?;
-                let output = InputShape { height: shape.height / 2, width: shape.width / 2, ..shape };
-                (Kind::MaxPool, output)
-            }
-            StepKind::AveragePool => (Kind::AveragePool, InputShape { height: 1, width: 1, ..shape }),
-        };
-        let is_layer = self.layers.len() > layer;
-        self.operations.push(Operation { kind, input, output: self.values.len(), block: step.block });
-        self.values.push(Value { shape: output, layer: is_layer.then_some(layer) });
-        self.relus.push(step.relu);
-        Ok(())
-    }
-
-    /// Adds a layer; the shape of its output.
-    fn layer(
-        &mut self,
-        step: &Step,
-        geometry: Geometry,
-        input: Signal,
-        affine: Affine,
-    ) -> Checked<InputShape> {
-        let output = geometry.output;
-        // Indices of weights and offsets in packed buffers, in bytes, have 32 bits.
-        in_range("weights", geometry.weights(), 1..=u32::MAX as usize)?;
-        in_range("numbers of its output", output.len(), 1..=NUMBERS)?;
-        let lanes = geometry.source.len().max(geometry.gradient.len());
-        in_range("packed numbers", lanes, 1..=u32::MAX as usize / size_of::<Lane>())?;
-        let before = input.value.checked_sub(1).map(|producer| self.operations[producer].block);
-        self.shapes.push(LayerShape {
-            name: step.name.clone(),
-            kind: if geometry.window.is_some() { LayerKind::Convolution } else { LayerKind::Linear },
-            outputs: geometry.outputs(),
-            inputs: geometry.inputs(),
-            kernel: (geometry.kernel(), geometry.kernel()),
-            positions: output.positions() as u64,
-            block: step.block,
-            reads_block_input: before != Some(step.block),
-        });
-        let (value, relu) = (self.values.len(), step.relu);
-        self.layers.push(LayerDescription { geometry, affine, value, relu, sum: None });
-        Ok(output)
-    }
-
-    /// Checks that layers can be told apart and that blocks have some.
-    fn check_layers(&self, blocks: usize) -> Checked<()> {
-        let names: BTreeSet<&str> = self.shapes.iter().map(|layer| layer.name.as_str()).collect();
-        let differ = names.len() == self.shapes.len() && !names.contains("");
-        require(differ, "every layer has a name of its own")?;
-        let filled = (0..blocks).all(|block| self.shapes.iter().any(|layer| layer.block == block));
-        require(filled, "every block has a layer")
-    }
-
-    /// How many operations read each value, one that adds it to itself twice.
-    fn readers(&self) -> Vec<usize> {
-        let mut readers = vec![0; self.values.len()];
-        self.operations.iter().flat_map(Operation::inputs).for_each(|input| readers[input.value] += 1);
-        readers
-    }
-
-    /// Finds the layers that go into an addition, and checks that the kernels can tell the readers of each
-    /// value apart.
-    fn check_readers(&mut self, step: &Step, number: usize, readers: &[usize]) -> Checked<()> {
-        let pools = matches!(step.operation, StepKind::MaxPool | StepKind::AveragePool);
-        require(!pools || readers[step.reads[0]] == 1, "nothing else may read what a pooling reads")?;
-        let is_read = readers[number + 1] > 0 || step.operation == StepKind::Classifier;
-        require(is_read, "nothing reads its output")?;
-        if step.operation != StepKind::Addition {
-            return Ok(());
-        }
-        for (term, value) in step.reads.iter().enumerate() {
-            let Some(layer) = self.values[*value].layer.filter(|_| !self.relus[*value - 1]) else {
-                require(term > 0, "its first term must be a layer without ReLU")?;
-                continue;
-            };
-            require(readers[*value] == 1, "a term without ReLU must have no other reader")?;
-            self.layers[layer].sum = Some(number + 1);
-        }
-        Ok(())
     }
 }
 

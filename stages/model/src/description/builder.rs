@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use crate::description::recipe::{Recipe, Step, StepKind};
-use crate::description::{Affine, BuildError, Description, InputShape};
+use crate::description::recipe::Recipe;
+use crate::description::{Affine, BuildError, Convolution, Description, InputShape, Kind, Operation};
 
 /// Collects the operations of a network; [`Description::build`] checks them.
 ///
@@ -57,13 +57,13 @@ impl Description {
         }
         let mut recipe = network.recipe.into_inner();
         recipe.operations = in_order(recipe.operations);
-        recipe.describe()
+        Self::of(recipe)
     }
 }
 
 /// The operations in the order of their making, but each behind those whose values it reads. Where that
 /// cannot be, one of them reads a later value.
-fn in_order(steps: Vec<Step>) -> Vec<Step> {
+fn in_order(steps: Vec<Operation>) -> Vec<Operation> {
     let mut order = vec![];
     // Where each value comes to stand; the input stays.
     let mut places = vec![None; steps.len() + 1];
@@ -84,7 +84,7 @@ fn in_order(steps: Vec<Step>) -> Vec<Step> {
     let place = |value: &usize| places[*value].expect("every value has been placed");
     let moved = |value: usize| {
         let step = &steps[value - 1];
-        Step { reads: step.reads.iter().map(place).collect(), ..step.clone() }
+        Operation { reads: step.reads.iter().map(place).collect(), ..step.clone() }
     };
     order.into_iter().map(moved).collect()
 }
@@ -122,59 +122,60 @@ impl NetworkBuilder {
     /// it reads what the operation before it writes, has stride 1, as many zeros around it as keep the
     /// extent, and a bias.
     pub fn convolution(&self, channels: usize, kernel: usize) -> Node<'_> {
-        let (stride, padding, affine) = (1, kernel / 2, Affine::Bias);
-        self.push(StepKind::Convolution { channels, kernel, stride, padding, affine }, None)
+        self.push(Kind::Convolution(Convolution::new(channels, kernel)), None)
     }
 
     /// A linear layer with a bias over all numbers of its input, ordered (channel, row, column). Unless said
     /// otherwise it reads what the operation before it writes.
     pub fn linear(&self, features: usize) -> Node<'_> {
-        self.push(StepKind::Linear { features }, None)
+        self.push(Kind::Linear { features }, None)
     }
 
     /// ReLU of the sum of `main`, the output of a layer without ReLU that nothing else reads, and `shortcut`.
     pub fn add(&self, main: Node<'_>, shortcut: Node<'_>) -> Node<'_> {
-        self.push(StepKind::Addition, Some(vec![main.value, shortcut.value]))
+        self.push(Kind::Addition, Some(vec![main.value, shortcut.value]))
     }
 
     /// The greatest of each window of 2 · 2 pixels of `input`, which nothing else may read; an odd last row
     /// or column is left out.
     pub fn max_pool(&self, input: Node<'_>) -> Node<'_> {
-        self.push(StepKind::MaxPool, Some(vec![input.value]))
+        self.push(Kind::MaxPool, Some(vec![input.value]))
     }
 
     /// The mean over all pixels of `input`, which nothing else may read.
     pub fn average_pool(&self, input: Node<'_>) -> Node<'_> {
-        self.push(StepKind::AveragePool, Some(vec![input.value]))
+        self.push(Kind::AveragePool, Some(vec![input.value]))
     }
 
     /// The last layer, which belongs to no block and never freezes: a logit for each class.
     pub fn classifier(&self, input: Node<'_>) -> Logits {
-        self.push(StepKind::Classifier, Some(vec![input.value]));
+        self.push(Kind::Classifier, Some(vec![input.value]));
         Logits(())
     }
 
     /// Adds an operation; without `reads` it reads what the one before it writes.
-    fn push(&self, operation: StepKind, reads: Option<Vec<usize>>) -> Node<'_> {
-        let is_last = operation == StepKind::Classifier;
+    fn push(&self, kind: Kind, reads: Option<Vec<usize>>) -> Node<'_> {
+        let is_last = kind == Kind::Classifier;
         if self.recipe.borrow().blocks.is_empty() && !is_last {
             self.block();
         }
-        let mut recipe = self.recipe.borrow_mut();
-        let block = if is_last { recipe.blocks.len() } else { recipe.blocks.len() - 1 };
-        let value = recipe.operations.len() + 1;
-        let reads = reads.unwrap_or_else(|| vec![value - 1]);
-        let name = match operation.word() {
+        let recipe = &mut *self.recipe.borrow_mut();
+        let block = recipe.blocks.len() - usize::from(!is_last);
+        let output = recipe.operations.len() + 1;
+        let reads = reads.unwrap_or_else(|| vec![output - 1]);
+        let mut operation =
+            Operation { kind, name: String::new(), block, reads, relu: false, output, layer: None };
+        operation.name = match operation.word() {
             (true, word) if is_last => word.to_owned(),
             (true, word) => {
-                let alike = recipe.operations.iter().filter(|step| step.block == block);
-                let number = 1 + alike.filter(|step| step.operation.word().1 == word).count();
+                let alike = recipe.operations.iter().filter(|other| other.block == block);
+                let number = 1 + alike.filter(|other| other.word().1 == word).count();
                 format!("{}.{word}{number}", recipe.blocks[block])
             }
             (false, _) => String::new(),
         };
-        recipe.operations.push(Step { operation, name, block, reads, relu: false });
-        Node { network: self, value }
+        recipe.operations.push(operation);
+        Node { network: self, value: output }
     }
 }
 
@@ -183,36 +184,31 @@ impl Node<'_> {
     pub fn after(self, input: Node<'_>) -> Self {
         self.set("only a layer reads what `after` says", |step| {
             step.reads = vec![input.value];
-            step.operation.word().0
+            step.word().0
         })
     }
 
     /// Pixels between neighbouring windows of a convolution: 1 or 2.
     pub fn stride(self, pixels: usize) -> Self {
-        self.set_convolution("only a convolution has a stride", |stride, _, _| *stride = pixels)
+        self.set_convolution("only a convolution has a stride", |convolution| convolution.stride = pixels)
     }
 
     /// Rows and columns of zeros around the input of a convolution: up to half the kernel.
     pub fn padding(self, pixels: usize) -> Self {
-        self.set_convolution("only a convolution has padding", |_, padding, _| *padding = pixels)
+        self.set_convolution("only a convolution has padding", |convolution| convolution.padding = pixels)
     }
 
     /// Batch norm in place of a convolution's bias.
     pub fn batch_norm(self) -> Self {
-        self.set_convolution("only a convolution has batch norm", |_, _, affine| *affine = Affine::BatchNorm)
-    }
-
-    /// A bias in place of a convolution's batch norm; every layer has one that says nothing else.
-    pub fn bias(self) -> Self {
-        self.set_convolution("only a convolution has a choice", |_, _, affine| *affine = Affine::Bias)
+        let affine = Affine::BatchNorm;
+        self.set_convolution("only a convolution has batch norm", |convolution| convolution.affine = affine)
     }
 
     /// ReLU after a layer's batch norm or bias, for every reader. (A sum passes ReLU anyway.)
     pub fn relu(self) -> Self {
         self.set("ReLU follows layers and additions only", |step| {
-            let is_layer = step.operation.word().0;
-            step.relu |= is_layer;
-            is_layer || step.operation == StepKind::Addition
+            step.relu = step.word().0;
+            step.relu || step.kind == Kind::Addition
         })
     }
 
@@ -220,19 +216,15 @@ impl Node<'_> {
     pub fn named(self, name: impl Into<String>) -> Self {
         self.set("only layers have names", |step| {
             step.name = name.into();
-            step.operation.word().0
+            step.word().0
         })
     }
 
-    /// Sets stride, padding or what follows the products.
-    fn set_convolution(
-        self,
-        reason: &'static str,
-        change: impl FnOnce(&mut usize, &mut usize, &mut Affine),
-    ) -> Self {
-        self.set(reason, |step| match &mut step.operation {
-            StepKind::Convolution { stride, padding, affine, .. } => {
-                change(stride, padding, affine);
+    /// Sets an option of a convolution.
+    fn set_convolution(self, reason: &'static str, change: impl FnOnce(&mut Convolution)) -> Self {
+        self.set(reason, |step| match &mut step.kind {
+            Kind::Convolution(convolution) => {
+                change(convolution);
                 true
             }
             _ => false,
@@ -240,7 +232,7 @@ impl Node<'_> {
     }
 
     /// Sets an option of the operation; where that has no such option, the builder remembers the `reason`.
-    fn set(self, reason: &'static str, change: impl FnOnce(&mut Step) -> bool) -> Self {
+    fn set(self, reason: &'static str, change: impl FnOnce(&mut Operation) -> bool) -> Self {
         let input = || BuildError { at: "the input".into(), problem: reason.into() };
         let position = self.value.wrapping_sub(1);
         let mut recipe = self.network.recipe.borrow_mut();

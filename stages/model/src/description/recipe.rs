@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::description::{Affine, BuildError, Description, InputShape};
+use crate::description::{BuildError, InputShape};
 
 /// A network as a list of operations, not yet checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,84 +13,116 @@ pub(crate) struct Recipe {
     /// The names of the blocks, front to back.
     pub(crate) blocks: Vec<String>,
     /// In forward order. Operation `i` writes value `i + 1`; value 0 is the network's input.
-    pub(crate) operations: Vec<Step>,
+    pub(crate) operations: Vec<Operation>,
 }
 
-/// One operation.
+/// A step of the forward pass. It reads outputs of layers normalised and rectified.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Step {
-    pub(crate) operation: StepKind,
+pub(crate) struct Operation {
+    #[serde(rename = "operation")]
+    pub(crate) kind: Kind,
     /// The layer's name; empty where the operation is no layer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) name: String,
     /// The block it freezes with; the classifier's is the number of blocks.
     pub(crate) block: usize,
-    /// The values that it reads.
+    /// The values that it reads: an addition two, of which the second is the shortcut, all others one.
     pub(crate) reads: Vec<usize>,
-    /// Whether ReLU follows a layer.
+    /// Whether ReLU follows a layer's batch norm or bias.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) relu: bool,
+    /// The value that it writes. This and the next field are set when the network is described.
+    #[serde(skip)]
+    pub(crate) output: usize,
+    /// The number of the layer that it is, if it is one.
+    #[serde(skip)]
+    pub(crate) layer: Option<usize>,
 }
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum StepKind {
-    Convolution { channels: usize, kernel: usize, stride: usize, padding: usize, affine: Affine },
-    Linear { features: usize },
+pub(crate) enum Kind {
+    Convolution(Convolution),
+    /// Matrix product.
+    Linear {
+        features: usize,
+    },
+    /// ReLU of the sum of two values.
     Addition,
+    /// Greatest of each window of 2 · 2 pixels.
     MaxPool,
+    /// Mean over all pixels.
     AveragePool,
+    /// The linear layer whose outputs are the logits.
     Classifier,
 }
 
-impl StepKind {
-    /// Whether it is a layer, and what layers and operations of its kind are called.
-    pub(crate) fn word(&self) -> (bool, &'static str) {
-        match self {
-            Self::Convolution { .. } => (true, "convolution"),
-            Self::Linear { .. } => (true, "linear"),
-            Self::Classifier => (true, "classifier"),
-            Self::Addition => (false, "addition"),
-            Self::MaxPool => (false, "max pooling"),
-            Self::AveragePool => (false, "average pooling"),
-        }
+/// A convolution, the same in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Convolution {
+    /// Output channels.
+    pub(crate) channels: usize,
+    /// Rows and columns of the kernel: odd, up to 7.
+    pub(crate) kernel: usize,
+    /// Pixels between neighbouring windows: 1 or 2.
+    pub(crate) stride: usize,
+    /// Rows and columns of zeros around the input.
+    pub(crate) padding: usize,
+    pub(crate) affine: Affine,
+}
+
+impl Convolution {
+    /// With stride 1, as many zeros around the input as keep the extent, and a bias.
+    pub(super) fn new(channels: usize, kernel: usize) -> Self {
+        Self { channels, kernel, stride: 1, padding: kernel / 2, affine: Affine::Bias }
     }
 }
 
-impl Step {
+/// What follows a layer, channel by channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Affine {
+    /// Batch norm with gain and offset.
+    BatchNorm,
+    /// A bias.
+    Bias,
+}
+
+impl Operation {
+    /// Whether it is a layer, and what layers and operations of its kind are called.
+    pub(crate) fn word(&self) -> (bool, &'static str) {
+        match self.kind {
+            Kind::Convolution(_) => (true, "convolution"),
+            Kind::Linear { .. } => (true, "linear"),
+            Kind::Classifier => (true, "classifier"),
+            Kind::Addition => (false, "addition"),
+            Kind::MaxPool => (false, "max pooling"),
+            Kind::AveragePool => (false, "average pooling"),
+        }
+    }
+
+    /// What profiles call it: a layer by its name.
+    pub(crate) fn label(&self) -> &str {
+        if self.layer.is_some() { &self.name } else { self.word().1 }
+    }
+
+    /// The number of the layer that it is.
+    ///
+    /// # Panics
+    /// If it is no layer.
+    pub(crate) fn layer(&self) -> usize {
+        self.layer.expect("convolutions and linear layers have a number")
+    }
+
     /// What is wrong with it, the operation with number `number`.
     pub(super) fn error(&self, number: usize, problem: impl Into<String>) -> BuildError {
-        let at = match self.operation.word() {
+        let at = match self.word() {
             (true, word) => format!("{word} `{}`", self.name),
             (false, word) => format!("{word} (operation {number})"),
         };
         BuildError { at, problem: problem.into() }
-    }
-}
-
-impl Description {
-    /// The network as JSON: a list of operations with their parameters.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(&self.recipe).expect("numbers and names can be written")
-    }
-
-    /// The network that [`Description::to_json`] has written.
-    ///
-    /// # Errors
-    /// If the text is no such JSON, or a builder would refuse the operations.
-    pub fn from_json(json: &str) -> Result<Self, BuildError> {
-        let recipe: Recipe = serde_json::from_str(json).map_err(|error| BuildError {
-            at: "the description of the network".into(),
-            problem: format!("it cannot be read: {error}"),
-        })?;
-        recipe.describe()
-    }
-}
-
-impl PartialEq for Description {
-    fn eq(&self, other: &Self) -> bool {
-        self.recipe == other.recipe
     }
 }

@@ -6,8 +6,8 @@
 //! but by multiply-adds; weights that do not exist are multiplied as zeros.
 
 use crate::kernel::entry;
-use crate::kernel::gather::{Gather, add_moments};
-use crate::kernel::taps::Tap;
+use crate::kernel::gather::{Gather, add_moments, load, store};
+use crate::kernel::taps::{Tap, bytes};
 use crate::kernel::vector::Vector;
 use crate::lane::Lane;
 
@@ -44,9 +44,6 @@ impl Panels {
         let mut places: Vec<(usize, usize)> = taps.clone().map(|tap| (tap.column, tap.offset)).collect();
         places.sort_unstable();
         places.dedup();
-        let bytes = |offset: usize| {
-            u32::try_from(offset * size_of::<Lane>()).expect("a packed buffer is shorter than 4 GiB")
-        };
         let starts: Vec<u32> = (0..=blocks)
             .map(|number| places.partition_point(|(column, _)| *column < number * block) as u32)
             .collect();
@@ -77,11 +74,6 @@ impl Panels {
             }
         }
     }
-
-    /// The places of `block`.
-    fn block(&self, block: usize) -> std::ops::Range<usize> {
-        self.starts[block] as usize..self.starts[block + 1] as usize
-    }
 }
 
 entry! {
@@ -109,8 +101,7 @@ fn body<V: Vector>(panels: &Panels, job: Gather<'_>) {
                 source: source.as_ptr().add(strip.source + column * strip.source_step),
                 next_source,
                 target: target.as_mut_ptr().add(strip.target + column * strip.target_step),
-                next_target,
-                target_channel: strip.target_channel,
+                steps: [strip.target_channel, next_target],
             };
             if strip.rows == 2 || column + 1 < strip.columns {
                 tile.run::<V, 2>(panels, accumulate, sums);
@@ -127,9 +118,8 @@ struct Tile {
     /// From the first pixel's window to the second's.
     next_source: usize,
     target: *mut Lane,
-    /// From the first pixel to the second.
-    next_target: usize,
-    target_channel: usize,
+    /// From one channel to the next and from the first pixel to the second.
+    steps: [usize; 2],
 }
 
 impl Tile {
@@ -140,7 +130,7 @@ impl Tile {
     unsafe fn run<V: Vector, const P: usize>(&self, panels: &Panels, accumulate: bool, sums: &mut [Lane]) {
         let blocks = panels.starts.len() - 1;
         for block in 0..blocks {
-            let places = panels.block(block);
+            let places = panels.starts[block] as usize..panels.starts[block + 1] as usize;
             let (fresh, last) = (block == 0 && !accumulate, block + 1 == blocks);
             let offsets = &panels.offsets[places.clone()];
             let mut weights = &panels.weights[places.start * panels.rows.div_ceil(ROWS)..];
@@ -148,26 +138,19 @@ impl Tile {
                 let (own, rest) = weights.split_at(offsets.len());
                 weights = rest;
                 let rows = ROWS.min(panels.rows - first);
+                let mut sum = [[V::zero(); P]; ROWS];
                 // SAFETY: the rows exist; all lanes are inside by this function's contract.
                 unsafe {
-                    let target = self.target.add(first * self.target_channel);
-                    let mut sum = [[V::zero(); P]; ROWS];
+                    let target = self.target.add(first * self.steps[0]);
                     if !fresh {
-                        for (row, sum) in sum.iter_mut().enumerate().take(rows) {
-                            for (p, sum) in sum.iter_mut().enumerate() {
-                                *sum =
-                                    V::load(&*target.add(row * self.target_channel + p * self.next_target));
-                            }
-                        }
+                        load(&mut sum, target, self.steps, rows);
                     }
                     self.multiply(offsets, own, &mut sum);
+                    store(&sum, target, self.steps, rows);
+                }
+                if last && !sums.is_empty() {
                     for (row, sum) in sum.iter().enumerate().take(rows) {
-                        for (p, sum) in sum.iter().enumerate() {
-                            sum.store(&mut *target.add(row * self.target_channel + p * self.next_target));
-                        }
-                        if last && !sums.is_empty() {
-                            add_moments(&[*sum], &mut sums[2 * (first + row)..][..2]);
-                        }
+                        add_moments(&[*sum], &mut sums[2 * (first + row)..][..2]);
                     }
                 }
             }
@@ -184,15 +167,12 @@ impl Tile {
         sum: &mut [[V; P]; ROWS],
     ) {
         for (offset, weights) in offsets.iter().zip(weights) {
-            let mut lanes = [V::zero(); P];
-            for (p, lane) in lanes.iter_mut().enumerate() {
-                // SAFETY: by this function's contract.
-                *lane =
-                    V::load(unsafe { &*self.source.byte_add(*offset as usize).add(p * self.next_source) });
-            }
+            let mut lanes = [[V::zero(); P]];
+            // SAFETY: by this function's contract.
+            unsafe { load(&mut lanes, self.source.byte_add(*offset as usize), [0, self.next_source], 1) };
             for (sum, weight) in sum.iter_mut().zip(weights) {
                 let weight = V::splat(*weight);
-                for (sum, lane) in sum.iter_mut().zip(lanes) {
+                for (sum, lane) in sum.iter_mut().zip(lanes[0]) {
                     *sum = lane.mul_add(weight, *sum);
                 }
             }

@@ -5,11 +5,24 @@ use crate::kernel::entry;
 use crate::kernel::vector::{LaneMask, Vector};
 use crate::lane::Lane;
 
-/// What becomes of the values of a channel: `value · scale + shift`.
+/// What follows a layer in one of its output channels: how its output z is read forward, `scale · z + shift`,
+/// and how the gradient of z follows backward from that behind the batch norm or bias, g: `slope · g +
+/// output_slope · z + constant`.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Coefficients {
+pub(crate) struct Channel {
     pub(crate) scale: f32,
     pub(crate) shift: f32,
+    pub(crate) slope: f32,
+    pub(crate) output_slope: f32,
+    pub(crate) constant: f32,
+    /// The shard's mean; 0 for a bias.
+    pub(crate) mean: f32,
+    /// The shard's unbiased variance.
+    pub(crate) variance: f32,
+    /// 1 / √(variance + ε) of the shard, in full precision.
+    pub(crate) inverse_deviation: f64,
+    /// The sums of the settled gradients g and of `g · (z − mean)`.
+    pub(crate) moments: [f64; 2],
 }
 
 /// A row `[channels][width]` of a signal: a stored value and what applies to it when it is read.
@@ -18,17 +31,17 @@ pub(crate) struct SignalRow<'a> {
     pub(crate) lanes: &'a [Lane],
     /// Pixels per channel.
     pub(crate) width: usize,
-    /// The coefficients of each channel.
-    pub(crate) affine: Option<&'a [Coefficients]>,
+    /// What follows the layer whose output it is.
+    pub(crate) affine: Option<&'a [Channel]>,
     pub(crate) relu: bool,
 }
 
 impl SignalRow<'_> {
-    /// The function of one channel.
+    /// What applies to the values of one channel.
     #[inline(always)]
     fn channel<V: Vector>(&self, channel: usize) -> Reader<V> {
-        let affine = self.affine.map(|coefficients| {
-            let Coefficients { scale, shift } = coefficients[channel];
+        let affine = self.affine.map(|channels| {
+            let Channel { scale, shift, .. } = channels[channel];
             (V::splat(scale), V::splat(shift))
         });
         Reader { affine, relu: self.relu }

@@ -4,7 +4,7 @@
 //! over that channel's existing weights: each weight costs one broadcast and one multiply-add with a memory
 //! operand per pixel.
 
-use crate::kernel::taps::{Entry, Taps};
+use crate::kernel::taps::Taps;
 use crate::kernel::vector::Vector;
 use crate::kernel::{entry, with_constant};
 use crate::lane::Lane;
@@ -111,88 +111,92 @@ fn body<V: Vector>(taps: &Taps, job: Gather<'_>) {
         // SAFETY: `check` has compared all offsets with the slices' lengths, the tile lies inside the strip,
         // and the sums hold two lanes per channel.
         unsafe {
-            let tile = Tile {
-                source: source.as_ptr().add(strip.source + column * S),
-                source_row: strip.source_row,
-                target: target.as_mut_ptr().add(strip.target + column * T),
-                target_row: strip.target_row,
-                target_channel: strip.target_channel,
-            };
-            tile.run::<V, R, P, S, T>(taps, accumulate, sums);
+            let source = source.as_ptr().add(strip.source + column * S);
+            let target = target.as_mut_ptr().add(strip.target + column * T);
+            tile::<V, R, P, S, T>(taps, &strip, source, target, accumulate, sums);
         }
     });
 }
 
-/// A tile: the pixels whose sums fit into registers.
-struct Tile {
+/// Computes a tile: the pixels whose sums fit into registers.
+///
+/// # Safety
+/// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and channels,
+/// and `sums` is empty or holds two lanes per channel.
+#[inline(always)]
+unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize, const T: usize>(
+    taps: &Taps,
+    strip: &Strip,
     source: *const Lane,
-    source_row: usize,
     target: *mut Lane,
-    target_row: usize,
-    target_channel: usize,
-}
-
-impl Tile {
-    /// # Safety
-    /// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and
-    /// channels, and `sums` is empty or holds two lanes per channel.
-    #[inline(always)]
-    unsafe fn run<V: Vector, const R: usize, const P: usize, const S: usize, const T: usize>(
-        &self,
-        taps: &Taps,
-        accumulate: bool,
-        sums: &mut [Lane],
-    ) {
-        for block in 0..taps.blocks {
-            let fresh = block == 0 && !accumulate;
-            let last = block + 1 == taps.blocks;
-            for row in 0..taps.rows {
-                // SAFETY: block and row are in range; all lanes are inside by this function's contract.
-                unsafe {
-                    let entries = taps.entries.get_unchecked(taps.range(block, row));
-                    let target = self.target.add(row * self.target_channel);
-                    let mut sum = [[V::zero(); P]; R];
-                    if !fresh {
-                        for (r, sum) in sum.iter_mut().enumerate() {
-                            for (p, sum) in sum.iter_mut().enumerate() {
-                                *sum = V::load(&*target.add(r * self.target_row + p * T));
-                            }
+    accumulate: bool,
+    sums: &mut [Lane],
+) {
+    for block in 0..taps.blocks {
+        let fresh = block == 0 && !accumulate;
+        let last = block + 1 == taps.blocks;
+        for row in 0..taps.rows {
+            // SAFETY: block and row are in range; all lanes are inside by this function's contract.
+            unsafe {
+                let entries = taps.entries.get_unchecked(taps.range(block, row));
+                let target = target.add(row * strip.target_channel);
+                let steps = [strip.target_row, T];
+                let mut sum = [[V::zero(); P]; R];
+                if !fresh {
+                    load(&mut sum, target, steps, R);
+                }
+                for entry in entries {
+                    let weight = V::splat(entry.weight);
+                    let lanes = source.byte_add(entry.offset as usize);
+                    for (r, sum) in sum.iter_mut().enumerate() {
+                        for (p, sum) in sum.iter_mut().enumerate() {
+                            *sum = V::load(&*lanes.add(r * strip.source_row + p * S)).mul_add(weight, *sum);
                         }
                     }
-                    multiply::<V, R, P, S>(self.source, self.source_row, entries, &mut sum);
-                    for (r, sum) in sum.iter().enumerate() {
-                        for (p, sum) in sum.iter().enumerate() {
-                            sum.store(&mut *target.add(r * self.target_row + p * T));
-                        }
-                    }
-                    if last && !sums.is_empty() {
-                        add_moments(&sum, sums.get_unchecked_mut(2 * row..2 * row + 2));
-                    }
+                }
+                store(&sum, target, steps, R);
+                if last && !sums.is_empty() {
+                    add_moments(&sum, sums.get_unchecked_mut(2 * row..2 * row + 2));
                 }
             }
         }
     }
 }
 
+/// Reads the first `rows` rows of a tile, whose rows and pixels lie `steps` lanes apart.
+///
 /// # Safety
-/// All pixels of all entries lie inside the source.
+/// All of them can be read.
 #[inline(always)]
-unsafe fn multiply<V: Vector, const R: usize, const P: usize, const S: usize>(
-    source: *const Lane,
-    source_row: usize,
-    entries: &[Entry],
-    sum: &mut [[V; P]; R],
+pub(super) unsafe fn load<V: Vector, const R: usize, const P: usize>(
+    tile: &mut [[V; P]; R],
+    from: *const Lane,
+    steps: [usize; 2],
+    rows: usize,
 ) {
-    for entry in entries {
-        let weight = V::splat(entry.weight);
-        // SAFETY: by this function's contract.
-        unsafe {
-            let lanes = source.byte_add(entry.offset as usize);
-            for (r, sum) in sum.iter_mut().enumerate() {
-                for (p, sum) in sum.iter_mut().enumerate() {
-                    *sum = V::load(&*lanes.add(r * source_row + p * S)).mul_add(weight, *sum);
-                }
-            }
+    for (r, tile) in tile.iter_mut().enumerate().take(rows) {
+        for (p, lane) in tile.iter_mut().enumerate() {
+            // SAFETY: by this function's contract.
+            *lane = V::load(unsafe { &*from.add(r * steps[0] + p * steps[1]) });
+        }
+    }
+}
+
+/// Writes the first `rows` rows of a tile where [`load`] reads them.
+///
+/// # Safety
+/// All of them can be written.
+#[inline(always)]
+pub(super) unsafe fn store<V: Vector, const R: usize, const P: usize>(
+    tile: &[[V; P]; R],
+    to: *mut Lane,
+    steps: [usize; 2],
+    rows: usize,
+) {
+    for (r, tile) in tile.iter().enumerate().take(rows) {
+        for (p, lane) in tile.iter().enumerate() {
+            // SAFETY: by this function's contract.
+            lane.store(unsafe { &mut *to.add(r * steps[0] + p * steps[1]) });
         }
     }
 }

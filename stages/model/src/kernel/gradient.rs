@@ -2,10 +2,10 @@
 //!
 //! A gradient is settled when the last reader of a signal has added its part: it passes the ReLU, and the
 //! sums that a batch norm needs are taken, while its rows are still in the cache. With these sums known, the
-//! gradient of the batch norm's input is affine in the settled gradient and in that input: `gradient · g +
-//! output · z + constant`. It is computed while it is packed.
+//! gradient of the batch norm's input is affine in the settled gradient and in that input; see [`Channel`]. It
+//! is computed while it is packed.
 
-use crate::kernel::elementwise::{Coefficients, PackedRow};
+use crate::kernel::elementwise::{Channel, PackedRow, SignalRow};
 use crate::kernel::entry;
 use crate::kernel::vector::{LaneMask, Vector};
 use crate::lane::Lane;
@@ -16,51 +16,45 @@ pub(crate) enum Sign<'a> {
     /// There is no ReLU, or the gradient has passed it.
     Always,
     /// Where the layer's own output, normalised, is above 0.
-    Own(&'a [Coefficients]),
+    Own,
     /// Where this stored row is above 0.
     Stored(&'a [Lane]),
 }
 
-/// A row `[channels][width]` of a complete gradient that arrives at a layer's batch norm or bias.
-#[derive(Debug)]
-pub(crate) struct UnsettledRow<'a> {
-    /// The gradient behind the ReLU; afterwards the one before it.
-    pub(crate) gradient: &'a mut [Lane],
-    /// The layer's output before batch norm or bias.
-    pub(crate) output: &'a [Lane],
-    pub(crate) sign: Sign<'a>,
-    /// Pixels per channel.
-    pub(crate) width: usize,
-}
-
 entry! {
-    /// Lets the gradient `g` pass the ReLU, in place. Where `sums` is not empty it holds two lanes per
-    /// channel, to which the sums of `g` and of `g · (z − mean)` are added.
+    /// Lets a complete `gradient` g, of the row `output` behind its batch norm or bias, pass the ReLU, in
+    /// place. Where `sums` is not empty it holds two lanes per channel, to which the sums of g and of
+    /// `g · (z − mean)` are added.
     ///
     /// # Panics
     /// If the slices do not fit together.
-    fn settle(row: UnsettledRow<'_>, mean: &[f32], sums: &mut [Lane]) = settle_body
+    fn settle(
+        gradient: &mut [Lane],
+        output: &SignalRow<'_>,
+        sign: Sign<'_>,
+        sums: &mut [Lane],
+    ) = settle_body
 }
 
 #[inline(always)]
-fn settle_body<V: Vector>(row: UnsettledRow<'_>, mean: &[f32], sums: &mut [Lane]) {
-    let UnsettledRow { gradient, output, sign, width } = row;
-    assert_eq!(gradient.len(), output.len(), "rows of one length");
+fn settle_body<V: Vector>(gradient: &mut [Lane], output: &SignalRow<'_>, sign: Sign<'_>, sums: &mut [Lane]) {
+    assert_eq!(gradient.len(), output.lanes.len(), "rows of one length");
+    let width = output.width;
+    let channels = output.affine.expect("a gradient settles behind a layer").iter();
     let mut sums = sums.chunks_exact_mut(2);
-    let pixels = gradient.chunks_exact_mut(width).zip(output.chunks_exact(width));
-    for (channel, (gradient, output)) in pixels.enumerate() {
+    let pixels = gradient.chunks_exact_mut(width).zip(output.lanes.chunks_exact(width)).zip(channels);
+    for (number, ((gradient, output), channel)) in pixels.enumerate() {
         let sums = sums.next();
-        let mean = V::splat(mean[channel]);
+        let minus_mean = V::splat(-channel.mean);
         match sign {
-            Sign::Always => settle_channel(gradient, output, mean, sums, Gate::Everywhere),
-            Sign::Own(coefficients) => {
-                let Coefficients { scale, shift } = coefficients[channel];
-                let (scale, shift) = (V::splat(scale), V::splat(shift));
-                settle_channel(gradient, output, mean, sums, Gate::WhereOwn { scale, shift });
+            Sign::Always => settle_channel(gradient, output, minus_mean, sums, Gate::Everywhere),
+            Sign::Own => {
+                let gate = Gate::WhereOwn { scale: V::splat(channel.scale), shift: V::splat(channel.shift) };
+                settle_channel(gradient, output, minus_mean, sums, gate);
             }
             Sign::Stored(sign) => {
-                let gate = Gate::WhereStored(&sign[channel * width..][..width]);
-                settle_channel(gradient, output, mean, sums, gate);
+                let gate = Gate::WhereStored(&sign[number * width..][..width]);
+                settle_channel(gradient, output, minus_mean, sums, gate);
             }
         }
     }
@@ -93,7 +87,7 @@ const CHAINS: usize = 4;
 fn settle_channel<V: Vector>(
     gradient: &mut [Lane],
     output: &[Lane],
-    mean: V,
+    minus_mean: V,
     sums: Option<&mut [Lane]>,
     gate: Gate<'_, V>,
 ) {
@@ -101,16 +95,9 @@ fn settle_channel<V: Vector>(
     let (gradients, last_gradients) = gradient.as_chunks_mut::<CHAINS>();
     let (outputs, last_outputs) = output.as_chunks::<CHAINS>();
     for (chunk, (gradients, outputs)) in gradients.iter_mut().zip(outputs).enumerate() {
-        for (lane, chain) in chains.iter_mut().enumerate() {
-            let pixel = chunk * CHAINS + lane;
-            settle_pixel(pixel, &mut gradients[lane], &outputs[lane], mean, gate, chain);
-        }
+        settle_pixels(chunk * CHAINS, gradients, outputs, minus_mean, gate, &mut chains);
     }
-    let first = outputs.len() * CHAINS;
-    let last = last_gradients.iter_mut().zip(last_outputs);
-    for ((lane, (gradient, output)), chain) in last.enumerate().zip(&mut chains) {
-        settle_pixel(first + lane, gradient, output, mean, gate, chain);
-    }
+    settle_pixels(outputs.len() * CHAINS, last_gradients, last_outputs, minus_mean, gate, &mut chains);
     if let Some(sums) = sums {
         for (sum, total) in sums.iter_mut().enumerate() {
             let [a, b, c, d] = chains.map(|chain| chain[sum]);
@@ -119,64 +106,56 @@ fn settle_channel<V: Vector>(
     }
 }
 
+/// Settles the pixels from the one with number `first` on, at most as many as there are chains.
 #[inline(always)]
-fn settle_pixel<V: Vector>(
-    pixel: usize,
-    gradient: &mut Lane,
-    output: &Lane,
-    mean: V,
+fn settle_pixels<V: Vector>(
+    first: usize,
+    gradients: &mut [Lane],
+    outputs: &[Lane],
+    minus_mean: V,
     gate: Gate<'_, V>,
-    chain: &mut [V; 2],
+    chains: &mut [[V; 2]; CHAINS],
 ) {
-    let z = V::load(output);
-    let g = gate.pass(pixel, V::load(gradient), z);
-    g.store(gradient);
-    chain[0] = chain[0].add(g);
-    chain[1] = g.mul_add(z.sub(mean), chain[1]);
-}
-
-/// A row `[channels][width]` of the settled gradient behind a layer's batch norm or bias.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GradientRow<'a> {
-    pub(crate) gradient: &'a [Lane],
-    /// The layer's output before batch norm or bias.
-    pub(crate) output: &'a [Lane],
-    /// Pixels per channel.
-    pub(crate) width: usize,
-}
-
-/// The gradient of a layer's output in a channel: `gradient · g + output · z + constant`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Slope {
-    pub(crate) gradient: f32,
-    pub(crate) output: f32,
-    pub(crate) constant: f32,
+    let pixels = gradients.iter_mut().zip(outputs).zip(chains);
+    for (number, ((gradient, output), chain)) in pixels.enumerate() {
+        let z = V::load(output);
+        let g = gate.pass(first + number, V::load(gradient), z);
+        g.store(gradient);
+        chain[0] = chain[0].add(g);
+        chain[1] = g.mul_add(z.add(minus_mean), chain[1]);
+    }
 }
 
 entry! {
-    /// Writes the gradient of the layer's output where `mask` says that there is a sample, elsewhere 0.
+    /// Writes the gradient of a layer's output, of the row `output`, from the settled `gradient` behind its
+    /// batch norm or bias, where `mask` says that there is a sample, elsewhere 0.
     ///
     /// # Panics
     /// If the row does not fit its target.
     fn pack_gradient(
-        row: &GradientRow<'_>,
-        slopes: &[Slope],
+        gradient: &[Lane],
+        output: &SignalRow<'_>,
         mask: LaneMask,
         target: PackedRow<'_>,
     ) = pack_body
 }
 
 #[inline(always)]
-fn pack_body<V: Vector>(row: &GradientRow<'_>, slopes: &[Slope], mask: LaneMask, mut target: PackedRow<'_>) {
-    let step = target.pixel_step;
-    let pixels = row.gradient.chunks_exact(row.width).zip(row.output.chunks_exact(row.width));
-    for (channel, (gradients, outputs)) in pixels.enumerate() {
-        let Slope { gradient, output, constant } = slopes[channel];
-        let (by_gradient, by_output) = (V::splat(gradient), V::splat(output));
-        let constant = V::splat(constant);
-        let target = target.channel(channel, row.width);
+fn pack_body<V: Vector>(
+    gradient: &[Lane],
+    output: &SignalRow<'_>,
+    mask: LaneMask,
+    mut target: PackedRow<'_>,
+) {
+    let (width, step) = (output.width, target.pixel_step);
+    let channels = output.affine.expect("a gradient arrives behind a layer").iter();
+    let pixels = gradient.chunks_exact(width).zip(output.lanes.chunks_exact(width)).zip(channels);
+    for (number, ((gradients, outputs), channel)) in pixels.enumerate() {
+        let Channel { slope, output_slope, constant, .. } = *channel;
+        let [slope, output_slope, constant] = [V::splat(slope), V::splat(output_slope), V::splat(constant)];
+        let target = target.channel(number, width);
         for ((target, g), z) in target.iter_mut().step_by(step).zip(gradients).zip(outputs) {
-            let value = V::load(g).mul_add(by_gradient, V::load(z).mul_add(by_output, constant));
+            let value = V::load(g).mul_add(slope, V::load(z).mul_add(output_slope, constant));
             value.keep(mask).store(target);
         }
     }

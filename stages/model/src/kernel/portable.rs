@@ -40,11 +40,6 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        self.zip(other, |a, b| a - b)
-    }
-
-    #[inline(always)]
     fn mul_add(self, by: Self, plus: Self) -> Self {
         // Not `f32::mul_add`: without the instruction that is a call into a library.
         self.zip(by, |a, b| a * b).add(plus)
@@ -63,5 +58,10 @@ impl Vector for Portable {
     #[inline(always)]
     fn keep(self, mask: LaneMask) -> Self {
         self.zip(Self(mask.0.0), |a, mask| f32::from_bits(a.to_bits() & mask.to_bits()))
+    }
+
+    #[inline(always)]
+    fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
+        vectors.map(|vector| Lane(vector.0).sum())
     }
 }

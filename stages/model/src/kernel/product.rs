@@ -39,7 +39,8 @@ impl Form {
 /// A layer's weights in the order in which the product kernel of its form runs over them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Product {
-    taps: Taps,
+    /// The existing weights; of a dense layer only where they serve the gradient of the weights.
+    pub(crate) taps: Taps,
     /// Those of a dense layer.
     panels: Option<Panels>,
 }
@@ -59,11 +60,6 @@ impl Product {
         let panels = (form == Form::Dense).then(|| Panels::new(extents, taps.clone()));
         let taps = if tallies || panels.is_none() { Taps::new(extents, taps) } else { Taps::default() };
         Self { taps, panels }
-    }
-
-    /// The existing weights, of a product that tallies.
-    pub(crate) fn taps(&self) -> &Taps {
-        &self.taps
     }
 
     /// Takes the weights from the layer's list.

@@ -1,6 +1,6 @@
 //! The gradient of existing weights: products of the output's gradient with the inputs under each weight.
 
-use crate::kernel::gather::{Strip, tile_width, tiles};
+use crate::kernel::gather::{Strip, load, tile_width, tiles};
 use crate::kernel::taps::{Entry, Taps};
 use crate::kernel::vector::Vector;
 use crate::kernel::{entry, with_constant};
@@ -61,8 +61,6 @@ unsafe fn groups<V: Vector, const P: usize>(
     gradients: &mut [f32],
 ) {
     let strip = factors.strip;
-    let write = |into: &mut f32, sum: f32| *into = if accumulate { *into + sum } else { sum };
-    let positions = taps.positions();
     for block in 0..taps.blocks {
         for row in 0..taps.rows {
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
@@ -71,22 +69,13 @@ unsafe fn groups<V: Vector, const P: usize>(
                 let pixels = factors.gradient.as_ptr().add(strip.target + row * strip.target_channel);
                 let pixels: [V; P] = std::array::from_fn(|p| V::load(&*pixels.add(p)));
                 let source = factors.source.as_ptr().add(strip.source);
-                let entries = taps.entries.get_unchecked(range.clone());
-                let (entries, last_entries) = entries.as_chunks::<LANES>();
-                let gradients = neighbours(positions.get_unchecked(range), gradients);
+                let (entries, last_entries) = taps.entries.get_unchecked(range.clone()).as_chunks::<LANES>();
+                let gradients = neighbours(taps.positions.get_unchecked(range), gradients);
                 let (gradients, last_gradients) = gradients.as_chunks_mut::<LANES>();
                 for (entries, gradients) in entries.iter().zip(gradients) {
-                    let mut products = [V::zero(); LANES];
-                    for (product, entry) in products.iter_mut().zip(entries) {
-                        *product = dot(source, entry, &pixels);
-                    }
-                    for (gradient, sum) in gradients.iter_mut().zip(V::sums(products)) {
-                        write(gradient, sum);
-                    }
+                    dots(source, entries, &pixels, accumulate, gradients);
                 }
-                for (entry, gradient) in last_entries.iter().zip(last_gradients) {
-                    write(gradient, dot(source, entry, &pixels).sum());
-                }
+                dots(source, last_entries, &pixels, accumulate, last_gradients);
             }
         }
     }
@@ -101,25 +90,37 @@ fn neighbours<'a>(positions: &[u32], gradients: &'a mut [f32]) -> &'a mut [f32] 
     &mut gradients[first..last]
 }
 
-/// The products of the pixels' gradients with the lanes under an entry, added up.
+/// The gradients of up to eight weights: the products of the pixels' gradients with the lanes under each
+/// entry, added up.
 ///
 /// # Safety
-/// `P` pixels under the entry lie inside the source.
+/// `P` pixels under the entries lie inside the source.
 #[inline(always)]
-unsafe fn dot<V: Vector, const P: usize>(source: *const Lane, entry: &Entry, pixels: &[V; P]) -> V {
-    let mut sum = V::zero();
-    for (p, pixel) in pixels.iter().enumerate() {
-        // SAFETY: by this function's contract.
-        sum = V::load(unsafe { &*source.byte_add(entry.offset as usize).add(p) }).mul_add(*pixel, sum);
+unsafe fn dots<V: Vector, const P: usize>(
+    source: *const Lane,
+    entries: &[Entry],
+    pixels: &[V; P],
+    accumulate: bool,
+    gradients: &mut [f32],
+) {
+    let mut products = [V::zero(); LANES];
+    for (product, entry) in products.iter_mut().zip(entries) {
+        for (p, pixel) in pixels.iter().enumerate() {
+            // SAFETY: by this function's contract.
+            let lane = V::load(unsafe { &*source.byte_add(entry.offset as usize).add(p) });
+            *product = lane.mul_add(*pixel, *product);
+        }
     }
-    sum
+    for (gradient, sum) in gradients.iter_mut().zip(V::sums(products)) {
+        *gradient = if accumulate { *gradient + sum } else { sum };
+    }
 }
 
 #[inline(always)]
 fn body<V: Vector>(taps: &Taps, factors: Factors<'_>, totals: &mut [Lane]) {
     let Factors { strip, source, gradient } = factors;
     strip.check(taps.rows, taps.reach, source.len(), gradient.len());
-    assert_eq!(totals.len(), taps.len(), "one total per tap");
+    assert_eq!(totals.len(), taps.entries.len(), "one total per tap");
     tiles!(strip, column, [R, P, S], T in [1] => {
         // SAFETY: `check` has compared all offsets with the slices' lengths, and the tile lies inside the
         // strip; there is a total for each tap.
@@ -148,11 +149,7 @@ unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize>(
                 let range = taps.range(block, row);
                 let gradient = gradient.add(row * strip.target_channel);
                 let mut tile = [[V::zero(); P]; R];
-                for (r, tile) in tile.iter_mut().enumerate() {
-                    for (p, tile) in tile.iter_mut().enumerate() {
-                        *tile = V::load(&*gradient.add(r * strip.target_row + p));
-                    }
-                }
+                load(&mut tile, gradient, [strip.target_row, 1], R);
                 let totals = totals.get_unchecked_mut(range.clone());
                 for (entry, total) in taps.entries.get_unchecked(range).iter().zip(totals) {
                     let lanes = source.byte_add(entry.offset as usize);

@@ -1,5 +1,7 @@
 //! The existing weights of a layer in the order in which a kernel runs over them.
 
+use crate::lane::Lane;
+
 /// A weight and the lane it reads, counted in bytes from the tile's origin.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +23,11 @@ pub(crate) struct Tap {
     pub(crate) position: u32,
 }
 
+/// Bytes of so many lanes.
+pub(super) fn bytes(lanes: usize) -> u32 {
+    u32::try_from(lanes * size_of::<Lane>()).expect("a packed buffer is shorter than 4 GiB")
+}
+
 /// The existing weights of a layer, by block of read channels and written channel.
 ///
 /// A block holds as many read channels as keep a tile's window in the first-level cache.
@@ -32,7 +39,7 @@ pub(crate) struct Taps {
     pub(super) starts: Vec<u32>,
     pub(super) entries: Vec<Entry>,
     /// For each entry, its position in the layer's list of existing weights.
-    positions: Vec<u32>,
+    pub(crate) positions: Vec<u32>,
     /// No offset reaches this lane.
     pub(super) reach: usize,
 }
@@ -62,9 +69,7 @@ impl Taps {
         let mut reach = 0;
         for tap in taps {
             let place = &mut next[bin(&tap)];
-            let offset = u32::try_from(tap.offset * size_of::<crate::lane::Lane>())
-                .expect("a packed buffer is shorter than 4 GiB");
-            entries[*place as usize].offset = offset;
+            entries[*place as usize].offset = bytes(tap.offset);
             positions[*place as usize] = tap.position;
             reach = reach.max(tap.offset + 1);
             *place += 1;
@@ -72,21 +77,11 @@ impl Taps {
         Self { blocks, rows, starts, entries, positions, reach }
     }
 
-    /// How many weights exist.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Takes the weights from the layer's list.
     pub(crate) fn refresh(&mut self, values: &[f32]) {
         for (entry, position) in self.entries.iter_mut().zip(&self.positions) {
             entry.weight = values[*position as usize];
         }
-    }
-
-    /// For each entry in kernel order, its position in the layer's list.
-    pub(crate) fn positions(&self) -> &[u32] {
-        &self.positions
     }
 
     /// The entries that `block` contributes to `row`.

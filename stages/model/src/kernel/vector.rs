@@ -13,8 +13,6 @@ pub(crate) trait Vector: Copy {
     fn store(self, lane: &mut Lane);
     /// Sums.
     fn add(self, other: Self) -> Self;
-    /// Differences.
-    fn sub(self, other: Self) -> Self;
     /// `self · by + plus`, rounded once or twice.
     fn mul_add(self, by: Self, plus: Self) -> Self;
     /// The greater of 0 and the number; NaN stays.
@@ -24,19 +22,8 @@ pub(crate) trait Vector: Copy {
     /// The number where the mask says so, elsewhere 0, whatever the number.
     fn keep(self, mask: LaneMask) -> Self;
 
-    /// The sum of the eight numbers, in the order of [`Lane::sum`].
-    #[inline(always)]
-    fn sum(self) -> f32 {
-        let mut lane = Lane::ZERO;
-        self.store(&mut lane);
-        lane.sum()
-    }
-
-    /// The sum of each of eight vectors, each in the order of [`Lane::sum`].
-    #[inline(always)]
-    fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
-        vectors.map(Self::sum)
-    }
+    /// The sum of the eight numbers of each of eight vectors, in the order of [`Lane::sum`].
+    fn sums(vectors: [Self; LANES]) -> [f32; LANES];
 
     /// Eight zeros.
     #[inline(always)]

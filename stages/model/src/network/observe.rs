@@ -4,21 +4,18 @@
 use crate::lane::{LANES, samples_in};
 use crate::network::Network;
 use crate::operation::loss;
+use crate::schedule::Schedule;
 use crate::shard::{Evaluation, Score, Shard};
 use crate::workspace::Workspace;
 
 impl Network {
     /// Scores a shard as [`Network::train_shard`] would, with the shard's own statistics but without backward
-    /// pass and without any trace in the network. `scores` is cleared and gets one score per sample, in their
-    /// order. Weights in the loss and `batch_samples` do not matter.
+    /// pass and without any trace in the network. Weights in the loss and `batch_samples` do not matter.
     ///
     /// # Panics
     /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
-    pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>, scores: &mut Vec<Score>) {
-        scores.clear();
-        let Some(mut pass) = self.pass(workspace, shard, &self.scoring, self.frozen) else { return };
-        self.run_forward(&mut pass);
-        loss::score(&pass, shard.labels, |score| scores.push(score));
+    pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Vec<Score> {
+        self.score(workspace, shard, &self.scoring, self.frozen)
     }
 
     /// Scores a shard with the running statistics of all batch norms; weights in the loss and `batch_samples`
@@ -28,15 +25,15 @@ impl Network {
     /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
     pub fn evaluate(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Evaluation {
         // No block measures, not even the classifier's.
-        let frozen = self.architecture().blocks.len() + 1;
-        let mut evaluation = Evaluation::default();
-        let Some(mut pass) = self.pass(workspace, shard, &self.evaluating, frozen) else { return evaluation };
+        let scores = self.score(workspace, shard, &self.evaluating, self.architecture().blocks.len() + 1);
+        let loss = scores.iter().fold(0.0, |loss, score| loss + f64::from(score.loss));
+        Evaluation { loss, correct: scores.iter().filter(|score| score.correct).count() as u32 }
+    }
+
+    fn score(&self, ws: &mut Workspace, shard: &Shard<'_>, schedule: &Schedule, frozen: usize) -> Vec<Score> {
+        let Some(mut pass) = self.pass(ws, shard, schedule, frozen) else { return vec![] };
         self.run_forward(&mut pass);
-        loss::score(&pass, shard.labels, |score| {
-            evaluation.loss += f64::from(score.loss);
-            evaluation.correct += u32::from(score.correct);
-        });
-        evaluation
+        loss::score(&pass, shard.labels)
     }
 
     /// Computes a shard forward, as [`Network::train_shard`] does, and looks for the first layer in forward

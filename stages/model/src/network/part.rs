@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::description::Description;
-use crate::layer::{AffineState, Layer};
+use crate::layer::Layer;
 use crate::network::Network;
 
 /// A number that is not finite.
@@ -35,7 +35,7 @@ impl PartLayout {
     pub(super) fn new(description: &Description, layers: &[Layer], frozen: usize) -> Self {
         let mut layout = Self::default();
         for (layer, shape) in layers.iter().zip(&description.architecture.layers) {
-            let (weights, affine) = (layer.weights.indices.len(), shape.outputs * names(&layer.affine).len());
+            let (weights, affine) = (layer.weights.indices.len(), shape.outputs * layer.affine.names().len());
             let (trained, affine, observed) =
                 if shape.block < frozen { (0, 0, weights) } else { (weights, affine, 0) };
             layout.weights.push(take(&mut layout.len, trained));
@@ -50,14 +50,6 @@ impl PartLayout {
 fn take(len: &mut usize, count: usize) -> Range<usize> {
     *len += count;
     *len - count..*len
-}
-
-/// What follows the weights of a layer in a part: so many lists, one number per channel each.
-fn names(affine: &AffineState) -> &'static [&'static str] {
-    match affine {
-        AffineState::BatchNorm(_) => &["gain gradient", "offset gradient", "mean", "variance"],
-        AffineState::Bias(_) => &["bias gradient"],
-    }
 }
 
 impl Network {
@@ -101,7 +93,7 @@ impl Network {
         }
         let place = part.iter().position(|number| !number.is_finite()).expect("some number is not finite");
         let layer = self.part.affine.iter().position(|affine| place < affine.end).expect("it is a layer's");
-        let (affine, names) = (&self.part.affine[layer], names(&self.layers[layer].affine));
+        let (affine, names) = (&self.part.affine[layer], self.layers[layer].affine.names());
         let what = match place.checked_sub(affine.start) {
             None => "weight gradient",
             Some(offset) => names[offset / (affine.len() / names.len())],

@@ -2,51 +2,47 @@
 
 use std::ops::Range;
 
-use crate::description::{Kind, Operation, Signal};
+use crate::description::Operation;
 use crate::kernel;
 use crate::lane::Lane;
 use crate::operation::Pass;
 
 /// Computes ReLU of the sum; the terms are normalised while they are read.
 pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
-    let height = pass.description.values[operation.output].shape.height;
+    let height = pass.description.shapes[operation.output].height;
     let mut sum = pass.take_value(operation.output);
     for group in groups {
-        for row in 0..height {
-            forward_row(pass, operation, group, row, &mut sum);
-        }
+        (0..height).for_each(|row| forward_row(pass, operation, group, row, &mut sum));
     }
     pass.put_value(operation.output, sum);
 }
 
-/// Computes one row of pixels in `sum`, the whole of the sum's buffer, and gives it.
-pub(crate) fn forward_row<'a>(
+/// Computes one row of pixels in `sum`, the whole of the sum's buffer.
+pub(super) fn forward_row(
     pass: &Pass<'_>,
     operation: &Operation,
     group: usize,
     row: usize,
-    sum: &'a mut [Lane],
-) -> &'a [Lane] {
-    let Kind::Addition(shortcut) = operation.kind else { panic!("an addition, not {operation:?}") };
+    sum: &mut [Lane],
+) {
+    let [main, shortcut] = [0, 1].map(|term| pass.signal_row(operation.reads[term], group, row));
     let target = &mut sum[pass.row_range(operation.output, group, row)];
-    let main = pass.signal_row(operation.input, group, row);
-    kernel::add(pass.kernel, &main, &pass.signal_row(shortcut, group, row), target);
-    target
+    kernel::add(pass.kernel, &main, &shortcut, target);
 }
 
 /// Passes the settled gradient of the sum on to a shortcut that is no layer's output. Layers among the terms
 /// read the gradient of the sum themselves. Where the schedule lets the shortcut's gradient grow out of the
 /// sum's, in the same buffer, there is nothing to do but to say that it has begun.
-pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, shortcut: Signal) {
-    for signal in [operation.input, shortcut] {
-        if !pass.contributes(signal) {
+pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
+    for &value in &operation.reads {
+        if !pass.contributes(value) {
             continue;
         }
-        if pass.schedule.gradients[signal.value] == pass.schedule.gradients[operation.output] {
-            pass.workspace.begun[signal.value] = true;
+        if pass.schedule.gradients[value] == pass.schedule.gradients[operation.output] {
+            pass.workspace.begun[value] = true;
             continue;
         }
-        let (mut target, begun) = pass.take_gradient(signal.value);
+        let (mut target, begun) = pass.take_gradient(value);
         let upstream = pass.gradient(operation.output);
         if begun {
             for (target, lane) in target.iter_mut().zip(upstream) {
@@ -55,6 +51,6 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, shortcut: Sig
         } else {
             target[..upstream.len()].copy_from_slice(upstream);
         }
-        pass.put_gradient(signal.value, target);
+        pass.put_gradient(value, target);
     }
 }

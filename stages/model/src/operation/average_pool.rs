@@ -8,14 +8,15 @@ use crate::operation::Pass;
 
 /// Computes the mean of each channel.
 pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
-    let shape = pass.description.values[operation.input.value].shape;
+    let input = operation.reads[0];
+    let shape = pass.description.shapes[input];
     let mut means = pass.take_value(operation.output);
     let mut row_lanes = vec![Lane::ZERO; shape.row()];
     for group in groups {
         let means = &mut means[pass.row_range(operation.output, group, 0)];
         means.fill(Lane::ZERO);
         for row in 0..shape.height {
-            pass.read_row(operation.input, group, row, &mut row_lanes);
+            pass.read_row(input, group, row, &mut row_lanes);
             for (mean, pixels) in means.iter_mut().zip(row_lanes.chunks_exact(shape.width)) {
                 for pixel in pixels {
                     mean.0.iter_mut().zip(pixel.0).for_each(|(mean, value)| *mean += value);
@@ -30,12 +31,13 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
 
 /// Gives every pixel its share of the mean's gradient.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
-    if !pass.contributes(operation.input) {
+    let input = operation.reads[0];
+    if !pass.contributes(input) {
         return;
     }
-    let shape = pass.description.values[operation.input.value].shape;
+    let shape = pass.description.shapes[input];
     let share = 1.0 / shape.positions() as f32;
-    let (mut target, begun) = pass.take_gradient(operation.input.value);
+    let (mut target, begun) = pass.take_gradient(input);
     assert!(!begun, "a pooled signal has no other reader");
     let gradients = pass.gradient(operation.output).chunks_exact(shape.channels);
     for (gradients, target) in gradients.zip(target.chunks_exact_mut(shape.len())) {
@@ -45,5 +47,5 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
             }
         }
     }
-    pass.put_gradient(operation.input.value, target);
+    pass.put_gradient(input, target);
 }

@@ -3,65 +3,63 @@
 
 use std::ops::Range;
 
-use crate::description::{InputShape, Operation};
-use crate::geometry::PANEL;
-use crate::kernel::{Factors, Gather, PackedRow, Strip, pack, pack_gradient, tally_groups};
+use crate::description::{InputShape, Operation, PANEL};
+use crate::kernel::{Factors, Gather, PackedRow, Strip, Taps, pack, tally_groups};
 use crate::lane::Lane;
-use crate::operation::{Pass, WeightGradients};
+use crate::operation::Pass;
 use crate::workspace::{Scratch, make_room};
 
 /// Computes the outputs.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, layer: usize) {
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
+    let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;
     let mut output = pass.take_value(operation.output);
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, target, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
     make_room(target, geometry.gradient.len());
-    for first in (0..pass.groups).step_by(PANEL) {
-        let groups = PANEL.min(pass.groups - first);
-        pack_panel(pass, operation, layer, first..first + groups, source);
+    for groups in panels(pass.groups) {
+        pack_panel(pass, operation, groups.clone(), source);
         let product = &pass.layers[layer].weights.forward;
-        product.gather(pass.kernel, job(groups, source, target));
-        unpack(target, geometry.output, first, groups, false, &mut output);
+        product.gather(pass.kernel, job(groups.len(), source, target));
+        unpack(target, geometry.output, groups, false, &mut output);
     }
     pass.workspace.scratch = scratch;
     pass.put_value(operation.output, output);
 }
 
-/// Computes the gradient of the input, if it is wanted, and those of the `wanted` weights. The gradient of
-/// the output must be ready (see `affine`).
-pub(crate) fn backward(
-    pass: &mut Pass<'_>,
-    operation: &Operation,
-    layer: usize,
-    wanted: WeightGradients<'_>,
-) {
-    let WeightGradients { taps, gradients } = wanted;
+/// Computes the gradient of the input, if it is wanted, and those of the weights in `taps`, which go to
+/// `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, gradients: &mut [f32]) {
+    let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;
-    let weights = &pass.layers[layer].weights;
-    let wanted = pass.contributes(operation.input);
-    let (mut input, begun) = if wanted { pass.take_gradient(operation.input.value) } else { (vec![], false) };
+    let (weights, value) = (&pass.layers[layer].weights, operation.reads[0]);
+    let wanted = pass.contributes(value);
+    let (mut input, begun) = if wanted { pass.take_gradient(value) } else { (vec![], false) };
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, gradient, target, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
     let gradient = gradient.prepare(geometry.gradient, geometry.output);
     make_room(target, geometry.source.len());
-    for first in (0..pass.groups).step_by(PANEL) {
-        let groups = PANEL.min(pass.groups - first);
-        pack_panel(pass, operation, layer, first..first + groups, source);
-        pack_panel_of_gradient(pass, layer, first..first + groups, gradient);
-        let factors = Factors { strip: strip(groups), source, gradient };
-        tally_groups(pass.kernel, taps, factors, first > 0, gradients);
+    for groups in panels(pass.groups) {
+        pack_panel(pass, operation, groups.clone(), source);
+        pack_panel_of_gradient(pass, layer, groups.clone(), gradient);
+        let factors = Factors { strip: strip(groups.len()), source, gradient };
+        tally_groups(pass.kernel, taps, factors, groups.start > 0, gradients);
         if wanted {
-            weights.backward[0].gather(pass.kernel, job(groups, gradient, target));
-            unpack(target, geometry.input, first, groups, begun, &mut input);
+            weights.backward[0].gather(pass.kernel, job(groups.len(), gradient, target));
+            unpack(target, geometry.input, groups, begun, &mut input);
         }
     }
     pass.workspace.scratch = scratch;
     if wanted {
-        pass.put_gradient(operation.input.value, input);
+        pass.put_gradient(value, input);
     }
+}
+
+/// The groups of each panel.
+fn panels(groups: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..groups).step_by(PANEL).map(move |first| first..groups.min(first + PANEL))
 }
 
 /// The groups of a panel as one row of pixels.
@@ -76,11 +74,12 @@ fn job<'a>(groups: usize, source: &'a [Lane], target: &'a mut [Lane]) -> Gather<
 }
 
 /// Feature (channel, row, column) of the panel's group `g` goes to lane `feature · PANEL + g`.
-fn pack_panel(pass: &Pass<'_>, operation: &Operation, layer: usize, groups: Range<usize>, into: &mut [Lane]) {
+fn pack_panel(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, into: &mut [Lane]) {
+    let layer = operation.layer();
     let shape = pass.description.layers[layer].geometry.input;
     for (place, group) in groups.enumerate() {
         for row in 0..shape.height {
-            let signal = pass.signal_row(operation.input, group, row);
+            let signal = pass.signal_row(operation.reads[0], group, row);
             pack(pass.kernel, &signal, pass.mask(group), panel_row(shape, place, row, into));
         }
     }
@@ -92,9 +91,7 @@ fn pack_panel(pass: &Pass<'_>, operation: &Operation, layer: usize, groups: Rang
 fn pack_panel_of_gradient(pass: &Pass<'_>, layer: usize, groups: Range<usize>, into: &mut [Lane]) {
     let shape = pass.description.layers[layer].geometry.output;
     for (place, group) in groups.enumerate() {
-        let row = pass.gradient_row(layer, group, 0);
-        let slopes = &pass.workspace.statistics[layer].slopes;
-        pack_gradient(pass.kernel, &row, slopes, pass.mask(group), panel_row(shape, place, 0, into));
+        pass.pack_gradient(layer, group, 0, panel_row(shape, place, 0, into));
     }
     if let Some(precision) = pass.rounding(layer) {
         precision.gradients(layer, into);
@@ -103,29 +100,18 @@ fn pack_panel_of_gradient(pass: &Pass<'_>, layer: usize, groups: Range<usize>, i
 
 /// Where a row of pixels of one group lies in a panel.
 fn panel_row(shape: InputShape, group: usize, row: usize, lanes: &mut [Lane]) -> PackedRow<'_> {
-    PackedRow {
-        lanes,
-        start: row * shape.width * PANEL + group,
-        channel_step: shape.positions() * PANEL,
-        pixel_step: PANEL,
-    }
+    let (start, channel_step) = (row * shape.width * PANEL + group, shape.positions() * PANEL);
+    PackedRow { lanes, start, channel_step, pixel_step: PANEL }
 }
 
-/// Brings a panel back into the layout of a value.
-fn unpack(
-    panel: &[Lane],
-    shape: InputShape,
-    first: usize,
-    groups: usize,
-    accumulate: bool,
-    into: &mut [Lane],
-) {
-    for group in 0..groups {
-        let into = &mut into[(first + group) * shape.len()..][..shape.len()];
+/// Brings a panel of these groups back into the layout of a value.
+fn unpack(panel: &[Lane], shape: InputShape, groups: Range<usize>, accumulate: bool, into: &mut [Lane]) {
+    for (place, into) in into.chunks_exact_mut(shape.len()).skip(groups.start).take(groups.len()).enumerate()
+    {
         for (row, into) in into.chunks_exact_mut(shape.row()).enumerate() {
             for (channel, into) in into.chunks_exact_mut(shape.width).enumerate() {
                 let feature = (channel * shape.height + row) * shape.width;
-                let lanes = panel[feature * PANEL + group..].iter().step_by(PANEL);
+                let lanes = panel[feature * PANEL + place..].iter().step_by(PANEL);
                 for (into, lane) in into.iter_mut().zip(lanes) {
                     if accumulate {
                         into.0.iter_mut().zip(lane.0).for_each(|(into, value)| *into += value);

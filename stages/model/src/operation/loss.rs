@@ -1,29 +1,28 @@
 //! The end of the forward pass and the beginning of the backward pass: a loss for each sample.
 
-use crate::kernel::Coefficients;
+use crate::kernel::Channel;
 use crate::lane::{LANES, Lane};
 use crate::operation::Pass;
 use crate::shard::{Score, Shard};
 
 /// Scores every sample of the shard, in order.
-pub(crate) fn score(pass: &Pass<'_>, labels: &[u16], mut each: impl FnMut(Score)) {
-    let mut logits = vec![0.0; pass.description.classes];
-    for (sample, label) in labels.iter().enumerate() {
-        each(judge(pass, sample, *label, &mut logits));
-    }
+pub(crate) fn score(pass: &Pass<'_>, labels: &[u16]) -> Vec<Score> {
+    let mut logits = vec![0.0; pass.description.task().1];
+    let judge = |(sample, label)| judge(pass, sample, label, &mut logits);
+    labels.iter().copied().enumerate().map(judge).collect()
 }
 
 /// Scores every sample and writes the gradient of Σ weight · loss / batch samples with respect to the logits.
 /// Lanes without a sample get 0.
-pub(crate) fn backward(pass: &mut Pass<'_>, shard: &Shard<'_>, mut each: impl FnMut(Score)) {
-    let value = pass.description.logits.value;
-    let classes = pass.description.classes;
+pub(crate) fn backward(pass: &mut Pass<'_>, shard: &Shard<'_>) -> Vec<Score> {
+    let (value, classes) = (pass.description.logits(), pass.description.task().1);
     let (mut gradient, begun) = pass.take_gradient(value);
     assert!(!begun, "logits have no other reader");
     gradient[..pass.groups * classes].fill(Lane::ZERO);
+    let mut scores = Vec::with_capacity(pass.samples);
     let mut errors = vec![0.0; classes];
     for (sample, (label, weight)) in shard.labels.iter().zip(shard.weights).enumerate() {
-        each(judge(pass, sample, *label, &mut errors));
+        scores.push(judge(pass, sample, *label, &mut errors));
         let weight = f64::from(*weight) / shard.batch_samples as f64;
         let lanes = &mut gradient[sample / LANES * classes..][..classes];
         for (lane, error) in lanes.iter_mut().zip(&errors) {
@@ -31,13 +30,14 @@ pub(crate) fn backward(pass: &mut Pass<'_>, shard: &Shard<'_>, mut each: impl Fn
         }
     }
     pass.put_gradient(value, gradient);
+    scores
 }
 
 /// Scores a sample; `errors` gets the gradient of its loss with respect to its logits.
 fn judge(pass: &Pass<'_>, sample: usize, label: u16, errors: &mut [f64]) -> Score {
-    let row = pass.signal_row(pass.description.logits, sample / LANES, 0);
-    let coefficients = row.affine.expect("logits have a bias");
-    for ((logit, lane), Coefficients { scale, shift }) in errors.iter_mut().zip(row.lanes).zip(coefficients) {
+    let row = pass.signal_row(pass.description.logits(), sample / LANES, 0);
+    let channels = row.affine.expect("logits have a bias");
+    for ((logit, lane), Channel { scale, shift, .. }) in errors.iter_mut().zip(row.lanes).zip(channels) {
         *logit = f64::from(lane.0[sample % LANES]) * f64::from(*scale) + f64::from(*shift);
     }
     assert!(usize::from(label) < errors.len(), "label {label} of {} classes", errors.len());

@@ -11,8 +11,7 @@ const WINDOW: usize = 2;
 
 /// Computes the greatest pixel of each window.
 pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
-    let input = pass.description.values[operation.input.value].shape;
-    let output = pass.description.values[operation.output].shape;
+    let [input, output] = [operation.reads[0], operation.output].map(|value| pass.description.shapes[value]);
     let mut target = pass.take_value(operation.output);
     let mut rows = vec![Lane::ZERO; WINDOW * input.row()];
     for group in groups {
@@ -30,12 +29,12 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
 
 /// Gives the gradient of each window to its greatest pixel, the first of equals in order of row and column.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
-    if !pass.contributes(operation.input) {
+    let value = operation.reads[0];
+    if !pass.contributes(value) {
         return;
     }
-    let input = pass.description.values[operation.input.value].shape;
-    let output = pass.description.values[operation.output].shape;
-    let (mut target, begun) = pass.take_gradient(operation.input.value);
+    let [input, output] = [value, operation.output].map(|value| pass.description.shapes[value]);
+    let (mut target, begun) = pass.take_gradient(value);
     assert!(!begun, "a pooled signal has no other reader");
     // An odd last row or column lies in no window.
     target[..pass.groups * input.len()].fill(Lane::ZERO);
@@ -58,14 +57,14 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
             }
         }
     }
-    pass.put_gradient(operation.input.value, target);
+    pass.put_gradient(value, target);
 }
 
 /// Reads the rows of the input that lie in the windows of output row `row`.
 fn read_rows(pass: &Pass<'_>, operation: &Operation, group: usize, row: usize, rows: &mut [Lane]) {
     let length = rows.len() / WINDOW;
     for (down, lanes) in rows.chunks_exact_mut(length).enumerate() {
-        pass.read_row(operation.input, group, row * WINDOW + down, lanes);
+        pass.read_row(operation.reads[0], group, row * WINDOW + down, lanes);
     }
 }
 

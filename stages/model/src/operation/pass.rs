@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::description::{Description, Signal};
-use crate::kernel::{GradientRow, Kernel, LaneMask, PackedRow, SignalRow, Taps, pack};
+use crate::description::Description;
+use crate::kernel::{Kernel, LaneMask, PackedRow, SignalRow, pack, pack_gradient};
 use crate::lane::{LANES, Lane, samples_in};
-use crate::layer::Layer;
+use crate::layer::{AffineState, Layer};
 use crate::loss::Loss;
 use crate::precision::Precision;
 use crate::schedule::Schedule;
@@ -22,17 +22,13 @@ pub(crate) struct Pass<'a> {
     pub(crate) inputs: &'a [Lane],
     /// Samples of the shard.
     pub(crate) samples: usize,
+    /// Their share of the batch.
+    pub(crate) share: f32,
     /// Groups that hold them.
     pub(crate) groups: usize,
     /// Leading blocks whose batch norms use running statistics.
     pub(crate) frozen: usize,
     pub(crate) loss: &'a dyn Loss,
-}
-
-/// The gradients of a layer's weights in `taps`, which go to `gradients` by their positions.
-pub(crate) struct WeightGradients<'a> {
-    pub(crate) taps: &'a Taps,
-    pub(crate) gradients: &'a mut [f32],
 }
 
 impl Pass<'_> {
@@ -75,9 +71,19 @@ impl Pass<'_> {
         self.workspace.buffers[buffer] = lanes;
     }
 
-    /// Whether an operation is to compute what it adds to the gradient of `signal`.
-    pub(crate) fn contributes(&self, signal: Signal) -> bool {
-        self.description.contributes(signal, self.schedule.reach)
+    /// Whether the parameters of `layer` get gradients.
+    pub(crate) fn is_trained(&self, layer: usize) -> bool {
+        self.description.architecture.layers[layer].block >= self.frozen
+    }
+
+    /// Whether `layer` normalises by the shard's own statistics.
+    pub(crate) fn measures(&self, layer: usize) -> bool {
+        matches!(self.layers[layer].affine, AffineState::BatchNorm(_)) && self.is_trained(layer)
+    }
+
+    /// Whether an operation is to compute what it adds to the gradient of `value`, which it reads.
+    pub(crate) fn contributes(&self, value: usize) -> bool {
+        self.description.contributes(value, self.schedule.reach)
     }
 
     /// What rounds the numbers that `layer` multiplies, if anything does.
@@ -85,39 +91,36 @@ impl Pass<'_> {
         self.layers[layer].weights.rounding.as_deref()
     }
 
-    /// One row of pixels of a signal.
-    pub(crate) fn signal_row(&self, signal: Signal, group: usize, row: usize) -> SignalRow<'_> {
-        let value = &self.description.values[signal.value];
-        let range = self.row_range(signal.value, group, row);
+    /// One row of pixels of a value as operations read it: outputs of layers are normalised and rectified.
+    pub(crate) fn signal_row(&self, value: usize, group: usize, row: usize) -> SignalRow<'_> {
+        let producer = self.description.producer(value);
+        let layer = producer.and_then(|producer| producer.layer);
         SignalRow {
-            lanes: &self.value(signal.value)[range],
-            width: value.shape.width,
-            affine: value.layer.map(|layer| &self.workspace.statistics[layer].coefficients[..]),
-            relu: signal.relu,
+            lanes: &self.value(value)[self.row_range(value, group, row)],
+            width: self.description.shapes[value].width,
+            affine: layer.map(|layer| &self.workspace.channels[layer][..]),
+            relu: producer.is_some_and(|producer| producer.relu),
         }
     }
 
-    /// Computes one row of pixels of a signal, in all lanes.
-    pub(crate) fn read_row(&self, signal: Signal, group: usize, row: usize, into: &mut [Lane]) {
-        let row = self.signal_row(signal, group, row);
+    /// Computes one row of pixels that operations read, in all lanes.
+    pub(crate) fn read_row(&self, value: usize, group: usize, row: usize, into: &mut [Lane]) {
+        let row = self.signal_row(value, group, row);
         let target = PackedRow { lanes: into, start: 0, channel_step: row.width, pixel_step: 1 };
         pack(self.kernel, &row, LaneMask::first(LANES), target);
     }
 
-    /// One row of pixels of the settled gradient behind `layer`.
-    pub(crate) fn gradient_row(&self, layer: usize, group: usize, row: usize) -> GradientRow<'_> {
-        let description = &self.description.layers[layer];
-        let range = self.row_range(description.value, group, row);
-        GradientRow {
-            gradient: &self.gradient(self.description.gradient_of(layer))[range.clone()],
-            output: &self.value(description.value)[range],
-            width: self.description.values[description.value].shape.width,
-        }
+    /// Packs the gradient of one row of pixels of the output of `layer`.
+    pub(crate) fn pack_gradient(&self, layer: usize, group: usize, row: usize, target: PackedRow<'_>) {
+        let value = self.description.layers[layer].value;
+        let gradient = self.gradient(self.description.gradient_of(layer));
+        let gradient = &gradient[self.row_range(value, group, row)];
+        pack_gradient(self.kernel, gradient, &self.signal_row(value, group, row), self.mask(group), target);
     }
 
     /// Where one row of pixels lies among the lanes of a value, and of its gradient.
     pub(crate) fn row_range(&self, value: usize, group: usize, row: usize) -> Range<usize> {
-        let shape = self.description.values[value].shape;
+        let shape = self.description.shapes[value];
         let start = self.start(value, group) + row * shape.row();
         start..start + shape.row()
     }
@@ -125,7 +128,7 @@ impl Pass<'_> {
     /// Where a group begins among the lanes of a value: at the front where the buffer holds one group at a
     /// time.
     pub(crate) fn start(&self, value: usize, group: usize) -> usize {
-        if self.is_single(value) { 0 } else { group * self.description.values[value].shape.len() }
+        if self.is_single(value) { 0 } else { group * self.description.shapes[value].len() }
     }
 
     /// Which lanes of a group hold samples.
@@ -140,6 +143,6 @@ impl Pass<'_> {
 
     fn lanes(&self, value: usize) -> usize {
         let groups = if self.is_single(value) { 1 } else { self.groups };
-        self.description.values[value].shape.len() * groups
+        self.description.shapes[value].len() * groups
     }
 }

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use crate::description::{Operation, Signal};
-use crate::kernel::{Sign, UnsettledRow, settle};
+use crate::description::LayerDescription;
+use crate::kernel::{Sign, settle};
 use crate::lane::Lane;
 use crate::operation::{Pass, affine};
 use crate::workspace::clear;
@@ -19,22 +19,13 @@ pub(crate) struct Settlement {
 }
 
 impl Settlement {
-    /// Begins to settle the gradient of an input of `operation`, if that operation completes it and there is
-    /// anything to settle.
-    pub(crate) fn of_input(pass: &mut Pass<'_>, operation: &Operation, input: Signal) -> Option<Self> {
-        let value = input.value;
-        let completes = pass.schedule.completes[value] == Some(operation.number());
-        if completes { Self::of(pass, value) } else { None }
-    }
-
     /// Begins to settle the gradient of `value`.
-    fn of(pass: &mut Pass<'_>, value: usize) -> Option<Self> {
+    pub(crate) fn of(pass: &mut Pass<'_>, value: usize) -> Self {
         let begun = |layer: usize| {
-            pass.workspace.statistics[layer].gradient_moments.fill([0.0; 2]);
+            pass.workspace.channels[layer].iter_mut().for_each(|channel| channel.moments = [0.0; 2]);
             (layer, vec![])
         };
-        let layers: Vec<_> = pass.description.layers_behind(value).map(begun).collect();
-        (!layers.is_empty()).then_some(Self { value, layers })
+        Self { value, layers: pass.description.layers_behind(value).map(begun).collect() }
     }
 
     /// Settles `rows` of a group in `gradient`, the whole of the gradient's buffer.
@@ -42,24 +33,20 @@ impl Settlement {
         for row in rows {
             let range = pass.row_range(self.value, group, row);
             for (position, (layer, sums)) in self.layers.iter_mut().enumerate() {
-                let statistics = &pass.workspace.statistics[*layer];
-                let description = &pass.description.layers[*layer];
-                let channels = description.geometry.outputs();
-                let trained = affine::is_trained(pass, *layer);
+                let LayerDescription { geometry, value, sum } = &pass.description.layers[*layer];
+                let trained = pass.is_trained(*layer);
                 if row == 0 {
-                    clear(sums, if trained { 2 * channels } else { 0 });
+                    clear(sums, if trained { 2 * geometry.outputs() } else { 0 });
                 }
+                let output = pass.signal_row(*value, group, row);
                 // It has to pass the ReLU once.
-                let sign = match description.sum {
-                    Some(sum) if position == 0 => Sign::Stored(&pass.value(sum)[range.clone()]),
-                    None if description.relu => Sign::Own(&statistics.coefficients),
+                let sign = match sum {
+                    Some(sum) if position == 0 => Sign::Stored(&pass.value(*sum)[range.clone()]),
+                    None if output.relu => Sign::Own,
                     _ => Sign::Always,
                 };
                 if trained || !matches!(sign, Sign::Always) {
-                    let output = &pass.value(description.value)[range.clone()];
-                    let width = pass.description.values[self.value].shape.width;
-                    let row = UnsettledRow { gradient: &mut gradient[range.clone()], output, sign, width };
-                    settle(pass.kernel, row, &statistics.mean, sums);
+                    settle(pass.kernel, &mut gradient[range.clone()], &output, sign, sums);
                 }
             }
         }
@@ -69,33 +56,19 @@ impl Settlement {
     /// has made the gradients there 0.
     pub(crate) fn close_group(&self, pass: &mut Pass<'_>) {
         for (layer, sums) in &self.layers {
-            affine::fold(sums, &mut pass.workspace.statistics[*layer].gradient_moments);
+            let channels = pass.workspace.channels[*layer].iter_mut();
+            affine::fold(sums, channels.map(|channel| &mut channel.moments));
         }
     }
 }
 
-/// Settles the gradient of an input of `operation` in a pass of its own, if that operation has completed it.
-pub(crate) fn input(pass: &mut Pass<'_>, operation: &Operation, input: Signal) {
-    if pass.contributes(input)
-        && let Some(settlement) = Settlement::of_input(pass, operation, input)
-    {
-        whole(pass, settlement);
-    }
-}
-
-/// Settles the gradient of the logits.
-pub(crate) fn logits(pass: &mut Pass<'_>) {
-    if let Some(settlement) = Settlement::of(pass, pass.description.logits.value) {
-        whole(pass, settlement);
-    }
-}
-
-fn whole(pass: &mut Pass<'_>, mut settlement: Settlement) {
-    let height = pass.description.values[settlement.value].shape.height;
-    let (mut gradient, _) = pass.take_gradient(settlement.value);
+/// Settles the gradient of `value` in a pass of its own.
+pub(crate) fn whole(pass: &mut Pass<'_>, value: usize) {
+    let mut settlement = Settlement::of(pass, value);
+    let (mut gradient, _) = pass.take_gradient(value);
     for group in 0..pass.groups {
-        settlement.rows(pass, group, 0..height, &mut gradient);
+        settlement.rows(pass, group, 0..pass.description.shapes[value].height, &mut gradient);
         settlement.close_group(pass);
     }
-    pass.put_gradient(settlement.value, gradient);
+    pass.put_gradient(value, gradient);
 }

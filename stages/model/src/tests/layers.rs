@@ -5,13 +5,20 @@ use spfde_data::random::{Purpose, draw};
 
 use super::reference::Reference;
 use crate::description::{Affine, Description, InputShape, NetworkBuilder, Node};
-use crate::geometry::Window;
 use crate::kernel::Kernel;
 use crate::lane::{Activations, LANES, Lane};
 use crate::network::Network;
 use crate::shard::{Shard, Wanted};
 use crate::weights::Growth;
 use crate::workspace::Workspace;
+
+/// Kernel, stride and padding of a convolution.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
 
 /// A network of three convolutions, of which the middle one is of interest.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +63,7 @@ fn number(stream: u64, place: usize) -> f64 {
 fn with(node: Node<'_>, affine: Affine) -> Node<'_> {
     match affine {
         Affine::BatchNorm => node.batch_norm(),
-        Affine::Bias => node.bias(),
+        Affine::Bias => node,
     }
 }
 
@@ -97,12 +104,12 @@ fn check(case: &Case, kernel: Kernel) -> bool {
     let labels: Vec<u16> = (0..case.samples).map(|sample| (sample % CLASSES) as u16).collect();
     let weights: Vec<f32> = (0..case.samples).map(|sample| 1.0 + (sample % 3) as f32).collect();
     let shard = Shard { inputs: &inputs, labels: &labels, weights: &weights, batch_samples: case.samples };
-    let (mut part, mut scores) = (vec![0.0; network.part_len()], vec![]);
+    let mut part = vec![0.0; network.part_len()];
     let dense_layers = [0, 1, 2];
     let mut all = vec![0.0; network.dense_len(&dense_layers)];
     let wanted =
         Wanted { part: &mut part, dense_layers: &dense_layers, dense: &mut all, ..Wanted::default() };
-    network.train_shard_for(&mut Workspace::new(&network), &shard, wanted, &mut scores);
+    let scores = network.train_shard_for(&mut Workspace::new(&network), &shard, wanted);
 
     let mut reference = Reference::default();
     let mut pixels = vec![];

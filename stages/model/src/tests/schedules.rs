@@ -18,9 +18,11 @@ fn values_that_the_backward_pass_reads_share_no_buffer() {
         let description = description(entry.name);
         for frozen in 0..=description.architecture.blocks.len() {
             let schedule = Schedule::training(&description, Reach::Block(frozen));
-            let mut kept: Vec<usize> = (0..description.operations.len())
-                .filter(|operation| description.is_active(*operation, Reach::Block(frozen)))
-                .flat_map(|operation| description.kept_for(operation, Reach::Block(frozen)))
+            let reach = Reach::Block(frozen);
+            let operations = description.operations().iter();
+            let mut kept: Vec<usize> = operations
+                .filter(|operation| description.is_active(operation.output, reach))
+                .flat_map(|operation| description.kept_for(operation, reach))
                 .collect();
             kept.sort_unstable();
             kept.dedup();
@@ -48,8 +50,8 @@ fn memory_falls_with_every_frozen_block_and_stays_near_what_shapes_say() {
             assert!(bytes <= before, "{} with {frozen} frozen", entry.name);
             // Beyond what is kept there are the values and gradients in hand: at most five of the largest
             // value, and the network's input, which has no buffer here.
-            let largest = description.values.iter().map(|value| value.shape.len()).max().unwrap();
-            let input = 4 * description.values[0].shape.len();
+            let largest = description.shapes.iter().map(InputShape::len).max().unwrap();
+            let input = 4 * description.shapes[0].len();
             assert!(
                 bytes as u64 <= counted + (5 * 4 * largest) as u64 && bytes as u64 + input as u64 >= *counted,
                 "{} with {frozen} frozen: {bytes}, counted {counted}",
@@ -93,7 +95,7 @@ struct Simulation<'a> {
 impl Simulation<'_> {
     fn new<'a>(description: &'a Description, schedule: &'a Schedule, reach: Reach) -> Simulation<'a> {
         let buffers = vec![vec![]; schedule.buffers.len()];
-        let begun = vec![false; description.values.len()];
+        let begun = vec![false; description.shapes.len()];
         Simulation { description, schedule, reach, buffers, begun }
     }
 
@@ -102,18 +104,19 @@ impl Simulation<'_> {
         for group in 0..2 {
             (0..self.schedule.prefix).for_each(|number| self.forward(number, group));
         }
-        (self.schedule.prefix..self.description.operations.len()).for_each(|number| self.forward(number, 0));
-        self.read_value(self.description.logits.value);
+        (self.schedule.prefix..self.description.operations().len())
+            .for_each(|number| self.forward(number, 0));
+        self.read_value(self.description.logits());
     }
 
     fn run(description: &Description, reach: Reach) {
         let schedule = Schedule::training(description, reach);
         let mut simulation = Simulation::new(description, &schedule, reach);
         simulation.run_forward();
-        let logits = description.logits.value;
+        let logits = description.logits();
         simulation.buffers[schedule.gradients[logits].unwrap()] = vec![Content::Gradient(logits)];
-        for number in (0..description.operations.len()).rev() {
-            if description.is_active(number, reach) {
+        for number in (0..description.operations().len()).rev() {
+            if description.is_active(number + 1, reach) {
                 simulation.backward(number);
             }
         }
@@ -132,32 +135,32 @@ impl Simulation<'_> {
     }
 
     fn forward(&mut self, number: usize, group: usize) {
-        let operation = &self.description.operations[number];
+        let operation = &self.description.operations()[number];
         let buffer = self.schedule.values[operation.output].unwrap();
         if group > 0 && !self.schedule.buffers[buffer].single {
             self.read_value(operation.output);
         }
         self.buffers[buffer] = vec![Content::Value(operation.output)];
         // Row by row: what is read must outlive what is written; a merged addition happens in between.
-        operation.inputs().for_each(|input| self.read_value(input.value));
-        if let Some(addition) = self.schedule.merged_addition(self.description, number) {
-            self.description.operations[addition].inputs().for_each(|input| self.read_value(input.value));
+        operation.reads.iter().for_each(|value| self.read_value(*value));
+        if let Some(addition) = self.schedule.merged_addition(self.description, operation) {
+            addition.reads.iter().for_each(|value| self.read_value(*value));
         }
     }
 
     fn backward(&mut self, number: usize) {
-        let operation = &self.description.operations[number];
-        let read = match operation.kind {
-            Kind::Convolution(layer) | Kind::Linear(layer) => self.description.gradient_of(layer),
-            _ => operation.output,
+        let operation = &self.description.operations()[number];
+        let read = match operation.layer {
+            Some(layer) => self.description.gradient_of(layer),
+            None => operation.output,
         };
         self.read_gradient(read);
-        for input in operation.inputs().filter(|input| self.description.contributes(*input, self.reach)) {
-            let value = input.value;
+        let contributes = |value: &&usize| self.description.contributes(**value, self.reach);
+        for &value in operation.reads.iter().filter(contributes) {
             let buffer = self.schedule.gradients[value].expect("a gradient that is written has a place");
             let begun = std::mem::replace(&mut self.begun[value], true);
             if self.schedule.gradients[read] == Some(buffer) {
-                assert!(matches!(operation.kind, Kind::Addition(_)) && !begun, "only shortcuts inherit");
+                assert!(operation.kind == Kind::Addition && !begun, "only shortcuts inherit");
                 self.buffers[buffer].push(Content::Gradient(value));
             } else {
                 if begun {
@@ -166,7 +169,7 @@ impl Simulation<'_> {
                 self.buffers[buffer] = vec![Content::Gradient(value)];
             }
             // Signs and outputs, where this completes the gradient.
-            if self.schedule.completes[value] == Some(number) {
+            if self.schedule.completes[value] == Some(operation.output) {
                 for layer in self.description.layers_behind(value) {
                     self.read_value(self.description.layers[layer].value);
                     if let Some(sum) = self.description.layers[layer].sum {
@@ -176,7 +179,7 @@ impl Simulation<'_> {
             }
         }
         self.read_gradient(read);
-        self.description.kept_for(number, self.reach).into_iter().for_each(|value| self.read_value(value));
+        self.description.kept_for(operation, self.reach).into_iter().for_each(|value| self.read_value(value));
     }
 }
 
@@ -188,10 +191,9 @@ fn a_prefix_keeps_one_group_of_what_only_it_reads() {
     };
     for frozen in 0..=description.architecture.blocks.len() {
         let training = Schedule::training(&description, Reach::Block(frozen));
-        for (number, operation) in description.operations.iter().enumerate() {
-            let readers = (0..description.operations.len()).filter(|reader| {
-                description.operations[*reader].inputs().any(|input| input.value == operation.output)
-            });
+        for (number, operation) in description.operations().iter().enumerate() {
+            let readers = (0..description.operations().len())
+                .filter(|reader| description.operations()[*reader].reads.contains(&operation.output));
             let last = readers.max().unwrap_or(usize::MAX);
             assert_eq!(number < training.prefix, operation.block < frozen, "operation {number}");
             assert_eq!(single(&training, operation.output), last < training.prefix, "operation {number}");
@@ -199,7 +201,7 @@ fn a_prefix_keeps_one_group_of_what_only_it_reads() {
     }
     // An evaluation keeps pooled features and logits of all samples, and no other value.
     let evaluating = Schedule::forward(&description, description.architecture.blocks.len() + 1);
-    assert!(matches!(description.operations[evaluating.prefix].kind, Kind::Linear(_)));
+    assert!(description.operations()[evaluating.prefix].kind == Kind::Classifier);
     let whole = evaluating.buffers.iter().filter(|buffer| !buffer.single);
     assert_eq!(whole.map(|buffer| buffer.lanes).collect::<Vec<_>>(), [64, 10]);
 }
@@ -248,8 +250,8 @@ fn nested(late: bool) -> Description {
 fn a_shortcut_inherits_the_gradient_of_its_sum_only_if_nothing_adds_to_it_too_early() {
     let inherits = |description: &Description| -> Vec<bool> {
         let schedule = Schedule::training(description, Reach::Block(0));
-        let additions = description.operations.iter().filter_map(|operation| match operation.kind {
-            Kind::Addition(shortcut) => Some((shortcut.value, operation.output)),
+        let additions = description.operations().iter().filter_map(|operation| match operation.kind {
+            Kind::Addition => Some((operation.reads[1], operation.output)),
             _ => None,
         });
         additions

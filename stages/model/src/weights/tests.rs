@@ -1,13 +1,12 @@
 //! Initial weights, and masks that change.
 
 use super::*;
-use crate::description::InputShape;
-use crate::geometry::Window;
+use crate::description::{Affine, InputShape};
 
 fn weights() -> Weights {
     let shape = InputShape { channels: 3, height: 6, width: 6 };
-    let window = Window { kernel: 3, stride: 1, padding: 1 };
-    Weights::dense(5, 2, Geometry::convolution(shape, 4, window))
+    let convolution = Convolution { channels: 4, kernel: 3, stride: 1, padding: 1, affine: Affine::Bias };
+    Weights::dense(5, 2, Geometry::convolution(shape, convolution))
 }
 
 #[test]

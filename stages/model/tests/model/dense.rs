@@ -19,7 +19,7 @@ fn dense(network: &Network, samples: &Samples, batch_samples: usize, layers: &[u
     let mut part = vec![f32::NAN; network.part_len()];
     let mut dense = vec![f32::NAN; network.dense_len(layers)];
     let wanted = Wanted { part: &mut part, dense_layers: layers, dense: &mut dense, ..Wanted::default() };
-    network.train_shard_for(&mut Workspace::new(network), &shard, wanted, &mut Vec::new());
+    network.train_shard_for(&mut Workspace::new(network), &shard, wanted);
     [part, dense]
 }
 

@@ -40,9 +40,9 @@ fn what_stands_in_lanes_without_a_sample_does_not_matter() {
                 let expected = train(&network, &samples, 16);
                 for padding in [f32::NAN, f32::INFINITY, 1e30] {
                     let inputs = activations(&samples, padding);
-                    let (mut part, mut scores) = (vec![0.0; network.part_len()], vec![]);
+                    let mut part = vec![0.0; network.part_len()];
                     let shard = shard(&samples, &inputs, 16);
-                    network.train_shard(&mut Workspace::new(&network), &shard, &mut part, &mut scores);
+                    let scores = network.train_shard(&mut Workspace::new(&network), &shard, &mut part);
                     assert_eq!((part, scores), expected, "{model} padded with {padding}");
                 }
             }
@@ -87,9 +87,9 @@ fn a_used_workspace_gives_the_same_bits_as_a_new_one() {
         network.freeze(frozen);
         let samples = samples(count, SHAPE, 6);
         let inputs = activations(&samples, 0.0);
-        let (mut part, mut scores) = (vec![0.0; network.part_len()], vec![]);
+        let mut part = vec![0.0; network.part_len()];
         let shard = shard(&samples, &inputs, 40);
-        network.train_shard(&mut workspace, &shard, &mut part, &mut scores);
+        let scores = network.train_shard(&mut workspace, &shard, &mut part);
         assert_eq!((&part, &scores), (&train(&network, &samples, 40).0, &train(&network, &samples, 40).1));
         network.evaluate(&mut workspace, &shard);
     }
@@ -102,8 +102,8 @@ fn observing_a_shard_scores_it_like_training() {
         network.freeze(frozen);
         let samples = samples(19, SHAPE, 6);
         let inputs = activations(&samples, 0.0);
-        let mut scores = vec![];
-        network.observe_shard(&mut Workspace::new(&network), &shard(&samples, &inputs, 19), &mut scores);
+        let shard = shard(&samples, &inputs, 19);
+        let scores = network.observe_shard(&mut Workspace::new(&network), &shard);
         assert_eq!(scores, train(&network, &samples, 19).1);
     }
 }

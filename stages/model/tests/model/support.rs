@@ -116,8 +116,8 @@ pub(crate) fn sgd(momentum: f32, weight_decay: f32) -> MomentumSgd {
 pub(crate) fn train(network: &Network, samples: &Samples, batch_samples: usize) -> (Vec<f32>, Vec<Score>) {
     let inputs = activations(samples, 0.0);
     let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
-    let (mut part, mut scores) = (vec![f32::NAN; network.part_len()], vec![]);
-    network.train_shard(&mut Workspace::new(network), &shard, &mut part, &mut scores);
+    let mut part = vec![f32::NAN; network.part_len()];
+    let scores = network.train_shard(&mut Workspace::new(network), &shard, &mut part);
     (part, scores)
 }
 
@@ -129,11 +129,11 @@ pub(crate) fn train_and_observe(
 ) -> (Vec<f32>, Vec<f32>, Vec<Score>) {
     let inputs = activations(samples, 0.0);
     let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
-    let (mut part, mut scores) = (vec![f32::NAN; network.part_len()], vec![]);
+    let mut part = vec![f32::NAN; network.part_len()];
     let mut observed = vec![f32::NAN; network.observed_len()];
     let mut workspace = Workspace::new(network);
     let wanted = Wanted { part: &mut part, observed: &mut observed, ..Wanted::default() };
-    network.train_shard_for(&mut workspace, &shard, wanted, &mut scores);
+    let scores = network.train_shard_for(&mut workspace, &shard, wanted);
     (part, observed, scores)
 }
 
