@@ -18,6 +18,10 @@ pub(crate) struct Schedule {
     pub(crate) gradients: Vec<Option<usize>>,
     /// What the operation writes whose backward pass is the last to add to the gradient of each value.
     pub(crate) completes: Vec<Option<usize>>,
+    /// Whether the addition that writes a value is left to the convolution right behind it, which computes it
+    /// while it packs its input. Not where the prefix ends between the two: there the sum alone goes from the
+    /// one to the other, not both of its terms.
+    pub(crate) merged: Vec<bool>,
     pub(crate) buffers: Vec<Buffer>,
     /// How many leading operations run group by group.
     pub(crate) prefix: usize,
@@ -55,22 +59,6 @@ impl Schedule {
         Self::new(description, Reach::Block(fixed), false)
     }
 
-    /// The addition that the convolution `operation` computes while it packs its input: the one right before
-    /// it, whose sum it reads. Not where the prefix ends between the two: there the sum alone goes from the
-    /// one to the other, not both of its terms.
-    pub(crate) fn merged_addition<'a>(
-        &self,
-        description: &'a Description,
-        operation: &Operation,
-    ) -> Option<&'a Operation> {
-        let before = description.producer(operation.output - 1)?;
-        let merged = before.kind == Kind::Addition
-            && matches!(operation.kind, Kind::Convolution(_))
-            && operation.reads[0] == before.output
-            && before.output != self.prefix;
-        merged.then_some(before)
-    }
-
     /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n −
     /// i`; the loss is computed at time `n`. What outlives the prefix is written from time 0 on, group by
     /// group.
@@ -78,9 +66,13 @@ impl Schedule {
         let (operations, logits) = (description.operations(), description.logits());
         let (count, end) = (description.shapes.len(), operations.len());
         let prefix = prefix(description, reach);
-        let completes = vec![None; count];
-        let (values, gradients, buffers) = (vec![], vec![], vec![]);
-        let mut schedule = Self { values, gradients, completes, buffers, prefix, reach };
+        let (mut completes, mut merged) = (vec![None; count], vec![false; count]);
+        for (sum, pair) in (1..).zip(operations.windows(2)) {
+            merged[sum] = pair[0].kind == Kind::Addition
+                && matches!(pair[1].kind, Kind::Convolution(_))
+                && pair[1].reads[0] == sum
+                && sum != prefix;
+        }
         let tenant = |value: usize, time: usize| Tenant {
             lanes: description.shapes[value].len(),
             single: false,
@@ -95,9 +87,7 @@ impl Schedule {
         let mut tenants: Vec<_> = std::iter::once(None).chain(operations.iter().map(written)).collect();
         extend(&mut tenants, logits, end);
         for operation in operations {
-            let next = operations.get(operation.output);
-            let merged = next.and_then(|next| schedule.merged_addition(description, next)).is_some();
-            let time = operation.output - 1 + usize::from(merged);
+            let time = operation.output - 1 + usize::from(merged[operation.output]);
             operation.reads.iter().for_each(|value| extend(&mut tenants, *value, time));
         }
         for tenant in tenants.iter_mut().flatten().filter(|tenant| tenant.single && tenant.to >= prefix) {
@@ -119,7 +109,7 @@ impl Schedule {
                 }
                 for &value in operation.reads.iter().filter(|value| description.contributes(**value, reach)) {
                     touch(value, time);
-                    schedule.completes[value].get_or_insert(operation.output);
+                    completes[value].get_or_insert(operation.output);
                 }
                 // The gradient that it reads.
                 touch(operation.layer.map_or(operation.output, |layer| description.gradient_of(layer)), time);
@@ -127,10 +117,10 @@ impl Schedule {
             heirs = inherit(description, reach, &mut gradient_tenants);
         }
         tenants.append(&mut gradient_tenants);
-        (schedule.values, schedule.buffers) = place(tenants);
-        schedule.gradients = schedule.values.split_off(count);
-        heirs.into_iter().for_each(|(heir, sum)| schedule.gradients[heir] = schedule.gradients[sum]);
-        schedule
+        let (mut values, buffers) = place(tenants);
+        let mut gradients = values.split_off(count);
+        heirs.into_iter().for_each(|(heir, sum)| gradients[heir] = gradients[sum]);
+        Self { values, gradients, completes, merged, buffers, prefix, reach }
     }
 }
 

@@ -124,31 +124,28 @@ impl Description {
     /// Finds the layers that go into an addition, and checks that the kernels can tell the readers of each
     /// value apart.
     fn check_readers(&mut self, number: usize) -> Checked<()> {
-        let operation = &self.recipe.operations[number];
-        // An addition that adds a value to itself reads it twice.
-        let readers = |value: usize| {
-            let reads = self.operations().iter().flat_map(|operation| &operation.reads);
-            reads.filter(|read| **read == value).count()
-        };
-        let pools = matches!(operation.kind, Kind::MaxPool | Kind::AveragePool);
-        require(!pools || readers(operation.reads[0]) == 1, "nothing else may read what a pooling reads")?;
-        let is_read = operation.kind == Kind::Classifier || readers(operation.output) > 0;
+        let Operation { kind, reads, output, .. } = self.operations()[number].clone();
+        let pools = matches!(kind, Kind::MaxPool | Kind::AveragePool);
+        require(!pools || self.readers(reads[0]) == 1, "nothing else may read what a pooling reads")?;
+        let is_read = kind == Kind::Classifier || self.readers(output) > 0;
         require(is_read, "nothing reads its output")?;
-        if operation.kind != Kind::Addition {
-            return Ok(());
-        }
-        let mut terms = vec![];
-        for (term, value) in operation.reads.iter().enumerate() {
-            let producer = self.producer(*value).filter(|producer| !producer.relu);
+        let terms = if kind == Kind::Addition { reads } else { vec![] };
+        for (term, value) in terms.into_iter().enumerate() {
+            let producer = self.producer(value).filter(|producer| !producer.relu);
             let Some(layer) = producer.and_then(|producer| producer.layer) else {
                 require(term > 0, "its first term must be a layer without ReLU")?;
                 continue;
             };
-            require(readers(*value) == 1, "a term without ReLU must have no other reader")?;
-            terms.push(layer);
+            require(self.readers(value) == 1, "a term without ReLU must have no other reader")?;
+            self.layers[layer].sum = Some(output);
         }
-        terms.into_iter().for_each(|layer| self.layers[layer].sum = Some(number + 1));
         Ok(())
+    }
+
+    /// How many operations read a value, one that adds it to itself twice.
+    fn readers(&self, value: usize) -> usize {
+        let reads = self.operations().iter().flat_map(|operation| &operation.reads);
+        reads.filter(|read| **read == value).count()
     }
 }
 

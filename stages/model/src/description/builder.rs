@@ -64,7 +64,7 @@ impl Description {
 /// The operations in the order of their making, but each behind those whose values it reads. Where that
 /// cannot be, one of them reads a later value.
 fn in_order(steps: Vec<Operation>) -> Vec<Operation> {
-    let mut order = vec![];
+    let mut order: Vec<Operation> = vec![];
     // Where each value comes to stand; the input stays.
     let mut places = vec![None; steps.len() + 1];
     places[0] = Some(0);
@@ -76,17 +76,15 @@ fn in_order(steps: Vec<Operation>) -> Vec<Operation> {
                 waiting.push(*read);
                 continue;
             }
-            order.push(value);
+            order.push(steps[value - 1].clone());
             places[value] = Some(order.len());
             waiting.pop();
         }
     }
-    let place = |value: &usize| places[*value].expect("every value has been placed");
-    let moved = |value: usize| {
-        let step = &steps[value - 1];
-        Operation { reads: step.reads.iter().map(place).collect(), ..step.clone() }
-    };
-    order.into_iter().map(moved).collect()
+    for read in order.iter_mut().flat_map(|step| &mut step.reads) {
+        *read = places[*read].expect("every value has been placed");
+    }
+    order
 }
 
 impl NetworkBuilder {

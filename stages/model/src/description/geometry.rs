@@ -102,7 +102,8 @@ impl Geometry {
         let Convolution { channels, kernel, stride, padding, .. } = convolution;
         let extent = |pixels: usize| (pixels + 2 * padding - kernel) / stride + 1;
         let output = InputShape { channels, height: extent(input.height), width: extent(input.width) };
-        let span = |(pixels, out): (usize, usize)| (padding, (padding + pixels).max(stride * (out - 1) + kernel));
+        let span =
+            |(pixels, out): (usize, usize)| (padding, (padding + pixels).max(stride * (out - 1) + kernel));
         let (rows, columns) = ((input.height, output.height), (input.width, output.width));
         let source = Packed::new(input.channels, span(rows), span(columns));
         let gradient = Packed::new(channels, halo(rows, &convolution), halo(columns, &convolution));

@@ -6,7 +6,7 @@
 //! but by multiply-adds; weights that do not exist are multiplied as zeros.
 
 use crate::kernel::entry;
-use crate::kernel::gather::{Gather, add_moments, load, store};
+use crate::kernel::gather::{Gather, add_moments, load};
 use crate::kernel::taps::{Tap, bytes};
 use crate::kernel::vector::Vector;
 use crate::lane::Lane;
@@ -146,11 +146,13 @@ impl Tile {
                         load(&mut sum, target, self.steps, rows);
                     }
                     self.multiply(offsets, own, &mut sum);
-                    store(&sum, target, self.steps, rows);
-                }
-                if last && !sums.is_empty() {
                     for (row, sum) in sum.iter().enumerate().take(rows) {
-                        add_moments(&[*sum], &mut sums[2 * (first + row)..][..2]);
+                        for (p, sum) in sum.iter().enumerate() {
+                            sum.store(&mut *target.add(row * self.steps[0] + p * self.steps[1]));
+                        }
+                        if last && !sums.is_empty() {
+                            add_moments(&[*sum], &mut sums[2 * (first + row)..][..2]);
+                        }
                     }
                 }
             }

@@ -140,10 +140,9 @@ unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize, const 
             unsafe {
                 let entries = taps.entries.get_unchecked(taps.range(block, row));
                 let target = target.add(row * strip.target_channel);
-                let steps = [strip.target_row, T];
                 let mut sum = [[V::zero(); P]; R];
                 if !fresh {
-                    load(&mut sum, target, steps, R);
+                    load(&mut sum, target, [strip.target_row, T], R);
                 }
                 for entry in entries {
                     let weight = V::splat(entry.weight);
@@ -154,7 +153,11 @@ unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize, const 
                         }
                     }
                 }
-                store(&sum, target, steps, R);
+                for (r, sum) in sum.iter().enumerate() {
+                    for (p, sum) in sum.iter().enumerate() {
+                        sum.store(&mut *target.add(r * strip.target_row + p * T));
+                    }
+                }
                 if last && !sums.is_empty() {
                     add_moments(&sum, sums.get_unchecked_mut(2 * row..2 * row + 2));
                 }
@@ -182,34 +185,12 @@ pub(super) unsafe fn load<V: Vector, const R: usize, const P: usize>(
     }
 }
 
-/// Writes the first `rows` rows of a tile where [`load`] reads them.
-///
-/// # Safety
-/// All of them can be written.
-#[inline(always)]
-pub(super) unsafe fn store<V: Vector, const R: usize, const P: usize>(
-    tile: &[[V; P]; R],
-    to: *mut Lane,
-    steps: [usize; 2],
-    rows: usize,
-) {
-    for (r, tile) in tile.iter().enumerate().take(rows) {
-        for (p, lane) in tile.iter().enumerate() {
-            // SAFETY: by this function's contract.
-            lane.store(unsafe { &mut *to.add(r * steps[0] + p * steps[1]) });
-        }
-    }
-}
-
 /// Adds the sum of a tile's values and that of their squares to two lanes.
 #[inline(always)]
-pub(super) fn add_moments<V: Vector, const R: usize, const P: usize>(
-    values: &[[V; P]; R],
-    sums: &mut [Lane],
-) {
+pub(super) fn add_moments<V: Vector, const R: usize, const P: usize>(tile: &[[V; P]; R], sums: &mut [Lane]) {
     // Two chains, so that one addition need not wait for the other.
     let (mut sum, mut square) = ([V::load(&sums[0]), V::zero()], [V::load(&sums[1]), V::zero()]);
-    for row in values {
+    for row in tile {
         for (p, value) in row.iter().enumerate() {
             sum[p % 2] = sum[p % 2].add(*value);
             square[p % 2] = value.mul_add(*value, square[p % 2]);

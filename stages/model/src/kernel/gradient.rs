@@ -22,41 +22,60 @@ pub(crate) enum Sign<'a> {
 }
 
 entry! {
-    /// Lets a complete `gradient` g, of the row `output` behind its batch norm or bias, pass the ReLU, in
-    /// place. Where `sums` is not empty it holds two lanes per channel, to which the sums of g and of
-    /// `g · (z − mean)` are added.
+    /// Lets a complete `gradient` g behind the batch norm or bias of a layer, of whose output `z` is the row,
+    /// pass the ReLU, in place. Where `sums` is not empty it holds two lanes per channel, to which the sums
+    /// of g and of `g · (z − mean)` are added.
     ///
     /// # Panics
     /// If the slices do not fit together.
-    fn settle(
-        gradient: &mut [Lane],
-        output: &SignalRow<'_>,
-        sign: Sign<'_>,
-        sums: &mut [Lane],
-    ) = settle_body
+    fn settle(gradient: &mut [Lane], z: &SignalRow<'_>, sign: Sign<'_>, sums: &mut [Lane]) = settle_body
 }
 
 #[inline(always)]
-fn settle_body<V: Vector>(gradient: &mut [Lane], output: &SignalRow<'_>, sign: Sign<'_>, sums: &mut [Lane]) {
-    assert_eq!(gradient.len(), output.lanes.len(), "rows of one length");
-    let width = output.width;
-    let channels = output.affine.expect("a gradient settles behind a layer").iter();
+fn settle_body<V: Vector>(gradient: &mut [Lane], z: &SignalRow<'_>, sign: Sign<'_>, sums: &mut [Lane]) {
+    assert_eq!(gradient.len(), z.lanes.len(), "rows of one length");
+    let width = z.width;
+    let channels = z.affine.expect("a gradient settles behind a layer").iter();
     let mut sums = sums.chunks_exact_mut(2);
-    let pixels = gradient.chunks_exact_mut(width).zip(output.lanes.chunks_exact(width)).zip(channels);
-    for (number, ((gradient, output), channel)) in pixels.enumerate() {
-        let sums = sums.next();
+    let pixels = gradient.chunks_exact_mut(width).zip(z.lanes.chunks_exact(width)).zip(channels);
+    for (number, ((g, z), channel)) in pixels.enumerate() {
+        let sums = sums.next().unwrap_or_default();
         let minus_mean = V::splat(-channel.mean);
         match sign {
-            Sign::Always => settle_channel(gradient, output, minus_mean, sums, Gate::Everywhere),
+            Sign::Always => settle_channel(g, z, minus_mean, sums, Gate::Everywhere),
             Sign::Own => {
                 let gate = Gate::WhereOwn { scale: V::splat(channel.scale), shift: V::splat(channel.shift) };
-                settle_channel(gradient, output, minus_mean, sums, gate);
+                settle_channel(g, z, minus_mean, sums, gate);
             }
             Sign::Stored(sign) => {
                 let gate = Gate::WhereStored(&sign[number * width..][..width]);
-                settle_channel(gradient, output, minus_mean, sums, gate);
+                settle_channel(g, z, minus_mean, sums, gate);
             }
         }
+    }
+}
+
+/// Sums that grow side by side, so that one addition need not wait for the other.
+const CHAINS: usize = 4;
+
+#[inline(always)]
+fn settle_channel<V: Vector>(
+    g: &mut [Lane],
+    z: &[Lane],
+    minus_mean: V,
+    sums: &mut [Lane],
+    gate: Gate<'_, V>,
+) {
+    let mut chains = [[V::zero(); 2]; CHAINS];
+    let (gradients, last_gradients) = g.as_chunks_mut::<CHAINS>();
+    let (outputs, last_outputs) = z.as_chunks::<CHAINS>();
+    for (chunk, (g, z)) in gradients.iter_mut().zip(outputs).enumerate() {
+        gate.settle(chunk * CHAINS, g, z, minus_mean, &mut chains);
+    }
+    gate.settle(outputs.len() * CHAINS, last_gradients, last_outputs, minus_mean, &mut chains);
+    for (sum, total) in sums.iter_mut().enumerate() {
+        let [a, b, c, d] = chains.map(|chain| chain[sum]);
+        V::load(total).add(a.add(b).add(c.add(d))).store(total);
     }
 }
 
@@ -70,91 +89,42 @@ enum Gate<'a, V> {
 }
 
 impl<V: Vector> Gate<'_, V> {
+    /// Settles the pixels from the one with number `first` on, at most as many as there are chains.
     #[inline(always)]
-    fn pass(self, pixel: usize, gradient: V, output: V) -> V {
-        match self {
-            Self::Everywhere => gradient,
-            Self::WhereOwn { scale, shift } => gradient.where_positive(output.mul_add(scale, shift)),
-            Self::WhereStored(sign) => gradient.where_positive(V::load(&sign[pixel])),
+    fn settle(self, first: usize, g: &mut [Lane], z: &[Lane], minus_mean: V, chains: &mut [[V; 2]; CHAINS]) {
+        for (number, ((gradient, z), chain)) in g.iter_mut().zip(z).zip(chains).enumerate() {
+            let (g, z) = (V::load(gradient), V::load(z));
+            let g = match self {
+                Self::Everywhere => g,
+                Self::WhereOwn { scale, shift } => g.where_positive(z.mul_add(scale, shift)),
+                Self::WhereStored(sign) => g.where_positive(V::load(&sign[first + number])),
+            };
+            g.store(gradient);
+            chain[0] = chain[0].add(g);
+            chain[1] = g.mul_add(z.add(minus_mean), chain[1]);
         }
-    }
-}
-
-/// Sums that grow side by side, so that one addition need not wait for the other.
-const CHAINS: usize = 4;
-
-#[inline(always)]
-fn settle_channel<V: Vector>(
-    gradient: &mut [Lane],
-    output: &[Lane],
-    minus_mean: V,
-    sums: Option<&mut [Lane]>,
-    gate: Gate<'_, V>,
-) {
-    let mut chains = [[V::zero(); 2]; CHAINS];
-    let (gradients, last_gradients) = gradient.as_chunks_mut::<CHAINS>();
-    let (outputs, last_outputs) = output.as_chunks::<CHAINS>();
-    for (chunk, (gradients, outputs)) in gradients.iter_mut().zip(outputs).enumerate() {
-        settle_pixels(chunk * CHAINS, gradients, outputs, minus_mean, gate, &mut chains);
-    }
-    settle_pixels(outputs.len() * CHAINS, last_gradients, last_outputs, minus_mean, gate, &mut chains);
-    if let Some(sums) = sums {
-        for (sum, total) in sums.iter_mut().enumerate() {
-            let [a, b, c, d] = chains.map(|chain| chain[sum]);
-            V::load(total).add(a.add(b).add(c.add(d))).store(total);
-        }
-    }
-}
-
-/// Settles the pixels from the one with number `first` on, at most as many as there are chains.
-#[inline(always)]
-fn settle_pixels<V: Vector>(
-    first: usize,
-    gradients: &mut [Lane],
-    outputs: &[Lane],
-    minus_mean: V,
-    gate: Gate<'_, V>,
-    chains: &mut [[V; 2]; CHAINS],
-) {
-    let pixels = gradients.iter_mut().zip(outputs).zip(chains);
-    for (number, ((gradient, output), chain)) in pixels.enumerate() {
-        let z = V::load(output);
-        let g = gate.pass(first + number, V::load(gradient), z);
-        g.store(gradient);
-        chain[0] = chain[0].add(g);
-        chain[1] = g.mul_add(z.add(minus_mean), chain[1]);
     }
 }
 
 entry! {
-    /// Writes the gradient of a layer's output, of the row `output`, from the settled `gradient` behind its
-    /// batch norm or bias, where `mask` says that there is a sample, elsewhere 0.
+    /// Writes the gradient of the output of a layer, of which `z` is the row, from the settled `gradient`
+    /// behind its batch norm or bias, where `mask` says that there is a sample, elsewhere 0.
     ///
     /// # Panics
     /// If the row does not fit its target.
-    fn pack_gradient(
-        gradient: &[Lane],
-        output: &SignalRow<'_>,
-        mask: LaneMask,
-        target: PackedRow<'_>,
-    ) = pack_body
+    fn pack_gradient(gradient: &[Lane], z: &SignalRow<'_>, mask: LaneMask, target: PackedRow<'_>) = pack_body
 }
 
 #[inline(always)]
-fn pack_body<V: Vector>(
-    gradient: &[Lane],
-    output: &SignalRow<'_>,
-    mask: LaneMask,
-    mut target: PackedRow<'_>,
-) {
-    let (width, step) = (output.width, target.pixel_step);
-    let channels = output.affine.expect("a gradient arrives behind a layer").iter();
-    let pixels = gradient.chunks_exact(width).zip(output.lanes.chunks_exact(width)).zip(channels);
-    for (number, ((gradients, outputs), channel)) in pixels.enumerate() {
+fn pack_body<V: Vector>(gradient: &[Lane], z: &SignalRow<'_>, mask: LaneMask, mut target: PackedRow<'_>) {
+    let (width, step) = (z.width, target.pixel_step);
+    let channels = z.affine.expect("a gradient arrives behind a layer").iter();
+    let pixels = gradient.chunks_exact(width).zip(z.lanes.chunks_exact(width)).zip(channels);
+    for (number, ((g, z), channel)) in pixels.enumerate() {
         let Channel { slope, output_slope, constant, .. } = *channel;
         let [slope, output_slope, constant] = [V::splat(slope), V::splat(output_slope), V::splat(constant)];
         let target = target.channel(number, width);
-        for ((target, g), z) in target.iter_mut().step_by(step).zip(gradients).zip(outputs) {
+        for ((target, g), z) in target.iter_mut().step_by(step).zip(g).zip(z) {
             let value = V::load(g).mul_add(slope, V::load(z).mul_add(output_slope, constant));
             value.keep(mask).store(target);
         }

@@ -26,13 +26,15 @@ pub(super) fn entry() -> ModelEntry {
         network.classifier(signal)
     });
     let build = Arc::clone(&entry.build);
-    let build = move |parameters: &_, input: InputShape, classes| {
-        if input.height.min(input.width) < PIXELS {
-            let needs = format!("`lenet5` needs images of at least {PIXELS}x{PIXELS} pixels");
-            let reason = format!("{needs}, the data has {input}");
-            return Err(ParameterError::contradiction("model.name", reason));
-        }
-        build(parameters, input, classes)
-    };
-    ModelEntry { build: Arc::new(build), ..entry }
+    ModelEntry {
+        build: Arc::new(move |parameters, input: InputShape, classes| {
+            if input.height.min(input.width) < PIXELS {
+                let needs = format!("`lenet5` needs images of at least {PIXELS}x{PIXELS} pixels");
+                let reason = format!("{needs}, the data has {input}");
+                return Err(ParameterError::contradiction("model.name", reason));
+            }
+            build(parameters, input, classes)
+        }),
+        ..entry
+    }
 }

@@ -134,20 +134,21 @@ impl Network {
 
     /// Computes the values that these operations write, for these groups.
     fn run_operations(&self, pass: &mut Pass<'_>, numbers: Range<usize>, groups: Range<usize>) {
-        let operations = self.description.operations();
-        for operation in &operations[numbers] {
-            let next = operations.get(operation.output);
-            if next.and_then(|next| pass.schedule.merged_addition(&self.description, next)).is_some() {
+        for operation in &self.description.operations()[numbers] {
+            if pass.schedule.merged[operation.output] {
                 continue;
             }
             pass.workspace.hear(|| format!("forward {}", operation.label()));
+            let mut output = pass.take_value(operation.output);
+            let (groups, into) = (groups.clone(), &mut output[..]);
             match operation.kind {
-                Kind::Convolution(_) => convolution::forward(pass, operation, groups.clone()),
-                Kind::Linear { .. } | Kind::Classifier => linear::forward(pass, operation),
-                Kind::Addition => addition::forward(pass, operation, groups.clone()),
-                Kind::MaxPool => max_pool::forward(pass, operation, groups.clone()),
-                Kind::AveragePool => average_pool::forward(pass, operation, groups.clone()),
+                Kind::Convolution(_) => convolution::forward(pass, operation, groups, into),
+                Kind::Linear { .. } | Kind::Classifier => linear::forward(pass, operation, into),
+                Kind::Addition => addition::forward(pass, operation, groups, into),
+                Kind::MaxPool => max_pool::forward(pass, operation, groups, into),
+                Kind::AveragePool => average_pool::forward(pass, operation, groups, into),
             }
+            pass.put_value(operation.output, output);
         }
     }
 

@@ -8,13 +8,12 @@ use crate::lane::Lane;
 use crate::operation::Pass;
 
 /// Computes ReLU of the sum; the terms are normalised while they are read.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
-    let height = pass.description.shapes[operation.output].height;
-    let mut sum = pass.take_value(operation.output);
+pub(crate) fn forward(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, sum: &mut [Lane]) {
     for group in groups {
-        (0..height).for_each(|row| forward_row(pass, operation, group, row, &mut sum));
+        for row in 0..pass.description.shapes[operation.output].height {
+            forward_row(pass, operation, group, row, sum);
+        }
     }
-    pass.put_value(operation.output, sum);
 }
 
 /// Computes one row of pixels in `sum`, the whole of the sum's buffer.
@@ -35,14 +34,12 @@ pub(super) fn forward_row(
 /// sum's, in the same buffer, there is nothing to do but to say that it has begun.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
     for &value in &operation.reads {
-        if !pass.contributes(value) {
-            continue;
-        }
-        if pass.schedule.gradients[value] == pass.schedule.gradients[operation.output] {
+        let home = pass.schedule.gradients[value];
+        if home.is_some() && home == pass.schedule.gradients[operation.output] {
             pass.workspace.begun[value] = true;
             continue;
         }
-        let (mut target, begun) = pass.take_gradient(value);
+        let Some((mut target, begun)) = pass.take_gradient(value) else { continue };
         let upstream = pass.gradient(operation.output);
         if begun {
             for (target, lane) in target.iter_mut().zip(upstream) {

@@ -7,10 +7,9 @@ use crate::lane::Lane;
 use crate::operation::Pass;
 
 /// Computes the mean of each channel.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
+pub(crate) fn forward(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, means: &mut [Lane]) {
     let input = operation.reads[0];
     let shape = pass.description.shapes[input];
-    let mut means = pass.take_value(operation.output);
     let mut row_lanes = vec![Lane::ZERO; shape.row()];
     for group in groups {
         let means = &mut means[pass.row_range(operation.output, group, 0)];
@@ -26,19 +25,15 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
         let share = 1.0 / shape.positions() as f32;
         means.iter_mut().flat_map(|mean| &mut mean.0).for_each(|mean| *mean *= share);
     }
-    pass.put_value(operation.output, means);
 }
 
 /// Gives every pixel its share of the mean's gradient.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
     let input = operation.reads[0];
-    if !pass.contributes(input) {
-        return;
-    }
+    let Some((mut target, begun)) = pass.take_gradient(input) else { return };
+    assert!(!begun, "a pooled signal has no other reader");
     let shape = pass.description.shapes[input];
     let share = 1.0 / shape.positions() as f32;
-    let (mut target, begun) = pass.take_gradient(input);
-    assert!(!begun, "a pooled signal has no other reader");
     let gradients = pass.gradient(operation.output).chunks_exact(shape.channels);
     for (gradients, target) in gradients.zip(target.chunks_exact_mut(shape.len())) {
         for row in target.chunks_exact_mut(shape.row()) {

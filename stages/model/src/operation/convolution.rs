@@ -16,14 +16,14 @@ const STRIP: usize = 2;
 
 /// Computes the outputs of these groups and, for a batch norm that measures, the statistics of all of them:
 /// there they have to be all groups.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>, output: &mut [Lane]) {
     let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;
     let product = &pass.layers[layer].weights.forward;
     let measures = pass.measures(layer);
     assert!(!measures || groups.len() == pass.groups, "a batch norm measures the whole shard");
-    let mut output = pass.take_value(operation.output);
-    let addition = pass.schedule.merged_addition(pass.description, operation);
+    let before = pass.description.producer(operation.output - 1);
+    let addition = before.filter(|before| pass.schedule.merged[before.output]);
     let sum = addition.map_or(vec![], |addition| pass.take_value(addition.output));
     let mut input = Input { layer, value: operation.reads[0], addition, sum };
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
@@ -40,7 +40,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
             let needed = rows_under(geometry, row + strip.rows - 1);
             input.pack(pass, group, packed..needed, source);
             packed = packed.max(needed);
-            let job = Gather { strip, source, target: &mut output, accumulate: false, sums };
+            let job = Gather { strip, source, target: output, accumulate: false, sums };
             product.gather(pass.kernel, job);
         }
         if let Some(addition) = addition {
@@ -59,7 +59,6 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
     if let Some(addition) = addition {
         pass.put_value(addition.output, input.sum);
     }
-    pass.put_value(operation.output, output);
 }
 
 /// Where the rows of the input of `layer` come from.
@@ -99,8 +98,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, 
     let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;
     let (weights, value) = (&pass.layers[layer].weights, operation.reads[0]);
-    let wanted = pass.contributes(value);
-    let (mut target, begun) = if wanted { pass.take_gradient(value) } else { (vec![], false) };
+    let mut input_gradient = pass.take_gradient(value);
     let completes = pass.schedule.completes[value] == Some(operation.output);
     let mut settlement = completes.then(|| Settlement::of(pass, value));
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
@@ -123,18 +121,17 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, 
                 input.pack(pass, group, packed..needed, source);
                 packed = packed.max(needed);
             }
-            if wanted {
+            if let Some((target, begun)) = &mut input_gradient {
                 let start = group * geometry.input.len();
                 for (phase, product) in square(stride).zip(&weights.backward) {
                     if let Some(strip) = input_strip(geometry, phase, row, start) {
-                        let (source, target, sums) = (&*gradient, &mut target[..], &mut [][..]);
-                        product
-                            .gather(pass.kernel, Gather { strip, source, target, accumulate: begun, sums });
+                        let (source, accumulate, sums) = (&*gradient, *begun, &mut [][..]);
+                        product.gather(pass.kernel, Gather { strip, source, target, accumulate, sums });
                     }
                 }
                 if let Some(settlement) = &mut settlement {
                     let inside = |row: usize| (row * stride).min(geometry.input.height);
-                    settlement.rows(pass, group, inside(row)..inside(row + STRIP), &mut target);
+                    settlement.rows(pass, group, inside(row)..inside(row + STRIP), target);
                 }
             }
             if row < height {
@@ -151,7 +148,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, 
         gradients[*position as usize] = total.sum();
     }
     pass.workspace.scratch = scratch;
-    if wanted {
+    if let Some((target, _)) = input_gradient {
         pass.put_gradient(value, target);
     }
 }

@@ -10,10 +10,9 @@ use crate::operation::Pass;
 use crate::workspace::{Scratch, make_room};
 
 /// Computes the outputs.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
+pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, output: &mut [Lane]) {
     let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;
-    let mut output = pass.take_value(operation.output);
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, target, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
@@ -22,10 +21,9 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
         pack_panel(pass, operation, groups.clone(), source);
         let product = &pass.layers[layer].weights.forward;
         product.gather(pass.kernel, job(groups.len(), source, target));
-        unpack(target, geometry.output, groups, false, &mut output);
+        unpack(target, geometry.output, groups, false, output);
     }
     pass.workspace.scratch = scratch;
-    pass.put_value(operation.output, output);
 }
 
 /// Computes the gradient of the input, if it is wanted, and those of the weights in `taps`, which go to
@@ -33,9 +31,8 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation) {
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, gradients: &mut [f32]) {
     let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;
-    let (weights, value) = (&pass.layers[layer].weights, operation.reads[0]);
-    let wanted = pass.contributes(value);
-    let (mut input, begun) = if wanted { pass.take_gradient(value) } else { (vec![], false) };
+    let weights = &pass.layers[layer].weights;
+    let mut input = pass.take_gradient(operation.reads[0]);
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, gradient, target, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
@@ -46,14 +43,14 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, 
         pack_panel_of_gradient(pass, layer, groups.clone(), gradient);
         let factors = Factors { strip: strip(groups.len()), source, gradient };
         tally_groups(pass.kernel, taps, factors, groups.start > 0, gradients);
-        if wanted {
+        if let Some((input, begun)) = &mut input {
             weights.backward[0].gather(pass.kernel, job(groups.len(), gradient, target));
-            unpack(target, geometry.input, groups, begun, &mut input);
+            unpack(target, geometry.input, groups, *begun, input);
         }
     }
     pass.workspace.scratch = scratch;
-    if wanted {
-        pass.put_gradient(value, input);
+    if let Some((input, _)) = input {
+        pass.put_gradient(operation.reads[0], input);
     }
 }
 

@@ -10,9 +10,8 @@ use crate::operation::Pass;
 const WINDOW: usize = 2;
 
 /// Computes the greatest pixel of each window.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<usize>) {
+pub(crate) fn forward(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, target: &mut [Lane]) {
     let [input, output] = [operation.reads[0], operation.output].map(|value| pass.description.shapes[value]);
-    let mut target = pass.take_value(operation.output);
     let mut rows = vec![Lane::ZERO; WINDOW * input.row()];
     for group in groups {
         for row in 0..output.height {
@@ -24,18 +23,14 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
             }
         }
     }
-    pass.put_value(operation.output, target);
 }
 
 /// Gives the gradient of each window to its greatest pixel, the first of equals in order of row and column.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
     let value = operation.reads[0];
-    if !pass.contributes(value) {
-        return;
-    }
-    let [input, output] = [value, operation.output].map(|value| pass.description.shapes[value]);
-    let (mut target, begun) = pass.take_gradient(value);
+    let Some((mut target, begun)) = pass.take_gradient(value) else { return };
     assert!(!begun, "a pooled signal has no other reader");
+    let [input, output] = [value, operation.output].map(|value| pass.description.shapes[value]);
     // An odd last row or column lies in no window.
     target[..pass.groups * input.len()].fill(Lane::ZERO);
     let mut rows = vec![Lane::ZERO; WINDOW * input.row()];

@@ -56,13 +56,16 @@ impl Pass<'_> {
         self.workspace.buffers[buffer] = lanes;
     }
 
-    /// Takes the buffer of a gradient, with whether it holds a part of it already, to which more is to be
-    /// added.
-    pub(crate) fn take_gradient(&mut self, value: usize) -> (Vec<Lane>, bool) {
+    /// Takes the buffer of the gradient of a value, with whether it holds a part of it already, to which more
+    /// is to be added; none if what reads the value does not contribute to its gradient.
+    pub(crate) fn take_gradient(&mut self, value: usize) -> Option<(Vec<Lane>, bool)> {
+        if !self.description.contributes(value, self.schedule.reach) {
+            return None;
+        }
         let buffer =
             self.schedule.gradients[value].expect("the schedule places every gradient that is written");
         let begun = std::mem::replace(&mut self.workspace.begun[value], true);
-        (std::mem::take(&mut self.workspace.buffers[buffer]), begun)
+        Some((std::mem::take(&mut self.workspace.buffers[buffer]), begun))
     }
 
     /// Puts the buffer of a gradient back.
@@ -79,11 +82,6 @@ impl Pass<'_> {
     /// Whether `layer` normalises by the shard's own statistics.
     pub(crate) fn measures(&self, layer: usize) -> bool {
         matches!(self.layers[layer].affine, AffineState::BatchNorm(_)) && self.is_trained(layer)
-    }
-
-    /// Whether an operation is to compute what it adds to the gradient of `value`, which it reads.
-    pub(crate) fn contributes(&self, value: usize) -> bool {
-        self.description.contributes(value, self.schedule.reach)
     }
 
     /// What rounds the numbers that `layer` multiplies, if anything does.

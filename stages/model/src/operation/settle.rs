@@ -65,7 +65,7 @@ impl Settlement {
 /// Settles the gradient of `value` in a pass of its own.
 pub(crate) fn whole(pass: &mut Pass<'_>, value: usize) {
     let mut settlement = Settlement::of(pass, value);
-    let (mut gradient, _) = pass.take_gradient(value);
+    let (mut gradient, _) = pass.take_gradient(value).expect("it has been computed");
     for group in 0..pass.groups {
         settlement.rows(pass, group, 0..pass.description.shapes[value].height, &mut gradient);
         settlement.close_group(pass);

@@ -143,7 +143,8 @@ impl Simulation<'_> {
         self.buffers[buffer] = vec![Content::Value(operation.output)];
         // Row by row: what is read must outlive what is written; a merged addition happens in between.
         operation.reads.iter().for_each(|value| self.read_value(*value));
-        if let Some(addition) = self.schedule.merged_addition(self.description, operation) {
+        let before = self.description.producer(operation.output - 1);
+        if let Some(addition) = before.filter(|before| self.schedule.merged[before.output]) {
             addition.reads.iter().for_each(|value| self.read_value(*value));
         }
     }
