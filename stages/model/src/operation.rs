@@ -4,13 +4,11 @@
 //! ReLU have no operation of their own; they happen where a row is packed or added.
 
 pub(crate) mod addition;
-pub(crate) mod affine;
-pub(crate) mod average_pool;
 pub(crate) mod convolution;
 pub(crate) mod linear;
 pub(crate) mod loss;
-pub(crate) mod max_pool;
 mod pass;
+pub(crate) mod pool;
 pub(crate) mod settle;
 
 pub(crate) use pass::Pass;

@@ -94,7 +94,8 @@ impl Schedule {
             (tenant.single, tenant.from) = (false, 0);
         }
         let mut gradient_tenants = vec![None; count];
-        let mut heirs = vec![];
+        // Where the gradient that begins as that of a value lives.
+        let mut home: Vec<usize> = (0..count).collect();
         if has_backward {
             let mut touch = |value: usize, time: usize| {
                 let tenant = gradient_tenants[value].get_or_insert(tenant(value, time));
@@ -114,12 +115,12 @@ impl Schedule {
                 // The gradient that it reads.
                 touch(operation.layer.map_or(operation.output, |layer| description.gradient_of(layer)), time);
             }
-            heirs = inherit(description, reach, &mut gradient_tenants);
+            inherit(description, reach, &mut gradient_tenants, &mut home);
         }
         tenants.append(&mut gradient_tenants);
         let (mut values, buffers) = place(tenants);
-        let mut gradients = values.split_off(count);
-        heirs.into_iter().for_each(|(heir, sum)| gradients[heir] = gradients[sum]);
+        let places = values.split_off(count);
+        let gradients = home.into_iter().map(|home| places[home]).collect();
         Self { values, gradients, completes, merged, buffers, prefix, reach }
     }
 }
@@ -169,8 +170,8 @@ fn extend(tenants: &mut [Option<Tenant>], value: usize, time: usize) {
 
 /// Finds the shortcuts whose gradient may begin as that of the sum they go into, in its buffer: those to
 /// which nothing else adds before the last reader of the sum's gradient is done. The sum's tenant takes over
-/// the time of the shortcut's. Gives pairs of shortcut and sum, sums before shortcuts.
-fn inherit(description: &Description, reach: Reach, gradients: &mut [Option<Tenant>]) -> Vec<(usize, usize)> {
+/// the time of the shortcut's, and is its home.
+fn inherit(description: &Description, reach: Reach, gradients: &mut [Option<Tenant>], home: &mut [usize]) {
     let is_active = |operation: &&Operation| description.is_active(operation.output, reach);
     let backward = |operation: &Operation| 2 * description.logits() + 1 - operation.output;
     let contributors = |value: usize| {
@@ -181,9 +182,6 @@ fn inherit(description: &Description, reach: Reach, gradients: &mut [Option<Tena
     };
     // The last reader of each sum's own gradient, before anything is handed on.
     let last_read: Vec<Option<usize>> = gradients.iter().map(|tenant| Some(tenant.as_ref()?.to)).collect();
-    let mut heirs = vec![];
-    // Where the gradient that began as that of a value lives.
-    let mut home: Vec<usize> = (0..gradients.len()).collect();
     let additions = |operation: &&Operation| operation.kind == Kind::Addition;
     for operation in description.operations().iter().rev().filter(is_active).filter(additions) {
         let (main, shortcut, sum) = (operation.reads[0], operation.reads[1], operation.output);
@@ -195,8 +193,6 @@ fn inherit(description: &Description, reach: Reach, gradients: &mut [Option<Tena
             let tenant = gradients[home[sum]].as_mut().expect("it is computed");
             tenant.to = tenant.to.max(heir.to);
             home[shortcut] = home[sum];
-            heirs.push((shortcut, home[sum]));
         }
     }
-    heirs
 }

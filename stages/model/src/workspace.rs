@@ -39,8 +39,6 @@ pub(crate) struct Scratch {
     pub(crate) totals: Vec<Lane>,
     /// Two lanes per channel.
     pub(crate) sums: Vec<Lane>,
-    /// Two sums per channel over groups and lanes.
-    pub(crate) moments: Vec<[f64; 2]>,
 }
 
 impl Workspace {

@@ -153,11 +153,10 @@ impl Recipe {
     /// Checks extents and counts, and that there are blocks and one classifier.
     fn check(&self) -> Checked<()> {
         let InputShape { channels, height, width } = self.input;
-        in_range("channels", channels, 1..=EXTENT)?;
-        in_range("rows", height, 1..=EXTENT)?;
-        in_range("columns", width, 1..=EXTENT)?;
+        let extents =
+            [("channels", channels), ("rows", height), ("columns", width), ("classes", self.classes)];
+        extents.into_iter().try_for_each(|(what, extent)| in_range(what, extent, 1..=EXTENT))?;
         in_range("numbers of a sample", self.input.len(), 1..=NUMBERS)?;
-        in_range("classes", self.classes, 1..=EXTENT)?;
         in_range("operations", self.operations.len(), 1..=OPERATIONS)?;
         let classifier = self.operations.iter().position(|operation| operation.kind == Kind::Classifier);
         require(classifier == Some(self.operations.len() - 1), "a network ends with its only classifier")?;

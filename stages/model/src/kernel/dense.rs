@@ -145,7 +145,16 @@ impl Tile {
                     if !fresh {
                         load(&mut sum, target, self.steps, rows);
                     }
-                    self.multiply(offsets, own, &mut sum);
+                    for (offset, weights) in offsets.iter().zip(own) {
+                        let mut lanes = [[V::zero(); P]];
+                        load(&mut lanes, self.source.byte_add(*offset as usize), [0, self.next_source], 1);
+                        for (sum, weight) in sum.iter_mut().zip(weights) {
+                            let weight = V::splat(*weight);
+                            for (sum, lane) in sum.iter_mut().zip(lanes[0]) {
+                                *sum = lane.mul_add(weight, *sum);
+                            }
+                        }
+                    }
                     for (row, sum) in sum.iter().enumerate().take(rows) {
                         for (p, sum) in sum.iter().enumerate() {
                             sum.store(&mut *target.add(row * self.steps[0] + p * self.steps[1]));
@@ -154,28 +163,6 @@ impl Tile {
                             add_moments(&[*sum], &mut sums[2 * (first + row)..][..2]);
                         }
                     }
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    /// `P` pixels of all places lie inside the source.
-    #[inline(always)]
-    unsafe fn multiply<V: Vector, const P: usize>(
-        &self,
-        offsets: &[u32],
-        weights: &[[f32; ROWS]],
-        sum: &mut [[V; P]; ROWS],
-    ) {
-        for (offset, weights) in offsets.iter().zip(weights) {
-            let mut lanes = [[V::zero(); P]];
-            // SAFETY: by this function's contract.
-            unsafe { load(&mut lanes, self.source.byte_add(*offset as usize), [0, self.next_source], 1) };
-            for (sum, weight) in sum.iter_mut().zip(weights) {
-                let weight = V::splat(*weight);
-                for (sum, lane) in sum.iter_mut().zip(lanes[0]) {
-                    *sum = lane.mul_add(weight, *sum);
                 }
             }
         }

@@ -21,7 +21,7 @@ pub(crate) struct Channel {
     pub(crate) variance: f32,
     /// 1 / √(variance + ε) of the shard, in full precision.
     pub(crate) inverse_deviation: f64,
-    /// The sums of the settled gradients g and of `g · (z − mean)`.
+    /// Forward the sums of z and of its square, backward those of the settled g and of `g · (z − mean)`.
     pub(crate) moments: [f64; 2],
 }
 

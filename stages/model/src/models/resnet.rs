@@ -1,7 +1,6 @@
 //! `resnet20`, `resnet32`, `resnet56`: residual networks for small images (He et al. 2016, section 4.2) with
 //! 1×1 convolutions with batch norm as shortcuts where the shape changes.
 
-use crate::description::{NetworkBuilder, Node};
 use crate::models::{ModelEntry, width};
 
 /// A residual network with so many blocks in each of its three stages.
@@ -14,28 +13,19 @@ pub(super) fn entry(name: &'static str, summary: &'static str, blocks: usize) ->
             if number > 0 {
                 network.block();
             }
+            let channels = (16 << (number / blocks)) * width;
             let stride = if number > 0 && number % blocks == 0 { 2 } else { 1 };
-            signal = block(network, number, signal, (16 << (number / blocks)) * width, stride);
+            let name = |layer: &str| format!("block{number}.{layer}");
+            let first = network.convolution(channels, 3).stride(stride).batch_norm().relu().after(signal);
+            let first = first.named(name("convolution1"));
+            let second = network.convolution(channels, 3).batch_norm().after(first);
+            let second = second.named(name("convolution2"));
+            if stride > 1 {
+                let shortcut = network.convolution(channels, 1).stride(stride).batch_norm().after(signal);
+                signal = shortcut.named(name("shortcut"));
+            }
+            signal = network.add(second, signal);
         }
         network.classifier(network.average_pool(signal))
     })
-}
-
-/// Two convolutions and the shortcut around them.
-fn block<'n>(
-    network: &'n NetworkBuilder,
-    number: usize,
-    input: Node<'n>,
-    channels: usize,
-    stride: usize,
-) -> Node<'n> {
-    let name = |layer: &str| format!("block{number}.{layer}");
-    let first = network.convolution(channels, 3).stride(stride).batch_norm().relu().after(input);
-    let first = first.named(name("convolution1"));
-    let second = network.convolution(channels, 3).batch_norm().after(first).named(name("convolution2"));
-    if stride == 1 {
-        return network.add(second, input);
-    }
-    let shortcut = network.convolution(channels, 1).stride(stride).batch_norm().after(input);
-    network.add(second, shortcut.named(name("shortcut")))
 }

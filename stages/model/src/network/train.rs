@@ -7,7 +7,7 @@ use crate::kernel::Taps;
 use crate::lane::{Activations, Lane, groups};
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::operation::{Pass, addition, affine, average_pool, convolution, linear, loss, max_pool, settle};
+use crate::operation::{Pass, addition, convolution, linear, loss, pool, settle};
 use crate::schedule::Schedule;
 use crate::shard::{Score, Shard, Wanted};
 use crate::workspace::Workspace;
@@ -123,7 +123,7 @@ impl Network {
 
     /// Computes all values up to the logits: the prefix group by group, then one operation after the other.
     pub(super) fn run_forward(&self, pass: &mut Pass<'_>) {
-        affine::fix(pass);
+        pass.fix();
         let (prefix, groups) = (pass.schedule.prefix, pass.groups);
         if prefix > 0 {
             (0..groups).for_each(|group| self.run_operations(pass, 0..prefix, group..group + 1));
@@ -145,8 +145,8 @@ impl Network {
                 Kind::Convolution(_) => convolution::forward(pass, operation, groups, into),
                 Kind::Linear { .. } | Kind::Classifier => linear::forward(pass, operation, into),
                 Kind::Addition => addition::forward(pass, operation, groups, into),
-                Kind::MaxPool => max_pool::forward(pass, operation, groups, into),
-                Kind::AveragePool => average_pool::forward(pass, operation, groups, into),
+                Kind::MaxPool => pool::greatest(pass, operation, groups, into),
+                Kind::AveragePool => pool::mean(pass, operation, groups, into),
             }
             pass.put_value(operation.output, output);
         }
@@ -164,8 +164,7 @@ impl Network {
                     self.layer_backward(pass, operation, wanted);
                 }
                 Kind::Addition => addition::backward(pass, operation),
-                Kind::MaxPool => max_pool::backward(pass, operation),
-                Kind::AveragePool => average_pool::backward(pass, operation),
+                Kind::MaxPool | Kind::AveragePool => pool::backward(pass, operation),
             }
             // A convolution settles on its way.
             for &value in &operation.reads {
@@ -185,10 +184,10 @@ impl Network {
         let geometry = &self.description.layers[layer].geometry;
         let backward = if geometry.is_linear { linear::backward } else { convolution::backward };
         if pass.schedule.reach == Reach::Input {
-            affine::backward(pass, layer, &mut vec![0.0; geometry.outputs() * affine.names().len()]);
+            pass.differentiate(layer, &mut vec![0.0; geometry.outputs() * affine.names().len()]);
             return backward(pass, operation, &Taps::default(), &mut []);
         }
-        affine::backward(pass, layer, &mut wanted.part[self.part.affine[layer].clone()]);
+        pass.differentiate(layer, &mut wanted.part[self.part.affine[layer].clone()]);
         let gradients = match operation.block < self.frozen {
             true => &mut wanted.observed[self.part.observed[layer].clone()],
             false => &mut wanted.part[self.part.weights[layer].clone()],

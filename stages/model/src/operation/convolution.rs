@@ -8,7 +8,7 @@ use crate::kernel::{Factors, Gather, PackedRow, SignalRow, Strip, Taps, pack, ta
 use crate::lane::Lane;
 use crate::layer::AffineState;
 use crate::operation::settle::Settlement;
-use crate::operation::{Pass, addition, affine};
+use crate::operation::{Pass, addition};
 use crate::workspace::{Scratch, clear, statistics};
 
 /// Rows of pixels that a strip covers.
@@ -27,10 +27,9 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
     let sum = addition.map_or(vec![], |addition| pass.take_value(addition.output));
     let mut input = Input { layer, value: operation.reads[0], addition, sum };
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
-    let Scratch { source, sums, moments, .. } = &mut scratch;
+    let Scratch { source, sums, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
-    moments.clear();
-    moments.resize(geometry.outputs(), [0.0; 2]);
+    pass.workspace.channels[layer].iter_mut().for_each(|channel| channel.moments = [0.0; 2]);
     for group in groups {
         clear(sums, if measures { 2 * geometry.outputs() } else { 0 });
         let start = pass.start(operation.output, group);
@@ -49,11 +48,11 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
                 addition::forward_row(pass, addition, group, row, &mut input.sum);
             }
         }
-        affine::fold(sums, moments.iter_mut());
+        statistics::fold(&mut pass.workspace.channels[layer], sums);
     }
     if let (true, AffineState::BatchNorm(norm)) = (measures, &pass.layers[layer].affine) {
         let count = pass.samples * geometry.output.positions();
-        statistics::measure(&mut pass.workspace.channels[layer], norm, moments, count);
+        statistics::measure(&mut pass.workspace.channels[layer], norm, count);
     }
     pass.workspace.scratch = scratch;
     if let Some(addition) = addition {
@@ -93,7 +92,7 @@ impl Input<'_> {
 }
 
 /// Computes the gradient of the input, if it is wanted, and those of the weights in `taps`, which go to
-/// `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+/// `gradients` by their positions. The slopes of the output must be known.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, gradients: &mut [f32]) {
     let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;

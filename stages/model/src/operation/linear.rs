@@ -27,7 +27,7 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, output: &mut [
 }
 
 /// Computes the gradient of the input, if it is wanted, and those of the weights in `taps`, which go to
-/// `gradients` by their positions. The gradient of the output must be ready (see `affine`).
+/// `gradients` by their positions. The slopes of the output must be known.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, gradients: &mut [f32]) {
     let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;

@@ -9,7 +9,7 @@ use crate::layer::{AffineState, Layer};
 use crate::loss::Loss;
 use crate::precision::Precision;
 use crate::schedule::Schedule;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, statistics};
 
 /// A pass of one shard through a network.
 pub(crate) struct Pass<'a> {
@@ -82,6 +82,29 @@ impl Pass<'_> {
     /// Whether `layer` normalises by the shard's own statistics.
     pub(crate) fn measures(&self, layer: usize) -> bool {
         matches!(self.layers[layer].affine, AffineState::BatchNorm(_)) && self.is_trained(layer)
+    }
+
+    /// Says how the outputs of layers that measure nothing are read.
+    pub(crate) fn fix(&mut self) {
+        for layer in 0..self.layers.len() {
+            if !self.measures(layer) {
+                statistics::fix(&mut self.workspace.channels[layer], &self.layers[layer].affine);
+            }
+        }
+    }
+
+    /// Writes what follows the weights of a layer in a part, from the sums over its settled gradient, unless
+    /// it is frozen: then its parameters are constants. Afterwards the slopes of its outputs are known.
+    pub(crate) fn differentiate(&mut self, layer: usize, part: &mut [f32]) {
+        let count = self.samples * self.description.layers[layer].geometry.output.positions();
+        let is_trained = self.is_trained(layer);
+        let channels = &mut self.workspace.channels[layer];
+        if is_trained {
+            return statistics::differentiate(channels, &self.layers[layer].affine, count, self.share, part);
+        }
+        for channel in channels {
+            (channel.slope, channel.output_slope, channel.constant) = (channel.scale, 0.0, 0.0);
+        }
     }
 
     /// What rounds the numbers that `layer` multiplies, if anything does.

@@ -8,8 +8,8 @@ use std::ops::Range;
 use crate::description::LayerDescription;
 use crate::kernel::{Sign, settle};
 use crate::lane::Lane;
-use crate::operation::{Pass, affine};
-use crate::workspace::clear;
+use crate::operation::Pass;
+use crate::workspace::{clear, statistics};
 
 /// The settling of one gradient.
 pub(crate) struct Settlement {
@@ -52,12 +52,10 @@ impl Settlement {
         }
     }
 
-    /// Takes the sums of a group, all of whose rows have been settled. Lanes without a sample are 0: packing
-    /// has made the gradients there 0.
+    /// Takes the sums of a group, all of whose rows have been settled.
     pub(crate) fn close_group(&self, pass: &mut Pass<'_>) {
         for (layer, sums) in &self.layers {
-            let channels = pass.workspace.channels[*layer].iter_mut();
-            affine::fold(sums, channels.map(|channel| &mut channel.moments));
+            statistics::fold(&mut pass.workspace.channels[*layer], sums);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Batch norm, channel by channel: from sums to coefficients, forward and backward (Ioffe and Szegedy 2015).
 
 use crate::kernel::Channel;
+use crate::lane::Lane;
 use crate::layer::{AffineState, BatchNorm};
 
 /// Keeps the variance of a batch norm away from 0.
@@ -21,10 +22,21 @@ pub(crate) fn fix(channels: &mut [Channel], affine: &AffineState) {
     }
 }
 
-/// Measures a batch norm: `moments` are the sums of `count` outputs and of their squares.
-pub(crate) fn measure(channels: &mut [Channel], norm: &BatchNorm, moments: &[[f64; 2]], count: usize) {
+/// Adds two lanes per channel of one group to the channel's moments. Lanes without a sample are 0: packing
+/// has made the inputs, and so the outputs, and the gradients there 0.
+pub(crate) fn fold(channels: &mut [Channel], sums: &[Lane]) {
+    for (sums, channel) in sums.chunks_exact(2).zip(channels) {
+        for (lane, moment) in sums.iter().zip(&mut channel.moments) {
+            *moment += lane.0.iter().map(|value| f64::from(*value)).sum::<f64>();
+        }
+    }
+}
+
+/// Measures a batch norm: its moments are the sums of `count` outputs and of their squares.
+pub(crate) fn measure(channels: &mut [Channel], norm: &BatchNorm, count: usize) {
     let count = count as f64;
-    for (number, (channel, [sum, squares])) in channels.iter_mut().zip(moments).enumerate() {
+    for (number, channel) in channels.iter_mut().enumerate() {
+        let [sum, squares] = channel.moments;
         let mean = sum / count;
         let variance = (squares / count - mean * mean).max(0.0);
         channel.mean = mean as f32;
