@@ -13,8 +13,8 @@ use crate::description::{Description, Kind, Operation, Reach};
 pub(crate) struct Schedule {
     /// The buffer of each value; none for the network's input.
     pub(crate) values: Vec<Option<usize>>,
-    /// The buffer of the gradient of each value, where one is computed. The gradient of a sum may grow, in
-    /// the same buffer, into that of the shortcut it passes on to.
+    /// The buffer of the gradient of each value, where one is computed: where an active operation contributes
+    /// to it. The gradient of a sum may grow, in the same buffer, into that of the shortcut it passes on to.
     pub(crate) gradients: Vec<Option<usize>>,
     /// What the operation writes whose backward pass is the last to add to the gradient of each value.
     pub(crate) completes: Vec<Option<usize>>,
@@ -73,18 +73,13 @@ impl Schedule {
                 && pair[1].reads[0] == sum
                 && sum != prefix;
         }
-        let tenant = |value: usize, time: usize| Tenant {
-            lanes: description.shapes[value].len(),
-            single: false,
-            from: time,
-            to: time,
+        let tenant = |value: usize, single: bool, time: usize| {
+            let lanes = description.shapes[value].len();
+            Tenant { lanes, single, from: time, to: time }
         };
-        let written = |operation: &Operation| {
-            let from = operation.output - 1;
-            Some(Tenant { single: from < prefix, ..tenant(operation.output, from) })
-        };
+        let written = |value: usize| Some(tenant(value, value <= prefix, value - 1));
         // The network's input has no buffer.
-        let mut tenants: Vec<_> = std::iter::once(None).chain(operations.iter().map(written)).collect();
+        let mut tenants: Vec<_> = std::iter::once(None).chain((1..count).map(written)).collect();
         extend(&mut tenants, logits, end);
         for operation in operations {
             let time = operation.output - 1 + usize::from(merged[operation.output]);
@@ -98,7 +93,7 @@ impl Schedule {
         let mut home: Vec<usize> = (0..count).collect();
         if has_backward {
             let mut touch = |value: usize, time: usize| {
-                let tenant = gradient_tenants[value].get_or_insert(tenant(value, time));
+                let tenant = gradient_tenants[value].get_or_insert(tenant(value, false, time));
                 (tenant.from, tenant.to) = (tenant.from.min(time), tenant.to.max(time));
             };
             touch(logits, end);

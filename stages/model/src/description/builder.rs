@@ -231,11 +231,10 @@ impl Node<'_> {
 
     /// Sets an option of the operation; where that has no such option, the builder remembers the `reason`.
     fn set(self, reason: &'static str, change: impl FnOnce(&mut Operation) -> bool) -> Self {
-        let input = || BuildError { at: "the input".into(), problem: reason.into() };
         let position = self.value.wrapping_sub(1);
         let mut recipe = self.network.recipe.borrow_mut();
         let misuse = match recipe.operations.get_mut(position) {
-            None => Some(input()),
+            None => Some(BuildError { at: "the input".into(), problem: reason.into() }),
             Some(step) => (!change(step)).then(|| step.error(position, reason)),
         };
         let mut first = self.network.misuse.borrow_mut();

@@ -125,9 +125,7 @@ impl Network {
     pub(super) fn run_forward(&self, pass: &mut Pass<'_>) {
         pass.fix();
         let (prefix, groups) = (pass.schedule.prefix, pass.groups);
-        if prefix > 0 {
-            (0..groups).for_each(|group| self.run_operations(pass, 0..prefix, group..group + 1));
-        }
+        (0..groups).for_each(|group| self.run_operations(pass, 0..prefix, group..group + 1));
         self.run_operations(pass, prefix..self.description.operations().len(), 0..groups);
         pass.workspace.hear(|| "end".into());
     }

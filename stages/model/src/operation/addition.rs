@@ -34,8 +34,7 @@ pub(super) fn forward_row(
 /// sum's, in the same buffer, there is nothing to do but to say that it has begun.
 pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
     for &value in &operation.reads {
-        let home = pass.schedule.gradients[value];
-        if home.is_some() && home == pass.schedule.gradients[operation.output] {
+        if pass.schedule.gradients[value] == pass.schedule.gradients[operation.output] {
             pass.workspace.begun[value] = true;
             continue;
         }

@@ -57,13 +57,9 @@ impl Pass<'_> {
     }
 
     /// Takes the buffer of the gradient of a value, with whether it holds a part of it already, to which more
-    /// is to be added; none if what reads the value does not contribute to its gradient.
+    /// is to be added; none if it is not computed.
     pub(crate) fn take_gradient(&mut self, value: usize) -> Option<(Vec<Lane>, bool)> {
-        if !self.description.contributes(value, self.schedule.reach) {
-            return None;
-        }
-        let buffer =
-            self.schedule.gradients[value].expect("the schedule places every gradient that is written");
+        let buffer = self.schedule.gradients[value]?;
         let begun = std::mem::replace(&mut self.workspace.begun[value], true);
         Some((std::mem::take(&mut self.workspace.buffers[buffer]), begun))
     }
