@@ -10,5 +10,6 @@ pub(crate) mod loss;
 mod pass;
 pub(crate) mod pool;
 pub(crate) mod settle;
+mod statistics;
 
 pub(crate) use pass::Pass;

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-pub(crate) mod statistics;
-
 use crate::description::{InputShape, Packed};
 use crate::kernel::Channel;
 use crate::lane::Lane;

@@ -6,10 +6,9 @@ use std::ops::Range;
 use crate::description::{Cell, Geometry, Operation, Packed, square};
 use crate::kernel::{Factors, Gather, PackedRow, SignalRow, Strip, Taps, pack, tally};
 use crate::lane::Lane;
-use crate::layer::AffineState;
 use crate::operation::settle::Settlement;
 use crate::operation::{Pass, addition};
-use crate::workspace::{Scratch, clear, statistics};
+use crate::workspace::{Scratch, clear};
 
 /// Rows of pixels that a strip covers.
 const STRIP: usize = 2;
@@ -25,11 +24,11 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
     let before = pass.description.producer(operation.output - 1);
     let addition = before.filter(|before| pass.schedule.merged[before.output]);
     let sum = addition.map_or(vec![], |addition| pass.take_value(addition.output));
-    let mut input = Input { layer, value: operation.reads[0], addition, sum };
+    let mut input = Input { operation, addition, sum };
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, sums, .. } = &mut scratch;
     let source = source.prepare(geometry.source, geometry.input);
-    pass.workspace.channels[layer].iter_mut().for_each(|channel| channel.moments = [0.0; 2]);
+    pass.clear_moments(layer);
     for group in groups {
         clear(sums, if measures { 2 * geometry.outputs() } else { 0 });
         let start = pass.start(operation.output, group);
@@ -48,11 +47,10 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
                 addition::forward_row(pass, addition, group, row, &mut input.sum);
             }
         }
-        statistics::fold(&mut pass.workspace.channels[layer], sums);
+        pass.add_moments(layer, sums);
     }
-    if let (true, AffineState::BatchNorm(norm)) = (measures, &pass.layers[layer].affine) {
-        let count = pass.samples * geometry.output.positions();
-        statistics::measure(&mut pass.workspace.channels[layer], norm, count);
+    if measures {
+        pass.measure(layer);
     }
     pass.workspace.scratch = scratch;
     if let Some(addition) = addition {
@@ -60,10 +58,9 @@ pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, groups: Range<
     }
 }
 
-/// Where the rows of the input of `layer` come from.
+/// Where the rows of the input of a convolution come from.
 struct Input<'a> {
-    layer: usize,
-    value: usize,
+    operation: &'a Operation,
     /// What computes the input while it is packed, while it is in the cache; if none, the input is there.
     addition: Option<&'a Operation>,
     /// The buffer into which the addition writes.
@@ -73,20 +70,21 @@ struct Input<'a> {
 impl Input<'_> {
     /// Packs rows of a group.
     fn pack(&mut self, pass: &Pass<'_>, group: usize, rows: Range<usize>, into: &mut [Lane]) {
-        let Geometry { input, source, .. } = &pass.description.layers[self.layer].geometry;
+        let (layer, value) = (self.operation.layer(), self.operation.reads[0]);
+        let Geometry { input, source, .. } = &pass.description.layers[layer].geometry;
         for row in rows.clone() {
             let signal = match self.addition {
-                None => pass.signal_row(self.value, group, row),
+                None => pass.signal_row(value, group, row),
                 Some(addition) => {
                     addition::forward_row(pass, addition, group, row, &mut self.sum);
-                    let lanes = &self.sum[pass.row_range(self.value, group, row)];
+                    let lanes = &self.sum[pass.row_range(value, group, row)];
                     SignalRow { lanes, width: input.width, affine: None, relu: false }
                 }
             };
             pack(pass.kernel, &signal, pass.mask(group), packed_row(source, row, into));
         }
-        if let Some(precision) = pass.rounding(self.layer) {
-            precision.inputs(self.layer, packed_rows(source, rows, into));
+        if let Some(precision) = pass.rounding(layer) {
+            precision.inputs(layer, packed_rows(source, rows, into));
         }
     }
 }
@@ -105,7 +103,7 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, 
     let source = source.prepare(geometry.source, geometry.input);
     let gradient = gradient.prepare(geometry.gradient, geometry.output);
     clear(totals, taps.positions.len());
-    let mut input = Input { layer, value, addition: None, sum: vec![] };
+    let mut input = Input { operation, addition: None, sum: vec![] };
     let (stride, height) = (geometry.convolution.stride, geometry.output.height);
     // How many rows of the gradient behind its own a row of the input's gradient (of any phase) reads.
     let rows_ahead = geometry.convolution.padding.div_ceil(stride);

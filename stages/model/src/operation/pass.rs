@@ -5,11 +5,11 @@ use std::ops::Range;
 use crate::description::Description;
 use crate::kernel::{Kernel, LaneMask, PackedRow, SignalRow, pack, pack_gradient};
 use crate::lane::{LANES, Lane, samples_in};
-use crate::layer::{AffineState, Layer};
+use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::precision::Precision;
 use crate::schedule::Schedule;
-use crate::workspace::{Workspace, statistics};
+use crate::workspace::Workspace;
 
 /// A pass of one shard through a network.
 pub(crate) struct Pass<'a> {
@@ -68,39 +68,6 @@ impl Pass<'_> {
     pub(crate) fn put_gradient(&mut self, value: usize, lanes: Vec<Lane>) {
         let buffer = self.schedule.gradients[value].expect("it has been taken from there");
         self.workspace.buffers[buffer] = lanes;
-    }
-
-    /// Whether the parameters of `layer` get gradients.
-    pub(crate) fn is_trained(&self, layer: usize) -> bool {
-        self.description.architecture.layers[layer].block >= self.frozen
-    }
-
-    /// Whether `layer` normalises by the shard's own statistics.
-    pub(crate) fn measures(&self, layer: usize) -> bool {
-        matches!(self.layers[layer].affine, AffineState::BatchNorm(_)) && self.is_trained(layer)
-    }
-
-    /// Says how the outputs of layers that measure nothing are read.
-    pub(crate) fn fix(&mut self) {
-        for layer in 0..self.layers.len() {
-            if !self.measures(layer) {
-                statistics::fix(&mut self.workspace.channels[layer], &self.layers[layer].affine);
-            }
-        }
-    }
-
-    /// Writes what follows the weights of a layer in a part, from the sums over its settled gradient, unless
-    /// it is frozen: then its parameters are constants. Afterwards the slopes of its outputs are known.
-    pub(crate) fn differentiate(&mut self, layer: usize, part: &mut [f32]) {
-        let count = self.samples * self.description.layers[layer].geometry.output.positions();
-        let is_trained = self.is_trained(layer);
-        let channels = &mut self.workspace.channels[layer];
-        if is_trained {
-            return statistics::differentiate(channels, &self.layers[layer].affine, count, self.share, part);
-        }
-        for channel in channels {
-            (channel.slope, channel.output_slope, channel.constant) = (channel.scale, 0.0, 0.0);
-        }
     }
 
     /// What rounds the numbers that `layer` multiplies, if anything does.

@@ -9,7 +9,7 @@ use crate::description::LayerDescription;
 use crate::kernel::{Sign, settle};
 use crate::lane::Lane;
 use crate::operation::Pass;
-use crate::workspace::{clear, statistics};
+use crate::workspace::clear;
 
 /// The settling of one gradient.
 pub(crate) struct Settlement {
@@ -21,11 +21,9 @@ pub(crate) struct Settlement {
 impl Settlement {
     /// Begins to settle the gradient of `value`.
     pub(crate) fn of(pass: &mut Pass<'_>, value: usize) -> Self {
-        let begun = |layer: usize| {
-            pass.workspace.channels[layer].iter_mut().for_each(|channel| channel.moments = [0.0; 2]);
-            (layer, vec![])
-        };
-        Self { value, layers: pass.description.layers_behind(value).map(begun).collect() }
+        let layers: Vec<_> = pass.description.layers_behind(value).map(|layer| (layer, vec![])).collect();
+        layers.iter().for_each(|(layer, _)| pass.clear_moments(*layer));
+        Self { value, layers }
     }
 
     /// Settles `rows` of a group in `gradient`, the whole of the gradient's buffer.
@@ -55,7 +53,7 @@ impl Settlement {
     /// Takes the sums of a group, all of whose rows have been settled.
     pub(crate) fn close_group(&self, pass: &mut Pass<'_>) {
         for (layer, sums) in &self.layers {
-            statistics::fold(&mut pass.workspace.channels[*layer], sums);
+            pass.add_moments(*layer, sums);
         }
     }
 }
