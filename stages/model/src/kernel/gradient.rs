@@ -2,8 +2,8 @@
 //!
 //! A gradient is settled when the last reader of a signal has added its part: it passes the ReLU, and the
 //! sums that a batch norm needs are taken, while its rows are still in the cache. With these sums known, the
-//! gradient of the batch norm's input is affine in the settled gradient and in that input; see [`Channel`]. It
-//! is computed while it is packed.
+//! gradient of the batch norm's input is affine in the settled gradient and in that input; see [`Channel`].
+//! It is computed while it is packed.
 
 use crate::kernel::elementwise::{Channel, PackedRow, SignalRow};
 use crate::kernel::entry;

@@ -1,5 +1,5 @@
-//! Batch norm and bias, channel by channel: from sums to coefficients, forward and backward (Ioffe and Szegedy
-//! 2015).
+//! Batch norm and bias, channel by channel: from sums to coefficients, forward and backward (Ioffe and
+//! Szegedy 2015).
 
 use crate::kernel::Channel;
 use crate::lane::Lane;
