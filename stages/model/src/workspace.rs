@@ -15,6 +15,7 @@ pub struct Workspace {
     pub(crate) buffers: Vec<Vec<Lane>>,
     /// What follows each layer: what batch norms measured, and what follows from that.
     pub(crate) channels: Vec<Vec<Channel>>,
+    pub(crate) moments: Vec<Vec<Moments>>,
     /// Which values' gradients have been begun in this backward pass.
     pub(crate) begun: Vec<bool>,
     pub(crate) scratch: Scratch,
@@ -23,6 +24,16 @@ pub struct Workspace {
 }
 
 type Listener = Box<dyn FnMut(&str) + Send>;
+
+/// What is known of a channel in full precision.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moments {
+    /// Forward the sums of the outputs z and of their squares, backward those of the settled gradients g and
+    /// of `g · (z − mean)`.
+    pub(crate) sums: [f64; 2],
+    /// 1 / √(variance + ε) of the shard.
+    pub(crate) inverse_deviation: f64,
+}
 
 /// Buffers of a single operation.
 #[derive(Debug, Default)]
@@ -42,9 +53,10 @@ pub(crate) struct Scratch {
 impl Workspace {
     /// Buffers for passes over `network`, or over any other network of the same model.
     pub fn new(network: &Network) -> Self {
-        let layers = network.description().layers.iter();
-        let channels = layers.map(|layer| vec![Channel::default(); layer.geometry.outputs()]).collect();
-        Self { channels, ..Self::default() }
+        let outputs = network.description().layers.iter().map(|layer| layer.geometry.outputs());
+        let channels = outputs.clone().map(|outputs| vec![Channel::default(); outputs]).collect();
+        let moments = outputs.map(|outputs| vec![Moments::default(); outputs]).collect();
+        Self { channels, moments, ..Self::default() }
     }
 
     /// Calls `listener` with the name of every operation before it runs and with `end` after the last one of

@@ -7,8 +7,9 @@ use crate::lane::Lane;
 
 /// What follows a layer in one of its output channels: how its output z is read forward, `scale · z + shift`,
 /// and how the gradient of z follows backward from that behind the batch norm or bias, g: `slope · g +
-/// output_slope · z + constant`.
+/// output_slope · z + constant`. Its size is a power of two, so that kernels find it by a shift.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(32))]
 pub(crate) struct Channel {
     pub(crate) scale: f32,
     pub(crate) shift: f32,
@@ -19,10 +20,6 @@ pub(crate) struct Channel {
     pub(crate) mean: f32,
     /// The shard's unbiased variance.
     pub(crate) variance: f32,
-    /// 1 / √(variance + ε) of the shard, in full precision.
-    pub(crate) inverse_deviation: f64,
-    /// Forward the sums of z and of its square, backward those of the settled g and of `g · (z − mean)`.
-    pub(crate) moments: [f64; 2],
 }
 
 /// A row `[channels][width]` of a signal: a stored value and what applies to it when it is read.

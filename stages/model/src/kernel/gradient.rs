@@ -35,11 +35,11 @@ entry! {
 fn settle_body<V: Vector>(gradient: &mut [Lane], z: &SignalRow<'_>, sign: Sign<'_>, sums: &mut [Lane]) {
     assert_eq!(gradient.len(), z.lanes.len(), "rows of one length");
     let width = z.width;
-    let channels = z.affine.expect("a gradient settles behind a layer").iter();
+    let channels = z.affine.expect("a gradient settles behind a layer");
     let mut sums = sums.chunks_exact_mut(2);
-    let pixels = gradient.chunks_exact_mut(width).zip(z.lanes.chunks_exact(width)).zip(channels);
-    for (number, ((g, z), channel)) in pixels.enumerate() {
-        let sums = sums.next().unwrap_or_default();
+    let pixels = gradient.chunks_exact_mut(width).zip(z.lanes.chunks_exact(width));
+    for (number, (g, z)) in pixels.enumerate() {
+        let (sums, channel) = (sums.next(), &channels[number]);
         let minus_mean = V::splat(-channel.mean);
         match sign {
             Sign::Always => settle_channel(g, z, minus_mean, sums, Gate::Everywhere),
@@ -63,19 +63,27 @@ fn settle_channel<V: Vector>(
     g: &mut [Lane],
     z: &[Lane],
     minus_mean: V,
-    sums: &mut [Lane],
+    sums: Option<&mut [Lane]>,
     gate: Gate<'_, V>,
 ) {
     let mut chains = [[V::zero(); 2]; CHAINS];
     let (gradients, last_gradients) = g.as_chunks_mut::<CHAINS>();
     let (outputs, last_outputs) = z.as_chunks::<CHAINS>();
     for (chunk, (g, z)) in gradients.iter_mut().zip(outputs).enumerate() {
-        gate.settle(chunk * CHAINS, g, z, minus_mean, &mut chains);
+        for (lane, chain) in chains.iter_mut().enumerate() {
+            gate.settle(chunk * CHAINS + lane, &mut g[lane], &z[lane], minus_mean, chain);
+        }
     }
-    gate.settle(outputs.len() * CHAINS, last_gradients, last_outputs, minus_mean, &mut chains);
-    for (sum, total) in sums.iter_mut().enumerate() {
-        let [a, b, c, d] = chains.map(|chain| chain[sum]);
-        V::load(total).add(a.add(b).add(c.add(d))).store(total);
+    let first = outputs.len() * CHAINS;
+    let last = last_gradients.iter_mut().zip(last_outputs);
+    for ((lane, (g, z)), chain) in last.enumerate().zip(&mut chains) {
+        gate.settle(first + lane, g, z, minus_mean, chain);
+    }
+    if let Some(sums) = sums {
+        for (sum, total) in sums.iter_mut().enumerate() {
+            let [a, b, c, d] = chains.map(|chain| chain[sum]);
+            V::load(total).add(a.add(b).add(c.add(d))).store(total);
+        }
     }
 }
 
@@ -89,20 +97,17 @@ enum Gate<'a, V> {
 }
 
 impl<V: Vector> Gate<'_, V> {
-    /// Settles the pixels from the one with number `first` on, at most as many as there are chains.
     #[inline(always)]
-    fn settle(self, first: usize, g: &mut [Lane], z: &[Lane], minus_mean: V, chains: &mut [[V; 2]; CHAINS]) {
-        for (number, ((gradient, z), chain)) in g.iter_mut().zip(z).zip(chains).enumerate() {
-            let (g, z) = (V::load(gradient), V::load(z));
-            let g = match self {
-                Self::Everywhere => g,
-                Self::WhereOwn { scale, shift } => g.where_positive(z.mul_add(scale, shift)),
-                Self::WhereStored(sign) => g.where_positive(V::load(&sign[first + number])),
-            };
-            g.store(gradient);
-            chain[0] = chain[0].add(g);
-            chain[1] = g.mul_add(z.add(minus_mean), chain[1]);
-        }
+    fn settle(self, pixel: usize, gradient: &mut Lane, z: &Lane, minus_mean: V, chain: &mut [V; 2]) {
+        let (g, z) = (V::load(gradient), V::load(z));
+        let g = match self {
+            Self::Everywhere => g,
+            Self::WhereOwn { scale, shift } => g.where_positive(z.mul_add(scale, shift)),
+            Self::WhereStored(sign) => g.where_positive(V::load(&sign[pixel])),
+        };
+        g.store(gradient);
+        chain[0] = chain[0].add(g);
+        chain[1] = g.mul_add(z.add(minus_mean), chain[1]);
     }
 }
 
@@ -118,10 +123,10 @@ entry! {
 #[inline(always)]
 fn pack_body<V: Vector>(gradient: &[Lane], z: &SignalRow<'_>, mask: LaneMask, mut target: PackedRow<'_>) {
     let (width, step) = (z.width, target.pixel_step);
-    let channels = z.affine.expect("a gradient arrives behind a layer").iter();
-    let pixels = gradient.chunks_exact(width).zip(z.lanes.chunks_exact(width)).zip(channels);
-    for (number, ((g, z), channel)) in pixels.enumerate() {
-        let Channel { slope, output_slope, constant, .. } = *channel;
+    let channels = z.affine.expect("a gradient arrives behind a layer");
+    let pixels = gradient.chunks_exact(width).zip(z.lanes.chunks_exact(width));
+    for (number, (g, z)) in pixels.enumerate() {
+        let Channel { slope, output_slope, constant, .. } = channels[number];
         let [slope, output_slope, constant] = [V::splat(slope), V::splat(output_slope), V::splat(constant)];
         let target = target.channel(number, width);
         for ((target, g), z) in target.iter_mut().step_by(step).zip(g).zip(z) {

@@ -61,7 +61,7 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
-        vectors.map(|vector| Lane(vector.0).sum())
+    fn sum(self) -> f32 {
+        Lane(self.0).sum()
     }
 }

@@ -61,6 +61,7 @@ unsafe fn groups<V: Vector, const P: usize>(
     gradients: &mut [f32],
 ) {
     let strip = factors.strip;
+    let write = |into: &mut f32, sum: f32| *into = if accumulate { *into + sum } else { sum };
     for block in 0..taps.blocks {
         for row in 0..taps.rows {
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
@@ -69,13 +70,22 @@ unsafe fn groups<V: Vector, const P: usize>(
                 let pixels = factors.gradient.as_ptr().add(strip.target + row * strip.target_channel);
                 let pixels: [V; P] = std::array::from_fn(|p| V::load(&*pixels.add(p)));
                 let source = factors.source.as_ptr().add(strip.source);
-                let (entries, last_entries) = taps.entries.get_unchecked(range.clone()).as_chunks::<LANES>();
+                let entries = taps.entries.get_unchecked(range.clone());
+                let (entries, last_entries) = entries.as_chunks::<LANES>();
                 let gradients = neighbours(taps.positions.get_unchecked(range), gradients);
                 let (gradients, last_gradients) = gradients.as_chunks_mut::<LANES>();
                 for (entries, gradients) in entries.iter().zip(gradients) {
-                    dots(source, entries, &pixels, accumulate, gradients);
+                    let mut products = [V::zero(); LANES];
+                    for (product, entry) in products.iter_mut().zip(entries) {
+                        *product = dot(source, entry, &pixels);
+                    }
+                    for (gradient, sum) in gradients.iter_mut().zip(V::sums(products)) {
+                        write(gradient, sum);
+                    }
                 }
-                dots(source, last_entries, &pixels, accumulate, last_gradients);
+                for (entry, gradient) in last_entries.iter().zip(last_gradients) {
+                    write(gradient, dot(source, entry, &pixels).sum());
+                }
             }
         }
     }
@@ -90,30 +100,18 @@ fn neighbours<'a>(positions: &[u32], gradients: &'a mut [f32]) -> &'a mut [f32] 
     &mut gradients[first..last]
 }
 
-/// The gradients of up to eight weights: the products of the pixels' gradients with the lanes under each
-/// entry, added up.
+/// The products of the pixels' gradients with the lanes under an entry, added up.
 ///
 /// # Safety
-/// `P` pixels under the entries lie inside the source.
+/// `P` pixels under the entry lie inside the source.
 #[inline(always)]
-unsafe fn dots<V: Vector, const P: usize>(
-    source: *const Lane,
-    entries: &[Entry],
-    pixels: &[V; P],
-    accumulate: bool,
-    gradients: &mut [f32],
-) {
-    let mut products = [V::zero(); LANES];
-    for (product, entry) in products.iter_mut().zip(entries) {
-        for (p, pixel) in pixels.iter().enumerate() {
-            // SAFETY: by this function's contract.
-            let lane = V::load(unsafe { &*source.byte_add(entry.offset as usize).add(p) });
-            *product = lane.mul_add(*pixel, *product);
-        }
+unsafe fn dot<V: Vector, const P: usize>(source: *const Lane, entry: &Entry, pixels: &[V; P]) -> V {
+    let mut sum = V::zero();
+    for (p, pixel) in pixels.iter().enumerate() {
+        // SAFETY: by this function's contract.
+        sum = V::load(unsafe { &*source.byte_add(entry.offset as usize).add(p) }).mul_add(*pixel, sum);
     }
-    for (gradient, sum) in gradients.iter_mut().zip(V::sums(products)) {
-        *gradient = if accumulate { *gradient + sum } else { sum };
-    }
+    sum
 }
 
 #[inline(always)]

@@ -22,8 +22,14 @@ pub(crate) trait Vector: Copy {
     /// The number where the mask says so, elsewhere 0, whatever the number.
     fn keep(self, mask: LaneMask) -> Self;
 
-    /// The sum of the eight numbers of each of eight vectors, in the order of [`Lane::sum`].
-    fn sums(vectors: [Self; LANES]) -> [f32; LANES];
+    /// The sum of the eight numbers, in the order of [`Lane::sum`].
+    fn sum(self) -> f32;
+
+    /// The sum of each of eight vectors, each in the order of [`Lane::sum`].
+    #[inline(always)]
+    fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
+        vectors.map(Self::sum)
+    }
 
     /// Eight zeros.
     #[inline(always)]

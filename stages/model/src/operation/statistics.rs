@@ -5,6 +5,7 @@ use crate::kernel::Channel;
 use crate::lane::Lane;
 use crate::layer::{AffineState, BatchNorm};
 use crate::operation::Pass;
+use crate::workspace::Moments;
 
 /// Keeps the variance of a batch norm away from 0.
 const EPSILON: f64 = 1e-5;
@@ -22,15 +23,15 @@ impl Pass<'_> {
 
     /// Sets the moments of a layer to 0.
     pub(crate) fn clear_moments(&mut self, layer: usize) {
-        self.workspace.channels[layer].iter_mut().for_each(|channel| channel.moments = [0.0; 2]);
+        self.workspace.moments[layer].iter_mut().for_each(|moments| moments.sums = [0.0; 2]);
     }
 
     /// Adds two lanes per channel of one group to the moments of a layer. Lanes without a sample are 0:
     /// packing has made the inputs, and so the outputs, and the gradients there 0.
     pub(crate) fn add_moments(&mut self, layer: usize, sums: &[Lane]) {
-        for (sums, channel) in sums.chunks_exact(2).zip(&mut self.workspace.channels[layer]) {
-            for (lane, moment) in sums.iter().zip(&mut channel.moments) {
-                *moment += lane.0.iter().map(|value| f64::from(*value)).sum::<f64>();
+        for (lanes, moments) in sums.chunks_exact(2).zip(&mut self.workspace.moments[layer]) {
+            for (lane, sum) in lanes.iter().zip(&mut moments.sums) {
+                *sum += lane.0.iter().map(|value| f64::from(*value)).sum::<f64>();
             }
         }
     }
@@ -64,14 +65,15 @@ impl Pass<'_> {
     pub(crate) fn measure(&mut self, layer: usize) {
         let AffineState::BatchNorm(norm) = &self.layers[layer].affine else { return };
         let count = self.count(layer);
-        for (number, channel) in self.workspace.channels[layer].iter_mut().enumerate() {
-            let [sum, squares] = channel.moments;
+        let channels = self.workspace.channels[layer].iter_mut().zip(&mut self.workspace.moments[layer]);
+        for (number, (channel, moments)) in channels.enumerate() {
+            let [sum, squares] = moments.sums;
             let mean = sum / count;
             let variance = (squares / count - mean * mean).max(0.0);
             channel.mean = mean as f32;
             channel.variance = (variance * count / (count - 1.0).max(1.0)) as f32;
-            channel.inverse_deviation = 1.0 / (variance + EPSILON).sqrt();
-            normalise(channel, norm, number, mean, channel.inverse_deviation);
+            moments.inverse_deviation = 1.0 / (variance + EPSILON).sqrt();
+            normalise(channel, norm, number, mean, moments.inverse_deviation);
         }
     }
 
@@ -80,10 +82,9 @@ impl Pass<'_> {
     /// and variances; or gradients of biases; or nothing of a frozen layer, whose parameters are constants.
     pub(crate) fn differentiate(&mut self, layer: usize, part: &mut [f32]) {
         let (count, is_trained) = (self.count(layer), self.is_trained(layer));
-        let channels = &mut self.workspace.channels[layer];
-        let outputs = channels.len();
-        for (number, channel) in channels.iter_mut().enumerate() {
-            let [sum, product] = channel.moments;
+        let (channels, moments) = (&mut self.workspace.channels[layer], &self.workspace.moments[layer]);
+        for (number, (channel, moments)) in channels.iter_mut().zip(moments).enumerate() {
+            let Moments { sums: [sum, product], inverse_deviation } = *moments;
             let slopes = match &self.layers[layer].affine {
                 _ if !is_trained => (channel.scale, 0.0, 0.0),
                 AffineState::Bias(_) => {
@@ -91,14 +92,14 @@ impl Pass<'_> {
                     (1.0, 0.0, 0.0)
                 }
                 AffineState::BatchNorm(norm) => {
-                    let gain_gradient = product * channel.inverse_deviation;
+                    let gain_gradient = product * inverse_deviation;
                     let measured = [channel.mean, channel.variance].map(|number| self.share * number);
                     let numbers = [gain_gradient as f32, sum as f32, measured[0], measured[1]];
                     for (list, value) in numbers.into_iter().enumerate() {
-                        part[list * outputs + number] = value;
+                        part[list * norm.gain.values.len() + number] = value;
                     }
-                    let slope = f64::from(norm.gain.values[number]) * channel.inverse_deviation;
-                    let output = -slope * channel.inverse_deviation * gain_gradient / count;
+                    let slope = f64::from(norm.gain.values[number]) * inverse_deviation;
+                    let output = -slope * inverse_deviation * gain_gradient / count;
                     let constant = -slope * sum / count - output * f64::from(channel.mean);
                     (slope as f32, output as f32, constant as f32)
                 }
