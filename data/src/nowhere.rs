@@ -1,4 +1,4 @@
-//! Where the rows of a graph go whose trace nobody wants.
+//! Where the rows of a graph go whose trace the caller does not want.
 
 use crate::segment::{Commit, Segment, SegmentStore, SegmentWriter, StorageError};
 use crate::table::{Column, Columns};

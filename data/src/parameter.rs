@@ -38,7 +38,7 @@ impl fmt::Display for Value {
 pub struct Parameter {
     /// The key, such as `mask.soft`.
     pub key: &'static str,
-    /// What holds when nobody says otherwise.
+    /// What holds when the user does not say otherwise.
     pub default: Value,
     /// What may be said.
     pub range: Range,

@@ -1,4 +1,5 @@
-//! Scores as columns: the seam between whoever reads them and the dataflow that judges policies by them.
+//! Scores as columns: the seam between the code that reads them and the dataflow that judges policies by
+//! them.
 
 use crate::segment::{Extent, RecordingError};
 
@@ -36,7 +37,7 @@ pub trait ScoreSource: Send + Sync {
     /// more later.
     fn epochs(&self) -> u32;
 
-    /// How much of them was known when somebody looked last.
+    /// How much of them the latest [`ScoreSource::look`] found.
     fn extent(&self) -> Extent {
         Extent { epochs: self.epochs(), complete: true }
     }

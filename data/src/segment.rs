@@ -112,11 +112,11 @@ pub struct Extent {
 
 /// Where recorded rows come from: the counterpart of [`SegmentStore`]. Only what was committed exists.
 ///
-/// Whoever reads holds one segment at a time, so memory does not depend on the length of the trace.
+/// A reader holds one segment at a time, so memory does not depend on the length of the trace.
 pub trait Recording: Send + Sync {
     /// How many epochs there are to read, from 0. Of a record that goes on there may be more later.
     fn epochs(&self) -> u32;
-    /// How much was known when somebody looked last.
+    /// How much the latest [`Recording::look`] found.
     fn extent(&self) -> Extent {
         Extent { epochs: self.epochs(), complete: true }
     }
@@ -148,6 +148,6 @@ pub trait Recording: Send + Sync {
 pub enum Densities {
     /// Those that the recorded mask deltas add up to.
     Recorded,
-    /// As many as the density schedule of the mask policy says; which ones they would be, nobody knows.
+    /// As many as the density schedule of the mask policy says, which does not say which ones they would be.
     Scheduled,
 }

@@ -257,7 +257,7 @@ fn load(configuration: &Configuration) -> Result<DataSet, Error> {
     if let Some(entry) = registry.iter().find(|entry| entry.name == name) {
         return (entry.load)();
     }
-    // What cannot be looked at is told by whoever reads it.
+    // If a place cannot be looked at, the code that reads the data reports it.
     if configuration.data_places().iter().all(|place| matches!(place.try_exists(), Ok(false))) {
         let near = nearest(name, registry.iter().map(|entry| entry.name.as_str()));
         let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));

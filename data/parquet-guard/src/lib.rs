@@ -64,7 +64,7 @@ const FOOTER_LIMIT: u64 = MEMORY_LIMIT / 64;
 const BATCH_LIMIT: u64 = MEMORY_LIMIT / 4;
 
 /// Rows for each byte of a file. Runs of equal values take next to nothing, so that a few bytes could stand
-/// for more rows than anybody can wait for; the files of a run stay a hundred times below.
+/// for more rows than a user can wait for. The files of a run stay a hundred times below.
 const ROWS_PER_BYTE: u64 = 1 << 16;
 
 /// An open Parquet file whose footer is plausible.

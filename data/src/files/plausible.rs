@@ -79,7 +79,7 @@ pub fn rows(run: &Path, manifest: &Manifest) -> Result<()> {
             SieveRow::STREAM => samples.saturating_mul(2).saturating_add(FEW),
             LayerRow::STREAM => LAYERS_LIMIT,
             EpochRow::STREAM => 1,
-            // In a run that trains somebody else's streams may have these names.
+            // In a run that trains, streams of the user may have these names.
             CostRow::STREAM if is_replay => LAYERS_LIMIT,
             CensoredRow::STREAM if is_replay => 1,
             _ => continue,
@@ -164,7 +164,7 @@ mod tests {
         assert!(rows(run, &manifest("layers", (1 << 15) + 1, 1 << 40)).is_err());
         assert!(rows(run, &manifest("epochs", 0, 1 << 40)).is_ok());
         assert!(rows(run, &manifest("epochs", 1, 1 << 40)).is_err());
-        // Somebody's stream, or one of a replay.
+        // A stream of the user, or one of a replay.
         assert!(rows(run, &manifest("censored", 1, 1)).is_ok());
         let mut replay = manifest("censored", 1, 1);
         let (path, manifest_blake3) = ("run".to_owned(), "ab".repeat(32));

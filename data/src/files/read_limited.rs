@@ -31,7 +31,7 @@ pub(super) fn inside(run: &Path, file: &str) -> Result<PathBuf> {
     let mut path = run.to_owned();
     for part in file.split('/') {
         path.push(part);
-        // What is not there is for whoever opens it to tell.
+        // If the file is not there, the code that opens it reports that.
         refuse_link(&path)?;
     }
     Ok(path)

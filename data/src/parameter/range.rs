@@ -53,7 +53,7 @@ impl Range {
         }
     }
 
-    /// Its bounds in full: whoever went beyond the upper one is not helped by "0 or more".
+    /// Its bounds in full: "0 or more" does not help a user who went beyond the upper one.
     pub(super) fn bounds(&self) -> String {
         match self {
             Range::Integer(low, high) => format!("{low} to {high}"),
@@ -82,13 +82,13 @@ fn is_beyond_numbers(value: &Value) -> bool {
     begins && text.parse::<f64>().is_ok_and(|number| number.abs() >= i64::MAX as f64)
 }
 
-/// A value as somebody may have written it.
+/// A value as the user may have written it.
 pub(super) struct Written<'a>(pub(super) &'a Value);
 
 impl fmt::Display for Written<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            // 3.0 is not 3, and of 1e300 nobody wants to see all digits.
+            // 3.0 is not 3, and no user wants to see all digits of 1e300.
             Value::Number(value) => write!(f, "{value:?}"),
             Value::Text(text) if is_beyond_numbers(self.0) => write!(f, "{text}"),
             value => write!(f, "{value}"),

@@ -42,7 +42,7 @@ impl Configuration {
     }
 
     /// As [`Configuration::resolve`], of what a registry knows, with `inherited` values in place of the
-    /// defaults wherever they fit the chosen policies. Nobody asked for them: they are not
+    /// defaults wherever they fit the chosen policies. The user did not ask for them: they are not
     /// [given](Configuration::is_given), and those that are of no use go without a note.
     ///
     /// # Errors
@@ -173,7 +173,7 @@ impl Configuration {
         there.into_iter().chain([PathBuf::from(path)]).collect()
     }
 
-    /// Whether somebody asked for the value of `key`, rather than taking its default.
+    /// Whether the user asked for the value of `key`, rather than taking its default.
     pub fn is_given(&self, key: &str) -> bool {
         self.given.contains(key)
     }

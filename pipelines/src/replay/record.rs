@@ -52,7 +52,7 @@ impl Record {
         Ok(record)
     }
 
-    /// As [`Record::open`], of a run that may still go on: it need not have a complete epoch, if somebody
+    /// As [`Record::open`], of a run that may still go on: it need not have a complete epoch, if a process
     /// holds it.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Record {
         // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
         let held = is_held(directory)?;
         let record = Self::open_any(directory)?;
-        // How many samples there are is believed before there are scores only of a run that somebody trains.
+        // Before there are scores, the number of samples is believed only of a run that a process trains.
         if record.epochs_reached() == 0 && !held {
             return Err(unrecorded(&record));
         }

@@ -1,4 +1,4 @@
-//! Addresses for the processes of a test, which nobody else takes before they are used.
+//! Addresses for the processes of a test, which no other program takes before they are used.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -23,7 +23,7 @@ impl Ports {
     fn take() -> Self {
         let take = |block: u16| {
             let path = std::env::temp_dir().join(format!("spfde-test-ports-{block}.lock"));
-            // A file that cannot be opened belongs to somebody else.
+            // A file that cannot be opened belongs to another user.
             let lock = File::options().write(true).create(true).truncate(false).open(path).ok()?;
             lock.try_lock().ok()?;
             Some(Self { first: FIRST + block * BLOCK, given: 0, _lock: lock })
@@ -45,7 +45,7 @@ impl Ports {
     }
 }
 
-/// Addresses at which nobody listens.
+/// Addresses at which no process listens.
 pub(crate) fn free_addresses(count: usize) -> Vec<String> {
     static PORTS: Mutex<Option<Ports>> = Mutex::new(None);
     let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);

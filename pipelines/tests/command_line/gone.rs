@@ -9,7 +9,7 @@ use crate::place::Place;
 use crate::signals::{TRAIN, reach, send};
 use crate::together::{end, hosts, spawn};
 
-/// A run that ends when somebody wants it to.
+/// A run that goes on until the test ends it.
 fn train(place: &Place, more: &[&str]) -> Child {
     spawn(place.command(&[&TRAIN.split(' ').collect::<Vec<_>>()[..], &["train.epochs=10000"], more].concat()))
 }

@@ -126,7 +126,7 @@ fn what_a_grid_leaves_that_is_killed_is_told_from_all_else_and_left_as_it_is() {
         .unwrap();
         std::fs::remove_file(place.path(out).join("grid.parquet.part")).unwrap();
         refused(left, remove);
-        // Anything else could be somebody's.
+        // Anything else could be the user's.
         for other in ["notes.txt", "empty", "trace/scores", "trace/sieves/notes.txt"] {
             let other = place.path(trace).parent().unwrap().join(other);
             let is_file = other.extension().is_some();

@@ -152,8 +152,8 @@ fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
     assert!(verified.out.contains(&format!("sound: {committed} of 10000 epochs")), "{}", verified.out);
 }
 
-/// A disk that is full where standard output leads loses what was asked for, and is told; nobody who reads on
-/// is no loss.
+/// If the disk behind standard output is full, the program loses what the user asked for, and says so. If the
+/// reader has closed the pipe, nothing is lost.
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_is_lost_is_a_failure() {

@@ -42,7 +42,7 @@ fn a_hangup_that_is_ignored_stays_ignored() {
     reach(&place, 1);
     send(&child, "-HUP");
     let seen = Manifest::read(&place.path("run")).unwrap().epochs_reached;
-    // Whoever takes it for a request to end stops after the step in flight.
+    // A process that takes the signal for a request to end stops after the step in flight.
     reach(&place, seen + 5);
     send(&child, "-TERM");
     let output = child.wait_with_output().unwrap();

@@ -137,13 +137,15 @@ impl SegmentWriter for Open {
     }
 }
 
-/// A policy that ranks by its last loss, lets whoever came lately stay, weighs some more than others.
+/// A policy that ranks by the last loss, lets samples that came lately stay, and weighs some more than
+/// others.
 struct Lately {
     epochs: u32,
     samples: u32,
     outside: u32,
     cut: fn(u32) -> Cut,
-    /// Whether it shares its state, and then its order, with others; who came lately counts nothing then.
+    /// Whether it shares its state, and then its order, with others. When a sample entered counts nothing
+    /// then.
     shares: bool,
 }
 

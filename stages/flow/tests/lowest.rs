@@ -23,7 +23,7 @@ fn worlds(samples: u32, spread: fn(u64) -> u32) -> Vec<World> {
     for window in 0..WINDOWS {
         for sample in 0..samples {
             let draw = mix(u64::from(window) << 32 | u64::from(sample));
-            // Everyone comes at first; later a tenth change their key and a few come and go.
+            // All samples come at first; later a tenth change their key and a few come and go.
             if window == 0 || draw.is_multiple_of(10) {
                 let (key, since) = (spread(draw >> 8), (draw >> 40) as u32 % 3);
                 orders.insert(sample, Rank { key, since, hash: mix(u64::from(sample)) }.into());

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use spfde::cluster::Hosts;
 
-/// Looks up what needs no network: addresses, and one name, so that no input asks anybody.
+/// Looks up what needs no network: addresses, and one name, so that no input asks a name server.
 fn lookup(text: &str) -> std::io::Result<Vec<SocketAddr>> {
     if let Some(port) = text.strip_prefix("trainer:").and_then(|port| port.parse().ok()) {
         return Ok(vec![SocketAddr::from(([10, 8, 0, 9], port)), SocketAddr::from(([10, 8, 0, 9], port))]);

@@ -1,5 +1,5 @@
-//! Bits that flip and files that are cut, anywhere in a run: `verify`, `resume` and `replay` name every
-//! damaged file that they read, and what they accept gives the bits of the undamaged run.
+//! Bits that flip and files that are cut, anywhere in a run. `verify`, `resume` and `replay` name every
+//! damaged file that they read. What they accept gives the bits of the undamaged run.
 //!
 //! Each case damages one file of a finished run, or of one that was interrupted: one flipped bit, or in one
 //! case of four a cut. File and place are draws from [`SEED`]. By default a sample is tried. Ten thousand:
@@ -8,7 +8,7 @@
 //! cargo test --release -p spfde-tests --test all -- --ignored --nocapture ten_thousand
 //! ```
 //!
-//! What may pass, because nobody reads it:
+//! What may pass, because the command does not read it:
 //!
 //! - `lock`, a note for people.
 //! - By `replay`: `environment.json`, checkpoints, and the streams that a replay decides anew (`freezes`,

@@ -169,7 +169,7 @@ fn fill_up_at(bench: &Bench, whole: &Recorded, wanted: impl Iterator<Item = u64>
         let mut process = command(&path, 2, 3);
         let (output, text) = output(process.env("SPFDE_FAIL_AT", number.to_string()));
         let code = output.status.code();
-        // Removing what nobody names may fail without harm.
+        // Removing files that the manifest does not name may fail without harm.
         if code == Some(0) {
             assert_equal(&Recorded::open(&path), whole, &format!("full at {number}"));
             continue;

@@ -70,7 +70,8 @@ fn child() {
         true => seeds(target).into_iter().map(|(_, bytes)| bytes).collect(),
         false => (target.seeds)().into_iter().map(|(_, bytes)| bytes).collect(),
     };
-    // The Parquet library panics on some inputs; that is caught, and nobody need read it a million times.
+    // The Parquet library panics on some inputs. The reader catches that, and its message need not be printed
+    // a million times.
     std::panic::set_hook(Box::new(|_| ()));
     let longest: u32 = std::env::var(SECONDS).unwrap().parse().unwrap();
     std::thread::spawn(move || end_what_hangs(longest));

@@ -26,7 +26,7 @@ fn every_epoch_deals_its_samples_anew_into_batches_of_nearly_equal_size() {
         assert_eq!(dealt, expected, "epoch {epoch}");
         orders.push(samples);
     }
-    // Between epochs 0 and 1 nobody enters or leaves.
+    // Between epochs 0 and 1 no sample enters or leaves.
     assert_ne!(orders[0], orders[1]);
     orders[..2].iter_mut().for_each(|order| order.sort_unstable());
     assert_eq!(orders[0], orders[1]);

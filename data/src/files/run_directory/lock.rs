@@ -50,7 +50,7 @@ impl RunLock {
         file.set_len(0)
             .and_then(|()| write!(file, "{}", std::process::id()))
             .inspect_err(|_| {
-                // It is this process's, and nobody's run.
+                // This process created the file, which belongs to no run.
                 if new {
                     let _ = std::fs::remove_file(&path);
                 }
@@ -110,7 +110,7 @@ pub fn is_held(run: &Path) -> Result<bool> {
 pub(super) fn held_by(run: &Path, name: &str) -> Result<Option<String>> {
     let path = inside(run, name)?;
     let mut file = match File::open(&path) {
-        // A file that is taken for a directory is told by whoever reads it.
+        // If a file is taken for a directory, the code that reads from it reports that.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);
         }

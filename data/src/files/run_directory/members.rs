@@ -1,5 +1,5 @@
-//! Processes that work in a run directory beside the one that holds it: each has a lock of its own, so that
-//! nobody takes the run up again while one of them may still write.
+//! Processes that work in a run directory beside the one that holds it. Each has a lock of its own, so that
+//! no process takes the run up again while one of them may still write.
 
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,8 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // While it is still locked: others find a file that nobody holds. Another's is not this one's to
-        // remove.
+        // The member removes its file while it still holds the lock: once that is free, another process may
+        // take it. A file of another process is not this member's to remove.
         if self.lock.check().is_ok() {
             let _ = operation::remove_file(&self.lock.path);
         }
@@ -60,7 +60,7 @@ pub(super) fn refuse_working(run: &Path) -> Result<()> {
     locks.try_for_each(|name| lock::refuse_held(run, name))
 }
 
-/// Removes what members that died left in the directory `run`. Nobody works there.
+/// Removes what members that died left in the directory `run`. No member works there any more.
 pub(super) fn sweep(run: &Path) -> Result<()> {
     files(run)?.iter().try_for_each(|name| remove_if_there(&run.join(name)))
 }

@@ -11,8 +11,9 @@ use crate::files::manifest::Manifest;
 use crate::files::operation;
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have
-/// written and `manifest` does not name, and the unfinished ones of `beside`, which lie beside them; durable
-/// when it returns. What has another name, such as somebody's copy of a checkpoint, is left.
+/// written and `manifest` does not name. Also removes the unfinished ones of `beside`, which lie beside those
+/// directories. All this is durable when it returns. A file with another name, such as the user's copy of a
+/// checkpoint, is left.
 ///
 /// # Errors
 /// If a file cannot be removed; if a link stands where a directory of named files should be: nothing is
@@ -31,7 +32,7 @@ pub(super) fn remove_all(run: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a directory in which there is nothing but empty directories. One that somebody put something in
+/// Removes a directory in which there is nothing but empty directories. One that the user put something in
 /// stays.
 pub(super) fn remove_empty(directory: &Path) {
     let entries = directory.read_dir().into_iter().flatten().flatten();
@@ -49,7 +50,7 @@ pub(super) fn remove_if_there(path: &Path) -> Result<()> {
 }
 
 /// Removes the files that a run could have written to `trace/` and `checkpoint/` of the run directory `run`,
-/// except the named ones. What lies elsewhere is left, such as somebody's copy of a whole directory under a
+/// except the named ones. What lies elsewhere is left, such as the user's copy of a whole directory under a
 /// name that no stream has.
 fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
     let mut tables = Vec::new();
@@ -57,8 +58,8 @@ fn remove_left_over(run: &Path, named: &BTreeSet<PathBuf>) -> Result<()> {
         atomic::refuse_link(&directory)?;
         for entry in entries(&directory)? {
             let path = entry.path();
-            // A link to something else can be no directory, and one in the place of a file is for whoever
-            // reads that.
+            // A link to something else can be no directory. If it is in the place of a file, the code that
+            // reads that file refuses it.
             if entry.file_name().to_str().is_some_and(is_stream_name) && path.is_dir() {
                 atomic::refuse_link(&path)?;
                 tables.push(path);
@@ -82,6 +83,6 @@ fn remove_except(directory: &Path, is_of_a_run: fn(&OsStr) -> bool, named: &BTre
             false => remove_if_there(&path)?,
         }
     }
-    // After a power cut it would be there again, and nobody sweeps a run that is finished.
+    // Without this the files could be there again after a power cut, and no process sweeps a finished run.
     if directory.is_dir() { atomic::sync_directory(directory) } else { Ok(()) }
 }

@@ -41,7 +41,7 @@ fn is_loss(kind: &DataType) -> bool {
     matches!(kind, DataType::Float32 | DataType::Float64)
 }
 
-/// Whether a file has losses, whoever looks at them.
+/// Whether a file has losses, even if the caller does not ask for them.
 pub(super) fn has_losses(file: &ParquetFile) -> bool {
     let field = file.schema().field_with_name(LOSS);
     field.is_ok_and(|field| is_loss(field.data_type()))

@@ -79,7 +79,7 @@ pub(super) fn index(
     if stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    // The same error whoever met it first.
+    // The error is the same whichever thread met one first.
     ranges.sort_unstable_by_key(|(place, _)| *place);
     for (place, range) in ranges {
         (parts[place].first, parts[place].last) = range?;
@@ -105,8 +105,8 @@ fn declared(files: &[ScoreFile], path: &Path, losses: bool) -> Result<Vec<Part>>
     Ok(parts)
 }
 
-/// Refuses more rows than so many bytes can hold: a few bytes can stand for any number, and whoever judges
-/// them keeps something for each, and for every sample that occurs.
+/// Refuses more rows than so many bytes can hold: a few bytes can stand for any number. The stage that judges
+/// the rows keeps something for each, and for every sample that occurs.
 fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<()> {
     let limit = score_rows_limit(bytes);
     if found <= limit {

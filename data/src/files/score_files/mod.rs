@@ -6,11 +6,11 @@
 //! finite. The samples are all that occur; `step` only orders within an epoch. Any compression that this
 //! program can read will do: none, Snappy, Zstandard.
 //!
-//! The columns `sample` and `epoch` are read once at the start, on all threads, because a share of all
-//! samples can only be taken when all are known; after that row groups are read when their first epoch is
-//! due. Memory holds the open files of the row groups in hand (compressed) and a batch of rows of each.
-//! Whoever judges them keeps the rows of an epoch until all of it has been read, so there is a limit to the
-//! rows that so many bytes may stand for.
+//! The columns `sample` and `epoch` are read once at the start, on all threads. A share of all samples can
+//! only be taken when all are known. After that row groups are read when their first epoch is due. Memory
+//! holds the open files of the row groups in hand (compressed) and a batch of rows of each. The stage that
+//! judges the rows keeps those of an epoch until all of it has been read. So there is a limit to the rows
+//! that so many bytes may stand for.
 
 mod columns;
 mod index;
@@ -57,7 +57,7 @@ pub struct ScoreFiles {
 #[derive(Debug)]
 struct ScoreFile {
     path: PathBuf,
-    /// The file, while somebody reads from it.
+    /// The file, while a thread reads from it.
     open: Mutex<Weak<ParquetFile>>,
 }
 

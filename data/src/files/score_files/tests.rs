@@ -116,7 +116,7 @@ fn files_of_any_width_are_one_record() {
         ScoreFiles::open(directory.path(), threads, true, &AtomicBool::new(true)).unwrap().is_none()
     };
     assert!(stopped(1) && stopped(3));
-    // Without losses nobody reads them.
+    // If the caller does not ask for losses, the reader leaves them out.
     let files = open(&path("b.parquet"), 2, false).unwrap();
     assert_eq!(files.samples(), 3);
     assert!(rows(&files).iter().all(|row| row.4.is_nan()));

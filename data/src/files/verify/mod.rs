@@ -21,8 +21,8 @@ use crate::table::{Column, Record, Row};
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///
 /// Returns all findings, missing segments first, then in the order of the manifest; none means that the files
-/// are as they were committed. A manifest that names more rows than there can be is the only finding: nobody
-/// reads that many.
+/// are as they were committed. A manifest that names more rows than there can be is the only finding: no
+/// reader reads that many.
 pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     if let Err(error) = plausible::rows(run, manifest) {
         return vec![error];

@@ -1,4 +1,4 @@
-//! When one process ends or gives up, or somebody ends it: all end, and say why.
+//! When one process ends or gives up, or a signal ends it: all processes end, and say why.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ fn nobody_waits_for_ever_and_nothing_is_left() {
     let told = format!("process 0 at {} gave up before the start: {message}", addresses[0]);
     end(joined).refused(1, &told, "");
     assert!(!place.path("run").exists());
-    // Nobody there at all.
+    // Process 1 starts, and no other process does.
     let alone = end(start(&place, &[&WORDS[..], &["--wait", "1"]].concat(), "1"));
     alone.refused(1, &format!("process 0 at {} did not let this one join within 1 s (", addresses[0]), "");
 }

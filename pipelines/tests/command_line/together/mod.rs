@@ -1,4 +1,4 @@
-//! `--hosts`: how processes come together, what keeps them apart, and that nobody waits for ever.
+//! `--hosts`: how processes come together, what keeps them apart, and that no process waits for ever.
 
 mod ended;
 mod refused;
@@ -71,12 +71,12 @@ fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// Waits until somebody listens.
+/// Waits until a process listens at `address`.
 fn connect(address: &str) -> TcpStream {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match TcpStream::connect(address) {
-            // Nobody listens there yet, and the connection has met itself.
+            // No process listens there yet, and the connection has met itself.
             Ok(stream) if stream.local_addr().unwrap() == stream.peer_addr().unwrap() => (),
             Ok(stream) => return stream,
             Err(error) => assert!(Instant::now() < deadline, "{address}: {error}"),

@@ -128,7 +128,7 @@ fn two_processes_with_one_number_are_one_too_many() {
     joined(&place, "run", 1);
     let twin = end(start(&place, &WORDS, "1"));
     twin.refused(1, &format!("cannot listen at {}", addresses[1]), "");
-    // From another address it asks; whoever came first stays.
+    // From another address the twin asks; the process that came first stays.
     let others = [addresses[0].clone(), free_addresses(1).remove(0), addresses[2].clone()];
     std::fs::write(place.path("other-hosts"), others.join("\n")).unwrap();
     let asks = ["--hosts", "other-hosts", "--workers", "1", "--process", "1"];

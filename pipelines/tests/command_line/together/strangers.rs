@@ -1,4 +1,4 @@
-//! Whoever is no process of `spfde`, and keeps none of them from its work.
+//! Strangers: programs that are no process of `spfde`, and keep no process of it from its work.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,13 +17,13 @@ fn strangers_are_dropped_and_the_wait_goes_on() {
     let mut noisy = connect(&addresses[0]);
     let _ = noisy.write_all(&[0xff; 1 << 16]);
     let mut said = hear(&mut first, "was dropped: it is no process of spfde; still waiting");
-    // Who knows the first words, and speaks another version; who ends in the middle.
+    // A stranger that knows the first words, and speaks another version; then one that ends in the middle.
     assert_eq!(&greet(&addresses[0]), b"spfde processes\n\x06\0\0\0");
     said += &hear(&mut first, "was dropped: it speaks version 9 of the protocol");
     let mut half = connect(&addresses[0]);
     half.write_all(b"spfde proc").unwrap();
     drop(half);
-    // Who keeps silent keeps nobody waiting; there are more of them than are told of.
+    // A stranger that keeps silent keeps no process waiting. There are more of them than process 0 tells of.
     let silent: Vec<TcpStream> = (0..20).map(|_| connect(&addresses[0])).collect();
     let other = end(start(&place, &WORDS, "1")).done();
     assert!(other.err.is_empty(), "{other:?}");

@@ -1,11 +1,12 @@
-//! Presentations on their way from whoever reads them to the owners of their samples.
+//! Presentations on their way from the workers that read them to the owners of their samples.
 //!
-//! All of an epoch are kept until the last of its parts has been read, because an earlier step may stand in a
-//! later part. So what a row takes here is what a record costs while its epoch is gathered: four bytes (eight
-//! with its loss, thirteen with the norm of its error and whether it was trained on, too), and sixteen for
-//! each step that its owner has rows of (24 more while these are put in order), of which there may be one for
-//! every row. An owner's first row of an epoch takes some 400 bytes more. Nothing else grows with the rows or
-//! the epochs: however often the epoch changes from row to row, an epoch's presentations share their bundle.
+//! A worker keeps all presentations of an epoch until the last of its parts has been read. An earlier step
+//! may stand in a later part. So what a row takes here is what a record costs while its epoch is gathered. A
+//! row takes four bytes: eight with its loss, thirteen with the norm of its error and whether it was trained
+//! on, too. Each step that its owner has rows of takes sixteen bytes, and 24 more while the steps are put in
+//! order. There may be one step for every row. An owner's first row of an epoch takes some 400 bytes more.
+//! Nothing else grows with the rows or the epochs: however often the epoch changes from row to row, an
+//! epoch's presentations share their bundle.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ use crate::sieve::Share;
 /// Rows of a bundle at most.
 const FULL: usize = 1 << 16;
 
-/// Presentations of one worker's samples in one epoch, in the order in which somebody read them.
+/// Presentations of one worker's samples in one epoch, in the order in which their reader read them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Bundle {
     pub(super) epoch: u32,
@@ -28,7 +29,7 @@ pub(super) struct Bundle {
     pub(super) number: u64,
     /// Twice the sample's index among those of its owner, plus one if it was right.
     pub(super) rows: Vec<u32>,
-    /// Losses of the rows, if somebody looks at them.
+    /// Losses of the rows, if a policy looks at them.
     pub(super) losses: Vec<f32>,
     /// The same of the norms of their errors, if they are known.
     pub(super) error_norms: Vec<f32>,
@@ -71,7 +72,7 @@ pub(super) struct Dealer {
 }
 
 impl Dealer {
-    /// Has nothing in hand. `losses`: whether somebody looks at more than whether a sample was right.
+    /// Has nothing in hand. `losses`: whether a policy looks at more than whether a sample was right.
     pub(super) fn new(share: Share, workers: usize, losses: bool) -> Self {
         Self { share, losses, number: 0, own: vec![Bundle::default(); workers], others: BTreeMap::new() }
     }

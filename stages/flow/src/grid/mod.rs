@@ -89,8 +89,8 @@ pub struct Grid {
     pub sieves: Vec<Arc<dyn SievePolicy>>,
     /// The members of a grid over a run.
     pub run: Option<RunMembers>,
-    /// The last epoch that is decided: the last one of the run; of bare scores the one behind them, if the
-    /// last decision, which nobody would train with, is wanted too.
+    /// The last epoch that is decided. Of a run it is the last one. Of bare scores it is the one behind them,
+    /// if the caller wants the last decision, too, with which no epoch is trained.
     pub last: u32,
     /// Where the decisions of all members are written, if anywhere.
     pub store: Option<Arc<dyn SegmentStore>>,
@@ -130,7 +130,8 @@ impl Grid {
         }
     }
 
-    /// Whether something has failed, or somebody wants it to end: nothing that is still to come would count.
+    /// Whether something has failed, or the caller has interrupted the grid: nothing that is still to come
+    /// would count.
     pub fn failed(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed) || self.found(|found| found.failed.is_some())
     }

@@ -17,11 +17,11 @@ pub struct RecordedScores {
     columns: Vec<Column>,
 }
 
-/// The columns that say whether a sample was right; the others are read only if somebody looks at them.
+/// The columns that say whether a sample was right; the others are read only if a policy looks at them.
 const RIGHT: [&str; 4] = ["epoch", "step", "sample", "correct"];
 
 impl RecordedScores {
-    /// The stream `scores` of a run on a data set of so many samples. `losses`: whether somebody will look at
+    /// The stream `scores` of a run on a data set of so many samples. `losses`: whether a policy will look at
     /// more of a score than whether it was right.
     pub fn new(recording: Arc<dyn Recording>, samples: u32, losses: bool) -> Self {
         let wanted = |column: &Column| losses || RIGHT.contains(&column.name);

@@ -101,7 +101,7 @@ pub(super) fn apply<'s>(
                 let (tick, Gathered { capabilities, .. }) = first.remove_entry();
                 if let Some(fault) = refusal(replica, tick, worker, &header, &values) {
                     replica.refused = true;
-                    // Everyone refuses; one says so.
+                    // All workers refuse; worker 0 says so.
                     if worker == 0 {
                         faults_out.send(&capabilities, [fault]);
                     }
@@ -208,7 +208,7 @@ fn reduce(replica: &Replica, parts: &[Part]) -> Option<Contribution> {
     tree::total(0..shards, &mut known, &replica::add)
 }
 
-/// Why everyone refuses this step, if they do: the sum is the same everywhere, so is the answer.
+/// Why all workers refuse this step, if they do. The sum is the same on every worker, and so is the answer.
 fn refusal(replica: &Replica, tick: Tick, worker: usize, header: &Header, values: &[f32]) -> Option<Fault> {
     if header.fault.is_some() {
         return header.fault.clone();

@@ -60,12 +60,12 @@ pub struct Trained<'s> {
 /// Trains a replica of the network on this worker's shards.
 ///
 /// At one tick mask deltas apply first, then freeze deltas. Gradients of all shards are added in one fixed
-/// order, whichever worker computed them, and all workers test the sum before the update: if it is not
-/// finite, or a shard failed, all refuse the same step, nothing reaches the weights, and the run stops.
+/// order, whichever worker computed them. All workers test the sum before the update. If it is not finite, or
+/// a shard failed, all refuse the same step, nothing reaches the weights, and the run stops.
 ///
 /// With [`Observe::Full`](crate::Observe::Full) samples outside the active set are scored after the last
-/// step, as steps that everyone takes and that change nothing, and every step's backward pass goes on through
-/// the frozen blocks.
+/// step. Every worker takes these steps, and they change nothing. The backward pass of every step then goes
+/// on through the frozen blocks.
 ///
 /// # Panics
 /// If the settings name a model that cannot be built: check them before.

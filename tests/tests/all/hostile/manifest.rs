@@ -1,4 +1,4 @@
-//! `manifest.json`. Whoever forges one can seal it, too.
+//! `manifest.json`. An attacker who forges one can seal it, too.
 
 use std::path::Path;
 

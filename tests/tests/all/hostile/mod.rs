@@ -1,9 +1,10 @@
-//! Files as somebody would write them who means harm, or has them from a broken disk: each is refused in
+//! Files as an attacker would write them, or a broken disk would leave them. The program refuses each in
 //! words that name file and field.
 //!
-//! [`every_format_has_every_class`] keeps the corpus complete: a format without a case of some [`Class`], and
-//! without a reason why there can be none, does not pass; nor does a source file that begins to read from
-//! disk and belongs to no format. Files are built here, from code, because nobody can review their bytes.
+//! [`every_format_has_every_class`] keeps the corpus complete. It fails if a format has no case of some
+//! [`Class`], and no reason why there can be none. It also fails if a source file begins to read from disk
+//! and belongs to no format. The tests build the files from code, because a reviewer cannot review their
+//! bytes.
 
 mod configuration;
 mod data_set;
@@ -30,7 +31,7 @@ pub(super) enum Class {
     Truncated,
     /// Another format.
     WrongMagic,
-    /// Declares or has more than anybody may allocate.
+    /// Declares or has more than a process may allocate.
     TooLarge,
     /// A value of another type.
     WrongType,

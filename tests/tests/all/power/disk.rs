@@ -27,7 +27,7 @@ struct Content {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
     files: Vec<Content>,
-    /// The names as everybody sees them while there is power.
+    /// The names as every process sees them while there is power.
     seen: BTreeMap<PathBuf, Entry>,
     /// The names that survive.
     durable: BTreeMap<PathBuf, Entry>,

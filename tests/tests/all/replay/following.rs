@@ -237,7 +237,7 @@ fn a_run_that_is_interrupted_is_followed_as_far_as_it_came() {
     assert_eq!(trained.unwrap_err().exit_code(), 130);
     assert_eq!((end.epochs, end.finished), (5, false));
     assert!(end.stopped.is_some_and(|why| why.starts_with("interrupted at epoch 5")));
-    // One that was killed has no time to say why; it ends for those who follow it because nobody holds it.
+    // A run that was killed has no time to say why. It ends for its followers because no process holds it.
     let mut manifest = Recorded::open(&run).manifest;
     manifest.stopped = None;
     manifest.write(&run).unwrap();
@@ -259,7 +259,7 @@ fn a_run_that_ended_before_its_first_epoch_is_named_and_leaves_nothing() {
     let expected = "run: was interrupted before its first epoch was recorded; nothing is kept of this replay";
     let error = Record::open_unfinished(&run).unwrap_err().to_string();
     assert!(error.ends_with(expected), "{error}");
-    // Whoever follows it while somebody has it finds out later.
+    // A follower that opens the run while a process holds it finds out later.
     let held = RunDirectory::resume(&run).unwrap();
     let record = Record::open_unfinished(&run).unwrap();
     let case = RunCase::open_unfinished(&run).unwrap();
@@ -291,7 +291,7 @@ fn a_damaged_segment_of_the_last_epoch_ends_those_who_wait_for_the_next() {
     let words = ["model.name=lenet5", "mask.sparsity=0.6", "train.epochs=4"];
     let run = bench.record("run", &bench.experiment(&words), 1);
     change_manifest(&run, |manifest| manifest.finished = false);
-    // As if somebody trained it.
+    // As if a process trained it.
     let held = RunDirectory::resume(&run.path).unwrap();
     change_file(&run, "trace/scores/e00003-w00.parquet", |bytes| bytes[20] ^= 4);
     for workers in [1, 2] {

@@ -217,7 +217,7 @@ fn seeds_masks_and_a_record_that_ends_early_are_judged_as_they_are_replayed() {
     (manifest.finished, manifest.stopped) = (false, Some("by the test".to_owned()));
     manifest.write(&bench.path("short")).unwrap();
     let short = Recorded::open(&bench.path("short"));
-    // Decisions that nobody would have made: every interval there is.
+    // Decisions that no replay would make: those behind the last recorded epoch, where every interval ends.
     let grid: [(&str, &[&str]); 2] =
         [("sieve.policy", &["circular", "forgetting"]), ("sieve.interval", &["2", "4"])];
     assert_members(&bench, &short, &["freeze.policy=none"], &grid);

@@ -155,7 +155,7 @@ fn a_damaged_checkpoint_is_not_used_but_the_one_before_it() {
         bytes[middle] ^= 4;
         std::fs::write(file, bytes).unwrap();
     };
-    // Both damaged: refused, and nothing is trained again that nobody asked for.
+    // If both are damaged, `resume` refuses the run, and trains nothing again that the user did not ask for.
     let before: Vec<_> = manifest.checkpoint(epochs[0]).map(|file| path.join(&file.path)).collect();
     for file in &files {
         flip(file);
@@ -251,7 +251,7 @@ fn what_is_no_file_is_no_checkpoint() {
                 false => std::fs::create_dir(&file).unwrap(),
             }
         }
-        // What a run does not call so is somebody's.
+        // A file with a name that a run does not give is the user's.
         let copy = path.join("checkpoint/copy-of-e00002.safetensors");
         std::fs::write(&copy, b"somebody's").unwrap();
         let run = unfinished(&bench, &path);

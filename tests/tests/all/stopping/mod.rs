@@ -1,4 +1,4 @@
-//! Runs that end early: everyone stops at the same step, nobody hangs, what is committed is whole.
+//! Runs that end early: all workers stop at the same step, no worker hangs, what is committed is whole.
 
 mod broken;
 mod early;

@@ -1,4 +1,4 @@
-//! A run of several processes that somebody interrupts goes on in one.
+//! A run of several processes that a signal interrupts goes on in one process.
 
 use std::process::Command;
 

@@ -194,7 +194,8 @@ impl<'a> Team<'a> {
         command
     }
 
-    /// Runs all of them in the directory `path` to their end; again, if somebody else took one of the ports.
+    /// Runs all of them in the directory `path` to their end; again, if another program took one of the
+    /// ports.
     pub(crate) fn run(&self, path: &Path) -> Vec<Ended> {
         for _ in 0..5 {
             let ended = wait(self.start(path));
@@ -223,7 +224,8 @@ pub(crate) fn reach(path: &Path, epochs: u32) {
     }
 }
 
-/// Waits for the end of all processes. If one cannot listen, nobody needs to wait for it.
+/// Waits for the end of all processes. If one cannot listen, the others need not wait for it: they are
+/// killed.
 pub(crate) fn wait(children: Vec<Child>) -> Vec<Ended> {
     let deadline = Instant::now() + LONG;
     let mut running: Vec<(usize, Child)> = children.into_iter().enumerate().collect();

@@ -22,7 +22,7 @@ struct Machines([String; 2]);
 
 impl Machines {
     const INTERFACE: &str = "cable";
-    /// Of the networks for documentation, so that they are nobody's.
+    /// Of the networks for documentation, so that they belong to no real machine.
     const ADDRESSES: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 
     fn new() -> Self {

@@ -27,7 +27,7 @@ fn every_changed_byte_is_found_by_the_hash_and_every_cut_by_the_length() {
     }
 }
 
-/// Even a file whose hash fits may be hostile: whoever wrote it may have written the manifest.
+/// Even a file whose hash fits may be hostile: its writer may have written the manifest, too.
 #[test]
 fn damaged_files_with_the_right_hash_are_errors_never_panics() {
     let run = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ fn what_no_manifest_names_is_removed_at_the_end_and_before_going_on() {
         std::fs::create_dir_all(root.path().join("checkpoint/masks")).unwrap();
         std::fs::write(root.path().join("checkpoint/masks/e00001-w01.parquet"), b"unnamed").unwrap();
         std::fs::write(root.path().join("report.html"), b"the user's").unwrap();
-        // Somebody's copies have the same names, elsewhere.
+        // The user's copies have the same names, elsewhere.
         for copy in [
             "checkpoint/old/e00001.safetensors",
             "checkpoint/old/masks/e00001-w01.parquet",
@@ -104,7 +104,7 @@ fn a_run_that_is_given_up_leaves_nothing_of_its_own() {
     assert!(path.is_dir() && path.read_dir().unwrap().next().is_none());
 }
 
-/// Whatever a directory from somebody else holds: nothing outside of it is written or removed.
+/// Whatever a directory from another user holds: nothing outside of it is written or removed.
 #[test]
 #[cfg(unix)]
 fn links_do_not_lead_out_of_the_directory() {
@@ -163,7 +163,7 @@ fn links_do_not_lead_out_of_the_directory() {
         assert!(!path.join(place).is_symlink());
         untouched();
     }
-    // In the place of a file that is named it is left to whoever reads that.
+    // A link in the place of a file that is named is left to the code that reads that file.
     let (named, aside) = (path.join("trace/masks/e00000-w00.parquet"), directory.path().join("aside"));
     std::fs::rename(&named, &aside).unwrap();
     symlink(&precious, &named).unwrap();

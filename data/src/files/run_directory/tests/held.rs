@@ -48,7 +48,7 @@ fn a_run_whose_directory_goes_away_commits_nothing_more() {
     std::fs::rename(&path, root.path().join("moved")).unwrap();
     refused(&run);
     std::fs::remove_dir_all(&path).unwrap();
-    // What stands there now is somebody else's.
+    // The directory that stands there now belongs to another run.
     let _other = create(&path).unwrap();
     refused(&run);
 }
