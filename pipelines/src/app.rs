@@ -120,9 +120,9 @@ impl App {
         self
     }
 
-    /// Plugs into a training step: `plug` gets what the configuration says, momentum SGD along a cosine, and
-    /// returns what the step has, such as another optimiser, loss, precision, perturbation, gradient transform
-    /// or learning-rate rule. No key says so: a run is resumed by the program that began it.
+    /// Plugs into a training step. `plug` gets what the configuration says, momentum SGD along a cosine, and
+    /// returns what the step has: another optimiser, loss, precision, perturbation, gradient transform or
+    /// learning-rate rule. No key says so: the program that began a run has to resume it.
     pub fn seams(mut self, plug: impl Fn(Seams) -> Seams + Send + Sync + 'static) -> Self {
         self.registry().seams = Arc::new(plug);
         self
