@@ -96,7 +96,13 @@ impl Resumed {
         recorded.refuse_old()?;
         let held = is_first.then(|| RunDirectory::resume(directory)).transpose()?;
         match &held {
-            Some(held) => manifest = held.manifest(),
+            Some(held) => {
+                manifest = held.manifest();
+                // It may have come to its end since it was looked at.
+                if manifest.finished {
+                    return Ok(Self::Finished(manifest.epochs_reached));
+                }
+            }
             // Process 0 will find that only the last word is missing.
             None if is_at_its_end(directory, &manifest) => return Ok(Self::Finished(manifest.epochs)),
             None => {}

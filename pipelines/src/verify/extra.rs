@@ -46,9 +46,10 @@ impl Extra {
             Some(_) if steps > 0 => active - until(steps - 1),
             _ => active,
         };
-        let window = self.mask.as_ref().and_then(|mask| mask.steps()).map_or(u64::MAX, u64::from);
-        let before_updates = (1..steps).filter(|step| step.is_multiple_of(window));
-        let samples_within: u64 = before_updates.map(|step| until(step) - until(step - 1)).sum();
+        let window = self.mask.as_ref().and_then(|mask| mask.steps());
+        let updates = window.map(|window| (u64::from(window)..steps).step_by(window.max(1) as usize));
+        let samples_within: u64 =
+            updates.into_iter().flatten().map(|step| until(step) - until(step - 1)).sum();
         let shapes = &epoch.trace.architecture.layers;
         let next = row.epoch + 1;
         let is_asked = |layer: usize| match &self.mask {
@@ -61,11 +62,11 @@ impl Extra {
         };
         let trains = |layer: &usize| !layers[*layer].frozen.last();
         let flops = |layer: usize, samples: u64| {
-            2 * shapes[layer].weights() as u64 * shapes[layer].positions * samples
+            (2 * shapes[layer].weights() as u64 * shapes[layer].positions).saturating_mul(samples)
         };
         let asked = |layer: usize| (trains(&layer) && is_asked(layer)).then(|| flops(layer, samples));
         let within = (0..shapes.len()).filter(trains).filter(is_asked_within);
-        let within = within.map(|layer| flops(layer, samples_within)).sum();
+        let within = within.map(|layer| flops(layer, samples_within)).fold(0, u64::saturating_add);
         let layers = (0..shapes.len()).map(asked).collect();
         self.before = Some(Before { epoch: row.epoch, found: row.extra_flops, layers, within });
     }
@@ -75,7 +76,7 @@ impl Extra {
     /// the next epoch, if there is one.
     pub(super) fn check(&mut self, layers: Option<&[Layer]>, findings: &mut Findings) {
         let Some(Before { epoch: number, found, layers: asked, within }) = self.before.take() else { return };
-        let most = within + asked.iter().flatten().sum::<u64>();
+        let most = asked.iter().flatten().fold(within, |sum, flops| sum.saturating_add(*flops));
         let sure = layers.filter(|_| self.mask.is_some()).unwrap_or_default();
         let sure = asked.iter().zip(sure).filter(|(_, layer)| !layer.frozen.last());
         let least =

@@ -58,10 +58,11 @@ pub(crate) fn epoch_row(
 /// What mask updates cost beyond training: dense gradients of the steps that they look at.
 fn extra_flops(settings: &Settings, epoch: u32, frozen_blocks: usize, active: u32) -> u64 {
     let (active, steps) = (active as usize, (active as usize).div_ceil(settings.batch_size));
-    let batches: Vec<u32> = (0..steps).map(|step| share(active, step, steps).len() as u32).collect();
-    let last = batches.last().copied().unwrap_or(0);
-    let plan = &settings.plan;
-    plan.extra_flops(epoch, frozen_blocks, last) + plan.extra_flops_within(epoch, frozen_blocks, &batches)
+    let batch = |step: usize| share(active, step, steps).len() as u32;
+    let (plan, last) = (&settings.plan, steps.checked_sub(1).map_or(0, batch));
+    let window = settings.policies.mask.steps().map_or(usize::MAX, |window| window.max(1) as usize);
+    let within = (window..steps).step_by(window).map(|step| batch(step - 1)).sum();
+    plan.extra_flops(epoch, frozen_blocks, last) + plan.extra_flops_within(epoch, frozen_blocks, within)
 }
 
 /// Where the layers of a replay stand: which weights exist, what is frozen.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use spfde_data::rows::{CensoredRow, EndingRow, EpochRow};
 use spfde_data::segment::{Extent, Segment};
 use spfde_policy::Plan;
-use timely::dataflow::operators::Inspect;
+use timely::dataflow::operators::{Concat, Inspect};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::checkpoint::{Due, Keeper, Snapshot};
@@ -222,9 +222,9 @@ impl<'s> Run<'s> {
         self.endings.add(faults);
     }
 
-    /// What has ended the run so far, each on the worker where it arose.
+    /// What has ended the run so far, as a success or by a fault, each on the worker where it arose.
     pub(crate) fn ended(&self) -> StreamVec<'s, Tick, Fault> {
-        self.endings.written(self.scope)
+        self.endings.written(self.scope).concat(self.halts.written(self.scope))
     }
 
     /// Where the run ends early as a success, on every worker, at the first step after its last epoch.

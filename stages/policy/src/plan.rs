@@ -96,11 +96,8 @@ impl Plan {
         })
     }
 
-    /// The FLOPs of these, if the epoch has batches of these sizes.
-    pub fn extra_flops_within(&self, epoch: u32, frozen_blocks: usize, batches: &[u32]) -> u64 {
-        let steps = self.mask.steps().map_or(usize::MAX, |steps| steps as usize);
-        let before_updates = (1..batches.len()).filter(|step| step.is_multiple_of(steps));
-        let samples = before_updates.map(|step| batches[step - 1]).sum();
+    /// The FLOPs of these, if the steps have `samples` samples together.
+    pub fn extra_flops_within(&self, epoch: u32, frozen_blocks: usize, samples: u32) -> u64 {
         dense_gradients(&self.architecture, self.dense_gradients_within(epoch, frozen_blocks), samples)
     }
 

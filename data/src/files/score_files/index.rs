@@ -113,7 +113,7 @@ fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<(
         return Ok(());
     }
     let found = format!("{found}, above the limit of {limit} for {}", counted(bytes, "byte"));
-    let remedy = "nobody's training compresses so well: if these are scores that somebody recorded, write \
+    let remedy = "no training compresses so well: if these are recorded scores, write \
                   them plain, without encoding and compression";
     Err(DataError::unfit(path, field, found, "", remedy))
 }

@@ -123,7 +123,8 @@ impl Snapshot {
             let spans =
                 spans.ok_or_else(|| format!("frozen: block is {}; the network has {blocks}", row.block))?;
             let fits = spans.iter().all(|(_, until)| until.is_some_and(|until| until < row.from));
-            if !fits || row.from >= row.until || row.from >= self.epoch.saturating_add(1) {
+            let is_known = row.from <= self.epoch && (row.until <= self.epoch || row.until == u32::MAX);
+            if !fits || row.from >= row.until || !is_known {
                 return Err(format!("frozen: block {} cannot freeze at epoch {}", row.block, row.from));
             }
             spans.freeze(row.from);
@@ -151,17 +152,25 @@ impl Snapshot {
             ));
         }
         let frozen = self.frozen(&settings.plan)?;
+        let rows = self.rows::<FreezeRow>();
+        if let Some(row) =
+            rows.iter().find(|row| tick(*row) != Tick::new(self.epoch, 0) || row.diff.unsigned_abs() != 1)
+        {
+            let (epoch, step, diff) = (row.epoch, row.step, row.diff);
+            return Err(format!("freezes: a decision for epoch {epoch}, step {step}, diff {diff}"));
+        }
+        let after = frozen_blocks_after(&settings.plan.architecture, self.frozen_blocks, &rows);
+        let after = after.map_err(|error| format!("freezes: {error}"))?;
         // A pipeline without a freeze stage has no such table.
         let decided = frozen.iter().any(|spans| *spans != Spans::never());
-        if decided && frozen_blocks(&frozen, self.epoch - 1) != self.frozen_blocks {
+        let said = [self.epoch - 1, self.epoch].map(|epoch| frozen_blocks(&frozen, epoch));
+        if decided && said != [self.frozen_blocks, after] {
+            let (weights, [frozen, then]) = (counted(self.frozen_blocks, "block"), said);
             return Err(format!(
-                "{} are frozen in the weights, others in frozen",
-                counted(self.frozen_blocks, "block")
+                "frozen: {frozen} before and {then} from this epoch on; the weights have {weights} frozen, \
+                 {after} after the decisions in freezes"
             ));
         }
-        let rows = self.rows::<FreezeRow>();
-        frozen_blocks_after(&settings.plan.architecture, self.frozen_blocks, &rows)
-            .map_err(|error| format!("freezes: {error}"))?;
         let mut freezes = settings.policies.freeze.start(&settings.plan);
         let restored = freezes.restore(frozen, self.table(FREEZE_POLICY));
         restored.map_err(|error| format!("{FREEZE_POLICY}: {error}"))?;
@@ -200,8 +209,8 @@ impl Snapshot {
         let mut active = vec![None; samples as usize];
         for row in self.rows::<ActiveRow>() {
             let slot = active.get_mut(row.sample as usize).ok_or_else(|| unknown(row.sample, samples))?;
-            if slot.replace(row.weight).is_some() {
-                return Err(format!("active-set: sample {} twice", row.sample));
+            if slot.replace(row.weight).is_some() || !row.weight.is_finite() {
+                return Err(format!("active-set: sample {} twice, or of weight {}", row.sample, row.weight));
             }
         }
         if active.iter().all(Option::is_none) {
@@ -216,7 +225,8 @@ impl Snapshot {
                 1 => (None, Some(row.weight)),
                 _ => (Some(row.weight), None),
             };
-            if std::mem::replace(slot, after) != before || row.diff.abs() != 1 || row.epoch != self.epoch {
+            let fits = row.diff.unsigned_abs() == 1 && row.epoch == self.epoch && row.weight.is_finite();
+            if std::mem::replace(slot, after) != before || !fits {
                 return Err(format!("sieves: sample {} cannot enter or leave so", row.sample));
             }
         }

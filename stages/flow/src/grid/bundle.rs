@@ -25,7 +25,7 @@ pub(super) struct Bundle {
     pub(super) epoch: u32,
     /// The worker that owns the samples.
     pub(super) owner: u32,
-    /// The how manieth it is that its reader hands out.
+    /// Its place among those that its reader hands out.
     pub(super) number: u64,
     /// Twice the sample's index among those of its owner, plus one if it was right.
     pub(super) rows: Vec<u32>,

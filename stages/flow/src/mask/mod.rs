@@ -21,15 +21,16 @@ use crate::tick::Tick;
 use crate::timings::Timings;
 use crate::train::LayerWeights;
 
-/// The initial masks of the layers this worker owns, as deltas at `(0, 0)`; the decisions on their way if the
-/// run goes on.
+/// The initial masks of the layers for which this worker decides, as deltas at `(0, 0)`; the decisions on
+/// their way if the run goes on.
 pub(crate) fn initial(run: &Run<'_>) -> Vec<MaskRow> {
+    let (policy, plan) = (&run.settings().policies.mask, run.plan());
+    let decider = decider(run, policy);
     if let Some(snapshot) = run.resumed() {
-        let mine = |row: &MaskRow| run.owner(usize::from(row.layer)) == run.worker();
+        let mine = |row: &MaskRow| decider(usize::from(row.layer)) == run.worker();
         return snapshot.rows::<MaskRow>().into_iter().filter(mine).collect();
     }
-    let (policy, plan) = (&run.settings().policies.mask, run.plan());
-    let owned = (0..plan.architecture.layers.len()).filter(|layer| run.owner(*layer) == run.worker());
+    let owned = (0..plan.architecture.layers.len()).filter(|layer| decider(*layer) == run.worker());
     let rows = owned.filter(|layer| policy.masked(*layer)).flat_map(|layer| {
         let indices = policy.initial(layer, plan.spans(layer));
         let row = move |index| MaskRow { epoch: 0, step: 0, layer: layer as u16, index, diff: 1 };
@@ -45,14 +46,17 @@ pub(crate) fn initial(run: &Run<'_>) -> Vec<MaskRow> {
 /// It sees the decisions of the freeze stage of the same tick, so a layer that freezes is pruned to its
 /// target density, grows nothing, and is not touched until it trains again. The deltas leave at the close of
 /// the epoch, or at the step that they follow.
+///
+/// # Panics
+/// If the policy has other windows than the one in the run's settings: the loops were declared for those.
 pub fn mask<'s>(
     run: &Run<'s>,
     weights: &StreamVec<'s, Tick, LayerWeights>,
     frozen_now: &StreamVec<'s, Tick, FreezeRow>,
     policy: &Arc<dyn MaskPolicy>,
 ) -> StreamVec<'s, Tick, MaskRow> {
-    let (owner, together) = (run.owners(), policy.redistributes());
-    let decider = move |layer: usize| if together { 0 } else { owner(layer) };
+    assert_eq!(policy.steps(), run.policies().mask.steps(), "the run was built for the policy's windows");
+    let decider = decider(run, policy);
     let mut state = policy.start();
     if let Some(snapshot) = run.resumed() {
         let saved = snapshot.layers(MASK_POLICY, |layer| decider(layer) == run.worker());
@@ -70,6 +74,13 @@ pub fn mask<'s>(
             at_close(run, at_end, frozen_now, decider, host).concat(within)
         }
     }
+}
+
+/// The worker that decides for a layer, and writes its rows: its owner, or worker 0 where layers exchange
+/// weights.
+fn decider(run: &Run<'_>, policy: &Arc<dyn MaskPolicy>) -> impl Fn(usize) -> usize + Clone + 'static {
+    let (owner, together) = (run.owners(), policy.redistributes());
+    move |layer| if together { 0 } else { owner(layer) }
 }
 
 /// What the operators of the stage share on one worker.

@@ -30,6 +30,7 @@ pub(super) fn within<'s>(
     // The input reaches the output only through what the operator holds itself.
     let mut weights = builder.new_input_connection(weights, Exchange::new(decider), []);
     let (mut deltas_out, deltas) = Output::connected(&mut builder, []);
+    let steps = steps.max(1);
     let first_of = move |epoch: u32| Tick::new(epoch, steps - 1);
     let start = first_of(run.start().epoch);
     builder.build(move |capabilities| {

@@ -8,7 +8,9 @@ use crate::Spans;
 pub enum Window {
     /// So many epochs; 0: there are no updates.
     Epochs(u32),
-    /// So many steps, counted anew in every epoch; at least 1. The last step of an epoch is followed by none.
+    /// So many steps, counted anew in every epoch; at least 1. The last step of an epoch is followed by no
+    /// update. An epoch with no more steps than that has none: the number of weights must then stay the same
+    /// from epoch to epoch, because the plan counts on an update in each.
     Steps(u32),
 }
 

@@ -19,9 +19,8 @@ const ROWS: usize = 3 << 19;
 fn too_dense(path: &Path) -> String {
     let bytes = path.metadata().unwrap().len();
     format!(
-        "number of rows is {ROWS}, above the limit of {} for {bytes} bytes; nobody's training compresses so \
-         well: if these are scores that somebody recorded, write them plain, without encoding and \
-         compression",
+        "number of rows is {ROWS}, above the limit of {} for {bytes} bytes; no training compresses so \
+         well: if these are recorded scores, write them plain, without encoding and compression",
         (1 << 20) + 128 * bytes
     )
 }

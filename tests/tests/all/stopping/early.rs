@@ -3,9 +3,10 @@
 use spfde::registry::Registry;
 use spfde::{Experiment, Options, Resumed};
 use spfde_data::rows::{EndingRow, EpochRow};
-use spfde_flow::{Run, per_epoch};
+use spfde_flow::{Cause, Fault, Run, StepReport, Tick, per_epoch};
+use timely::dataflow::operators::vec::Map;
 
-use crate::support::{Bench, Recorded, assert_same, transcript};
+use crate::support::{Bench, Recorded, assert_same, stopped, transcript};
 
 const WORDS: [&str; 3] = ["model.name=lenet5", "train.epochs=6", "sieve.fraction=0.2"];
 
@@ -88,4 +89,31 @@ fn an_end_of_another_epoch_than_the_one_that_closes_is_refused() {
     let run = Recorded::open(&bench.path("run"));
     run.assert_sound(1);
     assert_eq!(run.manifest.ended_early, None);
+}
+
+#[test]
+fn a_fault_of_the_last_epoch_is_told_instead_of_its_success() {
+    let bench = Bench::new(160);
+    let experiment = bench.experiment(&WORDS);
+    let options = Options { directory: Some(bench.path("run")), workers: 2, ..Options::default() };
+    let result = spfde::run(&experiment, options, |run: &Run<'_>| {
+        let trained = spfde::pipeline(run);
+        let enough = |epoch: u32, _: Vec<EpochRow>| {
+            (epoch == 2).then(|| EndingRow { epoch, reason: "enough".to_owned() }).into_iter().collect()
+        };
+        run.end_on(per_epoch(run, "enough", &trained.epochs, |_| 0, enough));
+        // At the last step of that epoch, which is whole.
+        let refuse = |report: StepReport| {
+            let (tick, stage) = (report.tick, "patience".to_owned());
+            let cause = Cause::Refused("the loss is worse".to_owned());
+            let is_last = tick == Tick::new(2, report.steps - 1);
+            is_last.then_some(Fault { tick, worker: 0, stage, cause })
+        };
+        run.halt_on(trained.steps.clone().flat_map(refuse));
+    });
+    let (fault, code) = stopped(result);
+    assert_eq!((fault.cause, code), (Cause::Refused("the loss is worse".to_owned()), 3));
+    let run = Recorded::open(&bench.path("run"));
+    run.assert_sound(3);
+    assert!(!run.manifest.finished && run.manifest.ended_early.is_none());
 }

@@ -45,10 +45,9 @@ fn rows_that_so_few_bytes_cannot_hold_are_refused() {
         for threads in [1, 3] {
             let error = open(directory.path(), threads, false).unwrap_err().to_string();
             let expected = format!(
-                "{}: number of rows is 1572864, above the limit of {most} for {bytes} bytes; nobody's \
-                 training compresses \
-                 so well: if these are scores that somebody recorded, write them plain, without encoding \
-                 and compression",
+                "{}: number of rows is 1572864, above the limit of {most} for {bytes} bytes; no \
+                 training compresses so well: if these are recorded scores, write them plain, without \
+                 encoding and compression",
                 path.display()
             );
             assert_eq!(error, expected);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn losses_are_finite_whoever_looks_at_them() {
+fn losses_are_finite_even_if_no_policy_reads_them() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("scores.parquet");
     let read = |losses: ArrayRef, wanted| {
