@@ -15,11 +15,14 @@ use crate::run::Run;
 use crate::tick::{Lag, Tick};
 use crate::windowed::{Ground, Output};
 
+/// The edge of decisions that take effect within their epoch, and whether one is of those.
+type Within<'s, R> = (Handle<'s, Tick, Vec<R>>, fn(&R) -> bool);
+
 /// One loop: declared first, read by the stages in front, closed by the stage that decides.
 pub struct Loop<'s, R: Row> {
     handle: Option<Handle<'s, Tick, Vec<R>>>,
-    /// The edge of decisions that take effect within their epoch, and which those are.
-    within: Option<(Handle<'s, Tick, Vec<R>>, fn(&R) -> bool)>,
+    /// Only masks may change within an epoch.
+    within: Option<Within<'s, R>>,
     stream: StreamVec<'s, Tick, R>,
     keeper: Keeper<'s>,
     ground: Ground<'s>,

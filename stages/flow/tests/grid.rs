@@ -239,7 +239,8 @@ fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
             policy(InfoBatch { fraction, interval, ..InfoBatch::default() }, &context).unwrap(),
         ]);
     }
-    let own: [(u32, fn(u32) -> Cut, bool); 5] =
+    type Own = (u32, fn(u32) -> Cut, bool);
+    let own: [Own; 5] =
         [(0, outside, false), (15, exchange, false), (8, mixed, false), (8, mixed, true), (0, mixed, true)];
     for (outside, cut, shares) in own {
         members.push(Arc::new(Lately { epochs: EPOCHS + 1, samples, outside, cut, shares }));

@@ -60,8 +60,11 @@ impl Drop for Journal {
     }
 }
 
+/// What is done once an operation is over.
+type End = dyn FnOnce(&Change) -> Result<()>;
+
 /// Begins an operation; what it returns notes it.
-fn begin() -> Result<Box<dyn FnOnce(&Change) -> Result<()>>> {
+fn begin() -> Result<Box<End>> {
     static JOURNAL: OnceLock<Option<Mutex<File>>> = OnceLock::new();
     let journal = JOURNAL.get_or_init(|| {
         let path = std::env::var_os("SPFDE_JOURNAL")?;

@@ -51,7 +51,7 @@ impl MaskRule for BySteps {
     fn update(&self, update: &MaskUpdate<'_>, state: &mut Updates) -> MaskDelta {
         state.count += 1;
         // What it does depends on its state: a run that is resumed has to have it.
-        let count = update.indices.len() / if state.count % 3 == 0 { 8 } else { 4 };
+        let count = update.indices.len() / if state.count.is_multiple_of(3) { 8 } else { 4 };
         let dropped = lowest(magnitudes(update), count);
         let key = |index: u32| (!order_of(f64::from(update.dense_gradients[index as usize])), index);
         let absent = (0..update.moment.weights).filter(|index| update.indices.binary_search(index).is_err());
@@ -170,10 +170,9 @@ fn masks_that_change_within_an_epoch_are_the_same_on_any_number_of_workers_and_a
     }
     let record = spfde::Record::open(&whole.path).unwrap();
     let own = record.experiment(&[]).unwrap();
-    let directory = Some(bench.path("replayed"));
-    let options = Options { directory: directory.clone(), workers: 2, ..Options::default() };
+    let options = Options { directory: Some(bench.path("replayed")), workers: 2, ..Options::default() };
     spfde::replay(&record, &own.with_mask(BySteps {}).unwrap(), options, spfde::wire).unwrap();
-    let replay = Recorded::open(&directory.unwrap());
+    let replay = Recorded::open(&bench.path("replayed"));
     replay.assert_sound(EPOCHS);
     assert_eq!(costs(&whole), costs(&replay));
 }

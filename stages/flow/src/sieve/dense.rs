@@ -104,7 +104,9 @@ impl Cutting for Dense {
                 for (cut, taken) in &cuts {
                     let member = members[*cut].0 as usize;
                     let active = standings.members[member].set.active[index as usize];
-                    moves[member].extend(moved(*kind, active, (index, *place), number < *taken));
+                    if self::moves(*kind, active, number < *taken) {
+                        moves[member].push(moved(*kind, number < *taken, (index, *place)));
+                    }
                 }
             }
         }
@@ -141,15 +143,23 @@ impl Dense {
             }
         }
         open.sort_by_key(|open| open.class);
-        standings.places(*kind, epoch, |index, place| {
-            let class = place.class();
-            if let Ok(open_at) = open.binary_search_by_key(&class, |open| open.class) {
-                open[open_at].ranked.push((place, standings.share.sample(index)));
+        let mut classes: Vec<Class> = Vec::new();
+        standings.chunks(*kind, epoch, |indices, places| {
+            classes.clear();
+            classes.extend(places.iter().map(|place| place.class()));
+            let classed = indices.iter().zip(places).zip(&classes);
+            for ((index, place), class) in classed.clone() {
+                if let Ok(at) = open.binary_search_by_key(class, |open| open.class) {
+                    open[at].ranked.push((*place, standings.share.sample(*index)));
+                }
             }
+            // Member by member, because most samples do not move.
             for (member, active, bound, is_split) in &bounds {
-                if !(*is_split && class == *bound) {
-                    let moved = moved(*kind, active[index as usize], (index, place), class < *bound);
-                    self.settled[*member as usize].extend(moved);
+                for ((index, place), class) in classed.clone() {
+                    let (active, is_in) = (active[*index as usize], class < bound);
+                    if moves(*kind, active, is_in) && !(*is_split && class == bound) {
+                        self.settled[*member as usize].push(moved(*kind, is_in, (*index, *place)));
+                    }
                 }
             }
         });
@@ -157,16 +167,19 @@ impl Dense {
     }
 }
 
-/// How a sample moves that a cut takes in, or does not, and that was `active`.
-fn moved(kind: Kind, active: bool, (index, place): (u32, Place), is_in: bool) -> Option<Move> {
+/// Whether a sample moves that was `active`, if a cut takes it in or does not.
+fn moves(kind: Kind, active: bool, is_in: bool) -> bool {
     match kind {
-        Kind::Active { .. } => is_in.then(|| (index, false, place.key())),
-        Kind::Queue { .. } => is_in.then_some((index, true, 0)),
+        Kind::Active { .. } | Kind::Queue { .. } => is_in,
         // The cut is the outside.
-        Kind::Shared { .. } | Kind::All { .. } => {
-            (active == is_in).then(|| (index, !is_in, if is_in { place.key() } else { 0 }))
-        }
+        Kind::Shared { .. } | Kind::All { .. } => active == is_in,
     }
+}
+
+/// How one moves that does.
+fn moved(kind: Kind, is_in: bool, (index, place): (u32, Place)) -> Move {
+    let enters = matches!(kind, Kind::Queue { .. }) || !is_in;
+    (index, enters, if enters { 0 } else { place.key() })
 }
 
 /// The class in which the lowest `wanted` end, and how many of it are below: one at least. `None` if it is

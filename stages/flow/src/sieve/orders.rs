@@ -62,6 +62,13 @@ impl Standings {
 
     /// Visits the samples of an order with their places.
     pub(crate) fn places(&self, kind: Kind, epoch: u32, mut visit: impl FnMut(u32, Place)) {
+        self.chunks(kind, epoch, |indices, places| {
+            indices.iter().zip(places).for_each(|(index, place)| visit(*index, *place));
+        });
+    }
+
+    /// The same, many samples at a time, in order of their indices.
+    pub(crate) fn chunks(&self, kind: Kind, epoch: u32, mut visit: impl FnMut(&[u32], &[Place])) {
         let (policy, group, set) = match kind {
             Kind::Shared { group } => {
                 let group = &self.groups[group as usize];
@@ -74,6 +81,7 @@ impl Standings {
         };
         let (len, is_queue) = (self.share.len(), matches!(kind, Kind::Queue { .. }));
         let (mut keys, mut standings, mut ranks, mut indices) = (vec![], vec![], vec![], vec![]);
+        let mut places: Vec<Place> = Vec::new();
         // Many at a time, so that a policy is called for each of them where its rule can be inlined.
         for from in (0..len).step_by(CHUNK) {
             let until = len.min(from + CHUNK as u32);
@@ -99,7 +107,9 @@ impl Standings {
                 true => policy.queues(epoch, &standings, &mut ranks),
                 false => policy.ranks(epoch, &standings, &mut ranks),
             }
-            indices.iter().zip(&ranks).for_each(|(index, rank)| visit(*index, (*rank).into()));
+            places.clear();
+            places.extend(ranks.iter().map(|rank| Place::from(*rank)));
+            visit(&indices, &places);
         }
     }
 }

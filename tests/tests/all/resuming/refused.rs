@@ -209,7 +209,8 @@ fn a_checkpoint_that_was_forged_with_its_hash_is_not_used() {
     let bench = Bench::new(60);
     let experiment = bench.experiment(&WORDS);
     let whole = bench.record("whole", &experiment, 1);
-    let forgeries: [(fn(&Path), &str); 3] = [
+    type Forgery = (fn(&Path), &'static str);
+    let forgeries: [Forgery; 3] = [
         (|path| forge::<MaskRow>(path, |rows| rows.push(rows[0].clone())), "masks: weight"),
         (
             |path| {

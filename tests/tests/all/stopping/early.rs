@@ -56,15 +56,14 @@ fn a_replay_of_it_has_as_many_epochs() {
     spfde::run(&experiment, options, wire).unwrap();
     let record = spfde::Record::open(&path).unwrap();
     let own = record.experiment(&[]).unwrap();
-    let directory = Some(bench.path("replayed"));
-    let options = Options { directory: directory.clone(), ..Options::default() };
+    let options = Options { directory: Some(bench.path("replayed")), ..Options::default() };
     let replayed = spfde::replay(&record, &own, options, spfde::wire).unwrap();
     let recorded = record.recorded_epochs().unwrap();
     let costs = |rows: &[EpochRow]| -> Vec<[u64; 3]> {
         rows.iter().map(|row| [row.nonzero, row.forward_flops, row.backward_flops]).collect()
     };
     assert_eq!((replayed.epochs.len(), costs(&replayed.epochs)), (3, costs(&recorded)));
-    let manifest = Recorded::open(&directory.unwrap()).manifest;
+    let manifest = Recorded::open(&bench.path("replayed")).manifest;
     assert!(manifest.finished && manifest.stopped.is_none());
     assert_eq!(manifest.ended_early.as_deref(), Some("three epochs are enough"));
 }
