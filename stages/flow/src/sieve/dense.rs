@@ -148,18 +148,29 @@ impl Dense {
             classes.clear();
             classes.extend(places.iter().map(|place| place.class()));
             let classed = indices.iter().zip(places).zip(&classes);
-            for ((index, place), class) in classed.clone() {
+            for ((index, place), class) in classed {
                 if let Ok(at) = open.binary_search_by_key(class, |open| open.class) {
                     open[at].ranked.push((*place, standings.share.sample(*index)));
                 }
             }
+            let Some((first, last)) = indices.first().zip(indices.last()) else { return };
+            let is_run = (last - first) as usize + 1 == indices.len();
             // Member by member, because most samples do not move.
             for (member, active, bound, is_split) in &bounds {
-                for ((index, place), class) in classed.clone() {
-                    let (active, is_in) = (active[*index as usize], class < bound);
+                let settled = &mut self.settled[*member as usize];
+                let mut settle = |at: usize, active: bool, class: &Class| {
+                    let is_in = class < bound;
                     if moves(*kind, active, is_in) && !(*is_split && class == bound) {
-                        self.settled[*member as usize].push(moved(*kind, is_in, (*index, *place)));
+                        settled.push(moved(*kind, is_in, (indices[at], places[at])));
                     }
+                };
+                let classes = classes.iter().enumerate();
+                match is_run {
+                    true => {
+                        let active = &active[*first as usize..=*last as usize];
+                        classes.zip(active).for_each(|((at, class), active)| settle(at, *active, class));
+                    }
+                    false => classes.for_each(|(at, class)| settle(at, active[indices[at] as usize], class)),
                 }
             }
         });

@@ -96,9 +96,12 @@ impl Standings {
     /// otherwise than the run that was recorded.
     pub(crate) fn observe(&mut self, index: u32, score: &ScoreRow) {
         for Group { state, members, alike, .. } in &mut self.groups {
-            let own = || self.members[members[0]].set.active[index as usize];
-            let trained = if *alike { score.trained } else { own() };
-            state.observe(index as usize, &ScoreRow { trained, ..*score });
+            if *alike {
+                state.observe(index as usize, score);
+            } else {
+                let trained = self.members[members[0]].set.active[index as usize];
+                state.observe(index as usize, &ScoreRow { trained, ..*score });
+            }
         }
         self.scored.mark(index);
     }
