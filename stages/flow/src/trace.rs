@@ -106,8 +106,8 @@ pub(crate) fn sink<'s, R: Row>(
 
 /// Commits each complete epoch once all its segments, from all workers and streams, are finished, and at once
 /// the checkpoint after it. `unwritten` names the epochs, on whichever worker, of which something could not
-/// be written: with the first of them it ends. `ended` says with which epoch the run comes to its end: as a success, unless a
-/// fault of the same epoch comes before.
+/// be written: with the first of them it ends. `ended` says with which epoch the run comes to its end: as a
+/// success, unless a fault of the same epoch comes before.
 pub(crate) fn commit<'s>(
     run: &Run<'s>,
     segments: StreamVec<'s, Tick, Segment>,
