@@ -1,6 +1,6 @@
 //! Where the rows of a graph go whose trace the caller does not want.
 
-use crate::segment::{Commit, Segment, SegmentStore, SegmentWriter, StorageError};
+use crate::segment::{Checkpoint, Commit, Segment, SegmentStore, SegmentWriter, StorageError};
 use crate::table::{Column, Columns};
 
 /// Takes everything and keeps nothing.
@@ -22,7 +22,13 @@ impl SegmentStore for Nowhere {
 }
 
 impl Commit for Nowhere {
-    fn commit(&self, _: u32, _: Vec<Segment>) -> Result<(), StorageError> {
+    fn commit_checkpoint(
+        &self,
+        _: u32,
+        _: Vec<Segment>,
+        _: Vec<Checkpoint>,
+        _: Option<String>,
+    ) -> Result<(), StorageError> {
         Ok(())
     }
 }

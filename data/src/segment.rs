@@ -71,20 +71,20 @@ impl From<Segment> for Checkpoint {
 
 /// The only commit point: what has not been named here does not exist.
 pub trait Commit: Send + Sync {
-    /// Adds the finished segments of `epoch`; when it returns they count, after a power loss too.
-    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError>;
-
-    /// As [`Commit::commit`]; at once the run can go on after `epoch` from `checkpoint`, all files of which
-    /// are finished. With `ended_early` it is the last epoch, for that reason, and the run is finished. What
-    /// keeps neither leaves it at that.
+    /// Adds the finished segments of `epoch`; when it returns they count, after a power loss too. At once the
+    /// run can go on after `epoch` from `checkpoint`, all files of which are finished. With `ended_early` it
+    /// is the last epoch, for that reason, and the run is finished.
     fn commit_checkpoint(
         &self,
         epoch: u32,
         segments: Vec<Segment>,
-        _checkpoint: Vec<Checkpoint>,
-        _ended_early: Option<String>,
-    ) -> Result<(), StorageError> {
-        self.commit(epoch, segments)
+        checkpoint: Vec<Checkpoint>,
+        ended_early: Option<String>,
+    ) -> Result<(), StorageError>;
+
+    /// The same without a checkpoint, of an epoch that does not end the run.
+    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
+        self.commit_checkpoint(epoch, segments, Vec::new(), None)
     }
 }
 

@@ -50,10 +50,6 @@ impl Place {
 
 /// Worker 0 commits, which belongs to process 0; the others have nothing to commit.
 impl Commit for Place {
-    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
-        self.held().map_or(Ok(()), |directory| directory.commit(epoch, segments))
-    }
-
     fn commit_checkpoint(
         &self,
         epoch: u32,

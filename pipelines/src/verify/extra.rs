@@ -47,7 +47,7 @@ impl Extra {
             _ => active,
         };
         let window = self.mask.as_ref().and_then(|mask| mask.steps());
-        let updates = window.map(|window| (u64::from(window)..steps).step_by(window.max(1) as usize));
+        let updates = window.map(|window| (u64::from(window.get())..steps).step_by(window.get() as usize));
         let samples_within: u64 =
             updates.into_iter().flatten().map(|step| until(step) - until(step - 1)).sum();
         let shapes = &epoch.trace.architecture.layers;

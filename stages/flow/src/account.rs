@@ -60,7 +60,7 @@ fn extra_flops(settings: &Settings, epoch: u32, frozen_blocks: usize, active: u3
     let (active, steps) = (active as usize, (active as usize).div_ceil(settings.batch_size));
     let batch = |step: usize| share(active, step, steps).len() as u32;
     let (plan, last) = (&settings.plan, steps.checked_sub(1).map_or(0, batch));
-    let window = settings.policies.mask.steps().map_or(usize::MAX, |window| window.max(1) as usize);
+    let window = settings.policies.mask.steps().map_or(usize::MAX, |window| window.get() as usize);
     let within = (window..steps).step_by(window).map(|step| batch(step - 1)).sum();
     plan.extra_flops(epoch, frozen_blocks, last) + plan.extra_flops_within(epoch, frozen_blocks, within)
 }

@@ -7,10 +7,6 @@ use crate::segment::{Commit, Segment, StorageError};
 use crate::words::{are, counted};
 
 impl Commit for RunDirectory {
-    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
-        self.commit_checkpoint(epoch, segments, Vec::new(), None)
-    }
-
     /// Epochs are committed one after the other, each once. The last [`CHECKPOINTS_KEPT`] checkpoints stay;
     /// earlier ones are removed once this one counts.
     fn commit_checkpoint(

@@ -1,6 +1,7 @@
 //! Mask updates after so many steps of an epoch.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use spfde_data::rows::MaskRow;
 use timely::dataflow::StreamVec;
@@ -22,7 +23,7 @@ use super::Host;
 pub(super) fn within<'s>(
     run: &Run<'s>,
     weights: StreamVec<'s, Tick, LayerWeights>,
-    steps: u32,
+    steps: NonZeroU32,
     decider: impl Fn(&LayerWeights) -> u64 + 'static,
     host: Host,
 ) -> StreamVec<'s, Tick, MaskRow> {
@@ -30,7 +31,7 @@ pub(super) fn within<'s>(
     // The input reaches the output only through what the operator holds itself.
     let mut weights = builder.new_input_connection(weights, Exchange::new(decider), []);
     let (mut deltas_out, deltas) = Output::connected(&mut builder, []);
-    let steps = steps.max(1);
+    let steps = steps.get();
     let first_of = move |epoch: u32| Tick::new(epoch, steps - 1);
     let start = first_of(run.start().epoch);
     builder.build(move |capabilities| {

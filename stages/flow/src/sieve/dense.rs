@@ -77,8 +77,7 @@ impl Cutting for Dense {
             }
             cutting.settled = vec![Vec::new(); standings.members.len()];
             for (number, (order, total)) in orders.iter().zip(totals).enumerate() {
-                let open = cutting.settle(standings, next, order, &total).into_iter();
-                candidates_out.give(close, open.map(|open| Candidates { order: number, ..open }));
+                candidates_out.give(close, cutting.settle(standings, next, (number, order), &total));
             }
         });
         candidates.broadcast()
@@ -123,7 +122,7 @@ impl Dense {
         &mut self,
         standings: &Standings,
         epoch: u32,
-        Order { kind, cuts }: &Order,
+        (order, Order { kind, cuts }): (usize, &Order),
         total: &BTreeMap<Class, u32>,
     ) -> Vec<Candidates> {
         let mut open: Vec<Candidates> = Vec::new();
@@ -137,9 +136,7 @@ impl Dense {
             let Some((class, taken)) = split else { continue };
             match open.iter_mut().find(|open| open.class == class) {
                 Some(open) => open.cuts.push((cut, taken)),
-                None => {
-                    open.push(Candidates { order: 0, class, cuts: vec![(cut, taken)], ranked: Vec::new() })
-                }
+                None => open.push(Candidates { order, class, cuts: vec![(cut, taken)], ranked: Vec::new() }),
             }
         }
         open.sort_by_key(|open| open.class);

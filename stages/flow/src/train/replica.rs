@@ -167,7 +167,7 @@ impl Replica {
     /// Whether masks are updated within an epoch after step `step` of `steps`.
     pub(super) fn updates_after(&self, step: u32, steps: u32) -> bool {
         let window = self.settings.policies.mask.steps();
-        step + 1 < steps && window.is_some_and(|window| (step + 1).is_multiple_of(window.max(1)))
+        step + 1 < steps && window.is_some_and(|window| (step + 1).is_multiple_of(window.get()))
     }
 
     /// The layers whose dense gradients the last step of `epoch` computes; if it does not end with it, a step

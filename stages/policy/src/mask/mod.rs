@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod selection;
 mod r#static;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
@@ -131,7 +132,7 @@ pub trait MaskPolicy: Send + Sync {
 
     /// Steps between two updates, of a policy whose windows are steps. They are counted anew in every epoch,
     /// whose last step is followed by none.
-    fn steps(&self) -> Option<u32> {
+    fn steps(&self) -> Option<NonZeroU32> {
         None
     }
 

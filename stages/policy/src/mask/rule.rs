@@ -1,6 +1,7 @@
 //! From a rule to a policy: what all mask policies share stands here once.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
@@ -164,15 +165,15 @@ impl<R: MaskRule> MaskPolicy for Masks<R> {
     }
 
     fn needs_within(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs {
-        match self.masked(layer) && self.schedule.updates_within(epoch, frozen).is_some() {
+        match self.masked(layer) && self.schedule.updates_within(epoch, frozen) {
             true => self.rule.needs(),
             false => Needs::Nothing,
         }
     }
 
-    fn steps(&self) -> Option<u32> {
+    fn steps(&self) -> Option<NonZeroU32> {
         match self.schedule.every {
-            Window::Steps(steps) => Some(steps.max(1)),
+            Window::Steps(steps) => NonZeroU32::new(steps),
             Window::Epochs(_) => None,
         }
     }

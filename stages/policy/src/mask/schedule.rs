@@ -8,9 +8,9 @@ use crate::Spans;
 pub enum Window {
     /// So many epochs; 0: there are no updates.
     Epochs(u32),
-    /// So many steps, counted anew in every epoch; at least 1. The last step of an epoch is followed by no
-    /// update. An epoch with no more steps than that has none: the number of weights must then stay the same
-    /// from epoch to epoch, because the plan counts on an update in each.
+    /// So many steps, counted anew in every epoch; 0: there are no updates. The last step of an epoch is
+    /// followed by no update. An epoch with no more steps than that has none: the number of weights must then
+    /// stay the same from epoch to epoch, because the plan counts on an update in each.
     Steps(u32),
 }
 
@@ -64,13 +64,9 @@ impl Schedule {
         is_due && self.allows(epoch, frozen) && !frozen.thaws_at(epoch)
     }
 
-    /// Whether a layer that is `frozen` then is updated within `epoch`, after so many steps and every
-    /// multiple of them.
-    pub fn updates_within(&self, epoch: u32, frozen: &Spans) -> Option<u32> {
-        match self.every {
-            Window::Steps(steps) if self.allows(epoch, frozen) => Some(steps),
-            _ => None,
-        }
+    /// Whether a layer that is `frozen` then is updated within `epoch`, after steps.
+    pub fn updates_within(&self, epoch: u32, frozen: &Spans) -> bool {
+        matches!(self.every, Window::Steps(1..)) && self.allows(epoch, frozen)
     }
 
     fn allows(&self, epoch: u32, frozen: &Spans) -> bool {
@@ -93,7 +89,7 @@ impl Schedule {
         let updates = (1..=turns).rev().map(|turn| turn * self.interval());
         updates
             .into_iter()
-            .find(|update| self.updates(*update, frozen) || self.updates_within(*update, frozen).is_some())
+            .find(|update| self.updates(*update, frozen) || self.updates_within(*update, frozen))
             .unwrap_or(0)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use spfde_data::files::recording::RecordedTrace;
 use spfde_data::nowhere::Nowhere;
 use spfde_data::segment::{
-    Commit, Densities, RecordedSegment, Recording, RecordingError, Segment, StorageError,
+    Checkpoint, Commit, Densities, RecordedSegment, Recording, RecordingError, Segment, StorageError,
 };
 use spfde_data::table::Column;
 use spfde_flow::{Recorded, Services, Stop};
@@ -47,7 +47,13 @@ impl Recording for Watched {
 }
 
 impl Commit for Watched {
-    fn commit(&self, epoch: u32, _: Vec<Segment>) -> Result<(), StorageError> {
+    fn commit_checkpoint(
+        &self,
+        epoch: u32,
+        _: Vec<Segment>,
+        _: Vec<Checkpoint>,
+        _: Option<String>,
+    ) -> Result<(), StorageError> {
         std::thread::sleep(Duration::from_millis(10));
         self.committed.store(epoch + 1, Ordering::SeqCst);
         Ok(())
