@@ -175,6 +175,16 @@ crate::row! {
         pub activation_bytes: u64,
         /// FLOPs of what policies asked for beyond training, such as dense gradients.
         pub extra_flops: u64 = added,
+        /// Seconds of wall-clock time since the end of the epoch before, evaluation included; null in a
+        /// replay. It differs from run to run: no comparison of runs looks at it.
+        pub seconds: Option<f64> = added,
+    }
+}
+
+impl EpochRow {
+    /// The same without its clock: what two runs of the same settings have in common.
+    pub fn without_clock(self) -> Self {
+        Self { seconds: None, ..self }
     }
 }
 

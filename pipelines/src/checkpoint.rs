@@ -38,7 +38,7 @@ impl CheckpointFiles {
         self.0.check(manifest, epoch)?;
         let weights = self.0.read_weights(manifest, epoch)?;
         let misfit = |reason: String| {
-            let what = format!("the checkpoint of epoch {epoch} does not fit the run: {reason}");
+            let what = format!("the checkpoint after epoch {epoch} does not fit the run: {reason}");
             DataError::refused(&run.join(CHECKPOINT), what, "")
         };
         let frozen = weights.metadata.get(FROZEN_BLOCKS).and_then(|text| text.parse().ok());

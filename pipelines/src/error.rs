@@ -174,7 +174,7 @@ fn kept(reached: Option<Reached>, wanted: u32, directory: &Path) -> String {
     };
     let last = checkpoint.map_or_else(
         || "without a checkpoint".to_owned(),
-        |epoch| format!("the last checkpoint is at epoch {epoch}"),
+        |epoch| format!("the last checkpoint is after epoch {epoch}"),
     );
     format!("{epochs} of {} {} committed in {directory}, {last}", counted(wanted, "epoch"), are(epochs))
 }
@@ -265,7 +265,7 @@ mod tests {
         };
         assert_eq!(
             kept(1, Some(1), 2),
-            "1 of 2 epochs is committed in run, the last checkpoint is at epoch 1"
+            "1 of 2 epochs is committed in run, the last checkpoint is after epoch 1"
         );
         assert_eq!(kept(0, None, 1), "0 of 1 epoch are committed in run, without a checkpoint");
         assert_eq!(kept(2, None, 9), "2 of 9 epochs are committed in run, without a checkpoint");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use spfde_data::architecture::Architecture;
 use spfde_data::augment::Augment;
 use spfde_data::files::data_set;
-use spfde_data::files::manifest::DataSetRecord;
+use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::parameter::{ParameterError, Parametric, Value, nearest};
 use spfde_data::segment::Densities;
@@ -20,6 +20,7 @@ use spfde_policy::{
 use crate::configuration::Configuration;
 use crate::configuration::keys::{Data, Train};
 use crate::error::Error;
+use crate::idle::idle;
 
 /// A checked experiment, ready to run or to be planned only.
 #[derive(Clone)]
@@ -206,6 +207,7 @@ impl Experiment {
             configuration.note(note.clone());
             configuration.settle("freeze.flops_reduction", Value::Number(0.0));
         }
+        idle(asked.values(), &settings).into_iter().for_each(|note| configuration.note(note));
         let (densities, unknown) = (Densities::Recorded, BTreeMap::new());
         Self { asked, configuration, settings: Arc::new(settings), densities, unknown }
     }
@@ -213,6 +215,12 @@ impl Experiment {
     /// The resolved configuration.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    /// The first manifest of a run.
+    pub(crate) fn manifest(&self) -> Manifest {
+        let settings = self.configuration.settings();
+        Manifest { settings, ..Manifest::new(&self.settings.data, self.settings.epochs) }
     }
 
     /// What the workers are told.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::run_directory::{RunDirectory, default_directory};
 use spfde_data::files::{DataError, Kind};
@@ -114,6 +113,7 @@ pub(crate) fn work_on(
     let settings = experiment.settings();
     let (several, workers) = (options.processes() > 1, options.workers.max(1));
     let place = Arc::new(place);
+    options.observer.begun(place.path());
     let services = Services {
         store: Arc::new(ParquetStore::new(place.path())),
         commit: Arc::clone(&place) as Arc<dyn Commit>,
@@ -164,7 +164,7 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
     loop {
         let default = || default_directory(Path::new("runs"), &settings.model, settings.seed);
         let path = options.directory.clone().unwrap_or_else(default);
-        let manifest = Manifest::new(&settings.data, settings.epochs);
+        let manifest = experiment.manifest();
         match RunDirectory::create(&path, &configuration, Some(&network), &environment, manifest) {
             // Another run took the same name at the same time.
             Err(error)

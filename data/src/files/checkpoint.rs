@@ -65,8 +65,9 @@ impl Checkpoints {
         let wanted = weights_path(epoch);
         let path = inside(&self.run, &wanted)?;
         let Some(file) = manifest.checkpoint(epoch).find(|file| file.path == wanted) else {
-            let what =
-                format!("is not in the manifest, which names other files of the checkpoint of epoch {epoch}");
+            let what = format!(
+                "is not in the manifest, which names other files of the checkpoint after epoch {epoch}"
+            );
             return Err(DataError::refused(&path, what, "the manifest was changed"));
         };
         let bytes = read_limited(&path, CHECKPOINT_LIMIT)?;

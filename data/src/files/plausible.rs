@@ -84,7 +84,12 @@ pub fn rows(run: &Path, manifest: &Manifest) -> Result<()> {
             CensoredRow::STREAM if is_replay => 1,
             _ => continue,
         };
-        limit(run, &format!("number of rows of stream {name} in epoch {epoch}"), rows, most)?;
+        limit(
+            run,
+            &format!("number of rows of stream {name} in epoch {}", u64::from(epoch) + 1),
+            rows,
+            most,
+        )?;
     }
     for (name, (rows, bytes)) in streams {
         let free = if name == SieveRow::STREAM { samples.saturating_add(FEW) } else { FEW };
@@ -156,7 +161,7 @@ mod tests {
         // Two segments of the same epoch count together.
         assert_eq!(
             rows(run, &samples(FEW / 2 + 1)).unwrap_err().to_string(),
-            "run/manifest.json: number of rows of stream scores in epoch 0 is 1048578, above the limit of \
+            "run/manifest.json: number of rows of stream scores in epoch 1 is 1048578, above the limit of \
              1048577; \
              the file is damaged or not meant for spfde"
         );

@@ -60,18 +60,18 @@ fn paths(report: &Report) -> String {
     table_of(
         [Some(&report.path), report.dense.as_ref()].into_iter().flatten(),
         &[
-            ("mask", &|path| path.mask.clone()),
-            ("steps", &|path| path.steps.to_string()),
-            ("ms a step", &|path| milliseconds(path.seconds_per_step)),
-            ("fastest", &|path| milliseconds(path.seconds_per_step_min)),
-            ("quartiles", &|path| {
+            (("mask", 0), &|path| path.mask.clone()),
+            (("steps", 4), &|path| path.steps.to_string()),
+            (("ms a step", 0), &|path| milliseconds(path.seconds_per_step)),
+            (("fastest", 0), &|path| milliseconds(path.seconds_per_step_min)),
+            (("quartiles", 3), &|path| {
                 [path.seconds_per_step_lower_quartile, path.seconds_per_step_upper_quartile]
                     .map(milliseconds)
                     .join("–")
             }),
-            ("images/s", &|path| format!("{:.1}", path.images_per_second)),
-            ("FLOPs a step", &|path| short(path.flops_per_step as f64)),
-            ("GFLOP/s", &|path| format!("{:.1}", path.gflops)),
+            (("images/s", 0), &|path| format!("{:.1}", path.images_per_second)),
+            (("FLOPs a step", 1), &|path| short(path.flops_per_step as f64)),
+            (("GFLOP/s", 2), &|path| format!("{:.1}", path.gflops)),
         ],
     )
 }
@@ -93,16 +93,16 @@ fn layers(report: &Report) -> String {
     table_of(
         lines,
         &[
-            ("layer", &|(passes, _)| passes.name.clone()),
-            ("weights", &|line| of(line, |layer| layer.weights.to_string())),
-            ("density", &|line| of(line, |layer| percent(layer.density))),
-            ("kernel", &|line| of(line, |layer| layer.kernel.clone())),
-            ("forward ms", &|(passes, _)| milliseconds(passes.forward_seconds)),
-            ("backward ms", &|(passes, layer)| match layer {
+            (("layer", 0), &|(passes, _)| passes.name.clone()),
+            (("weights", 0), &|line| of(line, |layer| layer.weights.to_string())),
+            (("density", 0), &|line| of(line, |layer| percent(layer.density))),
+            (("kernel", 0), &|line| of(line, |layer| layer.kernel.clone())),
+            (("forward ms", 0), &|(passes, _)| milliseconds(passes.forward_seconds)),
+            (("backward ms", 0), &|(passes, layer)| match layer {
                 Some(layer) if layer.frozen => "frozen".to_owned(),
                 _ => milliseconds(passes.backward_seconds),
             }),
-            ("GFLOP/s", &|line| of(line, |layer| format!("{:.1}", layer.gflops))),
+            (("GFLOP/s", 2), &|line| of(line, |layer| format!("{:.1}", layer.gflops))),
         ],
     )
 }

@@ -1,13 +1,16 @@
 //! The command line: one file for each command.
 
 mod bench;
+mod dense_time;
 mod follow;
 mod import;
 mod interrupt;
 mod judge;
 mod list;
+mod progress;
 mod replay;
 mod resume;
+mod shown;
 mod together;
 mod train;
 mod verify;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::shown::Shown;
 use super::together::Together;
 use super::train::train;
 use crate::app::App;
@@ -23,12 +24,15 @@ pub(super) struct Resume {
     /// The run directory
     run: PathBuf,
     #[command(flatten)]
+    shown: Shown,
+    #[command(flatten)]
     together: Together,
 }
 
 impl Resume {
     /// Goes on with the run.
     pub(super) fn run(self, app: &App) -> Result<(), Error> {
+        self.shown.begin();
         // Before anything is done to the run.
         let cluster = self.together.cluster()?;
         let name = self.run.display();
@@ -51,9 +55,11 @@ impl Resume {
         say(match unfinished.epoch() {
             _ if unfinished.joins() => format!("{name}: goes on together with process 0"),
             0 => format!("{name}: there is no checkpoint; starts from the beginning"),
-            epoch => format!("{name}: goes on from its checkpoint at epoch {epoch} of {epochs}"),
+            epoch => format!("{name}: goes on from its checkpoint after epoch {epoch} of {epochs}"),
         });
         let before = unfinished.before()?;
-        train(&experiment, &self.together, cluster, &before, |options| unfinished.run(options, app.build()))
+        train(&experiment, &self.shown, &self.together, cluster, &before, |options| {
+            unfinished.run(options, app.build())
+        })
     }
 }

@@ -9,17 +9,21 @@ use spfde_data::files::run_directory::refuse_taken;
 use spfde_data::rows::{EpochRow, TimingRow};
 use spfde_flow::Observer;
 
+use super::progress::Progress;
+use super::shown::Shown;
 use super::together::Together;
-use super::{STOPPING, end_at_once, interruptible, say_verified, workers};
+use super::{STOPPING, end_at_once, interruptible, workers};
 use crate::app::App;
 use crate::cluster::Cluster;
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
-use crate::progress::Progress;
-use crate::report::{schedule, summary};
+use crate::report::schedule;
+use crate::report::state::State;
+use crate::report::summary::{summary, summary_json};
 use crate::session::{self, Options};
-use crate::terminal::{remark, say, say_all, show, take_away};
+use crate::terminal::{remark, say, say_all, say_json, show, take_away};
+use crate::verify::{Sound, verify};
 
 /// Train a network, and record every decision.
 ///
@@ -47,13 +51,16 @@ pub(super) struct Train {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    shown: Shown,
+    #[command(flatten)]
     together: Together,
 }
 
 impl Train {
     /// Runs the experiment of the settings.
     pub(super) fn run(self, app: &App) -> Result<(), Error> {
-        let Self { words, run_dir: directory, dry_run, together } = self;
+        let Self { words, run_dir: directory, dry_run, shown, together } = self;
+        shown.begin();
         if let Some(path) = directory.as_ref().filter(|_| !dry_run && !together.is_other()) {
             // Before the data is read. Creating it checks again.
             refuse_taken(path)?;
@@ -63,12 +70,13 @@ impl Train {
         let experiment = Experiment::new(configuration)?;
         experiment.configuration().notes().iter().for_each(remark);
         if dry_run {
-            say_all(experiment.configuration().to_toml());
             say_all(schedule::schedule(&experiment));
+            say("");
+            say_all(experiment.configuration().to_toml());
             return Ok(());
         }
         let cluster = together.cluster()?;
-        train(&experiment, &together, cluster, &Before::default(), |options| {
+        train(&experiment, &shown, &together, cluster, &Before::default(), |options| {
             session::run(&experiment, Options { directory, ..options }, app.build())
         })
     }
@@ -77,10 +85,11 @@ impl Train {
 /// What was recorded before, of a run that goes on: the epochs that are complete, and the times they took.
 pub(super) type Before = (Vec<EpochRow>, Vec<TimingRow>);
 
-/// Has `work` train, shows how it goes, prints the table of the run when it has come to its end, and verifies
-/// its trace. One of several processes other than process 0 leaves both to that.
+/// Has `work` train, prints each epoch's row when it is committed, and the summary at the end, or where the
+/// run was stopped; verifies the trace of a finished run. Process 0 of several does all that for the others.
 pub(super) fn train(
     experiment: &Experiment,
+    shown: &Shown,
     together: &Together,
     cluster: Option<Arc<Cluster>>,
     (epochs, timings): &Before,
@@ -89,22 +98,53 @@ pub(super) fn train(
     let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
     let workers = workers(together.workers, experiment.settings().shards, processes);
     let interrupted = interruptible(STOPPING);
-    let progress = Arc::new(Progress::new(experiment, processes));
+    // Of several processes only the workers of this one are seen, whose time says little.
+    let progress = Arc::new(Progress::new(experiment, processes == 1 && shown.measures_dense()));
     let bar = progress.bar();
-    show(bar);
-    // Its clock goes on between steps, too.
-    bar.enable_steady_tick(Duration::from_millis(500));
+    if shown.has_bar() {
+        show(bar);
+        // Its clock goes on between steps, too.
+        bar.enable_steady_tick(Duration::from_millis(500));
+    }
     progress.recall(epochs, timings);
     let observer = Arc::clone(&progress) as Arc<dyn Observer>;
     let result = work(Options { directory: None, workers, cluster, observer, interrupted });
     take_away(bar);
-    let directory = result?;
     if together.is_other() {
-        say(format!("run directory: {} (process 0 verifies it)", directory.display()));
+        say(format!("run directory: {} (process 0 verifies it)", result?.display()));
         return Ok(());
     }
-    // The run is finished.
-    end_at_once();
-    say_all(summary::summary(experiment, &progress));
-    say_verified(&directory)
+    if result.is_ok() {
+        // The run is finished.
+        end_at_once();
+    }
+    let state = progress.state();
+    if !state.epochs.is_empty() {
+        say("");
+        say_all(summary(experiment, &state));
+        progress.remark_on_end();
+    }
+    let ended = result.and_then(|directory| Ok((verify(&directory)?, directory)));
+    say_json(|| ending(&state, &ended));
+    let (sound, directory) = ended?;
+    say(format!("run directory: {} (verified: {sound})", directory.display()));
+    Ok(())
+}
+
+/// The last object of a run.
+fn ending(state: &State, ended: &Result<(Sound, PathBuf), Error>) -> serde_json::Value {
+    let mut object = summary_json(state);
+    object["event"] = "end".into();
+    match ended {
+        Ok((sound, directory)) => {
+            object["outcome"] = "finished".into();
+            object["run_directory"] = directory.display().to_string().into();
+            object["verified"] = sound.to_string().into();
+        }
+        Err(error) => {
+            object["outcome"] = if error.exit_code() == 130 { "interrupted" } else { "failed" }.into();
+            object["reason"] = error.to_string().into();
+        }
+    }
+    object
 }

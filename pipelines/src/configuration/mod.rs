@@ -6,7 +6,7 @@ mod render;
 mod shape;
 mod source;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -207,6 +207,12 @@ impl Configuration {
             }
         }
         self.settle(key, Value::Text(name.to_owned()));
+    }
+
+    /// Every key with its value, for the manifest of a run.
+    pub(crate) fn settings(&self) -> BTreeMap<String, serde_json::Value> {
+        let json = |value| serde_json::to_value(value).expect("a value is plain data");
+        self.values.iter().map(|(key, value)| (key.to_owned(), json(value))).collect()
     }
 
     /// The configuration as TOML, with every default filled in and a comment for every key: reads back as the

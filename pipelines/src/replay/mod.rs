@@ -213,6 +213,7 @@ fn create(
     let replay_of = replay_of(record, experiment, run.manifest_blake3(), record.epochs_reached());
     let manifest = Manifest {
         replay_of: Some(replay_of),
+        settings: experiment.configuration().settings(),
         ..Manifest::of(run.manifest().data_set.clone(), experiment.settings().epochs)
     };
     let configuration = experiment.configuration().to_toml();

@@ -7,28 +7,29 @@ use spfde_data::words::{counted, visible};
 
 use super::replay::{self, cell, spread};
 use super::share_of_dense;
-use super::table::{number, percent, table};
+use super::table::{Head, number, percent, table};
 use crate::grid::{Column, Judged, JudgedRun, Member, NUMBERS, Summary, keys, text};
 
 /// What the answers of a grid over bare scores are, and what not: the first line of its report.
 pub const CLAIM: &str = "decisions are exact; what accuracy they would have led to is not predicted";
 
-/// A column of a member's line: whether only recorded runs have it, its head, its key in JSON, its value, and
+/// A column of a member's line: whether only recorded runs have it, its head and how soon it is left out
+/// where the terminal is narrow, its key in JSON, its value, and
 /// how that is shown.
-type Shown = (bool, &'static str, &'static str, fn(&Summary) -> f64, fn(f64) -> String);
+type Shown = (bool, Head<'static>, &'static str, fn(&Summary) -> f64, fn(f64) -> String);
 
 /// The columns of a member's line, after its parameters.
 const SHOWN: [Shown; 10] = [
-    (true, "FLOPs of dense", "flops_of_dense", |summary| summary.flops / summary.dense_flops, percent),
-    (false, "active samples", "active_samples", |summary| summary.active_samples, number),
-    (false, "of all", "active_share", |summary| summary.active_share, percent),
-    (false, "trained samples", "trained_samples", |summary| summary.trained_samples, number),
-    (true, "frozen layers", "frozen_layers", |summary| summary.frozen_layers, number),
-    (false, "changes", "changes", |summary| summary.changes, number),
-    (true, "samples as recorded", "samples_as_recorded", |summary| summary.samples_as_recorded, percent),
-    (true, "layers as recorded", "layers_as_recorded", |summary| summary.layers_as_recorded, percent),
-    (false, "censored samples", "censored_samples", |summary| summary.censored_samples, number),
-    (true, "censored norms", "censored_norms", |summary| summary.censored_norms, number),
+    (true, ("FLOPs of dense", 0), "flops_of_dense", |summary| summary.flops / summary.dense_flops, percent),
+    (false, ("active samples", 3), "active_samples", |summary| summary.active_samples, number),
+    (false, ("of all", 0), "active_share", |summary| summary.active_share, percent),
+    (false, ("trained samples", 4), "trained_samples", |summary| summary.trained_samples, number),
+    (true, ("frozen layers", 1), "frozen_layers", |summary| summary.frozen_layers, number),
+    (false, ("changes", 2), "changes", |summary| summary.changes, number),
+    (true, ("samples as recorded", 5), "samples_as_recorded", |summary| summary.samples_as_recorded, percent),
+    (true, ("layers as recorded", 6), "layers_as_recorded", |summary| summary.layers_as_recorded, percent),
+    (false, ("censored samples", 7), "censored_samples", |summary| summary.censored_samples, number),
+    (true, ("censored norms", 8), "censored_norms", |summary| summary.censored_norms, number),
 ];
 
 /// The columns that some records have.
@@ -49,7 +50,7 @@ fn members(runs: &[JudgedRun], by: Column) -> (String, String) {
     let (varied, common): (Vec<String>, Vec<String>) =
         keys(all()).into_iter().partition(|key| runs.iter().any(|run| varies(run, key)));
     let common: Vec<String> = common.iter().map(|key| format!("{key}={}", texts(all(), key))).collect();
-    let heads = varied.iter().map(String::as_str).chain(shown(runs).map(|(_, head, ..)| *head));
+    let heads = varied.iter().map(|key| (key.as_str(), 0)).chain(shown(runs).map(|(_, head, ..)| *head));
     let line = |(member, summaries): (usize, Vec<Summary>)| {
         let own = varied.iter().map(|key| texts(runs.iter().map(|run| &run.members[member]), key));
         let sums =
@@ -57,7 +58,7 @@ fn members(runs: &[JudgedRun], by: Column) -> (String, String) {
         [member.to_string()].into_iter().chain(own).chain(sums).collect()
     };
     let lines = Summary::sorted(runs, by).into_iter().map(line);
-    (common.join(" "), table(["member"].into_iter().chain(heads), lines))
+    (common.join(" "), table([("member", 0)].into_iter().chain(heads), lines))
 }
 
 /// All values that some members have of a key, without quotes.

@@ -1,8 +1,11 @@
 //! What people read before and after a run. Nothing here prints: every function returns its text.
 
+pub mod epochs;
 pub mod grid;
+pub mod guessing;
 pub mod replay;
 pub mod schedule;
+pub mod state;
 pub mod summary;
 pub mod table;
 
@@ -12,7 +15,7 @@ use spfde_data::rows::EpochRow;
 const ROWS: usize = 20;
 
 /// The epochs that a table of `count` of them shows.
-fn shown(count: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn shown(count: usize) -> impl Iterator<Item = usize> {
     let every = count.div_ceil(ROWS).max(1);
     (0..count).filter(move |epoch| (epoch + 1) % every == 0 || epoch + 1 == count)
 }

@@ -3,7 +3,7 @@
 use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::words::{counted, visible};
 
-use super::table::{self, number, percent, short};
+use super::table::{self, Head, number, percent, short};
 use super::{flops, share_of_dense, shown};
 use crate::replay::Replayed;
 
@@ -40,26 +40,26 @@ pub fn report(cases: &[Case]) -> String {
 }
 
 /// A column: its head, its value for a run, and how that is shown.
-type Column<K> = (&'static str, fn(&Case, K) -> f64, fn(f64) -> String);
+type Column<K> = (Head<'static>, fn(&Case, K) -> f64, fn(f64) -> String);
 
 /// The columns for an epoch.
 const EPOCH: [Column<usize>; 8] = [
-    ("samples", |case, epoch| case.replayed.epochs[epoch].active_samples.into(), number),
-    ("weights", |case, epoch| case.replayed.epochs[epoch].nonzero as f64, number),
-    ("frozen layers", |case, epoch| case.replayed.epochs[epoch].frozen_layers.into(), number),
-    ("FLOPs of dense", |case, epoch| share_of_dense(case.replayed.epochs.get(epoch)), percent),
-    ("as recorded", |case, epoch| share_of_dense(case.recorded.get(epoch)), percent),
-    ("censored samples", |case, epoch| case.replayed.censored[epoch].samples.into(), number),
-    ("censored layers", |case, epoch| case.replayed.censored[epoch].layers.into(), number),
-    ("censored norms", |case, epoch| case.replayed.censored[epoch].norms as f64, number),
+    (("samples", 2), |case, epoch| case.replayed.epochs[epoch].active_samples.into(), number),
+    (("weights", 3), |case, epoch| case.replayed.epochs[epoch].nonzero as f64, number),
+    (("frozen layers", 2), |case, epoch| case.replayed.epochs[epoch].frozen_layers.into(), number),
+    (("FLOPs of dense", 0), |case, epoch| share_of_dense(case.replayed.epochs.get(epoch)), percent),
+    (("as recorded", 0), |case, epoch| share_of_dense(case.recorded.get(epoch)), percent),
+    (("censored samples", 1), |case, epoch| case.replayed.censored[epoch].samples.into(), number),
+    (("censored layers", 4), |case, epoch| case.replayed.censored[epoch].layers.into(), number),
+    (("censored norms", 1), |case, epoch| case.replayed.censored[epoch].norms as f64, number),
 ];
 
 /// The columns for a whole run.
 const RUN: [Column<()>; 4] = [
-    ("FLOPs of dense", |case, ()| share_of_dense(&case.replayed.epochs), percent),
-    ("as recorded", |case, ()| share_of_dense(&case.recorded), percent),
-    ("censored samples", |case, ()| lacking(case).0 as f64, number),
-    ("censored norms", |case, ()| lacking(case).1 as f64, number),
+    (("FLOPs of dense", 0), |case, ()| share_of_dense(&case.replayed.epochs), percent),
+    (("as recorded", 0), |case, ()| share_of_dense(&case.recorded), percent),
+    (("censored samples", 1), |case, ()| lacking(case).0 as f64, number),
+    (("censored norms", 1), |case, ()| lacking(case).1 as f64, number),
 ];
 
 /// A table with a line for each of `rows`: its name, the runs that it is of, and what of them.
@@ -73,7 +73,7 @@ fn table<'a, K: Copy>(
         let cells = columns.iter().map(|(_, of, format)| cell(&values(of), format));
         [name].into_iter().chain(cells).collect()
     };
-    table::table([head].into_iter().chain(columns.iter().map(|(head, ..)| *head)), rows.map(line))
+    table::table([(head, 0)].into_iter().chain(columns.iter().map(|(head, ..)| *head)), rows.map(line))
 }
 
 /// Mean and standard deviation (of a sample) of some values.

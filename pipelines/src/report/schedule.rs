@@ -34,23 +34,23 @@ fn layers(experiment: &Experiment) -> String {
     table_of(
         0..architecture.layers.len(),
         &[
-            ("layer", &|index| format!("{index} {}", layer(*index).name)),
-            ("block", &|index| {
+            (("layer", 0), &|index| format!("{index} {}", layer(*index).name)),
+            (("block", 4), &|index| {
                 let block = architecture.blocks.get(layer(*index).block);
                 block.map_or("classifier", String::as_str).to_owned()
             }),
-            ("weights", &|index| layer(*index).weights().to_string()),
-            ("mask", &|index| if plan.masked[*index] { "masked" } else { "dense" }.to_owned()),
-            ("at first", &|index| density(*index, counts(*index)[0])),
-            ("at last", &|index| density(*index, counts(*index)[1])),
-            ("kernel", &|index| {
+            (("weights", 3), &|index| layer(*index).weights().to_string()),
+            (("mask", 0), &|index| if plan.masked[*index] { "masked" } else { "dense" }.to_owned()),
+            (("at first", 1), &|index| density(*index, counts(*index)[0])),
+            (("at last", 2), &|index| density(*index, counts(*index)[1])),
+            (("kernel", 0), &|index| {
                 let form = |count: u32| Form::of(count as usize, layer(*index).weights()).name();
                 match counts(*index).map(form) {
                     [first, last] if first == last => first.to_owned(),
                     [first, last] => format!("{first}, then {last}"),
                 }
             }),
-            ("freezes", &|index| {
+            (("freezes", 0), &|index| {
                 let words: Vec<String> = plan.spans(*index).iter().map(span).collect();
                 if words.is_empty() { "never".to_owned() } else { words.join(", ") }
             }),
@@ -66,15 +66,15 @@ fn epochs(experiment: &Experiment) -> String {
     table_of(
         0..plan.epochs,
         &[
-            ("epoch", &u32::to_string),
-            ("samples", &|epoch| plan.active_samples[*epoch as usize].to_string()),
-            ("steps", &|epoch| experiment.steps(*epoch).to_string()),
-            ("weights", &|epoch| weights(experiment, *epoch).to_string()),
-            ("frozen blocks", &|epoch| plan.frozen_blocks(*epoch).to_string()),
-            ("forward FLOPs", &|epoch| short(cost(*epoch).forward as f64)),
-            ("backward FLOPs", &|epoch| short(cost(*epoch).backward as f64)),
-            ("of dense", &|epoch| percent(cost(*epoch).total() as f64 / plan.dense_cost.total() as f64)),
-            ("activation bytes", &|epoch| short(activations(*epoch) as f64)),
+            (("epoch", 0), &|epoch| (epoch + 1).to_string()),
+            (("samples", 0), &|epoch| plan.active_samples[*epoch as usize].to_string()),
+            (("steps", 2), &|epoch| experiment.steps(*epoch).to_string()),
+            (("weights", 3), &|epoch| weights(experiment, *epoch).to_string()),
+            (("frozen blocks", 0), &|epoch| plan.frozen_blocks(*epoch).to_string()),
+            (("forward FLOPs", 3), &|epoch| short(cost(*epoch).forward as f64)),
+            (("backward FLOPs", 4), &|epoch| short(cost(*epoch).backward as f64)),
+            (("of dense", 0), &|epoch| percent(cost(*epoch).total() as f64 / plan.dense_cost.total() as f64)),
+            (("activation bytes", 5), &|epoch| short(activations(*epoch) as f64)),
         ],
     )
 }
@@ -121,5 +121,6 @@ fn observed(experiment: &Experiment) -> u64 {
 
 /// The epochs during which a layer is frozen, in words.
 fn span((from, until): (u32, Option<u32>)) -> String {
+    let from = from + 1;
     until.map_or_else(|| format!("epoch {from}"), |until| format!("epoch {from} to {until}"))
 }

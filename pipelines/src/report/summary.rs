@@ -1,48 +1,37 @@
-//! The table at the end of a run.
+//! What a run has come to, at its end or where it was stopped.
 
-use super::table::{or_dash, percent, precise, short, table_of};
-use super::{share_of_dense, shown};
+use serde_json::{Value as Json, json};
+
+use super::state::State;
+use super::table::{or_dash, percent, precise, short};
 use crate::experiment::Experiment;
-use crate::progress::{Progress, State};
 
-/// Epochs, accuracy, counted and measured cost.
-pub fn summary(experiment: &Experiment, progress: &Progress) -> String {
-    let state = progress.state();
-    let State { epochs, elapsed, flops, .. } = &state;
-    let loss = |value| or_dash(value, |value| format!("{value:.3}"));
-    let share = |value| or_dash(value, precise);
-    let table = table_of(
-        shown(epochs.len()),
-        &[
-            ("epoch", &|epoch| (epochs[*epoch].epoch + 1).to_string()),
-            ("loss", &|epoch| loss(epochs[*epoch].train_loss)),
-            ("accuracy", &|epoch| share(epochs[*epoch].train_accuracy)),
-            ("test loss", &|epoch| loss(epochs[*epoch].test_loss)),
-            ("test accuracy", &|epoch| share(epochs[*epoch].test_accuracy)),
-            ("samples", &|epoch| epochs[*epoch].active_samples.to_string()),
-            ("weights", &|epoch| epochs[*epoch].nonzero.to_string()),
-            ("frozen layers", &|epoch| epochs[*epoch].frozen_layers.to_string()),
-            ("FLOPs of dense", &|epoch| percent(share_of_dense(epochs.get(*epoch)))),
-            ("elapsed", &|epoch| {
-                or_dash(Some(elapsed[*epoch]).filter(|seconds| !seconds.is_nan()), |seconds| {
-                    format!("{seconds:.0} s")
-                })
-            }),
-        ],
-    );
-    let counted =
-        state.counted().map(|share| format!("counted {} FLOPs, {} of dense", short(*flops), percent(share)));
+/// Accuracy, counted and measured cost of the epochs so far.
+pub fn summary(experiment: &Experiment, state: &State) -> String {
+    let settings = experiment.settings();
+    let accuracy = or_dash(state.epochs.last().and_then(|row| row.test_accuracy), precise);
+    let mut lines = vec![format!("{} on {}: test accuracy {accuracy}", settings.model, settings.data.name)];
+    let counted = state.counted().map(|share| {
+        format!("cost of training: {} FLOPs counted, {} of dense", short(state.flops), percent(share))
+    });
     let measured = state
         .measured()
-        .map(|share| format!("measured time {} of dense (estimated from dense steps)", percent(share)));
-    let observed: u64 = epochs.iter().map(|row| row.observed_flops).sum();
-    let observed = (observed > 0).then(|| format!("observed {} FLOPs on top", short(observed as f64)));
-    let cost: Vec<String> = [counted, measured, observed].into_iter().flatten().collect();
-    format!(
-        "{table}\n\n{} on {}: test accuracy {}\ncost of training: {}",
-        experiment.settings().model,
-        experiment.settings().data.name,
-        share(epochs.last().and_then(|row| row.test_accuracy)),
-        cost.join("; "),
-    )
+        .map(|share| format!("time of training: {} of dense (estimated from dense steps)", percent(share)));
+    let observed = state.observed();
+    let observed = (observed > 0).then(|| format!("observed on top: {} FLOPs", short(observed as f64)));
+    lines.extend([counted, measured, observed].into_iter().flatten());
+    lines.join("\n")
+}
+
+/// The same for programs: numbers of the trace keep their names.
+pub fn summary_json(state: &State) -> Json {
+    json!({
+        "epochs": state.epochs.len(),
+        "test_accuracy": state.epochs.last().and_then(|row| row.test_accuracy),
+        "flops": state.flops,
+        "flops_of_dense": state.counted(),
+        "time_of_dense": state.measured(),
+        "observed_flops": state.observed(),
+        "seconds": state.seconds,
+    })
 }

@@ -49,7 +49,7 @@ pub(super) fn latest(
         match read {
             Ok(latest) => return Ok(latest),
             Err(error) => {
-                notes.push(format!("the checkpoint of epoch {epoch} cannot be used: {error}"));
+                notes.push(format!("the checkpoint after epoch {epoch} cannot be used: {error}"));
                 reasons.push(error.to_string());
             }
         }

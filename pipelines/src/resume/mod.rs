@@ -7,7 +7,7 @@ mod unfinished;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
+use spfde_data::files::manifest::MANIFEST_NAME;
 use spfde_data::files::run_directory::{CONFIG_NAME, RunDirectory, read_config};
 use spfde_data::files::{DataError, Kind};
 use spfde_flow::Run;
@@ -173,7 +173,7 @@ pub fn resume(
 
 /// Begins a run again that ended between its configuration and its manifest.
 fn begin_again(directory: &Path, experiment: &Experiment) -> Result<Held, DataError> {
-    let manifest = Manifest::new(&experiment.settings().data, experiment.settings().epochs);
+    let manifest = experiment.manifest();
     let environment = crate::environment::environment(experiment, 0, 1);
     let network = experiment.settings().network.to_json();
     let held = RunDirectory::begin_again(directory, Some(&network), &environment, manifest)?;

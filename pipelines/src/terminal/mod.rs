@@ -9,8 +9,11 @@ mod bar;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use terminal_size::{Width, terminal_size_of};
 
 use spfde_data::words::visible;
 
@@ -19,25 +22,80 @@ pub(crate) use bar::{hidden_bar, show, take_away};
 /// Why something that was said did not get to where standard output leads, such as a full disk.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// Prints a line to standard output. If it is lost the command goes on, since a run is worth more than its
-/// table, and [`lost`] tells.
+/// What the program prints besides errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Text for people.
+    #[default]
+    Text,
+    /// Lines of JSON for programs; remarks go on.
+    Json,
+    /// Nothing.
+    Quiet,
+}
+
+static STYLE: AtomicU8 = AtomicU8::new(Style::Text as u8);
+
+/// From now on the program prints in this style.
+pub(crate) fn set_style(style: Style) {
+    STYLE.store(style as u8, Ordering::Relaxed);
+}
+
+/// The style in which the program prints.
+pub(crate) fn is(style: Style) -> bool {
+    STYLE.load(Ordering::Relaxed) == style as u8
+}
+
+/// Columns of the terminal to which standard output leads; `None` if it leads elsewhere.
+pub(crate) fn width() -> Option<usize> {
+    terminal_size_of(std::io::stdout()).map(|(Width(columns), _)| usize::from(columns))
+}
+
+/// Prints a line of text to standard output, on a terminal broken between words. If it is lost the command
+/// goes on, since a run is worth more than its table, and [`lost`] tells.
 pub(crate) fn say(line: impl Display) {
-    print(&format!("{}\n", visible(&line.to_string())));
+    if is(Style::Text) {
+        print(&wrapped(&line.to_string(), width()));
+    }
 }
 
 /// As [`say`], several lines at once.
 pub(crate) fn say_all(lines: impl Display) {
-    print(&escaped(&lines.to_string()));
+    if is(Style::Text) {
+        print(&escaped(&lines.to_string()));
+    }
+}
+
+/// Prints an object in one line of standard output, if that is the style.
+pub(crate) fn say_json(object: impl FnOnce() -> serde_json::Value) {
+    if is(Style::Json) {
+        print(&format!("{}\n", object()));
+    }
 }
 
 fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    let write = || {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    };
+    // Where the reader of a pipe does not read on, the bar must not wait with this thread.
+    let written = if std::io::stdout().is_terminal() { bar::above(write) } else { write() };
+    if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {
         // The first reason counts.
         let _ = LOST.set(error.to_string());
     }
+}
+
+/// A line without what a terminal would act upon, broken between words where `columns` are too few for it.
+fn wrapped(line: &str, columns: Option<usize>) -> String {
+    let line = visible(line);
+    let Some(columns) = columns.filter(|columns| line.chars().count() > *columns) else {
+        return format!("{line}\n");
+    };
+    let whole_words = textwrap::Options::new(columns).break_words(false);
+    textwrap::fill(&line, whole_words.word_splitter(textwrap::WordSplitter::NoHyphenation)) + "\n"
 }
 
 /// Lines without what a terminal would act upon, each with its end.
@@ -50,15 +108,19 @@ pub(crate) fn lost() -> Option<&'static str> {
     LOST.get().map(String::as_str)
 }
 
-/// Prints a line to standard error. If that fails, there is no place left to say so.
+/// Prints a line to standard error, on a terminal broken between words. If that fails, there is no place left
+/// to say so.
 pub(crate) fn complain(line: impl Display) {
-    let line = format!("{}\n", visible(&line.to_string()));
+    let columns = terminal_size_of(std::io::stderr()).map(|(Width(columns), _)| usize::from(columns));
+    let line = wrapped(&line.to_string(), columns);
     bar::above(|| drop(std::io::stderr().write_all(line.as_bytes())));
 }
 
-/// Prints a remark to standard error.
+/// Prints a remark to standard error, unless the program is quiet.
 pub(crate) fn remark(line: impl Display) {
-    complain(format_args!("note: {line}"));
+    if !is(Style::Quiet) {
+        complain(format_args!("note: {line}"));
+    }
 }
 
 /// From now on a panic is told as all else is. Its thread may hold the bar: another one tells.

@@ -92,7 +92,7 @@ pub(super) fn check_replay(
     let reached = [whole.train_loss, whole.train_accuracy, whole.test_loss, whole.test_accuracy];
     if reached.iter().any(Option::is_some) {
         let what = "has a loss or an accuracy, which no replay knows";
-        epoch.findings.push(format_args!("epochs: epoch {} {what}", epoch.number));
+        epoch.findings.push(format_args!("epochs: epoch {} {what}", epoch.number + 1));
     }
     let Some(row) = epoch.row::<CensoredRow>()? else { return Ok(()) };
     let training = layers.iter().filter(|layer| !layer.frozen.last()).count();

@@ -84,7 +84,8 @@ impl Extra {
         if !(least..=most).contains(&found) {
             let expected = if least == most { most.to_string() } else { format!("{least} to {most}") };
             findings.push(format_args!(
-                "epochs: epoch {number}: extra_flops is {found}, the mask policy asks for {expected}"
+                "epochs: epoch {}: extra_flops is {found}, the mask policy asks for {expected}",
+                number + 1
             ));
         }
     }

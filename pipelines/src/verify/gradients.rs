@@ -20,7 +20,7 @@ pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> R
     // Runs of version 2 lack the column.
     let is_counted = epoch.trace.manifest.version >= RESUMED_FROM;
     let find = |epoch: &mut Epoch<'_>, steps: Arguments<'_>, what: Arguments<'_>| {
-        epoch.findings.push(format_args!("gradients: epoch {}, {steps}: {what}", epoch.number));
+        epoch.findings.push(format_args!("gradients: epoch {}, {steps}: {what}", epoch.number + 1));
     };
     // The rows that lack between two places among the steps.
     let gap = |layer: usize, from: usize, to: usize, epoch: &mut Epoch<'_>| {
@@ -29,15 +29,15 @@ pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> R
         let what = format_args!("layer {layer} has 0 rows, expected 1");
         match steps[..] {
             [] => {}
-            [step] => find(epoch, format_args!("step {step}"), what),
-            [first, .., last] => find(epoch, format_args!("step {first} to step {last}"), what),
+            [step] => find(epoch, format_args!("step {}", step + 1), what),
+            [first, .., last] => find(epoch, format_args!("step {} to step {}", first + 1, last + 1), what),
         }
     };
     // The place among the steps of each layer's next row.
     let mut next = vec![0; layers.len()];
     epoch.visit(|epoch, row: GradientRow| {
         let (step, layer) = (row.step, usize::from(row.layer));
-        let mut wrong = |what: Arguments<'_>| find(epoch, format_args!("step {step}"), what);
+        let mut wrong = |what: Arguments<'_>| find(epoch, format_args!("step {}", u64::from(step) + 1), what);
         let frozen = layers.get(layer).map(|layer| layer.frozen.at(step));
         let fits = frozen == Some(!row.trained) && (row.trained || full);
         let Some(place) = steps.binary_search(&step).ok().filter(|_| fits) else {

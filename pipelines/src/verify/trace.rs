@@ -56,7 +56,7 @@ impl<'a> Trace<'a> {
 impl Epoch<'_> {
     /// Tells what is wrong with a stream in this epoch.
     pub(super) fn find(&mut self, stream: &str, what: impl Display) {
-        self.findings.push(format_args!("{stream}: epoch {}: {what}", self.number));
+        self.findings.push(format_args!("{stream}: epoch {}: {what}", self.number + 1));
     }
 
     /// Shows every row of the epoch to `visit`: worker by worker, the rows of each in their order.
@@ -79,7 +79,7 @@ impl Epoch<'_> {
         let count: u64 = self.trace.segments::<R>(epoch).map(|segment| segment.rows).sum();
         if count != expected as u64 {
             let found = counted(count, "row");
-            self.findings.push(format_args!("{stream}: epoch {epoch} has {found}, expected {of}"));
+            self.findings.push(format_args!("{stream}: epoch {} has {found}, expected {of}", epoch + 1));
             return Ok(None);
         }
         let mut rows = Vec::new();

@@ -14,6 +14,7 @@ mod printed;
 mod refused;
 mod replays;
 mod resumes;
+mod rows;
 mod runs;
 mod scores;
 #[cfg(unix)]

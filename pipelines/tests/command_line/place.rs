@@ -23,6 +23,14 @@ impl Outcome {
         assert!(message.starts_with(start) && message.trim_end().ends_with(end), "{message}");
     }
 
+    /// Asserts that a run was stopped: standard error ends with one line that starts and ends like this.
+    pub(crate) fn stopped(&self, code: i32, start: &str, end: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let message = self.err.lines().last().and_then(|line| line.strip_prefix("spfde: "));
+        let message = message.unwrap_or_else(|| panic!("{self:?}"));
+        assert!(message.starts_with(start) && message.ends_with(end), "{message}");
+    }
+
     /// Asserts that the command did what it was asked to.
     pub(crate) fn done(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");

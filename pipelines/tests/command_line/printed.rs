@@ -12,7 +12,7 @@ fn a_dry_run_prints_configuration_and_schedule_and_creates_nothing() {
     let dry = place.run(&[&["train", "--dry-run"], &words[..]].concat()).done();
     assert_eq!(dry.err, "");
     assert_eq!(place.names(), ["data", "idx"]);
-    let (config, schedule) = dry.out.split_at(dry.out.find("\nlayer ").unwrap());
+    let (schedule, config) = dry.out.split_at(dry.out.find("\n# ").unwrap());
     let parsed = Source::parse_file("config.toml", config).unwrap();
     let given = Source::from_words(&words.map(str::to_owned)).unwrap();
     let [parsed, given] =

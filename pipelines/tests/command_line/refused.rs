@@ -168,7 +168,14 @@ fn a_run_directory_with_anything_in_it_is_left_as_it_is() {
     std::fs::create_dir(place.path("taken")).unwrap();
     std::fs::write(place.path("taken/thesis.txt"), "years of work").unwrap();
     std::fs::write(place.path("file"), "no directory").unwrap();
-    let words = ["train", "data.path=data", "model.name=lenet5", "mask.sparsity=0.5", "train.epochs=2"];
+    let words = [
+        "train",
+        "data.path=data",
+        "model.name=mlp",
+        "mask.policy=static",
+        "sieve.policy=none",
+        "train.epochs=2",
+    ];
     let train =
         |directory: &str| place.run(&[&words[..], &["freeze.policy=none", "--run-dir", directory]].concat());
     train("taken").refused(1, "taken: is not empty; nothing was overwritten", "");

@@ -107,7 +107,7 @@ fn what_is_observed_is_announced_billed_and_lacking_in_no_replay() {
     let dry = place.run(&[&words[..], &["--dry-run"]].concat()).done();
     assert!(dry.out.contains("trace.observe = \"full\" costs "), "{}", dry.out);
     let trained = place.run(&words).done();
-    assert!(trained.out.contains("observed ") && trained.out.contains(" FLOPs on top"), "{}", trained.out);
+    assert!(trained.out.contains("\nobserved on top: "), "{}", trained.out);
     let other = place.run(&["replay", "run", "sieve.fraction=0.4", "freeze.policy=none"]).done();
     assert!(other.out.contains("the record lacks nothing that it was asked for"), "{}", other.out);
 }

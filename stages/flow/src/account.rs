@@ -52,6 +52,7 @@ pub(crate) fn epoch_row(
         dense_flops: plan.dense_cost.forward + plan.dense_cost.backward,
         activation_bytes: architecture.activation_bytes[frozen_blocks] * settings.batch_size as u64,
         extra_flops: extra_flops(settings, epoch, frozen_blocks, active),
+        seconds: None,
     }
 }
 

@@ -56,18 +56,15 @@ impl PartialOrd for Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Tick { epoch, step } = self.tick;
-        let place = format!("stage {} on worker {}, epoch {epoch}", self.stage, self.worker);
-        let step = if step == u32::MAX { String::new() } else { format!(", step {step}") };
+        let place = |tick: Tick| format!("stage {} on worker {}, {tick}", self.stage, self.worker);
         match &self.cause {
-            Cause::Interrupted => write!(f, "interrupted at epoch {epoch}{step}"),
-            Cause::NotFinite(what) => write!(f, "{place}{step}: {what}"),
+            Cause::Interrupted => write!(f, "interrupted at {}", self.tick),
+            Cause::NotFinite(what) | Cause::Refused(what) => write!(f, "{}: {what}", place(self.tick)),
             Cause::Panicked(message) => {
-                write!(f, "{place}{step}: a bug in the program or its stages: {message}")
+                write!(f, "{}: a bug in the program or its stages: {message}", place(self.tick))
             }
-            Cause::Storage(what) => write!(f, "{place}: {what}"),
+            Cause::Storage(what) => write!(f, "{}: {what}", place(Tick::close_of(self.tick.epoch))),
             Cause::Recording(what) | Cause::Enough(what) => write!(f, "{what}"),
-            Cause::Refused(what) => write!(f, "{place}{step}: {what}"),
         }
     }
 }
@@ -92,10 +89,10 @@ mod tests {
         };
         assert_eq!(
             fault.to_string(),
-            "stage gradients on worker 1, epoch 3, step 41: the loss of sample 17 is NaN"
+            "stage gradients on worker 1, epoch 4, step 42: the loss of sample 17 is NaN"
         );
         fault.cause = Cause::Interrupted;
-        assert_eq!(fault.to_string(), "interrupted at epoch 3, step 41");
+        assert_eq!(fault.to_string(), "interrupted at epoch 4, step 42");
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamV
                         assert!(
                             !order.is_empty(),
                             "the sieve leaves no sample active in epoch {}",
-                            now.epoch
+                            now.epoch + 1
                         );
                     }
                     let steps = order.len().div_ceil(settings.batch_size);

@@ -1,5 +1,7 @@
 //! How a run is watched.
 
+use std::path::Path;
+
 use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
 
 use crate::tick::Tick;
@@ -23,10 +25,14 @@ pub struct StepReport {
 
 /// Is shown how a run goes, on the workers' own threads: be quick.
 pub trait Observer: Send + Sync {
+    /// The run begins, or goes on, in this directory; processes that join one are told, too.
+    fn begun(&self, _directory: &Path) {}
     /// A step has been applied.
     fn step(&self, _: &StepReport) {}
     /// An epoch is complete.
     fn epoch(&self, _: &EpochRow) {}
+    /// An epoch is committed with all its rows: worker 0 of process 0 alone says so, epoch by epoch.
+    fn committed(&self, _: &EpochRow) {}
     /// What the record lacks of a replayed epoch.
     fn censored(&self, _: &CensoredRow) {}
     /// A worker's clock at the end of an epoch.

@@ -212,7 +212,8 @@ impl<'s> Run<'s> {
                 let cause = match epoch == close.epoch {
                     true => Cause::Enough(reason),
                     false => Cause::Refused(format!(
-                        "epoch {epoch} cannot end the run: it is not the one that closes"
+                        "epoch {} cannot end the run: it is not the one that closes",
+                        u64::from(epoch) + 1
                     )),
                 };
                 Fault { tick, worker, stage, cause }

@@ -31,6 +31,14 @@ impl Tick {
     }
 }
 
+/// For people: an epoch, and a step unless it is the close of the epoch, both counted from 1.
+impl std::fmt::Display for Tick {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "epoch {}", u64::from(self.epoch) + 1)?;
+        if self.step == u32::MAX { Ok(()) } else { write!(f, ", step {}", self.step + 1) }
+    }
+}
+
 impl PartialOrder for Tick {
     fn less_equal(&self, other: &Self) -> bool {
         self <= other

@@ -117,7 +117,7 @@ pub(crate) fn commit<'s>(
     complete: StreamVec<'s, Tick, EpochRow>,
 ) {
     let (worker, timings) = (run.worker(), run.timings().clone());
-    let commit = Arc::clone(&run.services().commit);
+    let (commit, observer) = (Arc::clone(&run.services().commit), Arc::clone(&run.services().observer));
     let mut window = run.window("Commit");
     let segments = window.exchanged(segments, |_| SCRIBE as u64);
     let checkpoints = window.exchanged(checkpoints, |_| SCRIBE as u64);
@@ -128,21 +128,24 @@ pub(crate) fn commit<'s>(
     let mut failed = false;
     window.build(move |close| {
         let epoch = close.epoch;
-        let whole = complete.through(epoch).iter().any(|row| row.epoch == epoch);
+        let whole = complete.through(epoch).into_iter().find(|row| row.epoch == epoch);
         failed |= !unwritten.through(epoch).is_empty();
         let early = match ended.through(epoch).into_iter().min() {
             Some(Fault { cause: Cause::Enough(reason), .. }) => Some(reason),
             _ => None,
         };
         let (mut segments, mut checkpoint) = (segments.through(epoch), checkpoints.through(epoch));
-        if whole && worker == SCRIBE && !failed {
+        if let Some(row) = whole.filter(|_| worker == SCRIBE && !failed) {
             segments.sort();
             checkpoint.sort();
             let committed =
                 timings.measure("trace", || commit.commit_checkpoint(epoch, segments, checkpoint, early));
-            if let Err(error) = committed {
-                failed = true;
-                faults_out.give(close, [storage_fault("trace", worker, epoch, &error)]);
+            match committed {
+                Ok(()) => observer.committed(&row),
+                Err(error) => {
+                    failed = true;
+                    faults_out.give(close, [storage_fault("trace", worker, epoch, &error)]);
+                }
             }
         }
     });

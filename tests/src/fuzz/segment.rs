@@ -80,6 +80,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         dense_flops: 1 << 35,
         activation_bytes: 4096,
         extra_flops: 0,
+        seconds: None,
     };
     vec![
         ("scores", written((0..60).map(scores).collect())),

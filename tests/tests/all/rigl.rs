@@ -119,7 +119,7 @@ fn the_dense_gradients_of_rigl_are_billed_in_training_and_replay() {
         let findings = found_after(&run, |run| {
             forge::<EpochRow>(run, epoch, |rows| rows[0].extra_flops ^= 1 << 12);
         });
-        assert_found("forged", &findings, &[&format!("epoch {epoch}: extra_flops is ")]);
+        assert_found("forged", &findings, &[&format!("epoch {}: extra_flops is ", epoch + 1)]);
     }
     let (_, replay) = replayed(&bench, "replay", &run, &[], 2);
     assert_eq!(costs(&run), costs(&replay));

@@ -216,7 +216,8 @@ fn a_commit_that_fails_stops_all_workers_and_none_follows() {
             let fault = faults[0].clone().unwrap();
             assert!(faults.iter().all(|seen| seen.as_ref() == Some(&fault)), "{faults:?}");
             let expected = format!(
-                "stage trace on worker 0, epoch {epoch}: manifest: cannot write rows: the disk is full"
+                "stage trace on worker 0, epoch {}: manifest: cannot write rows: the disk is full",
+                epoch + 1
             );
             assert_eq!(fault.to_string(), expected);
             assert_committed(&memory, epoch, workers);

@@ -233,7 +233,7 @@ pub(crate) fn transcript(run: &Recorded) -> Vec<String> {
         lines::<MaskRow>(run),
         lines::<FreezeRow>(run),
         lines::<SieveRow>(run),
-        lines::<EpochRow>(run),
+        run.rows::<EpochRow>().into_iter().map(|row| format!("{:?}", row.without_clock())).collect(),
     ]
     .concat()
 }

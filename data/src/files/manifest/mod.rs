@@ -4,7 +4,7 @@ mod check;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -55,6 +55,10 @@ pub struct Manifest {
     /// Whether `environment.json` ends with a seal, too; not in manifests of a time before it did.
     #[serde(default)]
     pub sealed_environment: bool,
+    /// The resolved settings, by key, as in `config.toml`; empty in manifests of a time before they were
+    /// there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, serde_json::Value>,
     /// How many epochs the configuration asks for.
     pub epochs: u32,
     /// How many epochs are committed: the next one is this.
@@ -212,8 +216,8 @@ impl Manifest {
             return Ok(());
         };
         let missing = match self.epochs_reached - epochs.range(..self.epochs_reached).count() as u32 {
-            1 => format!("committed epoch {first}"),
-            count => format!("{count} committed epochs, the first of them {first}"),
+            1 => format!("committed epoch {}", first + 1),
+            count => format!("{count} committed epochs, the first of them {}", first + 1),
         };
         let what = format!("stream {stream} has no segment of {missing}");
         Err(DataError::refused(&run.join(MANIFEST_NAME), what, "the manifest was changed"))

@@ -1,6 +1,7 @@
 //! Manifests that lie.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::files::error::CHANGED;
@@ -33,6 +34,7 @@ fn manifest() -> Manifest {
             fingerprint: "01".repeat(32),
         },
         configuration: None,
+        settings: BTreeMap::new(),
         architecture: None,
         ended_early: None,
         sealed_environment: true,

@@ -4,6 +4,7 @@ mod damage;
 mod round_trips;
 mod schemas;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
@@ -122,6 +123,7 @@ fn manifest(segments: Vec<Segment>) -> Manifest {
         created_by: "test".to_owned(),
         data_set,
         configuration: None,
+        settings: BTreeMap::new(),
         architecture: None,
         ended_early: None,
         sealed_environment: true,

@@ -124,7 +124,7 @@ impl FollowedTrace {
         }
         let is_other = |(place, segments)| found.trace.segments.get(place) != Some(segments);
         if let Some(((stream, epoch), _)) = known.trace.segments.iter().find(|known| is_other(*known)) {
-            let what = format!("names other segments of {stream} in epoch {epoch} than have been read");
+            let what = format!("names other segments of {stream} in epoch {} than have been read", epoch + 1);
             return Err(DataError::refused(&path, what, ANEW));
         }
         *known = found;
@@ -189,8 +189,9 @@ impl Recording for FollowedTrace {
             match look(&self.run, &self.streams) {
                 Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
                     RecordingError(format!(
-                        "{error}; the run has gone back to a checkpoint since, and records epoch {epoch} \
-                         anew: {ANEW}"
+                        "{error}; the run has gone back to a checkpoint since, and records epoch {} \
+                         anew: {ANEW}",
+                        epoch + 1
                     ))
                 }
                 _ => error,

@@ -18,7 +18,7 @@ impl Commit for RunDirectory {
     ) -> Result<(), StorageError> {
         let refuse = |reason: String| {
             let path = self.path.display();
-            Err(StorageError(format!("{path}: cannot commit epoch {epoch}: {reason}")))
+            Err(StorageError(format!("{path}: cannot commit epoch {}: {reason}", u64::from(epoch) + 1)))
         };
         let Manifest { epochs_reached: reached, epochs, .. } = *self.state();
         if epoch != reached || epoch >= epochs {
@@ -28,10 +28,11 @@ impl Commit for RunDirectory {
                 are(reached)
             ));
         }
-        let files = segments.iter().map(|segment| (&segment.path, segment.epoch, epoch));
-        let after = checkpoint.iter().map(|file| (&file.path, file.epoch, epoch + 1));
-        if let Some((file, found, _)) = files.chain(after).find(|(_, found, expected)| found != expected) {
-            return refuse(format!("{file} is of epoch {found}"));
+        if let Some(segment) = segments.iter().find(|segment| segment.epoch != epoch) {
+            return refuse(format!("{} is of epoch {}", segment.path, u64::from(segment.epoch) + 1));
+        }
+        if let Some(file) = checkpoint.iter().find(|file| file.epoch != epoch + 1) {
+            return refuse(format!("{} is a checkpoint after epoch {}", file.path, file.epoch));
         }
         let mut dropped = Vec::new();
         self.change(|manifest| {

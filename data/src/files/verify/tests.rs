@@ -135,7 +135,7 @@ fn each_kind_of_damage_is_found_beside_the_others() {
     let hash = |segment: &str| manifest.segments[place(&manifest, segment)].blake3.clone();
     let bytes = |segment: &str| manifest.segments[place(&manifest, segment)].bytes;
     let expected = [
-        "manifest.json: stream epochs has no segment of committed epoch 1; the manifest was \
+        "manifest.json: stream epochs has no segment of committed epoch 2; the manifest was \
          changed"
             .to_owned(),
         "trace/confusion/e00001-w00.parquet: number of rows is 1; expected 4; the file was changed or is \
@@ -206,8 +206,7 @@ fn a_manifest_that_claims_any_number_of_epochs_has_one_finding_for_each_stream()
     let expected = |stream: &str| {
         format!(
             "manifest.json: stream {stream} has no segment of 4294967293 committed epochs, the first of them \
-             2; the \
-             manifest was changed"
+             3; the manifest was changed"
         )
     };
     let streams =

@@ -20,6 +20,9 @@ fn transcript(place: &Place, run: &str) -> Vec<String> {
         rows.sort_by_key(Row::order);
         rows.iter().map(|row| format!("{row:?}")).collect()
     }
+    // Seconds differ.
+    let costs = lines::<EpochRow>(place, run);
+    let costs = costs.iter().map(|line| line.split_once(", seconds: ").unwrap().0.to_owned()).collect();
     [
         lines::<ScoreRow>(place, run),
         lines::<GradientRow>(place, run),
@@ -27,7 +30,7 @@ fn transcript(place: &Place, run: &str) -> Vec<String> {
         lines::<MaskRow>(place, run),
         lines::<FreezeRow>(place, run),
         lines::<SieveRow>(place, run),
-        lines::<EpochRow>(place, run),
+        costs,
         lines::<ClassRow>(place, run),
     ]
     .concat()

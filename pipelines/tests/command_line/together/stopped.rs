@@ -84,7 +84,8 @@ fn a_stopped_process_is_waited_for_and_the_run_goes_on_when_it_does() {
     assert_eq!(first.try_wait().unwrap(), None, "it waits");
     drop(asleep);
     let outcome = end(first).done();
-    assert_eq!(outcome.err, "");
+    let notes = outcome.err.lines().all(|line| line.contains("better than guessing"));
+    assert!(notes, "{outcome:?}");
     end(sleeper).done();
     assert!(weights(&place, "run") == whole);
 }
@@ -118,7 +119,7 @@ fn a_second_request_ends_a_process_that_waits_for_a_stopped_one_and_the_run_goes
         drop(asleep);
         // When it wakes up, all have ended, and any of them may be the first that it has lost.
         let outcome = end(sleeper);
-        assert!(outcome.code == Some(3) && outcome.err.starts_with("spfde: process "), "{outcome:?}");
+        assert!(outcome.code == Some(3) && outcome.err.contains("spfde: process "), "{outcome:?}");
         assert!(outcome.err.contains(" was lost (") && !outcome.err.contains("panicked"), "{outcome:?}");
         place.run(&["resume", &run, "--workers", "2"]).done();
         assert!(weights(&place, &run) == whole, "{run}");

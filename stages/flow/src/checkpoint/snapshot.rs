@@ -125,7 +125,8 @@ impl Snapshot {
             let fits = spans.iter().all(|(_, until)| until.is_some_and(|until| until < row.from));
             let is_known = row.from <= self.epoch && (row.until <= self.epoch || row.until == u32::MAX);
             if !fits || row.from >= row.until || !is_known {
-                return Err(format!("frozen: block {} cannot freeze at epoch {}", row.block, row.from));
+                let epoch = u64::from(row.from) + 1;
+                return Err(format!("frozen: block {} cannot freeze at epoch {epoch}", row.block));
             }
             spans.freeze(row.from);
             if row.until != u32::MAX {
@@ -139,7 +140,8 @@ impl Snapshot {
     fn check(&self, settings: &Settings) -> Result<(), String> {
         let epochs = settings.epochs;
         if self.epoch == 0 || self.epoch >= epochs {
-            return Err(format!("it is of epoch {}; training goes on at 1 to {}", self.epoch, epochs - 1));
+            let (found, last) = (self.epoch, epochs - 1);
+            return Err(format!("it is the one after epoch {found}; training goes on after 1 to {last}"));
         }
         let mut network = settings.masked_network();
         network.restore(&self.tensors).map_err(|error| error.to_string())?;
@@ -156,8 +158,7 @@ impl Snapshot {
         if let Some(row) =
             rows.iter().find(|row| tick(*row) != Tick::new(self.epoch, 0) || row.diff.unsigned_abs() != 1)
         {
-            let (epoch, step, diff) = (row.epoch, row.step, row.diff);
-            return Err(format!("freezes: a decision for epoch {epoch}, step {step}, diff {diff}"));
+            return Err(format!("freezes: a decision for {}, diff {}", tick(row), row.diff));
         }
         let after = frozen_blocks_after(&settings.plan.architecture, self.frozen_blocks, &rows);
         let after = after.map_err(|error| format!("freezes: {error}"))?;
@@ -188,7 +189,7 @@ impl Snapshot {
         }
         for row in masks {
             if tick(&row) != Tick::new(self.epoch, 0) {
-                return Err(format!("masks: a decision for epoch {}, step {}", row.epoch, row.step));
+                return Err(format!("masks: a decision for {}", tick(&row)));
             }
             let layer = usize::from(row.layer);
             let exists = network.indices(layer).binary_search(&row.index).is_ok();
@@ -233,7 +234,8 @@ impl Snapshot {
         let standings = self.rows::<StandingRow>();
         once("standings", standings.iter().map(|row| row.sample), samples)?;
         if let Some(row) = standings.iter().find(|row| row.since >= self.epoch) {
-            return Err(format!("standings: sample {} has moved at epoch {}", row.sample, row.since));
+            let epoch = u64::from(row.since) + 1;
+            return Err(format!("standings: sample {} has moved at epoch {epoch}", row.sample));
         }
         let policy = self.table(SIEVE_POLICY);
         match policy.cells.get(1) {

@@ -1,5 +1,7 @@
 //! One row for each epoch that is complete: costs and means from training, accuracy from the test set.
 
+use std::time::Instant;
+
 use spfde_data::rows::EpochRow;
 use timely::dataflow::StreamVec;
 
@@ -20,12 +22,16 @@ pub(super) fn epochs<'s>(
     let summaries = window.own(summaries);
     let evaluations = window.on_first(evaluations);
     let (mut rows_out, rows) = window.output();
+    // Only people read it: no decision, and no comparison of runs, looks at the clock.
+    let mut since = Instant::now();
     window.build(move |close| {
         let mut results = evaluations.through(close.epoch);
         results.sort_by_key(|result| result.chunk);
         let whole = results.len() == chunks(samples);
         let rows = summaries.through(close.epoch).into_iter().filter(|_| whole);
-        rows_out.give(close, rows.map(|row| with_test(row, &results, samples)));
+        let seconds = std::mem::replace(&mut since, Instant::now()).elapsed().as_secs_f64();
+        let with_clock = |row| EpochRow { seconds: Some(seconds), ..row };
+        rows_out.give(close, rows.map(|row| with_clock(with_test(row, &results, samples))));
     });
     rows
 }

@@ -67,7 +67,7 @@ impl Progressive {
             counted(epochs, "epoch"),
             counted(blocks, "block"),
             if self.interval == 1 { "epoch".to_owned() } else { format!("{} epochs", self.interval) },
-            self.interval,
+            u64::from(self.interval) + 1,
         )
     }
 }

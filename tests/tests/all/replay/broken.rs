@@ -52,7 +52,7 @@ fn a_damaged_segment_of_any_stream_is_named() {
             manifest.segments.retain(|segment| segment.stream != stream || segment.epoch != 2);
         });
         let run = Recorded::open(&run.path);
-        let parts = ["manifest.json", &format!("stream {stream} has no segment of committed epoch 2;")];
+        let parts = ["manifest.json", &format!("stream {stream} has no segment of committed epoch 3;")];
         assert_refused(&bench, &run, "an epoch is missing", &parts);
         change_manifest(&run, |manifest| manifest.segments.retain(|segment| segment.stream != stream));
         let run = Recorded::open(&run.path);
@@ -129,7 +129,7 @@ fn a_manifest_that_lies_is_refused() {
     };
     rows(1 << 30);
     let parts =
-        ["manifest.json: number of rows of stream epochs in epoch 0 is 1073741824, above the limit of 1;"];
+        ["manifest.json: number of rows of stream epochs in epoch 1 is 1073741824, above the limit of 1;"];
     assert_refused(&bench, &run, "rows", &parts);
     rows(1);
     change_manifest(&run, |manifest| (manifest.epochs, manifest.finished) = (9, false));

@@ -236,7 +236,7 @@ fn a_run_that_is_interrupted_is_followed_as_far_as_it_came() {
     let (run, trained, end) = assert_followed(&bench, Some(5));
     assert_eq!(trained.unwrap_err().exit_code(), 130);
     assert_eq!((end.epochs, end.finished), (5, false));
-    assert!(end.stopped.is_some_and(|why| why.starts_with("interrupted at epoch 5")));
+    assert!(end.stopped.is_some_and(|why| why.starts_with("interrupted at epoch 6")));
     // A run that was killed has no time to say why. It ends for its followers because no process holds it.
     let mut manifest = Recorded::open(&run).manifest;
     manifest.stopped = None;

@@ -68,6 +68,7 @@ pub(crate) fn costs(run: &Recorded) -> Vec<EpochRow> {
         train_accuracy: None,
         test_loss: None,
         test_accuracy: None,
+        seconds: None,
         ..row
     };
     run.rows::<EpochRow>().into_iter().map(none).collect()

@@ -26,21 +26,21 @@ fn forged_costs_and_counts_of_a_replay_are_found() {
             } else {
                 message
             };
-            assert_found(name, &findings, &["epoch 3", message]);
+            assert_found(name, &findings, &["epoch 4", message]);
         }
         let censored: [Change<Vec<CensoredRow>>; 3] =
             [|rows| rows[0].samples = 1000, |rows| rows[0].layers = 7, Vec::clear];
         for change in censored {
             let findings = found_after(&replay, |replay| forge::<CensoredRow>(replay, 2, change));
-            assert_found(name, &findings, &["censored: epoch 2"]);
+            assert_found(name, &findings, &["censored: epoch 3"]);
         }
         let findings = found_after(&replay, |replay| {
             forge::<EpochRow>(replay, 1, |rows| rows[0].test_accuracy = Some(0.9));
         });
-        assert_found(name, &findings, &["epochs: epoch 1 has a loss or an accuracy"]);
+        assert_found(name, &findings, &["epochs: epoch 2 has a loss or an accuracy"]);
         let findings =
             found_after(&replay, |replay| forge::<EpochRow>(replay, 1, |rows| rows[0].backward_flops += 2));
-        assert_found(name, &findings, &["epochs: epoch 1: backward_flops is "]);
+        assert_found(name, &findings, &["epochs: epoch 2: backward_flops is "]);
     }
 }
 
@@ -81,7 +81,7 @@ fn forged_observations_of_a_run_are_found() {
                 rows.extend(observed);
             });
         });
-        assert_found("scores", &findings, &["scores: epoch 2", "the observed samples are not those outside"]);
+        assert_found("scores", &findings, &["scores: epoch 3", "the observed samples are not those outside"]);
     }
     let frozen = run.rows::<FreezeRow>()[0].clone();
     let findings = found_after(&run, |run| {
@@ -89,7 +89,7 @@ fn forged_observations_of_a_run_are_found() {
             rows.retain(|row| row.trained || row.step != 0);
         });
     });
-    assert_found("norms", &findings, &["gradients:", "step 0", "has 0 rows, expected 1"]);
+    assert_found("norms", &findings, &["gradients:", "step 1", "has 0 rows, expected 1"]);
     let findings = found_after(&run, |run| forge::<EpochRow>(run, 3, |rows| rows[0].observed_flops -= 1));
-    assert_found("cost", &findings, &["epochs: epoch 3: observed_flops is "]);
+    assert_found("cost", &findings, &["epochs: epoch 4: observed_flops is "]);
 }

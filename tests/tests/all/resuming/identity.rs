@@ -2,7 +2,7 @@
 
 use super::*;
 
-use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
+use spfde_data::rows::{EpochRow, FreezeRow, MaskRow, SieveRow};
 use spfde_policy::Registry;
 
 /// Small and full of decisions: masks with a soft part, freezing, circulation.
@@ -162,8 +162,14 @@ fn on_as_many_workers_the_files_have_the_same_bytes() {
     begin(&experiment, &path, until(4, 1, 2));
     let run = finish(&bench, &path, 2);
     let hashes = |run: &Recorded| -> Vec<(String, String)> {
-        let segments = run.manifest.segments.iter().filter(|segment| segment.stream != "timings");
+        let segments =
+            run.manifest.segments.iter().filter(|segment| !["epochs", "timings"].contains(&&*segment.stream));
         segments.map(|segment| (segment.path.clone(), segment.blake3.clone())).collect()
     };
     assert_eq!(hashes(&run), hashes(&whole));
+    // These have a clock.
+    let costs = |run: &Recorded| -> Vec<EpochRow> {
+        run.rows::<EpochRow>().into_iter().map(EpochRow::without_clock).collect()
+    };
+    assert_eq!(costs(&run), costs(&whole));
 }

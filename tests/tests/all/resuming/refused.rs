@@ -61,7 +61,7 @@ fn a_finished_run_has_nothing_left_to_do() {
     let path = interrupted(&bench);
     std::fs::write(path.join("manifest.json"), before).unwrap();
     let error = refusal(&bench, &path);
-    let parts = ["the run is finished, but is not what it was: ", "e00003-w00.parquet: cannot open: "];
+    let parts = ["the run is finished, but is not what it was: ", " findings, the first: "];
     assert!(parts.iter().all(|part| error.to_string().contains(part)), "{error}");
     assert_eq!(error.exit_code(), 1);
     let architecture = run.path.join("architecture.json");
@@ -171,7 +171,7 @@ fn a_damaged_checkpoint_is_not_used_but_the_one_before_it() {
     flip(&files[1]);
     let run = unfinished(&bench, &path);
     assert_eq!(run.epoch(), epochs[0]);
-    assert!(run.notes()[0].contains(&format!("the checkpoint of epoch {} cannot be used", epochs[1])));
+    assert!(run.notes()[0].contains(&format!("the checkpoint after epoch {} cannot be used", epochs[1])));
     run.run(Options { workers: 2, ..Options::default() }, spfde::wire).unwrap();
     assert_equal(&Recorded::open(&path), &whole, "from the checkpoint before");
 }
@@ -257,7 +257,7 @@ fn what_is_no_file_is_no_checkpoint() {
         std::fs::write(&copy, b"somebody's").unwrap();
         let run = unfinished(&bench, &path);
         assert!(run.epoch() < latest);
-        assert!(run.notes()[0].contains(&format!("the checkpoint of epoch {latest} cannot be used")));
+        assert!(run.notes()[0].contains(&format!("the checkpoint after epoch {latest} cannot be used")));
         run.run(Options { workers: 1, ..Options::default() }, spfde::wire).unwrap();
         assert_eq!(std::fs::read(&copy).unwrap(), b"somebody's");
         std::fs::remove_file(&copy).unwrap();

@@ -140,7 +140,7 @@ fn a_stage_that_refuses_to_go_on_stops_everyone_a_few_steps_later() {
             })
         });
         let (fault, code) = stopped(result);
-        assert_eq!(fault.to_string(), "stage patience on worker 0, epoch 2, step 3: the loss is good enough");
+        assert_eq!(fault.to_string(), "stage patience on worker 0, epoch 3, step 4: the loss is good enough");
         assert_eq!(code, 3);
         let run = Recorded::open(&path);
         run.assert_sound(2);

@@ -82,7 +82,7 @@ fn an_end_of_another_epoch_than_the_one_that_closes_is_refused() {
     let error = error.unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(
-        error.to_string().contains("epoch 1 cannot end the run: it is not the one that closes"),
+        error.to_string().contains("epoch 2 cannot end the run: it is not the one that closes"),
         "{error}"
     );
     let run = Recorded::open(&bench.path("run"));

@@ -73,7 +73,7 @@ fn a_thaw_is_sound_if_all_streams_agree_on_it() {
     ];
     for (stream, part) in cases {
         let findings = found_after(&run, |run| thaw(run, &nonzero, &architecture, stream));
-        assert_found(stream, &findings, &[part, &format!("epoch {}", EPOCHS - 1)]);
+        assert_found(stream, &findings, &[part, &format!("epoch {EPOCHS}")]);
     }
     let first = run.rows::<FreezeRow>()[0].epoch;
     let findings = found_after(&run, |run| {
@@ -112,12 +112,12 @@ fn two_rows_of_a_sample_change_its_weight() {
         ("active samples", &[(-1, 1.0)]),
     ];
     for (part, pairs) in cases {
-        assert_found(part, &after(pairs), &[part, &format!("epoch {epoch}")]);
+        assert_found(part, &after(pairs), &[part, &format!("epoch {}", epoch + 1)]);
     }
     // It leaves later with the weight that it had before.
     let leaver = run.epoch::<SieveRow>(4).into_iter().find(|row| row.diff < 0).unwrap();
     let reweigh: Change<Vec<SieveRow>> = |rows| rows.iter_mut().for_each(|row| row.weight = 3.0);
     let entered = run.rows::<SieveRow>().into_iter().rfind(|row| row.sample == leaver.sample && row.diff > 0);
     let findings = found_after(&run, |run| forge::<SieveRow>(run, entered.unwrap().epoch, reweigh));
-    assert_found("left with another weight", &findings, &["sieves: epoch 4", "does not fit its state"]);
+    assert_found("left with another weight", &findings, &["sieves: epoch 5", "does not fit its state"]);
 }

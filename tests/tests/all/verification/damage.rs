@@ -64,14 +64,14 @@ fn a_manifest_that_lies_is_found() {
     assert_found(
         "epochs",
         &findings,
-        &["manifest.json", "stream epochs in epoch 3 is 2, above the limit of 1"],
+        &["manifest.json", "stream epochs in epoch 4 is 2, above the limit of 1"],
     );
     let findings = after(&|manifest| manifest.epochs_reached -= 1);
     assert_found("epochs", &findings, &["manifest.json", "epochs_reached"]);
     let findings = after(&|manifest| drop(manifest.segments.remove(0)));
     assert_found("segment", &findings, &["manifest.json", "stream epochs has no segment"]);
     let findings = after(&|manifest| manifest.data_set.train_rows += 1);
-    assert_found("samples", &findings, &["epochs: epoch 0: dense_flops is"]);
+    assert_found("samples", &findings, &["epochs: epoch 1: dense_flops is"]);
     for (samples, limit) in [(1 << 40, 67_108_864), (1 << 25, 0)] {
         let findings = after(&|manifest| manifest.data_set.train_rows = samples);
         let limit = if limit > 0 { format!("{limit};") } else { String::new() };

@@ -14,7 +14,7 @@ fn forged_masks_are_found() {
         let findings = found_after(&run, |run| {
             forge::<MaskRow>(run, epoch, |rows| rows[0].diff = -rows[0].diff);
         });
-        assert_found("diff", &findings, &["masks:", &format!("epoch {epoch}"), "changes by"]);
+        assert_found("diff", &findings, &["masks:", &format!("epoch {}", epoch + 1), "changes by"]);
         let findings = found_after(&run, |run| forge::<MaskRow>(run, epoch, |rows| rows[0].diff = i8::MIN));
         assert_found("no diff", &findings, &["masks:", "changes by -128"]);
         let findings = found_after(&run, |run| forge::<MaskRow>(run, epoch, without(1)));
@@ -68,7 +68,7 @@ fn forged_sieves_and_scores_are_found() {
     let (_bench, run) = sound_run();
     for epoch in [0, 2] {
         let findings = found_after(&run, |run| forge::<SieveRow>(run, epoch, without(0)));
-        assert_found("a row removed", &findings, &["active samples", &format!("epoch {epoch}")]);
+        assert_found("a row removed", &findings, &["active samples", &format!("epoch {}", epoch + 1)]);
         let findings = found_after(&run, |run| {
             forge::<SieveRow>(run, epoch, |rows| rows[0].diff = -rows[0].diff);
         });
@@ -87,7 +87,7 @@ fn forged_sieves_and_scores_are_found() {
     assert_found("weight", &findings, &["sieves:", "with weight 2"]);
     let found = |what: &str, change: Change<Vec<ScoreRow>>| {
         let findings = found_after(&run, |run| forge::<ScoreRow>(run, 1, change));
-        assert_found(what, &findings, &["scores: epoch 1", "each once"]);
+        assert_found(what, &findings, &["scores: epoch 2", "each once"]);
     };
     found("a score removed", |rows| rows.retain(|row| row.step != 1));
     found("a score of another sample", |rows| rows[7].sample = rows[8].sample);
@@ -99,16 +99,16 @@ fn forged_gradient_norms_are_found() {
     let (_bench, run) = sound_run();
     let frozen = run.rows::<FreezeRow>()[0].clone();
     let changes: [(&str, u32, Change<Vec<GradientRow>>); 6] = [
-        ("step 1: layer 2 has 0 rows", 1, |rows| rows.retain(|row| (row.step, row.layer) != (1, 2))),
-        ("step 0 to step 1: layer 2 has 0 rows", 0, |rows| rows.retain(|row| row.step > 1 || row.layer != 2)),
-        ("step 0", 0, |rows| rows.retain(|row| row.step != 0)),
-        ("step 1", 0, |rows| rows.push(rows.last().unwrap().clone())),
+        ("step 2: layer 2 has 0 rows", 1, |rows| rows.retain(|row| (row.step, row.layer) != (1, 2))),
+        ("step 1 to step 2: layer 2 has 0 rows", 0, |rows| rows.retain(|row| row.step > 1 || row.layer != 2)),
+        ("step 1", 0, |rows| rows.retain(|row| row.step != 0)),
+        ("step 2", 0, |rows| rows.push(rows.last().unwrap().clone())),
         ("the mask deltas add up to", 1, |rows| rows[3].nonzero += 1),
-        ("step 9", 2, |rows| rows.push(GradientRow { step: 9, ..rows[0].clone() })),
+        ("step 10", 2, |rows| rows.push(GradientRow { step: 9, ..rows[0].clone() })),
     ];
     for (place, epoch, change) in changes {
         let findings = found_after(&run, |run| forge::<GradientRow>(run, epoch, change));
-        assert_found(place, &findings, &["gradients:", &format!("epoch {epoch}"), place]);
+        assert_found(place, &findings, &["gradients:", &format!("epoch {}", epoch + 1), place]);
     }
     let findings = found_after(&run, |run| {
         forge::<GradientRow>(run, frozen.epoch, |rows| {
@@ -152,7 +152,7 @@ fn forged_costs_and_counts_are_found() {
         for epoch in [0, EPOCHS - 1] {
             let findings =
                 found_after(&run, |run| forge::<EpochRow>(run, epoch, |rows| change(&mut rows[0])));
-            assert_found(column, &findings, &["epochs:", &format!("epoch {epoch}"), column]);
+            assert_found(column, &findings, &["epochs:", &format!("epoch {}", epoch + 1), column]);
         }
     }
     let changes: [(&str, Change<Vec<LayerRow>>); 4] = [
@@ -163,8 +163,8 @@ fn forged_costs_and_counts_are_found() {
     ];
     for (message, change) in changes {
         let findings = found_after(&run, |run| forge::<LayerRow>(run, 3, change));
-        assert_found(message, &findings, &["layers:", "epoch 3", message]);
+        assert_found(message, &findings, &["layers:", "epoch 4", message]);
     }
     let findings = found_after(&run, |run| forge::<EpochRow>(run, 3, Vec::clear));
-    assert_found("no row", &findings, &["epochs:", "epoch 3 has 0 rows"]);
+    assert_found("no row", &findings, &["epochs:", "epoch 4 has 0 rows"]);
 }

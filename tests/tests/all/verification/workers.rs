@@ -31,12 +31,12 @@ fn what_fits_the_rows_of_one_worker_has_to_fit_those_of_the_other() {
     let pick = |rows: &[ScoreRow], trained: bool| -> ScoreRow {
         rows.iter().find(|row| row.trained == trained).expect("there are rows of both kinds").clone()
     };
-    let twice = ["scores: epoch 2: the trained samples are not the active ones"];
+    let twice = ["scores: epoch 3: the trained samples are not the active ones"];
     let findings = found_after(&run, |run| {
         forge_of::<ScoreRow>(run, 2, 0, |rows| rows.push(pick(&second, true)));
     });
     assert_found("trained on both", &findings, &twice);
-    let outside = ["scores: epoch 2: the observed samples are not those outside the active set"];
+    let outside = ["scores: epoch 3: the observed samples are not those outside the active set"];
     let findings = found_after(&run, |run| {
         forge_of::<ScoreRow>(run, 2, 1, |rows| rows.push(pick(&first, false)));
     });
@@ -63,14 +63,14 @@ fn a_layer_of_the_second_worker_lacks_nothing() {
     let findings = found_after(&run, |run| {
         forge_of::<GradientRow>(run, 1, 1, |rows| rows.retain(|row| (row.step, row.layer) != (1, 3)));
     });
-    assert_found("a norm", &findings, &["gradients: epoch 1, step 1: layer 3 has 0 rows"]);
+    assert_found("a norm", &findings, &["gradients: epoch 2, step 2: layer 3 has 0 rows"]);
     let findings = found_after(&run, |run| {
         forge_of::<MaskRow>(run, 0, 1, without(0));
     });
-    assert_found("a weight", &findings, &["layers: epoch 0", "the mask deltas add up to"]);
+    assert_found("a weight", &findings, &["layers: epoch 1", "the mask deltas add up to"]);
     let findings = found_after(&run, |run| {
         let row = read_segment::<MaskRow>(&run.path, run.segment("masks", 0, 1)).unwrap()[0].clone();
         forge_of::<MaskRow>(run, 0, 0, |rows| rows.push(row));
     });
-    assert_found("a weight on both", &findings, &["masks: epoch 0", "changes by 1, but exists"]);
+    assert_found("a weight on both", &findings, &["masks: epoch 1", "changes by 1, but exists"]);
 }

@@ -61,7 +61,7 @@ round_trips! {
     }
 }
 
-type Measured = (Option<f64>, Option<f64>, Option<f64>, Option<f64>, f64);
+type Measured = (Option<f64>, Option<f64>, Option<f64>, Option<f64>, f64, Option<f64>);
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
@@ -86,6 +86,7 @@ proptest! {
             dense_flops: counts[4],
             activation_bytes: counts[5],
             extra_flops: counts[6],
+            seconds: measured.5,
         };
         round_trip(rows.iter().map(row).collect())?;
     }

@@ -102,7 +102,7 @@ fn a_run_that_goes_back_has_to_record_the_same_again() {
     assert!(error.contains("e00001-w00.parquet: cannot open"), "{error}");
     assert!(
         error.ends_with(
-            "the run has gone back to a checkpoint since, and records epoch 1 anew: follow it anew"
+            "the run has gone back to a checkpoint since, and records epoch 2 anew: follow it anew"
         ),
         "{error}"
     );
@@ -114,7 +114,7 @@ fn a_run_that_goes_back_has_to_record_the_same_again() {
     std::thread::sleep(2 * LOOK_EVERY);
     let error = other.look().unwrap_err().to_string();
     assert!(
-        error.contains("names other segments of scores in epoch 1 than have been read; follow it anew"),
+        error.contains("names other segments of scores in epoch 2 than have been read; follow it anew"),
         "{error}"
     );
     run.rewind(1).unwrap();

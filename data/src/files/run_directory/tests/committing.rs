@@ -10,23 +10,23 @@ fn epochs_are_committed_in_order_and_nothing_changes_otherwise() {
     let fail = |epoch, segments| run.commit(epoch, segments).unwrap_err().to_string();
     assert_eq!(
         fail(1, vec![]),
-        format!("{path}: cannot commit epoch 1: 0 of 2 epochs are committed, in order")
+        format!("{path}: cannot commit epoch 2: 0 of 2 epochs are committed, in order")
     );
     let segment = write_segment(&run, 1);
     assert_eq!(
         fail(0, vec![segment]),
-        format!("{path}: cannot commit epoch 0: trace/masks/e00001-w00.parquet is of epoch 1")
+        format!("{path}: cannot commit epoch 1: trace/masks/e00001-w00.parquet is of epoch 2")
     );
     assert_eq!(run.manifest(), begun(2));
     run.commit(0, vec![]).unwrap();
     assert_eq!(
         fail(0, vec![]),
-        format!("{path}: cannot commit epoch 0: 1 of 2 epochs is committed, in order")
+        format!("{path}: cannot commit epoch 1: 1 of 2 epochs is committed, in order")
     );
     run.commit(1, vec![]).unwrap();
     assert_eq!(
         fail(2, vec![]),
-        format!("{path}: cannot commit epoch 2: 2 of 2 epochs are committed, in order")
+        format!("{path}: cannot commit epoch 3: 2 of 2 epochs are committed, in order")
     );
 }
 
@@ -61,7 +61,7 @@ fn a_checkpoint_counts_with_its_epoch_and_the_last_two_are_kept() {
     }
     let wrong = vec![checkpoint(&run, 4)];
     let error = run.commit_checkpoint(4, vec![], wrong, None).unwrap_err().to_string();
-    assert!(error.ends_with("checkpoint/e00004.safetensors is of epoch 4"), "{error}");
+    assert!(error.ends_with("checkpoint/e00004.safetensors is a checkpoint after epoch 4"), "{error}");
     let last = vec![checkpoint(&run, 5)];
     run.commit_checkpoint(4, vec![write_segment(&run, 4)], last, None).unwrap();
     assert_eq!(files(&root.path().join("checkpoint")), ["e00005.safetensors"], "the end needs no other");

@@ -1,0 +1,63 @@
+//! The table of a run, epoch by epoch, as it grows.
+
+use spfde_data::rows::EpochRow;
+
+use super::share_of_dense;
+use super::table::{Column, Growing, or_dash, percent, precise};
+use crate::experiment::Experiment;
+
+/// A row of the table: an epoch, and the seconds that the epochs up to it took.
+pub type Line = (EpochRow, f64);
+
+/// The columns.
+const COLUMNS: [Column<'static, Line>; 10] = [
+    (("epoch", 0), &|(row, _)| (row.epoch + 1).to_string()),
+    (("loss", 0), &|(row, _)| or_dash(row.train_loss, loss)),
+    (("accuracy", 2), &|(row, _)| or_dash(row.train_accuracy, precise)),
+    (("test loss", 6), &|(row, _)| or_dash(row.test_loss, loss)),
+    (("test accuracy", 0), &|(row, _)| or_dash(row.test_accuracy, precise)),
+    (("samples", 3), &|(row, _)| row.active_samples.to_string()),
+    (("weights", 5), &|(row, _)| row.nonzero.to_string()),
+    (("frozen layers", 4), &|(row, _)| row.frozen_layers.to_string()),
+    (("FLOPs of dense", 1), &|(row, _)| percent(share_of_dense([row]))),
+    (("elapsed", 1), &|(_, elapsed)| format!("{elapsed:.0} s")),
+];
+
+/// A loss; one that is large, such as that of a run that has diverged, with its magnitude.
+pub(crate) fn loss(value: f64) -> String {
+    if value < 1e3 { format!("{value:.3}") } else { format!("{value:.1e}") }
+}
+
+/// The table of a run, to which rows are added as epochs are committed.
+pub(crate) struct Epochs(Growing);
+
+impl Epochs {
+    /// The table of an experiment, without a row.
+    pub(crate) fn new(experiment: &Experiment) -> Self {
+        let plan = experiment.plan();
+        let weights = |epoch| plan.nonzero(epoch).iter().map(|count| u64::from(*count)).sum();
+        let widest = EpochRow {
+            epoch: plan.epochs - 1,
+            train_loss: Some(100.0),
+            train_accuracy: Some(1.0),
+            test_loss: Some(100.0),
+            test_accuracy: Some(1.0),
+            active_samples: plan.samples,
+            nonzero: (0..plan.epochs).map(weights).max().unwrap_or(0),
+            forward_flops: 1,
+            dense_flops: 1,
+            ..EpochRow::default()
+        };
+        Self(Growing::new(&COLUMNS, &(widest, 99_999.0)))
+    }
+
+    /// The line of heads.
+    pub(crate) fn heads(&self) -> String {
+        self.0.heads()
+    }
+
+    /// The line of an epoch.
+    pub(crate) fn line(&self, line: &Line) -> String {
+        self.0.line(&COLUMNS, line)
+    }
+}
