@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
 use crate::error::Error;
-use crate::terminal::{hidden_bar, remark, say, say_all, show, take_away};
+use crate::terminal::{hidden_bar, remark, say_all, say_file, show, take_away};
 
 /// Time one training step on this machine, beside the dense path.
 ///
@@ -63,7 +63,7 @@ impl Bench {
         let report = report?;
         end_at_once();
         if self.json {
-            say(serde_json::to_string(&report).expect("a report has only text and numbers"));
+            say_file(serde_json::to_string(&report).expect("a report has only text and numbers"));
         } else {
             say_all(table(&report));
         }

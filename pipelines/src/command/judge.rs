@@ -14,7 +14,7 @@ use crate::grid::{
     refuse_taken,
 };
 use crate::report::grid;
-use crate::terminal::{remark, say, say_all};
+use crate::terminal::{remark, say, say_all, say_file};
 
 impl Replay {
     /// Judges sieve policies by bare scores.
@@ -37,7 +37,7 @@ impl Replay {
         let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options(app))?;
         end_at_once();
         match self.json {
-            true => say(grid::scores_json(&judged, self.sort)),
+            true => say_file(grid::scores_json(&judged, self.sort)),
             false => say_all(grid::scores(&judged, self.sort)),
         }
         self.say_table();
@@ -107,8 +107,10 @@ struct Shown {
 
 impl Shown {
     fn say(&self, runs: &[JudgedRun]) {
-        let show = if self.json { grid::runs_json } else { grid::runs };
-        say_all(show(runs, self.by));
+        match self.json {
+            true => say_file(grid::runs_json(runs, self.by)),
+            false => say_all(grid::runs(runs, self.by)),
+        }
     }
 }
 

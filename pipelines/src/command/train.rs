@@ -22,7 +22,7 @@ use crate::report::schedule;
 use crate::report::state::State;
 use crate::report::summary::{summary, summary_json};
 use crate::session::{self, Options};
-use crate::terminal::{remark, say, say_all, say_json, show, take_away};
+use crate::terminal::{remark, say, say_all, say_file, say_json, show, take_away};
 use crate::verify::{Sound, verify};
 
 /// Train a network, and record every decision.
@@ -72,7 +72,7 @@ impl Train {
         if dry_run {
             say_all(schedule::schedule(&experiment));
             say("");
-            say_all(experiment.configuration().to_toml());
+            say_file(experiment.configuration().to_toml());
             return Ok(());
         }
         let cluster = together.cluster()?;

@@ -62,6 +62,14 @@ pub(crate) fn say(line: impl Display) {
 /// As [`say`], several lines at once.
 pub(crate) fn say_all(lines: impl Display) {
     if is(Style::Text) {
+        let width = width();
+        print(&lines.to_string().split('\n').map(|line| wrapped(line, width)).collect::<String>());
+    }
+}
+
+/// As [`say_all`], the lines of a file: none is broken, so that they can be copied.
+pub(crate) fn say_file(lines: impl Display) {
+    if is(Style::Text) {
         print(&escaped(&lines.to_string()));
     }
 }
