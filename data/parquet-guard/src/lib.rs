@@ -36,8 +36,10 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::Type;
+use parquet::column::page::{Page, PageReader};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, FooterTail, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::serialized_reader::SerializedPageReader;
 
 pub use batches::Batches;
 use batches::guard;
@@ -184,14 +186,41 @@ impl ParquetFile {
                 claims.add(chunk, &column.column_path().string(), column.column_type())?;
             }
             together = together.saturating_add(claims.dictionary + claims.page);
-            if schema.column(leaf).physical_type() == Type::BYTE_ARRAY && claims.total > BATCH_LIMIT {
-                // No value is longer than its page.
-                let most = BATCH_LIMIT / claims.page.max(1);
-                rows = rows.min(usize::try_from(most).unwrap_or(usize::MAX).max(1));
+            if schema.column(leaf).physical_type() != Type::BYTE_ARRAY {
+                continue;
             }
+            // No value is longer than its page; one in a dictionary may be meant by every row.
+            let mut longest = if claims.total > BATCH_LIMIT { claims.page } else { 0 };
+            if claims.dictionary > 0 {
+                for group in groups.clone() {
+                    longest = longest.max(self.longest_in_dictionary(group, leaf)?);
+                }
+            }
+            let most = BATCH_LIMIT / longest.max(1);
+            rows = rows.min(usize::try_from(most).unwrap_or(usize::MAX).max(1));
         }
         Fault::limit("size of the pages of a batch", together, MEMORY_LIMIT)?;
         Ok(rows)
+    }
+}
+
+impl ParquetFile {
+    /// Bytes of the longest value in the dictionary of a column, whose pages were checked; 0 if it has none.
+    fn longest_in_dictionary(&self, group: usize, leaf: usize) -> Result<u64, Fault> {
+        let group = self.metadata.metadata().row_group(group);
+        guard("read a dictionary", || {
+            let (bytes, column) = (Arc::new(self.bytes.clone()), group.column(leaf));
+            let mut pages = SerializedPageReader::new(bytes, column, group.num_rows() as usize, None)?;
+            // It comes first.
+            let Some(Page::DictionaryPage { buf, .. }) = pages.get_next_page()? else { return Ok(0) };
+            let (mut rest, mut longest) = (&buf[..], 0);
+            while let Some((length, values)) = rest.split_first_chunk() {
+                let length = u32::from_le_bytes(*length);
+                longest = longest.max(u64::from(length));
+                rest = values.get(length as usize..).unwrap_or_default();
+            }
+            Ok(longest)
+        })
     }
 }
 

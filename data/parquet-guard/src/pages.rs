@@ -22,8 +22,8 @@ const DATA_2: Fields = &[INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, T
 /// Uncompressed bytes that a page may claim. The pages of a run stay below a few MiB.
 pub(crate) const PAGE_LIMIT: u64 = crate::MEMORY_LIMIT / 4;
 
-/// The number that stands for values one after the other.
-const PLAIN: u64 = 0;
+/// The numbers that stand for values one after the other, and for places in a dictionary.
+const BOUNDED: [u64; 3] = [0, 2, 8];
 
 /// That row groups are not what they have to be.
 pub(crate) fn damaged() -> Fault {
@@ -45,16 +45,21 @@ impl Claims {
     /// Checks all pages in the bytes of one chunk of `column`, whose values are of type `kind`, and adds what
     /// they claim.
     pub(crate) fn add(&mut self, mut chunk: &[u8], column: &str, kind: Type) -> Result<(), Fault> {
+        let mut is_first = true;
         while !chunk.is_empty() {
             let mut reader = Reader { bytes: chunk };
-            let Header { size, compressed, dictionary, is_plain } =
+            let Header { size, compressed, dictionary, is_bounded } =
                 reader.page_header().ok_or_else(damaged)?;
             Fault::limit(format!("page size of column {column}"), size, PAGE_LIMIT)?;
-            if kind == Type::BYTE_ARRAY && (dictionary.is_some() || !is_plain) {
+            if kind == Type::BYTE_ARRAY && !is_bounded {
                 return Err(Fault(format!(
-                    "column {column} has variable length and a dictionary or another encoding than plain, \
-                     which can stand for any amount of memory; write it plain, without dictionary"
+                    "column {column} has variable length and another encoding than plain or a dictionary, \
+                     which can stand for any amount of memory; write it plain"
                 )));
+            }
+            // What the library makes of a column is bounded by the first page, if that is its dictionary.
+            if kind == Type::BYTE_ARRAY && dictionary.is_some() && !is_first {
+                return Err(damaged());
             }
             if let Some(values) = dictionary {
                 let what = format!("number of dictionary values of column {column}");
@@ -63,6 +68,7 @@ impl Claims {
             }
             self.page = self.page.max(size);
             self.total = self.total.saturating_add(size);
+            is_first = false;
             chunk = reader.bytes.get(compressed..).ok_or_else(damaged)?;
         }
         Ok(())
@@ -72,10 +78,11 @@ impl Claims {
 /// Bytes that a value takes in a dictionary, at least.
 fn width(kind: Type) -> u64 {
     match kind {
-        Type::INT32 | Type::FLOAT => 4,
+        // The length of a text is there, too.
+        Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
         Type::INT64 | Type::DOUBLE => 8,
         Type::INT96 => 12,
-        Type::BOOLEAN | Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY => 1,
+        Type::BOOLEAN | Type::FIXED_LEN_BYTE_ARRAY => 1,
     }
 }
 
@@ -86,25 +93,25 @@ struct Header {
     compressed: usize,
     /// Values of a dictionary, if it is one.
     dictionary: Option<u64>,
-    /// Whether all data are plain values.
-    is_plain: bool,
+    /// Whether all data are plain values, or places in a dictionary.
+    is_bounded: bool,
 }
 
 impl Reader<'_> {
     fn page_header(&mut self) -> Option<Header> {
         let (mut size, mut compressed, mut id) = (None, None, 0);
-        let (mut dictionary, mut is_plain) = (None, true);
+        let (mut dictionary, mut is_bounded) = (None, true);
         while let Some(kind) = self.field(PAGE, &mut id)? {
             match id {
                 2 => size = Some(self.count()?),
                 3 => compressed = Some(usize::try_from(self.count()?).ok()?),
-                5 => is_plain &= self.number(2, DATA)? == PLAIN,
+                5 => is_bounded &= BOUNDED.contains(&self.number(2, DATA)?),
                 7 => dictionary = Some(self.number(1, DICTIONARY)?),
-                8 => is_plain &= self.number(4, DATA_2)? == PLAIN,
+                8 => is_bounded &= BOUNDED.contains(&self.number(4, DATA_2)?),
                 _ => self.skip(kind)?,
             }
         }
-        Some(Header { size: size?, compressed: compressed?, dictionary, is_plain })
+        Some(Header { size: size?, compressed: compressed?, dictionary, is_bounded })
     }
 
     /// Field `wanted` of a struct with these `fields`, a number.
@@ -211,14 +218,20 @@ mod tests {
     }
 
     #[test]
-    fn text_is_plain_whatever_the_footer_says() {
+    fn text_is_plain_or_has_a_dictionary_whatever_the_footer_says() {
         let text = |chunk: &[u8]| check_of(chunk, Type::BYTE_ARRAY);
         let expands =
-            Err("column x has variable length and a dictionary or another encoding than plain, which can \
-                           stand for any amount of memory; write it plain, without dictionary"
+            Err("column x has variable length and another encoding than plain or a dictionary, which \
+                           can stand for any amount of memory; write it plain"
                 .to_owned());
         assert!(text(&page(1000, 17, 17)).is_ok());
-        assert_eq!(text(&dictionary(800, 1)), expands);
+        let places = [&[0x15, 0x02, 0x15][..], &zigzag(8)].concat();
+        let places = page_with(9, 0, 2, &places, 0);
+        let claims = Claims { dictionary: 800, page: 1000, total: 1809 };
+        assert_eq!(text(&[dictionary(800, 200), page(1000, 0, 0), places.clone()].concat()), Ok(claims));
+        // Of every text there is its length, too; a dictionary comes first.
+        assert!(text(&dictionary(800, 201)).is_err());
+        assert_eq!(text(&[places, dictionary(800, 1)].concat()), damaged());
         // Lengths as deltas, in a page of either version.
         let lengths = zigzag(6);
         let first = [&[0x15, 0x02, 0x15][..], &lengths].concat();
