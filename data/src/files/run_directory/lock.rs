@@ -10,10 +10,12 @@ use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout::LOCK_NAME;
 use crate::files::read_limited::inside;
 
-/// How often, and how long after another, a process that finds a lock that others only look at tries to take
-/// it.
+/// How long after another a process that finds a lock held tries again, and how often: others may only look
+/// at it for a moment. That of a run that is taken up again may be of a process that was just killed, which
+/// holds it until the system has cleared its memory.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 const TRIES: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const TRIES_TO_TAKE_UP: u32 = 200;
 
 /// Holds a run directory until it is dropped.
 #[derive(Debug)]
@@ -43,7 +45,8 @@ impl RunLock {
             ErrorKind::AlreadyExists => not_empty(run),
             _ => DataError::io(&path, "open the lock file to write")(error),
         })?;
-        lock(&file, || std::thread::sleep(PAUSE)).map_err(|error| match error {
+        let tries = if new { TRIES } else { TRIES_TO_TAKE_UP };
+        lock(&file, tries, || std::thread::sleep(PAUSE)).map_err(|error| match error {
             TryLockError::WouldBlock => locked(run, &holder(&mut file)),
             TryLockError::Error(error) => DataError::io(&path, "lock")(error),
         })?;
@@ -78,10 +81,10 @@ impl RunLock {
     }
 }
 
-/// Locks the file, unless it is held. Others may look at it in this moment, such as those who follow the run,
-/// and have it for a moment each: they are waited for with `pause`.
-fn lock(file: &File, mut pause: impl FnMut()) -> std::result::Result<(), TryLockError> {
-    for _ in 1..TRIES {
+/// Locks the file, unless it is held each of so many times, with a `pause` between them. Others may look at
+/// it in this moment, such as those who follow the run, and have it for a moment each.
+fn lock(file: &File, tries: u32, mut pause: impl FnMut()) -> std::result::Result<(), TryLockError> {
+    for _ in 1..tries {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => pause(),
             taken => return taken,
@@ -157,6 +160,23 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_is_taken_up_waits_for_one_that_has_just_been_killed() {
+        let run = tempfile::tempdir().unwrap();
+        let held = RunLock::take(run.path(), LOCK_NAME, true).unwrap();
+        let (killed, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                told.recv().unwrap();
+                // Longer than a lock that others only look at is waited for.
+                std::thread::sleep(PAUSE * 3 * TRIES);
+                drop(held);
+            });
+            killed.send(()).unwrap();
+            RunLock::take(run.path(), LOCK_NAME, false).unwrap();
+        });
+    }
+
+    #[test]
     fn who_only_looks_keeps_nobody_from_taking_it() {
         let run = tempfile::tempdir().unwrap();
         drop(RunLock::take(run.path(), LOCK_NAME, true).unwrap());
@@ -164,7 +184,7 @@ mod tests {
         let (looking, taking) = (open(), open());
         looking.try_lock_shared().unwrap();
         let mut pauses = 0;
-        lock(&taking, || {
+        lock(&taking, TRIES, || {
             pauses += 1;
             if pauses == 3 {
                 looking.unlock().unwrap();
@@ -175,7 +195,7 @@ mod tests {
         taking.unlock().unwrap();
         // But not for ever.
         looking.try_lock_shared().unwrap();
-        assert!(matches!(lock(&taking, || ()), Err(TryLockError::WouldBlock)));
+        assert!(matches!(lock(&taking, TRIES, || ()), Err(TryLockError::WouldBlock)));
     }
 
     #[test]

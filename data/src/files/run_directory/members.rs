@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::lock::{self, RunLock};
+use super::lock::{self, PAUSE, RunLock, TRIES_TO_TAKE_UP};
 use super::sweep::remove_if_there;
 use crate::files::atomic;
-use crate::files::error::Result;
+use crate::files::error::{Kind, Result};
 use crate::files::layout::{KEY_NAME, MEMBER_PREFIX, entries, is_of_members, member_lock};
 use crate::files::operation;
 use crate::files::read_limited::{check_length, inside, read_limited};
@@ -53,11 +53,19 @@ fn files(run: &Path) -> Result<Vec<String>> {
     Ok(names.filter(|name| is_of_members(name)).filter_map(|name| name.into_string().ok()).collect())
 }
 
-/// An error that names the process if one still works in the directory `run`; changes nothing.
+/// An error that names the process if one still works in the directory `run`, and goes on to; changes
+/// nothing.
 pub(super) fn refuse_working(run: &Path) -> Result<()> {
     let names = files(run)?;
-    let mut locks = names.iter().filter(|name| name.starts_with(MEMBER_PREFIX));
-    locks.try_for_each(|name| lock::refuse_held(run, name))
+    let locks = names.iter().filter(|name| name.starts_with(MEMBER_PREFIX));
+    let refused = || locks.clone().try_for_each(|name| lock::refuse_held(run, name));
+    for _ in 1..TRIES_TO_TAKE_UP {
+        match refused() {
+            Err(error) if error.is(Kind::Locked) => std::thread::sleep(PAUSE),
+            free => return free,
+        }
+    }
+    refused()
 }
 
 /// Removes what members that died left in the directory `run`. No member works there any more.
