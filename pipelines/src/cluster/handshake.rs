@@ -3,12 +3,12 @@
 
 use super::assemble::Start;
 use super::link::{Broken, HANDSHAKE, Link};
-use super::meeting::{Introduction, Line};
+use super::meeting::{Introduction, Line, Meeting};
 use super::secret::Secret;
 
 /// What a process of spfde says first, followed by the version of everything that is said after it.
 const MAGIC: [u8; 16] = *b"spfde processes\n";
-const PROTOCOL: u32 = 6;
+const PROTOCOL: u32 = 7;
 
 /// Who says something.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,8 @@ impl Start {
             broken => broken,
         })?;
         let (processes, from) = (self.cluster.processes(), self.cluster.process);
-        link.send(&Introduction { processes, terms: self.meeting.terms.clone(), from, to, line })?;
+        let Meeting { terms, given, .. } = self.meeting.clone();
+        link.send(&Introduction { processes, terms, given, from, to, line })?;
         let invitation = link.receive()?;
         if (to, line) == (0, Line::Control) {
             self.accept(invitation).map_err(|reason| link.refuse(reason))?;

@@ -89,6 +89,12 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
         "1",
         "differ: seed is 9 in process 1, 0 in process 0; give",
     );
+    // Keys of the policy, and what they resolve to, follow from the one that was set.
+    refused(
+        [&WORDS[..], &secret, &["freeze.policy=gradient-norm"]].concat(),
+        "1",
+        "differ: freeze.policy is \"gradient-norm\" in process 1, \"none\" in process 0; give",
+    );
     refused(
         [&WORDS[..], &secret, &["--run-dir", "elsewhere"]].concat(),
         "1",

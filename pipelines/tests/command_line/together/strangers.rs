@@ -18,7 +18,7 @@ fn strangers_are_dropped_and_the_wait_goes_on() {
     let _ = noisy.write_all(&[0xff; 1 << 16]);
     let mut said = hear(&mut first, "was dropped: it is no process of spfde; still waiting");
     // A stranger that knows the first words, and speaks another version; then one that ends in the middle.
-    assert_eq!(&greet(&addresses[0]), b"spfde processes\n\x06\0\0\0");
+    assert_eq!(&greet(&addresses[0]), b"spfde processes\n\x07\0\0\0");
     said += &hear(&mut first, "was dropped: it speaks version 9 of the protocol");
     let mut half = connect(&addresses[0]);
     half.write_all(b"spfde proc").unwrap();
@@ -66,7 +66,7 @@ fn a_message_of_absurd_length_is_refused_before_memory_is_taken() {
     let addresses = hosts(&place, 2);
     let mut first = start(&place, &[&WORDS[..], &["--run-dir", "run"]].concat(), "0");
     let mut stream = connect(&addresses[0]);
-    stream.write_all(b"spfde processes\n\x06\0\0\0\xff\xff\xff\xff").unwrap();
+    stream.write_all(b"spfde processes\n\x07\0\0\0\xff\xff\xff\xff").unwrap();
     hear(&mut first, "was dropped: it sent a message of 4294967295 bytes; still waiting");
     end(start(&place, &WORDS, "1")).done();
     end(first).done();
