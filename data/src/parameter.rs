@@ -3,7 +3,7 @@
 mod declare;
 mod range;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeBounds;
 
@@ -84,15 +84,16 @@ impl Parameter {
         if fits {
             Ok(taken)
         } else if self.range.is_kind_of(&value) {
-            let near = match (&self.range, &value) {
-                (Range::Choice(names), Value::Text(name)) => nearest(name, names.iter().copied()),
-                _ => None,
-            };
-            Err(ParameterError::Range { key, value, range: self.range.bounds(), near })
+            Err(ParameterError::Range { key, value, range: self.range.to_string() })
         } else {
-            let expected = match self.range {
-                Range::Text => format!("a text; write it in quotes: \"{value}\""),
-                _ => self.range.expected(),
+            let expected = match (&self.range, &value) {
+                (Range::Choice(names), Value::Text(name)) => {
+                    let near = nearest(name, names.iter().copied());
+                    let otherwise = "; `spfde list` describes them";
+                    format!("{}{}", self.range.expected(), meant(&near, otherwise))
+                }
+                (Range::Text, _) => format!("a text; write it in quotes: \"{value}\""),
+                (range, _) => range.expected(),
             };
             Err(ParameterError::Kind { key, value, expected })
         }
@@ -105,18 +106,14 @@ impl Parameter {
 #[allow(missing_docs, reason = "the fields are what the message of their variant says")]
 pub enum ParameterError {
     /// No parameter has this key; the nearest known one, if any is like it.
-    #[error(
-        "unknown key `{key}`{}{}",
-        meant(near),
-        if near.is_none() { "; `spfde list keys` names all of them" } else { "" }
-    )]
+    #[error("unknown key `{key}`{}", meant(near, "; `spfde list keys` names all of them"))]
     Unknown { key: String, near: Option<String> },
     /// The value is of another kind.
     #[error("`{key}` = {} is not {expected}", Written(value))]
     Kind { key: String, value: Value, expected: String },
-    /// The value does not fit; the nearest name that would, if any is like it.
-    #[error("`{key}` = {} is out of range: {range}{}", Written(value), meant(near))]
-    Range { key: String, value: Value, range: String, near: Option<String> },
+    /// The value does not fit.
+    #[error("`{key}` = {} is out of range: {range}", Written(value))]
+    Range { key: String, value: Value, range: String },
     /// Two settings, or a setting and the data, cannot both hold; the key to change, what does not go
     /// together, and what would.
     #[error("`{key}`: {reason}")]
@@ -130,19 +127,35 @@ impl ParameterError {
     }
 }
 
-/// The nearest known name, for a message.
-fn meant(near: &Option<String>) -> String {
-    near.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+/// The nearest known name, for a message, or what it says if there is none.
+fn meant(near: &Option<String>, otherwise: &str) -> String {
+    near.as_ref().map_or_else(|| otherwise.to_owned(), |name| format!("; did you mean `{name}`?"))
 }
 
-/// The known name most like `name`, if any is like it at all.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 2.max(candidate.len().min(name.len()) / 3))
-        .min()
-        .map(|(_, candidate)| candidate.to_owned())
+/// The known names most like `name`, if any is like it at all: the nearest, or those that begin with it, or
+/// are it, or nearly so, behind their dot. Several are in one text, each in backquotes of a message: `a` or
+/// `b`.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+    let distance = |candidate: &'a str| {
+        let distance = strsim::damerau_levenshtein(name, candidate);
+        (distance <= 2.max(candidate.len().min(name.len()) / 3)).then_some(distance)
+    };
+    // All that are nearest by one part of their names.
+    let all = |part: &dyn Fn(&'a str) -> Option<&'a str>| {
+        let distances = known.clone().into_iter().filter_map(|known| Some((distance(part(known)?)?, known)));
+        let distances: BTreeSet<(usize, &str)> = distances.collect();
+        let least = distances.first()?.0;
+        let names = distances.iter().take_while(|(distance, _)| *distance == least).map(|(_, name)| *name);
+        Some(names.collect::<Vec<_>>())
+    };
+    let whole = all(&|known| Some(known)).map(|names| vec![names[0]]);
+    let last = || all(&|known| known.rsplit_once('.').map(|(_, last)| last));
+    let longer = || {
+        let names = known.clone().into_iter().filter(|known| name.len() > 2 && known.starts_with(name));
+        let names: BTreeSet<&str> = names.collect();
+        (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>())
+    };
+    Some(whole.or_else(last).or_else(longer)?.join("` or `"))
 }
 
 /// Resolved parameters: every key of a family has a checked value.

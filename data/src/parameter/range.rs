@@ -22,7 +22,6 @@ pub enum Range {
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Range::Integer(low, i64::MAX | 0xFFFF_FFFF) => write!(f, "{low} or more"),
             Range::Integer(low, high) => write!(f, "{low} to {high}"),
             Range::Number(low, high) => write!(f, "{low} to {high}"),
             Range::Below(low, high) => write!(f, "{low} to below {high}"),
@@ -47,17 +46,9 @@ impl Range {
     pub fn expected(&self) -> String {
         match self {
             Range::Integer(..) | Range::Number(..) | Range::Below(..) => {
-                format!("{} from {}", self.kind(), self.bounds())
+                format!("{} from {self}", self.kind())
             }
             Range::Choice(_) | Range::Text => self.kind(),
-        }
-    }
-
-    /// Its bounds in full: "0 or more" does not help a user who went beyond the upper one.
-    pub(super) fn bounds(&self) -> String {
-        match self {
-            Range::Integer(low, high) => format!("{low} to {high}"),
-            other => other.to_string(),
         }
     }
 
@@ -68,7 +59,8 @@ impl Range {
             Range::Number(..) | Range::Below(..) => {
                 !matches!(value, Value::Text(_)) || is_beyond_numbers(value)
             }
-            Range::Choice(_) | Range::Text => matches!(value, Value::Text(_)),
+            Range::Choice(_) => false,
+            Range::Text => matches!(value, Value::Text(_)),
         }
     }
 }

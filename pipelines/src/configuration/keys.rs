@@ -72,7 +72,7 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
 }
 
 /// All keys, those of all members; several may have the same.
-pub(super) fn all(registry: &Registry) -> impl Iterator<Item = Parameter> + use<> {
+pub(crate) fn all(registry: &Registry) -> impl Iterator<Item = Parameter> + use<> {
     let members = registry.families().into_iter().flat_map(|family| family.members);
     core(registry).into_iter().chain(bench()).chain(members.flat_map(|member| member.parameters))
 }

@@ -2,6 +2,7 @@
 //! work.
 
 pub(crate) mod keys;
+pub(crate) mod near;
 mod render;
 mod shape;
 mod source;
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use spfde_data::parameter::{Parameter, ParameterError, Parameters, Value, nearest};
+use spfde_data::parameter::{Parameter, ParameterError, Parameters, Value};
 use spfde_model::InputShape;
 use spfde_policy::registry::{Listed, Member};
 
@@ -84,8 +85,7 @@ impl Configuration {
             core.iter().chain(&elsewhere).chain(members.flat_map(|member| &member.parameters)).collect();
         for (key, _) in given {
             if !everything.iter().any(|parameter| parameter.key == key) {
-                let near = nearest(key, everything.iter().map(|parameter| parameter.key));
-                return Err(ParameterError::Unknown { key: key.clone(), near });
+                return Err(near::unknown(key, everything.iter().map(|parameter| parameter.key)));
             }
         }
         let mut values = Parameters::default();

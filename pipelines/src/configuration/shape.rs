@@ -23,7 +23,6 @@ pub(super) fn parse(value: &Value) -> Result<InputShape, ParameterError> {
             key: SHAPE.into(),
             value: value.clone(),
             range: format!("CHANNELSxROWSxCOLUMNS such as 3x32x32, each from 1 to {MOST}"),
-            near: None,
         }),
     }
 }

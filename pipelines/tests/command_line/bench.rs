@@ -179,7 +179,7 @@ fn what_does_not_fit_is_refused_before_any_work() {
         (&["--frozen", "10"], "`--frozen`: 10 blocks cannot be frozen, the model has 9 ", ""),
         (&["mask.sparsity=0.99999"], "`mask.sparsity`: ", ""),
         (&["train.epochs=0"], "`train.epochs` = 0 is out of range: ", ""),
-        (&["freeze.policy=progresive"], "`freeze.policy` = \"progresive\" is out of range", "`progressive`?"),
+        (&["freeze.policy=progresive"], "`freeze.policy` = \"progresive\" is not one of", "`progressive`?"),
     ];
     for (words, start, end) in cases {
         place.run(&[&["bench"], words].concat()).refused(2, start, end);

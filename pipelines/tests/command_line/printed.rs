@@ -81,7 +81,7 @@ fn control_characters_of_paths_keys_and_values_are_escaped() {
         let key = place.run(&["train", &format!("{name}=1")]);
         key.refused(2, &format!("unknown key `{escaped}`"), "");
         let value = place.run(&["train", &format!("mask.policy={name}")]);
-        value.refused(2, &format!("`mask.policy` = \"{escaped}\" is out of range"), "");
+        value.refused(2, &format!("`mask.policy` = \"{escaped}\" is not one of dense, static, "), "");
         // What is no command takes several lines.
         let usage = place.run(&["list", name]);
         assert_eq!(usage.code, Some(2));

@@ -122,7 +122,7 @@ mod tests {
         let error = Kernel::resolve("avx").unwrap_err().to_string();
         assert_eq!(
             error,
-            "`train.kernel` = \"avx\" is out of range: auto, avx2, portable; did you mean `avx2`?"
+            "`train.kernel` = \"avx\" is not one of auto, avx2, portable; did you mean `avx2`?"
         );
     }
 }
