@@ -48,6 +48,29 @@ pub(super) struct Run {
 }
 
 impl Bundle {
+    /// The index of a row's sample among those of its owner.
+    pub(super) fn index(&self, row: usize) -> u32 {
+        self.rows[row] >> 1
+    }
+
+    /// Whether the sample of a row was right.
+    pub(super) fn is_correct(&self, row: usize) -> bool {
+        self.rows[row] & 1 == 1
+    }
+
+    /// The score in a row, of this step.
+    pub(super) fn score(&self, row: usize, step: u64, share: Share) -> ScoreRow {
+        ScoreRow {
+            epoch: self.epoch,
+            step: u32::try_from(step).unwrap_or(u32::MAX),
+            sample: share.sample(self.index(row)),
+            loss: self.losses.get(row).copied().unwrap_or(f32::NAN),
+            correct: self.is_correct(row),
+            error_norm: self.error_norms.get(row).copied().unwrap_or(f32::NAN),
+            trained: self.trained.get(row).copied().unwrap_or(true),
+        }
+    }
+
     /// Gives back what it has reserved and does not need.
     fn shrink(&mut self) {
         self.rows.shrink_to_fit();
@@ -146,19 +169,9 @@ pub(super) fn each_score(mut bundles: Vec<Bundle>, share: Share, mut visit: impl
     for (step, _, number, run) in runs {
         let (bundle, run) = (&bundles[number as usize], run as usize);
         let from = run.checked_sub(1).map_or(0, |before| bundle.runs[before].until);
-        let (step, until) = (u32::try_from(step).unwrap_or(u32::MAX), bundle.runs[run].until);
+        let until = bundle.runs[run].until;
         for row in from as usize..until as usize {
-            let index = bundle.rows[row] >> 1;
-            let score = ScoreRow {
-                epoch: bundle.epoch,
-                step,
-                sample: share.sample(index),
-                loss: bundle.losses.get(row).copied().unwrap_or(f32::NAN),
-                correct: bundle.rows[row] & 1 == 1,
-                error_norm: bundle.error_norms.get(row).copied().unwrap_or(f32::NAN),
-                trained: bundle.trained.get(row).copied().unwrap_or(true),
-            };
-            visit(index, &score);
+            visit(bundle.index(row), &bundle.score(row, step, share));
         }
     }
 }

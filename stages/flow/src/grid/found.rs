@@ -1,5 +1,8 @@
 //! What a grid finds.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use spfde_data::segment::Segment;
 
@@ -18,10 +21,38 @@ pub struct Found {
     pub keys: Vec<KeyRow>,
     /// Epochs of the record, which may have gone on while it was read.
     pub epochs: u32,
+    /// Of bare scores, by epoch: how many rows are one more of their sample, in the epochs that have some.
+    pub repeated: BTreeMap<u32, u64>,
+    /// Of bare scores, if decisions are written: what the last ones keep, by member and worker.
+    pub kept: Vec<Kept>,
     /// What was written.
     pub segments: Vec<Segment>,
     /// Why it ended early: of several failures the first.
     pub failed: Option<Failure>,
+}
+
+/// Which of one worker's samples a member trains on after its last decision, and by what that ranked them.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The member's place in the grid.
+    pub member: u32,
+    pub(super) worker: u32,
+    pub(super) kept: Vec<bool>,
+    /// Empty if nothing was decided.
+    pub(super) keys: Arc<Vec<u32>>,
+}
+
+impl Found {
+    /// For each sample, by its slot: whether a member keeps it, and the key by which its last decision ranked
+    /// it, if it made one. Nothing if decisions were not written.
+    pub fn kept_by(&self, member: u32) -> impl Iterator<Item = (bool, Option<u32>)> {
+        let shares: Vec<&Kept> = self.kept.iter().filter(|kept| kept.member == member).collect();
+        let samples: usize = shares.iter().map(|share| share.kept.len()).sum();
+        (0..samples).map(move |slot| {
+            let (share, index) = (shares[slot % shares.len()], slot / shares.len());
+            (share.kept[index], share.keys.get(index).copied())
+        })
+    }
 }
 
 /// Why a grid ends early, in the order in which several count: whichever worker meets one first, the same is

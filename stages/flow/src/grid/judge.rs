@@ -1,5 +1,6 @@
 //! Shows the scores to the sieves, and moves whom their cuts move.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spfde_data::rows::SieveRow;
@@ -12,7 +13,8 @@ use crate::tick::Tick;
 use crate::windowed::Ground;
 
 use super::bundle::{Bundle, each_score};
-use super::{DecisionRow, Grid, KeyRow, written};
+use super::repeats::each_once;
+use super::{DecisionRow, Grid, Kept, KeyRow, written};
 
 /// What comes in.
 pub(super) struct Judged<'s> {
@@ -59,7 +61,17 @@ pub(super) fn judge<'s, C: Cutting>(ground: &Ground<'s>, grid: &Arc<Grid>, judge
         let mut sieves = counting.borrow_mut();
         let standings = &mut sieves.standings;
         recorded.through(close.epoch).iter().for_each(|row| standings.record(row.sample, row.diff > 0));
-        each_score(bundles.through(close.epoch), share, |index, score| standings.observe(index, score));
+        let (bundles, show) =
+            (bundles.through(close.epoch), |index, score: &_| standings.observe(index, score));
+        match asked.repeats {
+            None => each_score(bundles, share, show),
+            Some(repeats) => {
+                let repeated = each_once(bundles, share, repeats, show);
+                if repeated > 0 {
+                    asked.found(|found| *found.repeated.entry(close.epoch).or_default() += repeated);
+                }
+            }
+        }
         rows_out.give(close, standings.close(close.epoch));
         if asked.ends_before(close.epoch + 1) {
             let row = |(member, key, samples)| KeyRow { member, key, samples };
@@ -74,9 +86,14 @@ pub(super) fn judge<'s, C: Cutting>(ground: &Ground<'s>, grid: &Arc<Grid>, judge
     let (_, done) = window.output();
     let (mut behind_out, behind) = window.output();
     let grid = Arc::clone(grid);
+    // Of every group the keys at its last decision so far, if what is kept will be told.
+    let (tells, mut last_keys) = (grid.run.is_none() && grid.store.is_some(), BTreeMap::new());
     window.build(move |close| {
         let next = close.epoch + 1;
         let mut sieves = sieves.borrow_mut();
+        if tells {
+            last_keys.extend(sieves.standings.last_keys(next).map(|(group, keys)| (group, Arc::new(keys))));
+        }
         let changes = sieves.decide(next, answers.through(close.epoch));
         write(&grid, share, (next, worker), |sieve| changes[sieve].iter().copied());
         sieves.standings.apply(next, &changes);
@@ -84,6 +101,14 @@ pub(super) fn judge<'s, C: Cutting>(ground: &Ground<'s>, grid: &Arc<Grid>, judge
             // No scores are expected of it.
             let rows = sieves.standings.close(next).into_iter();
             behind_out.give(close, rows.map(|row| MemberRow { unscored: 0, ..row }));
+            let members = sieves.standings.members.iter().zip(0..).filter(|_| tells);
+            let kept = members.map(|(of, member)| Kept {
+                member,
+                worker: worker as u32,
+                kept: of.set.active.clone(),
+                keys: last_keys.get(&of.group).cloned().unwrap_or_default(),
+            });
+            grid.found(|found| found.kept.extend(kept));
         }
     });
     Said { rows: rows.concat(behind), keys, done }

@@ -59,6 +59,7 @@ mod found;
 mod gather;
 mod judge;
 mod recorded;
+mod repeats;
 mod run;
 mod source;
 mod worker;
@@ -67,12 +68,12 @@ mod written;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use spfde_data::scores::ScoreSource;
+use spfde_data::scores::{Repeats, ScoreSource};
 use spfde_data::segment::SegmentStore;
 use spfde_policy::SievePolicy;
 
 pub use crate::sieve::MemberRow;
-pub use found::{Failure, Found, KeyRow};
+pub use found::{Failure, Found, Kept, KeyRow};
 pub use recorded::RecordedScores;
 pub use run::{Freezing, MemberCosts, RunMember, RunMembers};
 pub use worker::grid;
@@ -85,6 +86,8 @@ const AHEAD: u32 = 1;
 pub struct Grid {
     /// The scores.
     pub source: Arc<dyn ScoreSource>,
+    /// What counts of a sample that has several rows in one epoch; `None`: all of them, one after the other.
+    pub repeats: Option<Repeats>,
     /// The sieves: of bare scores the members; of a run one for all members that have it in common.
     pub sieves: Vec<Arc<dyn SievePolicy>>,
     /// The members of a grid over a run.
@@ -118,8 +121,8 @@ impl Grid {
         interrupted: Arc<AtomicBool>,
     ) -> Self {
         let observer = Arc::new(|_: &[MemberCosts]| Ok(()));
-        let (run, follows, found) = (None, false, Mutex::default());
-        Self { source, sieves, run, last, store, follows, interrupted, observer, found }
+        let (run, repeats, follows, found) = (None, None, false, Mutex::default());
+        Self { source, repeats, sieves, run, last, store, follows, interrupted, observer, found }
     }
 
     /// The sieve of each member.
@@ -161,6 +164,7 @@ impl Grid {
         found.rows.sort_unstable();
         found.costs.sort_by_key(|costs| (costs.epoch.epoch, costs.member));
         found.keys.sort_unstable();
+        found.kept.sort_by_key(|kept| (kept.member, kept.worker));
         found.segments.sort();
         found
     }

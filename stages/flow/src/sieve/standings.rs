@@ -132,6 +132,19 @@ impl Standings {
         }
     }
 
+    /// The keys of the groups of which the decision for `epoch` is the last, by group.
+    pub(crate) fn last_keys(&self, epoch: u32) -> impl Iterator<Item = (usize, Vec<u32>)> {
+        let is_last = move |group: &Group| {
+            let mut later = epoch + 1..=self.last;
+            self.decides(&*group.policy, epoch) && !later.any(|epoch| group.policy.decides(epoch))
+        };
+        self.groups.iter().enumerate().filter(move |(_, group)| is_last(group)).map(|(number, group)| {
+            let mut keys = Vec::new();
+            group.state.keys(0..self.share.len() as usize, &mut keys);
+            (number, keys)
+        })
+    }
+
     /// How the keys of every member are distributed: member, key, samples.
     pub(crate) fn keys(&self) -> Vec<(u32, u32, u32)> {
         let mut rows = Vec::new();
