@@ -48,6 +48,12 @@ pub(super) fn score_rows_limit(bytes: u64) -> u64 {
     bytes.saturating_mul(SCORE_ROWS_PER_BYTE).saturating_add(FEW)
 }
 
+/// Bytes of the names that samples have in bare score files of so many bytes, each name once: those that
+/// count up compress well.
+pub(super) fn score_names_limit(bytes: u64) -> u64 {
+    bytes.saturating_mul(64).saturating_add(64 << 20)
+}
+
 /// Samples that scores of so many bytes can be about.
 fn samples_limit(bytes: u64) -> u64 {
     bytes.saturating_mul(SAMPLES_PER_BYTE).saturating_add(FEW)

@@ -3,11 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
+use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
-use super::error::Result;
+use super::error::{DataError, Result};
 use super::parquet_out::{ParquetOut, properties};
+use super::parquet_store::check_type;
+use super::read_limited::read_limited;
 
 /// The values of a column; any may be missing.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,29 +22,103 @@ pub enum Values {
     Number(Vec<Option<f64>>),
     /// Texts.
     Text(Vec<Option<String>>),
+    /// Truth values.
+    Boolean(Vec<Option<bool>>),
 }
 
-/// Writes the file `path`, whole or not at all: named columns, all equally long.
+/// Named columns, all equally long.
+pub type Columns = Vec<(String, Values)>;
+
+/// Writes the file `path`, whole or not at all.
 ///
 /// # Errors
 /// If the file cannot be written.
 ///
 /// # Panics
 /// If the columns differ in length, or two have the same name.
-pub fn write(path: &Path, columns: Vec<(String, Values)>) -> Result<()> {
+pub fn write(path: &Path, columns: Columns) -> Result<()> {
+    write_groups(path, columns, std::iter::empty())
+}
+
+/// As [`write()`], row group by row group: the `first`, then `others` of columns with the same names and
+/// types.
+///
+/// # Errors
+/// As [`write()`].
+///
+/// # Panics
+/// As [`write()`], and if another group has other columns.
+pub fn write_groups(path: &Path, first: Columns, others: impl Iterator<Item = Columns>) -> Result<()> {
+    let (fields, arrays) = fields_and_arrays(first);
+    let schema = Arc::new(Schema::new(fields.clone()));
+    let mut file = ParquetOut::create(path, schema, properties(3, &[]).build())?;
+    file.write_group(arrays)?;
+    for columns in others {
+        let (found, arrays) = fields_and_arrays(columns);
+        assert_eq!(found, fields, "all row groups have the same columns");
+        file.write_group(arrays)?;
+    }
+    file.finish()?;
+    Ok(())
+}
+
+fn fields_and_arrays(columns: Columns) -> (Vec<Field>, Vec<ArrayRef>) {
     let (mut fields, mut arrays): (Vec<Field>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
     for (name, values) in columns {
         let array: ArrayRef = match values {
             Values::Integer(values) => Arc::new(Int64Array::from(values)),
             Values::Number(values) => Arc::new(Float64Array::from(values)),
             Values::Text(values) => Arc::new(StringArray::from(values)),
+            Values::Boolean(values) => Arc::new(BooleanArray::from(values)),
         };
         assert!(fields.iter().all(|field| *field.name() != name), "{name} is the name of one column");
         fields.push(Field::new(name, array.data_type().clone(), true));
         arrays.push(array);
     }
-    let mut file = ParquetOut::create(path, Arc::new(Schema::new(fields)), properties(3, &[]).build())?;
-    file.write_group(arrays)?;
-    file.finish()?;
+    (fields, arrays)
+}
+
+/// Rows that are read at a time.
+const BATCH_ROWS: usize = 1 << 16;
+
+/// Shows the values of the columns `names` of the file `path` to `visit`, some rows at a time, in the order
+/// of the names; whole numbers of any width.
+///
+/// # Errors
+/// If the file is damaged, or lacks one of the columns.
+pub fn read(path: &Path, names: &[&str], mut visit: impl FnMut(Vec<Values>)) -> Result<()> {
+    let file = ParquetFile::parse(path, read_limited(path, FILE_LIMIT)?)?;
+    for name in names {
+        let fits = |kind: &DataType| kind.is_integer() || kind.is_floating() || is_other(kind);
+        check_type(&file, name, "a number, a text or a truth value", fits)?;
+    }
+    for batch in file.batches(0..file.groups(), names, BATCH_ROWS)? {
+        let batch = batch?;
+        let column = |name: &&str| {
+            let array = batch.column_by_name(name).expect("the schema was checked before");
+            let to =
+                |kind| cast(array, &kind).map_err(|error| DataError::refused(path, error.to_string(), ""));
+            Ok(match array.data_type() {
+                kind if kind.is_integer() => {
+                    Values::Integer(to(DataType::Int64)?.as_primitive::<Int64Type>().iter().collect())
+                }
+                kind if kind.is_floating() => {
+                    Values::Number(to(DataType::Float64)?.as_primitive::<Float64Type>().iter().collect())
+                }
+                DataType::Boolean => Values::Boolean(array.as_boolean().iter().collect()),
+                _ => {
+                    let texts = to(DataType::Utf8)?;
+                    Values::Text(
+                        texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect(),
+                    )
+                }
+            })
+        };
+        visit(names.iter().map(column).collect::<Result<_>>()?);
+    }
     Ok(())
+}
+
+fn is_other(kind: &DataType) -> bool {
+    matches!(kind, DataType::Boolean | DataType::Utf8)
 }

@@ -1,28 +1,35 @@
 //! `spfde replay --grid` and `spfde replay --scores`: many policies at once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::follow::{announce, tell};
 use super::replay::{Replay, STOPPING, directories};
 use super::{end_at_once, interruptible};
 use crate::app::App;
-use crate::configuration::{Source, word_error};
+use crate::configuration::Source;
 use crate::error::Error;
 use crate::grid::{
-    Axes, Column, GridOptions, JudgeObserver, JudgedRun, RunCase, TABLE_NAME, judge_runs, judge_scores,
-    refuse_taken,
+    Axes, Column, GridOptions, JudgeObserver, JudgedRun, KEPT_NAME, NAMES_NAME, RunCase, ScoreInput,
+    TABLE_NAME, judge_runs, judge_scores, refuse_taken,
 };
 use crate::report::grid;
 use crate::terminal::{remark, say, say_all, say_file};
 
 impl Replay {
     /// Judges sieve policies by bare scores.
-    pub(super) fn judge(&self, app: &App, scores: &Path) -> Result<(), Error> {
-        if let Some(word) = self.words.iter().find(|word| !word.contains('=')) {
-            return Err(word_error(word));
+    pub(super) fn judge(&self, app: &App) -> Result<(), Error> {
+        // A shell makes several words of a pattern, and the name of a partition looks like a setting.
+        let (more, settings): (Vec<&String>, Vec<&String>) =
+            self.words.iter().partition(|word| Path::new(word).exists());
+        if let Some(word) = settings.iter().find(|word| !word.contains('=')) {
+            return Err(Error::usage(format!(
+                "`{word}` is neither key=value nor a file or directory of scores"
+            )));
         }
-        let settings = Source::from_words(&self.words)?;
+        let settings = Source::from_words(&settings.into_iter().cloned().collect::<Vec<_>>())?;
+        let paths = self.scores.iter().cloned().chain(more.into_iter().map(PathBuf::from)).collect();
+        let input = ScoreInput { paths, first_epoch: self.first_epoch, repeats: self.repeats };
         let axes = Axes::from_words(&self.grid)?;
         if let Some(out) = &self.out {
             refuse_taken(out)?;
@@ -34,24 +41,31 @@ impl Replay {
                 self.sort.name()
             )));
         }
-        let judged = judge_scores(scores, settings.entries(), &axes, &self.grid_options(app))?;
+        let judged = judge_scores(&input, settings.entries(), &axes, &self.grid_options(app))?;
         end_at_once();
         match self.json {
             true => say_file(grid::scores_json(&judged, self.sort)),
             false => say_all(grid::scores(&judged, self.sort)),
         }
         self.say_table();
+        if let Some(out) = self.out.as_ref().filter(|out| !self.json && out.join(KEPT_NAME).exists()) {
+            say(format!("samples kept by the last decision: {}", out.join(KEPT_NAME).display()));
+            say(format!("decisions, epoch by epoch: {}", out.join("trace/sieves").display()));
+            if out.join(NAMES_NAME).exists() {
+                say(format!("numbers of the samples in the decisions: {}", out.join(NAMES_NAME).display()));
+            }
+        }
         Ok(())
     }
 
     /// Judges a grid by the records of runs.
-    pub(super) fn judge_runs(&self, app: &App, runs: &[String], settings: &Source) -> Result<(), Error> {
+    pub(super) fn judge_runs(&self, app: &App, runs: &[PathBuf], settings: &Source) -> Result<(), Error> {
         let axes = Axes::from_words(&self.grid)?;
         let below = directories(runs, self.out.as_deref().filter(|_| self.decisions && runs.len() > 1))?;
         let mut cases = Vec::new();
         for (run, below) in runs.iter().zip(below) {
             let open = if self.follow { RunCase::open_unfinished } else { RunCase::open };
-            let case = open(Path::new(run))?;
+            let case = open(run)?;
             let below = below.as_deref().and_then(Path::file_name).unwrap_or_default();
             let (below, record) = (below.to_string_lossy().into_owned(), case.record.knowing(&app.registry));
             cases.push(RunCase { below, record, ..case });

@@ -16,15 +16,20 @@ mod train;
 mod verify;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
+use spfde_data::files::manifest::MANIFEST_NAME;
 use spfde_data::words::visible;
 
 use crate::app::App;
+use crate::configuration::keys::all;
+use crate::configuration::near::{advice, near_key};
 use crate::error::Error;
 use crate::program::{name_program, program};
+use crate::registry::Registry;
 use crate::terminal::{self, complain, remark, say};
 use crate::verify::verify;
 use interrupt::{end_at_once, interruptible};
@@ -73,7 +78,7 @@ impl App {
         if let Some(name) = name {
             name_program(name.to_string_lossy().into_owned());
         }
-        exit(match parse(&words).command {
+        exit(match parse(&words, &self.registry).command {
             Command::Train(train) => train.run(&self),
             Command::Resume(resume) => resume.run(&self),
             Command::Replay(replay) => replay.run(&self),
@@ -89,31 +94,64 @@ impl App {
 }
 
 /// Parses the program's arguments; ends it if they are no command, or ask for help.
-fn parse(words: &[OsString]) -> Arguments {
+fn parse(words: &[OsString], registry: &Registry) -> Arguments {
     Arguments::try_parse_from(words).unwrap_or_else(|error| {
         // The message repeats words as they are: the same of words that do nothing to a terminal.
         let shown = words.iter().map(|word| visible(&word.to_string_lossy()).into_owned());
-        Arguments::try_parse_from(shown).err().unwrap_or(error).exit()
+        let shown: Vec<String> = shown.collect();
+        let mut error = Arguments::try_parse_from(&shown).err().unwrap_or(error);
+        if let Some(tip) = tip(&error, &shown, registry) {
+            error.remove(ContextKind::SuggestedArg);
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        error.exit()
     })
 }
 
-/// The exit code of a result; an error is told in one line on standard error, each finding of an unsound run
-/// in one before it.
+/// What to type in place of a key that was written as an option: `train.epochs=3` for `--epochs 3`.
+fn tip(error: &clap::Error, words: &[String], registry: &Registry) -> Option<String> {
+    let takes_settings =
+        words.get(1).is_some_and(|word| ["train", "replay", "bench"].contains(&word.as_str()));
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() != ErrorKind::UnknownArgument || !takes_settings {
+        return None;
+    }
+    let name = option.trim_start_matches('-').split('=').next()?.replace('-', "_");
+    if let Some(advice) = advice(&name) {
+        return Some(advice.to_owned());
+    }
+    let known: Vec<&str> = all(registry).map(|parameter| parameter.key).collect();
+    let key = near_key(&name, known)?;
+    let place = words.iter().position(|word| word.split('=').next() == Some(option))?;
+    let value = match words[place].split_once('=') {
+        Some((_, value)) => value,
+        None => words.get(place + 1).map_or("…", String::as_str),
+    };
+    let settings: Vec<String> = key.split("` or `").map(|key| format!("{key}={value}")).collect();
+    Some(format!("a setting is a word without dashes: {}", settings.join(" or ")))
+}
+
+/// The exit code of a result; an error is told.
 fn exit(result: Result<(), Error>) -> ExitCode {
-    let program = program();
     let Err(error) = result else {
         let Some(reason) = terminal::lost() else { return ExitCode::SUCCESS };
+        let program = program();
         complain(format_args!("{program}: standard output was lost: {reason}; what is on disk is whole"));
         return ExitCode::FAILURE;
     };
-    if let Error::Unsound { directory, told, .. } = &error
+    tell(&error);
+    ExitCode::from(error.exit_code())
+}
+
+/// Tells an error in one line on standard error, each finding of an unsound run in one before it.
+fn tell(error: &Error) {
+    if let Error::Unsound { directory, told, .. } = error
         && told.len() > 1
     {
         // A single one is told by the error.
         told.iter().for_each(|finding| complain(format_args!("{}: {finding}", directory.display())));
     }
-    complain(format_args!("{program}: {error}"));
-    ExitCode::from(error.exit_code())
+    complain(format_args!("{}: {error}", program()));
 }
 
 /// What a request to end training is answered: nothing is in flight as long as processes wait for each other.
@@ -132,6 +170,19 @@ fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
         remark(format_args!("{all} workers, but train.shards = {shards}: {idle} of them idle"));
     }
     workers
+}
+
+/// The directory of the run that a word names: it may be that of a file or folder in it, or lead there by
+/// links.
+fn run_of(word: &Path) -> PathBuf {
+    let is_run = |path: &&Path| path.join(MANIFEST_NAME).is_file();
+    let above = |path: &Path| path.ancestors().skip(1).find(is_run).map(Path::to_owned);
+    if is_run(&word) {
+        return word.to_owned();
+    }
+    // As it was typed, if that leads there.
+    let real = || above(&word.canonicalize().ok()?);
+    above(word).filter(|_| word.exists()).or_else(real).unwrap_or_else(|| word.to_owned())
 }
 
 /// Verifies the run that was written to `directory`, and says where it is.

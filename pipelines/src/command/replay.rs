@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use spfde_data::files::run_directory::refuse_taken;
+use spfde_data::scores::Repeats;
 
 use super::follow::follow;
-use super::{end_at_once, interruptible, say_verified};
+use super::{end_at_once, interruptible, run_of, say_verified};
 use crate::app::App;
 use crate::configuration::Source;
 use crate::error::Error;
@@ -36,15 +38,28 @@ Examples:
                                                                    all four combinations at once
   spfde replay --follow runs/resnet20-0-1 sieve.fraction=0.3       while it trains
   spfde replay --scores scores sieve.policy=forgetting             which samples were never forgotten
+  spfde replay --scores 'scores/*/rank-?.parquet' --first-epoch 1 --repeats last sieve.fraction=0.3 --out kept
+                                                                   which samples stay: kept/kept.parquet
   spfde replay --scores scores --grid sieve.policy=circular,forgetting --sort changes --out grid")]
 pub(super) struct Replay {
     /// Recorded runs, then settings such as `sieve.fraction=0.3`
     #[arg(value_name = "RUN | key=value", required_unless_present = "scores")]
     pub(super) words: Vec<String>,
-    /// Judge sieve policies by bare score files instead of a run: a Parquet file, or a directory of them,
-    /// with the columns sample, epoch, step, correct, and optionally loss. The last epoch is decided, too
+    /// Judge sieve policies by bare score files instead of a run: Parquet files, directories with all files
+    /// *.parquet below them, or patterns. Columns: sample (a number or a text), epoch, step, correct, and
+    /// loss for policies that read it; epoch and step may be directories (epoch=3/a.parquet). The last epoch
+    /// is decided, too
     #[arg(long, value_name = "PATH")]
-    pub(super) scores: Option<PathBuf>,
+    pub(super) scores: Vec<PathBuf>,
+    /// The number of the first epoch in the score files: epoch 0 of the results
+    #[arg(long, value_name = "N", requires = "scores", default_value_t = 0)]
+    pub(super) first_epoch: u32,
+    /// What to do where a sample has several rows in one epoch: take that of the last or the first step, or
+    /// refuse the scores. Of one step a wrong answer counts before a right one, then the greater loss; the
+    /// order of files and rows never counts
+    #[arg(long, value_name = "WHICH", requires = "scores", default_value = "refuse",
+          value_parser = PossibleValuesParser::new(["last", "first", "refuse"]).map(repeats))]
+    pub(super) repeats: Repeats,
     /// Judge every value of a key, with every combination of several such lists, all at once; the results are
     /// a table, in DIR/grid.parquet
     #[arg(long, value_name = "key=a,b,c")]
@@ -72,14 +87,24 @@ pub(super) struct Replay {
     pub(super) workers: Option<u16>,
 }
 
+/// Which rows a word of `--repeats` means.
+fn repeats(word: String) -> Repeats {
+    match word.as_str() {
+        "last" => Repeats::Last,
+        "first" => Repeats::First,
+        _ => Repeats::Refuse,
+    }
+}
+
 impl Replay {
     /// Replays the runs, and prints the table.
     pub(super) fn run(self, app: &App) -> Result<(), Error> {
-        if let Some(scores) = &self.scores {
-            return self.judge(app, scores);
+        if !self.scores.is_empty() {
+            return self.judge(app);
         }
         let (settings, runs): (Vec<String>, Vec<String>) =
-            self.words.iter().cloned().partition(|word| word.contains('=') && !Path::new(word).is_dir());
+            self.words.iter().cloned().partition(|word| word.contains('=') && !Path::new(word).exists());
+        let runs: Vec<PathBuf> = runs.iter().map(|word| run_of(Path::new(word))).collect();
         if runs.is_empty() {
             return Err(Error::usage("a recorded run is missing, such as runs/resnet20-0-1"));
         }
@@ -103,7 +128,7 @@ impl Replay {
         let mut prepared = Vec::new();
         for (run, directory) in runs.iter().zip(directories(&runs, self.out.as_deref())?) {
             let open = if self.follow { Record::open_unfinished } else { Record::open };
-            let record = open(Path::new(run))?.knowing(&app.registry);
+            let record = open(run)?.knowing(&app.registry);
             let experiment = record.experiment(settings.entries())?;
             crate::replay::check(&experiment)?;
             if !self.follow {
@@ -148,29 +173,30 @@ pub(super) const STOPPING: &str =
     "stopping, after the epochs in flight if there are any; once more to stop at once";
 
 /// An error if `out`, which may not be there yet, lies within one of the runs that are read.
-fn refuse_within(out: &Path, runs: &[String]) -> Result<(), Error> {
+fn refuse_within(out: &Path, runs: &[PathBuf]) -> Result<(), Error> {
     let there = |path: &Path| {
         std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     };
     let Some(place) = out.ancestors().find_map(there) else { return Ok(()) };
-    match runs.iter().find(|run| there(Path::new(run)).is_some_and(|run| place.starts_with(run))) {
+    match runs.iter().find(|run| there(run).is_some_and(|run| place.starts_with(run))) {
         Some(run) => Err(Error::usage(format!(
-            "--out {}: lies within the run {run}, which is read; choose a directory outside of it",
-            out.display()
+            "--out {}: lies within the run {}, which is read; choose a directory outside of it",
+            out.display(),
+            run.display()
         ))),
         None => Ok(()),
     }
 }
 
 /// Where each run's replay goes: `out` itself for one run, directories below it with the names of several.
-pub(super) fn directories(runs: &[String], out: Option<&Path>) -> Result<Vec<Option<PathBuf>>, Error> {
+pub(super) fn directories(runs: &[PathBuf], out: Option<&Path>) -> Result<Vec<Option<PathBuf>>, Error> {
     let Some(out) = out else { return Ok(vec![None; runs.len()]) };
     if runs.len() == 1 {
         return Ok(vec![Some(out.to_owned())]);
     }
     let mut below = Vec::new();
     for run in runs {
-        let path = std::fs::canonicalize(run).unwrap_or_else(|_| PathBuf::from(run));
+        let path = std::fs::canonicalize(run).unwrap_or_else(|_| run.clone());
         let directory = Some(out.join(path.file_name().unwrap_or(path.as_os_str())));
         if below.contains(&directory) {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::run_of;
 use super::shown::Shown;
 use super::together::Together;
 use super::train::train;
@@ -35,10 +36,11 @@ impl Resume {
         self.shown.begin();
         // Before anything is done to the run.
         let cluster = self.together.cluster()?;
-        let name = self.run.display();
+        let run = run_of(&self.run);
+        let name = run.display();
         let resumed = match self.together.is_other() {
-            true => Resumed::join(&app.registry, &self.run, Experiment::new)?,
-            false => Resumed::open(&app.registry, &self.run, Experiment::new)?,
+            true => Resumed::join(&app.registry, &run, Experiment::new)?,
+            false => Resumed::open(&app.registry, &run, Experiment::new)?,
         };
         let unfinished = match resumed {
             Resumed::Finished(epochs) => {

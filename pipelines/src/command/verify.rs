@@ -3,16 +3,23 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use spfde_data::files::manifest::MANIFEST_NAME;
 
+use super::{run_of, tell};
 use crate::error::Error;
+use crate::grid::TABLE_NAME;
 use crate::terminal::say;
-use crate::verify::verify;
+use crate::verify::{verify, verify_scores};
 
-/// Check a run: hashes, schemas, row counts, and that the deltas add up to what the tables say.
+/// Check runs: hashes, schemas, row counts, and that the deltas add up to what the tables say.
+///
+/// The directory that a replay of bare scores wrote has no manifest, and so no hashes. Of it the tables are
+/// checked against each other: grid.parquet and kept.parquet say what the decisions add up to.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
-    /// The run directory
-    run: PathBuf,
+    /// The run directories
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
 }
 
 impl Verify {
@@ -21,8 +28,18 @@ impl Verify {
     /// # Errors
     /// If anything is not as it should be: all findings are printed.
     pub(super) fn run(self) -> Result<(), Error> {
-        let sound = verify(&self.run)?;
-        say(format!("{}: sound: {sound}", self.run.display()));
-        Ok(())
+        let mut failed: Option<Error> = None;
+        for run in self.runs.iter().map(|run| run_of(run)) {
+            let is_of_scores = !run.join(MANIFEST_NAME).exists() && run.join(TABLE_NAME).exists();
+            let sound = match is_of_scores {
+                true => verify_scores(&run),
+                false => verify(&run).map(|sound| sound.to_string()),
+            };
+            match sound {
+                Ok(sound) => say(format!("{}: sound: {sound}", run.display())),
+                Err(error) => failed.replace(error).iter().for_each(tell),
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 }

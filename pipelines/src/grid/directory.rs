@@ -1,5 +1,6 @@
 //! Where the results of a grid go: all of them or nothing.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,10 @@ use spfde_data::segment::SegmentStore;
 use spfde_data::table::Row;
 
 use super::table::columns;
-use super::{GridOptions, JudgedRun, TABLE_NAME};
+use super::{GridOptions, JudgedRun, KEPT_NAME, NAMES_NAME, TABLE_NAME};
+
+/// The tables in the directory of results, in the order in which they are written.
+const TABLES: [&str; 3] = [NAMES_NAME, KEPT_NAME, TABLE_NAME];
 
 /// The directory of results; what is in it goes again unless it is kept.
 pub(super) struct Directory {
@@ -49,6 +53,16 @@ impl Directory {
         std::fs::remove_file(&path).map_err(failed)
     }
 
+    /// Writes a table of results, one of those that come before the last: row group by row group.
+    pub(super) fn write(
+        &self,
+        name: &str,
+        mut groups: impl Iterator<Item = table_file::Columns>,
+    ) -> Result<(), DataError> {
+        let Some(first) = groups.next() else { return Ok(()) };
+        table_file::write_groups(&self.path.join(name), first, groups)
+    }
+
     /// Writes the table, and keeps all that is there.
     pub(super) fn keep(mut self, runs: &[JudgedRun]) -> Result<(), DataError> {
         table_file::write(&self.path.join(TABLE_NAME), columns(runs))?;
@@ -80,12 +94,15 @@ pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
 }
 
 /// Whether all that is in the directory of results is what a grid has there before its table is whole:
-/// decisions, of several runs below a directory for each, and the beginning of the table.
+/// decisions, of several runs below a directory for each, the tables before it, and its beginning.
 fn is_left(path: &Path) -> bool {
-    let begun = part_of(Path::new(TABLE_NAME));
+    let is_begun = |name: &OsStr| {
+        let begun = TABLES.iter().any(|table| name == part_of(Path::new(table)));
+        begun || name != TABLE_NAME && TABLES.iter().any(|table| name == *table)
+    };
     all(path, |entry, is_directory| match is_directory {
         true => are_decisions(entry) || (!is_empty(entry) && all(entry, |below, _| are_decisions(below))),
-        false => entry.file_name().is_some_and(|name| name == begun),
+        false => entry.file_name().is_some_and(is_begun),
     })
 }
 
@@ -130,6 +147,9 @@ impl Drop for Directory {
             if *path != self.path {
                 let _ = std::fs::remove_dir(path);
             }
+        }
+        for name in TABLES {
+            let _ = std::fs::remove_file(self.path.join(name));
         }
         if !self.existed {
             let _ = std::fs::remove_dir(&self.path);

@@ -38,12 +38,19 @@ use crate::workers::work;
 pub use axes::{Axes, MOST_MEMBERS};
 pub(crate) use directory::refuse_taken;
 pub use runs::{JudgedRun, RunCase, judge_runs};
-pub use scores::{Judged, judge_scores};
+pub use scores::{Judged, ScoreInput, judge_scores};
 pub use table::{Column, Summary};
 pub(crate) use table::{NUMBERS, keys, text};
 
 /// The name of the table of results within its directory.
 pub const TABLE_NAME: &str = "grid.parquet";
+
+/// The name of the table of the samples that the last decisions keep: `member`, `sample`, `kept`, `key`.
+pub const KEPT_NAME: &str = "kept.parquet";
+
+/// The name of the table of the names of samples that are texts: `sample`, their number in the decisions,
+/// `name`.
+pub const NAMES_NAME: &str = "samples.parquet";
 
 /// How to judge a grid; none of it changes a bit of the result.
 #[derive(Clone)]

@@ -73,8 +73,12 @@ pub fn scores(judged: &Judged, by: Column) -> String {
     let run = &judged.run;
     let (common, table) = members(std::slice::from_ref(run), by);
     format!(
-        "{CLAIM}\n\n{} of {} over {}; {common}\n\n{table}",
+        "{CLAIM}\n\n{}{} of {} over {}; {common}\n\n{table}",
         counted(judged.rows, "row"),
+        match judged.repeated_rows {
+            0 => String::new(),
+            repeated => format!(" ({} left out)", counted(repeated, "repeated row")),
+        },
         counted(run.samples, "sample"),
         counted(run.epochs, "epoch"),
     )
@@ -107,7 +111,8 @@ pub fn scores_json(judged: &Judged, by: Column) -> String {
     };
     let [index, judging] = judged.seconds;
     json!({
-        "files": judged.files, "rows": judged.rows, "samples": run.samples, "epochs": run.epochs,
+        "files": judged.files, "rows": judged.rows, "repeated_rows": judged.repeated_rows,
+        "missing_epochs": judged.missing_epochs, "samples": run.samples, "epochs": run.epochs,
         "index_seconds": index, "seconds": index + judging,
         "members": Summary::sorted(runs, by).into_iter().map(member).collect::<Vec<Json>>(),
     })

@@ -1,6 +1,9 @@
 //! What was found wrong.
 
 use std::fmt::Display;
+use std::path::Path;
+
+use crate::error::Error;
 
 /// Findings that are put into words: a file in which everything is wrong has as many as it has rows.
 const MOST_TOLD: usize = 50;
@@ -13,6 +16,13 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// An error with the findings, of what is in `directory`, if there are some.
+    pub(super) fn refuse(&self, directory: &Path) -> Result<(), Error> {
+        let Some(first) = self.told.first().cloned() else { return Ok(()) };
+        let (directory, told) = (directory.to_owned(), self.told.clone());
+        Err(Error::Unsound { directory, findings: self.count, first, told })
+    }
+
     /// Adds one; only the first few are put into words.
     pub(super) fn push(&mut self, words: impl Display) {
         self.count += 1;

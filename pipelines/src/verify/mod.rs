@@ -10,6 +10,7 @@ mod findings;
 mod gradients;
 mod layers;
 mod samples;
+mod scores;
 mod settled;
 mod trace;
 
@@ -37,6 +38,7 @@ use settled::settled;
 use trace::{Epoch, Trace};
 
 pub use findings::Findings;
+pub(crate) use scores::verify_scores;
 
 /// What was found sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,10 +71,7 @@ impl fmt::Display for Sound {
 /// findings. If the run is written faster than it can be looked at.
 pub fn verify(directory: &Path) -> Result<Sound, Error> {
     let (run, findings) = settled(directory, findings)?;
-    if let Some(first) = findings.told().first().cloned() {
-        let (directory, findings, told) = (directory.to_owned(), findings.count(), findings.told().to_vec());
-        return Err(Error::Unsound { directory, findings, first, told });
-    }
+    findings.refuse(directory)?;
     let manifest = run.manifest();
     Ok(Sound {
         epochs: manifest.epochs_reached,

@@ -33,12 +33,8 @@ fn settings_that_nothing_knows_or_that_are_out_of_range_are_refused_before_any_w
             "",
         ),
         ("sieve.interval=1", "`sieve.interval` = 1 is out of range: 2 to 4294967295", ""),
-        (
-            "mask.policy=mest-emss",
-            "`mask.policy` = \"mest-emss\" is out of range",
-            "did you mean `mest-ems`?",
-        ),
-        ("model.name=resnet21", "`model.name` = \"resnet21\" is out of range", "did you mean `resnet20`?"),
+        ("mask.policy=mest-emss", "`mask.policy` = \"mest-emss\" is not one of", "did you mean `mest-ems`?"),
+        ("model.name=resnet21", "`model.name` = \"resnet21\" is not one of", "did you mean `resnet20`?"),
         ("epochs", "`epochs` is neither key=value nor, as the first word, a file ending in .toml", ""),
         ("bad.toml", "bad.toml, line 3: ", ""),
         ("list.toml", "list.toml: `train.epochs` is a list; it takes a whole number from 1 to 10000", ""),
@@ -115,17 +111,67 @@ fn data_that_is_missing_or_damaged_is_refused_before_training() {
 }
 
 #[test]
-fn a_file_of_a_run_is_told_from_its_directory() {
+fn a_file_is_told_from_the_directory_of_a_run() {
     let place = Place::new();
     std::fs::create_dir(place.path("run")).unwrap();
     std::fs::write(place.path("run/manifest.json"), "{}").unwrap();
     for words in [&["verify"][..], &["resume"], &["replay"], &["replay", "--follow"]] {
         place.run(&[words, &["run/manifest.json"]].concat()).refused(
             1,
-            "run/manifest.json: is a file, not the directory of a run; ",
-            "; name the directory",
+            "run/manifest.json: missing field `version`",
+            "",
         );
     }
+    // One that lies in no run.
+    std::fs::write(place.path("notes"), "").unwrap();
+    for words in [&["verify"][..], &["resume"], &["replay"], &["replay", "--follow"]] {
+        let refused = place.run(&[words, &["notes"]].concat());
+        refused.refused(1, "notes: is a file, not the directory of a run; ", "; name the directory");
+    }
+}
+
+#[test]
+fn keys_of_other_programs_lead_to_those_that_there_are() {
+    let place = Place::new();
+    for (words, message) in [
+        (&["epochs=3"][..], "unknown key `epochs`; did you mean `train.epochs`?"),
+        (&["lr=0.1"], "unknown key `lr`; did you mean `train.learning_rate`?"),
+        (&["model=mlp"], "unknown key `model`; did you mean `model.name`?"),
+        (&["fraction=0.2"], "unknown key `fraction`; did you mean `freeze.fraction` or `sieve.fraction`?"),
+        (&["optimizer=adam"], "`optimizer`: is no key; there is one optimizer, SGD with momentum: "),
+        (&["workers=2"], "`workers`: is no key; the number of threads is an option: --workers N"),
+        (&["nonsense=1"], "unknown key `nonsense`; `spfde list keys` names all of them"),
+        (
+            &["mask.policy=set"],
+            "`mask.policy` = \"set\" is not one of dense, static, mest-em, mest-ems, rigl; `spfde list` ",
+        ),
+        (
+            &["mask.policy=mest"],
+            "`mask.policy` = \"mest\" is not one of dense, static, mest-em, mest-ems, rigl; \
+             did you mean `mest-em` or `mest-ems`?",
+        ),
+    ] {
+        place.run(&[&["train"], words].concat()).refused(2, message, "");
+    }
+    for (words, tip) in [
+        (&["--epochs", "3"][..], "a setting is a word without dashes: train.epochs=3"),
+        (&["--learning-rate=0.1"], "a setting is a word without dashes: train.learning_rate=0.1"),
+        (
+            &["--fraction", "0.2"],
+            "a setting is a word without dashes: freeze.fraction=0.2 or sieve.fraction=0.2",
+        ),
+        (&["--optimizer", "adam"], "there is one optimizer, SGD with momentum: "),
+    ] {
+        for command in ["train", "replay", "bench"] {
+            let outcome = place.run(&[&[command], words].concat());
+            assert!(outcome.code == Some(2) && outcome.err.contains(&format!("  tip: {tip}")), "{outcome:?}");
+        }
+        let outcome = place.run(&[&["verify"], words].concat());
+        assert!(outcome.code == Some(2) && !outcome.err.contains(tip), "{outcome:?}");
+    }
+    let listed = place.run(&["list", "keys"]).done();
+    assert!(listed.out.contains("on any number of workers (0 to 4294967295)\n"), "{}", listed.out);
+    assert!(place.names().is_empty());
 }
 
 #[test]

@@ -111,3 +111,38 @@ fn what_is_observed_is_announced_billed_and_lacking_in_no_replay() {
     let other = place.run(&["replay", "run", "sieve.fraction=0.4", "freeze.policy=none"]).done();
     assert!(other.out.contains("the record lacks nothing that it was asked for"), "{}", other.out);
 }
+
+#[test]
+#[cfg(unix)]
+fn a_run_is_found_by_whatever_path_leads_into_it() {
+    let place = Place::with_runs(&[("runs/a=1", "seed=1")]);
+    std::os::unix::fs::symlink(place.path("runs/a=1"), place.path("link")).unwrap();
+    std::os::unix::fs::symlink(place.path("runs/a=1/trace/scores"), place.path("deep")).unwrap();
+    let table = |path: &str| {
+        let printed = place.run(&["replay", path]).done().out;
+        printed.split_once(": ").unwrap().0.rsplit_once('\n').unwrap().0.to_owned()
+    };
+    let expected = table("runs/a=1");
+    assert!(expected.lines().count() > 5, "{expected}");
+    let absolute = place.path("runs/a=1/trace").display().to_string();
+    for path in [
+        "runs/a=1/",
+        "./runs/../runs/a=1",
+        "runs/a=1/manifest.json",
+        "runs/a=1/trace",
+        "runs/a=1/trace/scores/e00000-w00.parquet",
+        "link",
+        "link/trace/",
+        "deep",
+        &absolute,
+    ] {
+        assert_eq!(table(path), expected, "{path}");
+        place.run(&["replay", path, "--grid", "sieve.fraction=0.1,0.2"]).done();
+        place.run(&["verify", path]).done();
+    }
+    let inside = place.run(&["replay", "link/trace", "--out", "runs/a=1/trace/out"]);
+    inside.refused(2, "--out runs/a=1/trace/out: lies within the run link, which is read; ", "");
+    let all = place.run(&["verify", "runs/a=1", "nothing", "link"]);
+    assert!(all.err.starts_with("spfde: nothing: there is nothing of that name; "), "{all:?}");
+    assert_eq!((all.code, all.out.lines().count()), (Some(1), 2), "{all:?}");
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use spfde_data::files::table_file::{self, Values};
+use spfde_data::files::table_file::{self, Columns, Values};
 use spfde_data::random::{Purpose, draw};
 
 use crate::place::Place;
@@ -16,21 +16,52 @@ fn right(sample: i64, epoch: i64) -> bool {
         < draw(3, Purpose::User, 99, sample as u64) % 100
 }
 
+/// Scores of some samples in an epoch, as the files number it, which is epoch `of` of [`right`].
+fn scores(samples: std::ops::Range<i64>, epoch: i64, of: i64, step: i64) -> Columns {
+    let column = |value: &dyn Fn(i64) -> i64| {
+        Values::Integer(samples.clone().map(|sample| Some(value(sample))).collect())
+    };
+    vec![
+        ("sample".to_owned(), column(&|sample| sample)),
+        ("epoch".to_owned(), column(&|_| epoch)),
+        ("step".to_owned(), column(&|sample| step + sample / 32)),
+        ("correct".to_owned(), column(&|sample| i64::from(right(sample, of)))),
+    ]
+}
+
 /// One file for each epoch.
 fn write(directory: &Path) {
     std::fs::create_dir(directory).unwrap();
     for epoch in 0..EPOCHS {
-        let column = |value: &dyn Fn(i64) -> i64| {
-            Values::Integer((0..SAMPLES).map(|sample| Some(value(sample))).collect())
-        };
-        let columns = vec![
-            ("sample".to_owned(), column(&|sample| sample)),
-            ("epoch".to_owned(), column(&|_| epoch)),
-            ("step".to_owned(), column(&|sample| sample / 32)),
-            ("correct".to_owned(), column(&|sample| i64::from(right(sample, epoch)))),
-        ];
+        let columns = scores(0..SAMPLES, epoch, epoch, 0);
         table_file::write(&directory.join(format!("{epoch}.parquet")), columns).unwrap();
     }
+}
+
+/// Which samples `kept.parquet` in a directory of results says that a member keeps: their names as texts.
+fn kept(place: &Place, out: &str, member: i64) -> Vec<String> {
+    let mut found = Vec::new();
+    table_file::read(
+        &place.path(out).join("kept.parquet"),
+        &["member", "sample", "kept", "key"],
+        |columns| {
+            let [Values::Integer(members), samples, Values::Boolean(kept), Values::Integer(_)] = &columns[..]
+            else {
+                panic!("{columns:?}");
+            };
+            for row in
+                (0..members.len()).filter(|row| members[*row] == Some(member) && kept[*row] == Some(true))
+            {
+                found.push(match samples {
+                    Values::Integer(samples) => samples[row].unwrap().to_string(),
+                    Values::Text(samples) => samples[row].clone().unwrap(),
+                    other => panic!("{other:?}"),
+                });
+            }
+        },
+    )
+    .unwrap();
+    found
 }
 
 fn place() -> Place {
@@ -64,6 +95,19 @@ fn one_policy_is_judged_and_its_decisions_are_written() {
     assert!(table.out.starts_with("decisions are exact; "), "{}", table.out);
     assert!(table.out.contains("1000 rows of 200 samples over 5 epochs"), "{}", table.out);
     assert_eq!(place.names(), ["out", "scores"]);
+    // The samples that were forgotten least often leave; of those with as many events a draw decides.
+    let events =
+        |sample: i64| (1..EPOCHS).filter(|epoch| right(sample, epoch - 1) && !right(sample, *epoch)).count();
+    let never = |sample: i64| (0..EPOCHS).all(|epoch| !right(sample, epoch));
+    let kept = kept(&place, "out", 0);
+    assert_eq!(kept.len(), 140);
+    let rank = |sample: i64| if never(sample) { usize::MAX } else { events(sample) };
+    let stays = |sample: &i64| kept.contains(&sample.to_string());
+    let (stay, go): (Vec<i64>, Vec<i64>) = (0..SAMPLES).partition(stays);
+    let (least, most) = (stay.into_iter().map(rank).min(), go.into_iter().map(rank).max());
+    assert!(least >= most, "{least:?} {most:?}");
+    let sound = place.run(&["verify", "out"]).done();
+    assert!(sound.out.starts_with("out: sound: 1 member, 6 epochs, "), "{}", sound.out);
 }
 
 #[test]
@@ -102,7 +146,7 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
     let judge =
         |words: &[&str]| place.run(&[&["replay", "--scores", "scores", "--out", "out"], words].concat());
     judge(&["freeze.policy=none"]).refused(2, "`freeze.policy`: bare scores tell of samples only", "");
-    judge(&["runs/a"]).refused(2, "`runs/a` is neither", "");
+    judge(&["runs/a"]).refused(2, "`runs/a` is neither key=value nor a file or directory of scores", "");
     judge(&["--grid", "sieve.fraction=0.1,2"]).refused(
         2,
         "`sieve.fraction` = 2 is out of range",
@@ -125,16 +169,178 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
         "scores/late.parquet: row 1: step is -1; ",
         "nothing is kept of this replay",
     );
-    // A loss that is no number, of which no sieve of these asks.
-    let mut columns =
-        ["sample", "epoch", "step", "correct"].map(|name| (name.to_owned(), column(vec![1, 1]))).to_vec();
-    columns.push(("loss".to_owned(), Values::Number(vec![Some(0.5), Some(f64::NAN)])));
-    table_file::write(&place.path("scores/late.parquet"), columns).unwrap();
-    judge(&["sieve.policy=forgetting", "--workers", "2"]).refused(
+    // A loss that is no number.
+    std::fs::remove_file(place.path("scores/late.parquet")).unwrap();
+    std::fs::create_dir(place.path("nan")).unwrap();
+    let with_losses = |epoch| {
+        let mut columns = scores(0..2, epoch, epoch, 0);
+        columns.push((
+            "loss".to_owned(),
+            Values::Number(vec![Some(0.5), Some(if epoch == 1 { f64::NAN } else { 0.5 })]),
+        ));
+        columns
+    };
+    let columns = with_losses(1);
+    for (name, columns) in [("late", columns), ("other", with_losses(0))] {
+        table_file::write(&place.path(&format!("nan/{name}.parquet")), columns).unwrap();
+    }
+    let judge = |policy| place.run(&["replay", "--scores", "nan", policy, "--workers", "2"]);
+    judge("sieve.policy=infobatch").refused(
         1,
-        "scores/late.parquet: row 1: loss is NaN; expected a finite number; a training that comes to \
-         another has diverged; ",
+        "nan/late.parquet: row 1: loss is NaN; expected a finite number; the training has diverged: ",
         "nothing is kept of this replay",
     );
-    assert_eq!(place.names(), ["scores"]);
+    judge("sieve.policy=forgetting").done();
+    assert_eq!(place.names(), ["nan", "scores"]);
+}
+
+#[test]
+fn epochs_that_do_not_begin_at_0_or_have_no_rows_are_told() {
+    let (one, two) = (place(), Place::new());
+    std::fs::create_dir(two.path("scores")).unwrap();
+    for epoch in (0..EPOCHS).filter(|epoch| *epoch != 2) {
+        let columns = scores(0..SAMPLES, epoch + 3, epoch, 0);
+        table_file::write(&two.path(&format!("scores/{epoch}.parquet")), columns).unwrap();
+    }
+    let words = ["replay", "--scores", "scores", "sieve.policy=forgetting", "sieve.interval=2", "--json"];
+    let refused = |first: &str| two.run(&[&words[..], &["--first-epoch", first]].concat());
+    two.run(&words).refused(2, "no rows of epoch 0, the first is epoch 3; add --first-epoch 3", "");
+    refused("4").refused(2, "--first-epoch 4: the first is epoch 3; add --first-epoch 3", "");
+    let shifted = refused("3").done();
+    assert!(shifted.out.contains("\"epochs\":5,\"files\":4,"), "{}", shifted.out);
+    assert!(shifted.out.contains("\"missing_epochs\":[5]"), "{}", shifted.out);
+    let note = "note: no rows of 1 epoch between the first and the last, as the files number them: 5\n";
+    assert_eq!(shifted.err, note);
+    // The same as if the files counted from 0.
+    std::fs::remove_file(one.path("scores/2.parquet")).unwrap();
+    let counts =
+        |json: &str| json[json.find("\"members\"").unwrap()..json.find("\"missing").unwrap()].to_owned();
+    assert_eq!(counts(&one.run(&words).done().out), counts(&shifted.out));
+}
+
+#[test]
+fn repeated_rows_are_counted_refused_or_chosen_by_their_step_whatever_the_files_are_called() {
+    let words = ["replay", "--scores", "scores", "sieve.policy=forgetting", "sieve.interval=2", "--json"];
+    let mut found = Vec::new();
+    for names in [["a", "b", "c"], ["z", "y", "x"]] {
+        let place = place();
+        let [later, earlier, copy] = names.map(|name| place.path(&format!("scores/{name}.parquet")));
+        // A trainer that was resumed within epoch 3, and scores with other results that came before epoch
+        // 1's.
+        table_file::write(&later, scores(0..20, 3, 7, 100)).unwrap();
+        std::fs::copy(place.path("scores/2.parquet"), copy).unwrap();
+        let steps = |columns: Columns, step| {
+            let columns = columns.into_iter().map(|(name, values)| match name.as_str() {
+                "step" => (name, Values::Integer(vec![Some(step); 5])),
+                _ => (name, values),
+            });
+            columns.collect::<Columns>()
+        };
+        table_file::write(&earlier, steps(scores(50..55, 1, 8, 0), 0)).unwrap();
+        place.run(&words).refused(
+            2,
+            "225 repeated rows in 3 epochs, the first in epoch 1: a sample has more than one row ",
+            "add --repeats last (or first) to take one by its step",
+        );
+        for workers in ["1", "3"] {
+            let of = |which: &str| {
+                let more = ["--repeats", which, "--workers", workers];
+                let json = place.run(&[&words[..], &more].concat()).done().out;
+                assert!(json.contains("\"repeated_rows\":225,\"rows\":1225,"), "{json}");
+                json[json.find("\"members\"").unwrap()..json.find("\"missing").unwrap()].to_owned()
+            };
+            found.push((of("first"), of("last")));
+        }
+    }
+    assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{found:?}");
+    assert_ne!(found[0].0, found[0].1);
+    // What is expected of the last: the resumed results of epoch 3.
+    let expected = Place::new();
+    std::fs::create_dir(expected.path("scores")).unwrap();
+    for epoch in 0..EPOCHS {
+        let path = |part: &str| expected.path(&format!("scores/{epoch}{part}.parquet"));
+        let from = if epoch == 3 { 20 } else { 0 };
+        table_file::write(&path(""), scores(from..SAMPLES, epoch, epoch, 0)).unwrap();
+        if epoch == 3 {
+            table_file::write(&path("later"), scores(0..20, 3, 7, 100)).unwrap();
+        }
+    }
+    let json = expected.run(&words).done().out;
+    let last = &json[json.find("\"members\"").unwrap()..json.find("\"missing").unwrap()];
+    assert_eq!(found[0].1, last);
+}
+
+#[test]
+fn partitions_patterns_and_texts_are_read_and_results_have_the_names_of_the_user() {
+    let place = place();
+    let name = |sample: i64| format!("img/{:03}.png", (sample * 7) % SAMPLES);
+    for epoch in 0..EPOCHS {
+        let directory = place.path(&format!("texts/epoch={epoch}"));
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut columns = scores(0..SAMPLES, epoch, epoch, 0);
+        columns[0].1 = Values::Text((0..SAMPLES).map(|sample| Some(name(sample))).collect());
+        columns.remove(1);
+        table_file::write(&directory.join("part-0.parquet"), columns).unwrap();
+    }
+    std::fs::write(place.path("texts/_SUCCESS"), "").unwrap();
+    let settings = ["sieve.policy=forgetting", "sieve.interval=2", "sieve.fraction=0.3"];
+    let judge = |out: &str, scores: &[&str]| {
+        let words = [&["replay", "--scores"], scores, &settings, &["--out", out]].concat();
+        let printed = place.run(&words).done();
+        let line = format!("samples kept by the last decision: {out}/kept.parquet\n");
+        assert!(printed.out.contains(&line), "{}", printed.out);
+        kept(&place, out, 0)
+    };
+    let whole = judge("a", &["texts"]);
+    assert!(whole.len() == 140 && whole.is_sorted(), "{whole:?}");
+    assert_eq!(judge("b", &["texts/*/part-?.parquet"]), whole);
+    // A shell has made words of the pattern.
+    let words: Vec<String> = (0..EPOCHS).map(|epoch| format!("texts/epoch={epoch}/part-0.parquet")).collect();
+    assert_eq!(judge("c", &words.iter().map(String::as_str).collect::<Vec<_>>()), whole);
+    let mut names = Vec::new();
+    table_file::read(&place.path("a/samples.parquet"), &["sample", "name"], |columns| names.push(columns))
+        .unwrap();
+    let mut sorted: Vec<String> = (0..SAMPLES).map(name).collect();
+    sorted.sort();
+    let numbers = (0..SAMPLES).map(Some).collect();
+    assert_eq!(names, [[Values::Integer(numbers), Values::Text(sorted.into_iter().map(Some).collect())]]);
+    let sound = place.run(&["verify", "a", "b"]).done();
+    assert_eq!(sound.out.lines().count(), 2, "{}", sound.out);
+}
+
+#[test]
+fn what_a_replay_of_scores_wrote_is_verified_table_by_table() {
+    let place = place();
+    let grid = ["--grid", "sieve.policy=forgetting,random,none", "--grid", "sieve.interval=1,9"];
+    let words = [&["replay", "--scores", "scores"], &grid[..], &["--workers", "1", "--out"]].concat();
+    place.run(&[&words[..], &["plain"]].concat()).done();
+    let sound = place.run(&["verify", "plain/"]).done();
+    assert!(
+        sound.out.contains("6 members, 6 epochs, 0 segments, 36 rows; the sums of grid.parquet"),
+        "{sound:?}"
+    );
+    place.run(&[&words[..], &["out", "--decisions"]].concat()).done();
+    place.run(&["verify", "out"]).done();
+    for member in 0..6 {
+        assert_eq!(
+            kept(&place, "out", member).len(),
+            [170, 200][usize::from(member == 1 || member > 3)],
+            "{member}"
+        );
+    }
+    let unsound = |expected: &str| {
+        let outcome = place.run(&["verify", "out", "plain"]);
+        assert_eq!(outcome.code, Some(1));
+        assert!(outcome.err.contains(expected) && outcome.out.starts_with("plain: sound"), "{outcome:?}");
+    };
+    // Other samples are kept than were decided.
+    let segment = place.path("out/trace/sieves/e00003-w00.parquet");
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::remove_file(&segment).unwrap();
+    unsound("kept.parquet: member 0: the decisions keep other samples");
+    std::fs::write(&segment, &bytes[..bytes.len() - 9]).unwrap();
+    unsound("e00003-w00.parquet: ");
+    std::fs::write(&segment, bytes).unwrap();
+    std::fs::remove_file(place.path("out/kept.parquet")).unwrap();
+    unsound("kept.parquet: cannot open");
 }

@@ -12,6 +12,7 @@ mod idx;
 mod manifest;
 pub mod memory;
 pub mod mutate;
+mod results;
 mod scores;
 mod secret;
 mod segment;
@@ -34,12 +35,13 @@ pub struct Target {
 }
 
 /// All targets, by name.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "configuration", run: configuration::run, seeds: configuration::seeds },
     Target { name: "data_set", run: data_set::run, seeds: data_set::seeds },
     Target { name: "hosts", run: hosts::run, seeds: hosts::seeds },
     Target { name: "idx", run: idx::run, seeds: idx::seeds },
     Target { name: "manifest", run: manifest::run, seeds: manifest::seeds },
+    Target { name: "results", run: results::run, seeds: results::seeds },
     Target { name: "scores", run: scores::run, seeds: scores::seeds },
     Target { name: "secret", run: secret::run, seeds: secret::seeds },
     Target { name: "segment", run: segment::run, seeds: segment::seeds },

@@ -17,7 +17,10 @@ pub(super) fn run(bytes: &[u8]) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     for losses in [false, true] {
-        let Ok(files) = ScoreFiles::open(file.path(), 1, losses, &AtomicBool::new(false)) else { return };
+        let Ok(files) = ScoreFiles::open(&[file.path().to_owned()], 1, losses, &AtomicBool::new(false))
+        else {
+            return;
+        };
         let files = files.expect("nothing stops it");
         assert!(files.rows() <= most_rows(bytes.len()), "{} rows", files.rows());
         let (mut found, mut is_whole) = (0, true);

@@ -1,7 +1,5 @@
 //! The columns of score files, of whatever width, as plain numbers.
 
-use std::path::Path;
-
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, downcast_integer_array,
 };
@@ -9,55 +7,61 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use spfde_parquet_guard::ParquetFile;
 
-use super::{EPOCH_LIMIT, SAMPLE_LIMIT};
+use super::{EPOCH_LIMIT, SAMPLE_LIMIT, ScoreFile};
 use crate::files::error::{DataError, Result};
 use crate::files::parquet_store::{check_type, nulls};
 use crate::scores::ScoreColumns;
 
 pub(super) const SAMPLE: &str = "sample";
 pub(super) const EPOCH: &str = "epoch";
-const STEP: &str = "step";
+pub(super) const STEP: &str = "step";
 const CORRECT: &str = "correct";
-pub(super) const LOSS: &str = "loss";
+const LOSS: &str = "loss";
 
-/// The columns that every score file has.
-pub(super) const REQUIRED: [&str; 4] = [SAMPLE, EPOCH, STEP, CORRECT];
+/// The columns that are read.
+pub(super) fn names(losses: bool) -> &'static [&'static str] {
+    let all = &[SAMPLE, EPOCH, STEP, CORRECT, LOSS];
+    if losses { all } else { &all[..4] }
+}
 
-/// Checks that a file has the columns, with types that can be read.
-pub(super) fn check(file: &ParquetFile, losses: bool) -> Result<()> {
-    for name in [SAMPLE, EPOCH, STEP] {
-        check_type(file, name, "Int64 or another integer", DataType::is_integer)?;
+/// Bytes of the name of a sample.
+const NAME_LIMIT: usize = 4096;
+
+/// Checks that a file has the columns, or its path what they would say, with types that can be read; whether
+/// its samples are texts.
+pub(super) fn check(file: &ParquetFile, partitions: &[(&str, u64)], losses: bool) -> Result<bool> {
+    let texts = file.schema().field_with_name(SAMPLE).is_ok_and(|field| is_text(field.data_type()));
+    check_type(file, SAMPLE, "Int64 or another integer, or Utf8", |kind| kind.is_integer() || is_text(kind))?;
+    for name in [EPOCH, STEP] {
+        let is_partition = partitions.iter().any(|(known, _)| *known == name);
+        if !is_partition || file.schema().field_with_name(name).is_ok() {
+            check_type(file, name, "Int64 or another integer", DataType::is_integer)?;
+        }
     }
     check_type(file, CORRECT, "Boolean, or an integer that is 0 or 1", |kind| {
         kind.is_integer() || *kind == DataType::Boolean
     })?;
     if losses {
+        let is_loss = |kind: &DataType| matches!(kind, DataType::Float32 | DataType::Float64);
         check_type(file, LOSS, "Float32 or Float64", is_loss)?;
     }
-    Ok(())
+    Ok(texts)
 }
 
-fn is_loss(kind: &DataType) -> bool {
-    matches!(kind, DataType::Float32 | DataType::Float64)
+fn is_text(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-/// Whether a file has losses, even if the caller does not ask for them.
-pub(super) fn has_losses(file: &ParquetFile) -> bool {
-    let field = file.schema().field_with_name(LOSS);
-    field.is_ok_and(|field| is_loss(field.data_type()))
-}
-
-/// A batch of the rows of the file `path`, which begins at its row `first`.
+/// A batch of the rows of a file, which begins at its row `first`.
 pub(super) struct Batch<'a> {
-    pub(super) path: &'a Path,
+    pub(super) file: &'a ScoreFile,
     pub(super) first: u64,
     pub(super) rows: &'a RecordBatch,
 }
 
 impl Batch<'_> {
-    /// Replaces `rows` by those of the batch. The slots are samples still.
+    /// Replaces all of `rows` but the slots by what the batch says.
     pub(super) fn decode(&self, losses: bool, rows: &mut ScoreColumns) -> Result<()> {
-        self.samples(&mut rows.slots)?;
         self.epochs(&mut rows.epochs)?;
         self.whole(STEP, u64::MAX, &mut rows.steps, |step| step)?;
         let correct = self.column(CORRECT)?;
@@ -66,20 +70,31 @@ impl Batch<'_> {
             None => self.whole(CORRECT, 1, &mut rows.correct, |value| value == 1)?,
         }
         rows.losses.clear();
-        let found = self.finite_losses()?;
         match losses {
-            true => {
-                self.column(LOSS)?;
-                rows.losses.extend(found.iter().flat_map(|found| found.values()));
-            }
-            false => rows.losses.resize(rows.slots.len(), f32::NAN),
+            true => rows.losses.extend(self.finite_losses()?.values()),
+            false => rows.losses.resize(rows.correct.len(), f32::NAN),
         }
         Ok(())
     }
 
-    /// Replaces `samples` by those of the batch.
+    /// Replaces `samples` by those of the batch, which are numbers.
     pub(super) fn samples(&self, samples: &mut Vec<u32>) -> Result<()> {
         self.whole(SAMPLE, u64::from(SAMPLE_LIMIT), samples, |sample| sample as u32)
+    }
+
+    /// Shows the samples of the batch, which are texts, to `visit`.
+    pub(super) fn texts(&self, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+        let texts =
+            cast(self.column(SAMPLE)?, &DataType::LargeUtf8).expect("samples were checked to be texts");
+        for (row, text) in texts.as_string::<i64>().iter().flatten().enumerate() {
+            if text.len() > NAME_LIMIT {
+                let found = format_args!("a text of {} bytes", text.len());
+                let expected = format_args!("at most {NAME_LIMIT}");
+                return Err(DataError::unfit(&self.file.path, self.value(row, SAMPLE), found, expected, ""));
+            }
+            visit(text)?;
+        }
+        Ok(())
     }
 
     /// Replaces `epochs` by those of the batch.
@@ -87,20 +102,21 @@ impl Batch<'_> {
         self.whole(EPOCH, u64::from(EPOCH_LIMIT), epochs, |epoch| epoch as u32)
     }
 
-    /// The losses, if there are some, as numbers of 32 bits: all that are there are finite.
-    fn finite_losses(&self) -> Result<Option<PrimitiveArray<Float32Type>>> {
-        let Some(array) = self.rows.column_by_name(LOSS) else { return Ok(None) };
+    /// The losses as numbers of 32 bits: all of them are finite.
+    fn finite_losses(&self) -> Result<PrimitiveArray<Float32Type>> {
+        let array = self.column(LOSS)?;
         let losses = cast(array, &DataType::Float32).expect("losses were checked to be floats");
         let losses = losses.as_primitive::<Float32Type>();
-        let bad = losses.iter().position(|loss| loss.is_some_and(|loss| !loss.is_finite()));
-        let Some(row) = bad else { return Ok(Some(losses.clone())) };
+        let Some(row) = losses.values().iter().position(|loss| !loss.is_finite()) else {
+            return Ok(losses.clone());
+        };
         let found = match array.as_primitive_opt::<Float64Type>() {
             Some(array) => format!("{:?}", array.value(row)),
             None => format!("{:?}", losses.value(row)),
         };
-        let remedy =
-            "a training that comes to another has diverged; leave out what it recorded from there on";
-        Err(DataError::unfit(self.path, self.value(row, LOSS), found, "a finite number", remedy))
+        let remedy = "the training has diverged: leave out what it recorded from there on, or choose a \
+                      policy that reads no losses";
+        Err(DataError::unfit(&self.file.path, self.value(row, LOSS), found, "a finite number", remedy))
     }
 
     /// What a message calls a value.
@@ -113,13 +129,22 @@ impl Batch<'_> {
         let array = self.rows.column_by_name(name).expect("the schema was checked before");
         match array.null_count() {
             0 => Ok(array),
-            count => Err(nulls(self.path, name, count)),
+            count => Err(nulls(&self.file.path, name, count)),
         }
     }
 
     /// Replaces `into` by the values of a column of whole numbers, which must lie between 0 and `limit`.
     fn whole<T>(&self, name: &str, limit: u64, into: &mut Vec<T>, make: fn(u64) -> T) -> Result<()> {
         into.clear();
+        let partition = self.file.partitions.iter().rev().find(|(known, _)| *known == name);
+        if let (None, Some((_, value))) = (self.rows.column_by_name(name), partition) {
+            if *value > limit {
+                let what = format!("{name} of its directory");
+                return Err(DataError::unfit(&self.file.path, what, value, format_args!("0 to {limit}"), ""));
+            }
+            into.extend((0..self.rows.num_rows()).map(|_| make(*value)));
+            return Ok(());
+        }
         let array = self.column(name)?;
         let bad = downcast_integer_array!(
             array => values(array, limit, |value| into.push(make(value))),
@@ -129,7 +154,7 @@ impl Batch<'_> {
             None => Ok(()),
             Some((row, found)) => {
                 let expected = format_args!("0 to {limit}");
-                Err(DataError::unfit(self.path, self.value(row, name), found, expected, ""))
+                Err(DataError::unfit(&self.file.path, self.value(row, name), found, expected, ""))
             }
         }
     }

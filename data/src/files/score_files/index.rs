@@ -5,36 +5,54 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use spfde_parquet_guard::ParquetFile;
 
-use super::columns::{Batch, EPOCH, SAMPLE};
-use super::{Part, ScoreFile, ScoreFiles, no_scores};
+use super::columns::{self, Batch, EPOCH, SAMPLE};
+use super::names::NameSet;
+use super::{Part, Samples, ScoreFile, ScoreFiles, no_scores};
 use crate::files::error::{DataError, Result};
-use crate::files::plausible::score_rows_limit;
+use crate::files::plausible::{score_names_limit, score_rows_limit};
 use crate::words::counted;
 
-/// The samples that occur, while they are looked for: a bit for each number.
+/// The numbers that occur, while they are looked for: a bit for each.
 #[derive(Default)]
-struct Seen(Vec<u64>);
+struct Numbers(Vec<u64>);
 
-impl Seen {
-    /// Adds a sample, which has passed its limit.
-    fn add(&mut self, sample: u32) {
-        let word = (sample / u64::BITS) as usize;
+impl Numbers {
+    /// Adds a number, which has passed its limit.
+    fn add(&mut self, number: u32) {
+        let word = (number / u64::BITS) as usize;
         if word >= self.0.len() {
             self.0.resize(word + 1, 0);
         }
-        self.0[word] |= 1 << (sample % u64::BITS);
+        self.0[word] |= 1 << (number % u64::BITS);
     }
 
     /// Adds all of another set.
-    fn join(&mut self, other: &Seen) {
+    fn join(&mut self, other: &Self) {
         self.0.resize(self.0.len().max(other.0.len()), 0);
         self.0.iter_mut().zip(&other.0).for_each(|(word, more)| *word |= more);
     }
 
-    /// The samples in ascending order.
-    fn samples(&self) -> Vec<u32> {
-        let occurs = |sample: &u32| self.0[(sample / u64::BITS) as usize] >> (sample % u64::BITS) & 1 == 1;
+    /// The numbers in ascending order.
+    fn ascending(&self) -> Vec<u32> {
+        let occurs = |number: &u32| self.0[(number / u64::BITS) as usize] >> (number % u64::BITS) & 1 == 1;
         (0..self.0.len() as u32 * u64::BITS).filter(occurs).collect()
+    }
+}
+
+/// What occurs.
+#[derive(Default)]
+struct Seen {
+    samples: Numbers,
+    epochs: Numbers,
+    names: NameSet,
+}
+
+impl Seen {
+    /// Adds all of another.
+    fn join(&mut self, other: Self) {
+        self.samples.join(&other.samples);
+        self.epochs.join(&other.epochs);
+        self.names.join(other.names);
     }
 }
 
@@ -46,7 +64,8 @@ pub(super) fn index(
     losses: bool,
     stop: &AtomicBool,
 ) -> Result<Option<ScoreFiles>> {
-    let mut parts = declared(&files, path, losses)?;
+    let (mut parts, are_texts, bytes) = declared(&files, path, losses)?;
+    let most = score_names_limit(bytes);
     // Every thread takes the next row group, until there are no more or one cannot be used.
     let next = AtomicUsize::new(0);
     let work = || {
@@ -58,7 +77,8 @@ pub(super) fn index(
             let Some(part) = parts.get(place) else { break };
             let file = &files[part.file];
             let parquet = file.open(losses);
-            let range = parquet.and_then(|parquet| look(file, open.insert(parquet), part, stop, &mut seen));
+            let range =
+                parquet.and_then(|parquet| look(file, open.insert(parquet), part, stop, &mut seen, most));
             let is_bad = range.is_err();
             ranges.push((place, range));
             if is_bad {
@@ -72,7 +92,7 @@ pub(super) fn index(
         let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
         for thread in threads {
             let (found, looked) = thread.join().expect("indexing does not panic");
-            seen.join(&found);
+            seen.join(found);
             ranges.extend(looked);
         }
     });
@@ -85,15 +105,28 @@ pub(super) fn index(
         (parts[place].first, parts[place].last) = range?;
     }
     parts.sort_unstable();
-    let last = parts.iter().map(|part| part.last).max().ok_or_else(|| no_scores(path, "row"))?;
-    Ok(Some(ScoreFiles { files, parts, samples: seen.samples(), epochs: last + 1, losses }))
+    if parts.is_empty() {
+        return Err(no_scores(path, "row"));
+    }
+    let samples = match are_texts {
+        true => Samples::Names(seen.names.into()),
+        false => Samples::Numbers(seen.samples.ascending()),
+    };
+    Ok(Some(ScoreFiles { files, parts, samples, seen: seen.epochs.ascending(), losses }))
 }
 
-/// The row groups of all files that declare rows, if so many can be believed.
-fn declared(files: &[ScoreFile], path: &Path, losses: bool) -> Result<Vec<Part>> {
-    let (mut parts, mut rows, mut bytes) = (Vec::new(), 0_u64, 0_u64);
+/// The row groups of all files that declare rows, if so many can be believed; whether samples are texts;
+/// bytes of the files.
+fn declared(files: &[ScoreFile], path: &Path, losses: bool) -> Result<(Vec<Part>, bool, u64)> {
+    let (mut parts, mut rows, mut bytes, mut are_texts) = (Vec::new(), 0_u64, 0_u64, None);
     for (number, file) in files.iter().enumerate() {
         let parquet = file.open(losses)?;
+        let is_text = columns::check(&parquet, &file.partitions, losses)?;
+        if *are_texts.get_or_insert(is_text) != is_text {
+            let (found, expected) = if is_text { ("a text", "a number") } else { ("a number", "a text") };
+            let expected = format!("{expected}, as in {}", files[0].path.display());
+            return Err(DataError::unfit(&file.path, "column sample", found, expected, ""));
+        }
         believe(&file.path, "number of rows", parquet.rows(), parquet.length())?;
         rows = rows.saturating_add(parquet.rows());
         bytes = bytes.saturating_add(parquet.length());
@@ -102,7 +135,7 @@ fn declared(files: &[ScoreFile], path: &Path, losses: bool) -> Result<Vec<Part>>
         parts.extend(groups.map(|(group, rows)| Part { first: 0, file: number, group, rows, last: 0 }));
     }
     believe(path, "number of rows of its files", rows, bytes)?;
-    Ok(parts)
+    Ok((parts, are_texts.unwrap_or(false), bytes))
 }
 
 /// Refuses more rows than so many bytes can hold: a few bytes can stand for any number. The stage that judges
@@ -118,28 +151,40 @@ fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<(
     Err(DataError::unfit(path, field, found, "", remedy))
 }
 
-/// The first and the last epoch of a row group, whose samples are added to `seen`; of nothing more once
-/// `stop` is set.
+/// The first and the last epoch of a row group, whose samples and epochs are added to `seen`; of nothing more
+/// once `stop` is set. `most`: bytes of the names that are believed.
 fn look(
     file: &ScoreFile,
     parquet: &ParquetFile,
     part: &Part,
     stop: &AtomicBool,
     seen: &mut Seen,
+    most: u64,
 ) -> Result<(u32, u32)> {
     let (mut samples, mut epochs) = (Vec::new(), Vec::new());
     let (mut first, mut last, mut row) = (u32::MAX, 0, parquet.first_row(part.group));
+    let are_texts = columns::check(parquet, &file.partitions, false)?;
     for batch in file.batches(parquet, part, &[SAMPLE, EPOCH])? {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let batch = Batch { path: &file.path, first: row, rows: &batch? };
-        batch.samples(&mut samples)?;
+        let batch = Batch { file, first: row, rows: &batch? };
+        if are_texts {
+            batch.texts(|text| {
+                seen.names.add(text);
+                Ok(())
+            })?;
+            DataError::limit(&file.path, "size of the names of samples", seen.names.bytes, most)?;
+        } else {
+            batch.samples(&mut samples)?;
+            samples.iter().for_each(|sample| seen.samples.add(*sample));
+        }
         batch.epochs(&mut epochs)?;
-        samples.iter().for_each(|sample| seen.add(*sample));
-        first = epochs.iter().copied().fold(first, u32::min);
-        last = epochs.iter().copied().fold(last, u32::max);
-        row += samples.len() as u64;
+        for run in epochs.chunk_by(|one, next| one == next) {
+            seen.epochs.add(run[0]);
+            (first, last) = (first.min(run[0]), last.max(run[0]));
+        }
+        row += epochs.len() as u64;
     }
     Ok((first, last))
 }

@@ -1,10 +1,15 @@
 //! Bare score files: Parquet written by any trainer, so that its training can be analysed too.
 //!
-//! A file, or a directory of files, with the columns `sample`, `epoch`, `step` and `correct`, optionally
-//! `loss`; others are ignored. Whole numbers may have any width and sign, `correct` may be a boolean, or an
-//! integer that is 0 or 1. Every row needs a value in each of them, and a loss, where there is one, is
-//! finite. The samples are all that occur; `step` only orders within an epoch. Any compression that this
-//! program can read will do: none, Snappy, Zstandard.
+//! Files, directories with all files `*.parquet` below them (without names that begin with `.` or `_`), or
+//! patterns such as `scores/*/rank-?.parquet`. The columns are `sample`, `epoch`, `step` and `correct`,
+//! optionally `loss`; others are ignored. Whole numbers may have any width and sign, `correct` may be a
+//! boolean, or an integer that is 0 or 1. An epoch or a step that a file has no column of may be the name of
+//! a directory, `epoch=3/part-0.parquet`. Every row needs a value in each column that is read; losses, which
+//! are read if a policy asks for them, are finite. The samples are all that occur; `step` only orders within
+//! an epoch. Any compression that this program can read will do: none, Snappy, Zstandard.
+//!
+//! A sample may be a text. Its number is then its place among all texts that occur, in the order of their
+//! bytes, so that it depends on neither the files nor the order of the rows.
 //!
 //! The columns `sample` and `epoch` are read once at the start, on all threads. A share of all samples can
 //! only be taken when all are known. After that row groups are read when their first epoch is due. Memory
@@ -13,7 +18,9 @@
 //! that so many bytes may stand for.
 
 mod columns;
+mod find;
 mod index;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -25,11 +32,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
 use super::error::{DataError, Result};
-use super::layout::entries;
 use super::read_limited::read_limited;
 use crate::scores::{ScoreColumns, ScoreSource};
 use crate::segment::RecordingError;
-use columns::{Batch, REQUIRED};
+use columns::Batch;
+use names::Names;
 
 /// The greatest number a sample may have. State is kept for the samples that occur; a bit for each up to the
 /// greatest.
@@ -47,16 +54,27 @@ pub struct ScoreFiles {
     files: Vec<ScoreFile>,
     /// Ordered by first epoch, then file, then row group.
     parts: Vec<Part>,
-    /// The samples that occur, ascending. The slot of each is how many smaller ones occur.
-    samples: Vec<u32>,
-    epochs: u32,
+    samples: Samples,
+    /// The epochs that occur, as the files number them.
+    seen: Vec<u32>,
     losses: bool,
+}
+
+/// The samples that occur.
+#[derive(Debug)]
+enum Samples {
+    /// Ascending. The slot of each is how many smaller ones occur.
+    Numbers(Vec<u32>),
+    /// Texts, whose numbers are their slots.
+    Names(Names),
 }
 
 /// One file.
 #[derive(Debug)]
 struct ScoreFile {
     path: PathBuf,
+    /// What its directories say of all its rows.
+    partitions: Vec<(&'static str, u64)>,
     /// The file, while a thread reads from it.
     open: Mutex<Weak<ParquetFile>>,
 }
@@ -79,7 +97,7 @@ impl ScoreFile {
             return Ok(file);
         }
         let file = Arc::new(ParquetFile::parse(&self.path, read_limited(&self.path, FILE_LIMIT)?)?);
-        columns::check(&file, losses)?;
+        columns::check(&file, &self.partitions, losses)?;
         *open = Arc::downgrade(&file);
         Ok(file)
     }
@@ -98,26 +116,60 @@ impl ScoreFile {
 }
 
 impl ScoreFiles {
-    /// Opens the score file `path`, or all files `*.parquet` in the directory `path`, and finds out on
-    /// `threads` threads which samples and epochs occur. `losses`: whether they are asked for. `None` if
-    /// `stop` is set before all is found out, which it looks at every some thousand rows.
+    /// Opens the score files at `paths`, and finds out on `threads` threads which samples and epochs occur.
+    /// `losses`: whether they are asked for. `None` if `stop` is set before all is found out, which it looks
+    /// at every some thousand rows.
     ///
     /// # Errors
     /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above
-    /// its limit, there is no row at all, or losses are wanted and a file has none; if a file, or all of them
-    /// together, have more than 128 rows for each byte, beside a million.
-    pub fn open(path: &Path, threads: usize, losses: bool, stop: &AtomicBool) -> Result<Option<Self>> {
-        let file = |path| ScoreFile { path, open: Mutex::default() };
-        index::index(list(path)?.into_iter().map(file).collect(), path, threads, losses, stop)
+    /// its limit, there is no row at all, samples are texts in some files only, or losses are wanted and a
+    /// file has none; if a file, or all of them together, have more than 128 rows for each byte, beside a
+    /// million.
+    pub fn open(paths: &[PathBuf], threads: usize, losses: bool, stop: &AtomicBool) -> Result<Option<Self>> {
+        let file =
+            |path: PathBuf| ScoreFile { partitions: find::partitions(&path), path, open: Mutex::default() };
+        let files = find::find(paths)?.into_iter().map(file).collect();
+        index::index(files, &called(paths), threads, losses, stop)
     }
 
-    /// The slot of a sample, if it occurs.
-    fn slot(&self, sample: u32) -> Option<u32> {
-        // Mostly there are no gaps.
-        if self.samples.get(sample as usize) == Some(&sample) {
-            return Some(sample);
+    /// Replaces `slots` by those of the samples of a batch of a file.
+    fn slots(&self, batch: &Batch<'_>, slots: &mut Vec<u32>) -> Result<()> {
+        let changed = || batch.file.changed();
+        match &self.samples {
+            Samples::Numbers(samples) => {
+                batch.samples(slots)?;
+                for sample in slots {
+                    // Mostly there are no gaps.
+                    if samples.get(*sample as usize) != Some(sample) {
+                        *sample = samples.binary_search(sample).map_err(|_| changed())? as u32;
+                    }
+                }
+                Ok(())
+            }
+            Samples::Names(names) => {
+                slots.clear();
+                batch.texts(|name| {
+                    slots.push(names.slot(name).ok_or_else(changed)?);
+                    Ok(())
+                })
+            }
         }
-        self.samples.binary_search(&sample).ok().map(|slot| slot as u32)
+    }
+
+    /// The names of the samples by their numbers, if they are texts.
+    pub fn names(&self) -> Option<&[Arc<str>]> {
+        if let Samples::Names(names) = &self.samples { Some(names.all()) } else { None }
+    }
+
+    /// The first epoch, as the files number it: epoch 0 of the source.
+    pub fn first_epoch(&self) -> u32 {
+        self.seen[0]
+    }
+
+    /// The epochs between the first and the last that have no rows, as the files number them.
+    pub fn missing_epochs(&self) -> Vec<u32> {
+        let between = self.seen.windows(2).flat_map(|pair| pair[0] + 1..pair[1]);
+        between.collect()
     }
 
     /// How many rows there are.
@@ -133,18 +185,26 @@ impl ScoreFiles {
 
 impl ScoreSource for ScoreFiles {
     fn samples(&self) -> u32 {
-        self.samples.len() as u32
+        let count = match &self.samples {
+            Samples::Numbers(samples) => samples.len(),
+            Samples::Names(names) => names.all().len(),
+        };
+        count as u32
     }
 
     fn sample(&self, slot: u32) -> u32 {
-        self.samples[slot as usize]
+        match &self.samples {
+            Samples::Numbers(samples) => samples[slot as usize],
+            Samples::Names(_) => slot,
+        }
     }
 
     fn epochs(&self) -> u32 {
-        self.epochs
+        self.seen[self.seen.len() - 1] - self.seen[0] + 1
     }
 
     fn parts(&self, epoch: u32) -> Range<usize> {
+        let epoch = epoch + self.first_epoch();
         let from = self.parts.partition_point(|part| part.first < epoch);
         from..self.parts.partition_point(|part| part.first <= epoch)
     }
@@ -153,20 +213,18 @@ impl ScoreSource for ScoreFiles {
         let part = &self.parts[part];
         let file = &self.files[part.file];
         let parquet = file.open(self.losses)?;
-        let mut names = REQUIRED.to_vec();
-        // A record with a loss that is no number is none of a training, also where losses are not looked at.
-        names.extend(columns::has_losses(&parquet).then_some(columns::LOSS));
         let mut rows = ScoreColumns::default();
         let mut first = parquet.first_row(part.group);
-        for batch in file.batches(&parquet, part, &names)? {
-            let batch = batch.map_err(DataError::from)?;
-            Batch { path: &file.path, first, rows: &batch }.decode(self.losses, &mut rows)?;
-            // What was counted before must still hold: memory was reserved by it.
-            if !rows.epochs.iter().all(|epoch| (part.first..=part.last).contains(epoch)) {
-                return Err(file.changed().into());
-            }
-            for sample in &mut rows.slots {
-                *sample = self.slot(*sample).ok_or_else(|| file.changed())?;
+        for batch in file.batches(&parquet, part, columns::names(self.losses))? {
+            let batch = Batch { file, first, rows: &batch.map_err(DataError::from)? };
+            batch.decode(self.losses, &mut rows)?;
+            self.slots(&batch, &mut rows.slots)?;
+            for epoch in &mut rows.epochs {
+                // What was counted before must still hold: memory was reserved by it.
+                if !(part.first..=part.last).contains(epoch) {
+                    return Err(file.changed().into());
+                }
+                *epoch -= self.seen[0];
             }
             first += rows.slots.len() as u64;
             visit(&rows);
@@ -175,19 +233,13 @@ impl ScoreSource for ScoreFiles {
     }
 }
 
-/// The files at `path`, by name.
-fn list(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
+/// What messages call all files at `paths` together.
+fn called(paths: &[PathBuf]) -> PathBuf {
+    match paths {
+        [] => PathBuf::from("no path"),
+        [path] => path.clone(),
+        [first, others @ ..] => PathBuf::from(format!("{} and {} more", first.display(), others.len())),
     }
-    let files = entries(path)?.into_iter().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        files.filter(|file| file.extension().is_some_and(|extension| extension == "parquet")).collect();
-    files.sort();
-    if files.is_empty() {
-        return Err(no_scores(path, "file *.parquet"));
-    }
-    Ok(files)
 }
 
 /// That there is nothing to analyse.

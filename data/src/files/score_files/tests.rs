@@ -2,6 +2,8 @@
 
 mod dense;
 mod losses;
+mod places;
+mod texts;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +36,8 @@ fn write(path: &Path, columns: Vec<(&str, ArrayRef)>, group: usize, compression:
 
 /// Opens files; nothing stops it.
 fn open(path: &Path, threads: usize, losses: bool) -> Result<ScoreFiles> {
-    Ok(ScoreFiles::open(path, threads, losses, &AtomicBool::new(false))?.expect("nothing stops it"))
+    Ok(ScoreFiles::open(&[path.to_owned()], threads, losses, &AtomicBool::new(false))?
+        .expect("nothing stops it"))
 }
 
 /// The four columns, as most would write them.
@@ -113,7 +116,9 @@ fn files_of_any_width_are_one_record() {
     }
     // Nothing is half found out.
     let stopped = |threads| {
-        ScoreFiles::open(directory.path(), threads, true, &AtomicBool::new(true)).unwrap().is_none()
+        ScoreFiles::open(&[directory.path().to_owned()], threads, true, &AtomicBool::new(true))
+            .unwrap()
+            .is_none()
     };
     assert!(stopped(1) && stopped(3));
     // If the caller does not ask for losses, the reader leaves them out.
@@ -176,16 +181,16 @@ fn what_is_wrong_is_named() {
     refused(with("correct", Arc::new(floats)), false, "column correct is of type Float32; expected Boolean");
     let text = || Arc::new(StringArray::from(vec!["a", "b"])) as ArrayRef;
     refused(
-        with("sample", text()),
+        with("sample", Arc::new(Float32Array::from(vec![0.0, 1.0]))),
         false,
-        "column sample is of type Utf8; expected Int64 or another integer",
+        "column sample is of type Float32; expected Int64 or another integer, or Utf8",
     );
     refused(with("loss", text()), true, "column loss is of type Utf8; expected Float32 or Float64");
     refused(good(), true, "has no column loss; expected one of type Float32");
     refused(
         good().split_off(1),
         false,
-        "has no column sample; expected one of type Int64 or another integer",
+        "has no column sample; expected one of type Int64 or another integer, or Utf8",
     );
     refused(plain(vec![], vec![], vec![], vec![]), false, "has no row; ");
     let none = open(&directory.path().join("nowhere"), 1, false).unwrap_err().to_string();

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ::parquet::basic::{Compression, ZstdLevel};
 use ::parquet::file::properties::WriterProperties;
 use arrow::array::{ArrayRef, Int64Array};
-use spfde::grid::{Axes, GridOptions, judge_scores};
+use spfde::grid::{Axes, GridOptions, ScoreInput, judge_scores};
 use spfde_data::parameter::Value;
+use spfde_data::scores::Repeats;
 use spfde_tests::fuzz::memory;
 
 use super::parquet;
@@ -54,7 +55,8 @@ fn child() {
     ];
     let settings = settings.map(|(key, value)| (key.to_owned(), value));
     let options = GridOptions { workers: 2, ..GridOptions::default() };
-    let judged = judge_scores(scores.as_ref(), &settings, &Axes::default(), &options).unwrap();
+    let input = ScoreInput { paths: vec![scores.into()], repeats: Repeats::Last, ..ScoreInput::default() };
+    let judged = judge_scores(&input, &settings, &Axes::default(), &options).unwrap();
     assert_eq!((judged.rows, judged.run.samples), (ROWS as u64, 1));
     eprintln!("most: {}", memory::most_memory());
 }

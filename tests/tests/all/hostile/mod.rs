@@ -14,6 +14,7 @@ mod hosts;
 mod idx;
 mod manifest;
 mod parquet;
+mod results;
 mod scores;
 mod secret;
 mod segment;
@@ -88,7 +89,7 @@ struct Format {
     none: &'static [(Class, &'static str)],
 }
 
-const FORMATS: [Format; 10] = [
+const FORMATS: [Format; 11] = [
     Format {
         name: "configuration",
         readers: &["pipelines/src/small_file.rs"],
@@ -146,6 +147,17 @@ const FORMATS: [Format; 10] = [
         readers: &["data/src/files/manifest/mod.rs"],
         cases: manifest::cases,
         none: &[],
+    },
+    Format {
+        name: "results",
+        readers: &["data/src/files/table_file.rs"],
+        cases: results::cases,
+        none: &[
+            (Class::OutOfRange, "any number can stand there: what does not add up is found"),
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions: columns are added and never change"),
+            (Class::Link, "the user names the directory"),
+        ],
     },
     Format {
         name: "scores",

@@ -27,8 +27,8 @@ fn too_dense(path: &Path) -> String {
 
 pub(super) fn cases(directory: &Path) -> Vec<Case> {
     let path = directory.join(NAME);
-    let open = || ScoreFiles::open(directory, 1, false, &AtomicBool::new(false));
-    let now = || message(directory, open());
+    let open = |losses| ScoreFiles::open(&[directory.to_owned()], 1, losses, &AtomicBool::new(false));
+    let now = || message(directory, open(false));
     let read = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         now()
@@ -62,7 +62,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::Missing,
             read(&parquet::file(&columns()[1..], &[])),
-            "has no column sample; expected one of type Int64 or another integer",
+            "has no column sample; expected one of type Int64 or another integer, or Utf8",
         ),
         case(
             Class::Duplicate,
@@ -89,19 +89,18 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     // What shows only when the rows are read.
     let losses: ArrayRef = Arc::new(Float32Array::from(vec![0.5, f32::NAN, f32::INFINITY]));
     std::fs::write(&path, parquet::file(&[columns(), vec![("loss", losses)]].concat(), &[])).unwrap();
-    let files = open().unwrap().unwrap();
+    let files = open(true).unwrap().unwrap();
     cases.push(case(
         Class::OutOfRange,
         message(directory, files.read(files.parts(0).start, &mut |_| ())),
-        "row 1: loss is NaN; expected a finite number; a training that comes to another has diverged; leave \
-         out what it recorded from there on",
+        "row 1: loss is NaN; expected a finite number; the training has diverged: leave out what it recorded \
+         from there on, or choose a policy that reads no losses",
     ));
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    cases.push(case(
-        Class::NotAFile,
-        now(),
-        "cannot open: it is not an ordinary file; put the file itself there",
-    ));
+    // A directory may be called so, as those of other programs are.
+    let found = now().replacen(&*directory.to_string_lossy(), NAME, 1);
+    let remedy = "score files are Parquet with the columns sample, epoch, step and correct";
+    cases.push(case(Class::NotAFile, found, &format!("has no file *.parquet; {remedy}")));
     cases
 }

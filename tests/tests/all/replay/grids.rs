@@ -292,7 +292,7 @@ fn an_interrupt_leaves_nothing_of_a_grid() {
     let correct = ("correct".to_owned(), column(|sample| sample % 2));
     let columns = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).chain([correct]);
     table_file::write(&bench.path("scores.parquet"), columns.collect()).unwrap();
-    let error = judge_scores(&bench.path("scores.parquet"), &[], &grid, &options).unwrap_err();
+    let error = judge_scores(&bench.path("scores.parquet").into(), &[], &grid, &options).unwrap_err();
     assert_eq!(error.exit_code(), 130);
     assert!(!bench.path("out").exists());
 }

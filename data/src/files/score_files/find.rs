@@ -1,0 +1,93 @@
+//! Where score files are: files, directories with all that lies below them, and patterns as shells have them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use super::columns::{EPOCH, STEP};
+use super::no_scores;
+use crate::files::error::{DataError, Result};
+use crate::files::layout::entries;
+
+/// The score files at `paths`, each once, by name.
+///
+/// # Errors
+/// If a directory has none, a pattern fits nothing, or a directory cannot be listed.
+pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    // By where they really are: a file that is named twice is still one.
+    let mut files = BTreeMap::new();
+    for path in paths {
+        for place in places(path)? {
+            if !place.is_dir() {
+                files.insert(place.canonicalize().unwrap_or_else(|_| place.clone()), place);
+                continue;
+            }
+            let before = files.len();
+            walk(&place, &mut BTreeSet::new(), &mut files)?;
+            if files.len() == before && !files.values().any(|file| file.starts_with(&place)) {
+                return Err(no_scores(&place, "file *.parquet"));
+            }
+        }
+    }
+    let mut files: Vec<PathBuf> = files.into_values().collect();
+    files.sort();
+    Ok(files)
+}
+
+/// What `path` names: itself, if it is there, or else all that fits it as a pattern of a shell.
+fn places(path: &Path) -> Result<Vec<PathBuf>> {
+    let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists());
+    let Some(pattern) = pattern else { return Ok(vec![path.to_owned()]) };
+    let options = glob::MatchOptions {
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let refused = |what: String| DataError::refused(path, what, "");
+    let found =
+        glob::glob_with(pattern, options).map_err(|error| refused(format!("is no pattern: {error}")))?;
+    let listed = |error: glob::GlobError| {
+        let path = error.path().to_owned();
+        DataError::io(&path, "list the directory")(error.into())
+    };
+    let places: Vec<PathBuf> = found.collect::<Result<_, _>>().map_err(listed)?;
+    if places.is_empty() {
+        return Err(refused("is a pattern that no file fits".to_owned()));
+    }
+    Ok(places)
+}
+
+/// Adds all files `*.parquet` in and below a directory, except where a name begins with `.` or `_`: those are
+/// what other programs leave beside their tables. A directory that links lead back to is walked once.
+fn walk(
+    directory: &Path,
+    walked: &mut BTreeSet<PathBuf>,
+    files: &mut BTreeMap<PathBuf, PathBuf>,
+) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if !walked.insert(real(directory)) {
+        return Ok(());
+    }
+    for entry in entries(directory)? {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(['.', '_']) {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, walked, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "parquet") {
+            files.insert(real(&path), path);
+        }
+    }
+    Ok(())
+}
+
+/// What the directories of a file say of all its rows, as Hive names partitions: `epoch=3/part-0.parquet`.
+pub(super) fn partitions(file: &Path) -> Vec<(&'static str, u64)> {
+    let directories = file.parent().into_iter().flat_map(Path::components);
+    let value = |component: Component<'_>| {
+        let (name, value) = component.as_os_str().to_str()?.split_once('=')?;
+        let name = [EPOCH, STEP].into_iter().find(|known| *known == name)?;
+        Some((name, value.parse().ok()?))
+    };
+    directories.filter_map(value).collect()
+}
