@@ -4,7 +4,9 @@
 //! A file is in memory whole (its compressed bytes, up to [`FILE_LIMIT`]), so that what was hashed is what is
 //! decoded. Rows are decoded in batches. What the Parquet library can be made to hold beside that is bounded
 //! by [`MEMORY_LIMIT`], by checks before it looks: the length, the counts and the depth of the footer when a
-//! file is opened, the claims and encodings of the pages of the columns that are asked for when they are.
+//! file is opened, the claims, encodings and compression of the pages of the columns that are asked for when
+//! they are. Compressed pages are Snappy, Zstandard, Gzip, Brotli or LZ4; what decompresses to more than it
+//! claims is refused before the library sees it.
 //! Panics of the library on damaged files become errors.
 //!
 //! ```no_run
@@ -20,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod codecs;
 mod error;
 mod footer;
 mod pages;
@@ -177,15 +180,17 @@ impl ParquetFile {
             }
         }
         let named = |leaf: &usize| columns.contains(&schema.get_column_root(*leaf).name());
-        let (mut together, mut rows) = (0_u64, batch);
+        let (mut together, mut scratch, mut rows) = (0_u64, 0, batch);
         for leaf in (0..schema.num_columns()).filter(named) {
             let mut claims = Claims::default();
             for group in groups.clone() {
                 let column = self.metadata.metadata().row_group(group).column(leaf);
                 let chunk = &self.bytes[place(column).expect("places were checked")];
-                claims.add(chunk, &column.column_path().string(), column.column_type())?;
+                let (name, kind) = (column.column_path().string(), column.column_type());
+                claims.add(chunk, &name, kind, column.compression())?;
             }
             together = together.saturating_add(claims.dictionary + claims.page);
+            scratch = scratch.max(claims.scratch);
             if schema.column(leaf).physical_type() != Type::BYTE_ARRAY {
                 continue;
             }
@@ -199,7 +204,8 @@ impl ParquetFile {
             let most = BATCH_LIMIT / longest.max(1);
             rows = rows.min(usize::try_from(most).unwrap_or(usize::MAX).max(1));
         }
-        Fault::limit("size of the pages of a batch", together, MEMORY_LIMIT)?;
+        // Pages are decompressed one after the other.
+        Fault::limit("size of the pages of a batch", together.saturating_add(scratch), MEMORY_LIMIT)?;
         Ok(rows)
     }
 }

@@ -4,8 +4,9 @@
 //! need not say the same, and the Parquet library goes by the pages: it reserves their sizes before it
 //! decompresses, and the counts of their dictionaries before it decodes.
 
-use parquet::basic::Type;
+use parquet::basic::{Compression, Type};
 
+use crate::codecs;
 use crate::error::Fault;
 use crate::thrift::kind::{INTEGER, STRUCT, TRUE};
 use crate::thrift::{Fields, Reader};
@@ -39,16 +40,25 @@ pub(crate) struct Claims {
     pub(crate) page: u64,
     /// Of all of them.
     pub(crate) total: u64,
+    /// Bytes that decompressing a page takes beside them, at most.
+    pub(crate) scratch: u64,
 }
 
 impl Claims {
-    /// Checks all pages in the bytes of one chunk of `column`, whose values are of type `kind`, and adds what
-    /// they claim.
-    pub(crate) fn add(&mut self, mut chunk: &[u8], column: &str, kind: Type) -> Result<(), Fault> {
+    /// Checks all pages in the bytes of one chunk of `column`, whose values are of type `kind` and compressed
+    /// by `codec`, and adds what they claim.
+    pub(crate) fn add(
+        &mut self,
+        mut chunk: &[u8],
+        column: &str,
+        kind: Type,
+        codec: Compression,
+    ) -> Result<(), Fault> {
+        codecs::check(codec, column)?;
         let mut is_first = true;
         while !chunk.is_empty() {
             let mut reader = Reader { bytes: chunk };
-            let Header { size, compressed, dictionary, is_bounded } =
+            let Header { size, compressed, levels, dictionary, is_bounded } =
                 reader.page_header().ok_or_else(damaged)?;
             Fault::limit(format!("page size of column {column}"), size, PAGE_LIMIT)?;
             if kind == Type::BYTE_ARRAY && !is_bounded {
@@ -69,7 +79,13 @@ impl Claims {
             self.page = self.page.max(size);
             self.total = self.total.saturating_add(size);
             is_first = false;
-            chunk = reader.bytes.get(compressed..).ok_or_else(damaged)?;
+            let (page, rest) = reader.bytes.split_at_checked(compressed).ok_or_else(damaged)?;
+            // More levels than there are bytes, or than claimed, are left to the library.
+            if let (Some(values), Some(size)) = (page.get(levels..), size.checked_sub(levels as u64)) {
+                codecs::check_page(codec, values, size, column)?;
+            }
+            self.scratch = self.scratch.max(codecs::scratch(codec, size));
+            chunk = rest;
         }
         Ok(())
     }
@@ -91,6 +107,8 @@ struct Header {
     /// Uncompressed bytes.
     size: u64,
     compressed: usize,
+    /// Bytes in front of the values that are not compressed.
+    levels: usize,
     /// Values of a dictionary, if it is one.
     dictionary: Option<u64>,
     /// Whether all data are plain values, or places in a dictionary.
@@ -100,30 +118,37 @@ struct Header {
 impl Reader<'_> {
     fn page_header(&mut self) -> Option<Header> {
         let (mut size, mut compressed, mut id) = (None, None, 0);
-        let (mut dictionary, mut is_bounded) = (None, true);
+        let (mut levels, mut dictionary, mut is_bounded) = (0, None, true);
         while let Some(kind) = self.field(PAGE, &mut id)? {
             match id {
                 2 => size = Some(self.count()?),
                 3 => compressed = Some(usize::try_from(self.count()?).ok()?),
-                5 => is_bounded &= BOUNDED.contains(&self.number(2, DATA)?),
-                7 => dictionary = Some(self.number(1, DICTIONARY)?),
-                8 => is_bounded &= BOUNDED.contains(&self.number(4, DATA_2)?),
+                5 => is_bounded &= BOUNDED.contains(&self.numbers([2], DATA)?[0]),
+                7 => dictionary = Some(self.numbers([1], DICTIONARY)?[0]),
+                8 => {
+                    let [encoding, definitions, repetitions] = self.numbers([4, 5, 6], DATA_2)?;
+                    is_bounded &= BOUNDED.contains(&encoding);
+                    levels = usize::try_from(definitions.checked_add(repetitions)?).ok()?;
+                }
                 _ => self.skip(kind)?,
             }
         }
-        Some(Header { size: size?, compressed: compressed?, dictionary, is_bounded })
+        Some(Header { size: size?, compressed: compressed?, levels, dictionary, is_bounded })
     }
 
-    /// Field `wanted` of a struct with these `fields`, a number.
-    fn number(&mut self, wanted: i64, fields: Fields) -> Option<u64> {
-        let (mut number, mut id) = (None, 0);
+    /// The fields `wanted` of a struct with these `fields`, all of them numbers.
+    fn numbers<const N: usize>(&mut self, wanted: [i64; N], fields: Fields) -> Option<[u64; N]> {
+        let (mut numbers, mut found, mut id) = ([0; N], 0, 0);
         while let Some(kind) = self.field(fields, &mut id)? {
-            match id == wanted {
-                true => number = Some(self.count()?),
-                false => self.skip(kind)?,
+            match wanted.iter().position(|wanted| *wanted == id) {
+                Some(place) => {
+                    numbers[place] = self.count()?;
+                    found += 1;
+                }
+                None => self.skip(kind)?,
             }
         }
-        number
+        (found == N).then_some(numbers)
     }
 }
 
@@ -159,7 +184,7 @@ mod tests {
     /// What pages of a type claim, or what is wrong with them, as a message says it.
     fn check_of(chunk: &[u8], kind: Type) -> Result<Claims, String> {
         let mut claims = Claims::default();
-        claims.add(chunk, "x", kind).map_err(|fault| fault.0)?;
+        claims.add(chunk, "x", kind, Compression::UNCOMPRESSED).map_err(|fault| fault.0)?;
         Ok(claims)
     }
 
@@ -178,7 +203,7 @@ mod tests {
     #[test]
     fn pages_within_the_limit_pass_and_their_claims_are_summed() {
         let chunk = [dictionary(800, 200), page(1000, 17, 17), page(PAGE_LIMIT, 0, 0)].concat();
-        let claims = Claims { dictionary: 800, page: PAGE_LIMIT, total: PAGE_LIMIT + 1800 };
+        let claims = Claims { dictionary: 800, page: PAGE_LIMIT, total: PAGE_LIMIT + 1800, scratch: 0 };
         assert_eq!(check(&chunk), Ok(claims));
         assert_eq!(check(&[]), Ok(Claims::default()));
     }
@@ -236,7 +261,8 @@ mod tests {
         let lengths = zigzag(6);
         let first = [&[0x15, 0x02, 0x15][..], &lengths].concat();
         assert_eq!(text(&page_with(9, 0, 2, &first, 0)), expands);
-        let second = [&[0x15, 0x02, 0x15, 0x00, 0x15, 0x02, 0x15][..], &lengths].concat();
+        let second =
+            [&[0x15, 0x02, 0x15, 0x00, 0x15, 0x02, 0x15][..], &lengths, &[0x15, 0, 0x15, 0]].concat();
         assert_eq!(text(&page_with(9, 0, 5, &second, 0)), expands);
         assert!(check(&page_with(9, 0, 5, &second, 0)).is_ok());
     }
