@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: import NAME OUT PATH…".into());
     };
     let paths: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
-    data_set::write(&idx::import(&paths, &name)?, Path::new(&out))?;
+    let files = idx::find(&paths, Default::default())?;
+    data_set::write(&idx::import(&files, &idx::Options::named(name))?, Path::new(&out))?;
     Ok(())
 }

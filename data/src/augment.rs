@@ -2,6 +2,22 @@
 
 use crate::random::{Purpose, draw};
 
+crate::choice! {
+    /// How the training images of a data set are varied, by name.
+    #[derive(Default)]
+    pub enum Augmentation {
+        /// Not at all.
+        #[default]
+        None = "none",
+        /// Half of the images are mirrored.
+        Flip = "flip",
+        /// Images are padded, then cropped to their size at random.
+        Crop = "crop",
+        /// Both.
+        CropFlip = "crop-flip",
+    }
+}
+
 /// How training images are varied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Augment {
@@ -23,19 +39,11 @@ pub struct Placement {
 }
 
 impl Augment {
-    /// The names under which `data.augment` knows the combinations.
-    pub const NAMES: [&'static str; 4] = ["none", "flip", "crop", "crop-flip"];
-
-    /// The combination called `name`, cropping from `padding` pixels; `None` for an unknown name.
-    pub fn named(name: &str, padding: u8) -> Option<Self> {
-        let (crop, flip) = match name {
-            "none" => (false, false),
-            "flip" => (false, true),
-            "crop" => (true, false),
-            "crop-flip" => (true, true),
-            _ => return None,
-        };
-        Some(Self { flip, padding: if crop { padding } else { 0 } })
+    /// The augmentation of this name, cropping from `padding` pixels.
+    pub fn of(augmentation: Augmentation, padding: u8) -> Self {
+        use Augmentation::{Crop, CropFlip, Flip};
+        let crop = matches!(augmentation, Crop | CropFlip);
+        Self { flip: matches!(augmentation, Flip | CropFlip), padding: if crop { padding } else { 0 } }
     }
 
     /// The placement of `sample` in `epoch`: each of the `(2 · padding + 1)²` windows is equally likely.
@@ -54,7 +62,7 @@ mod tests {
 
     #[test]
     fn placements_cover_every_window_and_both_orientations() {
-        let augment = Augment::named("crop-flip", 2).unwrap();
+        let augment = Augment::of(Augmentation::CropFlip, 2);
         let mut seen = std::collections::BTreeMap::new();
         for sample in 0..5000 {
             let placement = augment.place(3, 1, sample);
@@ -66,7 +74,7 @@ mod tests {
 
     #[test]
     fn none_leaves_images_alone() {
-        assert_eq!(Augment::named("none", 4).unwrap().place(1, 2, 3), Placement::default());
-        assert_eq!(Augment::named("mirror", 4), None);
+        assert_eq!(Augment::of(Augmentation::None, 4).place(1, 2, 3), Placement::default());
+        assert_eq!(Augmentation::default(), Augmentation::None);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::augment::Augmentation;
+
 /// Labelled images of one shape, bytes in `(sample, channel, row, column)` order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Images {
@@ -91,6 +93,8 @@ pub struct DataSet {
     pub normalization: Normalization,
     /// BLAKE3 of the content, in hexadecimal: tells one data set from another whatever its file.
     pub fingerprint: String,
+    /// How its training images are varied unless a run says otherwise.
+    pub augment: Augmentation,
 }
 
 #[cfg(test)]

@@ -12,14 +12,17 @@
 //! | what a policy keeps of a sample, layer or block | [`state!`]: a struct whose fields are saved |
 //!
 //! With `files` (on by default) the module `files` reads and writes data sets, segments of the trace,
-//! manifests and checkpoints. `files::layout` has every name in a run directory. Parquet from elsewhere is
-//! opened by the crate `spfde-parquet-guard`, which bounds what a file can make the reader allocate.
+//! manifests and checkpoints. `files::layout` has every name in a run directory; `guide` has pages for users.
+//! Parquet from elsewhere is opened by the crate `spfde-parquet-guard`, which bounds what a file can make the
+//! reader allocate.
 #![forbid(unsafe_code)]
 
 pub mod architecture;
 pub mod augment;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "files")]
+pub mod guide;
 pub mod images;
 pub mod nowhere;
 pub mod parameter;

@@ -29,6 +29,8 @@ pub enum Purpose {
     Synthetic = 10,
     /// Which of the samples below the mean are kept: keys `(epoch, sample)`.
     Keep = 11,
+    /// Which images of a data set without a test set are set aside for it: keys `(0, sample)`.
+    TestSet = 12,
     /// User code: stages and policies outside this workspace choose their own keys.
     User = 1 << 32,
 }

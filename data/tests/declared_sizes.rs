@@ -65,7 +65,7 @@ fn read_hostile_files(written: &Path) {
     let at = |name: &str| directory.path().join(name);
     let check = |message: String, expected: &str| assert!(message.contains(expected), "{message}");
 
-    let read_images = |name: &str| idx::parse(&at(name), idx::IMAGES, &std::fs::read(at(name)).unwrap());
+    let read_images = |name: &str| idx::images(&at(name), &std::fs::read(at(name)).unwrap());
     // 4.2 GB of images in 16 bytes, plain and compressed.
     let header =
         [&[0, 0, 8, 3][..], &700_000_000_u32.to_be_bytes(), &2_u32.to_be_bytes(), &3_u32.to_be_bytes()]

@@ -22,7 +22,7 @@ pub enum Error {
     /// No data set has the name, nor is there anything at the path.
     #[error(
         "data.path is {found:?}: no data set of the program has this name (`spfde list data`), and there is \
-         nothing at this path{near}; `spfde import` makes a directory of images"
+         nothing at this path{near}; `spfde import` makes a data set of other files"
     )]
     NoData {
         /// The value.
@@ -139,8 +139,8 @@ fn found(findings: usize, first: &str) -> String {
     if findings == 1 { format!("{number}: {first}") } else { format!("{number}, the first: {first}") }
 }
 
-/// What is typed in a shell to have this program do something with a run directory.
-fn command(verb: &str, directory: &Path) -> String {
+/// What is typed in a shell to have this program do something with a directory.
+pub(crate) fn command(verb: &str, directory: &Path) -> String {
     let path = directory.display().to_string();
     // It would be taken for an option.
     let path = if path.starts_with('-') { format!("./{path}") } else { path };

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spfde_data::architecture::Architecture;
-use spfde_data::augment::Augment;
-use spfde_data::files::data_set;
+use spfde_data::augment::{Augment, Augmentation};
 use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::images::{DataSet, Images, Normalization};
-use spfde_data::parameter::{ParameterError, Parametric, Value, nearest};
+use spfde_data::parameter::{ParameterError, Parametric, Setting, Value};
 use spfde_data::segment::Densities;
 use spfde_flow::{Observe, Policies, Seams, Settings};
 use spfde_model::{Description, InputShape, Kernel};
@@ -18,7 +17,8 @@ use spfde_policy::{
 };
 
 use crate::configuration::Configuration;
-use crate::configuration::keys::{Data, Train};
+use crate::configuration::keys::{AUGMENT, Data, Train};
+use crate::data::load;
 use crate::error::Error;
 use crate::idle::idle;
 
@@ -41,8 +41,8 @@ impl Experiment {
     ///
     /// # Errors
     /// If the data cannot be read, or settings cannot hold together: no work has been done then.
-    pub fn new(configuration: Configuration) -> Result<Self, Error> {
-        let data = load(&configuration)?;
+    pub fn new(mut configuration: Configuration) -> Result<Self, Error> {
+        let data = load(&mut configuration)?;
         Self::with_data(configuration, Arc::new(data))
     }
 
@@ -75,6 +75,7 @@ impl Experiment {
             test: images,
             normalization: Normalization { scale: vec![1.0; channels], shift: vec![0.0; channels] },
             fingerprint: record.fingerprint.clone(),
+            augment: Augmentation::None,
         };
         // No kernel runs; the configuration keeps the name of the one that did.
         let kernel = Kernel::resolve("portable")?;
@@ -83,11 +84,14 @@ impl Experiment {
     }
 
     fn prepare(
-        configuration: Configuration,
+        mut configuration: Configuration,
         data: Arc<DataSet>,
         samples: u32,
         kernel: Kernel,
     ) -> Result<Self, Error> {
+        let augment = configuration.values().get(AUGMENT).and_then(Augmentation::from_value);
+        let augment = augment.unwrap_or(data.augment);
+        configuration.settle(AUGMENT, augment.to_value());
         let values = configuration.values();
         let (data_keys, train) = (Data::from_parameters(values), Train::from_parameters(values));
         if samples == 0 {
@@ -106,8 +110,6 @@ impl Experiment {
             sieve: registry.sieve.build(values.text("sieve.policy"), values, &sieve)?,
         };
         let plan = plan(architecture, train.epochs, samples, &policies)?;
-        let augment = Augment::named(values.text("data.augment"), data_keys.crop_padding as u8)
-            .expect("a choice was checked");
         let settings = Settings {
             seed: mask.seed,
             epochs: train.epochs,
@@ -121,7 +123,7 @@ impl Experiment {
                 train.momentum as f32,
                 train.weight_decay as f32,
             )),
-            augment,
+            augment: Augment::of(augment, data_keys.crop_padding as u8),
             observe: Observe::named(values.text("trace.observe")).expect("a choice was checked"),
             data,
             policies,
@@ -256,22 +258,6 @@ fn contexts(
         reduction_required: configuration.is_given("freeze.flops_reduction"),
     };
     (mask, freeze, SieveContext { seed, epochs, samples })
-}
-
-/// The data set of the configured name, or else in that directory.
-fn load(configuration: &Configuration) -> Result<DataSet, Error> {
-    let name = configuration.values().text("data.path");
-    let registry = &configuration.registry().data;
-    if let Some(entry) = registry.iter().find(|entry| entry.name == name) {
-        return (entry.load)();
-    }
-    // If a place cannot be looked at, the code that reads the data reports it.
-    if configuration.data_places().iter().all(|place| matches!(place.try_exists(), Ok(false))) {
-        let near = nearest(name, registry.iter().map(|entry| entry.name.as_str()));
-        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        return Err(Error::NoData { found: name.to_owned(), near });
-    }
-    Ok(data_set::read(&configuration.data_path())?)
 }
 
 /// The configured model on images of this shape, without its weights.

@@ -22,6 +22,7 @@ mod checkpoint;
 pub mod cluster;
 mod command;
 pub mod configuration;
+mod data;
 mod environment;
 mod error;
 mod experiment;

@@ -252,7 +252,7 @@ mod tests {
         assert!(text(&page(1000, 17, 17)).is_ok());
         let places = [&[0x15, 0x02, 0x15][..], &zigzag(8)].concat();
         let places = page_with(9, 0, 2, &places, 0);
-        let claims = Claims { dictionary: 800, page: 1000, total: 1809 };
+        let claims = Claims { dictionary: 800, page: 1000, total: 1809, scratch: 0 };
         assert_eq!(text(&[dictionary(800, 200), page(1000, 0, 0), places.clone()].concat()), Ok(claims));
         // Of every text there is its length, too; a dictionary comes first.
         assert!(text(&dictionary(800, 201)).is_err());

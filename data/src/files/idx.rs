@@ -1,195 +1,164 @@
 //! Imports data sets in the IDX format of MNIST, plain or gzip.
 //!
-//! Four files make a data set: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`
-//! and `t10k-labels-idx1-ubyte`, each also with `.gz`. A file begins with two zero bytes, a type byte and the
-//! number of dimensions, then has each dimension as a big-endian u32, then the bytes.
+//! Four files make a data set: images and labels, to train and to test. [`find`] takes them by their names,
+//! such as `train-images-idx3-ubyte`, `t10k-labels.idx1-ubyte.gz` or `emnist-letters-test-images-idx3-ubyte`.
+//! A file begins with two zero bytes, a type byte and the number of dimensions, then has each dimension as a
+//! big-endian u32, then the values.
 
+mod content;
+mod find;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsStr;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use flate2::bufread::GzDecoder;
+pub use content::{images, labels};
+pub use find::{Files, find, folder, is_named};
 
-use super::data_set::{assemble, empty, no_class};
+use super::data_set::{assemble, count_classes, empty, no_class};
 use super::error::{DataError, Result};
 use super::read_limited::read_limited;
+use crate::augment::Augmentation;
 use crate::images::{DataSet, Images};
+use crate::random::{Purpose, draw};
 use crate::words::counted;
-
-/// Dimensions of a file of images: count, rows, columns.
-pub const IMAGES: usize = 3;
-/// Dimensions of a file of labels: count.
-pub const LABELS: usize = 1;
-
-/// The parts of a data set: how the names of their files start, and how many dimensions they have.
-const PARTS: [(&str, usize); 4] =
-    [("train-images", IMAGES), ("train-labels", LABELS), ("t10k-images", IMAGES), ("t10k-labels", LABELS)];
 
 /// Bytes that an IDX file may hold uncompressed.
 const CONTENT_LIMIT: u64 = 4 << 30;
 
-/// Rows or columns of an image, as far as an importer believes them.
-const SIDE_LIMIT: u64 = 1 << 14;
-
-/// What to do about a file that is not whole.
-const AGAIN: &str = "fetch it again";
 /// What to do about files that do not fit together.
 const OTHER: &str = "are they from different data sets?";
 
-/// Imports a data set, to be called `name`, from a directory with its four files or from the files
-/// themselves.
+/// What becomes of the files.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data set's name.
+    pub name: String,
+    /// Whether the last of four dimensions is the channel, rather than the second.
+    pub channels_last: bool,
+    /// The label of the first class.
+    pub first_label: i32,
+    /// The share of the training images that become the test set, in place of files: above 0, below 1.
+    pub test_fraction: Option<f64>,
+    /// The seed of the draw of that share.
+    pub seed: u64,
+    /// How training images are varied unless a run says otherwise.
+    pub augment: Augmentation,
+}
+
+impl Options {
+    /// The usual: the channel comes before the rows, the first class is 0, nothing is varied.
+    pub fn named(name: impl Into<String>) -> Self {
+        let (name, augment) = (name.into(), Augmentation::None);
+        Self { name, channels_last: false, first_label: 0, test_fraction: None, seed: 0, augment }
+    }
+}
+
+/// Imports the data set in `files`.
 ///
-/// There must be as many labels as images, and training labels must be 0, 1, … without gaps; test labels must
-/// be among them.
-pub fn import(directory_or_files: &[PathBuf], name: &str) -> Result<DataSet> {
-    let [train_images, train_labels, test_images, test_labels] = find(directory_or_files)?;
-    let train = read_pair(&train_images, &train_labels)?;
-    let test = read_pair(&test_images, &test_labels)?;
-    let shape = |images: &Images| format!("{} × {}", images.height, images.width);
-    let (found, expected) = (shape(&test), shape(&train));
-    if found != expected {
-        let what = format!("images are {found} where those of {} are {expected}", train_images.display());
-        return Err(DataError::refused(&test_images, what, OTHER));
-    }
-    let classes = train.labels.iter().max().map_or(0, |largest| usize::from(*largest) + 1);
-    if let Some(missing) = (0..classes as u16).find(|label| !train.labels.contains(label)) {
-        let what = format!("label {missing} never occurs though {} does", classes - 1);
-        let remedy = "classes must be numbered from 0 without gaps";
-        return Err(DataError::refused(&train_labels, what, remedy));
-    }
-    if let Some(row) = test.labels.iter().position(|label| usize::from(*label) >= classes) {
-        return Err(no_class(&test_labels, row, test.labels[row], classes));
-    }
-    Ok(assemble(name, classes, train, test))
+/// There must be as many labels as images. Training labels must be `first_label` and the numbers behind it,
+/// without gaps; test labels must be among them.
+pub fn import(files: &Files, options: &Options) -> Result<DataSet> {
+    let (train_images, train_labels) = files.train()?;
+    let test_files = files.test(options.test_fraction)?;
+    let train = read_pair(train_images, train_labels, options)?;
+    let classes = classes(train_labels, &train.labels, options)?;
+    let (train, test) = match (test_files, options.test_fraction) {
+        (None, fraction) => {
+            let fraction = fraction.expect("there are test files, or a fraction is given");
+            split(train_images, train, fraction, options.seed)?
+        }
+        (Some((images, labels)), _) => {
+            let test = read_pair(images, labels, options)?;
+            let shape = |images: &Images| match images.channels {
+                1 => format!("{} × {}", images.height, images.width),
+                channels => format!("{channels} × {} × {}", images.height, images.width),
+            };
+            let (found, expected) = (shape(&test), shape(&train));
+            if found != expected {
+                let what =
+                    format!("images are {found} where those of {} are {expected}", train_images.display());
+                return Err(DataError::refused(images, what, OTHER));
+            }
+            if let Some(row) = test.labels.iter().position(|label| usize::from(*label) >= classes) {
+                return Err(no_class(labels, row, test.labels[row], classes));
+            }
+            (train, test)
+        }
+    };
+    let set = assemble(&options.name, classes, train, test);
+    Ok(DataSet { augment: options.augment, ..set })
 }
 
-/// Takes files by the start of their names, and from directories the files with the usual names; of a file
-/// that is there both plain and compressed it is unknown which is meant. The files of all [`PARTS`].
-fn find(paths: &[PathBuf]) -> Result<[PathBuf; 4]> {
-    let names = PARTS.map(|(part, dimensions)| format!("{part}-idx{dimensions}-ubyte"));
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let usual = names.iter().flat_map(|name| [path.join(name), path.join(format!("{name}.gz"))]);
-            // The reader refuses what is no ordinary file when it opens it.
-            files.extend(usual.filter(|file| file.symlink_metadata().is_ok()));
-        } else {
-            files.push(path.clone());
-        }
+/// How many classes there are; labels are numbered from 0 by now.
+fn classes(path: &Path, labels: &[u16], options: &Options) -> Result<usize> {
+    let smallest = labels.iter().min().copied().unwrap_or_default();
+    if smallest > 0 {
+        let first = i64::from(options.first_label) + i64::from(smallest);
+        let what =
+            format!("labels begin at {first}: if that is the first class, import with --first-label {first}");
+        return Err(DataError::refused(path, what, ""));
     }
-    let mut found: [Option<PathBuf>; 4] = Default::default();
-    for file in files {
-        let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let Some(part) = PARTS.iter().position(|(part, _)| name.starts_with(part)) else {
-            let what = "is not one of train-images…, train-labels…, t10k-images…, t10k-labels…";
-            return Err(DataError::refused(&file, what, "rename it or leave it out"));
-        };
-        if let Some(other) = &found[part] {
-            let what = format!("holds the same part as {}", other.display());
-            return Err(DataError::refused(&file, what, "give one of the two"));
-        }
-        found[part] = Some(file);
-    }
-    if let Some(missing) = found.iter().position(Option::is_none) {
-        let (place, name) = (paths.first().cloned().unwrap_or_default(), &names[missing]);
-        let remedy = "the four IDX files of a data set must all be there";
-        return Err(DataError::refused(&place, format!("has no {name} or {name}.gz"), remedy));
-    }
-    Ok(found.map(Option::unwrap_or_default))
+    count_classes(path, labels, "classes must be numbered without gaps")
 }
 
-/// Images and their labels.
-fn read_pair(images: &Path, labels: &Path) -> Result<Images> {
-    let (shape, pixels) = parse(images, IMAGES, &read_limited(images, CONTENT_LIMIT)?)?;
-    let (_, classes) = parse(labels, LABELS, &read_limited(labels, CONTENT_LIMIT)?)?;
-    let [expected, height, width] = shape[..] else { unreachable!("images have three dimensions") };
-    if expected == 0 {
+/// Images and their labels, numbered from 0.
+fn read_pair(images: &Path, labels: &Path, options: &Options) -> Result<Images> {
+    let (shape, mut pixels) = content::images(images, &read_limited(images, CONTENT_LIMIT)?)?;
+    let found = content::labels(labels, &read_limited(labels, CONTENT_LIMIT)?)?;
+    let (count, [channels, height, width]) = match shape[..] {
+        [count, channels, height, width] if !options.channels_last => (count, [channels, height, width]),
+        [count, height, width, channels] => (count, [channels, height, width]),
+        [count, height, width] => (count, [1, height, width]),
+        _ => unreachable!("images have three or four dimensions"),
+    };
+    if count == 0 {
         return Err(empty(images));
     }
-    if classes.len() != expected {
-        let (found, expected) = (counted(classes.len(), "label"), counted(expected, "image"));
+    if found.len() != count {
+        let (found, expected) = (counted(found.len(), "label"), counted(count, "image"));
         let what = format!("has {found} where {} has {expected}", images.display());
         return Err(DataError::refused(labels, what, OTHER));
     }
-    Ok(Images { channels: 1, height, width, pixels, labels: classes.into_iter().map(u16::from).collect() })
-}
-
-/// The dimensions of a file, which has to have so many, and its bytes; `path` is for messages. Whether it is
-/// compressed is seen from its first bytes, not from its name. What its header declares is compared with its
-/// length before anything is allocated.
-pub fn parse(path: &Path, dimensions: usize, bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>)> {
-    let mut rest = bytes;
-    let mut source: Box<dyn Read> = match bytes.starts_with(&[0x1F, 0x8B]) {
-        true => Box::new(GzDecoder::new(&mut rest)),
-        false => Box::new(&mut rest),
-    };
-    // Grows with what is really there.
-    let mut read = |length: u64| {
-        let mut read = Vec::new();
-        let done = source.by_ref().take(length).read_to_end(&mut read);
-        done.map(|_| read).map_err(DataError::io(path, "decompress"))
-    };
-    let shape = shape(path, dimensions, &read(header_length(dimensions) as u64)?)?;
-    let words = shape.iter().map(u32::to_string).collect::<Vec<_>>().join(" × ");
-    // At most 2³² · 2¹⁴ · 2¹⁴: fits.
-    let length = shape.iter().map(|dimension| u64::from(*dimension)).product();
-    DataError::limit(path, &format!("declared size {words}"), length, CONTENT_LIMIT)?;
-    // One byte more, which must not be there: reading on checks the checksum.
-    let values = read(length + 1)?;
-    drop(source);
-    let found = values.len() as u64;
-    if found < length {
-        let length = counted(length, "byte");
-        let what = format!("the header declares {words} = {length}, the file has {found}");
-        return Err(DataError::refused(path, what, AGAIN));
-    }
-    // Nor may anything follow the one compressed stream.
-    if found > length || !rest.is_empty() {
-        let what = format!("bytes follow the {length} that the header declares ({words})");
-        return Err(DataError::refused(path, what, AGAIN));
-    }
-    Ok((shape.into_iter().map(|dimension| dimension as usize).collect(), values))
-}
-
-/// Bytes of the header: the magic number and the dimensions.
-fn header_length(dimensions: usize) -> usize {
-    4 + 4 * dimensions
-}
-
-/// The dimensions in a header that should have so many; it may be shorter than it should.
-fn shape(path: &Path, expected: usize, header: &[u8]) -> Result<Vec<u32>> {
-    let short = || {
-        let (found, length) = (counted(header.len(), "byte"), header_length(expected));
-        DataError::refused(path, format!("has {found} where the header alone takes {length}"), AGAIN)
-    };
-    let (magic, rest) = header.split_first_chunk::<4>().ok_or_else(short)?;
-    let [0, 0, kind, count] = *magic else {
-        let found = format!("{:#010x}", u32::from_be_bytes(*magic));
-        let remedy = "an IDX file starts with two zero bytes; is it another format?";
-        return Err(DataError::unfit(path, "magic number", found, "", remedy));
-    };
-    if kind != 0x08 {
-        let remedy = "only 0x08 (unsigned bytes) can be imported";
-        return Err(DataError::unfit(path, "type byte", format_args!("{kind:#04x}"), "", remedy));
-    }
-    if usize::from(count) != expected {
-        let what = if expected == IMAGES { "images" } else { "labels" };
-        let what = format!("has {} where {what} have {expected}", counted(count, "dimension"));
-        return Err(DataError::refused(path, what, "are the files swapped?"));
-    }
-    let words = rest.as_chunks::<4>().0;
-    if words.len() < expected {
-        return Err(short());
-    }
-    let shape: Vec<u32> = words.iter().map(|word| u32::from_be_bytes(*word)).collect();
-    for (index, side) in shape.iter().enumerate().skip(1) {
-        DataError::limit(path, &format!("dimension {index}"), u64::from(*side), SIDE_LIMIT)?;
-        if *side == 0 {
-            return Err(empty(path));
+    if options.channels_last && channels > 1 {
+        let mut planes = vec![0; channels * height * width];
+        for image in pixels.chunks_exact_mut(planes.len()) {
+            for (place, value) in image.iter().enumerate() {
+                planes[place % channels * height * width + place / channels] = *value;
+            }
+            image.copy_from_slice(&planes);
         }
     }
-    Ok(shape)
+    let number = |(row, label): (usize, &i32)| {
+        u16::try_from(i64::from(*label) - i64::from(options.first_label)).map_err(|_| {
+            let expected =
+                format!("{} to {} (--first-label)", options.first_label, options.first_label + 65_535);
+            DataError::unfit(labels, format!("row {row}: label"), label, expected, "")
+        })
+    };
+    let labels = found.iter().enumerate().map(number).collect::<Result<_>>()?;
+    Ok(Images { channels, height, width, pixels, labels })
+}
+
+/// Sets a share of the images aside as the test set: those of the smallest draws, at least one; both sets
+/// keep their order.
+fn split(path: &Path, images: Images, fraction: f64, seed: u64) -> Result<(Images, Images)> {
+    if images.len() < 2 {
+        let what = "holds a single image, which cannot be split";
+        return Err(DataError::refused(path, what, "a data set needs one to train and one to test"));
+    }
+    let aside = ((images.len() as f64 * fraction).round() as usize).clamp(1, images.len() - 1);
+    let drawn = |sample: usize| (draw(seed, Purpose::TestSet, 0, sample as u64), sample);
+    let mut order: Vec<_> = (0..images.len()).map(drawn).collect();
+    order.sort_unstable();
+    let mut is_test = vec![false; images.len()];
+    order[..aside].iter().for_each(|(_, sample)| is_test[*sample] = true);
+    let part = |wanted: bool| {
+        let Images { channels, height, width, .. } = images;
+        let samples: Vec<usize> = (0..images.len()).filter(|sample| is_test[*sample] == wanted).collect();
+        let pixels = samples.iter().flat_map(|sample| images.image(*sample)).copied().collect();
+        let labels = samples.iter().map(|sample| images.labels[*sample]).collect();
+        Images { channels, height, width, pixels, labels }
+    };
+    Ok((part(false), part(true)))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use spfde_data::augment::Augmentation;
 use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::random::{Purpose, draw};
 use spfde_model::InputShape;
@@ -28,6 +29,7 @@ pub(super) fn random(seed: u64, shape: InputShape, images: usize) -> DataSet {
         test: Arc::new(Images { pixels: Vec::new(), labels: Vec::new(), ..train }),
         train: Arc::new(train),
         fingerprint: "random".to_owned(),
+        augment: Augmentation::None,
     }
 }
 

@@ -44,6 +44,9 @@ impl List {
                     say(format!("  {:<16} {}", "", entry.licence));
                 }
             }
+            let by_hand = "train.parquet and test.parquet, from `spfde import` or written by hand, varied as";
+            say(format!("  {:<16} {by_hand}", "a directory"));
+            say(format!("  {:<16} {}", "", "`spfde import --augment` said, or not at all"));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The keys: those of every run here, those of models and policies from their registries.
 
-use spfde_data::augment::Augment;
-use spfde_data::parameter::{Parameter, Parametric};
+use spfde_data::augment::Augmentation;
+use spfde_data::parameter::{Parameter, Parametric, Range, Setting};
 use spfde_flow::Observe;
 use spfde_model::Kernel;
 
@@ -10,7 +10,7 @@ use crate::registry::Registry;
 spfde_data::parameters! {
     /// The data of a run.
     pub(crate) struct Data in "data" {
-        /// a data set's name (`spfde list data`) or a directory made by `spfde import`
+        /// a data set's name (`spfde list data`), or a directory with train.parquet and test.parquet
         pub(crate) path: String = "fashion-mnist".to_owned(), ..;
         /// samples in a mini-batch, at most
         pub(crate) batch_size: u32 = 128, 1..=65536;
@@ -49,6 +49,10 @@ spfde_data::parameters! {
 /// The key of the shape of random images.
 pub(super) const SHAPE: &str = "data.shape";
 
+/// The key of the augmentation, and its value until the data set is known, which has a default of its own.
+pub(crate) const AUGMENT: &str = "data.augment";
+const BY_DATA_SET: &str = "auto";
+
 /// The keys that only `spfde bench` reads.
 pub fn bench() -> Vec<Parameter> {
     Bench::default().parameters()
@@ -59,8 +63,12 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
     let help = "seed of every draw: same seed, same bits, on any number of workers";
     let mut keys = vec![Parameter::of("seed", 0, 0.., help)];
     keys.extend(Data::default().parameters());
-    let (names, help) = (Augment::NAMES.to_vec(), "how training images are varied");
-    keys.push(Parameter::choice("data.augment", "crop-flip", names, help));
+    let mut names = vec![BY_DATA_SET];
+    if let Range::Choice(known) = Augmentation::range(..) {
+        names.extend(known);
+    }
+    let help = "how training images are varied; auto: as the data set says (`spfde list data`)";
+    keys.push(Parameter::choice(AUGMENT, BY_DATA_SET, names, help));
     keys.extend(Train::default().parameters());
     let help = "instruction set: the fastest this processor has, or one by name; bits differ between them";
     keys.push(Parameter::choice("train.kernel", "auto", Kernel::NAMES.to_vec(), help));

@@ -9,6 +9,7 @@ mod follows;
 #[cfg(unix)]
 mod gone;
 mod grids;
+mod imports;
 mod place;
 mod printed;
 mod refused;

@@ -88,7 +88,7 @@ fn data_that_is_missing_or_damaged_is_refused_before_training() {
     let nowhere = place.run(&["train", "data.path=nowhere", "--run-dir", "run"]);
     let message = "data.path is \"nowhere\": no data set of the program has this name (`spfde list data`), \
                    and there is nothing";
-    nowhere.refused(2, message, "`spfde import` makes a directory of images");
+    nowhere.refused(2, message, "`spfde import` makes a data set of other files");
     let close = place.run(&["train", "data.path=fashion_mnist", "--run-dir", "run"]);
     assert!(close.code == Some(2) && close.err.contains("; did you mean `fashion-mnist`?"), "{close:?}");
     let one = place.run(&["train", "data.path=data/test.parquet", "--run-dir", "run"]);
@@ -200,7 +200,7 @@ fn idx_files_that_lie_are_refused_and_nothing_is_written() {
     import(images, &sound_images[..17]).refused(1, images, "fetch it again");
     import(images, &sound_images[..9]).refused(1, images, "");
     import(images, &[1, 2, 3, 4]).refused(1, images, "");
-    import(images, &sound_labels).refused(1, images, "are the files swapped?");
+    import(images, &sound_labels).refused(1, images, "are these labels, or images that were flattened?");
     import(labels, &idx(&[119], &sound_labels[8..127])).refused(1, labels, "");
     assert_eq!(place.names(), ["idx"]);
     place.run(&["import", "idx", "idx", "--out", "data"]).done();

@@ -5,13 +5,15 @@ use std::path::Path;
 
 use spfde_data::files::idx;
 
-/// Reads them as images and as labels; there are as many bytes as the dimensions say.
+/// Reads them as images and as labels; there are as many bytes of pixels as the dimensions say.
 pub(super) fn run(bytes: &[u8]) {
     let path = Path::new("idx");
-    for dimensions in [idx::IMAGES, idx::LABELS] {
-        if let Ok((shape, values)) = idx::parse(path, dimensions, bytes) {
-            assert_eq!((shape.len(), values.len()), (dimensions, shape.iter().product()));
-        }
+    if let Ok((shape, pixels)) = idx::images(path, bytes) {
+        assert!([3, 4].contains(&shape.len()));
+        assert_eq!(pixels.len(), shape.iter().product::<usize>());
+    }
+    if let Ok(labels) = idx::labels(path, bytes) {
+        assert!(labels.len() <= bytes.len() * 1032, "as many as gzip can make of the bytes");
     }
 }
 
@@ -24,5 +26,14 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         encoder.finish().unwrap()
     };
     let (images_gz, labels_gz) = (gzip(&images), gzip(&labels));
-    vec![("images", images), ("labels", labels), ("images.gz", images_gz), ("labels.gz", labels_gz)]
+    let colour = [&[0, 0, 8, 4, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1][..], &[7; 12]].concat();
+    let wide = [&[0, 0, 0x0C, 1, 0, 0, 0, 2][..], &[0, 0, 0, 1, 0, 0, 1, 0]].concat();
+    vec![
+        ("colour", colour),
+        ("wide", wide),
+        ("images", images),
+        ("labels", labels),
+        ("images.gz", images_gz),
+        ("labels.gz", labels_gz),
+    ]
 }

@@ -1,14 +1,16 @@
 //! What the files of a data set have in common: columns and description.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use spfde_parquet_guard::ParquetFile;
 
+use crate::augment::Augmentation;
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_store::key;
 use crate::files::seal;
+use crate::words::counted;
 
 /// Key of the description in the metadata.
 pub(super) const KEY_DATA: &str = "spfde.data";
@@ -29,61 +31,104 @@ pub(super) const PIXELS_LIMIT: u64 = 4 << 30;
 /// Bytes of one image.
 const IMAGE_LIMIT: u64 = 16 << 20;
 /// Labels are u16.
-const CLASSES_LIMIT: u64 = 1 << 16;
+pub(super) const CLASSES_LIMIT: u64 = 1 << 16;
 
 /// Uncompressed bytes of a batch of images, of which each file is read and written in row groups.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// What the metadata of a file says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the metadata of a file says of the data set, both files; all of it may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Description {
-    /// [`VERSION`].
-    pub(super) version: u32,
-    pub(super) name: String,
-    pub(super) channels: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-    pub(super) classes: usize,
-    /// Fingerprint of the whole data set, both files.
-    pub(super) fingerprint: String,
+    /// At most [`VERSION`].
+    pub(super) version: Option<u32>,
+    pub(super) name: Option<String>,
+    pub(super) channels: Option<usize>,
+    pub(super) height: Option<usize>,
+    pub(super) width: Option<usize>,
+    pub(super) classes: Option<usize>,
+    pub(super) augment: Augmentation,
+    /// Of the content.
+    pub(super) fingerprint: Option<String>,
 }
 
 impl Description {
-    /// Reads and checks the description of a file.
-    pub(super) fn of(file: &ParquetFile) -> Result<Self> {
+    /// Reads and checks the description of a file, if it has one.
+    pub(super) fn of(file: &ParquetFile) -> Result<Option<Self>> {
         let path = file.path();
-        let text = key(file, KEY_DATA, "the description of a data set")?;
-        seal::version_of_json(path, KEY_DATA, text.as_bytes(), VERSION)?;
+        let Some(text) = file.key(KEY_DATA)? else { return Ok(None) };
+        let fields: serde_json::Value = serde_json::from_str(text).map_err(DataError::json(path))?;
+        if fields.get("version").is_some() {
+            seal::version_of_json(path, KEY_DATA, text.as_bytes(), VERSION)?;
+        }
         let description: Self = serde_json::from_str(text).map_err(DataError::json(path))?;
         description.check(path)?;
-        Ok(description)
-    }
-
-    /// Bytes of one image.
-    pub(super) fn stride(&self) -> usize {
-        self.channels * self.height * self.width
+        Ok(Some(description))
     }
 
     /// Checks the fields; `path` is for messages.
     pub(super) fn check(&self, path: &Path) -> Result<()> {
-        if self.name.chars().any(char::is_control) {
+        if let Some(name) = self.name.as_ref().filter(|name| name.chars().any(char::is_control)) {
             // It is printed, and a terminal would act upon it.
             let expected = "a name without control characters";
-            return Err(DataError::value(path, format!("{KEY_DATA}.name"), &self.name, expected));
+            return Err(DataError::value(path, format!("{KEY_DATA}.name"), name, expected));
         }
         let sides = [("channels", self.channels), ("height", self.height), ("width", self.width)];
         for (name, value) in sides {
-            DataError::limit(path, &format!("{KEY_DATA}.{name}"), value as u64, IMAGE_LIMIT)?;
+            DataError::limit(path, &format!("{KEY_DATA}.{name}"), value.unwrap_or(1) as u64, IMAGE_LIMIT)?;
         }
-        // Three factors of at most 2²⁴ do not fit 64 bits.
-        let stride = sides.iter().fold(1_u64, |product, (_, value)| product.saturating_mul(*value as u64));
-        DataError::limit(path, "bytes of an image", stride, IMAGE_LIMIT)?;
-        DataError::limit(path, &format!("{KEY_DATA}.classes"), self.classes as u64, CLASSES_LIMIT)?;
-        if stride == 0 || self.classes == 0 {
-            return Err(empty(path));
-        }
-        Ok(())
+        stride(path, sides.map(|(_, value)| value.unwrap_or(1)))?;
+        let classes = self.classes.unwrap_or(1);
+        DataError::limit(path, &format!("{KEY_DATA}.classes"), classes as u64, CLASSES_LIMIT)?;
+        if classes == 0 { Err(empty(path)) } else { Ok(()) }
     }
+
+    /// Channels, rows and columns of images of so many bytes: as stated, or else square, of one channel or of
+    /// three.
+    pub(super) fn shape(&self, path: &Path, bytes: usize) -> Result<[usize; 3]> {
+        let channels: &[usize] = self.channels.as_ref().map_or(&[1, 3], std::slice::from_ref);
+        let shapes = channels.iter().map(|channels| {
+            let plane = bytes / channels;
+            let (height, width) = match (self.height, self.width) {
+                (Some(height), Some(width)) => (height, width),
+                (Some(height), None) => (height, plane / height),
+                (None, Some(width)) => (plane / width, width),
+                (None, None) => (plane.isqrt(), plane.isqrt()),
+            };
+            [*channels, height, width]
+        });
+        let mut fitting = shapes.filter(|shape| stride(path, *shape).is_ok_and(|stride| stride == bytes));
+        fitting.next().ok_or_else(|| {
+            let what = format!("images have {}, whose shape cannot be told", counted(bytes, "byte"));
+            let remedy = "state it in the metadata key spfde.data, such as \
+                          {\"channels\": 3, \"height\": 32, \"width\": 24}";
+            DataError::refused(path, what, remedy)
+        })
+    }
+}
+
+/// Bytes of an image of this shape: channels, rows, columns.
+pub(super) fn stride(path: &Path, shape: [usize; 3]) -> Result<usize> {
+    // Three factors of at most 2²⁴ do not fit 64 bits.
+    let stride = shape.iter().fold(1_u64, |product, side| product.saturating_mul(*side as u64));
+    DataError::limit(path, "bytes of an image", stride, IMAGE_LIMIT)?;
+    if stride == 0 { Err(empty(path)) } else { Ok(stride as usize) }
+}
+
+/// How many classes training labels are of: they are numbered from 0, without gaps; `remedy` says what to do
+/// about others.
+pub(in crate::files) fn count_classes(path: &Path, labels: &[u16], remedy: &'static str) -> Result<usize> {
+    let largest = labels.iter().max().copied().unwrap_or_default();
+    let mut found = vec![false; usize::from(largest) + 1];
+    labels.iter().for_each(|label| found[usize::from(*label)] = true);
+    let Some(missing) = found.iter().position(|found| !found) else { return Ok(found.len()) };
+    Err(DataError::refused(path, format!("label {missing} never occurs though {largest} does"), remedy))
+}
+
+/// That a label is no class.
+pub(in crate::files) fn no_class(path: &Path, row: usize, label: impl Display, classes: usize) -> DataError {
+    let expected = format!("one of {}, numbered from 0", counted(classes, "class"));
+    DataError::unfit(path, format!("row {row}: label"), label, expected, "")
 }
 
 /// Images of `stride` bytes in a row group and in a batch.

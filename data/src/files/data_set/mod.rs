@@ -1,8 +1,8 @@
 //! Data sets as Parquet: a directory with `train.parquet` and `test.parquet`.
 //!
-//! Columns: `image`, bytes in the order channel, row, column, as fixed-size binary, and `label`, u16. The
-//! metadata key `spfde.data` states version, name, shape, number of classes and the fingerprint of the
-//! content as JSON. [`embedded`] is Fashion-MNIST, compiled into the program.
+//! Columns: `image`, bytes in the order channel, row, column, and `label`, a whole number. The metadata key
+//! `spfde.data` may state name, shape, number of classes, augmentation and the fingerprint of the content as
+//! JSON; what it does not state is inferred. [`embedded`] is Fashion-MNIST, compiled into the program.
 
 mod format;
 mod read;
@@ -12,14 +12,15 @@ mod write;
 
 use std::sync::Arc;
 
-pub(super) use format::empty;
-pub(super) use read::no_class;
-pub use read::{embedded, parse, read};
+pub(super) use format::{count_classes, empty, no_class};
+pub use read::{embedded, parse, read, read_noted};
 pub use write::write;
 
+use crate::augment::Augmentation;
 use crate::images::{DataSet, Images, Normalization};
 
-/// A data set from its images: measures the normalization on the training images and takes the fingerprint.
+/// A data set from its images, not varied: measures the normalization on the training images and takes the
+/// fingerprint.
 ///
 /// # Panics
 /// If there are no images, they differ in shape, or their numbers of bytes or their labels do not fit.
@@ -39,6 +40,7 @@ pub fn assemble(name: &str, classes: usize, train: Images, test: Images) -> Data
         classes,
         normalization: Normalization::of(&train),
         fingerprint: fingerprint(classes, &train, &test),
+        augment: Augmentation::None,
         train: Arc::new(train),
         test: Arc::new(test),
     }

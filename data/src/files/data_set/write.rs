@@ -29,8 +29,16 @@ use crate::images::{DataSet, Images};
 /// If images and labels of the set do not fit together.
 pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
     let Images { channels, height, width, .. } = *set.train;
-    let (name, classes, fingerprint) = (set.name.clone(), set.classes, set.fingerprint.clone());
-    let description = Description { version: VERSION, name, channels, height, width, classes, fingerprint };
+    let description = Description {
+        version: Some(VERSION),
+        name: Some(set.name.clone()),
+        channels: Some(channels),
+        height: Some(height),
+        width: Some(width),
+        classes: Some(set.classes),
+        augment: set.augment,
+        fingerprint: Some(set.fingerprint.clone()),
+    };
     let files = [(directory.join(TRAIN), &set.train), (directory.join(TEST), &set.test)];
     for (path, images) in &files {
         DataError::limit(path, "number of rows", images.len() as u64, SAMPLES_LIMIT)?;

@@ -1,12 +1,16 @@
 //! Whole imports, and files that lie.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+mod kinds;
 
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::import as import_with;
 use super::*;
 
 const IMAGES: &str = "train-images-idx3-ubyte";
 const LABELS: &str = "train-labels-idx1-ubyte";
+const SAY: &str = "say what a file holds with --train-images, --train-labels, --test-images or --test-labels";
 
 /// An IDX file of bytes.
 fn idx(dimensions: &[u32], content: &[u8]) -> Vec<u8> {
@@ -37,18 +41,23 @@ fn directory() -> tempfile::TempDir {
     directory
 }
 
+/// Imports with the usual options.
+fn import(paths: &[PathBuf]) -> Result<DataSet> {
+    import_with(&find(paths, Default::default())?, &Options::named("test"))
+}
+
 /// The message of the import, without the directory in front, after `change` of the files.
 fn message(name: &str, bytes: &[u8]) -> String {
     let directory = directory();
     std::fs::write(directory.path().join(name), bytes).unwrap();
-    let message = import(&[directory.path().to_owned()], "test").unwrap_err().to_string();
+    let message = import(&[directory.path().to_owned()]).unwrap_err().to_string();
     message.replace(&format!("{}/", directory.path().display()), "")
 }
 
 #[test]
 fn a_data_set_is_imported_plain_or_compressed_from_a_directory_or_files() {
     let directory = directory();
-    let set = import(&[directory.path().to_owned()], "test").unwrap();
+    let set = import(&[directory.path().to_owned()]).unwrap();
     assert_eq!((set.name.as_str(), set.classes), ("test", 3));
     assert_eq!((set.train.channels, set.train.height, set.train.width), (1, 2, 3));
     assert_eq!(set.train.pixels, pixels(36));
@@ -64,7 +73,7 @@ fn a_data_set_is_imported_plain_or_compressed_from_a_directory_or_files() {
         files.push(compressed.path().join(name));
     }
     for paths in [files, vec![compressed.path().to_owned()]] {
-        let again = import(&paths, "test").unwrap();
+        let again = import(&paths).unwrap();
         assert_eq!(again.fingerprint, set.fingerprint);
         assert_eq!(again.train, set.train);
     }
@@ -73,56 +82,60 @@ fn a_data_set_is_imported_plain_or_compressed_from_a_directory_or_files() {
 #[test]
 fn single_files_can_be_read() {
     let directory = directory();
-    let read = |name: &str, dimensions| {
-        parse(Path::new(name), dimensions, &std::fs::read(directory.path().join(name)).unwrap()).unwrap()
-    };
-    assert_eq!(read(IMAGES, super::IMAGES), (vec![6, 2, 3], pixels(36)));
-    assert_eq!(read(LABELS, super::LABELS), (vec![6], vec![0, 1, 2, 2, 1, 0]));
+    let path = |name: &str| directory.path().join(name);
+    let bytes = |name: &str| std::fs::read(path(name)).unwrap();
+    assert_eq!(images(&path(IMAGES), &bytes(IMAGES)).unwrap(), (vec![6, 2, 3], pixels(36)));
+    assert_eq!(labels(&path(LABELS), &bytes(LABELS)).unwrap(), [0, 1, 2, 2, 1, 0]);
 }
 
 #[test]
 fn missing_doubled_and_unknown_files_are_named() {
     let directory = directory();
     let path = |name: &str| directory.path().join(name);
-    let fail = |paths: &[PathBuf]| import(paths, "test").unwrap_err().to_string();
+    let fail = |paths: &[PathBuf]| import(paths).unwrap_err().to_string();
     let place = directory.path().display();
     std::fs::remove_file(path("t10k-labels-idx1-ubyte")).unwrap();
     assert_eq!(
         fail(&[directory.path().to_owned()]),
         format!(
-            "{place}: has no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz; the four IDX files of a \
-             data \
-             set must all be there"
+            "{place}: has no test labels, such as t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz; {SAY}"
         )
     );
-    assert_eq!(
-        fail(&[directory.path().to_owned(), path(IMAGES)]),
-        format!("{place}/{IMAGES}: holds the same part as {place}/{IMAGES}; give one of the two")
-    );
+    std::fs::write(path("images.bin"), "").unwrap();
     assert_eq!(
         fail(&[path("images.bin")]),
+        format!("{place}/images.bin: has a name that does not say what it holds; {SAY}")
+    );
+    assert_eq!(
+        fail(&[path("image")]),
         format!(
-            "{place}/images.bin: is not one of train-images…, train-labels…, t10k-images…, t10k-labels…; \
-             rename \
-             it or leave it out"
+            "{place}/image: cannot open: No such file or directory (os error 2); is its name right, or was \
+             it removed or moved?"
         )
     );
-    let error = import(&[], "test").unwrap_err();
-    assert!(error.to_string().starts_with(": has no train-images-idx3-ubyte or "), "{error}");
+    std::fs::write(path("emnist-letters-train-images-idx3-ubyte"), "").unwrap();
+    assert_eq!(
+        fail(&[directory.path().to_owned()]),
+        format!(
+            "{place}/{IMAGES}: holds training images, as does \
+             {place}/emnist-letters-train-images-idx3-ubyte; give the four files of one data set"
+        )
+    );
+    let error = import(&[]).unwrap_err().to_string();
+    assert!(
+        error.starts_with(": comes with no training images, such as train-images-idx3-ubyte or "),
+        "{error}"
+    );
 }
 
 #[test]
-fn what_is_there_plain_and_compressed_or_is_no_file_is_refused() {
-    assert_eq!(
-        message("train-images-idx3-ubyte.gz", b""),
-        format!("{IMAGES}.gz: holds the same part as {IMAGES}; give one of the two")
-    );
+fn what_is_no_file_is_refused() {
     let directory = directory();
     let path = directory.path().join(IMAGES);
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     assert_eq!(
-        import(&[directory.path().to_owned()], "test").unwrap_err().to_string(),
+        import(&[directory.path().to_owned()]).unwrap_err().to_string(),
         format!("{}: cannot open: it is not an ordinary file; put the file itself there", path.display())
     );
 }
@@ -168,11 +181,20 @@ fn headers_that_lie_are_named() {
     floats[2] = 0x0D;
     assert_eq!(
         message(IMAGES, &floats),
-        format!("{IMAGES}: type byte is 0x0d; only 0x08 (unsigned bytes) can be imported")
+        format!("{IMAGES}: type byte is 0x0d; images must be unsigned bytes (0x08)")
     );
     assert_eq!(
         message(IMAGES, &idx(&[6], &[0, 1, 2, 2, 1, 0])),
-        format!("{IMAGES}: has 1 dimension where images have 3; are the files swapped?")
+        format!(
+            "{IMAGES}: has 1 dimension where images have 3 (count, rows, columns) or 4 (with channels); are \
+             these labels, or images that were flattened?"
+        )
+    );
+    assert_eq!(
+        message(LABELS, &idx(&[6, 2, 3], &pixels(36))),
+        format!(
+            "{LABELS}: has 3 dimensions where labels have 1; are these images, or labels of several columns?"
+        )
     );
     assert_eq!(
         message(IMAGES, &idx(&[0, 2, 3], &[])),
@@ -246,7 +268,7 @@ fn images_and_labels_must_fit_together() {
     );
     assert_eq!(
         message(LABELS, &idx(&[6], &[0, 1, 3, 3, 1, 0])),
-        format!("{LABELS}: label 2 never occurs though 3 does; classes must be numbered from 0 without gaps")
+        format!("{LABELS}: label 2 never occurs though 3 does; classes must be numbered without gaps")
     );
     assert_eq!(
         message("t10k-labels-idx1-ubyte", &idx(&[2], &[1, 3])),
@@ -259,16 +281,5 @@ fn images_and_labels_must_fit_together() {
              different \
              data sets?"
         )
-    );
-}
-
-#[test]
-fn a_path_that_is_no_file_is_an_error() {
-    let paths = PARTS.map(|(part, _)| Path::new("/nowhere").join(part));
-    let error = import(&paths, "test").unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "/nowhere/train-images: cannot open: No such file or directory (os error 2); is its name right, or \
-         was it removed or moved?"
     );
 }

@@ -14,7 +14,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 pub use reader::{parse_columns, read_columns, read_stream, stored_bytes};
-pub(super) use schema::{check_type, key, nulls};
+pub(super) use schema::{check_type, nulls, whole_numbers};
 
 use super::atomic;
 use super::error::{DataError, Result};

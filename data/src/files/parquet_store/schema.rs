@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, PrimitiveArray, RecordBatch, StringArray,
+    downcast_integer_array,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Schema, UInt16Type, UInt32Type,
@@ -41,7 +42,7 @@ pub(super) fn check_keys(file: &ParquetFile, stream: &str) -> Result<()> {
 }
 
 /// The value of a key of the metadata, which has to be there.
-pub(in crate::files) fn key<'a>(file: &'a ParquetFile, key: &str, expected: impl Display) -> Result<&'a str> {
+fn key<'a>(file: &'a ParquetFile, key: &str, expected: impl Display) -> Result<&'a str> {
     let what = || format!("metadata has no key {key}");
     let missing = || DataError::unfit(file.path(), what(), "", expected, "the file was not written by spfde");
     file.key(key)?.ok_or_else(missing)
@@ -83,6 +84,39 @@ pub(in crate::files) fn check_type(
 /// That a column lacks values.
 pub(in crate::files) fn nulls(path: &Path, column: &str, count: usize) -> DataError {
     DataError::refused(path, format!("column {column} lacks {count} of its values"), "every row needs one")
+}
+
+/// Takes the values of a column of whole numbers, whatever their width, up to the first that does not lie
+/// between 0 and `limit`: its row and value.
+///
+/// # Panics
+/// If the column has another type.
+pub(in crate::files) fn whole_numbers(
+    array: &ArrayRef,
+    limit: u64,
+    take: impl FnMut(u64),
+) -> Option<(usize, i128)> {
+    downcast_integer_array!(
+        array => values(array, limit, take),
+        other => unreachable!("the column was checked to hold whole numbers, not {other}")
+    )
+}
+
+fn values<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    limit: u64,
+    mut take: impl FnMut(u64),
+) -> Option<(usize, i128)>
+where
+    T::Native: Into<i128> + TryInto<u64>,
+{
+    for (at, value) in array.values().iter().enumerate() {
+        match (*value).try_into() {
+            Ok(value) if value <= limit => take(value),
+            _ => return Some((at, (*value).into())),
+        }
+    }
+    None
 }
 
 /// What is the same for all numbers that may not be missing: their types here and in Arrow.

@@ -1,15 +1,13 @@
 //! The columns of score files, of whatever width, as plain numbers.
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, downcast_integer_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use spfde_parquet_guard::ParquetFile;
 
 use super::{EPOCH_LIMIT, SAMPLE_LIMIT, ScoreFile};
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_store::{check_type, nulls};
+use crate::files::parquet_store::{check_type, nulls, whole_numbers};
 use crate::scores::ScoreColumns;
 
 pub(super) const SAMPLE: &str = "sample";
@@ -145,12 +143,7 @@ impl Batch<'_> {
             into.extend((0..self.rows.num_rows()).map(|_| make(*value)));
             return Ok(());
         }
-        let array = self.column(name)?;
-        let bad = downcast_integer_array!(
-            array => values(array, limit, |value| into.push(make(value))),
-            other => unreachable!("column {name} was checked to be a whole number, not {other}")
-        );
-        match bad {
+        match whole_numbers(self.column(name)?, limit, |value| into.push(make(value))) {
             None => Ok(()),
             Some((row, found)) => {
                 let expected = format_args!("0 to {limit}");
@@ -158,22 +151,4 @@ impl Batch<'_> {
             }
         }
     }
-}
-
-/// Takes values up to the first that does not lie between 0 and `limit`: its row and value.
-fn values<T: ArrowPrimitiveType>(
-    array: &PrimitiveArray<T>,
-    limit: u64,
-    mut take: impl FnMut(u64),
-) -> Option<(usize, i128)>
-where
-    T::Native: Into<i128> + TryInto<u64>,
-{
-    for (at, value) in array.values().iter().enumerate() {
-        match (*value).try_into() {
-            Ok(value) if value <= limit => take(value),
-            _ => return Some((at, (*value).into())),
-        }
-    }
-    None
 }

@@ -1,5 +1,6 @@
 //! Score files as other programs write them, and as they should not be.
 
+mod codecs;
 mod dense;
 mod losses;
 mod places;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeBinaryArray, Int64Array, UInt16Array};
+use arrow::array::{ArrayRef, FixedSizeBinaryArray, Float64Array, UInt16Array};
 use spfde_data::files::data_set;
 use spfde_data::images::Images;
 
@@ -29,7 +29,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     let description = |change: &[(&str, serde_json::Value)]| {
         let mut value = serde_json::json!({
             "version": 1, "name": "small", "channels": 1, "height": 2, "width": 2, "classes": 2,
-            "fingerprint": set.fingerprint,
+            "augment": "none", "fingerprint": set.fingerprint,
         });
         for (field, to) in change {
             value[*field] = to.clone();
@@ -50,9 +50,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
 
     let case =
         |class, found: String, expected: &str| Case { class, found, expected: format!("{NAME}: {expected}") };
-    let longs: ArrayRef = Arc::new(Int64Array::from(vec![0, 1, 0, 1, 0]));
-    let mut nameless = description(&[]);
-    nameless.as_object_mut().unwrap().remove("name");
+    let reals: ArrayRef = Arc::new(Float64Array::from(vec![0.0; 5]));
     let text = description(&[]).to_string();
     let damaged = "; the file was changed or is damaged";
     let mut cases = parquet::cases(&good, NAME, &read);
@@ -76,8 +74,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         ),
         case(
             Class::WrongType,
-            of(&[("image", pixels()), ("label", longs)], &description(&[])),
-            "column label is of type Int64; expected UInt16",
+            of(&[("image", pixels()), ("label", reals)], &description(&[])),
+            "column label is of type Float64; expected UInt16 or another integer",
         ),
         case(
             Class::WrongType,
@@ -90,18 +88,16 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::Missing,
             of(&[("image", pixels())], &description(&[])),
-            "has no column label; expected one of type UInt16",
+            "has no column label; expected one of type UInt16 or another integer",
         ),
         case(
-            Class::Missing,
-            of(&columns(), &nameless),
-            &format!("missing field `name` at line 1 column {}{damaged}", nameless.to_string().len()),
-        ),
-        case(
-            Class::Missing,
-            read(&parquet::file(&columns(), &[])),
-            "metadata has no key spfde.data; expected the description of a data set; the file was not \
-             written by spfde",
+            Class::WrongType,
+            described("augment", "mirror".into()),
+            &format!(
+                "unknown variant `mirror`, expected one of `none`, `flip`, `crop`, `crop-flip` at line 1 \
+                 column {}{damaged}",
+                description(&[("augment", "mirror".into())]).to_string().find("mirror").unwrap() + 7
+            ),
         ),
         case(
             Class::Duplicate,

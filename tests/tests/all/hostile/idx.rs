@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use spfde_data::files::idx::import;
+use spfde_data::files::Result;
+use spfde_data::files::idx::{Options, find, import};
+use spfde_data::images::DataSet;
 
 use super::{Case, Class, every_cut, message};
 
@@ -25,7 +27,10 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         write(TEST_IMAGES, &idx(8, &[1, 2, 2], &[7; 4]));
         write(TEST_LABELS, &idx(8, &[1], &[1]));
     };
-    let all = || message(directory, import(&[directory.to_owned()], "test"));
+    let import = || -> Result<DataSet> {
+        import(&find(&[directory.to_owned()], Default::default())?, &Options::named("test"))
+    };
+    let all = || message(directory, import());
     let read = |name: &str, bytes: &[u8]| {
         whole();
         write(name, bytes);
@@ -61,12 +66,13 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         images(
             Class::WrongType,
             &idx(0x0D, &[3, 2, 2], &[7; 48]),
-            "type byte is 0x0d; only 0x08 (unsigned bytes) can be imported",
+            "type byte is 0x0d; images must be unsigned bytes (0x08)",
         ),
         images(
             Class::WrongType,
             &idx(8, &[3], &[7; 3]),
-            "has 1 dimension where images have 3; are the files swapped?",
+            "has 1 dimension where images have 3 (count, rows, columns) or 4 (with channels); are these \
+             labels, or images that were flattened?",
         ),
         images(
             Class::OutOfRange,
@@ -76,9 +82,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         case(
             Class::OutOfRange,
             read(LABELS, &idx(8, &[3], &[0, 2, 2])),
-            format!(
-                "{LABELS}: label 1 never occurs though 2 does; classes must be numbered from 0 without gaps"
-            ),
+            format!("{LABELS}: label 1 never occurs though 2 does; classes must be numbered without gaps"),
         ),
         case(
             Class::OutOfRange,
@@ -100,19 +104,21 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     ));
     std::fs::remove_dir(directory.join(IMAGES)).unwrap();
     whole();
-    let twice = import(&[directory.to_owned(), directory.join(IMAGES)], "test");
-    let found = message(directory, twice);
+    let other = format!("other-{IMAGES}");
+    write(&other, &idx(8, &[3, 2, 2], &[7; 12]));
     cases.push(case(
         Class::Duplicate,
-        found,
-        format!("{IMAGES}: holds the same part as {IMAGES}; give one of the two"),
+        all(),
+        format!("{IMAGES}: holds training images, as does {other}; give the four files of one data set"),
     ));
+    std::fs::remove_file(directory.join(other)).unwrap();
     std::fs::remove_file(directory.join(LABELS)).unwrap();
     cases.push(case(
         Class::Missing,
         all(),
         format!(
-            "{}: has no {LABELS} or {LABELS}.gz; the four IDX files of a data set must all be there",
+            "{}: has no training labels, such as {LABELS} or {LABELS}.gz; say what a file holds with \
+             --train-images, --train-labels, --test-images or --test-labels",
             directory.display()
         ),
     ));

@@ -15,7 +15,7 @@ fn in_memory() -> (DataSet, Vec<u8>, ParquetFile) {
 
 /// Reads the data set with these bytes for the training images.
 fn read_bytes(bytes: Vec<u8>, test: &ParquetFile) -> crate::files::Result<DataSet> {
-    read::from_files(&ParquetFile::parse(Path::new("train.parquet"), bytes)?, test)
+    Ok(read::from_files(&ParquetFile::parse(Path::new("train.parquet"), bytes)?, test)?.0)
 }
 
 #[test]
@@ -32,6 +32,29 @@ fn damaged_files_are_errors_never_panics_never_other_data() {
             assert_eq!(read.train, set.train, "bit {bit}");
         }
     }
+}
+
+#[test]
+fn missing_and_foreign_files_are_named() {
+    let directory = written(&small());
+    std::fs::remove_file(directory.path().join("test.parquet")).unwrap();
+    assert_eq!(
+        message(directory.path()),
+        "test.parquet: cannot open: No such file or directory (os error 2); is its name right, or was it \
+         removed or moved?"
+    );
+    std::fs::write(directory.path().join("test.parquet"), b"label,image").unwrap();
+    assert_eq!(
+        message(directory.path()),
+        "test.parquet: cannot read the footer: Parquet error: Invalid Parquet file. Corrupt footer; is it a \
+         complete \
+         Parquet file?"
+    );
+    std::fs::write(directory.path().join("test.parquet"), b"").unwrap();
+    assert_eq!(
+        message(directory.path()),
+        "test.parquet: cannot read the footer: EOF: shorter than 8 bytes; is it a complete Parquet file?"
+    );
 }
 
 proptest! {

@@ -1,0 +1,85 @@
+//! Where the data of a run comes from; what else may be there, and how it becomes a data set.
+
+use std::path::{Path, PathBuf};
+
+use spfde_data::files::{data_set, idx};
+use spfde_data::images::DataSet;
+use spfde_data::parameter::nearest;
+
+use crate::configuration::Configuration;
+use crate::error::{Error, command};
+
+/// Endings of the names of pictures.
+const PICTURES: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "gif", "ppm", "tiff", "webp"];
+
+/// The data set of the configured name, or else in that directory; a note of the configuration says what was
+/// inferred.
+pub(crate) fn load(configuration: &mut Configuration) -> Result<DataSet, Error> {
+    let name = configuration.values().text("data.path");
+    let registry = &configuration.registry().data;
+    if let Some(entry) = registry.iter().find(|entry| entry.name == name) {
+        return (entry.load)();
+    }
+    // If a place cannot be looked at, the code that reads the data reports it.
+    if configuration.data_places().iter().all(|place| matches!(place.try_exists(), Ok(false))) {
+        let near = nearest(name, registry.iter().map(|entry| entry.name.as_str()));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        return Err(Error::NoData { found: name.to_owned(), near });
+    }
+    let path = configuration.data_path();
+    if let Some(what) = instead(&path) {
+        return Err(Error::usage(format!("data.path: {}: {what}", path.display())));
+    }
+    let (set, note) = data_set::read_noted(&path)?;
+    note.into_iter().for_each(|note| configuration.note(format!("data.path: {note}")));
+    Ok(set)
+}
+
+/// What is at `path` in place of a data set, and what to do; `None` if the code that reads data sets says it.
+fn instead(path: &Path) -> Option<String> {
+    let is_there = |name: &str| path.join(name).symlink_metadata().is_ok();
+    if is_there("train.parquet") || is_there("test.parquet") {
+        return None;
+    }
+    let folder = if path.is_dir() { path } else { path.parent()? };
+    let by_hand = "spfde imports IDX files only; write train.parquet and test.parquet yourself, as \
+                   `spfde import --help` shows";
+    if path.is_file() && !idx::is_named(path) {
+        return None;
+    }
+    if let Some(folder) = idx::folder(folder) {
+        let import = command("import idx", &folder);
+        let what = if path.is_file() { "is an IDX file" } else { "holds IDX files" };
+        return Some(format!("{what}; run `{import} --out my-data`, then set data.path=my-data"));
+    }
+    let files = files(path, 2);
+    let train = |file: &&PathBuf| file.file_name().is_some_and(|name| name == "train.parquet");
+    if let Some(set) = files.iter().find(train).and_then(|file| file.parent()) {
+        return Some(format!("holds data sets, such as {}; set data.path to one of them", set.display()));
+    }
+    let ending = |path: &PathBuf| Some(path.extension()?.to_str()?.to_lowercase());
+    let endings: Vec<String> = files.iter().filter_map(ending).collect();
+    let picture = endings.iter().find(|ending| PICTURES.contains(&ending.as_str()));
+    Some(match (picture, endings.iter().any(|ending| ending == "parquet")) {
+        (Some(ending), _) => format!("holds pictures ({ending}); {by_hand}"),
+        (None, true) => {
+            "has Parquet files, but no train.parquet and test.parquet; rename them if they are a \
+                         data set"
+                .to_owned()
+        }
+        (None, false) => format!("holds neither a data set nor IDX files; {by_hand}"),
+    })
+}
+
+/// Files in a directory and so many levels below it, by name; the first thousand or so.
+fn files(directory: &Path, levels: u32) -> Vec<PathBuf> {
+    const ENOUGH: usize = 1000;
+    let entries = directory.read_dir().into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).take(ENOUGH).collect();
+    paths.sort();
+    let below = |path: PathBuf| match levels > 0 && path.is_dir() {
+        true => files(&path, levels - 1),
+        false => vec![path],
+    };
+    paths.into_iter().flat_map(below).take(ENOUGH).collect()
+}
