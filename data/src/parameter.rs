@@ -38,6 +38,8 @@ impl fmt::Display for Value {
 pub struct Parameter {
     /// The key, such as `mask.soft`.
     pub key: &'static str,
+    /// The key under which older configurations have it, if it had another.
+    pub formerly: Option<&'static str>,
     /// What holds when the user does not say otherwise.
     pub default: Value,
     /// What may be said.
@@ -54,17 +56,17 @@ impl Parameter {
         range: impl RangeBounds<T>,
         help: &'static str,
     ) -> Self {
-        Self { key, default: default.to_value(), range: T::range(range), help }
+        Self { key, formerly: None, default: default.to_value(), range: T::range(range), help }
     }
 
     /// One of `names`.
     pub fn choice(key: &'static str, default: &str, names: Vec<&'static str>, help: &'static str) -> Self {
-        Self { key, default: Value::Text(default.into()), range: Range::Choice(names), help }
+        Self { key, formerly: None, default: Value::Text(default.into()), range: Range::Choice(names), help }
     }
 
     /// Free text.
     pub fn text(key: &'static str, default: &str, help: &'static str) -> Self {
-        Self { key, default: Value::Text(default.into()), range: Range::Text, help }
+        Self { key, formerly: None, default: Value::Text(default.into()), range: Range::Text, help }
     }
 
     /// Checks `value` against the range; a whole number is taken as a number where one is wanted.

@@ -84,7 +84,9 @@ impl App {
         self
     }
 
-    /// Registers a network of the known operations, which `model.name` chooses by its name.
+    /// Registers a network of the known operations, which `model.name` chooses by its name. It trains with
+    /// [`LEARNING_RATE`](spfde_model::models::LEARNING_RATE) unless a configuration says otherwise; with
+    /// [`App::model_entry`] a program states another.
     pub fn model(
         self,
         name: &'static str,
@@ -94,7 +96,8 @@ impl App {
         self.model_entry(ModelEntry::new(name, "a network of this program", Vec::new, define))
     }
 
-    /// Registers a network with parameters of its own.
+    /// Registers a network with parameters or a learning rate of its own:
+    /// `ModelEntry::new(…).with_learning_rate(0.1)`.
     pub fn model_entry(mut self, entry: ModelEntry) -> Self {
         let known = &mut self.registry().models;
         known.retain(|known| known.name != entry.name);

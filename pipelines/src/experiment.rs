@@ -118,7 +118,7 @@ impl Experiment {
             model: values.text("model.name").to_owned(),
             network: Arc::new(description),
             kernel,
-            learning_rate: train.learning_rate,
+            learning_rate: values.number("train.learning_rate"),
             seams: (configuration.registry().seams)(Seams::new(
                 train.momentum as f32,
                 train.weight_decay as f32,

@@ -9,7 +9,7 @@ use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::images::DataSet;
 use spfde_data::parameter::{Parameter, ParameterError, Value};
 use spfde_flow::Seams;
-use spfde_model::models::{self, ModelEntry};
+use spfde_model::models::{self, LEARNING_RATE, ModelEntry};
 use spfde_model::{Description, InputShape};
 use spfde_policy::registry::{Listed, Member};
 
@@ -82,7 +82,7 @@ impl Registry {
         let member = |entry: &ModelEntry| Member {
             name: entry.name.to_owned(),
             summary: entry.summary.to_owned(),
-            parameters: (entry.parameters)(),
+            parameters: entry.keys(),
         };
         let models = Listed {
             name: "model",
@@ -117,6 +117,7 @@ impl Registry {
             name: fixed,
             summary: "the network of the run",
             parameters: known.map_or(Vec::new, |entry| entry.parameters),
+            learning_rate: known.map_or(LEARNING_RATE, |entry| entry.learning_rate),
             build: Arc::new(move |_, input, classes| {
                 let (takes, told_apart) = description.task();
                 if (takes, told_apart) == (input, classes) {

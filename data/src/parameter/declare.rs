@@ -109,7 +109,8 @@ impl Parametric for () {
 /// Declares a struct whose documented fields are parameters: `pub field: type = default, range;`.
 ///
 /// A field's doc comment is the help of its key, `table.field`. The range is one of Rust's; `..` where any
-/// value of the type will do. serde reads and writes the struct, with defaults for what is missing.
+/// value of the type will do. Behind the range `formerly "table.name"` may say which key it had in older
+/// configurations. serde reads and writes the struct, with defaults for what is missing.
 ///
 /// ```
 /// spfde_data::parameters! {
@@ -135,7 +136,8 @@ macro_rules! parameters {
         $visibility:vis struct $name:ident in $table:literal {
             $(
                 $(#[doc = $help:literal])+
-                $field_visibility:vis $field:ident: $type:ty = $default:expr, $range:expr;
+                $field_visibility:vis $field:ident: $type:ty = $default:expr, $range:expr
+                    $(, formerly $former:literal)?;
             )*
         }
     ) => {
@@ -154,6 +156,7 @@ macro_rules! parameters {
             fn parameters(&self) -> Vec<$crate::parameter::Parameter> {
                 vec![$($crate::parameter::Parameter {
                     key: concat!($table, ".", stringify!($field)),
+                    formerly: None$(.or(Some($former)))?,
                     default: $crate::parameter::Setting::to_value(&self.$field),
                     range: <$type as $crate::parameter::Setting>::range($range),
                     help: concat!($($help),+).trim_ascii_start(),
@@ -238,7 +241,7 @@ mod tests {
             /// a share
             share: f64 = 0.5, 0.0..1.0;
             /// a count
-            count: u32 = 3, 1..=7;
+            count: u32 = 3, 1..=7, formerly "test.number";
             /// a way
             way: Way = Way::One, ..;
             /// a text
@@ -254,6 +257,7 @@ mod tests {
         let ranges: Vec<String> = parameters.iter().map(|parameter| parameter.range.to_string()).collect();
         assert_eq!(ranges, ["0 to below 1", "1 to 7", "one, other", "text"]);
         assert_eq!(parameters[1].help, "a count");
+        assert_eq!([parameters[0].formerly, parameters[1].formerly], [None, Some("test.number")]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `spfde list`: what there is to choose from.
 
 use clap::Args;
-use spfde_data::parameter::Parameter;
+use spfde_data::parameter::{Parameter, Value};
 
 use crate::app::App;
 use crate::configuration::{bench, core};
@@ -23,6 +23,10 @@ impl List {
         if wanted("keys") {
             say("keys of every run");
             core(registry).iter().for_each(parameter);
+            // Each model has a default of its own.
+            if let Some(rate) = registry.models.first().and_then(|entry| entry.keys().pop()) {
+                parameter(&Parameter { default: Value::Text("the model's".to_owned()), ..rate });
+            }
             say("");
             say("keys of `spfde bench` alone");
             bench().iter().for_each(parameter);
@@ -52,6 +56,6 @@ impl List {
 }
 
 fn parameter(parameter: &Parameter) {
-    let Parameter { key, default, range, help } = parameter;
+    let Parameter { key, default, range, help, .. } = parameter;
     say(format!("    {key:<26} {default:<14} {help} ({range})", default = default.to_string()));
 }

@@ -24,8 +24,6 @@ spfde_data::parameters! {
     pub(crate) struct Train in "train" {
         /// epochs to train
         pub(crate) epochs: u32 = 16, 1..=10_000;
-        /// learning rate at the first step; falls along a cosine to 0 at the end, or when a block freezes
-        pub(crate) learning_rate: f64 = 0.3, 0.0..=1000.0;
         /// momentum of the gradient descent
         pub(crate) momentum: f64 = 0.9, 0.0..1.0;
         /// decay of convolution and linear weights

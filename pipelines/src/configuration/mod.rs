@@ -15,7 +15,7 @@ use spfde_data::parameter::{Parameter, ParameterError, Parameters, Value};
 use spfde_model::InputShape;
 use spfde_policy::registry::{Listed, Member};
 
-use crate::registry::Registry;
+use crate::registry::{Registry, Settings};
 
 use keys::SHAPE;
 pub use keys::{bench, core};
@@ -80,6 +80,8 @@ impl Configuration {
             core.append(&mut elsewhere);
         }
         let families = registry.families();
+        let given = &current(&families, given, inherited);
+        let inherited = &current(&families, inherited, &[]);
         let members = families.iter().flat_map(|family| &family.members);
         let everything: Vec<&Parameter> =
             core.iter().chain(&elsewhere).chain(members.flat_map(|member| &member.parameters)).collect();
@@ -91,16 +93,14 @@ impl Configuration {
         let mut values = Parameters::default();
         let take = |parameters: &[Parameter], is_core: bool, values: &mut Parameters| {
             for parameter in parameters {
-                let latest = |entries: &[(String, Value)]| {
-                    let mut entries = entries.iter().rev();
-                    entries.find(|(key, _)| key == parameter.key).map(|(_, value)| value.clone())
-                };
-                let value = match (latest(given), latest(inherited)) {
-                    (Some(value), _) => checked(parameter, value)?,
+                let value = match (latest(given, parameter.key), latest(inherited, parameter.key)) {
+                    (Some(value), _) => checked(parameter, value.clone())?,
                     (None, None) => parameter.default.clone(),
-                    (None, Some(value)) if is_core => parameter.check(value)?,
+                    (None, Some(value)) if is_core => parameter.check(value.clone())?,
                     // Another policy than the one it was meant for may have another range.
-                    (None, Some(value)) => parameter.check(value).unwrap_or(parameter.default.clone()),
+                    (None, Some(value)) => {
+                        parameter.check(value.clone()).unwrap_or(parameter.default.clone())
+                    }
                 };
                 values.insert(parameter.key, value);
             }
@@ -220,6 +220,27 @@ impl Configuration {
     pub fn to_toml(&self) -> String {
         render::to_toml(&self.registry, &self.values)
     }
+}
+
+/// The latest value of `key`.
+fn latest<'a>(entries: &'a [(String, Value)], key: &str) -> Option<&'a Value> {
+    entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+}
+
+/// The entries under the keys of today. What a key was called before depends on the members that the entries
+/// choose; where they do not, `over` what else holds.
+fn current(families: &[Listed], entries: &[(String, Value)], over: &[(String, Value)]) -> Settings {
+    let members = families.iter().filter_map(|family| {
+        let key = family.choice.key;
+        let name = latest(entries, key).or(latest(over, key)).unwrap_or(&family.choice.default);
+        family.members.iter().find(|member| matches!(name, Value::Text(name) if *name == member.name))
+    });
+    let parameters: Vec<&Parameter> = members.flat_map(|member| &member.parameters).collect();
+    let today = |key: &String| {
+        let renamed = parameters.iter().find(|parameter| parameter.formerly == Some(key));
+        renamed.map_or_else(|| key.clone(), |parameter| parameter.key.to_owned())
+    };
+    entries.iter().map(|(key, value)| (today(key), value.clone())).collect()
 }
 
 /// The member of `family` that the configuration chooses, if the registry knows it.

@@ -31,7 +31,7 @@ fn a_key_of_another_policy_is_noted_but_still_checked() {
     let given = [("mask.policy".to_owned(), text("dense")), ("mask.soft".to_owned(), Value::Number(0.3))];
     let configuration = Configuration::resolve(&given).unwrap();
     assert_eq!(configuration.notes(), ["`mask.soft` has no effect: mask.policy = \"dense\" does not use it"]);
-    let given = [("mask.policy".to_owned(), text("dense")), ("mask.soft".to_owned(), Value::Number(3.0))];
+    let given = [("mask.policy".to_owned(), text("dense")), ("mask.soft".to_owned(), Value::Number(30.0))];
     assert!(Configuration::resolve(&given).is_err());
 }
 
@@ -51,4 +51,53 @@ fn a_key_of_another_command_is_noted_but_still_checked() {
 fn later_entries_win() {
     let given = [("seed".to_owned(), Value::Integer(1)), ("seed".to_owned(), Value::Integer(2))];
     assert_eq!(Configuration::resolve(&given).unwrap().values().integer("seed"), 2);
+}
+
+#[test]
+fn the_learning_rate_is_that_of_the_model_unless_something_else_is_said() {
+    let rate = |given: &[(&str, Value)]| {
+        let given: Vec<_> = given.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let configuration = Configuration::resolve(&given).unwrap();
+        let written = Source::parse_file("config.toml", &configuration.to_toml()).unwrap();
+        let rate = configuration.values().number("train.learning_rate");
+        assert!(written.entries().contains(&("train.learning_rate".to_owned(), Value::Number(rate))));
+        rate
+    };
+    for entry in &Registry::standard().models {
+        assert_eq!(rate(&[("model.name", text(entry.name))]), entry.learning_rate, "{}", entry.name);
+    }
+    assert_eq!(rate(&[]), 0.3);
+    // In any order.
+    let asked = ("train.learning_rate", Value::Number(0.2));
+    assert_eq!(rate(&[asked.clone(), ("model.name", text("lenet5"))]), 0.2);
+    assert_eq!(rate(&[("model.name", text("lenet5")), asked]), 0.2);
+}
+
+#[test]
+fn a_key_is_read_under_its_former_name_where_that_was_its_name() {
+    let entries = |entries: &[(&str, Value)]| -> Vec<(String, Value)> {
+        entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
+    };
+    let [em, ems] = ["mest-em", "mest-ems"].map(|name| ("mask.policy", text(name)));
+    let soft = ("mask.soft", Value::Number(0.4));
+    let old = entries(&[em.clone(), soft.clone()]);
+    let read = Configuration::resolve(&old).unwrap();
+    assert_eq!(read.values().get("mask.exchange"), Some(&Value::Number(0.4)));
+    assert_eq!((read.values().get("mask.soft"), read.notes()), (None, &[][..]));
+    assert!(read.is_given("mask.exchange"));
+    let wrong = entries(&[em.clone(), ("mask.soft", Value::Number(3.0))]);
+    let wrong = Configuration::resolve(&wrong).unwrap_err().to_string();
+    assert_eq!(wrong, "`mask.exchange` = 3.0 is out of range: 0 to 1");
+    // What one policy calls so says nothing of the other.
+    let over = |inherited: &[(String, Value)], given: &[(&str, Value)]| {
+        let registry = Registry::standard();
+        let resolved = Configuration::resolve_over(&registry, inherited, &entries(given)).unwrap();
+        ["mask.soft", "mask.exchange"].map(|key| resolved.values().get(key).cloned())
+    };
+    let recorded = entries(&[ems.clone(), soft.clone()]);
+    assert_eq!(over(&old, &[]), [None, Some(Value::Number(0.4))]);
+    assert_eq!(over(&old, &[("mask.soft", Value::Number(0.1))]), [None, Some(Value::Number(0.1))]);
+    assert_eq!(over(&old, &[ems]), [Some(Value::Number(0.5)), None]);
+    assert_eq!(over(&recorded, &[em.clone()]), [None, Some(Value::Number(0.2))]);
+    assert_eq!(over(&recorded, &[em, soft]), [None, Some(Value::Number(0.4))]);
 }

@@ -116,7 +116,9 @@ fn they_are_verified_and_replayed_as_they_were_then() {
         place.run(&["verify", run]).done();
         for (variant, settings) in VARIANTS {
             let out = format!("{run}-{variant}");
-            place.run(&[&["replay", run], settings, &["--out", &out]].concat()).done();
+            // The program of then took what this run's mest-em called `mask.soft` for that of mest-ems.
+            let then: &[&str] = if (run, variant) == ("random", "mask") { &["mask.soft=0.2"] } else { &[] };
+            place.run(&[&["replay", run], settings, then, &["--out", &out]].concat()).done();
             for (table, digest) in digests(&place.path(&out)) {
                 let key = [run, variant, table].map(str::to_owned);
                 assert_eq!(digest, expected[&key], "{key:?}");

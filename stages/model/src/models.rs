@@ -10,6 +10,9 @@ mod lenet5;
 mod mlp;
 mod resnet;
 
+/// The learning rate of a model that states none: networks with batch norm train with it, and others do.
+pub const LEARNING_RATE: f64 = 0.05;
+
 /// A model that can be built by name.
 #[derive(Clone)]
 pub struct ModelEntry {
@@ -19,6 +22,8 @@ pub struct ModelEntry {
     pub summary: &'static str,
     /// The parameters that it reads.
     pub parameters: fn() -> Vec<Parameter>,
+    /// The learning rate with which it trains, dense or sparse, unless a configuration says otherwise.
+    pub learning_rate: f64,
     /// Builds it for inputs of a shape and a number of classes.
     ///
     /// # Errors
@@ -30,7 +35,8 @@ pub struct ModelEntry {
 pub type Build = dyn Fn(&Parameters, InputShape, usize) -> Result<Description, ParameterError> + Send + Sync;
 
 impl ModelEntry {
-    /// The model that `define` puts together, whatever the inputs and classes; it reads `parameters`.
+    /// The model that `define` puts together, whatever the inputs and classes. It reads `parameters`, and
+    /// trains with [`LEARNING_RATE`] unless [`with_learning_rate`](Self::with_learning_rate) states another.
     pub fn new(
         name: &'static str,
         summary: &'static str,
@@ -43,7 +49,21 @@ impl ModelEntry {
                 ParameterError::contradiction("model.name", reason)
             })
         };
-        Self { name, summary, parameters, build: Arc::new(build) }
+        Self { name, summary, parameters, learning_rate: LEARNING_RATE, build: Arc::new(build) }
+    }
+
+    /// The same model with another learning rate, from 0 to 1000, for configurations that state none.
+    #[must_use]
+    pub fn with_learning_rate(self, learning_rate: f64) -> Self {
+        Self { learning_rate, ..self }
+    }
+
+    /// All keys of the model: its parameters, then `train.learning_rate`, whose default is the model's.
+    pub fn keys(&self) -> Vec<Parameter> {
+        let help =
+            "learning rate at the start; falls along a cosine to 0 at the end, or when a block freezes";
+        let rate = Parameter::of("train.learning_rate", self.learning_rate, 0.0..=1000.0, help);
+        [(self.parameters)(), vec![rate]].concat()
     }
 }
 

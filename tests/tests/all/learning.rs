@@ -1,6 +1,7 @@
 //! Training learns.
 
 use spfde_data::rows::EpochRow;
+use spfde_model::models;
 
 use crate::support::Bench;
 
@@ -22,11 +23,20 @@ fn the_default_policies_learn() {
 }
 
 #[test]
-fn dense_training_learns() {
-    let words = ["mask.policy=dense", "freeze.policy=none", "sieve.policy=none", "train.learning_rate=0.02"];
-    for (model, epochs) in [("model.name=lenet5", "train.epochs=12"), ("model.name=mlp", "train.epochs=3")] {
-        let accuracy = accuracy(&[&[model, epochs], &words[..]].concat());
-        assert!(accuracy > 0.8, "{model}: {accuracy}");
+fn networks_learn_at_the_learning_rate_of_their_model_dense_and_sparse() {
+    for entry in models::registry() {
+        let epochs = match entry.name {
+            "lenet5" => 12,
+            "mlp" => 4,
+            _ => continue,
+        };
+        for mask in ["mask.policy=dense", "mask.policy=mest-ems"] {
+            let words = [format!("model.name={}", entry.name), format!("train.epochs={epochs}")];
+            let rate = format!("train.learning_rate={}", entry.learning_rate);
+            let accuracy =
+                accuracy(&[&words[0], &words[1], &rate, mask, "freeze.policy=none", "sieve.policy=none"]);
+            assert!(accuracy > 0.7, "{words:?}, {mask}: {accuracy}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::models::{ModelEntry, width};
 
 /// A residual network with so many blocks in each of its three stages.
 pub(super) fn entry(name: &'static str, summary: &'static str, blocks: usize) -> ModelEntry {
-    ModelEntry::new(name, summary, width, move |parameters, network| {
+    let entry = ModelEntry::new(name, summary, width, move |parameters, network| {
         let width = parameters.integer("model.width") as usize;
         // The stem begins the first block.
         let mut signal = network.convolution(16 * width, 3).batch_norm().relu().named("stem");
@@ -27,5 +27,6 @@ pub(super) fn entry(name: &'static str, summary: &'static str, blocks: usize) ->
             signal = network.add(second, signal);
         }
         network.classifier(network.average_pool(signal))
-    })
+    });
+    entry.with_learning_rate(0.3)
 }

@@ -1,7 +1,7 @@
 //! The builder of networks and their JSON: what is built, what is refused and with which message.
 
 use proptest::prelude::*;
-use spfde_data::parameter::Parameters;
+use spfde_data::parameter::{Parameters, Value};
 use spfde_model::{BuildError, Description, InputShape, Kernel, Logits, Network, NetworkBuilder, models};
 
 use crate::support::{bits, describe, network, parameters, samples, sgd, train};
@@ -75,6 +75,8 @@ fn a_registered_model_builds_like_those_that_are_built_in() {
         let x = net.convolution(4, 7).padding(0).relu();
         net.classifier(net.average_pool(x))
     });
+    assert_eq!(small.keys()[0].default, Value::Number(models::LEARNING_RATE));
+    assert_eq!(small.clone().with_learning_rate(0.2).keys()[0].default, Value::Number(0.2));
     let parameters = Parameters::defaults(&(small.parameters)());
     assert_eq!((small.build)(&parameters, SHAPE, 4).unwrap().architecture().layers.len(), 2);
     let tiny = InputShape { height: 6, ..SHAPE };

@@ -30,7 +30,7 @@ spfde_data::parameters! {
         /// epochs between two updates of a mask
         pub interval: u32 = 2, 1..;
         /// share of the weights exchanged at an update
-        pub soft: f64 = 0.2, 0.0..=1.0;
+        pub exchange: f64 = 0.2, 0.0..=1.0, formerly "mask.soft";
         /// importance of a weight is its magnitude plus this times its gradient's magnitude
         pub gradient_weight: f64 = 0.0, 0.0..=1e6;
     }
@@ -59,7 +59,7 @@ impl MaskRule for MestEm {
 
     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         let moment = &update.moment;
-        let exchanged = phase(moment) * self.soft * moment.density;
+        let exchanged = phase(moment) * self.exchange * moment.density;
         mutate(
             self.granularity(),
             update,
