@@ -10,10 +10,11 @@ use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::parameter::{ParameterError, Parametric, Setting, Value};
 use spfde_data::segment::Densities;
-use spfde_flow::{Observe, Policies, Seams, Settings};
+use spfde_flow::{Clip, GradientTransform, Observe, Policies, Seams, Settings};
 use spfde_model::{Description, InputShape, Kernel};
 use spfde_policy::{
-    FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, freeze, mask, sieve,
+    Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, WarmUp, freeze,
+    mask, sieve,
 };
 
 use crate::configuration::Configuration;
@@ -119,10 +120,7 @@ impl Experiment {
             network: Arc::new(description),
             kernel,
             learning_rate: values.number("train.learning_rate"),
-            seams: (configuration.registry().seams)(Seams::new(
-                train.momentum as f32,
-                train.weight_decay as f32,
-            )),
+            seams: (configuration.registry().seams)(seams(&train)),
             augment: Augment::of(augment, data_keys.crop_padding as u8),
             observe: Observe::named(values.text("trace.observe")).expect("a choice was checked"),
             data,
@@ -271,6 +269,16 @@ pub(crate) fn description(
 ) -> Result<Description, ParameterError> {
     let values = configuration.values();
     (configuration.registry().model(values.text("model.name")).build)(values, input, classes)
+}
+
+/// What a configuration says of a training step.
+fn seams(train: &Train) -> Seams {
+    let clip = (train.clip > 0.0).then(|| Arc::new(Clip { norm: train.clip }) as Arc<dyn GradientTransform>);
+    Seams {
+        learning_rate: Arc::new(WarmUp { rule: Arc::new(Cosine), epochs: train.warmup }),
+        gradient: clip,
+        ..Seams::new(train.momentum as f32, train.weight_decay as f32)
+    }
 }
 
 fn plan(

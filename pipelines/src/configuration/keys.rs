@@ -24,6 +24,10 @@ spfde_data::parameters! {
     pub(crate) struct Train in "train" {
         /// epochs to train
         pub(crate) epochs: u32 = 16, 1..=10_000;
+        /// epochs over which the learning rate rises to what it would be without a warm-up; 0: none
+        pub(crate) warmup: f64 = 0.0, 0.0..=10_000.0;
+        /// greatest L2 norm of the gradient over all parameters that train; 0: it is not clipped
+        pub(crate) clip: f64 = 0.0, 0.0..=1e6;
         /// momentum of the gradient descent
         pub(crate) momentum: f64 = 0.9, 0.0..1.0;
         /// decay of convolution and linear weights

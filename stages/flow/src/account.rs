@@ -40,7 +40,7 @@ pub(crate) fn epoch_row(
             settings.learning_rate,
             epoch,
             0,
-            1,
+            active.div_ceil(settings.batch_size as u32).max(1),
             settings.epochs,
         ),
         active_samples: active,

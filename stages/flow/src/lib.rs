@@ -56,6 +56,7 @@
 mod account;
 mod assemble;
 mod checkpoint;
+mod clip;
 mod edge;
 pub mod fault;
 mod freeze;
@@ -85,6 +86,7 @@ mod windowed;
 
 pub use assemble::Finished;
 pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
+pub use clip::Clip;
 pub use fault::{Cause, Fault};
 pub use freeze::freeze;
 pub use loader::{Batch, load};

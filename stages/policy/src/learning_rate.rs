@@ -3,12 +3,13 @@
 //! [arXiv 1706.04983](https://arxiv.org/abs/1706.04983)).
 
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 /// A rule for the learning rate of a block.
 pub trait LearningRate: Send + Sync {
     /// The rate at step `step` of the `steps` steps of epoch `epoch`, for a block whose training ends at
-    /// epoch `ends_at`: the epoch at which it freezes, or the number of epochs of the run. `base` is the rate
-    /// at the first step of the run.
+    /// epoch `ends_at`: the epoch at which it freezes, or the number of epochs of the run. `base` is what the
+    /// configuration says.
     fn rate(&self, base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32) -> f64;
 }
 
@@ -38,9 +39,35 @@ impl LearningRate for Cosine {
     }
 }
 
+/// A linear warm-up (Goyal et al. 2017, [arXiv 1706.02677](https://arxiv.org/abs/1706.02677), section 2.2): the
+/// rate of `rule` times `min(1, (x + 1 / steps) / epochs)`, with `x = epoch + step / steps`. With 0 epochs the
+/// rate has the bits of `rule`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use spfde_policy::{Cosine, LearningRate, WarmUp};
+/// let warm_up = WarmUp { rule: Arc::new(Cosine), epochs: 2.0 };
+/// assert_eq!(warm_up.rate(0.5, 0, 0, 10, 100), 0.05 * 0.5); // the first of twenty steps
+/// assert_eq!(warm_up.rate(0.5, 1, 9, 10, 100), Cosine.rate(0.5, 1, 9, 10, 100));
+/// ```
+#[derive(Clone)]
+pub struct WarmUp {
+    /// The rule that holds after the warm-up.
+    pub rule: Arc<dyn LearningRate>,
+    /// Epochs from 0 until the factor is 1.
+    pub epochs: f64,
+}
+
+impl LearningRate for WarmUp {
+    fn rate(&self, base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32) -> f64 {
+        let done = f64::from(epoch) + f64::from(step + 1) / f64::from(steps);
+        (done / self.epochs).min(1.0) * self.rule.rate(base, epoch, step, steps, ends_at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Cosine, LearningRate};
+    use super::{Arc, Cosine, LearningRate, WarmUp};
 
     #[test]
     fn known_angles_give_known_rates() {
@@ -54,6 +81,23 @@ mod tests {
         ] {
             let rate = Cosine.rate(2.0, epoch, step, 2, ends_at) / 2.0;
             assert!((rate - expected).abs() < 1e-15, "{rate} {expected}");
+        }
+    }
+
+    #[test]
+    fn a_warm_up_rises_by_the_same_share_at_every_step_and_then_leaves_the_rule_alone() {
+        let warm_up = |epochs: f64| WarmUp { rule: Arc::new(Cosine), epochs };
+        // Six steps, of which the factor of the third is a half.
+        for (epoch, step, factor) in
+            [(0, 0, 1.0 / 6.0), (0, 2, 0.5), (1, 0, 5.0 / 6.0), (1, 1, 1.0), (7, 3, 1.0)]
+        {
+            let [rate, rule] =
+                [&warm_up(1.5) as &dyn LearningRate, &Cosine].map(|rule| rule.rate(0.3, epoch, step, 4, 9));
+            assert!((rate - factor * rule).abs() < 1e-16, "{epoch}, {step}: {rate}, {rule}");
+        }
+        for step in 0..40 {
+            let at = |rule: &dyn LearningRate| rule.rate(0.3, step / 4, step % 4, 4, 9).to_bits();
+            assert_eq!(at(&warm_up(0.0)), at(&Cosine));
         }
     }
 

@@ -183,7 +183,7 @@ mod state;
 pub use cost::{Cost, Costs, count};
 pub use entry::{Entry, Family};
 pub use freeze::{Change, FreezeContext, FreezePlan, FreezePolicy, FreezeRule, FreezeState};
-pub use learning_rate::{Cosine, LearningRate};
+pub use learning_rate::{Cosine, LearningRate, WarmUp};
 pub use mask::{MaskContext, MaskDelta, MaskPolicy, MaskRule, MaskState, MaskUpdate, Needs};
 pub use plan::Plan;
 pub use registry::Registry;

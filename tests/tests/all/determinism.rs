@@ -9,8 +9,10 @@ use crate::support::{Bench, Recorded, assert_same, transcript};
 use crate::together::Team;
 
 /// Masks, freezing and circulation at once, over as many epochs as it takes for each to decide several times.
-const EVERYTHING: [&str; 10] = [
+const EVERYTHING: [&str; 12] = [
     "model.name=resnet20",
+    "train.warmup=1.5",
+    "train.clip=0.5",
     "data.augment=crop-flip",
     "train.epochs=6",
     "mask.policy=mest-ems",

@@ -5,7 +5,9 @@ use std::f64::consts::PI;
 
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, LayerRow, ScoreRow};
+use spfde_model::MomentumSgd;
 
+use crate::reference::{Reference, gradient};
 use crate::support::Bench;
 
 #[test]
@@ -35,6 +37,13 @@ fn every_epoch_deals_its_samples_anew_into_batches_of_nearly_equal_size() {
 #[test]
 fn a_step_moves_a_block_by_its_own_learning_rate_which_ends_at_zero_when_it_freezes() {
     // Plain gradient descent with one step an epoch: the weights move by the rate times the gradient.
+    for warmup in [0.0, 2.5] {
+        steps_follow_their_rates(warmup);
+    }
+}
+
+fn steps_follow_their_rates(warmup: f64) {
+    let warm_up = format!("train.warmup={warmup}");
     let words = [
         "model.name=lenet5",
         "mask.policy=dense",
@@ -44,12 +53,16 @@ fn a_step_moves_a_block_by_its_own_learning_rate_which_ends_at_zero_when_it_free
         "train.weight_decay=0",
         "data.batch_size=100",
         "freeze.flops_reduction=0.35",
+        &warm_up,
     ];
     let bench = Bench::new(100);
     let (experiment, run) = bench.train("run", &words);
     let frozen_at: BTreeMap<u16, u32> =
         run.rows::<FreezeRow>().iter().map(|row| (row.layer, row.epoch)).collect();
-    let rate = |epoch: u32, ends: u32| 0.05 * (1.0 + (PI * f64::from(epoch) / f64::from(ends)).cos());
+    let rate = |epoch: u32, ends: u32| {
+        let warm = ((f64::from(epoch) + 1.0) / warmup).min(1.0);
+        warm * 0.05 * (1.0 + (PI * f64::from(epoch) / f64::from(ends)).cos())
+    };
     let norms: BTreeMap<(u32, u16), GradientRow> =
         run.rows::<GradientRow>().into_iter().map(|row| ((row.epoch, row.layer), row)).collect();
     let mut compared = 0;
@@ -68,6 +81,38 @@ fn a_step_moves_a_block_by_its_own_learning_rate_which_ends_at_zero_when_it_free
     for row in run.rows::<EpochRow>() {
         assert!((row.learning_rate - rate(row.epoch, 8)).abs() < 1e-12, "{row:?}");
     }
+}
+
+#[test]
+fn a_clipped_gradient_has_the_norm_that_was_asked_for_and_norms_are_those_before() {
+    let words = [
+        "model.name=lenet5",
+        "mask.sparsity=0.5",
+        "sieve.policy=none",
+        "train.epochs=1",
+        "train.momentum=0",
+        "train.weight_decay=0",
+        "data.batch_size=100",
+        "train.clip=0.3",
+    ];
+    let bench = Bench::new(100);
+    let (experiment, run) = bench.train("run", &words);
+    let mut reference = Reference::new(&experiment, &run);
+    let samples: Vec<u32> = run.rows::<ScoreRow>().iter().map(|row| row.sample).collect();
+    // Without batch norm every number is a gradient.
+    let mut part = gradient(&experiment, &reference.network, &samples, &[1.0; 100]);
+    let norm = |values: &[f32]| values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    for row in run.rows::<GradientRow>() {
+        let expected = norm(reference.network.gradient(&part, row.layer.into()));
+        assert!((f64::from(row.l2) - expected).abs() < 1e-4 * expected, "{row:?}, {expected}");
+    }
+    let factor = (0.3 / norm(&part)) as f32;
+    assert!(factor < 0.5, "{factor}");
+    part.iter_mut().for_each(|value| *value *= factor);
+    let rates = vec![0.1; reference.network.architecture().blocks.len() + 1];
+    reference.network.update(&part, &rates, &MomentumSgd { momentum: 0.0, weight_decay: 0.0 });
+    let difference = reference.difference(&run);
+    assert!(difference < 1e-6, "{difference}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::tick::Tick;
 
 /// The sum of absolute values and the sum of squares, in eight sums that grow side by side, so that one
 /// addition need not wait for the other.
-fn norms(values: &[f32]) -> [f64; 2] {
+pub(crate) fn norms(values: &[f32]) -> [f64; 2] {
     const SUMS: usize = 8;
     let mut sums = [[0.0; 2]; SUMS];
     let (chunks, rest) = values.as_chunks::<SUMS>();

@@ -34,6 +34,7 @@ use crate::observer::StepReport;
 use crate::run::Run;
 use crate::tick::Tick;
 
+pub(crate) use ledger::norms;
 pub use weights::LayerWeights;
 
 /// The streams that training produces; a replay produces the same from a recorded trace.

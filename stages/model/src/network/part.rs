@@ -77,6 +77,16 @@ impl Network {
         &mut part[self.part.weights[layer].clone()]
     }
 
+    /// Where the gradients stand in a part, layer by layer in forward order: those of the existing weights,
+    /// then those of the biases, or of gains and offsets. A frozen layer has none.
+    pub fn gradients(&self) -> impl Iterator<Item = Range<usize>> {
+        self.layers.iter().enumerate().map(|(layer, state)| {
+            let (affine, names) = (&self.part.affine[layer], state.affine.names());
+            let gradients = names.iter().filter(|name| name.ends_with("gradient")).count();
+            self.part.weights[layer].start..affine.start + affine.len() / names.len() * gradients
+        })
+    }
+
     /// Tests that every number of the sum of all parts is finite, before it is applied.
     ///
     /// # Errors

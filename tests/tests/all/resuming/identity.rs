@@ -2,6 +2,8 @@
 
 use super::*;
 
+use spfde::Record;
+use spfde_data::files::manifest::Manifest;
 use spfde_data::rows::{EpochRow, FreezeRow, MaskRow, SieveRow};
 use spfde_policy::Registry;
 
@@ -172,4 +174,27 @@ fn on_as_many_workers_the_files_have_the_same_bytes() {
         run.rows::<EpochRow>().into_iter().map(EpochRow::without_clock).collect()
     };
     assert_eq!(costs(&run), costs(&whole));
+}
+
+#[test]
+fn a_run_whose_configuration_has_the_keys_of_then_goes_on() {
+    let bench = Bench::new(60);
+    let words = ["model.name=lenet5", "train.epochs=6", "mask.policy=mest-em", "mask.exchange=0.5"];
+    let experiment = bench.experiment(&[&words[..], &["mask.sparsity=0.5", "mask.interval=1"]].concat());
+    let whole = bench.record("whole", &experiment, 2);
+    let path = bench.path("then");
+    begin(&experiment, &path, until(2, 0, 2));
+    // `mask.exchange` had another name, and these two were not there.
+    let config = path.join("config.toml");
+    let now = std::fs::read_to_string(&config).unwrap();
+    let lines = now.lines().filter(|line| !line.starts_with("warmup") && !line.starts_with("clip"));
+    let then: String = lines.map(|line| line.replace("exchange = ", "soft = ") + "\n").collect();
+    assert!(then.contains("\nsoft = 0.5\n") && then.lines().count() + 2 == now.lines().count(), "{then}");
+    let mut manifest = Manifest::read(&path).unwrap();
+    manifest.configuration = Some(blake3::hash(then.as_bytes()).to_hex().to_string());
+    manifest.write(&path).unwrap();
+    std::fs::write(&config, then).unwrap();
+    assert_equal(&finish(&bench, &path, 2), &whole, "the keys of then");
+    let replayed = Record::open(&path).unwrap().experiment(&[]).unwrap();
+    assert_eq!(replayed.configuration().values().number("mask.exchange"), 0.5);
 }
