@@ -62,16 +62,27 @@ impl<'s, R: Row> Loop<'s, R> {
     }
 }
 
+/// Rows of a loop's start that are sent at a time: those who take them keep less of each than is sent.
+const SLICE: usize = 1 << 14;
+
 /// A stream of `rows` at the tick at which the run begins or goes on.
-fn at_start<'s, R: Row>(run: &Run<'s>, rows: Vec<R>) -> StreamVec<'s, Tick, R> {
-    let start = run.start();
+fn at_start<'s, R, I>(run: &Run<'s>, rows: I) -> StreamVec<'s, Tick, R>
+where
+    R: Row,
+    I: IntoIterator<Item = R, IntoIter: 'static>,
+{
+    let (start, mut rows) = (run.start(), rows.into_iter().peekable());
     let mut builder = OperatorBuilder::new(format!("Start {}", R::STREAM), run.scope());
+    let activator = run.scope().activator_for(builder.operator_info().address);
     let (mut output, stream) = Output::new(&mut builder);
     builder.build(move |capabilities| {
-        let mut held = Some((capabilities[0].delayed(&start), rows));
+        let mut held = Some([capabilities[0].delayed(&start)]);
         move |_| {
-            if let Some((capability, rows)) = held.take() {
-                output.send(&[capability], rows);
+            let Some(capability) = &held else { return };
+            output.send(capability, rows.by_ref().take(SLICE));
+            match rows.peek() {
+                Some(_) => activator.activate(),
+                None => held = None,
             }
         }
     });

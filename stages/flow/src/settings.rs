@@ -51,17 +51,16 @@ impl Settings {
         network
     }
 
-    /// As [`Settings::fresh_network`], with masked layers made empty: the initial masks are still to be
-    /// grown.
+    /// As [`Settings::fresh_network`], with masked layers empty: the initial masks are still to be grown.
     pub(crate) fn masked_network(&self) -> Network {
-        let mut network = self.fresh_network();
-        let mask = &self.policies.mask;
-        for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
-            // Initial weights are drawn for the inputs that exist at the start, which may be more than the
-            // target.
-            let weights = network.architecture().layers[layer].weights();
-            network.mask(layer, f64::from(self.plan.nonzero(0)[layer]) / weights as f64);
-        }
+        let (mask, layers) = (&self.policies.mask, &self.network.architecture().layers);
+        // Initial weights are drawn for the inputs that exist at the start, which may be more than the target.
+        let first = self.plan.nonzero(0);
+        let density = |layer: usize| f64::from(first[layer]) / layers[layer].weights() as f64;
+        let masked = |layer: usize| mask.masked(layer).then(|| density(layer));
+        let mut network =
+            Network::with_masks(Description::clone(&self.network), self.seed, self.kernel, masked);
+        self.seams.plug(&mut network);
         network
     }
 

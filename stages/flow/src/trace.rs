@@ -15,6 +15,9 @@ use crate::tick::Tick;
 /// The worker that commits, and writes the segments of epochs without rows.
 const SCRIBE: usize = 0;
 
+/// Rows that become columns at a time.
+const SLICE: usize = 1 << 16;
+
 /// One stream's segments.
 pub(crate) struct Sink {
     store: Arc<dyn SegmentStore>,
@@ -79,7 +82,11 @@ pub(crate) fn sink<'s, R: Row>(
             if !failed && result.is_ok() {
                 let written = timings.measure("trace", || {
                     rows.sort_by_key(Row::order);
-                    sink.append(epoch, rows)
+                    let (mut rows, mut written) = (rows.into_iter(), Ok(()));
+                    while rows.len() > 0 && written.is_ok() {
+                        written = sink.append(epoch, rows.by_ref().take(SLICE));
+                    }
+                    written
                 });
                 result = written.map(|()| None);
             }

@@ -50,8 +50,14 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    /// The layer as it is before the first step, dense.
-    pub(crate) fn new(seed: u64, number: usize, description: &LayerDescription) -> Self {
+    /// The layer as it is before the first step: dense, or masked and empty if its initial values are drawn for
+    /// a `density`.
+    pub(crate) fn new(
+        seed: u64,
+        number: usize,
+        description: &LayerDescription,
+        density: Option<f64>,
+    ) -> Self {
         let channels = description.geometry.outputs();
         let affine = match description.geometry.convolution.affine {
             Affine::Bias => AffineState::Bias(Trained::new(channels, 0.0)),
@@ -62,6 +68,6 @@ impl Layer {
                 running_variance: vec![1.0; channels],
             }),
         };
-        Self { weights: Weights::dense(seed, number, description.geometry.clone()), affine }
+        Self { weights: Weights::new(seed, number, description.geometry.clone(), density), affine }
     }
 }

@@ -46,8 +46,23 @@ pub struct Network {
 impl Network {
     /// The network that `description` describes, with dense layers and initial weights drawn from `seed`.
     pub fn from_description(description: Description, seed: u64, kernel: Kernel) -> Self {
+        Self::with_masks(description, seed, kernel, |_| None)
+    }
+
+    /// As [`Network::from_description`], with those layers masked and empty that have a `density`, as
+    /// [`Network::mask`] makes them: they are never dense.
+    ///
+    /// # Panics
+    /// If a density is not above 0 and at most 1.
+    pub fn with_masks(
+        description: Description,
+        seed: u64,
+        kernel: Kernel,
+        density: impl Fn(usize) -> Option<f64>,
+    ) -> Self {
         let layers = description.layers.iter().enumerate();
-        let layers: Vec<Layer> = layers.map(|(number, layer)| Layer::new(seed, number, layer)).collect();
+        let layers: Vec<Layer> =
+            layers.map(|(number, layer)| Layer::new(seed, number, layer, density(number))).collect();
         let part = PartLayout::new(&description, &layers, 0);
         let training = Schedule::training(&description, Reach::Block(0));
         Self {

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use ndarray::Array1;
-use ndarray_rand::RandomExt;
 use ndarray_rand::rand::SeedableRng;
-use ndarray_rand::rand_distr::StandardNormal;
+use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rand_chacha::ChaCha8Rng;
 use spfde_data::random::{Purpose, seed_bytes};
 
@@ -55,37 +53,45 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// A dense layer with its initial weights.
-    pub(crate) fn dense(seed: u64, layer: usize, geometry: Geometry) -> Self {
+    /// A dense layer with its initial weights, or a masked and empty one if its initial values are drawn for a
+    /// `density`.
+    pub(crate) fn new(seed: u64, layer: usize, geometry: Geometry, density: Option<f64>) -> Self {
         let count = geometry.weights();
+        let (forward, backward, rounding) = (Product::default(), vec![], None);
+        let (indices, values, momenta) = (vec![], vec![], vec![]);
+        let (density, masked) = (density.unwrap_or(1.0), density.is_some());
         let mut weights = Self {
             seed,
             layer,
             geometry,
-            density: 1.0,
-            masked: false,
-            indices: (0..count as u32).collect(),
-            values: vec![],
-            momenta: vec![0.0; count],
-            forward: Product::default(),
-            backward: vec![],
-            rounding: None,
+            density,
+            masked,
+            indices,
+            values,
+            momenta,
+            forward,
+            backward,
+            rounding,
         };
-        weights.values = weights.draw();
-        weights.rebuild();
+        match masked {
+            true => weights.mask(density),
+            false => {
+                let values = weights.draw().take(count).collect();
+                weights.set((0..count as u32).collect(), values, vec![0.0; count]);
+            }
+        }
         weights
     }
 
-    /// All weights of the dense layer: normal with variance 2 / (fan-in · density) (He et al. 2015, section
-    /// 2.2, with the inputs that exist), whatever the mask.
-    fn draw(&self) -> Vec<f32> {
+    /// The weights of the dense layer, one by one: normal with variance 2 / (fan-in · density) (He et al.
+    /// 2015, section 2.2, with the inputs that exist), whatever the mask. A draw takes as much of the
+    /// generator as it needs, so those in front of a weight have to be drawn, too.
+    fn draw(&self) -> impl Iterator<Item = f32> + use<> {
         let fan_in = (self.geometry.weights() / self.geometry.outputs()) as f64 * self.density;
         let deviation = (2.0 / fan_in).sqrt() as f32;
         let seed = seed_bytes(self.seed, Purpose::Weights, self.layer as u64);
-        let mut generator = ChaCha8Rng::from_seed(seed);
-        let normal: Array1<f32> =
-            Array1::random_using(self.geometry.weights(), StandardNormal, &mut generator);
-        (normal * deviation).to_vec()
+        let normal = StandardNormal.sample_iter(ChaCha8Rng::from_seed(seed));
+        normal.map(move |value: f32| value * deviation)
     }
 
     /// The layer becomes masked and empty; its initial values are drawn for `density`.
@@ -100,6 +106,8 @@ impl Weights {
     pub(crate) fn set(&mut self, indices: Vec<u32>, values: Vec<f32>, momenta: Vec<f32>) {
         self.masked |= indices.len() < self.geometry.weights();
         (self.indices, self.values, self.momenta) = (indices, values, momenta);
+        // Before the new ones are made.
+        (self.forward, self.backward) = (Product::default(), vec![]);
         self.rebuild();
     }
 
@@ -113,23 +121,40 @@ impl Weights {
         let limit = self.geometry.weights();
         assert!(grown.last().is_none_or(|index| (*index as usize) < limit), "grown weights lie in the layer");
         assert!(self.masked, "only masked layers change their masks");
-        let initial = if growth == Growth::Initial { self.draw() } else { vec![] };
-        let mut dropped = dropped.iter().peekable();
-        let mut weights: Vec<(u32, (f32, f32))> = Vec::with_capacity(self.indices.len() + grown.len());
+        let (mut draws, mut drawn) = (self.draw(), 0);
+        let mut begin = |index: u32| match growth {
+            Growth::Initial => {
+                let skipped = index - std::mem::replace(&mut drawn, index + 1);
+                draws.nth(skipped as usize).expect("draws do not end")
+            }
+            Growth::Zero => 0.0,
+        };
+        let count = (self.indices.len() + grown.len()).saturating_sub(dropped.len());
+        let mut weights = [Vec::with_capacity(count), Vec::with_capacity(count)];
+        let mut indices = Vec::with_capacity(count);
+        let mut push = |index: u32, value: f32, momentum: f32| {
+            indices.push(index);
+            weights[0].push(value);
+            weights[1].push(momentum);
+        };
+        let (mut dropped, mut grown) = (dropped.iter().peekable(), grown.iter().copied().peekable());
         for (position, index) in self.indices.iter().enumerate() {
+            while let Some(new) = grown.next_if(|new| new < index) {
+                push(new, begin(new), 0.0);
+            }
             if dropped.next_if_eq(&index).is_none() {
-                weights.push((*index, (self.values[position], self.momenta[position])));
+                assert_ne!(
+                    grown.peek(),
+                    Some(index),
+                    "weight {index} of layer {} exists already",
+                    self.layer
+                );
+                push(*index, self.values[position], self.momenta[position]);
             }
         }
         assert!(dropped.next().is_none(), "dropped weights of layer {} exist", self.layer);
-        let value = |index: u32| initial.get(index as usize).copied().unwrap_or(0.0);
-        weights.extend(grown.iter().map(|index| (*index, (value(*index), 0.0))));
-        // Two ascending runs: one merge.
-        weights.sort_by_key(|(index, _)| *index);
-        if let Some(pair) = weights.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            panic!("weight {} of layer {} exists already", pair[0].0, self.layer);
-        }
-        let (indices, (values, momenta)) = weights.into_iter().unzip();
+        grown.for_each(|new| push(new, begin(new), 0.0));
+        let [values, momenta] = weights;
         self.set(indices, values, momenta);
     }
 

@@ -55,7 +55,7 @@ impl MaskRule for BySteps {
         let dropped = lowest(magnitudes(update), count);
         let key = |index: u32| (!order_of(f64::from(update.dense_gradients[index as usize])), index);
         let absent = (0..update.moment.weights).filter(|index| update.indices.binary_search(index).is_err());
-        MaskDelta { dropped, grown: lowest(absent.map(key).collect(), count) }
+        MaskDelta { dropped, grown: lowest(absent.map(key), count) }
     }
 }
 

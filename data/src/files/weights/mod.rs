@@ -38,30 +38,34 @@ pub fn encode(arrays: &[Tensor], metadata: &BTreeMap<String, String>) -> Vec<u8>
     if !metadata.is_empty() {
         header.insert("__metadata__".to_owned(), json!(metadata));
     }
-    let mut bytes = Vec::new();
-    for Tensor { name, shape, data } in sorted {
-        let start = bytes.len();
-        let dtype = match data {
-            TensorData::F32(values) => {
-                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-                "F32"
-            }
-            TensorData::U32(values) => {
-                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-                "U32"
-            }
+    let mut end = 0;
+    for Tensor { name, shape, data } in &sorted {
+        let (dtype, count) = match data {
+            TensorData::F32(values) => ("F32", values.len()),
+            TensorData::U32(values) => ("U32", values.len()),
         };
-        let length = 4 * shape.iter().product::<usize>();
-        assert_eq!(start + length, bytes.len(), "{name} has as many values as its shape {shape:?}");
+        let start = end;
+        end += 4 * count;
+        let fits = shape.iter().product::<usize>() == count;
+        assert!(fits, "{name} has as many values as its shape {shape:?}, not {count}");
         assert_ne!(name, "__metadata__", "an array is not called like the metadata");
-        let info = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, bytes.len()] });
+        let info = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] });
         let twice = header.insert(name.clone(), info);
         assert!(twice.is_none(), "{name} is the name of one array");
     }
     let mut json = serde_json::to_vec(&header).expect("a JSON map is JSON");
     // Readers that map the file want aligned data.
     json.resize(json.len().next_multiple_of(8), b' ');
-    [&(json.len() as u64).to_le_bytes()[..], &json, &bytes].concat()
+    let mut bytes = Vec::with_capacity(8 + json.len() + end);
+    bytes.extend((json.len() as u64).to_le_bytes());
+    bytes.extend(json);
+    for array in sorted {
+        match &array.data {
+            TensorData::F32(values) => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+            TensorData::U32(values) => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        }
+    }
+    bytes
 }
 
 /// Reads a file of [`encode`] or any other safetensors file with arrays of `F32` and `U32`.

@@ -21,22 +21,22 @@ use crate::tick::Tick;
 use crate::timings::Timings;
 use crate::train::LayerWeights;
 
-/// The initial masks of the layers for which this worker decides, as deltas at `(0, 0)`; the decisions on
-/// their way if the run goes on.
-pub(crate) fn initial(run: &Run<'_>) -> Vec<MaskRow> {
-    let (policy, plan) = (&run.settings().policies.mask, run.plan());
-    let decider = decider(run, policy);
+/// The initial masks of the layers for which this worker decides, as deltas at `(0, 0)`, drawn layer by layer;
+/// the decisions on their way if the run goes on.
+pub(crate) fn initial(run: &Run<'_>) -> Box<dyn Iterator<Item = MaskRow>> {
+    let (policy, plan) = (Arc::clone(&run.settings().policies.mask), Arc::clone(run.plan()));
+    let (decider, worker) = (decider(run, &policy), run.worker());
+    let mine = move |layer: usize| decider(layer) == worker;
     if let Some(snapshot) = run.resumed() {
-        let mine = |row: &MaskRow| decider(usize::from(row.layer)) == run.worker();
-        return snapshot.rows::<MaskRow>().into_iter().filter(mine).collect();
+        let rows = snapshot.rows::<MaskRow>().into_iter();
+        return Box::new(rows.filter(move |row| mine(usize::from(row.layer))));
     }
-    let owned = (0..plan.architecture.layers.len()).filter(|layer| decider(*layer) == run.worker());
-    let rows = owned.filter(|layer| policy.masked(*layer)).flat_map(|layer| {
+    let layers = 0..plan.architecture.layers.len();
+    Box::new(layers.filter(move |layer| mine(*layer)).flat_map(move |layer| {
         let indices = policy.initial(layer, plan.spans(layer));
         let row = move |index| MaskRow { epoch: 0, step: 0, layer: layer as u16, index, diff: 1 };
         indices.into_iter().map(row)
-    });
-    rows.collect()
+    }))
 }
 
 /// Hosts a mask policy: at the end of each epoch the owner of a layer, or worker 0 where layers exchange

@@ -121,7 +121,9 @@ pub(super) fn apply<'s>(
                         let snapshots = snapshots(replica, tick, false, &values);
                         weights_out.send(&capabilities, snapshots);
                     }
-                    last_gradient = values;
+                    if tick.step + 1 == batch.steps {
+                        last_gradient = values;
+                    }
                 }
                 let (loss, accuracy) = running.means();
                 if worker == 0 && trained {
@@ -144,7 +146,7 @@ pub(super) fn apply<'s>(
                     }
                     let rows = replica.ledger.close(tick.epoch, &replica.network);
                     layers_out.send(&capabilities, rows);
-                    let snapshots = snapshots(replica, tick, true, &last_gradient);
+                    let snapshots = snapshots(replica, tick, true, &std::mem::take(&mut last_gradient));
                     weights_out.send(&capabilities, snapshots);
                     if worker == 0 {
                         let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));

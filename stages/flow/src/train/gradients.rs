@@ -23,6 +23,7 @@ use crate::tick::{Lag, Tick};
 use crate::window::Stash;
 use crate::windowed::Output;
 
+use super::masks::MaskChanges;
 use super::replica::Replica;
 
 /// What the first half of a step sends on.
@@ -63,7 +64,7 @@ pub(super) fn gradients<'s>(
         let mut queue: VecDeque<([Capability<Tick>; 3], Batch)> = VecDeque::new();
         let mut told = false;
         let mut freezes = Stash::<FreezeRow>::new();
-        let mut masks = Stash::<MaskRow>::new();
+        let mut masks = MaskChanges::default();
         move |frontiers| {
             batches.for_each(|capability, data| {
                 let tick = *capability.least().expect("a batch has a tick");
@@ -86,8 +87,8 @@ pub(super) fn gradients<'s>(
                 return;
             }
             let (capabilities, batch) = queue.pop_front().expect("it has a front");
-            while let Some((tick, rows)) = masks.next(|due| *due <= tick) {
-                timings.measure("mask", || replica.mask(tick, rows));
+            while let Some((tick, changes)) = masks.next(tick) {
+                timings.measure("mask", || replica.mask(tick, changes));
             }
             while let Some((_, rows)) = freezes.next(|due| *due <= tick) {
                 replica.freeze(&rows);

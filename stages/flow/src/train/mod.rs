@@ -20,6 +20,7 @@ mod epochs;
 mod evaluate;
 mod gradients;
 mod ledger;
+mod masks;
 mod replica;
 mod weights;
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use spfde_data::augment::Placement;
-use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
+use spfde_data::rows::{FreezeRow, ScoreRow};
 use spfde_model::{Activations, Growth, Network, Score, Shard, Wanted, Workspace, input};
 use spfde_policy::cost::frozen_blocks_after;
 use timely::scheduling::Activator;
@@ -19,6 +19,7 @@ use crate::tree::{self, Node};
 
 use super::diagnose;
 use super::ledger::Ledger;
+use super::masks::Changes;
 
 /// A replica: the network and the buffers to work on it.
 pub(super) struct Replica {
@@ -90,17 +91,14 @@ impl Replica {
     }
 
     /// Brings masks up to date: what goes, then what comes, layer by layer.
-    pub(super) fn mask(&mut self, tick: Tick, mut rows: Vec<MaskRow>) {
-        rows.sort_by_key(|row| (row.layer, row.index));
+    pub(super) fn mask(&mut self, tick: Tick, changes: Changes) {
         // The initial mask takes the initial weights; what grows later starts at zero.
         let growth = if tick == Tick::new(0, 0) { Growth::Initial } else { Growth::Zero };
-        for rows in rows.chunk_by(|a, b| a.layer == b.layer) {
-            let those = |sign: i8| -> Vec<u32> {
-                rows.iter().filter(|row| row.diff == sign).map(|row| row.index).collect()
-            };
-            let layer = usize::from(rows[0].layer);
+        for (layer, mut lists) in changes {
+            lists.iter_mut().for_each(|indices| indices.sort_unstable());
+            let (layer, [dropped, grown]) = (usize::from(layer), lists);
             let before = (tick.step > 0).then(|| self.network.indices(layer).to_vec());
-            self.network.apply_mask(layer, &those(-1), &those(1), growth);
+            self.network.apply_mask(layer, &dropped, &grown, growth);
             if let Some(before) = before {
                 self.ledger.remap(layer, &before, self.network.indices(layer));
             }

@@ -41,9 +41,16 @@ impl Panels {
     /// If an offset does not fit 32 bits of bytes.
     pub(crate) fn new([rows, columns, block]: [usize; 3], taps: impl Iterator<Item = Tap> + Clone) -> Self {
         let blocks = columns.div_ceil(block).max(1);
-        let mut places: Vec<(usize, usize)> = taps.clone().map(|tap| (tap.column, tap.offset)).collect();
-        places.sort_unstable();
-        places.dedup();
+        let (mut places, mut most): (Vec<(usize, usize)>, _) = (vec![], 1024);
+        for tap in taps.clone() {
+            places.push((tap.column, tap.offset));
+            // Rows read the same places: never all of theirs at once.
+            if places.len() == most {
+                tidy(&mut places);
+                most = 2 * places.len().max(1024);
+            }
+        }
+        tidy(&mut places);
         let starts: Vec<u32> = (0..=blocks)
             .map(|number| places.partition_point(|(column, _)| *column < number * block) as u32)
             .collect();
@@ -74,6 +81,12 @@ impl Panels {
             }
         }
     }
+}
+
+/// Sorts places, each of them once.
+fn tidy(places: &mut Vec<(usize, usize)>) {
+    places.sort_unstable();
+    places.dedup();
 }
 
 entry! {

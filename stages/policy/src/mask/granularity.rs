@@ -9,7 +9,7 @@ use super::selection::lowest;
 pub trait Granularity {
     /// The weights of the lowest units of `keyed` (key, then index), `count` of them where units allow it,
     /// ascending by index.
-    fn lowest(&self, keyed: Vec<(u64, u32)>, count: usize) -> Vec<u32>;
+    fn lowest(&self, keyed: &mut dyn Iterator<Item = (u64, u32)>, count: usize) -> Vec<u32>;
 }
 
 /// Every weight is a unit of its own.
@@ -17,7 +17,7 @@ pub trait Granularity {
 pub struct Unstructured;
 
 impl Granularity for Unstructured {
-    fn lowest(&self, keyed: Vec<(u64, u32)>, count: usize) -> Vec<u32> {
+    fn lowest(&self, keyed: &mut dyn Iterator<Item = (u64, u32)>, count: usize) -> Vec<u32> {
         lowest(keyed, count)
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn mutate(
     let pruning = (existing - kept).saturating_sub(missing - growing);
     let grown = match growing {
         0 => Vec::new(),
-        growing => units.lowest(absent_by_draw(update), growing),
+        growing => units.lowest(&mut absent_by_draw(update), growing),
     };
-    MaskDelta { dropped: units.lowest(importance, pruning), grown }
+    MaskDelta { dropped: units.lowest(&mut importance.into_iter(), pruning), grown }
 }

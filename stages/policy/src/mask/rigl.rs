@@ -63,13 +63,13 @@ impl MaskRule for Rigl {
         let phase = f64::from(moment.epoch) / self.schedule(moment.epochs).end();
         let share = self.drop / 2.0 * (1.0 + (std::f64::consts::PI * phase).cos());
         let count = (share * update.indices.len() as f64) as usize;
-        let dropped = self.granularity().lowest(magnitudes(update), count);
+        let dropped = self.granularity().lowest(&mut magnitudes(update).into_iter(), count);
         // The greatest gradient is the lowest key. Whatever was kept is no candidate.
         let kept = |index: &u32| {
             update.indices.binary_search(index).is_ok() && dropped.binary_search(index).is_err()
         };
         let key = |index: u32| (!order_of(f64::from(update.dense_gradients[index as usize])), index);
-        let candidates = (0..moment.weights).filter(|index| !kept(index)).map(key).collect();
-        MaskDelta { grown: self.granularity().lowest(candidates, count), dropped }
+        let mut candidates = (0..moment.weights).filter(|index| !kept(index)).map(key);
+        MaskDelta { grown: self.granularity().lowest(&mut candidates, count), dropped }
     }
 }

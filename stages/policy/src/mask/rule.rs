@@ -215,7 +215,7 @@ impl<R: MaskRule> MaskState for Masking<R> {
         let freeze = |update: &MaskUpdate<'_>| {
             let kept = rule.count(&Moment { last: true, ..update.moment });
             let surplus = update.indices.len().saturating_sub(kept as usize);
-            let dropped = rule.granularity().lowest(rule.importance(update), surplus);
+            let dropped = rule.granularity().lowest(&mut rule.importance(update).into_iter(), surplus);
             MaskDelta { dropped, grown: Vec::new() }
         };
         let going: Vec<MaskUpdate<'_>> = updates.iter().filter(|update| !update.freezing).copied().collect();

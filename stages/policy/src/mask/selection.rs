@@ -5,13 +5,31 @@ use spfde_data::random::{Purpose, draw};
 use super::MaskUpdate;
 use super::granularity::Granularity;
 
-/// The indices of the `count` lowest of `keyed` (key, then index), ascending by index.
-pub fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32> {
-    let count = count.min(keyed.len());
-    if 0 < count && count < keyed.len() {
-        keyed.select_nth_unstable(count - 1);
+/// The indices of the `count` lowest of `keyed` (key, then index), ascending by index. Room is taken for those
+/// and a quarter more, however many there are to choose from.
+pub fn lowest<K: Ord>(keyed: impl IntoIterator<Item = (K, u32)>, count: usize) -> Vec<u32> {
+    let Some(last) = count.checked_sub(1) else { return Vec::new() };
+    let most = count.saturating_add(count / 4).saturating_add(1024);
+    let (mut kept, mut bounded) = (Vec::new(), false);
+    let cut = |kept: &mut Vec<(K, u32)>| {
+        kept.select_nth_unstable(last);
+        kept.truncate(count);
+    };
+    for item in keyed {
+        // Once some have been cut off, the greatest of those that stayed is the last of the first `count`.
+        if bounded && item > kept[last] {
+            continue;
+        }
+        kept.push(item);
+        if kept.len() == most {
+            cut(&mut kept);
+            bounded = true;
+        }
     }
-    let mut chosen: Vec<u32> = keyed.into_iter().take(count).map(|(_, index)| index).collect();
+    if kept.len() > count {
+        cut(&mut kept);
+    }
+    let mut chosen: Vec<u32> = kept.into_iter().map(|(_, index)| index).collect();
     chosen.sort_unstable();
     chosen
 }
@@ -19,7 +37,7 @@ pub fn lowest<K: Ord>(mut keyed: Vec<(K, u32)>, count: usize) -> Vec<u32> {
 /// A random mask of `count` of a layer's `weights`, ascending. A smaller mask is part of every larger one.
 pub fn random_mask(units: &dyn Granularity, seed: u64, layer: usize, weights: u32, count: u32) -> Vec<u32> {
     let key = |index: u32| draw(seed, Purpose::Mask, layer as u64, u64::from(index));
-    units.lowest((0..weights).map(|index| (key(index), index)).collect(), count as usize)
+    units.lowest(&mut (0..weights).map(|index| (key(index), index)), count as usize)
 }
 
 /// A key by which floating-point numbers that are not negative sort like the numbers, NaN last.
@@ -34,13 +52,13 @@ pub fn magnitudes(update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
 }
 
 /// The absent weights by a draw keyed by (seed, epoch, step, layer, index): the lowest are a random choice.
-pub fn absent_by_draw(update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
-    let moment = &update.moment;
+pub fn absent_by_draw(update: &MaskUpdate<'_>) -> impl Iterator<Item = (u64, u32)> {
+    let (moment, seed) = (update.moment, update.seed);
     let key = u64::from(moment.epoch) << 32 | moment.layer as u64;
     let mut existing = update.indices.iter().copied().peekable();
     let absent = (0..moment.weights).filter(move |index| existing.next_if_eq(index).is_none());
-    let place = |index: u32| u64::from(moment.step) << 32 | u64::from(index);
-    absent.map(|index| (draw(update.seed, Purpose::Grow, key, place(index)), index)).collect()
+    let place = move |index: u32| u64::from(moment.step) << 32 | u64::from(index);
+    absent.map(move |index| (draw(seed, Purpose::Grow, key, place(index)), index))
 }
 
 #[cfg(test)]
@@ -55,6 +73,20 @@ mod tests {
         assert_eq!(lowest(keyed.clone(), 4), [2, 5, 7, 9]);
         assert_eq!(lowest(keyed.clone(), 99), [0, 2, 5, 7, 9]);
         assert_eq!(lowest(keyed, 0), [0; 0]);
+    }
+
+    #[test]
+    fn many_are_chosen_from_as_if_all_were_sorted() {
+        // Few keys, so that ties are cut through, and as good as none.
+        for (keys, count) in [(5, 3000), (5, 1), (u64::MAX, 3000), (u64::MAX, 15_000), (u64::MAX, 40_000)] {
+            let key = |index: u32| draw(1, Purpose::User, 0, u64::from(index)) % keys;
+            let keyed = || (0..30_000).map(|index| (key(index), index));
+            let mut sorted: Vec<(u64, u32)> = keyed().collect();
+            sorted.sort_unstable();
+            let mut expected: Vec<u32> = sorted.into_iter().take(count).map(|(_, index)| index).collect();
+            expected.sort_unstable();
+            assert_eq!(lowest(keyed(), count), expected, "{keys}, {count}");
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl SieveContext {
 
     /// The `count` samples with the lowest `key`, ascending.
     pub fn lowest<K: Ord>(&self, count: u32, key: impl Fn(u32) -> K) -> Vec<u32> {
-        let keyed = (0..self.samples).map(|sample| (key(sample), sample)).collect();
+        let keyed = (0..self.samples).map(|sample| (key(sample), sample));
         crate::mask::selection::lowest(keyed, count as usize)
     }
 }

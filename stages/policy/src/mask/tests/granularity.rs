@@ -15,7 +15,8 @@ use crate::{Spans, example};
 struct Quads;
 
 impl Granularity for Quads {
-    fn lowest(&self, mut keyed: Vec<(u64, u32)>, count: usize) -> Vec<u32> {
+    fn lowest(&self, keyed: &mut dyn Iterator<Item = (u64, u32)>, count: usize) -> Vec<u32> {
+        let mut keyed: Vec<(u64, u32)> = keyed.collect();
         keyed.sort_by_key(|(_, index)| *index);
         let mut units: Vec<&[(u64, u32)]> = keyed.chunk_by(|left, right| left.1 / 4 == right.1 / 4).collect();
         units.sort_by_key(|unit| unit.iter().map(|(key, _)| *key).max());
@@ -55,8 +56,8 @@ impl MaskRule for Blocks {
     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         let units = self.granularity();
         MaskDelta {
-            dropped: units.lowest(magnitudes(update), 8),
-            grown: units.lowest(absent_by_draw(update), 8),
+            dropped: units.lowest(&mut magnitudes(update).into_iter(), 8),
+            grown: units.lowest(&mut absent_by_draw(update), 8),
         }
     }
 }
