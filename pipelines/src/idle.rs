@@ -19,8 +19,8 @@ pub(crate) fn idle(values: &Parameters, settings: &Settings) -> Vec<String> {
     let decides = (1..settings.epochs).any(|epoch| sieve.decides(epoch));
     let epochs = counted(settings.epochs, "epoch");
     let note = |key: &str, what: &str, acts: bool| {
-        let interval = values.get(key).filter(|_| !acts)?;
-        Some(format!("{what}: {key} = {interval} is too long for {epochs}"))
+        let interval = values.get(key).filter(|_| !acts).map(|_| values.integer(key))?;
+        (interval >= settings.epochs).then(|| format!("{what}: {key} = {interval} is too long for {epochs}"))
     };
     let masks = note("mask.interval", "no mask changes", changes);
     let sieves = note("sieve.interval", "the active set never changes", decides);

@@ -7,16 +7,16 @@ mod import;
 mod interrupt;
 mod judge;
 mod list;
+mod output;
 mod progress;
 mod replay;
 mod resume;
-mod shown;
 mod together;
 mod train;
 mod verify;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -28,6 +28,7 @@ use crate::app::App;
 use crate::configuration::keys::all;
 use crate::configuration::near::{advice, near_key};
 use crate::error::Error;
+use crate::grid::TABLE_NAME;
 use crate::program::{name_program, program};
 use crate::registry::Registry;
 use crate::terminal::{self, complain, remark, say};
@@ -176,13 +177,18 @@ fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
 /// links.
 fn run_of(word: &Path) -> PathBuf {
     let is_run = |path: &&Path| path.join(MANIFEST_NAME).is_file();
-    let above = |path: &Path| path.ancestors().skip(1).find(is_run).map(Path::to_owned);
-    if is_run(&word) {
+    if is_run(&word) || word.join(TABLE_NAME).is_file() {
         return word.to_owned();
     }
-    // As it was typed, if that leads there.
-    let real = || above(&word.canonicalize().ok()?);
-    above(word).filter(|_| word.exists()).or_else(real).unwrap_or_else(|| word.to_owned())
+    let above = |path: &Path| path.ancestors().skip(1).find(is_run).map(Path::to_owned);
+    // As it was typed, if that leads there: what is above `a/..` is told by the real path alone.
+    let is_plain = word.exists() && !word.components().any(|part| part == Component::ParentDir);
+    let typed = above(word).filter(|_| is_plain);
+    let found = typed.or_else(|| above(&word.canonicalize().ok()?));
+    match found {
+        Some(path) if path.as_os_str().is_empty() => PathBuf::from("."),
+        found => found.unwrap_or_else(|| word.to_owned()),
+    }
 }
 
 /// Verifies the run that was written to `directory`, and says where it is.

@@ -1,7 +1,7 @@
 //! How a run goes: a bar for the terminal, a row for each epoch, and what the summary needs.
 
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -13,7 +13,7 @@ use super::dense_time::dense_seconds_per_sample;
 use crate::experiment::Experiment;
 use crate::report::epochs::{Epochs, Line, loss};
 use crate::report::guessing::guessing;
-use crate::report::shown;
+use crate::report::shown_epochs;
 use crate::report::state::State;
 use crate::report::table::{percent, precise};
 use crate::terminal::{hidden_bar, remark, say, say_json};
@@ -26,6 +26,8 @@ pub(super) struct Progress {
     /// Steps before each epoch, and of all.
     steps_before: Vec<u64>,
     state: Mutex<State>,
+    /// The run directory, once the run has begun.
+    directory: OnceLock<PathBuf>,
     /// The first epoch after which the network did no better than guessing.
     guessed: Mutex<Option<u32>>,
 }
@@ -47,7 +49,8 @@ impl Progress {
             bar,
             table: Epochs::new(experiment),
             steps_before,
-            state: Mutex::new(State { dense_epoch_seconds, ..State::default() }),
+            state: Mutex::new(State::new(dense_epoch_seconds)),
+            directory: OnceLock::new(),
             guessed: Mutex::default(),
         }
     }
@@ -62,7 +65,7 @@ impl Progress {
         };
         if !lines.is_empty() {
             say(self.table.heads());
-            shown(lines.len()).for_each(|line| say(self.table.line(&lines[line])));
+            shown_epochs(lines.len()).for_each(|line| say(self.table.line(&lines[line])));
         }
         // The time that is left is guessed from the steps from now on.
         self.bar.set_position(self.steps_before[epochs.len()]);
@@ -72,6 +75,11 @@ impl Progress {
     /// The bar, hidden until it gets a place to be drawn.
     pub(super) fn bar(&self) -> &ProgressBar {
         &self.bar
+    }
+
+    /// The run directory, once the run has begun.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.directory.get().map(PathBuf::as_path)
     }
 
     /// What the run has come to so far.
@@ -98,6 +106,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Observer for Progress {
     fn begun(&self, directory: &Path) {
+        let _ = self.directory.set(directory.to_owned());
         let directory = directory.display();
         if locked(&self.state).epochs.is_empty() {
             say(format_args!("recording to {directory}"));

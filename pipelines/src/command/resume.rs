@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
+use super::output::Output;
 use super::run_of;
-use super::shown::Shown;
 use super::together::Together;
 use super::train::train;
 use crate::app::App;
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::resume::Resumed;
-use crate::terminal::{remark, say};
+use crate::terminal::{remark, say, say_json};
 
 /// Go on with a run that ended before its last epoch, to its configured end.
 ///
@@ -25,7 +26,7 @@ pub(super) struct Resume {
     /// The run directory
     run: PathBuf,
     #[command(flatten)]
-    shown: Shown,
+    output: Output,
     #[command(flatten)]
     together: Together,
 }
@@ -33,7 +34,7 @@ pub(super) struct Resume {
 impl Resume {
     /// Goes on with the run.
     pub(super) fn run(self, app: &App) -> Result<(), Error> {
-        self.shown.begin();
+        self.output.begin();
         // Before anything is done to the run.
         let cluster = self.together.cluster()?;
         let run = run_of(&self.run);
@@ -47,6 +48,12 @@ impl Resume {
                 let all =
                     if epochs == 1 { "its epoch is".to_owned() } else { format!("all {epochs} epochs are") };
                 say(format!("{name}: is finished: {all} there; nothing is left to do"));
+                say_json(|| {
+                    json!({
+                        "event": "end", "outcome": "finished", "exit_code": 0, "epochs": epochs,
+                        "run_directory": run.display().to_string()
+                    })
+                });
                 return Ok(());
             }
             Resumed::Unfinished(unfinished) => unfinished,
@@ -60,7 +67,7 @@ impl Resume {
             epoch => format!("{name}: goes on from its checkpoint after epoch {epoch} of {epochs}"),
         });
         let before = unfinished.before()?;
-        train(&experiment, &self.shown, &self.together, cluster, &before, |options| {
+        train(&experiment, &self.output, &self.together, cluster, &before, |options| {
             unfinished.run(options, app.build())
         })
     }

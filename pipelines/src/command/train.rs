@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 use spfde_data::files::run_directory::refuse_taken;
 use spfde_data::rows::{EpochRow, TimingRow};
 use spfde_flow::Observer;
 
+use super::output::Output;
 use super::progress::Progress;
-use super::shown::Shown;
 use super::together::Together;
 use super::{STOPPING, end_at_once, interruptible, workers};
 use crate::app::App;
@@ -19,7 +20,6 @@ use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::report::schedule;
-use crate::report::state::State;
 use crate::report::summary::{summary, summary_json};
 use crate::session::{self, Options};
 use crate::terminal::{remark, say, say_all, say_file, say_json, show, take_away};
@@ -47,11 +47,11 @@ pub(super) struct Train {
     /// than process 0: where it sees the run directory [default: where process 0 does]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Print the resolved configuration, the schedule, FLOPs and memory, and end
-    #[arg(long)]
+    /// Print the schedule, FLOPs, memory and the resolved configuration, and end
+    #[arg(long, conflicts_with = "quiet")]
     dry_run: bool,
     #[command(flatten)]
-    shown: Shown,
+    output: Output,
     #[command(flatten)]
     together: Together,
 }
@@ -59,8 +59,8 @@ pub(super) struct Train {
 impl Train {
     /// Runs the experiment of the settings.
     pub(super) fn run(self, app: &App) -> Result<(), Error> {
-        let Self { words, run_dir: directory, dry_run, shown, together } = self;
-        shown.begin();
+        let Self { words, run_dir: directory, dry_run, output, together } = self;
+        output.begin();
         if let Some(path) = directory.as_ref().filter(|_| !dry_run && !together.is_other()) {
             // Before the data is read. Creating it checks again.
             refuse_taken(path)?;
@@ -73,10 +73,11 @@ impl Train {
             say_all(schedule::schedule(&experiment));
             say("");
             say_file(experiment.configuration().to_toml());
+            say_json(|| json!({"event": "settings", "settings": experiment.configuration().settings()}));
             return Ok(());
         }
         let cluster = together.cluster()?;
-        train(&experiment, &shown, &together, cluster, &Before::default(), |options| {
+        train(&experiment, &output, &together, cluster, &Before::default(), |options| {
             session::run(&experiment, Options { directory, ..options }, app.build())
         })
     }
@@ -89,7 +90,7 @@ pub(super) type Before = (Vec<EpochRow>, Vec<TimingRow>);
 /// run was stopped; verifies the trace of a finished run. Process 0 of several does all that for the others.
 pub(super) fn train(
     experiment: &Experiment,
-    shown: &Shown,
+    output: &Output,
     together: &Together,
     cluster: Option<Arc<Cluster>>,
     (epochs, timings): &Before,
@@ -99,9 +100,9 @@ pub(super) fn train(
     let workers = workers(together.workers, experiment.settings().shards, processes);
     let interrupted = interruptible(STOPPING);
     // Of several processes only the workers of this one are seen, whose time says little.
-    let progress = Arc::new(Progress::new(experiment, processes == 1 && shown.measures_dense()));
+    let progress = Arc::new(Progress::new(experiment, processes == 1 && output.measures_dense()));
     let bar = progress.bar();
-    if shown.has_bar() {
+    if output.has_bar() {
         show(bar);
         // Its clock goes on between steps, too.
         bar.enable_steady_tick(Duration::from_millis(500));
@@ -125,26 +126,25 @@ pub(super) fn train(
         progress.remark_on_end();
     }
     let ended = result.and_then(|directory| Ok((verify(&directory)?, directory)));
-    say_json(|| ending(&state, &ended));
+    say_json(|| ending(&progress, &ended));
     let (sound, directory) = ended?;
     say(format!("run directory: {} (verified: {sound})", directory.display()));
     Ok(())
 }
 
 /// The last object of a run.
-fn ending(state: &State, ended: &Result<(Sound, PathBuf), Error>) -> serde_json::Value {
-    let mut object = summary_json(state);
+fn ending(progress: &Progress, ended: &Result<(Sound, PathBuf), Error>) -> serde_json::Value {
+    let mut object = summary_json(&progress.state());
+    let code = ended.as_ref().map_or_else(Error::exit_code, |_| 0);
+    let outcomes = [(0, "finished"), (3, "stopped"), (130, "interrupted")];
+    let outcome = outcomes.iter().find(|(of, _)| *of == code).map_or("failed", |(_, outcome)| outcome);
     object["event"] = "end".into();
+    object["outcome"] = outcome.into();
+    object["exit_code"] = code.into();
+    object["run_directory"] = progress.directory().map(|path| path.display().to_string()).into();
     match ended {
-        Ok((sound, directory)) => {
-            object["outcome"] = "finished".into();
-            object["run_directory"] = directory.display().to_string().into();
-            object["verified"] = sound.to_string().into();
-        }
-        Err(error) => {
-            object["outcome"] = if error.exit_code() == 130 { "interrupted" } else { "failed" }.into();
-            object["reason"] = error.to_string().into();
-        }
+        Ok((sound, _)) => object["verified"] = sound.to_string().into(),
+        Err(error) => object["reason"] = error.to_string().into(),
     }
     object
 }

@@ -6,8 +6,8 @@ use super::share_of_dense;
 use super::table::{Column, Growing, or_dash, percent, precise};
 use crate::experiment::Experiment;
 
-/// A row of the table: an epoch, and the seconds that the epochs up to it took.
-pub type Line = (EpochRow, f64);
+/// A row of the table: an epoch, and the seconds that the epochs up to it took, if they are known.
+pub type Line = (EpochRow, Option<f64>);
 
 /// The columns.
 const COLUMNS: [Column<'static, Line>; 10] = [
@@ -20,7 +20,7 @@ const COLUMNS: [Column<'static, Line>; 10] = [
     (("weights", 5), &|(row, _)| row.nonzero.to_string()),
     (("frozen layers", 4), &|(row, _)| row.frozen_layers.to_string()),
     (("FLOPs of dense", 1), &|(row, _)| percent(share_of_dense([row]))),
-    (("elapsed", 1), &|(_, elapsed)| format!("{elapsed:.0} s")),
+    (("elapsed", 1), &|(_, elapsed)| or_dash(*elapsed, |elapsed| format!("{elapsed:.0} s"))),
 ];
 
 /// A loss; one that is large, such as that of a run that has diverged, with its magnitude.
@@ -48,7 +48,7 @@ impl Epochs {
             dense_flops: 1,
             ..EpochRow::default()
         };
-        Self(Growing::new(&COLUMNS, &(widest, 99_999.0)))
+        Self(Growing::new(&COLUMNS, &(widest, Some(99_999.0))))
     }
 
     /// The line of heads.

@@ -15,7 +15,7 @@ use spfde_data::rows::EpochRow;
 const ROWS: usize = 20;
 
 /// The epochs that a table of `count` of them shows.
-pub(crate) fn shown(count: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn shown_epochs(count: usize) -> impl Iterator<Item = usize> {
     let every = count.div_ceil(ROWS).max(1);
     (0..count).filter(move |epoch| (epoch + 1) % every == 0 || epoch + 1 == count)
 }

@@ -4,7 +4,7 @@ use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::words::{counted, visible};
 
 use super::table::{self, Head, number, percent, short};
-use super::{flops, share_of_dense, shown};
+use super::{flops, share_of_dense, shown_epochs};
 use crate::replay::Replayed;
 
 /// A replay, and the run that it is of.
@@ -29,7 +29,7 @@ pub fn report(cases: &[Case]) -> String {
         let cases = all.iter().copied().filter(|case| epoch < case.replayed.epochs.len());
         ((epoch + 1).to_string(), cases.collect(), epoch)
     };
-    let mut parts = vec![CLAIM.to_owned(), table("epoch", &EPOCH, shown(count).map(line))];
+    let mut parts = vec![CLAIM.to_owned(), table("epoch", &EPOCH, shown_epochs(count).map(line))];
     if cases.len() > 1 {
         let runs = cases.iter().map(|case| (visible(&case.name).into_owned(), vec![case], ()));
         let runs = runs.chain([("mean ± standard deviation".to_owned(), all, ())]);

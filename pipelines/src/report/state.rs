@@ -10,7 +10,7 @@ use super::epochs::Line;
 const TRAINING: [&str; 6] = ["load", "gradients", "reduce", "update", "mask", "sieve"];
 
 /// What a run has come to so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct State {
     /// The committed epochs.
     pub epochs: Vec<EpochRow>,
@@ -18,20 +18,32 @@ pub struct State {
     pub flops: f64,
     /// FLOPs of as many dense epochs on all samples.
     pub dense_flops: f64,
-    /// Seconds of the committed epochs, in all sessions of the run.
-    pub seconds: f64,
+    /// Seconds of the committed epochs, in all sessions of the run; `None` if some are not recorded.
+    pub seconds: Option<f64>,
     /// Seconds spent on training in each epoch, over all workers.
-    pub training: BTreeMap<u32, f64>,
+    training: BTreeMap<u32, f64>,
     /// Seconds that one thread would take for a dense epoch on all samples, if that was measured.
     pub dense_epoch_seconds: Option<f64>,
 }
 
 impl State {
+    /// Before the first epoch, with what a dense epoch would take.
+    pub(crate) fn new(dense_epoch_seconds: Option<f64>) -> Self {
+        Self {
+            epochs: Vec::new(),
+            flops: 0.0,
+            dense_flops: 0.0,
+            seconds: Some(0.0),
+            training: BTreeMap::new(),
+            dense_epoch_seconds,
+        }
+    }
+
     /// Adds an epoch; its line in the table.
     pub(crate) fn add(&mut self, row: &EpochRow) -> Line {
         self.flops += (row.forward_flops + row.backward_flops) as f64;
         self.dense_flops += row.dense_flops as f64;
-        self.seconds += row.seconds.unwrap_or(0.0);
+        self.seconds = self.seconds.zip(row.seconds).map(|(sum, seconds)| sum + seconds);
         self.epochs.push(row.clone());
         (row.clone(), self.seconds)
     }

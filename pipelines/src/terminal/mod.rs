@@ -41,8 +41,8 @@ pub(crate) fn set_style(style: Style) {
     STYLE.store(style as u8, Ordering::Relaxed);
 }
 
-/// The style in which the program prints.
-pub(crate) fn is(style: Style) -> bool {
+/// Whether this is the style in which the program prints.
+pub(crate) fn prints(style: Style) -> bool {
     STYLE.load(Ordering::Relaxed) == style as u8
 }
 
@@ -54,14 +54,14 @@ pub(crate) fn width() -> Option<usize> {
 /// Prints a line of text to standard output, on a terminal broken between words. If it is lost the command
 /// goes on, since a run is worth more than its table, and [`lost`] tells.
 pub(crate) fn say(line: impl Display) {
-    if is(Style::Text) {
+    if prints(Style::Text) {
         print(&wrapped(&line.to_string(), width()));
     }
 }
 
 /// As [`say`], several lines at once.
 pub(crate) fn say_all(lines: impl Display) {
-    if is(Style::Text) {
+    if prints(Style::Text) {
         let width = width();
         print(&lines.to_string().split('\n').map(|line| wrapped(line, width)).collect::<String>());
     }
@@ -69,14 +69,14 @@ pub(crate) fn say_all(lines: impl Display) {
 
 /// As [`say_all`], the lines of a file: none is broken, so that they can be copied.
 pub(crate) fn say_file(lines: impl Display) {
-    if is(Style::Text) {
+    if prints(Style::Text) {
         print(&escaped(&lines.to_string()));
     }
 }
 
 /// Prints an object in one line of standard output, if that is the style.
 pub(crate) fn say_json(object: impl FnOnce() -> serde_json::Value) {
-    if is(Style::Json) {
+    if prints(Style::Json) {
         print(&format!("{}\n", object()));
     }
 }
@@ -126,7 +126,7 @@ pub(crate) fn complain(line: impl Display) {
 
 /// Prints a remark to standard error, unless the program is quiet.
 pub(crate) fn remark(line: impl Display) {
-    if !is(Style::Quiet) {
+    if !prints(Style::Quiet) {
         complain(format_args!("note: {line}"));
     }
 }

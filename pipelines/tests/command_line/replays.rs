@@ -36,6 +36,27 @@ fn a_replay_prints_what_it_claims_and_writes_a_run_of_its_own() {
 }
 
 #[test]
+fn no_word_leads_to_another_run_than_it_names() {
+    let place = Place::with_runs(&[("run", "seed=1")]);
+    std::fs::create_dir(place.path("other")).unwrap();
+    let from = |folder: &str, words: &[&str]| {
+        let output = place.command(words).current_dir(place.path(folder)).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    for (folder, word) in [("run", "../other"), (".", "run/../other")] {
+        let (code, said) = from(folder, &["verify", word]);
+        assert!(code == Some(1) && said.contains("other: has no manifest.json"), "{word}: {said}");
+    }
+    for (folder, word, named) in [("run", "trace", ".: sound"), (".", "run/trace/../trace", "run: sound")] {
+        let (code, said) = from(folder, &["verify", word]);
+        assert!(code == Some(0) && said.contains(named), "{word}: {said}");
+    }
+}
+
+#[test]
 fn several_runs_have_a_mean_a_spread_and_a_directory_each() {
     let place = Place::with_runs(&[("a/first", "seed=1"), ("b/second", "seed=2")]);
     let words = ["replay", "a/first", "b/second", "sieve.policy=random", "--out", "out"];

@@ -67,7 +67,8 @@ fn json_of_a_run_that_is_stopped_ends_with_the_reason() {
     let run = place.run(&[&RUN[..], &diverging, &["--json", "--run-dir", "run"]].concat());
     run.stopped(3, "stage gradients on worker ", "");
     let end: Value = serde_json::from_str(run.out.lines().last().unwrap()).unwrap();
-    assert_eq!((&end["event"], &end["outcome"]), (&"end".into(), &"failed".into()));
+    assert_eq!((&end["event"], &end["outcome"]), (&"end".into(), &"stopped".into()));
+    assert_eq!((&end["exit_code"], &end["run_directory"]), (&3.into(), &"run".into()));
     assert_eq!(run.err.lines().last(), Some(&*format!("spfde: {}", end["reason"].as_str().unwrap())));
     assert_eq!(end["epochs"], recorded(&place).len());
 }
@@ -77,6 +78,9 @@ fn a_quiet_run_prints_nothing_but_errors() {
     let place = Place::with_data();
     let run = place.run(&[&RUN[..4], &["--quiet", "freeze.policy=none", "--run-dir", "run"]].concat()).done();
     assert_eq!((&*run.out, &*run.err), ("", ""));
+    let json = place.run(&["resume", "--json", "run"]).done();
+    let end: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&end["outcome"], &end["epochs"]), (&"finished".into(), &16.into()));
     let resumed = place.run(&["resume", "--quiet", "run"]).done();
     assert_eq!((&*resumed.out, &*resumed.err), ("", ""));
     place.run(&["resume", "--quiet", "nowhere"]).refused(1, "nowhere: there is nothing of that name", "");

@@ -12,17 +12,20 @@ use super::{WORDS, end, hosts, spawn, words};
 use crate::place::Place;
 
 fn transcript(place: &Place, run: &str) -> Vec<String> {
-    fn lines<R: Row + std::fmt::Debug>(place: &Place, run: &str) -> Vec<String> {
+    fn rows<R: Row>(place: &Place, run: &str) -> Vec<R> {
         let path = place.path(run);
         let manifest = Manifest::read(&path).unwrap();
         let batches = read_stream::<R>(&path, &manifest, 0..manifest.epochs);
         let mut rows: Vec<R> = batches.flat_map(|batch| batch.unwrap().into_rows::<R>()).collect();
         rows.sort_by_key(Row::order);
-        rows.iter().map(|row| format!("{row:?}")).collect()
+        rows
+    }
+    fn lines<R: Row + std::fmt::Debug>(place: &Place, run: &str) -> Vec<String> {
+        rows::<R>(place, run).iter().map(|row| format!("{row:?}")).collect()
     }
     // Seconds differ.
-    let costs = lines::<EpochRow>(place, run);
-    let costs = costs.iter().map(|line| line.split_once(", seconds: ").unwrap().0.to_owned()).collect();
+    let costs = rows::<EpochRow>(place, run).into_iter();
+    let costs = costs.map(|row| format!("{:?}", row.without_clock())).collect();
     [
         lines::<ScoreRow>(place, run),
         lines::<GradientRow>(place, run),

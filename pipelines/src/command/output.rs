@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use crate::terminal::{Style, is, set_style};
+use crate::terminal::{Style, prints, set_style};
 
 /// What is printed.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Output")]
-pub(super) struct Shown {
+pub(super) struct Output {
     /// Print nothing but errors
     #[arg(long, conflicts_with = "json")]
     quiet: bool,
@@ -20,7 +20,7 @@ pub(super) struct Shown {
     no_dense: bool,
 }
 
-impl Shown {
+impl Output {
     /// From now on the program prints as it was told.
     pub(super) fn begin(&self) {
         set_style(match (self.quiet, self.json) {
@@ -32,7 +32,7 @@ impl Shown {
 
     /// Whether there is a bar on a terminal.
     pub(super) fn has_bar(&self) -> bool {
-        is(Style::Text)
+        prints(Style::Text)
     }
 
     /// Whether dense steps are measured.
