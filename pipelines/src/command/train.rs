@@ -70,7 +70,8 @@ impl Train {
         let experiment = Experiment::new(configuration)?;
         experiment.configuration().notes().iter().for_each(remark);
         if dry_run {
-            say_all(schedule::schedule(&experiment));
+            let workers = workers(together.workers, experiment.settings().shards, 1);
+            say_all(schedule::schedule(&experiment, workers));
             say("");
             say_file(experiment.configuration().to_toml());
             say_json(|| json!({"event": "settings", "settings": experiment.configuration().settings()}));

@@ -98,6 +98,6 @@ fn a_key_is_read_under_its_former_name_where_that_was_its_name() {
     assert_eq!(over(&old, &[]), [None, Some(Value::Number(0.4))]);
     assert_eq!(over(&old, &[("mask.soft", Value::Number(0.1))]), [None, Some(Value::Number(0.1))]);
     assert_eq!(over(&old, &[ems]), [Some(Value::Number(0.5)), None]);
-    assert_eq!(over(&recorded, &[em.clone()]), [None, Some(Value::Number(0.2))]);
+    assert_eq!(over(&recorded, std::slice::from_ref(&em)), [None, Some(Value::Number(0.2))]);
     assert_eq!(over(&recorded, &[em, soft]), [None, Some(Value::Number(0.4))]);
 }

@@ -3,6 +3,7 @@
 pub mod epochs;
 pub mod grid;
 pub mod guessing;
+pub mod memory;
 pub mod replay;
 pub mod schedule;
 pub mod state;

@@ -5,21 +5,18 @@ use spfde_flow::Observe;
 use spfde_model::Form;
 use spfde_policy::cost;
 
+use super::memory;
 use super::table::{percent, short, table_of};
 use crate::experiment::Experiment;
 
-/// Bytes of an existing weight: index, value and momentum, and an entry and a position in each of two kernel
-/// views.
-const WEIGHT_BYTES: u64 = 3 * 4 + 2 * (8 + 4);
-
-/// Layers, freezing times, and each epoch's samples, weights, FLOPs and memory.
-pub fn schedule(experiment: &Experiment) -> String {
+/// Layers, freezing times, and each epoch's samples, weights, FLOPs, and the memory of so many `workers`.
+pub fn schedule(experiment: &Experiment, workers: usize) -> String {
     let mut parts = vec![layers(experiment), epochs(experiment)];
     if experiment.settings().observe == Observe::Full {
         let flops = short(observed(experiment) as f64);
         parts.push(format!("trace.observe = \"full\" costs {flops} FLOPs on top"));
     }
-    parts.push(total(experiment));
+    parts.push(total(experiment, workers));
     parts.join("\n\n")
 }
 
@@ -79,26 +76,33 @@ fn epochs(experiment: &Experiment) -> String {
     )
 }
 
-/// What the epochs add up to, and what a worker keeps in memory.
-fn total(experiment: &Experiment) -> String {
+/// What the epochs add up to, and what the run takes in memory.
+fn total(experiment: &Experiment, workers: usize) -> String {
     let (plan, settings) = (experiment.plan(), experiment.settings());
     let total = plan.total().total();
     let dense = plan.dense_cost.total() * u64::from(plan.epochs);
     let steps: u64 = (0..plan.epochs).map(|epoch| experiment.steps(epoch)).sum();
-    let most = (0..plan.epochs).map(|epoch| weights(experiment, epoch)).max().unwrap_or(0);
     let shard = settings.batch_size.div_ceil(settings.shards) as u64;
+    let (peak, dense_steps) = (memory::training(experiment, workers), memory::dense_steps(experiment));
+    let more = match dense_steps > peak {
+        true => {
+            format!("\nbefore it trains, while it measures dense steps: {} bytes", short(dense_steps as f64))
+        }
+        false => String::new(),
+    };
     format!(
         "total: {}, {} FLOPs, {} of the {} FLOPs of dense training on all samples\n\
          freezing saves {} of the FLOPs of the same run without it\n\
-         memory of a worker: {} bytes for {}, {} bytes of activations kept for a shard's backward pass\n\
-         (buffers of the kernels and the data set come on top)",
+         memory at the peak: {} bytes on {}, data set included; each worker has {} bytes for the network\n\
+         and {} bytes of activations kept for a shard's backward pass{more}",
         counted(steps, "step"),
         short(total as f64),
         percent(total as f64 / dense as f64),
         short(dense as f64),
         percent(plan.reduction()),
-        short((most * WEIGHT_BYTES) as f64),
-        counted(most, "weight"),
+        short(peak as f64),
+        counted(workers, "worker"),
+        short(memory::network(experiment) as f64),
         short((plan.architecture.activation_bytes[0] * shard) as f64),
     )
 }

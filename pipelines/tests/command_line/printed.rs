@@ -33,6 +33,24 @@ fn a_dry_run_prints_configuration_and_schedule_and_creates_nothing() {
 }
 
 #[test]
+fn a_dry_run_states_the_memory_of_as_many_workers_as_there_will_be() {
+    let place = Place::with_data();
+    let peak = |more: &[&str]| -> String {
+        let words = ["train", "--dry-run", "data.path=data", "model.name=mlp", "mask.sparsity=0.5"];
+        let out = place.run(&[&words[..], more].concat()).done().out;
+        let line = out.lines().find(|line| line.starts_with("memory at the peak: "));
+        line.unwrap_or_else(|| panic!("{out}")).to_owned()
+    };
+    let (one, four) = (peak(&["--workers", "1"]), peak(&["--workers", "4"]));
+    assert!(one.contains(" bytes on 1 worker,") && four.contains(" bytes on 4 workers,"), "{one}; {four}");
+    let bytes = |line: &str| line.split(' ').nth(4).unwrap().to_owned();
+    assert_ne!(bytes(&one), bytes(&four));
+    // Each has the same network.
+    let each = |line: &str| line.split_once("each worker").unwrap().1.to_owned();
+    assert_eq!(each(&one), each(&four));
+}
+
+#[test]
 fn a_key_that_the_chosen_policy_does_not_use_is_noted() {
     let place = Place::with_data();
     let words =

@@ -9,8 +9,8 @@ use crate::train::norms;
 /// Scales the reduced gradient of the batch's mean loss down to the norm `norm` where its own is greater.
 ///
 /// The norm is the L2 norm over all parameters that train at that step: existing weights, biases, gains and
-/// offsets of every layer that is not frozen, before weight decay. It is summed in the order of the layers, so
-/// it has the same bits on every worker.
+/// offsets of every layer that is not frozen, before weight decay. The order of the layers is that of the
+/// sum, so every worker has the same bits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clip {
     /// The greatest norm, above 0.

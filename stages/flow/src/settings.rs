@@ -54,7 +54,7 @@ impl Settings {
     /// As [`Settings::fresh_network`], with masked layers empty: the initial masks are still to be grown.
     pub(crate) fn masked_network(&self) -> Network {
         let (mask, layers) = (&self.policies.mask, &self.network.architecture().layers);
-        // Initial weights are drawn for the inputs that exist at the start, which may be more than the target.
+        // Initial weights are drawn for the inputs that exist at the start, maybe more than the target.
         let first = self.plan.nonzero(0);
         let density = |layer: usize| f64::from(first[layer]) / layers[layer].weights() as f64;
         let masked = |layer: usize| mask.masked(layer).then(|| density(layer));

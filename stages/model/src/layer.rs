@@ -50,8 +50,8 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    /// The layer as it is before the first step: dense, or masked and empty if its initial values are drawn for
-    /// a `density`.
+    /// The layer as it is before the first step: dense, or masked and empty if its initial values are drawn
+    /// for a `density`.
     pub(crate) fn new(
         seed: u64,
         number: usize,

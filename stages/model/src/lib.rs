@@ -65,6 +65,7 @@ mod kernel;
 mod lane;
 mod layer;
 mod loss;
+mod memory;
 pub mod models;
 mod network;
 mod operation;

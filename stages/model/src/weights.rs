@@ -53,8 +53,8 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// A dense layer with its initial weights, or a masked and empty one if its initial values are drawn for a
-    /// `density`.
+    /// A dense layer with its initial weights, or a masked and empty one if its initial values are drawn for
+    /// a `density`.
     pub(crate) fn new(seed: u64, layer: usize, geometry: Geometry, density: Option<f64>) -> Self {
         let count = geometry.weights();
         let (forward, backward, rounding) = (Product::default(), vec![], None);

@@ -39,9 +39,9 @@ impl LearningRate for Cosine {
     }
 }
 
-/// A linear warm-up (Goyal et al. 2017, [arXiv 1706.02677](https://arxiv.org/abs/1706.02677), section 2.2): the
-/// rate of `rule` times `min(1, (x + 1 / steps) / epochs)`, with `x = epoch + step / steps`. With 0 epochs the
-/// rate has the bits of `rule`.
+/// A linear warm-up (Goyal et al. 2017, [arXiv 1706.02677](https://arxiv.org/abs/1706.02677), section 2.2).
+/// The rate is that of `rule` times `min(1, (x + 1 / steps) / epochs)`, with `x = epoch + step / steps`. With
+/// 0 epochs it has the bits of `rule`.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spfde::Options;
+use spfde::configuration::{Configuration, Source};
+use spfde::report::memory;
+use spfde::{Experiment, Options};
+use spfde_data::files::data_set;
+use spfde_data::images::Images;
 use spfde_data::nowhere::Nowhere;
 use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Column, ColumnType, Columns};
@@ -56,6 +60,66 @@ fn peak(epochs: u32) -> u64 {
     assert!(output.status.success(), "{text}");
     let line = text.lines().find_map(|line| line.strip_prefix("peak: "));
     line.unwrap_or_else(|| panic!("{text}")).parse::<u64>().unwrap() << 10
+}
+
+/// The settings, image side, number of samples and workers of a process that compares its peak with what is
+/// foreseen.
+const FORESEEN: &str = "SPFDE_TEST_MEMORY_FORESEEN";
+
+#[test]
+#[ignore = "the other tests run it as a process of its own"]
+fn foreseen() {
+    let Ok(told) = std::env::var(FORESEEN) else { return };
+    let words: Vec<&str> = told.split(' ').collect();
+    let [side, samples, workers] = [0, 1, 2].map(|at| words[at].parse::<usize>().unwrap());
+    let bench = Bench::new(8);
+    let images = |count: usize| Images {
+        channels: 1,
+        height: side,
+        width: side,
+        pixels: (0..count * side * side).map(|place| (place * 31 % 251) as u8).collect(),
+        labels: (0..count).map(|sample| (sample % 10) as u16).collect(),
+    };
+    let data = Arc::new(data_set::assemble("noise", 10, images(samples), images(64)));
+    let words: Vec<String> = words[3..].iter().map(|word| (*word).to_owned()).collect();
+    let configuration = Configuration::resolve(Source::from_words(&words).unwrap().entries()).unwrap();
+    let experiment = Experiment::with_data(configuration, data).unwrap();
+    let path = bench.path("run");
+    let options = Options { directory: Some(path), workers, ..Options::default() };
+    spfde::run(&experiment, options, spfde::wire).unwrap();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    eprintln!("foreseen: {} peak: {peak}", memory::training(&experiment, workers) >> 10);
+}
+
+#[test]
+fn the_peak_that_is_foreseen_is_within_a_quarter_of_the_one_that_is_measured() {
+    for (case, more) in [
+        ("12 64 1 model.name=lenet5", ""),
+        ("28 640 1 model.name=resnet20", ""),
+        ("28 320 2 model.name=resnet20", "mask.policy=dense"),
+        ("64 64 2 model.name=resnet20", ""),
+        ("96 64 1 model.name=mlp", "mask.sparsity=0.98"),
+        ("96 64 1 model.name=mlp", ""),
+        ("96 64 4 model.name=mlp", ""),
+        ("96 64 2 model.name=mlp", "mask.policy=static mask.sparsity=0.8"),
+        ("64 64 2 model.name=mlp", "mask.sparsity=0.5"),
+        ("64 64 1 model.name=mlp", "mask.policy=dense"),
+        ("64 64 1 model.name=mlp", "mask.policy=rigl"),
+    ] {
+        let usual = "train.epochs=3 mask.interval=1 train.learning_rate=0.001 data.batch_size=32";
+        let words = [case, usual, more].join(" ");
+        let output = again("memory::foreseen").env(FORESEEN, words.trim()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        let line = text.lines().find(|line| line.contains("foreseen: ")).unwrap_or_else(|| panic!("{text}"));
+        let number = |name: &str| -> f64 {
+            line.split(' ').skip_while(|word| *word != name).nth(1).unwrap().parse().unwrap()
+        };
+        let ratio = number("foreseen:") / number("peak:");
+        eprintln!("{case} {more}: {:.0} KiB foreseen, {ratio:.2} of the peak", number("foreseen:"));
+        assert!((0.75..=1.25).contains(&ratio), "{case} {more}: {line}");
+    }
 }
 
 #[test]

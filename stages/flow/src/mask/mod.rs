@@ -21,8 +21,8 @@ use crate::tick::Tick;
 use crate::timings::Timings;
 use crate::train::LayerWeights;
 
-/// The initial masks of the layers for which this worker decides, as deltas at `(0, 0)`, drawn layer by layer;
-/// the decisions on their way if the run goes on.
+/// The initial masks of the layers for which this worker decides, as deltas at `(0, 0)`, drawn layer by
+/// layer; the decisions on their way if the run goes on.
 pub(crate) fn initial(run: &Run<'_>) -> Box<dyn Iterator<Item = MaskRow>> {
     let (policy, plan) = (Arc::clone(&run.settings().policies.mask), Arc::clone(run.plan()));
     let (decider, worker) = (decider(run, &policy), run.worker());

@@ -5,8 +5,8 @@ use spfde_data::random::{Purpose, draw};
 use super::MaskUpdate;
 use super::granularity::Granularity;
 
-/// The indices of the `count` lowest of `keyed` (key, then index), ascending by index. Room is taken for those
-/// and a quarter more, however many there are to choose from.
+/// The indices of the `count` lowest of `keyed` (key, then index), ascending by index. It takes room for
+/// those and a quarter more, however many there are to choose from.
 pub fn lowest<K: Ord>(keyed: impl IntoIterator<Item = (K, u32)>, count: usize) -> Vec<u32> {
     let Some(last) = count.checked_sub(1) else { return Vec::new() };
     let most = count.saturating_add(count / 4).saturating_add(1024);

@@ -1,0 +1,69 @@
+//! What networks and the work on them take in memory, told from shapes and counts alone.
+
+use std::collections::BTreeMap;
+
+use crate::description::{Description, Geometry, Reach};
+use crate::kernel::Form;
+use crate::lane::{LANES, Lane};
+use crate::schedule::Schedule;
+
+/// Bytes of an existing weight: index, value, momentum.
+const STATE: u64 = 12;
+/// Bytes of an existing weight in a list that a kernel runs over: offset, value, position.
+const TAP: u64 = 12;
+/// Bytes of a weight's place in the panels of a dense kernel: value, position.
+const PLACE: u64 = 8;
+
+impl Description {
+    /// Bytes that `existing` weights of `layer` take in a network: their state, and what kernels run over.
+    pub fn weight_bytes(&self, layer: usize, existing: usize) -> u64 {
+        let geometry = &self.layers[layer].geometry;
+        let (all, existing) = (geometry.weights(), existing as u64);
+        // Four written channels share a panel, whether there are four or not.
+        let panels = |written: usize| (all / written * written.next_multiple_of(4)) as u64 * PLACE;
+        match Form::of(existing as usize, all) {
+            Form::Sparse => existing * (STATE + 2 * TAP),
+            Form::Dense => existing * (STATE + TAP) + panels(geometry.outputs()) + panels(geometry.inputs()),
+        }
+    }
+
+    /// Bytes of the buffers in which a worker passes shards of up to `samples` samples forward and backward,
+    /// and `evaluated` samples forward, and of their inputs, if `existing` weights of each layer exist.
+    pub fn pass_bytes(&self, samples: usize, evaluated: usize, existing: &[u32]) -> u64 {
+        let training = Schedule::training(self, Reach::Block(0));
+        let evaluating = Schedule::forward(self, self.architecture.blocks.len() + 1);
+        let mut values: Vec<usize> = vec![0; training.buffers.len().max(evaluating.buffers.len())];
+        for (schedule, samples) in [(training, samples), (evaluating, evaluated)] {
+            for (most, buffer) in values.iter_mut().zip(schedule.buffers) {
+                let groups = if buffer.single { 1 } else { samples.div_ceil(LANES) };
+                *most = (*most).max(buffer.lanes * groups);
+            }
+        }
+        let geometries = || self.layers.iter().map(|layer| &layer.geometry);
+        // One packed buffer for each layout.
+        let packed = geometries().flat_map(|geometry| {
+            let Geometry { source, input, gradient, output, .. } = geometry;
+            [("source", source, input), ("gradient", gradient, output)]
+        });
+        let packed: BTreeMap<String, usize> =
+            packed.map(|layout| (format!("{layout:?}"), layout.1.len())).collect();
+        let most = |lanes: &dyn Fn(usize, &Geometry) -> usize| {
+            geometries().enumerate().map(|(layer, geometry)| lanes(layer, geometry)).max().unwrap_or(0)
+        };
+        let targets = most(&|_, geometry| match geometry.is_linear {
+            true => geometry.source.len().max(geometry.gradient.len()),
+            false => 0,
+        });
+        let totals = most(&|layer, geometry| if geometry.is_linear { 0 } else { existing[layer] as usize });
+        let inputs = samples.max(evaluated).div_ceil(LANES) * self.shapes[0].len();
+        let lanes = values.iter().sum::<usize>() + packed.values().sum::<usize>() + targets + totals + inputs;
+        (lanes * size_of::<Lane>()) as u64
+    }
+
+    /// Numbers of a part of a network of which all layers train, if `existing` weights of each layer exist.
+    pub fn part_numbers(&self, existing: &[u32]) -> u64 {
+        let outputs = |layer: &Geometry| if layer.is_linear { layer.outputs() } else { 4 * layer.outputs() };
+        let affine: usize = self.layers.iter().map(|layer| outputs(&layer.geometry)).sum();
+        existing.iter().map(|count| u64::from(*count)).sum::<u64>() + affine as u64
+    }
+}
