@@ -10,10 +10,11 @@
 //! | write a program of your own: policies, networks, data sets, stages | [`app()`] |
 //! | wire the graph yourself | [`App::pipeline`]; [`pipeline()`] is the ready one |
 //! | run an experiment from Rust | [`Experiment`], [`run()`], [`resume()`], [`replay()`], [`grid`] |
+//! | learn how to use it, page by page | [`guide`] |
 //! | read about the floors of the house, and where something new goes | [`how_it_is_built`] |
 //!
-//! Training is a cyclic dataflow graph of stages; its streams are Parquet tables. The README shows the
-//! command line, which every program made by [`app()`] has.
+//! Training is a cyclic dataflow graph of stages; its streams are Parquet tables. Every program made by
+//! [`app()`] has the command line that the guide shows.
 #![forbid(unsafe_code)]
 
 mod app;
@@ -27,6 +28,7 @@ mod environment;
 mod error;
 mod experiment;
 pub mod grid;
+pub mod guide;
 pub mod how_it_is_built;
 mod idle;
 mod pipeline;
