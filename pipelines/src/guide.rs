@@ -33,3 +33,4 @@ macro_rules! page {
 
 page!(trace, "guide/trace.md");
 page!(replay, "guide/replay.md");
+page!(own_code, "guide/own_code.md");
