@@ -3,7 +3,7 @@
 //! | page | for those who want to |
 //! |---|---|
 //! | [`first_run`] | train, and understand what is printed |
-//! | [your own data](spfde_data::files::data_set) | train on other images |
+//! | [your own data](spfde_data::guide::data_sets) | train on other images |
 //! | [`own_code`] | write a policy, a stage, a network or a data set in Rust |
 //! | [`trace`] | analyse a run: every table, every column, recipes for DuckDB, polars and pandas |
 //! | [`replay`] | ask what other policies would have decided and cost |
@@ -16,7 +16,7 @@
 macro_rules! page {
     ($name:ident, $text:literal) => {
         /// [first run]: crate::guide::first_run
-        /// [your own data]: spfde_data::files::data_set
+        /// [your own data]: spfde_data::guide::data_sets
         /// [your own code]: crate::guide::own_code
         /// [reading a trace]: crate::guide::trace
         /// [replay and grids]: crate::guide::replay
@@ -31,6 +31,11 @@ macro_rules! page {
     };
 }
 
+page!(first_run, "guide/first_run.md");
+page!(own_code, "guide/own_code.md");
 page!(trace, "guide/trace.md");
 page!(replay, "guide/replay.md");
-page!(own_code, "guide/own_code.md");
+page!(resume, "guide/resume.md");
+page!(several_machines, "guide/several_machines.md");
+page!(hostile_files, "guide/hostile_files.md");
+page!(performance, "guide/performance.md");
