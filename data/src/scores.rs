@@ -22,20 +22,22 @@ pub struct ScoreColumns {
     pub trained: Vec<bool>,
 }
 
-/// What counts of a sample that has several rows in one epoch, as of a trainer that was resumed, a sampler
-/// that pads, or a file that was copied.
-///
-/// Steps decide, then the rows themselves: of one step a wrong answer counts before a right one, then the
-/// greater loss. So the result depends on neither the files nor the order of the rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Repeats {
-    /// They are counted and refused.
-    #[default]
-    Refuse,
-    /// The row of the first step.
-    First,
-    /// The row of the last step.
-    Last,
+crate::choice! {
+    /// What counts of a sample that has several rows in one epoch, by name: as of a trainer that was resumed,
+    /// a sampler that pads, or a file that was copied.
+    ///
+    /// Steps decide, then the rows themselves: of one step a wrong answer counts before a right one, then the
+    /// greater loss. So the result depends on neither the files nor the order of the rows.
+    #[derive(Default)]
+    pub enum Repeats {
+        /// They are counted and refused.
+        #[default]
+        Refuse = "refuse",
+        /// The row of the first step.
+        First = "first",
+        /// The row of the last step.
+        Last = "last",
+    }
 }
 
 /// Recorded scores of a number of samples over a number of epochs, in parts that can be read side by side.

@@ -41,12 +41,12 @@ fn instead(path: &Path) -> Option<String> {
     if is_there("train.parquet") || is_there("test.parquet") {
         return None;
     }
-    let folder = if path.is_dir() { path } else { path.parent()? };
-    let by_hand = "spfde imports IDX files only; write train.parquet and test.parquet yourself, as \
-                   `spfde import --help` shows";
     if path.is_file() && !idx::is_named(path) {
         return None;
     }
+    // The parent of a bare name is empty.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = if path.is_dir() { path } else { parent.unwrap_or(Path::new(".")) };
     if let Some(folder) = idx::folder(folder) {
         let import = command("import idx", &folder);
         let what = if path.is_file() { "is an IDX file" } else { "holds IDX files" };
@@ -59,16 +59,18 @@ fn instead(path: &Path) -> Option<String> {
     }
     let ending = |path: &PathBuf| Some(path.extension()?.to_str()?.to_lowercase());
     let endings: Vec<String> = files.iter().filter_map(ending).collect();
-    let picture = endings.iter().find(|ending| PICTURES.contains(&ending.as_str()));
-    Some(match (picture, endings.iter().any(|ending| ending == "parquet")) {
-        (Some(ending), _) => format!("holds pictures ({ending}); {by_hand}"),
-        (None, true) => {
-            "has Parquet files, but no train.parquet and test.parquet; rename them if they are a \
-                         data set"
-                .to_owned()
+    let what = match endings.iter().find(|ending| PICTURES.contains(&ending.as_str())) {
+        Some(ending) => format!("holds pictures ({ending})"),
+        None if endings.iter().any(|ending| ending == "parquet") => {
+            let what = "has Parquet files, but no train.parquet and test.parquet";
+            return Some(format!("{what}; rename them if they are a data set"));
         }
-        (None, false) => format!("holds neither a data set nor IDX files; {by_hand}"),
-    })
+        None => "holds neither a data set nor IDX files".to_owned(),
+    };
+    Some(format!(
+        "{what}; spfde imports IDX files only; write train.parquet and test.parquet yourself, as `spfde \
+         import --help` shows"
+    ))
 }
 
 /// Files in a directory and so many levels below it, by name; the first thousand or so.

@@ -8,7 +8,7 @@ use parquet::basic::{Compression, Type};
 
 use crate::codecs;
 use crate::error::Fault;
-use crate::thrift::kind::{INTEGER, STRUCT, TRUE};
+use crate::thrift::kind::{FALSE, INTEGER, STRUCT, TRUE};
 use crate::thrift::{Fields, Reader};
 
 /// `PageHeader` of the Parquet format.
@@ -58,8 +58,11 @@ impl Claims {
         let mut is_first = true;
         while !chunk.is_empty() {
             let mut reader = Reader { bytes: chunk };
-            let Header { size, compressed, levels, dictionary, is_bounded } =
+            let Header { size, compressed, levels, dictionary, is_bounded, is_compressed } =
                 reader.page_header().ok_or_else(damaged)?;
+            // The library decodes the bytes of a page that is not compressed, however few the page claims.
+            let codec = if is_compressed { codec } else { Compression::UNCOMPRESSED };
+            let size = if codec == Compression::UNCOMPRESSED { size.max(compressed as u64) } else { size };
             Fault::limit(format!("page size of column {column}"), size, PAGE_LIMIT)?;
             if kind == Type::BYTE_ARRAY && !is_bounded {
                 return Err(Fault(format!(
@@ -113,42 +116,46 @@ struct Header {
     dictionary: Option<u64>,
     /// Whether all data are plain values, or places in a dictionary.
     is_bounded: bool,
+    /// Whether the codec of the column applies; of the first version it always does.
+    is_compressed: bool,
 }
 
 impl Reader<'_> {
     fn page_header(&mut self) -> Option<Header> {
         let (mut size, mut compressed, mut id) = (None, None, 0);
-        let (mut levels, mut dictionary, mut is_bounded) = (0, None, true);
+        let (mut levels, mut dictionary, mut is_bounded, mut is_compressed) = (0, None, true, true);
         while let Some(kind) = self.field(PAGE, &mut id)? {
             match id {
                 2 => size = Some(self.count()?),
                 3 => compressed = Some(usize::try_from(self.count()?).ok()?),
-                5 => is_bounded &= BOUNDED.contains(&self.numbers([2], DATA)?[0]),
-                7 => dictionary = Some(self.numbers([1], DICTIONARY)?[0]),
+                5 => is_bounded &= BOUNDED.contains(&self.numbers([2], DATA)?[0]?),
+                7 => dictionary = Some(self.numbers([1], DICTIONARY)?[0]?),
                 8 => {
-                    let [encoding, definitions, repetitions] = self.numbers([4, 5, 6], DATA_2)?;
-                    is_bounded &= BOUNDED.contains(&encoding);
-                    levels = usize::try_from(definitions.checked_add(repetitions)?).ok()?;
+                    let [encoding, definitions, repetitions, compression] =
+                        self.numbers([4, 5, 6, 7], DATA_2)?;
+                    is_bounded &= BOUNDED.contains(&encoding?);
+                    levels = usize::try_from(definitions?.checked_add(repetitions?)?).ok()?;
+                    is_compressed = compression != Some(0);
                 }
                 _ => self.skip(kind)?,
             }
         }
-        Some(Header { size: size?, compressed: compressed?, levels, dictionary, is_bounded })
+        let (size, compressed) = (size?, compressed?);
+        Some(Header { size, compressed, levels, dictionary, is_bounded, is_compressed })
     }
 
-    /// The fields `wanted` of a struct with these `fields`, all of them numbers.
-    fn numbers<const N: usize>(&mut self, wanted: [i64; N], fields: Fields) -> Option<[u64; N]> {
-        let (mut numbers, mut found, mut id) = ([0; N], 0, 0);
+    /// The fields `wanted` of a struct with these `fields`, as far as they are there: numbers, or booleans
+    /// as 0 and 1.
+    fn numbers<const N: usize>(&mut self, wanted: [i64; N], fields: Fields) -> Option<[Option<u64>; N]> {
+        let (mut numbers, mut id) = ([None; N], 0);
         while let Some(kind) = self.field(fields, &mut id)? {
-            match wanted.iter().position(|wanted| *wanted == id) {
-                Some(place) => {
-                    numbers[place] = self.count()?;
-                    found += 1;
-                }
-                None => self.skip(kind)?,
+            match (wanted.iter().position(|wanted| *wanted == id), kind) {
+                (Some(place), TRUE | FALSE) => numbers[place] = Some(u64::from(kind == TRUE)),
+                (Some(place), _) => numbers[place] = Some(self.count()?),
+                (None, _) => self.skip(kind)?,
             }
         }
-        (found == N).then_some(numbers)
+        Some(numbers)
     }
 }
 

@@ -67,17 +67,21 @@ fn varint(number: usize) -> Vec<u8> {
     bytes
 }
 
-/// The same file with `page` in place of its page, which claims [`LENGTH`] bytes still.
+/// The kind of a page, and the struct that its header ends with: a data page of one plain value of a column
+/// that has no levels.
+const DATA: (u8, &[u8]) = (0x00, &[0x2C, 0x15, 0x02, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06, 0x00, 0x00]);
+
+/// The same of the second version, up to where it may say whether it is compressed.
+const DATA_2: [u8; 13] = [0x5C, 0x15, 0x02, 0x15, 0x00, 0x15, 0x02, 0x15, 0x00, 0x15, 0x00, 0x15, 0x00];
+
+/// As [`with_header`], of the first version.
 fn with_page(codec: Compression, page: &[u8]) -> Vec<u8> {
-    // A data page of one plain value of a column that has no levels.
-    let header = [
-        &[0x15, 0x00, 0x15][..],
-        &varint(LENGTH),
-        &[0x15],
-        &varint(page.len()),
-        &[0x2C, 0x15, 0x02, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06, 0x00, 0x00],
-    ]
-    .concat();
+    with_header(codec, DATA, page)
+}
+
+/// The same file with `page` in place of its page, which claims [`LENGTH`] bytes still.
+fn with_header(codec: Compression, (kind, nested): (u8, &[u8]), page: &[u8]) -> Vec<u8> {
+    let header = [&[0x15, kind, 0x15][..], &varint(LENGTH), &[0x15], &varint(page.len()), nested].concat();
     let whole = file(codec, WriterVersion::PARQUET_1_0);
     let metadata = parquet::file::metadata::ParquetMetaDataReader::new()
         .parse_and_finish(&bytes::Bytes::from(whole))
@@ -155,6 +159,29 @@ fn pages_of_every_codec_are_read_and_none_holds_more_than_it_claims() {
     for codec in codecs().into_iter().skip(1) {
         let found = read(with_page(codec, &[0xFF; 300])).unwrap_err();
         assert!(found.starts_with("x.parquet: cannot read rows: "), "{codec}: {found}");
+    }
+}
+
+#[test]
+fn pages_that_say_that_they_are_not_compressed_are_not_decompressed() {
+    let (gzip_codec, brotli_codec) =
+        (Compression::GZIP(Default::default()), Compression::BROTLI(Default::default()));
+    let read_second = |codec, end: &[u8], page: &[u8]| {
+        read(with_header(codec, (0x06, &[&DATA_2[..], end].concat()[..]), page))
+    };
+    // Values that look like a Brotli stream with a large window, and like one of Gzip that expands.
+    for (codec, start) in [
+        (brotli_codec, vec![0x11]),
+        (brotli_codec, vec![0x91]),
+        (brotli_codec, brotli(&[7; LENGTH + 1])),
+        (gzip_codec, gzip(&[7; LENGTH + 1])),
+    ] {
+        let page = [&start[..], &vec![0; LENGTH - start.len()]].concat();
+        assert_eq!(read_second(codec, &[0x12, 0x00, 0x00], &page), Ok(LENGTH), "{codec} {start:?}");
+        // Compressed is what says so, or says nothing.
+        for end in [&[0x11, 0x00, 0x00][..], &[0x00, 0x00]] {
+            assert!(read_second(codec, end, &page).is_err(), "{codec} {start:?}");
+        }
     }
 }
 

@@ -62,7 +62,8 @@ pub fn import(files: &Files, options: &Options) -> Result<DataSet> {
     let (train_images, train_labels) = files.train()?;
     let test_files = files.test(options.test_fraction)?;
     let train = read_pair(train_images, train_labels, options)?;
-    let classes = classes(train_labels, &train.labels, options)?;
+    let first = i64::from(options.first_label);
+    let classes = classes(train_labels, &train.labels, first)?;
     let (train, test) = match (test_files, options.test_fraction) {
         (None, fraction) => {
             let fraction = fraction.expect("there are test files, or a fraction is given");
@@ -70,10 +71,8 @@ pub fn import(files: &Files, options: &Options) -> Result<DataSet> {
         }
         (Some((images, labels)), _) => {
             let test = read_pair(images, labels, options)?;
-            let shape = |images: &Images| match images.channels {
-                1 => format!("{} × {}", images.height, images.width),
-                channels => format!("{channels} × {} × {}", images.height, images.width),
-            };
+            let shape =
+                |images: &Images| format!("{} × {} × {}", images.channels, images.height, images.width);
             let (found, expected) = (shape(&test), shape(&train));
             if found != expected {
                 let what =
@@ -81,7 +80,7 @@ pub fn import(files: &Files, options: &Options) -> Result<DataSet> {
                 return Err(DataError::refused(images, what, OTHER));
             }
             if let Some(row) = test.labels.iter().position(|label| usize::from(*label) >= classes) {
-                return Err(no_class(labels, row, test.labels[row], classes));
+                return Err(no_class(labels, row, first + i64::from(test.labels[row]), classes, first));
             }
             (train, test)
         }
@@ -90,16 +89,16 @@ pub fn import(files: &Files, options: &Options) -> Result<DataSet> {
     Ok(DataSet { augment: options.augment, ..set })
 }
 
-/// How many classes there are; labels are numbered from 0 by now.
-fn classes(path: &Path, labels: &[u16], options: &Options) -> Result<usize> {
+/// How many classes there are; labels are numbered from 0 by now, in the file from `first`.
+fn classes(path: &Path, labels: &[u16], first: i64) -> Result<usize> {
     let smallest = labels.iter().min().copied().unwrap_or_default();
     if smallest > 0 {
-        let first = i64::from(options.first_label) + i64::from(smallest);
+        let first = first + i64::from(smallest);
         let what =
             format!("labels begin at {first}: if that is the first class, import with --first-label {first}");
         return Err(DataError::refused(path, what, ""));
     }
-    count_classes(path, labels, "classes must be numbered without gaps")
+    count_classes(path, labels, first)
 }
 
 /// Images and their labels, numbered from 0.
@@ -129,10 +128,10 @@ fn read_pair(images: &Path, labels: &Path, options: &Options) -> Result<Images> 
             image.copy_from_slice(&planes);
         }
     }
+    let first = i64::from(options.first_label);
     let number = |(row, label): (usize, &i32)| {
-        u16::try_from(i64::from(*label) - i64::from(options.first_label)).map_err(|_| {
-            let expected =
-                format!("{} to {} (--first-label)", options.first_label, options.first_label + 65_535);
+        u16::try_from(i64::from(*label) - first).map_err(|_| {
+            let expected = format!("{first} to {} (--first-label)", first + 65_535);
             DataError::unfit(labels, format!("row {row}: label"), label, expected, "")
         })
     };
@@ -151,14 +150,13 @@ fn split(path: &Path, images: Images, fraction: f64, seed: u64) -> Result<(Image
     let drawn = |sample: usize| (draw(seed, Purpose::TestSet, 0, sample as u64), sample);
     let mut order: Vec<_> = (0..images.len()).map(drawn).collect();
     order.sort_unstable();
-    let mut is_test = vec![false; images.len()];
-    order[..aside].iter().for_each(|(_, sample)| is_test[*sample] = true);
-    let part = |wanted: bool| {
+    let (test, train) = order.split_at_mut(aside);
+    let part = |samples: &mut [(u64, usize)]| {
+        samples.sort_unstable_by_key(|(_, sample)| *sample);
         let Images { channels, height, width, .. } = images;
-        let samples: Vec<usize> = (0..images.len()).filter(|sample| is_test[*sample] == wanted).collect();
-        let pixels = samples.iter().flat_map(|sample| images.image(*sample)).copied().collect();
-        let labels = samples.iter().map(|sample| images.labels[*sample]).collect();
+        let pixels = samples.iter().flat_map(|(_, sample)| images.image(*sample)).copied().collect();
+        let labels = samples.iter().map(|(_, sample)| images.labels[*sample]).collect();
         Images { channels, height, width, pixels, labels }
     };
-    Ok((part(false), part(true)))
+    Ok((part(train), part(test)))
 }

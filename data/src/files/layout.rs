@@ -138,7 +138,10 @@ pub(super) fn first_file(run: &Path) -> Result<Option<String>> {
 }
 
 /// What is in a directory: nothing, if there is none.
-pub(super) fn entries(directory: &Path) -> Result<Vec<DirEntry>> {
+///
+/// # Errors
+/// If the directory cannot be listed.
+pub fn entries(directory: &Path) -> Result<Vec<DirEntry>> {
     match directory.read_dir().and_then(Iterator::collect) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries.map_err(DataError::io(directory, "list the directory")),

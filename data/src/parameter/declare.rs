@@ -202,6 +202,11 @@ macro_rules! choice {
         #[serde(crate = "spfde_data::serde")]
         $visibility enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant,)+ }
 
+        impl $name {
+            /// The words, one for each variant.
+            $visibility const NAMES: &'static [&'static str] = &[$($word),+];
+        }
+
         impl $crate::parameter::Setting for $name {
             fn to_value(&self) -> $crate::parameter::Value {
                 $crate::parameter::Value::Text(match self { $(Self::$variant => $word,)+ }.to_owned())
@@ -215,7 +220,7 @@ macro_rules! choice {
             }
 
             fn range(_: impl ::core::ops::RangeBounds<Self>) -> $crate::parameter::Range {
-                $crate::parameter::Range::Choice(vec![$($word),+])
+                $crate::parameter::Range::Choice(Self::NAMES.to_vec())
             }
         }
     };

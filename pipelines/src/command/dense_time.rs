@@ -6,15 +6,13 @@ use spfde_data::augment::Placement;
 use spfde_model::{Activations, Shard, Workspace, input};
 
 use crate::experiment::Experiment;
+use crate::report::memory;
 
 /// Steps that are measured.
 const STEPS: u32 = 3;
 
 /// The greatest part of a run's FLOPs that these steps may take.
 const PART: f64 = 0.01;
-
-/// Weights of a dense network at most: one with more would need more memory than the run itself.
-const WEIGHTS: usize = 2_000_000;
 
 /// Seconds of a step at least: a shorter one says more of the clock than of the network.
 const BRIEF: f64 = 1e-4;
@@ -27,9 +25,10 @@ pub(super) fn dense_seconds_per_sample(experiment: &Experiment) -> Option<f64> {
     let images = &settings.data.train;
     let shard = settings.batch_size.div_ceil(settings.shards).min(images.len());
     let dense = plan.dense_cost.total() as f64 / f64::from(plan.samples);
-    let weights: usize = plan.architecture.layers.iter().map(|layer| layer.weights()).sum();
     let cost = f64::from(STEPS) * shard as f64 * dense;
-    if weights > WEIGHTS || cost > PART * plan.total().total() as f64 {
+    // Nor may they take clearly more memory than the run itself.
+    let takes_more = memory::dense_steps(experiment) / 5 > memory::training(experiment, 1) / 4;
+    if takes_more || cost > PART * plan.total().total() as f64 {
         return None;
     }
     let network = settings.fresh_network();

@@ -6,10 +6,11 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use spfde_data::augment::Augmentation;
 use spfde_data::files::{data_set, idx};
-use spfde_data::parameter::{Range, Setting, Value};
+use spfde_data::parameter::{Setting, Value};
 use spfde_data::words::counted;
 
-use crate::error::{Error, command};
+use crate::error::Error;
+use crate::program::program;
 use crate::terminal::{remark, say};
 
 /// Turn files of another format into a data set for `data.path`.
@@ -29,9 +30,16 @@ enum Format {
 ///
 /// Files are taken by their names: train-images-idx3-ubyte, t10k-labels.idx1-ubyte.gz,
 /// emnist-letters-test-images-idx3-ubyte and the like. Of a file that is there plain and compressed the plain
-/// one is taken. Images have 3 dimensions (count, rows, columns) or 4 (count, channels, rows, columns), and
-/// bytes; labels are whole numbers of 8, 16 or 32 bits.
+/// one is taken. Images have 3 dimensions (count, rows, columns) or 4 (count, channels, rows, columns). Their
+/// values are unsigned bytes. Labels are whole numbers of 8, 16 or 32 bits.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  spfde import idx MNIST/raw --out mnist           a directory with the four files
+  spfde import idx EMNIST/emnist-letters-t* --first-label 1 --out letters
+                                                   four files of many, with classes from 1
+  spfde import idx my-files --test-fraction 0.1 --out mine
+                                                   a tenth of the images becomes the test set")]
 struct Idx {
     /// The files, or directories that hold them
     #[arg(required_unless_present = "train_images")]
@@ -54,14 +62,14 @@ struct Idx {
     /// The seed of the draw of that share
     #[arg(long, value_name = "N", default_value_t = 0, requires = "test_fraction")]
     seed: u64,
-    /// Of 4 dimensions the last is the channel: count, rows, columns, channels
+    /// Images are stored as count, rows, columns, channels
     #[arg(long)]
     channels_last: bool,
     /// The label of the first class
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     first_label: i32,
     /// How training images are varied unless a run sets data.augment
-    #[arg(long, value_name = "HOW", default_value = "none", value_parser = augmentations())]
+    #[arg(long, value_name = "HOW", default_value = "none", value_parser = Augmentation::NAMES.to_vec())]
     augment: String,
     /// Where to write train.parquet and test.parquet; nothing is overwritten
     #[arg(long, value_name = "DIR")]
@@ -77,11 +85,6 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "it takes a number above 0 and below 1".to_owned())
 }
 
-/// The names of the augmentations.
-fn augmentations() -> Vec<&'static str> {
-    if let Range::Choice(names) = Augmentation::range(..) { names } else { Vec::new() }
-}
-
 impl Import {
     /// Reads, checks, writes.
     ///
@@ -89,7 +92,7 @@ impl Import {
     /// If a file is not what it should be, or the target exists.
     pub(super) fn run(self) -> Result<(), Error> {
         let Format::Idx(asked) = self.format;
-        let (out, augment) = (asked.out, Value::Text(asked.augment));
+        let (out, augment) = (asked.out, asked.augment);
         let fallback =
             || out.file_name().map_or_else(|| "data".into(), |name| name.to_string_lossy().into_owned());
         let given = [asked.train_images, asked.train_labels, asked.test_images, asked.test_labels];
@@ -100,7 +103,7 @@ impl Import {
             first_label: asked.first_label,
             test_fraction: asked.test_fraction,
             seed: asked.seed,
-            augment: Augmentation::from_value(&augment).expect("the names were checked"),
+            augment: Augmentation::from_value(&Value::Text(augment.clone())).expect("the names were checked"),
         };
         let set = idx::import(&files, &options)?;
         data_set::write(&set, &out)?;
@@ -118,17 +121,17 @@ impl Import {
             out.display()
         ));
         if images.channels > 4 && images.width <= 4 {
-            let channels = images.channels;
-            remark(format_args!(
-                "{channels} channels: if the channels come last, import with --channels-last"
-            ));
+            let advice = "if the channels come last, import with --channels-last";
+            remark(format_args!("{} channels: {advice}", images.channels));
         }
         let by_default = match set.augment {
             Augmentation::None => "not varied; --augment or, for a run, data.augment changes that".to_owned(),
             _ => format!("varied by {augment}; data.augment changes that for a run"),
         };
         say(format!("training images are {by_default}"));
-        say(format!("use it with: {}", command("train", &out).replacen("train ", "train data.path=", 1)));
+        let path = out.display().to_string();
+        let word = shlex::try_quote(&path).expect("no argument of a program holds a zero byte");
+        say(format!("use it with: {} train data.path={word}", program()));
         Ok(())
     }
 }

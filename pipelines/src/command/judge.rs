@@ -19,9 +19,12 @@ use crate::terminal::{remark, say, say_all, say_file};
 impl Replay {
     /// Judges sieve policies by bare scores.
     pub(super) fn judge(&self, app: &App) -> Result<(), Error> {
-        // A shell makes several words of a pattern, and the name of a partition looks like a setting.
-        let (more, settings): (Vec<&String>, Vec<&String>) =
-            self.words.iter().partition(|word| Path::new(word).exists());
+        // A shell makes several words of a pattern, and a path with a partition looks like a setting. No key
+        // has one of these letters.
+        let (more, settings): (Vec<&String>, Vec<&String>) = self.words.iter().partition(|word| {
+            let key = word.split('=').next().unwrap_or_default();
+            key.contains(['*', '?', '[', '/']) || Path::new(word).exists()
+        });
         if let Some(word) = settings.iter().find(|word| !word.contains('=')) {
             return Err(Error::usage(format!(
                 "`{word}` is neither key=value nor a file or directory of scores"

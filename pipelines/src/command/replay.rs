@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use spfde_data::files::run_directory::refuse_taken;
+use spfde_data::parameter::{Setting, Value};
 use spfde_data::scores::Repeats;
 
 use super::follow::follow;
@@ -54,18 +55,20 @@ pub(super) struct Replay {
     /// The number of the first epoch in the score files: epoch 0 of the results
     #[arg(long, value_name = "N", requires = "scores", default_value_t = 0)]
     pub(super) first_epoch: u32,
-    /// What to do where a sample has several rows in one epoch: take that of the last or the first step, or
-    /// refuse the scores. Of one step a wrong answer counts before a right one, then the greater loss; the
-    /// order of files and rows never counts
+    /// Which row counts where a sample has several in one epoch: the last step's, the first step's, or none
+    /// (refuse)
+    ///
+    /// Of the rows of one step, a wrong answer counts before a right one, then the greater loss. The order of
+    /// files and rows never counts.
     #[arg(long, value_name = "WHICH", requires = "scores", default_value = "refuse",
-          value_parser = PossibleValuesParser::new(["last", "first", "refuse"]).map(repeats))]
+          value_parser = repeats())]
     pub(super) repeats: Repeats,
     /// Judge every value of a key, with every combination of several such lists, all at once; the results are
     /// a table, in DIR/grid.parquet
     #[arg(long, value_name = "key=a,b,c")]
     pub(super) grid: Vec<String>,
-    /// Write the decisions of every member of a grid, too (of several runs: below DIR for each); without
-    /// --grid they are written anyway
+    /// Write the decisions of every member of a grid, too (of several runs: below DIR for each; of scores:
+    /// with kept.parquet); without --grid they are written anyway
     #[arg(long, requires = "grid", requires = "out")]
     pub(super) decisions: bool,
     /// Column by which the table of a grid is sorted, best first
@@ -78,8 +81,16 @@ pub(super) struct Replay {
     /// finished or interrupted; what is printed grows with it
     #[arg(long, conflicts_with = "scores")]
     pub(super) follow: bool,
-    /// Where to write the decisions and costs, as a run of their own (of several runs: one below it for
-    /// each), or the table of a grid; must not exist or be empty [default: print the table only]
+    /// Where to write the decisions, and the costs or the table of a grid; must not exist or be empty
+    /// [default: print the table only]
+    ///
+    /// Of a run: decisions and costs, as a run of their own (of several runs: one below DIR for each).
+    ///
+    /// Of a grid over runs: the table grid.parquet, and the decisions with --decisions.
+    ///
+    /// Of scores: kept.parquet: which samples the last decision keeps; trace/sieves: every decision;
+    /// grid.parquet: sums by epoch; sample-names.parquet: the numbers of samples that are texts. With --grid,
+    /// kept.parquet and trace/sieves need --decisions.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Threads of this process that work; the result has the same bits for any number [default: the cores]
@@ -87,13 +98,10 @@ pub(super) struct Replay {
     pub(super) workers: Option<u16>,
 }
 
-/// Which rows a word of `--repeats` means.
-fn repeats(word: String) -> Repeats {
-    match word.as_str() {
-        "last" => Repeats::Last,
-        "first" => Repeats::First,
-        _ => Repeats::Refuse,
-    }
+/// The parser of `--repeats`.
+fn repeats() -> impl TypedValueParser<Value = Repeats> {
+    let named = |name| Repeats::from_value(&Value::Text(name)).expect("the names were checked");
+    PossibleValuesParser::new(Repeats::NAMES.iter().copied()).map(named)
 }
 
 impl Replay {

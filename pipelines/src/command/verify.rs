@@ -14,7 +14,8 @@ use crate::verify::{verify, verify_scores};
 /// Check runs: hashes, schemas, row counts, and that the deltas add up to what the tables say.
 ///
 /// The directory that a replay of bare scores wrote has no manifest, and so no hashes. Of it the tables are
-/// checked against each other: grid.parquet and kept.parquet say what the decisions add up to.
+/// checked against each other: grid.parquet and kept.parquet say what the decisions add up to. A grid over
+/// runs has no hashes either, and is refused: verify the runs.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// The run directories

@@ -1,7 +1,7 @@
 //! The keys: those of every run here, those of models and policies from their registries.
 
 use spfde_data::augment::Augmentation;
-use spfde_data::parameter::{Parameter, Parametric, Range, Setting};
+use spfde_data::parameter::{Parameter, Parametric};
 use spfde_flow::Observe;
 use spfde_model::Kernel;
 
@@ -65,10 +65,7 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
     let help = "seed of every draw: same seed, same bits, on any number of workers";
     let mut keys = vec![Parameter::of("seed", 0, 0.., help)];
     keys.extend(Data::default().parameters());
-    let mut names = vec![BY_DATA_SET];
-    if let Range::Choice(known) = Augmentation::range(..) {
-        names.extend(known);
-    }
+    let names = [&[BY_DATA_SET][..], Augmentation::NAMES].concat();
     let help = "how training images are varied; auto: as the data set says (`spfde list data`)";
     keys.push(Parameter::choice(AUGMENT, BY_DATA_SET, names, help));
     keys.extend(Train::default().parameters());

@@ -94,23 +94,27 @@ pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
 }
 
 /// Whether all that is in the directory of results is what a grid has there before its table is whole:
-/// decisions, of several runs below a directory for each, the tables before it, and its beginning.
+/// decisions, of several runs below a directory for each, the beginning of a table, and whole tables beside
+/// one of these. (A table alone may be the user's.)
 fn is_left(path: &Path) -> bool {
-    let is_begun = |name: &OsStr| {
-        let begun = TABLES.iter().any(|table| name == part_of(Path::new(table)));
-        begun || name != TABLE_NAME && TABLES.iter().any(|table| name == *table)
-    };
-    all(path, |entry, is_directory| match is_directory {
+    let is_begun = |name: &OsStr| TABLES.iter().any(|table| name == part_of(Path::new(table)));
+    let is_sure = |entry: &Path, is_directory: bool| match is_directory {
         true => are_decisions(entry) || (!is_empty(entry) && all(entry, |below, _| are_decisions(below))),
         false => entry.file_name().is_some_and(is_begun),
-    })
+    };
+    let is_table = |entry: &Path| is(entry, &[NAMES_NAME, KEPT_NAME]);
+    let has_sure = !all(path, |entry, is_directory| !is_sure(entry, is_directory));
+    has_sure
+        && all(path, |entry, is_directory| is_sure(entry, is_directory) || !is_directory && is_table(entry))
+}
+
+/// Whether a path ends in one of these names.
+fn is(path: &Path, names: &[&str]) -> bool {
+    names.iter().any(|name| path.file_name().is_some_and(|found| found == *name))
 }
 
 /// Whether a directory is the one of a grid's decisions, with nothing else in it.
 fn are_decisions(path: &Path) -> bool {
-    let is = |path: &Path, names: &[&str]| {
-        names.iter().any(|name| path.file_name().is_some_and(|found| found == *name))
-    };
     is(path, &[TRACE])
         && all(path, |stream, is_directory| {
             is_directory

@@ -50,7 +50,7 @@ pub const KEPT_NAME: &str = "kept.parquet";
 
 /// The name of the table of the names of samples that are texts: `sample`, their number in the decisions,
 /// `name`.
-pub const NAMES_NAME: &str = "samples.parquet";
+pub const NAMES_NAME: &str = "sample-names.parquet";
 
 /// How to judge a grid; none of it changes a bit of the result.
 #[derive(Clone)]

@@ -22,8 +22,7 @@ const DENSE_TAP: u64 = 24;
 /// Test samples that are evaluated at a time.
 const EVALUATED: usize = 64;
 
-/// Bytes of the process at the peak of training on so many `workers`, its data set included. What dense steps
-/// take that are measured before is not: see [`dense_steps`].
+/// Bytes of the process at the peak of training on so many `workers`, its data set included.
 pub fn training(experiment: &Experiment, workers: usize) -> u64 {
     let (plan, settings, existing) = (experiment.plan(), experiment.settings(), fullest(experiment));
     let mask = &settings.policies.mask;

@@ -83,18 +83,12 @@ fn total(experiment: &Experiment, workers: usize) -> String {
     let dense = plan.dense_cost.total() * u64::from(plan.epochs);
     let steps: u64 = (0..plan.epochs).map(|epoch| experiment.steps(epoch)).sum();
     let shard = settings.batch_size.div_ceil(settings.shards) as u64;
-    let (peak, dense_steps) = (memory::training(experiment, workers), memory::dense_steps(experiment));
-    let more = match dense_steps > peak {
-        true => {
-            format!("\nbefore it trains, while it measures dense steps: {} bytes", short(dense_steps as f64))
-        }
-        false => String::new(),
-    };
+    let peak = memory::training(experiment, workers);
     format!(
         "total: {}, {} FLOPs, {} of the {} FLOPs of dense training on all samples\n\
          freezing saves {} of the FLOPs of the same run without it\n\
-         memory at the peak: {} bytes on {}, data set included; each worker has {} bytes for the network\n\
-         and {} bytes of activations kept for a shard's backward pass{more}",
+         memory at the peak: {} bytes with {}, data set included\n\
+         of each worker: {} bytes for the network, {} bytes of activations kept for a shard's backward pass",
         counted(steps, "step"),
         short(total as f64),
         percent(total as f64 / dense as f64),

@@ -38,7 +38,7 @@ use settled::settled;
 use trace::{Epoch, Trace};
 
 pub use findings::Findings;
-pub(crate) use scores::verify_scores;
+pub use scores::verify_scores;
 
 /// What was found sound.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,9 @@
 
 use crate::place::{Outcome, Place};
 
+/// What `verify` says of such a grid in `out`.
+const NOT_VERIFIED: &str = "out: holds a grid over runs, which has no hashes; verify the runs";
+
 /// The lines below the table's head.
 fn members(outcome: &Outcome) -> Vec<&str> {
     let lines = outcome.out.lines().skip_while(|line| !line.starts_with("member")).skip(1);
@@ -54,6 +57,7 @@ fn a_grid_over_a_run_has_a_line_for_each_member_best_first() {
         assert!(place.path("out").join(part).is_file(), "{part}");
     }
     place.run(&[&words[..], &["--out", "out"]].concat()).refused(1, "out: is not empty", "");
+    place.run(&["verify", "out"]).refused(2, NOT_VERIFIED, "");
 }
 
 #[test]
@@ -69,6 +73,7 @@ fn several_runs_have_a_mean_and_a_spread_for_each_member() {
     {
         assert!(place.path("out").join(part).is_file(), "{part}");
     }
+    place.run(&["verify", "out"]).refused(2, NOT_VERIFIED, "");
 }
 
 #[test]

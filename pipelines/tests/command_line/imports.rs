@@ -1,5 +1,7 @@
 //! Data of the user: what is imported, how it is varied, and what is said where there is no data set.
 
+use spfde_data::files::data_set;
+
 use crate::place::{Place, idx, write_idx};
 
 /// The configuration that a run would have, with the settings given.
@@ -29,10 +31,7 @@ fn imported_images_are_varied_only_if_the_user_says_so() {
     assert!(planned(&place, &["data.augment=flip"]).contains("\naugment = \"flip\"\n"));
 
     let printed = import(&["--augment", "crop-flip"]);
-    assert!(
-        printed.contains("are varied by \"crop-flip\"; data.augment changes that for a run"),
-        "{printed}"
-    );
+    assert!(printed.contains("are varied by crop-flip; data.augment changes that for a run"), "{printed}");
     assert!(planned(&place, &[]).contains("\naugment = \"crop-flip\"\n"));
     assert!(planned(&place, &["data.augment=none"]).contains("\naugment = \"none\"\n"));
     // A run keeps what it began with.
@@ -75,8 +74,8 @@ fn files_can_be_named_by_options_and_a_test_set_split_off() {
     let split = fraction("0.1", "split").done();
     assert!(split.out.contains("split: 108 training and 12 test images"), "{split:?}");
     fraction("0.1", "again").done();
-    let bytes = |name: &str| std::fs::read(place.path(name)).unwrap();
-    assert_eq!(bytes("split/test.parquet").len(), bytes("again/test.parquet").len());
+    let fingerprint = |name: &str| data_set::read(&place.path(name)).unwrap().fingerprint;
+    assert_eq!(fingerprint("split"), fingerprint("again"));
     place.run(&[&train[..], &["--out", "x"]].concat()).refused(
         1,
         "my images.bin: comes with no test images and no test labels; name them with --test-images and ",
@@ -115,6 +114,8 @@ fn what_is_no_data_set_yet_is_told_how_it_becomes_one() {
     refused("with blanks/MNIST/raw", &import, "");
     let file = "with blanks/MNIST/raw/t10k-labels-idx1-ubyte";
     refused(file, &run("is an IDX file", "'with blanks/MNIST/raw'"), "");
+    std::fs::copy(place.path(file), place.path("t10k-labels-idx1-ubyte")).unwrap();
+    refused("t10k-labels-idx1-ubyte", &run("is an IDX file", "."), "");
 
     let write = |name: &str| {
         let path = place.path(name);
@@ -134,4 +135,5 @@ fn what_is_no_data_set_yet_is_told_how_it_becomes_one() {
     std::fs::create_dir(place.path("empty")).unwrap();
     refused("empty", "holds neither a data set nor ", by_hand);
     assert!(place.run(&["import", "--help"]).done().out.contains("pq.write_table"));
+    assert!(place.run(&["import", "idx", "--help"]).done().out.contains("--first-label 1 --out letters"));
 }

@@ -35,19 +35,23 @@ fn a_dry_run_prints_configuration_and_schedule_and_creates_nothing() {
 #[test]
 fn a_dry_run_states_the_memory_of_as_many_workers_as_there_will_be() {
     let place = Place::with_data();
-    let peak = |more: &[&str]| -> String {
+    let peak = |more: &[&str]| -> [String; 2] {
         let words = ["train", "--dry-run", "data.path=data", "model.name=mlp", "mask.sparsity=0.5"];
         let out = place.run(&[&words[..], more].concat()).done().out;
-        let line = out.lines().find(|line| line.starts_with("memory at the peak: "));
-        line.unwrap_or_else(|| panic!("{out}")).to_owned()
+        ["memory at the peak: ", "of each worker: "].map(|start| {
+            let line = out.lines().find(|line| line.starts_with(start));
+            line.unwrap_or_else(|| panic!("{out}")).to_owned()
+        })
     };
-    let (one, four) = (peak(&["--workers", "1"]), peak(&["--workers", "4"]));
-    assert!(one.contains(" bytes on 1 worker,") && four.contains(" bytes on 4 workers,"), "{one}; {four}");
+    let ([one, of_one], [four, of_four]) = (peak(&["--workers", "1"]), peak(&["--workers", "4"]));
+    assert!(
+        one.contains(" bytes with 1 worker,") && four.contains(" bytes with 4 workers,"),
+        "{one}; {four}"
+    );
     let bytes = |line: &str| line.split(' ').nth(4).unwrap().to_owned();
     assert_ne!(bytes(&one), bytes(&four));
     // Each has the same network.
-    let each = |line: &str| line.split_once("each worker").unwrap().1.to_owned();
-    assert_eq!(each(&one), each(&four));
+    assert_eq!(of_one, of_four);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Bare score files, judged by one policy or a grid of them.
 
+mod epochs;
+mod verified;
+
 use std::path::Path;
 
 use spfde_data::files::table_file::{self, Columns, Values};
@@ -146,7 +149,21 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
     let judge =
         |words: &[&str]| place.run(&[&["replay", "--scores", "scores", "--out", "out"], words].concat());
     judge(&["freeze.policy=none"]).refused(2, "`freeze.policy`: bare scores tell of samples only", "");
-    judge(&["runs/a"]).refused(2, "`runs/a` is neither key=value nor a file or directory of scores", "");
+    judge(&["runs"]).refused(2, "`runs` is neither key=value nor a file or directory of scores", "");
+    judge(&["runs/a"]).refused(1, "runs/a: cannot open", "");
+    judge(&["runs/epoch=*/a"]).refused(1, "runs/epoch=*/a: is a pattern that no file fits", "");
+    judge(&["frobnicate=*.parquet"]).refused(2, "unknown key `frobnicate`", "");
+    // A table that could be the user's own is no ground to remove a directory.
+    std::fs::create_dir(place.path("out")).unwrap();
+    for name in ["kept.parquet", "sample-names.parquet", "samples.parquet"] {
+        std::fs::write(place.path("out").join(name), "mine").unwrap();
+        judge(&[]).refused(1, "out: is not empty; nothing was overwritten", "");
+    }
+    // Beside decisions it is a grid's.
+    std::fs::remove_file(place.path("out/samples.parquet")).unwrap();
+    std::fs::create_dir_all(place.path("out/trace/sieves")).unwrap();
+    judge(&[]).refused(1, "out: holds nothing but what a grid writes before its table grid.parquet", "");
+    std::fs::remove_dir_all(place.path("out")).unwrap();
     judge(&["--grid", "sieve.fraction=0.1,2"]).refused(
         2,
         "`sieve.fraction` = 2 is out of range",
@@ -195,82 +212,6 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn epochs_that_do_not_begin_at_0_or_have_no_rows_are_told() {
-    let (one, two) = (place(), Place::new());
-    std::fs::create_dir(two.path("scores")).unwrap();
-    for epoch in (0..EPOCHS).filter(|epoch| *epoch != 2) {
-        let columns = scores(0..SAMPLES, epoch + 3, epoch, 0);
-        table_file::write(&two.path(&format!("scores/{epoch}.parquet")), columns).unwrap();
-    }
-    let words = ["replay", "--scores", "scores", "sieve.policy=forgetting", "sieve.interval=2", "--json"];
-    let refused = |first: &str| two.run(&[&words[..], &["--first-epoch", first]].concat());
-    two.run(&words).refused(2, "no rows of epoch 0, the first is epoch 3; add --first-epoch 3", "");
-    refused("4").refused(2, "--first-epoch 4: the first is epoch 3; add --first-epoch 3", "");
-    let shifted = refused("3").done();
-    assert!(shifted.out.contains("\"epochs\":5,\"files\":4,"), "{}", shifted.out);
-    assert!(shifted.out.contains("\"missing_epochs\":[5]"), "{}", shifted.out);
-    let note = "note: no rows of 1 epoch between the first and the last, as the files number them: 5\n";
-    assert_eq!(shifted.err, note);
-    // The same as if the files counted from 0.
-    std::fs::remove_file(one.path("scores/2.parquet")).unwrap();
-    let counts =
-        |json: &str| json[json.find("\"members\"").unwrap()..json.find("\"missing").unwrap()].to_owned();
-    assert_eq!(counts(&one.run(&words).done().out), counts(&shifted.out));
-}
-
-#[test]
-fn repeated_rows_are_counted_refused_or_chosen_by_their_step_whatever_the_files_are_called() {
-    let words = ["replay", "--scores", "scores", "sieve.policy=forgetting", "sieve.interval=2", "--json"];
-    let mut found = Vec::new();
-    for names in [["a", "b", "c"], ["z", "y", "x"]] {
-        let place = place();
-        let [later, earlier, copy] = names.map(|name| place.path(&format!("scores/{name}.parquet")));
-        // A trainer that was resumed within epoch 3, and scores with other results that came before epoch
-        // 1's.
-        table_file::write(&later, scores(0..20, 3, 7, 100)).unwrap();
-        std::fs::copy(place.path("scores/2.parquet"), copy).unwrap();
-        let steps = |columns: Columns, step| {
-            let columns = columns.into_iter().map(|(name, values)| match name.as_str() {
-                "step" => (name, Values::Integer(vec![Some(step); 5])),
-                _ => (name, values),
-            });
-            columns.collect::<Columns>()
-        };
-        table_file::write(&earlier, steps(scores(50..55, 1, 8, 0), 0)).unwrap();
-        place.run(&words).refused(
-            2,
-            "225 repeated rows in 3 epochs, the first in epoch 1: a sample has more than one row ",
-            "add --repeats last (or first) to take one by its step",
-        );
-        for workers in ["1", "3"] {
-            let of = |which: &str| {
-                let more = ["--repeats", which, "--workers", workers];
-                let json = place.run(&[&words[..], &more].concat()).done().out;
-                assert!(json.contains("\"repeated_rows\":225,\"rows\":1225,"), "{json}");
-                json[json.find("\"members\"").unwrap()..json.find("\"missing").unwrap()].to_owned()
-            };
-            found.push((of("first"), of("last")));
-        }
-    }
-    assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{found:?}");
-    assert_ne!(found[0].0, found[0].1);
-    // What is expected of the last: the resumed results of epoch 3.
-    let expected = Place::new();
-    std::fs::create_dir(expected.path("scores")).unwrap();
-    for epoch in 0..EPOCHS {
-        let path = |part: &str| expected.path(&format!("scores/{epoch}{part}.parquet"));
-        let from = if epoch == 3 { 20 } else { 0 };
-        table_file::write(&path(""), scores(from..SAMPLES, epoch, epoch, 0)).unwrap();
-        if epoch == 3 {
-            table_file::write(&path("later"), scores(0..20, 3, 7, 100)).unwrap();
-        }
-    }
-    let json = expected.run(&words).done().out;
-    let last = &json[json.find("\"members\"").unwrap()..json.find("\"missing").unwrap()];
-    assert_eq!(found[0].1, last);
-}
-
-#[test]
 fn partitions_patterns_and_texts_are_read_and_results_have_the_names_of_the_user() {
     let place = place();
     let name = |sample: i64| format!("img/{:03}.png", (sample * 7) % SAMPLES);
@@ -294,53 +235,20 @@ fn partitions_patterns_and_texts_are_read_and_results_have_the_names_of_the_user
     let whole = judge("a", &["texts"]);
     assert!(whole.len() == 140 && whole.is_sorted(), "{whole:?}");
     assert_eq!(judge("b", &["texts/*/part-?.parquet"]), whole);
+    // Patterns that no shell has seen.
+    assert_eq!(judge("d", &["texts/epoch=[01]/*.parquet", "texts/epoch=[2-9]/*", "te?ts/epoch=*/*"]), whole);
     // A shell has made words of the pattern.
     let words: Vec<String> = (0..EPOCHS).map(|epoch| format!("texts/epoch={epoch}/part-0.parquet")).collect();
     assert_eq!(judge("c", &words.iter().map(String::as_str).collect::<Vec<_>>()), whole);
     let mut names = Vec::new();
-    table_file::read(&place.path("a/samples.parquet"), &["sample", "name"], |columns| names.push(columns))
-        .unwrap();
+    table_file::read(&place.path("a/sample-names.parquet"), &["sample", "name"], |columns| {
+        names.push(columns)
+    })
+    .unwrap();
     let mut sorted: Vec<String> = (0..SAMPLES).map(name).collect();
     sorted.sort();
     let numbers = (0..SAMPLES).map(Some).collect();
     assert_eq!(names, [[Values::Integer(numbers), Values::Text(sorted.into_iter().map(Some).collect())]]);
     let sound = place.run(&["verify", "a", "b"]).done();
     assert_eq!(sound.out.lines().count(), 2, "{}", sound.out);
-}
-
-#[test]
-fn what_a_replay_of_scores_wrote_is_verified_table_by_table() {
-    let place = place();
-    let grid = ["--grid", "sieve.policy=forgetting,random,none", "--grid", "sieve.interval=1,9"];
-    let words = [&["replay", "--scores", "scores"], &grid[..], &["--workers", "1", "--out"]].concat();
-    place.run(&[&words[..], &["plain"]].concat()).done();
-    let sound = place.run(&["verify", "plain/"]).done();
-    assert!(
-        sound.out.contains("6 members, 6 epochs, 0 segments, 36 rows; the sums of grid.parquet"),
-        "{sound:?}"
-    );
-    place.run(&[&words[..], &["out", "--decisions"]].concat()).done();
-    place.run(&["verify", "out"]).done();
-    for member in 0..6 {
-        assert_eq!(
-            kept(&place, "out", member).len(),
-            [170, 200][usize::from(member == 1 || member > 3)],
-            "{member}"
-        );
-    }
-    let unsound = |expected: &str| {
-        let outcome = place.run(&["verify", "out", "plain"]);
-        assert_eq!(outcome.code, Some(1));
-        assert!(outcome.err.contains(expected) && outcome.out.starts_with("plain: sound"), "{outcome:?}");
-    };
-    // Other samples are kept than were decided.
-    let segment = place.path("out/trace/sieves/e00003-w00.parquet");
-    let bytes = std::fs::read(&segment).unwrap();
-    std::fs::remove_file(&segment).unwrap();
-    unsound("kept.parquet: member 0: the decisions keep other samples");
-    std::fs::write(&segment, &bytes[..bytes.len() - 9]).unwrap();
-    unsound("e00003-w00.parquet: ");
-    std::fs::write(&segment, bytes).unwrap();
-    std::fs::remove_file(place.path("out/kept.parquet")).unwrap();
-    unsound("kept.parquet: cannot open");
 }

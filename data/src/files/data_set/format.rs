@@ -115,19 +115,27 @@ pub(super) fn stride(path: &Path, shape: [usize; 3]) -> Result<usize> {
     if stride == 0 { Err(empty(path)) } else { Ok(stride as usize) }
 }
 
-/// How many classes training labels are of: they are numbered from 0, without gaps; `remedy` says what to do
-/// about others.
-pub(in crate::files) fn count_classes(path: &Path, labels: &[u16], remedy: &'static str) -> Result<usize> {
+/// How many classes training labels are of: they are numbered from 0, without gaps. The file numbers them
+/// from `first`.
+pub(in crate::files) fn count_classes(path: &Path, labels: &[u16], first: i64) -> Result<usize> {
     let largest = labels.iter().max().copied().unwrap_or_default();
     let mut found = vec![false; usize::from(largest) + 1];
     labels.iter().for_each(|label| found[usize::from(*label)] = true);
     let Some(missing) = found.iter().position(|found| !found) else { return Ok(found.len()) };
-    Err(DataError::refused(path, format!("label {missing} never occurs though {largest} does"), remedy))
+    let (missing, largest) = (first + missing as i64, first + i64::from(largest));
+    let what = format!("label {missing} never occurs though {largest} does");
+    Err(DataError::refused(path, what, "classes must be numbered without gaps"))
 }
 
-/// That a label is no class.
-pub(in crate::files) fn no_class(path: &Path, row: usize, label: impl Display, classes: usize) -> DataError {
-    let expected = format!("one of {}, numbered from 0", counted(classes, "class"));
+/// That a label of a file, which numbers the classes from `first`, is no class.
+pub(in crate::files) fn no_class(
+    path: &Path,
+    row: usize,
+    label: impl Display,
+    classes: usize,
+    first: i64,
+) -> DataError {
+    let expected = format!("one of {}, numbered from {first}", counted(classes, "class"));
     DataError::unfit(path, format!("row {row}: label"), label, expected, "")
 }
 

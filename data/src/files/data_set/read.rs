@@ -82,7 +82,7 @@ pub(super) fn from_files(train: &ParquetFile, test: &ParquetFile) -> Result<(Dat
     let train_images = read_images(train, shape, description.classes)?;
     let classes = match description.classes {
         Some(classes) => classes,
-        None => count_classes(train.path(), &train_images.labels, "number the classes from 0 without gaps")?,
+        None => count_classes(train.path(), &train_images.labels, 0)?,
     };
     let test_images = read_images(test, shape, Some(classes))?;
     // What is not in a directory is in memory.
@@ -154,7 +154,7 @@ fn read_images(file: &ParquetFile, shape: [usize; 3], classes: Option<usize>) ->
         }
         let wrong = whole_numbers(&batch[LABEL], classes as u64 - 1, |label| labels.push(label as u16));
         if let Some((row, label)) = wrong {
-            return Err(no_class(path, first + row, label, classes));
+            return Err(no_class(path, first + row, label, classes, 0));
         }
     }
     let [channels, height, width] = shape;

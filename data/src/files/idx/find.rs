@@ -82,16 +82,11 @@ pub fn find(paths: &[PathBuf], given: [Option<PathBuf>; 4]) -> Result<Files> {
     }
     let mut found: [Vec<PathBuf>; 4] = Default::default();
     for path in paths {
-        if path.is_dir() {
-            for file in named_files(path)? {
-                if let Some(part) = part_of(&file) {
-                    found[part].push(file);
-                }
-            }
-        } else if let Some(part) = part_of(path) {
-            found[part].push(path.clone());
-        } else {
-            return Err(DataError::refused(path, "has a name that does not say what it holds", SAY));
+        let files = if path.is_dir() { named_files(path)? } else { vec![path.clone()] };
+        for file in files {
+            let nameless = || DataError::refused(&file, "has a name that does not say what it holds", SAY);
+            let part = part_of(&file).ok_or_else(nameless)?;
+            found[part].push(file);
         }
     }
     let mut parts = given;
@@ -122,7 +117,7 @@ pub fn folder(directory: &Path) -> Option<PathBuf> {
 }
 
 fn folder_within(directory: &Path, levels: u32) -> Option<PathBuf> {
-    if named_files(directory).ok()?.iter().any(|file| part_of(file).is_some()) {
+    if !named_files(directory).ok()?.is_empty() {
         return Some(directory.to_owned());
     }
     let below = directory.read_dir().ok()?.flatten().map(|entry| entry.path());
@@ -131,12 +126,12 @@ fn folder_within(directory: &Path, levels: u32) -> Option<PathBuf> {
     below.iter().find_map(|folder| folder_within(folder, levels - 1))
 }
 
-/// What is in a directory and called as IDX files are. The reader refuses what is no ordinary file when it
-/// opens it.
+/// The files of a directory whose names say that they are in the IDX format, and what they hold. Some
+/// archives hold each file a second time, in a directory of such a name.
 fn named_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = directory.read_dir().map_err(DataError::io(directory, "list"))?;
     let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths.filter(|path| is_named(path)).collect())
+    Ok(paths.filter(|path| is_named(path) && part_of(path).is_some() && !path.is_dir()).collect())
 }
 
 /// Whether a file is called as IDX files are.

@@ -1,6 +1,8 @@
 //! What is in score files: a pass over the columns `sample` and `epoch`, on several threads.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use spfde_parquet_guard::ParquetFile;
@@ -39,21 +41,13 @@ impl Numbers {
     }
 }
 
-/// What occurs.
+/// What one thread, or all, have seen.
 #[derive(Default)]
 struct Seen {
     samples: Numbers,
     epochs: Numbers,
-    names: NameSet,
-}
-
-impl Seen {
-    /// Adds all of another.
-    fn join(&mut self, other: Self) {
-        self.samples.join(&other.samples);
-        self.epochs.join(&other.epochs);
-        self.names.join(other.names);
-    }
+    /// Those that the thread need not add again to the set of all threads.
+    names: HashSet<Arc<str>>,
 }
 
 /// Indexes `files`, in which `path` was named; `None` if `stop` is set before that is done.
@@ -65,7 +59,7 @@ pub(super) fn index(
     stop: &AtomicBool,
 ) -> Result<Option<ScoreFiles>> {
     let (mut parts, are_texts, bytes) = declared(&files, path, losses)?;
-    let most = score_names_limit(bytes);
+    let names = NameSet::new(score_names_limit(bytes));
     // Every thread takes the next row group, until there are no more or one cannot be used.
     let next = AtomicUsize::new(0);
     let work = || {
@@ -78,7 +72,7 @@ pub(super) fn index(
             let file = &files[part.file];
             let parquet = file.open(losses);
             let range =
-                parquet.and_then(|parquet| look(file, open.insert(parquet), part, stop, &mut seen, most));
+                parquet.and_then(|parquet| look(file, open.insert(parquet), part, stop, &mut seen, &names));
             let is_bad = range.is_err();
             ranges.push((place, range));
             if is_bad {
@@ -92,7 +86,8 @@ pub(super) fn index(
         let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
         for thread in threads {
             let (found, looked) = thread.join().expect("indexing does not panic");
-            seen.join(found);
+            seen.samples.join(&found.samples);
+            seen.epochs.join(&found.epochs);
             ranges.extend(looked);
         }
     });
@@ -109,7 +104,7 @@ pub(super) fn index(
         return Err(no_scores(path, "row"));
     }
     let samples = match are_texts {
-        true => Samples::Names(seen.names.into()),
+        true => Samples::Names(names.all().ok_or_else(|| too_long(path, bytes))?),
         false => Samples::Numbers(seen.samples.ascending()),
     };
     Ok(Some(ScoreFiles { files, parts, samples, seen: seen.epochs.ascending(), losses }))
@@ -151,15 +146,23 @@ fn believe(path: &Path, field: &'static str, found: u64, bytes: u64) -> Result<(
     Err(DataError::unfit(path, field, found, "", remedy))
 }
 
-/// The first and the last epoch of a row group, whose samples and epochs are added to `seen`; of nothing more
-/// once `stop` is set. `most`: bytes of the names that are believed.
+/// That the names of the samples are longer than files of so many bytes can hold.
+fn too_long(path: &Path, bytes: u64) -> DataError {
+    let limit = score_names_limit(bytes);
+    let found = format!("above the limit of {limit} bytes for {}", counted(bytes, "byte"));
+    DataError::unfit(path, "size of the names of samples", found, "", "shorten them, or number the samples")
+}
+
+/// The first and the last epoch of a row group, whose samples and epochs are added to `seen` and `names`; of
+/// nothing more once `stop` is set. Names beyond their limit are left out: the rest is still looked at, so
+/// that the error is the same for any number of threads.
 fn look(
     file: &ScoreFile,
     parquet: &ParquetFile,
     part: &Part,
     stop: &AtomicBool,
     seen: &mut Seen,
-    most: u64,
+    names: &NameSet,
 ) -> Result<(u32, u32)> {
     let (mut samples, mut epochs) = (Vec::new(), Vec::new());
     let (mut first, mut last, mut row) = (u32::MAX, 0, parquet.first_row(part.group));
@@ -171,10 +174,11 @@ fn look(
         let batch = Batch { file, first: row, rows: &batch? };
         if are_texts {
             batch.texts(|text| {
-                seen.names.add(text);
+                if !seen.names.contains(text) {
+                    seen.names.extend(names.add(text));
+                }
                 Ok(())
             })?;
-            DataError::limit(&file.path, "size of the names of samples", seen.names.bytes, most)?;
         } else {
             batch.samples(&mut samples)?;
             samples.iter().for_each(|sample| seen.samples.add(*sample));

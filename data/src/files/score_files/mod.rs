@@ -6,7 +6,7 @@
 //! boolean, or an integer that is 0 or 1. An epoch or a step that a file has no column of may be the name of
 //! a directory, `epoch=3/part-0.parquet`. Every row needs a value in each column that is read; losses, which
 //! are read if a policy asks for them, are finite. The samples are all that occur; `step` only orders within
-//! an epoch. Any compression that this program can read will do: none, Snappy, Zstandard.
+//! an epoch. Files may be compressed with Zstandard, Snappy, Gzip, Brotli or LZ4.
 //!
 //! A sample may be a text. Its number is then its place among all texts that occur, in the order of their
 //! bytes, so that it depends on neither the files nor the order of the rows.
@@ -124,7 +124,7 @@ impl ScoreFiles {
     /// If there is no such file, one is damaged or lacks a column or a value, a number is negative or above
     /// its limit, there is no row at all, samples are texts in some files only, or losses are wanted and a
     /// file has none; if a file, or all of them together, have more than 128 rows for each byte, beside a
-    /// million.
+    /// million, or names of samples with more than 64 bytes for each byte, beside 64 MiB.
     pub fn open(paths: &[PathBuf], threads: usize, losses: bool, stop: &AtomicBool) -> Result<Option<Self>> {
         let file =
             |path: PathBuf| ScoreFile { partitions: find::partitions(&path), path, open: Mutex::default() };

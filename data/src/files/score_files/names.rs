@@ -1,28 +1,43 @@
 //! Samples that are texts: their numbers are their places among all that occur.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The texts that occur, while they are looked for.
-#[derive(Default)]
-pub(super) struct NameSet {
+/// The texts that occur, while threads look for them: each once in memory, so that their limit is one for any
+/// number of threads.
+pub(super) struct NameSet(Mutex<Found>);
+
+struct Found {
     texts: HashSet<Arc<str>>,
-    /// Bytes in them.
-    pub(super) bytes: u64,
+    /// Bytes that there may still be; `None` once there were more.
+    left: Option<u64>,
 }
 
 impl NameSet {
-    /// Adds a text.
-    pub(super) fn add(&mut self, text: &str) {
-        if !self.texts.contains(text) {
-            self.bytes += text.len() as u64;
-            self.texts.insert(text.into());
-        }
+    /// No texts, which may have so many bytes.
+    pub(super) fn new(most: u64) -> Self {
+        Self(Mutex::new(Found { texts: HashSet::new(), left: Some(most) }))
     }
 
-    /// Adds all of another set.
-    pub(super) fn join(&mut self, other: Self) {
-        other.texts.iter().for_each(|text| self.add(text));
+    /// Adds a text, and gives the one that all threads share; `None` for a new one beyond the limit.
+    pub(super) fn add(&self, text: &str) -> Option<Arc<str>> {
+        let Found { texts, left } = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = texts.get(text) {
+            return Some(Arc::clone(known));
+        }
+        *left = left.and_then(|left| left.checked_sub(text.len() as u64));
+        let text = left.map(|_| Arc::<str>::from(text))?;
+        texts.insert(Arc::clone(&text));
+        Some(text)
+    }
+
+    /// All texts; `None` if they have more bytes than they may.
+    pub(super) fn all(self) -> Option<Names> {
+        let Found { texts, left } = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Arc<str>> = texts.into_iter().collect();
+        all.sort_unstable();
+        let slots = all.iter().zip(0..).map(|(text, slot)| (Arc::clone(text), slot)).collect();
+        left.map(|_| Names { all, slots })
     }
 }
 
@@ -34,15 +49,6 @@ pub(super) struct Names {
     slots: HashMap<Arc<str>, u32>,
 }
 
-impl From<NameSet> for Names {
-    fn from(set: NameSet) -> Self {
-        let mut all: Vec<Arc<str>> = set.texts.into_iter().collect();
-        all.sort_unstable();
-        let slots = all.iter().zip(0..).map(|(text, slot)| (Arc::clone(text), slot)).collect();
-        Self { all, slots }
-    }
-}
-
 impl Names {
     /// The texts by their numbers.
     pub(super) fn all(&self) -> &[Arc<str>] {
@@ -52,5 +58,28 @@ impl Names {
     /// The number of a text that occurs.
     pub(super) fn slot(&self, text: &str) -> Option<u32> {
         self.slots.get(text).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_that_of_all_threads_together() {
+        // A hundred texts of two bytes, each of which every thread finds.
+        let found = |most, threads| {
+            let set = NameSet::new(most);
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| (0..100).for_each(|number| drop(set.add(&format!("{number:02}")))));
+                }
+            });
+            set.all().map(|names| (names.all().len(), names.slot("07"), names.slot("7")))
+        };
+        for threads in [1, 4] {
+            assert_eq!(found(200, threads), Some((100, Some(7), None)));
+            assert_eq!(found(199, threads), None);
+        }
     }
 }

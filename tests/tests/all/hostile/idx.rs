@@ -99,7 +99,11 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     std::fs::create_dir(directory.join(IMAGES)).unwrap();
     cases.push(case(
         Class::NotAFile,
-        all(),
+        message(
+            directory,
+            find(&[directory.to_owned()], [Some(directory.join(IMAGES)), None, None, None])
+                .and_then(|files| spfde_data::files::idx::import(&files, &Options::named("test"))),
+        ),
         format!("{IMAGES}: cannot open: it is not an ordinary file; put the file itself there"),
     ));
     std::fs::remove_dir(directory.join(IMAGES)).unwrap();

@@ -82,7 +82,7 @@ fn inferred_classes_have_no_gaps_and_hold_the_test_labels() {
     let square = |labels: Vec<u16>| Images { labels, ..images(4, 1, 3, 3) };
     let gap = assemble("x", 4, square(vec![0, 1, 3, 3]), square(vec![0; 4]));
     let message = plain(&gap, None).unwrap_err().to_string();
-    let expected = "label 2 never occurs though 3 does; number the classes from 0 without gaps";
+    let expected = "label 2 never occurs though 3 does; classes must be numbered without gaps";
     assert!(message.ends_with(&format!("train.parquet: {expected}")), "{message}");
     assert_eq!(plain(&gap, Some(r#"{"classes": 4}"#)).unwrap().classes, 4);
     let beyond = assemble("x", 4, square(vec![0, 1, 2, 2]), square(vec![0, 3, 0, 0]));
@@ -157,7 +157,7 @@ fn data_sets_of_other_programs_are_read() {
         |count| Images { channels: 3, height: 4, width: 4, pixels: pixels(count), labels: labels(count) };
     let expected = assemble("x", 3, images(12), images(4));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign");
-    for name in ["pyarrow-brotli", "pyarrow-lz4-v2", "pandas-gzip", "duckdb-lz4"] {
+    for name in ["pyarrow-brotli", "pyarrow-lz4-v2", "pandas", "pandas-gzip", "duckdb", "duckdb-lz4"] {
         let set = read(&folder.join(name)).unwrap();
         assert_eq!((set.name.as_str(), &set.train, &set.test), (name, &expected.train, &expected.test));
         assert_eq!(set.fingerprint, expected.fingerprint);

@@ -63,6 +63,28 @@ fn files_are_found_by_the_names_of_all_relatives() {
     assert_eq!(import_files(&files, |_| ()).unwrap().fingerprint, expected.fingerprint);
 }
 
+/// As archives leave them: files, and each of them once more in a directory with the other spelling.
+#[test]
+fn directories_that_are_called_as_files_are_left_out() {
+    let dotted = USUAL.map(|name| name.replacen("-idx", ".idx", 1));
+    let directory = tempfile::tempdir().unwrap();
+    for ((name, bytes), dotted) in four(USUAL, 0).into_iter().zip(&dotted) {
+        std::fs::create_dir(directory.path().join(name)).unwrap();
+        std::fs::write(directory.path().join(name).join(name), &bytes).unwrap();
+        std::fs::write(directory.path().join(dotted), bytes).unwrap();
+    }
+    let files = find(&[directory.path().to_owned()], Default::default()).unwrap();
+    assert_eq!(files.parts, dotted.each_ref().map(|name| Some(directory.path().join(name))));
+    let set = import_with(&files, &Options::named("test")).unwrap();
+    assert_eq!(set.fingerprint, import_files(&four(USUAL, 0), |_| ()).unwrap().fingerprint);
+    // A directory alone is none of the files; it can be named as what it is.
+    std::fs::remove_file(directory.path().join(&dotted[0])).unwrap();
+    let message = import(&[directory.path().to_owned()]).unwrap_err().to_string();
+    assert!(message.contains(": has no training images, such as "), "{message}");
+    let both = [directory.path().to_owned(), directory.path().join(IMAGES)];
+    assert_eq!(import(&both).unwrap().fingerprint, set.fingerprint);
+}
+
 #[test]
 fn files_can_be_named_whatever_they_are_called() {
     let directory = tempfile::tempdir().unwrap();
@@ -138,6 +160,23 @@ fn labels_may_be_wide_and_begin_at_another_number() {
     assert_eq!(set.fingerprint, expected.fingerprint);
     let message = import_files(&four(USUAL, 0), |options| options.first_label = 1).unwrap_err();
     assert_eq!(message, format!("{LABELS}: row 0: label is 0; expected 1 to 65536 (--first-label)"));
+    let message = import_files(&four(USUAL, 0), |options| options.first_label = i32::MAX).unwrap_err();
+    let range = "2147483647 to 2147549182 (--first-label)";
+    assert_eq!(message, format!("{LABELS}: row 0: label is 0; expected {range}"));
+    // Messages name labels as the file has them.
+    for (place, labels, expected) in [
+        (
+            1,
+            &[1, 2, 4, 4, 2, 1][..],
+            "label 3 never occurs though 4 does; classes must be numbered without gaps",
+        ),
+        (3, &[2, 4][..], "row 1: label is 4; expected one of 3 classes, numbered from 1"),
+    ] {
+        let mut files = from_one.clone();
+        files[place].1 = idx(&[labels.len() as u32], labels);
+        let message = import_files(&files, |options| options.first_label = 1).unwrap_err();
+        assert_eq!(message, format!("{}: {expected}", USUAL[place]));
+    }
     // Signed bytes, from −1 on.
     files[1].1 = wide(0x09, 6, &[0xFF, 0, 1, 1, 0, 0xFF]);
     files[3].1 = wide(0x09, 2, &[0, 0]);
