@@ -30,12 +30,12 @@ fn networks_learn_at_the_learning_rate_of_their_model_dense_and_sparse() {
             "mlp" => 4,
             _ => continue,
         };
-        for mask in ["mask.policy=dense", "mask.policy=mest-ems"] {
+        for (mask, least) in [("mask.policy=dense", 0.8), ("mask.policy=mest-ems", 0.7)] {
             let words = [format!("model.name={}", entry.name), format!("train.epochs={epochs}")];
             let rate = format!("train.learning_rate={}", entry.learning_rate);
             let accuracy =
                 accuracy(&[&words[0], &words[1], &rate, mask, "freeze.policy=none", "sieve.policy=none"]);
-            assert!(accuracy > 0.7, "{words:?}, {mask}: {accuracy}");
+            assert!(accuracy > least, "{words:?}, {mask}: {accuracy}");
         }
     }
 }
