@@ -16,7 +16,7 @@ use crate::report::guessing::guessing;
 use crate::report::shown_epochs;
 use crate::report::state::State;
 use crate::report::table::{percent, precise};
-use crate::terminal::{hidden_bar, remark, say, say_json};
+use crate::terminal::{bar_width, hidden_bar, remark, say, say_json};
 
 /// Watches a run, and prints its rows.
 pub(super) struct Progress {
@@ -40,7 +40,7 @@ impl Progress {
         for epoch in 0..experiment.plan().epochs {
             steps_before.push(steps_before[epoch as usize] + experiment.steps(epoch));
         }
-        let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed} + {eta} left\n{wide_msg}\n";
+        let style = "{wide_bar:.cyan} {percent:>3} % │ {elapsed} + {eta} left\n{msg}";
         let bar = hidden_bar(steps_before[steps_before.len() - 1], style);
         let seconds = if dense { dense_seconds_per_sample(experiment) } else { None };
         let dense_epoch_seconds = seconds.map(|seconds| seconds * f64::from(experiment.plan().samples));
@@ -135,7 +135,8 @@ impl Observer for Progress {
             Some(format!("{frozen_blocks}/{} blocks frozen", plan.architecture.blocks.len())),
             Some(counted(*active, "sample")),
         ];
-        self.bar.set_message(parts.into_iter().flatten().collect::<Vec<_>>().join(" │ "));
+        let message = parts.into_iter().flatten().collect::<Vec<_>>().join(" │ ");
+        self.bar.set_message(message.chars().take(bar_width()).collect::<String>());
     }
 
     fn committed(&self, row: &EpochRow) {

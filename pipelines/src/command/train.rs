@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 use spfde_data::files::run_directory::refuse_taken;
 use spfde_data::rows::{EpochRow, TimingRow};
+use spfde_data::words::counted;
 use spfde_flow::Observer;
 
 use super::output::Output;
@@ -123,6 +124,10 @@ pub(super) fn train(
     let state = progress.state();
     if !state.epochs.is_empty() {
         say("");
+        if result.is_err() {
+            let (reached, epochs) = (state.epochs.len(), counted(experiment.plan().epochs, "epoch"));
+            say(format!("stopped after {reached} of {epochs}"));
+        }
         say_all(summary(experiment, &state));
         progress.remark_on_end();
     }

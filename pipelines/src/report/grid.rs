@@ -21,15 +21,15 @@ type Shown = (bool, Head<'static>, &'static str, fn(&Summary) -> f64, fn(f64) ->
 /// The columns of a member's line, after its parameters.
 const SHOWN: [Shown; 10] = [
     (true, ("FLOPs of dense", 0), "flops_of_dense", |summary| summary.flops / summary.dense_flops, percent),
-    (false, ("active samples", 3), "active_samples", |summary| summary.active_samples, number),
-    (false, ("of all", 0), "active_share", |summary| summary.active_share, percent),
-    (false, ("trained samples", 4), "trained_samples", |summary| summary.trained_samples, number),
-    (true, ("frozen layers", 1), "frozen_layers", |summary| summary.frozen_layers, number),
-    (false, ("changes", 2), "changes", |summary| summary.changes, number),
-    (true, ("samples as recorded", 5), "samples_as_recorded", |summary| summary.samples_as_recorded, percent),
-    (true, ("layers as recorded", 6), "layers_as_recorded", |summary| summary.layers_as_recorded, percent),
-    (false, ("censored samples", 7), "censored_samples", |summary| summary.censored_samples, number),
-    (true, ("censored norms", 8), "censored_norms", |summary| summary.censored_norms, number),
+    (false, ("active samples", 5), "active_samples", |summary| summary.active_samples, number),
+    (false, ("active share", 0), "active_share", |summary| summary.active_share, percent),
+    (false, ("trained samples", 6), "trained_samples", |summary| summary.trained_samples, number),
+    (true, ("frozen layers", 3), "frozen_layers", |summary| summary.frozen_layers, number),
+    (false, ("changes", 4), "changes", |summary| summary.changes, number),
+    (true, ("samples as recorded", 7), "samples_as_recorded", |summary| summary.samples_as_recorded, percent),
+    (true, ("layers as recorded", 8), "layers_as_recorded", |summary| summary.layers_as_recorded, percent),
+    (false, ("censored samples", 1), "censored_samples", |summary| summary.censored_samples, number),
+    (true, ("censored norms", 2), "censored_norms", |summary| summary.censored_norms, number),
 ];
 
 /// The columns that some records have.
@@ -50,7 +50,10 @@ fn members(runs: &[JudgedRun], by: Column) -> (String, String) {
     let (varied, common): (Vec<String>, Vec<String>) =
         keys(all()).into_iter().partition(|key| runs.iter().any(|run| varies(run, key)));
     let common: Vec<String> = common.iter().map(|key| format!("{key}={}", texts(all(), key))).collect();
-    let heads = varied.iter().map(|key| (key.as_str(), 0)).chain(shown(runs).map(|(_, head, ..)| *head));
+    // The column by which the lines are sorted is never left out.
+    let spare = |key: &str, spare: u8| if key == by.name() { 0 } else { spare };
+    let sums = shown(runs).map(|(_, (head, soon), key, ..)| (*head, spare(key, *soon)));
+    let heads = varied.iter().map(|key| (key.as_str(), 0)).chain(sums);
     let line = |(member, summaries): (usize, Vec<Summary>)| {
         let own = varied.iter().map(|key| texts(runs.iter().map(|run| &run.members[member]), key));
         let sums =

@@ -51,6 +51,12 @@ pub(crate) fn width() -> Option<usize> {
     terminal_size_of(std::io::stdout()).map(|(Width(columns), _)| usize::from(columns))
 }
 
+/// Columns for the text of a bar: a few are left for the `^C` that a terminal echoes.
+pub(crate) fn bar_width() -> usize {
+    terminal_size_of(std::io::stderr())
+        .map_or(76, |(Width(columns), _)| usize::from(columns).saturating_sub(4))
+}
+
 /// Prints a line of text to standard output, on a terminal broken between words. If it is lost the command
 /// goes on, since a run is worth more than its table, and [`lost`] tells.
 pub(crate) fn say(line: impl Display) {

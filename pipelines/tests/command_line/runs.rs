@@ -164,7 +164,8 @@ fn an_interrupt_ends_the_run_with_exit_code_130_and_keeps_what_is_committed() {
     let rows: Vec<&str> = out.lines().skip(2).map_while(|line| line.split_whitespace().next()).collect();
     assert!(rows.iter().map(|row| row.parse()).eq((1..=committed).map(Ok)), "{out}");
     assert!(
-        out.contains("\n\nlenet5 on data: test accuracy ") && out.contains("\ncost of training: "),
+        out.contains(&format!("\n\nstopped after {committed} of 10000 epochs\nlenet5 on data: "))
+            && out.contains("\ncost of training: "),
         "{out}"
     );
     let verified = place.run(&["verify", "run"]).done();

@@ -135,10 +135,7 @@ fn a_folder_is_no_file_whatever_its_name() {
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     let error = import(&[directory.path().to_owned()]).unwrap_err().to_string();
-    assert!(
-        error.starts_with(&format!("{}: has no training images", directory.path().display())),
-        "{error}"
-    );
+    assert!(error.starts_with(&format!("{}: has no training images", directory.path().display())), "{error}");
 }
 
 #[test]
