@@ -9,9 +9,6 @@ use crate::experiment::Experiment;
 /// How far above guessing an accuracy still counts as guessing, in standard deviations of a guess.
 const CHANCE: f64 = 3.0;
 
-/// How far above that of even guesses a loss still counts as theirs, in nats.
-const EVEN: f64 = 0.1;
-
 /// What to say of a network that did no better in an epoch, nor on the test set after it, than one that
 /// always guesses the most frequent class of the test set; `None` if it did, or if there is no test set.
 pub fn guessing(experiment: &Experiment, row: &EpochRow) -> Option<String> {
@@ -29,13 +26,10 @@ pub fn guessing(experiment: &Experiment, row: &EpochRow) -> Option<String> {
     let accuracy = row.test_accuracy.filter(|accuracy| is_guess(accuracy, labels.len() as f64))?;
     let values = experiment.configuration().values();
     let rate = values.number("train.learning_rate");
-    let even = (data.classes as f64).ln();
-    let advice = match row.train_loss {
-        // All classes look alike: nothing has been learned yet, and nothing has diverged.
-        Some(loss) if loss < even + EVEN => {
-            format!("train longer, or raise train.learning_rate (it is {rate})")
-        }
-        _ => {
+    let usual = experiment.configuration().registry().model(values.text("model.name")).learning_rate;
+    let advice = match rate < usual {
+        true => format!("train longer, or try train.learning_rate={usual} (it is {rate})"),
+        false => {
             let other = ["train.warmup", "train.clip"].into_iter().filter(|key| values.number(key) == 0.0);
             let lower = format!("train.learning_rate={} (it is {rate})", short_rate(rate / 5.0));
             let all: Vec<String> = [lower].into_iter().chain(other.map(|key| format!("{key}=1"))).collect();
