@@ -25,3 +25,18 @@ pub mod verify;
 pub mod weights;
 
 pub use error::{DataError, Kind, Result};
+
+/// Every codec of Parquet that is read.
+#[cfg(test)]
+fn codecs() -> [parquet::basic::Compression; 7] {
+    use parquet::basic::Compression;
+    [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(Default::default()),
+        Compression::BROTLI(Default::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(Default::default()),
+    ]
+}

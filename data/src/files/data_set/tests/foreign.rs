@@ -126,15 +126,7 @@ fn one_description_is_enough_for_both_files() {
 #[test]
 fn every_codec_that_there_is_can_be_read() {
     let set = assemble("x", 3, images(50, 3, 8, 8), images(7, 3, 8, 8));
-    for codec in [
-        Compression::UNCOMPRESSED,
-        Compression::SNAPPY,
-        Compression::GZIP(Default::default()),
-        Compression::BROTLI(Default::default()),
-        Compression::LZ4,
-        Compression::LZ4_RAW,
-        Compression::ZSTD(Default::default()),
-    ] {
+    for codec in crate::files::codecs() {
         let directory = written_by_hand(&set, None, codec);
         assert_eq!(read(directory.path()).unwrap().fingerprint, set.fingerprint, "{codec}");
     }

@@ -18,14 +18,7 @@ fn files_of_every_codec_are_the_same_record() {
     };
     let expected = read(Compression::UNCOMPRESSED);
     assert_eq!(expected.len(), 200);
-    for codec in [
-        Compression::SNAPPY,
-        Compression::GZIP(Default::default()),
-        Compression::BROTLI(Default::default()),
-        Compression::LZ4,
-        Compression::LZ4_RAW,
-        Compression::ZSTD(Default::default()),
-    ] {
+    for codec in crate::files::codecs() {
         assert_eq!(read(codec), expected, "{codec}");
     }
 }
