@@ -109,8 +109,8 @@ impl Cutting for Dense {
                 }
             }
         }
-        // Leavers and those who enter, in one order.
-        moves.iter_mut().for_each(|moves| moves.sort_unstable());
+        // Leavers and those who enter, in one order: runs in order already, which a stable sort merges.
+        moves.iter_mut().for_each(|moves| moves.sort());
         moves
     }
 }
@@ -140,34 +140,49 @@ impl Dense {
             }
         }
         open.sort_by_key(|open| open.class);
-        let mut classes: Vec<Class> = Vec::new();
+        // A sample's level is how many of the bounds its class has reached: small numbers, of which the
+        // compiler compares many at a time.
+        let mut steps: Vec<Class> = bounds.iter().map(|(.., bound, _)| *bound).collect();
+        steps.sort_unstable();
+        steps.dedup();
+        assert!(steps.len() <= usize::from(u16::MAX), "an order has {} cuts, too many", steps.len());
+        let (mut classes, mut levels, mut flags) = (Vec::<Class>::new(), Vec::<u16>::new(), Vec::<u8>::new());
+        let is_exchange = matches!(kind, Kind::Active { .. } | Kind::Queue { .. });
         standings.chunks(*kind, epoch, |indices, places| {
+            let Some(first) = indices.first().map(|index| *index as usize) else { return };
             classes.clear();
             classes.extend(places.iter().map(|place| place.class()));
-            let classed = indices.iter().zip(places).zip(&classes);
-            for ((index, place), class) in classed {
-                if let Ok(at) = open.binary_search_by_key(class, |open| open.class) {
-                    open[at].ranked.push((*place, standings.share.sample(*index)));
+            levels.clear();
+            levels.extend(classes.iter().map(|class| steps.partition_point(|step| step <= class) as u16));
+            for (at, class) in classes.iter().enumerate() {
+                // Only a bound is split.
+                let reached = steps[..levels[at] as usize].last();
+                let open = reached.filter(|step| *step == class).and_then(|step| {
+                    open.binary_search_by_key(step, |open| open.class).ok().map(|number| &mut open[number])
+                });
+                if let Some(open) = open {
+                    open.ranked.push((places[at], standings.share.sample(indices[at])));
                 }
             }
-            let Some((first, last)) = indices.first().zip(indices.last()) else { return };
-            let is_run = (last - first) as usize + 1 == indices.len();
             // Member by member, because most samples do not move.
             for (member, active, bound, is_split) in &bounds {
+                let step = steps.partition_point(|step| step < bound) as u16;
+                flags.clear();
+                match is_exchange {
+                    true => flags.extend(levels.iter().map(|level| u8::from(*level <= step))),
+                    // All samples are in such an order.
+                    false => flags.extend(
+                        levels
+                            .iter()
+                            .zip(&active[first..])
+                            .map(|(level, held)| u8::from((*level <= step) == *held)),
+                    ),
+                }
                 let settled = &mut self.settled[*member as usize];
-                let mut settle = |at: usize, active: bool, class: &Class| {
-                    let is_in = class < bound;
-                    if moves(*kind, active, is_in) && !(*is_split && class == bound) {
-                        settled.push(moved(*kind, is_in, (indices[at], places[at])));
+                for at in memchr::memchr_iter(1, &flags) {
+                    if !(*is_split && classes[at] == *bound) {
+                        settled.push(moved(*kind, levels[at] <= step, (indices[at], places[at])));
                     }
-                };
-                let classes = classes.iter().enumerate();
-                match is_run {
-                    true => {
-                        let active = &active[*first as usize..=*last as usize];
-                        classes.zip(active).for_each(|((at, class), active)| settle(at, *active, class));
-                    }
-                    false => classes.for_each(|(at, class)| settle(at, active[indices[at] as usize], class)),
                 }
             }
         });
