@@ -78,9 +78,9 @@ pub fn registry() -> Vec<ModelEntry> {
     vec![
         mlp::entry(),
         lenet5::entry(),
-        resnet::entry("resnet20", "residual network of 9 blocks in stages of 16, 32 and 64 channels", 3),
-        resnet::entry("resnet32", "residual network of 15 blocks in stages of 16, 32 and 64 channels", 5),
-        resnet::entry("resnet56", "residual network of 27 blocks in stages of 16, 32 and 64 channels", 9),
+        resnet::entry("resnet20", "residual network of 9 blocks in stages of 16, 32, 64 channels", 3, 0.3),
+        resnet::entry("resnet32", "residual network of 15 blocks in stages of 16, 32, 64 channels", 5, 0.1),
+        resnet::entry("resnet56", "residual network of 27 blocks in stages of 16, 32, 64 channels", 9, 0.05),
     ]
 }
 

@@ -3,8 +3,14 @@
 
 use crate::models::{ModelEntry, width};
 
-/// A residual network with so many blocks in each of its three stages.
-pub(super) fn entry(name: &'static str, summary: &'static str, blocks: usize) -> ModelEntry {
+/// A residual network with so many blocks in each of its three stages, and its learning rate: the deeper it
+/// is, the less it bears.
+pub(super) fn entry(
+    name: &'static str,
+    summary: &'static str,
+    blocks: usize,
+    learning_rate: f64,
+) -> ModelEntry {
     let entry = ModelEntry::new(name, summary, width, move |parameters, network| {
         let width = parameters.integer("model.width") as usize;
         // The stem begins the first block.
@@ -28,5 +34,5 @@ pub(super) fn entry(name: &'static str, summary: &'static str, blocks: usize) ->
         }
         network.classifier(network.average_pool(signal))
     });
-    entry.with_learning_rate(0.3)
+    entry.with_learning_rate(learning_rate)
 }
