@@ -64,11 +64,6 @@ impl Parameter {
         Self { key, formerly: None, default: Value::Text(default.into()), range: Range::Choice(names), help }
     }
 
-    /// Free text.
-    pub fn text(key: &'static str, default: &str, help: &'static str) -> Self {
-        Self { key, formerly: None, default: Value::Text(default.into()), range: Range::Text, help }
-    }
-
     /// Checks `value` against the range; a whole number is taken as a number where one is wanted.
     pub fn check(&self, value: Value) -> Result<Value, ParameterError> {
         let taken = match (&self.range, &value) {

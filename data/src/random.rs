@@ -70,10 +70,8 @@ pub fn seed_bytes(seed: u64, purpose: Purpose, a: u64) -> [u8; 32] {
 /// The given samples in the order in which epoch `epoch` visits them: ascending by a draw keyed by
 /// `(seed, epoch, sample)`, ties by sample.
 pub fn shuffled(seed: u64, epoch: u32, samples: impl IntoIterator<Item = u32>) -> Vec<u32> {
-    let mut keyed: Vec<(u64, u32)> = samples
-        .into_iter()
-        .map(|sample| (draw(seed, Purpose::Shuffle, u64::from(epoch), u64::from(sample)), sample))
-        .collect();
+    let drawn = |sample: u32| (draw(seed, Purpose::Shuffle, u64::from(epoch), u64::from(sample)), sample);
+    let mut keyed: Vec<(u64, u32)> = samples.into_iter().map(drawn).collect();
     keyed.sort_unstable();
     keyed.into_iter().map(|(_, sample)| sample).collect()
 }

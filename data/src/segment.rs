@@ -21,7 +21,7 @@ pub struct Segment {
     pub blake3: String,
 }
 
-/// Why something could not be stored: names the file, what was tried, and the cause.
+/// Why something could not be stored or read: names the file, what was tried, and the cause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[error("{0}")]
 pub struct StorageError(pub String);
@@ -81,17 +81,10 @@ pub trait Commit: Send + Sync {
         checkpoint: Vec<Checkpoint>,
         ended_early: Option<String>,
     ) -> Result<(), StorageError>;
-
-    /// The same without a checkpoint, of an epoch that does not end the run.
-    fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
-        self.commit_checkpoint(epoch, segments, Vec::new(), None)
-    }
 }
 
 /// Why a recorded stream cannot be read: names the file or the stream, what is wrong, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct RecordingError(pub String);
+pub use StorageError as RecordingError;
 
 /// A recorded segment that is being read.
 pub struct RecordedSegment {

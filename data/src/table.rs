@@ -39,13 +39,6 @@ macro_rules! kinds {
         }
 
         impl Cells {
-            /// How many values there are.
-            pub fn len(&self) -> usize {
-                match self {
-                    $(Cells::$kind(values) => values.len(),)+
-                }
-            }
-
             /// The type of the column.
             pub fn kind(&self) -> ColumnType {
                 match self {
@@ -101,13 +94,6 @@ kinds! {
     F32: f32 = "`f32`",
     F64: Option<f64> = "`f64`; the only type that may be nullable",
     Text: String = "UTF-8 text",
-}
-
-impl Cells {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// A batch of rows, column by column.

@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use spfde_data::files::layout::files_below;
 use spfde_data::files::{data_set, idx};
 use spfde_data::images::DataSet;
 use spfde_data::parameter::nearest;
 
 use crate::configuration::Configuration;
 use crate::error::{Error, command};
+use crate::program::program;
+
+/// Files that are looked at to say what there is.
+const ENOUGH: usize = 1000;
 
 /// Endings of the names of pictures.
 const PICTURES: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "gif", "ppm", "tiff", "webp"];
@@ -41,21 +46,31 @@ fn instead(path: &Path) -> Option<String> {
     if is_there("train.parquet") || is_there("test.parquet") {
         return None;
     }
-    if path.is_file() && !idx::is_named(path) {
+    let is_file = path.is_file();
+    if is_file && !idx::is_named(path) && !idx::begins_as_idx(path) {
         return None;
     }
     // The parent of a bare name is empty.
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = if path.is_dir() { path } else { parent.unwrap_or(Path::new(".")) };
-    if let Some(folder) = idx::folder(folder) {
+    let place = if is_file { parent.unwrap_or(Path::new(".")) } else { path };
+    let what = if is_file { "is an IDX file" } else { "holds IDX files" };
+    // What lies below the place of a file need not belong to it.
+    if let Some(folder) = idx::folder(place).filter(|folder| !is_file || *folder == place) {
         let import = command("import idx", &folder);
-        let what = if path.is_file() { "is an IDX file" } else { "holds IDX files" };
         return Some(format!("{what}; run `{import} --out my-data`, then set data.path=my-data"));
     }
-    let files = files(path, 2);
+    let files: Vec<PathBuf> = files_below(path, 3).flatten().take(ENOUGH).collect();
     let train = |file: &&PathBuf| file.file_name().is_some_and(|name| name == "train.parquet");
     if let Some(set) = files.iter().find(train).and_then(|file| file.parent()) {
         return Some(format!("holds data sets, such as {}; set data.path to one of them", set.display()));
+    }
+    if let Some(file) = files.iter().find(|file| idx::begins_as_idx(file)) {
+        let example = if is_file { String::new() } else { format!(", such as {}", file.display()) };
+        return Some(format!(
+            "{what}{example}; say what each is: run `{} import idx --train-images FILE --train-labels FILE \
+             --test-images FILE --test-labels FILE --out my-data`, then set data.path=my-data",
+            program()
+        ));
     }
     let ending = |path: &PathBuf| Some(path.extension()?.to_str()?.to_lowercase());
     let endings: Vec<String> = files.iter().filter_map(ending).collect();
@@ -71,17 +86,4 @@ fn instead(path: &Path) -> Option<String> {
         "{what}; spfde imports IDX files only; write train.parquet and test.parquet yourself, as `spfde \
          import --help` shows"
     ))
-}
-
-/// Files in a directory and so many levels below it, by name; the first thousand or so.
-fn files(directory: &Path, levels: u32) -> Vec<PathBuf> {
-    const ENOUGH: usize = 1000;
-    let entries = directory.read_dir().into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).take(ENOUGH).collect();
-    paths.sort();
-    let below = |path: PathBuf| match levels > 0 && path.is_dir() {
-        true => files(&path, levels - 1),
-        false => vec![path],
-    };
-    paths.into_iter().flat_map(below).take(ENOUGH).collect()
 }

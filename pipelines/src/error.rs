@@ -207,14 +207,9 @@ impl Error {
         ))
     }
 
-    /// The end of a replay or a grid of which nothing is kept.
-    pub(crate) fn no_replay(reason: impl ToString) -> Self {
-        Self::Unkept { reason: reason.to_string(), bench: false, interrupted: false }
-    }
-
-    /// The end of a replay or a grid that was asked to end.
-    pub(crate) fn replay_interrupted(reason: impl ToString) -> Self {
-        Self::Unkept { reason: reason.to_string(), bench: false, interrupted: true }
+    /// The end of a replay or a grid of which nothing is kept, which may have been asked to end.
+    pub(crate) fn no_replay(reason: impl ToString, interrupted: bool) -> Self {
+        Self::Unkept { reason: reason.to_string(), bench: false, interrupted }
     }
 
     /// This, and what `after` says failed after it.

@@ -120,7 +120,7 @@ pub(crate) fn work_on(
         stop: Stop::when(options.interrupted),
         checkpoints: Some(Checkpoints {
             every: experiment.configuration().values().integer("train.checkpoint_every"),
-            store: Arc::new(CheckpointFiles::new(place.path())),
+            store: Arc::new(CheckpointFiles(place.path().to_owned())),
         }),
         resumed: resumed.map(Arc::new),
         recorded: None,

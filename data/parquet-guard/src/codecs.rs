@@ -26,16 +26,9 @@ const LARGE_WINDOW: u8 = 0x11;
 /// How an LZ4 frame begins, of today's kind and of the first.
 const LZ4_FRAMES: [[u8; 4]; 2] = [[0x04, 0x22, 0x4D, 0x18], [0x02, 0x21, 0x4C, 0x18]];
 
-/// Checks that the library can decompress the column.
-pub(crate) fn check(codec: Compression, column: &str) -> Result<(), Fault> {
-    match codec {
-        Compression::LZO => Err(unknown(column, "LZO")),
-        _ => Ok(()),
-    }
-}
-
-/// Checks that the `bytes` of a page of `column` decompress to no more than `size`. Those that do not
-/// decompress at all are left to the library, which comes no further with them.
+/// Checks that the library can decompress the `bytes` of a page of `column`, and that they come to no more
+/// than `size`. Those that do not decompress at all are left to the library, which comes no further with
+/// them.
 pub(crate) fn check_page(codec: Compression, bytes: &[u8], size: u64, column: &str) -> Result<(), Fault> {
     let found = match codec {
         Compression::GZIP(_) => length(MultiGzDecoder::new(bytes), size),
@@ -70,7 +63,7 @@ fn length(source: impl Read, size: u64) -> u64 {
 }
 
 /// That a column is compressed in a way that cannot be read.
-fn unknown(column: &str, codec: &str) -> Fault {
+pub(crate) fn unknown(column: &str, codec: &str) -> Fault {
     Fault(format!(
         "column {column} is compressed with {codec}, which spfde cannot read; write it with Zstandard, \
          Snappy, Gzip, Brotli, raw LZ4 blocks (LZ4_RAW) or none"

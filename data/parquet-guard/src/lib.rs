@@ -208,9 +208,7 @@ impl ParquetFile {
         Fault::limit("size of the pages of a batch", together.saturating_add(scratch), MEMORY_LIMIT)?;
         Ok(rows)
     }
-}
 
-impl ParquetFile {
     /// Bytes of the longest value in the dictionary of a column, whose pages were checked; 0 if it has none.
     fn longest_in_dictionary(&self, group: usize, leaf: usize) -> Result<u64, Fault> {
         let group = self.metadata.metadata().row_group(group);

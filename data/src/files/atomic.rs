@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written as `*.part`, made durable, renamed.
 //!
-//! The one place that does this. After [`AtomicFile::commit`] the file and its name survive a power loss;
-//! before, or when the process dies, there is at most a file that ends in `.part`, which counts for nothing.
+//! The one place that does this. After [`commit`] the file and its name survive a power loss; before, or when
+//! the process dies, there is at most a file that ends in `.part`, which counts for nothing.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -11,14 +11,10 @@ use super::error::{DataError, Result};
 use super::layout;
 use super::operation;
 
-/// A file under construction, which is hashed on its way. Dropped before [`AtomicFile::commit`], it is
+/// A file under construction, called `*.part`, which is hashed on its way. Dropped before [`commit`], it is
 /// removed.
 #[derive(Debug)]
-pub struct AtomicFile(BufWriter<Part>);
-
-/// The file, as long as it is called `*.part`.
-#[derive(Debug)]
-struct Part {
+pub struct Part {
     file: File,
     hasher: blake3::Hasher,
     part: PathBuf,
@@ -27,39 +23,27 @@ struct Part {
     named: bool,
 }
 
-impl AtomicFile {
-    /// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten, unless it
-    /// is a link: what a link leads to is no file of the run.
-    pub fn create(path: &Path) -> Result<Self> {
-        let part = layout::part_of(path);
-        refuse_link(&part)?;
-        let file = operation::create(&part).map_err(DataError::io(&part, "create the file"))?;
-        let (hasher, path) = (blake3::Hasher::new(), path.to_owned());
-        Ok(Self(BufWriter::new(Part { file, hasher, part, path, named: false })))
-    }
-
-    /// Makes the content durable, then gives it its name, replacing a file that has it; returns its length,
-    /// and its BLAKE3 in hexadecimal.
-    pub fn commit(mut self) -> Result<(u64, String)> {
-        let flushed = self.0.flush();
-        let Part { file, hasher, part, path, named } = self.0.get_mut();
-        flushed.map_err(DataError::io(part, "write"))?;
-        operation::sync(file, part).map_err(DataError::io(part, "make the file durable"))?;
-        operation::rename(part, path).map_err(DataError::io(path, "rename the finished file"))?;
-        *named = true;
-        sync_directory(parent(path))?;
-        Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
-    }
+/// Starts the file that will be called `path`; a leftover of an earlier attempt is overwritten, unless it is
+/// a link: what a link leads to is no file of the run.
+pub fn create(path: &Path) -> Result<BufWriter<Part>> {
+    let part = layout::part_of(path);
+    refuse_link(&part)?;
+    let file = operation::create(&part).map_err(DataError::io(&part, "create the file"))?;
+    let (hasher, path) = (blake3::Hasher::new(), path.to_owned());
+    Ok(BufWriter::new(Part { file, hasher, part, path, named: false }))
 }
 
-impl Write for AtomicFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
-    }
+/// Makes the content durable, then gives it its name, replacing a file that has it; returns its length, and
+/// its BLAKE3 in hexadecimal.
+pub fn commit(mut written: BufWriter<Part>) -> Result<(u64, String)> {
+    let flushed = written.flush();
+    let Part { file, hasher, part, path, named } = written.get_mut();
+    flushed.map_err(DataError::io(part, "write"))?;
+    operation::sync(file, part).map_err(DataError::io(part, "make the file durable"))?;
+    operation::rename(part, path).map_err(DataError::io(path, "rename the finished file"))?;
+    *named = true;
+    sync_directory(parent(path))?;
+    Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
 }
 
 impl Write for Part {
@@ -86,9 +70,9 @@ impl Drop for Part {
 
 /// Writes a whole file, replacing one of the same name.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = AtomicFile::create(path)?;
+    let mut file = create(path)?;
     file.write_all(bytes).map_err(DataError::io(path, "write"))?;
-    file.commit().map(drop)
+    commit(file).map(drop)
 }
 
 /// An error if something has this name, even a dangling link.
@@ -154,7 +138,7 @@ mod tests {
     fn a_dropped_file_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.bin");
-        let mut file = AtomicFile::create(&path).unwrap();
+        let mut file = create(&path).unwrap();
         file.write_all(b"half").unwrap();
         file.flush().unwrap();
         assert_eq!(std::fs::read(directory.path().join("a.bin.part")).unwrap(), b"half");

@@ -7,102 +7,84 @@
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::atomic;
 use super::error::{DataError, Result};
 use super::layout::{CHECKPOINT, weights_path};
 use super::manifest::{CHECKPOINT_LIMIT, Manifest};
-use super::parquet_store::{ParquetStore, read_columns};
+use super::parquet_store::read_columns;
 use super::read_limited::{check_length, check_recorded, hash_file, inside, read_limited};
 use super::weights::{self, Weights};
 use crate::segment::{Checkpoint, Segment};
 use crate::table::{Column, Columns};
 use crate::tensor::Tensor;
 
-/// The checkpoints of a run directory.
-#[derive(Clone, Debug)]
-pub struct Checkpoints {
-    run: PathBuf,
+/// Writes the weights at the start of `epoch` to the run directory `run`.
+pub fn write_weights(
+    run: &Path,
+    epoch: u32,
+    arrays: &[Tensor],
+    metadata: &BTreeMap<String, String>,
+) -> Result<Checkpoint> {
+    let path = weights_path(epoch);
+    let bytes = weights::encode(arrays, metadata);
+    atomic::create_directory(&run.join(CHECKPOINT))?;
+    atomic::write(&run.join(&path), &bytes)?;
+    let blake3 = blake3::hash(&bytes).to_hex().to_string();
+    Ok(Checkpoint { epoch, path, bytes: bytes.len() as u64, blake3, rows: None })
 }
 
-impl Checkpoints {
-    /// Those of the run directory `run`.
-    pub fn new(run: &Path) -> Self {
-        Self { run: run.to_owned() }
-    }
+/// Checks that the files of the checkpoint at the start of `epoch` in the run directory `run` are those that
+/// `manifest` names.
+pub fn check(run: &Path, manifest: &Manifest, epoch: u32) -> Result<()> {
+    manifest.checkpoint(epoch).try_for_each(|file| check_file(run, file))
+}
 
-    /// Where the tables go: the segment of table t for epoch e holds its rows at the start of e.
-    pub fn tables(&self) -> ParquetStore {
-        ParquetStore::of_checkpoints(&self.run)
-    }
+/// Reads the weights at the start of `epoch`.
+///
+/// # Errors
+/// If there are none, or the file is not the one that `manifest` names.
+pub fn read_weights(run: &Path, manifest: &Manifest, epoch: u32) -> Result<Weights> {
+    let wanted = weights_path(epoch);
+    let path = inside(run, &wanted)?;
+    let Some(file) = manifest.checkpoint(epoch).find(|file| file.path == wanted) else {
+        let what =
+            format!("is not in the manifest, which names other files of the checkpoint after epoch {epoch}");
+        return Err(DataError::refused(&path, what, "the manifest was changed"));
+    };
+    let bytes = read_limited(&path, CHECKPOINT_LIMIT)?;
+    check_recorded(&path, &bytes, file.bytes, &file.blake3)?;
+    weights::parse(&path, &bytes)
+}
 
-    /// Writes the weights at the start of `epoch`.
-    pub fn write_weights(
-        &self,
-        epoch: u32,
-        arrays: &[Tensor],
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<Checkpoint> {
-        let path = weights_path(epoch);
-        let bytes = weights::encode(arrays, metadata);
-        atomic::create_directory(&self.run.join(CHECKPOINT))?;
-        atomic::write(&self.run.join(&path), &bytes)?;
-        let blake3 = blake3::hash(&bytes).to_hex().to_string();
-        Ok(Checkpoint { epoch, path, bytes: bytes.len() as u64, blake3, rows: None })
-    }
-
-    /// Checks that the files of the checkpoint at the start of `epoch` are those that `manifest` names.
-    pub fn check(&self, manifest: &Manifest, epoch: u32) -> Result<()> {
-        manifest.checkpoint(epoch).try_for_each(|file| check_file(&self.run, file))
-    }
-
-    /// Reads the weights at the start of `epoch`.
-    ///
-    /// # Errors
-    /// If there are none, or the file is not the one that `manifest` names.
-    pub fn read_weights(&self, manifest: &Manifest, epoch: u32) -> Result<Weights> {
-        let wanted = weights_path(epoch);
-        let path = inside(&self.run, &wanted)?;
-        let Some(file) = manifest.checkpoint(epoch).find(|file| file.path == wanted) else {
-            let what = format!(
-                "is not in the manifest, which names other files of the checkpoint after epoch {epoch}"
-            );
-            return Err(DataError::refused(&path, what, "the manifest was changed"));
-        };
-        let bytes = read_limited(&path, CHECKPOINT_LIMIT)?;
-        check_recorded(&path, &bytes, file.bytes, &file.blake3)?;
-        weights::parse(&path, &bytes)
-    }
-
-    /// Reads the rows of a table at the start of `epoch`, those of all workers: none if there is no such
-    /// table.
-    ///
-    /// # Errors
-    /// If a file is not the one that `manifest` names, or lacks one of the columns; if there are more than
-    /// `most` rows.
-    pub fn read_table(
-        &self,
-        manifest: &Manifest,
-        epoch: u32,
-        table: &str,
-        columns: &[Column],
-        most: u64,
-    ) -> Result<Columns> {
-        let mut rows = Columns::new(columns);
-        let prefix = format!("{CHECKPOINT}/{table}/");
-        for file in manifest.checkpoint(epoch).filter(|file| file.path.starts_with(&prefix)) {
-            let Checkpoint { epoch, path, bytes, blake3, rows: recorded } = file.clone();
-            let (stream, recorded) = (table.to_owned(), recorded.unwrap_or(0));
-            let segment = Segment { stream, epoch, worker: 0, path, rows: recorded, bytes, blake3 };
-            for batch in read_columns(&self.run, &segment, columns)? {
-                let (batch, path) = (batch?, self.run.join(&segment.path));
-                DataError::limit(&path, "number of rows", (rows.rows + batch.rows) as u64, most)?;
-                rows.append(&batch, 0..batch.rows);
-            }
+/// Reads the rows of a table at the start of `epoch`, those of all workers: none if there is no such
+/// table.
+///
+/// # Errors
+/// If a file is not the one that `manifest` names, or lacks one of the columns; if there are more than
+/// `most` rows.
+pub fn read_table(
+    run: &Path,
+    manifest: &Manifest,
+    epoch: u32,
+    table: &str,
+    columns: &[Column],
+    most: u64,
+) -> Result<Columns> {
+    let mut rows = Columns::new(columns);
+    let prefix = format!("{CHECKPOINT}/{table}/");
+    for file in manifest.checkpoint(epoch).filter(|file| file.path.starts_with(&prefix)) {
+        let Checkpoint { epoch, path, bytes, blake3, rows: recorded } = file.clone();
+        let (stream, recorded) = (table.to_owned(), recorded.unwrap_or(0));
+        let segment = Segment { stream, epoch, worker: 0, path, rows: recorded, bytes, blake3 };
+        for batch in read_columns(run, &segment, columns)? {
+            let (batch, path) = (batch?, run.join(&segment.path));
+            DataError::limit(&path, "number of rows", (rows.rows + batch.rows) as u64, most)?;
+            rows.append(&batch, 0..batch.rows);
         }
-        Ok(rows)
     }
+    Ok(rows)
 }
 
 /// Length and BLAKE3 of a checkpoint file of the run directory `run`.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 
-use crate::segment::{RecordingError, StorageError};
+use crate::segment::StorageError;
 
 /// The result of working with a file.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
@@ -155,12 +155,6 @@ fn remedy(error: &std::io::Error) -> &'static str {
         ErrorKind::IsADirectory => "; a directory stands where a file belongs: remove or rename it",
         ErrorKind::NotADirectory => "; a file stands where a directory belongs: is the path right?",
         _ => "",
-    }
-}
-
-impl From<DataError> for RecordingError {
-    fn from(error: DataError) -> Self {
-        Self(error.to_string())
     }
 }
 

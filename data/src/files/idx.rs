@@ -10,6 +10,7 @@ mod find;
 #[cfg(test)]
 mod tests;
 
+use std::io::Read;
 use std::path::Path;
 
 pub use content::{images, labels};
@@ -17,7 +18,7 @@ pub use find::{Files, find, folder, is_named};
 
 use super::data_set::{assemble, count_classes, empty, no_class};
 use super::error::{DataError, Result};
-use super::read_limited::read_limited;
+use super::read_limited::{open, read_limited};
 use crate::augment::Augmentation;
 use crate::images::{DataSet, Images};
 use crate::random::{Purpose, draw};
@@ -28,6 +29,13 @@ const CONTENT_LIMIT: u64 = 4 << 30;
 
 /// What to do about files that do not fit together.
 const OTHER: &str = "are they from different data sets?";
+
+/// Whether a file that is not compressed begins as those in the IDX format do, whatever it is called.
+pub fn begins_as_idx(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let is_long_enough = open(path).is_ok_and(|(mut file, _)| file.read_exact(&mut magic).is_ok());
+    is_long_enough && matches!(magic, [0, 0, 0x08 | 0x09 | 0x0B..=0x0E, 1..=4])
+}
 
 /// What becomes of the files.
 #[derive(Clone, Debug)]

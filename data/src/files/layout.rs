@@ -7,7 +7,10 @@
 //! ```
 //!
 //! A file that is being written has `.part` behind its name.
+//!
+//! And what lies in directories of any kind: [`entries`] and [`files_below`].
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
@@ -114,12 +117,6 @@ fn is_number(digits: &str, least: usize) -> bool {
     digits.len() >= least && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A file that the run in the directory `path` had after its first manifest, if it is a run and has one; its
-/// path from there.
-pub(super) fn trace_of(path: &Path) -> Option<String> {
-    path.join(CONFIG_NAME).is_file().then(|| first_file(path).ok().flatten()).flatten()
-}
-
 /// A file, or a link, below `trace/` or `checkpoint/` of the run directory `run`, if there is one; its path
 /// from there.
 pub(super) fn first_file(run: &Path) -> Result<Option<String>> {
@@ -146,4 +143,36 @@ pub fn entries(directory: &Path) -> Result<Vec<DirEntry>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries.map_err(DataError::io(directory, "list the directory")),
     }
+}
+
+/// The files in a directory and those below it, so many `levels` in all: directory by directory, the nearest
+/// first, then by name. Names that begin with `.` or `_` are left out: they are what other programs leave
+/// beside their files. A directory that links lead to, too, is walked once. Of what is no directory: itself.
+///
+/// # Errors
+/// Those directories that cannot be listed; the others are walked all the same.
+pub fn files_below(place: &Path, levels: u32) -> impl Iterator<Item = Result<PathBuf>> + use<> {
+    // The first is taken first: files, then the nearest directory, which has most levels left.
+    let (mut walked, mut left) = (BTreeSet::new(), BTreeSet::from([(place.is_dir(), 0, place.to_owned())]));
+    std::iter::from_fn(move || {
+        loop {
+            let (is_directory, depth, path) = left.pop_first()?;
+            if !is_directory {
+                return Some(Ok(path));
+            }
+            if depth == levels || !walked.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                continue;
+            }
+            let found = match entries(&path) {
+                Ok(found) => found,
+                Err(error) => return Some(Err(error)),
+            };
+            let is_hidden = |found: &DirEntry| found.file_name().to_string_lossy().starts_with(['.', '_']);
+            left.extend(found.iter().filter(|found| !is_hidden(found)).map(|found| {
+                // The system need not be asked once more about what it lists as a file.
+                let may_be = found.file_type().is_ok_and(|kind| !kind.is_file());
+                (may_be && found.path().is_dir(), depth + 1, found.path())
+            }));
+        }
+    })
 }

@@ -1,5 +1,6 @@
 //! A Parquet file under construction.
 
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-use super::atomic::AtomicFile;
+use super::atomic::{self, Part};
 use super::error::{DataError, Result};
 
 /// Writes a Parquet file, whole or not at all. Dropped before
@@ -19,7 +20,7 @@ use super::error::{DataError, Result};
 pub(super) struct ParquetOut {
     path: PathBuf,
     schema: Arc<Schema>,
-    writer: ArrowWriter<AtomicFile>,
+    writer: ArrowWriter<BufWriter<Part>>,
 }
 
 /// What the files of this program have in common: compressed with zstd at this level, without dictionaries,
@@ -40,7 +41,7 @@ impl ParquetOut {
     /// Starts the file `path`.
     pub(super) fn create(path: &Path, schema: Arc<Schema>, properties: WriterProperties) -> Result<Self> {
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let file = AtomicFile::create(path)?;
+        let file = atomic::create(path)?;
         let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
             .map_err(DataError::writing(path, "start the file"))?;
         Ok(Self { path: path.to_owned(), schema, writer })
@@ -61,6 +62,7 @@ impl ParquetOut {
 
     /// Makes the file durable under its name; its length, and its BLAKE3 in hexadecimal.
     pub(super) fn finish(self) -> Result<(u64, String)> {
-        self.writer.into_inner().map_err(DataError::writing(&self.path, "finish the file"))?.commit()
+        let file = self.writer.into_inner().map_err(DataError::writing(&self.path, "finish the file"))?;
+        atomic::commit(file)
     }
 }

@@ -90,12 +90,8 @@ pub fn rows(run: &Path, manifest: &Manifest) -> Result<()> {
             CensoredRow::STREAM if is_replay => 1,
             _ => continue,
         };
-        limit(
-            run,
-            &format!("number of rows of stream {name} in epoch {}", u64::from(epoch) + 1),
-            rows,
-            most,
-        )?;
+        let field = format!("number of rows of stream {name} in epoch {}", u64::from(epoch) + 1);
+        limit(run, &field, rows, most)?;
     }
     for (name, (rows, bytes)) in streams {
         let free = if name == SieveRow::STREAM { samples.saturating_add(FEW) } else { FEW };

@@ -11,12 +11,12 @@ use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::read_columns;
 use crate::rows::{GradientRow, LayerRow};
-use crate::segment::{RecordedSegment, Recording, RecordingError, Segment};
+use crate::segment::{RecordedSegment, Recording, RecordingError};
 use crate::table::{Cells, Column, Record, Row};
 
 pub use follow::{FollowedEnd, FollowedTrace};
 
-/// The segments of some streams of a run.
+/// The committed segments of a run.
 ///
 /// A segment has to have the length, the BLAKE3, the stream and the number of rows that the manifest records,
 /// a known schema version, and rows of its epoch only. Whatever differs is an error that names the file. One
@@ -24,28 +24,17 @@ pub use follow::{FollowedEnd, FollowedTrace};
 #[derive(Clone, Debug)]
 pub struct RecordedTrace {
     run: PathBuf,
-    epochs: u32,
-    segments: BTreeMap<(String, u32), Vec<Segment>>,
-    /// Whether a program of manifest version 2 recorded it.
-    version2: bool,
+    manifest: Manifest,
 }
 
 impl RecordedTrace {
-    /// The given streams of the run directory `run`, over all committed epochs of its `manifest`.
+    /// Those that `manifest` names of the run directory `run`; the given `streams` have to be among them.
     ///
     /// # Errors
-    /// If one of the streams has no segments, or none in some committed epoch. The files are not looked at
+    /// If one of these streams has no segments, or none in some committed epoch. The files are not looked at
     /// yet.
     pub fn new(run: &Path, manifest: &Manifest, streams: &[&str]) -> Result<Self> {
         let epochs = manifest.epochs_reached;
-        // A run that lacks a column has what it follows from.
-        let version2 = manifest.version == 2;
-        let wanted = |stream: &str| streams.contains(&stream) || version2 && stream == LayerRow::STREAM;
-        let mut segments: BTreeMap<(String, u32), Vec<Segment>> = BTreeMap::new();
-        for segment in manifest.segments.iter().filter(|segment| wanted(&segment.stream)) {
-            segments.entry((segment.stream.clone(), segment.epoch)).or_default().push(segment.clone());
-        }
-        segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
         for stream in streams {
             if epochs > 0 && manifest.segments_of(stream, 0..epochs).is_empty() {
                 let what =
@@ -55,38 +44,34 @@ impl RecordedTrace {
             }
             manifest.check_stream(run, stream)?;
         }
-        Ok(Self { run: run.to_owned(), epochs, segments, version2 })
+        Ok(Self { run: run.to_owned(), manifest: manifest.clone() })
     }
 
     /// The existing weights of each layer in `epoch`, if the `columns` of a stream ask for them and the run,
     /// of manifest version 2, lacks them: masks changed at the start of an epoch only, so those at its end.
     fn nonzero(&self, stream: &str, columns: &[Column], epoch: u32) -> Result<Option<BTreeMap<u16, u32>>> {
         let asked = columns.iter().any(|column| column.name == "nonzero");
-        if !self.version2 || stream != GradientRow::STREAM || !asked {
+        if self.manifest.version != 2 || stream != GradientRow::STREAM || !asked {
             return Ok(None);
         }
         let mut nonzero = BTreeMap::new();
-        for segment in self.segments.get(&(LayerRow::STREAM.to_owned(), epoch)).into_iter().flatten() {
+        for segment in self.manifest.segments_at(LayerRow::STREAM, epoch) {
             for batch in read_columns(&self.run, segment, &LayerRow::columns())? {
                 nonzero.extend(batch?.into_rows::<LayerRow>().iter().map(|row| (row.layer, row.nonzero)));
             }
         }
         Ok(Some(nonzero))
     }
-
-    fn segment(&self, stream: &str, epoch: u32, segment: usize) -> &Segment {
-        let segments = self.segments.get(&(stream.to_owned(), epoch));
-        segments.and_then(|segments| segments.get(segment)).expect("only segments that there are can be read")
-    }
 }
 
 impl Recording for RecordedTrace {
+    #[expect(clippy::misnamed_getters, reason = "a record has the epochs that its run reached")]
     fn epochs(&self) -> u32 {
-        self.epochs
+        self.manifest.epochs_reached
     }
 
     fn segments(&self, stream: &str, epoch: u32) -> usize {
-        self.segments.get(&(stream.to_owned(), epoch)).map_or(0, Vec::len)
+        self.manifest.segments_at(stream, epoch).len()
     }
 
     /// # Panics
@@ -98,7 +83,7 @@ impl Recording for RecordedTrace {
         epoch: u32,
         segment: usize,
     ) -> Result<RecordedSegment, RecordingError> {
-        let segment = self.segment(stream, epoch, segment);
+        let segment = &self.manifest.segments_at(stream, epoch)[segment];
         let reader = read_columns(&self.run, segment, columns)?;
         let nonzero = self.nonzero(stream, columns, epoch)?;
         let place = |name: &str| columns.iter().position(|column| column.name == name);

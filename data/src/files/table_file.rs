@@ -89,8 +89,9 @@ const BATCH_ROWS: usize = 1 << 16;
 pub fn read(path: &Path, names: &[&str], mut visit: impl FnMut(Vec<Values>)) -> Result<()> {
     let file = ParquetFile::parse(path, read_limited(path, FILE_LIMIT)?)?;
     for name in names {
-        let fits = |kind: &DataType| kind.is_integer() || kind.is_floating() || is_other(kind);
-        check_type(&file, name, "a number, a text or a truth value", fits)?;
+        check_type(&file, name, "a number, a text or a truth value", |kind| {
+            kind.is_integer() || kind.is_floating() || matches!(kind, DataType::Boolean | DataType::Utf8)
+        })?;
     }
     for batch in file.batches(0..file.groups(), names, BATCH_ROWS)? {
         let batch = batch?;
@@ -98,20 +99,14 @@ pub fn read(path: &Path, names: &[&str], mut visit: impl FnMut(Vec<Values>)) -> 
             let array = batch.column_by_name(name).expect("the schema was checked before");
             let to =
                 |kind| cast(array, &kind).map_err(|error| DataError::refused(path, error.to_string(), ""));
+            let text = |text: Option<&str>| text.map(str::to_owned);
             Ok(match array.data_type() {
+                DataType::Boolean => Values::Boolean(array.as_boolean().iter().collect()),
+                DataType::Utf8 => Values::Text(array.as_string::<i32>().iter().map(text).collect()),
                 kind if kind.is_integer() => {
                     Values::Integer(to(DataType::Int64)?.as_primitive::<Int64Type>().iter().collect())
                 }
-                kind if kind.is_floating() => {
-                    Values::Number(to(DataType::Float64)?.as_primitive::<Float64Type>().iter().collect())
-                }
-                DataType::Boolean => Values::Boolean(array.as_boolean().iter().collect()),
-                _ => {
-                    let texts = to(DataType::Utf8)?;
-                    Values::Text(
-                        texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect(),
-                    )
-                }
+                _ => Values::Number(to(DataType::Float64)?.as_primitive::<Float64Type>().iter().collect()),
             })
         };
         visit(names.iter().map(column).collect::<Result<_>>()?);
@@ -119,6 +114,23 @@ pub fn read(path: &Path, names: &[&str], mut visit: impl FnMut(Vec<Values>)) -> 
     Ok(())
 }
 
-fn is_other(kind: &DataType) -> bool {
-    matches!(kind, DataType::Boolean | DataType::Utf8)
+#[cfg(test)]
+mod tests {
+    use arrow::array::Decimal128Array;
+
+    use super::*;
+
+    /// As numbers of 64 bits they would lose digits.
+    #[test]
+    fn decimals_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.parquet");
+        let array: ArrayRef = Arc::new(Decimal128Array::from(vec![1, 2]));
+        let schema = Arc::new(Schema::new(vec![Field::new("x", array.data_type().clone(), true)]));
+        let mut file = ParquetOut::create(&path, schema, properties(3, &[]).build()).unwrap();
+        file.write_group(vec![array]).unwrap();
+        file.finish().unwrap();
+        let error = read(&path, &["x"], |_| ()).unwrap_err().to_string();
+        assert!(error.contains("column x is of type Decimal128("), "{error}");
+    }
 }

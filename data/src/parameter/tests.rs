@@ -28,7 +28,7 @@ fn values_of_another_kind_are_refused_with_key_value_and_what_would_fit() {
     assert_eq!(refused(&soft, text("x")), "`mask.soft` = \"x\" is not a number from 0 to 1");
     let policy = Parameter::choice("mask.policy", "dense", vec!["dense", "static"], "rule");
     assert_eq!(refused(&policy, Value::Integer(3)), "`mask.policy` = 3 is not one of dense, static");
-    let path = Parameter::text("data.path", "fashion-mnist", "data");
+    let path = Parameter::of("data.path", "fashion-mnist".to_owned(), .., "data");
     assert_eq!(refused(&path, Value::Integer(5)), "`data.path` = 5 is not a text; write it in quotes: \"5\"");
 }
 

@@ -67,8 +67,7 @@ pub struct Options {
     pub given: Vec<(String, Value)>,
     /// Blocks of the front that are frozen from the start.
     pub frozen: usize,
-    /// Timed steps of each path, rounded up to a multiple of the two rounds; `None`: the fewer, the more
-    /// FLOPs a step has.
+    /// Timed steps of each path, in two rounds; `None`: the fewer, the more FLOPs a step has.
     pub steps: Option<u32>,
     /// Whether to measure the dense path, too.
     pub dense: bool,
@@ -124,7 +123,7 @@ impl Bench {
     ) -> Result<Report, Error> {
         let round = |experiment: &Experiment, path: &Path, turn: u32| {
             bar.set_message(format!("{}: round {turn} of {ROUNDS}", path.mask()));
-            measure(experiment, workers, path.warm_up(), interrupted, bar)
+            measure(experiment, workers, path.warm_up(turn), interrupted, bar)
         };
         let mut steps = round(&self.experiment, &self.path, 1)?;
         let peak = memory::peak();

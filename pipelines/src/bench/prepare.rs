@@ -46,6 +46,7 @@ const UNUSED: [(&str, &str); 3] = [
 pub(super) struct Path {
     configuration: Configuration,
     frozen: usize,
+    /// Timed steps of all rounds.
     timed: u32,
     images: usize,
 }
@@ -82,7 +83,7 @@ impl Path {
         path.images = path.images(u64::from(batch))?;
         let flops = super::flops(path.experiment()?.settings()).max(1);
         let steps = (TIMED_FLOPS / flops).clamp(fewest, MOST_STEPS);
-        path.timed = options.steps.unwrap_or(steps as u32).div_ceil(ROUNDS).max(1);
+        path.timed = options.steps.unwrap_or(steps as u32).max(1);
         path.images = path.images(u64::from(batch) * u64::from(path.steps_of_round()))?;
         Ok(path)
     }
@@ -92,15 +93,16 @@ impl Path {
         self.configuration.values().text("mask.policy")
     }
 
-    /// Steps of a round that are not timed: in the first the buffers grow to their sizes, in the second the
-    /// tables take the initial masks; in a long round caches and predictors get some more to settle.
-    pub(super) fn warm_up(&self) -> u32 {
-        2 + self.timed / 10
+    /// Steps of a round, counted from 1, that are not timed: all but its part of the timed ones.
+    pub(super) fn warm_up(&self, round: u32) -> u32 {
+        self.steps_of_round() - (self.timed + ROUNDS - round) / ROUNDS
     }
 
-    /// All steps of a round.
+    /// All steps of a round. The first ones are not timed: in one the buffers grow to their sizes, in another
+    /// the tables take the initial masks; in a long round caches and predictors get some more to settle.
     pub(super) fn steps_of_round(&self) -> u32 {
-        self.warm_up() + self.timed
+        let timed = self.timed.div_ceil(ROUNDS);
+        2 + timed / 10 + timed
     }
 
     /// The experiment on its random images: one epoch of a round's steps, every batch full.

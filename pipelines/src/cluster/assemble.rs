@@ -122,7 +122,7 @@ impl Start {
         let key = wait_for_key(&invitation.directory).map_err(|error| {
             format!(
                 "process {} does not see the run directory, which has to lie in a file system that all \
-                 processes share (--run-dir): {error}",
+                 processes share (train --run-dir, resume RUN): {error}",
                 self.cluster.process
             )
         })?;

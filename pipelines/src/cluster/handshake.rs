@@ -64,7 +64,7 @@ impl Start {
         Err(link.refuse(match self.cluster.process {
             0 => format!(
                 "what process {process} sees as the run directory is not the {} of process 0; it has to lie \
-                 in a file system that both share (--run-dir)",
+                 in a file system that both share (train --run-dir, resume RUN)",
                 invitation.directory.display()
             ),
             _ => format!("process {process} belongs to another start"),

@@ -34,7 +34,7 @@ pub(super) struct Bench {
     /// Freeze the first K blocks from the start: they run forward only
     #[arg(long, value_name = "K", default_value_t = 0)]
     frozen: usize,
-    /// Timed steps of each path, an even number [default: 4 to 200, the fewer the more FLOPs a step has]
+    /// Timed steps of each path [default: 4 to 200, the fewer the more FLOPs a step has]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     steps: Option<u32>,
     /// Do not time the dense path: for quick looks, and for models whose dense step takes minutes

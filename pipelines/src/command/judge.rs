@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::configuration::Source;
 use crate::error::Error;
 use crate::grid::{
-    Axes, Column, GridOptions, JudgeObserver, JudgedRun, KEPT_NAME, NAMES_NAME, RunCase, ScoreInput,
-    TABLE_NAME, judge_runs, judge_scores, refuse_taken,
+    Axes, GridOptions, JudgeObserver, JudgedRun, KEPT_NAME, NAMES_NAME, RunCase, ScoreInput, TABLE_NAME,
+    judge_runs, judge_scores, refuse_taken,
 };
 use crate::report::grid;
 use crate::terminal::{remark, say, say_all, say_file};
@@ -67,11 +67,9 @@ impl Replay {
         let below = directories(runs, self.out.as_deref().filter(|_| self.decisions && runs.len() > 1))?;
         let mut cases = Vec::new();
         for (run, below) in runs.iter().zip(below) {
-            let open = if self.follow { RunCase::open_unfinished } else { RunCase::open };
-            let case = open(run)?;
             let below = below.as_deref().and_then(Path::file_name).unwrap_or_default();
-            let (below, record) = (below.to_string_lossy().into_owned(), case.record.knowing(&app.registry));
-            cases.push(RunCase { below, record, ..case });
+            let below = below.to_string_lossy().into_owned();
+            cases.push(RunCase { below, ..self.open(run, app)?.into() });
         }
         let options = self.grid_options(app);
         if self.follow {
@@ -84,7 +82,7 @@ impl Replay {
             let ends = judged.iter().zip(&cases);
             ends.for_each(|(run, case)| run.end.iter().for_each(|end| tell(&case.record, end)));
         } else {
-            self.shown().say(&judged);
+            self.show(&judged);
         }
         self.say_table();
         Ok(())
@@ -98,12 +96,16 @@ impl Replay {
             workers: self.workers(),
             interrupted: interruptible(STOPPING),
             follow: self.follow,
-            observer: Arc::new(self.shown()),
+            observer: Arc::new(self.clone()),
         }
     }
 
-    fn shown(&self) -> Shown {
-        Shown { by: self.sort, json: self.json, follow: self.follow }
+    /// Shows a grid over runs: as tables, or as JSON of one line.
+    fn show(&self, runs: &[JudgedRun]) {
+        match self.json {
+            true => say_file(grid::runs_json(runs, self.sort)),
+            false => say_all(grid::runs(runs, self.sort)),
+        }
     }
 
     /// Says where the table of results is.
@@ -115,23 +117,7 @@ impl Replay {
     }
 }
 
-/// How a grid over runs is shown: as tables, or as JSON of one line.
-struct Shown {
-    by: Column,
-    json: bool,
-    follow: bool,
-}
-
-impl Shown {
-    fn say(&self, runs: &[JudgedRun]) {
-        match self.json {
-            true => say_file(grid::runs_json(runs, self.by)),
-            false => say_all(grid::runs(runs, self.by)),
-        }
-    }
-}
-
-impl JudgeObserver for Shown {
+impl JudgeObserver for Replay {
     fn notes(&self, notes: &[String]) {
         notes.iter().for_each(remark);
     }
@@ -139,7 +125,7 @@ impl JudgeObserver for Shown {
     /// Prints the table of a run that is followed whenever it has caught up with the run.
     fn epoch(&self, run: &JudgedRun, caught_up: bool) {
         if self.follow && caught_up {
-            self.say(std::slice::from_ref(run));
+            self.show(std::slice::from_ref(run));
             if !self.json {
                 say("");
             }

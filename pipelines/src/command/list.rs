@@ -5,7 +5,7 @@ use spfde_data::parameter::{Parameter, Value};
 
 use crate::app::App;
 use crate::configuration::{bench, core};
-use crate::terminal::say;
+use crate::terminal::{say, say_entry};
 
 /// List models, policies, data sets and keys, with their defaults and ranges.
 #[derive(Args, Debug)]
@@ -35,27 +35,32 @@ impl List {
         for family in registry.families().into_iter().filter(|family| wanted(family.name)) {
             say(format!("{} ({} = …)", family.name, family.choice.key));
             for member in family.members {
-                say(format!("  {:<16} {}", member.name, member.summary));
+                entry(&member.name, &member.summary);
                 member.parameters.iter().for_each(parameter);
             }
             say("");
         }
         if wanted("data") {
             say("data (data.path = …)");
-            for entry in &registry.data {
-                say(format!("  {:<16} {}", entry.name, entry.summary));
-                if !entry.licence.is_empty() {
-                    say(format!("  {:<16} {}", "", entry.licence));
+            for data in &registry.data {
+                entry(&data.name, &data.summary);
+                if !data.licence.is_empty() {
+                    entry("", &data.licence);
                 }
             }
-            let by_hand = "train.parquet and test.parquet, from `spfde import` or written by hand, varied as";
-            say(format!("  {:<16} {by_hand}", "a directory"));
-            say(format!("  {:<16} {}", "", "`spfde import --augment` said, or not at all"));
+            let by_hand = "train.parquet and test.parquet, from `spfde import` or written by hand, varied as \
+                           `spfde import --augment` said, or not at all";
+            entry("a directory", by_hand);
         }
     }
 }
 
+fn entry(name: &str, summary: &str) {
+    say_entry(&format!("  {name:<16} "), summary);
+}
+
 fn parameter(parameter: &Parameter) {
     let Parameter { key, default, range, help, .. } = parameter;
-    say(format!("    {key:<26} {default:<14} {help} ({range})", default = default.to_string()));
+    let head = format!("    {key:<26} {default:<14} ", default = default.to_string());
+    say_entry(&head, format_args!("{help} ({range})"));
 }

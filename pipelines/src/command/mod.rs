@@ -20,7 +20,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use spfde_data::files::manifest::MANIFEST_NAME;
 use spfde_data::words::visible;
 
@@ -31,8 +31,7 @@ use crate::error::Error;
 use crate::grid::TABLE_NAME;
 use crate::program::{name_program, program};
 use crate::registry::Registry;
-use crate::terminal::{self, complain, remark, say};
-use crate::verify::verify;
+use crate::terminal::{self, complain, remark};
 use interrupt::{end_at_once, interruptible};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
@@ -101,28 +100,44 @@ fn parse(words: &[OsString], registry: &Registry) -> Arguments {
         let shown = words.iter().map(|word| visible(&word.to_string_lossy()).into_owned());
         let shown: Vec<String> = shown.collect();
         let mut error = Arguments::try_parse_from(&shown).err().unwrap_or(error);
-        if let Some(tip) = tip(&error, &shown, registry) {
-            error.remove(ContextKind::SuggestedArg);
-            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        if error.kind() == ErrorKind::UnknownArgument {
+            let mut command = command(&shown);
+            // By itself it names the options that were typed before, and no others.
+            error.insert(ContextKind::Usage, ContextValue::StyledStr(command.render_usage()));
+            if let Some(tip) = tip(&error, &shown, &command, registry) {
+                error.remove(ContextKind::SuggestedArg);
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+            }
         }
         error.exit()
     })
 }
 
-/// What to type in place of a key that was written as an option: `train.epochs=3` for `--epochs 3`.
-fn tip(error: &clap::Error, words: &[String], registry: &Registry) -> Option<String> {
-    let takes_settings =
-        words.get(1).is_some_and(|word| ["train", "replay", "bench"].contains(&word.as_str()));
-    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
-    if error.kind() != ErrorKind::UnknownArgument || !takes_settings {
-        return None;
+/// The command that the words name, such as `import idx`.
+fn command(words: &[String]) -> clap::Command {
+    let mut command = Arguments::command().bin_name(program());
+    command.build();
+    for word in &words[1..] {
+        let Some(below) = command.find_subcommand(word) else { break };
+        command = below.clone();
     }
+    command
+}
+
+/// What to type in place of an option that the command `asked` for does not have: its own of another name, or
+/// the setting `train.epochs=3` for `--epochs 3`.
+fn tip(error: &clap::Error, words: &[String], asked: &clap::Command, registry: &Registry) -> Option<String> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
+    let takes_settings = ["train", "replay", "bench"].contains(&asked.get_name());
     let name = option.trim_start_matches('-').split('=').next()?.replace('-', "_");
-    if let Some(advice) = advice(&name) {
-        return Some(advice.to_owned());
+    if let Some((names, advice)) = advice(&name) {
+        let is_same = |long: &str| names.contains(&&*long.replace('-', "_"));
+        let own = asked.get_arguments().find(|own| own.get_long().is_some_and(is_same));
+        let advice = Some(advice.to_owned()).filter(|advice| takes_settings && !advice.contains("--"));
+        return own.map(|own| format!("the option is {own} here")).or(advice);
     }
     let known: Vec<&str> = all(registry).map(|parameter| parameter.key).collect();
-    let key = near_key(&name, known)?;
+    let key = near_key(&name, known).filter(|_| takes_settings)?;
     let place = words.iter().position(|word| word.split('=').next() == Some(option))?;
     let value = match words[place].split_once('=') {
         Some((_, value)) => value,
@@ -189,11 +204,4 @@ fn run_of(word: &Path) -> PathBuf {
         Some(path) if path.as_os_str().is_empty() => PathBuf::from("."),
         found => found.unwrap_or_else(|| word.to_owned()),
     }
-}
-
-/// Verifies the run that was written to `directory`, and says where it is.
-fn say_verified(directory: &Path) -> Result<(), Error> {
-    let sound = verify(directory)?;
-    say(format!("run directory: {} (verified: {sound})", directory.display()));
-    Ok(())
 }

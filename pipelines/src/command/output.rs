@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::terminal::{Style, prints, set_style};
+use crate::terminal::{Style, set_style};
 
 /// What is printed.
 #[derive(Args, Debug, Default)]
@@ -10,14 +10,14 @@ use crate::terminal::{Style, prints, set_style};
 pub(super) struct Output {
     /// Print nothing but errors
     #[arg(long, conflicts_with = "json")]
-    quiet: bool,
+    pub(super) quiet: bool,
     /// Print an object of JSON a line: the settings, each epoch as in the table `epochs`, the end
     #[arg(long)]
     json: bool,
     /// Do not measure dense steps at the start; the time of dense training is then not estimated. They take
     /// at most 1 % of a run
     #[arg(long)]
-    no_dense: bool,
+    pub(super) no_dense: bool,
 }
 
 impl Output {
@@ -28,15 +28,5 @@ impl Output {
             (_, true) => Style::Json,
             _ => Style::Text,
         });
-    }
-
-    /// Whether there is a bar on a terminal.
-    pub(super) fn has_bar(&self) -> bool {
-        prints(Style::Text)
-    }
-
-    /// Whether dense steps are measured.
-    pub(super) fn measures_dense(&self) -> bool {
-        !self.no_dense && !self.quiet
     }
 }

@@ -15,13 +15,15 @@ use crate::report::epochs::{Epochs, Line, loss};
 use crate::report::guessing::guessing;
 use crate::report::shown_epochs;
 use crate::report::state::State;
+use crate::report::summary::epoch_json;
 use crate::report::table::{percent, precise};
 use crate::terminal::{bar_width, hidden_bar, remark, say, say_json};
 
 /// Watches a run, and prints its rows.
 pub(super) struct Progress {
     experiment: Experiment,
-    bar: ProgressBar,
+    /// Hidden until it gets a place to be drawn.
+    pub(super) bar: ProgressBar,
     table: Epochs,
     /// Steps before each epoch, and of all.
     steps_before: Vec<u64>,
@@ -49,7 +51,7 @@ impl Progress {
             bar,
             table: Epochs::new(experiment),
             steps_before,
-            state: Mutex::new(State::new(dense_epoch_seconds)),
+            state: Mutex::new(State { dense_epoch_seconds, ..State::default() }),
             directory: OnceLock::new(),
             guessed: Mutex::default(),
         }
@@ -72,11 +74,6 @@ impl Progress {
         self.bar.reset_eta();
     }
 
-    /// The bar, hidden until it gets a place to be drawn.
-    pub(super) fn bar(&self) -> &ProgressBar {
-        &self.bar
-    }
-
     /// The run directory, once the run has begun.
     pub(super) fn directory(&self) -> Option<&Path> {
         self.directory.get().map(PathBuf::as_path)
@@ -90,13 +87,10 @@ impl Progress {
     /// Says at the end of a run that its network does no better than guessing, unless that was said of the
     /// same epoch.
     pub(super) fn remark_on_end(&self) {
-        if let Some(last) = locked(&self.state).epochs.last().filter(|row| !self.has_guessed(row.epoch)) {
+        let guessed = *locked(&self.guessed);
+        if let Some(last) = locked(&self.state).epochs.last().filter(|row| guessed != Some(row.epoch)) {
             guessing(&self.experiment, last).iter().for_each(remark);
         }
-    }
-
-    fn has_guessed(&self, epoch: u32) -> bool {
-        *locked(&self.guessed) == Some(epoch)
     }
 }
 
@@ -148,11 +142,7 @@ impl Observer for Progress {
             say(self.table.heads());
         }
         say(self.table.line(&line));
-        say_json(|| {
-            let mut object = json!(row);
-            object["event"] = json!("epoch");
-            object
-        });
+        say_json(|| epoch_json(row));
         let mut guessed = locked(&self.guessed);
         if guessed.is_none()
             && let Some(note) = guessing(&self.experiment, row)

@@ -1,24 +1,27 @@
 //! `spfde replay`, and the same for a pipeline of your own.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use spfde_data::files::run_directory::refuse_taken;
 use spfde_data::parameter::{Setting, Value};
+use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::scores::Repeats;
+use spfde_flow::Observer;
 
 use super::follow::follow;
-use super::{end_at_once, interruptible, run_of, say_verified};
+use super::{end_at_once, interruptible, run_of};
 use crate::app::App;
 use crate::configuration::Source;
 use crate::error::Error;
 use crate::grid::Column;
-use crate::replay::{Record, replay};
-use crate::report::replay::{Case, report, sums};
+use crate::replay::{Record, Replayed, STREAMS, check, replay};
+use crate::report::replay::{Case, line, line_json, report, sums, sums_json};
 use crate::session::Options;
-use crate::terminal::{remark, say, say_all};
+use crate::terminal::{Style, remark, say, say_all, say_json, set_style};
+use crate::verify::verify;
 
 /// Replay recorded runs under other policies, without training: what would have been decided, at what cost.
 ///
@@ -27,7 +30,7 @@ use crate::terminal::{remark, say, say_all};
 /// Decisions and costs are exact; accuracy is not predicted, since the recorded scores come from the recorded
 /// decisions. What a policy asks for and the record lacks is counted as censored; a run trained with
 /// trace.observe=full lacks nothing.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("judged").args(["scores", "grid"]).multiple(true))]
 #[command(after_help = "\
 Examples:
@@ -74,8 +77,9 @@ pub(super) struct Replay {
     /// Column by which the table of a grid is sorted, best first
     #[arg(long, value_name = "COLUMN", default_value = "member", requires = "judged")]
     pub(super) sort: Column,
-    /// Print one line of JSON instead of the table of a grid
-    #[arg(long, requires = "judged")]
+    /// Print JSON: the table of a grid on one line; else an object a line, for each epoch and for each run's
+    /// end
+    #[arg(long)]
     pub(super) json: bool,
     /// Follow a run that another process is training: take each epoch when it is committed, until the run is
     /// finished or interrupted; what is printed grows with it
@@ -132,47 +136,120 @@ impl Replay {
         if !self.grid.is_empty() {
             return self.judge_runs(app, &runs, &settings);
         }
+        if self.json {
+            set_style(Style::Json);
+        }
         // Everything that can be refused is refused before any work.
         let mut prepared = Vec::new();
         for (run, directory) in runs.iter().zip(directories(&runs, self.out.as_deref())?) {
-            let open = if self.follow { Record::open_unfinished } else { Record::open };
-            let record = open(run)?.knowing(&app.registry);
+            let record = self.open(run, app)?;
             let experiment = record.experiment(settings.entries())?;
-            crate::replay::check(&experiment)?;
-            if !self.follow {
-                record.streams(&crate::replay::STREAMS, false)?;
-            }
+            check(&experiment)?;
+            let recorded = match self.follow {
+                true => Vec::new(),
+                false => record.streams(&STREAMS, false).and_then(|_| record.recorded_epochs())?,
+            };
             if prepared.is_empty() {
                 experiment.configuration().notes().iter().for_each(remark);
             }
-            prepared.push((record, experiment, directory));
+            prepared.push((record, experiment, directory, recorded));
         }
         let interrupted = interruptible(STOPPING);
-        let mut cases = Vec::new();
-        for (record, experiment, directory) in prepared {
-            let workers = self.workers();
-            let options =
-                Options { directory, workers, interrupted: Arc::clone(&interrupted), ..Options::default() };
-            let (replayed, recorded) = match self.follow {
-                true => follow(&record, &experiment, options, app)?,
-                false => (replay(&record, &experiment, options, app.build())?, record.recorded_epochs()?),
+        let (mut cases, mut ends) = (Vec::new(), Vec::new());
+        for (record, experiment, directory, mut recorded) in prepared {
+            let (name, planned) = (record.run().path().display().to_string(), record.run().manifest().epochs);
+            let (workers, interrupted) = (self.workers(), Arc::clone(&interrupted));
+            let lines = Arc::new(Lines::new(&name, self.follow));
+            let observer = Arc::clone(&lines) as Arc<dyn Observer>;
+            let options = Options { directory, workers, interrupted, observer, cluster: None };
+            let found = match self.follow {
+                true => follow(&record, &experiment, options, app, &mut recorded),
+                false => replay(&record, &experiment, options, app.build()),
             };
-            cases.push(Case { name: record.run().path().display().to_string(), replayed, recorded });
+            let (replayed, ended) =
+                found.map_or_else(|error| (lines.seen(), Err(error)), |found| (found, Ok(())));
+            cases.push(Case { name, replayed, recorded, planned });
+            ends.push(ended);
+            if ends.iter().any(Result::is_err) {
+                break;
+            }
         }
         end_at_once();
-        if self.follow {
+        // A table would lack runs.
+        let is_whole = ends.iter().all(Result::is_ok);
+        if is_whole && self.follow {
             say("");
             cases.iter().map(sums).for_each(say_all);
-        } else {
+        } else if is_whole {
             say_all(report(&cases));
         }
-        let mut written = cases.iter().filter_map(|case| case.replayed.directory.as_ref());
-        written.try_for_each(|directory| say_verified(directory))
+        // Every run has its end; the first error is that of the command.
+        cases.iter().zip(ends).map(|(case, ended)| end(case, ended)).fold(Ok(()), Result::and)
+    }
+
+    /// Opens a run, which may still go on if it is followed.
+    pub(super) fn open(&self, run: &Path, app: &App) -> Result<Record, Error> {
+        let open = if self.follow { Record::open_unfinished } else { Record::open };
+        Ok(open(run)?.knowing(&app.registry))
     }
 
     /// How many threads work.
     pub(super) fn workers(&self) -> usize {
         self.workers.map_or(Options::default().workers, usize::from)
+    }
+}
+
+/// Verifies what a replay has written, and prints how it ended.
+fn end(case: &Case, ended: Result<(), Error>) -> Result<(), Error> {
+    let directory = case.replayed.directory.as_deref();
+    let ended = ended.and_then(|()| directory.map(verify).transpose());
+    say_json(|| sums_json(case, ended.as_ref().map(Option::as_ref)));
+    for (directory, sound) in directory.iter().zip(ended?) {
+        say(format!("run directory: {} (verified: {sound})", directory.display()));
+    }
+    Ok(())
+}
+
+/// Prints an object for each epoch, or a line for people if its run is followed.
+struct Lines {
+    run: String,
+    follow: bool,
+    seen: Mutex<(Vec<EpochRow>, Vec<CensoredRow>)>,
+}
+
+impl Lines {
+    /// Lines of the run of this name.
+    fn new(run: &str, follow: bool) -> Self {
+        Self { run: run.to_owned(), follow, seen: Mutex::default() }
+    }
+
+    /// Adds a row of one of the two tables, whose rows come in their order.
+    fn take(&self, add: impl FnOnce(&mut Vec<EpochRow>, &mut Vec<CensoredRow>)) {
+        let (costs, lacking) = &mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let printed = costs.len().min(lacking.len());
+        add(costs, lacking);
+        if let (Some(costs), Some(lacking)) = (costs.get(printed), lacking.get(printed)) {
+            if self.follow {
+                say(line(costs, lacking));
+            }
+            say_json(|| line_json(&self.run, costs, lacking));
+        }
+    }
+
+    /// What a replay found until it failed; nothing of it is kept.
+    fn seen(&self) -> Replayed {
+        let (epochs, censored) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Replayed { directory: None, epochs, censored }
+    }
+}
+
+impl Observer for Lines {
+    fn epoch(&self, row: &EpochRow) {
+        self.take(|costs, _| costs.push(row.clone()));
+    }
+
+    fn censored(&self, row: &CensoredRow) {
+        self.take(|_, lacking| lacking.push(row.clone()));
     }
 }
 
@@ -186,14 +263,12 @@ fn refuse_within(out: &Path, runs: &[PathBuf]) -> Result<(), Error> {
         std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     };
     let Some(place) = out.ancestors().find_map(there) else { return Ok(()) };
-    match runs.iter().find(|run| there(run).is_some_and(|run| place.starts_with(run))) {
-        Some(run) => Err(Error::usage(format!(
-            "--out {}: lies within the run {}, which is read; choose a directory outside of it",
-            out.display(),
-            run.display()
-        ))),
-        None => Ok(()),
-    }
+    let around = runs.iter().find(|run| there(run).is_some_and(|run| place.starts_with(run)));
+    around.map_or(Ok(()), |run| {
+        let (out, run) = (out.display(), run.display());
+        let advice = "which is read; choose a directory outside of it";
+        Err(Error::usage(format!("--out {out}: lies within the run {run}, {advice}")))
+    })
 }
 
 /// Where each run's replay goes: `out` itself for one run, directories below it with the names of several.
@@ -205,10 +280,10 @@ pub(super) fn directories(runs: &[PathBuf], out: Option<&Path>) -> Result<Vec<Op
     let mut below = Vec::new();
     for run in runs {
         let path = std::fs::canonicalize(run).unwrap_or_else(|_| run.clone());
-        let directory = Some(out.join(path.file_name().unwrap_or(path.as_os_str())));
+        let name = Path::new(path.file_name().unwrap_or(path.as_os_str()));
+        let directory = Some(out.join(name));
         if below.contains(&directory) {
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            let out = out.display();
+            let (name, out) = (name.display(), out.display());
             return Err(Error::usage(format!(
                 "two runs are called {name}, and would both be written to {out}/{name}; write them one by one"
             )));

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use spfde_data::files::manifest::Manifest;
+use spfde_data::words::counted;
 
 use super::output::Output;
 use super::run_of;
@@ -12,8 +13,11 @@ use super::train::train;
 use crate::app::App;
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::replay::rows;
+use crate::report::state::State;
+use crate::report::summary::end_json;
 use crate::resume::Resumed;
-use crate::terminal::{remark, say, say_json};
+use crate::terminal::{Style, prints, remark, say, say_json};
 
 /// Go on with a run that ended before its last epoch, to its configured end.
 ///
@@ -39,21 +43,15 @@ impl Resume {
         let cluster = self.together.cluster()?;
         let run = run_of(&self.run);
         let name = run.display();
-        let resumed = match self.together.is_other() {
-            true => Resumed::join(&app.registry, &run, Experiment::new)?,
-            false => Resumed::open(&app.registry, &run, Experiment::new)?,
-        };
-        let unfinished = match resumed {
+        let is_first = !self.together.is_other();
+        let unfinished = match Resumed::take(&app.registry, &run, Experiment::new, is_first)? {
             Resumed::Finished(epochs) => {
-                let all =
-                    if epochs == 1 { "its epoch is".to_owned() } else { format!("all {epochs} epochs are") };
-                say(format!("{name}: is finished: {all} there; nothing is left to do"));
-                say_json(|| {
-                    json!({
-                        "event": "end", "outcome": "finished", "exit_code": 0, "epochs": epochs,
-                        "run_directory": run.display().to_string()
-                    })
-                });
+                let mut state = State::default();
+                if prints(Style::Json) {
+                    state.epochs = rows(&run, &Manifest::read(&run)?, 0..epochs)?;
+                }
+                say(format!("{name}: is finished ({}); nothing is left to do", counted(epochs, "epoch")));
+                say_json(|| end_json(&state, Some(&run), Ok(None)));
                 return Ok(());
             }
             Resumed::Unfinished(unfinished) => unfinished,

@@ -21,10 +21,10 @@ use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment::Experiment;
 use crate::report::schedule;
-use crate::report::summary::{summary, summary_json};
+use crate::report::summary::{end_json, summary};
 use crate::session::{self, Options};
-use crate::terminal::{remark, say, say_all, say_file, say_json, show, take_away};
-use crate::verify::{Sound, verify};
+use crate::terminal::{Style, prints, remark, say, say_all, say_file, say_json, show, take_away};
+use crate::verify::verify;
 
 /// Train a network, and record every decision.
 ///
@@ -102,9 +102,10 @@ pub(super) fn train(
     let workers = workers(together.workers, experiment.settings().shards, processes);
     let interrupted = interruptible(STOPPING);
     // Of several processes only the workers of this one are seen, whose time says little.
-    let progress = Arc::new(Progress::new(experiment, processes == 1 && output.measures_dense()));
-    let bar = progress.bar();
-    if output.has_bar() {
+    let dense = processes == 1 && !output.no_dense && !output.quiet;
+    let progress = Arc::new(Progress::new(experiment, dense));
+    let bar = &progress.bar;
+    if prints(Style::Text) {
         show(bar);
         // Its clock goes on between steps, too.
         bar.enable_steady_tick(Duration::from_millis(500));
@@ -132,25 +133,9 @@ pub(super) fn train(
         progress.remark_on_end();
     }
     let ended = result.and_then(|directory| Ok((verify(&directory)?, directory)));
-    say_json(|| ending(&progress, &ended));
+    let sound = ended.as_ref().map(|(sound, _)| Some(sound));
+    say_json(|| end_json(&progress.state(), progress.directory(), sound));
     let (sound, directory) = ended?;
     say(format!("run directory: {} (verified: {sound})", directory.display()));
     Ok(())
-}
-
-/// The last object of a run.
-fn ending(progress: &Progress, ended: &Result<(Sound, PathBuf), Error>) -> serde_json::Value {
-    let mut object = summary_json(&progress.state());
-    let code = ended.as_ref().map_or_else(Error::exit_code, |_| 0);
-    let outcomes = [(0, "finished"), (3, "stopped"), (130, "interrupted")];
-    let outcome = outcomes.iter().find(|(of, _)| *of == code).map_or("failed", |(_, outcome)| outcome);
-    object["event"] = "end".into();
-    object["outcome"] = outcome.into();
-    object["exit_code"] = code.into();
-    object["run_directory"] = progress.directory().map(|path| path.display().to_string()).into();
-    match ended {
-        Ok((sound, _)) => object["verified"] = sound.to_string().into(),
-        Err(error) => object["reason"] = error.to_string().into(),
-    }
-    object
 }

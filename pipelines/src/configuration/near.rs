@@ -2,49 +2,65 @@
 
 use spfde_data::parameter::{ParameterError, nearest};
 
-/// Names of other programs that are not like the keys here.
-const ALIASES: [(&str, &str); 10] = [
-    ("arch", "model.name"),
-    ("bs", "data.batch_size"),
-    ("data", "data.path"),
-    ("dataset", "data.path"),
-    ("depth", "model.name"),
-    ("lr", "train.learning_rate"),
-    ("model", "model.name"),
-    ("network", "model.name"),
-    ("random_seed", "seed"),
-    ("wd", "train.weight_decay"),
+/// Keys, and what other programs call them that is not like that.
+const ALIASES: [(&str, &[&str]); 13] = [
+    ("data.augment", &["augmentation"]),
+    ("data.batch_size", &["batch", "bs"]),
+    ("data.path", &["data", "dataset"]),
+    ("freeze.policy", &["freeze"]),
+    ("mask.policy", &["mask"]),
+    ("model.name", &["arch", "depth", "model", "network"]),
+    ("seed", &["random_seed", "random_state"]),
+    ("sieve.policy", &["sieve"]),
+    ("train.clip", &["clip_norm", "grad_clip", "max_norm"]),
+    ("train.epochs", &["max_epochs", "num_epochs"]),
+    ("train.learning_rate", &["eta", "lr", "rate"]),
+    ("train.warmup", &["warmup_epochs", "warmup_steps"]),
+    ("train.weight_decay", &["l2", "wd"]),
 ];
 
-/// What is no key here, and what there is in its place.
-const ADVICE: [(&str, &str); 7] = [
-    ("density", "mask.sparsity says the share of the weights that do not exist, 1 − density"),
-    ("device", "training runs on CPUs; train.kernel chooses the instruction set"),
-    ("num_workers", "the number of threads is an option: --workers N"),
-    ("optim", OPTIMIZER),
-    ("optimizer", OPTIMIZER),
-    ("run_dir", "the run directory is an option: --run-dir DIR"),
-    ("workers", "the number of threads is an option: --workers N"),
+/// What is no key here, by its names here and in other programs, and what there is in its place.
+const ADVICE: [(&[&str], &str); 5] = [
+    (&["density"], "mask.sparsity says the share of the weights that do not exist, 1 − density"),
+    (&["device"], "training runs on CPUs; train.kernel chooses the instruction set"),
+    (&["optim", "optimizer"], OPTIMIZER),
+    (&["out", "run_dir", "out_dir", "output", "output_dir"], WHERE),
+    (&["workers", "num_workers", "threads"], "the number of threads is an option: --workers N"),
 ];
 
 const OPTIMIZER: &str =
     "there is one optimizer, SGD with momentum: train.learning_rate, train.momentum, train.weight_decay";
+const WHERE: &str = "where to write is an option: --run-dir DIR of `train`, --out DIR of `replay`";
 
-/// The known key that `key` probably means.
-pub(crate) fn near_key<'a>(key: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
-    let alias = ALIASES.iter().find(|(name, _)| *name == key);
-    alias.map(|(_, key)| (*key).to_owned()).or_else(|| nearest(key, known))
+/// The table of a key, and its name there.
+fn parts(key: &str) -> (&str, &str) {
+    key.rsplit_once('.').unwrap_or(("", key))
 }
 
-/// What there is in place of what `key` means in other programs.
-pub(crate) fn advice(key: &str) -> Option<&'static str> {
-    ADVICE.iter().find(|(name, _)| *name == key).map(|(_, advice)| *advice)
+/// The name of a key that another program may have; keys of policies are of this program alone.
+fn foreign(key: &str) -> &str {
+    let (table, name) = parts(key);
+    if ["mask", "freeze", "sieve"].contains(&table) && name != "density" { "" } else { name }
+}
+
+/// The known key that `key` probably means, whatever table it is looked for in.
+pub(crate) fn near_key<'a>(key: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+    let alias = ALIASES.iter().find(|(_, names)| names.contains(&foreign(key)));
+    let same = || known.clone().into_iter().filter(|known| parts(known).1 == parts(key).1);
+    // Tables differ by more than most slips: what is near the whole key is in its table.
+    let near = || nearest(key, known.clone()).or_else(|| nearest(parts(key).1, same().collect::<Vec<_>>()));
+    alias.map(|(key, _)| (*key).to_owned()).or_else(near)
+}
+
+/// What there is in place of what `key` means in other programs, and all its names.
+pub(crate) fn advice(key: &str) -> Option<(&'static [&'static str], &'static str)> {
+    ADVICE.into_iter().find(|(names, _)| names.contains(&foreign(key)))
 }
 
 /// That none of the `known` keys is called `key`.
 pub(super) fn unknown<'a>(key: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> ParameterError {
     match advice(key) {
-        Some(advice) => ParameterError::contradiction(key, format!("is no key; {advice}")),
+        Some((_, advice)) => ParameterError::contradiction(key, format!("is no key; {advice}")),
         None => ParameterError::Unknown { key: key.to_owned(), near: near_key(key, known) },
     }
 }
@@ -58,11 +74,12 @@ mod tests {
     #[test]
     fn names_of_other_programs_lead_to_keys_that_there_are() {
         let keys: Vec<&str> = keys::all(&Registry::standard()).map(|parameter| parameter.key).collect();
-        for (name, key) in ALIASES {
-            assert!(keys.contains(&key) && !keys.contains(&name), "{name}");
+        let is_new = |names: &[&str]| !keys.iter().any(|key| names.contains(&parts(key).1));
+        for (key, names) in ALIASES {
+            assert!(keys.contains(&key) && is_new(names), "{key}");
         }
-        for (name, advice) in ADVICE {
-            assert!(!keys.contains(&name), "{name}");
+        for (names, advice) in ADVICE {
+            assert!(is_new(names), "{names:?}");
             let named = advice.split([' ', ',', ';']).filter(|word| word.contains('.'));
             named.for_each(|key| assert!(keys.contains(&key), "{key}"));
         }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spfde_data::files::layout::{TRACE, is_segment, part_of};
+use spfde_data::files::layout::{TRACE, entries, is_segment, part_of};
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::{DataError, atomic, run_directory, table_file};
 use spfde_data::rows::{FreezeRow, SieveRow};
@@ -74,11 +74,7 @@ impl Directory {
 /// An error if something is in the directory already; what a grid leaves that was killed is told from all
 /// else.
 pub(crate) fn refuse_taken(path: &Path) -> Result<(), DataError> {
-    if !path.is_dir() {
-        return Ok(());
-    }
-    let failed = |source| DataError::Io { path: path.to_owned(), action: "list the directory", source };
-    if path.read_dir().map_err(failed)?.next().is_none() {
+    if !path.is_dir() || entries(path)?.is_empty() {
         return Ok(());
     }
     if !is_left(path) {
@@ -126,12 +122,10 @@ fn are_decisions(path: &Path) -> bool {
 /// Whether `fits` holds of all that is in a directory, which is told what are directories and ordinary files:
 /// nothing else fits, nor what cannot be looked at.
 fn all(directory: &Path, fits: impl Fn(&Path, bool) -> bool) -> bool {
-    directory.read_dir().is_ok_and(|mut entries| {
-        entries.all(|entry| {
-            entry.is_ok_and(|entry| match entry.file_type() {
-                Ok(kind) if kind.is_dir() || kind.is_file() => fits(&entry.path(), kind.is_dir()),
-                _ => false,
-            })
+    entries(directory).is_ok_and(|found| {
+        found.iter().all(|entry| {
+            let kind = entry.file_type().ok().filter(|kind| kind.is_dir() || kind.is_file());
+            kind.is_some_and(|kind| fits(&entry.path(), kind.is_dir()))
         })
     })
 }

@@ -148,11 +148,11 @@ fn judge(asked: Grid, workers: usize) -> Result<Found, Error> {
     });
     let found = shared.take();
     if let Some((worker, message)) = ended.panicked {
-        return Err(Error::no_replay(format!("worker {worker} failed: {message}")));
+        return Err(Error::no_replay(format!("worker {worker} failed: {message}"), false));
     }
     match found.failed {
-        _ if shared.interrupted.load(Ordering::Relaxed) => Err(Error::replay_interrupted("interrupted")),
-        Some(failure) => Err(Error::no_replay(failure.into_reason())),
+        _ if shared.interrupted.load(Ordering::Relaxed) => Err(Error::no_replay("interrupted", true)),
+        Some(failure) => Err(Error::no_replay(failure.into_reason(), false)),
         None => Ok(found),
     }
 }

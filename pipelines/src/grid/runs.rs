@@ -81,6 +81,8 @@ pub struct JudgedRun {
     pub layers: u32,
     /// Epochs that were recorded.
     pub epochs: u32,
+    /// Epochs that the run was to have; of bare scores those that there are.
+    pub planned: u32,
     /// What was recorded of them.
     pub recorded: Vec<EpochRow>,
     /// How the run ended, if it was followed and has.
@@ -167,6 +169,7 @@ fn judge_run(
         samples,
         layers: settings.plan.architecture.layers.len() as u32,
         epochs: 0,
+        planned: settings.epochs,
         recorded: Vec::new(),
         end: None,
     }));

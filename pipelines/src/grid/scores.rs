@@ -88,7 +88,7 @@ pub fn judge_scores(
     // Whether losses are wanted is known to the policy alone, and that takes a number of samples.
     let wanted = sieves(u32::MAX, 2)?.iter().any(|sieve| sieve.reads_losses());
     let files = ScoreFiles::open(&input.paths, options.workers, wanted, &options.interrupted)?;
-    let files = Arc::new(files.ok_or_else(|| Error::replay_interrupted("interrupted"))?);
+    let files = Arc::new(files.ok_or_else(|| Error::no_replay("interrupted", true))?);
     refuse_other_first(input.first_epoch, files.first_epoch())?;
     let (samples, epochs, missing_epochs) = (files.samples(), files.epochs(), files.missing_epochs());
     let sieves = sieves(samples, epochs + 1)?;
@@ -123,6 +123,7 @@ pub fn judge_scores(
         samples,
         layers: 0,
         epochs,
+        planned: epochs,
         recorded: Vec::new(),
         end: None,
     };

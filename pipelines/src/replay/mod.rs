@@ -36,6 +36,7 @@ use crate::session::{Options, discard};
 use crate::workers::{Ended, execute};
 
 pub use record::Record;
+pub(crate) use record::rows;
 
 /// The streams that a replay reads.
 pub(crate) const STREAMS: [&str; 4] =
@@ -179,7 +180,7 @@ fn replay_of(record: &Record, experiment: &Experiment, manifest: &str, epochs: u
 /// A run that ended before anything of it was recorded.
 pub(crate) fn unrecorded(record: &Record) -> Error {
     let run = record.run().path().display();
-    Error::no_replay(format!("{run}: was interrupted before its first epoch was recorded"))
+    Error::no_replay(format!("{run}: was interrupted before its first epoch was recorded"), false)
 }
 
 /// What cannot be replayed.

@@ -1,11 +1,12 @@
 //! A recorded run: its configuration and its streams.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use spfde_data::files::DataError;
-use spfde_data::files::manifest::MANIFEST_NAME;
+use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
 use spfde_data::files::parquet_store::{read_stream, stored_bytes};
 use spfde_data::files::plausible;
 use spfde_data::files::recording::{FollowedTrace, RecordedTrace};
@@ -13,6 +14,7 @@ use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun, RunDirectory, i
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_data::rows::EpochRow;
 use spfde_data::segment::{Densities, Recording};
+use spfde_data::table::Row;
 
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
@@ -176,13 +178,18 @@ impl Record {
     /// # Errors
     /// If they cannot be read.
     pub fn recorded_epochs(&self) -> Result<Vec<EpochRow>, DataError> {
-        let mut rows: Vec<EpochRow> = Vec::new();
-        for batch in read_stream::<EpochRow>(self.run.path(), self.run.manifest(), 0..self.epochs_reached()) {
-            rows.extend(batch?.into_rows::<EpochRow>());
-        }
-        rows.sort_by_key(|row| row.epoch);
-        Ok(rows)
+        rows(self.run.path(), self.run.manifest(), 0..self.epochs_reached())
     }
+}
+
+/// The rows of a table in some epochs, in their order.
+pub(crate) fn rows<R: Row>(run: &Path, manifest: &Manifest, epochs: Range<u32>) -> Result<Vec<R>, DataError> {
+    let mut rows: Vec<R> = Vec::new();
+    for batch in read_stream::<R>(run, manifest, epochs) {
+        rows.extend(batch?.into_rows::<R>());
+    }
+    rows.sort_by_key(Row::order);
+    Ok(rows)
 }
 
 /// A field of the manifest that does not fit.

@@ -128,9 +128,10 @@ pub fn runs(runs: &[JudgedRun], by: Column) -> String {
     let (common, table) = members(runs, by);
     let recorded = runs.iter().map(|run| {
         format!(
-            "{}: {}, {}, {}; as recorded {} of dense training",
+            "{}: {} of {}, {}, {}; as recorded {} of dense training",
             visible(&run.name),
-            counted(run.epochs, "epoch"),
+            run.epochs,
+            counted(run.planned, "epoch"),
             counted(run.samples, "sample"),
             counted(run.layers, "layer"),
             percent(share_of_dense(&run.recorded)),
@@ -145,6 +146,7 @@ pub fn runs_json(runs: &[JudgedRun], by: Column) -> String {
     let of_run = |run: &JudgedRun, member: usize| {
         json!({
             "run": run.name, "samples": run.samples, "layers": run.layers,
+            "recorded_epochs": run.epochs, "planned_epochs": run.planned,
             "parameters": run.members[member].parameters, "epochs": epochs(run, member),
         })
     };

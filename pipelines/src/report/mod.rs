@@ -21,9 +21,9 @@ pub(crate) fn shown_epochs(count: usize) -> impl Iterator<Item = usize> {
     (0..count).filter(move |epoch| (epoch + 1) % every == 0 || epoch + 1 == count)
 }
 
-/// FLOPs of training, forward and backward.
+/// FLOPs of training, forward and backward; not −0 without epochs, as a sum would be.
 fn flops<'a>(rows: impl IntoIterator<Item = &'a EpochRow>) -> f64 {
-    rows.into_iter().map(|row| (row.forward_flops + row.backward_flops) as f64).sum()
+    rows.into_iter().fold(0.0, |sum, row| sum + (row.forward_flops + row.backward_flops) as f64)
 }
 
 /// FLOPs of training as a share of dense training; 0 without epochs.

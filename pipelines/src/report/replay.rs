@@ -1,11 +1,16 @@
 //! The table of a replay: what was decided and what it would have cost, beside what was recorded.
 
+use serde_json::{Value as Json, json};
 use spfde_data::rows::{CensoredRow, EpochRow};
 use spfde_data::words::{counted, visible};
 
+use super::state::State;
+use super::summary::{end_json, epoch_json};
 use super::table::{self, Head, number, percent, short};
 use super::{flops, share_of_dense, shown_epochs};
+use crate::error::Error;
 use crate::replay::Replayed;
+use crate::verify::Sound;
 
 /// A replay, and the run that it is of.
 pub struct Case {
@@ -15,6 +20,8 @@ pub struct Case {
     pub replayed: Replayed,
     /// The recorded rows of the same epochs.
     pub recorded: Vec<EpochRow>,
+    /// Epochs that the run was to have.
+    pub planned: u32,
 }
 
 /// What a replay claims, and what it does not: the first line of every report.
@@ -111,9 +118,34 @@ pub(crate) fn line(costs: &EpochRow, censored: &CensoredRow) -> String {
     )
 }
 
+/// The same for programs, with the name of its run.
+pub(crate) fn line_json(run: &str, costs: &EpochRow, censored: &CensoredRow) -> Json {
+    let mut object = epoch_json(costs);
+    object["run"] = run.into();
+    object["censored"] = json!(censored);
+    object
+}
+
+/// How many epochs the record has; the rows of a run that goes on again may be out of reach.
+fn recorded_epochs(case: &Case) -> usize {
+    case.recorded.len().max(case.replayed.epochs.len())
+}
+
+/// What a replay adds up to, for programs; why it failed, or what was verified of the run that it wrote.
+pub(crate) fn sums_json(case: &Case, ended: Result<Option<&Sound>, &Error>) -> Json {
+    let Case { name, replayed, recorded, planned } = case;
+    let state = State { epochs: replayed.epochs.clone(), ..State::default() };
+    let mut object = end_json(&state, replayed.directory.as_deref(), ended);
+    object["run"] = name.as_str().into();
+    object["recorded_epochs"] = recorded_epochs(case).into();
+    object["planned_epochs"] = (*planned).into();
+    object["recorded_flops_of_dense"] = (!recorded.is_empty()).then(|| share_of_dense(recorded)).into();
+    object
+}
+
 /// What a replay adds up to.
 pub(crate) fn sums(case: &Case) -> String {
-    let Case { name, replayed, recorded } = case;
+    let Case { name, replayed, recorded, planned } = case;
     let lacking = match lacking(case) {
         (0, 0) => "nothing that it was asked for".to_owned(),
         (samples, 0) => counted(samples, "score"),
@@ -122,12 +154,15 @@ pub(crate) fn sums(case: &Case) -> String {
     };
     let censored = lacking.starts_with(char::is_numeric);
     format!(
-        "{}: {} FLOPs, {} of dense; as recorded {} FLOPs, {} of dense\nthe record lacks {lacking}{}",
+        "{}: {} FLOPs, {} of dense; as recorded {} FLOPs, {} of dense\nthe record has {} of {} and lacks \
+         {lacking}{}",
         visible(name),
         short(flops(&replayed.epochs)),
         percent(share_of_dense(&replayed.epochs)),
         short(flops(recorded)),
         percent(share_of_dense(recorded)),
+        recorded_epochs(case),
+        counted(*planned, "epoch"),
         if censored { " (censored); train with trace.observe=full to record them" } else { "" },
     )
 }

@@ -5,47 +5,27 @@ use std::collections::BTreeMap;
 use spfde_data::rows::{EpochRow, TimingRow};
 
 use super::epochs::Line;
+use super::share_of_dense;
 
 /// Stages whose time is the cost of training; the rest is evaluation and bookkeeping.
 const TRAINING: [&str; 6] = ["load", "gradients", "reduce", "update", "mask", "sieve"];
 
 /// What a run has come to so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     /// The committed epochs.
     pub epochs: Vec<EpochRow>,
-    /// FLOPs of the committed epochs.
-    pub flops: f64,
-    /// FLOPs of as many dense epochs on all samples.
-    pub dense_flops: f64,
-    /// Seconds of the committed epochs, in all sessions of the run; `None` if some are not recorded.
-    pub seconds: Option<f64>,
     /// Seconds spent on training in each epoch, over all workers.
-    training: BTreeMap<u32, f64>,
+    pub training: BTreeMap<u32, f64>,
     /// Seconds that one thread would take for a dense epoch on all samples, if that was measured.
     pub dense_epoch_seconds: Option<f64>,
 }
 
 impl State {
-    /// Before the first epoch, with what a dense epoch would take.
-    pub(crate) fn new(dense_epoch_seconds: Option<f64>) -> Self {
-        Self {
-            epochs: Vec::new(),
-            flops: 0.0,
-            dense_flops: 0.0,
-            seconds: Some(0.0),
-            training: BTreeMap::new(),
-            dense_epoch_seconds,
-        }
-    }
-
     /// Adds an epoch; its line in the table.
     pub(crate) fn add(&mut self, row: &EpochRow) -> Line {
-        self.flops += (row.forward_flops + row.backward_flops) as f64;
-        self.dense_flops += row.dense_flops as f64;
-        self.seconds = self.seconds.zip(row.seconds).map(|(sum, seconds)| sum + seconds);
         self.epochs.push(row.clone());
-        (row.clone(), self.seconds)
+        (row.clone(), self.seconds())
     }
 
     /// Adds the time that a worker spent in a stage.
@@ -55,6 +35,11 @@ impl State {
         }
     }
 
+    /// Seconds of the epochs, in all sessions of the run; `None` if some are not recorded.
+    pub fn seconds(&self) -> Option<f64> {
+        self.epochs.iter().try_fold(0.0, |sum, row| Some(sum + row.seconds?))
+    }
+
     /// FLOPs of what was only observed.
     pub fn observed(&self) -> u64 {
         self.epochs.iter().map(|row| row.observed_flops).sum()
@@ -62,7 +47,7 @@ impl State {
 
     /// Counted FLOPs as a share of dense training on all samples, over the complete epochs.
     pub fn counted(&self) -> Option<f64> {
-        (self.dense_flops > 0.0).then(|| self.flops / self.dense_flops)
+        (!self.epochs.is_empty()).then(|| share_of_dense(&self.epochs))
     }
 
     /// Measured time of training as a share of what dense training on all samples would take on as many

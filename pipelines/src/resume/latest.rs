@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::RecordedRun;
-use spfde_data::files::{DataError, verify};
+use spfde_data::files::{DataError, checkpoint, verify};
 use spfde_flow::Snapshot;
 
-use crate::checkpoint::CheckpointFiles;
+use crate::checkpoint::read;
 use crate::error::Error;
 use crate::experiment::Experiment;
 
@@ -27,7 +26,7 @@ pub(super) enum Latest {
 /// Whether the run in `directory` has come to its end, although `manifest` does not say so.
 pub(super) fn is_at_its_end(directory: &Path, manifest: &Manifest) -> bool {
     let last = manifest.last_checkpoint() == Some(manifest.epochs);
-    last && Checkpoints::new(directory).check(manifest, manifest.epochs).is_ok()
+    last && checkpoint::check(directory, manifest, manifest.epochs).is_ok()
 }
 
 /// Reads the latest checkpoint that is sound; notes those that are not.
@@ -37,13 +36,11 @@ pub(super) fn latest(
     experiment: &Experiment,
     notes: &mut Vec<String>,
 ) -> Result<Latest, Error> {
-    let files = CheckpointFiles(Checkpoints::new(directory));
     let mut reasons = Vec::new();
     for epoch in manifest.checkpoint_epochs().into_iter().rev() {
         let read = match epoch == manifest.epochs {
-            true => files.0.check(manifest, epoch).map(|()| Latest::Finished),
-            false => files
-                .read(directory, manifest, epoch, experiment.settings())
+            true => checkpoint::check(directory, manifest, epoch).map(|()| Latest::Finished),
+            false => read(directory, manifest, epoch, experiment.settings())
                 .map(|snapshot| Latest::Snapshot(Box::new(snapshot))),
         };
         match read {

@@ -63,7 +63,8 @@ impl Resumed {
         Self::take(registry, directory, prepare, false)
     }
 
-    fn take(
+    /// As [`Resumed::open`] if this process `is_first`, else as [`Resumed::join`].
+    pub(crate) fn take(
         registry: &Arc<Registry>,
         directory: &Path,
         prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
@@ -160,12 +161,7 @@ pub fn resume(
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
 ) -> Result<PathBuf, Error> {
-    let (first, registry) = (options.is_first(), Registry::standard());
-    let resumed = match first {
-        true => Resumed::open(&registry, directory, prepare)?,
-        false => Resumed::join(&registry, directory, prepare)?,
-    };
-    match resumed {
+    match Resumed::take(&Registry::standard(), directory, prepare, options.is_first())? {
         Resumed::Finished(_) => Ok(directory.to_owned()),
         Resumed::Unfinished(unfinished) => unfinished.run(options, build),
     }

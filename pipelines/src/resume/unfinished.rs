@@ -4,20 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use spfde_data::files::DataError;
-use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::read_stream;
 use spfde_data::files::run_directory::RunDirectory;
 use spfde_data::rows::{EpochRow, TimingRow};
-use spfde_data::table::Row;
 use spfde_flow::{Run, Snapshot};
 
-use crate::checkpoint::CheckpointFiles;
+use crate::checkpoint;
 use crate::cluster::{Invitation, Meeting};
 use crate::error::{Error, UNWRITTEN};
 use crate::experiment::Experiment;
 use crate::place::Place;
+use crate::replay::rows;
 use crate::session::{self, Options};
 
 /// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400
@@ -69,17 +66,9 @@ impl Unfinished {
     /// # Errors
     /// If it cannot be read.
     pub fn before(&self) -> Result<(Vec<EpochRow>, Vec<TimingRow>), Error> {
-        Ok((self.rows()?, self.rows()?))
-    }
-
-    fn rows<R: Row>(&self) -> Result<Vec<R>, DataError> {
-        let Held::Here(directory, _) = &self.held else { return Ok(Vec::new()) };
-        let mut rows: Vec<R> = Vec::new();
-        for batch in read_stream::<R>(directory.path(), &directory.manifest(), 0..self.epoch()) {
-            rows.extend(batch?.into_rows::<R>());
-        }
-        rows.sort_by_key(Row::order);
-        Ok(rows)
+        let Held::Here(directory, _) = &self.held else { return Ok(Default::default()) };
+        let (run, manifest, epochs) = (directory.path(), directory.manifest(), 0..self.epoch());
+        Ok((rows(run, &manifest, epochs.clone())?, rows(run, &manifest, epochs)?))
     }
 
     /// Trains to the end. Trace and weights have the same bits as those of a run that was never interrupted,
@@ -106,8 +95,7 @@ impl Unfinished {
                 // Process 0 says from which checkpoint.
                 let prepare = |invitation: &Invitation, member| {
                     let read = |epoch: u32| -> Result<Snapshot, Error> {
-                        let files = CheckpointFiles(Checkpoints::new(&path));
-                        Ok(files.read(&path, &Manifest::read(&path)?, epoch, experiment.settings())?)
+                        Ok(checkpoint::read(&path, &Manifest::read(&path)?, epoch, experiment.settings())?)
                     };
                     let snapshot = (invitation.epoch > 0).then(|| read(invitation.epoch)).transpose()?;
                     Ok::<_, Error>((member, snapshot))

@@ -53,15 +53,24 @@ pub(crate) fn width() -> Option<usize> {
 
 /// Columns for the text of a bar: a few are left for the `^C` that a terminal echoes.
 pub(crate) fn bar_width() -> usize {
-    terminal_size_of(std::io::stderr())
-        .map_or(76, |(Width(columns), _)| usize::from(columns).saturating_sub(4))
+    error_width().map_or(76, |columns| columns.saturating_sub(4))
+}
+
+/// As [`width`], of standard error.
+fn error_width() -> Option<usize> {
+    terminal_size_of(std::io::stderr()).map(|(Width(columns), _)| usize::from(columns))
 }
 
 /// Prints a line of text to standard output, on a terminal broken between words. If it is lost the command
 /// goes on, since a run is worth more than its table, and [`lost`] tells.
 pub(crate) fn say(line: impl Display) {
+    say_entry("", line);
+}
+
+/// As [`say`], an entry of a list: where it is broken it goes on below `text`, not below `head`.
+pub(crate) fn say_entry(head: &str, text: impl Display) {
     if prints(Style::Text) {
-        print(&wrapped(&line.to_string(), width()));
+        print(&wrapped(&format!("{head}{text}"), width(), head.chars().count()));
     }
 }
 
@@ -69,7 +78,7 @@ pub(crate) fn say(line: impl Display) {
 pub(crate) fn say_all(lines: impl Display) {
     if prints(Style::Text) {
         let width = width();
-        print(&lines.to_string().split('\n').map(|line| wrapped(line, width)).collect::<String>());
+        print(&lines.to_string().split('\n').map(|line| wrapped(line, width, 0)).collect::<String>());
     }
 }
 
@@ -102,13 +111,15 @@ fn print(text: &str) {
     }
 }
 
-/// A line without what a terminal would act upon, broken between words where `columns` are too few for it.
-fn wrapped(line: &str, columns: Option<usize>) -> String {
+/// A line without what a terminal would act upon, broken between words where `columns` are too few for it; it
+/// goes on behind `indent` blanks, of a narrow terminal fewer.
+fn wrapped(line: &str, columns: Option<usize>, indent: usize) -> String {
     let line = visible(line);
     let Some(columns) = columns.filter(|columns| line.chars().count() > *columns) else {
         return format!("{line}\n");
     };
-    let whole_words = textwrap::Options::new(columns).break_words(false);
+    let blanks = " ".repeat(indent.min(columns * 2 / 3));
+    let whole_words = textwrap::Options::new(columns).break_words(false).subsequent_indent(&blanks);
     textwrap::fill(&line, whole_words.word_splitter(textwrap::WordSplitter::NoHyphenation)) + "\n"
 }
 
@@ -125,8 +136,7 @@ pub(crate) fn lost() -> Option<&'static str> {
 /// Prints a line to standard error, on a terminal broken between words. If that fails, there is no place left
 /// to say so.
 pub(crate) fn complain(line: impl Display) {
-    let columns = terminal_size_of(std::io::stderr()).map(|(Width(columns), _)| usize::from(columns));
-    let line = wrapped(&line.to_string(), columns);
+    let line = wrapped(&line.to_string(), error_width(), 0);
     bar::above(|| drop(std::io::stderr().write_all(line.as_bytes())));
 }
 
@@ -152,4 +162,15 @@ pub(crate) fn tell_panics() {
             bar::wait_briefly(&teller);
         }
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_entry_that_is_broken_goes_on_below_its_text() {
+        let wrapped = |columns| super::wrapped("  name     some words of text", columns, 11);
+        assert_eq!(wrapped(None), "  name     some words of text\n");
+        assert_eq!(wrapped(Some(22)), "  name     some words\n           of text\n");
+        assert_eq!(wrapped(Some(12)), "  name\n        some\n        words\n        of\n        text\n");
+    }
 }

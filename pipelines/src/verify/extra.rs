@@ -42,23 +42,19 @@ impl Extra {
         let steps = active.div_ceil(self.batch_size);
         let until = |step: u64| active * step / steps;
         // Any step may have asked what a policy that is not known does.
-        let samples = match &self.mask {
-            Some(_) if steps > 0 => active - until(steps - 1),
-            _ => active,
-        };
+        let earlier = if self.mask.is_some() && steps > 0 { until(steps - 1) } else { 0 };
+        let samples = active - earlier;
         let window = self.mask.as_ref().and_then(|mask| mask.steps());
         let updates = window.map(|window| (u64::from(window.get())..steps).step_by(window.get() as usize));
         let samples_within: u64 =
             updates.into_iter().flatten().map(|step| until(step) - until(step - 1)).sum();
         let shapes = &epoch.trace.architecture.layers;
         let next = row.epoch + 1;
-        let is_asked = |layer: usize| match &self.mask {
-            Some(mask) => mask.needs(layer, next, &Spans::never()) == Needs::DenseGradient,
-            None => true,
-        };
+        let (mask, never) = (self.mask.as_ref(), Spans::never());
+        let is_asked =
+            |layer: usize| mask.is_none_or(|mask| mask.needs(layer, next, &never) == Needs::DenseGradient);
         let is_asked_within = |layer: &usize| {
-            let needs = |mask: &Arc<dyn MaskPolicy>| mask.needs_within(*layer, row.epoch, &Spans::never());
-            self.mask.as_ref().map(needs) == Some(Needs::DenseGradient)
+            mask.is_some_and(|mask| mask.needs_within(*layer, row.epoch, &never) == Needs::DenseGradient)
         };
         let trains = |layer: &usize| !layers[*layer].frozen.last();
         let flops = |layer: usize, samples: u64| {

@@ -18,7 +18,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use spfde_data::files::manifest::DataSetRecord;
+use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun};
 use spfde_data::files::{DataError, plausible, verify};
 use spfde_data::parameter::ParameterError;
@@ -40,26 +40,19 @@ use trace::{Epoch, Trace};
 pub use findings::Findings;
 pub use scores::verify_scores;
 
-/// What was found sound.
+/// What was found sound; in words how far the run came, and how much it recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
-    /// Complete epochs.
-    pub epochs: u32,
-    /// Epochs that the configuration asks for.
-    pub wanted: u32,
-    /// Files.
-    pub segments: usize,
-    /// Rows in them.
-    pub rows: u64,
-    /// Why it ended before the last epoch as a success, if it did.
-    pub ended_early: Option<String>,
+    /// The manifest, all of whose files are what they were.
+    pub manifest: Manifest,
 }
 
 impl fmt::Display for Sound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { epochs, wanted, segments, rows, ended_early } = self;
-        let (wanted, segments) = (counted(*wanted, "epoch"), counted(*segments, "segment"));
-        write!(f, "{epochs} of {wanted}, {segments}, {}", counted(*rows, "row"))?;
+        let Manifest { epochs_reached, epochs, segments, ended_early, .. } = &self.manifest;
+        let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
+        let (epochs, segments) = (counted(*epochs, "epoch"), counted(segments.len(), "segment"));
+        write!(f, "{epochs_reached} of {epochs}, {segments}, {}", counted(rows, "row"))?;
         ended_early.iter().try_for_each(|reason| write!(f, "; ended early: {reason}"))
     }
 }
@@ -72,14 +65,7 @@ impl fmt::Display for Sound {
 pub fn verify(directory: &Path) -> Result<Sound, Error> {
     let (run, findings) = settled(directory, findings)?;
     findings.refuse(directory)?;
-    let manifest = run.manifest();
-    Ok(Sound {
-        epochs: manifest.epochs_reached,
-        wanted: manifest.epochs,
-        segments: manifest.segments.len(),
-        rows: manifest.segments.iter().map(|segment| segment.rows).sum(),
-        ended_early: manifest.ended_early.clone(),
-    })
+    Ok(Sound { manifest: run.manifest().clone() })
 }
 
 /// Everything that is not as it should be, in words.
@@ -111,7 +97,7 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     let input = InputShape { channels, height, width };
     let architecture = Arc::clone(experiment::description(&configuration, input, classes)?.architecture());
     let observe = Observe::named(configuration.values().text("trace.observe")).expect("a choice was checked");
-    let trace = Trace::new(run.path(), manifest, &architecture, observe);
+    let trace = Trace { run: run.path(), manifest, architecture: &architecture, observe };
     let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
     // A policy from outside the registry has a name that only its own program knows; of the sums only that of
     // the extra FLOPs depends on one.

@@ -1,6 +1,5 @@
 //! The recorded streams, read row by row.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -8,7 +7,6 @@ use spfde_data::architecture::Architecture;
 use spfde_data::files::DataError;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::read_columns;
-use spfde_data::segment::Segment;
 use spfde_data::table::Row;
 use spfde_data::words::counted;
 use spfde_flow::Observe;
@@ -28,29 +26,6 @@ pub(super) struct Trace<'a> {
     pub(super) manifest: &'a Manifest,
     pub(super) architecture: &'a Architecture,
     pub(super) observe: Observe,
-    /// By stream and epoch, then in the order of the workers.
-    segments: BTreeMap<(&'a str, u32), Vec<&'a Segment>>,
-}
-
-impl<'a> Trace<'a> {
-    /// The streams of the run in the directory `run` that `manifest` names.
-    pub(super) fn new(
-        run: &'a Path,
-        manifest: &'a Manifest,
-        architecture: &'a Architecture,
-        observe: Observe,
-    ) -> Self {
-        let mut segments: BTreeMap<(&str, u32), Vec<&Segment>> = BTreeMap::new();
-        for segment in &manifest.segments {
-            segments.entry((&segment.stream, segment.epoch)).or_default().push(segment);
-        }
-        segments.values_mut().for_each(|segments| segments.sort_by_key(|segment| segment.worker));
-        Self { run, manifest, architecture, observe, segments }
-    }
-
-    fn segments<R: Row>(&self, epoch: u32) -> impl Iterator<Item = &'a Segment> {
-        self.segments.get(&(R::STREAM, epoch)).into_iter().flatten().copied()
-    }
 }
 
 impl Epoch<'_> {
@@ -63,7 +38,7 @@ impl Epoch<'_> {
     /// One worker writes all rows about a weight, a layer or a sample, so those come in order.
     pub(super) fn visit<R: Row>(&mut self, mut visit: impl FnMut(&mut Self, R)) -> Result<(), DataError> {
         let trace = self.trace;
-        for segment in trace.segments::<R>(self.number) {
+        for segment in trace.manifest.segments_at(R::STREAM, self.number) {
             for batch in read_columns(trace.run, segment, &R::columns())? {
                 let batch = batch?;
                 (0..batch.rows).for_each(|row| visit(self, R::get(&mut batch.cells.iter(), row)));
@@ -76,7 +51,8 @@ impl Epoch<'_> {
     /// more or fewer, which are not read then.
     fn rows<R: Row>(&mut self, expected: usize, of: &str) -> Result<Option<Vec<R>>, DataError> {
         let (stream, epoch) = (R::STREAM, self.number);
-        let count: u64 = self.trace.segments::<R>(epoch).map(|segment| segment.rows).sum();
+        let segments = self.trace.manifest.segments_at(stream, epoch);
+        let count: u64 = segments.iter().map(|segment| segment.rows).sum();
         if count != expected as u64 {
             let found = counted(count, "row");
             self.findings.push(format_args!("{stream}: epoch {} has {found}, expected {of}", epoch + 1));

@@ -137,6 +137,17 @@ fn a_model_that_is_dense_has_no_dense_path_beside_it() {
 }
 
 #[test]
+fn as_many_steps_are_timed_as_were_asked_for() {
+    for steps in ["1", "3"] {
+        let words = [&["bench", "--json"], &SMALL[..3], &["--steps", steps]].concat();
+        let report: Value = serde_json::from_str(&Place::new().run(&words).done().out).unwrap();
+        for path in [&report, &report["dense"]] {
+            check_path(path, steps.parse().unwrap());
+        }
+    }
+}
+
+#[test]
 fn every_batch_is_full_and_masks_have_their_target_density_whatever_the_policies() {
     let words = ["mask.policy=mest-ems", "sieve.policy=circular", "sieve.fraction=0.37", "mask.sparsity=0.8"];
     let report = json(&words);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use spfde_data::files::manifest::Manifest;
 
 use crate::place::Place;
@@ -66,6 +67,12 @@ fn ended(child: Child, rest: std::thread::JoinHandle<String>) -> (Option<i32>, S
     (output.status.code(), rest.join().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
+/// The ends in what a command printed as JSON.
+fn ends(out: &str) -> Vec<Value> {
+    let objects = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    objects.filter(|object| object["event"] == "end").collect()
+}
+
 #[test]
 fn what_is_printed_grows_with_the_run_until_it_is_interrupted() {
     let place = Place::with_data();
@@ -73,10 +80,12 @@ fn what_is_printed_grows_with_the_run_until_it_is_interrupted() {
     let (one, one_out) = follow(&place, &["sieve.fraction=0.4", "--out", "one"], "epoch ", 3);
     let (many, many_out) = follow(&place, &[&GRID[..], &["--out", "many"]].concat(), "member ", 2);
     let (json, json_out) = follow(&place, &[&GRID[..], &["--json"]].concat(), "{\"claim\"", 2);
+    let (plain, plain_out) = follow(&place, &["--json"], "{", 2);
     signal(&training, "-INT");
     assert_eq!(training.wait().unwrap().code(), Some(130));
     let reached = Manifest::read(&place.path("run")).unwrap().epochs_reached;
-    for (child, out) in [(one, one_out), (many, many_out), (json, json_out)] {
+    let followed = [(one, one_out, 0), (many, many_out, 0), (json, json_out, 0), (plain, plain_out, 1)];
+    for (child, out, count) in followed {
         let (code, out, err) = ended(child, out);
         assert_eq!(code, Some(0), "{err}");
         assert!(err.contains("note: following run: "), "{err}");
@@ -85,11 +94,16 @@ fn what_is_printed_grows_with_the_run_until_it_is_interrupted() {
             err.contains("note: run was interrupted (interrupted at epoch ") && err.ends_with(&told),
             "{err}"
         );
+        let claim = "decisions and costs of a replay are exact; accuracy is not predicted\n";
         if !out.starts_with('{') {
-            assert!(
-                out.starts_with("decisions and costs of a replay are exact; accuracy is not predicted\n"),
-                "{out}"
-            );
+            assert!(out.starts_with(claim), "{out}");
+            continue;
+        }
+        let ends = ends(&out);
+        assert_eq!(ends.len(), count, "{out}");
+        for end in ends {
+            let told = json!([end["outcome"], end["run"], end["epochs"], end["recorded_epochs"]]);
+            assert_eq!(told, json!(["finished", "run", reached, reached]), "{end}");
         }
     }
     place.run(&["verify", "one"]).done();
@@ -101,15 +115,22 @@ fn an_interrupt_ends_it_and_leaves_nothing() {
     let place = Place::with_data();
     let mut training = train(&place);
     let grid = [&GRID[..], &["--decisions", "--out", "out"]].concat();
-    let cases: [(&[&str], &str, &str); 2] = [
+    let cases: [(&[&str], &str, &str); 3] = [
+        (&["sieve.fraction=0.4", "--out", "out", "--json"], "{", "; nothing is kept of this replay\n"),
         (&["sieve.fraction=0.4", "--out", "out"], "epoch ", "; nothing is kept of this replay\n"),
         (&grid, "member ", "spfde: interrupted; nothing is kept of this replay\n"),
     ];
     for (words, start, end) in cases {
         let (child, rest) = follow(&place, words, start, 2);
         signal(&child, "-INT");
-        let (code, _, err) = ended(child, rest);
+        let (code, out, err) = ended(child, rest);
         assert_eq!(code, Some(130), "{err}");
+        if out.starts_with('{') {
+            let end = &ends(&out)[0];
+            let told = json!([end["outcome"], end["exit_code"], end["run_directory"]]);
+            assert_eq!(told, json!(["interrupted", 130, null]), "{end}");
+            assert!(end["recorded_epochs"].as_u64() >= Some(2), "{end}");
+        }
         assert!(err.ends_with(end), "{err}");
         assert!(!place.path("out").exists());
     }

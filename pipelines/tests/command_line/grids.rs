@@ -30,7 +30,7 @@ fn a_grid_over_a_run_has_a_line_for_each_member_best_first() {
         "{}",
         printed.out
     );
-    assert!(printed.out.contains("run: 5 epochs, 120 samples, 5 layers; as recorded "), "{}", printed.out);
+    assert!(printed.out.contains("run: 5 of 5 epochs, 120 samples, 5 layers; "), "{}", printed.out);
     assert!(printed.out.contains(" sieve.policy=circular"), "{}", printed.out);
     // A key that only some members have is no column if it never differs.
     assert!(printed.out.contains("freeze.flops_reduction=0.1 freeze.fraction=0.666"), "{}", printed.out);

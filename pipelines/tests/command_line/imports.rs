@@ -101,6 +101,7 @@ fn files_can_be_named_by_options_and_a_test_set_split_off() {
 fn what_is_no_data_set_yet_is_told_how_it_becomes_one() {
     let place = Place::new();
     std::fs::create_dir_all(place.path("with blanks/MNIST")).unwrap();
+    std::fs::create_dir(place.path("odd")).unwrap();
     write_idx(&place.path("with blanks/MNIST/raw"));
     let refused = |path: &str, start: &str, end: &str| {
         let start = format!("data.path: {path}: {start}");
@@ -116,6 +117,16 @@ fn what_is_no_data_set_yet_is_told_how_it_becomes_one() {
     refused(file, &run("is an IDX file", "'with blanks/MNIST/raw'"), "");
     std::fs::copy(place.path(file), place.path("t10k-labels-idx1-ubyte")).unwrap();
     refused("t10k-labels-idx1-ubyte", &run("is an IDX file", "."), "");
+    // Whatever they are called, and whatever lies below.
+    write_idx(&place.path("odd/below"));
+    let each = "say what each is: run `spfde import idx --train-images FILE --train-labels FILE \
+                --test-images FILE --test-labels FILE --out my-data`, then set data.path=my-data";
+    for name in ["odd.bin", "foo-ubyte"] {
+        std::fs::copy(place.path(file), place.path("odd").join(name)).unwrap();
+        refused(&format!("odd/{name}"), "is an IDX file; ", each);
+    }
+    std::fs::remove_dir_all(place.path("odd/below")).unwrap();
+    refused("odd", "holds IDX files, such as odd/foo-ubyte; ", each);
 
     let write = |name: &str| {
         let path = place.path(name);

@@ -1,6 +1,6 @@
 //! What is wrong is refused in one line, before any work, and nothing is overwritten.
 
-use crate::place::{Place, idx, write_idx};
+use crate::place::{Outcome, Place, idx, write_idx};
 
 #[test]
 fn settings_that_nothing_knows_or_that_are_out_of_range_are_refused_before_any_work() {
@@ -137,6 +137,20 @@ fn keys_of_other_programs_lead_to_those_that_there_are() {
         (&["epochs=3"][..], "unknown key `epochs`; did you mean `train.epochs`?"),
         (&["lr=0.1"], "unknown key `lr`; did you mean `train.learning_rate`?"),
         (&["model=mlp"], "unknown key `model`; did you mean `model.name`?"),
+        (&["train.lr=0.1"], "unknown key `train.lr`; did you mean `train.learning_rate`?"),
+        (&["batch=32"], "unknown key `batch`; did you mean `data.batch_size`?"),
+        (&["train.batch_size=32"], "unknown key `train.batch_size`; did you mean `data.batch_size`?"),
+        (&["freeze.sparsity=0.5"], "unknown key `freeze.sparsity`; did you mean `mask.sparsity`?"),
+        (&["sieve.epochs=3"], "unknown key `sieve.epochs`; did you mean `train.epochs`?"),
+        (&["sieve.frac=0.2"], "unknown key `sieve.frac`; did you mean `sieve.fraction`?"),
+        (&["sieve.out=0.2"], "unknown key `sieve.out`; `spfde list keys` names all of them"),
+        (&["mask.rate=0.2"], "unknown key `mask.rate`; `spfde list keys` names all of them"),
+        (&["freeze.depth=2"], "unknown key `freeze.depth`; `spfde list keys` names all of them"),
+        (&["mask.density=0.2"], "`mask.density`: is no key; mask.sparsity says the share of the weights "),
+        (&["num_epochs=3"], "unknown key `num_epochs`; did you mean `train.epochs`?"),
+        (&["mask=set"], "unknown key `mask`; did you mean `mask.policy`?"),
+        (&["train.optimizer=adam"], "`train.optimizer`: is no key; there is one optimizer, SGD with "),
+        (&["out=run"], "`out`: is no key; where to write is an option: --run-dir DIR of `train`, "),
         (&["fraction=0.2"], "unknown key `fraction`; did you mean `freeze.fraction` or `sieve.fraction`?"),
         (&["optimizer=adam"], "`optimizer`: is no key; there is one optimizer, SGD with momentum: "),
         (&["workers=2"], "`workers`: is no key; the number of threads is an option: --workers N"),
@@ -172,6 +186,23 @@ fn keys_of_other_programs_lead_to_those_that_there_are() {
     let listed = place.run(&["list", "keys"]).done();
     assert!(listed.out.contains("on any number of workers (0 to 4294967295)\n"), "{}", listed.out);
     assert!(place.names().is_empty());
+}
+
+#[test]
+fn a_tip_names_an_option_that_the_command_has_and_the_usage_all_that_it_takes() {
+    let place = Place::new();
+    for (words, tip, usage) in [
+        ("replay --scores X --run-dir o", "the option is --out <DIR> here", "replay [OPTIONS] [RUN | key"),
+        ("train --workers 2 --out o", "the option is --run-dir <DIR> here", "train [OPTIONS] [FILE.toml | "),
+        ("bench --threads=2", "the option is --workers <N> here", "bench [OPTIONS] [FILE.toml | "),
+        ("import idx x --output o", "the option is --out <DIR> here", "import idx [OPTIONS] --out <DIR> "),
+        ("bench --run-dir o", "to pass '--run-dir' as a value", "bench [OPTIONS] [FILE.toml | "),
+        ("resume run --out o", "to pass '--out' as a value", "resume [OPTIONS] <RUN>"),
+    ] {
+        let Outcome { code, err, .. } = place.run(&words.split(' ').collect::<Vec<_>>());
+        let parts = [format!("  tip: {tip}"), format!("\nUsage: spfde {usage}")];
+        assert!(code == Some(2) && parts.iter().all(|part| err.contains(part)), "{err}");
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Replays as their users meet them.
 
+use serde_json::{Value, json};
+use spfde_data::files::manifest::Manifest;
+
 use crate::place::{Outcome, Place, RUN};
 
 fn first_line(outcome: &Outcome) -> &str {
@@ -11,7 +14,7 @@ fn a_replay_prints_what_it_claims_and_writes_a_run_of_its_own() {
     let place = Place::with_runs(&[("run", "seed=1")]);
     let own = place.run(&["replay", "run"]).done();
     assert_eq!(first_line(&own), "decisions and costs of a replay are exact; accuracy is not predicted");
-    assert!(own.out.contains("the record lacks nothing that it was asked for"), "{}", own.out);
+    assert!(own.out.contains("\nthe record has 5 of 5 epochs and lacks nothing"), "{}", own.out);
     assert_eq!((own.err.as_str(), place.names()), ("", ["data", "idx", "run"].map(str::to_owned).to_vec()));
 
     let words =
@@ -74,6 +77,75 @@ fn several_runs_have_a_mean_a_spread_and_a_directory_each() {
 }
 
 #[test]
+fn json_of_several_runs_has_an_end_for_each_up_to_the_one_that_fails() {
+    let place = Place::with_runs(&[("a/first", "seed=1"), ("b/second", "seed=2"), ("c/third", "seed=3")]);
+    let replay = |out: &str| {
+        let words = ["replay", "a/first", "b/second", "c/third", "--json", "--out", out];
+        let printed = place.run(&words);
+        let objects = printed.out.lines().map(|line| serde_json::from_str(line).unwrap());
+        let (epochs, ends) = objects.partition::<Vec<Value>, _>(|object| object["event"] == "epoch");
+        (printed, epochs, ends)
+    };
+    let fields = ["event", "run", "outcome", "exit_code", "run_directory", "recorded_epochs"];
+    let told = |end: &Value| fields.map(|field| end[field].clone());
+    let finished = |run: &str, directory: &str| json!(["end", run, "finished", 0, directory, 5]);
+    let (printed, epochs, ends) = replay("out");
+    assert_eq!((printed.done().err.as_str(), epochs.len()), ("", 15));
+    let all = [
+        finished("a/first", "out/first"),
+        finished("b/second", "out/second"),
+        finished("c/third", "out/third"),
+    ];
+    assert_eq!(json!(ends.iter().map(told).collect::<Vec<_>>()), json!(all));
+    for end in &ends {
+        assert!(end["verified"].is_string() && end["recorded_flops_of_dense"].is_f64(), "{end}");
+    }
+
+    let segment = "b/second/trace/gradients/e00003-w00.parquet";
+    let mut bytes = std::fs::read(place.path(segment)).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(place.path(segment), bytes).unwrap();
+    let (printed, _, ends) = replay("damaged");
+    printed.stopped(1, &format!("{segment}: BLAKE3 is "), "nothing is kept of this replay");
+    let all = [finished("a/first", "damaged/first"), json!(["end", "b/second", "failed", 1, null, 5])];
+    assert_eq!(json!(ends.iter().map(told).collect::<Vec<_>>()), json!(all));
+    assert_eq!(printed.err, format!("spfde: {}\n", ends[1]["reason"].as_str().unwrap()));
+    place.run(&["verify", "damaged/first"]).done();
+    assert!(!place.path("damaged/second").exists() && !place.path("damaged/third").exists());
+}
+
+#[test]
+fn a_record_that_is_not_whole_is_told_and_json_has_each_epoch_and_the_end() {
+    let place = Place::with_runs(&[("run", "seed=1")]);
+    let run = place.path("run");
+    let mut manifest = Manifest::read(&run).unwrap();
+    manifest.segments.retain(|segment| segment.epoch < 3);
+    let cut = Manifest { epochs_reached: 3, finished: false, checkpoints: Vec::new(), ..manifest };
+    cut.write(&run).unwrap();
+    let text = place.run(&["replay", "run"]).done().out;
+    assert!(text.contains("\nthe record has 3 of 5 epochs and lacks nothing"), "{text}");
+    let json = place.run(&["replay", "run", "--json", "--out", "out"]).done().out;
+    let objects: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let fields = |of: &Value, keys: &[&str]| keys.iter().map(|key| of[*key].clone()).collect::<Value>();
+    let (end, epochs) = objects.split_last().unwrap();
+    for (epoch, object) in epochs.iter().enumerate() {
+        assert_eq!(fields(object, &["event", "run", "epoch"]), json!(["epoch", "run", epoch]));
+        assert!(object["forward_flops"].is_u64() && object["censored"]["samples"] == 0, "{object}");
+    }
+    let told =
+        fields(end, &["event", "outcome", "run", "run_directory", "recorded_epochs", "planned_epochs"]);
+    assert_eq!((told, epochs.len()), (json!(["end", "finished", "run", "out", 3, 5]), 3));
+    assert!(end["verified"].as_str().unwrap().starts_with("3 of 5 epochs"), "{end}");
+    let grid = ["replay", "run", "--grid", "sieve.fraction=0.1,0.2"];
+    let text = place.run(&grid).done().out;
+    assert!(text.contains("\nrun: 3 of 5 epochs, 120 samples"), "{text}");
+    let json = place.run(&[&grid[..], &["--json"]].concat()).done().out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let of_run = &json["members"][0]["runs"][0];
+    assert_eq!(fields(of_run, &["recorded_epochs", "planned_epochs"]), json!([3, 5]));
+}
+
+#[test]
 fn nothing_is_written_into_a_run_that_is_read() {
     let place = Place::with_runs(&[("run", "seed=1")]);
     for more in [&[][..], &["--follow"], &["--grid", "sieve.fraction=0.1,0.2"]] {
@@ -130,7 +202,7 @@ fn what_is_observed_is_announced_billed_and_lacking_in_no_replay() {
     let trained = place.run(&words).done();
     assert!(trained.out.contains("\nobserved on top: "), "{}", trained.out);
     let other = place.run(&["replay", "run", "sieve.fraction=0.4", "freeze.policy=none"]).done();
-    assert!(other.out.contains("the record lacks nothing that it was asked for"), "{}", other.out);
+    assert!(other.out.contains("\nthe record has 5 of 5 epochs and lacks nothing"), "{}", other.out);
 }
 
 #[test]

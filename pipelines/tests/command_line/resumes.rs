@@ -18,8 +18,21 @@ fn of_a_finished_run_it_says_so() {
     let place = Place::with_data();
     place.run(&[&WORDS[..], &["run", "train.epochs=2"]].concat()).done();
     let resumed = place.run(&["resume", "run"]).done();
-    assert_eq!(resumed.out, "run: is finished: all 2 epochs are there; nothing is left to do\n");
+    assert_eq!(resumed.out, "run: is finished (2 epochs); nothing is left to do\n");
     assert_eq!(resumed.err, "");
+    // Only the last word is missing: rows are read for programs alone, and before anything is said.
+    let run = place.path("run");
+    let whole = Manifest::read(&run).unwrap();
+    let segment = "run/trace/epochs/e00001-w00.parquet";
+    let rows = std::fs::read(place.path(segment)).unwrap();
+    std::fs::write(place.path(segment), [&[rows[0] ^ 1], &rows[1..]].concat()).unwrap();
+    let resume = |words: &[&str]| {
+        Manifest { finished: false, ..whole.clone() }.write(&run).unwrap();
+        place.run(words)
+    };
+    resume(&["resume", "--json", "run"]).refused(1, &format!("{segment}: BLAKE3 is "), "");
+    assert_eq!(resume(&["resume", "run"]).done().out, resumed.out);
+    std::fs::write(place.path(segment), rows).unwrap();
     // Unless its files are not what they were.
     let weights = place.path("run/checkpoint/e00002.safetensors");
     let whole = std::fs::read(&weights).unwrap();

@@ -58,6 +58,10 @@ fn json_has_the_settings_each_epoch_as_recorded_and_the_end() {
     let seconds: f64 = rows.iter().filter_map(|row| row.seconds).sum();
     assert!((end["seconds"].as_f64().unwrap() - seconds).abs() < 1e-9 * seconds);
     assert!(end["time_of_dense"].is_null(), "dense steps would be a large part of so short a run");
+    let resumed = place.run(&["resume", "--json", "run"]).done();
+    let mut again: Value = serde_json::from_str(&resumed.out).unwrap();
+    again["verified"] = end["verified"].clone();
+    assert_eq!(&again, end, "of a finished run the end is told as it was");
 }
 
 #[test]

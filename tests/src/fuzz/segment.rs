@@ -6,7 +6,7 @@ use std::path::Path;
 use spfde_data::files::parquet_store::{ParquetStore, parse_columns};
 use spfde_data::rows::{EpochRow, FreezeRow, MaskRow, ScoreRow};
 use spfde_data::segment::SegmentStore;
-use spfde_data::table::{Columns, Row};
+use spfde_data::table::{Cells, Columns, Row};
 
 use crate::segments::describe;
 
@@ -30,11 +30,24 @@ fn read<R: Row>(bytes: &[u8]) {
     let mut rows = 0;
     for batch in reader {
         let Ok(batch) = batch else { return };
-        let lengths = batch.cells.iter().all(|cells| cells.len() == batch.rows);
-        assert!(lengths, "columns are equally long");
+        assert!(batch.cells.iter().all(|cells| len(cells) == batch.rows), "columns are equally long");
         rows += batch.rows as u64;
     }
     assert_eq!(rows, segment.rows);
+}
+
+/// How many values a column has.
+fn len(cells: &Cells) -> usize {
+    match cells {
+        Cells::Bool(values) => values.len(),
+        Cells::I8(values) => values.len(),
+        Cells::U16(values) => values.len(),
+        Cells::U32(values) => values.len(),
+        Cells::U64(values) => values.len(),
+        Cells::F32(values) => values.len(),
+        Cells::F64(values) => values.len(),
+        Cells::Text(values) => values.len(),
+    }
 }
 
 fn written<R: Row>(rows: Vec<R>) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::files::data_set;
+use crate::files::parquet_store::ParquetStore;
 use crate::images::Images;
 use crate::rows::MaskRow;
 use crate::segment::SegmentStore;
@@ -13,19 +14,19 @@ fn arrays() -> Vec<Tensor> {
 }
 
 /// A run directory with a checkpoint at the start of epoch 2: weights, and masks of two workers.
-fn written() -> (tempfile::TempDir, Checkpoints, Manifest) {
+fn written() -> (tempfile::TempDir, Manifest) {
     let run = tempfile::tempdir().unwrap();
-    let checkpoints = Checkpoints::new(run.path());
     let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1], labels: vec![0] };
     let mut manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 4);
     manifest.epochs_reached = 2;
-    manifest.checkpoints.push(checkpoints.write_weights(2, &arrays(), &BTreeMap::new()).unwrap());
+    manifest.checkpoints.push(write_weights(run.path(), 2, &arrays(), &BTreeMap::new()).unwrap());
     for worker in [0, 1] {
-        let mut writer = checkpoints.tables().create("masks", &MaskRow::columns(), 2, worker).unwrap();
+        let tables = ParquetStore::of_checkpoints(run.path());
+        let mut writer = tables.create("masks", &MaskRow::columns(), 2, worker).unwrap();
         writer.append(&Columns::from_rows([row(worker)])).unwrap();
         manifest.checkpoints.push(writer.finish().unwrap().into());
     }
-    (run, checkpoints, manifest)
+    (run, manifest)
 }
 
 fn row(index: u32) -> MaskRow {
@@ -34,13 +35,13 @@ fn row(index: u32) -> MaskRow {
 
 #[test]
 fn a_checkpoint_reads_back_as_it_was_written() {
-    let (run, checkpoints, manifest) = written();
-    assert_eq!(checkpoints.read_weights(&manifest, 2).unwrap().arrays, arrays());
-    let masks = checkpoints.read_table(&manifest, 2, "masks", &MaskRow::columns(), 1000).unwrap();
+    let (run, manifest) = written();
+    assert_eq!(read_weights(run.path(), &manifest, 2).unwrap().arrays, arrays());
+    let masks = read_table(run.path(), &manifest, 2, "masks", &MaskRow::columns(), 1000).unwrap();
     assert_eq!(masks.into_rows::<MaskRow>(), [row(0), row(1)]);
-    let none = checkpoints.read_table(&manifest, 2, "mask", &MaskRow::columns(), 1000).unwrap();
+    let none = read_table(run.path(), &manifest, 2, "mask", &MaskRow::columns(), 1000).unwrap();
     assert_eq!(none.rows, 0);
-    checkpoints.check(&manifest, 2).unwrap();
+    check(run.path(), &manifest, 2).unwrap();
     assert!(run.path().join("checkpoint/masks/e00002-w01.parquet").is_file());
     assert_eq!(manifest.last_checkpoint(), Some(2));
     // The manifest takes it in and gives it back.
@@ -50,7 +51,7 @@ fn a_checkpoint_reads_back_as_it_was_written() {
 
 #[test]
 fn a_damaged_file_is_named_and_not_used() {
-    let (run, checkpoints, manifest) = written();
+    let (run, manifest) = written();
     let paths: Vec<String> = manifest.checkpoints.iter().map(|file| file.path.clone()).collect();
     for path in paths {
         let file = run.path().join(&path);
@@ -59,16 +60,16 @@ fn a_damaged_file_is_named_and_not_used() {
         changed[whole.len() / 2] ^= 1;
         for bytes in [&changed[..], &whole[..whole.len() - 1]] {
             std::fs::write(&file, bytes).unwrap();
-            let error = checkpoints.check(&manifest, 2).unwrap_err().to_string();
+            let error = check(run.path(), &manifest, 2).unwrap_err().to_string();
             assert!(error.contains(&path), "{error}");
             let read = match path.ends_with("safetensors") {
-                true => checkpoints.read_weights(&manifest, 2).map(|_| ()),
-                false => checkpoints.read_table(&manifest, 2, "masks", &MaskRow::columns(), 1000).map(|_| ()),
+                true => read_weights(run.path(), &manifest, 2).map(|_| ()),
+                false => read_table(run.path(), &manifest, 2, "masks", &MaskRow::columns(), 1000).map(|_| ()),
             };
             assert!(read.unwrap_err().to_string().contains(&path));
         }
         std::fs::write(&file, &whole).unwrap();
     }
-    let error = checkpoints.read_weights(&manifest, 1).unwrap_err().to_string();
+    let error = read_weights(run.path(), &manifest, 1).unwrap_err().to_string();
     assert!(error.contains("checkpoint/e00001.safetensors: is not in the manifest"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 use bytes::Bytes;
 use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
@@ -14,7 +14,7 @@ use super::format::{
 };
 use crate::augment::Augmentation;
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_store::{check_type, nulls, whole_numbers};
+use crate::files::parquet_store::{check_nulls, check_type, whole_numbers};
 use crate::files::plausible::SAMPLES_LIMIT;
 use crate::files::read_limited::read_limited;
 use crate::images::{DataSet, Images};
@@ -115,8 +115,9 @@ fn check_columns(file: &ParquetFile) -> Result<()> {
 /// Bytes of the first image of a file.
 fn image_bytes(file: &ParquetFile) -> Result<usize> {
     let first = file.batches(0..file.groups(), &[IMAGE], 1)?.next().transpose()?;
-    let image = first.as_ref().and_then(|batch| images(batch).next().flatten());
-    image.map(<[u8]>::len).ok_or_else(|| nulls(file.path(), IMAGE, 1))
+    let first = first.ok_or_else(|| empty(file.path()))?;
+    check_nulls(file.path(), IMAGE, &first[IMAGE])?;
+    Ok(images(&first).flatten().map(<[u8]>::len).sum())
 }
 
 /// The images of a batch.
@@ -139,10 +140,7 @@ fn read_images(file: &ParquetFile, shape: [usize; 3], classes: Option<usize>) ->
     for batch in file.batches(0..file.groups(), &[IMAGE, LABEL], batch_rows(stride))? {
         let (batch, first) = (batch?, labels.len());
         for column in [IMAGE, LABEL] {
-            let count = batch[column].null_count();
-            if count > 0 {
-                return Err(nulls(path, column, count));
-            }
+            check_nulls(path, column, &batch[column])?;
         }
         for (row, image) in images(&batch).flatten().enumerate() {
             if image.len() != stride {

@@ -46,7 +46,9 @@ pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
         description.check(path)?;
         atomic::refuse_existing(path)?;
     }
-    let made: Vec<&Path> = directory.ancestors().take_while(|path| is_missing(path)).collect();
+    // The empty name is that of the current directory.
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && path.symlink_metadata().is_err();
+    let made: Vec<&Path> = directory.ancestors().take_while(is_missing).collect();
     let mut begun = Vec::new();
     let written = atomic::create_directory(directory).and_then(|()| {
         files.iter().try_for_each(|(path, images)| {
@@ -65,11 +67,6 @@ pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
             let _ = operation::remove_directory(path);
         }
     })
-}
-
-/// Whether nothing has this name; the empty one is that of the current directory.
-fn is_missing(path: &Path) -> bool {
-    !path.as_os_str().is_empty() && path.symlink_metadata().is_err()
 }
 
 fn write_images(path: &Path, images: &Images, description: &Description) -> Result<()> {

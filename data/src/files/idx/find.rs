@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::files::error::{DataError, Result};
+use crate::files::layout::files_below;
 
 /// The parts of a data set, in the order of [`Files`]: what they are, and the usual names of their files.
 const PARTS: [(&str, &str); 4] = [
@@ -82,11 +83,16 @@ pub fn find(paths: &[PathBuf], given: [Option<PathBuf>; 4]) -> Result<Files> {
     }
     let mut found: [Vec<PathBuf>; 4] = Default::default();
     for path in paths {
-        let files = if path.is_dir() { named_files(path)? } else { vec![path.clone()] };
-        for file in files {
-            let nameless = || DataError::refused(&file, "has a name that does not say what it holds", SAY);
-            let part = part_of(&file).ok_or_else(nameless)?;
-            found[part].push(file);
+        let is_directory = path.is_dir();
+        for file in files_below(path, 1) {
+            let file = file?;
+            match part_of(&file) {
+                Some(part) if !is_directory || is_named(&file) => found[part].push(file),
+                None if !is_directory => {
+                    return Err(DataError::refused(&file, "has a name that does not say what it holds", SAY));
+                }
+                _ => (),
+            }
         }
     }
     let mut parts = given;
@@ -110,28 +116,14 @@ pub fn find(paths: &[PathBuf], given: [Option<PathBuf>; 4]) -> Result<Files> {
     Ok(Files { parts, place })
 }
 
-/// The first directory with IDX files: `directory` itself, or one that is at most two levels below it, by
-/// name.
+/// The nearest directory with IDX files: `directory` itself, or one that is at most two levels below it; the
+/// first by name.
 pub fn folder(directory: &Path) -> Option<PathBuf> {
-    folder_within(directory, 2)
-}
-
-fn folder_within(directory: &Path, levels: u32) -> Option<PathBuf> {
-    if !named_files(directory).ok()?.is_empty() {
-        return Some(directory.to_owned());
+    if !directory.is_dir() {
+        return None;
     }
-    let below = directory.read_dir().ok()?.flatten().map(|entry| entry.path());
-    let mut below: Vec<PathBuf> = below.filter(|path| levels > 0 && path.is_dir()).collect();
-    below.sort();
-    below.iter().find_map(|folder| folder_within(folder, levels - 1))
-}
-
-/// The files of a directory whose names say that they are in the IDX format, and what they hold. Some
-/// archives hold each file a second time, in a directory of such a name.
-fn named_files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = directory.read_dir().map_err(DataError::io(directory, "list"))?;
-    let paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths.filter(|path| is_named(path) && part_of(path).is_some() && !path.is_dir()).collect())
+    let mut files = files_below(directory, 3).flatten();
+    Some(files.find(|file| is_named(file) && part_of(file).is_some())?.parent()?.to_owned())
 }
 
 /// Whether a file is called as IDX files are.

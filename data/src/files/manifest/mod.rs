@@ -73,7 +73,7 @@ pub struct Manifest {
     /// The run whose record was replayed; `None` for a run that trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<ReplayOf>,
-    /// The committed segments, by stream, epoch, worker.
+    /// The committed segments, in this order: by stream, epoch, worker.
     pub segments: Vec<Segment>,
     /// The committed checkpoint files, by epoch and path.
     pub checkpoints: Vec<Checkpoint>,
@@ -153,7 +153,9 @@ impl Manifest {
                 let what = "there is nothing of that name";
                 return Err(DataError::refused(run, what, "name the directory of a run"));
             }
-            return Err(match layout::trace_of(run) {
+            // What it had after its first manifest.
+            let found = layout::first_file(run).ok().flatten();
+            return Err(match found.filter(|_| run.join(layout::CONFIG_NAME).is_file()) {
                 Some(found) => Self::lost(run, &found),
                 None => {
                     let remedy = "it is not the directory of a run, or the run ended before it began";
@@ -182,8 +184,10 @@ impl Manifest {
         if version >= SEALED || seal::is_there(bytes) {
             seal::check(path, bytes)?;
         }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(DataError::json(path))?;
+        let mut manifest: Self = serde_json::from_slice(bytes).map_err(DataError::json(path))?;
         check::check(path, &manifest)?;
+        // They were, unless another program wrote them.
+        manifest.segments.sort();
         Ok(manifest)
     }
 
@@ -200,11 +204,16 @@ impl Manifest {
     }
 
     /// The segments of a stream in the given epochs, by epoch, then worker.
-    pub fn segments_of(&self, stream: &str, epochs: Range<u32>) -> Vec<Segment> {
-        let wanted = |segment: &&Segment| segment.stream == stream && epochs.contains(&segment.epoch);
-        let mut segments: Vec<Segment> = self.segments.iter().filter(wanted).cloned().collect();
-        segments.sort_by_key(|segment| (segment.epoch, segment.worker));
-        segments
+    pub fn segments_of(&self, stream: &str, epochs: Range<u32>) -> &[Segment] {
+        debug_assert!(self.segments.is_sorted(), "segments are in their order");
+        let place = |segment: &Segment, epoch| (&*segment.stream, segment.epoch) < (stream, epoch);
+        let before = |epoch| self.segments.partition_point(|segment| place(segment, epoch));
+        &self.segments[before(epochs.start)..before(epochs.end.max(epochs.start))]
+    }
+
+    /// Those of one epoch, by worker.
+    pub fn segments_at(&self, stream: &str, epoch: u32) -> &[Segment] {
+        self.segments_of(stream, epoch..epoch.saturating_add(1))
     }
 
     /// An error if some committed epoch has no segment of a stream.

@@ -1,5 +1,7 @@
 //! Manifests that lie.
 
+mod order;
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -214,14 +216,12 @@ fn absurd_numbers_are_refused() {
     assert_eq!(
         replaced("/segments/1/rows", json!(u64::MAX)),
         "manifest.json: segments[1].rows is 18446744073709551615, above the limit of 1099511627776; the file \
-         is damaged \
-         or not meant for spfde"
+         is damaged or not meant for spfde"
     );
     assert_eq!(
         replaced("/segments/1/bytes", json!(u64::MAX)),
         "manifest.json: segments[1].bytes is 18446744073709551615, above the limit of 4294967296; the file \
-         is damaged or \
-         not meant for spfde"
+         is damaged or not meant for spfde"
     );
     assert_eq!(
         replaced("/checkpoints/0/bytes", json!(1_u64 << 60)),

@@ -14,7 +14,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 pub use reader::{parse_columns, read_columns, read_stream, stored_bytes};
-pub(super) use schema::{check_type, nulls, whole_numbers};
+pub(super) use schema::{check_nulls, check_type, whole_numbers};
 
 use super::atomic;
 use super::error::{DataError, Result};
@@ -36,8 +36,9 @@ impl ParquetStore {
         Self { run: run.to_owned(), folder: TRACE }
     }
 
-    /// As [`ParquetStore::new`], for the tables of checkpoints.
-    pub(in crate::files) fn of_checkpoints(run: &Path) -> Self {
+    /// As [`ParquetStore::new`], for the tables of checkpoints: the segment of table t for epoch e holds its
+    /// rows at the start of e.
+    pub fn of_checkpoints(run: &Path) -> Self {
         Self { folder: CHECKPOINT, ..Self::new(run) }
     }
 }

@@ -84,7 +84,7 @@ pub fn read_stream<R: Row>(
     epochs: Range<u32>,
 ) -> impl Iterator<Item = Result<Columns>> + use<R> {
     let run = run.to_owned();
-    let segments = manifest.segments_of(R::STREAM, epochs);
+    let segments = manifest.segments_of(R::STREAM, epochs).to_vec();
     segments.into_iter().flat_map(move |segment| -> Box<dyn Iterator<Item = Result<Columns>>> {
         match read_columns(&run, &segment, &R::columns()) {
             Ok(reader) => Box::new(reader),

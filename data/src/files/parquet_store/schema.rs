@@ -81,9 +81,15 @@ pub(in crate::files) fn check_type(
     }
 }
 
-/// That a column lacks values.
-pub(in crate::files) fn nulls(path: &Path, column: &str, count: usize) -> DataError {
-    DataError::refused(path, format!("column {column} lacks {count} of its values"), "every row needs one")
+/// Checks that a column lacks no value.
+pub(in crate::files) fn check_nulls(path: &Path, column: &str, array: &dyn Array) -> Result<()> {
+    match array.null_count() {
+        0 => Ok(()),
+        count => {
+            let what = format!("column {column} lacks {count} of its values");
+            Err(DataError::refused(path, what, "every row needs one"))
+        }
+    }
 }
 
 /// Takes the values of a column of whole numbers, whatever their width, up to the first that does not lie
@@ -94,29 +100,15 @@ pub(in crate::files) fn nulls(path: &Path, column: &str, count: usize) -> DataEr
 pub(in crate::files) fn whole_numbers(
     array: &ArrayRef,
     limit: u64,
-    take: impl FnMut(u64),
+    mut take: impl FnMut(u64),
 ) -> Option<(usize, i128)> {
     downcast_integer_array!(
-        array => values(array, limit, take),
+        array => array.values().iter().map(|value| i128::from(*value)).enumerate().find(|(_, value)| {
+            let fitting = u64::try_from(*value).ok().filter(|value| *value <= limit);
+            fitting.map(&mut take).is_none()
+        }),
         other => unreachable!("the column was checked to hold whole numbers, not {other}")
     )
-}
-
-fn values<T: ArrowPrimitiveType>(
-    array: &PrimitiveArray<T>,
-    limit: u64,
-    mut take: impl FnMut(u64),
-) -> Option<(usize, i128)>
-where
-    T::Native: Into<i128> + TryInto<u64>,
-{
-    for (at, value) in array.values().iter().enumerate() {
-        match (*value).try_into() {
-            Ok(value) if value <= limit => take(value),
-            _ => return Some((at, (*value).into())),
-        }
-    }
-    None
 }
 
 /// What is the same for all numbers that may not be missing: their types here and in Arrow.
@@ -171,10 +163,10 @@ pub(super) fn from_batch(path: &Path, batch: &RecordBatch, columns: &[Column]) -
     let cells = columns.iter().map(|column| match batch.column_by_name(column.name) {
         // The schema was compared before: only columns that came later may be missing.
         None => Ok(Cells::defaults(column.kind, batch.num_rows())),
-        Some(array) if !column.nullable && array.null_count() > 0 => {
-            Err(nulls(path, column.name, array.null_count()))
+        Some(array) => {
+            let checked = if column.nullable { Ok(()) } else { check_nulls(path, column.name, array) };
+            checked.map(|()| from_array(column.kind, array))
         }
-        Some(array) => Ok(from_array(column.kind, array)),
     });
     Ok(Columns { cells: cells.collect::<Result<_>>()?, rows: batch.num_rows() })
 }

@@ -39,9 +39,8 @@ pub struct FollowedTrace {
 /// What the last look found.
 #[derive(Clone, Debug)]
 struct State {
-    manifest: Manifest,
-    manifest_blake3: String,
     trace: Arc<RecordedTrace>,
+    manifest_blake3: String,
     complete: bool,
     looked: Instant,
 }
@@ -77,18 +76,19 @@ impl FollowedTrace {
     /// # Errors
     /// If it is another run by now: of other data, another configuration, or other epochs.
     pub fn of(self, known: &Manifest) -> Result<Self> {
-        check_same(&self.run, &self.lock().manifest, known)?;
+        check_same(&self.run, &self.trace().manifest, known)?;
         Ok(self)
     }
 
     /// How the run ended, once it has.
     pub fn end(&self) -> Option<FollowedEnd> {
         let state = self.lock();
+        let Manifest { epochs_reached: epochs, finished, stopped, ended_early, .. } = &state.trace.manifest;
         state.complete.then(|| FollowedEnd {
-            epochs: state.manifest.epochs_reached,
-            finished: state.manifest.finished,
-            stopped: state.manifest.stopped.clone(),
-            ended_early: state.manifest.ended_early.clone(),
+            epochs: *epochs,
+            finished: *finished,
+            stopped: stopped.clone(),
+            ended_early: ended_early.clone(),
             manifest_blake3: state.manifest_blake3.clone(),
         })
     }
@@ -108,9 +108,10 @@ impl FollowedTrace {
             return Ok(());
         }
         let found = look(&self.run, &self.streams)?;
-        check_same(&self.run, &found.manifest, &known.manifest)?;
+        let (found_manifest, known_manifest) = (&found.trace.manifest, &known.trace.manifest);
+        check_same(&self.run, found_manifest, known_manifest)?;
         let path = self.run.join(MANIFEST_NAME);
-        let (now, before) = (found.manifest.epochs_reached, known.manifest.epochs_reached);
+        let (now, before) = (found_manifest.epochs_reached, known_manifest.epochs_reached);
         if now < before {
             // A resumed run goes back to its checkpoint, and records the epochs behind it again.
             if found.complete {
@@ -122,8 +123,11 @@ impl FollowedTrace {
             known.looked = found.looked;
             return Ok(());
         }
-        let is_other = |(place, segments)| found.trace.segments.get(place) != Some(segments);
-        if let Some(((stream, epoch), _)) = known.trace.segments.iter().find(|known| is_other(*known)) {
+        let is_other = |(stream, epoch): &(&String, u32)| {
+            found_manifest.segments_at(stream, *epoch) != known_manifest.segments_at(stream, *epoch)
+        };
+        let mut places = self.streams.iter().flat_map(|stream| (0..before).map(move |epoch| (stream, epoch)));
+        if let Some((stream, epoch)) = places.find(is_other) {
             let what = format!("names other segments of {stream} in epoch {} than have been read", epoch + 1);
             return Err(DataError::refused(&path, what, ANEW));
         }
@@ -153,7 +157,7 @@ fn look(run: &Path, streams: &[String]) -> Result<State> {
     let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
     let trace = Arc::new(RecordedTrace::new(run, &manifest, &streams)?);
     let complete = manifest.finished || !held;
-    Ok(State { manifest, manifest_blake3, trace, complete, looked: Instant::now() })
+    Ok(State { trace, manifest_blake3, complete, looked: Instant::now() })
 }
 
 impl Recording for FollowedTrace {
@@ -185,15 +189,12 @@ impl Recording for FollowedTrace {
         let known = self.trace();
         known.open(stream, columns, epoch, segment).map_err(|error| {
             // It may be gone because the run went back since the last look.
-            let place = (stream.to_owned(), epoch);
+            let at = |trace: &RecordedTrace| trace.manifest.segments_at(stream, epoch).to_vec();
             match look(&self.run, &self.streams) {
-                Ok(now) if now.trace.segments.get(&place) != known.segments.get(&place) => {
-                    RecordingError(format!(
-                        "{error}; the run has gone back to a checkpoint since, and records epoch {} \
-                         anew: {ANEW}",
-                        epoch + 1
-                    ))
-                }
+                Ok(now) if at(&now.trace) != at(&known) => RecordingError(format!(
+                    "{error}; the run has gone back to a checkpoint since, and records epoch {} anew: {ANEW}",
+                    epoch + 1
+                )),
                 _ => error,
             }
         })

@@ -5,7 +5,7 @@ use crate::files::data_set;
 use crate::files::parquet_store::ParquetStore;
 use crate::images::Images;
 use crate::rows::{MaskRow, ScoreRow};
-use crate::segment::SegmentStore;
+use crate::segment::{Segment, SegmentStore};
 use crate::table::{Columns, Record, Row};
 
 const WORKERS: u32 = 2;
@@ -54,6 +54,17 @@ fn every_epoch_reads_back_whoever_wrote_it() {
         let expected: Vec<ScoreRow> = (0..ROWS).map(|sample| score(epoch, sample)).collect();
         assert!(rows(&trace, epoch).unwrap() == expected, "epoch {epoch}");
     }
+}
+
+#[test]
+fn a_manifest_may_name_segments_in_any_order() {
+    let (directory, mut manifest) = recorded();
+    manifest.segments.reverse();
+    manifest.write(directory.path()).unwrap();
+    let manifest = Manifest::read(directory.path()).unwrap();
+    let trace = RecordedTrace::new(directory.path(), &manifest, &["scores"]).unwrap();
+    assert_eq!((0..3).map(|epoch| trace.segments("scores", epoch)).collect::<Vec<_>>(), [2, 2, 0]);
+    assert_eq!(rows(&trace, 1).unwrap().len(), ROWS as usize);
 }
 
 #[test]

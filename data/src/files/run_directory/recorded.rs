@@ -12,6 +12,10 @@ use crate::files::{atomic, seal};
 /// Bytes of a configuration, or of an architecture.
 const TEXT_LIMIT: u64 = 1 << 20;
 
+/// Bytes of an environment file: its writer forgets what would make it longer, the oldest times that the run
+/// went on first.
+const ENVIRONMENT_LIMIT: u64 = 1 << 20;
+
 /// A run that is only read.
 #[derive(Clone, Debug)]
 pub struct RecordedRun {
@@ -95,7 +99,17 @@ impl RecordedRun {
     /// # Errors
     /// If it cannot be read, or is not what was written.
     pub fn environment(&self) -> Result<serde_json::Value> {
-        read_environment(&self.path, self.manifest.sealed_environment)
+        let path = inside(&self.path, ENVIRONMENT_NAME)?;
+        let bytes = read_limited(&path, ENVIRONMENT_LIMIT)?;
+        if self.manifest.sealed_environment || seal::is_there(&bytes) {
+            seal::check(&path, &bytes)?;
+        }
+        let mut environment: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(DataError::json(&path))?;
+        if let Some(fields) = environment.as_object_mut() {
+            fields.remove(seal::SEAL);
+        }
+        Ok(environment)
     }
 }
 
@@ -109,30 +123,8 @@ fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| DataError::refused(path, format!("cannot read: {error}"), ""))
 }
 
-/// Bytes of an environment file: its writer forgets what would make it longer, the oldest times that the run
-/// went on first.
-const ENVIRONMENT_LIMIT: u64 = 1 << 20;
-
 /// Replaces the description in the run directory `run`; durable when it returns.
 pub(super) fn write_environment(run: &Path, environment: &serde_json::Value) -> Result<()> {
     let text = serde_json::to_string_pretty(environment).expect("a JSON value is JSON");
     atomic::write(&run.join(ENVIRONMENT_NAME), &seal::seal(text))
-}
-
-/// The description in the run directory `run`; whether it must be `sealed` is for the manifest to say.
-///
-/// # Errors
-/// If it cannot be read, or is not what was written.
-fn read_environment(run: &Path, sealed: bool) -> Result<serde_json::Value> {
-    let path = inside(run, ENVIRONMENT_NAME)?;
-    let bytes = read_limited(&path, ENVIRONMENT_LIMIT)?;
-    if sealed || seal::is_there(&bytes) {
-        seal::check(&path, &bytes)?;
-    }
-    let mut environment: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(DataError::json(&path))?;
-    if let Some(fields) = environment.as_object_mut() {
-        fields.remove(seal::SEAL);
-    }
-    Ok(environment)
 }

@@ -1,13 +1,13 @@
 //! The columns of score files, of whatever width, as plain numbers.
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, PrimitiveArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use spfde_parquet_guard::ParquetFile;
 
 use super::{EPOCH_LIMIT, SAMPLE_LIMIT, ScoreFile};
 use crate::files::error::{DataError, Result};
-use crate::files::parquet_store::{check_type, nulls, whole_numbers};
+use crate::files::parquet_store::{check_nulls, check_type, whole_numbers};
 use crate::scores::ScoreColumns;
 
 pub(super) const SAMPLE: &str = "sample";
@@ -125,10 +125,7 @@ impl Batch<'_> {
     /// A column without missing values.
     fn column(&self, name: &str) -> Result<&ArrayRef> {
         let array = self.rows.column_by_name(name).expect("the schema was checked before");
-        match array.null_count() {
-            0 => Ok(array),
-            count => Err(nulls(&self.file.path, name, count)),
-        }
+        check_nulls(&self.file.path, name, array).map(|()| array)
     }
 
     /// Replaces `into` by the values of a column of whole numbers, which must lie between 0 and `limit`.

@@ -1,14 +1,14 @@
 //! Where score files are: files, directories with all that lies below them, and patterns as shells have them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::columns::{EPOCH, STEP};
 use super::no_scores;
 use crate::files::error::{DataError, Result};
-use crate::files::layout::entries;
+use crate::files::layout::files_below;
 
-/// The score files at `paths`, each once, by name.
+/// The score files at `paths`, each once, by name: of a directory all files `*.parquet` in and below it.
 ///
 /// # Errors
 /// If a directory has none, a pattern fits nothing, or a directory cannot be listed.
@@ -17,12 +17,13 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = BTreeMap::new();
     for path in paths {
         for place in places(path)? {
-            if !place.is_dir() {
-                files.insert(place.canonicalize().unwrap_or_else(|_| place.clone()), place);
-                continue;
+            let (before, is_directory) = (files.len(), place.is_dir());
+            for file in files_below(&place, u32::MAX) {
+                let file = file?;
+                if !is_directory || file.extension().is_some_and(|extension| extension == "parquet") {
+                    files.insert(file.canonicalize().unwrap_or_else(|_| file.clone()), file);
+                }
             }
-            let before = files.len();
-            walk(&place, &mut BTreeSet::new(), &mut files)?;
             if files.len() == before && !files.values().any(|file| file.starts_with(&place)) {
                 return Err(no_scores(&place, "file *.parquet"));
             }
@@ -54,31 +55,6 @@ fn places(path: &Path) -> Result<Vec<PathBuf>> {
         return Err(refused("is a pattern that no file fits".to_owned()));
     }
     Ok(places)
-}
-
-/// Adds all files `*.parquet` in and below a directory, except where a name begins with `.` or `_`: those are
-/// what other programs leave beside their tables. A directory that links lead back to is walked once.
-fn walk(
-    directory: &Path,
-    walked: &mut BTreeSet<PathBuf>,
-    files: &mut BTreeMap<PathBuf, PathBuf>,
-) -> Result<()> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if !walked.insert(real(directory)) {
-        return Ok(());
-    }
-    for entry in entries(directory)? {
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with(['.', '_']) {
-            continue;
-        }
-        if path.is_dir() {
-            walk(&path, walked, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "parquet") {
-            files.insert(real(&path), path);
-        }
-    }
-    Ok(())
 }
 
 /// What the directories of a file say of all its rows, as Hive names partitions: `epoch=3/part-0.parquet`.

@@ -149,7 +149,7 @@ impl ScoreFiles {
             Samples::Names(names) => {
                 slots.clear();
                 batch.texts(|name| {
-                    slots.push(names.slot(name).ok_or_else(changed)?);
+                    slots.push(*names.slots.get(name).ok_or_else(changed)?);
                     Ok(())
                 })
             }
@@ -158,7 +158,7 @@ impl ScoreFiles {
 
     /// The names of the samples by their numbers, if they are texts.
     pub fn names(&self) -> Option<&[Arc<str>]> {
-        if let Samples::Names(names) = &self.samples { Some(names.all()) } else { None }
+        if let Samples::Names(names) = &self.samples { Some(&names.all) } else { None }
     }
 
     /// The first epoch, as the files number it: epoch 0 of the source.
@@ -187,7 +187,7 @@ impl ScoreSource for ScoreFiles {
     fn samples(&self) -> u32 {
         let count = match &self.samples {
             Samples::Numbers(samples) => samples.len(),
-            Samples::Names(names) => names.all().len(),
+            Samples::Names(names) => names.all.len(),
         };
         count as u32
     }

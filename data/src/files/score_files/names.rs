@@ -44,21 +44,10 @@ impl NameSet {
 /// The texts that occur, in the order of their bytes.
 #[derive(Debug)]
 pub(super) struct Names {
-    all: Vec<Arc<str>>,
-    /// Is asked for single texts only: its own order does not count.
-    slots: HashMap<Arc<str>, u32>,
-}
-
-impl Names {
-    /// The texts by their numbers.
-    pub(super) fn all(&self) -> &[Arc<str>] {
-        &self.all
-    }
-
-    /// The number of a text that occurs.
-    pub(super) fn slot(&self, text: &str) -> Option<u32> {
-        self.slots.get(text).copied()
-    }
+    /// By their numbers.
+    pub(super) all: Vec<Arc<str>>,
+    /// Their numbers. Is asked for single texts only: its own order does not count.
+    pub(super) slots: HashMap<Arc<str>, u32>,
 }
 
 #[cfg(test)]
@@ -75,7 +64,10 @@ mod tests {
                     scope.spawn(|| (0..100).for_each(|number| drop(set.add(&format!("{number:02}")))));
                 }
             });
-            set.all().map(|names| (names.all().len(), names.slot("07"), names.slot("7")))
+            set.all().map(|names| {
+                let slot = |text| names.slots.get(text).copied();
+                (names.all.len(), slot("07"), slot("7"))
+            })
         };
         for threads in [1, 4] {
             assert_eq!(found(200, threads), Some((100, Some(7), None)));

@@ -42,8 +42,7 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
 /// Length, hash, stream, number of rows, columns, and that every row can be decoded and is of the segment's
 /// epoch; that scores are finite.
 fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
-    let columns = known_columns(&segment.stream).unwrap_or(vec![Column::of::<u32>("epoch", false)]);
-    let reader = read_columns(run, segment, &columns)?;
+    let reader = read_columns(run, segment, &columns_of(&segment.stream))?;
     let path = run.join(&segment.path);
     let mut rows = 0;
     for batch in reader {
@@ -62,9 +61,9 @@ fn check_segment(run: &Path, segment: &Segment) -> Result<()> {
     Ok(())
 }
 
-/// The columns of a stream that every run records; `None` for one of the user's.
-fn known_columns(stream: &str) -> Option<Vec<Column>> {
-    Some(match stream {
+/// The columns of a stream that every run records; of one of the user's only that is known which all have.
+fn columns_of(stream: &str) -> Vec<Column> {
+    match stream {
         ScoreRow::STREAM => ScoreRow::columns(),
         GradientRow::STREAM => GradientRow::columns(),
         LayerRow::STREAM => LayerRow::columns(),
@@ -75,6 +74,6 @@ fn known_columns(stream: &str) -> Option<Vec<Column>> {
         TimingRow::STREAM => TimingRow::columns(),
         CostRow::STREAM => CostRow::columns(),
         CensoredRow::STREAM => CensoredRow::columns(),
-        _ => return None,
-    })
+        _ => vec![Column::of::<u32>("epoch", false)],
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::files::checkpoint::Checkpoints;
+use crate::files::checkpoint::write_weights;
 use crate::files::data_set;
 use crate::files::parquet_store::ParquetStore;
 use crate::files::run_directory::RunDirectory;
@@ -54,7 +54,7 @@ fn run() -> (tempfile::TempDir, Manifest) {
             store::<EpochRow>(&files, epoch, vec![]),
             store::<TimingRow>(&files, epoch, vec![]),
         ];
-        let weights = Checkpoints::new(directory.path()).write_weights(epoch + 1, &[], &BTreeMap::new());
+        let weights = write_weights(directory.path(), epoch + 1, &[], &BTreeMap::new());
         run.commit_checkpoint(epoch, segments, vec![weights.unwrap()], None).unwrap();
     }
     let manifest = run.manifest();

@@ -98,7 +98,7 @@ fn whoever_does_not_fit_is_told_why_and_the_wait_goes_on() {
     refused(
         [&WORDS[..], &secret, &["--run-dir", "elsewhere"]].concat(),
         "1",
-        "that all processes share (--run-dir): elsewhere/processes.key: ",
+        "that all processes share (train --run-dir, resume RUN): elsewhere/processes.key: ",
     );
     // Another number of workers, or of processes.
     let other = place

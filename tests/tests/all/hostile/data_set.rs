@@ -120,12 +120,6 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
             "spfde.data is 2, this program knows versions up to 1; use a newer spfde",
         ),
     ]);
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    cases.push(case(
-        Class::NotAFile,
-        now(),
-        "cannot open: it is not an ordinary file; put the file itself there",
-    ));
+    cases.push(super::not_a_file(directory, NAME, now));
     cases
 }

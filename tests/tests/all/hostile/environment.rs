@@ -60,14 +60,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         "expected value at line 1 column 1; the file was changed or is damaged",
     ));
     of_now.write(directory).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    cases.push(case(
-        Class::NotAFile,
-        now(),
-        "cannot open: it is not an ordinary file; put the file itself there",
-    ));
-    std::fs::remove_dir(&path).unwrap();
+    cases.push(super::not_a_file(directory, NAME, now));
     let _: &Manifest = RunDirectory::open(directory).unwrap().manifest();
     super::link(&path);
     cases.push(case(Class::Link, now(), super::LINK));

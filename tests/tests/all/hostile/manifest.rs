@@ -178,14 +178,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
             cases.push(case(Class::Escape, found, &message));
         }
     }
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    cases.push(case(
-        Class::NotAFile,
-        now(),
-        "cannot open: it is not an ordinary file; put the file itself there",
-    ));
-    std::fs::remove_dir(&path).unwrap();
+    cases.push(super::not_a_file(directory, MANIFEST_NAME, now));
     super::link(&path);
     cases.push(case(Class::Link, now(), super::LINK));
     cases

@@ -221,6 +221,17 @@ pub(super) fn every_cut(bytes: &[u8], file: &str, shown: usize, read: impl Fn(&[
     }
 }
 
+/// The case of a directory in the place of the file `name`, which `read` reads; neither is there afterwards.
+pub(super) fn not_a_file(directory: &Path, name: &str, read: impl FnOnce() -> String) -> Case {
+    let path = directory.join(name);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let found = read();
+    std::fs::remove_dir(&path).unwrap();
+    let expected = format!("{name}: cannot open: it is not an ordinary file; put the file itself there");
+    Case { class: Class::NotAFile, found, expected }
+}
+
 #[test]
 fn bad_files_are_refused_in_words() {
     let mut wrong = Vec::new();

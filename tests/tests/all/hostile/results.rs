@@ -41,12 +41,6 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
             "has column kept twice; which of the two counts is nowhere said",
         ),
     ]);
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    cases.push(case(
-        Class::NotAFile,
-        now(),
-        "cannot open: it is not an ordinary file; put the file itself there",
-    ));
+    cases.push(super::not_a_file(directory, NAME, now));
     cases
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ::parquet::basic::Encoding;
 use ::parquet::file::properties::WriterProperties;
 use arrow::array::{ArrayRef, Int64Array, StringArray, UInt32Array};
-use spfde_data::files::checkpoint::Checkpoints;
+use spfde_data::files::checkpoint::read_table;
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::row;
 use spfde_data::segment::{Checkpoint, Segment, SegmentStore};
@@ -121,14 +121,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         "number of rows is 5; expected 4; the file was changed or is damaged",
     ));
     cases.push(too_many_rows(directory));
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    cases.push(case(
-        Class::NotAFile,
-        now(&segment),
-        "cannot open: it is not an ordinary file; put the file itself there",
-    ));
-    std::fs::remove_dir(&path).unwrap();
+    cases.push(super::not_a_file(directory, NAME, || now(&segment)));
     super::link(&path);
     cases.push(case(Class::Link, now(&segment), super::LINK));
     // A link instead of the directory is no better.
@@ -141,13 +134,13 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
 
 /// A table of a checkpoint with more rows than the run can have: they would all be held in memory.
 fn too_many_rows(directory: &Path) -> Case {
-    let checkpoints = Checkpoints::new(directory);
-    let mut writer = checkpoints.tables().create("pairs", &Pair::columns(), 3, 0).unwrap();
+    let tables = ParquetStore::of_checkpoints(directory);
+    let mut writer = tables.create("pairs", &Pair::columns(), 3, 0).unwrap();
     writer.append(&Columns::from_rows((0..5).map(|number| Pair { epoch: 3, number }))).unwrap();
     let mut manifest = super::manifest::sound();
     manifest.checkpoints = vec![Checkpoint::from(writer.finish().unwrap())];
     let read =
-        |most| message(directory, checkpoints.read_table(&manifest, 3, "pairs", &Pair::columns(), most));
+        |most| message(directory, read_table(directory, &manifest, 3, "pairs", &Pair::columns(), most));
     assert_eq!(read(5), "it was accepted");
     Case {
         class: Class::TooLarge,

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use spfde_data::files::checkpoint::Checkpoints;
-use spfde_data::files::weights;
+use spfde_data::files::{checkpoint, weights};
 use spfde_data::tensor::{Tensor, TensorData};
 
 use super::{Case, Class, every_cut, message};
@@ -17,9 +16,8 @@ fn file(header: &str, data: &[u8]) -> Vec<u8> {
 
 pub(super) fn cases(directory: &Path) -> Vec<Case> {
     let array = Tensor { name: "x".to_owned(), shape: vec![2], data: TensorData::F32(vec![1.0, 2.0]) };
-    let checkpoints = Checkpoints::new(directory);
     let mut manifest = super::manifest::sound();
-    manifest.checkpoints = vec![checkpoints.write_weights(3, &[array], &BTreeMap::new()).unwrap()];
+    manifest.checkpoints = vec![checkpoint::write_weights(directory, 3, &[array], &BTreeMap::new()).unwrap()];
     let path = directory.join(NAME);
     let good = std::fs::read(&path).unwrap();
     let now = || message(directory, weights::read(&path));
@@ -75,16 +73,11 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
             "incomplete metadata, file not fully covered",
         ),
     ];
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    cases.push(case(
-        Class::NotAFile,
-        now(),
-        "cannot open: it is not an ordinary file; put the file itself there",
-    ));
-    std::fs::remove_dir(&path).unwrap();
+    cases.push(super::not_a_file(directory, NAME, now));
     super::link(&path);
-    cases.push(case(Class::Link, message(directory, checkpoints.read_weights(&manifest, 3)), super::LINK));
-    cases.push(case(Class::Link, message(directory, checkpoints.check(&manifest, 3)), super::LINK));
+    let read = checkpoint::read_weights(directory, &manifest, 3);
+    cases.push(case(Class::Link, message(directory, read), super::LINK));
+    let checked = checkpoint::check(directory, &manifest, 3);
+    cases.push(case(Class::Link, message(directory, checked), super::LINK));
     cases
 }

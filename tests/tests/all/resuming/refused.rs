@@ -1,9 +1,9 @@
 //! What cannot be resumed is refused before anything changes, and what is damaged is never used.
 
 use spfde::prelude::{Cut, Decision, Rank, SieveContext, SieveRule};
-use spfde_data::files::checkpoint::Checkpoints;
 use spfde_data::files::data_set;
 use spfde_data::files::manifest::Manifest;
+use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::segment::{Checkpoint, Segment, SegmentStore};
@@ -193,7 +193,8 @@ fn forge<R: Row>(path: &Path, change: impl FnOnce(&mut Vec<R>)) {
     };
     let mut rows = named.map(read).unwrap_or_default();
     change(&mut rows);
-    let mut writer = Checkpoints::new(path).tables().create(R::STREAM, &R::columns(), epoch, 0).unwrap();
+    let tables = ParquetStore::of_checkpoints(path);
+    let mut writer = tables.create(R::STREAM, &R::columns(), epoch, 0).unwrap();
     writer.append(&Columns::from_rows(rows)).unwrap();
     let forged = Checkpoint::from(writer.finish().unwrap());
     match named {

@@ -114,6 +114,23 @@ fn a_directory_above_the_files_is_told_where_they_are() {
     }
     let message = import(&[above.path().to_owned()]).unwrap_err().to_string();
     assert!(message.contains(&format!("(there are IDX files in {})", raw.display())), "{message}");
+    // Of a file nobody asks what lies around it.
+    let message = import(&[raw.join(IMAGES)]).unwrap_err().to_string();
+    assert!(message.contains(&format!("such as {LABELS} or {LABELS}.gz; say what")), "{message}");
+    assert_eq!(folder(&raw.join(IMAGES)), None);
+}
+
+/// Walked from the link first, it would have no levels left for what lies below it.
+#[cfg(unix)]
+#[test]
+fn a_directory_is_walked_from_its_nearest_place_whatever_links_lead_to_it() {
+    let above = tempfile::tempdir().unwrap();
+    let path = |name: &str| above.path().join(name);
+    std::fs::create_dir_all(path("a")).unwrap();
+    std::fs::create_dir_all(path("z/raw")).unwrap();
+    std::os::unix::fs::symlink(path("z"), path("a/link")).unwrap();
+    std::fs::write(path("z/raw").join(IMAGES), "").unwrap();
+    assert_eq!(folder(above.path()), Some(path("z/raw")));
 }
 
 #[test]
@@ -222,4 +239,17 @@ fn a_test_set_is_split_off_by_a_draw() {
     let both = import_files(&four(USUAL, 0), |options| options.test_fraction = Some(0.5)).unwrap_err();
     let remedy = "leave out --test-fraction, or name the training files alone";
     assert_eq!(both, format!("t10k-images-idx3-ubyte: is part of a test set; {remedy}"));
+}
+
+#[test]
+fn a_plain_file_is_known_by_its_beginning_whatever_it_is_called() {
+    let directory = directory();
+    let path = directory.path().join("odd.bin");
+    std::fs::rename(directory.path().join(IMAGES), &path).unwrap();
+    assert!(begins_as_idx(&path));
+    for bytes in [&b"\x89PNG"[..], &[0, 0, 8], &[0, 0, 1, 3], &[0, 0, 8, 9]] {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(!begins_as_idx(&path), "{bytes:?}");
+    }
+    assert!(!begins_as_idx(directory.path()));
 }

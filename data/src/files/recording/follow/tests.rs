@@ -5,7 +5,7 @@ use crate::files::data_set;
 use crate::files::run_directory::RunDirectory;
 use crate::images::Images;
 use crate::rows::ScoreRow;
-use crate::segment::{Commit, Segment, SegmentStore};
+use crate::segment::{Segment, SegmentStore};
 use crate::table::{Columns, Record};
 
 const SCORES: [&str; 1] = ["scores"];
