@@ -12,6 +12,7 @@ pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: us
         "system": std::env::consts::OS,
         "cpu_features": features,
         "kernel": experiment.settings().kernel.name(),
+        "storage": experiment.settings().storage.name(),
         "workers": workers,
         "processes": processes,
         // What relative paths of the configuration are relative to.
@@ -27,6 +28,7 @@ fn cpu_features() -> Vec<&'static str> {
         ("avx2", is_x86_feature_detected!("avx2")),
         ("fma", is_x86_feature_detected!("fma")),
         ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
     ];
     known.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
 }

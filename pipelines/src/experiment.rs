@@ -11,7 +11,7 @@ use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::parameter::{ParameterError, Parametric, Setting, Value};
 use spfde_data::segment::Densities;
 use spfde_flow::{Clip, GradientTransform, Observe, Policies, Seams, Settings};
-use spfde_model::{Description, InputShape, Kernel};
+use spfde_model::{Description, InputShape, Kernel, Storage};
 use spfde_policy::{
     Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, WarmUp, freeze,
     mask, sieve,
@@ -119,6 +119,7 @@ impl Experiment {
             model: values.text("model.name").to_owned(),
             network: Arc::new(description),
             kernel,
+            storage: Storage::resolve(values.text("train.storage"))?,
             learning_rate: values.number("train.learning_rate"),
             seams: (configuration.registry().seams)(seams(&train)),
             augment: Augment::of(augment, data_keys.crop_padding as u8),

@@ -8,6 +8,7 @@ meanwhile: PyTorch's threads spin, and a second program that wants a core slows 
     cargo build --release
     python pipelines/benches/peer/compare.py                     # all rows, with 1 and 2 threads
     python pipelines/benches/peer/compare.py --only "90 %" --threads 1 --repeats 5
+    python pipelines/benches/peer/compare.py --storage bf16 --bf16     # activations of both in half the bytes
 
 The two programs take turns, one process at a time, `--repeats` times. Each process reports the median of its own steps;
 the table shows the median over the processes and the ratio of those medians. A step is forward, cross-entropy, backward
@@ -121,7 +122,9 @@ def torch_step(options):
     def step():
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        torch.nn.functional.cross_entropy(net(images), labels).backward()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
+            loss = torch.nn.functional.cross_entropy(net(images), labels)
+        loss.backward()
         optimizer.step()
         return time.perf_counter() - start
 
@@ -129,7 +132,9 @@ def torch_step(options):
     seconds = [step() for _ in range(warm_up + options.steps)][warm_up:]
     # Kibibytes on Linux.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds_per_step": statistics.median(seconds), "peak_rss_bytes": peak}))
+    capability = torch.backends.cpu.get_cpu_capability()
+    found = {"seconds_per_step": statistics.median(seconds), "peak_rss_bytes": peak, "instructions": capability}
+    print(json.dumps(found))
 
 
 def run(command):
@@ -144,6 +149,7 @@ def spfde(options, row, threads):
     words = [f"model.name={model}", f"model.width={width}", f"data.batch_size={options.batch}"]
     words.append("data.shape=" + "x".join(map(str, shape)))
     words.append("mask.policy=dense" if sparsity is None else f"mask.sparsity={sparsity}")
+    words += [f"train.storage={options.storage}", f"train.kernel={options.kernel}"]
     flags = ["--workers", threads, "--frozen", frozen, "--no-dense", "--json"]
     return run([options.spfde, "bench", *words, *map(str, flags)])
 
@@ -152,12 +158,14 @@ def peer(options, row, threads):
     _, model, width, shape, _, frozen = row
     steps = 100 if model == "mlp" else 7
     command = [sys.executable, __file__, "--torch-step", "--model", model, "--width", width, "--frozen", frozen]
+    command += ["--bf16"] if options.bf16 else []
     command += ["--shape", *shape, "--threads", threads, "--batch", options.batch, "--steps", steps]
     return run(list(map(str, command)))
 
 
 def compare(options):
     print(f"batch {options.batch}; medians of {options.repeats} processes each; seconds a step\n")
+    instructions = set()
     print("| step | threads | PyTorch | spfde | times faster | GB PyTorch | GB spfde | dataflow |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for row in ROWS:
@@ -173,6 +181,9 @@ def compare(options):
                 values = [one[key] for one in of if one[key] is not None]
                 return statistics.median(values) if values else float("nan")
 
+            precision = "bf16 autocast" if options.bf16 else "f32"
+            instructions |= {f"PyTorch: {one['instructions']}, {precision}" for one in theirs}
+            instructions |= {f"spfde: {one['kernel']}, {one['lanes']} lanes, {one['storage']}" for one in ours}
             slow, fast = middle(theirs, "seconds_per_step"), middle(ours, "seconds_per_step")
             memory = [middle(of, "peak_rss_bytes") / 1e9 for of in (theirs, ours)]
             share = middle(ours, "dataflow_share")
@@ -181,6 +192,7 @@ def compare(options):
                 f"| {memory[0]:.2f} | {memory[1]:.2f} | {share:.2%} |",
                 flush=True,
             )
+    print("\n" + "; ".join(sorted(instructions)))
 
 
 def main():
@@ -191,6 +203,9 @@ def main():
     parser.add_argument("--repeats", type=int, default=3, help="processes of each program for a row")
     parser.add_argument("--batch", type=int, default=128, help="samples in a batch")
     parser.add_argument("--only", default="", help="only rows whose name contains this")
+    parser.add_argument("--bf16", action="store_true", help="PyTorch computes in bf16 (autocast)")
+    parser.add_argument("--storage", default="f32", help="train.storage of spfde: f32 or bf16")
+    parser.add_argument("--kernel", default="auto", help="train.kernel of spfde; ONEDNN_MAX_CPU_ISA limits PyTorch")
     # The rest is for the processes that this one starts.
     parser.add_argument("--torch-step", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)

@@ -96,7 +96,7 @@ fn step(
 ) -> Result<(), Error> {
     let (batch, shards) = (settings.batch_size, settings.shards);
     let images = &settings.data.train;
-    let mut inputs = Activations::default((0, 0, 0, 0));
+    let mut inputs = Activations::default((0, 0, 0, 0, 0));
     let mut sum = vec![0.0; network.part_len()];
     let mut part = sum.clone();
     for shard in 0..shards {
@@ -107,7 +107,8 @@ fn step(
         let samples: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, 0, sample) };
         record("input");
-        input::gather(images, &settings.data.normalization, &samples, place, &mut inputs);
+        let of = (&**images, &settings.data.normalization);
+        input::gather(settings.kernel, of, &samples, place, &mut inputs);
         record("end");
         let weights = vec![1.0; samples.len()];
         let labels = &images.labels[range];

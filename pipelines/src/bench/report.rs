@@ -60,6 +60,10 @@ pub struct Report {
     pub operations: Vec<OperationReport>,
     /// The instruction set of the kernels.
     pub kernel: String,
+    /// Samples that the kernels compute at once.
+    pub lanes: usize,
+    /// How outputs and gradients of layers are kept.
+    pub storage: String,
     /// The settings.
     pub configuration: BTreeMap<String, Value>,
 }
@@ -161,6 +165,8 @@ impl Report {
             layers,
             operations: profile.seconds.into_iter().map(OperationReport::of).collect(),
             kernel: settings.kernel.name().to_owned(),
+            lanes: settings.kernel.lanes(),
+            storage: settings.storage.name().to_owned(),
             configuration: values.map(|(key, value)| (key.to_owned(), value.clone())).collect(),
         }
     }

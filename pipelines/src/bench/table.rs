@@ -38,7 +38,8 @@ fn measured(report: &Report) -> String {
         value => value.map(ToString::to_string).unwrap_or_default(),
     };
     format!(
-        "{} on images of {}: {} of {}, {} of {} frozen, batches of {} in {}, {}, {} kernels",
+        "{} on images of {}: {} of {}, {} of {} frozen, batches of {} in {}, {}, {} kernels with {} lanes, \
+         {} activations",
         report.model,
         setting("data.shape"),
         report.nonzero,
@@ -49,6 +50,8 @@ fn measured(report: &Report) -> String {
         counted(setting("train.shards").parse().unwrap_or(0_u32), "shard"),
         counted(report.workers, "worker"),
         report.kernel,
+        report.lanes,
+        report.storage,
     )
 }
 

@@ -85,7 +85,8 @@ impl Introduction {
         let difference = difference((*from, &self.terms), (me, &own.terms), &given)?;
         Some(format!(
             "they differ: {difference}; give all processes the same program, words and settings (on unlike \
-             machines also train.kernel=portable); --dry-run prints what settings resolve to"
+             machines also a train.kernel that all have; a run is resumed on machines that have its own); \
+             --dry-run prints what settings resolve to"
         ))
     }
 }

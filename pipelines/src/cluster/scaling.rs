@@ -72,9 +72,9 @@
 //!   help, and numbers that do not divide it waste time: three workers for four shards are as slow as two.
 //!   More shards are another experiment, since a batch norm sees a shard at a time; they are a setting of the
 //!   run and not of the machine for that reason.
-//! - **At the batch.** Kernels work on eight images at once: a shard of fewer than eight computes as if it
-//!   had eight. With 128 images that is so beyond 16 shards; the rows after 16 workers are what a batch of
-//!   128 could at best give, if it were not so.
+//! - **At the batch.** Kernels work on eight images at once (`avx512` on sixteen): a shard of fewer computes
+//!   as if it had so many. With 128 images that is so beyond 16 shards (8); the rows after 16 workers are
+//!   what a batch of 128 could at best give, if it were not so.
 //! - **At the network.** What arrives at a machine grows with the workers, while what it computes shrinks.
 //!   The two are equal at W = √(C · B / b): 29 workers at 10 Gbit/s, 9 at 1 Gbit/s (where 8 workers are 4.8
 //!   times as fast), and the step is the shortest there. Sparsity moves the bend outwards only slowly, since

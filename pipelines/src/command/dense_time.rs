@@ -35,8 +35,9 @@ pub(super) fn dense_seconds_per_sample(experiment: &Experiment) -> Option<f64> {
     let samples: Vec<u32> = (0..shard as u32).collect();
     let labels: Vec<u16> = samples.iter().map(|sample| images.labels[*sample as usize]).collect();
     let weights = vec![1.0; samples.len()];
-    let mut inputs = Activations::default((0, 0, 0, 0));
-    input::gather(images, &settings.data.normalization, &samples, |_| Placement::default(), &mut inputs);
+    let mut inputs = Activations::default((0, 0, 0, 0, 0));
+    let of = (&**images, &settings.data.normalization);
+    input::gather(settings.kernel, of, &samples, |_| Placement::default(), &mut inputs);
     let shard = Shard { inputs: &inputs, labels: &labels, weights: &weights, batch_samples: samples.len() };
     let mut workspace = Workspace::new(&network);
     let mut part = vec![0.0; network.part_len()];

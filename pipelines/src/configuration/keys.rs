@@ -3,7 +3,7 @@
 use spfde_data::augment::Augmentation;
 use spfde_data::parameter::{Parameter, Parametric};
 use spfde_flow::Observe;
-use spfde_model::Kernel;
+use spfde_model::{Kernel, Storage};
 
 use crate::registry::Registry;
 
@@ -71,6 +71,8 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
     keys.extend(Train::default().parameters());
     let help = "instruction set: the fastest this processor has, or one by name; bits differ between them";
     keys.push(Parameter::choice("train.kernel", "auto", Kernel::NAMES.to_vec(), help));
+    let help = "how outputs and gradients of layers are kept: bf16 takes half the memory of f32, and rounds";
+    keys.push(Parameter::choice("train.storage", "f32", Storage::NAMES.to_vec(), help));
     let help = "what is recorded besides training: nothing, or scores of all samples and norms of all \
                 layers, for replays";
     keys.push(Parameter::choice("trace.observe", "active", Observe::NAMES.to_vec(), help));

@@ -7,6 +7,7 @@ use spfde_data::files::DataError;
 use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
 use spfde_data::files::run_directory::CONFIG_NAME;
 use spfde_data::parameter::{ParameterError, Value};
+use spfde_model::Kernel;
 
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
@@ -28,7 +29,15 @@ pub(super) fn experiment(
     prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
 ) -> Result<Experiment, Error> {
     // A policy that no registry knows is one that `prepare` puts in.
-    let (known, _) = registry.known(entries);
+    let (mut known, _) = registry.known(entries);
+    // Another machine goes on with what it has, and says so.
+    let is_here = |key: &str, value: &Value| match value {
+        Value::Text(name) if key == "train.kernel" && Kernel::NAMES.contains(&name.as_str()) => {
+            Kernel::resolve(name).is_ok()
+        }
+        _ => true,
+    };
+    known.retain(|(key, value)| is_here(key, value));
     let configuration = Configuration::resolve_over(registry, &[], &known)?.begun_in(begun_in);
     let places = configuration.data_places();
     let found = configuration.values().text("data.path").to_owned();
@@ -56,7 +65,7 @@ pub(super) fn experiment(
         }
         false => error,
     })?;
-    for (key, recorded) in entries {
+    for (key, recorded) in entries.iter().filter(|(key, value)| is_here(key, value)) {
         let now = experiment.configuration().values().get(key);
         if now.is_some_and(|now| now != recorded) || now.is_none() && key.ends_with(".policy") {
             let now = now.map_or_else(|| "nothing".to_owned(), Value::to_string);

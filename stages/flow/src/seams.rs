@@ -58,7 +58,7 @@ use crate::tick::Tick;
 ///
 ///     fn perturb(&self, inputs: &mut Activations, gradient: Option<&Activations>) {
 ///         for (input, gradient) in inputs.iter_mut().zip(gradient.expect("it is asked for")) {
-///             input.0.iter_mut().zip(gradient.0).for_each(|(pixel, g)| *pixel += self.0 * g.signum());
+///             *input += self.0 * gradient.signum();
 ///         }
 ///     }
 /// }

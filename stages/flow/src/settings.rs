@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use spfde_data::augment::Augment;
 use spfde_data::images::DataSet;
-use spfde_model::{Description, Growth, Kernel, Network};
+use spfde_model::{Description, Growth, Kernel, Network, Storage};
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
 use crate::seams::Seams;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub network: Arc<Description>,
     /// Instruction set of the kernels.
     pub kernel: Kernel,
+    /// How values and gradients are kept between operations.
+    pub storage: Storage,
     /// Learning rate at the first step.
     pub learning_rate: f64,
     /// What is plugged into a training step.
@@ -47,6 +49,7 @@ impl Settings {
     pub fn fresh_network(&self) -> Network {
         let mut network =
             Network::from_description(Description::clone(&self.network), self.seed, self.kernel);
+        network.set_storage(self.storage);
         self.seams.plug(&mut network);
         network
     }
@@ -60,6 +63,7 @@ impl Settings {
         let masked = |layer: usize| mask.masked(layer).then(|| density(layer));
         let mut network =
             Network::with_masks(Description::clone(&self.network), self.seed, self.kernel, masked);
+        network.set_storage(self.storage);
         self.seams.plug(&mut network);
         network
     }

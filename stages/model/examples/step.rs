@@ -1,6 +1,6 @@
 //! Times training steps by density: `cargo run --release -p spfde-model --example step -- [model] [width]
-//! [densities] [repetitions] [kernel] [channels] [extent] [frozen blocks]`, such as `resnet32 2 0.05,0.1,1 10
-//! auto 3 32 0`.
+//! [densities] [repetitions] [kernel] [channels] [extent] [frozen blocks] [storage]`, such as `resnet32 2
+//! 0.05,0.1,1 10 auto 3 32 0 bf16`.
 //!
 //! A step is a batch of 128 samples in four shards, one after another, and one update. Times are minima over
 //! the repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
@@ -14,7 +14,7 @@ use spfde_data::architecture::LayerKind;
 use spfde_data::parameter::{Parameters, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
-    Activations, Growth, InputShape, Kernel, Lane, MomentumSgd, Network, Shard, Workspace, models,
+    Activations, Growth, InputShape, Kernel, MomentumSgd, Network, Shard, Storage, Workspace, models,
 };
 
 const SHARDS: usize = 4;
@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let kernel = Kernel::resolve(argument(4, "auto"))?;
     let (channels, extent) = (argument(5, "1").parse()?, argument(6, "28").parse()?);
     let frozen: usize = argument(7, "0").parse()?;
+    let storage = Storage::resolve(argument(8, "f32"))?;
     let known = models::registry();
     let entry = known.iter().find(|entry| entry.name == model).ok_or("no such model")?;
     let known = (entry.parameters)();
@@ -52,6 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let density: f64 = density.parse()?;
         let shape = InputShape { channels, height: extent, width: extent };
         let mut network = Network::from_description((entry.build)(&parameters, shape, 10)?, 1, kernel);
+        network.set_storage(storage);
         sparsify(&mut network, density);
         network.freeze(frozen);
         measure(&mut network, shape, density, repetitions);
@@ -106,15 +108,12 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
     let InputShape { channels, height, width } = shape;
     let inputs: Vec<Activations> = (0..SHARDS as u64)
         .map(|shard| {
-            let shape = (SAMPLES / 8, height, channels, width);
-            Activations::from_shape_fn(shape, |(group, row, channel, column)| {
+            let lanes = network.kernel().lanes();
+            let shape = (network.kernel().groups(SAMPLES), height, channels, width, lanes);
+            Activations::from_shape_fn(shape, |(group, row, channel, column, lane)| {
                 let place = ((group * height + row) * channels + channel) * width + column;
-                let place = place as u64;
-                let number = |lane: usize| {
-                    let bits = draw(shard, Purpose::Synthetic, place, lane as u64);
-                    (bits >> 40) as f32 / (1 << 23) as f32 - 1.0
-                };
-                Lane(std::array::from_fn(number))
+                let bits = draw(shard, Purpose::Synthetic, place as u64, lane as u64);
+                (bits >> 40) as f32 / (1 << 23) as f32 - 1.0
             })
         })
         .collect();

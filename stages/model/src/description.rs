@@ -12,7 +12,7 @@ mod recipe;
 
 pub use builder::{Logits, NetworkBuilder, Node};
 pub use geometry::InputShape;
-pub(crate) use geometry::{Cell, Geometry, PANEL, Packed, square};
+pub(crate) use geometry::{Cell, Geometry, PANEL, Packed, STRIP, square};
 use recipe::Recipe;
 pub(crate) use recipe::{Affine, Convolution, Kind, Operation};
 

@@ -1,8 +1,12 @@
-//! The kernels: all that happens to eight samples at once, written once and compiled twice.
+//! The kernels: all that happens to a group of samples at once, written once and compiled for each machine.
 //!
-//! Each kernel is a generic function over [`Vector`](vector::Vector), the arithmetic of eight numbers. It is
-//! compiled for AVX2 with fused multiply-add, chosen at run time, and for any machine in plain Rust. The two
-//! differ in rounding (fused or not), each gives the same bits on every call.
+//! Each kernel is a generic function over [`Vector`](vector::Vector), the arithmetic of eight or sixteen
+//! numbers. It is compiled for AVX-512, for AVX2 with fused multiply-add, both chosen at run time, for NEON
+//! on 64-bit ARM, and for any machine in plain Rust. They differ in rounding (fused or not) and in the order
+//! of sums over samples; each gives the same bits on every call.
+//!
+//! Kernels read and write slices of plain numbers; what a group's samples have at one place, a *lane*, lies
+//! side by side in them. Strips, taps and rows count in lanes.
 //!
 //! This module is the only place with unsafe code. Its functions check slices and offsets once, at their
 //! entry; the loops inside rely on that. Miri follows every access of the portable ones, on a nightly
@@ -14,83 +18,164 @@ use spfde_data::parameter::{Parameter, ParameterError, Value};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod buffer;
 mod dense;
 mod elementwise;
 mod gather;
 mod gradient;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod product;
+mod storage;
 mod tally;
 mod taps;
 mod vector;
 #[cfg(test)]
 mod vector_tests;
 
+pub(crate) use buffer::Buffer;
 pub(crate) use elementwise::{Channel, PackedRow, SignalRow, add, pack};
 pub(crate) use gather::{Gather, Strip};
 pub(crate) use gradient::{Sign, pack_gradient, settle};
 pub use product::Form;
 pub(crate) use product::Product;
-pub(crate) use tally::{Factors, tally, tally_groups};
-pub(crate) use taps::{Tap, Taps};
-pub(crate) use vector::LaneMask;
+pub(crate) use storage::{Bf16, Stored};
+pub(crate) use tally::{Factors, fold, tally, tally_groups};
+pub(crate) use taps::{Extents, Tap, Taps};
+pub(crate) use vector::{LaneMask, MOST_LANES};
 
 /// Which compiled form of the kernels runs.
 ///
 /// A value of this type is proof that the machine can run it, so there is no way to make one but
-/// [`Kernel::resolve`] and [`Kernel::PORTABLE`].
+/// [`Kernel::resolve`], [`Kernel::all`] and [`Kernel::PORTABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kernel {
-    has_avx2: bool,
+pub struct Kernel(Instructions);
+
+/// What kernels are compiled for, the fastest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instructions {
+    Avx512,
+    Avx2,
+    Neon,
+    Portable,
+}
+
+impl Instructions {
+    const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// Whether this machine has them.
+    fn is_here(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f") && Self::Avx2.is_here(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            // Every 64-bit ARM has it.
+            Self::Neon => cfg!(target_arch = "aarch64"),
+            Self::Portable => true,
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512 | Self::Avx2 => false,
+        }
+    }
 }
 
 impl Kernel {
     /// The names that [`Kernel::resolve`] knows.
-    pub const NAMES: [&'static str; 3] = ["auto", "avx2", "portable"];
+    pub const NAMES: [&'static str; 5] = ["auto", "avx512", "avx2", "neon", "portable"];
 
     /// Plain Rust: runs everywhere, several times slower.
-    pub const PORTABLE: Self = Self { has_avx2: false };
+    pub const PORTABLE: Self = Self(Instructions::Portable);
+
+    /// The kernels that this machine runs, the fastest first.
+    pub fn all() -> Vec<Self> {
+        Instructions::ALL.into_iter().filter(|instructions| instructions.is_here()).map(Self).collect()
+    }
 
     /// The kernels called `name`: `auto` takes the fastest that this machine has.
     ///
     /// # Errors
-    /// If the name is unknown, or it is `avx2` and the machine lacks AVX2 or FMA.
+    /// If the name is unknown, or this machine lacks the instructions.
     pub fn resolve(name: &str) -> Result<Self, ParameterError> {
         let key = "train.kernel";
         Parameter::choice(key, "auto", Self::NAMES.to_vec(), "").check(Value::Text(name.into()))?;
-        #[cfg(target_arch = "x86_64")]
-        let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        #[cfg(not(target_arch = "x86_64"))]
-        let has_avx2 = false;
-        if name == "avx2" && !has_avx2 {
-            let reason = "this machine has no AVX2 with FMA; `auto` takes what it has";
-            return Err(ParameterError::contradiction(key, reason));
-        }
-        Ok(Self { has_avx2: has_avx2 && name != "portable" })
+        let here = Self::all();
+        let found = here.iter().find(|kernel| name == "auto" || kernel.name() == name);
+        found.copied().ok_or_else(|| {
+            let has: Vec<&str> = here.iter().map(|kernel| kernel.name()).collect();
+            let reason =
+                format!("this machine has no {name}, it has {}; `auto` takes the first", has.join(", "));
+            ParameterError::contradiction(key, reason)
+        })
     }
 
     /// The name under which [`Kernel::resolve`] gives exactly these kernels.
     pub fn name(self) -> &'static str {
-        if self.has_avx2 { "avx2" } else { "portable" }
+        self.0.name()
+    }
+
+    /// How many samples make a group, which kernels compute at once: 8, or 16 with AVX-512.
+    pub fn lanes(self) -> usize {
+        match self.0 {
+            Instructions::Avx512 => 16,
+            Instructions::Avx2 | Instructions::Neon | Instructions::Portable => 8,
+        }
+    }
+
+    /// How many groups hold `samples` samples.
+    pub fn groups(self, samples: usize) -> usize {
+        samples.div_ceil(self.lanes())
     }
 }
 
 /// Declares the entry point of a kernel: `name(kernel, arguments)` runs `body::<V>(arguments)` for the
-/// vectors of that kernel. The body must be `#[inline(always)]`, or it is compiled without the instructions.
+/// vectors of that kernel; `name<S>` runs `body::<V, S>` for numbers that are stored as `S`. The body must be
+/// `#[inline(always)]`, or it is compiled without the instructions.
 macro_rules! entry {
-    ($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),+ $(,)?) = $body:ident) => {
+    (
+        $(#[$meta:meta])*
+        fn $name:ident$(<$stored:ident>)?($($argument:ident: $type:ty),+ $(,)?) = $body:ident
+    ) => {
         $(#[$meta])*
-        pub(crate) fn $name(kernel: crate::kernel::Kernel, $($argument: $type),+) {
-            #[cfg(target_arch = "x86_64")]
-            if kernel.has_avx2 {
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2($($argument: $type),+) {
-                    $body::<crate::kernel::avx2::Avx2>($($argument),+)
+        pub(crate) fn $name$(<$stored: crate::kernel::Stored>)?(
+            kernel: crate::kernel::Kernel,
+            $($argument: $type),+
+        ) {
+            use crate::kernel::Instructions;
+            match kernel.0 {
+                #[cfg(target_arch = "x86_64")]
+                Instructions::Avx512 => {
+                    #[target_feature(enable = "avx512f,avx2,fma")]
+                    fn avx512$(<$stored: crate::kernel::Stored>)?($($argument: $type),+) {
+                        $body::<crate::kernel::avx512::Avx512$(, $stored)?>($($argument),+)
+                    }
+                    // SAFETY: a `Kernel` of this kind exists only where the machine has the instructions.
+                    unsafe { avx512$(::<$stored>)?($($argument),+) }
                 }
-                // SAFETY: a `Kernel` of this kind exists only where the machine has AVX2 and FMA.
-                return unsafe { avx2($($argument),+) };
+                #[cfg(target_arch = "x86_64")]
+                Instructions::Avx2 => {
+                    #[target_feature(enable = "avx2,fma")]
+                    fn avx2$(<$stored: crate::kernel::Stored>)?($($argument: $type),+) {
+                        $body::<crate::kernel::avx2::Avx2$(, $stored)?>($($argument),+)
+                    }
+                    // SAFETY: a `Kernel` of this kind exists only where the machine has the instructions.
+                    unsafe { avx2$(::<$stored>)?($($argument),+) }
+                }
+                #[cfg(target_arch = "aarch64")]
+                Instructions::Neon => $body::<crate::kernel::neon::Neon$(, $stored)?>($($argument),+),
+                _ => $body::<crate::kernel::portable::Portable$(, $stored)?>($($argument),+),
             }
-            $body::<crate::kernel::portable::Portable>($($argument),+)
         }
     };
 }
@@ -115,14 +200,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_resolves_to_itself_and_an_unknown_one_is_refused() {
-        let auto = Kernel::resolve("auto").unwrap();
-        assert_eq!(Kernel::resolve(auto.name()), Ok(auto));
-        assert_eq!(Kernel::resolve("portable").unwrap().name(), "portable");
+    fn a_kernel_resolves_to_itself_and_an_unknown_or_absent_one_is_refused() {
+        let here = Kernel::all();
+        assert_eq!(here.last(), Some(&Kernel::PORTABLE));
+        assert_eq!(Kernel::resolve("auto"), Ok(here[0]));
+        for kernel in &here {
+            assert_eq!(Kernel::resolve(kernel.name()), Ok(*kernel));
+        }
+        let absent = |name: &&str| *name != "auto" && here.iter().all(|kernel| kernel.name() != *name);
+        let absent = Kernel::NAMES.into_iter().find(absent).expect("no machine has all of them");
+        let error = Kernel::resolve(absent).unwrap_err().to_string();
+        assert!(error.contains(&format!("no {absent}")) && error.contains("portable"), "{error}");
         let error = Kernel::resolve("avx").unwrap_err().to_string();
         assert_eq!(
             error,
-            "`train.kernel` = \"avx\" is not one of auto, avx2, portable; did you mean `avx2`?"
+            "`train.kernel` = \"avx\" is not one of auto, avx512, avx2, neon, portable; did you mean `avx2`?"
         );
     }
 }

@@ -51,11 +51,11 @@ pub(crate) struct Layer {
 
 impl Layer {
     /// The layer as it is before the first step: dense, or masked and empty if its initial values are drawn
-    /// for a `density`.
+    /// for a `density`. Kernels have lanes of so many numbers.
     pub(crate) fn new(
-        seed: u64,
-        number: usize,
+        (seed, number): (u64, usize),
         description: &LayerDescription,
+        lanes: usize,
         density: Option<f64>,
     ) -> Self {
         let channels = description.geometry.outputs();
@@ -68,6 +68,6 @@ impl Layer {
                 running_variance: vec![1.0; channels],
             }),
         };
-        Self { weights: Weights::new(seed, number, description.geometry.clone(), density), affine }
+        Self { weights: Weights::new((seed, number), description.geometry.clone(), lanes, density), affine }
     }
 }

@@ -22,12 +22,12 @@
 //!
 //! Weights outside a mask are stored nowhere and cost nothing: a layer keeps the ascending indices of the
 //! weights that exist, their values and their momenta. Kernels gather, for each output channel, the inputs
-//! its existing weights point at, for eight samples and several pixels at a time; see [`Lane`] for the
-//! layout.
+//! its existing weights point at, for a group of samples and several pixels at a time; see
+//! [`Activations`] for the layout.
 //!
 //! ```
 //! use spfde_data::architecture::LayerKind;
-//! use spfde_model::{Activations, Description, Growth, InputShape, Kernel, Lane, Shard};
+//! use spfde_model::{Activations, Description, Growth, InputShape, Kernel, Shard};
 //! use spfde_model::{MomentumSgd, Network, Workspace};
 //!
 //! let shape = InputShape { channels: 1, height: 12, width: 12 };
@@ -45,7 +45,7 @@
 //! network.apply_mask(1, &[], &kept, Growth::Initial);
 //!
 //! // Three samples in the first three lanes of one group.
-//! let inputs = Activations::from_elem((1, 12, 1, 12), Lane([0.5; 8]));
+//! let inputs = Activations::from_elem((1, 12, 1, 12, network.kernel().lanes()), 0.5);
 //! let shard = Shard { inputs: &inputs, labels: &[3, 1, 4], weights: &[1.0; 3], batch_samples: 3 };
 //! let mut workspace = Workspace::new(&network);
 //! let mut part = vec![0.0; network.part_len()];
@@ -74,6 +74,7 @@ mod perturbation;
 mod precision;
 mod schedule;
 mod shard;
+mod storage;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -82,7 +83,7 @@ mod workspace;
 
 pub use description::{BuildError, Description, InputShape, Logits, NetworkBuilder, Node};
 pub use kernel::{Form, Kernel};
-pub use lane::{Activations, LANES, Lane};
+pub use lane::Activations;
 pub use loss::{CrossEntropy, Loss};
 pub use network::{Network, NonFinite};
 pub use optimiser::{MomentumSgd, Optimiser};
@@ -90,6 +91,7 @@ pub use perturbation::Perturbation;
 pub use precision::Precision;
 pub use shard::{Evaluation, Score, Shard, Wanted};
 pub use spfde_data::tensor::{Tensor, TensorData};
+pub use storage::Storage;
 pub use tensor::RestoreError;
 pub use weights::Growth;
 pub use workspace::Workspace;

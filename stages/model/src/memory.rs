@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::description::{Description, Geometry, Reach};
-use crate::kernel::Form;
-use crate::lane::{LANES, Lane};
+use crate::kernel::{Form, Kernel};
 use crate::schedule::Schedule;
+use crate::storage::Storage;
 
 /// Bytes of an existing weight: index, value, momentum.
 const STATE: u64 = 12;
@@ -28,14 +28,20 @@ impl Description {
     }
 
     /// Bytes of the buffers in which a worker passes shards of up to `samples` samples forward and backward,
-    /// and `evaluated` samples forward, and of their inputs, if `existing` weights of each layer exist.
-    pub fn pass_bytes(&self, samples: usize, evaluated: usize, existing: &[u32]) -> u64 {
+    /// and `evaluated` samples forward, and of their inputs, if `existing` weights of each layer exist and
+    /// such kernels run with such a storage.
+    pub fn pass_bytes(
+        &self,
+        (kernel, storage): (Kernel, Storage),
+        [samples, evaluated]: [usize; 2],
+        existing: &[u32],
+    ) -> u64 {
         let training = Schedule::training(self, Reach::Block(0));
         let evaluating = Schedule::forward(self, self.architecture.blocks.len() + 1);
         let mut values: Vec<usize> = vec![0; training.buffers.len().max(evaluating.buffers.len())];
         for (schedule, samples) in [(training, samples), (evaluating, evaluated)] {
             for (most, buffer) in values.iter_mut().zip(schedule.buffers) {
-                let groups = if buffer.single { 1 } else { samples.div_ceil(LANES) };
+                let groups = if buffer.single { 1 } else { kernel.groups(samples) };
                 *most = (*most).max(buffer.lanes * groups);
             }
         }
@@ -43,10 +49,17 @@ impl Description {
         // One packed buffer for each layout.
         let packed = geometries().flat_map(|geometry| {
             let Geometry { source, input, gradient, output, .. } = geometry;
-            [("source", source, input), ("gradient", gradient, output)]
+            let lanes = kernel.lanes();
+            [
+                (("source", source, input), geometry.source_rows(lanes) * source.pitch),
+                (("gradient", gradient, output), geometry.gradient_rows(lanes) * gradient.pitch),
+            ]
         });
-        let packed: BTreeMap<String, usize> =
-            packed.map(|layout| (format!("{layout:?}"), layout.1.len())).collect();
+        let mut most_packed = BTreeMap::<String, usize>::new();
+        for (layout, lanes) in packed {
+            let most = most_packed.entry(format!("{layout:?}")).or_default();
+            *most = lanes.max(*most);
+        }
         let most = |lanes: &dyn Fn(usize, &Geometry) -> usize| {
             geometries().enumerate().map(|(layer, geometry)| lanes(layer, geometry)).max().unwrap_or(0)
         };
@@ -55,9 +68,14 @@ impl Description {
             false => 0,
         });
         let totals = most(&|layer, geometry| if geometry.is_linear { 0 } else { existing[layer] as usize });
-        let inputs = samples.max(evaluated).div_ceil(LANES) * self.shapes[0].len();
-        let lanes = values.iter().sum::<usize>() + packed.values().sum::<usize>() + targets + totals + inputs;
-        (lanes * size_of::<Lane>()) as u64
+        let inputs = kernel.groups(samples.max(evaluated)) * self.shapes[0].len();
+        let kept: usize = match storage {
+            Storage::F32 => values.iter().sum(),
+            // The inputs are kept as they come, too.
+            Storage::Bf16 => values.iter().sum::<usize>() + inputs,
+        };
+        let lanes = most_packed.values().sum::<usize>() + targets + totals + inputs;
+        ((lanes * size_of::<f32>() + kept * storage.bytes()) * kernel.lanes()) as u64
     }
 
     /// Numbers of a part of a network of which all layers train, if `existing` weights of each layer exist.

@@ -10,8 +10,24 @@ use crate::layer::Layer;
 use crate::loss::{CrossEntropy, Loss};
 use crate::precision::Precision;
 use crate::schedule::Schedule;
+use crate::storage::Storage;
 use crate::weights::Growth;
 
+/// Evaluates an expression in which `$stored` is the type that `$storage` names.
+macro_rules! in_storage {
+    ($storage:expr, $stored:ident => $body:expr) => {
+        match $storage {
+            crate::storage::Storage::F32 => {
+                type $stored = f32;
+                $body
+            }
+            crate::storage::Storage::Bf16 => {
+                type $stored = crate::kernel::Bf16;
+                $body
+            }
+        }
+    };
+}
 mod observe;
 mod part;
 mod state;
@@ -28,6 +44,7 @@ use part::PartLayout;
 pub struct Network {
     description: Arc<Description>,
     kernel: Kernel,
+    storage: Storage,
     layers: Vec<Layer>,
     frozen: usize,
     part: PartLayout,
@@ -61,12 +78,14 @@ impl Network {
         density: impl Fn(usize) -> Option<f64>,
     ) -> Self {
         let layers = description.layers.iter().enumerate();
-        let layers: Vec<Layer> =
-            layers.map(|(number, layer)| Layer::new(seed, number, layer, density(number))).collect();
+        let layers =
+            layers.map(|(number, layer)| Layer::new((seed, number), layer, kernel.lanes(), density(number)));
+        let layers: Vec<Layer> = layers.collect();
         let part = PartLayout::new(&description, &layers, 0);
         let training = Schedule::training(&description, Reach::Block(0));
         Self {
             kernel,
+            storage: Storage::F32,
             layers,
             frozen: 0,
             part,
@@ -115,6 +134,16 @@ impl Network {
     pub fn apply_mask(&mut self, layer: usize, dropped: &[u32], grown: &[u32], growth: Growth) {
         self.layers[layer].weights.apply_mask(dropped, grown, growth);
         self.lay_out();
+    }
+
+    /// How values and gradients are stored between operations.
+    pub fn storage(&self) -> Storage {
+        self.storage
+    }
+
+    /// Lets values and gradients be stored in another way than as f32.
+    pub fn set_storage(&mut self, storage: Storage) {
+        self.storage = storage;
     }
 
     /// Lets another loss than cross-entropy train and score.

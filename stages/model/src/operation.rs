@@ -9,6 +9,7 @@ pub(crate) mod linear;
 pub(crate) mod loss;
 mod pass;
 pub(crate) mod pool;
+mod rolling;
 pub(crate) mod settle;
 mod statistics;
 

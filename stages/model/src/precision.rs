@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::lane::Lane;
-
 /// A precision other than f32: what the products of a layer multiply. Stored weights, sums and updates stay
 /// f32.
 pub trait Precision: std::fmt::Debug + Send + Sync {
@@ -13,8 +11,8 @@ pub trait Precision: std::fmt::Debug + Send + Sync {
     }
 
     /// Rounds numbers that a layer reads, a few rows at a time; zeros stay zeros.
-    fn inputs(&self, _layer: usize, _lanes: &mut [Lane]) {}
+    fn inputs(&self, _layer: usize, _numbers: &mut [f32]) {}
 
     /// Rounds numbers of the gradient of the output of a layer, a few rows at a time; zeros stay zeros.
-    fn gradients(&self, _layer: usize, _lanes: &mut [Lane]) {}
+    fn gradients(&self, _layer: usize, _numbers: &mut [f32]) {}
 }

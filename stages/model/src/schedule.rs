@@ -22,7 +22,7 @@ pub(crate) struct Schedule {
     /// while it packs its input. Not where the prefix ends between the two: there the sum alone goes from the
     /// one to the other, not both of its terms.
     pub(crate) merged: Vec<bool>,
-    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) buffers: Vec<Room>,
     /// How many leading operations run group by group.
     pub(crate) prefix: usize,
     /// How far the backward pass goes: to the frozen blocks, or through them where those are observed.
@@ -31,7 +31,7 @@ pub(crate) struct Schedule {
 
 /// What a buffer is large enough for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Buffer {
+pub(crate) struct Room {
     /// Lanes per group.
     pub(crate) lanes: usize,
     /// Whether it holds one group at a time, in place of all groups of the shard.
@@ -122,8 +122,8 @@ impl Schedule {
 
 /// Gives every tenant a buffer that is free while it lives, in order of time; of the free ones the smallest
 /// that is large enough, else the largest, which grows.
-fn place(tenants: Vec<Option<Tenant>>) -> (Vec<Option<usize>>, Vec<Buffer>) {
-    let (mut places, mut buffers) = (vec![None; tenants.len()], Vec::<Buffer>::new());
+fn place(tenants: Vec<Option<Tenant>>) -> (Vec<Option<usize>>, Vec<Room>) {
+    let (mut places, mut buffers) = (vec![None; tenants.len()], Vec::<Room>::new());
     let waiting = places.iter_mut().zip(tenants).filter_map(|(place, tenant)| Some((place, tenant?)));
     let mut waiting: Vec<(&mut Option<usize>, Tenant)> = waiting.collect();
     waiting.sort_by_key(|(_, tenant)| tenant.from);
@@ -135,7 +135,7 @@ fn place(tenants: Vec<Option<Tenant>>) -> (Vec<Option<usize>>, Vec<Buffer>) {
             room => (1, usize::MAX - room),
         });
         let buffer = best.unwrap_or_else(|| {
-            buffers.push(Buffer { lanes, single });
+            buffers.push(Room { lanes, single });
             busy_until.push(to);
             buffers.len() - 1
         });

@@ -6,7 +6,7 @@ use crate::lane::Activations;
 /// the batch norms ghost batch norms (Hoffer et al. 2017).
 #[derive(Clone, Copy, Debug)]
 pub struct Shard<'a> {
-    /// Inputs, sample `n` in group `n / 8`, lane `n % 8`; lanes behind the last sample are ignored.
+    /// Inputs, as [`Activations`] names them; lanes behind the last sample are ignored.
     pub inputs: &'a Activations,
     /// The class of each sample; their number is the number of samples.
     pub labels: &'a [u16],

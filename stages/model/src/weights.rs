@@ -8,8 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use spfde_data::random::{Purpose, seed_bytes};
 
 use crate::description::{Convolution, Geometry, PANEL, square};
-use crate::kernel::{Form, Product, Tap, Taps};
-use crate::lane::Lane;
+use crate::kernel::{Extents, Form, Product, Tap, Taps};
 use crate::precision::Precision;
 
 /// The value with which a weight begins to exist.
@@ -38,6 +37,8 @@ pub(crate) struct Weights {
     seed: u64,
     layer: usize,
     geometry: Geometry,
+    /// Numbers of a lane.
+    lanes: usize,
     /// The density for which initial values are drawn; 1 for a dense layer.
     density: f64,
     pub(crate) masked: bool,
@@ -55,7 +56,12 @@ pub(crate) struct Weights {
 impl Weights {
     /// A dense layer with its initial weights, or a masked and empty one if its initial values are drawn for
     /// a `density`.
-    pub(crate) fn new(seed: u64, layer: usize, geometry: Geometry, density: Option<f64>) -> Self {
+    pub(crate) fn new(
+        (seed, layer): (u64, usize),
+        geometry: Geometry,
+        lanes: usize,
+        density: Option<f64>,
+    ) -> Self {
         let count = geometry.weights();
         let (forward, backward, rounding) = (Product::default(), vec![], None);
         let (indices, values, momenta) = (vec![], vec![], vec![]);
@@ -64,6 +70,7 @@ impl Weights {
             seed,
             layer,
             geometry,
+            lanes,
             density,
             masked,
             indices,
@@ -169,7 +176,8 @@ impl Weights {
         let places = self.places(self.indices.iter().copied());
         self.forward = Product::new(form, self.extents(), self.taps(&places), true);
         let (inputs, outputs) = (geometry.inputs(), geometry.outputs());
-        let extents = [inputs, outputs, self.block(outputs, 1)];
+        let extents =
+            Extents { rows: inputs, columns: outputs, block: self.block(outputs, 1), lanes: self.lanes };
         let backward = square(geometry.convolution.stride).map(|phase| {
             let offsets = geometry.gradient_offsets(phase);
             let taps = places.iter().enumerate().filter_map(|(position, place)| {
@@ -210,10 +218,11 @@ impl Weights {
         })
     }
 
-    /// Written channels, read channels and the read channels of a block in the forward pass.
-    fn extents(&self) -> [usize; 3] {
-        let inputs = self.geometry.inputs();
-        [self.geometry.outputs(), inputs, self.block(inputs, self.geometry.convolution.stride)]
+    /// How the forward pass sorts the weights.
+    fn extents(&self) -> Extents {
+        let (rows, columns) = (self.geometry.outputs(), self.geometry.inputs());
+        let block = self.block(columns, self.geometry.convolution.stride);
+        Extents { rows, columns, block, lanes: self.lanes }
     }
 
     /// How many of `channels` read channels a block holds so that a tile's window fits the first-level cache.
@@ -224,7 +233,7 @@ impl Weights {
             true => (PANEL, PANEL_BYTES),
             false => ((stride + kernel) * (stride * (width - 1) + kernel), WINDOW_BYTES),
         };
-        let blocks = (channels * lanes * size_of::<Lane>()).div_ceil(bytes);
+        let blocks = (channels * lanes * self.lanes * size_of::<f32>()).div_ceil(bytes);
         channels.div_ceil(blocks.max(1))
     }
 

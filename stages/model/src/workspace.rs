@@ -3,16 +3,21 @@
 use std::collections::HashMap;
 
 use crate::description::{InputShape, Packed};
-use crate::kernel::Channel;
-use crate::lane::Lane;
+use crate::kernel::{Bf16, Buffer, Channel, Stored};
 use crate::network::Network;
-use crate::schedule::Buffer;
+use crate::schedule::Room;
 
 /// The buffers of one shard's passes. They grow as needed and carry nothing from one pass to the next.
 #[derive(Default)]
 pub struct Workspace {
-    /// Values and gradients, as the schedule places them.
-    pub(crate) buffers: Vec<Vec<Lane>>,
+    pub(crate) common: Common,
+    exact: Rooms<f32>,
+    halved: Rooms<Bf16>,
+}
+
+/// What does not depend on how values are stored.
+#[derive(Default)]
+pub(crate) struct Common {
     /// What follows each layer: what batch norms measured, and what follows from that.
     pub(crate) channels: Vec<Vec<Channel>>,
     pub(crate) moments: Vec<Vec<Moments>>,
@@ -21,6 +26,46 @@ pub struct Workspace {
     pub(crate) scratch: Scratch,
     /// Hears of every operation before it runs.
     listener: Option<Listener>,
+}
+
+/// Values and gradients.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms<S> {
+    /// As the schedule places them.
+    pub(crate) buffers: Vec<Buffer<S>>,
+    /// The network's inputs, if they are not stored as they come.
+    pub(crate) inputs: Buffer<S>,
+}
+
+/// What a pass may store its values and gradients as.
+pub(crate) trait Kept: Stored {
+    /// The buffers for it.
+    fn rooms(workspace: &mut Workspace) -> (&mut Common, &mut Rooms<Self>);
+
+    /// The inputs, stored; in `room` if they have to be changed.
+    fn inputs<'a>(inputs: &'a [f32], room: &'a mut Buffer<Self>) -> &'a [Self];
+}
+
+impl Kept for f32 {
+    fn rooms(workspace: &mut Workspace) -> (&mut Common, &mut Rooms<Self>) {
+        (&mut workspace.common, &mut workspace.exact)
+    }
+
+    fn inputs<'a>(inputs: &'a [f32], _: &'a mut Buffer<Self>) -> &'a [Self] {
+        inputs
+    }
+}
+
+impl Kept for Bf16 {
+    fn rooms(workspace: &mut Workspace) -> (&mut Common, &mut Rooms<Self>) {
+        (&mut workspace.common, &mut workspace.halved)
+    }
+
+    fn inputs<'a>(inputs: &'a [f32], room: &'a mut Buffer<Self>) -> &'a [Self] {
+        room.make_room(inputs.len());
+        room.iter_mut().zip(inputs).for_each(|(stored, input)| *stored = Bf16::of(*input));
+        room
+    }
 }
 
 type Listener = Box<dyn FnMut(&str) + Send>;
@@ -43,11 +88,13 @@ pub(crate) struct Scratch {
     /// The packed gradient of the output.
     pub(crate) gradient: PackedBuffer,
     /// The packed output of a linear layer.
-    pub(crate) target: Vec<Lane>,
+    pub(crate) target: Buffer<f32>,
     /// One lane per existing weight.
-    pub(crate) totals: Vec<Lane>,
+    pub(crate) totals: Buffer<f32>,
     /// Two lanes per channel.
-    pub(crate) sums: Vec<Lane>,
+    pub(crate) sums: Buffer<f32>,
+    /// Parts of the sums of a tile.
+    pub(crate) partials: Buffer<f32>,
 }
 
 impl Workspace {
@@ -56,55 +103,53 @@ impl Workspace {
         let outputs = network.description().layers.iter().map(|layer| layer.geometry.outputs());
         let channels = outputs.clone().map(|outputs| vec![Channel::default(); outputs]).collect();
         let moments = outputs.map(|outputs| vec![Moments::default(); outputs]).collect();
-        Self { channels, moments, ..Self::default() }
+        Self { common: Common { channels, moments, ..Common::default() }, ..Self::default() }
     }
 
     /// Calls `listener` with the name of every operation before it runs and with `end` after the last one of
     /// a pass: for profiles of a step.
     pub fn listen(&mut self, listener: impl FnMut(&str) + Send + 'static) {
-        self.listener = Some(Box::new(listener));
+        self.common.listener = Some(Box::new(listener));
     }
+}
 
+impl Common {
     /// Tells the listener what comes next; `name` is made only for one.
     pub(crate) fn hear(&mut self, name: impl FnOnce() -> String) {
         if let Some(listener) = &mut self.listener {
             listener(&name());
         }
     }
+}
 
-    /// Makes room for values and gradients of `groups` groups.
-    pub(crate) fn make_room(&mut self, buffers: &[Buffer], groups: usize) {
-        if self.buffers.len() < buffers.len() {
-            self.buffers.resize(buffers.len(), vec![]);
+impl<S: Stored> Rooms<S> {
+    /// Makes room for values and gradients of so many groups of `lanes` samples.
+    pub(crate) fn make_room(&mut self, rooms: &[Room], groups: usize, lanes: usize) {
+        if self.buffers.len() < rooms.len() {
+            self.buffers.resize(rooms.len(), Buffer::default());
         }
-        for (room, buffer) in self.buffers.iter_mut().zip(buffers) {
-            make_room(room, buffer.lanes * if buffer.single { 1 } else { groups });
+        for (buffer, room) in self.buffers.iter_mut().zip(rooms) {
+            buffer.make_room(room.lanes * lanes * if room.single { 1 } else { groups });
         }
     }
 }
 
-/// Lets the buffer have at least this length, whatever it holds.
-pub(crate) fn make_room(buffer: &mut Vec<Lane>, lanes: usize) {
-    if buffer.len() < lanes {
-        buffer.resize(lanes, Lane::ZERO);
-    }
-}
-
-/// Gives the buffer a length and fills it with zeros.
-pub(crate) fn clear(buffer: &mut Vec<Lane>, lanes: usize) {
-    buffer.clear();
-    buffer.resize(lanes, Lane::ZERO);
-}
-
-/// Packed pixels with zeros around them, a buffer for each layout. Packing writes pixels only, so that
-/// nothing is ever cleared again; a network has a layout for each shape of its values, which is little beside
-/// the values themselves.
+/// Packed pixels with zeros beside them, a buffer for each layout. Packing writes pixels only, so that
+/// nothing beside them is ever cleared again; a network has a layout for each shape of its values.
 #[derive(Debug, Default)]
-pub(crate) struct PackedBuffer(HashMap<(Packed, InputShape), Vec<Lane>>);
+pub(crate) struct PackedBuffer(HashMap<(Packed, InputShape, usize), Buffer<f32>>);
 
 impl PackedBuffer {
-    /// The buffer for pixels of `shape` in the layout `packed`: zeros around them, anything in their places.
-    pub(crate) fn prepare(&mut self, packed: Packed, shape: InputShape) -> &mut [Lane] {
-        self.0.entry((packed, shape)).or_insert_with(|| vec![Lane::ZERO; packed.len()])
+    /// The buffer for so many rows of pixels of `shape` in the layout `packed`, of `lanes` samples each:
+    /// zeros beside them, anything in their places.
+    pub(crate) fn prepare(
+        &mut self,
+        packed: Packed,
+        shape: InputShape,
+        (rows, lanes): (usize, usize),
+    ) -> &mut [f32] {
+        let buffer = self.0.entry((packed, shape, lanes)).or_default();
+        buffer.make_room(rows * packed.pitch * lanes);
+        buffer
     }
 }

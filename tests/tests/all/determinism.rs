@@ -61,6 +61,14 @@ fn a_residual_network_under_all_default_policies_is_the_same_on_1_2_and_4_worker
 }
 
 #[test]
+fn activations_kept_as_bf16_are_the_same_on_1_3_and_4_workers() {
+    let bench = Bench::new(120);
+    let words = [&EVERYTHING[..], &["train.storage=bf16", "train.epochs=4", "train.shards=5"]].concat();
+    let words: Vec<&str> = words.into_iter().filter(|word| *word != "train.epochs=6").collect();
+    assert_it_decided(&assert_workers_do_not_matter(&bench, &words, &[1, 3, 4]));
+}
+
+#[test]
 fn freezing_by_gradient_norms_is_the_same_on_1_2_and_4_workers() {
     let words = [
         "model.name=resnet20",

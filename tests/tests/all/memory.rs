@@ -100,6 +100,7 @@ fn the_peak_that_is_foreseen_is_within_a_quarter_of_the_one_that_is_measured() {
         ("28 640 1 model.name=resnet20", ""),
         ("28 320 2 model.name=resnet20", "mask.policy=dense"),
         ("64 64 2 model.name=resnet20", ""),
+        ("64 64 2 model.name=resnet20", "train.storage=bf16"),
         ("96 64 1 model.name=mlp", "mask.sparsity=0.98"),
         ("96 64 1 model.name=mlp", ""),
         ("96 64 4 model.name=mlp", ""),

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use spfde::Experiment;
 use spfde_data::augment::Placement;
 use spfde_data::rows::{MaskRow, ScoreRow, SieveRow};
-use spfde_model::{
-    Activations, Growth, Lane, MomentumSgd, Network, Shard, Tensor, TensorData, Workspace, input,
-};
+use spfde_model::{Activations, Growth, MomentumSgd, Network, Shard, Tensor, TensorData, Workspace, input};
 
 use crate::support::Recorded;
 
@@ -125,8 +123,9 @@ pub(crate) fn gradient(
     weights: &[f32],
 ) -> Vec<f32> {
     let data = &experiment.settings().data;
-    let mut inputs = Activations::from_elem((0, 0, 0, 0), Lane::ZERO);
-    input::gather(&data.train, &data.normalization, samples, |_| Placement::default(), &mut inputs);
+    let mut inputs = Activations::default((0, 0, 0, 0, 0));
+    let of = (&*data.train, &data.normalization);
+    input::gather(network.kernel(), of, samples, |_| Placement::default(), &mut inputs);
     let labels: Vec<u16> = samples.iter().map(|sample| data.train.labels[*sample as usize]).collect();
     let shard = Shard { inputs: &inputs, labels: &labels, weights, batch_samples: samples.len() };
     let mut part = vec![0.0; network.part_len()];

@@ -6,7 +6,7 @@ use super::replica::Replica;
 use crate::fault::Cause;
 use crate::stop::Stop;
 
-/// Test samples in a chunk: a multiple of eight, small enough for the caches.
+/// Test samples in a chunk: a multiple of sixteen, small enough for the caches.
 const CHUNK: usize = 64;
 
 /// One chunk's result.

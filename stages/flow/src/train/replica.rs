@@ -59,8 +59,8 @@ impl Replica {
         let ledger = Ledger::new((0..layers).filter(|layer| run.owner(*layer) == run.worker()).collect());
         Self {
             workspace: Workspace::new(&network),
-            inputs: Activations::default((0, 0, 0, 0)),
-            input_gradients: Activations::default((0, 0, 0, 0)),
+            inputs: Activations::default((0, 0, 0, 0, 0)),
+            input_gradients: Activations::default((0, 0, 0, 0, 0)),
             network,
             ledger,
             busy: false,
@@ -225,7 +225,8 @@ impl Replica {
         let labels: Vec<u16> = ids.iter().map(|sample| images.labels[*sample as usize]).collect();
         let weights: Vec<f32> = samples.iter().map(|(_, weight)| *weight).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, tick.epoch, sample) };
-        input::gather(images, &settings.data.normalization, &ids, place, inputs);
+        let of = (&**images, &settings.data.normalization);
+        input::gather(network.kernel(), of, &ids, place, inputs);
         if let Some(perturbation) = &settings.seams.perturbation {
             let gradient = perturbation.needs_gradient().then(|| {
                 let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
@@ -242,7 +243,8 @@ impl Replica {
         let Self { network, workspace, inputs, settings, .. } = self;
         let images = &settings.data.test;
         let ids: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
-        input::gather(images, &settings.data.normalization, &ids, |_| Placement::default(), inputs);
+        let of = (&**images, &settings.data.normalization);
+        input::gather(network.kernel(), of, &ids, |_| Placement::default(), inputs);
         let ones = vec![1.0; ids.len()];
         let shard = Shard { inputs, labels: &images.labels[range], weights: &ones, batch_samples: ids.len() };
         let evaluation = network.evaluate(workspace, &shard);

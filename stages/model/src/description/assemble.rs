@@ -10,7 +10,7 @@ use crate::description::recipe::Recipe;
 use crate::description::{
     BuildError, Convolution, Description, Geometry, InputShape, Kind, LayerDescription, Operation,
 };
-use crate::lane::Lane;
+use crate::kernel::MOST_LANES;
 
 /// Operations of a network, at most; so layers can be counted in 16 bits.
 const OPERATIONS: usize = 4096;
@@ -93,7 +93,7 @@ impl Description {
         in_range("weights", geometry.weights(), 1..=u32::MAX as usize)?;
         in_range("numbers of its output", output.len(), 1..=NUMBERS)?;
         let lanes = geometry.source.len().max(geometry.gradient.len());
-        in_range("packed numbers", lanes, 1..=u32::MAX as usize / size_of::<Lane>())?;
+        in_range("packed numbers", lanes, 1..=u32::MAX as usize / (MOST_LANES * size_of::<f32>()))?;
         let before = self.producer(operation.reads[0]).map(|producer| producer.block);
         let kernel = geometry.convolution.kernel;
         let shape = LayerShape {

@@ -7,6 +7,13 @@ use crate::description::Convolution;
 /// do not fall into the same cache sets.
 const ROW_PADDING: usize = 4;
 
+/// Rows of pixels that a convolution computes at a time.
+pub(crate) const STRIP: usize = 2;
+
+/// Bytes of packed rows that are there at a time: with as many of a gradient they leave room in a
+/// second-level cache of a megabyte.
+const HELD_BYTES: usize = 256 * 1024;
+
 /// Groups of samples that a linear layer handles together, in the place of a convolution's pixels.
 pub(crate) const PANEL: usize = 4;
 
@@ -70,6 +77,13 @@ impl Packed {
     pub(crate) fn len(&self) -> usize {
         self.rows * self.pitch
     }
+
+    /// How many rows of `lanes` samples are there at a time: at least `span`, which are read together, and
+    /// `step`, by which these move.
+    fn held(&self, lanes: usize, span: usize, step: usize) -> usize {
+        let fit = HELD_BYTES / (self.pitch * lanes * size_of::<f32>()).max(1);
+        self.rows.min(fit.max(span + step))
+    }
 }
 
 /// The row and column of a cell of a kernel; or a phase of a stride, the pixels of a layer's input that lie
@@ -117,6 +131,24 @@ impl Geometry {
         let (source, gradient) = (panel(input.len()), panel(features));
         let convolution = Convolution::new(features, 1);
         Self { input, output, convolution, is_linear: true, source, gradient }
+    }
+
+    /// How many rows of the packed input are there at a time.
+    pub(crate) fn source_rows(&self, lanes: usize) -> usize {
+        let Convolution { stride, kernel, .. } = self.convolution;
+        // Windows may leave out rows between them.
+        self.source.held(lanes, (STRIP - 1) * stride + kernel.max(stride), STRIP * stride)
+    }
+
+    /// How many rows of the packed gradient the strip of rows of the input's gradient (of any phase) reads.
+    pub(crate) fn gradient_span(&self) -> usize {
+        let Convolution { stride, padding, .. } = self.convolution;
+        STRIP + self.gradient.top + padding.div_ceil(stride)
+    }
+
+    /// How many of them are there at a time.
+    pub(crate) fn gradient_rows(&self, lanes: usize) -> usize {
+        self.gradient.held(lanes, self.gradient_span(), STRIP)
     }
 
     /// Output channels or features.

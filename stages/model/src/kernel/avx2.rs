@@ -3,21 +3,17 @@
 //! The methods are inlined into entry points compiled with these instructions, and nothing else calls them: a
 //! [`Kernel`](crate::kernel::Kernel) leads there only on a machine that has them.
 
-use std::arch::x86_64::{
-    __m256, _CMP_GT_OQ, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
-    _mm256_and_ps, _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_extractf128_ps, _mm256_fmadd_ps,
-    _mm256_load_ps, _mm256_max_ps, _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_shuffle_ps, _mm256_store_ps,
-};
+use std::arch::x86_64::*;
 
 use crate::kernel::vector::{LaneMask, Vector};
-use crate::lane::{LANES, Lane};
 
 /// Eight numbers in one register.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(__m256);
+pub(crate) struct Avx2(pub(super) __m256);
 
 impl Vector for Avx2 {
+    const LANES: usize = 8;
+
     #[inline(always)]
     fn splat(value: f32) -> Self {
         // SAFETY: the module's caller has checked for the instructions.
@@ -25,15 +21,39 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn load(lane: &Lane) -> Self {
-        // SAFETY: as above; a lane is 32 readable bytes, aligned to 32.
-        Self(unsafe { _mm256_load_ps(lane.0.as_ptr()) })
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as above, and by this function's contract.
+        Self(unsafe { _mm256_loadu_ps(from) })
     }
 
     #[inline(always)]
-    fn store(self, lane: &mut Lane) {
-        // SAFETY: as above; a lane is 32 writable bytes, aligned to 32.
-        unsafe { _mm256_store_ps(lane.0.as_mut_ptr(), self.0) }
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: as above, and by this function's contract.
+        unsafe { _mm256_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        // SAFETY: as above, and by this function's contract.
+        unsafe {
+            let numbers = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(numbers)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut u16) {
+        // SAFETY: as above, and by this function's contract. What is done to the bits is explained at `Bf16`.
+        unsafe {
+            let bits = _mm256_castps_si256(self.0);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+            let nan = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
+            let is_nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0));
+            let upper = _mm256_srli_epi32::<16>(_mm256_blendv_epi8(rounded, nan, is_nan));
+            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(upper, upper));
+            _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
+        }
     }
 
     #[inline(always)]
@@ -62,9 +82,9 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn keep(self, mask: LaneMask) -> Self {
+    fn keep(self, mask: &LaneMask) -> Self {
         // SAFETY: the module's caller has checked for the instructions.
-        Self(unsafe { _mm256_and_ps(self.0, Self::load(&mask.0).0) })
+        Self(unsafe { _mm256_and_ps(self.0, Self::read(&mask.0).0) })
     }
 
     #[inline(always)]
@@ -78,11 +98,11 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
+    fn sums(vectors: [Self; 8]) -> [f32; 8] {
         let [a, b, c, d, e, f, g, h] = vectors.map(|vector| vector.0);
-        let mut sums = Lane::ZERO;
-        // Each step adds what `Lane::sum` adds: halves, then pairs, then the rest. SAFETY: the module's
-        // caller has checked for the instructions; a lane is 32 writable bytes, aligned to 32.
+        let mut sums = [0.0; 8];
+        // Each step adds what `sum` adds: halves, then pairs, then the rest. SAFETY: the module's caller has
+        // checked for the instructions; the array holds eight numbers.
         unsafe {
             let halves = |x: __m256, y: __m256| {
                 _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(x, y), _mm256_permute2f128_ps::<0x31>(x, y))
@@ -94,10 +114,10 @@ impl Vector for Avx2 {
             let right = pairs(halves(e, f), halves(g, h));
             let rest =
                 _mm256_add_ps(_mm256_shuffle_ps::<0x88>(left, right), _mm256_shuffle_ps::<0xDD>(left, right));
-            _mm256_store_ps(sums.0.as_mut_ptr(), rest);
+            _mm256_storeu_ps(sums.as_mut_ptr(), rest);
         }
         // The sums of a, c, e, g come first.
-        let [a, c, e, g, b, d, f, h] = sums.0;
+        let [a, c, e, g, b, d, f, h] = sums;
         [a, b, c, d, e, f, g, h]
     }
 }

@@ -5,11 +5,10 @@
 //! reads costs two loads for eight multiply-adds, so unlike the sparse kernel this one is not bound by loads
 //! but by multiply-adds; weights that do not exist are multiplied as zeros.
 
-use crate::kernel::entry;
-use crate::kernel::gather::{Gather, add_moments, load};
-use crate::kernel::taps::{Tap, bytes};
+use crate::kernel::gather::{Gather, add_moments, load, store};
+use crate::kernel::taps::{Extents, Tap, bytes};
 use crate::kernel::vector::Vector;
-use crate::lane::Lane;
+use crate::kernel::{Stored, entry};
 
 /// Channels that are written together.
 const ROWS: usize = 4;
@@ -31,15 +30,18 @@ pub(crate) struct Panels {
     positions: Vec<[u32; ROWS]>,
     /// No offset reaches this lane.
     reach: usize,
+    /// Numbers of a lane: offsets are in bytes.
+    lanes: usize,
 }
 
 impl Panels {
-    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels.
-    /// Weights are zero until [`Panels::refresh`].
+    /// Sorts `taps` by block of read channels and four written channels. Weights are zero until
+    /// [`Panels::refresh`].
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
-    pub(crate) fn new([rows, columns, block]: [usize; 3], taps: impl Iterator<Item = Tap> + Clone) -> Self {
+    pub(crate) fn new(extents: Extents, taps: impl Iterator<Item = Tap> + Clone) -> Self {
+        let Extents { rows, columns, block, lanes } = extents;
         let blocks = columns.div_ceil(block).max(1);
         let (mut places, mut most): (Vec<(usize, usize)>, _) = (vec![], 1024);
         for tap in taps.clone() {
@@ -66,10 +68,11 @@ impl Panels {
         Self {
             rows,
             starts,
-            offsets: places.iter().map(|(_, offset)| bytes(*offset)).collect(),
+            offsets: places.iter().map(|(_, offset)| bytes(*offset, lanes)).collect(),
             weights: vec![[0.0; ROWS]; positions.len()],
             positions,
             reach: places.iter().map(|(_, offset)| offset + 1).max().unwrap_or(0),
+            lanes,
         }
     }
 
@@ -94,13 +97,16 @@ entry! {
     ///
     /// # Panics
     /// If panels, strip and slices do not fit together.
-    fn gather_dense(panels: &Panels, job: Gather<'_>) = body
+    fn gather_dense<N>(panels: &Panels, job: Gather<'_, N>) = body
 }
 
 #[inline(always)]
-fn body<V: Vector>(panels: &Panels, job: Gather<'_>) {
-    job.check(panels.rows, panels.reach);
-    let Gather { strip, source, target, accumulate, sums } = job;
+fn body<V: Vector, N: Stored>(panels: &Panels, job: Gather<'_, N>) {
+    job.check::<V>(panels.rows, panels.reach);
+    assert_eq!(panels.lanes, V::LANES, "weights that were sorted for these kernels");
+    let Gather { strip, source, target, accumulate, sums, partials } = job;
+    let several = panels.starts.len() > 2;
+    partials.make_room(if several { panels.rows.next_multiple_of(ROWS) * 2 * V::LANES } else { 0 });
     // Tiles of two pixels: one below the other, or side by side in a strip of one row.
     let (step, next_source, next_target) = match strip.rows {
         2 => (1, strip.source_row, strip.target_row),
@@ -111,10 +117,11 @@ fn body<V: Vector>(panels: &Panels, job: Gather<'_>) {
         // channel.
         unsafe {
             let tile = Tile {
-                source: source.as_ptr().add(strip.source + column * strip.source_step),
+                source: source.as_ptr().add((strip.source + column * strip.source_step) * V::LANES),
                 next_source,
-                target: target.as_mut_ptr().add(strip.target + column * strip.target_step),
+                target: target.as_mut_ptr().add((strip.target + column * strip.target_step) * V::LANES),
                 steps: [strip.target_channel, next_target],
+                partials: partials.as_mut_ptr(),
             };
             if strip.rows == 2 || column + 1 < strip.columns {
                 tile.run::<V, 2>(panels, accumulate, sums);
@@ -126,25 +133,27 @@ fn body<V: Vector>(panels: &Panels, job: Gather<'_>) {
 }
 
 /// The pixels whose sums fit into registers, for four channels.
-struct Tile {
-    source: *const Lane,
+struct Tile<N> {
+    source: *const f32,
     /// From the first pixel's window to the second's.
     next_source: usize,
-    target: *mut Lane,
+    target: *mut N,
     /// From one channel to the next and from the first pixel to the second.
     steps: [usize; 2],
+    /// Where sums wait for the next block of read channels.
+    partials: *mut f32,
 }
 
-impl Tile {
+impl<N: Stored> Tile<N> {
     /// # Safety
-    /// `P` pixels lie inside source and target for all places and channels, and `sums` is empty or holds two
-    /// lanes per channel.
+    /// `P` pixels lie inside source and target for all places and channels, `partials` has as many lanes for
+    /// each channel if there are several blocks, and `sums` is empty or holds two lanes per channel.
     #[inline(always)]
-    unsafe fn run<V: Vector, const P: usize>(&self, panels: &Panels, accumulate: bool, sums: &mut [Lane]) {
+    unsafe fn run<V: Vector, const P: usize>(&self, panels: &Panels, accumulate: bool, sums: &mut [f32]) {
         let blocks = panels.starts.len() - 1;
         for block in 0..blocks {
             let places = panels.starts[block] as usize..panels.starts[block + 1] as usize;
-            let (fresh, last) = (block == 0 && !accumulate, block + 1 == blocks);
+            let last = block + 1 == blocks;
             let offsets = &panels.offsets[places.clone()];
             let mut weights = &panels.weights[places.start * panels.rows.div_ceil(ROWS)..];
             for first in (0..panels.rows).step_by(ROWS) {
@@ -154,8 +163,11 @@ impl Tile {
                 let mut sum = [[V::zero(); P]; ROWS];
                 // SAFETY: the rows exist; all lanes are inside by this function's contract.
                 unsafe {
-                    let target = self.target.add(first * self.steps[0]);
-                    if !fresh {
+                    let target = self.target.add(first * self.steps[0] * V::LANES);
+                    let partial = self.partials.wrapping_add(first * P * V::LANES);
+                    if block > 0 {
+                        load(&mut sum, partial, [P, 1], rows);
+                    } else if accumulate {
                         load(&mut sum, target, self.steps, rows);
                     }
                     for (offset, weights) in offsets.iter().zip(own) {
@@ -169,11 +181,18 @@ impl Tile {
                         }
                     }
                     for (row, sum) in sum.iter().enumerate().take(rows) {
-                        for (p, sum) in sum.iter().enumerate() {
-                            sum.store(&mut *target.add(row * self.steps[0] + p * self.steps[1]));
+                        let lane = row * P * V::LANES;
+                        match last {
+                            false => store(&[*sum], partial.wrapping_add(lane), [P, 1], 1),
+                            true => store(
+                                &[*sum],
+                                target.add(row * self.steps[0] * V::LANES),
+                                [0, self.steps[1]],
+                                1,
+                            ),
                         }
                         if last && !sums.is_empty() {
-                            add_moments(&[*sum], &mut sums[2 * (first + row)..][..2]);
+                            add_moments(&[*sum], &mut sums[2 * (first + row) * V::LANES..]);
                         }
                     }
                 }

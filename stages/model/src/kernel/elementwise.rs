@@ -1,9 +1,10 @@
 //! Packing: rows of activations, normalised and rectified on the way, into the buffer that taps point into.
 //! Residual addition: ReLU of a sum of such rows.
 
-use crate::kernel::entry;
+use std::slice::ChunksExactMut;
+
 use crate::kernel::vector::{LaneMask, Vector};
-use crate::lane::Lane;
+use crate::kernel::{Stored, entry};
 
 /// What follows a layer in one of its output channels: how its output z is read forward, `scale · z + shift`,
 /// and how the gradient of z follows backward from that behind the batch norm or bias, g: `slope · g +
@@ -24,8 +25,8 @@ pub(crate) struct Channel {
 
 /// A row `[channels][width]` of a signal: a stored value and what applies to it when it is read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SignalRow<'a> {
-    pub(crate) lanes: &'a [Lane],
+pub(crate) struct SignalRow<'a, S> {
+    pub(crate) lanes: &'a [S],
     /// Pixels per channel.
     pub(crate) width: usize,
     /// What follows the layer whose output it is.
@@ -33,7 +34,7 @@ pub(crate) struct SignalRow<'a> {
     pub(crate) relu: bool,
 }
 
-impl SignalRow<'_> {
+impl<S: Stored> SignalRow<'_, S> {
     /// What applies to the values of one channel.
     #[inline(always)]
     fn channel<V: Vector>(&self, channel: usize) -> Reader<V> {
@@ -54,9 +55,13 @@ struct Reader<V> {
 
 impl<V: Vector> Reader<V> {
     #[inline(always)]
-    fn read(&self, lane: &Lane) -> V {
-        let value = V::load(lane);
-        let value = self.affine.map_or(value, |(scale, shift)| value.mul_add(scale, shift));
+    fn read<S: Stored>(&self, lane: &[S]) -> V {
+        let value = V::read(lane);
+        // Not by a closure: those cannot be told to be inlined where the instructions are.
+        let value = match self.affine {
+            Some((scale, shift)) => value.mul_add(scale, shift),
+            None => value,
+        };
         if self.relu { value.relu() } else { value }
     }
 }
@@ -64,7 +69,7 @@ impl<V: Vector> Reader<V> {
 /// Where a row goes: pixel `x` of channel `c` to lane `start + c · channel_step + x · pixel_step`.
 #[derive(Debug)]
 pub(crate) struct PackedRow<'a> {
-    pub(crate) lanes: &'a mut [Lane],
+    pub(crate) lanes: &'a mut [f32],
     pub(crate) start: usize,
     pub(crate) channel_step: usize,
     pub(crate) pixel_step: usize,
@@ -73,8 +78,9 @@ pub(crate) struct PackedRow<'a> {
 impl PackedRow<'_> {
     /// The lanes of one channel, of which every `pixel_step`-th is a pixel.
     #[inline(always)]
-    pub(super) fn channel(&mut self, channel: usize, width: usize) -> &mut [Lane] {
-        &mut self.lanes[self.start + channel * self.channel_step..][..(width - 1) * self.pixel_step + 1]
+    pub(super) fn channel<V: Vector>(&mut self, channel: usize, width: usize) -> ChunksExactMut<'_, f32> {
+        let (start, len) = (self.start + channel * self.channel_step, (width - 1) * self.pixel_step + 1);
+        self.lanes[start * V::LANES..][..len * V::LANES].chunks_exact_mut(V::LANES)
     }
 }
 
@@ -83,22 +89,24 @@ entry! {
     ///
     /// # Panics
     /// If the row does not fit its target.
-    fn pack(source: &SignalRow<'_>, mask: LaneMask, target: PackedRow<'_>) = body
+    fn pack<S>(source: &SignalRow<'_, S>, mask: LaneMask, target: PackedRow<'_>) = body
 }
 
 #[inline(always)]
-fn body<V: Vector>(source: &SignalRow<'_>, mask: LaneMask, mut target: PackedRow<'_>) {
+fn body<V: Vector, S: Stored>(source: &SignalRow<'_, S>, mask: LaneMask, mut target: PackedRow<'_>) {
     let step = target.pixel_step;
-    for (channel, lanes) in source.lanes.chunks_exact(source.width).enumerate() {
+    for (channel, lanes) in source.lanes.chunks_exact(source.width * V::LANES).enumerate() {
         let reader = source.channel::<V>(channel);
-        let target = target.channel(channel, source.width);
+        let target = target.channel::<V>(channel, source.width);
+        let lanes = lanes.chunks_exact(V::LANES);
+        // Two loops, because a step that is not known costs time.
         if step == 1 {
-            for (target, lane) in target.iter_mut().zip(lanes) {
-                reader.read(lane).keep(mask).store(target);
+            for (target, lane) in target.zip(lanes) {
+                reader.read(lane).keep(&mask).write(target);
             }
         } else {
-            for (target, lane) in target.iter_mut().step_by(step).zip(lanes) {
-                reader.read(lane).keep(mask).store(target);
+            for (target, lane) in target.step_by(step).zip(lanes) {
+                reader.read(lane).keep(&mask).write(target);
             }
         }
     }
@@ -109,19 +117,19 @@ entry! {
     ///
     /// # Panics
     /// If the rows differ in length.
-    fn add(main: &SignalRow<'_>, shortcut: &SignalRow<'_>, target: &mut [Lane]) = add_body
+    fn add<S>(main: &SignalRow<'_, S>, shortcut: &SignalRow<'_, S>, target: &mut [S]) = add_body
 }
 
 #[inline(always)]
-fn add_body<V: Vector>(main: &SignalRow<'_>, shortcut: &SignalRow<'_>, target: &mut [Lane]) {
+fn add_body<V: Vector, S: Stored>(main: &SignalRow<'_, S>, shortcut: &SignalRow<'_, S>, target: &mut [S]) {
     assert!(main.lanes.len() == target.len() && shortcut.lanes.len() == target.len(), "rows of one length");
-    let width = main.width;
+    let width = main.width * V::LANES;
     for (channel, target) in target.chunks_exact_mut(width).enumerate() {
         let range = channel * width..(channel + 1) * width;
         let (read_main, read_shortcut) = (main.channel::<V>(channel), shortcut.channel::<V>(channel));
-        let (main, shortcut) = (&main.lanes[range.clone()], &shortcut.lanes[range]);
-        for ((target, main), shortcut) in target.iter_mut().zip(main).zip(shortcut) {
-            read_main.read(main).add(read_shortcut.read(shortcut)).relu().store(target);
+        let [main, shortcut] = [main, shortcut].map(|row| row.lanes[range.clone()].chunks_exact(V::LANES));
+        for ((target, main), shortcut) in target.chunks_exact_mut(V::LANES).zip(main).zip(shortcut) {
+            read_main.read(main).add(read_shortcut.read(shortcut)).relu().write(target);
         }
     }
 }

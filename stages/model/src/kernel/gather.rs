@@ -6,8 +6,7 @@
 
 use crate::kernel::taps::Taps;
 use crate::kernel::vector::Vector;
-use crate::kernel::{entry, with_constant};
-use crate::lane::Lane;
+use crate::kernel::{Buffer, Stored, entry, with_constant};
 
 /// One or two neighbouring rows of pixels: where their windows begin and where their sums go, in lanes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,29 +33,34 @@ pub(crate) struct Strip {
 
 /// What a product kernel does: reads one strip's windows and writes its sums.
 #[derive(Debug)]
-pub(crate) struct Gather<'a> {
+pub(crate) struct Gather<'a, N> {
     pub(crate) strip: Strip,
-    pub(crate) source: &'a [Lane],
-    pub(crate) target: &'a mut [Lane],
+    pub(crate) source: &'a [f32],
+    pub(crate) target: &'a mut [N],
     /// Whether the sums are added to what is there.
     pub(crate) accumulate: bool,
     /// Nothing, or two lanes per channel, to which the sums of the results and of their squares are added.
-    pub(crate) sums: &'a mut [Lane],
+    pub(crate) sums: &'a mut [f32],
+    /// Room for sums of which a block of read channels is only a part.
+    pub(crate) partials: &'a mut Buffer<f32>,
 }
 
-impl Gather<'_> {
+impl<N: Stored> Gather<'_, N> {
     /// Panics unless everything lies inside the slices, for so many written channels and windows that reach
     /// `reach` lanes far.
-    pub(super) fn check(&self, rows: usize, reach: usize) {
-        self.strip.check(rows, reach, self.source.len(), self.target.len());
-        assert!(self.sums.is_empty() || self.sums.len() >= 2 * rows, "two sums per channel");
+    #[inline(always)]
+    pub(super) fn check<V: Vector>(&self, rows: usize, reach: usize) {
+        self.strip.check::<V>(rows, reach, self.source.len(), self.target.len());
+        assert!(self.sums.is_empty() || self.sums.len() >= 2 * rows * V::LANES, "two sums per channel");
     }
 }
 
 impl Strip {
     /// Panics unless the windows of all pixels, which reach `reach` lanes far, lie inside a source and the
-    /// sums of `rows` channels inside a target of these lengths.
-    pub(super) fn check(&self, rows: usize, reach: usize, source: usize, target: usize) {
+    /// sums of `rows` channels inside a target of so many numbers.
+    #[inline(always)]
+    pub(super) fn check<V: Vector>(&self, rows: usize, reach: usize, source: usize, target: usize) {
+        let [source, target] = [source, target].map(|numbers| numbers / V::LANES);
         assert!(matches!(self.rows, 1 | 2) && self.columns > 0, "a strip is one or two rows of pixels");
         let pixels = (self.rows - 1) * self.source_row + (self.columns - 1) * self.source_step;
         assert!(
@@ -100,48 +104,58 @@ entry! {
     ///
     /// # Panics
     /// If taps, strip and slices do not fit together.
-    fn gather(taps: &Taps, job: Gather<'_>) = body
+    fn gather<N>(taps: &Taps, job: Gather<'_, N>) = body
 }
 
 #[inline(always)]
-fn body<V: Vector>(taps: &Taps, job: Gather<'_>) {
-    job.check(taps.rows, taps.reach);
-    let Gather { strip, source, target, accumulate, sums } = job;
+fn body<V: Vector, N: Stored>(taps: &Taps, job: Gather<'_, N>) {
+    job.check::<V>(taps.rows, taps.reach);
+    taps.check::<V>();
+    let Gather { strip, source, target, accumulate, sums, partials } = job;
+    let pixels = strip.rows * strip.columns.min(TILE);
+    partials.make_room(if taps.blocks > 1 { taps.rows * pixels * V::LANES } else { 0 });
     tiles!(strip, column, [R, P, S], T in [1, 2] => {
         // SAFETY: `check` has compared all offsets with the slices' lengths, the tile lies inside the strip,
-        // and the sums hold two lanes per channel.
+        // the sums hold two lanes per channel, and there is room for the parts of a tile.
         unsafe {
-            let source = source.as_ptr().add(strip.source + column * S);
-            let target = target.as_mut_ptr().add(strip.target + column * T);
-            tile::<V, R, P, S, T>(taps, &strip, source, target, accumulate, sums);
+            let source = source.as_ptr().add((strip.source + column * S) * V::LANES);
+            let target = target.as_mut_ptr().add((strip.target + column * T) * V::LANES);
+            tile::<V, N, R, P, S, T>(taps, &strip, source, target, accumulate, partials.as_mut_ptr(), sums);
         }
     });
 }
+
+/// The most pixels in a row of a tile.
+const TILE: usize = 7;
 
 /// Computes a tile: the pixels whose sums fit into registers.
 ///
 /// # Safety
 /// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and channels,
-/// and `sums` is empty or holds two lanes per channel.
+/// `partials` has as many lanes for each channel if there are several blocks, and `sums` is empty or holds
+/// two lanes per channel.
 #[inline(always)]
-unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize, const T: usize>(
+unsafe fn tile<V: Vector, N: Stored, const R: usize, const P: usize, const S: usize, const T: usize>(
     taps: &Taps,
     strip: &Strip,
-    source: *const Lane,
-    target: *mut Lane,
+    source: *const f32,
+    target: *mut N,
     accumulate: bool,
-    sums: &mut [Lane],
+    partials: *mut f32,
+    sums: &mut [f32],
 ) {
     for block in 0..taps.blocks {
-        let fresh = block == 0 && !accumulate;
         let last = block + 1 == taps.blocks;
         for row in 0..taps.rows {
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
             unsafe {
                 let entries = taps.entries.get_unchecked(taps.range(block, row));
-                let target = target.add(row * strip.target_channel);
+                let target = target.add(row * strip.target_channel * V::LANES);
+                let partial = partials.wrapping_add(row * R * P * V::LANES);
                 let mut sum = [[V::zero(); P]; R];
-                if !fresh {
+                if block > 0 {
+                    load(&mut sum, partial, [P, 1], R);
+                } else if accumulate {
                     load(&mut sum, target, [strip.target_row, T], R);
                 }
                 for entry in entries {
@@ -149,17 +163,18 @@ unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize, const 
                     let lanes = source.byte_add(entry.offset as usize);
                     for (r, sum) in sum.iter_mut().enumerate() {
                         for (p, sum) in sum.iter_mut().enumerate() {
-                            *sum = V::load(&*lanes.add(r * strip.source_row + p * S)).mul_add(weight, *sum);
+                            let lane = V::load(lanes.add((r * strip.source_row + p * S) * V::LANES));
+                            *sum = lane.mul_add(weight, *sum);
                         }
                     }
                 }
-                for (r, sum) in sum.iter().enumerate() {
-                    for (p, sum) in sum.iter().enumerate() {
-                        sum.store(&mut *target.add(r * strip.target_row + p * T));
+                if last {
+                    store(&sum, target, [strip.target_row, T], R);
+                    if !sums.is_empty() {
+                        add_moments(&sum, sums.get_unchecked_mut(2 * row * V::LANES..));
                     }
-                }
-                if last && !sums.is_empty() {
-                    add_moments(&sum, sums.get_unchecked_mut(2 * row..2 * row + 2));
+                } else {
+                    store(&sum, partial, [P, 1], R);
                 }
             }
         }
@@ -171,31 +186,51 @@ unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize, const 
 /// # Safety
 /// All of them can be read.
 #[inline(always)]
-pub(super) unsafe fn load<V: Vector, const R: usize, const P: usize>(
+pub(super) unsafe fn load<V: Vector, N: Stored, const R: usize, const P: usize>(
     tile: &mut [[V; P]; R],
-    from: *const Lane,
+    from: *const N,
     steps: [usize; 2],
     rows: usize,
 ) {
     for (r, tile) in tile.iter_mut().enumerate().take(rows) {
         for (p, lane) in tile.iter_mut().enumerate() {
             // SAFETY: by this function's contract.
-            *lane = V::load(unsafe { &*from.add(r * steps[0] + p * steps[1]) });
+            *lane = unsafe { N::load(from.add((r * steps[0] + p * steps[1]) * V::LANES)) };
         }
     }
 }
 
-/// Adds the sum of a tile's values and that of their squares to two lanes.
+/// Writes them.
+///
+/// # Safety
+/// All of them can be written.
 #[inline(always)]
-pub(super) fn add_moments<V: Vector, const R: usize, const P: usize>(tile: &[[V; P]; R], sums: &mut [Lane]) {
+pub(super) unsafe fn store<V: Vector, N: Stored, const R: usize, const P: usize>(
+    tile: &[[V; P]; R],
+    to: *mut N,
+    steps: [usize; 2],
+    rows: usize,
+) {
+    for (r, tile) in tile.iter().enumerate().take(rows) {
+        for (p, lane) in tile.iter().enumerate() {
+            // SAFETY: by this function's contract.
+            unsafe { N::store(*lane, to.add((r * steps[0] + p * steps[1]) * V::LANES)) };
+        }
+    }
+}
+
+/// Adds the sum of a tile's values and that of their squares to the first two lanes of `sums`.
+#[inline(always)]
+pub(super) fn add_moments<V: Vector, const R: usize, const P: usize>(tile: &[[V; P]; R], sums: &mut [f32]) {
+    let (sums, squares) = sums.split_at_mut(V::LANES);
     // Two chains, so that one addition need not wait for the other.
-    let (mut sum, mut square) = ([V::load(&sums[0]), V::zero()], [V::load(&sums[1]), V::zero()]);
+    let (mut sum, mut square) = ([V::read(sums), V::zero()], [V::read(squares), V::zero()]);
     for row in tile {
         for (p, value) in row.iter().enumerate() {
             sum[p % 2] = sum[p % 2].add(*value);
             square[p % 2] = value.mul_add(*value, square[p % 2]);
         }
     }
-    sum[0].add(sum[1]).store(&mut sums[0]);
-    square[0].add(square[1]).store(&mut sums[1]);
+    sum[0].add(sum[1]).write(sums);
+    square[0].add(square[1]).write(squares);
 }

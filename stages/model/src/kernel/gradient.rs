@@ -6,19 +6,18 @@
 //! It is computed while it is packed.
 
 use crate::kernel::elementwise::{Channel, PackedRow, SignalRow};
-use crate::kernel::entry;
 use crate::kernel::vector::{LaneMask, Vector};
-use crate::lane::Lane;
+use crate::kernel::{Stored, entry};
 
 /// Where the gradient passes a ReLU.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Sign<'a> {
+pub(crate) enum Sign<'a, S> {
     /// There is no ReLU, or the gradient has passed it.
     Always,
     /// Where the layer's own output, normalised, is above 0.
     Own,
     /// Where this stored row is above 0.
-    Stored(&'a [Lane]),
+    Row(&'a [S]),
 }
 
 entry! {
@@ -28,15 +27,25 @@ entry! {
     ///
     /// # Panics
     /// If the slices do not fit together.
-    fn settle(gradient: &mut [Lane], z: &SignalRow<'_>, sign: Sign<'_>, sums: &mut [Lane]) = settle_body
+    fn settle<S>(
+        gradient: &mut [S],
+        z: &SignalRow<'_, S>,
+        sign: Sign<'_, S>,
+        sums: &mut [f32],
+    ) = settle_body
 }
 
 #[inline(always)]
-fn settle_body<V: Vector>(gradient: &mut [Lane], z: &SignalRow<'_>, sign: Sign<'_>, sums: &mut [Lane]) {
+fn settle_body<V: Vector, S: Stored>(
+    gradient: &mut [S],
+    z: &SignalRow<'_, S>,
+    sign: Sign<'_, S>,
+    sums: &mut [f32],
+) {
     assert_eq!(gradient.len(), z.lanes.len(), "rows of one length");
-    let width = z.width;
+    let width = z.width * V::LANES;
     let channels = z.affine.expect("a gradient settles behind a layer");
-    let mut sums = sums.chunks_exact_mut(2);
+    let mut sums = sums.chunks_exact_mut(2 * V::LANES);
     let pixels = gradient.chunks_exact_mut(width).zip(z.lanes.chunks_exact(width));
     for (number, (g, z)) in pixels.enumerate() {
         let (sums, channel) = (sums.next(), &channels[number]);
@@ -47,8 +56,8 @@ fn settle_body<V: Vector>(gradient: &mut [Lane], z: &SignalRow<'_>, sign: Sign<'
                 let gate = Gate::WhereOwn { scale: V::splat(channel.scale), shift: V::splat(channel.shift) };
                 settle_channel(g, z, minus_mean, sums, gate);
             }
-            Sign::Stored(sign) => {
-                let gate = Gate::WhereStored(&sign[number * width..][..width]);
+            Sign::Row(sign) => {
+                let gate = Gate::WhereRow(&sign[number * width..][..width]);
                 settle_channel(g, z, minus_mean, sums, gate);
             }
         }
@@ -59,30 +68,33 @@ fn settle_body<V: Vector>(gradient: &mut [Lane], z: &SignalRow<'_>, sign: Sign<'
 const CHAINS: usize = 4;
 
 #[inline(always)]
-fn settle_channel<V: Vector>(
-    g: &mut [Lane],
-    z: &[Lane],
+fn settle_channel<V: Vector, S: Stored>(
+    g: &mut [S],
+    z: &[S],
     minus_mean: V,
-    sums: Option<&mut [Lane]>,
-    gate: Gate<'_, V>,
+    sums: Option<&mut [f32]>,
+    gate: Gate<'_, V, S>,
 ) {
     let mut chains = [[V::zero(); 2]; CHAINS];
-    let (gradients, last_gradients) = g.as_chunks_mut::<CHAINS>();
-    let (outputs, last_outputs) = z.as_chunks::<CHAINS>();
-    for (chunk, (g, z)) in gradients.iter_mut().zip(outputs).enumerate() {
-        for (lane, chain) in chains.iter_mut().enumerate() {
-            gate.settle(chunk * CHAINS + lane, &mut g[lane], &z[lane], minus_mean, chain);
+    let mut gradients = g.chunks_exact_mut(CHAINS * V::LANES);
+    let mut outputs = z.chunks_exact(CHAINS * V::LANES);
+    let mut first = 0;
+    for (g, z) in (&mut gradients).zip(&mut outputs) {
+        let lanes = g.chunks_exact_mut(V::LANES).zip(z.chunks_exact(V::LANES));
+        for ((lane, (g, z)), chain) in lanes.enumerate().zip(&mut chains) {
+            gate.settle(first + lane, g, z, minus_mean, chain);
         }
+        first += CHAINS;
     }
-    let first = outputs.len() * CHAINS;
-    let last = last_gradients.iter_mut().zip(last_outputs);
+    let last = gradients.into_remainder().chunks_exact_mut(V::LANES);
+    let last = last.zip(outputs.remainder().chunks_exact(V::LANES));
     for ((lane, (g, z)), chain) in last.enumerate().zip(&mut chains) {
         gate.settle(first + lane, g, z, minus_mean, chain);
     }
     if let Some(sums) = sums {
-        for (sum, total) in sums.iter_mut().enumerate() {
+        for (sum, total) in sums.chunks_exact_mut(V::LANES).enumerate() {
             let [a, b, c, d] = chains.map(|chain| chain[sum]);
-            V::load(total).add(a.add(b).add(c.add(d))).store(total);
+            V::read(total).add(a.add(b).add(c.add(d))).write(total);
         }
     }
 }
@@ -90,22 +102,22 @@ fn settle_channel<V: Vector>(
 /// What a ReLU lets pass. Every call has one variant, so that loops do not ask which. Not a closure, because
 /// closures cannot be told to be inlined where the instructions are.
 #[derive(Clone, Copy)]
-enum Gate<'a, V> {
+enum Gate<'a, V, S> {
     Everywhere,
     WhereOwn { scale: V, shift: V },
-    WhereStored(&'a [Lane]),
+    WhereRow(&'a [S]),
 }
 
-impl<V: Vector> Gate<'_, V> {
+impl<V: Vector, S: Stored> Gate<'_, V, S> {
     #[inline(always)]
-    fn settle(self, pixel: usize, gradient: &mut Lane, z: &Lane, minus_mean: V, chain: &mut [V; 2]) {
-        let (g, z) = (V::load(gradient), V::load(z));
+    fn settle(self, pixel: usize, gradient: &mut [S], z: &[S], minus_mean: V, chain: &mut [V; 2]) {
+        let (g, z) = (V::read(gradient), V::read(z));
         let g = match self {
             Self::Everywhere => g,
             Self::WhereOwn { scale, shift } => g.where_positive(z.mul_add(scale, shift)),
-            Self::WhereStored(sign) => g.where_positive(V::load(&sign[pixel])),
+            Self::WhereRow(sign) => g.where_positive(V::read(&sign[pixel * V::LANES..])),
         };
-        g.store(gradient);
+        g.write(gradient);
         chain[0] = chain[0].add(g);
         chain[1] = g.mul_add(z.add(minus_mean), chain[1]);
     }
@@ -117,21 +129,33 @@ entry! {
     ///
     /// # Panics
     /// If the row does not fit its target.
-    fn pack_gradient(gradient: &[Lane], z: &SignalRow<'_>, mask: LaneMask, target: PackedRow<'_>) = pack_body
+    fn pack_gradient<S>(
+        gradient: &[S],
+        z: &SignalRow<'_, S>,
+        mask: LaneMask,
+        target: PackedRow<'_>,
+    ) = pack_body
 }
 
 #[inline(always)]
-fn pack_body<V: Vector>(gradient: &[Lane], z: &SignalRow<'_>, mask: LaneMask, mut target: PackedRow<'_>) {
-    let (width, step) = (z.width, target.pixel_step);
+fn pack_body<V: Vector, S: Stored>(
+    gradient: &[S],
+    z: &SignalRow<'_, S>,
+    mask: LaneMask,
+    mut target: PackedRow<'_>,
+) {
+    let (width, step) = (z.width * V::LANES, target.pixel_step);
     let channels = z.affine.expect("a gradient arrives behind a layer");
+    let z_width = z.width;
     let pixels = gradient.chunks_exact(width).zip(z.lanes.chunks_exact(width));
     for (number, (g, z)) in pixels.enumerate() {
         let Channel { slope, output_slope, constant, .. } = channels[number];
         let [slope, output_slope, constant] = [V::splat(slope), V::splat(output_slope), V::splat(constant)];
-        let target = target.channel(number, width);
-        for ((target, g), z) in target.iter_mut().step_by(step).zip(g).zip(z) {
-            let value = V::load(g).mul_add(slope, V::load(z).mul_add(output_slope, constant));
-            value.keep(mask).store(target);
+        let target = target.channel::<V>(number, z_width).step_by(step);
+        let lanes = g.chunks_exact(V::LANES).zip(z.chunks_exact(V::LANES));
+        for (target, (g, z)) in target.zip(lanes) {
+            let value = V::read(g).mul_add(slope, V::read(z).mul_add(output_slope, constant));
+            value.keep(&mask).write(target);
         }
     }
 }

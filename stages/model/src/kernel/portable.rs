@@ -1,7 +1,9 @@
 //! Vectors in plain Rust: eight numbers in an array, which compilers turn into what the target has.
 
+use crate::kernel::storage::{Bf16, Stored};
 use crate::kernel::vector::{LaneMask, Vector};
-use crate::lane::{LANES, Lane};
+
+const LANES: usize = 8;
 
 /// Eight numbers.
 #[derive(Clone, Copy)]
@@ -19,19 +21,36 @@ impl Portable {
 }
 
 impl Vector for Portable {
+    const LANES: usize = LANES;
+
     #[inline(always)]
     fn splat(value: f32) -> Self {
         Self([value; LANES])
     }
 
     #[inline(always)]
-    fn load(lane: &Lane) -> Self {
-        Self(lane.0)
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: by this function's contract; an array is aligned like its numbers.
+        Self(unsafe { *from.cast() })
     }
 
     #[inline(always)]
-    fn store(self, lane: &mut Lane) {
-        lane.0 = self.0;
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: by this function's contract; an array is aligned like its numbers.
+        unsafe { *to.cast() = self.0 }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        // SAFETY: by this function's contract; an array is aligned like its numbers.
+        let numbers: [Bf16; LANES] = unsafe { *from.cast() };
+        Self(numbers.map(Bf16::get))
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut u16) {
+        // SAFETY: by this function's contract; an array is aligned like its numbers.
+        unsafe { *to.cast() = self.0.map(Bf16::of) }
     }
 
     #[inline(always)]
@@ -56,12 +75,13 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn keep(self, mask: LaneMask) -> Self {
-        self.zip(Self(mask.0.0), |a, mask| f32::from_bits(a.to_bits() & mask.to_bits()))
+    fn keep(self, mask: &LaneMask) -> Self {
+        self.zip(Self::read(&mask.0), |a, mask| f32::from_bits(a.to_bits() & mask.to_bits()))
     }
 
     #[inline(always)]
     fn sum(self) -> f32 {
-        Lane(self.0).sum()
+        let [a, b, c, d, e, f, g, h] = self.0;
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
     }
 }

@@ -1,9 +1,9 @@
 //! Sparse or dense: which kernel computes a layer's products.
 
-use crate::kernel::Kernel;
 use crate::kernel::dense::{Panels, gather_dense};
 use crate::kernel::gather::{Gather, gather};
-use crate::kernel::taps::{Tap, Taps};
+use crate::kernel::taps::{Extents, Tap, Taps};
+use crate::kernel::{Kernel, Stored};
 
 /// The kernel that computes a layer's outputs and the gradient of its inputs.
 ///
@@ -46,14 +46,13 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// Sorts `taps` into so many written channels and blocks of so many out of all read channels (rows,
-    /// columns, block); if `tallies`, in an order that serves the gradient of the weights, too.
+    /// Sorts `taps`; if `tallies`, in an order that serves the gradient of the weights, too.
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
     pub(crate) fn new(
         form: Form,
-        extents: [usize; 3],
+        extents: Extents,
         taps: impl Iterator<Item = Tap> + Clone,
         tallies: bool,
     ) -> Self {
@@ -74,7 +73,7 @@ impl Product {
     ///
     /// # Panics
     /// If strip and slices do not fit the layer.
-    pub(crate) fn gather(&self, kernel: Kernel, job: Gather<'_>) {
+    pub(crate) fn gather<N: Stored>(&self, kernel: Kernel, job: Gather<'_, N>) {
         match &self.panels {
             None => gather(kernel, &self.taps, job),
             Some(panels) => gather_dense(kernel, panels, job),

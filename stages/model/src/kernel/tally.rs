@@ -4,7 +4,6 @@ use crate::kernel::gather::{Strip, load, tile_width, tiles};
 use crate::kernel::taps::{Entry, Taps};
 use crate::kernel::vector::Vector;
 use crate::kernel::{entry, with_constant};
-use crate::lane::{LANES, Lane};
 
 /// What is multiplied in one strip.
 #[derive(Clone, Copy, Debug)]
@@ -12,10 +11,13 @@ pub(crate) struct Factors<'a> {
     /// Its target is where the gradients lie.
     pub(crate) strip: Strip,
     /// The inputs under the weights.
-    pub(crate) source: &'a [Lane],
+    pub(crate) source: &'a [f32],
     /// The gradient of the output.
-    pub(crate) gradient: &'a [Lane],
+    pub(crate) gradient: &'a [f32],
 }
+
+/// Sums over lanes that are taken together.
+const TOGETHER: usize = 8;
 
 entry! {
     /// Adds to `totals`, one lane per tap in kernel order, the sum over the strip's pixels of the lane under
@@ -23,7 +25,7 @@ entry! {
     ///
     /// # Panics
     /// If taps, strip and slices do not fit together.
-    fn tally(taps: &Taps, factors: Factors<'_>, totals: &mut [Lane]) = body
+    fn tally(taps: &Taps, factors: Factors<'_>, totals: &mut [f32]) = body
 }
 
 entry! {
@@ -38,10 +40,38 @@ entry! {
     fn tally_groups(taps: &Taps, factors: Factors<'_>, accumulate: bool, gradients: &mut [f32]) = groups_body
 }
 
+entry! {
+    /// Writes the sum of each lane of `totals` to `gradients`, at the position of its tap.
+    ///
+    /// # Panics
+    /// If there is no position for a lane, or no gradient at a position.
+    fn fold(totals: &[f32], positions: &[u32], gradients: &mut [f32]) = fold_body
+}
+
+#[inline(always)]
+fn fold_body<V: Vector>(totals: &[f32], positions: &[u32], gradients: &mut [f32]) {
+    assert_eq!(totals.len(), positions.len() * V::LANES, "a position for each lane");
+    let (whole, rest) = positions.as_chunks::<TOGETHER>();
+    let mut lanes = totals.chunks_exact(V::LANES);
+    for positions in whole {
+        let mut vectors = [V::zero(); TOGETHER];
+        for (vector, lane) in vectors.iter_mut().zip(&mut lanes) {
+            *vector = V::read(lane);
+        }
+        for (position, sum) in positions.iter().zip(V::sums(vectors)) {
+            gradients[*position as usize] = sum;
+        }
+    }
+    for (position, lane) in rest.iter().zip(lanes) {
+        gradients[*position as usize] = V::read(lane).sum();
+    }
+}
+
 #[inline(always)]
 fn groups_body<V: Vector>(taps: &Taps, factors: Factors<'_>, accumulate: bool, gradients: &mut [f32]) {
     let Factors { strip, source, gradient } = factors;
-    strip.check(taps.rows, taps.reach, source.len(), gradient.len());
+    strip.check::<V>(taps.rows, taps.reach, source.len(), gradient.len());
+    taps.check::<V>();
     assert_eq!((strip.rows, strip.source_step, strip.target_step), (1, 1, 1), "groups are neighbours");
     // SAFETY: `check` has compared all offsets with the slices' lengths.
     unsafe {
@@ -67,15 +97,18 @@ unsafe fn groups<V: Vector, const P: usize>(
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
             unsafe {
                 let range = taps.range(block, row);
-                let pixels = factors.gradient.as_ptr().add(strip.target + row * strip.target_channel);
-                let pixels: [V; P] = std::array::from_fn(|p| V::load(&*pixels.add(p)));
-                let source = factors.source.as_ptr().add(strip.source);
+                let pixels = factors.gradient.as_ptr();
+                let pixels = pixels.add((strip.target + row * strip.target_channel) * V::LANES);
+                let mut tile = [[V::zero(); P]];
+                load(&mut tile, pixels, [0, 1], 1);
+                let [pixels] = tile;
+                let source = factors.source.as_ptr().add(strip.source * V::LANES);
                 let entries = taps.entries.get_unchecked(range.clone());
-                let (entries, last_entries) = entries.as_chunks::<LANES>();
+                let (entries, last_entries) = entries.as_chunks::<TOGETHER>();
                 let gradients = neighbours(taps.positions.get_unchecked(range), gradients);
-                let (gradients, last_gradients) = gradients.as_chunks_mut::<LANES>();
+                let (gradients, last_gradients) = gradients.as_chunks_mut::<TOGETHER>();
                 for (entries, gradients) in entries.iter().zip(gradients) {
-                    let mut products = [V::zero(); LANES];
+                    let mut products = [V::zero(); TOGETHER];
                     for (product, entry) in products.iter_mut().zip(entries) {
                         *product = dot(source, entry, &pixels);
                     }
@@ -105,26 +138,28 @@ fn neighbours<'a>(positions: &[u32], gradients: &'a mut [f32]) -> &'a mut [f32] 
 /// # Safety
 /// `P` pixels under the entry lie inside the source.
 #[inline(always)]
-unsafe fn dot<V: Vector, const P: usize>(source: *const Lane, entry: &Entry, pixels: &[V; P]) -> V {
+unsafe fn dot<V: Vector, const P: usize>(source: *const f32, entry: &Entry, pixels: &[V; P]) -> V {
     let mut sum = V::zero();
     for (p, pixel) in pixels.iter().enumerate() {
         // SAFETY: by this function's contract.
-        sum = V::load(unsafe { &*source.byte_add(entry.offset as usize).add(p) }).mul_add(*pixel, sum);
+        let lane = unsafe { V::load(source.byte_add(entry.offset as usize).add(p * V::LANES)) };
+        sum = lane.mul_add(*pixel, sum);
     }
     sum
 }
 
 #[inline(always)]
-fn body<V: Vector>(taps: &Taps, factors: Factors<'_>, totals: &mut [Lane]) {
+fn body<V: Vector>(taps: &Taps, factors: Factors<'_>, totals: &mut [f32]) {
     let Factors { strip, source, gradient } = factors;
-    strip.check(taps.rows, taps.reach, source.len(), gradient.len());
-    assert_eq!(totals.len(), taps.entries.len(), "one total per tap");
+    strip.check::<V>(taps.rows, taps.reach, source.len(), gradient.len());
+    taps.check::<V>();
+    assert_eq!(totals.len(), taps.entries.len() * V::LANES, "one total per tap");
     tiles!(strip, column, [R, P, S], T in [1] => {
         // SAFETY: `check` has compared all offsets with the slices' lengths, and the tile lies inside the
         // strip; there is a total for each tap.
         unsafe {
-            let source = source.as_ptr().add(strip.source + column * S);
-            let gradient = gradient.as_ptr().add(strip.target + column * T);
+            let source = source.as_ptr().add((strip.source + column * S) * V::LANES);
+            let gradient = gradient.as_ptr().add((strip.target + column * T) * V::LANES);
             tile::<V, R, P, S>(taps, &strip, source, gradient, totals);
         }
     });
@@ -136,29 +171,30 @@ fn body<V: Vector>(taps: &Taps, factors: Factors<'_>, totals: &mut [Lane]) {
 unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize>(
     taps: &Taps,
     strip: &Strip,
-    source: *const Lane,
-    gradient: *const Lane,
-    totals: &mut [Lane],
+    source: *const f32,
+    gradient: *const f32,
+    totals: &mut [f32],
 ) {
     for block in 0..taps.blocks {
         for row in 0..taps.rows {
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
             unsafe {
                 let range = taps.range(block, row);
-                let gradient = gradient.add(row * strip.target_channel);
+                let gradient = gradient.add(row * strip.target_channel * V::LANES);
                 let mut tile = [[V::zero(); P]; R];
                 load(&mut tile, gradient, [strip.target_row, 1], R);
-                let totals = totals.get_unchecked_mut(range.clone());
+                let totals = totals.get_unchecked_mut(range.start * V::LANES..range.end * V::LANES);
+                let totals = totals.chunks_exact_mut(V::LANES);
                 for (entry, total) in taps.entries.get_unchecked(range).iter().zip(totals) {
                     let lanes = source.byte_add(entry.offset as usize);
-                    let mut sum = V::load(total);
+                    let mut sum = V::read(total);
                     for (r, tile) in tile.iter().enumerate() {
                         for (p, gradient) in tile.iter().enumerate() {
-                            let lane = V::load(&*lanes.add(r * strip.source_row + p * S));
+                            let lane = V::load(lanes.add((r * strip.source_row + p * S) * V::LANES));
                             sum = lane.mul_add(*gradient, sum);
                         }
                     }
-                    sum.store(total);
+                    sum.write(total);
                 }
             }
         }

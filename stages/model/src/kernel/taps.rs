@@ -1,8 +1,8 @@
 //! The existing weights of a layer in the order in which a kernel runs over them.
 
-use crate::lane::Lane;
+use crate::kernel::vector::Vector;
 
-/// A weight and the lane it reads, counted in bytes from the tile's origin.
+/// A weight and the lane that it reads, counted in bytes from the tile's origin.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Entry {
@@ -23,9 +23,22 @@ pub(crate) struct Tap {
     pub(crate) position: u32,
 }
 
-/// Bytes of so many lanes.
-pub(super) fn bytes(lanes: usize) -> u32 {
-    u32::try_from(lanes * size_of::<Lane>()).expect("a packed buffer is shorter than 4 GiB")
+/// Bytes from a tile's origin to what lies so many lanes of `width` numbers behind it.
+pub(super) fn bytes(lanes: usize, width: usize) -> u32 {
+    u32::try_from(lanes * width * size_of::<f32>()).expect("a packed buffer is shorter than 4 GiB")
+}
+
+/// How a layer's weights are sorted for a kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extents {
+    /// Written channels.
+    pub(crate) rows: usize,
+    /// Read channels.
+    pub(crate) columns: usize,
+    /// How many of these a block holds.
+    pub(crate) block: usize,
+    /// Numbers of a lane.
+    pub(crate) lanes: usize,
 }
 
 /// The existing weights of a layer, by block of read channels and written channel.
@@ -42,15 +55,18 @@ pub(crate) struct Taps {
     pub(crate) positions: Vec<u32>,
     /// No offset reaches this lane.
     pub(super) reach: usize,
+    /// Numbers of a lane: offsets are in bytes.
+    pub(super) lanes: usize,
 }
 
 impl Taps {
-    /// Sorts `taps` into `rows` written channels and blocks of `block` out of `columns` read channels. Within
-    /// a row the order is that of `taps`. Weights are zero until [`Taps::refresh`].
+    /// Sorts `taps` by block of read channels and written channel. Within a row the order is that of `taps`.
+    /// Weights are zero until [`Taps::refresh`].
     ///
     /// # Panics
     /// If an offset does not fit 32 bits of bytes.
-    pub(crate) fn new([rows, columns, block]: [usize; 3], taps: impl Iterator<Item = Tap> + Clone) -> Self {
+    pub(crate) fn new(extents: Extents, taps: impl Iterator<Item = Tap> + Clone) -> Self {
+        let Extents { rows, columns, block, lanes } = extents;
         let blocks = columns.div_ceil(block).max(1);
         // Divided once for a channel, not for a weight: a mask update spends most of its time here.
         let first_bins: Vec<usize> = (0..columns).map(|column| column / block * rows).collect();
@@ -69,12 +85,21 @@ impl Taps {
         let mut reach = 0;
         for tap in taps {
             let place = &mut next[bin(&tap)];
-            entries[*place as usize].offset = bytes(tap.offset);
+            entries[*place as usize].offset = bytes(tap.offset, lanes);
             positions[*place as usize] = tap.position;
             reach = reach.max(tap.offset + 1);
             *place += 1;
         }
-        Self { blocks, rows, starts, entries, positions, reach }
+        Self { blocks, rows, starts, entries, positions, reach, lanes }
+    }
+
+    /// Panics unless they were sorted for these vectors; without weights there is nothing to sort.
+    #[inline(always)]
+    pub(super) fn check<V: Vector>(&self) {
+        assert!(
+            self.entries.is_empty() || self.lanes == V::LANES,
+            "weights that were sorted for these kernels"
+        );
     }
 
     /// Takes the weights from the layer's list.

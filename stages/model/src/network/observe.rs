@@ -1,12 +1,12 @@
 //! Passes that train nothing: scores of samples that do not train, evaluation, and where numbers stop being
 //! finite.
 
-use crate::lane::{LANES, samples_in};
+use crate::lane::samples_in;
 use crate::network::Network;
 use crate::operation::loss;
 use crate::schedule::Schedule;
 use crate::shard::{Evaluation, Score, Shard};
-use crate::workspace::Workspace;
+use crate::workspace::{Kept, Workspace};
 
 impl Network {
     /// Scores a shard as [`Network::train_shard`] would, with the shard's own statistics but without backward
@@ -31,9 +31,11 @@ impl Network {
     }
 
     fn score(&self, ws: &mut Workspace, shard: &Shard<'_>, schedule: &Schedule, frozen: usize) -> Vec<Score> {
-        let Some(mut pass) = self.pass(ws, shard, schedule, frozen) else { return vec![] };
-        self.run_forward(&mut pass);
-        loss::score(&pass, shard.labels)
+        in_storage!(self.storage, S => {
+            let Some(mut pass) = self.pass::<S>(ws, shard, schedule, frozen) else { return vec![] };
+            self.run_forward(&mut pass);
+            loss::score(&pass, shard.labels)
+        })
     }
 
     /// Computes a shard forward, as [`Network::train_shard`] does, and looks for the first layer in forward
@@ -43,16 +45,21 @@ impl Network {
     /// # Panics
     /// If the shard's inputs have another shape than the network's or too few lanes.
     pub fn first_not_finite(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Option<(usize, usize)> {
+        in_storage!(self.storage, S => self.not_finite::<S>(workspace, shard))
+    }
+
+    fn not_finite<S: Kept>(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Option<(usize, usize)> {
         // A backward pass that reached the input would need every value, so that none is overwritten.
-        let mut pass = self.pass(workspace, shard, &self.observing, self.frozen)?;
+        let mut pass = self.pass::<S>(workspace, shard, &self.observing, self.frozen)?;
         self.run_forward(&mut pass);
         self.description.layers.iter().enumerate().find_map(|(layer, description)| {
-            let lanes = pass.value(description.value);
-            let groups = lanes.chunks_exact(lanes.len() / pass.groups).enumerate();
-            let first = groups.filter_map(|(group, lanes)| {
-                let mut samples = 0..samples_in(group, pass.samples);
-                let sample = samples.find(|slot| lanes.iter().any(|lane| !lane.0[*slot].is_finite()))?;
-                Some(group * LANES + sample)
+            let (numbers, lanes) = (pass.value(description.value), pass.lanes());
+            let groups = numbers.chunks_exact(numbers.len() / pass.groups).enumerate();
+            let first = groups.filter_map(|(group, numbers)| {
+                let mut samples = 0..samples_in(group, pass.samples, lanes);
+                let sample = samples
+                    .find(|lane| !numbers.iter().skip(*lane).step_by(lanes).all(|n| n.get().is_finite()))?;
+                Some(group * lanes + sample)
             });
             Some((layer, first.min()?))
         })

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use crate::description::{Kind, Operation, Reach};
-use crate::kernel::Taps;
-use crate::lane::{Activations, Lane, groups};
+use crate::kernel::{Stored, Taps};
+use crate::lane::Activations;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::operation::{Pass, addition, convolution, linear, loss, pool, settle};
 use crate::schedule::Schedule;
 use crate::shard::{Score, Shard, Wanted};
-use crate::workspace::Workspace;
+use crate::workspace::{Kept, Workspace};
 
 impl Network {
     /// Computes what a shard, one micro-batch, contributes to a step of mini-batch gradient descent: as
@@ -50,8 +50,10 @@ impl Network {
             slice.fill(unwritten);
         }
         let schedule = if observes { &self.observing } else { &self.training };
-        let pass = self.pass(workspace, shard, schedule, self.frozen);
-        pass.map_or(vec![], |mut pass| self.run(&mut pass, shard, &mut wanted))
+        in_storage!(self.storage, S => {
+            let pass = self.pass::<S>(workspace, shard, schedule, self.frozen);
+            pass.map_or(vec![], |mut pass| self.run(&mut pass, shard, &mut wanted))
+        })
     }
 
     /// The gradient of Σ weight · loss / `batch_samples` with respect to a shard's inputs, through all
@@ -63,18 +65,25 @@ impl Network {
     /// As [`Network::train_shard_for`].
     pub fn input_gradient(&self, workspace: &mut Workspace, shard: &Shard<'_>, into: &mut Activations) {
         if into.dim() != shard.inputs.dim() {
-            *into = Activations::from_elem(shard.inputs.dim(), Lane::ZERO);
+            *into = Activations::zeros(shard.inputs.dim());
         }
-        into.fill(Lane::ZERO);
-        let Some(mut pass) = self.pass(workspace, shard, &self.perturbing, self.frozen) else { return };
-        self.run(&mut pass, shard, &mut Wanted::default());
-        let gradient = pass.gradient(0);
-        into.as_slice_mut().expect("activations are in standard layout")[..gradient.len()]
-            .copy_from_slice(gradient);
+        into.fill(0.0);
+        let into = into.as_slice_mut().expect("activations are in standard layout");
+        in_storage!(self.storage, S => {
+            let pass = self.pass::<S>(workspace, shard, &self.perturbing, self.frozen);
+            let Some(mut pass) = pass else { return };
+            self.run(&mut pass, shard, &mut Wanted::default());
+            into.iter_mut().zip(pass.gradient(0)).for_each(|(into, stored)| *into = stored.get());
+        });
     }
 
     /// Forward, loss and backward.
-    fn run(&self, pass: &mut Pass<'_>, shard: &Shard<'_>, wanted: &mut Wanted<'_>) -> Vec<Score> {
+    fn run<S: Stored>(
+        &self,
+        pass: &mut Pass<'_, S>,
+        shard: &Shard<'_>,
+        wanted: &mut Wanted<'_>,
+    ) -> Vec<Score> {
         assert_eq!(shard.weights.len(), shard.labels.len(), "one weight per sample");
         assert!(shard.labels.len() <= shard.batch_samples, "a shard is a part of its batch");
         self.run_forward(pass);
@@ -88,31 +97,34 @@ impl Network {
 
     /// Prepares a pass that has so many leading blocks with running statistics; none if the shard has no
     /// samples.
-    pub(super) fn pass<'a>(
+    pub(super) fn pass<'a, S: Kept>(
         &'a self,
         workspace: &'a mut Workspace,
         shard: &'a Shard<'_>,
         schedule: &'a Schedule,
         frozen: usize,
-    ) -> Option<Pass<'a>> {
+    ) -> Option<Pass<'a, S>> {
         let samples = shard.labels.len();
         if samples == 0 {
             return None;
         }
         let shape = self.description.shapes[0];
-        let groups = groups(samples);
+        let (groups, lanes) = (self.kernel.groups(samples), self.kernel.lanes());
         let extents = shard.inputs.shape();
-        let own = [shape.height, shape.channels, shape.width];
-        assert_eq!(extents[1..], own, "rows, channels, columns of the network's input");
+        let own = [shape.height, shape.channels, shape.width, lanes];
+        assert_eq!(extents[1..], own, "rows, channels, columns of the network's input, lanes of its kernel");
         assert!(extents[0] >= groups, "inputs hold every sample");
-        workspace.make_room(&schedule.buffers, groups);
+        let (workspace, rooms) = S::rooms(workspace);
+        rooms.make_room(&schedule.buffers, groups, lanes);
+        let inputs = shard.inputs.as_slice().expect("activations are in standard layout");
         Some(Pass {
             description: &self.description,
             layers: &self.layers,
             kernel: self.kernel,
             schedule,
             workspace,
-            inputs: shard.inputs.as_slice().expect("activations are in standard layout"),
+            buffers: &mut rooms.buffers,
+            inputs: S::inputs(inputs, &mut rooms.inputs),
             samples,
             share: (samples as f64 / shard.batch_samples as f64) as f32,
             groups,
@@ -122,7 +134,7 @@ impl Network {
     }
 
     /// Computes all values up to the logits: the prefix group by group, then one operation after the other.
-    pub(super) fn run_forward(&self, pass: &mut Pass<'_>) {
+    pub(super) fn run_forward<S: Stored>(&self, pass: &mut Pass<'_, S>) {
         pass.fix();
         let (prefix, groups) = (pass.schedule.prefix, pass.groups);
         (0..groups).for_each(|group| self.run_operations(pass, 0..prefix, group..group + 1));
@@ -131,7 +143,7 @@ impl Network {
     }
 
     /// Computes the values that these operations write, for these groups.
-    fn run_operations(&self, pass: &mut Pass<'_>, numbers: Range<usize>, groups: Range<usize>) {
+    fn run_operations<S: Stored>(&self, pass: &mut Pass<'_, S>, numbers: Range<usize>, groups: Range<usize>) {
         for operation in &self.description.operations()[numbers] {
             if pass.schedule.merged[operation.output] {
                 continue;
@@ -151,7 +163,7 @@ impl Network {
     }
 
     /// Computes all gradients from those of the logits down.
-    fn run_backward(&self, pass: &mut Pass<'_>, wanted: &mut Wanted<'_>) {
+    fn run_backward<S: Stored>(&self, pass: &mut Pass<'_, S>, wanted: &mut Wanted<'_>) {
         for operation in self.description.operations().iter().rev() {
             if !self.description.is_active(operation.output, pass.schedule.reach) {
                 continue;
@@ -176,7 +188,12 @@ impl Network {
     }
 
     /// The gradients of a layer's parameters and of its input.
-    fn layer_backward(&self, pass: &mut Pass<'_>, operation: &Operation, wanted: &mut Wanted<'_>) {
+    fn layer_backward<S: Stored>(
+        &self,
+        pass: &mut Pass<'_, S>,
+        operation: &Operation,
+        wanted: &mut Wanted<'_>,
+    ) {
         let layer = operation.layer();
         let Layer { weights, affine } = &self.layers[layer];
         let geometry = &self.description.layers[layer].geometry;

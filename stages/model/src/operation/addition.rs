@@ -3,12 +3,16 @@
 use std::ops::Range;
 
 use crate::description::Operation;
-use crate::kernel;
-use crate::lane::Lane;
+use crate::kernel::{self, Stored};
 use crate::operation::Pass;
 
 /// Computes ReLU of the sum; the terms are normalised while they are read.
-pub(crate) fn forward(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, sum: &mut [Lane]) {
+pub(crate) fn forward<S: Stored>(
+    pass: &Pass<'_, S>,
+    operation: &Operation,
+    groups: Range<usize>,
+    sum: &mut [S],
+) {
     for group in groups {
         for row in 0..pass.description.shapes[operation.output].height {
             forward_row(pass, operation, group, row, sum);
@@ -17,12 +21,12 @@ pub(crate) fn forward(pass: &Pass<'_>, operation: &Operation, groups: Range<usiz
 }
 
 /// Computes one row of pixels in `sum`, the whole of the sum's buffer.
-pub(super) fn forward_row(
-    pass: &Pass<'_>,
+pub(super) fn forward_row<S: Stored>(
+    pass: &Pass<'_, S>,
     operation: &Operation,
     group: usize,
     row: usize,
-    sum: &mut [Lane],
+    sum: &mut [S],
 ) {
     let [main, shortcut] = [0, 1].map(|term| pass.signal_row(operation.reads[term], group, row));
     let target = &mut sum[pass.row_range(operation.output, group, row)];
@@ -32,7 +36,7 @@ pub(super) fn forward_row(
 /// Passes the settled gradient of the sum on to a shortcut that is no layer's output. Layers among the terms
 /// read the gradient of the sum themselves. Where the schedule lets the shortcut's gradient grow out of the
 /// sum's, in the same buffer, there is nothing to do but to say that it has begun.
-pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
+pub(crate) fn backward<S: Stored>(pass: &mut Pass<'_, S>, operation: &Operation) {
     for &value in &operation.reads {
         if pass.schedule.gradients[value] == pass.schedule.gradients[operation.output] {
             pass.workspace.begun[value] = true;
@@ -41,9 +45,10 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
         let Some((mut target, begun)) = pass.take_gradient(value) else { continue };
         let upstream = pass.gradient(operation.output);
         if begun {
-            for (target, lane) in target.iter_mut().zip(upstream) {
-                target.0.iter_mut().zip(lane.0).for_each(|(target, value)| *target += value);
-            }
+            target
+                .iter_mut()
+                .zip(upstream)
+                .for_each(|(target, value)| *target = S::of(target.get() + value.get()));
         } else {
             target[..upstream.len()].copy_from_slice(upstream);
         }

@@ -4,48 +4,54 @@
 use std::ops::Range;
 
 use crate::description::{InputShape, Operation, PANEL};
-use crate::kernel::{Factors, Gather, PackedRow, Strip, Taps, pack, tally_groups};
-use crate::lane::Lane;
+use crate::kernel::{Buffer, Factors, Gather, PackedRow, Stored, Strip, Taps, pack, tally_groups};
 use crate::operation::Pass;
-use crate::workspace::{Scratch, make_room};
+use crate::workspace::Scratch;
 
 /// Computes the outputs.
-pub(crate) fn forward(pass: &mut Pass<'_>, operation: &Operation, output: &mut [Lane]) {
+pub(crate) fn forward<S: Stored>(pass: &mut Pass<'_, S>, operation: &Operation, output: &mut [S]) {
     let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;
+    let lanes = pass.lanes();
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
-    let Scratch { source, target, .. } = &mut scratch;
-    let source = source.prepare(geometry.source, geometry.input);
-    make_room(target, geometry.gradient.len());
+    let Scratch { source, target, partials, .. } = &mut scratch;
+    let source = source.prepare(geometry.source, geometry.input, (1, lanes));
+    target.make_room(geometry.gradient.len() * lanes);
     for groups in panels(pass.groups) {
         pack_panel(pass, operation, groups.clone(), source);
         let product = &pass.layers[layer].weights.forward;
-        product.gather(pass.kernel, job(groups.len(), source, target));
-        unpack(target, geometry.output, groups, false, output);
+        product.gather(pass.kernel, job(groups.len(), source, target, partials));
+        unpack(target, (geometry.output, lanes), groups, false, output);
     }
     pass.workspace.scratch = scratch;
 }
 
 /// Computes the gradient of the input, if it is wanted, and those of the weights in `taps`, which go to
 /// `gradients` by their positions. The slopes of the output must be known.
-pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation, taps: &Taps, gradients: &mut [f32]) {
+pub(crate) fn backward<S: Stored>(
+    pass: &mut Pass<'_, S>,
+    operation: &Operation,
+    taps: &Taps,
+    gradients: &mut [f32],
+) {
     let layer = operation.layer();
     let geometry = &pass.description.layers[layer].geometry;
     let weights = &pass.layers[layer].weights;
     let mut input = pass.take_gradient(operation.reads[0]);
+    let lanes = pass.lanes();
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
-    let Scratch { source, gradient, target, .. } = &mut scratch;
-    let source = source.prepare(geometry.source, geometry.input);
-    let gradient = gradient.prepare(geometry.gradient, geometry.output);
-    make_room(target, geometry.source.len());
+    let Scratch { source, gradient, target, partials, .. } = &mut scratch;
+    let source = source.prepare(geometry.source, geometry.input, (1, lanes));
+    let gradient = gradient.prepare(geometry.gradient, geometry.output, (1, lanes));
+    target.make_room(geometry.source.len() * lanes);
     for groups in panels(pass.groups) {
         pack_panel(pass, operation, groups.clone(), source);
         pack_panel_of_gradient(pass, layer, groups.clone(), gradient);
         let factors = Factors { strip: strip(groups.len()), source, gradient };
         tally_groups(pass.kernel, taps, factors, groups.start > 0, gradients);
         if let Some((input, begun)) = &mut input {
-            weights.backward[0].gather(pass.kernel, job(groups.len(), gradient, target));
-            unpack(target, geometry.input, groups, *begun, input);
+            weights.backward[0].gather(pass.kernel, job(groups.len(), gradient, target, partials));
+            unpack(target, (geometry.input, lanes), groups, *begun, input);
         }
     }
     pass.workspace.scratch = scratch;
@@ -66,12 +72,17 @@ fn strip(groups: usize) -> Strip {
 }
 
 /// Writes a panel's products.
-fn job<'a>(groups: usize, source: &'a [Lane], target: &'a mut [Lane]) -> Gather<'a> {
-    Gather { strip: strip(groups), source, target, accumulate: false, sums: &mut [] }
+fn job<'a>(
+    groups: usize,
+    source: &'a [f32],
+    target: &'a mut [f32],
+    partials: &'a mut Buffer<f32>,
+) -> Gather<'a, f32> {
+    Gather { strip: strip(groups), source, target, accumulate: false, sums: &mut [], partials }
 }
 
 /// Feature (channel, row, column) of the panel's group `g` goes to lane `feature · PANEL + g`.
-fn pack_panel(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, into: &mut [Lane]) {
+fn pack_panel<S: Stored>(pass: &Pass<'_, S>, operation: &Operation, groups: Range<usize>, into: &mut [f32]) {
     let layer = operation.layer();
     let shape = pass.description.layers[layer].geometry.input;
     for (place, group) in groups.enumerate() {
@@ -85,7 +96,12 @@ fn pack_panel(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, into
     }
 }
 
-fn pack_panel_of_gradient(pass: &Pass<'_>, layer: usize, groups: Range<usize>, into: &mut [Lane]) {
+fn pack_panel_of_gradient<S: Stored>(
+    pass: &Pass<'_, S>,
+    layer: usize,
+    groups: Range<usize>,
+    into: &mut [f32],
+) {
     let shape = pass.description.layers[layer].geometry.output;
     for (place, group) in groups.enumerate() {
         pass.pack_gradient(layer, group, 0, panel_row(shape, place, 0, into));
@@ -96,25 +112,28 @@ fn pack_panel_of_gradient(pass: &Pass<'_>, layer: usize, groups: Range<usize>, i
 }
 
 /// Where a row of pixels of one group lies in a panel.
-fn panel_row(shape: InputShape, group: usize, row: usize, lanes: &mut [Lane]) -> PackedRow<'_> {
+fn panel_row(shape: InputShape, group: usize, row: usize, lanes: &mut [f32]) -> PackedRow<'_> {
     let (start, channel_step) = (row * shape.width * PANEL + group, shape.positions() * PANEL);
     PackedRow { lanes, start, channel_step, pixel_step: PANEL }
 }
 
-/// Brings a panel of these groups back into the layout of a value.
-fn unpack(panel: &[Lane], shape: InputShape, groups: Range<usize>, accumulate: bool, into: &mut [Lane]) {
-    for (place, into) in into.chunks_exact_mut(shape.len()).skip(groups.start).take(groups.len()).enumerate()
-    {
-        for (row, into) in into.chunks_exact_mut(shape.row()).enumerate() {
-            for (channel, into) in into.chunks_exact_mut(shape.width).enumerate() {
-                let feature = (channel * shape.height + row) * shape.width;
-                let lanes = panel[feature * PANEL + place..].iter().step_by(PANEL);
-                for (into, lane) in into.iter_mut().zip(lanes) {
-                    if accumulate {
-                        into.0.iter_mut().zip(lane.0).for_each(|(into, value)| *into += value);
-                    } else {
-                        *into = *lane;
-                    }
+/// Brings a panel of these groups back into the layout of a value of this shape.
+fn unpack<S: Stored>(
+    panel: &[f32],
+    (shape, lanes): (InputShape, usize),
+    groups: Range<usize>,
+    accumulate: bool,
+    into: &mut [S],
+) {
+    let own = into.chunks_exact_mut(shape.len() * lanes).skip(groups.start).take(groups.len());
+    for (place, into) in own.enumerate() {
+        for (row, into) in into.chunks_exact_mut(shape.row() * lanes).enumerate() {
+            for (pixel, into) in into.chunks_exact_mut(lanes).enumerate() {
+                let (channel, column) = (pixel / shape.width, pixel % shape.width);
+                let feature = (channel * shape.height + row) * shape.width + column;
+                let lane = &panel[(feature * PANEL + place) * lanes..][..lanes];
+                for (into, value) in into.iter_mut().zip(lane) {
+                    *into = S::of(if accumulate { into.get() + value } else { *value });
                 }
             }
         }

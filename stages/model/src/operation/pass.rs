@@ -3,23 +3,25 @@
 use std::ops::Range;
 
 use crate::description::Description;
-use crate::kernel::{Kernel, LaneMask, PackedRow, SignalRow, pack, pack_gradient};
-use crate::lane::{LANES, Lane, samples_in};
+use crate::kernel::{Buffer, Kernel, LaneMask, PackedRow, SignalRow, Stored, pack, pack_gradient};
+use crate::lane::samples_in;
 use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::precision::Precision;
 use crate::schedule::Schedule;
-use crate::workspace::Workspace;
+use crate::workspace::Common;
 
 /// A pass of one shard through a network.
-pub(crate) struct Pass<'a> {
+pub(crate) struct Pass<'a, S> {
     pub(crate) description: &'a Description,
     pub(crate) layers: &'a [Layer],
     pub(crate) kernel: Kernel,
     pub(crate) schedule: &'a Schedule,
-    pub(crate) workspace: &'a mut Workspace,
+    pub(crate) workspace: &'a mut Common,
+    /// Values and gradients, as the schedule places them.
+    pub(crate) buffers: &'a mut Vec<Buffer<S>>,
     /// The network's input.
-    pub(crate) inputs: &'a [Lane],
+    pub(crate) inputs: &'a [S],
     /// Samples of the shard.
     pub(crate) samples: usize,
     /// Their share of the batch.
@@ -31,43 +33,48 @@ pub(crate) struct Pass<'a> {
     pub(crate) loss: &'a dyn Loss,
 }
 
-impl Pass<'_> {
-    /// The lanes of a value, group by group.
-    pub(crate) fn value(&self, value: usize) -> &[Lane] {
-        let Some(buffer) = self.schedule.values[value] else { return self.inputs };
-        &self.workspace.buffers[buffer][..self.lanes(value)]
+impl<S: Stored> Pass<'_, S> {
+    /// Numbers of a lane.
+    pub(crate) fn lanes(&self) -> usize {
+        self.kernel.lanes()
     }
 
-    /// The lanes of the gradient of a value.
-    pub(crate) fn gradient(&self, value: usize) -> &[Lane] {
+    /// The numbers of a value, group by group.
+    pub(crate) fn value(&self, value: usize) -> &[S] {
+        let Some(buffer) = self.schedule.values[value] else { return self.inputs };
+        &self.buffers[buffer][..self.numbers(value)]
+    }
+
+    /// The numbers of the gradient of a value.
+    pub(crate) fn gradient(&self, value: usize) -> &[S] {
         let buffer = self.schedule.gradients[value].expect("the schedule places every gradient that is read");
-        &self.workspace.buffers[buffer][..self.lanes(value)]
+        &self.buffers[buffer][..self.numbers(value)]
     }
 
     /// Takes the buffer of a value out of the workspace, to write it while others are read.
-    pub(crate) fn take_value(&mut self, value: usize) -> Vec<Lane> {
+    pub(crate) fn take_value(&mut self, value: usize) -> Buffer<S> {
         let buffer = self.schedule.values[value].expect("no operation writes the network's input");
-        std::mem::take(&mut self.workspace.buffers[buffer])
+        std::mem::take(&mut self.buffers[buffer])
     }
 
     /// Puts the buffer of a value back.
-    pub(crate) fn put_value(&mut self, value: usize, lanes: Vec<Lane>) {
+    pub(crate) fn put_value(&mut self, value: usize, numbers: Buffer<S>) {
         let buffer = self.schedule.values[value].expect("it has been taken from there");
-        self.workspace.buffers[buffer] = lanes;
+        self.buffers[buffer] = numbers;
     }
 
     /// Takes the buffer of the gradient of a value, with whether it holds a part of it already, to which more
     /// is to be added; none if it is not computed.
-    pub(crate) fn take_gradient(&mut self, value: usize) -> Option<(Vec<Lane>, bool)> {
+    pub(crate) fn take_gradient(&mut self, value: usize) -> Option<(Buffer<S>, bool)> {
         let buffer = self.schedule.gradients[value]?;
         let begun = std::mem::replace(&mut self.workspace.begun[value], true);
-        Some((std::mem::take(&mut self.workspace.buffers[buffer]), begun))
+        Some((std::mem::take(&mut self.buffers[buffer]), begun))
     }
 
     /// Puts the buffer of a gradient back.
-    pub(crate) fn put_gradient(&mut self, value: usize, lanes: Vec<Lane>) {
+    pub(crate) fn put_gradient(&mut self, value: usize, numbers: Buffer<S>) {
         let buffer = self.schedule.gradients[value].expect("it has been taken from there");
-        self.workspace.buffers[buffer] = lanes;
+        self.buffers[buffer] = numbers;
     }
 
     /// What rounds the numbers that `layer` multiplies, if anything does.
@@ -76,7 +83,7 @@ impl Pass<'_> {
     }
 
     /// One row of pixels of a value as operations read it: outputs of layers are normalised and rectified.
-    pub(crate) fn signal_row(&self, value: usize, group: usize, row: usize) -> SignalRow<'_> {
+    pub(crate) fn signal_row(&self, value: usize, group: usize, row: usize) -> SignalRow<'_, S> {
         let producer = self.description.producer(value);
         let layer = producer.and_then(|producer| producer.layer);
         SignalRow {
@@ -88,10 +95,10 @@ impl Pass<'_> {
     }
 
     /// Computes one row of pixels that operations read, in all lanes.
-    pub(crate) fn read_row(&self, value: usize, group: usize, row: usize, into: &mut [Lane]) {
+    pub(crate) fn read_row(&self, value: usize, group: usize, row: usize, into: &mut [f32]) {
         let row = self.signal_row(value, group, row);
         let target = PackedRow { lanes: into, start: 0, channel_step: row.width, pixel_step: 1 };
-        pack(self.kernel, &row, LaneMask::first(LANES), target);
+        pack(self.kernel, &row, LaneMask::first(LaneMask::ALL), target);
     }
 
     /// Packs the gradient of one row of pixels of the output of `layer`.
@@ -102,11 +109,11 @@ impl Pass<'_> {
         pack_gradient(self.kernel, gradient, &self.signal_row(value, group, row), self.mask(group), target);
     }
 
-    /// Where one row of pixels lies among the lanes of a value, and of its gradient.
+    /// Where one row of pixels lies among the numbers of a value, and of its gradient.
     pub(crate) fn row_range(&self, value: usize, group: usize, row: usize) -> Range<usize> {
-        let shape = self.description.shapes[value];
+        let (shape, lanes) = (self.description.shapes[value], self.lanes());
         let start = self.start(value, group) + row * shape.row();
-        start..start + shape.row()
+        start * lanes..(start + shape.row()) * lanes
     }
 
     /// Where a group begins among the lanes of a value: at the front where the buffer holds one group at a
@@ -117,7 +124,7 @@ impl Pass<'_> {
 
     /// Which lanes of a group hold samples.
     pub(crate) fn mask(&self, group: usize) -> LaneMask {
-        LaneMask::first(samples_in(group, self.samples))
+        LaneMask::first(samples_in(group, self.samples, self.lanes()))
     }
 
     /// Whether the buffer of a value holds one group at a time.
@@ -125,8 +132,8 @@ impl Pass<'_> {
         self.schedule.values[value].is_some_and(|buffer| self.schedule.buffers[buffer].single)
     }
 
-    fn lanes(&self, value: usize) -> usize {
+    fn numbers(&self, value: usize) -> usize {
         let groups = if self.is_single(value) { 1 } else { self.groups };
-        self.description.shapes[value].len() * groups
+        self.description.shapes[value].len() * groups * self.lanes()
     }
 }

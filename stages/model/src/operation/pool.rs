@@ -3,51 +3,71 @@
 use std::ops::Range;
 
 use crate::description::{InputShape, Kind, Operation};
-use crate::lane::{LANES, Lane};
+use crate::kernel::Stored;
 use crate::operation::Pass;
 
 /// Rows and columns of a window, and the pixels between windows.
 const WINDOW: usize = 2;
 
 /// Computes the greatest pixel of each window.
-pub(crate) fn greatest(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, target: &mut [Lane]) {
+pub(crate) fn greatest<S: Stored>(
+    pass: &Pass<'_, S>,
+    operation: &Operation,
+    groups: Range<usize>,
+    target: &mut [S],
+) {
     let [input, output] = [operation.reads[0], operation.output].map(|value| pass.description.shapes[value]);
-    let mut rows = vec![Lane::ZERO; WINDOW * input.row()];
+    let lanes = pass.lanes();
+    let (mut rows, mut best) = (vec![0.0; WINDOW * input.row() * lanes], vec![0.0; lanes]);
     for group in groups {
         for row in 0..output.height {
             read_rows(pass, operation, group, row, &mut rows);
             let target = &mut target[pass.row_range(operation.output, group, row)];
-            for (position, target) in target.iter_mut().enumerate() {
+            for (position, target) in target.chunks_exact_mut(lanes).enumerate() {
                 let window = window(position, input, output);
-                *target = greatest_of(window.map(|place| &rows[place])).0;
+                let [first, others @ ..] = window.map(|place| &rows[place * lanes..][..lanes]);
+                best.copy_from_slice(first);
+                for pixel in others {
+                    let greater =
+                        best.iter_mut().zip(pixel).filter(|(best, value)| is_greater(**value, **best));
+                    greater.for_each(|(best, value)| *best = *value);
+                }
+                target.iter_mut().zip(&best).for_each(|(target, best)| *target = S::of(*best));
             }
         }
     }
 }
 
 /// Computes the mean of each channel.
-pub(crate) fn mean(pass: &Pass<'_>, operation: &Operation, groups: Range<usize>, means: &mut [Lane]) {
-    let input = operation.reads[0];
+pub(crate) fn mean<S: Stored>(
+    pass: &Pass<'_, S>,
+    operation: &Operation,
+    groups: Range<usize>,
+    means: &mut [S],
+) {
+    let (input, lanes) = (operation.reads[0], pass.lanes());
     let shape = pass.description.shapes[input];
-    let mut row_lanes = vec![Lane::ZERO; shape.row()];
+    let mut pixels = vec![0.0; shape.row() * lanes];
+    let mut sums = vec![0.0; shape.channels * lanes];
     for group in groups {
-        let means = &mut means[pass.row_range(operation.output, group, 0)];
-        means.fill(Lane::ZERO);
+        sums.fill(0.0);
         for row in 0..shape.height {
-            pass.read_row(input, group, row, &mut row_lanes);
-            for (mean, pixels) in means.iter_mut().zip(row_lanes.chunks_exact(shape.width)) {
-                for pixel in pixels {
-                    mean.0.iter_mut().zip(pixel.0).for_each(|(mean, value)| *mean += value);
+            pass.read_row(input, group, row, &mut pixels);
+            let channels = pixels.chunks_exact(shape.width * lanes);
+            for (sum, pixels) in sums.chunks_exact_mut(lanes).zip(channels) {
+                for pixel in pixels.chunks_exact(lanes) {
+                    sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
                 }
             }
         }
-        let share = 1.0 / shape.positions() as f32;
-        means.iter_mut().flat_map(|mean| &mut mean.0).for_each(|mean| *mean *= share);
+        let (share, means) =
+            (1.0 / shape.positions() as f32, &mut means[pass.row_range(operation.output, group, 0)]);
+        means.iter_mut().zip(&sums).for_each(|(mean, sum)| *mean = S::of(sum * share));
     }
 }
 
 /// Gives the gradient of a pool to the pixels that it has read.
-pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
+pub(crate) fn backward<S: Stored>(pass: &mut Pass<'_, S>, operation: &Operation) {
     let value = operation.reads[0];
     let Some((mut target, begun)) = pass.take_gradient(value) else { return };
     assert!(!begun, "a pooled signal has no other reader");
@@ -59,25 +79,30 @@ pub(crate) fn backward(pass: &mut Pass<'_>, operation: &Operation) {
 }
 
 /// Gives the gradient of each window to its greatest pixel, the first of equals in order of row and column.
-fn give_to_greatest(pass: &Pass<'_>, operation: &Operation, target: &mut [Lane]) {
+fn give_to_greatest<S: Stored>(pass: &Pass<'_, S>, operation: &Operation, target: &mut [S]) {
     let [input, output] = [operation.reads[0], operation.output].map(|value| pass.description.shapes[value]);
+    let lanes = pass.lanes();
     // An odd last row or column lies in no window.
-    target[..pass.groups * input.len()].fill(Lane::ZERO);
-    let mut rows = vec![Lane::ZERO; WINDOW * input.row()];
+    target[..pass.groups * input.len() * lanes].fill(S::default());
+    let mut rows = vec![0.0; WINDOW * input.row() * lanes];
     for group in 0..pass.groups {
         for row in 0..output.height {
             read_rows(pass, operation, group, row, &mut rows);
             let first = (group * input.height + row * WINDOW) * input.row();
             let start = (group * output.height + row) * output.row();
-            let gradients = &pass.gradient(operation.output)[start..][..output.row()];
-            for (position, gradient) in gradients.iter().enumerate() {
+            let gradients = &pass.gradient(operation.output)[start * lanes..][..output.row() * lanes];
+            for (position, gradient) in gradients.chunks_exact(lanes).enumerate() {
                 let window = window(position, input, output);
-                let (_, choice) = greatest_of(window.map(|place| &rows[place]));
-                for (number, place) in window.into_iter().enumerate() {
-                    let target = &mut target[first + place].0;
-                    for ((target, choice), gradient) in target.iter_mut().zip(choice).zip(gradient.0) {
-                        *target = if choice == number as u32 { gradient } else { 0.0 };
-                    }
+                for (lane, gradient) in gradient.iter().enumerate() {
+                    let value = |place: usize| rows[place * lanes + lane];
+                    let best = window.into_iter().reduce(|best, place| {
+                        match is_greater(value(place), value(best)) {
+                            true => place,
+                            false => best,
+                        }
+                    });
+                    let place = best.expect("a window has pixels");
+                    target[(first + place) * lanes + lane] = *gradient;
                 }
             }
         }
@@ -85,21 +110,31 @@ fn give_to_greatest(pass: &Pass<'_>, operation: &Operation, target: &mut [Lane])
 }
 
 /// Gives every pixel its share of the mean's gradient.
-fn share(pass: &Pass<'_>, operation: &Operation, target: &mut [Lane]) {
-    let shape = pass.description.shapes[operation.reads[0]];
+fn share<S: Stored>(pass: &Pass<'_, S>, operation: &Operation, target: &mut [S]) {
+    let (shape, lanes) = (pass.description.shapes[operation.reads[0]], pass.lanes());
     let share = 1.0 / shape.positions() as f32;
-    let gradients = pass.gradient(operation.output).chunks_exact(shape.channels);
-    for (gradients, target) in gradients.zip(target.chunks_exact_mut(shape.len())) {
-        for row in target.chunks_exact_mut(shape.row()) {
-            for (gradient, pixels) in gradients.iter().zip(row.chunks_exact_mut(shape.width)) {
-                pixels.fill(Lane(gradient.0.map(|gradient| gradient * share)));
+    let gradients = pass.gradient(operation.output).chunks_exact(shape.channels * lanes);
+    for (gradients, target) in gradients.zip(target.chunks_exact_mut(shape.len() * lanes)) {
+        for row in target.chunks_exact_mut(shape.row() * lanes) {
+            let channels = row.chunks_exact_mut(shape.width * lanes);
+            for (gradient, pixels) in gradients.chunks_exact(lanes).zip(channels) {
+                for pixel in pixels.chunks_exact_mut(lanes) {
+                    let shares = pixel.iter_mut().zip(gradient);
+                    shares.for_each(|(pixel, gradient)| *pixel = S::of(gradient.get() * share));
+                }
             }
         }
     }
 }
 
 /// Reads the rows of the input that lie in the windows of output row `row`.
-fn read_rows(pass: &Pass<'_>, operation: &Operation, group: usize, row: usize, rows: &mut [Lane]) {
+fn read_rows<S: Stored>(
+    pass: &Pass<'_, S>,
+    operation: &Operation,
+    group: usize,
+    row: usize,
+    rows: &mut [f32],
+) {
     let length = rows.len() / WINDOW;
     for (down, lanes) in rows.chunks_exact_mut(length).enumerate() {
         pass.read_row(operation.reads[0], group, row * WINDOW + down, lanes);
@@ -113,16 +148,8 @@ fn window(position: usize, input: InputShape, output: InputShape) -> [usize; 4] 
     [corner, corner + 1, corner + input.row(), corner + input.row() + 1]
 }
 
-/// The greatest pixel of a window and its number, sample by sample; the first of equals. NaN counts as
+/// Whether a pixel takes the place of the greatest in front of it: not the second of equals. NaN counts as
 /// greatest, so that it is seen.
-fn greatest_of(window: [&Lane; 4]) -> (Lane, [u32; LANES]) {
-    let (mut best, mut choice) = (*window[0], [0; LANES]);
-    for (number, pixel) in window.into_iter().enumerate().skip(1) {
-        for ((best, choice), value) in best.0.iter_mut().zip(&mut choice).zip(pixel.0) {
-            let greater = value > *best || value.is_nan();
-            *best = if greater { value } else { *best };
-            *choice = if greater { number as u32 } else { *choice };
-        }
-    }
-    (best, choice)
+fn is_greater(value: f32, best: f32) -> bool {
+    value > best || value.is_nan()
 }

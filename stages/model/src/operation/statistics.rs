@@ -1,8 +1,7 @@
 //! Batch norm and bias, channel by channel: from sums to coefficients, forward and backward (Ioffe and
 //! Szegedy 2015).
 
-use crate::kernel::Channel;
-use crate::lane::Lane;
+use crate::kernel::{Channel, Stored};
 use crate::layer::{AffineState, BatchNorm};
 use crate::operation::Pass;
 use crate::workspace::Moments;
@@ -10,7 +9,7 @@ use crate::workspace::Moments;
 /// Keeps the variance of a batch norm away from 0.
 const EPSILON: f64 = 1e-5;
 
-impl Pass<'_> {
+impl<S: Stored> Pass<'_, S> {
     /// Whether the parameters of `layer` get gradients.
     pub(crate) fn is_trained(&self, layer: usize) -> bool {
         self.description.architecture.layers[layer].block >= self.frozen
@@ -28,10 +27,11 @@ impl Pass<'_> {
 
     /// Adds two lanes per channel of one group to the moments of a layer. Lanes without a sample are 0:
     /// packing has made the inputs, and so the outputs, and the gradients there 0.
-    pub(crate) fn add_moments(&mut self, layer: usize, sums: &[Lane]) {
-        for (lanes, moments) in sums.chunks_exact(2).zip(&mut self.workspace.moments[layer]) {
-            for (lane, sum) in lanes.iter().zip(&mut moments.sums) {
-                *sum += lane.0.iter().map(|value| f64::from(*value)).sum::<f64>();
+    pub(crate) fn add_moments(&mut self, layer: usize, sums: &[f32]) {
+        let lanes = self.lanes();
+        for (sums, moments) in sums.chunks_exact(2 * lanes).zip(&mut self.workspace.moments[layer]) {
+            for (lane, sum) in sums.chunks_exact(lanes).zip(&mut moments.sums) {
+                *sum += lane.iter().map(|value| f64::from(*value)).sum::<f64>();
             }
         }
     }

@@ -6,7 +6,7 @@ use spfde_data::random::{Purpose, draw};
 use super::reference::Reference;
 use crate::description::{Affine, Description, InputShape, NetworkBuilder, Node};
 use crate::kernel::Kernel;
-use crate::lane::{Activations, LANES, Lane};
+use crate::lane::Activations;
 use crate::network::Network;
 use crate::shard::{Shard, Wanted};
 use crate::weights::Growth;
@@ -14,23 +14,23 @@ use crate::workspace::Workspace;
 
 /// Kernel, stride and padding of a convolution.
 #[derive(Clone, Copy, Debug)]
-struct Window {
-    kernel: usize,
-    stride: usize,
-    padding: usize,
+pub(super) struct Window {
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
+    pub(super) padding: usize,
 }
 
 /// A network of three convolutions, of which the middle one is of interest.
 #[derive(Clone, Copy, Debug)]
-struct Case {
-    height: usize,
-    width: usize,
-    inputs: usize,
-    outputs: usize,
-    window: Window,
-    affine: Affine,
-    density: f64,
-    samples: usize,
+pub(super) struct Case {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) window: Window,
+    pub(super) affine: Affine,
+    pub(super) density: f64,
+    pub(super) samples: usize,
 }
 
 /// Numbers of which a batch norm can be compared. Of few it makes the same, nearly, whatever they are: of one
@@ -67,7 +67,7 @@ fn with(node: Node<'_>, affine: Affine) -> Node<'_> {
     }
 }
 
-fn describe(case: &Case) -> Description {
+pub(super) fn describe(case: &Case) -> Description {
     let input = InputShape { channels: 2, height: case.height, width: case.width };
     let network = Description::build(input, CLASSES, |network: &NetworkBuilder| {
         with(network.convolution(case.inputs, 1), case.first()).relu();
@@ -80,7 +80,7 @@ fn describe(case: &Case) -> Description {
 
 /// Compares all gradients of one shard with the reference; `false` if there is nothing to compare, since
 /// rounding decides on which side of a ReLU's kink a number lies.
-fn check(case: &Case, kernel: Kernel) -> bool {
+pub(super) fn check(case: &Case, kernel: Kernel) -> bool {
     let mut network = Network::from_description(describe(case), 3, kernel);
     let weights = network.nonzero(1);
     let kept: Vec<u32> = (0..weights)
@@ -91,16 +91,16 @@ fn check(case: &Case, kernel: Kernel) -> bool {
     network.apply_mask(1, &[], &kept, Growth::Initial);
 
     let pixel = |sample: usize, channel: usize, row: usize, column: usize| {
-        number(2, ((sample * 2 + channel) * 16 + row) * 32 + column) as f32
+        number(2, ((sample * 2 + channel) * 32 + row) * 32 + column) as f32
     };
-    let shape = (case.samples.div_ceil(LANES), case.height, 2, case.width);
+    let lanes = kernel.lanes();
+    let shape = (kernel.groups(case.samples), case.height, 2, case.width, lanes);
     // Lanes behind the samples hold NaN, which must not get anywhere.
-    let inputs = Activations::from_shape_fn(shape, |(group, row, channel, column)| {
-        Lane(std::array::from_fn(|lane| match group * LANES + lane {
+    let inputs =
+        Activations::from_shape_fn(shape, |(group, row, channel, column, lane)| match group * lanes + lane {
             sample if sample < case.samples => pixel(sample, channel, row, column),
             _ => f32::NAN,
-        }))
-    });
+        });
     let labels: Vec<u16> = (0..case.samples).map(|sample| (sample % CLASSES) as u16).collect();
     let weights: Vec<f32> = (0..case.samples).map(|sample| 1.0 + (sample % 3) as f32).collect();
     let shard = Shard { inputs: &inputs, labels: &labels, weights: &weights, batch_samples: case.samples };
@@ -210,7 +210,7 @@ fn convolutions_of_every_size_stride_and_padding_have_the_gradients_of_the_refer
             let density = [0.3, 1.0, 0.0][(number + step) % 3];
             let samples = [5, 8, 17][step % 3];
             let case = Case { height, width, inputs, outputs, window, affine, density, samples };
-            for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+            for kernel in Kernel::all() {
                 compared.push(check(&case, kernel));
             }
         }
@@ -219,15 +219,18 @@ fn convolutions_of_every_size_stride_and_padding_have_the_gradients_of_the_refer
     assert!(number * 10 > compared.len() * 9, "{number} of {} have gradients to compare", compared.len());
 }
 
-/// Small enough for Miri, which checks the memory that each path of the portable kernels touches.
+/// Small enough for Miri, which checks the memory that each path of the portable kernels touches, and for
+/// machines that are emulated.
 #[test]
-fn small_convolutions_of_the_portable_kernels_have_the_gradients_of_the_reference() {
+fn small_convolutions_have_the_gradients_of_the_reference() {
     for (kernel, stride) in [(1, 1), (3, 1), (1, 2), (3, 2)] {
         for density in [0.3, 1.0] {
             let window = Window { kernel, stride, padding: kernel / 2 };
             let (affine, samples) = (Affine::BatchNorm, 4);
             let case = Case { height: 3, width: 4, inputs: 2, outputs: 5, window, affine, density, samples };
-            assert!(check(&case, Kernel::PORTABLE), "{case:?}");
+            for kernel in Kernel::all() {
+                assert!(check(&case, kernel), "{case:?}");
+            }
         }
     }
 }
@@ -239,7 +242,7 @@ fn channels_in_several_blocks_have_the_gradients_of_the_reference() {
         let window = Window { stride, ..window };
         let affine = Affine::BatchNorm;
         let case = Case { height: 5, width, inputs, outputs, window, affine, density: 0.2, samples: 9 };
-        for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+        for kernel in Kernel::all() {
             assert!(check(&case, kernel), "{case:?}");
         }
     }
@@ -254,7 +257,7 @@ fn convolutions_of_a_few_pixels_have_the_gradients_of_the_reference() {
         for (height, width, samples) in [(1, 1, 1), (1, 2, 1), (2, 1, 1), (1, 1, 3), (2, 2, 2)] {
             let (affine, density) = (Affine::Bias, 0.7);
             let case = Case { height, width, inputs: 8, outputs: 4, window, affine, density, samples };
-            for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+            for kernel in Kernel::all() {
                 assert!(check(&case, kernel), "{case:?}");
             }
         }
@@ -280,6 +283,8 @@ proptest! {
         let bias = Case { height, width, inputs, outputs, window, affine: Affine::Bias, density, samples };
         let norm = Case { affine: Affine::BatchNorm, ..bias };
         let case = if is_normed && norm.numbers() > NORMED { norm } else { bias };
-        prop_assume!(check(&case, Kernel::resolve("auto").unwrap()));
+        for kernel in Kernel::all() {
+            prop_assume!(check(&case, kernel));
+        }
     }
 }

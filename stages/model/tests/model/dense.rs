@@ -14,7 +14,7 @@ const MODELS: [(&str, InputShape); 3] = [
 
 /// The part and the dense gradients of `layers` of some samples.
 fn dense(network: &Network, samples: &Samples, batch_samples: usize, layers: &[usize]) -> [Vec<f32>; 2] {
-    let inputs = activations(samples, f32::NAN);
+    let inputs = activations(network.kernel(), samples, f32::NAN);
     let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
     let mut part = vec![f32::NAN; network.part_len()];
     let mut dense = vec![f32::NAN; network.dense_len(layers)];
@@ -28,8 +28,7 @@ fn dense_gradients_are_those_of_the_reference_and_leave_every_bit_of_the_part() 
     for (name, shape) in MODELS {
         let samples = samples(9, shape, CLASSES);
         for frozen in [0, 1] {
-            let kernels = [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()];
-            let networks = kernels.map(|kernel| {
+            let networks = Kernel::all().into_iter().map(|kernel| {
                 let mut network = network(name, shape, CLASSES, kernel);
                 // One layer has no weights at all, one all of them.
                 sparsify(&mut network, 0.3, Some(2), Some(1));
@@ -37,6 +36,7 @@ fn dense_gradients_are_those_of_the_reference_and_leave_every_bit_of_the_part() 
                 network.freeze(frozen);
                 network
             });
+            let networks: Vec<Network> = networks.collect();
             let norms = Norms::Batch { frozen };
             let reference = model(name, &networks[0], &samples, 40, norms, &Overrides::new());
             let gradients = reference.reference.gradients(reference.loss);

@@ -8,7 +8,7 @@ const SHAPE: InputShape = InputShape { channels: 1, height: 12, width: 12 };
 
 fn first(network: &Network, samples: &Samples) -> Option<(usize, usize)> {
     // Lanes without a sample are ignored, whatever they hold.
-    let inputs = activations(samples, f32::NAN);
+    let inputs = activations(network.kernel(), samples, f32::NAN);
     let (labels, weights) = (&samples.labels, &samples.weights);
     let shard = Shard { inputs: &inputs, labels, weights, batch_samples: labels.len() };
     network.first_not_finite(&mut Workspace::new(network), &shard)

@@ -111,7 +111,7 @@ fn compare(name: &str, network: &Network, samples: &Samples, batch: usize) {
     let norms = Norms::Batch { frozen: network.frozen_blocks() };
     let reference = model(name, network, samples, batch, norms, &Overrides::new());
     let gradients = reference.reference.gradients(reference.loss);
-    for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+    for kernel in Kernel::all() {
         let network = with_kernel(name, network, samples, kernel);
         compare_with(&reference, &gradients, name, &network, samples, batch);
     }

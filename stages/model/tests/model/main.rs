@@ -14,5 +14,6 @@ mod registry;
 mod seams;
 mod shards;
 mod state;
+mod storage;
 mod support;
 mod updates;

@@ -6,8 +6,8 @@ use crate::support::{bits, network, samples, sgd, shake, sparsify, train};
 
 const SHAPE: InputShape = InputShape { channels: 2, height: 12, width: 14 };
 
-fn kernels() -> [Kernel; 2] {
-    [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()]
+fn kernels() -> Vec<Kernel> {
+    Kernel::all()
 }
 
 /// The same network in which of each ten absent weights the first `tenths` are stored as zeros.

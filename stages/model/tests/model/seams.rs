@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use spfde_model::{
-    Activations, InputShape, Kernel, LANES, Lane, Loss, Network, Optimiser, Perturbation, Precision, Score,
-    Shard, Workspace,
+    Activations, InputShape, Kernel, Loss, Network, Optimiser, Perturbation, Precision, Score, Shard,
+    Workspace,
 };
 
 use crate::families::{Norms, Overrides, model};
@@ -26,9 +26,9 @@ fn masked(name: &str, shape: InputShape, kernel: Kernel) -> Network {
 }
 
 fn input_gradient(network: &Network, samples: &Samples, batch_samples: usize) -> Activations {
-    let inputs = activations(samples, f32::NAN);
+    let inputs = activations(network.kernel(), samples, f32::NAN);
     let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
-    let mut gradient = Activations::from_elem((1, 1, 1, 1), Lane([7.0; LANES]));
+    let mut gradient = Activations::from_elem((1, 1, 1, 1, 1), 7.0);
     network.input_gradient(&mut Workspace::new(network), &shard, &mut gradient);
     assert_eq!(gradient.dim(), inputs.dim());
     gradient
@@ -38,7 +38,7 @@ fn input_gradient(network: &Network, samples: &Samples, batch_samples: usize) ->
 fn gradients_of_inputs_are_those_of_the_reference_also_through_a_frozen_prefix() {
     for (name, shape) in MODELS {
         let samples = samples(9, shape, CLASSES);
-        for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+        for kernel in Kernel::all() {
             let mut network = masked(name, shape, kernel);
             for frozen in [0, network.architecture().blocks.len()] {
                 network.freeze(frozen);
@@ -49,14 +49,13 @@ fn gradients_of_inputs_are_those_of_the_reference_also_through_a_frozen_prefix()
                 let gradient = input_gradient(&network, &samples, 20);
                 let [count, c, h, w] = samples.shape;
                 let mut found = vec![0.0; count * c * h * w];
-                for ((group, row, channel, column), lane) in gradient.indexed_iter() {
-                    for (slot, value) in lane.0.into_iter().enumerate() {
-                        let sample = group * LANES + slot;
-                        if sample < count {
-                            found[((sample * c + channel) * h + row) * w + column] = value;
-                        } else {
-                            assert_eq!(value, 0.0, "there is no sample");
+                let lanes = kernel.lanes();
+                for ((group, row, channel, column, lane), value) in gradient.indexed_iter() {
+                    match group * lanes + lane {
+                        sample if sample < count => {
+                            found[((sample * c + channel) * h + row) * w + column] = *value;
                         }
+                        _ => assert_eq!(*value, 0.0, "there is no sample"),
                     }
                 }
                 let error = relative_error(&found, &expected);
@@ -77,7 +76,7 @@ impl Perturbation for FastSign {
 
     fn perturb(&self, inputs: &mut Activations, gradient: Option<&Activations>) {
         for (input, gradient) in inputs.iter_mut().zip(gradient.unwrap()) {
-            input.0.iter_mut().zip(gradient.0).for_each(|(input, g)| *input += self.0 * g.signum());
+            *input += self.0 * gradient.signum();
         }
     }
 }
@@ -92,7 +91,7 @@ fn a_step_along_the_gradient_of_the_inputs_raises_the_loss() {
         let scores = network.observe_shard(&mut Workspace::new(&network), &shard);
         scores.iter().zip(&samples.weights).map(|(score, weight)| score.loss * weight).sum::<f32>()
     };
-    let mut inputs = activations(&samples, 0.0);
+    let mut inputs = activations(network.kernel(), &samples, 0.0);
     let before = loss(&inputs);
     FastSign(0.01).perturb(&mut inputs, Some(&input_gradient(&network, &samples, 9)));
     assert!(loss(&inputs) > before);
@@ -107,8 +106,8 @@ impl Truncated {
         f32::from_bits(value.to_bits() >> (32 - self.0) << (32 - self.0))
     }
 
-    fn lanes(&self, lanes: &mut [Lane]) {
-        lanes.iter_mut().flat_map(|lane| &mut lane.0).for_each(|value| *value = self.round(*value));
+    fn all(&self, numbers: &mut [f32]) {
+        numbers.iter_mut().for_each(|value| *value = self.round(*value));
     }
 }
 
@@ -117,12 +116,12 @@ impl Precision for Truncated {
         values.iter().map(|value| self.round(*value)).collect()
     }
 
-    fn inputs(&self, _: usize, lanes: &mut [Lane]) {
-        self.lanes(lanes);
+    fn inputs(&self, _: usize, numbers: &mut [f32]) {
+        self.all(numbers);
     }
 
-    fn gradients(&self, _: usize, lanes: &mut [Lane]) {
-        self.lanes(lanes);
+    fn gradients(&self, _: usize, numbers: &mut [f32]) {
+        self.all(numbers);
     }
 }
 

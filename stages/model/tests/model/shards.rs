@@ -31,7 +31,7 @@ fn part_of(samples: &Samples, range: std::ops::Range<usize>) -> Samples {
 
 #[test]
 fn what_stands_in_lanes_without_a_sample_does_not_matter() {
-    for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+    for kernel in Kernel::all() {
         for model in ["mlp", "lenet5", "resnet20"] {
             for frozen in [0, 2] {
                 let mut network = masked(model, kernel);
@@ -39,7 +39,7 @@ fn what_stands_in_lanes_without_a_sample_does_not_matter() {
                 let samples = samples(11, SHAPE, 6);
                 let expected = train(&network, &samples, 16);
                 for padding in [f32::NAN, f32::INFINITY, 1e30] {
-                    let inputs = activations(&samples, padding);
+                    let inputs = activations(network.kernel(), &samples, padding);
                     let mut part = vec![0.0; network.part_len()];
                     let shard = shard(&samples, &inputs, 16);
                     let scores = network.train_shard(&mut Workspace::new(&network), &shard, &mut part);
@@ -56,7 +56,7 @@ fn a_shard_without_samples_adds_nothing() {
     let (part, scores) = train(&network, &samples(0, SHAPE, 6), 7);
     assert!(part.iter().all(|value| *value == 0.0) && scores.is_empty());
     let nothing = samples(0, SHAPE, 6);
-    let inputs = activations(&nothing, 0.0);
+    let inputs = activations(network.kernel(), &nothing, 0.0);
     let evaluation = network.evaluate(&mut Workspace::new(&network), &shard(&nothing, &inputs, 0));
     assert_eq!(evaluation, Evaluation::default());
 }
@@ -86,7 +86,7 @@ fn a_used_workspace_gives_the_same_bits_as_a_new_one() {
     for (count, frozen) in [(9, 0), (33, 0), (3, 4), (17, 9), (9, 0), (16, 1)] {
         network.freeze(frozen);
         let samples = samples(count, SHAPE, 6);
-        let inputs = activations(&samples, 0.0);
+        let inputs = activations(network.kernel(), &samples, 0.0);
         let mut part = vec![0.0; network.part_len()];
         let shard = shard(&samples, &inputs, 40);
         let scores = network.train_shard(&mut workspace, &shard, &mut part);
@@ -101,7 +101,7 @@ fn observing_a_shard_scores_it_like_training() {
         let mut network = masked("resnet20", Kernel::resolve("auto").unwrap());
         network.freeze(frozen);
         let samples = samples(19, SHAPE, 6);
-        let inputs = activations(&samples, 0.0);
+        let inputs = activations(network.kernel(), &samples, 0.0);
         let shard = shard(&samples, &inputs, 19);
         let scores = network.observe_shard(&mut Workspace::new(&network), &shard);
         assert_eq!(scores, train(&network, &samples, 19).1);
@@ -110,11 +110,11 @@ fn observing_a_shard_scores_it_like_training() {
 
 #[test]
 fn an_evaluation_is_that_of_the_reference_with_running_statistics() {
-    for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+    for kernel in Kernel::all() {
         for name in ["mlp", "lenet5", "resnet20"] {
             let network = masked(name, kernel);
             let samples = samples(13, SHAPE, 6);
-            let inputs = activations(&samples, f32::NAN);
+            let inputs = activations(network.kernel(), &samples, f32::NAN);
             let found = network.evaluate(&mut Workspace::new(&network), &shard(&samples, &inputs, 13));
             let reference = model(name, &network, &samples, 13, Norms::Running, &Overrides::new());
             let losses = reference.reference.losses(reference.logits, &samples.labels);
@@ -158,7 +158,7 @@ fn a_number_that_is_not_finite_is_found_and_named() {
 #[test]
 fn a_sample_that_is_not_finite_is_noticed() {
     for model in ["mlp", "lenet5", "resnet20"] {
-        for kernel in [Kernel::PORTABLE, Kernel::resolve("auto").unwrap()] {
+        for kernel in Kernel::all() {
             let network = masked(model, kernel);
             let mut samples = samples(5, SHAPE, 6);
             samples.pixels[700] = f32::NAN;
@@ -182,7 +182,7 @@ fn training_learns_a_batch_by_heart() {
         }
         let (_, scores) = train(&network, &samples, 16);
         assert!(scores.iter().all(|score| score.correct), "{model}: {scores:?}");
-        let inputs = activations(&samples, 0.0);
+        let inputs = activations(network.kernel(), &samples, 0.0);
         let evaluation = network.evaluate(&mut Workspace::new(&network), &shard(&samples, &inputs, 16));
         assert!(evaluation.correct >= 15, "{model}: {evaluation:?}");
     }

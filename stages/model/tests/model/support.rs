@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use spfde_data::parameter::{ParameterError, Parameters, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
-    Activations, Description, Growth, InputShape, Kernel, LANES, Lane, MomentumSgd, Network, Score, Shard,
-    Tensor, TensorData, Wanted, Workspace, models,
+    Activations, Description, Growth, InputShape, Kernel, MomentumSgd, Network, Score, Shard, Tensor,
+    TensorData, Wanted, Workspace, models,
 };
 
 /// A number in [−1, 1) that depends on its keys alone.
@@ -96,14 +96,15 @@ pub(crate) fn samples(count: usize, shape: InputShape, classes: usize) -> Sample
     }
 }
 
-/// The samples in lanes; lanes without a sample hold `padding`.
-pub(crate) fn activations(samples: &Samples, padding: f32) -> Activations {
+/// The samples in lanes for a kernel; lanes without a sample hold `padding`.
+pub(crate) fn activations(kernel: Kernel, samples: &Samples, padding: f32) -> Activations {
     let [n, c, h, w] = samples.shape;
-    Activations::from_shape_fn((n.div_ceil(LANES), h, c, w), |(group, row, channel, column)| {
-        Lane(std::array::from_fn(|lane| match group * LANES + lane {
+    let lanes = kernel.lanes();
+    Activations::from_shape_fn((kernel.groups(n), h, c, w, lanes), |(group, row, channel, column, lane)| {
+        match group * lanes + lane {
             sample if sample < n => samples.pixels[((sample * c + channel) * h + row) * w + column],
             _ => padding,
-        }))
+        }
     })
 }
 
@@ -114,7 +115,7 @@ pub(crate) fn sgd(momentum: f32, weight_decay: f32) -> MomentumSgd {
 
 /// What a shard contributes, and its scores.
 pub(crate) fn train(network: &Network, samples: &Samples, batch_samples: usize) -> (Vec<f32>, Vec<Score>) {
-    let inputs = activations(samples, 0.0);
+    let inputs = activations(network.kernel(), samples, 0.0);
     let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
     let mut part = vec![f32::NAN; network.part_len()];
     let scores = network.train_shard(&mut Workspace::new(network), &shard, &mut part);
@@ -127,7 +128,7 @@ pub(crate) fn train_and_observe(
     samples: &Samples,
     batch_samples: usize,
 ) -> (Vec<f32>, Vec<f32>, Vec<Score>) {
-    let inputs = activations(samples, 0.0);
+    let inputs = activations(network.kernel(), samples, 0.0);
     let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
     let mut part = vec![f32::NAN; network.part_len()];
     let mut observed = vec![f32::NAN; network.observed_len()];

@@ -8,6 +8,7 @@ use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::segment::{Checkpoint, Segment, SegmentStore};
 use spfde_data::table::{Columns, Row};
+use spfde_model::Kernel;
 use spfde_tests::segments::read_segment;
 
 use super::*;
@@ -136,6 +137,27 @@ fn a_changed_configuration_is_refused() {
     assert!(error.contains("config.toml: is not the configuration that the run began with"), "{error}");
     std::fs::write(&config, text).unwrap();
     finish(&bench, &path, 1);
+}
+
+#[test]
+fn a_run_of_a_machine_with_other_kernels_goes_on_with_those_of_this_one_and_says_so() {
+    let bench = Bench::new(60);
+    let path = interrupted(&bench);
+    let here = Kernel::all();
+    let lacks = |name: &&str| here.iter().all(|kernel| kernel.name() != *name);
+    let other = Kernel::NAMES.into_iter().skip(1).find(lacks).expect("no machine has all");
+    // As a program did that did not seal the description of its machine.
+    std::fs::write(path.join("environment.json"), format!("{{\"kernel\": \"{other}\"}}")).unwrap();
+    let config = std::fs::read_to_string(path.join("config.toml")).unwrap();
+    let changed = config.replace(&format!("\"{}\"", here[0].name()), &format!("\"{other}\""));
+    assert_ne!(changed, config);
+    std::fs::write(path.join("config.toml"), &changed).unwrap();
+    let configuration = Some(blake3::hash(changed.as_bytes()).to_hex().to_string());
+    let manifest = Manifest { configuration, sealed_environment: false, ..Recorded::open(&path).manifest };
+    manifest.write(&path).unwrap();
+    let notes = unfinished(&bench, &path).notes().join(" ");
+    assert!(notes.contains("bits may differ") && notes.contains(here[0].name()), "{notes}");
+    finish(&bench, &path, 2).assert_sound(5);
 }
 
 #[test]
