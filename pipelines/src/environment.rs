@@ -12,7 +12,7 @@ pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: us
         "system": std::env::consts::OS,
         "cpu_features": features,
         "kernel": experiment.settings().kernel.name(),
-        "storage": experiment.settings().storage.name(),
+        "storage": experiment.settings().storage,
         "workers": workers,
         "processes": processes,
         // What relative paths of the configuration are relative to.

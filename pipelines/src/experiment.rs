@@ -10,15 +10,15 @@ use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::images::{DataSet, Images, Normalization};
 use spfde_data::parameter::{ParameterError, Parametric, Setting, Value};
 use spfde_data::segment::Densities;
-use spfde_flow::{Clip, GradientTransform, Observe, Policies, Seams, Settings};
-use spfde_model::{Description, InputShape, Kernel, Storage};
+use spfde_flow::{Clip, GradientTransform, Policies, Seams, Settings};
+use spfde_model::{Description, InputShape, Kernel};
 use spfde_policy::{
     Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, WarmUp, freeze,
     mask, sieve,
 };
 
 use crate::configuration::Configuration;
-use crate::configuration::keys::{AUGMENT, Data, Train};
+use crate::configuration::keys::{AUGMENT, Data, Traced, Train};
 use crate::data::load;
 use crate::error::Error;
 use crate::idle::idle;
@@ -119,11 +119,11 @@ impl Experiment {
             model: values.text("model.name").to_owned(),
             network: Arc::new(description),
             kernel,
-            storage: Storage::resolve(values.text("train.storage"))?,
+            storage: train.storage,
             learning_rate: values.number("train.learning_rate"),
             seams: (configuration.registry().seams)(seams(&train)),
             augment: Augment::of(augment, data_keys.crop_padding as u8),
-            observe: Observe::named(values.text("trace.observe")).expect("a choice was checked"),
+            observe: Traced::from_parameters(values).observe,
             data,
             policies,
             plan: Arc::new(plan),

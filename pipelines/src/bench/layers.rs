@@ -107,8 +107,7 @@ fn step(
         let samples: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, 0, sample) };
         record("input");
-        let of = (&**images, &settings.data.normalization);
-        input::gather(settings.kernel, of, &samples, place, &mut inputs);
+        input::gather(settings.kernel, images, &settings.data.normalization, &samples, place, &mut inputs);
         record("end");
         let weights = vec![1.0; samples.len()];
         let labels = &images.labels[range];

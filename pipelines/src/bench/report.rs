@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use spfde_data::parameter::Value;
 use spfde_flow::Settings;
+use spfde_model::Storage;
 
 use crate::experiment::Experiment;
 
@@ -63,7 +64,7 @@ pub struct Report {
     /// Samples that the kernels compute at once.
     pub lanes: usize,
     /// How outputs and gradients of layers are kept.
-    pub storage: String,
+    pub storage: Storage,
     /// The settings.
     pub configuration: BTreeMap<String, Value>,
 }
@@ -166,7 +167,7 @@ impl Report {
             operations: profile.seconds.into_iter().map(OperationReport::of).collect(),
             kernel: settings.kernel.name().to_owned(),
             lanes: settings.kernel.lanes(),
-            storage: settings.storage.name().to_owned(),
+            storage: settings.storage,
             configuration: values.map(|(key, value)| (key.to_owned(), value.clone())).collect(),
         }
     }

@@ -51,7 +51,7 @@ fn measured(report: &Report) -> String {
         counted(report.workers, "worker"),
         report.kernel,
         report.lanes,
-        report.storage,
+        setting("train.storage"),
     )
 }
 

@@ -32,11 +32,22 @@ spfde_data::parameters! {
         pub(crate) momentum: f64 = 0.9, 0.0..1.0;
         /// decay of convolution and linear weights
         pub(crate) weight_decay: f64 = 1e-4, 0.0..=1.0;
+        /// how outputs and gradients of layers are kept: bf16 takes half the memory of f32, and rounds
+        pub(crate) storage: Storage = Storage::F32, ..;
         /// slices of every mini-batch, each with its own batch-norm statistics; more workers than shards idle
         pub(crate) shards: u32 = 4, 1..=1024;
         /// epochs between two checkpoints, of which the last two are kept; 0: nothing but the weights at the
         /// end
         pub(crate) checkpoint_every: u32 = 1, 0..=10_000;
+    }
+}
+
+spfde_data::parameters! {
+    /// What is recorded.
+    pub(crate) struct Traced in "trace" {
+        /// what is recorded besides training: nothing, or scores of all samples and norms of all layers, for
+        /// replays
+        pub(crate) observe: Observe = Observe::Active, ..;
     }
 }
 
@@ -71,11 +82,7 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
     keys.extend(Train::default().parameters());
     let help = "instruction set: the fastest this processor has, or one by name; bits differ between them";
     keys.push(Parameter::choice("train.kernel", "auto", Kernel::NAMES.to_vec(), help));
-    let help = "how outputs and gradients of layers are kept: bf16 takes half the memory of f32, and rounds";
-    keys.push(Parameter::choice("train.storage", "f32", Storage::NAMES.to_vec(), help));
-    let help = "what is recorded besides training: nothing, or scores of all samples and norms of all \
-                layers, for replays";
-    keys.push(Parameter::choice("trace.observe", "active", Observe::NAMES.to_vec(), help));
+    keys.extend(Traced::default().parameters());
     keys.extend(registry.families().into_iter().map(|family| family.choice));
     keys
 }

@@ -45,8 +45,7 @@ pub fn training(experiment: &Experiment, workers: usize) -> u64 {
     let begin = ROW * masked + workers * (4 * masked + PLACE * largest);
     let end = working * part + CHECKPOINT * weights + SHOWN * updated + ROW * ranked;
     let shard = settings.batch_size.div_ceil(settings.shards);
-    let passes =
-        settings.network.pass_bytes((settings.kernel, settings.storage), [shard, EVALUATED], existing);
+    let passes = settings.network.pass_bytes(settings.kernel, settings.storage, shard, EVALUATED, existing);
     let steady = workers * replica(experiment, existing) + working * passes + LEDGER * weights;
     PROGRAM + data(experiment) + steady + begin.max(end).max(working * step)
 }
@@ -58,7 +57,7 @@ pub fn dense_steps(experiment: &Experiment) -> u64 {
     let all: Vec<u32> = layers.iter().map(|layer| layer.weights() as u32).collect();
     let most = all.iter().max().map_or(0, |weights| PLACE * u64::from(*weights));
     let shard = settings.batch_size.div_ceil(settings.shards);
-    let passes = settings.network.pass_bytes((settings.kernel, settings.storage), [shard, 0], &all);
+    let passes = settings.network.pass_bytes(settings.kernel, settings.storage, shard, 0, &all);
     let step = passes + 4 * settings.network.part_numbers(&all);
     PROGRAM + data(experiment) + replica(experiment, &all) + step.max(most)
 }

@@ -21,13 +21,13 @@ use std::sync::Arc;
 use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun};
 use spfde_data::files::{DataError, plausible, verify};
-use spfde_data::parameter::ParameterError;
+use spfde_data::parameter::{ParameterError, Parametric};
 use spfde_data::rows::EpochRow;
 use spfde_data::words::counted;
-use spfde_flow::Observe;
 use spfde_model::InputShape;
 use spfde_policy::{MaskContext, MaskPolicy};
 
+use crate::configuration::keys::Traced;
 use crate::configuration::{Configuration, Source};
 use crate::error::Error;
 use crate::experiment;
@@ -96,7 +96,7 @@ pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
     let DataSetRecord { channels, height, width, classes, .. } = manifest.data_set;
     let input = InputShape { channels, height, width };
     let architecture = Arc::clone(experiment::description(&configuration, input, classes)?.architecture());
-    let observe = Observe::named(configuration.values().text("trace.observe")).expect("a choice was checked");
+    let observe = Traced::from_parameters(configuration.values()).observe;
     let trace = Trace { run: run.path(), manifest, architecture: &architecture, observe };
     let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
     // A policy from outside the registry has a name that only its own program knows; of the sums only that of

@@ -47,11 +47,7 @@ pub struct Settings {
 impl Settings {
     /// A fresh network with its initial weights, all layers dense.
     pub fn fresh_network(&self) -> Network {
-        let mut network =
-            Network::from_description(Description::clone(&self.network), self.seed, self.kernel);
-        network.set_storage(self.storage);
-        self.seams.plug(&mut network);
-        network
+        self.set_up(Network::from_description(Description::clone(&self.network), self.seed, self.kernel))
     }
 
     /// As [`Settings::fresh_network`], with masked layers empty: the initial masks are still to be grown.
@@ -61,8 +57,11 @@ impl Settings {
         let first = self.plan.nonzero(0);
         let density = |layer: usize| f64::from(first[layer]) / layers[layer].weights() as f64;
         let masked = |layer: usize| mask.masked(layer).then(|| density(layer));
-        let mut network =
-            Network::with_masks(Description::clone(&self.network), self.seed, self.kernel, masked);
+        self.set_up(Network::with_masks(Description::clone(&self.network), self.seed, self.kernel, masked))
+    }
+
+    /// Lets a new network store and compute as the run does.
+    fn set_up(&self, mut network: Network) -> Network {
         network.set_storage(self.storage);
         self.seams.plug(&mut network);
         network
@@ -82,29 +81,15 @@ impl Settings {
     }
 }
 
-/// What a run records besides what it trains with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Observe {
-    /// Nothing: scores are those of the active samples, norms those of the layers that train.
-    #[default]
-    Active,
-    /// Everything: samples outside the active set are scored after the last step of each epoch, and the
-    /// backward pass of every step goes on through the frozen blocks. Training itself is the same, bit for
-    /// bit.
-    Full,
-}
-
-impl Observe {
-    /// The names by which a configuration chooses.
-    pub const NAMES: [&str; 2] = ["active", "full"];
-
-    /// The choice of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "active" => Some(Self::Active),
-            "full" => Some(Self::Full),
-            _ => None,
-        }
+spfde_data::choice! {
+    /// What a run records besides what it trains with.
+    pub enum Observe {
+        /// Nothing: scores are those of the active samples, norms those of the layers that train.
+        Active = "active",
+        /// Everything: samples outside the active set are scored after the last step of each epoch, and the
+        /// backward pass of every step goes on through the frozen blocks. Training itself is the same, bit
+        /// for bit.
+        Full = "full",
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use spfde_data::architecture::LayerKind;
-use spfde_data::parameter::{Parameters, Value};
+use spfde_data::parameter::{Parameters, Setting, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
     Activations, Growth, InputShape, Kernel, MomentumSgd, Network, Shard, Storage, Workspace, models,
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let kernel = Kernel::resolve(argument(4, "auto"))?;
     let (channels, extent) = (argument(5, "1").parse()?, argument(6, "28").parse()?);
     let frozen: usize = argument(7, "0").parse()?;
-    let storage = Storage::resolve(argument(8, "f32"))?;
+    let storage = Storage::from_value(&Value::Text(argument(8, "f32").into())).ok_or("no such storage")?;
     let known = models::registry();
     let entry = known.iter().find(|entry| entry.name == model).ok_or("no such model")?;
     let known = (entry.parameters)();

@@ -15,7 +15,8 @@ use crate::lane::Activations;
 /// If a sample is not in `images` or `normalization` has too few channels.
 pub fn gather(
     kernel: Kernel,
-    (images, normalization): (&Images, &Normalization),
+    images: &Images,
+    normalization: &Normalization,
     samples: &[u32],
     place: impl Fn(u32) -> Placement,
     into: &mut Activations,
@@ -81,8 +82,14 @@ mod tests {
         let normalization = Normalization { scale: vec![2.0, 1.0], shift: vec![1.0, -3.0] };
         let mut activations = Activations::default((0, 0, 0, 0, 0));
         let placements = [Placement::default(), Placement { down: 1, right: -1, flip: true }];
-        let of = (&images(), &normalization);
-        gather(Kernel::PORTABLE, of, &[0, 1], |sample| placements[sample as usize], &mut activations);
+        gather(
+            Kernel::PORTABLE,
+            &images(),
+            &normalization,
+            &[0, 1],
+            |sample| placements[sample as usize],
+            &mut activations,
+        );
         assert_eq!(activations.shape(), [1, 2, 2, 3, 8]);
         let row = |row: usize, channel: usize, lane: usize| -> Vec<f32> {
             (0..3).map(|column| activations[[0, row, channel, column, lane]]).collect()
@@ -104,8 +111,7 @@ mod tests {
         let normalization = Normalization { scale: vec![1.0; 2], shift: vec![0.0; 2] };
         let mut activations = Activations::from_elem((4, 2, 2, 3, 8), 7.0);
         let before = activations.as_ptr();
-        let of = (&images(), &normalization);
-        gather(Kernel::PORTABLE, of, &[1], |_| Placement::default(), &mut activations);
+        gather(Kernel::PORTABLE, &images(), &normalization, &[1], |_| Placement::default(), &mut activations);
         assert_eq!(activations.shape(), [1, 2, 2, 3, 8]);
         assert_eq!(activations.as_ptr(), before);
         assert!(activations.indexed_iter().all(|((.., lane), number)| lane == 0 || *number == 0.0));

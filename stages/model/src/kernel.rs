@@ -27,6 +27,7 @@ mod gather;
 mod gradient;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod pool;
 mod portable;
 mod product;
 mod storage;
@@ -40,6 +41,7 @@ pub(crate) use buffer::Buffer;
 pub(crate) use elementwise::{Channel, PackedRow, SignalRow, add, pack};
 pub(crate) use gather::{Gather, Strip};
 pub(crate) use gradient::{Sign, pack_gradient, settle};
+pub(crate) use pool::{WINDOW, Windows, give_to_greatest, greatest};
 pub use product::Form;
 pub(crate) use product::Product;
 pub(crate) use storage::{Bf16, Stored};
@@ -155,29 +157,30 @@ macro_rules! entry {
             use crate::kernel::Instructions;
             match kernel.0 {
                 #[cfg(target_arch = "x86_64")]
-                Instructions::Avx512 => {
-                    #[target_feature(enable = "avx512f,avx2,fma")]
-                    fn avx512$(<$stored: crate::kernel::Stored>)?($($argument: $type),+) {
-                        $body::<crate::kernel::avx512::Avx512$(, $stored)?>($($argument),+)
-                    }
-                    // SAFETY: a `Kernel` of this kind exists only where the machine has the instructions.
-                    unsafe { avx512$(::<$stored>)?($($argument),+) }
-                }
+                Instructions::Avx512 => crate::kernel::entry! {
+                    with "avx512f,avx2,fma", avx512::Avx512: $body$(<$stored>)?($($argument: $type),+)
+                },
                 #[cfg(target_arch = "x86_64")]
-                Instructions::Avx2 => {
-                    #[target_feature(enable = "avx2,fma")]
-                    fn avx2$(<$stored: crate::kernel::Stored>)?($($argument: $type),+) {
-                        $body::<crate::kernel::avx2::Avx2$(, $stored)?>($($argument),+)
-                    }
-                    // SAFETY: a `Kernel` of this kind exists only where the machine has the instructions.
-                    unsafe { avx2$(::<$stored>)?($($argument),+) }
-                }
+                Instructions::Avx2 => crate::kernel::entry! {
+                    with "avx2,fma", avx2::Avx2: $body$(<$stored>)?($($argument: $type),+)
+                },
                 #[cfg(target_arch = "aarch64")]
                 Instructions::Neon => $body::<crate::kernel::neon::Neon$(, $stored)?>($($argument),+),
                 _ => $body::<crate::kernel::portable::Portable$(, $stored)?>($($argument),+),
             }
         }
     };
+    (
+        with $features:literal, $vectors:ident::$vector:ident:
+        $body:ident$(<$stored:ident>)?($($argument:ident: $type:ty),+)
+    ) => {{
+        #[target_feature(enable = $features)]
+        fn compiled$(<$stored: crate::kernel::Stored>)?($($argument: $type),+) {
+            $body::<crate::kernel::$vectors::$vector$(, $stored)?>($($argument),+)
+        }
+        // SAFETY: a `Kernel` of this kind exists only where the machine has the instructions.
+        unsafe { compiled$(::<$stored>)?($($argument),+) }
+    }};
 }
 pub(crate) use entry;
 

@@ -53,7 +53,8 @@ impl Layer {
     /// The layer as it is before the first step: dense, or masked and empty if its initial values are drawn
     /// for a `density`. Kernels have lanes of so many numbers.
     pub(crate) fn new(
-        (seed, number): (u64, usize),
+        seed: u64,
+        number: usize,
         description: &LayerDescription,
         lanes: usize,
         density: Option<f64>,
@@ -68,6 +69,6 @@ impl Layer {
                 running_variance: vec![1.0; channels],
             }),
         };
-        Self { weights: Weights::new((seed, number), description.geometry.clone(), lanes, density), affine }
+        Self { weights: Weights::new(seed, number, description.geometry.clone(), lanes, density), affine }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::description::{Description, Geometry, Reach};
-use crate::kernel::{Form, Kernel};
+use crate::kernel::{Bf16, Form, Kernel};
 use crate::schedule::Schedule;
 use crate::storage::Storage;
 
@@ -32,8 +32,10 @@ impl Description {
     /// such kernels run with such a storage.
     pub fn pass_bytes(
         &self,
-        (kernel, storage): (Kernel, Storage),
-        [samples, evaluated]: [usize; 2],
+        kernel: Kernel,
+        storage: Storage,
+        samples: usize,
+        evaluated: usize,
         existing: &[u32],
     ) -> u64 {
         let training = Schedule::training(self, Reach::Block(0));
@@ -69,13 +71,14 @@ impl Description {
         });
         let totals = most(&|layer, geometry| if geometry.is_linear { 0 } else { existing[layer] as usize });
         let inputs = kernel.groups(samples.max(evaluated)) * self.shapes[0].len();
-        let kept: usize = match storage {
-            Storage::F32 => values.iter().sum(),
+        let values: usize = values.iter().sum();
+        let kept = match storage {
+            Storage::F32 => values * size_of::<f32>(),
             // The inputs are kept as they come, too.
-            Storage::Bf16 => values.iter().sum::<usize>() + inputs,
+            Storage::Bf16 => (values + inputs) * size_of::<Bf16>(),
         };
         let lanes = most_packed.values().sum::<usize>() + targets + totals + inputs;
-        ((lanes * size_of::<f32>() + kept * storage.bytes()) * kernel.lanes()) as u64
+        ((lanes * size_of::<f32>() + kept) * kernel.lanes()) as u64
     }
 
     /// Numbers of a part of a network of which all layers train, if `existing` weights of each layer exist.

@@ -79,7 +79,7 @@ impl Network {
     ) -> Self {
         let layers = description.layers.iter().enumerate();
         let layers =
-            layers.map(|(number, layer)| Layer::new((seed, number), layer, kernel.lanes(), density(number)));
+            layers.map(|(number, layer)| Layer::new(seed, number, layer, kernel.lanes(), density(number)));
         let layers: Vec<Layer> = layers.collect();
         let part = PartLayout::new(&description, &layers, 0);
         let training = Schedule::training(&description, Reach::Block(0));
@@ -134,11 +134,6 @@ impl Network {
     pub fn apply_mask(&mut self, layer: usize, dropped: &[u32], grown: &[u32], growth: Growth) {
         self.layers[layer].weights.apply_mask(dropped, grown, growth);
         self.lay_out();
-    }
-
-    /// How values and gradients are stored between operations.
-    pub fn storage(&self) -> Storage {
-        self.storage
     }
 
     /// Lets values and gradients be stored in another way than as f32.

@@ -57,7 +57,8 @@ impl Weights {
     /// A dense layer with its initial weights, or a masked and empty one if its initial values are drawn for
     /// a `density`.
     pub(crate) fn new(
-        (seed, layer): (u64, usize),
+        seed: u64,
+        layer: usize,
         geometry: Geometry,
         lanes: usize,
         density: Option<f64>,

@@ -146,7 +146,8 @@ impl PackedBuffer {
         &mut self,
         packed: Packed,
         shape: InputShape,
-        (rows, lanes): (usize, usize),
+        rows: usize,
+        lanes: usize,
     ) -> &mut [f32] {
         let buffer = self.0.entry((packed, shape, lanes)).or_default();
         buffer.make_room(rows * packed.pitch * lanes);

@@ -124,8 +124,14 @@ pub(crate) fn gradient(
 ) -> Vec<f32> {
     let data = &experiment.settings().data;
     let mut inputs = Activations::default((0, 0, 0, 0, 0));
-    let of = (&*data.train, &data.normalization);
-    input::gather(network.kernel(), of, samples, |_| Placement::default(), &mut inputs);
+    input::gather(
+        network.kernel(),
+        &data.train,
+        &data.normalization,
+        samples,
+        |_| Placement::default(),
+        &mut inputs,
+    );
     let labels: Vec<u16> = samples.iter().map(|sample| data.train.labels[*sample as usize]).collect();
     let shard = Shard { inputs: &inputs, labels: &labels, weights, batch_samples: samples.len() };
     let mut part = vec![0.0; network.part_len()];

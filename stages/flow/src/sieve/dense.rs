@@ -147,7 +147,6 @@ impl Dense {
         steps.dedup();
         assert!(steps.len() <= usize::from(u16::MAX), "an order has {} cuts, too many", steps.len());
         let (mut classes, mut levels, mut flags) = (Vec::<Class>::new(), Vec::<u16>::new(), Vec::<u8>::new());
-        let is_exchange = matches!(kind, Kind::Active { .. } | Kind::Queue { .. });
         standings.chunks(*kind, epoch, |indices, places| {
             let Some(first) = indices.first().map(|index| *index as usize) else { return };
             classes.clear();
@@ -156,32 +155,29 @@ impl Dense {
             levels.extend(classes.iter().map(|class| steps.partition_point(|step| step <= class) as u16));
             for (at, class) in classes.iter().enumerate() {
                 // Only a bound is split.
-                let reached = steps[..levels[at] as usize].last();
-                let open = reached.filter(|step| *step == class).and_then(|step| {
-                    open.binary_search_by_key(step, |open| open.class).ok().map(|number| &mut open[number])
-                });
-                if let Some(open) = open {
-                    open.ranked.push((places[at], standings.share.sample(indices[at])));
+                if steps[..levels[at] as usize].last() == Some(class)
+                    && let Ok(number) = open.binary_search_by_key(class, |open| open.class)
+                {
+                    open[number].ranked.push((places[at], standings.share.sample(indices[at])));
                 }
             }
             // Member by member, because most samples do not move.
             for (member, active, bound, is_split) in &bounds {
                 let step = steps.partition_point(|step| step < bound) as u16;
                 flags.clear();
-                match is_exchange {
-                    true => flags.extend(levels.iter().map(|level| u8::from(*level <= step))),
+                let (is_in, held) = (|level: &u16| *level <= step, &active[first..]);
+                match kind.is_exchange() {
+                    true => flags.extend(levels.iter().map(|level| u8::from(is_in(level)))),
                     // All samples are in such an order.
-                    false => flags.extend(
-                        levels
-                            .iter()
-                            .zip(&active[first..])
-                            .map(|(level, held)| u8::from((*level <= step) == *held)),
-                    ),
+                    false => {
+                        let moves = |(level, held): (&u16, &bool)| u8::from(is_in(level) == *held);
+                        flags.extend(levels.iter().zip(held).map(moves));
+                    }
                 }
                 let settled = &mut self.settled[*member as usize];
                 for at in memchr::memchr_iter(1, &flags) {
                     if !(*is_split && classes[at] == *bound) {
-                        settled.push(moved(*kind, levels[at] <= step, (indices[at], places[at])));
+                        settled.push(moved(*kind, is_in(&levels[at]), (indices[at], places[at])));
                     }
                 }
             }
@@ -192,11 +188,8 @@ impl Dense {
 
 /// Whether a sample moves that was `active`, if a cut takes it in or does not.
 fn moves(kind: Kind, active: bool, is_in: bool) -> bool {
-    match kind {
-        Kind::Active { .. } | Kind::Queue { .. } => is_in,
-        // The cut is the outside.
-        Kind::Shared { .. } | Kind::All { .. } => active == is_in,
-    }
+    // In an order of all samples the cut is the outside.
+    is_in == (active || kind.is_exchange())
 }
 
 /// How one moves that does.

@@ -31,6 +31,13 @@ pub(crate) enum Kind {
     Queue { member: u32 },
 }
 
+impl Kind {
+    /// Whether its members are those, active or outside, who may change places; else it has all samples.
+    pub(crate) fn is_exchange(self) -> bool {
+        matches!(self, Self::Active { .. } | Self::Queue { .. })
+    }
+}
+
 impl Standings {
     /// The orders of the decisions that take effect at `epoch`: the same on every worker.
     pub(crate) fn orders(&self, epoch: u32) -> Vec<Order> {

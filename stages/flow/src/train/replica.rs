@@ -225,8 +225,7 @@ impl Replica {
         let labels: Vec<u16> = ids.iter().map(|sample| images.labels[*sample as usize]).collect();
         let weights: Vec<f32> = samples.iter().map(|(_, weight)| *weight).collect();
         let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, tick.epoch, sample) };
-        let of = (&**images, &settings.data.normalization);
-        input::gather(network.kernel(), of, &ids, place, inputs);
+        input::gather(network.kernel(), images, &settings.data.normalization, &ids, place, inputs);
         if let Some(perturbation) = &settings.seams.perturbation {
             let gradient = perturbation.needs_gradient().then(|| {
                 let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
@@ -243,8 +242,14 @@ impl Replica {
         let Self { network, workspace, inputs, settings, .. } = self;
         let images = &settings.data.test;
         let ids: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
-        let of = (&**images, &settings.data.normalization);
-        input::gather(network.kernel(), of, &ids, |_| Placement::default(), inputs);
+        input::gather(
+            network.kernel(),
+            images,
+            &settings.data.normalization,
+            &ids,
+            |_| Placement::default(),
+            inputs,
+        );
         let ones = vec![1.0; ids.len()];
         let shard = Shard { inputs, labels: &images.labels[range], weights: &ones, batch_samples: ids.len() };
         let evaluation = network.evaluate(workspace, &shard);

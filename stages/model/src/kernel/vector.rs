@@ -88,13 +88,10 @@ pub(crate) trait Vector: Copy {
 pub(crate) struct LaneMask(pub(super) [f32; MOST_LANES]);
 
 impl LaneMask {
-    /// The first `samples`; as many as there can be if it is [`LaneMask::ALL`].
+    /// The first `samples`, or all.
     pub(crate) fn first(samples: usize) -> Self {
         let mut bits = [0.0; MOST_LANES];
         bits[..samples.min(MOST_LANES)].fill(f32::from_bits(u32::MAX));
         Self(bits)
     }
-
-    /// More samples than a group has.
-    pub(crate) const ALL: usize = MOST_LANES;
 }

@@ -30,7 +30,7 @@ pub(crate) fn forward<S: Stored>(
     let lanes = pass.lanes();
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, sums, partials, .. } = &mut scratch;
-    let source = source.prepare(geometry.source, geometry.input, (geometry.source_rows(lanes), lanes));
+    let source = source.prepare(geometry.source, geometry.input, geometry.source_rows(lanes), lanes);
     let mut source = Rolling::new(geometry.source, geometry.input.height, lanes, source);
     pass.clear_moments(layer);
     for group in groups {
@@ -89,8 +89,7 @@ impl<S: Stored> Input<'_, S> {
     ) -> Range<usize> {
         let (layer, value) = (self.operation.layer(), self.operation.reads[0]);
         let input = &pass.description.layers[layer].geometry.input;
-        let rows = into.roll(wanted.start, wanted.end);
-        for row in rows.clone() {
+        let rows = into.fill(wanted, |row, into| {
             let signal = match self.addition {
                 None => pass.signal_row(value, group, row),
                 Some(addition) => {
@@ -99,8 +98,8 @@ impl<S: Stored> Input<'_, S> {
                     SignalRow { lanes, width: input.width, affine: None, relu: false }
                 }
             };
-            pack(pass.kernel, &signal, pass.mask(group), into.row(row));
-        }
+            pack(pass.kernel, &signal, pass.mask(group), into);
+        });
         if let Some(precision) = pass.rounding(layer) {
             precision.inputs(layer, into.rows(rows.clone()));
         }
@@ -125,10 +124,10 @@ pub(crate) fn backward<S: Stored>(
     let lanes = pass.lanes();
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, gradient, totals, partials, .. } = &mut scratch;
-    let source = source.prepare(geometry.source, geometry.input, (geometry.source_rows(lanes), lanes));
+    let source = source.prepare(geometry.source, geometry.input, geometry.source_rows(lanes), lanes);
     let mut source = Rolling::new(geometry.source, geometry.input.height, lanes, source);
     let rows = geometry.gradient_rows(lanes);
-    let gradient = gradient.prepare(geometry.gradient, geometry.output, (rows, lanes));
+    let gradient = gradient.prepare(geometry.gradient, geometry.output, rows, lanes);
     let mut gradient = Rolling::new(geometry.gradient, geometry.output.height, lanes, gradient);
     totals.clear(taps.positions.len() * lanes);
     let mut input = Input { operation, addition: None, sum: Buffer::default() };
@@ -137,7 +136,11 @@ pub(crate) fn backward<S: Stored>(
         source.restart();
         gradient.restart();
         for row in (0..geometry.input.height.div_ceil(stride).max(height)).step_by(STRIP) {
-            pack_rows_of_gradient(pass, layer, group, row..row + geometry.gradient_span(), &mut gradient);
+            let wanted = row..row + geometry.gradient_span();
+            let rows = gradient.fill(wanted, |row, into| pass.pack_gradient(layer, group, row, into));
+            if let Some(precision) = pass.rounding(layer) {
+                precision.gradients(layer, gradient.rows(rows));
+            }
             if row < height {
                 input.pack(pass, group, windows(geometry, row), &mut source);
             }
@@ -221,21 +224,4 @@ fn windows(geometry: &Geometry, row: usize) -> Range<usize> {
     let Convolution { stride, kernel, .. } = geometry.convolution;
     let last = (row + STRIP).min(geometry.output.height) - 1;
     row * stride..last * stride + kernel
-}
-
-/// Packs what there is not yet of the packed rows `wanted` of a group.
-fn pack_rows_of_gradient<S: Stored>(
-    pass: &Pass<'_, S>,
-    layer: usize,
-    group: usize,
-    wanted: Range<usize>,
-    into: &mut Rolling<'_>,
-) {
-    let rows = into.roll(wanted.start, wanted.end);
-    for row in rows.clone() {
-        pass.pack_gradient(layer, group, row, into.row(row));
-    }
-    if let Some(precision) = pass.rounding(layer) {
-        precision.gradients(layer, into.rows(rows));
-    }
 }

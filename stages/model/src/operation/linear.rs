@@ -15,13 +15,13 @@ pub(crate) fn forward<S: Stored>(pass: &mut Pass<'_, S>, operation: &Operation, 
     let lanes = pass.lanes();
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, target, partials, .. } = &mut scratch;
-    let source = source.prepare(geometry.source, geometry.input, (1, lanes));
+    let source = source.prepare(geometry.source, geometry.input, 1, lanes);
     target.make_room(geometry.gradient.len() * lanes);
     for groups in panels(pass.groups) {
         pack_panel(pass, operation, groups.clone(), source);
         let product = &pass.layers[layer].weights.forward;
         product.gather(pass.kernel, job(groups.len(), source, target, partials));
-        unpack(target, (geometry.output, lanes), groups, false, output);
+        unpack(target, geometry.output, lanes, groups, false, output);
     }
     pass.workspace.scratch = scratch;
 }
@@ -41,8 +41,8 @@ pub(crate) fn backward<S: Stored>(
     let lanes = pass.lanes();
     let mut scratch = std::mem::take(&mut pass.workspace.scratch);
     let Scratch { source, gradient, target, partials, .. } = &mut scratch;
-    let source = source.prepare(geometry.source, geometry.input, (1, lanes));
-    let gradient = gradient.prepare(geometry.gradient, geometry.output, (1, lanes));
+    let source = source.prepare(geometry.source, geometry.input, 1, lanes);
+    let gradient = gradient.prepare(geometry.gradient, geometry.output, 1, lanes);
     target.make_room(geometry.source.len() * lanes);
     for groups in panels(pass.groups) {
         pack_panel(pass, operation, groups.clone(), source);
@@ -51,7 +51,7 @@ pub(crate) fn backward<S: Stored>(
         tally_groups(pass.kernel, taps, factors, groups.start > 0, gradients);
         if let Some((input, begun)) = &mut input {
             weights.backward[0].gather(pass.kernel, job(groups.len(), gradient, target, partials));
-            unpack(target, (geometry.input, lanes), groups, *begun, input);
+            unpack(target, geometry.input, lanes, groups, *begun, input);
         }
     }
     pass.workspace.scratch = scratch;
@@ -120,7 +120,8 @@ fn panel_row(shape: InputShape, group: usize, row: usize, lanes: &mut [f32]) -> 
 /// Brings a panel of these groups back into the layout of a value of this shape.
 fn unpack<S: Stored>(
     panel: &[f32],
-    (shape, lanes): (InputShape, usize),
+    shape: InputShape,
+    lanes: usize,
     groups: Range<usize>,
     accumulate: bool,
     into: &mut [S],

@@ -98,7 +98,7 @@ impl<S: Stored> Pass<'_, S> {
     pub(crate) fn read_row(&self, value: usize, group: usize, row: usize, into: &mut [f32]) {
         let row = self.signal_row(value, group, row);
         let target = PackedRow { lanes: into, start: 0, channel_step: row.width, pixel_step: 1 };
-        pack(self.kernel, &row, LaneMask::first(LaneMask::ALL), target);
+        pack(self.kernel, &row, LaneMask::first(self.lanes()), target);
     }
 
     /// Packs the gradient of one row of pixels of the output of `layer`.

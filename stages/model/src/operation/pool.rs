@@ -2,12 +2,9 @@
 
 use std::ops::Range;
 
-use crate::description::{InputShape, Kind, Operation};
-use crate::kernel::Stored;
+use crate::description::{Kind, Operation};
+use crate::kernel::{self, Stored, WINDOW, Windows};
 use crate::operation::Pass;
-
-/// Rows and columns of a window, and the pixels between windows.
-const WINDOW: usize = 2;
 
 /// Computes the greatest pixel of each window.
 pub(crate) fn greatest<S: Stored>(
@@ -17,23 +14,12 @@ pub(crate) fn greatest<S: Stored>(
     target: &mut [S],
 ) {
     let [input, output] = [operation.reads[0], operation.output].map(|value| pass.description.shapes[value]);
-    let lanes = pass.lanes();
-    let (mut rows, mut best) = (vec![0.0; WINDOW * input.row() * lanes], vec![0.0; lanes]);
+    let mut rows = vec![0.0; WINDOW * input.row() * pass.lanes()];
     for group in groups {
         for row in 0..output.height {
             read_rows(pass, operation, group, row, &mut rows);
-            let target = &mut target[pass.row_range(operation.output, group, row)];
-            for (position, target) in target.chunks_exact_mut(lanes).enumerate() {
-                let window = window(position, input, output);
-                let [first, others @ ..] = window.map(|place| &rows[place * lanes..][..lanes]);
-                best.copy_from_slice(first);
-                for pixel in others {
-                    let greater =
-                        best.iter_mut().zip(pixel).filter(|(best, value)| is_greater(**value, **best));
-                    greater.for_each(|(best, value)| *best = *value);
-                }
-                target.iter_mut().zip(&best).for_each(|(target, best)| *target = S::of(*best));
-            }
+            let windows = Windows { rows: &rows, width: input.width };
+            kernel::greatest(pass.kernel, windows, &mut target[pass.row_range(operation.output, group, row)]);
         }
     }
 }
@@ -88,23 +74,10 @@ fn give_to_greatest<S: Stored>(pass: &Pass<'_, S>, operation: &Operation, target
     for group in 0..pass.groups {
         for row in 0..output.height {
             read_rows(pass, operation, group, row, &mut rows);
-            let first = (group * input.height + row * WINDOW) * input.row();
-            let start = (group * output.height + row) * output.row();
-            let gradients = &pass.gradient(operation.output)[start * lanes..][..output.row() * lanes];
-            for (position, gradient) in gradients.chunks_exact(lanes).enumerate() {
-                let window = window(position, input, output);
-                for (lane, gradient) in gradient.iter().enumerate() {
-                    let value = |place: usize| rows[place * lanes + lane];
-                    let best = window.into_iter().reduce(|best, place| {
-                        match is_greater(value(place), value(best)) {
-                            true => place,
-                            false => best,
-                        }
-                    });
-                    let place = best.expect("a window has pixels");
-                    target[(first + place) * lanes + lane] = *gradient;
-                }
-            }
+            let windows = Windows { rows: &rows, width: input.width };
+            let gradients = &pass.gradient(operation.output)[pass.row_range(operation.output, group, row)];
+            let first = pass.row_range(operation.reads[0], group, row * WINDOW).start;
+            kernel::give_to_greatest(pass.kernel, windows, gradients, &mut target[first..][..rows.len()]);
         }
     }
 }
@@ -139,17 +112,4 @@ fn read_rows<S: Stored>(
     for (down, lanes) in rows.chunks_exact_mut(length).enumerate() {
         pass.read_row(operation.reads[0], group, row * WINDOW + down, lanes);
     }
-}
-
-/// Where the four pixels of the window of output pixel `position` of a row lie in two rows of the input.
-fn window(position: usize, input: InputShape, output: InputShape) -> [usize; 4] {
-    let (channel, column) = (position / output.width, position % output.width);
-    let corner = channel * input.width + column * WINDOW;
-    [corner, corner + 1, corner + input.row(), corner + input.row() + 1]
-}
-
-/// Whether a pixel takes the place of the greatest in front of it: not the second of equals. NaN counts as
-/// greatest, so that it is seen.
-fn is_greater(value: f32, best: f32) -> bool {
-    value > best || value.is_nan()
 }

@@ -30,13 +30,17 @@ impl<'a> Rolling<'a> {
         (self.first, self.end) = (0, 0);
     }
 
-    /// Makes the packed rows `from..until` be there, as far as the image has them; rows above may go. Says
-    /// which rows of pixels the caller has to [pack](Self::row).
-    pub(super) fn roll(&mut self, from: usize, until: usize) -> Range<usize> {
-        let Packed { top, rows, pitch, .. } = self.packed;
-        let (until, row) = (until.min(rows), pitch * self.lanes);
+    /// Makes the packed rows `wanted` be there, as far as the image has them; rows above may go. `pack` packs
+    /// a row of pixels, which is not there yet, to where it is told. Returns the rows of pixels it packed.
+    pub(super) fn fill(
+        &mut self,
+        wanted: Range<usize>,
+        mut pack: impl FnMut(usize, PackedRow<'_>),
+    ) -> Range<usize> {
+        let Packed { top, left, rows, pitch, columns } = self.packed;
+        let (until, row) = (wanted.end.min(rows), pitch * self.lanes);
         if (until - self.first) * row > self.numbers.len() {
-            let first = from.min(self.end);
+            let first = wanted.start.min(self.end);
             self.numbers.copy_within((first - self.first) * row..(self.end - self.first) * row, 0);
             self.first = first;
         }
@@ -45,15 +49,12 @@ impl<'a> Rolling<'a> {
             self.numbers[(blank - self.first) * row..][..row].fill(0.0);
         }
         self.end = fresh.end;
-        let pixels = |row: usize| row.saturating_sub(top).min(self.height);
-        pixels(fresh.start)..pixels(fresh.end)
-    }
-
-    /// Where row `row` of the pixels goes.
-    pub(super) fn row(&mut self, row: usize) -> PackedRow<'_> {
-        let Packed { top, left, pitch, columns, .. } = self.packed;
-        let start = (top + row - self.first) * pitch + left;
-        PackedRow { lanes: self.numbers, start, channel_step: columns, pixel_step: 1 }
+        let [first, last] = [fresh.start, fresh.end].map(|row| row.saturating_sub(top).min(self.height));
+        for row in first..last {
+            let start = (top + row - self.first) * pitch + left;
+            pack(row, PackedRow { lanes: self.numbers, start, channel_step: columns, pixel_step: 1 });
+        }
+        first..last
     }
 
     /// All of these rows of the pixels, with the zeros beside them.

@@ -6,7 +6,7 @@ use crate::description::{Affine, InputShape};
 fn weights() -> Weights {
     let shape = InputShape { channels: 3, height: 6, width: 6 };
     let convolution = Convolution { channels: 4, kernel: 3, stride: 1, padding: 1, affine: Affine::Bias };
-    Weights::new((5, 2), Geometry::convolution(shape, convolution), 8, None)
+    Weights::new(5, 2, Geometry::convolution(shape, convolution), 8, None)
 }
 
 #[test]

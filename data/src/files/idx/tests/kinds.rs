@@ -114,7 +114,7 @@ fn a_directory_above_the_files_is_told_where_they_are() {
     }
     let message = import(&[above.path().to_owned()]).unwrap_err().to_string();
     assert!(message.contains(&format!("(there are IDX files in {})", raw.display())), "{message}");
-    // Of a file nobody asks what lies around it.
+    // The importer looks around directories only, not around a file.
     let message = import(&[raw.join(IMAGES)]).unwrap_err().to_string();
     assert!(message.contains(&format!("such as {LABELS} or {LABELS}.gz; say what")), "{message}");
     assert_eq!(folder(&raw.join(IMAGES)), None);
