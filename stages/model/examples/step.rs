@@ -3,7 +3,7 @@
 //! 0.05,0.1,1 10 auto 3 32 0 bf16`.
 //!
 //! A step is a batch of 128 samples in four shards, one after another, and one update. Times are minima over
-//! the repetitions, in milliseconds; the breakdown sums up the four shards of the fastest repetition.
+//! the repetitions, in milliseconds, those of operations in all four shards, too.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -125,7 +125,8 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
     let mut part = vec![0.0; network.part_len()];
     let mut sum = part.clone();
     let rates = vec![0.01; network.architecture().blocks.len() + 1];
-    let (mut step, mut update, mut best) = (f64::INFINITY, f64::INFINITY, BTreeMap::new());
+    let (mut step, mut update) = (f64::INFINITY, f64::INFINITY);
+    let mut best = BTreeMap::<String, f64>::new();
     for _ in 0..=repetitions {
         profile.lock().expect("one thread").seconds.clear();
         let start = Instant::now();
@@ -141,9 +142,10 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
         network.update(&sum, &rates, &MomentumSgd { momentum: 0.9, weight_decay: 1e-4 });
         let whole = start.elapsed().as_secs_f64();
         update = update.min(whole - trained);
-        if whole < step {
-            step = whole;
-            best = profile.lock().expect("one thread").seconds.clone();
+        step = step.min(whole);
+        for (name, seconds) in &profile.lock().expect("one thread").seconds {
+            let least = best.entry(name.clone()).or_insert(f64::INFINITY);
+            *least = seconds.min(*least);
         }
     }
     let architecture = network.architecture();
@@ -161,6 +163,7 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
         (0..architecture.layers.len()).map(|layer| network.nonzero(layer)).sum::<usize>(),
         network.kernel().name(),
     );
+    println!("  {:6.2} ms  all operations", best.values().sum::<f64>() * 1e3);
     for (name, seconds) in best {
         println!("  {:6.2} ms  {name}", seconds * 1e3);
     }

@@ -27,6 +27,10 @@ const WINDOW_BYTES: usize = 24 * 1024;
 /// longer runs of weights than they lose by lanes that come from the second-level cache.
 const PANEL_BYTES: usize = 48 * 1024;
 
+/// Weights that a block holds at least for each written channel, on average: with fewer, it costs more to put
+/// a tile's parts of sums away and to fetch them again than lanes from the second-level cache do.
+const LEAST_TAPS: usize = 24;
+
 /// Where a weight stands in its layer: output, input, and kernel row and column, row-major.
 type Place = [u32; 3];
 
@@ -175,10 +179,8 @@ impl Weights {
     fn rebuild(&mut self) {
         let (geometry, form) = (&self.geometry, self.form());
         let places = self.places(self.indices.iter().copied());
-        self.forward = Product::new(form, self.extents(), self.taps(&places), true);
-        let (inputs, outputs) = (geometry.inputs(), geometry.outputs());
-        let extents =
-            Extents { rows: inputs, columns: outputs, block: self.block(outputs, 1), lanes: self.lanes };
+        self.forward = Product::new(form, self.forward_extents(), self.taps(&places), true);
+        let extents = self.extents(geometry.inputs(), geometry.outputs(), geometry.convolution.stride, 1);
         let backward = square(geometry.convolution.stride).map(|phase| {
             let offsets = geometry.gradient_offsets(phase);
             let taps = places.iter().enumerate().filter_map(|(position, place)| {
@@ -196,7 +198,7 @@ impl Weights {
     /// positions are indices.
     pub(crate) fn dense_taps(&self) -> Taps {
         let places = self.places(0..self.geometry.weights() as u32);
-        Taps::new(self.extents(), self.taps(&places))
+        Taps::new(self.forward_extents(), self.taps(&places))
     }
 
     /// Where the weights of these indices stand.
@@ -220,22 +222,23 @@ impl Weights {
     }
 
     /// How the forward pass sorts the weights.
-    fn extents(&self) -> Extents {
-        let (rows, columns) = (self.geometry.outputs(), self.geometry.inputs());
-        let block = self.block(columns, self.geometry.convolution.stride);
-        Extents { rows, columns, block, lanes: self.lanes }
+    fn forward_extents(&self) -> Extents {
+        self.extents(self.geometry.outputs(), self.geometry.inputs(), 1, self.geometry.convolution.stride)
     }
 
-    /// How many of `channels` read channels a block holds so that a tile's window fits the first-level cache.
-    fn block(&self, channels: usize, stride: usize) -> usize {
+    /// How weights are sorted that write `rows` channels and read `columns`, of pixels `step` apart; there
+    /// are `phases` phases in each direction, which have their share of the weights each. A block is small
+    /// enough for a tile's window to fit the first-level cache, unless it had too few weights then.
+    fn extents(&self, rows: usize, columns: usize, phases: usize, step: usize) -> Extents {
         let Convolution { kernel, .. } = self.geometry.convolution;
         let width = if self.geometry.output.width.is_multiple_of(7) { 7 } else { 4 };
-        let (lanes, bytes) = match self.geometry.is_linear {
+        let (pixels, bytes) = match self.geometry.is_linear {
             true => (PANEL, PANEL_BYTES),
-            false => ((stride + kernel) * (stride * (width - 1) + kernel), WINDOW_BYTES),
+            false => ((step + kernel) * (step * (width - 1) + kernel), WINDOW_BYTES),
         };
-        let blocks = (channels * lanes * self.lanes * size_of::<f32>()).div_ceil(bytes);
-        channels.div_ceil(blocks.max(1))
+        let fitting = (columns * pixels * self.lanes * size_of::<f32>()).div_ceil(bytes);
+        let filled = self.indices.len() / (phases * phases * rows * LEAST_TAPS);
+        Extents { rows, columns, block: columns.div_ceil(fitting.min(filled).max(1)), lanes: self.lanes }
     }
 
     /// Hands the values to the kernels after a change.
