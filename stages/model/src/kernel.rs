@@ -23,6 +23,7 @@ mod avx512;
 mod buffer;
 mod dense;
 mod elementwise;
+mod finish;
 mod gather;
 mod gradient;
 #[cfg(target_arch = "aarch64")]
@@ -39,8 +40,9 @@ mod vector_tests;
 
 pub(crate) use buffer::Buffer;
 pub(crate) use elementwise::{Channel, PackedRow, SignalRow, add, pack};
-pub(crate) use gather::{Gather, Strip};
-pub(crate) use gradient::{Sign, pack_gradient, settle};
+pub(crate) use finish::{Finish, Settling, Sign};
+pub(crate) use gather::{Gather, Strip, gather};
+pub(crate) use gradient::pack_gradient;
 pub(crate) use pool::{WINDOW, Windows, give_to_greatest, greatest};
 pub use product::Form;
 pub(crate) use product::Product;

@@ -27,6 +27,7 @@ impl Avx512 {
 
 impl Vector for Avx512 {
     const LANES: usize = 16;
+    const REGISTERS: usize = 32;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {

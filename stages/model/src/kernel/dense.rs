@@ -1,11 +1,13 @@
 //! The product kernel for layers most of whose weights exist: four written channels share each input they
 //! read.
 //!
-//! For each four channels and tile of two pixels eight sums stay in registers. A place that any of the four
-//! reads costs two loads for eight multiply-adds, so unlike the sparse kernel this one is not bound by loads
-//! but by multiply-adds; weights that do not exist are multiplied as zeros.
+//! For each four channels and tile of two pixels eight sums stay in registers, or sixteen of four pixels where
+//! there are 32 registers. A place that any of the four reads costs a load for each pixel and four for the
+//! weights, so unlike the sparse kernel this one is not bound by loads but by multiply-adds; weights that do
+//! not exist are multiplied as zeros.
 
-use crate::kernel::gather::{Gather, add_moments, load, store};
+use crate::kernel::finish::{Finish, Site};
+use crate::kernel::gather::{Gather, Strip, load, store};
 use crate::kernel::taps::{Extents, Tap, bytes};
 use crate::kernel::vector::Vector;
 use crate::kernel::{Stored, entry};
@@ -97,106 +99,120 @@ entry! {
     ///
     /// # Panics
     /// If panels, strip and slices do not fit together.
-    fn gather_dense<N>(panels: &Panels, job: Gather<'_, N>) = body
+    fn gather_dense<N>(panels: &Panels, job: Gather<'_, '_, N>) = body
 }
 
 #[inline(always)]
-fn body<V: Vector, N: Stored>(panels: &Panels, job: Gather<'_, N>) {
+fn body<V: Vector, N: Stored>(panels: &Panels, job: Gather<'_, '_, N>) {
     job.check::<V>(panels.rows, panels.reach);
     assert_eq!(panels.lanes, V::LANES, "weights that were sorted for these kernels");
-    let Gather { strip, source, target, accumulate, sums, partials } = job;
+    let Gather { strip, source, target, accumulate, mut finish, partials } = job;
     let several = panels.starts.len() > 2;
-    partials.make_room(if several { panels.rows.next_multiple_of(ROWS) * 2 * V::LANES } else { 0 });
-    // Tiles of two pixels: one below the other, or side by side in a strip of one row.
-    let (step, next_source, next_target) = match strip.rows {
-        2 => (1, strip.source_row, strip.target_row),
-        _ => (2, strip.source_step, strip.target_step),
-    };
-    for column in (0..strip.columns).step_by(step) {
-        // SAFETY: `check` has compared all offsets with the slices' lengths, and the sums hold two lanes per
-        // channel.
+    let most = panels.rows.next_multiple_of(ROWS) * PIXELS * V::LANES;
+    partials.make_room(if several { most } else { 0 });
+    let mut column = 0;
+    while column < strip.columns {
+        // SAFETY: `check` has compared all offsets with the slices' lengths, and the finish.
         unsafe {
             let tile = Tile {
                 source: source.as_ptr().add((strip.source + column * strip.source_step) * V::LANES),
-                next_source,
-                target: target.as_mut_ptr().add((strip.target + column * strip.target_step) * V::LANES),
-                steps: [strip.target_channel, next_target],
+                target: target.as_mut_ptr(),
+                first: (strip.target + column * strip.target_step) * V::LANES,
                 partials: partials.as_mut_ptr(),
             };
-            if strip.rows == 2 || column + 1 < strip.columns {
-                tile.run::<V, 2>(panels, accumulate, sums);
-            } else {
-                tile.run::<V, 1>(panels, accumulate, sums);
-            }
+            let left = strip.columns - column;
+            column += match (strip.rows, V::REGISTERS) {
+                (2, 32) if left > 1 => tile.run::<V, 2, 2>(panels, &strip, accumulate, &mut finish),
+                (2, _) => tile.run::<V, 2, 1>(panels, &strip, accumulate, &mut finish),
+                (_, 32) if left > 3 => tile.run::<V, 1, 4>(panels, &strip, accumulate, &mut finish),
+                _ if left > 1 => tile.run::<V, 1, 2>(panels, &strip, accumulate, &mut finish),
+                _ => tile.run::<V, 1, 1>(panels, &strip, accumulate, &mut finish),
+            };
         }
     }
 }
 
+/// The most pixels of a tile.
+const PIXELS: usize = 4;
+
 /// The pixels whose sums fit into registers, for four channels.
 struct Tile<N> {
     source: *const f32,
-    /// From the first pixel's window to the second's.
-    next_source: usize,
     target: *mut N,
-    /// From one channel to the next and from the first pixel to the second.
-    steps: [usize; 2],
+    /// The number in the target at which the tile begins.
+    first: usize,
     /// Where sums wait for the next block of read channels.
     partials: *mut f32,
 }
 
 impl<N: Stored> Tile<N> {
+    /// Computes `R` rows of `P` pixels; `P`.
+    ///
     /// # Safety
-    /// `P` pixels lie inside source and target for all places and channels, `partials` has as many lanes for
-    /// each channel if there are several blocks, and `sums` is empty or holds two lanes per channel.
+    /// The pixels lie inside source and target for all places and channels, `partials` has as many lanes for
+    /// each channel if there are several blocks, and the finish fits the target.
     #[inline(always)]
-    unsafe fn run<V: Vector, const P: usize>(&self, panels: &Panels, accumulate: bool, sums: &mut [f32]) {
+    unsafe fn run<V: Vector, const R: usize, const P: usize>(
+        &self,
+        panels: &Panels,
+        strip: &Strip,
+        accumulate: bool,
+        finish: &mut Finish<'_, '_, N>,
+    ) -> usize {
+        let (sources, targets) =
+            ([strip.source_row, strip.source_step], [strip.target_row, strip.target_step]);
+        let numbers = [targets[0] * V::LANES, targets[1] * V::LANES];
         let blocks = panels.starts.len() - 1;
         for block in 0..blocks {
             let places = panels.starts[block] as usize..panels.starts[block + 1] as usize;
             let last = block + 1 == blocks;
             let offsets = &panels.offsets[places.clone()];
             let mut weights = &panels.weights[places.start * panels.rows.div_ceil(ROWS)..];
-            for first in (0..panels.rows).step_by(ROWS) {
+            for channel in (0..panels.rows).step_by(ROWS) {
                 let (own, rest) = weights.split_at(offsets.len());
                 weights = rest;
-                let rows = ROWS.min(panels.rows - first);
-                let mut sum = [[V::zero(); P]; ROWS];
+                let rows = ROWS.min(panels.rows - channel);
+                let mut begun = [[[V::zero(); P]; R]; ROWS];
                 // SAFETY: the rows exist; all lanes are inside by this function's contract.
                 unsafe {
-                    let target = self.target.add(first * self.steps[0] * V::LANES);
-                    let partial = self.partials.wrapping_add(first * P * V::LANES);
-                    if block > 0 {
-                        load(&mut sum, partial, [P, 1], rows);
-                    } else if accumulate {
-                        load(&mut sum, target, self.steps, rows);
+                    let first = self.first + channel * strip.target_channel * V::LANES;
+                    let partial = self.partials.wrapping_add(channel * R * P * V::LANES);
+                    for (row, sum) in begun.iter_mut().enumerate().take(rows) {
+                        if block > 0 {
+                            load(sum, partial.add(row * R * P * V::LANES), [P, 1]);
+                        } else if accumulate {
+                            let first = first + row * strip.target_channel * V::LANES;
+                            load(sum, self.target.add(first), targets);
+                        }
                     }
+                    // Copies, because a list of which a number of rows is used that is known at run time
+                    // only is not kept in registers.
+                    let mut sums = begun;
                     for (offset, weights) in offsets.iter().zip(own) {
-                        let mut lanes = [[V::zero(); P]];
-                        load(&mut lanes, self.source.byte_add(*offset as usize), [0, self.next_source], 1);
-                        for (sum, weight) in sum.iter_mut().zip(weights) {
+                        let mut lanes = [[V::zero(); P]; R];
+                        load(&mut lanes, self.source.byte_add(*offset as usize), sources);
+                        for (sum, weight) in sums.iter_mut().zip(weights) {
                             let weight = V::splat(*weight);
-                            for (sum, lane) in sum.iter_mut().zip(lanes[0]) {
-                                *sum = lane.mul_add(weight, *sum);
+                            for (sum, lanes) in sum.iter_mut().zip(&lanes) {
+                                for (sum, lane) in sum.iter_mut().zip(lanes) {
+                                    *sum = lane.mul_add(weight, *sum);
+                                }
                             }
                         }
                     }
-                    for (row, sum) in sum.iter().enumerate().take(rows) {
-                        let lane = row * P * V::LANES;
-                        match last {
-                            false => store(&[*sum], partial.wrapping_add(lane), [P, 1], 1),
-                            true => store(
-                                &[*sum],
-                                target.add(row * self.steps[0] * V::LANES),
-                                [0, self.steps[1]],
-                                1,
-                            ),
-                        }
-                        if last && !sums.is_empty() {
-                            add_moments(&[*sum], &mut sums[2 * (first + row) * V::LANES..]);
+                    let mut done = sums;
+                    for (row, sum) in done.iter_mut().enumerate().take(rows) {
+                        if last {
+                            let first = first + row * strip.target_channel * V::LANES;
+                            finish.apply(sum, Site { first, steps: numbers, channel: channel + row });
+                            store(sum, self.target.add(first), targets);
+                        } else {
+                            store(sum, partial.add(row * R * P * V::LANES), [P, 1]);
                         }
                     }
                 }
             }
         }
+        P
     }
 }

@@ -4,6 +4,7 @@
 //! over that channel's existing weights: each weight costs one broadcast and one multiply-add with a memory
 //! operand per pixel.
 
+use crate::kernel::finish::{Finish, Site};
 use crate::kernel::taps::Taps;
 use crate::kernel::vector::Vector;
 use crate::kernel::{Buffer, Stored, entry, with_constant};
@@ -33,25 +34,25 @@ pub(crate) struct Strip {
 
 /// What a product kernel does: reads one strip's windows and writes its sums.
 #[derive(Debug)]
-pub(crate) struct Gather<'a, N> {
+pub(crate) struct Gather<'a, 'b, N> {
     pub(crate) strip: Strip,
     pub(crate) source: &'a [f32],
     pub(crate) target: &'a mut [N],
     /// Whether the sums are added to what is there.
     pub(crate) accumulate: bool,
-    /// Nothing, or two lanes per channel, to which the sums of the results and of their squares are added.
-    pub(crate) sums: &'a mut [f32],
+    /// What becomes of the sums.
+    pub(crate) finish: Finish<'a, 'b, N>,
     /// Room for sums of which a block of read channels is only a part.
     pub(crate) partials: &'a mut Buffer<f32>,
 }
 
-impl<N: Stored> Gather<'_, N> {
+impl<N: Stored> Gather<'_, '_, N> {
     /// Panics unless everything lies inside the slices, for so many written channels and windows that reach
     /// `reach` lanes far.
     #[inline(always)]
     pub(super) fn check<V: Vector>(&self, rows: usize, reach: usize) {
         self.strip.check::<V>(rows, reach, self.source.len(), self.target.len());
-        assert!(self.sums.is_empty() || self.sums.len() >= 2 * rows * V::LANES, "two sums per channel");
+        self.finish.check::<V>(rows, self.target.len());
     }
 }
 
@@ -104,23 +105,25 @@ entry! {
     ///
     /// # Panics
     /// If taps, strip and slices do not fit together.
-    fn gather<N>(taps: &Taps, job: Gather<'_, N>) = body
+    fn gather<N>(taps: &Taps, job: Gather<'_, '_, N>) = body
 }
 
 #[inline(always)]
-fn body<V: Vector, N: Stored>(taps: &Taps, job: Gather<'_, N>) {
+fn body<V: Vector, N: Stored>(taps: &Taps, job: Gather<'_, '_, N>) {
     job.check::<V>(taps.rows, taps.reach);
     taps.check::<V>();
-    let Gather { strip, source, target, accumulate, sums, partials } = job;
+    let Gather { strip, source, target, accumulate, mut finish, partials } = job;
     let pixels = strip.rows * strip.columns.min(TILE);
     partials.make_room(if taps.blocks > 1 { taps.rows * pixels * V::LANES } else { 0 });
     tiles!(strip, column, [R, P, S], T in [1, 2] => {
         // SAFETY: `check` has compared all offsets with the slices' lengths, the tile lies inside the strip,
-        // the sums hold two lanes per channel, and there is room for the parts of a tile.
+        // the finish has been checked, and there is room for the parts of a tile.
         unsafe {
-            let source = source.as_ptr().add((strip.source + column * S) * V::LANES);
-            let target = target.as_mut_ptr().add((strip.target + column * T) * V::LANES);
-            tile::<V, N, R, P, S, T>(taps, &strip, source, target, accumulate, partials.as_mut_ptr(), sums);
+            // Without weights there need not be a source.
+            let source = source.as_ptr().wrapping_add((strip.source + column * S) * V::LANES);
+            let first = (strip.target + column * T) * V::LANES;
+            let (target, partials) = (target.as_mut_ptr(), partials.as_mut_ptr());
+            tile::<V, N, R, P, S, T>(taps, &strip, source, target, first, accumulate, partials, &mut finish);
         }
     });
 }
@@ -131,32 +134,34 @@ const TILE: usize = 7;
 /// Computes a tile: the pixels whose sums fit into registers.
 ///
 /// # Safety
-/// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and channels,
-/// `partials` has as many lanes for each channel if there are several blocks, and `sums` is empty or holds
-/// two lanes per channel.
+/// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside the source and, from the number `first` on,
+/// inside the target for all taps and channels; `partials` has as many lanes for each channel if there are
+/// several blocks; the finish fits the target.
 #[inline(always)]
 unsafe fn tile<V: Vector, N: Stored, const R: usize, const P: usize, const S: usize, const T: usize>(
     taps: &Taps,
     strip: &Strip,
     source: *const f32,
     target: *mut N,
+    first: usize,
     accumulate: bool,
     partials: *mut f32,
-    sums: &mut [f32],
+    finish: &mut Finish<'_, '_, N>,
 ) {
+    let (steps, numbers) = ([strip.target_row, T], [strip.target_row * V::LANES, T * V::LANES]);
     for block in 0..taps.blocks {
         let last = block + 1 == taps.blocks;
         for row in 0..taps.rows {
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
             unsafe {
                 let entries = taps.entries.get_unchecked(taps.range(block, row));
-                let target = target.add(row * strip.target_channel * V::LANES);
+                let first = first + row * strip.target_channel * V::LANES;
                 let partial = partials.wrapping_add(row * R * P * V::LANES);
                 let mut sum = [[V::zero(); P]; R];
                 if block > 0 {
-                    load(&mut sum, partial, [P, 1], R);
+                    load(&mut sum, partial, [P, 1]);
                 } else if accumulate {
-                    load(&mut sum, target, [strip.target_row, T], R);
+                    load(&mut sum, target.add(first), steps);
                 }
                 for entry in entries {
                     let weight = V::splat(entry.weight);
@@ -169,30 +174,27 @@ unsafe fn tile<V: Vector, N: Stored, const R: usize, const P: usize, const S: us
                     }
                 }
                 if last {
-                    store(&sum, target, [strip.target_row, T], R);
-                    if !sums.is_empty() {
-                        add_moments(&sum, sums.get_unchecked_mut(2 * row * V::LANES..));
-                    }
+                    finish.apply(&mut sum, Site { first, steps: numbers, channel: row });
+                    store(&sum, target.add(first), steps);
                 } else {
-                    store(&sum, partial, [P, 1], R);
+                    store(&sum, partial, [P, 1]);
                 }
             }
         }
     }
 }
 
-/// Reads the first `rows` rows of a tile, whose rows and pixels lie `steps` lanes apart.
+/// Reads a tile whose rows and pixels lie `steps` lanes apart.
 ///
 /// # Safety
-/// All of them can be read.
+/// All of it can be read.
 #[inline(always)]
 pub(super) unsafe fn load<V: Vector, N: Stored, const R: usize, const P: usize>(
     tile: &mut [[V; P]; R],
     from: *const N,
     steps: [usize; 2],
-    rows: usize,
 ) {
-    for (r, tile) in tile.iter_mut().enumerate().take(rows) {
+    for (r, tile) in tile.iter_mut().enumerate() {
         for (p, lane) in tile.iter_mut().enumerate() {
             // SAFETY: by this function's contract.
             *lane = unsafe { N::load(from.add((r * steps[0] + p * steps[1]) * V::LANES)) };
@@ -200,37 +202,20 @@ pub(super) unsafe fn load<V: Vector, N: Stored, const R: usize, const P: usize>(
     }
 }
 
-/// Writes them.
+/// Writes it.
 ///
 /// # Safety
-/// All of them can be written.
+/// All of it can be written.
 #[inline(always)]
 pub(super) unsafe fn store<V: Vector, N: Stored, const R: usize, const P: usize>(
     tile: &[[V; P]; R],
     to: *mut N,
     steps: [usize; 2],
-    rows: usize,
 ) {
-    for (r, tile) in tile.iter().enumerate().take(rows) {
+    for (r, tile) in tile.iter().enumerate() {
         for (p, lane) in tile.iter().enumerate() {
             // SAFETY: by this function's contract.
             unsafe { N::store(*lane, to.add((r * steps[0] + p * steps[1]) * V::LANES)) };
         }
     }
-}
-
-/// Adds the sum of a tile's values and that of their squares to the first two lanes of `sums`.
-#[inline(always)]
-pub(super) fn add_moments<V: Vector, const R: usize, const P: usize>(tile: &[[V; P]; R], sums: &mut [f32]) {
-    let (sums, squares) = sums.split_at_mut(V::LANES);
-    // Two chains, so that one addition need not wait for the other.
-    let (mut sum, mut square) = ([V::read(sums), V::zero()], [V::read(squares), V::zero()]);
-    for row in tile {
-        for (p, value) in row.iter().enumerate() {
-            sum[p % 2] = sum[p % 2].add(*value);
-            square[p % 2] = value.mul_add(*value, square[p % 2]);
-        }
-    }
-    sum[0].add(sum[1]).write(sums);
-    square[0].add(square[1]).write(squares);
 }

@@ -73,7 +73,7 @@ impl Product {
     ///
     /// # Panics
     /// If strip and slices do not fit the layer.
-    pub(crate) fn gather<N: Stored>(&self, kernel: Kernel, job: Gather<'_, N>) {
+    pub(crate) fn gather<N: Stored>(&self, kernel: Kernel, job: Gather<'_, '_, N>) {
         match &self.panels {
             None => gather(kernel, &self.taps, job),
             Some(panels) => gather_dense(kernel, panels, job),

@@ -100,7 +100,7 @@ unsafe fn groups<V: Vector, const P: usize>(
                 let pixels = factors.gradient.as_ptr();
                 let pixels = pixels.add((strip.target + row * strip.target_channel) * V::LANES);
                 let mut tile = [[V::zero(); P]];
-                load(&mut tile, pixels, [0, 1], 1);
+                load(&mut tile, pixels, [0, 1]);
                 let [pixels] = tile;
                 let source = factors.source.as_ptr().add(strip.source * V::LANES);
                 let entries = taps.entries.get_unchecked(range.clone());
@@ -182,7 +182,7 @@ unsafe fn tile<V: Vector, const R: usize, const P: usize, const S: usize>(
                 let range = taps.range(block, row);
                 let gradient = gradient.add(row * strip.target_channel * V::LANES);
                 let mut tile = [[V::zero(); P]; R];
-                load(&mut tile, gradient, [strip.target_row, 1], R);
+                load(&mut tile, gradient, [strip.target_row, 1]);
                 let totals = totals.get_unchecked_mut(range.start * V::LANES..range.end * V::LANES);
                 let totals = totals.chunks_exact_mut(V::LANES);
                 for (entry, total) in taps.entries.get_unchecked(range).iter().zip(totals) {

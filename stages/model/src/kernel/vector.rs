@@ -10,6 +10,8 @@ pub(crate) const MOST_LANES: usize = 16;
 pub(crate) trait Vector: Copy {
     /// How many numbers: 8 or 16.
     const LANES: usize;
+    /// How many vectors fit into registers: 16 or 32.
+    const REGISTERS: usize = 16;
 
     /// The same number in every lane.
     fn splat(value: f32) -> Self;

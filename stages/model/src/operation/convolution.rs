@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::description::{Cell, Convolution, Geometry, Operation, Packed, STRIP, square};
-use crate::kernel::{Buffer, Factors, Gather, SignalRow, Stored, Strip, Taps, fold, pack, tally};
+use crate::kernel::{Buffer, Factors, Finish, Gather, SignalRow, Stored, Strip, Taps, fold, pack, tally};
 use crate::operation::rolling::Rolling;
 use crate::operation::settle::Settlement;
 use crate::operation::{Pass, addition};
@@ -48,8 +48,8 @@ pub(crate) fn forward<S: Stored>(
                 [source.lanes_to(row * geometry.convolution.stride), start + row * pitches[1]],
                 pitches,
             );
-            let source = source.numbers();
-            let job = Gather { strip, source, target: output, accumulate: false, sums, partials };
+            let (source, finish) = (source.numbers(), Finish::Measure(&mut sums[..]));
+            let job = Gather { strip, source, target: output, accumulate: false, finish, partials };
             product.gather(pass.kernel, job);
         }
         if let Some(addition) = addition {
@@ -135,6 +135,7 @@ pub(crate) fn backward<S: Stored>(
     for group in 0..pass.groups {
         source.restart();
         gradient.restart();
+        let mut settlings = settlement.as_mut().map_or(vec![], |settlement| settlement.group(pass));
         for row in (0..geometry.input.height.div_ceil(stride).max(height)).step_by(STRIP) {
             let wanted = row..row + geometry.gradient_span();
             let rows = gradient.fill(wanted, |row, into| pass.pack_gradient(layer, group, row, into));
@@ -145,18 +146,17 @@ pub(crate) fn backward<S: Stored>(
                 input.pack(pass, group, windows(geometry, row), &mut source);
             }
             if let Some((target, begun)) = &mut input_gradient {
+                let target = &mut target[..pass.numbers(value)];
                 let start = group * geometry.input.len();
                 for (phase, product) in square(stride).zip(&weights.backward) {
                     let source = gradient.lanes_to(row);
                     if let Some(strip) = input_strip(geometry, phase, row, [source, start]) {
-                        let (source, accumulate, sums) = (gradient.numbers(), *begun, &mut [][..]);
-                        let job = Gather { strip, source, target, accumulate, sums, partials };
+                        let (source, accumulate) = (gradient.numbers(), *begun);
+                        let finish = Finish::Settle(&mut settlings);
+                        let target = &mut target[..];
+                        let job = Gather { strip, source, target, accumulate, finish, partials };
                         product.gather(pass.kernel, job);
                     }
-                }
-                if let Some(settlement) = &mut settlement {
-                    let inside = |row: usize| (row * stride).min(geometry.input.height);
-                    settlement.rows(pass, group, inside(row)..inside(row + STRIP), target);
                 }
             }
             if row < height {

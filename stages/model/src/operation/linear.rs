@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::description::{InputShape, Operation, PANEL};
-use crate::kernel::{Buffer, Factors, Gather, PackedRow, Stored, Strip, Taps, pack, tally_groups};
+use crate::kernel::{Buffer, Factors, Finish, Gather, PackedRow, Stored, Strip, Taps, pack, tally_groups};
 use crate::operation::Pass;
 use crate::workspace::Scratch;
 
@@ -77,8 +77,8 @@ fn job<'a>(
     source: &'a [f32],
     target: &'a mut [f32],
     partials: &'a mut Buffer<f32>,
-) -> Gather<'a, f32> {
-    Gather { strip: strip(groups), source, target, accumulate: false, sums: &mut [], partials }
+) -> Gather<'a, 'a, f32> {
+    Gather { strip: strip(groups), source, target, accumulate: false, finish: Finish::Write, partials }
 }
 
 /// Feature (channel, row, column) of the panel's group `g` goes to lane `feature · PANEL + g`.

@@ -132,7 +132,8 @@ impl<S: Stored> Pass<'_, S> {
         self.schedule.values[value].is_some_and(|buffer| self.schedule.buffers[buffer].single)
     }
 
-    fn numbers(&self, value: usize) -> usize {
+    /// How many numbers a value has in its buffer, and its gradient, too.
+    pub(crate) fn numbers(&self, value: usize) -> usize {
         let groups = if self.is_single(value) { 1 } else { self.groups };
         self.description.shapes[value].len() * groups * self.lanes()
     }
