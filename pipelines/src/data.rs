@@ -8,7 +8,7 @@ use spfde_data::images::DataSet;
 use spfde_data::parameter::nearest;
 
 use crate::configuration::Configuration;
-use crate::error::{Error, command};
+use crate::error::{Error, Result, command};
 use crate::program::program;
 
 /// Files that are looked at to say what there is.
@@ -19,7 +19,7 @@ const PICTURES: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "gif", "ppm", "tiff", 
 
 /// The data set of the configured name, or else in that directory; a note of the configuration says what was
 /// inferred.
-pub(crate) fn load(configuration: &mut Configuration) -> Result<DataSet, Error> {
+pub(crate) fn load(configuration: &mut Configuration) -> Result<DataSet> {
     let name = configuration.values().text("data.path");
     let registry = &configuration.registry().data;
     if let Some(entry) = registry.iter().find(|entry| entry.name == name) {

@@ -12,6 +12,9 @@ use spfde_flow::{Cause, Fault};
 use crate::cluster::Lost;
 use crate::program::program;
 
+/// The result of what a command does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

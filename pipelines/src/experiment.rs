@@ -20,7 +20,7 @@ use spfde_policy::{
 use crate::configuration::Configuration;
 use crate::configuration::keys::{AUGMENT, Data, Traced, Train};
 use crate::data::load;
-use crate::error::Error;
+use crate::error::Result;
 use crate::idle::idle;
 
 /// A checked experiment, ready to run or to be planned only.
@@ -42,7 +42,7 @@ impl Experiment {
     ///
     /// # Errors
     /// If the data cannot be read, or settings cannot hold together: no work has been done then.
-    pub fn new(mut configuration: Configuration) -> Result<Self, Error> {
+    pub fn new(mut configuration: Configuration) -> Result<Self> {
         let data = load(&mut configuration)?;
         Self::with_data(configuration, Arc::new(data))
     }
@@ -51,7 +51,7 @@ impl Experiment {
     ///
     /// # Errors
     /// If settings cannot hold together.
-    pub fn with_data(mut configuration: Configuration, data: Arc<DataSet>) -> Result<Self, Error> {
+    pub fn with_data(mut configuration: Configuration, data: Arc<DataSet>) -> Result<Self> {
         let kernel = Kernel::resolve(configuration.values().text("train.kernel"))?;
         configuration.settle("train.kernel", Value::Text(kernel.name().to_owned()));
         let samples = data.train.len() as u32;
@@ -66,7 +66,7 @@ impl Experiment {
         samples: u32,
         densities: Densities,
         unknown: BTreeMap<&'static str, String>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let DataSetRecord { channels, height, width, classes, .. } = *record;
         let images = Arc::new(Images { channels, height, width, ..Images::default() });
         let data = DataSet {
@@ -89,7 +89,7 @@ impl Experiment {
         data: Arc<DataSet>,
         samples: u32,
         kernel: Kernel,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let augment = configuration.values().get(AUGMENT).and_then(Augmentation::from_value);
         let augment = augment.unwrap_or(data.augment);
         configuration.settle(AUGMENT, augment.to_value());
@@ -146,7 +146,7 @@ impl Experiment {
     ///
     /// # Errors
     /// If its parameters or the plan do not hold.
-    pub fn with_mask(self, rule: impl MaskRule) -> Result<Self, Error> {
+    pub fn with_mask(self, rule: impl MaskRule) -> Result<Self> {
         let mask = mask::policy(rule, &self.contexts().0)?;
         let name = ("mask.policy", mask.name());
         let changed = self.with_policies(name, |policies| Policies { mask, ..policies })?;
@@ -157,7 +157,7 @@ impl Experiment {
     ///
     /// # Errors
     /// If its parameters or the plan do not hold.
-    pub fn with_freeze(self, rule: impl FreezeRule) -> Result<Self, Error> {
+    pub fn with_freeze(self, rule: impl FreezeRule) -> Result<Self> {
         let freeze = freeze::policy(rule, &self.contexts().1)?;
         let name = ("freeze.policy", freeze.name());
         self.with_policies(name, |policies| Policies { freeze, ..policies })
@@ -167,7 +167,7 @@ impl Experiment {
     ///
     /// # Errors
     /// If its parameters or the plan do not hold.
-    pub fn with_sieve(self, rule: impl SieveRule) -> Result<Self, Error> {
+    pub fn with_sieve(self, rule: impl SieveRule) -> Result<Self> {
         let sieve = sieve::policy(rule, &self.contexts().2)?;
         let name = ("sieve.policy", sieve.name());
         self.with_policies(name, |policies| Policies { sieve, ..policies })
@@ -188,7 +188,7 @@ impl Experiment {
         self,
         (key, name): (&'static str, &str),
         change: impl FnOnce(Policies) -> Policies,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let mut settings = (*self.settings).clone();
         settings.policies = change(settings.policies);
         let (architecture, samples) = (&settings.plan.architecture, settings.plan.samples);

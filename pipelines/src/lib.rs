@@ -45,7 +45,7 @@ pub mod verify;
 mod workers;
 
 pub use app::{App, app};
-pub use error::{Error, Reached, Why};
+pub use error::{Error, Reached, Result, Why};
 pub use experiment::Experiment;
 pub use pipeline::{pipeline, wire};
 pub use replay::{Record, Replayed, follow, replay};

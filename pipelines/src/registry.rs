@@ -13,7 +13,7 @@ use spfde_model::models::{self, LEARNING_RATE, ModelEntry};
 use spfde_model::{Description, InputShape};
 use spfde_policy::registry::{Listed, Member};
 
-use crate::error::Error;
+use crate::error::Result;
 
 /// Settings, key by key.
 pub(crate) type Settings = Vec<(String, Value)>;
@@ -31,7 +31,7 @@ pub struct DataEntry {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub load: Arc<dyn Fn() -> Result<DataSet, Error> + Send + Sync>,
+    pub load: Arc<dyn Fn() -> Result<DataSet> + Send + Sync>,
 }
 
 /// Policies, models and data sets by name.
@@ -100,7 +100,7 @@ impl Registry {
         self: &Arc<Self>,
         run: &RecordedRun,
         entries: &[(String, Value)],
-    ) -> Result<Arc<Self>, Error> {
+    ) -> Result<Arc<Self>> {
         let named = entries.iter().rev().find(|(key, _)| key == "model.name");
         let (Some(json), Some((_, Value::Text(name)))) = (run.architecture()?, named) else {
             return Ok(Arc::clone(self));

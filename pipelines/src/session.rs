@@ -13,7 +13,7 @@ use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Snapshot, S
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Meeting, Network};
 use crate::environment::environment;
-use crate::error::{Error, UNWRITTEN, Why};
+use crate::error::{Error, Result, UNWRITTEN, Why};
 use crate::experiment::Experiment;
 use crate::place::Place;
 use crate::workers::{Ended, execute};
@@ -47,12 +47,7 @@ impl Options {
     }
 
     /// Waits, as process 0 or the only one, for the others; all begin with the run in `directory` at `epoch`.
-    pub(crate) fn network(
-        &self,
-        meeting: &Meeting,
-        directory: &RunDirectory,
-        epoch: u32,
-    ) -> Result<Network, Error> {
+    pub(crate) fn network(&self, meeting: &Meeting, directory: &RunDirectory, epoch: u32) -> Result<Network> {
         match &self.cluster {
             None => Ok(Network::alone(self.workers)),
             Some(cluster) => cluster.gather(meeting, directory.path(), epoch, &self.interrupted),
@@ -84,7 +79,7 @@ pub fn run(
     experiment: &Experiment,
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<PathBuf, Error> {
+) -> Result<PathBuf> {
     let meeting = Meeting::new("spfde train", options.workers, experiment);
     match options.cluster.clone().filter(|cluster| !cluster.is_first()) {
         Some(cluster) => {
@@ -109,7 +104,7 @@ pub(crate) fn work_on(
     network: Network,
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<PathBuf, Error> {
+) -> Result<PathBuf> {
     let settings = experiment.settings();
     let (several, workers) = (options.processes() > 1, options.workers.max(1));
     let place = Arc::new(place);

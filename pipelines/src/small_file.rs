@@ -3,14 +3,14 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// The content of an ordinary file of at most `limit` bytes that is to be `what`, in words. A pipe is none:
 /// to open it would wait for a writer.
 ///
 /// # Errors
 /// If it cannot be read, or is longer.
-pub(crate) fn read(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>> {
     let read = || {
         // Looked at before it is opened.
         if !std::fs::metadata(path)?.is_file() {

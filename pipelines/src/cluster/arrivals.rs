@@ -11,7 +11,7 @@ use super::Cluster;
 use super::assemble::Start;
 use super::link::{Broken, HANDSHAKE, is_quiet};
 use super::meeting::Line;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// How often a process that waits looks for new connections.
 pub(super) const POLL: Duration = Duration::from_millis(20);
@@ -41,7 +41,7 @@ impl Start {
         joined: &mut Connections,
         wait: Duration,
         first: Option<&TcpStream>,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let Cluster { listener, process, note: tell, .. } = &*self.cluster;
         let Some(listener) = listener else { return Ok(()) };
         let deadline = Instant::now() + wait;

@@ -19,7 +19,7 @@ use super::meeting::{Line, Meeting};
 use super::network::Network;
 use super::secret::Secret;
 use super::visit::PAUSE;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// How long a new file of another machine may take to show up in a shared file system.
 const APPEARS: Duration = Duration::from_secs(4);
@@ -57,7 +57,7 @@ impl Cluster {
         directory: &Path,
         epoch: u32,
         interrupted: &Arc<AtomicBool>,
-    ) -> Result<Network, Error> {
+    ) -> Result<Network> {
         let key = random().map_err(Error::failed)?;
         write_key(directory, &key)?;
         let absolute = std::path::absolute(directory).unwrap_or_else(|_| PathBuf::from(directory));
@@ -82,8 +82,8 @@ impl Cluster {
         meeting: &Meeting,
         directory: Option<&Path>,
         interrupted: &Arc<AtomicBool>,
-        prepare: impl FnOnce(&Invitation, Member) -> Result<T, Error>,
-    ) -> Result<(Network, T), Error> {
+        prepare: impl FnOnce(&Invitation, Member) -> Result<T>,
+    ) -> Result<(Network, T)> {
         let directory = directory.map(PathBuf::from);
         let start = Arc::new(Start { directory, ..self.start(meeting, interrupted) });
         let first = start.visit(0, Line::Control, self.wait)?;
@@ -131,7 +131,7 @@ impl Start {
     }
 
     /// Lets, as process 0, all that have joined meet each other, and waits until they have.
-    fn agree(&self, joined: &Connections) -> Result<(), Error> {
+    fn agree(&self, joined: &Connections) -> Result<()> {
         self.tell_all(joined, &Ok(()));
         let deadline = Instant::now() + 3 * HANDSHAKE;
         let mut waiting: Vec<(usize, &TcpStream)> = controls(joined).collect();
@@ -154,7 +154,7 @@ impl Start {
 
     /// Waits until all have joined process 0, and meets them: the connections to all others, but for the one
     /// to process 0 that is there already.
-    fn meet(self: &Arc<Self>, first: &TcpStream) -> Result<Connections, Error> {
+    fn meet(self: &Arc<Self>, first: &TcpStream) -> Result<Connections> {
         let (mut met, mut joined) = (Connections::new(), Connections::new());
         let mut visit = |process, line| {
             met.insert((process, line), self.visit(process, line, HANDSHAKE)?);
@@ -172,13 +172,13 @@ impl Start {
     }
 
     /// Hears from process `process`, within `time`, that it goes on.
-    pub(super) fn hear(&self, process: usize, control: &TcpStream, time: Duration) -> Result<(), Error> {
+    pub(super) fn hear(&self, process: usize, control: &TcpStream, time: Duration) -> Result<()> {
         self.link(control, time).receive().map_err(|broken| self.ended(process, broken))
     }
 
     /// Tells all that have joined process 0 whether it goes on. One that is gone now is lost to all that
     /// begin, and they notice.
-    fn tell_all(&self, joined: &Connections, verdict: &Result<(), Error>) {
+    fn tell_all(&self, joined: &Connections, verdict: &Result<()>) {
         let verdict = verdict.as_ref().copied().map_err(ToString::to_string);
         controls(joined).for_each(|(_, control)| drop(self.link(control, HANDSHAKE).say(&verdict)));
     }

@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use spfde_data::words::visible;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::small_file;
 
 /// Bytes of a hosts file: far more than the lines of all processes there can be.
@@ -58,7 +58,7 @@ impl Hosts {
     ///
     /// # Errors
     /// Names the file and the line that is not an address, or the same as another.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    pub fn read(path: &Path) -> Result<Self> {
         let bytes = small_file::read(path, "hosts file", FILE_LIMIT)?;
         Self::parse(&path.display().to_string(), &bytes, |text| Ok(text.to_socket_addrs()?.collect()))
     }
@@ -72,7 +72,7 @@ impl Hosts {
         path: &str,
         bytes: &[u8],
         lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| Error::usage(format!("{path}: cannot read the hosts file: {error}")))?;
         let mut hosts: Vec<(usize, Host)> = Vec::new();
@@ -154,7 +154,7 @@ fn host(text: &str, lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>) -> Res
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Hosts, Error> {
+    fn parse(text: &str) -> Result<Hosts> {
         Hosts::parse("hosts", text.as_bytes(), |text| Ok(text.to_socket_addrs()?.collect()))
     }
 

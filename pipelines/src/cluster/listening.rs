@@ -4,13 +4,13 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 
 use super::hosts::{Host, Hosts};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Listens at the first address of `host` that this machine has, without ever waiting for a connection.
 ///
 /// # Errors
 /// If the machine has none of them, or other programs listen there.
-pub(super) fn listen(host: &Host) -> Result<TcpListener, Error> {
+pub(super) fn listen(host: &Host) -> Result<TcpListener> {
     let bind = || {
         let listener = TcpListener::bind(host.addresses())?;
         listener.set_nonblocking(true)?;
@@ -33,7 +33,7 @@ pub(super) fn listen(host: &Host) -> Result<TcpListener, Error> {
 
 /// Refuses an address of process `process` at which only its own machine finds it, if another process is on
 /// another machine: some systems give a machine's own name such an address (127.0.1.1).
-pub(super) fn refuse_unreachable(hosts: &Hosts, process: usize) -> Result<(), Error> {
+pub(super) fn refuse_unreachable(hosts: &Hosts, process: usize) -> Result<()> {
     let own = hosts.get(process);
     let Some(address) = own.addresses().first().filter(|_| own.is_loopback_only()) else { return Ok(()) };
     let Some(other) =

@@ -86,7 +86,7 @@ use std::time::Duration;
 
 use spfde_data::words::counted;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 pub use hosts::{Host, Hosts};
 pub use liveness::Lost;
@@ -128,7 +128,7 @@ impl Cluster {
         trust_network: bool,
         wait: Duration,
         note: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         if process >= hosts.len() {
             let named = counted(hosts.len(), "process");
             return Err(Error::usage(format!("--process {process}: the hosts file names {named}, from 0")));

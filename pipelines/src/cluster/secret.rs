@@ -4,7 +4,7 @@ use std::path::Path;
 
 use spfde_data::words::counted;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::small_file;
 
 /// The environment variable that may hold the secret.
@@ -36,7 +36,7 @@ impl Secret {
     ///
     /// # Errors
     /// If it is shorter or longer; `from` says in the message where it came from.
-    pub fn new(from: &str, bytes: &[u8]) -> Result<Self, Error> {
+    pub fn new(from: &str, bytes: &[u8]) -> Result<Self> {
         let bytes = bytes.trim_ascii();
         if bytes.len() < SHORTEST {
             return Err(Error::usage(format!(
@@ -55,7 +55,7 @@ impl Secret {
     ///
     /// # Errors
     /// If the file cannot be read, or the secret is too short.
-    pub fn find(file: Option<&Path>) -> Result<Option<Self>, Error> {
+    pub fn find(file: Option<&Path>) -> Result<Option<Self>> {
         if let Some(path) = file {
             let bytes = small_file::read(path, "secret", FILE_LIMIT)?;
             return Self::new(&path.display().to_string(), &bytes).map(Some);

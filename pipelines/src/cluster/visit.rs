@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::assemble::Start;
 use super::link::{Broken, HANDSHAKE};
 use super::meeting::Line;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// How long one attempt to connect may take; the next follows after a pause.
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const DOUBT: Duration = Duration::from_secs(1);
 impl Start {
     /// Connects to process `to`, for `line`, and shakes hands; again and again, for as long as `wait`. A
     /// refusal by a process that has not proved the secret is noted, and is the reason given in the end.
-    pub(super) fn visit(&self, to: usize, line: Line, wait: Duration) -> Result<TcpStream, Error> {
+    pub(super) fn visit(&self, to: usize, line: Line, wait: Duration) -> Result<TcpStream> {
         let (host, name) = (self.cluster.hosts.get(to), self.cluster.name(to));
         let misfit = |reason| Error::usage(format!("{name} and this one do not fit together: {reason}"));
         let deadline = Instant::now() + wait;

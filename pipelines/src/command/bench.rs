@@ -8,7 +8,7 @@ use super::{STOPPING, end_at_once, interruptible, workers};
 use crate::app::App;
 use crate::bench::{self, Options, table};
 use crate::configuration::Source;
-use crate::error::Error;
+use crate::error::Result;
 use crate::terminal::{hidden_bar, remark, say_all, say_file, show, take_away};
 
 /// Time one training step on this machine, beside the dense path.
@@ -47,7 +47,7 @@ pub(super) struct Bench {
 
 impl Bench {
     /// Measures and prints.
-    pub(super) fn run(self, app: &App) -> Result<(), Error> {
+    pub(super) fn run(self, app: &App) -> Result<()> {
         let given = Source::from_words(&self.words)?.entries().to_vec();
         let registry = Arc::clone(&app.registry);
         let options =

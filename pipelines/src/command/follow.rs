@@ -6,7 +6,7 @@ use spfde_data::words::{are, counted};
 
 use super::end_at_once;
 use crate::app::App;
-use crate::error::Error;
+use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::replay::{self, Record, Replayed};
 use crate::report::replay::CLAIM;
@@ -20,7 +20,7 @@ pub(super) fn follow(
     options: Options,
     app: &App,
     recorded: &mut Vec<EpochRow>,
-) -> Result<Replayed, Error> {
+) -> Result<Replayed> {
     announce(record);
     say(CLAIM);
     let (replayed, end) = replay::follow(record, experiment, options, app.build())?;

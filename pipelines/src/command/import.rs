@@ -9,7 +9,7 @@ use spfde_data::files::{data_set, idx};
 use spfde_data::parameter::{Setting, Value};
 use spfde_data::words::counted;
 
-use crate::error::Error;
+use crate::error::Result;
 use crate::program::program;
 use crate::terminal::{remark, say};
 
@@ -90,7 +90,7 @@ impl Import {
     ///
     /// # Errors
     /// If a file is not what it should be, or the target exists.
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self) -> Result<()> {
         let Format::Idx(asked) = self.format;
         let (out, augment) = (asked.out, asked.augment);
         let fallback =

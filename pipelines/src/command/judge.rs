@@ -8,7 +8,7 @@ use super::replay::{Replay, STOPPING, directories};
 use super::{end_at_once, interruptible};
 use crate::app::App;
 use crate::configuration::Source;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::grid::{
     Axes, GridOptions, JudgeObserver, JudgedRun, KEPT_NAME, NAMES_NAME, RunCase, ScoreInput, TABLE_NAME,
     judge_runs, judge_scores, refuse_taken,
@@ -18,7 +18,7 @@ use crate::terminal::{remark, say, say_all, say_file};
 
 impl Replay {
     /// Judges sieve policies by bare scores.
-    pub(super) fn judge(&self, app: &App) -> Result<(), Error> {
+    pub(super) fn judge(&self, app: &App) -> Result<()> {
         // A shell makes several words of a pattern, and a path with a partition looks like a setting. No key
         // has one of these letters.
         let (more, settings): (Vec<&String>, Vec<&String>) = self.words.iter().partition(|word| {
@@ -62,7 +62,7 @@ impl Replay {
     }
 
     /// Judges a grid by the records of runs.
-    pub(super) fn judge_runs(&self, app: &App, runs: &[PathBuf], settings: &Source) -> Result<(), Error> {
+    pub(super) fn judge_runs(&self, app: &App, runs: &[PathBuf], settings: &Source) -> Result<()> {
         let axes = Axes::from_words(&self.grid)?;
         let below = directories(runs, self.out.as_deref().filter(|_| self.decisions && runs.len() > 1))?;
         let mut cases = Vec::new();

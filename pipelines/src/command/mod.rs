@@ -27,7 +27,7 @@ use spfde_data::words::visible;
 use crate::app::App;
 use crate::configuration::keys::all;
 use crate::configuration::near::{advice, near_key};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::grid::TABLE_NAME;
 use crate::program::{name_program, program};
 use crate::registry::Registry;
@@ -148,7 +148,7 @@ fn tip(error: &clap::Error, words: &[String], asked: &clap::Command, registry: &
 }
 
 /// The exit code of a result; an error is told.
-fn exit(result: Result<(), Error>) -> ExitCode {
+fn exit(result: Result<()>) -> ExitCode {
     let Err(error) = result else {
         let Some(reason) = terminal::lost() else { return ExitCode::SUCCESS };
         let program = program();

@@ -15,7 +15,7 @@ use super::follow::follow;
 use super::{end_at_once, interruptible, run_of};
 use crate::app::App;
 use crate::configuration::Source;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::grid::Column;
 use crate::replay::{Record, Replayed, STREAMS, check, replay};
 use crate::report::replay::{Case, line, line_json, report, sums, sums_json};
@@ -110,7 +110,7 @@ fn repeats() -> impl TypedValueParser<Value = Repeats> {
 
 impl Replay {
     /// Replays the runs, and prints the table.
-    pub(super) fn run(self, app: &App) -> Result<(), Error> {
+    pub(super) fn run(self, app: &App) -> Result<()> {
         if !self.scores.is_empty() {
             return self.judge(app);
         }
@@ -188,7 +188,7 @@ impl Replay {
     }
 
     /// Opens a run, which may still go on if it is followed.
-    pub(super) fn open(&self, run: &Path, app: &App) -> Result<Record, Error> {
+    pub(super) fn open(&self, run: &Path, app: &App) -> Result<Record> {
         let open = if self.follow { Record::open_unfinished } else { Record::open };
         Ok(open(run)?.knowing(&app.registry))
     }
@@ -200,7 +200,7 @@ impl Replay {
 }
 
 /// Verifies what a replay has written, and prints how it ended.
-fn end(case: &Case, ended: Result<(), Error>) -> Result<(), Error> {
+fn end(case: &Case, ended: Result<()>) -> Result<()> {
     let directory = case.replayed.directory.as_deref();
     let ended = ended.and_then(|()| directory.map(verify).transpose());
     say_json(|| sums_json(case, ended.as_ref().map(Option::as_ref)));
@@ -258,7 +258,7 @@ pub(super) const STOPPING: &str =
     "stopping, after the epochs in flight if there are any; once more to stop at once";
 
 /// An error if `out`, which may not be there yet, lies within one of the runs that are read.
-fn refuse_within(out: &Path, runs: &[PathBuf]) -> Result<(), Error> {
+fn refuse_within(out: &Path, runs: &[PathBuf]) -> Result<()> {
     let there = |path: &Path| {
         std::fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()
     };
@@ -272,7 +272,7 @@ fn refuse_within(out: &Path, runs: &[PathBuf]) -> Result<(), Error> {
 }
 
 /// Where each run's replay goes: `out` itself for one run, directories below it with the names of several.
-pub(super) fn directories(runs: &[PathBuf], out: Option<&Path>) -> Result<Vec<Option<PathBuf>>, Error> {
+pub(super) fn directories(runs: &[PathBuf], out: Option<&Path>) -> Result<Vec<Option<PathBuf>>> {
     let Some(out) = out else { return Ok(vec![None; runs.len()]) };
     if runs.len() == 1 {
         return Ok(vec![Some(out.to_owned())]);

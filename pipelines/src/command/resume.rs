@@ -11,7 +11,7 @@ use super::run_of;
 use super::together::Together;
 use super::train::train;
 use crate::app::App;
-use crate::error::Error;
+use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::replay::rows;
 use crate::report::state::State;
@@ -37,7 +37,7 @@ pub(super) struct Resume {
 
 impl Resume {
     /// Goes on with the run.
-    pub(super) fn run(self, app: &App) -> Result<(), Error> {
+    pub(super) fn run(self, app: &App) -> Result<()> {
         self.output.begin();
         // Before anything is done to the run.
         let cluster = self.together.cluster()?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cluster::{Cluster, Hosts, Secret, WAIT};
-use crate::error::Error;
+use crate::error::Result;
 use crate::terminal::remark;
 
 /// Several processes at one piece of work.
@@ -46,7 +46,7 @@ impl Together {
     ///
     /// # Errors
     /// Whatever [`Hosts::read`], [`Secret::find`] and [`Cluster::new`] refuse.
-    pub(crate) fn cluster(&self) -> Result<Option<Arc<Cluster>>, Error> {
+    pub(crate) fn cluster(&self) -> Result<Option<Arc<Cluster>>> {
         let (Some(hosts), Some(process)) = (&self.hosts, self.process) else { return Ok(None) };
         let secret = Secret::find(self.secret.as_deref())?;
         let wait = Duration::from_secs(self.wait);

@@ -18,7 +18,7 @@ use super::{STOPPING, end_at_once, interruptible, workers};
 use crate::app::App;
 use crate::cluster::Cluster;
 use crate::configuration::{Configuration, Source};
-use crate::error::Error;
+use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::report::schedule;
 use crate::report::summary::{end_json, summary};
@@ -59,7 +59,7 @@ pub(super) struct Train {
 
 impl Train {
     /// Runs the experiment of the settings.
-    pub(super) fn run(self, app: &App) -> Result<(), Error> {
+    pub(super) fn run(self, app: &App) -> Result<()> {
         let Self { words, run_dir: directory, dry_run, output, together } = self;
         output.begin();
         if let Some(path) = directory.as_ref().filter(|_| !dry_run && !together.is_other()) {
@@ -96,8 +96,8 @@ pub(super) fn train(
     together: &Together,
     cluster: Option<Arc<Cluster>>,
     (epochs, timings): &Before,
-    work: impl FnOnce(Options) -> Result<PathBuf, Error>,
-) -> Result<(), Error> {
+    work: impl FnOnce(Options) -> Result<PathBuf>,
+) -> Result<()> {
     let processes = cluster.as_ref().map_or(1, |cluster| cluster.processes());
     let workers = workers(together.workers, experiment.settings().shards, processes);
     let interrupted = interruptible(STOPPING);

@@ -6,7 +6,7 @@ use clap::Args;
 use spfde_data::files::manifest::MANIFEST_NAME;
 
 use super::{run_of, tell};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::grid::TABLE_NAME;
 use crate::terminal::say;
 use crate::verify::{verify, verify_scores};
@@ -28,7 +28,7 @@ impl Verify {
     ///
     /// # Errors
     /// If anything is not as it should be: all findings are printed.
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self) -> Result<()> {
         let mut failed: Option<Error> = None;
         for run in self.runs.iter().map(|run| run_of(run)) {
             let is_of_scores = !run.join(MANIFEST_NAME).exists() && run.join(TABLE_NAME).exists();

@@ -6,7 +6,7 @@ use std::path::Path;
 use spfde_data::parameter::Value;
 
 use super::keys::all;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::registry::Registry;
 use crate::small_file;
 
@@ -25,7 +25,7 @@ impl Source {
 
     /// Reads words as the command line has them: first, optionally, a file ending in `.toml`; then
     /// `key=value`.
-    pub fn from_words(words: &[String]) -> Result<Self, Error> {
+    pub fn from_words(words: &[String]) -> Result<Self> {
         let mut source = Self::default();
         for word in words {
             if let Some((key, value)) = word.split_once('=') {
@@ -40,7 +40,7 @@ impl Source {
     }
 
     /// Reads a file.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    pub fn read(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         let text = String::from_utf8(small_file::read(path, "configuration", LARGEST_FILE)?);
         let text = text.map_err(|cause| {
@@ -50,7 +50,7 @@ impl Source {
     }
 
     /// Reads the text of a file called `path`: tables become the first part of dotted keys.
-    pub fn parse_file(path: &str, text: &str) -> Result<Self, Error> {
+    pub fn parse_file(path: &str, text: &str) -> Result<Self> {
         let read = text.parse().or_else(|error| beyond_numbers(text, &error).ok_or(error));
         let table: toml::Table = read.map_err(|error: toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
@@ -75,7 +75,7 @@ impl Source {
     }
 
     /// Adds what TOML has at `place` under `key`.
-    fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<(), Error> {
+    fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<()> {
         if let Some(value) = plain(&value) {
             self.0.push((key, value));
             return Ok(());
@@ -110,7 +110,7 @@ fn expected(key: &str) -> Option<String> {
 }
 
 /// Refuses a table that no key belongs to.
-fn known_table(path: &str, name: &str) -> Result<(), Error> {
+fn known_table(path: &str, name: &str) -> Result<()> {
     let table = |key: &'static str| key.split_once('.').map(|(table, _)| table);
     let known: BTreeSet<&str> =
         all(&Registry::standard()).filter_map(|parameter| table(parameter.key)).collect();

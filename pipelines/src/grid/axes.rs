@@ -3,7 +3,7 @@
 use spfde_data::parameter::{ParameterError, Value};
 
 use crate::configuration::{Source, word_error};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a
 /// mistyped list.
@@ -18,7 +18,7 @@ impl Axes {
     ///
     /// # Errors
     /// If a word is none such, a key comes twice, or there would be more than [`MOST_MEMBERS`] members.
-    pub fn from_words(words: &[String]) -> Result<Self, Error> {
+    pub fn from_words(words: &[String]) -> Result<Self> {
         let mut axes: Vec<(String, Vec<Value>)> = Vec::new();
         let mut members = 1usize;
         for word in words {
@@ -89,8 +89,8 @@ fn repeated(values: &[Value]) -> Option<&Value> {
 /// What `make` makes of every point, by its number; an error says which member of the grid it is of.
 pub(super) fn each<T>(
     points: &[Vec<(String, Value)>],
-    make: impl Fn(usize, &[(String, Value)]) -> Result<T, Error>,
-) -> Result<Vec<T>, Error> {
+    make: impl Fn(usize, &[(String, Value)]) -> Result<T>,
+) -> Result<Vec<T>> {
     let made = points.iter().enumerate().map(|(number, point)| {
         make(number, point).map_err(|error| match point.is_empty() {
             true => error,
@@ -108,7 +108,7 @@ pub(super) fn each<T>(
 mod tests {
     use super::*;
 
-    fn axes(words: &[&str]) -> Result<Axes, Error> {
+    fn axes(words: &[&str]) -> Result<Axes> {
         Axes::from_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
     }
 

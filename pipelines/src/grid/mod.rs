@@ -30,7 +30,7 @@ use spfde_flow::grid::{Found, Grid, grid};
 
 use crate::cluster::Network;
 use crate::configuration::Configuration;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::registry::Registry;
 use crate::session::Options;
 use crate::workers::work;
@@ -139,7 +139,7 @@ impl Member {
 ///
 /// # Errors
 /// If something could not be read or written, on any worker, or the grid was asked to end.
-fn judge(asked: Grid, workers: usize) -> Result<Found, Error> {
+fn judge(asked: Grid, workers: usize) -> Result<Found> {
     let shared = Arc::new(asked);
     let built = Arc::clone(&shared);
     let ended = work(Network::alone(workers), move |worker| {

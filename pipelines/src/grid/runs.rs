@@ -14,7 +14,7 @@ use super::axes::each;
 use super::directory::Directory;
 use super::members::members;
 use super::{Axes, GridOptions, Member, judge};
-use crate::error::Error;
+use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::replay::{Record, check, unrecorded};
 
@@ -46,7 +46,7 @@ impl RunCase {
     ///
     /// # Errors
     /// As [`Record::open`].
-    pub fn open(directory: &Path) -> Result<Self, Error> {
+    pub fn open(directory: &Path) -> Result<Self> {
         Ok(Record::open(directory)?.into())
     }
 
@@ -54,7 +54,7 @@ impl RunCase {
     ///
     /// # Errors
     /// As [`Record::open_unfinished`].
-    pub fn open_unfinished(directory: &Path) -> Result<Self, Error> {
+    pub fn open_unfinished(directory: &Path) -> Result<Self> {
         Ok(Record::open_unfinished(directory)?.into())
     }
 }
@@ -108,9 +108,9 @@ pub fn judge_runs(
     cases: &[RunCase],
     settings: &[(String, Value)],
     axes: &Axes,
-    prepare: impl Fn(Experiment) -> Result<Experiment, Error>,
+    prepare: impl Fn(Experiment) -> Result<Experiment>,
     options: &GridOptions,
-) -> Result<Vec<JudgedRun>, Error> {
+) -> Result<Vec<JudgedRun>> {
     let (points, mut prepared, mut notes) = (axes.points(), Vec::new(), Vec::new());
     for case in cases {
         let experiments = each(&points, |_, point| {
@@ -154,7 +154,7 @@ fn judge_run(
     recording: &Arc<dyn Recording>,
     store: Option<Arc<dyn SegmentStore>>,
     options: &GridOptions,
-) -> Result<JudgedRun, Error> {
+) -> Result<JudgedRun> {
     let settings = experiments[0].settings();
     let samples = settings.plan.samples;
     let (sieves, run) = members(experiments, Arc::clone(recording));

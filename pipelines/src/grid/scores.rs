@@ -16,7 +16,7 @@ use super::axes::each;
 use super::directory::Directory;
 use super::{Axes, GridOptions, JudgedRun, KEPT_NAME, Member, NAMES_NAME, judge};
 use crate::configuration::Configuration;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Which scores to judge by.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +66,7 @@ pub fn judge_scores(
     settings: &[(String, Value)],
     axes: &Axes,
     options: &GridOptions,
-) -> Result<Judged, Error> {
+) -> Result<Judged> {
     let points = axes.points();
     let configurations = each(&points, |_, point| {
         let settings = [settings, point].concat();
@@ -78,7 +78,7 @@ pub fn judge_scores(
         Ok(configuration)
     })?;
     let sieves = |samples: u32, epochs: u32| {
-        each(&points, |number, _| -> Result<Arc<dyn SievePolicy>, Error> {
+        each(&points, |number, _| -> Result<Arc<dyn SievePolicy>> {
             let values = configurations[number].values();
             let context = SieveContext { seed: u64::from(values.integer("seed")), epochs, samples };
             Ok(options.registry.policies.sieve.build(values.text("sieve.policy"), values, &context)?)
@@ -140,7 +140,7 @@ pub fn judge_scores(
 }
 
 /// Refuses files whose first epoch is another than was said.
-fn refuse_other_first(said: u32, found: u32) -> Result<(), Error> {
+fn refuse_other_first(said: u32, found: u32) -> Result<()> {
     if said == found {
         return Ok(());
     }
@@ -165,7 +165,7 @@ fn missing(epochs: &[u32]) -> Option<String> {
 }
 
 /// Refuses scores of which some are more than one row of a sample in an epoch.
-fn refuse_repeated(found: &Found, rows: u64, first_epoch: u32) -> Result<(), Error> {
+fn refuse_repeated(found: &Found, rows: u64, first_epoch: u32) -> Result<()> {
     let Some(epoch) = found.repeated.keys().next() else { return Ok(()) };
     let (rows, epochs) = (counted(rows, "repeated row"), counted(found.repeated.len(), "epoch"));
     let epoch = epoch + first_epoch;

@@ -30,7 +30,7 @@ use spfde_flow::{Cause, Fault, Observer, Recorded, Run, Services, Stop};
 
 use crate::cluster::Network;
 use crate::environment::environment;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::session::{Options, discard};
 use crate::workers::{Ended, execute};
@@ -67,7 +67,7 @@ pub fn replay(
     experiment: &Experiment,
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<Replayed, Error> {
+) -> Result<Replayed> {
     Ok(replay_from(record, experiment, options, false, build)?.0)
 }
 
@@ -83,7 +83,7 @@ pub fn follow(
     experiment: &Experiment,
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<(Replayed, Option<FollowedEnd>), Error> {
+) -> Result<(Replayed, Option<FollowedEnd>)> {
     replay_from(record, experiment, options, true, build)
 }
 
@@ -94,7 +94,7 @@ fn replay_from(
     options: Options,
     follows: bool,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<(Replayed, Option<FollowedEnd>), Error> {
+) -> Result<(Replayed, Option<FollowedEnd>)> {
     check(experiment)?;
     let (recording, followed) = record.streams(&STREAMS, follows)?;
     let (settings, densities) = (experiment.settings(), experiment.densities());

@@ -17,7 +17,7 @@ use spfde_data::segment::{Densities, Recording};
 use spfde_data::table::Row;
 
 use crate::configuration::{Configuration, Source};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::registry::Registry;
 use crate::replay::unrecorded;
@@ -45,7 +45,7 @@ impl Record {
     ///
     /// # Errors
     /// If there is no run, or it has no complete epoch, or manifest and configuration do not hold together.
-    pub fn open(directory: &Path) -> Result<Self, Error> {
+    pub fn open(directory: &Path) -> Result<Self> {
         let record = Self::open_any(directory)?;
         if record.epochs_reached() == 0 {
             let expected = "a complete epoch at least; nothing else can be replayed (--follow waits for it)";
@@ -59,7 +59,7 @@ impl Record {
     ///
     /// # Errors
     /// As [`Record::open`].
-    pub fn open_unfinished(directory: &Path) -> Result<Self, Error> {
+    pub fn open_unfinished(directory: &Path) -> Result<Self> {
         // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
         let held = is_held(directory)?;
         let record = Self::open_any(directory)?;
@@ -71,7 +71,7 @@ impl Record {
     }
 
     /// The run in `directory`, however far it is.
-    fn open_any(directory: &Path) -> Result<Self, Error> {
+    fn open_any(directory: &Path) -> Result<Self> {
         let run = RunDirectory::open(directory)?;
         let manifest = run.manifest();
         if let Some(source) = &manifest.replay_of {
@@ -130,7 +130,7 @@ impl Record {
     /// # Errors
     /// If a setting is unknown, out of range, or one of those that the record fixes; if settings cannot hold
     /// together.
-    pub fn experiment(&self, settings: &[(String, Value)]) -> Result<Experiment, Error> {
+    pub fn experiment(&self, settings: &[(String, Value)]) -> Result<Experiment> {
         let is_policy =
             |key: &str| ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family));
         let (mut inherited, lacking) = self.registry.known(&self.entries);

@@ -8,7 +8,7 @@ use spfde_data::files::{DataError, checkpoint, verify};
 use spfde_flow::Snapshot;
 
 use crate::checkpoint::read;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 
 /// What to do where files of a run that are needed are not what they were.
@@ -35,7 +35,7 @@ pub(super) fn latest(
     manifest: &Manifest,
     experiment: &Experiment,
     notes: &mut Vec<String>,
-) -> Result<Latest, Error> {
+) -> Result<Latest> {
     let mut reasons = Vec::new();
     for epoch in manifest.checkpoint_epochs().into_iter().rev() {
         let read = match epoch == manifest.epochs {
@@ -60,7 +60,7 @@ pub(super) fn latest(
 }
 
 /// That every file of a run that has come to its end is what it was.
-pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<(), Error> {
+pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<()> {
     let findings = crate::verify::files(run);
     findings
         .first()
@@ -68,7 +68,7 @@ pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<(), 
 }
 
 /// That the trace before `start`, which is kept, is sound.
-pub(super) fn check_trace(directory: &Path, mut kept: Manifest, start: u32) -> Result<(), Error> {
+pub(super) fn check_trace(directory: &Path, mut kept: Manifest, start: u32) -> Result<()> {
     kept.epochs_reached = start;
     kept.segments.retain(|segment| segment.epoch < start);
     kept.checkpoints.clear();

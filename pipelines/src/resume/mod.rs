@@ -13,7 +13,7 @@ use spfde_data::files::{DataError, Kind};
 use spfde_flow::Run;
 
 use crate::configuration::Configuration;
-use crate::error::Error;
+use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::registry::Registry;
 use crate::session::Options;
@@ -45,8 +45,8 @@ impl Resumed {
     pub fn open(
         registry: &Arc<Registry>,
         directory: &Path,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
-    ) -> Result<Self, Error> {
+        prepare: impl FnOnce(Configuration) -> Result<Experiment>,
+    ) -> Result<Self> {
         Self::take(registry, directory, prepare, true)
     }
 
@@ -58,8 +58,8 @@ impl Resumed {
     pub fn join(
         registry: &Arc<Registry>,
         directory: &Path,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
-    ) -> Result<Self, Error> {
+        prepare: impl FnOnce(Configuration) -> Result<Experiment>,
+    ) -> Result<Self> {
         Self::take(registry, directory, prepare, false)
     }
 
@@ -67,10 +67,10 @@ impl Resumed {
     pub(crate) fn take(
         registry: &Arc<Registry>,
         directory: &Path,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+        prepare: impl FnOnce(Configuration) -> Result<Experiment>,
         is_first: bool,
-    ) -> Result<Self, Error> {
-        let unfinished = |experiment, held: Option<Held>, notes| -> Result<Self, Error> {
+    ) -> Result<Self> {
+        let unfinished = |experiment, held: Option<Held>, notes| -> Result<Self> {
             let held = held.unwrap_or_else(|| Held::ByFirst(directory.to_owned()));
             Ok(Self::Unfinished(Box::new(Unfinished { experiment, held, notes })))
         };
@@ -157,10 +157,10 @@ impl Resumed {
 /// As [`Resumed::open`] and [`run`](crate::run).
 pub fn resume(
     directory: &Path,
-    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
+    prepare: impl FnOnce(Configuration) -> Result<Experiment>,
     options: Options,
     build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<PathBuf, Error> {
+) -> Result<PathBuf> {
     match Resumed::take(&Registry::standard(), directory, prepare, options.is_first())? {
         Resumed::Finished(_) => Ok(directory.to_owned()),
         Resumed::Unfinished(unfinished) => unfinished.run(options, build),

@@ -10,12 +10,12 @@ use spfde_data::parameter::{ParameterError, Value};
 use spfde_model::Kernel;
 
 use crate::configuration::{Configuration, Source};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::registry::Registry;
 
 /// The settings of the run, key by key.
-pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>, Error> {
+pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>> {
     let path = directory.join(CONFIG_NAME).display().to_string();
     Ok(Source::parse_file(&path, text)?.entries().to_vec())
 }
@@ -26,8 +26,8 @@ pub(super) fn experiment(
     directory: &Path,
     entries: &[(String, Value)],
     begun_in: Option<PathBuf>,
-    prepare: impl FnOnce(Configuration) -> Result<Experiment, Error>,
-) -> Result<Experiment, Error> {
+    prepare: impl FnOnce(Configuration) -> Result<Experiment>,
+) -> Result<Experiment> {
     // A policy that no registry knows is one that `prepare` puts in.
     let (mut known, _) = registry.known(entries);
     // Another machine goes on with what it has, and says so.
@@ -99,11 +99,7 @@ pub(super) fn differences(environment: &serde_json::Value, experiment: &Experime
 }
 
 /// Refuses other data than the run's.
-pub(super) fn check_data(
-    directory: &Path,
-    manifest: &Manifest,
-    experiment: &Experiment,
-) -> Result<(), Error> {
+pub(super) fn check_data(directory: &Path, manifest: &Manifest, experiment: &Experiment) -> Result<()> {
     let now = Manifest::new(&experiment.settings().data, manifest.epochs).data_set;
     if now.fingerprint == manifest.data_set.fingerprint {
         return Ok(());

@@ -11,7 +11,7 @@ use spfde_flow::{Run, Snapshot};
 
 use crate::checkpoint;
 use crate::cluster::{Invitation, Meeting};
-use crate::error::{Error, UNWRITTEN};
+use crate::error::{Error, Result, UNWRITTEN};
 use crate::experiment::Experiment;
 use crate::place::Place;
 use crate::replay::rows;
@@ -65,7 +65,7 @@ impl Unfinished {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn before(&self) -> Result<(Vec<EpochRow>, Vec<TimingRow>), Error> {
+    pub fn before(&self) -> Result<(Vec<EpochRow>, Vec<TimingRow>)> {
         let Held::Here(directory, _) = &self.held else { return Ok(Default::default()) };
         let (run, manifest, epochs) = (directory.path(), directory.manifest(), 0..self.epoch());
         Ok((rows(run, &manifest, epochs.clone())?, rows(run, &manifest, epochs)?))
@@ -80,11 +80,7 @@ impl Unfinished {
     /// # Panics
     /// If `options.cluster` is not that of the process for which the run was opened: process 0 calls
     /// [`Resumed::open`](super::Resumed::open), the others [`Resumed::join`](super::Resumed::join).
-    pub fn run(
-        self,
-        options: Options,
-        build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-    ) -> Result<PathBuf, Error> {
+    pub fn run(self, options: Options, build: impl Fn(&Run<'_>) + Send + Sync + 'static) -> Result<PathBuf> {
         let Self { experiment, held, .. } = self;
         let meeting = Meeting::new("spfde resume", options.workers, &experiment);
         let (directory, snapshot) = match held {
@@ -94,7 +90,7 @@ impl Unfinished {
                 let cluster = cluster.expect("only a process that is not the first joins a run");
                 // Process 0 says from which checkpoint.
                 let prepare = |invitation: &Invitation, member| {
-                    let read = |epoch: u32| -> Result<Snapshot, Error> {
+                    let read = |epoch: u32| -> Result<Snapshot> {
                         Ok(checkpoint::read(&path, &Manifest::read(&path)?, epoch, experiment.settings())?)
                     };
                     let snapshot = (invitation.epoch > 0).then(|| read(invitation.epoch)).transpose()?;

@@ -11,7 +11,7 @@ use spfde_flow::Observe;
 use super::layers::Layer;
 use super::samples::Samples;
 use super::trace::{Epoch, Trace};
-use crate::error::Error;
+use crate::error::Result;
 
 /// Compares a row of `epochs` with a count of its own.
 pub(super) fn check_epoch(row: &EpochRow, samples: &Samples, layers: &[Layer], epoch: &mut Epoch<'_>) {
@@ -74,7 +74,7 @@ pub(super) fn check_replay(
     whole: Option<&EpochRow>,
     layers: &mut [Layer],
     epoch: &mut Epoch<'_>,
-) -> Result<(), Error> {
+) -> Result<()> {
     let Some(rows) = epoch.by_layer(|row: &CostRow| row.layer)? else { return Ok(()) };
     for ((row, layer), shape) in rows.iter().zip(&mut *layers).zip(&epoch.trace.architecture.layers) {
         let scheduled = source.densities == Densities::Scheduled && row.nonzero as usize <= shape.weights();

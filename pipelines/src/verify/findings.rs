@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Findings that are put into words: a file in which everything is wrong has as many as it has rows.
 const MOST_TOLD: usize = 50;
@@ -17,7 +17,7 @@ pub struct Findings {
 
 impl Findings {
     /// An error with the findings, of what is in `directory`, if there are some.
-    pub(super) fn refuse(&self, directory: &Path) -> Result<(), Error> {
+    pub(super) fn refuse(&self, directory: &Path) -> Result<()> {
         let Some(first) = self.told.first().cloned() else { return Ok(()) };
         let (directory, told) = (directory.to_owned(), self.told.clone());
         Err(Error::Unsound { directory, findings: self.count, first, told })

@@ -10,12 +10,12 @@ use spfde_flow::Observe;
 
 use super::layers::Layer;
 use super::trace::Epoch;
-use crate::error::Error;
+use crate::error::Result;
 
 /// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, ascending, and
 /// with the layers that were frozen then and the weights that they had. The rows of a layer come step by
 /// step, all from its owner.
-pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
+pub(super) fn check(steps: &[u32], layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<()> {
     let full = epoch.trace.observe == Observe::Full;
     // Runs of version 2 lack the column.
     let is_counted = epoch.trace.manifest.version >= RESUMED_FROM;

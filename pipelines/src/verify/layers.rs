@@ -12,7 +12,7 @@ use spfde_data::words::counted;
 
 use super::Findings;
 use super::trace::{Epoch, Trace};
-use crate::error::Error;
+use crate::error::Result;
 
 /// A value of a layer in an epoch: as the epoch began (`None`), then from which step on it was which.
 pub(super) struct History<T>(BTreeMap<Option<u32>, T>);
@@ -97,7 +97,7 @@ pub(super) fn begin(trace: &Trace<'_>) -> Vec<Layer> {
 }
 
 /// Adds the deltas of the next epoch.
-pub(super) fn add(layers: &mut [Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
+pub(super) fn add(layers: &mut [Layer], epoch: &mut Epoch<'_>) -> Result<()> {
     for layer in &mut *layers {
         layer.nonzero.begin();
         layer.frozen.begin();
@@ -142,7 +142,7 @@ pub(super) fn add(layers: &mut [Layer], epoch: &mut Epoch<'_>) -> Result<(), Err
 }
 
 /// Compares the rows of `layers` in an epoch with the deltas up to its end.
-pub(super) fn check(layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<(), Error> {
+pub(super) fn check(layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<()> {
     let rows = epoch.by_layer(|row: &LayerRow| row.layer)?.unwrap_or_default();
     for (row, layer) in rows.iter().zip(layers) {
         layer.check::<LayerRow>(row.layer, Some(row.nonzero), row.frozen, epoch);
@@ -151,11 +151,7 @@ pub(super) fn check(layers: &[Layer], epoch: &mut Epoch<'_>) -> Result<(), Error
 }
 
 /// Compares the mask of the weights at the end of the committed epochs with the deltas.
-pub(super) fn check_weights(
-    layers: &[Layer],
-    trace: &Trace<'_>,
-    findings: &mut Findings,
-) -> Result<(), Error> {
+pub(super) fn check_weights(layers: &[Layer], trace: &Trace<'_>, findings: &mut Findings) -> Result<()> {
     let manifest = trace.manifest;
     let last = manifest.checkpoints.iter().find(|checkpoint| {
         checkpoint.epoch == manifest.epochs_reached && checkpoint.path.ends_with(".safetensors")

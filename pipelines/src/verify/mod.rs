@@ -29,7 +29,7 @@ use spfde_policy::{MaskContext, MaskPolicy};
 
 use crate::configuration::keys::Traced;
 use crate::configuration::{Configuration, Source};
-use crate::error::Error;
+use crate::error::Result;
 use crate::experiment;
 use crate::registry::Registry;
 use extra::Extra;
@@ -62,7 +62,7 @@ impl fmt::Display for Sound {
 /// # Errors
 /// If the directory is no run or cannot be read; if anything is not as it should be: the error has the
 /// findings. If the run is written faster than it can be looked at.
-pub fn verify(directory: &Path) -> Result<Sound, Error> {
+pub fn verify(directory: &Path) -> Result<Sound> {
     let (run, findings) = settled(directory, findings)?;
     findings.refuse(directory)?;
     Ok(Sound { manifest: run.manifest().clone() })
@@ -75,7 +75,7 @@ pub fn verify(directory: &Path) -> Result<Sound, Error> {
 ///
 /// # Errors
 /// If the configuration or the data of the run cannot be read at all.
-pub fn findings(run: &RecordedRun) -> Result<Findings, Error> {
+pub fn findings(run: &RecordedRun) -> Result<Findings> {
     let manifest = run.manifest();
     let mut findings = Findings::default();
     files(run).into_iter().for_each(|error| findings.push(error));

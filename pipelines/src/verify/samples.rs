@@ -8,7 +8,7 @@ use spfde_data::table::Row;
 use spfde_flow::Observe;
 
 use super::trace::{Epoch, Trace};
-use crate::error::Error;
+use crate::error::Result;
 
 /// What is known of every sample; five bytes of each, since a replay of a few kilobytes may be about many
 /// millions.
@@ -42,7 +42,7 @@ impl Samples {
 
     /// Adds the deltas of the next epoch. A sample has one, or two if only its weight changes: −1 with the
     /// weight before, then +1 with the weight from then on.
-    pub(super) fn add(&mut self, epoch: &mut Epoch<'_>) -> Result<(), Error> {
+    pub(super) fn add(&mut self, epoch: &mut Epoch<'_>) -> Result<()> {
         self.seen.fill(Seen::Not);
         epoch.visit(|epoch, SieveRow { sample, diff, weight, .. }| {
             if let Some(seen) = self.seen.get_mut(sample as usize) {
@@ -79,7 +79,7 @@ impl Samples {
 
     /// Compares the scores of one epoch with who is active. Returns the steps at which samples were trained,
     /// ascending.
-    pub(super) fn check_scores(&mut self, epoch: &mut Epoch<'_>) -> Result<Vec<u32>, Error> {
+    pub(super) fn check_scores(&mut self, epoch: &mut Epoch<'_>) -> Result<Vec<u32>> {
         self.seen.fill(Seen::Not);
         let mut steps = Vec::new();
         let (mut trained, mut observed, mut first_observed) = (0, 0, u32::MAX);

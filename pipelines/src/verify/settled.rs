@@ -6,7 +6,7 @@ use std::path::Path;
 use spfde_data::files::run_directory::{RecordedRun, RunDirectory};
 
 use super::Findings;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// How often a run is looked at that is written meanwhile.
 const TRIES: usize = 10;
@@ -19,8 +19,8 @@ const TRIES: usize = 10;
 /// As `check`, and if the run cannot be opened; if the manifest changed each time.
 pub(super) fn settled(
     directory: &Path,
-    mut check: impl FnMut(&RecordedRun) -> Result<Findings, Error>,
-) -> Result<(RecordedRun, Findings), Error> {
+    mut check: impl FnMut(&RecordedRun) -> Result<Findings>,
+) -> Result<(RecordedRun, Findings)> {
     let mut run = RunDirectory::open(directory)?;
     for _ in 0..TRIES {
         let checked = check(&run);
