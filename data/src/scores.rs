@@ -1,7 +1,7 @@
 //! Scores as columns: the seam between the code that reads them and the dataflow that judges policies by
 //! them.
 
-use crate::segment::{Extent, RecordingError};
+use crate::segment::{Extent, Result};
 
 /// Some presentations of samples, column by column: row `i` is what all columns have at `i`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,7 +64,7 @@ pub trait ScoreSource: Send + Sync {
     ///
     /// # Errors
     /// If they cannot be looked at, or are not any more what they were.
-    fn look(&self) -> Result<Extent, RecordingError> {
+    fn look(&self) -> Result<Extent> {
         Ok(self.extent())
     }
 
@@ -76,5 +76,5 @@ pub trait ScoreSource: Send + Sync {
     ///
     /// # Errors
     /// If the part cannot be read, or is not any more what it was.
-    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<(), RecordingError>;
+    fn read(&self, part: usize, visit: &mut dyn FnMut(&ScoreColumns)) -> Result<()>;
 }

@@ -26,24 +26,24 @@ pub struct Segment {
 #[error("{0}")]
 pub struct StorageError(pub String);
 
+/// The result of storing or reading something.
+pub type Result<T, E = StorageError> = std::result::Result<T, E>;
+
+/// A segment under construction, wherever it goes.
+pub type Writer = Box<dyn SegmentWriter>;
+
 /// A segment under construction. Dropped before [`SegmentWriter::finish`], it leaves nothing that counts.
 pub trait SegmentWriter {
     /// Appends rows, in their order.
-    fn append(&mut self, rows: &Columns) -> Result<(), StorageError>;
+    fn append(&mut self, rows: &Columns) -> Result<()>;
     /// Makes the segment durable under its final name.
-    fn finish(self: Box<Self>) -> Result<Segment, StorageError>;
+    fn finish(self: Box<Self>) -> Result<Segment>;
 }
 
 /// Opens segments.
 pub trait SegmentStore: Send + Sync {
     /// Starts the segment of `stream` for one epoch and worker.
-    fn create(
-        &self,
-        stream: &str,
-        columns: &[Column],
-        epoch: u32,
-        worker: u32,
-    ) -> Result<Box<dyn SegmentWriter>, StorageError>;
+    fn create(&self, stream: &str, columns: &[Column], epoch: u32, worker: u32) -> Result<Writer>;
 }
 
 /// A file from which a run can go on: the weights, or the part of a table that one worker wrote.
@@ -80,7 +80,7 @@ pub trait Commit: Send + Sync {
         segments: Vec<Segment>,
         checkpoint: Vec<Checkpoint>,
         ended_early: Option<String>,
-    ) -> Result<(), StorageError>;
+    ) -> Result<()>;
 }
 
 /// Why a recorded stream cannot be read: names the file or the stream, what is wrong, and what to do.
@@ -91,7 +91,7 @@ pub struct RecordedSegment {
     /// The file, for messages.
     pub path: String,
     /// Its rows in their order, a batch at a time; ends after an error.
-    pub batches: Box<dyn Iterator<Item = Result<Columns, RecordingError>>>,
+    pub batches: Box<dyn Iterator<Item = Result<Columns>>>,
 }
 
 /// How much there is of a record.
@@ -117,7 +117,7 @@ pub trait Recording: Send + Sync {
     ///
     /// # Errors
     /// If the record cannot be looked at, or is not any more what it was.
-    fn look(&self) -> Result<Extent, RecordingError> {
+    fn look(&self) -> Result<Extent> {
         Ok(self.extent())
     }
     /// How many segments `stream` has in `epoch`. They may be read in any order, by any worker.
@@ -126,13 +126,7 @@ pub trait Recording: Send + Sync {
     ///
     /// # Errors
     /// If the file is missing, is not what was committed, or lacks a column.
-    fn open(
-        &self,
-        stream: &str,
-        columns: &[Column],
-        epoch: u32,
-        segment: usize,
-    ) -> Result<RecordedSegment, RecordingError>;
+    fn open(&self, stream: &str, columns: &[Column], epoch: u32, segment: usize) -> Result<RecordedSegment>;
 }
 
 /// Whose weights the costs of a replay count.

@@ -7,7 +7,7 @@ use spfde_data::files::layout::CHECKPOINT;
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::files::{DataError, checkpoint};
-use spfde_data::segment::{Checkpoint, SegmentStore, SegmentWriter, StorageError};
+use spfde_data::segment::{Checkpoint, Result, SegmentStore, Writer};
 use spfde_data::table::Column;
 use spfde_data::tensor::Tensor;
 use spfde_flow::{CheckpointStore, Settings, Snapshot};
@@ -46,22 +46,11 @@ pub(crate) fn read(
 }
 
 impl CheckpointStore for CheckpointFiles {
-    fn table(
-        &self,
-        table: &str,
-        columns: &[Column],
-        epoch: u32,
-        worker: u32,
-    ) -> Result<Box<dyn SegmentWriter>, StorageError> {
+    fn table(&self, table: &str, columns: &[Column], epoch: u32, worker: u32) -> Result<Writer> {
         ParquetStore::of_checkpoints(&self.0).create(table, columns, epoch, worker)
     }
 
-    fn weights(
-        &self,
-        epoch: u32,
-        tensors: &[Tensor],
-        frozen_blocks: usize,
-    ) -> Result<Checkpoint, StorageError> {
+    fn weights(&self, epoch: u32, tensors: &[Tensor], frozen_blocks: usize) -> Result<Checkpoint> {
         let metadata = BTreeMap::from([
             (EPOCH.to_owned(), epoch.to_string()),
             (FROZEN_BLOCKS.to_owned(), frozen_blocks.to_string()),

@@ -7,11 +7,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::{DataError, Result};
+use super::error::DataError;
 use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::read_columns;
 use crate::rows::{GradientRow, LayerRow};
-use crate::segment::{RecordedSegment, Recording, RecordingError};
+use crate::segment::{RecordedSegment, Recording, Result};
 use crate::table::{Cells, Column, Record, Row};
 
 pub use follow::{FollowedEnd, FollowedTrace};
@@ -33,7 +33,7 @@ impl RecordedTrace {
     /// # Errors
     /// If one of these streams has no segments, or none in some committed epoch. The files are not looked at
     /// yet.
-    pub fn new(run: &Path, manifest: &Manifest, streams: &[&str]) -> Result<Self> {
+    pub fn new(run: &Path, manifest: &Manifest, streams: &[&str]) -> Result<Self, DataError> {
         let epochs = manifest.epochs_reached;
         for stream in streams {
             if epochs > 0 && manifest.segments_of(stream, 0..epochs).is_empty() {
@@ -76,13 +76,7 @@ impl Recording for RecordedTrace {
 
     /// # Panics
     /// If there is no such segment, or the first of the columns is not the epoch.
-    fn open(
-        &self,
-        stream: &str,
-        columns: &[Column],
-        epoch: u32,
-        segment: usize,
-    ) -> Result<RecordedSegment, RecordingError> {
+    fn open(&self, stream: &str, columns: &[Column], epoch: u32, segment: usize) -> Result<RecordedSegment> {
         let segment = &self.manifest.segments_at(stream, epoch)[segment];
         let reader = read_columns(&self.run, segment, columns)?;
         let nonzero = self.nonzero(stream, columns, epoch)?;

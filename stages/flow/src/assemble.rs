@@ -5,14 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::table::Row;
-use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, Inspect};
 
 use crate::fault::Fault;
 use crate::run::{Parts, Run};
 use crate::save::save;
-use crate::tick::Tick;
+use crate::tick::Flow;
 use crate::trace;
 use crate::train::Trained;
 
@@ -36,7 +35,7 @@ impl<'s> Run<'s> {
     ///
     /// # Panics
     /// If the run has a table of this name already: two would write the same files.
-    pub fn table<R: Row>(&self, rows: StreamVec<'s, Tick, R>) {
+    pub fn table<R: Row>(&self, rows: Flow<'s, R>) {
         let table = move |run: &Run<'s>, complete| trace::sink(run, rows, complete);
         let before = self.parts().tables.insert(R::STREAM, Box::new(table));
         assert!(before.is_none(), "the run has a table `{}` already", R::STREAM);

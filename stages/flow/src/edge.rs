@@ -3,19 +3,19 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use timely::dataflow::Scope;
 use timely::dataflow::operators::feedback::Handle;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Inspect};
-use timely::dataflow::{Scope, StreamVec};
 
 use crate::fault::Fault;
-use crate::tick::{Lag, Tick};
+use crate::tick::{Flow, Lag, Tick};
 
 /// A feedback edge that many stages write faults to.
 pub(crate) struct Edge<'s> {
     handle: RefCell<Option<Handle<'s, Tick, Vec<Fault>>>>,
-    sources: RefCell<Vec<StreamVec<'s, Tick, Fault>>>,
-    stream: StreamVec<'s, Tick, Fault>,
+    sources: RefCell<Vec<Flow<'s, Fault>>>,
+    stream: Flow<'s, Fault>,
 }
 
 impl<'s> Edge<'s> {
@@ -40,17 +40,17 @@ impl<'s> Edge<'s> {
     }
 
     /// Adds what some stage writes.
-    pub(crate) fn add(&self, faults: StreamVec<'s, Tick, Fault>) {
+    pub(crate) fn add(&self, faults: Flow<'s, Fault>) {
         self.sources.borrow_mut().push(faults);
     }
 
     /// What has been added so far, before the edge, each on the worker where it arose.
-    pub(crate) fn written(&self, scope: Scope<'s, Tick>) -> StreamVec<'s, Tick, Fault> {
+    pub(crate) fn written(&self, scope: Scope<'s, Tick>) -> Flow<'s, Fault> {
         scope.concatenate(self.sources.borrow().clone())
     }
 
     /// What comes off the edge, on every worker.
-    pub(crate) fn stream(&self) -> StreamVec<'s, Tick, Fault> {
+    pub(crate) fn stream(&self) -> Flow<'s, Fault> {
         self.stream.clone()
     }
 }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use spfde_data::rows::{FreezeRow, GradientRow};
 use spfde_data::table::Row;
 use spfde_policy::{Change, FreezePolicy, Plan};
-use timely::dataflow::StreamVec;
 
 use crate::checkpoint::{FREEZE_POLICY, FrozenRow, Kept};
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::Flow;
 
 /// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: no stage has to
 /// decide them. The decisions on their way if the run goes on.
@@ -50,9 +49,9 @@ pub(crate) fn layers(plan: &Plan, epoch: u32, changes: Vec<Change>) -> Vec<Freez
 /// to go to the mask stage and round the loop.
 pub fn freeze<'s>(
     run: &Run<'s>,
-    gradients: &StreamVec<'s, Tick, GradientRow>,
+    gradients: &Flow<'s, GradientRow>,
     policy: &Arc<dyn FreezePolicy>,
-) -> StreamVec<'s, Tick, FreezeRow> {
+) -> Flow<'s, FreezeRow> {
     let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
     let mut state = policy.start(&settings.plan);
     if let Some(snapshot) = run.resumed() {

@@ -101,6 +101,6 @@ pub use services::{Recorded, Services};
 pub use settings::{Observe, Policies, Settings};
 pub use sieve::{Place, Ranked, lowest, sieve};
 pub use stop::Stop;
-pub use tick::{Lag, Tick};
+pub use tick::{Flow, Lag, Tick};
 pub use timings::Timings;
 pub use train::{LayerWeights, Trained, train};

@@ -2,7 +2,6 @@
 
 use spfde_data::random::shuffled;
 use spfde_data::rows::SieveRow;
-use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -12,7 +11,7 @@ use crate::checkpoint::{ActiveRow, Kept};
 use crate::fault::Fault;
 use crate::run::Run;
 use crate::settings::Observe;
-use crate::tick::Tick;
+use crate::tick::{Flow, Tick};
 use crate::tree;
 use crate::window::Stash;
 use crate::windowed::Output;
@@ -60,7 +59,7 @@ pub(crate) fn share(total: usize, index: usize, shares: usize) -> std::ops::Rang
 ///
 /// # Panics
 /// While running, if the sieve leaves no sample active, or one leaves that is not active or enters twice.
-pub fn load<'s>(run: &Run<'s>, active: StreamVec<'s, Tick, SieveRow>) -> StreamVec<'s, Tick, Batch> {
+pub fn load<'s>(run: &Run<'s>, active: Flow<'s, SieveRow>) -> Flow<'s, Batch> {
     let settings = std::sync::Arc::clone(run.settings());
     let owned = tree::owned(settings.shards, run.worker(), run.workers());
     let timings = run.timings().clone();

@@ -4,7 +4,6 @@
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
 use spfde_data::segment::Densities;
 use spfde_data::table::Row;
-use timely::dataflow::StreamVec;
 use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::feedback::Handle;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -12,7 +11,7 @@ use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback};
 
 use crate::checkpoint::Keeper;
 use crate::run::Run;
-use crate::tick::{Lag, Tick};
+use crate::tick::{Flow, Lag, Tick};
 use crate::windowed::{Ground, Output};
 
 /// The edge of decisions that take effect within their epoch, and whether one is of those.
@@ -23,34 +22,34 @@ pub struct Loop<'s, R: Row> {
     handle: Option<Handle<'s, Tick, Vec<R>>>,
     /// Only masks may change within an epoch.
     within: Option<Within<'s, R>>,
-    stream: StreamVec<'s, Tick, R>,
+    stream: Flow<'s, R>,
     keeper: Keeper<'s>,
     ground: Ground<'s>,
 }
 
 impl<'s, R: Row> Loop<'s, R> {
     /// A loop whose deltas at the start are `initial`: this worker's share of them. Its rows go to the trace.
-    fn new(run: &Run<'s>, initial: StreamVec<'s, Tick, R>) -> Self {
+    fn new(run: &Run<'s>, initial: Flow<'s, R>) -> Self {
         let looped = Self::open(run, initial);
         run.table(looped.stream());
         looped
     }
 
     /// A loop whose deltas are those of `before` and what is decided.
-    fn open(run: &Run<'s>, before: StreamVec<'s, Tick, R>) -> Self {
+    fn open(run: &Run<'s>, before: Flow<'s, R>) -> Self {
         let (handle, decided) = run.scope().feedback(Lag::EPOCH);
         let (stream, keeper, ground) = (before.concat(decided), run.keeper().clone(), run.ground());
         Self { handle: Some(handle), within: None, stream, keeper, ground }
     }
 
     /// The deltas, each at the tick at which it takes effect, on the one worker that owns it.
-    pub fn stream(&self) -> StreamVec<'s, Tick, R> {
+    pub fn stream(&self) -> Flow<'s, R> {
         self.stream.clone()
     }
 
     /// Closes the loop with the decisions, each at the close of the epoch before it takes effect; mask deltas
     /// of a policy whose windows are steps also at the step before.
-    pub fn close(mut self, mut decisions: StreamVec<'s, Tick, R>) {
+    pub fn close(mut self, mut decisions: Flow<'s, R>) {
         self.keeper.keep_decisions(&self.ground, decisions.clone());
         if let Some((handle, is_within)) = self.within.take() {
             let (within, at_close) =
@@ -66,7 +65,7 @@ impl<'s, R: Row> Loop<'s, R> {
 const SLICE: usize = 1 << 14;
 
 /// A stream of `rows` at the tick at which the run begins or goes on.
-fn at_start<'s, R, I>(run: &Run<'s>, rows: I) -> StreamVec<'s, Tick, R>
+fn at_start<'s, R, I>(run: &Run<'s>, rows: I) -> Flow<'s, R>
 where
     R: Row,
     I: IntoIterator<Item = R, IntoIter: 'static>,

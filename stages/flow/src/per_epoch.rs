@@ -1,10 +1,9 @@
 //! A stage of your own in one call: gather a stream epoch by epoch, turn each epoch into rows.
 
 use spfde_data::table::Row;
-use timely::dataflow::StreamVec;
 
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::Flow;
 
 /// Gathers the rows of `input` and, when an epoch is over, hands all of it to `stage`, in the order of the
 /// rows.
@@ -21,10 +20,10 @@ use crate::tick::Tick;
 pub fn per_epoch<'s, A: Row, B: Row>(
     run: &Run<'s>,
     name: &'static str,
-    input: &StreamVec<'s, Tick, A>,
+    input: &Flow<'s, A>,
     route: impl Fn(&A) -> u64 + 'static,
     mut stage: impl FnMut(u32, Vec<A>) -> Vec<B> + 'static,
-) -> StreamVec<'s, Tick, B> {
+) -> Flow<'s, B> {
     let timings = run.timings().clone();
     let mut window = run.window(name);
     let input = window.exchanged(input.clone(), route);

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use spfde_data::rows::{CensoredRow, EndingRow, EpochRow};
 use spfde_data::segment::{Extent, Segment};
 use spfde_policy::Plan;
+use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concat, Inspect};
-use timely::dataflow::{Scope, StreamVec};
 
 use crate::checkpoint::{Due, Keeper, Snapshot};
 use crate::edge::Edge;
 use crate::fault::{Cause, Fault};
 use crate::services::{Recorded, Services};
 use crate::settings::{Policies, Settings};
-use crate::tick::{Lag, Tick};
+use crate::tick::{Flow, Lag, Tick};
 use crate::timings::Timings;
 use crate::window::Horizon;
 use crate::windowed::{Ground, Windowed};
@@ -32,8 +32,7 @@ pub(crate) const HALT_STEPS: u32 = 2;
 const STORAGE_EPOCHS: u32 = 2;
 
 /// Writes a table, given the epochs that are complete: its segments.
-type Table<'s> =
-    Box<dyn FnOnce(&Run<'s>, StreamVec<'s, Tick, EpochRow>) -> StreamVec<'s, Tick, Segment> + 's>;
+type Table<'s> = Box<dyn FnOnce(&Run<'s>, Flow<'s, EpochRow>) -> Flow<'s, Segment> + 's>;
 
 /// A run under construction on one worker. Stages take it by reference; [`Run::finish`] closes the graph.
 pub struct Run<'s> {
@@ -55,7 +54,7 @@ pub(crate) struct Parts<'s> {
     /// By name, what writes a table, given the epochs that are complete.
     pub(crate) tables: BTreeMap<&'static str, Table<'s>>,
     /// The epochs that are complete.
-    pub(crate) epochs: Option<StreamVec<'s, Tick, EpochRow>>,
+    pub(crate) epochs: Option<Flow<'s, EpochRow>>,
 }
 
 impl<'s> Run<'s> {
@@ -180,19 +179,19 @@ impl<'s> Run<'s> {
     }
 
     /// Faults and stops, on every worker, a few steps after they arose.
-    pub fn halts(&self) -> StreamVec<'s, Tick, Fault> {
+    pub fn halts(&self) -> Flow<'s, Fault> {
         self.halts.stream()
     }
 
     /// Failed writes, on every worker, a few epochs after they arose.
-    pub(crate) fn storage_faults(&self) -> StreamVec<'s, Tick, Fault> {
+    pub(crate) fn storage_faults(&self) -> Flow<'s, Fault> {
         self.storage.stream()
     }
 
     /// Ends the run when `faults` carries a record: all workers stop at the same tick.
     ///
     /// The stream must not lag behind training: the loader waits for it.
-    pub fn halt_on(&self, faults: StreamVec<'s, Tick, Fault>) {
+    pub fn halt_on(&self, faults: Flow<'s, Fault>) {
         self.halts.add(faults);
     }
 
@@ -200,7 +199,7 @@ impl<'s> Run<'s> {
     /// epoch is committed, the manifest says why. A stage may say so once it has seen all of the epoch; such
     /// a run keeps a checkpoint of every epoch, since each may be the last. A row that names another epoch
     /// than the one that closes is a fault.
-    pub fn end_on(&self, endings: StreamVec<'s, Tick, EndingRow>) {
+    pub fn end_on(&self, endings: Flow<'s, EndingRow>) {
         self.keeper.may_end_early();
         let worker = self.worker() as u32;
         let mut window = self.window("End");
@@ -224,28 +223,28 @@ impl<'s> Run<'s> {
     }
 
     /// What has ended the run so far, as a success or by a fault, each on the worker where it arose.
-    pub(crate) fn ended(&self) -> StreamVec<'s, Tick, Fault> {
+    pub(crate) fn ended(&self) -> Flow<'s, Fault> {
         self.endings.written(self.scope).concat(self.halts.written(self.scope))
     }
 
     /// Where the run ends early as a success, on every worker, at the first step after its last epoch.
-    pub(crate) fn endings(&self) -> StreamVec<'s, Tick, Fault> {
+    pub(crate) fn endings(&self) -> Flow<'s, Fault> {
         self.endings.stream()
     }
 
     /// As [`Run::halt_on`], for what is known only when an epoch is over.
-    pub(crate) fn halt_on_storage(&self, faults: StreamVec<'s, Tick, Fault>) {
+    pub(crate) fn halt_on_storage(&self, faults: Flow<'s, Fault>) {
         self.storage.add(faults);
     }
 
     /// What has been written so far to the edge of [`Run::halt_on_storage`], each on the worker where it
     /// arose.
-    pub(crate) fn storage_written(&self) -> StreamVec<'s, Tick, Fault> {
+    pub(crate) fn storage_written(&self) -> Flow<'s, Fault> {
         self.storage.written(self.scope)
     }
 
     /// Shows the observer what the record lacks.
-    pub(crate) fn show_censored(&self, censored: StreamVec<'s, Tick, CensoredRow>) {
+    pub(crate) fn show_censored(&self, censored: Flow<'s, CensoredRow>) {
         let observer = Arc::clone(&self.services.observer);
         censored.inspect(move |row| observer.censored(row));
     }

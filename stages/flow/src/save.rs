@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spfde_data::rows::EpochRow;
-use spfde_data::segment::{Checkpoint, StorageError};
+use spfde_data::segment::{Checkpoint, Result};
 use spfde_data::table::{Column, Columns};
-use timely::dataflow::StreamVec;
 
 use crate::checkpoint::{CheckpointStore, Kept};
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::Flow;
 use crate::trace::storage_fault;
 
 /// Writes this worker's parts of each checkpoint once its epoch is over, if `complete` names the epoch: what
@@ -18,9 +17,9 @@ use crate::trace::storage_fault;
 /// the checkpoint.
 pub(crate) fn save<'s>(
     run: &Run<'s>,
-    kept: StreamVec<'s, Tick, Kept>,
-    complete: StreamVec<'s, Tick, EpochRow>,
-) -> StreamVec<'s, Tick, Checkpoint> {
+    kept: Flow<'s, Kept>,
+    complete: Flow<'s, EpochRow>,
+) -> Flow<'s, Checkpoint> {
     let (worker, timings) = (run.worker(), run.timings().clone());
     let store = run.services().checkpoints.as_ref().map(|checkpoints| Arc::clone(&checkpoints.store));
     let mut window = run.window("Checkpoint");
@@ -53,7 +52,7 @@ fn write(
     epoch: u32,
     worker: usize,
     parts: Vec<Kept>,
-) -> Result<Vec<Checkpoint>, StorageError> {
+) -> Result<Vec<Checkpoint>> {
     let mut files = Vec::new();
     let mut tables: BTreeMap<&'static str, (Vec<Column>, Columns)> = BTreeMap::new();
     for part in parts {

@@ -7,8 +7,12 @@
 
 use differential_dataflow::lattice::Lattice;
 use serde::{Deserialize, Serialize};
+use timely::dataflow::StreamVec;
 use timely::order::{PartialOrder, TotalOrder};
 use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
+
+/// A stream of the graph: data, each at its tick.
+pub type Flow<'s, D> = StreamVec<'s, Tick, D>;
 
 /// A moment of training: step `step` of epoch `epoch`, both from 0, ordered by epoch, then step.
 #[derive(Copy, Clone, Default, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

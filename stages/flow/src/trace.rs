@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use spfde_data::rows::EpochRow;
-use spfde_data::segment::{Checkpoint, Segment, SegmentStore, SegmentWriter, StorageError};
+use spfde_data::segment::{Checkpoint, Result, Segment, SegmentStore, SegmentWriter, StorageError, Writer};
 use spfde_data::table::{Columns, Row};
-use timely::dataflow::StreamVec;
 
 use crate::fault::{Cause, Fault};
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::{Flow, Tick};
 
 /// The worker that commits, and writes the segments of epochs without rows.
 const SCRIBE: usize = 0;
@@ -22,7 +21,7 @@ const SLICE: usize = 1 << 16;
 pub(crate) struct Sink {
     store: Arc<dyn SegmentStore>,
     worker: usize,
-    writer: Option<Box<dyn SegmentWriter>>,
+    writer: Option<Writer>,
 }
 
 impl Sink {
@@ -31,7 +30,7 @@ impl Sink {
     }
 
     /// The open segment of `epoch`.
-    fn open<R: Row>(&mut self, epoch: u32) -> Result<&mut Box<dyn SegmentWriter>, StorageError> {
+    fn open<R: Row>(&mut self, epoch: u32) -> Result<&mut Writer> {
         let writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.store.create(R::STREAM, &R::columns(), epoch, self.worker as u32)?,
@@ -40,16 +39,12 @@ impl Sink {
     }
 
     /// Writes rows behind those that it has.
-    pub(crate) fn append<R: Row>(
-        &mut self,
-        epoch: u32,
-        rows: impl IntoIterator<Item = R>,
-    ) -> Result<(), StorageError> {
+    pub(crate) fn append<R: Row>(&mut self, epoch: u32, rows: impl IntoIterator<Item = R>) -> Result<()> {
         self.open::<R>(epoch)?.append(&Columns::from_rows(rows))
     }
 
     /// Closes the segment, if it has rows or is worker 0's.
-    pub(crate) fn finish<R: Row>(&mut self, epoch: u32) -> Result<Option<Segment>, StorageError> {
+    pub(crate) fn finish<R: Row>(&mut self, epoch: u32) -> Result<Option<Segment>> {
         if self.worker == SCRIBE {
             self.open::<R>(epoch)?;
         }
@@ -64,9 +59,9 @@ impl Sink {
 /// flight and not the epoch.
 pub(crate) fn sink<'s, R: Row>(
     run: &Run<'s>,
-    rows: StreamVec<'s, Tick, R>,
-    complete: StreamVec<'s, Tick, EpochRow>,
-) -> StreamVec<'s, Tick, Segment> {
+    rows: Flow<'s, R>,
+    complete: Flow<'s, EpochRow>,
+) -> Flow<'s, Segment> {
     let (worker, timings) = (run.worker(), run.timings().clone());
     let mut sink = Sink::new(&run.services().store, worker);
     let mut window = run.window(format!("Trace {}", R::STREAM));
@@ -117,11 +112,11 @@ pub(crate) fn sink<'s, R: Row>(
 /// success, unless a fault of the same epoch comes before.
 pub(crate) fn commit<'s>(
     run: &Run<'s>,
-    segments: StreamVec<'s, Tick, Segment>,
-    checkpoints: StreamVec<'s, Tick, Checkpoint>,
-    unwritten: StreamVec<'s, Tick, Fault>,
-    ended: StreamVec<'s, Tick, Fault>,
-    complete: StreamVec<'s, Tick, EpochRow>,
+    segments: Flow<'s, Segment>,
+    checkpoints: Flow<'s, Checkpoint>,
+    unwritten: Flow<'s, Fault>,
+    ended: Flow<'s, Fault>,
+    complete: Flow<'s, EpochRow>,
 ) {
     let (worker, timings) = (run.worker(), run.timings().clone());
     let (commit, observer) = (Arc::clone(&run.services().commit), Arc::clone(&run.services().observer));

@@ -12,16 +12,16 @@ use std::rc::{Rc, Weak};
 
 use timely::ExchangeData;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::{Exchange, ParallelizationContract, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::{Scope, StreamVec};
 use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
-use crate::tick::{Lag, Tick};
+use crate::tick::{Flow, Lag, Tick};
 use crate::window::{Horizon, Stash};
 
 /// Where operators are built, and how far they go.
@@ -54,7 +54,7 @@ pub(crate) struct Windowed<'s> {
 
 impl<'s> Windowed<'s> {
     /// Adds an input whose records arrive as `pact` says.
-    pub(crate) fn input<D, P>(&mut self, stream: StreamVec<'s, Tick, D>, pact: P) -> Input<D>
+    pub(crate) fn input<D, P>(&mut self, stream: Flow<'s, D>, pact: P) -> Input<D>
     where
         D: Clone + 'static,
         P: ParallelizationContract<Tick, Vec<D>>,
@@ -77,31 +77,31 @@ impl<'s> Windowed<'s> {
     }
 
     /// An input of this worker's own records.
-    pub(crate) fn own<D: Clone + 'static>(&mut self, stream: StreamVec<'s, Tick, D>) -> Input<D> {
+    pub(crate) fn own<D: Clone + 'static>(&mut self, stream: Flow<'s, D>) -> Input<D> {
         self.input(stream, Pipeline)
     }
 
     /// An input of all workers' records.
-    pub(crate) fn broadcast<D: ExchangeData + Clone>(&mut self, stream: StreamVec<'s, Tick, D>) -> Input<D> {
+    pub(crate) fn broadcast<D: ExchangeData + Clone>(&mut self, stream: Flow<'s, D>) -> Input<D> {
         self.input(stream.broadcast(), Pipeline)
     }
 
     /// An input whose records go to the worker that `route` names, modulo their number.
     pub(crate) fn exchanged<D: ExchangeData + Clone>(
         &mut self,
-        stream: StreamVec<'s, Tick, D>,
+        stream: Flow<'s, D>,
         route: impl Fn(&D) -> u64 + 'static,
     ) -> Input<D> {
         self.input(stream, Exchange::new(route))
     }
 
     /// An input whose records all go to worker 0.
-    pub(crate) fn on_first<D: ExchangeData + Clone>(&mut self, stream: StreamVec<'s, Tick, D>) -> Input<D> {
+    pub(crate) fn on_first<D: ExchangeData + Clone>(&mut self, stream: Flow<'s, D>) -> Input<D> {
         self.exchanged(stream, |_| 0)
     }
 
     /// Adds an output.
-    pub(crate) fn output<D: Clone + 'static>(&mut self) -> (Output<D>, StreamVec<'s, Tick, D>) {
+    pub(crate) fn output<D: Clone + 'static>(&mut self) -> (Output<D>, Flow<'s, D>) {
         Output::new(&mut self.builder)
     }
 
@@ -191,7 +191,7 @@ pub(crate) struct Output<D: Clone + 'static> {
 
 impl<D: Clone + 'static> Output<D> {
     /// Adds an output to an operator, which speaks at the times of its inputs.
-    pub(crate) fn new<'s>(builder: &mut OperatorBuilder<'s, Tick>) -> (Self, StreamVec<'s, Tick, D>) {
+    pub(crate) fn new<'s>(builder: &mut OperatorBuilder<'s, Tick>) -> (Self, Flow<'s, D>) {
         let inputs = 0..builder.shape().inputs();
         Self::connected(builder, inputs.map(|input| (input, Antichain::from_elem(Lag::default()))))
     }
@@ -200,7 +200,7 @@ impl<D: Clone + 'static> Output<D> {
     pub(crate) fn connected<'s>(
         builder: &mut OperatorBuilder<'s, Tick>,
         connection: impl IntoIterator<Item = (usize, Antichain<Lag>)> + Clone,
-    ) -> (Self, StreamVec<'s, Tick, D>) {
+    ) -> (Self, Flow<'s, D>) {
         let port = builder.shape().outputs();
         let (output, stream) = builder.new_output_connection::<Vec<D>, _>(connection);
         (Self { port, builder: OutputBuilder::from(output) }, stream)

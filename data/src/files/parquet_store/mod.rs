@@ -17,10 +17,10 @@ pub use reader::{parse_columns, read_columns, read_stream, stored_bytes};
 pub(super) use schema::{check_nulls, check_type, whole_numbers};
 
 use super::atomic;
-use super::error::{DataError, Result};
+use super::error::DataError;
 use super::layout::{CHECKPOINT, TRACE, path_below};
 pub use super::layout::{is_stream_name, segment_path};
-use crate::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
+use crate::segment::{Result, Segment, SegmentStore, Writer};
 use crate::table::{Cells, Column, Columns};
 
 /// Writes segments below a run directory.
@@ -47,13 +47,7 @@ impl SegmentStore for ParquetStore {
     /// # Panics
     /// If `stream` is not a name of lowercase letters, digits, `_` and `-`, or the first column is not
     /// `epoch`.
-    fn create(
-        &self,
-        stream: &str,
-        columns: &[Column],
-        epoch: u32,
-        worker: u32,
-    ) -> Result<Box<dyn SegmentWriter>, StorageError> {
+    fn create(&self, stream: &str, columns: &[Column], epoch: u32, worker: u32) -> Result<Writer> {
         assert!(is_stream_name(stream), "{stream:?} is a stream's name: lowercase letters, digits, _ and -");
         let epoch_column = Column::of::<u32>("epoch", false);
         assert_eq!(columns.first(), Some(&epoch_column), "the first column of {stream} is the epoch");
@@ -71,7 +65,7 @@ impl SegmentStore for ParquetStore {
 ///
 /// # Panics
 /// If their first column is not the epoch.
-fn check_epoch(path: &Path, first: u64, rows: &Columns, epoch: u32) -> Result<()> {
+fn check_epoch(path: &Path, first: u64, rows: &Columns, epoch: u32) -> Result<(), DataError> {
     let Some(Cells::U32(epochs)) = rows.cells.first() else { panic!("the first column is the epoch") };
     match epochs.iter().position(|found| *found != epoch) {
         None => Ok(()),

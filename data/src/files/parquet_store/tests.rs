@@ -22,12 +22,12 @@ fn write<R: Row>(run: &Path, epoch: u32, worker: u32, rows: &[R], piece: usize) 
 }
 
 /// Reads a segment without its columns.
-fn open(run: &Path, segment: &Segment) -> Result<()> {
+fn open(run: &Path, segment: &Segment) -> Result<(), DataError> {
     read_columns(run, segment, &[]).map(drop)
 }
 
 /// All rows of a segment.
-fn read_segment<R: Row>(run: &Path, segment: &Segment) -> Result<Vec<R>> {
+fn read_segment<R: Row>(run: &Path, segment: &Segment) -> Result<Vec<R>, DataError> {
     let mut rows = Vec::new();
     for batch in read_columns(run, segment, &R::columns())? {
         rows.extend(batch?.into_rows::<R>());

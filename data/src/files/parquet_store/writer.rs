@@ -7,10 +7,10 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::{check_epoch, schema};
-use crate::files::error::Result;
+use crate::files::error::DataError;
 use crate::files::parquet_out::{self, ParquetOut};
 use crate::rows::SCHEMA_VERSION;
-use crate::segment::{Segment, SegmentWriter, StorageError};
+use crate::segment::{Result, Segment, SegmentWriter};
 use crate::table::{Column, ColumnType, Columns};
 
 /// Rows of a row group: what is held in memory until it is compressed.
@@ -28,14 +28,14 @@ pub(super) struct ParquetWriter {
 
 impl ParquetWriter {
     /// Starts the file of `segment` at `path`.
-    pub(super) fn create(path: PathBuf, columns: &[Column], segment: Segment) -> Result<Self> {
+    pub(super) fn create(path: PathBuf, columns: &[Column], segment: Segment) -> Result<Self, DataError> {
         let properties = properties(columns, &segment.stream);
         let file = ParquetOut::create(&path, schema::arrow_schema(columns), properties)?;
         Ok(Self { group: Columns::new(columns), columns: columns.to_vec(), file, path, segment })
     }
 
     /// Compresses and writes the rows held.
-    fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self) -> Result<(), DataError> {
         let arrays = self.group.cells.iter().map(schema::to_array).collect();
         self.segment.rows += self.group.rows as u64;
         self.group = Columns::new(&self.columns);
@@ -44,7 +44,7 @@ impl ParquetWriter {
 }
 
 impl SegmentWriter for ParquetWriter {
-    fn append(&mut self, rows: &Columns) -> Result<(), StorageError> {
+    fn append(&mut self, rows: &Columns) -> Result<()> {
         let stream = &self.segment.stream;
         assert_eq!(rows.cells.len(), self.columns.len(), "rows of stream {stream} have its columns");
         let first = self.segment.rows + self.group.rows as u64;
@@ -61,7 +61,7 @@ impl SegmentWriter for ParquetWriter {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Segment, StorageError> {
+    fn finish(mut self: Box<Self>) -> Result<Segment> {
         if self.group.rows > 0 {
             self.flush()?;
         }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::RecordedTrace;
-use crate::files::error::{DataError, Result};
+use crate::files::error::DataError;
 use crate::files::manifest::{MANIFEST_NAME, Manifest};
 use crate::files::plausible;
 use crate::files::run_directory::is_held;
-use crate::segment::{Extent, RecordedSegment, Recording, RecordingError};
+use crate::segment::{Extent, RecordedSegment, Recording, RecordingError, Result};
 use crate::table::Column;
 use crate::words::counted;
 
@@ -65,7 +65,7 @@ impl FollowedTrace {
     ///
     /// # Errors
     /// If there is no run, or one of the streams is not recorded.
-    pub fn open(run: &Path, streams: &[&str]) -> Result<Self> {
+    pub fn open(run: &Path, streams: &[&str]) -> Result<Self, DataError> {
         let streams: Vec<String> = streams.iter().map(|stream| (*stream).to_owned()).collect();
         let state = look(run, &streams)?;
         Ok(Self { run: run.to_owned(), streams, state: Mutex::new(state) })
@@ -75,7 +75,7 @@ impl FollowedTrace {
     ///
     /// # Errors
     /// If it is another run by now: of other data, another configuration, or other epochs.
-    pub fn of(self, known: &Manifest) -> Result<Self> {
+    pub fn of(self, known: &Manifest) -> Result<Self, DataError> {
         check_same(&self.run, &self.trace().manifest, known)?;
         Ok(self)
     }
@@ -102,7 +102,7 @@ impl FollowedTrace {
     }
 
     /// Looks again, unless it did so just now. What was known has to be there still.
-    fn look_again(&self) -> Result<()> {
+    fn look_again(&self) -> Result<(), DataError> {
         let mut known = self.lock();
         if known.complete || known.looked.elapsed() < LOOK_EVERY {
             return Ok(());
@@ -137,7 +137,7 @@ impl FollowedTrace {
 }
 
 /// Tests that two looks found the same run.
-fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<()> {
+fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<(), DataError> {
     let identity = |manifest: &Manifest| {
         (manifest.data_set.fingerprint.clone(), manifest.configuration.clone(), manifest.epochs)
     };
@@ -149,7 +149,7 @@ fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<()> {
 }
 
 /// What there is of a run.
-fn look(run: &Path, streams: &[String]) -> Result<State> {
+fn look(run: &Path, streams: &[String]) -> Result<State, DataError> {
     // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
     let held = is_held(run)?;
     let (manifest, manifest_blake3) = Manifest::read_hashed(run)?;
@@ -170,7 +170,7 @@ impl Recording for FollowedTrace {
         Extent { epochs: state.trace.epochs(), complete: state.complete }
     }
 
-    fn look(&self) -> Result<Extent, RecordingError> {
+    fn look(&self) -> Result<Extent> {
         self.look_again()?;
         Ok(self.extent())
     }
@@ -179,13 +179,7 @@ impl Recording for FollowedTrace {
         self.trace().segments(stream, epoch)
     }
 
-    fn open(
-        &self,
-        stream: &str,
-        columns: &[Column],
-        epoch: u32,
-        segment: usize,
-    ) -> Result<RecordedSegment, RecordingError> {
+    fn open(&self, stream: &str, columns: &[Column], epoch: u32, segment: usize) -> Result<RecordedSegment> {
         let known = self.trace();
         known.open(stream, columns, epoch, segment).map_err(|error| {
             // It may be gone because the run went back since the last look.

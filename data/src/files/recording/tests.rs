@@ -32,7 +32,7 @@ fn recorded() -> (tempfile::TempDir, Manifest) {
     (directory, manifest)
 }
 
-fn rows(trace: &RecordedTrace, epoch: u32) -> Result<Vec<ScoreRow>, RecordingError> {
+fn rows(trace: &RecordedTrace, epoch: u32) -> Result<Vec<ScoreRow>> {
     let mut rows = Vec::new();
     for segment in 0..trace.segments("scores", epoch) {
         for batch in trace.open("scores", &ScoreRow::columns(), epoch, segment)?.batches {

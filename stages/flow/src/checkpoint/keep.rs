@@ -5,10 +5,9 @@ use std::rc::Rc;
 
 use spfde_data::table::{Column, Columns, Row};
 use spfde_model::Tensor;
-use timely::dataflow::StreamVec;
 
 use super::Due;
-use crate::tick::Tick;
+use crate::tick::Flow;
 use crate::windowed::{Ground, Moment, Output, Windowed};
 
 /// A part of the checkpoint at the start of an epoch, sent before the close of the epoch before it.
@@ -39,7 +38,7 @@ impl Kept {
     }
 }
 
-type Streams<'s> = Rc<RefCell<Vec<StreamVec<'s, Tick, Kept>>>>;
+type Streams<'s> = Rc<RefCell<Vec<Flow<'s, Kept>>>>;
 
 /// Collects the parts that the stages of one worker hand over.
 #[derive(Clone)]
@@ -64,12 +63,12 @@ impl<'s> Keeper<'s> {
     }
 
     /// Keeps what a stage sends.
-    pub(crate) fn keep(&self, kept: StreamVec<'s, Tick, Kept>) {
+    pub(crate) fn keep(&self, kept: Flow<'s, Kept>) {
         self.streams.borrow_mut().push(kept);
     }
 
     /// Keeps the decisions that take effect at the epoch of a checkpoint, each on the worker that took it.
-    pub(crate) fn keep_decisions<R: Row>(&self, ground: &Ground<'s>, decisions: StreamVec<'s, Tick, R>) {
+    pub(crate) fn keep_decisions<R: Row>(&self, ground: &Ground<'s>, decisions: Flow<'s, R>) {
         let mut window = ground.window(format!("Keep {}", R::STREAM));
         let decisions = window.own(decisions);
         let mut kept = self.output(&mut window);
@@ -89,7 +88,7 @@ impl<'s> Keeper<'s> {
     }
 
     /// Everything that was handed over.
-    pub(crate) fn take(&self) -> Vec<StreamVec<'s, Tick, Kept>> {
+    pub(crate) fn take(&self) -> Vec<Flow<'s, Kept>> {
         self.streams.take()
     }
 }

@@ -28,7 +28,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spfde_data::segment::{Checkpoint, SegmentWriter, StorageError};
+use spfde_data::segment::{Checkpoint, Result, Writer};
 use spfde_data::table::Column;
 use spfde_model::Tensor;
 
@@ -44,24 +44,13 @@ pub trait CheckpointStore: Send + Sync {
     ///
     /// # Errors
     /// If it cannot be stored.
-    fn table(
-        &self,
-        table: &str,
-        columns: &[Column],
-        epoch: u32,
-        worker: u32,
-    ) -> Result<Box<dyn SegmentWriter>, StorageError>;
+    fn table(&self, table: &str, columns: &[Column], epoch: u32, worker: u32) -> Result<Writer>;
 
     /// Stores the weights at the start of `epoch`, when `frozen_blocks` blocks are frozen.
     ///
     /// # Errors
     /// If they cannot be stored.
-    fn weights(
-        &self,
-        epoch: u32,
-        tensors: &[Tensor],
-        frozen_blocks: usize,
-    ) -> Result<Checkpoint, StorageError>;
+    fn weights(&self, epoch: u32, tensors: &[Tensor], frozen_blocks: usize) -> Result<Checkpoint>;
 }
 
 /// That a run keeps checkpoints, and when.

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use spfde_data::rows::{FreezeRow, MaskRow};
 use spfde_policy::mask::Moment;
 use spfde_policy::{MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs};
-use timely::dataflow::StreamVec;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::core::OkErr;
 
 use crate::checkpoint::{Kept, MASK_POLICY};
 use crate::run::Run;
 use crate::settings::Settings;
-use crate::tick::Tick;
+use crate::tick::{Flow, Tick};
 use crate::timings::Timings;
 use crate::train::LayerWeights;
 
@@ -51,10 +50,10 @@ pub(crate) fn initial(run: &Run<'_>) -> Box<dyn Iterator<Item = MaskRow>> {
 /// If the policy has other windows than the one in the run's settings: the loops were declared for those.
 pub fn mask<'s>(
     run: &Run<'s>,
-    weights: &StreamVec<'s, Tick, LayerWeights>,
-    frozen_now: &StreamVec<'s, Tick, FreezeRow>,
+    weights: &Flow<'s, LayerWeights>,
+    frozen_now: &Flow<'s, FreezeRow>,
     policy: &Arc<dyn MaskPolicy>,
-) -> StreamVec<'s, Tick, MaskRow> {
+) -> Flow<'s, MaskRow> {
     assert_eq!(policy.steps(), run.policies().mask.steps(), "the run was built for the policy's windows");
     let decider = decider(run, policy);
     let mut state = policy.start();
@@ -131,11 +130,11 @@ impl Host {
 /// Decides at the end of each epoch.
 fn at_close<'s>(
     run: &Run<'s>,
-    weights: StreamVec<'s, Tick, LayerWeights>,
-    frozen_now: &StreamVec<'s, Tick, FreezeRow>,
+    weights: Flow<'s, LayerWeights>,
+    frozen_now: &Flow<'s, FreezeRow>,
     decider: impl Fn(&LayerWeights) -> u64 + 'static,
     host: Host,
-) -> StreamVec<'s, Tick, MaskRow> {
+) -> Flow<'s, MaskRow> {
     let mut window = run.window("Mask");
     let weights = window.exchanged(weights, decider);
     let frozen_now = window.broadcast(frozen_now.clone());

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use spfde_data::rows::MaskRow;
-use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::{Flow, Tick};
 use crate::train::LayerWeights;
 use crate::window::Stash;
 use crate::windowed::Output;
@@ -22,11 +21,11 @@ use super::Host;
 /// it there and at no other step.
 pub(super) fn within<'s>(
     run: &Run<'s>,
-    weights: StreamVec<'s, Tick, LayerWeights>,
+    weights: Flow<'s, LayerWeights>,
     steps: NonZeroU32,
     decider: impl Fn(&LayerWeights) -> u64 + 'static,
     host: Host,
-) -> StreamVec<'s, Tick, MaskRow> {
+) -> Flow<'s, MaskRow> {
     let mut builder = OperatorBuilder::new("Mask within".to_owned(), run.scope());
     // The input reaches the output only through what the operator holds itself.
     let mut weights = builder.new_input_connection(weights, Exchange::new(decider), []);

@@ -8,7 +8,6 @@ use spfde_data::rows::{GradientRow, MaskRow, ScoreRow};
 use spfde_data::segment::{Extent, Recording};
 use spfde_data::table::Row;
 use spfde_policy::Plan;
-use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -17,7 +16,7 @@ use timely::dataflow::operators::{Capability, Concat};
 use super::check::{Batches, Limits, tick};
 use crate::fault::{Cause, Fault};
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::{Flow, Tick};
 use crate::windowed::Ground;
 
 /// How long a source waits before it looks whether a record has gone on.
@@ -28,7 +27,7 @@ const LOOK_AFTER: Duration = Duration::from_millis(100);
 pub(crate) struct Pace<'s> {
     pub(crate) ground: Ground<'s>,
     /// An epoch is read when nothing can arrive here any more at its start.
-    pub(crate) gate: StreamVec<'s, Tick, Fault>,
+    pub(crate) gate: Flow<'s, Fault>,
     /// How far the record goes by now.
     pub(crate) look: Rc<dyn Fn() -> Result<Extent, Cause>>,
     /// Is told why a source ends, before the others can notice.
@@ -49,7 +48,7 @@ pub(crate) fn source<'s, D: Clone + 'static>(
     name: String,
     ahead: u32,
     mut read: impl FnMut(u32, Take<'_, D>) -> Result<bool, Cause> + 'static,
-) -> (StreamVec<'s, Tick, D>, StreamVec<'s, Tick, Fault>) {
+) -> (Flow<'s, D>, Flow<'s, Fault>) {
     let Pace { ground: Ground { scope, horizon }, gate, look, refuse } = pace.clone();
     let worker = scope.index() as u32;
     let mut builder = OperatorBuilder::new(name, scope);
@@ -114,7 +113,7 @@ pub(crate) fn recorded<'s, R: Row>(
     ahead: u32,
     recording: &Arc<dyn Recording>,
     plan: &Plan,
-) -> (StreamVec<'s, Tick, R>, StreamVec<'s, Tick, Fault>) {
+) -> (Flow<'s, R>, Flow<'s, Fault>) {
     let (scope, recording) = (pace.ground.scope, Arc::clone(recording));
     let (worker, workers) = (scope.index(), scope.peers());
     let limits = Limits::of(plan);
@@ -157,7 +156,7 @@ pub(crate) fn recorded<'s, R: Row>(
 ///
 /// # Panics
 /// If the run has no record.
-pub(crate) fn read<'s, R: Row>(run: &Run<'s>) -> StreamVec<'s, Tick, R> {
+pub(crate) fn read<'s, R: Row>(run: &Run<'s>) -> Flow<'s, R> {
     let recording = &run.recorded().expect("the run has a record").recording;
     let (known, stop) = (Arc::clone(recording), run.services().stop.clone());
     let look = move || match stop.cause() {

@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use spfde_data::rows::{EpochRow, GradientRow, ScoreRow, SieveRow, TimingRow};
-use timely::dataflow::StreamVec;
 
 use crate::account::{Layers, Norms};
 use crate::fault::{Cause, Fault};
 use crate::loops::Loops;
 use crate::run::Run;
 use crate::sieve::{ActiveSet, Change, MemberRow, Scored, share};
-use crate::tick::Tick;
+use crate::tick::{Flow, Tick};
 
 /// What a worker says of its samples in every epoch, at its close, and its clock.
 pub(super) fn members<'s>(
     run: &Run<'s>,
-    scores: &StreamVec<'s, Tick, ScoreRow>,
-    active: StreamVec<'s, Tick, SieveRow>,
-) -> (StreamVec<'s, Tick, MemberRow>, StreamVec<'s, Tick, TimingRow>) {
+    scores: &Flow<'s, ScoreRow>,
+    active: Flow<'s, SieveRow>,
+) -> (Flow<'s, MemberRow>, Flow<'s, TimingRow>) {
     let (share, worker, timings) = (share(run), run.worker(), run.timings().clone());
     let mut window = run.window("Members");
     let scores = window.exchanged(scores.clone(), move |row: &ScoreRow| u64::from(share.owner(row.sample)));
@@ -46,10 +45,10 @@ pub(super) fn members<'s>(
 /// epoch that could not be read whole has no rows.
 pub(super) fn costs<'s>(
     run: &Run<'s>,
-    counts: StreamVec<'s, Tick, MemberRow>,
+    counts: Flow<'s, MemberRow>,
     loops: &Loops<'s>,
-    gradients: &StreamVec<'s, Tick, GradientRow>,
-) -> StreamVec<'s, Tick, EpochRow> {
+    gradients: &Flow<'s, GradientRow>,
+) -> Flow<'s, EpochRow> {
     let densities = run.recorded().expect("the run has a record").densities;
     let (worker, settings) = (run.worker(), Arc::clone(run.settings()));
     let mut window = run.window("Costs");

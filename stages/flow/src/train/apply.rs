@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use spfde_data::rows::{EpochRow, GradientRow, LayerRow, TimingRow};
 use spfde_policy::Spans;
+use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
-use timely::dataflow::{Stream, StreamVec};
 use timely::scheduling::Activator;
 
 use crate::account::epoch_row;
@@ -18,7 +18,7 @@ use crate::fault::{Cause, Fault};
 use crate::observer::StepReport;
 use crate::part::{Header, Part, ToAll};
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::{Flow, Tick};
 use crate::tree;
 use crate::windowed::Output;
 
@@ -28,13 +28,13 @@ use super::weights::{LayerWeights, snapshots};
 
 /// What the second half of a step sends on.
 pub(super) struct Applied<'s> {
-    pub(super) gradients: StreamVec<'s, Tick, GradientRow>,
-    pub(super) layers: StreamVec<'s, Tick, LayerRow>,
-    pub(super) weights: StreamVec<'s, Tick, LayerWeights>,
-    pub(super) epochs: StreamVec<'s, Tick, EpochRow>,
-    pub(super) evaluations: StreamVec<'s, Tick, Evaluation>,
-    pub(super) timings: StreamVec<'s, Tick, TimingRow>,
-    pub(super) steps: StreamVec<'s, Tick, StepReport>,
+    pub(super) gradients: Flow<'s, GradientRow>,
+    pub(super) layers: Flow<'s, LayerRow>,
+    pub(super) weights: Flow<'s, LayerWeights>,
+    pub(super) epochs: Flow<'s, EpochRow>,
+    pub(super) evaluations: Flow<'s, Evaluation>,
+    pub(super) timings: Flow<'s, TimingRow>,
+    pub(super) steps: Flow<'s, StepReport>,
 }
 
 /// The parts of a step as they arrive, and a capability for each output.

@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use spfde_data::rows::EpochRow;
-use timely::dataflow::StreamVec;
 
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::Flow;
 
 use super::evaluate::{Evaluation, chunks};
 
@@ -14,9 +13,9 @@ use super::evaluate::{Evaluation, chunks};
 /// not whole has no row.
 pub(super) fn epochs<'s>(
     run: &Run<'s>,
-    summaries: StreamVec<'s, Tick, EpochRow>,
-    evaluations: StreamVec<'s, Tick, Evaluation>,
-) -> StreamVec<'s, Tick, EpochRow> {
+    summaries: Flow<'s, EpochRow>,
+    evaluations: Flow<'s, Evaluation>,
+) -> Flow<'s, EpochRow> {
     let samples = run.settings().data.test.len();
     let mut window = run.window("Epochs");
     let summaries = window.own(summaries);

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
 use timely::container::NoopBuilder;
+use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::{Stream, StreamVec};
 use timely::progress::Antichain;
 use timely::scheduling::Activator;
 
@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::loader::Batch;
 use crate::part::Part;
 use crate::run::Run;
-use crate::tick::{Lag, Tick};
+use crate::tick::{Flow, Lag, Tick};
 use crate::window::Stash;
 use crate::windowed::Output;
 
@@ -31,7 +31,7 @@ pub(super) struct Gradients<'s> {
     /// This worker's contributions, for all workers.
     pub(super) parts: Stream<'s, Tick, Part>,
     /// Scores of this worker's samples.
-    pub(super) scores: StreamVec<'s, Tick, ScoreRow>,
+    pub(super) scores: Flow<'s, ScoreRow>,
     /// Wakes this operator when a step has been applied.
     pub(super) activator: Activator,
 }
@@ -41,9 +41,9 @@ pub(super) struct Gradients<'s> {
 pub(super) fn gradients<'s>(
     run: &Run<'s>,
     replica: &Rc<RefCell<Replica>>,
-    batches: StreamVec<'s, Tick, Batch>,
-    frozen: StreamVec<'s, Tick, FreezeRow>,
-    masked: StreamVec<'s, Tick, MaskRow>,
+    batches: Flow<'s, Batch>,
+    frozen: Flow<'s, FreezeRow>,
+    masked: Flow<'s, MaskRow>,
 ) -> Gradients<'s> {
     let (workers, timings) = (run.workers(), run.timings().clone());
     let stop = run.services().stop.clone();

@@ -28,12 +28,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, TimingRow};
-use timely::dataflow::StreamVec;
 
 use crate::loader::Batch;
 use crate::observer::StepReport;
 use crate::run::Run;
-use crate::tick::Tick;
+use crate::tick::Flow;
 
 pub(crate) use ledger::norms;
 pub use weights::LayerWeights;
@@ -42,21 +41,21 @@ pub use weights::LayerWeights;
 #[derive(Clone)]
 pub struct Trained<'s> {
     /// Loss and correctness of every presented or observed sample, on the worker that computed it.
-    pub scores: StreamVec<'s, Tick, ScoreRow>,
+    pub scores: Flow<'s, ScoreRow>,
     /// Gradient norms of every unfrozen layer at every step, and of frozen ones that are observed, on the
     /// layer's owner.
-    pub gradients: StreamVec<'s, Tick, GradientRow>,
+    pub gradients: Flow<'s, GradientRow>,
     /// Every layer at the end of every epoch, on the layer's owner.
-    pub layers: StreamVec<'s, Tick, LayerRow>,
+    pub layers: Flow<'s, LayerRow>,
     /// The existing weights of the layers of which the mask policy needs them, at the end of an epoch: on the
     /// layer's owner.
-    pub weights: StreamVec<'s, Tick, LayerWeights>,
+    pub weights: Flow<'s, LayerWeights>,
     /// One row for every epoch that is complete, on worker 0.
-    pub epochs: StreamVec<'s, Tick, EpochRow>,
+    pub epochs: Flow<'s, EpochRow>,
     /// Wall-clock time of the stages, on every worker.
-    pub timings: StreamVec<'s, Tick, TimingRow>,
+    pub timings: Flow<'s, TimingRow>,
     /// Progress after every step, on worker 0.
-    pub steps: StreamVec<'s, Tick, StepReport>,
+    pub steps: Flow<'s, StepReport>,
 }
 
 /// Trains a replica of the network on this worker's shards.
@@ -73,9 +72,9 @@ pub struct Trained<'s> {
 /// If the settings name a model that cannot be built: check them before.
 pub fn train<'s>(
     run: &Run<'s>,
-    batches: StreamVec<'s, Tick, Batch>,
-    frozen: StreamVec<'s, Tick, FreezeRow>,
-    masked: StreamVec<'s, Tick, MaskRow>,
+    batches: Flow<'s, Batch>,
+    frozen: Flow<'s, FreezeRow>,
+    masked: Flow<'s, MaskRow>,
 ) -> Trained<'s> {
     let replica = Rc::new(RefCell::new(replica::Replica::new(run)));
     let gradients = gradients::gradients(run, &replica, batches, frozen, masked);

@@ -28,7 +28,7 @@ fn commit(run: &RunDirectory, epoch: u32, sample: u32) {
 }
 
 /// Looks until the extent is as expected, or there is an error.
-fn until(followed: &FollowedTrace, epochs: u32, complete: bool) -> Result<(), RecordingError> {
+fn until(followed: &FollowedTrace, epochs: u32, complete: bool) -> Result<()> {
     let expected = Extent { epochs, complete };
     let deadline = Instant::now() + Duration::from_secs(60);
     while followed.look()? != expected {
