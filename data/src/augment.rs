@@ -1,6 +1,6 @@
 //! Augmentation: padded random crop and horizontal flip, a function of `(seed, epoch, sample)`.
 
-use crate::random::{Purpose, draw};
+use crate::{Purpose, draw};
 
 crate::choice! {
     /// How the training images of a data set are varied, by name.

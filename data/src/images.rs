@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::augment::Augmentation;
+use crate::Augmentation;
 
 /// Labelled images of one shape, bytes in `(sample, channel, row, column)` order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,8 @@
 //! | one of several names as a parameter | [`choice!`] |
 //! | what a policy keeps of a sample, layer or block | [`state!`]: a struct whose fields are saved |
 //!
+//! What other crates name stands at the root, each thing documented in its module.
+//!
 //! With `files` (on by default) the module `files` reads and writes data sets, segments of the trace,
 //! manifests and checkpoints. `files::layout` has every name in a run directory; `guide` has pages for users.
 //! Parquet from elsewhere is opened by the crate `spfde-parquet-guard`, which bounds what a file can make the
@@ -34,6 +36,25 @@ pub mod segment;
 pub mod table;
 pub mod tensor;
 pub mod words;
+
+pub use architecture::{Architecture, LayerKind, LayerShape};
+pub use augment::{Augment, Augmentation, Placement};
+pub use images::{DataSet, Images, Normalization};
+pub use nowhere::Nowhere;
+pub use parameter::{Parameter, ParameterError, Parameters, Parametric, Setting, Value, nearest};
+pub use random::{Purpose, draw, mix, seed_bytes, shuffled};
+pub use rows::{
+    CensoredRow, CostRow, EndingRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, SieveRow,
+    TimingRow,
+};
+pub use scores::{Repeats, ScoreColumns, ScoreSource};
+pub use segment::{
+    Checkpoint, Commit, Densities, Extent, RecordedSegment, Recording, RecordingError, Segment, SegmentStore,
+    SegmentWriter, StorageError, Writer,
+};
+pub use table::{Cell, Cells, Column, ColumnType, Columns, Record, Row};
+pub use tensor::{Tensor, TensorData};
+pub use words::{are, counted, visible};
 
 // The macro `row!` names this crate and serde by path, inside this crate and out of it.
 extern crate self as spfde_data;

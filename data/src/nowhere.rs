@@ -1,7 +1,7 @@
 //! Where the rows of a graph go whose trace the caller does not want.
 
-use crate::segment::{Checkpoint, Commit, Result, Segment, SegmentStore, SegmentWriter, Writer};
-use crate::table::{Column, Columns};
+use crate::segment::Result;
+use crate::{Checkpoint, Column, Columns, Commit, Segment, SegmentStore, SegmentWriter, Writer};
 
 /// Takes everything and keeps nothing.
 #[derive(Clone, Copy, Debug)]

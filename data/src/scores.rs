@@ -1,7 +1,8 @@
 //! Scores as columns: the seam between the code that reads them and the dataflow that judges policies by
 //! them.
 
-use crate::segment::{Extent, Result};
+use crate::Extent;
+use crate::segment::Result;
 
 /// Some presentations of samples, column by column: row `i` is what all columns have at `i`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,6 +1,6 @@
 //! Where finished rows go: the seam between the dataflow, which knows no files, and whatever stores them.
 
-use crate::table::{Column, Columns};
+use crate::{Column, Columns};
 
 /// A finished piece of a stream: the rows of one epoch that one worker owns.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::images::DataSet;
+use spfde_data::DataSet;
 use spfde_flow::{Run, Seams, Trained};
 use spfde_model::models::ModelEntry;
 use spfde_model::{Logits, NetworkBuilder};

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use spfde_data::files::layout::CHECKPOINT;
-use spfde_data::files::manifest::Manifest;
-use spfde_data::files::parquet_store::ParquetStore;
-use spfde_data::files::{DataError, checkpoint};
-use spfde_data::segment::{Checkpoint, Result, SegmentStore, Writer};
-use spfde_data::table::Column;
-use spfde_data::tensor::Tensor;
+use spfde_data::files::{DataError, Manifest, ParquetStore, checkpoint};
+use spfde_data::segment::Result;
+use spfde_data::{Checkpoint, Column, SegmentStore, Tensor, Writer};
 use spfde_flow::{CheckpointStore, Settings, Snapshot};
 
 /// Key of the epoch in the metadata of weights.

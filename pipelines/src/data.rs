@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use spfde_data::files::layout::files_below;
 use spfde_data::files::{data_set, idx};
-use spfde_data::images::DataSet;
-use spfde_data::parameter::nearest;
+use spfde_data::{DataSet, nearest};
 
 use crate::configuration::Configuration;
 use crate::error::{Error, Result, command};

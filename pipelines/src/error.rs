@@ -5,8 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use spfde_data::files::{DataError, Kind};
-use spfde_data::parameter::ParameterError;
-use spfde_data::words::{are, counted};
+use spfde_data::{ParameterError, are, counted};
 use spfde_flow::{Cause, Fault};
 
 use crate::cluster::Lost;

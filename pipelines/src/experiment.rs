@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
-use spfde_data::augment::{Augment, Augmentation};
-use spfde_data::files::manifest::{DataSetRecord, Manifest};
-use spfde_data::images::{DataSet, Images, Normalization};
-use spfde_data::parameter::{ParameterError, Parametric, Setting, Value};
-use spfde_data::segment::Densities;
+use spfde_data::files::{DataSetRecord, Manifest};
+use spfde_data::{
+    Architecture, Augment, Augmentation, DataSet, Densities, Images, Normalization, ParameterError,
+    Parametric, Setting, Value,
+};
 use spfde_flow::{Clip, GradientTransform, Policies, Seams, Settings};
 use spfde_model::{Description, InputShape, Kernel};
 use spfde_policy::{

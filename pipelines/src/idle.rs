@@ -1,7 +1,6 @@
 //! Policies that never act, because the run is too short.
 
-use spfde_data::parameter::Parameters;
-use spfde_data::words::counted;
+use spfde_data::{Parameters, counted};
 use spfde_flow::Settings;
 use spfde_policy::mask::Needs;
 

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use spfde_data::files::DataError;
-use spfde_data::files::manifest::Manifest;
-use spfde_data::files::run_directory::{Member, RunDirectory};
-use spfde_data::segment::{Checkpoint, Commit, Segment, StorageError};
+use spfde_data::files::run_directory::Member;
+use spfde_data::files::{DataError, Manifest, RunDirectory};
+use spfde_data::{Checkpoint, Commit, Segment, StorageError};
 
 use crate::error::Reached;
 

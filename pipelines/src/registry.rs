@@ -2,12 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use spfde_data::files::DataError;
-use spfde_data::files::data_set;
 use spfde_data::files::layout::ARCHITECTURE_NAME;
-use spfde_data::files::run_directory::RecordedRun;
-use spfde_data::images::DataSet;
-use spfde_data::parameter::{Parameter, ParameterError, Value};
+use spfde_data::files::{DataError, RecordedRun, data_set};
+use spfde_data::{DataSet, Parameter, ParameterError, Value};
 use spfde_flow::Seams;
 use spfde_model::models::{self, LEARNING_RATE, ModelEntry};
 use spfde_model::{Description, InputShape};

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use spfde_data::files::parquet_store::ParquetStore;
-use spfde_data::files::run_directory::{RunDirectory, default_directory};
-use spfde_data::files::{DataError, Kind};
-use spfde_data::segment::Commit;
+use spfde_data::Commit;
+use spfde_data::files::run_directory::default_directory;
+use spfde_data::files::{DataError, Kind, ParquetStore, RunDirectory};
 use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Snapshot, Stop};
 
 use crate::checkpoint::CheckpointFiles;

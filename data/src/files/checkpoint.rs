@@ -16,9 +16,7 @@ use super::manifest::{CHECKPOINT_LIMIT, Manifest};
 use super::parquet_store::read_columns;
 use super::read_limited::{check_length, check_recorded, hash_file, inside, read_limited};
 use super::weights::{self, Weights};
-use crate::segment::{Checkpoint, Segment};
-use crate::table::{Column, Columns};
-use crate::tensor::Tensor;
+use crate::{Checkpoint, Column, Columns, Segment, Tensor};
 
 /// Writes the weights at the start of `epoch` to the run directory `run`.
 pub fn write_weights(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 
-use crate::segment::StorageError;
+use crate::StorageError;
 
 /// The result of working with a file.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;

@@ -19,10 +19,7 @@ pub use find::{Files, find, folder, is_named};
 use super::data_set::{assemble, count_classes, empty, no_class};
 use super::error::{DataError, Result};
 use super::read_limited::{open, read_limited};
-use crate::augment::Augmentation;
-use crate::images::{DataSet, Images};
-use crate::random::{Purpose, draw};
-use crate::words::counted;
+use crate::{Augmentation, DataSet, Images, Purpose, counted, draw};
 
 /// Bytes that an IDX file may hold uncompressed.
 const CONTENT_LIMIT: u64 = 4 << 30;

@@ -16,7 +16,7 @@ use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Result};
-use crate::segment::Checkpoint;
+use crate::Checkpoint;
 
 /// The resolved configuration.
 pub const CONFIG_NAME: &str = "config.toml";

@@ -25,6 +25,10 @@ pub mod verify;
 pub mod weights;
 
 pub use error::{DataError, Kind, Result};
+pub use manifest::{DataSetRecord, MANIFEST_NAME, Manifest, ReplayOf};
+pub use parquet_store::ParquetStore;
+pub use recording::{FollowedEnd, FollowedTrace, RecordedTrace};
+pub use run_directory::{CONFIG_NAME, RecordedRun, RunDirectory};
 
 /// Every codec of Parquet that is read.
 #[cfg(test)]

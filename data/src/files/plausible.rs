@@ -10,9 +10,7 @@ use std::path::Path;
 
 use super::error::{DataError, Result};
 use super::manifest::{MANIFEST_NAME, Manifest};
-use crate::rows::{CensoredRow, CostRow, EpochRow, LayerRow, ScoreRow, SieveRow};
-use crate::segment::Segment;
-use crate::table::Row;
+use crate::{CensoredRow, CostRow, EpochRow, LayerRow, Row, ScoreRow, Segment, SieveRow};
 
 /// Samples of a recorded run. A data set is held in memory, and has at most 4 GiB of pixels: 64 for each of
 /// so many images.

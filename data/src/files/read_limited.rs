@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::atomic::refuse_link;
 use super::error::{DataError, Result};
-use crate::words::counted;
+use crate::counted;
 
 /// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to
 /// check.

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use super::error::DataError;
 use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::read_columns;
-use crate::rows::{GradientRow, LayerRow};
-use crate::segment::{RecordedSegment, Recording, Result};
-use crate::table::{Cells, Column, Record, Row};
+use crate::segment::Result;
+use crate::{Cells, Column, GradientRow, LayerRow, Record, RecordedSegment, Recording, Row};
 
 pub use follow::{FollowedEnd, FollowedTrace};
 

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::{fmt, io};
 
-use spfde_data::words::visible;
+use spfde_data::visible;
 
 use crate::error::{Error, Result};
 use crate::small_file;

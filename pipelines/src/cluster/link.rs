@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use spfde_data::words::visible;
+use spfde_data::visible;
 
 /// How long a read sleeps at most before it looks whether the process was asked to end.
 const NAP: Duration = Duration::from_millis(50);

@@ -84,7 +84,7 @@ mod visit;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use spfde_data::words::counted;
+use spfde_data::counted;
 
 use crate::error::{Error, Result};
 

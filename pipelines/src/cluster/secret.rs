@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use spfde_data::words::counted;
+use spfde_data::counted;
 
 use crate::error::{Error, Result};
 use crate::small_file;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use spfde_data::augment::Placement;
+use spfde_data::Placement;
 use spfde_model::{Activations, Shard, Workspace, input};
 
 use crate::experiment::Experiment;

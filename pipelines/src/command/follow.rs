@@ -1,8 +1,7 @@
 //! `spfde replay --follow`: a run is replayed while another process trains it.
 
-use spfde_data::files::recording::FollowedEnd;
-use spfde_data::rows::EpochRow;
-use spfde_data::words::{are, counted};
+use spfde_data::files::FollowedEnd;
+use spfde_data::{EpochRow, are, counted};
 
 use super::end_at_once;
 use crate::app::App;

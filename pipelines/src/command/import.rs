@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use spfde_data::augment::Augmentation;
 use spfde_data::files::{data_set, idx};
-use spfde_data::parameter::{Setting, Value};
-use spfde_data::words::counted;
+use spfde_data::{Augmentation, Setting, Value, counted};
 
 use crate::error::Result;
 use crate::program::program;

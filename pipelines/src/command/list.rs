@@ -1,7 +1,7 @@
 //! `spfde list`: what there is to choose from.
 
 use clap::Args;
-use spfde_data::parameter::{Parameter, Value};
+use spfde_data::{Parameter, Value};
 
 use crate::app::App;
 use crate::configuration::{bench, core};

@@ -21,8 +21,8 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
-use spfde_data::files::manifest::MANIFEST_NAME;
-use spfde_data::words::visible;
+use spfde_data::files::MANIFEST_NAME;
+use spfde_data::visible;
 
 use crate::app::App;
 use crate::configuration::keys::all;

@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use indicatif::ProgressBar;
 use serde_json::json;
-use spfde_data::rows::{EpochRow, TimingRow};
-use spfde_data::words::counted;
+use spfde_data::{EpochRow, TimingRow, counted};
 use spfde_flow::{Observer, StepReport};
 
 use super::dense_time::dense_seconds_per_sample;

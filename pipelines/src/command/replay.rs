@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use spfde_data::files::run_directory::refuse_taken;
-use spfde_data::parameter::{Setting, Value};
-use spfde_data::rows::{CensoredRow, EpochRow};
-use spfde_data::scores::Repeats;
+use spfde_data::{CensoredRow, EpochRow, Repeats, Setting, Value};
 use spfde_flow::Observer;
 
 use super::follow::follow;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use spfde_data::files::manifest::Manifest;
-use spfde_data::words::counted;
+use spfde_data::counted;
+use spfde_data::files::Manifest;
 
 use super::output::Output;
 use super::run_of;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use spfde_data::files::run_directory::refuse_taken;
-use spfde_data::rows::{EpochRow, TimingRow};
-use spfde_data::words::counted;
+use spfde_data::{EpochRow, TimingRow, counted};
 use spfde_flow::Observer;
 
 use super::output::Output;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use spfde_data::files::manifest::MANIFEST_NAME;
+use spfde_data::files::MANIFEST_NAME;
 
 use super::{run_of, tell};
 use crate::error::{Error, Result};

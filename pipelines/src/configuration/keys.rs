@@ -1,7 +1,6 @@
 //! The keys: those of every run here, those of models and policies from their registries.
 
-use spfde_data::augment::Augmentation;
-use spfde_data::parameter::{Parameter, Parametric};
+use spfde_data::{Augmentation, Parameter, Parametric};
 use spfde_flow::Observe;
 use spfde_model::{Kernel, Storage};
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use spfde_data::parameter::{Parameter, ParameterError, Parameters, Value};
+use spfde_data::{Parameter, ParameterError, Parameters, Value};
 use spfde_model::InputShape;
 use spfde_policy::registry::{Listed, Member};
 

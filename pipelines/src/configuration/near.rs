@@ -1,6 +1,6 @@
 //! Keys as users of other programs would call them.
 
-use spfde_data::parameter::{ParameterError, nearest};
+use spfde_data::{ParameterError, nearest};
 
 /// Keys, and what other programs call them that is not like that.
 const ALIASES: [(&str, &[&str]); 13] = [

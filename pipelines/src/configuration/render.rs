@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use spfde_data::parameter::{Parameter, Parameters, Value};
-use spfde_data::words::visible;
+use spfde_data::{Parameter, Parameters, Value, visible};
 
 use super::chosen;
 use super::keys::core;

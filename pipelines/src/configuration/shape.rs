@@ -1,6 +1,6 @@
 //! The shape of images as a word: `3x32x32`.
 
-use spfde_data::parameter::{ParameterError, Value};
+use spfde_data::{ParameterError, Value};
 use spfde_model::InputShape;
 
 use super::SHAPE;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use spfde_data::parameter::Value;
+use spfde_data::Value;
 
 use super::keys::all;
 use crate::error::{Error, Result};

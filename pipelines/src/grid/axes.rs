@@ -1,6 +1,6 @@
 //! The points of a grid: all combinations of the values of some keys.
 
-use spfde_data::parameter::{ParameterError, Value};
+use spfde_data::{ParameterError, Value};
 
 use crate::configuration::{Source, word_error};
 use crate::error::{Error, Result};

@@ -5,11 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use spfde_data::files::layout::{TRACE, entries, is_segment, part_of};
-use spfde_data::files::parquet_store::ParquetStore;
-use spfde_data::files::{DataError, atomic, run_directory, table_file};
-use spfde_data::rows::{FreezeRow, SieveRow};
-use spfde_data::segment::SegmentStore;
-use spfde_data::table::Row;
+use spfde_data::files::{DataError, ParquetStore, atomic, run_directory, table_file};
+use spfde_data::{FreezeRow, Row, SegmentStore, SieveRow};
 
 use super::table::columns;
 use super::{GridOptions, JudgedRun, KEPT_NAME, NAMES_NAME, TABLE_NAME};

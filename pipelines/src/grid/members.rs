@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spfde_data::segment::{Densities, Recording};
+use spfde_data::{Densities, Recording};
 use spfde_flow::grid::{Freezing, RunMember, RunMembers};
 use spfde_policy::SievePolicy;
 

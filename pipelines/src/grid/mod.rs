@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use spfde_data::parameter::Value;
+use spfde_data::Value;
 use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
 

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use spfde_data::files::recording::FollowedEnd;
-use spfde_data::parameter::Value;
-use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, MaskRow, ScoreRow, SieveRow};
-use spfde_data::segment::{Recording, RecordingError, Segment, SegmentStore};
-use spfde_data::table::{Record as _, Row};
+use spfde_data::files::FollowedEnd;
+use spfde_data::table::Record as _;
+use spfde_data::{
+    EpochRow, FreezeRow, GradientRow, MaskRow, Recording, RecordingError, Row, ScoreRow, Segment,
+    SegmentStore, SieveRow, Value,
+};
 use spfde_flow::grid::{Found, Grid, MemberCosts, RecordedScores};
 
 use super::axes::each;

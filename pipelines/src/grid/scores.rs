@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use spfde_data::files::score_files::ScoreFiles;
 use spfde_data::files::table_file::{Columns, Values};
-use spfde_data::parameter::{ParameterError, Value};
-use spfde_data::scores::{Repeats, ScoreSource};
-use spfde_data::words::counted;
+use spfde_data::{ParameterError, Repeats, ScoreSource, Value, counted};
 use spfde_flow::grid::{Found, Grid, MemberCosts};
 use spfde_policy::{SieveContext, SievePolicy};
 

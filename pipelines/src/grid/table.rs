@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use spfde_data::Value;
 use spfde_data::files::table_file::Values;
-use spfde_data::parameter::Value;
 use spfde_flow::grid::MemberCosts;
 
 use super::{JudgedRun, Member};

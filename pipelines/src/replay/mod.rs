@@ -16,16 +16,11 @@ mod record;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use spfde_data::files::DataError;
-use spfde_data::files::manifest::{Manifest, ReplayOf};
-use spfde_data::files::recording::FollowedEnd;
-use spfde_data::files::run_directory::RunDirectory;
-use spfde_data::nowhere::Nowhere;
-use spfde_data::parameter::ParameterError;
-use spfde_data::rows::{CensoredRow, EpochRow, GradientRow, LayerRow, MaskRow, ScoreRow, TimingRow};
-use spfde_data::segment::{Commit, Densities, SegmentStore};
-use spfde_data::table::Row;
-use spfde_data::words::counted;
+use spfde_data::files::{DataError, FollowedEnd, Manifest, ReplayOf, RunDirectory};
+use spfde_data::{
+    CensoredRow, Commit, Densities, EpochRow, GradientRow, LayerRow, MaskRow, Nowhere, ParameterError, Row,
+    ScoreRow, SegmentStore, TimingRow, counted,
+};
 use spfde_flow::{Cause, Fault, Observer, Recorded, Run, Services, Stop};
 
 use crate::cluster::Network;

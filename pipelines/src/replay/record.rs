@@ -5,16 +5,13 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use spfde_data::files::DataError;
-use spfde_data::files::manifest::{MANIFEST_NAME, Manifest};
 use spfde_data::files::parquet_store::{read_stream, stored_bytes};
-use spfde_data::files::plausible;
-use spfde_data::files::recording::{FollowedTrace, RecordedTrace};
-use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun, RunDirectory, is_held};
-use spfde_data::parameter::{ParameterError, Value};
-use spfde_data::rows::EpochRow;
-use spfde_data::segment::{Densities, Recording};
-use spfde_data::table::Row;
+use spfde_data::files::run_directory::is_held;
+use spfde_data::files::{
+    CONFIG_NAME, DataError, FollowedTrace, MANIFEST_NAME, Manifest, RecordedRun, RecordedTrace, RunDirectory,
+    plausible,
+};
+use spfde_data::{Densities, EpochRow, ParameterError, Recording, Row, Value};
 
 use crate::configuration::{Configuration, Source};
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! The table of a run, epoch by epoch, as it grows.
 
-use spfde_data::rows::EpochRow;
+use spfde_data::EpochRow;
 
 use super::share_of_dense;
 use super::table::{Column, Growing, or_dash, percent, precise};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
-use spfde_data::words::{counted, visible};
+use spfde_data::{counted, visible};
 
 use super::replay::{self, cell, spread};
 use super::share_of_dense;

@@ -1,7 +1,6 @@
 //! Whether a network does any better than guessing.
 
-use spfde_data::rows::EpochRow;
-use spfde_data::words::counted;
+use spfde_data::{EpochRow, counted};
 
 use super::table::precise;
 use crate::experiment::Experiment;

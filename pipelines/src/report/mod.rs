@@ -10,7 +10,7 @@ pub mod state;
 pub mod summary;
 pub mod table;
 
-use spfde_data::rows::EpochRow;
+use spfde_data::EpochRow;
 
 /// Epochs in a table at most: evenly spaced, the last among them.
 const ROWS: usize = 20;

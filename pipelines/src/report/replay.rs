@@ -1,8 +1,7 @@
 //! The table of a replay: what was decided and what it would have cost, beside what was recorded.
 
 use serde_json::{Value as Json, json};
-use spfde_data::rows::{CensoredRow, EpochRow};
-use spfde_data::words::{counted, visible};
+use spfde_data::{CensoredRow, EpochRow, counted, visible};
 
 use super::state::State;
 use super::summary::{end_json, epoch_json};

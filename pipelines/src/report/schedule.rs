@@ -1,6 +1,6 @@
 //! What a run would do and cost, from its configuration alone: the text of `--dry-run`.
 
-use spfde_data::words::counted;
+use spfde_data::counted;
 use spfde_flow::Observe;
 use spfde_model::Form;
 use spfde_policy::cost;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use spfde_data::rows::{EpochRow, TimingRow};
+use spfde_data::{EpochRow, TimingRow};
 
 use super::epochs::Line;
 use super::share_of_dense;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
-use spfde_data::rows::EpochRow;
+use spfde_data::EpochRow;
 
 use super::flops;
 use super::state::State;

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use spfde_data::files::manifest::Manifest;
-use spfde_data::files::run_directory::RecordedRun;
-use spfde_data::files::{DataError, checkpoint, verify};
+use spfde_data::files::{DataError, Manifest, RecordedRun, checkpoint, verify};
 use spfde_flow::Snapshot;
 
 use crate::checkpoint::read;

@@ -7,9 +7,8 @@ mod unfinished;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spfde_data::files::manifest::MANIFEST_NAME;
-use spfde_data::files::run_directory::{CONFIG_NAME, RunDirectory, read_config};
-use spfde_data::files::{DataError, Kind};
+use spfde_data::files::run_directory::read_config;
+use spfde_data::files::{CONFIG_NAME, DataError, Kind, MANIFEST_NAME, RunDirectory};
 use spfde_flow::Run;
 
 use crate::configuration::Configuration;

@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spfde_data::files::DataError;
-use spfde_data::files::manifest::{DataSetRecord, MANIFEST_NAME, Manifest};
-use spfde_data::files::run_directory::CONFIG_NAME;
-use spfde_data::parameter::{ParameterError, Value};
+use spfde_data::files::{CONFIG_NAME, DataError, DataSetRecord, MANIFEST_NAME, Manifest};
+use spfde_data::{ParameterError, Value};
 use spfde_model::Kernel;
 
 use crate::configuration::{Configuration, Source};

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use spfde_data::files::manifest::Manifest;
-use spfde_data::files::run_directory::RunDirectory;
-use spfde_data::rows::{EpochRow, TimingRow};
+use spfde_data::files::{Manifest, RunDirectory};
+use spfde_data::{EpochRow, TimingRow};
 use spfde_flow::{Run, Snapshot};
 
 use crate::checkpoint;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use terminal_size::{Width, terminal_size_of};
 
-use spfde_data::words::visible;
+use spfde_data::visible;
 
 pub(crate) use bar::{hidden_bar, show, take_away};
 

@@ -1,11 +1,8 @@
 //! The counts and costs of every epoch: of a run those of `epochs`, of a replay those of `costs` and
 //! `censored`, too.
 
-use spfde_data::files::manifest::ReplayOf;
-use spfde_data::rows::{CensoredRow, CostRow, EpochRow};
-use spfde_data::segment::Densities;
-use spfde_data::table::Row;
-use spfde_data::words::counted;
+use spfde_data::files::ReplayOf;
+use spfde_data::{CensoredRow, CostRow, Densities, EpochRow, Row, counted};
 use spfde_flow::Observe;
 
 use super::layers::Layer;

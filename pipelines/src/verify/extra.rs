@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::rows::EpochRow;
+use spfde_data::EpochRow;
 use spfde_policy::{MaskPolicy, Needs, Spans};
 
 use super::Findings;

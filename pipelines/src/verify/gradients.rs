@@ -4,8 +4,7 @@
 use std::fmt::Arguments;
 
 use spfde_data::files::manifest::RESUMED_FROM;
-use spfde_data::rows::GradientRow;
-use spfde_data::words::counted;
+use spfde_data::{GradientRow, counted};
 use spfde_flow::Observe;
 
 use super::layers::Layer;

@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeBounds;
 
 use spfde_data::files::weights;
-use spfde_data::rows::{FreezeRow, LayerRow, MaskRow};
-use spfde_data::table::Row;
-use spfde_data::tensor::TensorData;
-use spfde_data::words::counted;
+use spfde_data::{FreezeRow, LayerRow, MaskRow, Row, TensorData, counted};
 
 use super::Findings;
 use super::trace::{Epoch, Trace};

@@ -18,12 +18,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use spfde_data::files::manifest::{DataSetRecord, Manifest};
-use spfde_data::files::run_directory::{CONFIG_NAME, RecordedRun};
-use spfde_data::files::{DataError, plausible, verify};
-use spfde_data::parameter::{ParameterError, Parametric};
-use spfde_data::rows::EpochRow;
-use spfde_data::words::counted;
+use spfde_data::files::{CONFIG_NAME, DataError, DataSetRecord, Manifest, RecordedRun, plausible, verify};
+use spfde_data::{EpochRow, ParameterError, Parametric, counted};
 use spfde_model::InputShape;
 use spfde_policy::{MaskContext, MaskPolicy};
 

@@ -3,8 +3,7 @@
 
 use std::mem::replace;
 
-use spfde_data::rows::{ScoreRow, SieveRow};
-use spfde_data::table::Row;
+use spfde_data::{Row, ScoreRow, SieveRow};
 use spfde_flow::Observe;
 
 use super::trace::{Epoch, Trace};

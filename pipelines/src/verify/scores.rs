@@ -10,10 +10,7 @@ use std::path::{Path, PathBuf};
 use spfde_data::files::Result;
 use spfde_data::files::layout::{TRACE, entries, is_segment};
 use spfde_data::files::table_file::{self, Values};
-use spfde_data::random::{Purpose, draw};
-use spfde_data::rows::SieveRow;
-use spfde_data::table::Row;
-use spfde_data::words::counted;
+use spfde_data::{Purpose, Row, SieveRow, counted, draw};
 
 use super::Findings;
 use crate::error::Error;

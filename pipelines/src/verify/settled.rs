@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use spfde_data::files::run_directory::{RecordedRun, RunDirectory};
+use spfde_data::files::{RecordedRun, RunDirectory};
 
 use super::Findings;
 use crate::error::{Error, Result};

@@ -3,12 +3,9 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use spfde_data::architecture::Architecture;
-use spfde_data::files::DataError;
-use spfde_data::files::manifest::Manifest;
 use spfde_data::files::parquet_store::read_columns;
-use spfde_data::table::Row;
-use spfde_data::words::counted;
+use spfde_data::files::{DataError, Manifest};
+use spfde_data::{Architecture, Row, counted};
 use spfde_flow::Observe;
 
 use super::Findings;

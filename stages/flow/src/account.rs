@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use spfde_data::rows::{CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow};
-use spfde_data::segment::Densities;
-use spfde_data::words::counted;
+use spfde_data::{CensoredRow, CostRow, Densities, EpochRow, FreezeRow, GradientRow, counted};
 use spfde_policy::cost::{count_layers, frozen_blocks, observed};
 use spfde_policy::{Plan, Spans, count};
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::rows::{FreezeRow, GradientRow};
-use spfde_data::table::Row;
+use spfde_data::{FreezeRow, GradientRow, Row};
 use spfde_policy::{Change, FreezePolicy, Plan};
 
 use crate::checkpoint::{FREEZE_POLICY, FrozenRow, Kept};

@@ -1,7 +1,6 @@
 //! The loader: the active set, dealt into batches and shards.
 
-use spfde_data::random::shuffled;
-use spfde_data::rows::SieveRow;
+use spfde_data::{SieveRow, shuffled};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;

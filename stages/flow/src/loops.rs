@@ -1,9 +1,7 @@
 //! The three feedback loops: what a stage decides at the end of an epoch takes effect at the next one's first
 //! step.
 
-use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
-use spfde_data::segment::Densities;
-use spfde_data::table::Row;
+use spfde_data::{Densities, FreezeRow, MaskRow, Row, SieveRow};
 use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::feedback::Handle;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;

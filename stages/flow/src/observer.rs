@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use spfde_data::rows::{CensoredRow, EpochRow, TimingRow};
+use spfde_data::{CensoredRow, EpochRow, TimingRow};
 
 use crate::tick::Tick;
 

@@ -1,6 +1,6 @@
 //! A stage of your own in one call: gather a stream epoch by epoch, turn each epoch into rows.
 
-use spfde_data::table::Row;
+use spfde_data::Row;
 
 use crate::run::Run;
 use crate::tick::Flow;

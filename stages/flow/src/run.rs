@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spfde_data::rows::{CensoredRow, EndingRow, EpochRow};
-use spfde_data::segment::{Extent, Segment};
+use spfde_data::{CensoredRow, EndingRow, EpochRow, Extent, Segment};
 use spfde_policy::Plan;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concat, Inspect};

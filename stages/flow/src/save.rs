@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spfde_data::rows::EpochRow;
-use spfde_data::segment::{Checkpoint, Result};
-use spfde_data::table::{Column, Columns};
+use spfde_data::segment::Result;
+use spfde_data::{Checkpoint, Column, Columns, EpochRow};
 
 use crate::checkpoint::{CheckpointStore, Kept};
 use crate::run::Run;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::segment::{Commit, Densities, Recording, SegmentStore};
+use spfde_data::{Commit, Densities, Recording, SegmentStore};
 
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::observer::Observer;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::augment::Augment;
-use spfde_data::images::DataSet;
+use spfde_data::{Augment, DataSet};
 use spfde_model::{Description, Growth, Kernel, Network, Storage};
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use spfde_data::rows::TimingRow;
+use spfde_data::TimingRow;
 
 use crate::observer::Observer;
 

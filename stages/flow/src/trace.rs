@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use spfde_data::rows::EpochRow;
-use spfde_data::segment::{Checkpoint, Result, Segment, SegmentStore, SegmentWriter, StorageError, Writer};
-use spfde_data::table::{Columns, Row};
+use spfde_data::segment::Result;
+use spfde_data::{
+    Checkpoint, Columns, EpochRow, Row, Segment, SegmentStore, SegmentWriter, StorageError, Writer,
+};
 
 use crate::fault::{Cause, Fault};
 use crate::run::Run;

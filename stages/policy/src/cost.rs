@@ -11,8 +11,7 @@
 use std::iter::Sum;
 use std::ops::Add;
 
-use spfde_data::architecture::Architecture;
-use spfde_data::rows::FreezeRow;
+use spfde_data::{Architecture, FreezeRow};
 
 use crate::Spans;
 use crate::mask::MaskPolicy;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::parameter::{Parameter, ParameterError, Parameters, Parametric, Value};
+use spfde_data::{Parameter, ParameterError, Parameters, Parametric, Value};
 
 /// A registered policy: `P` is what it builds, such as `dyn MaskPolicy`; `C` is what it is told of the run.
 pub struct Entry<P: ?Sized, C> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
+use spfde_data::{Architecture, LayerKind, LayerShape};
 
 /// A multilayer perceptron with the given numbers of features, input first: every layer but the last is a
 /// block.

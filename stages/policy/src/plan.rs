@@ -4,7 +4,7 @@ mod planning;
 
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
+use spfde_data::Architecture;
 
 use crate::Spans;
 use crate::cost::{Cost, count, dense_gradients, frozen_blocks};

@@ -1,6 +1,6 @@
 //! Saved states in rows: an epoch and whose the row is, then the columns of the state.
 
-use spfde_data::table::{Cell, Column, ColumnType, Columns, Record};
+use spfde_data::{Cell, Column, ColumnType, Columns, Record};
 
 /// The columns of a state that belongs to an `owner`, such as a layer; none if the state has none.
 pub(crate) fn columns<S: Record>(owner: &'static str) -> Vec<Column> {

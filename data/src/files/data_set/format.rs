@@ -7,10 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use spfde_parquet_guard::ParquetFile;
 
-use crate::augment::Augmentation;
-use crate::files::error::{DataError, Result};
-use crate::files::seal;
-use crate::words::counted;
+use crate::files::{DataError, Result, seal};
+use crate::{Augmentation, counted};
 
 /// Key of the description in the metadata.
 pub(super) const KEY_DATA: &str = "spfde.data";
@@ -117,7 +115,7 @@ pub(super) fn stride(path: &Path, shape: [usize; 3]) -> Result<usize> {
 
 /// How many classes training labels are of: they are numbered from 0, without gaps. The file numbers them
 /// from `first`.
-pub(in crate::files) fn count_classes(path: &Path, labels: &[u16], first: i64) -> Result<usize> {
+pub(crate) fn count_classes(path: &Path, labels: &[u16], first: i64) -> Result<usize> {
     let largest = labels.iter().max().copied().unwrap_or_default();
     let mut found = vec![false; usize::from(largest) + 1];
     labels.iter().for_each(|label| found[usize::from(*label)] = true);
@@ -128,7 +126,7 @@ pub(in crate::files) fn count_classes(path: &Path, labels: &[u16], first: i64) -
 }
 
 /// That a label of a file, which numbers the classes from `first`, is no class.
-pub(in crate::files) fn no_class(
+pub(crate) fn no_class(
     path: &Path,
     row: usize,
     label: impl Display,
@@ -145,6 +143,6 @@ pub(super) fn batch_rows(stride: usize) -> usize {
 }
 
 /// That a data set has no images.
-pub(in crate::files) fn empty(path: &Path) -> DataError {
+pub(crate) fn empty(path: &Path) -> DataError {
     DataError::refused(path, "holds no images", "a data set needs at least one to train and one to test")
 }

@@ -16,8 +16,7 @@ pub(super) use format::{count_classes, empty, no_class};
 pub use read::{embedded, parse, read, read_noted};
 pub use write::write;
 
-use crate::augment::Augmentation;
-use crate::images::{DataSet, Images, Normalization};
+use crate::{Augmentation, DataSet, Images, Normalization};
 
 /// A data set from its images, not varied: measures the normalization on the training images and takes the
 /// fingerprint.

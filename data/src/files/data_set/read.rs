@@ -12,13 +12,11 @@ use super::format::{
     CLASSES_LIMIT, Description, IMAGE, KEY_DATA, LABEL, PIXELS_LIMIT, TEST, TRAIN, batch_rows, count_classes,
     empty, no_class, stride,
 };
-use crate::augment::Augmentation;
-use crate::files::error::{DataError, Result};
 use crate::files::parquet_store::{check_nulls, check_type, whole_numbers};
 use crate::files::plausible::SAMPLES_LIMIT;
 use crate::files::read_limited::read_limited;
-use crate::images::{DataSet, Images};
-use crate::words::{counted, visible};
+use crate::files::{DataError, Result};
+use crate::{Augmentation, DataSet, Images, counted, visible};
 
 /// Reads the data set in `directory` and checks it: columns, shape, labels, number of rows, fingerprint.
 pub fn read(directory: &Path) -> Result<DataSet> {

@@ -9,12 +9,10 @@ use parquet::basic::Encoding;
 use parquet::file::properties::EnabledStatistics;
 
 use super::format::{Description, IMAGE, KEY_DATA, LABEL, TEST, TRAIN, VERSION, batch_rows};
-use crate::files::atomic;
-use crate::files::error::{DataError, Result};
-use crate::files::operation;
 use crate::files::parquet_out::{self, ParquetOut};
 use crate::files::plausible::SAMPLES_LIMIT;
-use crate::images::{DataSet, Images};
+use crate::files::{DataError, Result, atomic, operation};
+use crate::{DataSet, Images};
 
 /// Writes `train.parquet` and `test.parquet` into `directory`, which is created if need be; neither may
 /// exist.

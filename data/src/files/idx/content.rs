@@ -6,9 +6,9 @@ use std::path::Path;
 use flate2::bufread::GzDecoder;
 
 use super::CONTENT_LIMIT;
+use crate::counted;
 use crate::files::data_set::empty;
-use crate::files::error::{DataError, Result};
-use crate::words::counted;
+use crate::files::{DataError, Result};
 
 /// A dimension of an image, as far as an importer believes it.
 const SIDE_LIMIT: u64 = 1 << 14;

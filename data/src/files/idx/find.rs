@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::files::error::{DataError, Result};
 use crate::files::layout::files_below;
+use crate::files::{DataError, Result};
 
 /// The parts of a data set, in the order of [`Files`]: what they are, and the usual names of their files.
 const PARTS: [(&str, &str); 4] = [

@@ -6,9 +6,9 @@ use std::path::Path;
 use spfde_parquet_guard::FILE_LIMIT;
 
 use super::{CHECKPOINT_LIMIT, Checkpoint, Manifest, ReplayOf};
-use crate::files::error::{DataError, Result};
+use crate::Segment;
 use crate::files::layout::{CHECKPOINT, is_path_of, is_stream_name, path_below, segment_path, weights_path};
-use crate::segment::Segment;
+use crate::files::{DataError, Result};
 
 /// Rows of a segment: samples are numbered by `u32`, steps of an epoch as well.
 const ROWS_LIMIT: u64 = 1 << 40;

@@ -10,15 +10,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::atomic;
-use crate::files::error::{DataError, Kind, Result};
-use crate::files::layout;
 pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::read_limited::{inside, read_limited};
-use crate::files::seal;
-use crate::images::{DataSet, Images};
+use crate::files::{DataError, Kind, Result, atomic, layout, seal};
 pub use crate::segment::Checkpoint;
-use crate::segment::{Densities, Segment};
+use crate::{DataSet, Densities, Images, Segment};
 
 /// Version of the manifest's fields. From 2 on a manifest ends with a seal, by which any change of it is
 /// noticed. Version 3 adds `ended_early` and `architecture`; its runs were made by a program whose policies
@@ -35,7 +31,7 @@ pub const RESUMED_FROM: u32 = 3;
 const MANIFEST_LIMIT: u64 = 256 << 20;
 
 /// Bytes of a checkpoint file.
-pub(in crate::files) const CHECKPOINT_LIMIT: u64 = 64 << 30;
+pub(crate) const CHECKPOINT_LIMIT: u64 = 64 << 30;
 
 /// What a run consists of, and how far it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +138,7 @@ impl Manifest {
     }
 
     /// As [`Manifest::read`], with the BLAKE3 of the file, in hexadecimal.
-    pub(in crate::files) fn read_hashed(run: &Path) -> Result<(Self, String)> {
+    pub(crate) fn read_hashed(run: &Path) -> Result<(Self, String)> {
         if run.is_file() {
             let what = "is a file, not the directory of a run";
             return Err(DataError::refused(run, what, "name the directory"));
@@ -168,7 +164,7 @@ impl Manifest {
     }
 
     /// That the manifest of the run in the directory `run` is gone, where there is the file `found` of a run.
-    pub(in crate::files) fn lost(run: &Path, found: &str) -> DataError {
+    pub(crate) fn lost(run: &Path, found: &str) -> DataError {
         let what = format!("has no {MANIFEST_NAME}, but {found}, which no run has before its manifest");
         let remedy = "nothing was changed; restore manifest.json from a copy, or start another run";
         DataError::refused(run, what, remedy)
@@ -217,7 +213,7 @@ impl Manifest {
     }
 
     /// An error if some committed epoch has no segment of a stream.
-    pub(in crate::files) fn check_stream(&self, run: &Path, stream: &str) -> Result<()> {
+    pub(crate) fn check_stream(&self, run: &Path, stream: &str) -> Result<()> {
         let segments = self.segments.iter().filter(|segment| segment.stream == stream);
         let epochs: BTreeSet<u32> = segments.map(|segment| segment.epoch).collect();
         // Not epoch by epoch: how many there should be is only what the manifest says.

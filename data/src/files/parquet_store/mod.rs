@@ -20,8 +20,8 @@ use super::atomic;
 use super::error::DataError;
 use super::layout::{CHECKPOINT, TRACE, path_below};
 pub use super::layout::{is_stream_name, segment_path};
-use crate::segment::{Result, Segment, SegmentStore, Writer};
-use crate::table::{Cells, Column, Columns};
+use crate::segment::Result;
+use crate::{Cells, Column, Columns, Segment, SegmentStore, Writer};
 
 /// Writes segments below a run directory.
 #[derive(Clone, Debug)]

@@ -6,11 +6,9 @@ use std::path::Path;
 use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
 use super::{check_epoch, schema};
-use crate::files::error::{DataError, Result};
-use crate::files::manifest::Manifest;
 use crate::files::read_limited::{check_length, check_recorded, inside, open, read_limited};
-use crate::segment::Segment;
-use crate::table::{Column, Columns, Row};
+use crate::files::{DataError, Manifest, Result};
+use crate::{Column, Columns, Row, Segment};
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 1 << 13;

@@ -14,10 +14,9 @@ use arrow::datatypes::{
 };
 use spfde_parquet_guard::ParquetFile;
 
-use crate::files::error::{DataError, Result};
-use crate::files::seal;
+use crate::files::{DataError, Result, seal};
 use crate::rows::SCHEMA_VERSION;
-use crate::table::{Cells, Column, ColumnType, Columns};
+use crate::{Cells, Column, ColumnType, Columns};
 
 /// Key of the version of names and types.
 pub(super) const KEY_SCHEMA: &str = "spfde.schema";
@@ -62,7 +61,7 @@ pub(super) fn check_columns(file: &ParquetFile, columns: &[Column]) -> Result<()
 }
 
 /// Checks that a file has a column of a type that `fits`.
-pub(in crate::files) fn check_type(
+pub(crate) fn check_type(
     file: &ParquetFile,
     column: &str,
     expected: impl Display,
@@ -82,7 +81,7 @@ pub(in crate::files) fn check_type(
 }
 
 /// Checks that a column lacks no value.
-pub(in crate::files) fn check_nulls(path: &Path, column: &str, array: &dyn Array) -> Result<()> {
+pub(crate) fn check_nulls(path: &Path, column: &str, array: &dyn Array) -> Result<()> {
     match array.null_count() {
         0 => Ok(()),
         count => {
@@ -97,7 +96,7 @@ pub(in crate::files) fn check_nulls(path: &Path, column: &str, array: &dyn Array
 ///
 /// # Panics
 /// If the column has another type.
-pub(in crate::files) fn whole_numbers(
+pub(crate) fn whole_numbers(
     array: &ArrayRef,
     limit: u64,
     mut take: impl FnMut(u64),

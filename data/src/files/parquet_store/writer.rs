@@ -7,11 +7,11 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::{check_epoch, schema};
-use crate::files::error::DataError;
+use crate::files::DataError;
 use crate::files::parquet_out::{self, ParquetOut};
 use crate::rows::SCHEMA_VERSION;
-use crate::segment::{Result, Segment, SegmentWriter};
-use crate::table::{Column, ColumnType, Columns};
+use crate::segment::Result;
+use crate::{Column, ColumnType, Columns, Segment, SegmentWriter};
 
 /// Rows of a row group: what is held in memory until it is compressed.
 pub(super) const GROUP_ROWS: usize = 1 << 16;

@@ -8,13 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::RecordedTrace;
-use crate::files::error::DataError;
-use crate::files::manifest::{MANIFEST_NAME, Manifest};
-use crate::files::plausible;
 use crate::files::run_directory::is_held;
-use crate::segment::{Extent, RecordedSegment, Recording, RecordingError, Result};
-use crate::table::Column;
-use crate::words::counted;
+use crate::files::{DataError, MANIFEST_NAME, Manifest, plausible};
+use crate::segment::Result;
+use crate::{Column, Extent, RecordedSegment, Recording, RecordingError, counted};
 
 /// How often the manifest is looked at. An epoch takes seconds at least, a look a millisecond for some
 /// thousand segments.

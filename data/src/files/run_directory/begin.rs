@@ -8,14 +8,11 @@ use super::lock::{self, RunLock};
 use super::recorded::write_environment;
 use super::sweep::remove_if_there;
 use super::{RunDirectory, read_config};
-use crate::files::atomic;
-use crate::files::error::{DataError, Kind, Result};
+use crate::counted;
 use crate::files::layout::{
     self, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME, MANIFEST_NAME, entries, part_of,
 };
-use crate::files::manifest::Manifest;
-use crate::files::operation;
-use crate::words::counted;
+use crate::files::{DataError, Kind, Manifest, Result, atomic, operation};
 
 impl RunDirectory {
     /// Creates the directory of a run, or takes an empty one: writes `config.toml` (the text `config`), then

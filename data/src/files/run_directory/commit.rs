@@ -1,10 +1,9 @@
 //! Committing epoch by epoch.
 
 use super::{CHECKPOINTS_KEPT, RunDirectory};
-use crate::files::manifest::{Checkpoint, Manifest};
-use crate::files::operation;
-use crate::segment::{Commit, Segment, StorageError};
-use crate::words::{are, counted};
+use crate::files::manifest::Checkpoint;
+use crate::files::{Manifest, operation};
+use crate::{Commit, Segment, StorageError, are, counted};
 
 impl Commit for RunDirectory {
     /// Epochs are committed one after the other, each once. The last [`CHECKPOINTS_KEPT`] checkpoints stay;

@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::lock::{self, PAUSE, RunLock, TRIES_TO_TAKE_UP};
 use super::sweep::remove_if_there;
-use crate::files::atomic;
-use crate::files::error::{Kind, Result};
 use crate::files::layout::{KEY_NAME, MEMBER_PREFIX, entries, is_of_members, member_lock};
-use crate::files::operation;
 use crate::files::read_limited::{check_length, inside, read_limited};
+use crate::files::{Kind, Result, atomic, operation};
 
 /// Bytes of the file by which a process shows that it sees the run directory.
 pub const KEY_BYTES: usize = 32;

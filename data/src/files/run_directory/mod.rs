@@ -12,12 +12,9 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::files::atomic;
-use crate::files::error::Result;
 use crate::files::layout::{ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME};
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
-use crate::files::manifest::{Manifest, ReplayOf};
-use crate::files::parquet_store::ParquetStore;
+use crate::files::{Manifest, ParquetStore, ReplayOf, Result, atomic};
 pub use begin::{refuse_taken, taken};
 use lock::RunLock;
 pub use lock::is_held;

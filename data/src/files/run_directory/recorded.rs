@@ -3,11 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files::error::{DataError, Kind, Result};
 use crate::files::layout::{ARCHITECTURE_NAME, CONFIG_NAME, ENVIRONMENT_NAME};
-use crate::files::manifest::{Manifest, RESUMED_FROM};
+use crate::files::manifest::RESUMED_FROM;
 use crate::files::read_limited::{inside, read_limited};
-use crate::files::{atomic, seal};
+use crate::files::{DataError, Kind, Manifest, Result, atomic, seal};
 
 /// Bytes of a configuration, or of an architecture.
 const TEXT_LIMIT: u64 = 1 << 20;

@@ -4,11 +4,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::files::atomic;
-use crate::files::error::{DataError, Result};
 use crate::files::layout::{CHECKPOINT, NAMED, entries, is_segment, is_stream_name, is_weights, part_of};
-use crate::files::manifest::Manifest;
-use crate::files::operation;
+use crate::files::{DataError, Manifest, Result, atomic, operation};
 
 /// Removes all files below `trace/` and `checkpoint/` of the run directory `run` that a run could have
 /// written and `manifest` does not name. Also removes the unfinished ones of `beside`, which lie beside those

@@ -6,9 +6,9 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use spfde_parquet_guard::ParquetFile;
 
 use super::{EPOCH_LIMIT, SAMPLE_LIMIT, ScoreFile};
-use crate::files::error::{DataError, Result};
+use crate::ScoreColumns;
 use crate::files::parquet_store::{check_nulls, check_type, whole_numbers};
-use crate::scores::ScoreColumns;
+use crate::files::{DataError, Result};
 
 pub(super) const SAMPLE: &str = "sample";
 pub(super) const EPOCH: &str = "epoch";

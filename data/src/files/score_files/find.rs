@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::columns::{EPOCH, STEP};
 use super::no_scores;
-use crate::files::error::{DataError, Result};
 use crate::files::layout::files_below;
+use crate::files::{DataError, Result};
 
 /// The score files at `paths`, each once, by name: of a directory all files `*.parquet` in and below it.
 ///

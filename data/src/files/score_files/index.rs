@@ -10,9 +10,9 @@ use spfde_parquet_guard::ParquetFile;
 use super::columns::{self, Batch, EPOCH, SAMPLE};
 use super::names::NameSet;
 use super::{Part, Samples, ScoreFile, ScoreFiles, no_scores};
-use crate::files::error::{DataError, Result};
+use crate::counted;
 use crate::files::plausible::{score_names_limit, score_rows_limit};
-use crate::words::counted;
+use crate::files::{DataError, Result};
 
 /// The numbers that occur, while they are looked for: a bit for each.
 #[derive(Default)]

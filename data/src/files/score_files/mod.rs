@@ -33,8 +33,7 @@ use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
 use super::error::{DataError, Result};
 use super::read_limited::read_limited;
-use crate::scores::{ScoreColumns, ScoreSource};
-use crate::segment::RecordingError;
+use crate::{RecordingError, ScoreColumns, ScoreSource};
 use columns::Batch;
 use names::Names;
 

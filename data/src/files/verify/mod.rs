@@ -6,17 +6,13 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::files::checkpoint;
-use crate::files::error::{DataError, Result};
-use crate::files::manifest::Manifest;
 use crate::files::parquet_store::read_columns;
-use crate::files::plausible;
-use crate::rows::{
-    CensoredRow, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, REPLAY_STREAMS, STREAMS,
-    ScoreRow, SieveRow, TimingRow,
+use crate::files::{DataError, Manifest, Result, checkpoint, plausible};
+use crate::rows::{REPLAY_STREAMS, STREAMS};
+use crate::{
+    CensoredRow, Column, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, Record, Row, ScoreRow,
+    Segment, SieveRow, TimingRow,
 };
-use crate::segment::Segment;
-use crate::table::{Column, Record, Row};
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
 ///

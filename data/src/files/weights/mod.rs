@@ -9,9 +9,9 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
-use crate::files::error::{DataError, Result};
 use crate::files::read_limited::read_limited;
-use crate::tensor::{Tensor, TensorData};
+use crate::files::{DataError, Result};
+use crate::{Tensor, TensorData};
 
 /// Bytes of a weights file.
 const WEIGHTS_LIMIT: u64 = 16 << 30;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use spfde_data::table::{Column, Columns, Row};
+use spfde_data::{Column, Columns, Row};
 use spfde_model::Tensor;
 
 use super::Due;

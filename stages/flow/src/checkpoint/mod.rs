@@ -28,8 +28,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spfde_data::segment::{Checkpoint, Result, Writer};
-use spfde_data::table::Column;
+use spfde_data::segment::Result;
+use spfde_data::{Checkpoint, Column, Writer};
 use spfde_model::Tensor;
 
 use crate::settings::Settings;

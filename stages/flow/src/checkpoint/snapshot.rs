@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
-use spfde_data::table::{Cells, Column, Columns, Record, Row};
-use spfde_data::words::{are, counted};
+use spfde_data::{Cells, Column, Columns, FreezeRow, MaskRow, Record, Row, SieveRow, are, counted};
 use spfde_model::Tensor;
 use spfde_policy::cost::{frozen_blocks, frozen_blocks_after};
 use spfde_policy::{Plan, Spans};

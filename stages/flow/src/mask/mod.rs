@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spfde_data::rows::{FreezeRow, MaskRow};
+use spfde_data::{FreezeRow, MaskRow};
 use spfde_policy::mask::Moment;
 use spfde_policy::{MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs};
 use timely::dataflow::operators::Concat;

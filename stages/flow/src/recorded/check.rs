@@ -2,11 +2,9 @@
 
 use std::fmt::Display;
 
-use spfde_data::architecture::LayerShape;
-use spfde_data::rows::{LayerRow, SieveRow};
-use spfde_data::segment::{RecordedSegment, RecordingError};
-use spfde_data::table::{Cells, Column, Columns, Row};
-use spfde_data::words::counted;
+use spfde_data::{
+    Cells, Column, Columns, LayerRow, LayerShape, RecordedSegment, RecordingError, Row, SieveRow, counted,
+};
 use spfde_policy::Plan;
 
 use crate::tick::Tick;

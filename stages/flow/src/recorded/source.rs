@@ -4,9 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spfde_data::rows::{GradientRow, MaskRow, ScoreRow};
-use spfde_data::segment::{Extent, Recording};
-use spfde_data::table::Row;
+use spfde_data::{Extent, GradientRow, MaskRow, Recording, Row, ScoreRow};
 use spfde_policy::Plan;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;

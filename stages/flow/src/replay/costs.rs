@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::rows::{EpochRow, GradientRow, ScoreRow, SieveRow, TimingRow};
+use spfde_data::{EpochRow, GradientRow, ScoreRow, SieveRow, TimingRow};
 
 use crate::account::{Layers, Norms};
 use crate::fault::{Cause, Fault};

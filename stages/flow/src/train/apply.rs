@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use spfde_data::rows::{EpochRow, GradientRow, LayerRow, TimingRow};
+use spfde_data::{EpochRow, GradientRow, LayerRow, TimingRow};
 use spfde_policy::Spans;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::DistributorPact;

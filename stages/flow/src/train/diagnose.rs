@@ -1,7 +1,7 @@
 //! What is wrong with a shard whose numbers are not finite, in words. Only a step that is refused pays for
 //! it.
 
-use spfde_data::words::counted;
+use spfde_data::counted;
 use spfde_model::{NonFinite, Score};
 
 use super::replica::Replica;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use spfde_data::rows::EpochRow;
+use spfde_data::EpochRow;
 
 use crate::run::Run;
 use crate::tick::Flow;

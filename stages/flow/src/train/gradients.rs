@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use spfde_data::rows::{FreezeRow, MaskRow, ScoreRow};
+use spfde_data::{FreezeRow, MaskRow, ScoreRow};
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use spfde_data::rows::{GradientRow, LayerRow};
+use spfde_data::{GradientRow, LayerRow};
 use spfde_model::Network;
 
 use crate::tick::Tick;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use spfde_data::rows::MaskRow;
+use spfde_data::MaskRow;
 use timely::dataflow::operators::InputCapability;
 
 use crate::tick::Tick;

@@ -27,7 +27,7 @@ mod weights;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, TimingRow};
+use spfde_data::{EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, TimingRow};
 
 use crate::loader::Batch;
 use crate::observer::StepReport;

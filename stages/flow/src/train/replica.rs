@@ -3,8 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use spfde_data::augment::Placement;
-use spfde_data::rows::{FreezeRow, ScoreRow};
+use spfde_data::{FreezeRow, Placement, ScoreRow};
 use spfde_model::{Activations, Growth, Network, Score, Shard, Wanted, Workspace, input};
 use spfde_policy::cost::frozen_blocks_after;
 use timely::scheduling::Activator;

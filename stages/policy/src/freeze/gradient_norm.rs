@@ -22,7 +22,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::rows::GradientRow;
+use spfde_data::GradientRow;
 
 use super::{BlockState, Change, FreezeContext, FreezeRule, Judged};
 

@@ -10,10 +10,7 @@ mod rule;
 
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
-use spfde_data::parameter::ParameterError;
-use spfde_data::rows::GradientRow;
-use spfde_data::table::{Column, Columns};
+use spfde_data::{Architecture, Column, Columns, GradientRow, ParameterError};
 
 use crate::cost::Costs;
 use crate::{Plan, Spans};

@@ -26,8 +26,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::parameter::ParameterError;
-use spfde_data::words::counted;
+use spfde_data::{ParameterError, counted};
 
 use super::{Change, FreezeContext, FreezePlan, FreezeRule, Judged};
 use crate::rounding::share_of;

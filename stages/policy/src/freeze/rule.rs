@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::parameter::{ParameterError, Parametric};
-use spfde_data::rows::GradientRow;
-use spfde_data::table::{Column, Columns, Record};
+use spfde_data::{Column, Columns, GradientRow, ParameterError, Parametric, Record};
 
 use super::{Change, FreezeContext, FreezePlan, FreezePolicy, FreezeState};
 use crate::{Costs, Entry, Plan, Spans, state};

@@ -10,8 +10,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::architecture::Architecture;
-use spfde_data::parameter::ParameterError;
+use spfde_data::{Architecture, ParameterError};
 
 use super::{MaskDelta, MaskRule, MaskUpdate, Targets};
 

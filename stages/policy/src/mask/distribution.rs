@@ -8,9 +8,7 @@
 //! assert_eq!(distribution::uniform(&architecture, 0.9), [1.0 - 0.9, 1.0]); // the last layer stays dense
 //! ```
 
-use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
-use spfde_data::parameter::ParameterError;
-use spfde_data::words::counted;
+use spfde_data::{Architecture, LayerKind, LayerShape, ParameterError, counted};
 
 use crate::rounding::share_of;
 

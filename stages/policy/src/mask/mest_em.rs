@@ -14,8 +14,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::architecture::Architecture;
-use spfde_data::parameter::ParameterError;
+use spfde_data::{Architecture, ParameterError};
 
 use super::mest::{importance, mutate, phase};
 use super::{Distribution, MaskDelta, MaskRule, MaskUpdate, Needs, Schedule, Targets};

@@ -24,8 +24,7 @@ mod r#static;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
-use spfde_data::table::{Column, Columns};
+use spfde_data::{Architecture, Column, Columns};
 
 use crate::Spans;
 

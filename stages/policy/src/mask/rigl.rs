@@ -19,8 +19,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::architecture::Architecture;
-use spfde_data::parameter::ParameterError;
+use spfde_data::{Architecture, ParameterError};
 
 use super::selection::{magnitudes, order_of};
 use super::{Distribution, MaskDelta, MaskRule, MaskUpdate, Needs, Schedule, Targets};

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
-use spfde_data::parameter::{ParameterError, Parametric};
-use spfde_data::table::{Column, Columns, Record};
+use spfde_data::{Architecture, Column, Columns, ParameterError, Parametric, Record};
 
 use super::granularity::{Granularity, Unstructured};
 use super::selection::{magnitudes, random_mask};

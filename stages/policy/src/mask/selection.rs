@@ -1,6 +1,6 @@
 //! Selections by a total order: the lowest so many (top-k of the opposite order), ties by index.
 
-use spfde_data::random::{Purpose, draw};
+use spfde_data::{Purpose, draw};
 
 use super::MaskUpdate;
 use super::granularity::Granularity;

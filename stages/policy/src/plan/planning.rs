@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::architecture::Architecture;
-use spfde_data::parameter::ParameterError;
+use spfde_data::{Architecture, ParameterError};
 
 use super::Plan;
 use crate::Spans;

@@ -20,7 +20,7 @@ use crate::table::{Columns, Record};
 
 impl RunDirectory {
     /// Commits an epoch without a checkpoint.
-    pub(in crate::files) fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
+    pub(crate) fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
         self.commit_checkpoint(epoch, segments, Vec::new(), None)
     }
 }
