@@ -8,9 +8,9 @@ use spfde_model::models::ModelEntry;
 use spfde_model::{Logits, NetworkBuilder};
 use spfde_policy::{FreezeRule, MaskRule, SieveRule, freeze, mask, sieve};
 
-use crate::error::Error;
 use crate::pipeline::pipeline;
-use crate::registry::{DataEntry, Registry};
+use crate::registry::DataEntry;
+use crate::{Error, Registry};
 
 /// A stage that a program adds to the graph.
 type Stage = dyn for<'a, 's> Fn(&'a Run<'s>, &'a Trained<'s>) + Send + Sync;

@@ -6,9 +6,9 @@ use spfde_data::files::layout::files_below;
 use spfde_data::files::{data_set, idx};
 use spfde_data::{DataSet, nearest};
 
-use crate::configuration::Configuration;
-use crate::error::{Error, Result, command};
+use crate::error::command;
 use crate::program::program;
+use crate::{Configuration, Error, Result};
 
 /// Files that are looked at to say what there is.
 const ENOUGH: usize = 1000;

@@ -1,6 +1,6 @@
 //! What `environment.json` says of the machine and the program.
 
-use crate::experiment::Experiment;
+use crate::Experiment;
 
 /// What is worth knowing of machine and program; compared with nothing.
 pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: usize) -> serde_json::Value {

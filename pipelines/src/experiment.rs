@@ -16,11 +16,10 @@ use spfde_policy::{
     mask, sieve,
 };
 
-use crate::configuration::Configuration;
 use crate::configuration::keys::{AUGMENT, Data, Traced, Train};
 use crate::data::load;
-use crate::error::Result;
 use crate::idle::idle;
+use crate::{Configuration, Result};
 
 /// A checked experiment, ready to run or to be planned only.
 #[derive(Clone)]

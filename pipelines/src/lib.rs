@@ -45,31 +45,27 @@ pub mod verify;
 mod workers;
 
 pub use app::{App, app};
+pub use configuration::{Configuration, Source};
 pub use error::{Error, Reached, Result, Why};
 pub use experiment::Experiment;
 pub use pipeline::{pipeline, wire};
+pub use registry::Registry;
 pub use replay::{Record, Replayed, follow, replay};
 pub use resume::{Resumed, Unfinished, resume};
 pub use session::{Options, run};
 
 /// What a pipeline of your own usually needs.
 pub mod prelude {
-    pub use crate::configuration::Configuration;
-    pub use crate::{Error, Experiment, Options, Record};
+    pub use crate::{Configuration, Error, Experiment, Options, Record};
     pub use spfde_data::files::data_set::assemble;
-    pub use spfde_data::images::{DataSet, Images};
     pub use spfde_model::{Logits, Loss, NetworkBuilder, Optimiser, Perturbation, Precision};
     pub use timely::dataflow::StreamVec;
     // `row!` names this crate by path.
-    pub use spfde_data;
-    pub use spfde_data::parameter::ParameterError;
-    pub use spfde_data::random::{Purpose, draw};
-    pub use spfde_data::row;
-    pub use spfde_data::rows::*;
-    pub use spfde_data::table::{Column, Columns, Row};
-    pub use spfde_data::{choice, parameters, state};
+    pub use spfde_data::{self, choice, parameters, row, state};
+    pub use spfde_data::{Column, Columns, DataSet, Images, ParameterError, Purpose, Row, draw, rows::*};
     pub use spfde_flow::{
-        GradientTransform, Run, Seams, Tick, Trained, freeze, load, mask, per_epoch, replay, sieve, train,
+        Flow, GradientTransform, Run, Seams, Tick, Trained, freeze, load, mask, per_epoch, replay, sieve,
+        train,
     };
     pub use spfde_policy::freeze::{Change, FreezeContext, FreezePlan, FreezeRule, Judged};
     pub use spfde_policy::mask::{

@@ -7,7 +7,7 @@ use spfde_data::files::run_directory::Member;
 use spfde_data::files::{DataError, Manifest, RunDirectory};
 use spfde_data::{Checkpoint, Commit, Segment, StorageError};
 
-use crate::error::Reached;
+use crate::Reached;
 
 /// The run directory, as a process of the run has it. It is held as long as a worker may write there, be it
 /// one that is left behind: each has it to commit.

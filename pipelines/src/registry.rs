@@ -10,7 +10,7 @@ use spfde_model::models::{self, LEARNING_RATE, ModelEntry};
 use spfde_model::{Description, InputShape};
 use spfde_policy::registry::{Listed, Member};
 
-use crate::error::Result;
+use crate::Result;
 
 /// Settings, key by key.
 pub(crate) type Settings = Vec<(String, Value)>;

@@ -12,10 +12,10 @@ use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Snapshot, S
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Meeting, Network};
 use crate::environment::environment;
-use crate::error::{Error, Result, UNWRITTEN, Why};
-use crate::experiment::Experiment;
+use crate::error::UNWRITTEN;
 use crate::place::Place;
 use crate::workers::{Ended, execute};
+use crate::{Error, Experiment, Result, Why};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// The content of an ordinary file of at most `limit` bytes that is to be `what`, in words. A pipe is none:
 /// to open it would wait for a writer.

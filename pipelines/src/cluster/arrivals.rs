@@ -11,7 +11,7 @@ use super::Cluster;
 use super::assemble::Start;
 use super::link::{Broken, HANDSHAKE, is_quiet};
 use super::meeting::Line;
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// How often a process that waits looks for new connections.
 pub(super) const POLL: Duration = Duration::from_millis(20);

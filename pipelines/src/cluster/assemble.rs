@@ -19,7 +19,7 @@ use super::meeting::{Line, Meeting};
 use super::network::Network;
 use super::secret::Secret;
 use super::visit::PAUSE;
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// How long a new file of another machine may take to show up in a shared file system.
 const APPEARS: Duration = Duration::from_secs(4);

@@ -6,8 +6,7 @@ use std::{fmt, io};
 
 use spfde_data::visible;
 
-use crate::error::{Error, Result};
-use crate::small_file;
+use crate::{Error, Result, small_file};
 
 /// Bytes of a hosts file: far more than the lines of all processes there can be.
 const FILE_LIMIT: u64 = 64 << 10;

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 
 use super::hosts::{Host, Hosts};
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Listens at the first address of `host` that this machine has, without ever waiting for a connection.
 ///

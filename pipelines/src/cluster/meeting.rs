@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Cluster;
-use crate::experiment::Experiment;
+use crate::Experiment;
 
 /// Terms in which two processes differ that are told one by one.
 const TOLD: usize = 3;

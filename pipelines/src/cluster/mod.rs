@@ -86,7 +86,7 @@ use std::time::Duration;
 
 use spfde_data::counted;
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 pub use hosts::{Host, Hosts};
 pub use liveness::Lost;

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use spfde_data::counted;
 
-use crate::error::{Error, Result};
-use crate::small_file;
+use crate::{Error, Result, small_file};
 
 /// The environment variable that may hold the secret.
 pub(super) const VARIABLE: &str = "SPFDE_SECRET";

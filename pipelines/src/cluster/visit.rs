@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::assemble::Start;
 use super::link::{Broken, HANDSHAKE};
 use super::meeting::Line;
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// How long one attempt to connect may take; the next follows after a pause.
 const ATTEMPT: Duration = Duration::from_secs(1);

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{STOPPING, end_at_once, interruptible, workers};
-use crate::app::App;
-use crate::bench::{self, Options, table};
-use crate::configuration::Source;
-use crate::error::Result;
+use crate::bench::{Options, table};
 use crate::terminal::{hidden_bar, remark, say_all, say_file, show, take_away};
+use crate::{App, Result, Source, bench};
 
 /// Time one training step on this machine, beside the dense path.
 ///

@@ -5,7 +5,7 @@ use std::time::Instant;
 use spfde_data::Placement;
 use spfde_model::{Activations, Shard, Workspace, input};
 
-use crate::experiment::Experiment;
+use crate::Experiment;
 use crate::report::memory;
 
 /// Steps that are measured.

@@ -4,13 +4,9 @@ use spfde_data::files::FollowedEnd;
 use spfde_data::{EpochRow, are, counted};
 
 use super::end_at_once;
-use crate::app::App;
-use crate::error::Result;
-use crate::experiment::Experiment;
-use crate::replay::{self, Record, Replayed};
 use crate::report::replay::CLAIM;
-use crate::session::Options;
 use crate::terminal::{remark, say};
+use crate::{App, Experiment, Options, Record, Replayed, Result, replay};
 
 /// Replays a run while it goes on; what was `recorded` of its epochs is known only afterwards.
 pub(super) fn follow(

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use spfde_data::files::{data_set, idx};
 use spfde_data::{Augmentation, Setting, Value, counted};
 
-use crate::error::Result;
+use crate::Result;
 use crate::program::program;
 use crate::terminal::{remark, say};
 

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use super::follow::{announce, tell};
 use super::replay::{Replay, STOPPING, directories};
 use super::{end_at_once, interruptible};
-use crate::app::App;
-use crate::configuration::Source;
-use crate::error::{Error, Result};
 use crate::grid::{
     Axes, GridOptions, JudgeObserver, JudgedRun, KEPT_NAME, NAMES_NAME, RunCase, ScoreInput, TABLE_NAME,
     judge_runs, judge_scores, refuse_taken,
 };
 use crate::report::grid;
 use crate::terminal::{remark, say, say_all, say_file};
+use crate::{App, Error, Result, Source};
 
 impl Replay {
     /// Judges sieve policies by bare scores.

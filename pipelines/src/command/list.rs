@@ -3,7 +3,7 @@
 use clap::Args;
 use spfde_data::{Parameter, Value};
 
-use crate::app::App;
+use crate::App;
 use crate::configuration::{bench, core};
 use crate::terminal::{say, say_entry};
 

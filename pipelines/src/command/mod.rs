@@ -24,14 +24,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 use spfde_data::files::MANIFEST_NAME;
 use spfde_data::visible;
 
-use crate::app::App;
 use crate::configuration::keys::all;
 use crate::configuration::near::{advice, near_key};
-use crate::error::{Error, Result};
 use crate::grid::TABLE_NAME;
 use crate::program::{name_program, program};
-use crate::registry::Registry;
-use crate::terminal::{self, complain, remark};
+use crate::terminal::{complain, remark};
+use crate::{App, Error, Registry, Result, terminal};
 use interrupt::{end_at_once, interruptible};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.

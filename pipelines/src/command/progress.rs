@@ -9,7 +9,7 @@ use spfde_data::{EpochRow, TimingRow, counted};
 use spfde_flow::{Observer, StepReport};
 
 use super::dense_time::dense_seconds_per_sample;
-use crate::experiment::Experiment;
+use crate::Experiment;
 use crate::report::epochs::{Epochs, Line, loss};
 use crate::report::guessing::guessing;
 use crate::report::shown_epochs;

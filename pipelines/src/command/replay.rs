@@ -11,15 +11,12 @@ use spfde_flow::Observer;
 
 use super::follow::follow;
 use super::{end_at_once, interruptible, run_of};
-use crate::app::App;
-use crate::configuration::Source;
-use crate::error::{Error, Result};
 use crate::grid::Column;
-use crate::replay::{Record, Replayed, STREAMS, check, replay};
+use crate::replay::{STREAMS, check, replay};
 use crate::report::replay::{Case, line, line_json, report, sums, sums_json};
-use crate::session::Options;
 use crate::terminal::{Style, remark, say, say_all, say_json, set_style};
 use crate::verify::verify;
+use crate::{App, Error, Options, Record, Replayed, Result, Source};
 
 /// Replay recorded runs under other policies, without training: what would have been decided, at what cost.
 ///

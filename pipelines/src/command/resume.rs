@@ -10,14 +10,11 @@ use super::output::Output;
 use super::run_of;
 use super::together::Together;
 use super::train::train;
-use crate::app::App;
-use crate::error::Result;
-use crate::experiment::Experiment;
 use crate::replay::rows;
 use crate::report::state::State;
 use crate::report::summary::end_json;
-use crate::resume::Resumed;
 use crate::terminal::{Style, prints, remark, say, say_json};
+use crate::{App, Experiment, Result, Resumed};
 
 /// Go on with a run that ended before its last epoch, to its configured end.
 ///

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::Result;
 use crate::cluster::{Cluster, Hosts, Secret, WAIT};
-use crate::error::Result;
 use crate::terminal::remark;
 
 /// Several processes at one piece of work.

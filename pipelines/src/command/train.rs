@@ -14,16 +14,12 @@ use super::output::Output;
 use super::progress::Progress;
 use super::together::Together;
 use super::{STOPPING, end_at_once, interruptible, workers};
-use crate::app::App;
 use crate::cluster::Cluster;
-use crate::configuration::{Configuration, Source};
-use crate::error::Result;
-use crate::experiment::Experiment;
 use crate::report::schedule;
 use crate::report::summary::{end_json, summary};
-use crate::session::{self, Options};
 use crate::terminal::{Style, prints, remark, say, say_all, say_file, say_json, show, take_away};
 use crate::verify::verify;
+use crate::{App, Configuration, Experiment, Options, Result, Source, session};
 
 /// Train a network, and record every decision.
 ///

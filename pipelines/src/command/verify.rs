@@ -6,10 +6,10 @@ use clap::Args;
 use spfde_data::files::MANIFEST_NAME;
 
 use super::{run_of, tell};
-use crate::error::{Error, Result};
 use crate::grid::TABLE_NAME;
 use crate::terminal::say;
 use crate::verify::{verify, verify_scores};
+use crate::{Error, Result};
 
 /// Check runs: hashes, schemas, row counts, and that the deltas add up to what the tables say.
 ///

@@ -4,7 +4,7 @@ use spfde_data::{Augmentation, Parameter, Parametric};
 use spfde_flow::Observe;
 use spfde_model::{Kernel, Storage};
 
-use crate::registry::Registry;
+use crate::Registry;
 
 spfde_data::parameters! {
     /// The data of a run.

@@ -15,7 +15,8 @@ use spfde_data::{Parameter, ParameterError, Parameters, Value};
 use spfde_model::InputShape;
 use spfde_policy::registry::{Listed, Member};
 
-use crate::registry::{Registry, Settings};
+use crate::Registry;
+use crate::registry::Settings;
 
 use keys::SHAPE;
 pub use keys::{bench, core};

@@ -6,7 +6,7 @@ use spfde_data::{Parameter, Parameters, Value, visible};
 
 use super::chosen;
 use super::keys::core;
-use crate::registry::Registry;
+use crate::Registry;
 
 /// Every key with its value, its meaning and its range, grouped by table.
 pub(super) fn to_toml(registry: &Registry, values: &Parameters) -> String {

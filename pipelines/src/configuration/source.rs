@@ -6,9 +6,7 @@ use std::path::Path;
 use spfde_data::Value;
 
 use super::keys::all;
-use crate::error::{Error, Result};
-use crate::registry::Registry;
-use crate::small_file;
+use crate::{Error, Registry, Result, small_file};
 
 /// A configuration file larger than this is not one.
 const LARGEST_FILE: u64 = 1 << 20;

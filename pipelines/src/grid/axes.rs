@@ -2,8 +2,8 @@
 
 use spfde_data::{ParameterError, Value};
 
-use crate::configuration::{Source, word_error};
-use crate::error::{Error, Result};
+use crate::configuration::word_error;
+use crate::{Error, Result, Source};
 
 /// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a
 /// mistyped list.

@@ -7,8 +7,7 @@ use spfde_data::{Densities, Recording};
 use spfde_flow::grid::{Freezing, RunMember, RunMembers};
 use spfde_policy::SievePolicy;
 
-use crate::configuration::Configuration;
-use crate::experiment::Experiment;
+use crate::{Configuration, Experiment};
 
 /// The members of a grid, each sieve and each freezing once.
 pub(super) fn members(

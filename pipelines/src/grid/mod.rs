@@ -29,11 +29,8 @@ use spfde_flow::Tick;
 use spfde_flow::grid::{Found, Grid, grid};
 
 use crate::cluster::Network;
-use crate::configuration::Configuration;
-use crate::error::{Error, Result};
-use crate::registry::Registry;
-use crate::session::Options;
 use crate::workers::work;
+use crate::{Configuration, Error, Options, Registry, Result};
 
 pub use axes::{Axes, MOST_MEMBERS};
 pub(crate) use directory::refuse_taken;

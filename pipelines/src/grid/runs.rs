@@ -15,9 +15,8 @@ use super::axes::each;
 use super::directory::Directory;
 use super::members::members;
 use super::{Axes, GridOptions, Member, judge};
-use crate::error::Result;
-use crate::experiment::Experiment;
-use crate::replay::{Record, check, unrecorded};
+use crate::replay::{check, unrecorded};
+use crate::{Experiment, Record, Result};
 
 /// The streams that a grid reads: those that decide, the recorded decisions, and what they cost.
 const STREAMS: [&str; 6] = [

@@ -13,8 +13,7 @@ use spfde_policy::{SieveContext, SievePolicy};
 use super::axes::each;
 use super::directory::Directory;
 use super::{Axes, GridOptions, JudgedRun, KEPT_NAME, Member, NAMES_NAME, judge};
-use crate::configuration::Configuration;
-use crate::error::{Error, Result};
+use crate::{Configuration, Error, Result};
 
 /// Which scores to judge by.
 #[derive(Clone, Debug, Default)]

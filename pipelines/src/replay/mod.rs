@@ -25,10 +25,9 @@ use spfde_flow::{Cause, Fault, Observer, Recorded, Run, Services, Stop};
 
 use crate::cluster::Network;
 use crate::environment::environment;
-use crate::error::{Error, Result};
-use crate::experiment::Experiment;
-use crate::session::{Options, discard};
+use crate::session::discard;
 use crate::workers::{Ended, execute};
+use crate::{Error, Experiment, Options, Result};
 
 pub use record::Record;
 pub(crate) use record::rows;

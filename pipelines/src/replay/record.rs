@@ -13,11 +13,8 @@ use spfde_data::files::{
 };
 use spfde_data::{Densities, EpochRow, ParameterError, Recording, Row, Value};
 
-use crate::configuration::{Configuration, Source};
-use crate::error::{Error, Result};
-use crate::experiment::Experiment;
-use crate::registry::Registry;
 use crate::replay::unrecorded;
+use crate::{Configuration, Error, Experiment, Registry, Result, Source};
 
 /// The policies, with what stands in for one that no registry knows until it is replaced.
 const POLICIES: [(&str, &str); 3] =

@@ -4,7 +4,7 @@ use spfde_data::EpochRow;
 
 use super::share_of_dense;
 use super::table::{Column, Growing, or_dash, percent, precise};
-use crate::experiment::Experiment;
+use crate::Experiment;
 
 /// A row of the table: an epoch, and the seconds that the epochs up to it took, if they are known.
 pub type Line = (EpochRow, Option<f64>);

@@ -3,7 +3,7 @@
 use spfde_data::{EpochRow, counted};
 
 use super::table::precise;
-use crate::experiment::Experiment;
+use crate::Experiment;
 
 /// How far above guessing an accuracy still counts as guessing, in standard deviations of a guess.
 const CHANCE: f64 = 3.0;

@@ -2,7 +2,7 @@
 
 use spfde_policy::mask::Needs;
 
-use crate::experiment::Experiment;
+use crate::Experiment;
 
 /// Bytes of a process that grow with neither network nor data: the program, threads, files under way.
 const PROGRAM: u64 = 40 << 20;

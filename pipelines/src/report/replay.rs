@@ -7,9 +7,8 @@ use super::state::State;
 use super::summary::{end_json, epoch_json};
 use super::table::{self, Head, number, percent, short};
 use super::{flops, share_of_dense, shown_epochs};
-use crate::error::Error;
-use crate::replay::Replayed;
 use crate::verify::Sound;
+use crate::{Error, Replayed};
 
 /// A replay, and the run that it is of.
 pub struct Case {

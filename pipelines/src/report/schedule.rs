@@ -7,7 +7,7 @@ use spfde_policy::cost;
 
 use super::memory;
 use super::table::{percent, short, table_of};
-use crate::experiment::Experiment;
+use crate::Experiment;
 
 /// Layers, freezing times, and each epoch's samples, weights, FLOPs, and the memory of so many `workers`.
 pub fn schedule(experiment: &Experiment, workers: usize) -> String {

@@ -8,9 +8,8 @@ use spfde_data::EpochRow;
 use super::flops;
 use super::state::State;
 use super::table::{or_dash, percent, precise, short};
-use crate::error::Error;
-use crate::experiment::Experiment;
 use crate::verify::Sound;
+use crate::{Error, Experiment};
 
 /// Accuracy, counted and measured cost of the epochs so far.
 pub fn summary(experiment: &Experiment, state: &State) -> String {

@@ -6,8 +6,7 @@ use spfde_data::files::{DataError, Manifest, RecordedRun, checkpoint, verify};
 use spfde_flow::Snapshot;
 
 use crate::checkpoint::read;
-use crate::error::{Error, Result};
-use crate::experiment::Experiment;
+use crate::{Error, Experiment, Result};
 
 /// What to do where files of a run that are needed are not what they were.
 const LOST: &str =

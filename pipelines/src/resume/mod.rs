@@ -11,11 +11,7 @@ use spfde_data::files::run_directory::read_config;
 use spfde_data::files::{CONFIG_NAME, DataError, Kind, MANIFEST_NAME, RunDirectory};
 use spfde_flow::Run;
 
-use crate::configuration::Configuration;
-use crate::error::Result;
-use crate::experiment::Experiment;
-use crate::registry::Registry;
-use crate::session::Options;
+use crate::{Configuration, Experiment, Options, Registry, Result};
 use latest::{Latest, check_finished, check_trace, is_at_its_end, latest};
 use recorded::{check_data, differences, entries, experiment};
 use unfinished::Held;

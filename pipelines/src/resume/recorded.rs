@@ -7,10 +7,7 @@ use spfde_data::files::{CONFIG_NAME, DataError, DataSetRecord, MANIFEST_NAME, Ma
 use spfde_data::{ParameterError, Value};
 use spfde_model::Kernel;
 
-use crate::configuration::{Configuration, Source};
-use crate::error::{Error, Result};
-use crate::experiment::Experiment;
-use crate::registry::Registry;
+use crate::{Configuration, Error, Experiment, Registry, Result, Source};
 
 /// The settings of the run, key by key.
 pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>> {

@@ -8,13 +8,11 @@ use spfde_data::files::{Manifest, RunDirectory};
 use spfde_data::{EpochRow, TimingRow};
 use spfde_flow::{Run, Snapshot};
 
-use crate::checkpoint;
 use crate::cluster::{Invitation, Meeting};
-use crate::error::{Error, Result, UNWRITTEN};
-use crate::experiment::Experiment;
+use crate::error::UNWRITTEN;
 use crate::place::Place;
 use crate::replay::rows;
-use crate::session::{self, Options};
+use crate::{Error, Experiment, Options, Result, checkpoint, session};
 
 /// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400
 /// each: half of what is read of a description.

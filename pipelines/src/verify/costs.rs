@@ -8,7 +8,7 @@ use spfde_flow::Observe;
 use super::layers::Layer;
 use super::samples::Samples;
 use super::trace::{Epoch, Trace};
-use crate::error::Result;
+use crate::Result;
 
 /// Compares a row of `epochs` with a count of its own.
 pub(super) fn check_epoch(row: &EpochRow, samples: &Samples, layers: &[Layer], epoch: &mut Epoch<'_>) {

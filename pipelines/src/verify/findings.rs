@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Findings that are put into words: a file in which everything is wrong has as many as it has rows.
 const MOST_TOLD: usize = 50;

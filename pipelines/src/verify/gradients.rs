@@ -9,7 +9,7 @@ use spfde_flow::Observe;
 
 use super::layers::Layer;
 use super::trace::Epoch;
-use crate::error::Result;
+use crate::Result;
 
 /// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, ascending, and
 /// with the layers that were frozen then and the weights that they had. The rows of a layer come step by

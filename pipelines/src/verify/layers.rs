@@ -9,7 +9,7 @@ use spfde_data::{FreezeRow, LayerRow, MaskRow, Row, TensorData, counted};
 
 use super::Findings;
 use super::trace::{Epoch, Trace};
-use crate::error::Result;
+use crate::Result;
 
 /// A value of a layer in an epoch: as the epoch began (`None`), then from which step on it was which.
 pub(super) struct History<T>(BTreeMap<Option<u32>, T>);

@@ -24,10 +24,7 @@ use spfde_model::InputShape;
 use spfde_policy::{MaskContext, MaskPolicy};
 
 use crate::configuration::keys::Traced;
-use crate::configuration::{Configuration, Source};
-use crate::error::Result;
-use crate::experiment;
-use crate::registry::Registry;
+use crate::{Configuration, Registry, Result, Source, experiment};
 use extra::Extra;
 use samples::Samples;
 use settled::settled;

@@ -13,7 +13,7 @@ use spfde_data::files::table_file::{self, Values};
 use spfde_data::{Purpose, Row, SieveRow, counted, draw};
 
 use super::Findings;
-use crate::error::Error;
+use crate::Error;
 use crate::grid::{KEPT_NAME, TABLE_NAME};
 
 /// A number of a file, which has 64 bits: sums of as many as a file can have do not overflow.

@@ -6,7 +6,7 @@ use std::path::Path;
 use spfde_data::files::{RecordedRun, RunDirectory};
 
 use super::Findings;
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// How often a run is looked at that is written meanwhile.
 const TRIES: usize = 10;
