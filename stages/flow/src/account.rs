@@ -9,7 +9,7 @@ use spfde_policy::cost::{count_layers, frozen_blocks, observed};
 use spfde_policy::{Plan, Spans, count};
 
 use crate::loader::share;
-use crate::settings::{Observe, Settings};
+use crate::{Observe, Settings};
 
 /// The costs of `epoch`; its accuracies and losses are null.
 pub(crate) fn epoch_row(

@@ -8,12 +8,9 @@ use spfde_data::Row;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, Inspect};
 
-use crate::fault::Fault;
-use crate::run::{Parts, Run};
+use crate::run::Parts;
 use crate::save::save;
-use crate::tick::Flow;
-use crate::trace;
-use crate::train::Trained;
+use crate::{Fault, Flow, Run, Trained, trace};
 
 /// What is left of a run on one worker when its graph is closed: look into it when the run is over.
 pub struct Finished {

@@ -2,9 +2,8 @@
 
 use spfde_model::Network;
 
-use crate::seams::GradientTransform;
-use crate::tick::Tick;
 use crate::train::norms;
+use crate::{GradientTransform, Tick};
 
 /// Scales the reduced gradient of the batch's mean loss down to the norm `norm` where its own is greater.
 ///

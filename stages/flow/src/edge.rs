@@ -8,8 +8,7 @@ use timely::dataflow::operators::feedback::Handle;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Inspect};
 
-use crate::fault::Fault;
-use crate::tick::{Flow, Lag, Tick};
+use crate::{Fault, Flow, Lag, Tick};
 
 /// A feedback edge that many stages write faults to.
 pub(crate) struct Edge<'s> {

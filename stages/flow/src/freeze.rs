@@ -6,8 +6,7 @@ use spfde_data::{FreezeRow, GradientRow, Row};
 use spfde_policy::{Change, FreezePolicy, Plan};
 
 use crate::checkpoint::{FREEZE_POLICY, FrozenRow, Kept};
-use crate::run::Run;
-use crate::tick::Flow;
+use crate::{Flow, Run};
 
 /// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: no stage has to
 /// decide them. The decisions on their way if the run goes on.

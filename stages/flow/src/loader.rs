@@ -7,13 +7,9 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
 
 use crate::checkpoint::{ActiveRow, Kept};
-use crate::fault::Fault;
-use crate::run::Run;
-use crate::settings::Observe;
-use crate::tick::{Flow, Tick};
-use crate::tree;
 use crate::window::Stash;
 use crate::windowed::Output;
+use crate::{Fault, Flow, Observe, Run, Tick, tree};
 
 /// This worker's part of one batch.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,9 +8,8 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback};
 
 use crate::checkpoint::Keeper;
-use crate::run::Run;
-use crate::tick::{Flow, Lag, Tick};
 use crate::windowed::{Ground, Output};
+use crate::{Flow, Lag, Run, Tick};
 
 /// The edge of decisions that take effect within their epoch, and whether one is of those.
 type Within<'s, R> = (Handle<'s, Tick, Vec<R>>, fn(&R) -> bool);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use spfde_data::{CensoredRow, EpochRow, TimingRow};
 
-use crate::tick::Tick;
+use crate::Tick;
 
 /// Where training stands after a step.
 #[derive(Clone, Debug, PartialEq)]

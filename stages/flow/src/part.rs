@@ -13,7 +13,7 @@ use timely::communication::Push;
 use timely::dataflow::channels::pushers::exchange::Distributor;
 use timely::dataflow::channels::{ContainerBytes, Message, Stamp};
 
-use crate::fault::Fault;
+use crate::Fault;
 use crate::tree::Node;
 
 /// The numbers of a part: shared within a process, read in place from a message of another.

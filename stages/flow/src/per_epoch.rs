@@ -2,8 +2,7 @@
 
 use spfde_data::Row;
 
-use crate::run::Run;
-use crate::tick::Flow;
+use crate::{Flow, Run};
 
 /// Gathers the rows of `input` and, when an epoch is over, hands all of it to `stage`, in the order of the
 /// rows.

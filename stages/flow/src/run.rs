@@ -12,15 +12,11 @@ use spfde_policy::Plan;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concat, Inspect};
 
-use crate::checkpoint::{Due, Keeper, Snapshot};
+use crate::checkpoint::{Due, Keeper};
 use crate::edge::Edge;
-use crate::fault::{Cause, Fault};
-use crate::services::{Recorded, Services};
-use crate::settings::{Policies, Settings};
-use crate::tick::{Flow, Lag, Tick};
-use crate::timings::Timings;
 use crate::window::Horizon;
 use crate::windowed::{Ground, Windowed};
+use crate::{Cause, Fault, Flow, Lag, Policies, Recorded, Services, Settings, Snapshot, Tick, Timings};
 
 /// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this
 /// many steps ahead of training.

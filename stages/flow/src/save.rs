@@ -6,10 +6,9 @@ use std::sync::Arc;
 use spfde_data::segment::Result;
 use spfde_data::{Checkpoint, Column, Columns, EpochRow};
 
-use crate::checkpoint::{CheckpointStore, Kept};
-use crate::run::Run;
-use crate::tick::Flow;
+use crate::checkpoint::Kept;
 use crate::trace::storage_fault;
+use crate::{CheckpointStore, Flow, Run};
 
 /// Writes this worker's parts of each checkpoint once its epoch is over, if `complete` names the epoch: what
 /// has been gathered of any other is dropped. The files that are finished, at the close of the epoch before

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use spfde_model::{Loss, MomentumSgd, Network, Optimiser, Perturbation, Precision};
 use spfde_policy::{Cosine, LearningRate};
 
-use crate::tick::Tick;
+use crate::Tick;
 
 /// What is plugged into a training step, one value for each seam.
 ///

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use spfde_data::{Commit, Densities, Recording, SegmentStore};
 
-use crate::checkpoint::{Checkpoints, Snapshot};
-use crate::observer::Observer;
-use crate::stop::Stop;
+use crate::{Checkpoints, Observer, Snapshot, Stop};
 
 /// Where a run's rows go and from where it is told to stop.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use spfde_data::{Augment, DataSet};
 use spfde_model::{Description, Growth, Kernel, Network, Storage};
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
-use crate::seams::Seams;
+use crate::Seams;
 
 /// What a run does, resolved and checked; the same on every worker.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::fault::Cause;
+use crate::Cause;
 
 /// Whether a run is to end after the step in flight, and why. All clones are of the same request.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use spfde_data::TimingRow;
 
-use crate::observer::Observer;
+use crate::Observer;
 
 /// Seconds and calls by stage, of one worker, since they were last taken.
 #[derive(Clone)]

@@ -8,9 +8,7 @@ use spfde_data::{
     Checkpoint, Columns, EpochRow, Row, Segment, SegmentStore, SegmentWriter, StorageError, Writer,
 };
 
-use crate::fault::{Cause, Fault};
-use crate::run::Run;
-use crate::tick::{Flow, Tick};
+use crate::{Cause, Fault, Flow, Run, Tick};
 
 /// The worker that commits, and writes the segments of epochs without rows.
 const SCRIBE: usize = 0;

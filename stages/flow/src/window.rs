@@ -9,8 +9,7 @@ use std::rc::Rc;
 
 use timely::dataflow::operators::InputCapability;
 
-use crate::fault::Fault;
-use crate::tick::Tick;
+use crate::{Fault, Tick};
 
 /// How far a run goes: to its last epoch (of a record that goes on it is not known until the record is
 /// complete), or, once it is known to stop, to the epoch in which it does. Stages wait for nothing beyond, so

@@ -21,8 +21,8 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
-use crate::tick::{Flow, Lag, Tick};
 use crate::window::{Horizon, Stash};
+use crate::{Flow, Lag, Tick};
 
 /// Where operators are built, and how far they go.
 #[derive(Clone)]

@@ -13,8 +13,7 @@ use std::ops::Add;
 
 use spfde_data::{Architecture, FreezeRow};
 
-use crate::Spans;
-use crate::mask::MaskPolicy;
+use crate::{MaskPolicy, Spans};
 
 /// FLOPs. Sums stop at 2^64 − 1, centuries of a processor's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

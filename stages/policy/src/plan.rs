@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use spfde_data::Architecture;
 
-use crate::Spans;
-use crate::cost::{Cost, count, dense_gradients, frozen_blocks};
-use crate::mask::{MaskPolicy, Needs};
+use crate::cost::{dense_gradients, frozen_blocks};
+use crate::{Cost, MaskPolicy, Needs, Spans, count};
 
 /// Densities, freezing times, sizes of the active set and cost of every epoch, from the configuration alone.
 ///

@@ -1,9 +1,9 @@
 //! The families of policies, as one value that a program may extend.
 
-use crate::entry::{Entry, Family};
-use crate::freeze::{self, FreezeContext, FreezePolicy};
-use crate::mask::{self, MaskContext, MaskPolicy};
-use crate::sieve::{self, SieveContext, SievePolicy};
+use crate::{
+    Entry, Family, FreezeContext, FreezePolicy, MaskContext, MaskPolicy, SieveContext, SievePolicy, freeze,
+    mask, sieve,
+};
 
 /// One line for each family: its field, policy and context, the key that chooses and its default, what it
 /// decides, and its entries.

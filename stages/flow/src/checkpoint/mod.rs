@@ -32,7 +32,7 @@ use spfde_data::segment::Result;
 use spfde_data::{Checkpoint, Column, Writer};
 use spfde_model::Tensor;
 
-use crate::settings::Settings;
+use crate::Settings;
 
 pub(crate) use keep::{Keeper, Kept};
 pub(crate) use rows::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};

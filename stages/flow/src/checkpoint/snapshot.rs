@@ -9,8 +9,7 @@ use spfde_policy::{Plan, Spans};
 
 use super::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
 use crate::recorded::{Limits, tick};
-use crate::settings::Settings;
-use crate::tick::Tick;
+use crate::{Settings, Tick};
 
 /// Rows that a freeze policy may save: one for each block and each step of a few epochs.
 const STEPS_LIMIT: u64 = 1 << 20;

@@ -14,11 +14,7 @@ use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::core::OkErr;
 
 use crate::checkpoint::{Kept, MASK_POLICY};
-use crate::run::Run;
-use crate::settings::Settings;
-use crate::tick::{Flow, Tick};
-use crate::timings::Timings;
-use crate::train::LayerWeights;
+use crate::{Flow, LayerWeights, Run, Settings, Tick, Timings};
 
 /// The initial masks of the layers for which this worker decides, as deltas at `(0, 0)`, drawn layer by
 /// layer; the decisions on their way if the run goes on.

@@ -7,11 +7,9 @@ use spfde_data::MaskRow;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use crate::run::Run;
-use crate::tick::{Flow, Tick};
-use crate::train::LayerWeights;
 use crate::window::Stash;
 use crate::windowed::Output;
+use crate::{Flow, LayerWeights, Run, Tick};
 
 use super::Host;
 

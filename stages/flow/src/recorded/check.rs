@@ -7,7 +7,7 @@ use spfde_data::{
 };
 use spfde_policy::Plan;
 
-use crate::tick::Tick;
+use crate::Tick;
 
 /// The moment at which training sent a row.
 pub(crate) fn tick<R: Row>(row: &R) -> Tick {

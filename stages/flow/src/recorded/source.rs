@@ -12,10 +12,8 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, Concat};
 
 use super::check::{Batches, Limits, tick};
-use crate::fault::{Cause, Fault};
-use crate::run::Run;
-use crate::tick::{Flow, Tick};
 use crate::windowed::Ground;
+use crate::{Cause, Fault, Flow, Run, Tick};
 
 /// How long a source waits before it looks whether a record has gone on.
 const LOOK_AFTER: Duration = Duration::from_millis(100);

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use spfde_data::{EpochRow, GradientRow, ScoreRow, SieveRow, TimingRow};
 
 use crate::account::{Layers, Norms};
-use crate::fault::{Cause, Fault};
-use crate::loops::Loops;
-use crate::run::Run;
 use crate::sieve::{ActiveSet, Change, MemberRow, Scored, share};
-use crate::tick::{Flow, Tick};
+use crate::{Cause, Fault, Flow, Loops, Run, Tick};
 
 /// What a worker says of its samples in every epoch, at its close, and its clock.
 pub(super) fn members<'s>(

@@ -36,10 +36,8 @@ mod costs;
 
 use timely::dataflow::operators::Concatenate;
 
-use crate::loops::Loops;
 use crate::recorded::read;
-use crate::run::Run;
-use crate::train::Trained;
+use crate::{Loops, Run, Trained};
 
 /// Stands in for [`train`](crate::train): the same streams, from the run that [`Services`](crate::Services)
 /// hands in.

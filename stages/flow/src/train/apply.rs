@@ -14,13 +14,9 @@ use timely::scheduling::Activator;
 
 use crate::account::epoch_row;
 use crate::checkpoint::Kept;
-use crate::fault::{Cause, Fault};
-use crate::observer::StepReport;
 use crate::part::{Header, Part, ToAll};
-use crate::run::Run;
-use crate::tick::{Flow, Tick};
-use crate::tree;
 use crate::windowed::Output;
+use crate::{Cause, Fault, Flow, Run, StepReport, Tick, tree};
 
 use super::evaluate::{Evaluation, evaluate};
 use super::replica::{self, Contribution, Replica};

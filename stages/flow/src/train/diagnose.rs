@@ -5,8 +5,7 @@ use spfde_data::counted;
 use spfde_model::{NonFinite, Score};
 
 use super::replica::Replica;
-use crate::loader::Batch;
-use crate::tick::Tick;
+use crate::{Batch, Tick};
 
 /// What to try: the step will come out the same whenever the run is resumed.
 const REMEDY: &str = "nothing of this step has reached the weights, and resuming would only lead to it \

@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use spfde_data::EpochRow;
 
-use crate::run::Run;
-use crate::tick::Flow;
+use crate::{Flow, Run};
 
 use super::evaluate::{Evaluation, chunks};
 

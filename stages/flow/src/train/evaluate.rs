@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::replica::Replica;
-use crate::fault::Cause;
-use crate::stop::Stop;
+use crate::{Cause, Stop};
 
 /// Test samples in a chunk: a multiple of sixteen, small enough for the caches.
 const CHUNK: usize = 64;

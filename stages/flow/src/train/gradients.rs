@@ -15,13 +15,10 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::progress::Antichain;
 use timely::scheduling::Activator;
 
-use crate::fault::Fault;
-use crate::loader::Batch;
 use crate::part::Part;
-use crate::run::Run;
-use crate::tick::{Flow, Lag, Tick};
 use crate::window::Stash;
 use crate::windowed::Output;
+use crate::{Batch, Fault, Flow, Lag, Run, Tick};
 
 use super::masks::MaskChanges;
 use super::replica::Replica;

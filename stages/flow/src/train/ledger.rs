@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use spfde_data::{GradientRow, LayerRow};
 use spfde_model::Network;
 
-use crate::tick::Tick;
+use crate::Tick;
 
 /// The sum of absolute values and the sum of squares, in eight sums that grow side by side, so that one
 /// addition need not wait for the other.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use spfde_data::MaskRow;
 use timely::dataflow::operators::InputCapability;
 
-use crate::tick::Tick;
+use crate::Tick;
 
 /// What changes in each layer at one tick: the weights that cease and those that begin to exist.
 pub(super) type Changes = BTreeMap<u16, [Vec<u32>; 2]>;

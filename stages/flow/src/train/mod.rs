@@ -29,10 +29,7 @@ use std::rc::Rc;
 
 use spfde_data::{EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, TimingRow};
 
-use crate::loader::Batch;
-use crate::observer::StepReport;
-use crate::run::Run;
-use crate::tick::Flow;
+use crate::{Batch, Flow, Run, StepReport};
 
 pub(crate) use ledger::norms;
 pub use weights::LayerWeights;

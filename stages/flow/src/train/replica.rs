@@ -8,13 +8,10 @@ use spfde_model::{Activations, Growth, Network, Score, Shard, Wanted, Workspace,
 use spfde_policy::cost::frozen_blocks_after;
 use timely::scheduling::Activator;
 
-use crate::fault::{Cause, Fault, panic_message};
-use crate::loader::Batch;
+use crate::fault::panic_message;
 use crate::part::Header;
-use crate::run::Run;
-use crate::settings::{Observe, Settings};
-use crate::tick::Tick;
-use crate::tree::{self, Node};
+use crate::tree::Node;
+use crate::{Batch, Cause, Fault, Observe, Run, Settings, Tick, tree};
 
 use super::diagnose;
 use super::ledger::Ledger;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use spfde_policy::Needs;
 
-use crate::tick::Tick;
+use crate::Tick;
 
 use super::ledger::is_frozen;
 use super::replica::Replica;

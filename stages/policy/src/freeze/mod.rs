@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 use spfde_data::{Architecture, Column, Columns, GradientRow, ParameterError};
 
-use crate::cost::Costs;
-use crate::{Plan, Spans};
+use crate::{Costs, Plan, Spans};
 
 pub use gradient_norm::GradientNorm;
 pub use none::Never;

@@ -29,8 +29,7 @@
 use spfde_data::{ParameterError, counted};
 
 use super::{Change, FreezeContext, FreezePlan, FreezeRule, Judged};
-use crate::rounding::share_of;
-use crate::{Costs, Spans};
+use crate::{Costs, Spans, share_of};
 
 const REDUCTION: &str = "freeze.flops_reduction";
 

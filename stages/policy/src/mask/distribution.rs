@@ -10,7 +10,7 @@
 
 use spfde_data::{Architecture, LayerKind, LayerShape, ParameterError, counted};
 
-use crate::rounding::share_of;
+use crate::share_of;
 
 /// Which layers are masked: every convolution but the first, every linear layer but the last. The first and
 /// the last layer hold few weights and much of the accuracy (MEST keeps both dense).

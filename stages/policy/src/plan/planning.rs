@@ -5,11 +5,8 @@ use std::sync::Arc;
 use spfde_data::{Architecture, ParameterError};
 
 use super::Plan;
-use crate::Spans;
-use crate::cost::{Costs, count, frozen_blocks};
-use crate::freeze::FreezePolicy;
-use crate::mask::MaskPolicy;
-use crate::sieve::SievePolicy;
+use crate::cost::frozen_blocks;
+use crate::{Costs, FreezePolicy, MaskPolicy, SievePolicy, Spans, count};
 
 impl Plan {
     /// Plans a run of `epochs` epochs on a data set of `samples` samples.
