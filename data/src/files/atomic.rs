@@ -7,9 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::error::{DataError, Result};
-use super::layout;
-use super::operation;
+use super::{DataError, Result, layout, operation};
 
 /// A file under construction, called `*.part`, which is hashed on its way. Dropped before [`commit`], it is
 /// removed.

@@ -9,13 +9,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::atomic;
-use super::error::{DataError, Result};
 use super::layout::{CHECKPOINT, weights_path};
-use super::manifest::{CHECKPOINT_LIMIT, Manifest};
+use super::manifest::CHECKPOINT_LIMIT;
 use super::parquet_store::read_columns;
 use super::read_limited::{check_length, check_recorded, hash_file, inside, read_limited};
-use super::weights::{self, Weights};
+use super::weights::Weights;
+use super::{DataError, Manifest, Result, atomic, weights};
 use crate::{Checkpoint, Column, Columns, Segment, Tensor};
 
 /// Writes the weights at the start of `epoch` to the run directory `run`.

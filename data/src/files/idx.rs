@@ -17,8 +17,8 @@ pub use content::{images, labels};
 pub use find::{Files, find, folder, is_named};
 
 use super::data_set::{assemble, count_classes, empty, no_class};
-use super::error::{DataError, Result};
 use super::read_limited::{open, read_limited};
+use super::{DataError, Result};
 use crate::{Augmentation, DataSet, Images, Purpose, counted, draw};
 
 /// Bytes that an IDX file may hold uncompressed.

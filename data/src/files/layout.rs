@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
-use super::error::{DataError, Result};
+use super::{DataError, Result};
 use crate::Checkpoint;
 
 /// The resolved configuration.

@@ -12,8 +12,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-use super::atomic::{self, Part};
-use super::error::{DataError, Result};
+use super::atomic::Part;
+use super::{DataError, Result, atomic};
 
 /// Writes a Parquet file, whole or not at all. Dropped before
 /// [`ParquetOut::finish`], it leaves nothing.

@@ -8,8 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::error::{DataError, Result};
-use super::manifest::{MANIFEST_NAME, Manifest};
+use super::{DataError, MANIFEST_NAME, Manifest, Result};
 use crate::{CensoredRow, CostRow, EpochRow, LayerRow, Row, ScoreRow, Segment, SieveRow};
 
 /// Samples of a recorded run. A data set is held in memory, and has at most 4 GiB of pixels: 64 for each of

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::atomic::refuse_link;
-use super::error::{DataError, Result};
+use super::{DataError, Result};
 use crate::counted;
 
 /// The content of a file of at most `limit` bytes. Only ordinary files: a pipe or device has no length to

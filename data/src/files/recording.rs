@@ -7,9 +7,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::DataError;
-use super::manifest::{MANIFEST_NAME, Manifest};
 use super::parquet_store::read_columns;
+use super::{DataError, MANIFEST_NAME, Manifest};
 use crate::segment::Result;
 use crate::{Cells, Column, GradientRow, LayerRow, Record, RecordedSegment, Recording, Row};
 

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::error::{CHANGED, DataError, Result};
+use super::error::CHANGED;
+use super::{DataError, Result};
 
 /// What stands before the hash, and behind it.
 const BEFORE: &str = ",\n  \"seal\": \"";

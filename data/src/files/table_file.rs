@@ -8,10 +8,10 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
 use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
-use super::error::{DataError, Result};
 use super::parquet_out::{ParquetOut, properties};
 use super::parquet_store::check_type;
 use super::read_limited::read_limited;
+use super::{DataError, Result};
 
 /// The values of a column; any may be missing.
 #[derive(Clone, Debug, PartialEq)]
