@@ -21,6 +21,11 @@ use crate::data::load;
 use crate::idle::idle;
 use crate::{Configuration, Result};
 
+/// What makes the experiment of a configuration: it may put policies of its own into it.
+pub trait Prepare: FnOnce(Configuration) -> Result<Experiment> {}
+
+impl<F: FnOnce(Configuration) -> Result<Experiment>> Prepare for F {}
+
 /// A checked experiment, ready to run or to be planned only.
 #[derive(Clone)]
 pub struct Experiment {

@@ -2,6 +2,11 @@
 
 use spfde_flow::{Run, Trained, freeze, load, mask, replay, sieve, train};
 
+/// What wires a graph, once on each worker.
+pub trait Build: Fn(&Run<'_>) + Send + Sync + 'static {}
+
+impl<F: Fn(&Run<'_>) + Send + Sync + 'static> Build for F {}
+
 /// Wires the ready pipeline, and answers what training produces, or its record in a replay. The configuration
 /// chooses the policies. A stage more takes these streams; another wiring starts from a copy of these lines.
 pub fn pipeline<'s>(run: &Run<'s>) -> Trained<'s> {

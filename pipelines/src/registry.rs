@@ -12,8 +12,8 @@ use spfde_policy::registry::{Listed, Member};
 
 use crate::Result;
 
-/// Settings, key by key.
-pub(crate) type Settings = Vec<(String, Value)>;
+/// A setting: key and value.
+pub type Entry = (String, Value);
 
 /// A data set that needs no path.
 #[derive(Clone)]
@@ -93,11 +93,7 @@ impl Registry {
     ///
     /// # Errors
     /// If the recorded network cannot be read.
-    pub(crate) fn of_run(
-        self: &Arc<Self>,
-        run: &RecordedRun,
-        entries: &[(String, Value)],
-    ) -> Result<Arc<Self>> {
+    pub(crate) fn of_run(self: &Arc<Self>, run: &RecordedRun, entries: &[Entry]) -> Result<Arc<Self>> {
         let named = entries.iter().rev().find(|(key, _)| key == "model.name");
         let (Some(json), Some((_, Value::Text(name)))) = (run.architecture()?, named) else {
             return Ok(Arc::clone(self));
@@ -138,9 +134,9 @@ impl Registry {
 
     /// The entries of a recorded configuration that this registry knows, and the policies that it does not
     /// know: their keys and names. Parameters of a model or a policy that is not known go without a word.
-    pub(crate) fn known(&self, entries: &[(String, Value)]) -> (Settings, Settings) {
+    pub(crate) fn known(&self, entries: &[Entry]) -> (Vec<Entry>, Vec<Entry>) {
         let families = self.families();
-        let (mut known, mut unknown) = (Settings::new(), Settings::new());
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for entry in entries {
             let (key, value) = entry;
             match families.iter().find(|family| key.split('.').next() == Some(family.name)) {

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use spfde_data::Commit;
 use spfde_data::files::run_directory::default_directory;
 use spfde_data::files::{DataError, Kind, ParquetStore, RunDirectory};
-use spfde_flow::{Cause, Checkpoints, Fault, Observer, Run, Services, Snapshot, Stop};
+use spfde_flow::{Cause, Checkpoints, Fault, Observer, Services, Snapshot, Stop};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Meeting, Network};
@@ -15,7 +15,7 @@ use crate::environment::environment;
 use crate::error::UNWRITTEN;
 use crate::place::Place;
 use crate::workers::{Ended, execute};
-use crate::{Error, Experiment, Result, Why};
+use crate::{Build, Error, Experiment, Result, Why};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -74,11 +74,7 @@ impl Default for Options {
 /// # Errors
 /// If the directory cannot be created, before any work; if the run stopped before its last epoch: what is
 /// committed by then is kept.
-pub fn run(
-    experiment: &Experiment,
-    options: Options,
-    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
-) -> Result<PathBuf> {
+pub fn run(experiment: &Experiment, options: Options, build: impl Build) -> Result<PathBuf> {
     let meeting = Meeting::new("spfde train", options.workers, experiment);
     match options.cluster.clone().filter(|cluster| !cluster.is_first()) {
         Some(cluster) => {
@@ -102,7 +98,7 @@ pub(crate) fn work_on(
     resumed: Option<Snapshot>,
     network: Network,
     options: Options,
-    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    build: impl Build,
 ) -> Result<PathBuf> {
     let settings = experiment.settings();
     let (several, workers) = (options.processes() > 1, options.workers.max(1));

@@ -12,6 +12,7 @@ use timely::WorkerConfig;
 use timely::communication::WorkerGuards;
 use timely::worker::Worker;
 
+use crate::Build;
 use crate::cluster::{Lost, Network, UNHEARD};
 
 /// How long an idle worker sleeps at most before it looks whether another has failed.
@@ -48,7 +49,7 @@ pub(crate) fn execute(
     settings: &Arc<Settings>,
     services: Services,
     network: Network,
-    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    build: impl Build,
 ) -> Ended<Option<Fault>> {
     let settings = Arc::clone(settings);
     work(network, move |worker| {

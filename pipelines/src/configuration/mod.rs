@@ -15,8 +15,7 @@ use spfde_data::{Parameter, ParameterError, Parameters, Value};
 use spfde_model::InputShape;
 use spfde_policy::registry::{Listed, Member};
 
-use crate::Registry;
-use crate::registry::Settings;
+use crate::{Entry, Registry};
 
 use keys::SHAPE;
 pub use keys::{bench, core};
@@ -39,7 +38,7 @@ impl Configuration {
     ///
     /// # Errors
     /// A key that nothing knows, or a value out of its range.
-    pub fn resolve(given: &[(String, Value)]) -> Result<Self, ParameterError> {
+    pub fn resolve(given: &[Entry]) -> Result<Self, ParameterError> {
         Self::resolve_over(&Registry::standard(), &[], given)
     }
 
@@ -52,8 +51,8 @@ impl Configuration {
     /// wrong.
     pub fn resolve_over(
         registry: &Arc<Registry>,
-        inherited: &[(String, Value)],
-        given: &[(String, Value)],
+        inherited: &[Entry],
+        given: &[Entry],
     ) -> Result<Self, ParameterError> {
         Self::resolve_with(registry, inherited, given, false)
     }
@@ -62,18 +61,15 @@ impl Configuration {
     ///
     /// # Errors
     /// As [`Configuration::resolve`].
-    pub fn resolve_bench(
-        registry: &Arc<Registry>,
-        given: &[(String, Value)],
-    ) -> Result<Self, ParameterError> {
+    pub fn resolve_bench(registry: &Arc<Registry>, given: &[Entry]) -> Result<Self, ParameterError> {
         Self::resolve_with(registry, &[], given, true)
     }
 
     /// Resolves with the keys that every run has, and those that only a bench has if this `is_bench`.
     fn resolve_with(
         registry: &Arc<Registry>,
-        inherited: &[(String, Value)],
-        given: &[(String, Value)],
+        inherited: &[Entry],
+        given: &[Entry],
         is_bench: bool,
     ) -> Result<Self, ParameterError> {
         let (mut core, mut elsewhere) = (core(registry), bench());
@@ -224,13 +220,13 @@ impl Configuration {
 }
 
 /// The latest value of `key`.
-fn latest<'a>(entries: &'a [(String, Value)], key: &str) -> Option<&'a Value> {
+fn latest<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Value> {
     entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
 }
 
 /// The entries under the keys of today. What a key was called before depends on the members that the entries
 /// choose; where they do not, `over` what else holds.
-fn current(families: &[Listed], entries: &[(String, Value)], over: &[(String, Value)]) -> Settings {
+fn current(families: &[Listed], entries: &[Entry], over: &[Entry]) -> Vec<Entry> {
     let members = families.iter().filter_map(|family| {
         let key = family.choice.key;
         let name = latest(entries, key).or(latest(over, key)).unwrap_or(&family.choice.default);

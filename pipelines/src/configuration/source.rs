@@ -6,18 +6,18 @@ use std::path::Path;
 use spfde_data::Value;
 
 use super::keys::all;
-use crate::{Error, Registry, Result, small_file};
+use crate::{Entry, Error, Registry, Result, small_file};
 
 /// A configuration file larger than this is not one.
 const LARGEST_FILE: u64 = 1 << 20;
 
 /// Settings as they were written, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Source(Vec<(String, Value)>);
+pub struct Source(Vec<Entry>);
 
 impl Source {
     /// The entries in the order in which they were written.
-    pub fn entries(&self) -> &[(String, Value)] {
+    pub fn entries(&self) -> &[Entry] {
         &self.0
     }
 

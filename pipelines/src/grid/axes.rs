@@ -3,7 +3,7 @@
 use spfde_data::{ParameterError, Value};
 
 use crate::configuration::word_error;
-use crate::{Error, Result, Source};
+use crate::{Entry, Error, Result, Source};
 
 /// Members a grid may have. Each keeps a byte or more for every sample, and most grids of more were a
 /// mistyped list.
@@ -63,9 +63,9 @@ impl Axes {
 
     /// All combinations, the values of the last key changing fastest; one without settings if there are no
     /// keys.
-    pub fn points(&self) -> Vec<Vec<(String, Value)>> {
+    pub fn points(&self) -> Vec<Vec<Entry>> {
         self.0.iter().fold(vec![Vec::new()], |points, (key, values)| {
-            let longer = |point: Vec<(String, Value)>| {
+            let longer = |point: Vec<Entry>| {
                 let with = move |value: &Value| [&point[..], &[(key.clone(), value.clone())]].concat();
                 values.iter().map(with)
             };
@@ -87,10 +87,7 @@ fn repeated(values: &[Value]) -> Option<&Value> {
 }
 
 /// What `make` makes of every point, by its number; an error says which member of the grid it is of.
-pub(super) fn each<T>(
-    points: &[Vec<(String, Value)>],
-    make: impl Fn(usize, &[(String, Value)]) -> Result<T>,
-) -> Result<Vec<T>> {
+pub(super) fn each<T>(points: &[Vec<Entry>], make: impl Fn(usize, &[Entry]) -> Result<T>) -> Result<Vec<T>> {
     let made = points.iter().enumerate().map(|(number, point)| {
         make(number, point).map_err(|error| match point.is_empty() {
             true => error,

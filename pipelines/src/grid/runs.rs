@@ -7,7 +7,7 @@ use spfde_data::files::FollowedEnd;
 use spfde_data::table::Record as _;
 use spfde_data::{
     EpochRow, FreezeRow, GradientRow, MaskRow, Recording, RecordingError, Row, ScoreRow, Segment,
-    SegmentStore, SieveRow, Value,
+    SegmentStore, SieveRow,
 };
 use spfde_flow::grid::{Found, Grid, MemberCosts, RecordedScores};
 
@@ -16,7 +16,7 @@ use super::directory::Directory;
 use super::members::members;
 use super::{Axes, GridOptions, Member, judge};
 use crate::replay::{check, unrecorded};
-use crate::{Experiment, Record, Result};
+use crate::{Entry, Experiment, Record, Result};
 
 /// The streams that a grid reads: those that decide, the recorded decisions, and what they cost.
 const STREAMS: [&str; 6] = [
@@ -106,7 +106,7 @@ impl JudgedRun {
 /// if a file cannot be read or written, or it is interrupted: nothing is left then.
 pub fn judge_runs(
     cases: &[RunCase],
-    settings: &[(String, Value)],
+    settings: &[Entry],
     axes: &Axes,
     prepare: impl Fn(Experiment) -> Result<Experiment>,
     options: &GridOptions,

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use spfde_data::files::score_files::ScoreFiles;
 use spfde_data::files::table_file::{Columns, Values};
-use spfde_data::{ParameterError, Repeats, ScoreSource, Value, counted};
+use spfde_data::{ParameterError, Repeats, ScoreSource, counted};
 use spfde_flow::grid::{Found, Grid, MemberCosts};
 use spfde_policy::{SieveContext, SievePolicy};
 
 use super::axes::each;
 use super::directory::Directory;
 use super::{Axes, GridOptions, JudgedRun, KEPT_NAME, Member, NAMES_NAME, judge};
-use crate::{Configuration, Error, Result};
+use crate::{Configuration, Entry, Error, Result};
 
 /// Which scores to judge by.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +60,7 @@ pub struct Judged {
 /// is left then.
 pub fn judge_scores(
     input: &ScoreInput,
-    settings: &[(String, Value)],
+    settings: &[Entry],
     axes: &Axes,
     options: &GridOptions,
 ) -> Result<Judged> {

@@ -21,13 +21,13 @@ use spfde_data::{
     CensoredRow, Commit, Densities, EpochRow, GradientRow, LayerRow, MaskRow, Nowhere, ParameterError, Row,
     ScoreRow, SegmentStore, TimingRow, counted,
 };
-use spfde_flow::{Cause, Fault, Observer, Recorded, Run, Services, Stop};
+use spfde_flow::{Cause, Fault, Observer, Recorded, Services, Stop};
 
 use crate::cluster::Network;
 use crate::environment::environment;
 use crate::session::discard;
 use crate::workers::{Ended, execute};
-use crate::{Error, Experiment, Options, Result};
+use crate::{Build, Error, Experiment, Options, Result};
 
 pub use record::Record;
 pub(crate) use record::rows;
@@ -60,7 +60,7 @@ pub fn replay(
     record: &Record,
     experiment: &Experiment,
     options: Options,
-    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    build: impl Build,
 ) -> Result<Replayed> {
     Ok(replay_from(record, experiment, options, false, build)?.0)
 }
@@ -76,7 +76,7 @@ pub fn follow(
     record: &Record,
     experiment: &Experiment,
     options: Options,
-    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    build: impl Build,
 ) -> Result<(Replayed, Option<FollowedEnd>)> {
     replay_from(record, experiment, options, true, build)
 }
@@ -87,7 +87,7 @@ fn replay_from(
     experiment: &Experiment,
     options: Options,
     follows: bool,
-    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    build: impl Build,
 ) -> Result<(Replayed, Option<FollowedEnd>)> {
     check(experiment)?;
     let (recording, followed) = record.streams(&STREAMS, follows)?;

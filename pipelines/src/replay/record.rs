@@ -14,7 +14,7 @@ use spfde_data::files::{
 use spfde_data::{Densities, EpochRow, ParameterError, Recording, Row, Value};
 
 use crate::replay::unrecorded;
-use crate::{Configuration, Error, Experiment, Registry, Result, Source};
+use crate::{Configuration, Entry, Error, Experiment, Registry, Result, Source};
 
 /// The policies, with what stands in for one that no registry knows until it is replaced.
 const POLICIES: [(&str, &str); 3] =
@@ -28,7 +28,7 @@ pub(crate) type Streams = (Arc<dyn Recording>, Option<Arc<FollowedTrace>>);
 pub struct Record {
     run: RecordedRun,
     /// Its configuration, key by key.
-    entries: Vec<(String, Value)>,
+    entries: Vec<Entry>,
     samples: u32,
     /// What there is to choose from, its own network among it.
     registry: Arc<Registry>,
@@ -124,7 +124,7 @@ impl Record {
     /// # Errors
     /// If a setting is unknown, out of range, or one of those that the record fixes; if settings cannot hold
     /// together.
-    pub fn experiment(&self, settings: &[(String, Value)]) -> Result<Experiment> {
+    pub fn experiment(&self, settings: &[Entry]) -> Result<Experiment> {
         let is_policy =
             |key: &str| ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family));
         let (mut inherited, lacking) = self.registry.known(&self.entries);

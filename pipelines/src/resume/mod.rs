@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use spfde_data::files::run_directory::read_config;
 use spfde_data::files::{CONFIG_NAME, DataError, Kind, MANIFEST_NAME, RunDirectory};
-use spfde_flow::Run;
 
-use crate::{Configuration, Experiment, Options, Registry, Result};
+use crate::{Build, Experiment, Options, Prepare, Registry, Result};
 use latest::{Latest, check_finished, check_trace, is_at_its_end, latest};
 use recorded::{check_data, differences, entries, experiment};
 use unfinished::Held;
@@ -37,11 +36,7 @@ impl Resumed {
     /// # Errors
     /// If there is no run, or another process has it; if its configuration or its data is not what it was; if
     /// a file that it would go on from is damaged: nothing is lost then.
-    pub fn open(
-        registry: &Arc<Registry>,
-        directory: &Path,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment>,
-    ) -> Result<Self> {
+    pub fn open(registry: &Arc<Registry>, directory: &Path, prepare: impl Prepare) -> Result<Self> {
         Self::take(registry, directory, prepare, true)
     }
 
@@ -50,11 +45,7 @@ impl Resumed {
     ///
     /// # Errors
     /// If there is no run; if its configuration or its data is not what it was.
-    pub fn join(
-        registry: &Arc<Registry>,
-        directory: &Path,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment>,
-    ) -> Result<Self> {
+    pub fn join(registry: &Arc<Registry>, directory: &Path, prepare: impl Prepare) -> Result<Self> {
         Self::take(registry, directory, prepare, false)
     }
 
@@ -62,7 +53,7 @@ impl Resumed {
     pub(crate) fn take(
         registry: &Arc<Registry>,
         directory: &Path,
-        prepare: impl FnOnce(Configuration) -> Result<Experiment>,
+        prepare: impl Prepare,
         is_first: bool,
     ) -> Result<Self> {
         let unfinished = |experiment, held: Option<Held>, notes| -> Result<Self> {
@@ -152,9 +143,9 @@ impl Resumed {
 /// As [`Resumed::open`] and [`run`](crate::run).
 pub fn resume(
     directory: &Path,
-    prepare: impl FnOnce(Configuration) -> Result<Experiment>,
+    prepare: impl Prepare,
     options: Options,
-    build: impl Fn(&Run<'_>) + Send + Sync + 'static,
+    build: impl Build,
 ) -> Result<PathBuf> {
     match Resumed::take(&Registry::standard(), directory, prepare, options.is_first())? {
         Resumed::Finished(_) => Ok(directory.to_owned()),

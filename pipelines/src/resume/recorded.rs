@@ -7,10 +7,10 @@ use spfde_data::files::{CONFIG_NAME, DataError, DataSetRecord, MANIFEST_NAME, Ma
 use spfde_data::{ParameterError, Value};
 use spfde_model::Kernel;
 
-use crate::{Configuration, Error, Experiment, Registry, Result, Source};
+use crate::{Configuration, Entry, Error, Experiment, Prepare, Registry, Result, Source};
 
 /// The settings of the run, key by key.
-pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value)>> {
+pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<Entry>> {
     let path = directory.join(CONFIG_NAME).display().to_string();
     Ok(Source::parse_file(&path, text)?.entries().to_vec())
 }
@@ -19,9 +19,9 @@ pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<(String, Value
 pub(super) fn experiment(
     registry: &Arc<Registry>,
     directory: &Path,
-    entries: &[(String, Value)],
+    entries: &[Entry],
     begun_in: Option<PathBuf>,
-    prepare: impl FnOnce(Configuration) -> Result<Experiment>,
+    prepare: impl Prepare,
 ) -> Result<Experiment> {
     // A policy that no registry knows is one that `prepare` puts in.
     let (mut known, _) = registry.known(entries);

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use spfde_data::files::{Manifest, RunDirectory};
 use spfde_data::{EpochRow, TimingRow};
-use spfde_flow::{Run, Snapshot};
+use spfde_flow::Snapshot;
 
 use crate::cluster::{Invitation, Meeting};
 use crate::error::UNWRITTEN;
 use crate::place::Place;
 use crate::replay::rows;
-use crate::{Error, Experiment, Options, Result, checkpoint, session};
+use crate::{Build, Error, Experiment, Options, Result, checkpoint, session};
 
 /// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400
 /// each: half of what is read of a description.
@@ -77,7 +77,7 @@ impl Unfinished {
     /// # Panics
     /// If `options.cluster` is not that of the process for which the run was opened: process 0 calls
     /// [`Resumed::open`](super::Resumed::open), the others [`Resumed::join`](super::Resumed::join).
-    pub fn run(self, options: Options, build: impl Fn(&Run<'_>) + Send + Sync + 'static) -> Result<PathBuf> {
+    pub fn run(self, options: Options, build: impl Build) -> Result<PathBuf> {
         let Self { experiment, held, .. } = self;
         let meeting = Meeting::new("spfde resume", options.workers, &experiment);
         let (directory, snapshot) = match held {
