@@ -50,7 +50,7 @@ pub use error::{Error, Reached, Result, Why};
 pub use experiment::{Experiment, Prepare};
 pub use pipeline::{Build, pipeline, wire};
 pub use registry::{Entry, Registry};
-pub use replay::{Record, Replayed, follow, replay};
+pub use replay::{Record, Replayed, replay};
 pub use resume::{Resumed, Unfinished, resume};
 pub use session::{Options, run};
 

@@ -18,9 +18,9 @@ pub(super) fn follow(
 ) -> Result<Replayed> {
     announce(record);
     say(CLAIM);
-    let (replayed, end) = replay::follow(record, experiment, options, app.build())?;
+    let replayed = replay(record, experiment, options, app.build())?;
     end_at_once();
-    end.iter().for_each(|end| tell(record, end));
+    replayed.end.iter().for_each(|end| tell(record, end));
     // The run may have been resumed by now: what has been found is good all the same.
     let by_now = Record::open(record.run().path()).and_then(|record| Ok(record.recorded_epochs()?));
     let unknown = |error| remark(format_args!("what was recorded cannot be shown beside it: {error}"));

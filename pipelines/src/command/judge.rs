@@ -93,7 +93,6 @@ impl Replay {
             decisions: self.decisions || self.grid.is_empty(),
             workers: self.workers(),
             interrupted: interruptible(STOPPING),
-            follow: self.follow,
             observer: Arc::new(self.clone()),
         }
     }

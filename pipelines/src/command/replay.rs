@@ -142,7 +142,7 @@ impl Replay {
             check(&experiment)?;
             let recorded = match self.follow {
                 true => Vec::new(),
-                false => record.streams(&STREAMS, false).and_then(|_| record.recorded_epochs())?,
+                false => record.streams(&STREAMS).and_then(|_| record.recorded_epochs())?,
             };
             if prepared.is_empty() {
                 experiment.configuration().notes().iter().for_each(remark);
@@ -234,7 +234,7 @@ impl Lines {
     /// What a replay found until it failed; nothing of it is kept.
     fn seen(&self) -> Replayed {
         let (epochs, censored) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Replayed { directory: None, epochs, censored }
+        Replayed { directory: None, epochs, censored, end: None }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Many policies at once: a grid of settings, judged as one dataflow, over bare scores or over recorded runs.
 //!
 //! ```no_run
-//! use spfde::grid::{Axes, GridOptions, RunCase, judge_runs};
+//! use spfde::grid::{Axes, GridOptions, judge_runs};
 //! let grid = ["sieve.fraction=0.1,0.2", "freeze.policy=none,gradient-norm"].map(str::to_owned);
 //! let axes = Axes::from_words(&grid)?;
-//! let runs = [RunCase::open("runs/resnet20-0-1".as_ref())?];
+//! let runs = [spfde::Record::open("runs/resnet20-0-1".as_ref())?.into()];
 //! let judged = judge_runs(&runs, &[], &axes, Ok, &GridOptions::default())?;
 //! for costs in &judged[0].found.costs {
 //!     println!("{} {} {}", costs.member, costs.epoch.epoch, costs.epoch.forward_flops);
@@ -62,8 +62,6 @@ pub struct GridOptions {
     pub workers: usize,
     /// Set to end it.
     pub interrupted: Arc<AtomicBool>,
-    /// Whether runs may still go on, and are judged as their epochs are committed.
-    pub follow: bool,
     /// Is shown how it goes.
     pub observer: Arc<dyn JudgeObserver>,
 }
@@ -91,7 +89,6 @@ impl Default for GridOptions {
             decisions: false,
             workers,
             interrupted: Arc::default(),
-            follow: false,
             observer: Arc::new(()),
         }
     }

@@ -1,6 +1,5 @@
 //! Whole experiments judged by the records of runs.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use spfde_data::files::FollowedEnd;
@@ -31,7 +30,7 @@ const STREAMS: [&str; 6] = [
 /// The keys that choose the policies.
 const CHOICES: [&str; 3] = ["mask.policy", "freeze.policy", "sieve.policy"];
 
-/// A run to judge by.
+/// A run to judge by: a [`Record`] alone is called by its directory.
 pub struct RunCase {
     /// What it is called in the results.
     pub name: String,
@@ -41,25 +40,6 @@ pub struct RunCase {
     pub below: String,
 }
 
-impl RunCase {
-    /// The run in a directory, called by it.
-    ///
-    /// # Errors
-    /// As [`Record::open`].
-    pub fn open(directory: &Path) -> Result<Self> {
-        Ok(Record::open(directory)?.into())
-    }
-
-    /// As [`RunCase::open`], of a run that may still go on.
-    ///
-    /// # Errors
-    /// As [`Record::open_unfinished`].
-    pub fn open_unfinished(directory: &Path) -> Result<Self> {
-        Ok(Record::open_unfinished(directory)?.into())
-    }
-}
-
-/// Called by its directory.
 impl From<Record> for RunCase {
     fn from(record: Record) -> Self {
         Self { name: record.run().path().display().to_string(), record, below: String::new() }
@@ -120,7 +100,7 @@ pub fn judge_runs(
         })?;
         let configurations = experiments.iter().map(Experiment::configuration);
         notes.extend(configurations.flat_map(|configuration| configuration.notes().iter().cloned()));
-        let (recording, followed) = case.record.streams(&STREAMS, options.follow)?;
+        let (recording, followed) = case.record.streams(&STREAMS)?;
         prepared.push((case, experiments, recording, followed));
     }
     options.tell(notes);
@@ -160,7 +140,7 @@ fn judge_run(
     let (sieves, run) = members(experiments, Arc::clone(recording));
     let losses = sieves.iter().any(|sieve| sieve.reads_losses());
     let source = Arc::new(RecordedScores::new(Arc::clone(recording), samples, losses));
-    let epochs = if options.follow { settings.epochs } else { case.record.epochs_reached() };
+    let epochs = if case.record.is_followed { settings.epochs } else { case.record.epochs_reached() };
     let of = |experiment: &Experiment| Member::of(experiment.configuration(), &CHOICES);
     let so_far = Arc::new(Mutex::new(JudgedRun {
         name: case.name.clone(),
@@ -187,7 +167,7 @@ fn judge_run(
     };
     let grid = Grid {
         run: Some(run),
-        follows: options.follow,
+        follows: case.record.is_followed,
         observer: Arc::new(observe),
         ..Grid::new(source, sieves, epochs.saturating_sub(1), store, Arc::clone(&options.interrupted))
     };

@@ -45,6 +45,8 @@ pub struct Replayed {
     pub epochs: Vec<EpochRow>,
     /// What the record lacks of each.
     pub censored: Vec<CensoredRow>,
+    /// How the run ended, if it was followed and has.
+    pub end: Option<FollowedEnd>,
 }
 
 /// Replays `record` under the policies of `experiment`, which [`Record::experiment`] made: `build` wires the
@@ -55,42 +57,16 @@ pub struct Replayed {
 ///
 /// # Errors
 /// If a policy is unknown or cannot be replayed, or the directory cannot be created, before any work; if the
-/// record cannot be read.
+/// record cannot be read; if a run that is followed ended before its first epoch, or went back and recorded
+/// something else.
 pub fn replay(
     record: &Record,
     experiment: &Experiment,
     options: Options,
     build: impl Build,
 ) -> Result<Replayed> {
-    Ok(replay_from(record, experiment, options, false, build)?.0)
-}
-
-/// As [`replay`], of a run that may still go on ([`Record::open_unfinished`]): reads each epoch when it is
-/// committed, and ends when the run is finished, or interrupted and held by no process. How it ended comes
-/// with what the replay found, which is, with all that is written, what a replay of the run that has ended
-/// would find.
-///
-/// # Errors
-/// As [`replay`]; if the run ended before its first epoch, or went back and recorded something else.
-pub fn follow(
-    record: &Record,
-    experiment: &Experiment,
-    options: Options,
-    build: impl Build,
-) -> Result<(Replayed, Option<FollowedEnd>)> {
-    replay_from(record, experiment, options, true, build)
-}
-
-/// Replays `record`, whose run may still go on if it is followed.
-fn replay_from(
-    record: &Record,
-    experiment: &Experiment,
-    options: Options,
-    follows: bool,
-    build: impl Build,
-) -> Result<(Replayed, Option<FollowedEnd>)> {
     check(experiment)?;
-    let (recording, followed) = record.streams(&STREAMS, follows)?;
+    let (recording, followed) = record.streams(&STREAMS)?;
     let (settings, densities) = (experiment.settings(), experiment.densities());
     let path = options.directory.as_deref();
     let directory = path.map(|path| create(record, experiment, path, &options).map(Arc::new)).transpose()?;
@@ -105,7 +81,7 @@ fn replay_from(
         stop: Stop::when(options.interrupted),
         checkpoints: None,
         resumed: None,
-        recorded: Some(Recorded { recording, densities, follows }),
+        recorded: Some(Recorded { recording, densities, follows: record.is_followed }),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
     let Ended { done, panicked, .. } = execute(settings, services, Network::alone(options.workers), build);
@@ -146,7 +122,7 @@ fn replay_from(
         }
     }
     let directory = directory.map(|directory| directory.path().to_owned());
-    Ok((Replayed { directory, epochs, censored }, end))
+    Ok(Replayed { directory, epochs, censored, end })
 }
 
 /// Why nothing is kept of work that counts only if it is whole, a replay or a `bench`, if it failed. An early

@@ -32,6 +32,8 @@ pub struct Record {
     samples: u32,
     /// What there is to choose from, its own network among it.
     registry: Arc<Registry>,
+    /// Whether the run may still go on, and is read as its epochs are committed.
+    pub(crate) is_followed: bool,
 }
 
 impl Record {
@@ -49,7 +51,8 @@ impl Record {
     }
 
     /// As [`Record::open`], of a run that may still go on: it need not have a complete epoch, if a process
-    /// holds it.
+    /// holds it. Each epoch is read when it is committed, until the run is finished, or interrupted and held
+    /// by no process; what a replay finds and writes is what one of the run that has ended would.
     ///
     /// # Errors
     /// As [`Record::open`].
@@ -61,7 +64,7 @@ impl Record {
         if record.epochs_reached() == 0 && !held {
             return Err(unrecorded(&record));
         }
-        Ok(record)
+        Ok(Self { is_followed: true, ..record })
     }
 
     /// The run in `directory`, however far it is.
@@ -79,7 +82,7 @@ impl Record {
         let source =
             Source::parse_file(&directory.join(CONFIG_NAME).display().to_string(), &run.config_unchanged()?)?;
         let registry = Registry::standard().of_run(&run, source.entries())?;
-        let record = Self { entries: source.entries().to_vec(), samples, run, registry };
+        let record = Self { entries: source.entries().to_vec(), samples, run, registry, is_followed: false };
         let epochs = record.run.manifest().epochs;
         if record.value("train.epochs") != Some(&Value::Integer(i64::from(epochs))) {
             let expected = "what config.toml says of train.epochs";
@@ -157,10 +160,10 @@ impl Record {
         Experiment::recorded(configuration, data_set, self.samples, densities, unknown)
     }
 
-    /// Some of the recorded streams; if the run `goes_on`, also as what tells how it ended.
-    pub(crate) fn streams(&self, streams: &[&str], goes_on: bool) -> Result<Streams, DataError> {
+    /// Some of the recorded streams; of a run that may go on, also as what tells how it ended.
+    pub(crate) fn streams(&self, streams: &[&str]) -> Result<Streams, DataError> {
         let (run, manifest) = (self.run.path(), self.run.manifest());
-        if !goes_on {
+        if !self.is_followed {
             return Ok((Arc::new(RecordedTrace::new(run, manifest, streams)?), None));
         }
         let followed = Arc::new(FollowedTrace::open(run, streams)?.of(manifest)?);

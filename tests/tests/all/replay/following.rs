@@ -122,8 +122,8 @@ fn follow(
         let record = Record::open_unfinished(&run).unwrap();
         let experiment = record.experiment(settings(&ASKED).entries()).unwrap();
         let options = Options { directory: Some(out), workers, observer, ..Options::default() };
-        let (replayed, end) = spfde::follow(&record, &experiment, options, spfde::wire).unwrap();
-        let end = end.expect("the only process knows how it ended");
+        let replayed = spfde::replay(&record, &experiment, options, spfde::wire).unwrap();
+        let end = replayed.end.expect("the only process knows how it ended");
         assert_eq!(replayed.epochs.len(), end.epochs as usize);
         end
     })
@@ -137,16 +137,10 @@ fn judge(
     observer: Arc<dyn JudgeObserver>,
     workers: usize,
 ) -> JudgedRun {
-    let case = if follow { RunCase::open_unfinished(run).unwrap() } else { RunCase::open(run).unwrap() };
-    let options = GridOptions {
-        directory: Some(out),
-        decisions: true,
-        workers,
-        follow,
-        observer,
-        ..GridOptions::default()
-    };
-    judge_runs(&[case], &[], &axes(), Ok, &options).unwrap().pop().unwrap()
+    let record = if follow { Record::open_unfinished(run).unwrap() } else { Record::open(run).unwrap() };
+    let options =
+        GridOptions { directory: Some(out), decisions: true, workers, observer, ..GridOptions::default() };
+    judge_runs(&[record.into()], &[], &axes(), Ok, &options).unwrap().pop().unwrap()
 }
 
 /// Every file below a directory, with its bytes; a manifest or a lock says more than was decided.
@@ -262,19 +256,15 @@ fn a_run_that_ended_before_its_first_epoch_is_named_and_leaves_nothing() {
     // A follower that opens the run while a process holds it finds out later.
     let held = RunDirectory::resume(&run).unwrap();
     let record = Record::open_unfinished(&run).unwrap();
-    let case = RunCase::open_unfinished(&run).unwrap();
+    let case = RunCase::from(record.clone());
     drop(held);
     let experiment = record.experiment(&[]).unwrap();
     let options = Options { directory: Some(bench.path("out")), workers: 2, ..Options::default() };
-    let error = spfde::follow(&record, &experiment, options, spfde::wire).unwrap_err().to_string();
+    let error = spfde::replay(&record, &experiment, options, spfde::wire).unwrap_err().to_string();
     assert!(error.ends_with(expected), "{error}");
     assert!(!bench.path("out").exists());
-    let options = GridOptions {
-        directory: Some(bench.path("out")),
-        decisions: true,
-        follow: true,
-        ..GridOptions::default()
-    };
+    let options =
+        GridOptions { directory: Some(bench.path("out")), decisions: true, ..GridOptions::default() };
     let again = judge_runs(&[case], &[], &axes(), Ok, &options).unwrap_err().to_string();
     assert_eq!(again, error);
     assert!(!bench.path("out").exists());
@@ -299,7 +289,7 @@ fn a_damaged_segment_of_the_last_epoch_ends_those_who_wait_for_the_next() {
         let experiment = record.experiment(settings(&ASKED).entries()).unwrap();
         let out = bench.path("out");
         let options = Options { directory: Some(out.clone()), workers, ..Options::default() };
-        let error = spfde::follow(&record, &experiment, options, spfde::wire).unwrap_err().to_string();
+        let error = spfde::replay(&record, &experiment, options, spfde::wire).unwrap_err().to_string();
         assert!(error.contains("e00003-w00.parquet") && error.contains("BLAKE3 is "), "{error}");
         assert!(!out.exists(), "nothing is left");
     }

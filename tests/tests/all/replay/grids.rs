@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use spfde::grid::{Axes, GridOptions, JudgedRun, RunCase, judge_runs, judge_scores};
-use spfde::{Experiment, Options};
+use spfde::{Experiment, Options, Record};
 use spfde_data::files::parquet_store::{read_columns, segment_path};
 use spfde_data::files::table_file::{self, Values};
 use spfde_data::rows::*;
@@ -46,7 +46,7 @@ fn cases(runs: &[&Recorded]) -> Vec<RunCase> {
         let below = run.path.file_name().unwrap().to_string_lossy().into_owned();
         RunCase {
             below: if runs.len() > 1 { below } else { String::new() },
-            ..RunCase::open(&run.path).unwrap()
+            ..Record::open(&run.path).unwrap().into()
         }
     };
     runs.iter().map(case).collect()
