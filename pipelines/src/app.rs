@@ -134,10 +134,7 @@ impl App {
 
     /// Adds a stage to the graph: `stage` gets what training, or a replay, produces. A replay has no images
     /// and no labels: a stage that reads them asks [`Run::replays`] first.
-    pub fn stage(
-        mut self,
-        stage: impl for<'a, 's> Fn(&'a Run<'s>, &'a Trained<'s>) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn stage(mut self, stage: impl for<'s> Fn(&Run<'s>, &Trained<'s>) + Send + Sync + 'static) -> Self {
         self.stages.push(Arc::new(stage));
         self
     }

@@ -87,16 +87,11 @@ impl Experiment {
         Ok(Self { densities, unknown, ..experiment })
     }
 
-    fn prepare(
-        mut configuration: Configuration,
-        data: Arc<DataSet>,
-        samples: u32,
-        kernel: Kernel,
-    ) -> Result<Self> {
-        let augment = configuration.values().get(AUGMENT).and_then(Augmentation::from_value);
+    fn prepare(mut asked: Configuration, data: Arc<DataSet>, samples: u32, kernel: Kernel) -> Result<Self> {
+        let augment = asked.values().get(AUGMENT).and_then(Augmentation::from_value);
         let augment = augment.unwrap_or(data.augment);
-        configuration.settle(AUGMENT, augment.to_value());
-        let values = configuration.values();
+        asked.settle(AUGMENT, augment.to_value());
+        let values = asked.values();
         let (data_keys, train) = (Data::from_parameters(values), Train::from_parameters(values));
         if samples == 0 {
             let reason = format!("the data set {} has no training images", data.name);
@@ -104,10 +99,10 @@ impl Experiment {
         }
         let images = &data.train;
         let input = InputShape { channels: images.channels, height: images.height, width: images.width };
-        let description = description(&configuration, input, data.classes)?;
+        let description = description(&asked, input, data.classes)?;
         let architecture = description.architecture();
-        let registry = &configuration.registry().policies;
-        let (mask, freeze, sieve) = contexts(&configuration, architecture, samples);
+        let registry = &asked.registry().policies;
+        let (mask, freeze, sieve) = contexts(&asked, architecture, samples);
         let policies = Policies {
             mask: registry.mask.build(values.text("mask.policy"), values, &mask)?,
             freeze: registry.freeze.build(values.text("freeze.policy"), values, &freeze)?,
@@ -124,14 +119,14 @@ impl Experiment {
             kernel,
             storage: train.storage,
             learning_rate: values.number("train.learning_rate"),
-            seams: (configuration.registry().seams)(seams(&train)),
+            seams: (asked.registry().seams)(seams(&train)),
             augment: Augment::of(augment, data_keys.crop_padding as u8),
             observe: Traced::from_parameters(values).observe,
             data,
             policies,
             plan: Arc::new(plan),
         };
-        Ok(Self::planned(configuration, settings))
+        Ok(Self::planned(asked, settings))
     }
 
     /// Whose weights the costs of a replay count: those of the record, unless a mask policy was chosen for
@@ -151,8 +146,8 @@ impl Experiment {
     /// If its parameters or the plan do not hold.
     pub fn with_mask(self, rule: impl MaskRule) -> Result<Self> {
         let mask = mask::policy(rule, &self.contexts().0)?;
-        let name = ("mask.policy", mask.name());
-        let changed = self.with_policies(name, |policies| Policies { mask, ..policies })?;
+        let policies = Policies { mask: Arc::clone(&mask), ..self.settings.policies.clone() };
+        let changed = self.with_policies("mask.policy", mask.name(), policies)?;
         Ok(Self { densities: Densities::Scheduled, ..changed })
     }
 
@@ -162,8 +157,8 @@ impl Experiment {
     /// If its parameters or the plan do not hold.
     pub fn with_freeze(self, rule: impl FreezeRule) -> Result<Self> {
         let freeze = freeze::policy(rule, &self.contexts().1)?;
-        let name = ("freeze.policy", freeze.name());
-        self.with_policies(name, |policies| Policies { freeze, ..policies })
+        let policies = Policies { freeze: Arc::clone(&freeze), ..self.settings.policies.clone() };
+        self.with_policies("freeze.policy", freeze.name(), policies)
     }
 
     /// The same experiment under another sieve rule, whether a registry knows it or not.
@@ -172,8 +167,8 @@ impl Experiment {
     /// If its parameters or the plan do not hold.
     pub fn with_sieve(self, rule: impl SieveRule) -> Result<Self> {
         let sieve = sieve::policy(rule, &self.contexts().2)?;
-        let name = ("sieve.policy", sieve.name());
-        self.with_policies(name, |policies| Policies { sieve, ..policies })
+        let policies = Policies { sieve: Arc::clone(&sieve), ..self.settings.policies.clone() };
+        self.with_policies("sieve.policy", sieve.name(), policies)
     }
 
     fn contexts(&self) -> (MaskContext, FreezeContext, SieveContext) {
@@ -187,13 +182,8 @@ impl Experiment {
         Self { settings: Arc::new(settings), ..self }
     }
 
-    fn with_policies(
-        self,
-        (key, name): (&'static str, &str),
-        change: impl FnOnce(Policies) -> Policies,
-    ) -> Result<Self> {
-        let mut settings = (*self.settings).clone();
-        settings.policies = change(settings.policies);
+    fn with_policies(self, key: &'static str, name: &str, policies: Policies) -> Result<Self> {
+        let mut settings = Settings { policies, ..(*self.settings).clone() };
         let (architecture, samples) = (&settings.plan.architecture, settings.plan.samples);
         let plan = plan(architecture, settings.epochs, samples, &settings.policies)?;
         settings.plan = Arc::new(plan);
@@ -285,12 +275,7 @@ fn seams(train: &Train) -> Seams {
     }
 }
 
-fn plan(
-    architecture: &Arc<Architecture>,
-    epochs: u32,
-    samples: u32,
-    policies: &Policies,
-) -> Result<Plan, ParameterError> {
+fn plan(architecture: &Arc<Architecture>, epochs: u32, samples: u32, policies: &Policies) -> Result<Plan> {
     let Policies { mask, freeze, sieve } = policies;
-    Plan::new(Arc::clone(architecture), epochs, samples, mask, &**freeze, &**sieve)
+    Ok(Plan::new(Arc::clone(architecture), epochs, samples, mask, &**freeze, &**sieve)?)
 }

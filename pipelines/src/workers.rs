@@ -32,13 +32,16 @@ const _: () = assert!(UNHEARD.saturating_add(STRAGGLERS).saturating_add(LINGER).
 /// How long a process that has done its work waits for the others to close their connections.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// A worker that panicked, and the panic's message.
+pub(crate) type Panicked = (usize, String);
+
 /// How the workers of a process ended.
 pub(crate) struct Ended<R> {
     /// What those found whose graphs ran dry, in no particular order. The others panicked, or gave up because
     /// another did or a process was lost.
     pub(crate) done: Vec<R>,
-    /// The first that panicked, and the panic's message.
-    pub(crate) panicked: Option<(usize, String)>,
+    /// The first that panicked.
+    pub(crate) panicked: Option<Panicked>,
     /// Another process that is gone.
     pub(crate) lost: Option<Lost>,
 }

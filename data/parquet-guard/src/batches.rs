@@ -51,10 +51,7 @@ impl Iterator for Batches {
 }
 
 /// Runs the Parquet library on a file; its panics on damaged bytes become errors, too.
-pub(crate) fn guard<T>(
-    action: &str,
-    work: impl FnOnce() -> parquet::errors::Result<T>,
-) -> std::result::Result<T, Fault> {
+pub(crate) fn guard<T>(action: &str, work: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, Fault> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => {
             done.map_err(|source| Fault(format!("cannot {action}: {source}; is it a complete Parquet file?")))

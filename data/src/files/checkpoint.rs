@@ -6,24 +6,18 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layout::{CHECKPOINT, weights_path};
 use super::manifest::CHECKPOINT_LIMIT;
 use super::parquet_store::read_columns;
 use super::read_limited::{check_length, check_recorded, hash_file, inside, read_limited};
-use super::weights::Weights;
+use super::weights::{Metadata, Weights};
 use super::{DataError, Manifest, Result, atomic, weights};
 use crate::{Checkpoint, Column, Columns, Segment, Tensor};
 
 /// Writes the weights at the start of `epoch` to the run directory `run`.
-pub fn write_weights(
-    run: &Path,
-    epoch: u32,
-    arrays: &[Tensor],
-    metadata: &BTreeMap<String, String>,
-) -> Result<Checkpoint> {
+pub fn write_weights(run: &Path, epoch: u32, arrays: &[Tensor], metadata: &Metadata) -> Result<Checkpoint> {
     let path = weights_path(epoch);
     let bytes = weights::encode(arrays, metadata);
     atomic::create_directory(&run.join(CHECKPOINT))?;

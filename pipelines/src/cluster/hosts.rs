@@ -17,11 +17,14 @@ const NAME_LIMIT: usize = 261;
 /// Processes: every pair of them has a connection.
 const PROCESSES_LIMIT: usize = 256;
 
+/// What a name or an address stands for.
+type Addresses = Vec<SocketAddr>;
+
 /// Where one process listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     text: String,
-    addresses: Vec<SocketAddr>,
+    addresses: Addresses,
 }
 
 impl Host {
@@ -67,11 +70,7 @@ impl Hosts {
     ///
     /// # Errors
     /// As [`Hosts::read`].
-    pub fn parse(
-        path: &str,
-        bytes: &[u8],
-        lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>,
-    ) -> Result<Self> {
+    pub fn parse(path: &str, bytes: &[u8], lookup: impl Fn(&str) -> io::Result<Addresses>) -> Result<Self> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| Error::usage(format!("{path}: cannot read the hosts file: {error}")))?;
         let mut hosts: Vec<(usize, Host)> = Vec::new();
@@ -120,7 +119,7 @@ impl Hosts {
 }
 
 /// The host that a line names, or what is wrong with it, in words.
-fn host(text: &str, lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>) -> Result<Host, String> {
+fn host(text: &str, lookup: impl Fn(&str) -> io::Result<Addresses>) -> Result<Host, String> {
     let example = "write address:port, such as 127.0.0.1:2101";
     if text.len() > NAME_LIMIT {
         let beginning: String = text.chars().take(20).collect();
@@ -134,7 +133,7 @@ fn host(text: &str, lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>>) -> Res
         Ok(_) => (),
     }
     let found = lookup(text).map_err(|error| format!("`{shown}` is no address: {error}; {example}"))?;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
+    let mut addresses = Addresses::new();
     for address in found {
         if address.ip().is_unspecified() {
             return Err(format!("`{shown}` is no address at which others find the process; {example}"));

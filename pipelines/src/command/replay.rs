@@ -154,7 +154,7 @@ impl Replay {
         for (record, experiment, directory, mut recorded) in prepared {
             let (name, planned) = (record.run().path().display().to_string(), record.run().manifest().epochs);
             let (workers, interrupted) = (self.workers(), Arc::clone(&interrupted));
-            let lines = Arc::new(Lines::new(&name, self.follow));
+            let lines = Arc::new(Lines { run: name.clone(), follow: self.follow, seen: Mutex::default() });
             let observer = Arc::clone(&lines) as Arc<dyn Observer>;
             let options = Options { directory, workers, interrupted, observer, cluster: None };
             let found = match self.follow {
@@ -213,11 +213,6 @@ struct Lines {
 }
 
 impl Lines {
-    /// Lines of the run of this name.
-    fn new(run: &str, follow: bool) -> Self {
-        Self { run: run.to_owned(), follow, seen: Mutex::default() }
-    }
-
     /// Adds a row of one of the two tables, whose rows come in their order.
     fn take(&self, add: impl FnOnce(&mut Vec<EpochRow>, &mut Vec<CensoredRow>)) {
         let (costs, lacking) = &mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner);

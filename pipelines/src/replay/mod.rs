@@ -16,7 +16,7 @@ mod record;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use spfde_data::files::{DataError, FollowedEnd, Manifest, ReplayOf, RunDirectory};
+use spfde_data::files::{FollowedEnd, Manifest, ReplayOf, RunDirectory};
 use spfde_data::{
     CensoredRow, Commit, Densities, EpochRow, GradientRow, LayerRow, MaskRow, Nowhere, ParameterError, Row,
     ScoreRow, SegmentStore, TimingRow, counted,
@@ -26,7 +26,7 @@ use spfde_flow::{Cause, Fault, Observer, Recorded, Services, Stop};
 use crate::cluster::Network;
 use crate::environment::environment;
 use crate::session::discard;
-use crate::workers::{Ended, execute};
+use crate::workers::{Ended, Panicked, execute};
 use crate::{Build, Error, Experiment, Options, Result};
 
 pub use record::Record;
@@ -127,11 +127,7 @@ pub fn replay(
 
 /// Why nothing is kept of work that counts only if it is whole, a replay or a `bench`, if it failed. An early
 /// end is a success.
-pub(crate) fn failure(
-    panicked: Option<(usize, String)>,
-    fault: Option<&Fault>,
-    bench: bool,
-) -> Option<Error> {
+pub(crate) fn failure(panicked: Option<Panicked>, fault: Option<&Fault>, bench: bool) -> Option<Error> {
     let (reason, interrupted) = match (panicked, fault) {
         (Some((worker, message)), _) => (format!("worker {worker} failed: {message}"), false),
         (None, Some(Fault { cause: Cause::Interrupted, .. })) if bench => ("interrupted".to_owned(), true),
@@ -174,12 +170,7 @@ pub(crate) fn check(experiment: &Experiment) -> Result<(), ParameterError> {
     Ok(())
 }
 
-fn create(
-    record: &Record,
-    experiment: &Experiment,
-    path: &Path,
-    options: &Options,
-) -> Result<RunDirectory, DataError> {
+fn create(record: &Record, experiment: &Experiment, path: &Path, options: &Options) -> Result<RunDirectory> {
     let run = record.run();
     let replay_of = replay_of(record, experiment, run.manifest_blake3(), record.epochs_reached());
     let manifest = Manifest {
@@ -191,7 +182,7 @@ fn create(
     // What is judged by the directory alone needs no program that knows the model.
     let network = experiment.settings().network.to_json();
     let environment = environment(experiment, options.workers, 1);
-    RunDirectory::create(path, &configuration, Some(&network), &environment, manifest)
+    Ok(RunDirectory::create(path, &configuration, Some(&network), &environment, manifest)?)
 }
 
 /// Keeps the rows of the table, and lets another observer look on.

@@ -8,6 +8,9 @@ use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 use crate::terminal;
 
+/// The cells of a row.
+type Cells = Vec<String>;
+
 /// The head of a column, and how soon the column is left out: the greatest number first, 0 never.
 pub(crate) type Head<'a> = (&'a str, u8);
 
@@ -21,7 +24,7 @@ const GAP: usize = 2;
 /// is aligned to the left, all others to the right.
 pub(crate) fn table<'a>(
     heads: impl IntoIterator<Item = Head<'a>>,
-    rows: impl IntoIterator<Item = Vec<String>>,
+    rows: impl IntoIterator<Item = Cells>,
 ) -> String {
     fitted(&heads.into_iter().collect::<Vec<_>>(), &rows.into_iter().collect::<Vec<_>>(), terminal::width())
 }
@@ -33,14 +36,14 @@ pub(crate) fn table_of<R>(rows: impl IntoIterator<Item = R>, columns: &[Column<'
 }
 
 /// The same, at most `width` columns wide.
-fn fitted(heads: &[Head<'_>], rows: &[Vec<String>], width: Option<usize>) -> String {
+fn fitted(heads: &[Head<'_>], rows: &[Cells], width: Option<usize>) -> String {
     let Some(kept) = kept(heads, rows, width) else { return groups(heads, rows) };
     let pick = |row: &[String]| kept.iter().map(|index| row[*index].clone()).collect::<Vec<_>>();
     lines(kept.iter().map(|index| heads[*index].0), rows.iter().map(|row| pick(row)))
 }
 
 /// The columns for which there is room; `None` if there is none for those that are never left out.
-fn kept(heads: &[Head<'_>], rows: &[Vec<String>], width: Option<usize>) -> Option<Vec<usize>> {
+fn kept(heads: &[Head<'_>], rows: &[Cells], width: Option<usize>) -> Option<Vec<usize>> {
     let chars = |text: &str| text.chars().count();
     let widest = |index: usize| rows.iter().map(|row| chars(&row[index])).max().unwrap_or(0);
     let widths: Vec<usize> =
@@ -57,10 +60,7 @@ fn kept(heads: &[Head<'_>], rows: &[Vec<String>], width: Option<usize>) -> Optio
 }
 
 /// A line of heads, and one for each row.
-fn lines<'a>(
-    heads: impl IntoIterator<Item = &'a str>,
-    rows: impl IntoIterator<Item = Vec<String>>,
-) -> String {
+fn lines<'a>(heads: impl IntoIterator<Item = &'a str>, rows: impl IntoIterator<Item = Cells>) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(heads).add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -71,8 +71,8 @@ fn lines<'a>(
 }
 
 /// A group of lines for each row: what the first column names, then each of the others with its head.
-fn groups(heads: &[Head<'_>], rows: &[Vec<String>]) -> String {
-    let group = |row: &Vec<String>| {
+fn groups(heads: &[Head<'_>], rows: &[Cells]) -> String {
+    let group = |row: &Cells| {
         let cells = heads.iter().zip(row).skip(1).map(|((head, _), cell)| format!("  {head}: {cell}"));
         [format!("{} {}", heads[0].0, row[0])].into_iter().chain(cells).collect::<Vec<_>>().join("\n")
     };
@@ -85,14 +85,14 @@ pub(crate) struct Growing {
     kept: Vec<usize>,
     heads: Vec<&'static str>,
     /// The widest cells that are expected.
-    widest: Vec<String>,
+    widest: Cells,
 }
 
 impl Growing {
     /// With those of the columns for which the terminal has room, if no cell is wider than those of `widest`.
     pub(crate) fn new<R>(columns: &[Column<'static, R>], widest: &R) -> Self {
         let heads: Vec<Head<'static>> = columns.iter().map(|(head, _)| *head).collect();
-        let cells: Vec<String> = columns.iter().map(|(_, cell)| cell(widest)).collect();
+        let cells: Cells = columns.iter().map(|(_, cell)| cell(widest)).collect();
         // A row stays one line, however narrow the terminal is.
         let least = || (0..heads.len()).filter(|index| heads[*index].1 == 0).collect();
         let kept = kept(&heads, std::slice::from_ref(&cells), terminal::width()).unwrap_or_else(least);
@@ -111,7 +111,7 @@ impl Growing {
     }
 
     /// The first and the last line of the table of the widest row and this.
-    fn with_row(&self, row: Vec<String>) -> (String, String) {
+    fn with_row(&self, row: Cells) -> (String, String) {
         let text = lines(self.heads.iter().copied(), [self.widest.clone(), row]);
         let line = |line: Option<&str>| line.unwrap_or_default().to_owned();
         (line(text.lines().next()), line(text.lines().last()))

@@ -129,8 +129,8 @@ impl Resumed {
     }
 }
 
-/// Goes on with the run in `directory` to its end, from its last checkpoint. The directory; at once if it is
-/// finished.
+/// Goes on with the run in the directory `run` to its end, from its last checkpoint. The directory; at once
+/// if it is finished.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -141,14 +141,9 @@ impl Resumed {
 ///
 /// # Errors
 /// As [`Resumed::open`] and [`run`](crate::run).
-pub fn resume(
-    directory: &Path,
-    prepare: impl Prepare,
-    options: Options,
-    build: impl Build,
-) -> Result<PathBuf> {
-    match Resumed::take(&Registry::standard(), directory, prepare, options.is_first())? {
-        Resumed::Finished(_) => Ok(directory.to_owned()),
+pub fn resume(run: &Path, prepare: impl Prepare, options: Options, build: impl Build) -> Result<PathBuf> {
+    match Resumed::take(&Registry::standard(), run, prepare, options.is_first())? {
+        Resumed::Finished(_) => Ok(run.to_owned()),
         Resumed::Unfinished(unfinished) => unfinished.run(options, build),
     }
 }

@@ -62,15 +62,9 @@ pub(super) struct Layer {
 impl Layer {
     /// Compares what a row about this layer, number `layer`, states of its weights, if it does, and whether
     /// it is frozen.
-    pub(super) fn check<R: Row>(
-        &self,
-        layer: u16,
-        nonzero: Option<u32>,
-        frozen: bool,
-        epoch: &mut Epoch<'_>,
-    ) {
+    pub(super) fn check<R: Row>(&self, layer: u16, exist: Option<u32>, frozen: bool, epoch: &mut Epoch<'_>) {
         let sum = self.nonzero.last();
-        if let Some(found) = nonzero.filter(|found| u64::from(*found) != sum) {
+        if let Some(found) = exist.filter(|found| u64::from(*found) != sum) {
             let found = counted(found, "weight");
             let what = format_args!("layer {layer} has {found}, the mask deltas add up to {sum}");
             epoch.find(R::STREAM, what);

@@ -45,15 +45,10 @@ pub(crate) fn save<'s>(
 
 /// Writes the parts that a worker has of the checkpoint at the start of `epoch`: one file for each table with
 /// rows.
-fn write(
-    store: &dyn CheckpointStore,
-    epoch: u32,
-    worker: usize,
-    parts: Vec<Kept>,
-) -> Result<Vec<Checkpoint>> {
+fn write(store: &dyn CheckpointStore, epoch: u32, worker: usize, kept: Vec<Kept>) -> Result<Vec<Checkpoint>> {
     let mut files = Vec::new();
     let mut tables: BTreeMap<&'static str, (Vec<Column>, Columns)> = BTreeMap::new();
-    for part in parts {
+    for part in kept {
         match part {
             Kept::Weights { tensors, frozen_blocks } => {
                 files.push(store.weights(epoch, &tensors, frozen_blocks)?);

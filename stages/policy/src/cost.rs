@@ -62,7 +62,7 @@ impl Sum for Cost {
 }
 
 /// The cost of one epoch of `samples` samples with `nonzero[layer]` existing weights and the first
-/// `frozen_blocks` blocks frozen.
+/// `frozen` blocks frozen.
 ///
 /// # Panics
 /// If `nonzero` does not have one entry per layer, or more blocks are frozen than exist.
@@ -76,31 +76,26 @@ impl Sum for Cost {
 /// // Frozen: nothing for the first layer, 16 for the classifier, whose input needs no gradient any more.
 /// assert_eq!(count(&architecture, &[12, 8], 1, 1).backward, 16);
 /// ```
-pub fn count(architecture: &Architecture, nonzero: &[u32], frozen_blocks: usize, samples: u32) -> Cost {
-    count_layers(architecture, nonzero, frozen_blocks, samples).into_iter().sum()
+pub fn count(network: &Architecture, nonzero: &[u32], frozen: usize, samples: u32) -> Cost {
+    count_layers(network, nonzero, frozen, samples).into_iter().sum()
 }
 
 /// As [`count`], layer by layer.
 ///
 /// # Panics
 /// As [`count`].
-pub fn count_layers(
-    architecture: &Architecture,
-    nonzero: &[u32],
-    frozen_blocks: usize,
-    samples: u32,
-) -> Vec<Cost> {
-    let blocks = architecture.blocks.len();
-    assert_eq!(nonzero.len(), architecture.layers.len(), "one count of existing weights per layer");
-    assert!(frozen_blocks <= blocks, "{frozen_blocks} of {blocks} blocks are frozen");
-    let classifier = architecture.layers.iter().position(|layer| layer.block == blocks);
-    let layers = architecture.layers.iter().zip(nonzero).enumerate();
+pub fn count_layers(network: &Architecture, nonzero: &[u32], frozen: usize, samples: u32) -> Vec<Cost> {
+    let blocks = network.blocks.len();
+    assert_eq!(nonzero.len(), network.layers.len(), "one count of existing weights per layer");
+    assert!(frozen <= blocks, "{frozen} of {blocks} blocks are frozen");
+    let classifier = network.layers.iter().position(|layer| layer.block == blocks);
+    let layers = network.layers.iter().zip(nonzero).enumerate();
     let cost = layers.map(|(index, (layer, &nonzero))| {
         let per_sample = u64::from(nonzero).saturating_mul(layer.flops_per_weight());
         let forward = per_sample.saturating_mul(u64::from(samples));
-        let first_active = layer.block == frozen_blocks;
+        let first_active = layer.block == frozen;
         let reads_prefix = first_active && (layer.reads_block_input || classifier == Some(index));
-        let backward = match (layer.block < frozen_blocks, reads_prefix) {
+        let backward = match (layer.block < frozen, reads_prefix) {
             (true, _) => 0,
             (false, true) => forward,
             (false, false) => forward.saturating_mul(2),
@@ -124,16 +119,10 @@ pub fn count_layers(
 /// // Ten more outside: ten forward passes.
 /// assert_eq!(observed(&architecture, &[12, 8], 1, 1, 10), 24 + 16 + 10 * 40);
 /// ```
-pub fn observed(
-    architecture: &Architecture,
-    nonzero: &[u32],
-    frozen_blocks: usize,
-    active: u32,
-    outside: u32,
-) -> u64 {
-    let backward = |frozen: usize| count(architecture, nonzero, frozen, active).backward;
-    let prefix = backward(0).saturating_sub(backward(frozen_blocks));
-    prefix.saturating_add(count(architecture, nonzero, frozen_blocks, outside).forward)
+pub fn observed(network: &Architecture, nonzero: &[u32], frozen: usize, active: u32, outside: u32) -> u64 {
+    let backward = |frozen: usize| count(network, nonzero, frozen, active).backward;
+    let prefix = backward(0).saturating_sub(backward(frozen));
+    prefix.saturating_add(count(network, nonzero, frozen, outside).forward)
 }
 
 /// The FLOPs of the dense weight gradients of the `layers` over `samples` samples: 2 per multiply-add of all
@@ -144,12 +133,8 @@ pub fn observed(
 /// let architecture = example::perceptron(&[3, 4, 2]);
 /// assert_eq!(dense_gradients(&architecture, [0], 10), 2 * 12 * 10);
 /// ```
-pub fn dense_gradients(
-    architecture: &Architecture,
-    layers: impl IntoIterator<Item = usize>,
-    samples: u32,
-) -> u64 {
-    let layers = layers.into_iter().map(|layer| &architecture.layers[layer]);
+pub fn dense_gradients(network: &Architecture, layers: impl IntoIterator<Item = usize>, samples: u32) -> u64 {
+    let layers = layers.into_iter().map(|layer| &network.layers[layer]);
     let flops = layers.map(|layer| layer.weights() as u64 * layer.flops_per_weight());
     flops.fold(0, u64::saturating_add).saturating_mul(u64::from(samples))
 }
@@ -164,14 +149,14 @@ pub fn frozen_blocks(frozen: &[Spans], epoch: u32) -> usize {
 /// # Errors
 /// If a layer belongs to no block of the network, or frozen blocks would form no prefix; in words.
 pub fn frozen_blocks_after(
-    architecture: &Architecture,
-    frozen_blocks: usize,
+    network: &Architecture,
+    frozen: usize,
     rows: &[FreezeRow],
 ) -> Result<usize, String> {
-    let mut frozen: Vec<bool> = (0..architecture.blocks.len()).map(|block| block < frozen_blocks).collect();
+    let mut frozen: Vec<bool> = (0..network.blocks.len()).map(|block| block < frozen).collect();
     let (thaws, freezes): (Vec<&FreezeRow>, _) = rows.iter().partition(|row| row.diff < 0);
     for row in thaws.into_iter().chain(freezes) {
-        let layer = architecture.layers.get(usize::from(row.layer));
+        let layer = network.layers.get(usize::from(row.layer));
         let block = layer.and_then(|layer| frozen.get_mut(layer.block));
         *block.ok_or_else(|| format!("layer is {}, which is in no block that freezes", row.layer))? =
             row.diff > 0;
@@ -232,7 +217,7 @@ mod tests {
 
     #[test]
     fn shortcut_and_first_convolution_behind_the_prefix_need_no_gradient_of_their_input() {
-        let architecture = example::residual(&[2, 4], 1, 4);
+        let network = example::residual(&[2, 4], 1, 4);
         // stem, block1.convolution1, block1.convolution2, block2.convolution1, .convolution2, .shortcut,
         // classifier
         let nonzero = [10, 20, 30, 40, 50, 60, 70];
@@ -244,7 +229,7 @@ mod tests {
             .collect();
         let passes = [[1, 2, 2, 2, 2, 2, 2], [0, 0, 0, 1, 2, 1, 2], [0, 0, 0, 0, 0, 0, 1]];
         for (frozen, passes) in passes.iter().enumerate() {
-            let cost = count(&architecture, &nonzero, frozen, 3);
+            let cost = count(&network, &nonzero, frozen, 3);
             assert_eq!(cost.forward, forward.iter().sum::<u64>());
             let backward: u64 = forward.iter().zip(passes).map(|(forward, passes)| forward * passes).sum();
             assert_eq!(cost.backward, backward, "{frozen} frozen blocks");
@@ -259,20 +244,20 @@ mod tests {
         let second = (64 * 32 * 9 + 9 * 64 * 64 * 9 + 64 * 32) * 256;
         let third = (128 * 64 * 9 + 9 * 128 * 128 * 9 + 128 * 64) * 64;
         let forward = 2 * (stem + first + second + third + 1280) * 50_000;
-        let architecture = example::residual(&[32, 64, 128], 5, 32);
-        let dense: Vec<u32> = architecture.layers.iter().map(|layer| layer.weights() as u32).collect();
-        let cost = count(&architecture, &dense, 0, 50_000);
+        let network = example::residual(&[32, 64, 128], 5, 32);
+        let dense: Vec<u32> = network.layers.iter().map(|layer| layer.weights() as u32).collect();
+        let cost = count(&network, &dense, 0, 50_000);
         assert_eq!(cost.forward, forward);
         assert_eq!(cost.backward, 2 * forward - 2 * stem * 50_000);
     }
 
     #[test]
     fn behind_frozen_blocks_the_classifier_needs_no_gradient_of_its_input() {
-        let mut architecture = Architecture::clone(&example::residual(&[2], 1, 4));
-        let classifier = architecture.layers.last_mut().unwrap();
+        let mut network = Architecture::clone(&example::residual(&[2], 1, 4));
+        let classifier = network.layers.last_mut().unwrap();
         classifier.reads_block_input = false;
-        assert_eq!(count(&architecture, &[0, 0, 0, 5], 0, 1), Cost { forward: 10, backward: 20 });
-        assert_eq!(count(&architecture, &[0, 0, 0, 5], 1, 1), Cost { forward: 10, backward: 10 });
+        assert_eq!(count(&network, &[0, 0, 0, 5], 0, 1), Cost { forward: 10, backward: 20 });
+        assert_eq!(count(&network, &[0, 0, 0, 5], 1, 1), Cost { forward: 10, backward: 10 });
     }
 
     #[test]

@@ -85,12 +85,8 @@ impl Plan {
     }
 
     /// The layers whose dense gradient the steps before an update within `epoch` compute.
-    pub fn dense_gradients_within(
-        &self,
-        epoch: u32,
-        frozen_blocks: usize,
-    ) -> impl Iterator<Item = usize> + '_ {
-        self.training(frozen_blocks).filter(move |layer| {
+    pub fn dense_gradients_within(&self, epoch: u32, frozen: usize) -> impl Iterator<Item = usize> + '_ {
+        self.training(frozen).filter(move |layer| {
             self.mask.needs_within(*layer, epoch, self.spans(*layer)) == Needs::DenseGradient
         })
     }

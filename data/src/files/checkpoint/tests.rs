@@ -19,7 +19,7 @@ fn written() -> (tempfile::TempDir, Manifest) {
     let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1], labels: vec![0] };
     let mut manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 4);
     manifest.epochs_reached = 2;
-    manifest.checkpoints.push(write_weights(run.path(), 2, &arrays(), &BTreeMap::new()).unwrap());
+    manifest.checkpoints.push(write_weights(run.path(), 2, &arrays(), &Metadata::new()).unwrap());
     for worker in [0, 1] {
         let tables = ParquetStore::of_checkpoints(run.path());
         let mut writer = tables.create("masks", &MaskRow::columns(), 2, worker).unwrap();

@@ -126,14 +126,8 @@ pub(crate) fn count_classes(path: &Path, labels: &[u16], first: i64) -> Result<u
 }
 
 /// That a label of a file, which numbers the classes from `first`, is no class.
-pub(crate) fn no_class(
-    path: &Path,
-    row: usize,
-    label: impl Display,
-    classes: usize,
-    first: i64,
-) -> DataError {
-    let expected = format!("one of {}, numbered from {first}", counted(classes, "class"));
+pub(crate) fn no_class(path: &Path, row: usize, label: impl Display, count: usize, first: i64) -> DataError {
+    let expected = format!("one of {}, numbered from {first}", counted(count, "class"));
     DataError::unfit(path, format!("row {row}: label"), label, expected, "")
 }
 

@@ -92,18 +92,14 @@ pub(crate) fn check_nulls(path: &Path, column: &str, array: &dyn Array) -> Resul
 }
 
 /// Takes the values of a column of whole numbers, whatever their width, up to the first that does not lie
-/// between 0 and `limit`: its row and value.
+/// between 0 and `most`: its row and value.
 ///
 /// # Panics
 /// If the column has another type.
-pub(crate) fn whole_numbers(
-    array: &ArrayRef,
-    limit: u64,
-    mut take: impl FnMut(u64),
-) -> Option<(usize, i128)> {
+pub(crate) fn whole_numbers(array: &ArrayRef, most: u64, mut take: impl FnMut(u64)) -> Option<(usize, i128)> {
     downcast_integer_array!(
         array => array.values().iter().map(|value| i128::from(*value)).enumerate().find(|(_, value)| {
-            let fitting = u64::try_from(*value).ok().filter(|value| *value <= limit);
+            let fitting = u64::try_from(*value).ok().filter(|value| *value <= most);
             fitting.map(&mut take).is_none()
         }),
         other => unreachable!("the column was checked to hold whole numbers, not {other}")

@@ -16,20 +16,23 @@ use crate::{Tensor, TensorData};
 /// Bytes of a weights file.
 const WEIGHTS_LIMIT: u64 = 16 << 30;
 
+/// What is known beside the arrays, as text.
+pub type Metadata = BTreeMap<String, String>;
+
 /// What a weights file holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
     /// The arrays, by name.
     pub arrays: Vec<Tensor>,
     /// What else is known, as text.
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Metadata,
 }
 
 /// The bytes of a file. The same content gives the same bytes, whatever the order of the arrays.
 ///
 /// # Panics
 /// If a name comes twice or is `__metadata__`, or a shape does not fit its numbers.
-pub fn encode(arrays: &[Tensor], metadata: &BTreeMap<String, String>) -> Vec<u8> {
+pub fn encode(arrays: &[Tensor], metadata: &Metadata) -> Vec<u8> {
     // The library writes metadata in the order of a hash map, different in every process; the format is
     // simple.
     let mut sorted: Vec<&Tensor> = arrays.iter().collect();
