@@ -49,8 +49,8 @@ pub use rows::{
 };
 pub use scores::{Repeats, ScoreColumns, ScoreSource};
 pub use segment::{
-    Checkpoint, Commit, Densities, Extent, RecordedSegment, Recording, RecordingError, Segment, SegmentStore,
-    SegmentWriter, StorageError, Writer,
+    Checkpoint, Commit, CompleteEpoch, Densities, Extent, RecordedSegment, Recording, RecordingError,
+    Segment, SegmentStore, SegmentWriter, StorageError, Writer,
 };
 pub use table::{Cell, Cells, Column, ColumnType, Columns, Record, Row};
 pub use tensor::{Tensor, TensorData};

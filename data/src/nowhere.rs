@@ -1,7 +1,7 @@
 //! Where the rows of a graph go whose trace the caller does not want.
 
 use crate::segment::Result;
-use crate::{Checkpoint, Column, Columns, Commit, Segment, SegmentStore, SegmentWriter, Writer};
+use crate::{Column, Columns, Commit, CompleteEpoch, Segment, SegmentStore, SegmentWriter, Writer};
 
 /// Takes everything and keeps nothing.
 #[derive(Clone, Copy, Debug)]
@@ -16,13 +16,7 @@ impl SegmentStore for Nowhere {
 }
 
 impl Commit for Nowhere {
-    fn commit_checkpoint(
-        &self,
-        _: u32,
-        _: Vec<Segment>,
-        _: Vec<Checkpoint>,
-        _: Option<String>,
-    ) -> Result<()> {
+    fn commit_epoch(&self, _: CompleteEpoch) -> Result<()> {
         Ok(())
     }
 }

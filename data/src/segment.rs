@@ -69,18 +69,23 @@ impl From<Segment> for Checkpoint {
     }
 }
 
+/// An epoch all of whose files are finished.
+#[derive(Clone, Debug, Default)]
+pub struct CompleteEpoch {
+    /// Which, from 0.
+    pub epoch: u32,
+    /// Its segments.
+    pub segments: Vec<Segment>,
+    /// The files from which the run can go on after it; empty without a checkpoint.
+    pub checkpoint: Vec<Checkpoint>,
+    /// Why it is the last one, if it is before the configured end: the run is finished then.
+    pub ended_early: Option<String>,
+}
+
 /// The only commit point: what has not been named here does not exist.
 pub trait Commit: Send + Sync {
-    /// Adds the finished segments of `epoch`; when it returns they count, after a power loss too. At once the
-    /// run can go on after `epoch` from `checkpoint`, all files of which are finished. With `ended_early` it
-    /// is the last epoch, for that reason, and the run is finished.
-    fn commit_checkpoint(
-        &self,
-        epoch: u32,
-        segments: Vec<Segment>,
-        checkpoint: Vec<Checkpoint>,
-        ended_early: Option<String>,
-    ) -> Result<()>;
+    /// Adds what there is of an epoch; when it returns all of it counts, after a power loss too.
+    fn commit_epoch(&self, complete: CompleteEpoch) -> Result<()>;
 }
 
 /// Why a recorded stream cannot be read: names the file or the stream, what is wrong, and what to do.

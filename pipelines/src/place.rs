@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::files::run_directory::Member;
 use spfde_data::files::{DataError, Manifest, RunDirectory};
-use spfde_data::{Checkpoint, Commit, Segment, StorageError};
+use spfde_data::{Commit, CompleteEpoch, StorageError};
 
 use crate::Reached;
 
@@ -49,15 +49,8 @@ impl Place {
 
 /// Worker 0 commits, which belongs to process 0; the others have nothing to commit.
 impl Commit for Place {
-    fn commit_checkpoint(
-        &self,
-        epoch: u32,
-        segments: Vec<Segment>,
-        checkpoint: Vec<Checkpoint>,
-        ended_early: Option<String>,
-    ) -> Result<(), StorageError> {
-        let Some(directory) = self.held() else { return Ok(()) };
-        directory.commit_checkpoint(epoch, segments, checkpoint, ended_early)
+    fn commit_epoch(&self, complete: CompleteEpoch) -> Result<(), StorageError> {
+        self.held().map_or(Ok(()), |directory| directory.commit_epoch(complete))
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use spfde_data::segment::Result;
 use spfde_data::{
-    Checkpoint, Columns, EpochRow, Row, Segment, SegmentStore, SegmentWriter, StorageError, Writer,
+    Checkpoint, Columns, CompleteEpoch, EpochRow, Row, Segment, SegmentStore, SegmentWriter, StorageError,
+    Writer,
 };
 
 use crate::{Cause, Fault, Flow, Run, Tick};
@@ -131,7 +132,7 @@ pub(crate) fn commit<'s>(
         let epoch = close.epoch;
         let whole = complete.through(epoch).into_iter().find(|row| row.epoch == epoch);
         failed |= !unwritten.through(epoch).is_empty();
-        let early = match ended.through(epoch).into_iter().min() {
+        let ended_early = match ended.through(epoch).into_iter().min() {
             Some(Fault { cause: Cause::Enough(reason), .. }) => Some(reason),
             _ => None,
         };
@@ -139,9 +140,8 @@ pub(crate) fn commit<'s>(
         if let Some(row) = whole.filter(|_| worker == SCRIBE && !failed) {
             segments.sort();
             checkpoint.sort();
-            let committed =
-                timings.measure("trace", || commit.commit_checkpoint(epoch, segments, checkpoint, early));
-            match committed {
+            let complete = CompleteEpoch { epoch, segments, checkpoint, ended_early };
+            match timings.measure("trace", || commit.commit_epoch(complete)) {
                 Ok(()) => observer.committed(&row),
                 Err(error) => {
                     failed = true;

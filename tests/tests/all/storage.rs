@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use spfde::{Experiment, Options};
 use spfde_data::rows::STREAMS;
-use spfde_data::segment::{Checkpoint, Commit, Segment, SegmentStore, SegmentWriter, StorageError};
+use spfde_data::segment::{Commit, CompleteEpoch, Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Column, Columns};
 use spfde_flow::{Cause, Fault, Observer, Services, StepReport, Stop, Tick};
 
@@ -126,13 +126,8 @@ impl SegmentWriter for MemoryWriter {
 }
 
 impl Commit for Memory {
-    fn commit_checkpoint(
-        &self,
-        epoch: u32,
-        segments: Vec<Segment>,
-        _: Vec<Checkpoint>,
-        _: Option<String>,
-    ) -> Result<(), StorageError> {
+    fn commit_epoch(&self, complete: CompleteEpoch) -> Result<(), StorageError> {
+        let CompleteEpoch { epoch, segments, .. } = complete;
         if self.fail_commit == Some(epoch) {
             return Err(full("manifest"));
         }

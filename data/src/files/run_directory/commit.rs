@@ -1,20 +1,14 @@
 //! Committing epoch by epoch.
 
 use super::{CHECKPOINTS_KEPT, RunDirectory};
-use crate::files::manifest::Checkpoint;
 use crate::files::{Manifest, operation};
-use crate::{Commit, Segment, StorageError, are, counted};
+use crate::{Commit, CompleteEpoch, StorageError, are, counted};
 
 impl Commit for RunDirectory {
     /// Epochs are committed one after the other, each once. The last [`CHECKPOINTS_KEPT`] checkpoints stay;
     /// earlier ones are removed once this one counts.
-    fn commit_checkpoint(
-        &self,
-        epoch: u32,
-        segments: Vec<Segment>,
-        checkpoint: Vec<Checkpoint>,
-        ended_early: Option<String>,
-    ) -> Result<(), StorageError> {
+    fn commit_epoch(&self, complete: CompleteEpoch) -> Result<(), StorageError> {
+        let CompleteEpoch { epoch, segments, checkpoint, ended_early } = complete;
         let refuse = |reason: String| {
             let path = self.path.display();
             Err(StorageError(format!("{path}: cannot commit epoch {}: {reason}", u64::from(epoch) + 1)))

@@ -10,7 +10,7 @@ use crate::files::data_set;
 use crate::files::parquet_store::ParquetStore;
 use crate::files::run_directory::RunDirectory;
 use crate::images::Images;
-use crate::segment::{Commit, SegmentStore};
+use crate::segment::SegmentStore;
 use crate::table::Columns;
 
 crate::row! {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use spfde_data::files::recording::RecordedTrace;
 use spfde_data::nowhere::Nowhere;
 use spfde_data::segment::{
-    Checkpoint, Commit, Densities, RecordedSegment, Recording, RecordingError, Segment, StorageError,
+    Commit, CompleteEpoch, Densities, RecordedSegment, Recording, RecordingError, StorageError,
 };
 use spfde_data::table::Column;
 use spfde_flow::{Recorded, Services, Stop};
@@ -47,15 +47,9 @@ impl Recording for Watched {
 }
 
 impl Commit for Watched {
-    fn commit_checkpoint(
-        &self,
-        epoch: u32,
-        _: Vec<Segment>,
-        _: Vec<Checkpoint>,
-        _: Option<String>,
-    ) -> Result<(), StorageError> {
+    fn commit_epoch(&self, complete: CompleteEpoch) -> Result<(), StorageError> {
         std::thread::sleep(Duration::from_millis(10));
-        self.committed.store(epoch + 1, Ordering::SeqCst);
+        self.committed.store(complete.epoch + 1, Ordering::SeqCst);
         Ok(())
     }
 }

@@ -15,10 +15,21 @@ use crate::files::manifest::{Checkpoint, MANIFEST_NAME};
 use crate::files::verify;
 use crate::images::Images;
 use crate::rows::MaskRow;
-use crate::segment::{Commit, Segment, SegmentStore, StorageError};
+use crate::segment::{Commit, CompleteEpoch, Segment, SegmentStore, StorageError};
 use crate::table::{Columns, Record};
 
 impl RunDirectory {
+    /// Commits an epoch.
+    pub(crate) fn commit_checkpoint(
+        &self,
+        epoch: u32,
+        segments: Vec<Segment>,
+        checkpoint: Vec<Checkpoint>,
+        ended_early: Option<String>,
+    ) -> Result<(), StorageError> {
+        self.commit_epoch(CompleteEpoch { epoch, segments, checkpoint, ended_early })
+    }
+
     /// Commits an epoch without a checkpoint.
     pub(crate) fn commit(&self, epoch: u32, segments: Vec<Segment>) -> Result<(), StorageError> {
         self.commit_checkpoint(epoch, segments, Vec::new(), None)
