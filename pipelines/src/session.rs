@@ -1,21 +1,21 @@
-//! Running an experiment: workers, run directory, stop.
+//! Running an experiment: workers, run directory, stop. And what a process may do in the run directory:
+//! process 0 commits, all write their segments.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use spfde_data::Commit;
-use spfde_data::files::run_directory::default_directory;
-use spfde_data::files::{DataError, Kind, ParquetStore, RunDirectory};
+use spfde_data::files::run_directory::{Member, default_directory};
+use spfde_data::files::{DataError, Kind, Manifest, ParquetStore, RunDirectory};
+use spfde_data::{Commit, CompleteEpoch, StorageError};
 use spfde_flow::{Cause, Checkpoints, Fault, Observer, Services, Snapshot, Stop};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Meeting, Network};
 use crate::environment::environment;
 use crate::error::UNWRITTEN;
-use crate::place::Place;
 use crate::workers::{Ended, execute};
-use crate::{Build, Error, Experiment, Result, Why};
+use crate::{Build, Error, Experiment, Reached, Result, Why};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -168,4 +168,68 @@ fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, Da
 /// Gives up a run of which nothing is to be kept, for `error`.
 pub(crate) fn discard(directory: &RunDirectory, error: Error) -> Error {
     error.and("what had been written could not be removed", directory.discard())
+}
+
+/// The run directory, as a process of the run has it. It is held as long as a worker may write there, be it
+/// one that is left behind: each has it to commit.
+pub(crate) enum Place {
+    /// The process that holds it, and commits.
+    Held(Arc<RunDirectory>),
+    /// Another one, which only writes its own segments there.
+    Joined(Member),
+}
+
+impl Place {
+    /// The run directory, if this process holds it: whatever concerns the whole run is then for it to do.
+    pub(crate) fn held(&self) -> Option<&RunDirectory> {
+        if let Place::Held(directory) = self { Some(directory) } else { None }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Place::Held(directory) => directory.path(),
+            Place::Joined(member) => member.run(),
+        }
+    }
+
+    /// How far the run has come, and the epoch of its last checkpoint; `None` if this process cannot tell. In
+    /// a shared file system a process that has joined may see it late.
+    pub(crate) fn reached(&self) -> Option<Reached> {
+        let manifest = match self {
+            Place::Held(directory) => directory.manifest(),
+            Place::Joined(member) => Manifest::read(member.run()).ok()?,
+        };
+        Some(Reached { epochs: manifest.epochs_reached, checkpoint: manifest.last_checkpoint() })
+    }
+
+    /// Ends the work on the run; the manifest is process 0's.
+    pub(crate) fn finish(&self, stopped: Option<String>) -> Result<(), DataError> {
+        self.held().map_or(Ok(()), |directory| directory.finish(stopped))
+    }
+}
+
+/// Worker 0 commits, which belongs to process 0; the others have nothing to commit.
+impl Commit for Place {
+    fn commit_epoch(&self, complete: CompleteEpoch) -> Result<(), StorageError> {
+        self.held().map_or(Ok(()), |directory| directory.commit_epoch(complete))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spfde_data::files::Kind;
+
+    use super::*;
+
+    #[test]
+    fn a_process_works_on_its_run_as_long_as_one_of_its_workers_may() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Arc::new(Place::Joined(Member::join(directory.path(), 1).unwrap()));
+        let left_behind = Arc::clone(&place) as Arc<dyn Commit>;
+        drop(place);
+        let error = Member::join(directory.path(), 1).unwrap_err();
+        assert!(error.is(Kind::Locked), "{error}");
+        drop(left_behind);
+        Member::join(directory.path(), 1).unwrap();
+    }
 }

@@ -7,7 +7,6 @@ mod import;
 mod interrupt;
 mod judge;
 mod list;
-mod output;
 mod progress;
 mod replay;
 mod resume;

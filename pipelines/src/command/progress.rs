@@ -13,8 +13,7 @@ use crate::Experiment;
 use crate::report::epochs::{Epochs, Line, loss};
 use crate::report::guessing::guessing;
 use crate::report::shown_epochs;
-use crate::report::state::State;
-use crate::report::summary::epoch_json;
+use crate::report::summary::{State, epoch_json};
 use crate::report::table::{percent, precise};
 use crate::terminal::{bar_width, hidden_bar, remark, say, say_json};
 

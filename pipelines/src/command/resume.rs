@@ -6,13 +6,11 @@ use clap::Args;
 use spfde_data::counted;
 use spfde_data::files::Manifest;
 
-use super::output::Output;
 use super::run_of;
 use super::together::Together;
-use super::train::train;
+use super::train::{Output, train};
 use crate::replay::rows;
-use crate::report::state::State;
-use crate::report::summary::end_json;
+use crate::report::summary::{State, end_json};
 use crate::terminal::{Style, prints, remark, say, say_json};
 use crate::{App, Experiment, Result, Resumed};
 

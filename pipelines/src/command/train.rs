@@ -10,14 +10,13 @@ use spfde_data::files::run_directory::refuse_taken;
 use spfde_data::{EpochRow, TimingRow, counted};
 use spfde_flow::Observer;
 
-use super::output::Output;
 use super::progress::Progress;
 use super::together::Together;
 use super::{STOPPING, end_at_once, interruptible, workers};
 use crate::cluster::Cluster;
 use crate::report::schedule;
 use crate::report::summary::{end_json, summary};
-use crate::terminal::{Style, prints, remark, say, say_all, say_file, say_json, show, take_away};
+use crate::terminal::{Style, prints, remark, say, say_all, say_file, say_json, set_style, show, take_away};
 use crate::verify::verify;
 use crate::{App, Configuration, Experiment, Options, Result, Source, session};
 
@@ -133,4 +132,31 @@ pub(super) fn train(
     let (sound, directory) = ended?;
     say(format!("run directory: {} (verified: {sound})", directory.display()));
     Ok(())
+}
+
+/// What is printed.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Output {
+    /// Print nothing but errors
+    #[arg(long, conflicts_with = "json")]
+    pub(super) quiet: bool,
+    /// Print an object of JSON a line: the settings, each epoch as in the table `epochs`, the end
+    #[arg(long)]
+    json: bool,
+    /// Do not measure dense steps at the start; the time of dense training is then not estimated. They take
+    /// at most 1 % of a run
+    #[arg(long)]
+    pub(super) no_dense: bool,
+}
+
+impl Output {
+    /// From now on the program prints as it was told.
+    pub(super) fn begin(&self) {
+        set_style(match (self.quiet, self.json) {
+            (true, _) => Style::Quiet,
+            (_, true) => Style::Json,
+            _ => Style::Text,
+        });
+    }
 }

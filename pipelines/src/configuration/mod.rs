@@ -4,7 +4,6 @@
 pub(crate) mod keys;
 pub(crate) mod near;
 mod render;
-mod shape;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +16,7 @@ use spfde_policy::registry::{Listed, Member};
 
 use crate::{Entry, Registry};
 
-use keys::SHAPE;
+use keys::{SHAPE, parse_shape};
 pub use keys::{bench, core};
 pub use source::Source;
 pub(crate) use source::word_error;
@@ -134,7 +133,7 @@ impl Configuration {
     /// If the configuration was not resolved with [`Configuration::resolve_bench`].
     pub fn shape(&self) -> InputShape {
         let text = Value::Text(self.values.text(SHAPE).to_owned());
-        shape::parse(&text).expect("it was checked when the configuration was resolved")
+        parse_shape(&text).expect("it was checked when the configuration was resolved")
     }
 
     /// What there is to choose from.
@@ -248,7 +247,7 @@ fn chosen<'a>(family: &'a Listed, values: &Parameters) -> Option<&'a Member> {
 /// Checks a value against its parameter's range; a shape against more than that it is a text.
 fn checked(parameter: &Parameter, value: Value) -> Result<Value, ParameterError> {
     if parameter.key == SHAPE {
-        shape::parse(&value)?;
+        parse_shape(&value)?;
     }
     parameter.check(value)
 }

@@ -14,7 +14,6 @@
 
 mod axes;
 mod directory;
-mod members;
 mod runs;
 mod scores;
 mod table;

@@ -1,21 +1,22 @@
 //! Whole experiments judged by the records of runs.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use spfde_data::files::FollowedEnd;
 use spfde_data::table::Record as _;
 use spfde_data::{
-    EpochRow, FreezeRow, GradientRow, MaskRow, Recording, RecordingError, Row, ScoreRow, Segment,
+    Densities, EpochRow, FreezeRow, GradientRow, MaskRow, Recording, RecordingError, Row, ScoreRow, Segment,
     SegmentStore, SieveRow,
 };
-use spfde_flow::grid::{Found, Grid, MemberCosts, RecordedScores};
+use spfde_flow::grid::{Found, Freezing, Grid, MemberCosts, RecordedScores, RunMember, RunMembers};
+use spfde_policy::SievePolicy;
 
 use super::axes::each;
 use super::directory::Directory;
-use super::members::members;
 use super::{Axes, GridOptions, Member, judge};
 use crate::replay::{check, unrecorded};
-use crate::{Entry, Experiment, Record, Result};
+use crate::{Configuration, Entry, Experiment, Record, Result};
 
 /// The streams that a grid reads: those that decide, the recorded decisions, and what they cost.
 const STREAMS: [&str; 6] = [
@@ -188,4 +189,48 @@ fn recorded(recording: &dyn Recording, epoch: u32) -> Result<Vec<EpochRow>, Reco
         }
     }
     Ok(rows)
+}
+
+/// The members of a grid, each sieve and each freezing once.
+fn members(
+    experiments: &[Experiment],
+    recording: Arc<dyn Recording>,
+) -> (Vec<Arc<dyn SievePolicy>>, RunMembers) {
+    let (mut sieves, mut freezings, mut members) = (Vec::new(), Vec::new(), Vec::new());
+    let mut known_sieves = BTreeMap::new();
+    let mut known_freezings = BTreeMap::new();
+    for (number, experiment) in experiments.iter().enumerate() {
+        let (settings, configuration) = (experiment.settings(), experiment.configuration());
+        let sieve = *known_sieves.entry(identity(number, configuration, &["sieve."])).or_insert_with(|| {
+            sieves.push(Arc::clone(&settings.policies.sieve));
+            sieves.len() - 1
+        });
+        // A plan follows from the masks, the freezing and how many samples are active.
+        let plan = &settings.plan;
+        let own = (
+            identity(number, configuration, &["mask.", "freeze."]),
+            configuration.is_given("freeze.flops_reduction"),
+            plan.active_samples.clone(),
+            experiment.densities() == Densities::Recorded,
+        );
+        let freezing = *known_freezings.entry(own).or_insert_with(|| {
+            freezings.push(Freezing { settings: Arc::clone(settings), densities: experiment.densities() });
+            freezings.len() - 1
+        });
+        members.push(RunMember { settings: Arc::clone(settings), sieve, freezing });
+    }
+    (sieves, RunMembers { recording, freezings, members })
+}
+
+/// What the policies of some families follow from: the seed and their keys; of one from outside the
+/// registries only its maker knows, so it is like no other.
+fn identity(number: usize, configuration: &Configuration, families: &[&str]) -> (Option<usize>, Vec<String>) {
+    let values = configuration.values();
+    let of_family = |key: &str| families.iter().any(|family| key.starts_with(family));
+    let choices = configuration.registry().families().into_iter().map(|family| family.choice);
+    let ready = choices
+        .filter(|choice| of_family(choice.key))
+        .all(|choice| values.get(choice.key).is_some_and(|name| choice.check(name.clone()).is_ok()));
+    let keys = values.iter().filter(|(key, _)| *key == "seed" || of_family(key));
+    ((!ready).then_some(number), keys.map(|(key, value)| format!("{key}={value}")).collect())
 }

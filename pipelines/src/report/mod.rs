@@ -6,7 +6,6 @@ pub mod guessing;
 pub mod memory;
 pub mod replay;
 pub mod schedule;
-pub mod state;
 pub mod summary;
 pub mod table;
 

@@ -3,8 +3,7 @@
 use serde_json::{Value as Json, json};
 use spfde_data::{CensoredRow, EpochRow, counted, visible};
 
-use super::state::State;
-use super::summary::{end_json, epoch_json};
+use super::summary::{State, end_json, epoch_json};
 use super::table::{self, Head, number, percent, short};
 use super::{flops, share_of_dense, shown_epochs};
 use crate::verify::Sound;

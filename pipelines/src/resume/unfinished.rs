@@ -10,9 +10,9 @@ use spfde_flow::Snapshot;
 
 use crate::cluster::{Invitation, Meeting};
 use crate::error::UNWRITTEN;
-use crate::place::Place;
 use crate::replay::rows;
-use crate::{Build, Error, Experiment, Options, Result, checkpoint, session};
+use crate::session::{Place, work_on};
+use crate::{Build, Error, Experiment, Options, Result, checkpoint};
 
 /// Bytes, as they are written, of what a run's description tells of the last times that it went on, some 400
 /// each: half of what is read of a description.
@@ -96,7 +96,7 @@ impl Unfinished {
                 let joined = cluster.join(&meeting, Some(&path), &options.interrupted, prepare);
                 let (network, (member, snapshot)) = joined?;
                 let place = Place::Joined(member);
-                return session::work_on(&experiment, place, snapshot, network, options, build);
+                return work_on(&experiment, place, snapshot, network, options, build);
             }
         };
         assert!(options.is_first(), "only process 0 holds a run that several go on with");
@@ -120,6 +120,6 @@ impl Unfinished {
         }
         environment["resumed"] = Json::Array(before);
         directory.write_environment(&environment)?;
-        session::work_on(&experiment, Place::Held(directory), snapshot, network, options, build)
+        work_on(&experiment, Place::Held(directory), snapshot, network, options, build)
     }
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use spfde_data::EpochRow;
 use spfde_policy::{MaskPolicy, Needs, Spans};
 
-use super::Findings;
 use super::layers::Layer;
-use super::trace::Epoch;
+use super::trace::{Epoch, Findings};
 
 /// By what the extra FLOPs of an epoch are judged.
 pub(super) struct Extra {

@@ -6,7 +6,6 @@
 
 mod costs;
 mod extra;
-mod findings;
 mod gradients;
 mod layers;
 mod samples;
@@ -30,8 +29,8 @@ use samples::Samples;
 use settled::settled;
 use trace::{Epoch, Trace};
 
-pub use findings::Findings;
 pub use scores::verify_scores;
+pub use trace::Findings;
 
 /// What was found sound; in words how far the run came, and how much it recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
