@@ -1,16 +1,33 @@
-//! What `environment.json` says of the machine and the program.
+//! What a run begins with, and what `environment.json` says of the machine and the program.
+
+use spfde_data::files::Manifest;
+use spfde_data::files::run_directory::Beginning;
 
 use crate::Experiment;
 
+/// What the directory of a run has before anything is committed. That of a replay has the network, too: what
+/// is judged by the directory alone needs no program that knows the model.
+pub(crate) fn beginning(experiment: &Experiment, workers: usize, processes: usize) -> Beginning {
+    let (configuration, settings) = (experiment.configuration(), experiment.settings());
+    Beginning {
+        config: configuration.to_toml(),
+        architecture: Some(settings.network.to_json()),
+        environment: environment(experiment, workers, processes),
+        manifest: Manifest {
+            settings: configuration.settings(),
+            ..Manifest::new(&settings.data, settings.epochs)
+        },
+    }
+}
+
 /// What is worth knowing of machine and program; compared with nothing.
 pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: usize) -> serde_json::Value {
-    let features: Vec<&str> = cpu_features();
     serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
         "revision": option_env!("SPFDE_REVISION"),
         "architecture": std::env::consts::ARCH,
         "system": std::env::consts::OS,
-        "cpu_features": features,
+        "cpu_features": cpu_features(),
         "kernel": experiment.settings().kernel.name(),
         "storage": experiment.settings().storage,
         "workers": workers,
@@ -20,8 +37,9 @@ pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: us
     })
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Those of its features that matter to kernels.
 fn cpu_features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
     let known = [
         ("sse4.2", is_x86_feature_detected!("sse4.2")),
         ("avx", is_x86_feature_detected!("avx")),
@@ -30,10 +48,7 @@ fn cpu_features() -> Vec<&'static str> {
         ("avx512f", is_x86_feature_detected!("avx512f")),
         ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
     ];
-    known.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn cpu_features() -> Vec<&'static str> {
-    Vec::new()
+    #[cfg(not(target_arch = "x86_64"))]
+    let known = [];
+    known.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
 }

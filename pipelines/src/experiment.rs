@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spfde_data::files::{DataSetRecord, Manifest};
+use spfde_data::files::DataSetRecord;
 use spfde_data::{
     Architecture, Augment, Augmentation, DataSet, Densities, Images, Normalization, ParameterError,
     Parametric, Setting, Value,
@@ -209,12 +209,6 @@ impl Experiment {
     /// The resolved configuration.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
-    }
-
-    /// The first manifest of a run.
-    pub(crate) fn manifest(&self) -> Manifest {
-        let settings = self.configuration.settings();
-        Manifest { settings, ..Manifest::new(&self.settings.data, self.settings.epochs) }
     }
 
     /// What the workers are told.

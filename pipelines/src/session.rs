@@ -12,7 +12,7 @@ use spfde_flow::{Cause, Checkpoints, Fault, Observer, Services, Snapshot, Stop};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Meeting, Network};
-use crate::environment::environment;
+use crate::environment::beginning;
 use crate::error::UNWRITTEN;
 use crate::workers::{Ended, execute};
 use crate::{Build, Error, Experiment, Reached, Result, Why};
@@ -148,14 +148,11 @@ pub(crate) fn work_on(
 /// Creates the run directory; if none is named, the first that is free.
 fn create(experiment: &Experiment, options: &Options) -> Result<RunDirectory, DataError> {
     let settings = experiment.settings();
-    let environment = environment(experiment, options.workers, options.processes());
-    let configuration = experiment.configuration().to_toml();
-    let network = settings.network.to_json();
+    let beginning = beginning(experiment, options.workers, options.processes());
     loop {
         let default = || default_directory(Path::new("runs"), &settings.model, settings.seed);
         let path = options.directory.clone().unwrap_or_else(default);
-        let manifest = experiment.manifest();
-        match RunDirectory::create(&path, &configuration, Some(&network), &environment, manifest) {
+        match RunDirectory::create(&path, &beginning) {
             // Another run took the same name at the same time.
             Err(error)
                 if options.directory.is_none()

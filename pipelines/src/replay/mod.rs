@@ -16,7 +16,7 @@ mod record;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use spfde_data::files::{FollowedEnd, Manifest, ReplayOf, RunDirectory};
+use spfde_data::files::{FollowedEnd, ReplayOf, RunDirectory};
 use spfde_data::{
     CensoredRow, Commit, Densities, EpochRow, GradientRow, LayerRow, MaskRow, Nowhere, ParameterError, Row,
     ScoreRow, SegmentStore, TimingRow, counted,
@@ -24,7 +24,7 @@ use spfde_data::{
 use spfde_flow::{Cause, Fault, Observer, Recorded, Services, Stop};
 
 use crate::cluster::Network;
-use crate::environment::environment;
+use crate::environment::beginning;
 use crate::session::discard;
 use crate::workers::{Ended, Panicked, execute};
 use crate::{Build, Error, Experiment, Options, Result};
@@ -173,16 +173,10 @@ pub(crate) fn check(experiment: &Experiment) -> Result<(), ParameterError> {
 fn create(record: &Record, experiment: &Experiment, path: &Path, options: &Options) -> Result<RunDirectory> {
     let run = record.run();
     let replay_of = replay_of(record, experiment, run.manifest_blake3(), record.epochs_reached());
-    let manifest = Manifest {
-        replay_of: Some(replay_of),
-        settings: experiment.configuration().settings(),
-        ..Manifest::of(run.manifest().data_set.clone(), experiment.settings().epochs)
-    };
-    let configuration = experiment.configuration().to_toml();
-    // What is judged by the directory alone needs no program that knows the model.
-    let network = experiment.settings().network.to_json();
-    let environment = environment(experiment, options.workers, 1);
-    Ok(RunDirectory::create(path, &configuration, Some(&network), &environment, manifest)?)
+    let mut beginning = beginning(experiment, options.workers, 1);
+    beginning.manifest.replay_of = Some(replay_of);
+    beginning.manifest.data_set = run.manifest().data_set.clone();
+    Ok(RunDirectory::create(path, &beginning)?)
 }
 
 /// Keeps the rows of the table, and lets another observer look on.

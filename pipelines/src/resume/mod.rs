@@ -10,6 +10,7 @@ use std::sync::Arc;
 use spfde_data::files::run_directory::read_config;
 use spfde_data::files::{CONFIG_NAME, DataError, Kind, MANIFEST_NAME, RunDirectory};
 
+use crate::environment::beginning;
 use crate::{Build, Experiment, Options, Prepare, Registry, Result};
 use latest::{Latest, check_finished, check_trace, is_at_its_end, latest};
 use recorded::{check_data, differences, entries, experiment};
@@ -150,9 +151,6 @@ pub fn resume(run: &Path, prepare: impl Prepare, options: Options, build: impl B
 
 /// Begins a run again that ended between its configuration and its manifest.
 fn begin_again(directory: &Path, experiment: &Experiment) -> Result<Held, DataError> {
-    let manifest = experiment.manifest();
-    let environment = crate::environment::environment(experiment, 0, 1);
-    let network = experiment.settings().network.to_json();
-    let held = RunDirectory::begin_again(directory, Some(&network), &environment, manifest)?;
+    let held = RunDirectory::begin_again(directory, &beginning(experiment, 0, 1))?;
     Ok(Held::Here(Arc::new(held), None))
 }

@@ -45,6 +45,7 @@ mod tests {
     use spfde_data::files::manifest::{DataSetRecord, Manifest};
 
     use super::*;
+    use spfde_data::files::run_directory::Beginning;
 
     /// A run that is being written.
     fn begun(path: &Path) -> RunDirectory {
@@ -59,7 +60,8 @@ mod tests {
             fingerprint: "0".repeat(64),
         };
         let environment = serde_json::json!({"version": "test"});
-        RunDirectory::create(path, "", None, &environment, Manifest::of(data_set, 2)).unwrap()
+        let (config, manifest) = (String::new(), Manifest::of(data_set, 2));
+        RunDirectory::create(path, &Beginning { config, architecture: None, environment, manifest }).unwrap()
     }
 
     fn found(words: &str) -> Findings {

@@ -14,10 +14,22 @@ use crate::files::layout::{
 };
 use crate::files::{DataError, Kind, Manifest, Result, atomic, operation};
 
+/// What a run directory has before anything is committed.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// The text of `config.toml`.
+    pub config: String,
+    /// The text of `architecture.json`, if there is to be one.
+    pub architecture: Option<String>,
+    /// The content of `environment.json`: an object with fields.
+    pub environment: serde_json::Value,
+    /// The first manifest.
+    pub manifest: Manifest,
+}
+
 impl RunDirectory {
-    /// Creates the directory of a run, or takes an empty one: writes `config.toml` (the text `config`), then
-    /// `architecture.json`, if there is one, and `environment.json`, then the manifest, in which nothing is
-    /// committed.
+    /// Creates the directory of a run, or takes an empty one: writes `config.toml`, then `architecture.json`,
+    /// if there is one, and `environment.json`, then the manifest, in which nothing is committed.
     ///
     /// A directory with anything in it is refused and left as it is, but for what a process leaves that died
     /// before it had written the configuration.
@@ -27,19 +39,13 @@ impl RunDirectory {
     /// then.
     ///
     /// # Panics
-    /// If `environment` is not a JSON object with fields.
-    pub fn create(
-        path: &Path,
-        config: &str,
-        architecture: Option<&str>,
-        environment: &serde_json::Value,
-        manifest: Manifest,
-    ) -> Result<Self> {
+    /// If the environment is not a JSON object with fields.
+    pub fn create(path: &Path, beginning: &Beginning) -> Result<Self> {
         let existed = path.is_dir();
         let created = atomic::create_directory(path).and_then(|()| {
-            let run = Self::new(path, existed, config, manifest, Self::take_new(path)?);
-            atomic::write(&path.join(CONFIG_NAME), config.as_bytes())
-                .and_then(|()| run.begin(architecture, environment))
+            let run = Self::new(path, existed, &beginning.config, beginning, Self::take_new(path)?);
+            atomic::write(&path.join(CONFIG_NAME), beginning.config.as_bytes())
+                .and_then(|()| run.begin(beginning))
                 .inspect_err(|_| run.abandon())?;
             Ok(run)
         });
@@ -65,7 +71,7 @@ impl RunDirectory {
     }
 
     /// Takes up a run whose process died after it had written the configuration, and before the manifest:
-    /// nothing is committed, so it begins again.
+    /// nothing is committed, so it begins again. The configuration is the one that is there.
     ///
     /// # Errors
     /// If there is a manifest: then [`RunDirectory::resume`] goes on from it. If there are files of a trace
@@ -74,37 +80,32 @@ impl RunDirectory {
     ///
     /// # Panics
     /// As [`RunDirectory::create`].
-    pub fn begin_again(
-        path: &Path,
-        architecture: Option<&str>,
-        environment: &serde_json::Value,
-        manifest: Manifest,
-    ) -> Result<Self> {
+    pub fn begin_again(path: &Path, beginning: &Beginning) -> Result<Self> {
         let lock = Self::take_up(path)?;
         atomic::refuse_existing(&path.join(MANIFEST_NAME))?;
         if let Some(found) = layout::first_file(path)? {
             return Err(Manifest::lost(path, &found));
         }
-        let config = read_config(path)?;
-        let run = Self::new(path, true, &config, manifest, lock);
-        run.begin(architecture, environment)?;
+        let run = Self::new(path, true, &read_config(path)?, beginning, lock);
+        run.begin(beginning)?;
         Ok(run)
     }
 
     /// A run with the configuration `config` of which nothing is written yet.
-    fn new(path: &Path, existed: bool, config: &str, mut manifest: Manifest, lock: RunLock) -> Self {
-        manifest.sealed_environment = true;
-        manifest.configuration = Some(hash(config));
+    fn new(path: &Path, existed: bool, config: &str, beginning: &Beginning, lock: RunLock) -> Self {
+        let (configuration, manifest) = (Some(hash(config)), beginning.manifest.clone());
+        let manifest = Manifest { sealed_environment: true, configuration, ..manifest };
         Self { path: path.to_owned(), existed, manifest: Mutex::new(manifest), lock }
     }
 
     /// Writes what follows the configuration.
-    fn begin(&self, architecture: Option<&str>, environment: &serde_json::Value) -> Result<()> {
+    fn begin(&self, beginning: &Beginning) -> Result<()> {
+        let architecture = beginning.architecture.as_deref();
         if let Some(text) = architecture {
             atomic::write(&self.path.join(ARCHITECTURE_NAME), text.as_bytes())?;
         }
         self.state().architecture = architecture.map(hash);
-        write_environment(&self.path, environment)?;
+        write_environment(&self.path, &beginning.environment)?;
         self.state().write(&self.path)?;
         self.remove_unnamed()
     }

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::files::layout::{ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME};
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::{Manifest, ParquetStore, ReplayOf, Result, atomic};
-pub use begin::{refuse_taken, taken};
+pub use begin::{Beginning, refuse_taken, taken};
 use lock::RunLock;
 pub use lock::is_held;
 pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};

@@ -8,7 +8,7 @@ use super::*;
 use crate::files::checkpoint::write_weights;
 use crate::files::data_set;
 use crate::files::parquet_store::ParquetStore;
-use crate::files::run_directory::RunDirectory;
+use crate::files::run_directory::{Beginning, RunDirectory};
 use crate::images::Images;
 use crate::segment::SegmentStore;
 use crate::table::Columns;
@@ -36,9 +36,9 @@ fn run() -> (tempfile::TempDir, Manifest) {
     let directory = tempfile::tempdir().unwrap();
     let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
     let manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), EPOCHS);
-    let run =
-        RunDirectory::create(directory.path(), "", None, &serde_json::json!({"version": "test"}), manifest)
-            .unwrap();
+    let (config, environment) = (String::new(), serde_json::json!({"version": "test"}));
+    let beginning = Beginning { config, architecture: None, environment, manifest };
+    let run = RunDirectory::create(directory.path(), &beginning).unwrap();
     let files = run.store();
     for epoch in 0..EPOCHS {
         let score =

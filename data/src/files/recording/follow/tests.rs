@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::data_set;
-use crate::files::run_directory::RunDirectory;
+use crate::files::run_directory::{Beginning, RunDirectory};
 use crate::images::Images;
 use crate::rows::ScoreRow;
 use crate::segment::{Segment, SegmentStore};
@@ -14,7 +14,8 @@ const SCORES: [&str; 1] = ["scores"];
 fn begin(path: &Path) -> RunDirectory {
     let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
     let manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 4);
-    RunDirectory::create(path, "seed = 1\n", None, &serde_json::json!({"version": "test"}), manifest).unwrap()
+    let (config, environment) = ("seed = 1\n".to_owned(), serde_json::json!({"version": "test"}));
+    RunDirectory::create(path, &Beginning { config, architecture: None, environment, manifest }).unwrap()
 }
 
 /// Commits an epoch with one row.

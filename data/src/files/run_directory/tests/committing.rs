@@ -49,8 +49,7 @@ fn a_commit_that_cannot_be_written_changes_nothing() {
 #[test]
 fn a_checkpoint_counts_with_its_epoch_and_the_last_two_are_kept() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create(root.path(), "seed = 1\n", None, &json!({"version": "test"}), manifest(5))
-        .unwrap();
+    let run = RunDirectory::create(root.path(), &beginning(5)).unwrap();
     for epoch in 0..4 {
         let written = vec![checkpoint(&run, epoch + 1)];
         run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written, None).unwrap();
@@ -70,8 +69,7 @@ fn a_checkpoint_counts_with_its_epoch_and_the_last_two_are_kept() {
 #[test]
 fn a_run_goes_back_to_the_start_of_an_epoch() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create(root.path(), "seed = 1\n", None, &json!({"version": "test"}), manifest(5))
-        .unwrap();
+    let run = RunDirectory::create(root.path(), &beginning(5)).unwrap();
     for epoch in 0..4 {
         let written = if epoch < 2 { vec![checkpoint(&run, epoch + 1)] } else { vec![] };
         run.commit_checkpoint(epoch, vec![write_segment(&run, epoch)], written, None).unwrap();

@@ -117,11 +117,11 @@ fn a_run_that_ended_before_its_manifest_begins_again() {
     std::fs::remove_file(path.join("manifest.json")).unwrap();
     std::fs::write(path.join("manifest.json.part"), "{").unwrap();
     assert!(RunDirectory::resume(&path).unwrap_err().is(Kind::NotARun));
-    let run = RunDirectory::begin_again(&path, None, &json!({"version": "test"}), manifest(2)).unwrap();
+    let run = RunDirectory::begin_again(&path, &beginning(2)).unwrap();
     assert_eq!(files(&path), whole);
     run.commit(0, vec![write_segment(&run, 0)]).unwrap();
     drop(run);
-    let error = RunDirectory::begin_again(&path, None, &json!({"version": "test"}), manifest(2)).unwrap_err();
+    let error = RunDirectory::begin_again(&path, &beginning(2)).unwrap_err();
     assert!(error.to_string().contains("manifest.json: exists already"), "{error}");
 }
 
@@ -139,9 +139,8 @@ fn a_configuration_that_was_changed_is_noticed() {
 #[test]
 fn the_network_of_a_run_is_kept_beside_its_configuration() {
     let root = tempfile::tempdir().unwrap();
-    let environment = json!({"version": "test"});
-    let run =
-        RunDirectory::create(root.path(), "seed = 1\n", Some("{}\n"), &environment, manifest(2)).unwrap();
+    let with_network = Beginning { architecture: Some("{}\n".to_owned()), ..beginning(2) };
+    let run = RunDirectory::create(root.path(), &with_network).unwrap();
     let read = || RunDirectory::open(root.path()).unwrap().architecture();
     assert_eq!(read().unwrap().as_deref(), Some("{}\n"));
     std::fs::write(root.path().join("architecture.json"), "[]\n").unwrap();
@@ -157,8 +156,8 @@ fn the_network_of_a_run_is_kept_beside_its_configuration() {
 #[test]
 fn an_unfinished_run_of_an_earlier_version_is_not_resumed_and_says_which_began_it() {
     let root = tempfile::tempdir().unwrap();
-    let environment = json!({"revision": "ea51b1e"});
-    drop(RunDirectory::create(root.path(), "seed = 1\n", None, &environment, manifest(2)).unwrap());
+    let old = Beginning { environment: json!({"revision": "ea51b1e"}), ..beginning(2) };
+    drop(RunDirectory::create(root.path(), &old).unwrap());
     let old = |finished| {
         let manifest = Manifest { version: 2, finished, epochs_reached: 2, ..begun(2) };
         let json = serde_json::to_string_pretty(&manifest).unwrap();

@@ -51,8 +51,13 @@ fn checkpoint(run: &RunDirectory, epoch: u32) -> Checkpoint {
     checkpoint::write_weights(run.path(), epoch, &[], &std::collections::BTreeMap::new()).unwrap()
 }
 
+fn beginning(epochs: u32) -> Beginning {
+    let (config, environment) = ("seed = 1\n".to_owned(), json!({"version": "test"}));
+    Beginning { config, architecture: None, environment, manifest: manifest(epochs) }
+}
+
 fn create(path: &Path) -> Result<RunDirectory> {
-    RunDirectory::create(path, "seed = 1\n", None, &json!({"version": "test"}), manifest(2))
+    RunDirectory::create(path, &beginning(2))
 }
 
 fn write_segment(run: &RunDirectory, epoch: u32) -> Segment {
