@@ -229,7 +229,7 @@ impl Experiment {
 }
 
 /// What policies are told of the run.
-fn contexts(
+pub(crate) fn contexts(
     configuration: &Configuration,
     architecture: &Arc<Architecture>,
     samples: u32,

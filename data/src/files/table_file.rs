@@ -37,23 +37,24 @@ pub type Columns = Vec<(String, Values)>;
 /// # Panics
 /// If the columns differ in length, or two have the same name.
 pub fn write(path: &Path, columns: Columns) -> Result<()> {
-    write_groups(path, columns, std::iter::empty())
+    write_groups(path, [columns])
 }
 
-/// As [`write()`], row group by row group: the `first`, then `others` of columns with the same names and
-/// types.
+/// As [`write()`], row group by row group, all of columns with the same names and types; nothing without any.
 ///
 /// # Errors
 /// As [`write()`].
 ///
 /// # Panics
 /// As [`write()`], and if another group has other columns.
-pub fn write_groups(path: &Path, first: Columns, others: impl Iterator<Item = Columns>) -> Result<()> {
+pub fn write_groups(path: &Path, groups: impl IntoIterator<Item = Columns>) -> Result<()> {
+    let mut groups = groups.into_iter();
+    let Some(first) = groups.next() else { return Ok(()) };
     let (fields, arrays) = fields_and_arrays(first);
     let schema = Arc::new(Schema::new(fields.clone()));
     let mut file = ParquetOut::create(path, schema, properties(3, &[]).build())?;
     file.write_group(arrays)?;
-    for columns in others {
+    for columns in groups {
         let (found, arrays) = fields_and_arrays(columns);
         assert_eq!(found, fields, "all row groups have the same columns");
         file.write_group(arrays)?;

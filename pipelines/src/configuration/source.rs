@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use spfde_data::Value;
+use spfde_data::files::CONFIG_NAME;
 
 use super::keys::all;
 use crate::{Entry, Error, Registry, Result, small_file};
@@ -70,6 +71,11 @@ impl Source {
             }
         }
         Ok(source)
+    }
+
+    /// As [`Source::parse_file`], the text of `config.toml` of the run in `directory`.
+    pub(crate) fn of_run(directory: &Path, text: &str) -> Result<Self> {
+        Self::parse_file(&directory.join(CONFIG_NAME).display().to_string(), text)
     }
 
     /// Adds what TOML has at `place` under `key`.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use spfde_data::files::layout::{TRACE, entries, is_segment, part_of};
-use spfde_data::files::{DataError, ParquetStore, atomic, run_directory, table_file};
+use spfde_data::files::table_file::{self, Columns};
+use spfde_data::files::{DataError, ParquetStore, atomic, run_directory};
 use spfde_data::{FreezeRow, Row, SegmentStore, SieveRow};
 
 use super::table::columns;
@@ -51,13 +52,8 @@ impl Directory {
     }
 
     /// Writes a table of results, one of those that come before the last: row group by row group.
-    pub(super) fn write(
-        &self,
-        name: &str,
-        mut groups: impl Iterator<Item = table_file::Columns>,
-    ) -> Result<(), DataError> {
-        let Some(first) = groups.next() else { return Ok(()) };
-        table_file::write_groups(&self.path.join(name), first, groups)
+    pub(super) fn write(&self, name: &str, groups: impl Iterator<Item = Columns>) -> Result<(), DataError> {
+        table_file::write_groups(&self.path.join(name), groups)
     }
 
     /// Writes the table, and keeps all that is there.

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use spfde_data::files::parquet_store::{read_stream, stored_bytes};
 use spfde_data::files::run_directory::is_held;
 use spfde_data::files::{
-    CONFIG_NAME, DataError, FollowedTrace, MANIFEST_NAME, Manifest, RecordedRun, RecordedTrace, RunDirectory,
-    plausible,
+    DataError, FollowedTrace, MANIFEST_NAME, Manifest, RecordedRun, RecordedTrace, RunDirectory, plausible,
 };
 use spfde_data::{Densities, EpochRow, ParameterError, Recording, Row, Value};
 
@@ -79,8 +78,7 @@ impl Record {
         plausible::samples(directory, manifest, |segment| stored_bytes(directory, segment))?;
         let samples =
             u32::try_from(manifest.data_set.train_rows).expect("the limit on samples is below this");
-        let source =
-            Source::parse_file(&directory.join(CONFIG_NAME).display().to_string(), &run.config_unchanged()?)?;
+        let source = Source::of_run(directory, &run.config_unchanged()?)?;
         let registry = Registry::standard().of_run(&run, source.entries())?;
         let record = Self { entries: source.entries().to_vec(), samples, run, registry, is_followed: false };
         let epochs = record.run.manifest().epochs;

@@ -11,9 +11,9 @@ use spfde_data::files::run_directory::read_config;
 use spfde_data::files::{CONFIG_NAME, DataError, Kind, MANIFEST_NAME, RunDirectory};
 
 use crate::environment::beginning;
-use crate::{Build, Experiment, Options, Prepare, Registry, Result};
+use crate::{Build, Experiment, Options, Prepare, Registry, Result, Source};
 use latest::{Latest, check_finished, check_trace, is_at_its_end, latest};
-use recorded::{check_data, differences, entries, experiment};
+use recorded::{check_data, differences, experiment};
 use unfinished::Held;
 
 pub use unfinished::Unfinished;
@@ -64,8 +64,8 @@ impl Resumed {
         let recorded = match RunDirectory::open(directory) {
             // It ended between its configuration and its manifest, and begins again.
             Err(error) if error.is(Kind::NotARun) && directory.join(CONFIG_NAME).is_file() => {
-                let entries = entries(directory, &read_config(directory)?)?;
-                let experiment = experiment(registry, directory, &entries, None, prepare)?;
+                let source = Source::of_run(directory, &read_config(directory)?)?;
+                let experiment = experiment(registry, directory, source.entries(), None, prepare)?;
                 let held = is_first.then(|| begin_again(directory, &experiment)).transpose()?;
                 return unfinished(experiment, held, Vec::new());
             }
@@ -95,12 +95,12 @@ impl Resumed {
             None if is_at_its_end(directory, &manifest) => return Ok(Self::Finished(manifest.epochs)),
             None => {}
         }
-        let entries = entries(directory, &recorded.config_unchanged()?)?;
+        let source = Source::of_run(directory, &recorded.config_unchanged()?)?;
         let environment = recorded.environment();
         let begun_in = environment.as_ref().ok().and_then(|began| began["working_directory"].as_str());
         let begun_in = begun_in.map(PathBuf::from);
-        let registry = registry.of_run(&recorded, &entries)?;
-        let experiment = experiment(&registry, directory, &entries, begun_in, prepare)?;
+        let registry = registry.of_run(&recorded, source.entries())?;
+        let experiment = experiment(&registry, directory, source.entries(), begun_in, prepare)?;
         let mut notes = match &environment {
             Ok(environment) => differences(environment, &experiment),
             Err(error) => {

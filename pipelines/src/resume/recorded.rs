@@ -7,13 +7,7 @@ use spfde_data::files::{CONFIG_NAME, DataError, DataSetRecord, MANIFEST_NAME, Ma
 use spfde_data::{ParameterError, Value};
 use spfde_model::Kernel;
 
-use crate::{Configuration, Entry, Error, Experiment, Prepare, Registry, Result, Source};
-
-/// The settings of the run, key by key.
-pub(super) fn entries(directory: &Path, text: &str) -> Result<Vec<Entry>> {
-    let path = directory.join(CONFIG_NAME).display().to_string();
-    Ok(Source::parse_file(&path, text)?.entries().to_vec())
-}
+use crate::{Configuration, Entry, Error, Experiment, Prepare, Registry, Result};
 
 /// The experiment as it was when the run began.
 pub(super) fn experiment(

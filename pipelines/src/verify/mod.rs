@@ -15,12 +15,10 @@ mod trace;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
-use spfde_data::files::{CONFIG_NAME, DataError, DataSetRecord, Manifest, RecordedRun, plausible, verify};
-use spfde_data::{EpochRow, ParameterError, Parametric, counted};
+use spfde_data::files::{DataError, DataSetRecord, Manifest, RecordedRun, plausible, verify};
+use spfde_data::{EpochRow, Parametric, counted};
 use spfde_model::InputShape;
-use spfde_policy::{MaskContext, MaskPolicy};
 
 use crate::configuration::keys::Traced;
 use crate::{Configuration, Registry, Result, Source, experiment};
@@ -80,21 +78,22 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
         // Sums over damaged files say nothing more.
         return Ok(findings);
     }
-    let path = run.path().join(CONFIG_NAME).display().to_string();
-    let source = Source::parse_file(&path, &run.config_unchanged()?)?;
+    let source = Source::of_run(run.path(), &run.config_unchanged()?)?;
     let registry = Registry::standard().of_run(run, source.entries())?;
     let (known, unknown) = registry.known(source.entries());
     let configuration = Configuration::resolve_over(&registry, &[], &known)?;
     let DataSetRecord { channels, height, width, classes, .. } = manifest.data_set;
     let input = InputShape { channels, height, width };
-    let architecture = Arc::clone(experiment::description(&configuration, input, classes)?.architecture());
+    let description = experiment::description(&configuration, input, classes)?;
     let observe = Traced::from_parameters(configuration.values()).observe;
-    let trace = Trace { run: run.path(), manifest, architecture: &architecture, observe };
+    let trace = Trace { run: run.path(), manifest, architecture: description.architecture(), observe };
     let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
     // A policy from outside the registry has a name that only its own program knows; of the sums only that of
     // the extra FLOPs depends on one.
     let is_known = unknown.iter().all(|(key, _)| key != registry.policies.mask.key);
-    let mask = is_known.then(|| mask(&configuration, &trace)).transpose()?;
+    let (family, values) = (&registry.policies.mask, configuration.values());
+    let (context, ..) = experiment::contexts(&configuration, description.architecture(), 0);
+    let mask = is_known.then(|| family.build(values.text(family.key), values, &context)).transpose()?;
     let mut extra = Extra::new(mask, u64::from(configuration.values().integer("data.batch_size")));
     for number in 0..manifest.epochs_reached {
         let epoch = &mut Epoch { trace: &trace, number, findings: &mut findings };
@@ -118,14 +117,6 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
     extra.check(None, &mut findings);
     layers::check_weights(&layers, &trace, &mut findings)?;
     Ok(findings)
-}
-
-/// The mask policy of the run.
-fn mask(configuration: &Configuration, trace: &Trace<'_>) -> Result<Arc<dyn MaskPolicy>, ParameterError> {
-    let (values, epochs) = (configuration.values(), trace.manifest.epochs);
-    let (seed, architecture) = (u64::from(values.integer("seed")), Arc::new(trace.architecture.clone()));
-    let family = &configuration.registry().policies.mask;
-    family.build(values.text(family.key), values, &MaskContext { seed, epochs, architecture })
 }
 
 /// What is wrong with the files of a run, each by itself.

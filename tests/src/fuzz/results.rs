@@ -32,7 +32,7 @@ pub(super) fn run(bytes: &[u8]) {
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let directory = tempfile::tempdir().unwrap();
     let write = |samples: [Values; 2]| {
-        let mut groups = samples.into_iter().zip(0..).map(|(sample, epoch)| -> Columns {
+        let groups = samples.into_iter().zip(0..).map(|(sample, epoch)| -> Columns {
             let whole = |value| Values::Integer(vec![Some(value)]);
             let columns = [
                 ("member", whole(0)),
@@ -47,8 +47,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             columns.map(|(name, values)| (name.to_owned(), values)).into()
         });
         let path = directory.path().join("table.parquet");
-        let first = groups.next().unwrap();
-        table_file::write_groups(&path, first, groups).unwrap();
+        table_file::write_groups(&path, groups).unwrap();
         std::fs::read(&path).unwrap()
     };
     let text = |text: &str| Values::Text(vec![Some(text.to_owned())]);
