@@ -54,10 +54,8 @@ impl ParquetOut {
     pub(super) fn write_group(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .expect("columns are those of the schema and equally long");
-        self.writer
-            .write(&batch)
-            .and_then(|()| self.writer.flush())
-            .map_err(DataError::writing(&self.path, "write rows"))
+        let written = self.writer.write(&batch).and_then(|()| self.writer.flush());
+        written.map_err(DataError::writing(&self.path, "write rows"))
     }
 
     /// Makes the file durable under its name; its length, and its BLAKE3 in hexadecimal.

@@ -122,13 +122,8 @@ impl Manifest {
 
     /// As [`Manifest::new`], for a data set that is known by its record only.
     pub fn of(data_set: DataSetRecord, epochs: u32) -> Self {
-        Self {
-            version: MANIFEST_VERSION,
-            created_by: concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned(),
-            data_set,
-            epochs,
-            ..Self::default()
-        }
+        let created_by = concat!("spfde ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { version: MANIFEST_VERSION, created_by, data_set, epochs, ..Self::default() }
     }
 
     /// Reads the manifest of the run directory `run` and checks every field that can be checked without other

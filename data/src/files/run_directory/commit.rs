@@ -15,11 +15,8 @@ impl Commit for RunDirectory {
         };
         let Manifest { epochs_reached: reached, epochs, .. } = *self.state();
         if epoch != reached || epoch >= epochs {
-            return refuse(format!(
-                "{reached} of {} {} committed, in order",
-                counted(epochs, "epoch"),
-                are(reached)
-            ));
+            let (epochs, are) = (counted(epochs, "epoch"), are(reached));
+            return refuse(format!("{reached} of {epochs} {are} committed, in order"));
         }
         if let Some(segment) = segments.iter().find(|segment| segment.epoch != epoch) {
             return refuse(format!("{} is of epoch {}", segment.path, u64::from(segment.epoch) + 1));

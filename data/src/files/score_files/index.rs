@@ -9,7 +9,7 @@ use spfde_parquet_guard::ParquetFile;
 
 use super::columns::{self, Batch, EPOCH, SAMPLE};
 use super::names::NameSet;
-use super::{Part, Samples, ScoreFile, ScoreFiles, no_scores};
+use super::{Part, ScoreFile, ScoreFiles, no_scores};
 use crate::counted;
 use crate::files::plausible::{score_names_limit, score_rows_limit};
 use crate::files::{DataError, Result};
@@ -103,11 +103,12 @@ pub(super) fn index(
     if parts.is_empty() {
         return Err(no_scores(path, "row"));
     }
-    let samples = match are_texts {
-        true => Samples::Names(names.all().ok_or_else(|| too_long(path, bytes))?),
-        false => Samples::Numbers(seen.samples.ascending()),
+    let names = are_texts.then(|| names.all().ok_or_else(|| too_long(path, bytes))).transpose()?;
+    let samples = match &names {
+        Some(names) => (0..names.all.len() as u32).collect(),
+        None => seen.samples.ascending(),
     };
-    Ok(Some(ScoreFiles { files, parts, samples, seen: seen.epochs.ascending(), losses }))
+    Ok(Some(ScoreFiles { files, parts, samples, names, seen: seen.epochs.ascending(), losses }))
 }
 
 /// The row groups of all files that declare rows, if so many can be believed; whether samples are texts;

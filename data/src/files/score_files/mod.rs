@@ -53,19 +53,14 @@ pub struct ScoreFiles {
     files: Vec<ScoreFile>,
     /// Ordered by first epoch, then file, then row group.
     parts: Vec<Part>,
-    samples: Samples,
+    /// The numbers of the samples that occur, ascending: the slot of each is how many smaller ones occur.
+    /// Those of texts are their slots.
+    samples: Vec<u32>,
+    /// The samples, if they are texts.
+    names: Option<Names>,
     /// The epochs that occur, as the files number them.
     seen: Vec<u32>,
     losses: bool,
-}
-
-/// The samples that occur.
-#[derive(Debug)]
-enum Samples {
-    /// Ascending. The slot of each is how many smaller ones occur.
-    Numbers(Vec<u32>),
-    /// Texts, whose numbers are their slots.
-    Names(Names),
 }
 
 /// One file.
@@ -134,30 +129,26 @@ impl ScoreFiles {
     /// Replaces `slots` by those of the samples of a batch of a file.
     fn slots(&self, batch: &Batch<'_>, slots: &mut Vec<u32>) -> Result<()> {
         let changed = || batch.file.changed();
-        match &self.samples {
-            Samples::Numbers(samples) => {
-                batch.samples(slots)?;
-                for sample in slots {
-                    // Mostly there are no gaps.
-                    if samples.get(*sample as usize) != Some(sample) {
-                        *sample = samples.binary_search(sample).map_err(|_| changed())? as u32;
-                    }
-                }
+        if let Some(names) = &self.names {
+            slots.clear();
+            return batch.texts(|name| {
+                slots.push(*names.slots.get(name).ok_or_else(changed)?);
                 Ok(())
-            }
-            Samples::Names(names) => {
-                slots.clear();
-                batch.texts(|name| {
-                    slots.push(*names.slots.get(name).ok_or_else(changed)?);
-                    Ok(())
-                })
+            });
+        }
+        batch.samples(slots)?;
+        for sample in slots {
+            // Mostly there are no gaps.
+            if self.samples.get(*sample as usize) != Some(sample) {
+                *sample = self.samples.binary_search(sample).map_err(|_| changed())? as u32;
             }
         }
+        Ok(())
     }
 
     /// The names of the samples by their numbers, if they are texts.
     pub fn names(&self) -> Option<&[Arc<str>]> {
-        if let Samples::Names(names) = &self.samples { Some(&names.all) } else { None }
+        self.names.as_ref().map(|names| &names.all[..])
     }
 
     /// The first epoch, as the files number it: epoch 0 of the source.
@@ -184,18 +175,11 @@ impl ScoreFiles {
 
 impl ScoreSource for ScoreFiles {
     fn samples(&self) -> u32 {
-        let count = match &self.samples {
-            Samples::Numbers(samples) => samples.len(),
-            Samples::Names(names) => names.all.len(),
-        };
-        count as u32
+        self.samples.len() as u32
     }
 
     fn sample(&self, slot: u32) -> u32 {
-        match &self.samples {
-            Samples::Numbers(samples) => samples[slot as usize],
-            Samples::Names(_) => slot,
-        }
+        self.samples[slot as usize]
     }
 
     fn epochs(&self) -> u32 {
