@@ -22,25 +22,16 @@ pub(crate) fn epoch_row(
     let plan = &settings.plan;
     let architecture = &plan.architecture;
     let spent = count(architecture, nonzero, frozen_blocks, active);
+    let rule = &settings.seams.learning_rate;
+    let steps = active.div_ceil(settings.batch_size as u32).max(1);
+    let outside = plan.samples.saturating_sub(active);
     let observed_flops = match settings.observe {
         Observe::Active => 0,
-        Observe::Full => {
-            observed(architecture, nonzero, frozen_blocks, active, plan.samples.saturating_sub(active))
-        }
+        Observe::Full => observed(architecture, nonzero, frozen_blocks, active, outside),
     };
     EpochRow {
         epoch,
-        train_loss: None,
-        train_accuracy: None,
-        test_loss: None,
-        test_accuracy: None,
-        learning_rate: settings.seams.learning_rate.rate(
-            settings.learning_rate,
-            epoch,
-            0,
-            active.div_ceil(settings.batch_size as u32).max(1),
-            settings.epochs,
-        ),
+        learning_rate: rule.rate(settings.learning_rate, epoch, 0, steps, settings.epochs),
         active_samples: active,
         nonzero: nonzero.iter().map(|count| u64::from(*count)).sum(),
         frozen_layers: architecture.layers.iter().filter(|layer| layer.block < frozen_blocks).count() as u16,
@@ -50,7 +41,7 @@ pub(crate) fn epoch_row(
         dense_flops: plan.dense_cost.forward + plan.dense_cost.backward,
         activation_bytes: architecture.activation_bytes[frozen_blocks] * settings.batch_size as u64,
         extra_flops: extra_flops(settings, epoch, frozen_blocks, active),
-        seconds: None,
+        ..EpochRow::default()
     }
 }
 

@@ -24,9 +24,8 @@ pub(crate) fn initial(run: &Run<'_>) -> Vec<FreezeRow> {
 pub(crate) fn from_start(plan: &Plan) -> Vec<FreezeRow> {
     let layers = (0..plan.architecture.layers.len()).filter(|layer| plan.spans(*layer).is_frozen(0));
     let reason = || "from the start".to_owned();
-    layers
-        .map(|layer| FreezeRow { epoch: 0, step: 0, layer: layer as u16, diff: 1, reason: reason() })
-        .collect()
+    let row = |layer| FreezeRow { epoch: 0, step: 0, layer: layer as u16, diff: 1, reason: reason() };
+    layers.map(row).collect()
 }
 
 /// The layers of blocks that freeze or thaw at the start of `epoch`.

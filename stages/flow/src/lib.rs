@@ -89,7 +89,7 @@ pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
 pub use clip::Clip;
 pub use fault::{Cause, Fault};
 pub use freeze::freeze;
-pub use loader::{Batch, load};
+pub use loader::{Batch, Drawn, load};
 pub use loops::{Loop, Loops};
 pub use mask::mask;
 pub use observer::{Observer, StepReport};

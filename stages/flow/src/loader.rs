@@ -2,20 +2,23 @@
 
 use spfde_data::{SieveRow, shuffled};
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::{Concat, InputCapability};
 
 use crate::checkpoint::{ActiveRow, Kept};
 use crate::window::Stash;
 use crate::windowed::Output;
 use crate::{Fault, Flow, Observe, Run, Tick, tree};
 
+/// A sample of a batch, and its weight in the loss.
+pub type Drawn = (u32, f32);
+
 /// This worker's part of one batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// For each shard this worker owns, in order: its samples and their weights in the loss.
-    pub shards: Vec<Vec<(u32, f32)>>,
+    pub shards: Vec<Vec<Drawn>>,
     /// Samples of the whole batch.
     pub samples: usize,
     /// Steps of the epoch in which samples train.
@@ -81,8 +84,7 @@ pub fn load<'s>(run: &Run<'s>, active: Flow<'s, SieveRow>) -> Flow<'s, Batch> {
         let (mut order, mut outside): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         move |frontiers| {
             active.for_each(|capability, rows| deltas.add(&capability, rows));
-            let mut stop = |capability: timely::dataflow::operators::InputCapability<Tick>,
-                            _: &mut Vec<Fault>| {
+            let mut stop = |capability: InputCapability<Tick>, _: &mut Vec<Fault>| {
                 halted = halted.into_iter().chain(capability.least().copied()).min();
             };
             halts.for_each(&mut stop);
@@ -108,11 +110,8 @@ pub fn load<'s>(run: &Run<'s>, active: Flow<'s, SieveRow>) -> Flow<'s, Batch> {
                         if settings.observe == Observe::Full {
                             outside = shuffled(settings.seed, now.epoch, others);
                         }
-                        assert!(
-                            !order.is_empty(),
-                            "the sieve leaves no sample active in epoch {}",
-                            now.epoch + 1
-                        );
+                        let epoch = now.epoch + 1;
+                        assert!(!order.is_empty(), "the sieve leaves no sample active in epoch {epoch}");
                     }
                     let steps = order.len().div_ceil(settings.batch_size);
                     let observed_steps = outside.len().div_ceil(settings.batch_size);
@@ -159,14 +158,10 @@ pub fn load<'s>(run: &Run<'s>, active: Flow<'s, SieveRow>) -> Flow<'s, Batch> {
 /// # Panics
 /// If a sample leaves that is not there, or enters twice: then a stage upstream is wrong.
 pub(crate) fn apply(weight: &mut Option<f32>, row: &SieveRow) {
+    let sample = row.sample;
     if row.diff > 0 {
-        assert_eq!(weight.replace(row.weight), None, "sample {} enters the active set once", row.sample);
+        assert_eq!(weight.replace(row.weight), None, "sample {sample} enters the active set once");
     } else {
-        assert_eq!(
-            weight.take(),
-            Some(row.weight),
-            "sample {} leaves the active set as it entered",
-            row.sample
-        );
+        assert_eq!(weight.take(), Some(row.weight), "sample {sample} leaves the active set as it entered");
     }
 }

@@ -62,11 +62,7 @@ impl<'s, R: Row> Loop<'s, R> {
 const SLICE: usize = 1 << 14;
 
 /// A stream of `rows` at the tick at which the run begins or goes on.
-fn at_start<'s, R, I>(run: &Run<'s>, rows: I) -> Flow<'s, R>
-where
-    R: Row,
-    I: IntoIterator<Item = R, IntoIter: 'static>,
-{
+fn at_start<'s, R: Row>(run: &Run<'s>, rows: impl IntoIterator<Item = R, IntoIter: 'static>) -> Flow<'s, R> {
     let (start, mut rows) = (run.start(), rows.into_iter().peekable());
     let mut builder = OperatorBuilder::new(format!("Start {}", R::STREAM), run.scope());
     let activator = run.scope().activator_for(builder.operator_info().address);

@@ -115,10 +115,8 @@ impl ContainerBytes for Part {
         let values: &[u8] = bytemuck::cast_slice(self.values());
         let mut put = |bytes: &[u8]| {
             let padding = words(bytes.len()) - bytes.len();
-            writer
-                .write_all(bytes)
-                .and_then(|()| writer.write_all(&[0; 8][..padding]))
-                .expect("room was measured");
+            let written = writer.write_all(bytes).and_then(|()| writer.write_all(&[0; 8][..padding]));
+            written.expect("room was measured");
         };
         put(bytemuck::cast_slice(&[header.len() as u64, values.len() as u64]));
         put(&header);

@@ -26,10 +26,8 @@ impl Stop {
 
     /// Why the run is to end, if it is.
     pub fn cause(&self) -> Option<Cause> {
-        self.because
-            .get()
-            .cloned()
-            .or_else(|| self.asked.load(Ordering::Relaxed).then_some(Cause::Interrupted))
+        let asked = || self.asked.load(Ordering::Relaxed).then_some(Cause::Interrupted);
+        self.because.get().cloned().or_else(asked)
     }
 
     /// Whether the run is to end.

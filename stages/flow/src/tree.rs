@@ -48,17 +48,13 @@ pub fn cover(shards: usize, range: Range<usize>) -> Vec<Node> {
 
 /// The value of `node`, from `known`, which gives the value of the nodes that have been summed already, by
 /// adding halves with `add`. `None` if a part is missing.
-pub fn total<T>(
-    node: Node,
-    known: &mut impl FnMut(&Node) -> Option<T>,
-    add: &impl Fn(T, T) -> T,
-) -> Option<T> {
-    if let Some(value) = known(&node) {
+pub fn total<T>(node: Node, get: &mut impl FnMut(&Node) -> Option<T>, add: &impl Fn(T, T) -> T) -> Option<T> {
+    if let Some(value) = get(&node) {
         return Some(value);
     }
     let middle = middle(&node)?;
-    let front = total(node.start..middle, known, add)?;
-    let back = total(middle..node.end, known, add)?;
+    let front = total(node.start..middle, get, add)?;
+    let back = total(middle..node.end, get, add)?;
     Some(add(front, back))
 }
 

@@ -89,11 +89,8 @@ impl Listed {
             summary: entry.summary.to_owned(),
             parameters: (entry.parameters)(),
         };
-        Self {
-            name: family.name,
-            choice: family.choice(),
-            members: family.entries.iter().map(member).collect(),
-        }
+        let members = family.entries.iter().map(member).collect();
+        Self { name: family.name, choice: family.choice(), members }
     }
 }
 

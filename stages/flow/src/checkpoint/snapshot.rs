@@ -144,11 +144,8 @@ impl Snapshot {
         network.restore(&self.tensors).map_err(|error| error.to_string())?;
         let blocks = settings.plan.architecture.blocks.len();
         if self.frozen_blocks > blocks {
-            return Err(format!(
-                "{} {} frozen; the network has {blocks}",
-                counted(self.frozen_blocks, "block"),
-                are(self.frozen_blocks)
-            ));
+            let (frozen, are) = (counted(self.frozen_blocks, "block"), are(self.frozen_blocks));
+            return Err(format!("{frozen} {are} frozen; the network has {blocks}"));
         }
         let frozen = self.frozen(&settings.plan)?;
         let rows = self.rows::<FreezeRow>();

@@ -4,56 +4,31 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use spfde_data::{EpochRow, GradientRow, LayerRow, TimingRow};
+use spfde_data::{EpochRow, GradientRow};
 use spfde_policy::Spans;
-use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
-use timely::scheduling::Activator;
 
 use crate::account::epoch_row;
 use crate::checkpoint::Kept;
 use crate::part::{Header, Part, ToAll};
 use crate::windowed::Output;
-use crate::{Cause, Fault, Flow, Run, StepReport, Tick, tree};
+use crate::{Cause, Fault, Run, StepReport, Tick, Trained, tree};
 
-use super::evaluate::{Evaluation, evaluate};
+use super::evaluate::evaluate;
+use super::gradients::Gradients;
 use super::replica::{self, Contribution, Replica};
-use super::weights::{LayerWeights, snapshots};
-
-/// What the second half of a step sends on.
-pub(super) struct Applied<'s> {
-    pub(super) gradients: Flow<'s, GradientRow>,
-    pub(super) layers: Flow<'s, LayerRow>,
-    pub(super) weights: Flow<'s, LayerWeights>,
-    pub(super) epochs: Flow<'s, EpochRow>,
-    pub(super) evaluations: Flow<'s, Evaluation>,
-    pub(super) timings: Flow<'s, TimingRow>,
-    pub(super) steps: Flow<'s, StepReport>,
-}
-
+use super::weights::snapshots;
 /// The parts of a step as they arrive, and a capability for each output.
 struct Gathered {
     capabilities: Vec<Capability<Tick>>,
     parts: Vec<Part>,
 }
 
-/// Sums over the steps of the epoch so far.
-#[derive(Default)]
-struct Running {
-    loss: f64,
-    correct: u64,
-    samples: u64,
-}
-
 /// Adds the parts of each step in the fixed order, tests the sum, updates the replica and reports.
-pub(super) fn apply<'s>(
-    run: &Run<'s>,
-    replica: Rc<RefCell<Replica>>,
-    parts: Stream<'s, Tick, Part>,
-    next: Activator,
-) -> Applied<'s> {
+pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Gradients<'s>) -> Trained<'s> {
+    let Gradients { parts, scores, activator: next } = from;
     let (worker, workers, timings) = (run.worker(), run.workers(), run.timings().clone());
     let stop = run.services().stop.clone();
     let mut builder = OperatorBuilder::new("Apply".to_owned(), run.scope());
@@ -72,13 +47,11 @@ pub(super) fn apply<'s>(
     let due = run.keeper().due();
     builder.build(move |_| {
         let mut gathered: BTreeMap<Tick, Gathered> = BTreeMap::new();
-        let mut running = Running::default();
+        let mut running = Header::default();
         // The gradient of the last step that trained, for policies that look at it when the epoch is over.
         let mut last_gradient: Vec<f32> = Vec::new();
         move |_| {
-            parts.for_each(|capability, part| {
-                gather(&mut gathered, outputs, &capability, std::mem::take(part))
-            });
+            parts.for_each(|by, part| gather(&mut gathered, outputs, &by, std::mem::take(part)));
             while let Some(first) = gathered.first_entry() {
                 let replica = &mut *replica.borrow_mut();
                 if replica.refused {
@@ -89,11 +62,8 @@ pub(super) fn apply<'s>(
                 if replica.batch.as_ref().is_none_or(|(tick, _)| tick != first.key()) {
                     break;
                 }
-                let Some((header, values)) =
-                    timings.measure("reduce", || reduce(replica, &first.get().parts))
-                else {
-                    break;
-                };
+                let reduced = timings.measure("reduce", || reduce(replica, &first.get().parts));
+                let Some((header, values)) = reduced else { break };
                 let (tick, Gathered { capabilities, .. }) = first.remove_entry();
                 if let Some(fault) = refusal(replica, tick, worker, &header, &values) {
                     replica.refused = true;
@@ -110,12 +80,11 @@ pub(super) fn apply<'s>(
                     let rows = timings.measure("update", || update(replica, tick, batch.steps, &values));
                     gradients_out.send(&capabilities, rows);
                     if tick.step == 0 {
-                        running = Running::default();
+                        running = Header::default();
                     }
                     running.add(&header);
                     if replica.updates_after(tick.step, batch.steps) {
-                        let snapshots = snapshots(replica, tick, false, &values);
-                        weights_out.send(&capabilities, snapshots);
+                        weights_out.send(&capabilities, snapshots(replica, tick, false, &values));
                     }
                     if tick.step + 1 == batch.steps {
                         last_gradient = values;
@@ -130,9 +99,7 @@ pub(super) fn apply<'s>(
                 }
                 if batch.is_last(tick.step) {
                     match timings.measure("evaluate", || evaluate(replica, worker, workers, &stop)) {
-                        Ok(chunks) => {
-                            evaluations_out.send(&capabilities, chunks);
-                        }
+                        Ok(chunks) => evaluations_out.send(&capabilities, chunks),
                         // After the last epoch no step is left that would say so.
                         Err(cause) => {
                             let stage = "evaluate".to_owned();
@@ -140,22 +107,19 @@ pub(super) fn apply<'s>(
                             faults_out.send(&capabilities, [fault]);
                         }
                     }
-                    let rows = replica.ledger.close(tick.epoch, &replica.network);
-                    layers_out.send(&capabilities, rows);
-                    let snapshots = snapshots(replica, tick, true, &std::mem::take(&mut last_gradient));
-                    weights_out.send(&capabilities, snapshots);
+                    layers_out.send(&capabilities, replica.ledger.close(tick.epoch, &replica.network));
+                    let gradient = std::mem::take(&mut last_gradient);
+                    weights_out.send(&capabilities, snapshots(replica, tick, true, &gradient));
                     if worker == 0 {
                         let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));
                         epochs_out.send(&capabilities, [row]);
                         if due.weights_at(tick.epoch + 1) {
                             let network = &replica.network;
                             let (tensors, frozen_blocks) = (network.tensors(), network.frozen_blocks());
-                            let kept = Kept::Weights { tensors, frozen_blocks };
-                            kept_out.send(&capabilities, [kept]);
+                            kept_out.send(&capabilities, [Kept::Weights { tensors, frozen_blocks }]);
                         }
                     }
-                    let rows = timings.take(tick.epoch, worker);
-                    timings_out.send(&capabilities, rows);
+                    timings_out.send(&capabilities, timings.take(tick.epoch, worker));
                 }
                 replica.busy = false;
                 next.activate();
@@ -164,33 +128,29 @@ pub(super) fn apply<'s>(
     });
     run.halt_on(faults);
     run.keeper().keep(kept);
-    Applied { gradients, layers, weights, epochs, evaluations, timings: times, steps }
+    let epochs = super::epochs::epochs(run, epochs, evaluations);
+    Trained { scores, gradients, layers, weights, epochs, timings: times, steps }
 }
 
-impl Running {
+/// Sums over the steps of the epoch so far.
+impl Header {
     fn add(&mut self, header: &Header) {
         self.loss += header.loss;
-        self.correct += u64::from(header.correct);
-        self.samples += u64::from(header.samples);
+        self.correct += header.correct;
+        self.samples += header.samples;
     }
 
     fn means(&self) -> (f64, f64) {
-        let samples = self.samples.max(1) as f64;
-        (self.loss / samples, self.correct as f64 / samples)
+        let samples = f64::from(self.samples.max(1));
+        (self.loss / samples, f64::from(self.correct) / samples)
     }
 }
 
-fn gather(
-    gathered: &mut BTreeMap<Tick, Gathered>,
-    outputs: usize,
-    capability: &InputCapability<Tick>,
-    part: Part,
-) {
-    let tick = *capability.least().expect("a part has a tick");
-    let capabilities = || (0..outputs).map(|output| capability.delayed(&tick, output)).collect();
-    let entry =
-        gathered.entry(tick).or_insert_with(|| Gathered { capabilities: capabilities(), parts: Vec::new() });
-    entry.parts.push(part);
+fn gather(all: &mut BTreeMap<Tick, Gathered>, outputs: usize, by: &InputCapability<Tick>, part: Part) {
+    let tick = *by.least().expect("a part has a tick");
+    let capabilities = || (0..outputs).map(|output| by.delayed(&tick, output)).collect();
+    let new = || Gathered { capabilities: capabilities(), parts: Vec::new() };
+    all.entry(tick).or_insert_with(new).parts.push(part);
 }
 
 /// The sum of all shards, or `None` while parts are missing.

@@ -5,7 +5,7 @@ use spfde_data::counted;
 use spfde_model::{NonFinite, Score};
 
 use super::replica::Replica;
-use crate::{Batch, Tick};
+use crate::{Batch, Drawn, Tick};
 
 /// What to try: the step will come out the same whenever the run is resumed.
 const REMEDY: &str = "nothing of this step has reached the weights, and resuming would only lead to it \
@@ -17,7 +17,7 @@ pub(super) fn not_finite(
     replica: &mut Replica,
     tick: Tick,
     batch: &Batch,
-    samples: &[(u32, f32)],
+    samples: &[Drawn],
     numbers: &[f32],
     scores: &[Score],
 ) -> Option<String> {
@@ -61,12 +61,7 @@ pub(super) fn not_finite(
 impl Replica {
     /// The first layer whose output is not finite, and the position of the first sample that has such an
     /// output.
-    fn first_not_finite(
-        &mut self,
-        tick: Tick,
-        batch: &Batch,
-        samples: &[(u32, f32)],
-    ) -> Option<(usize, usize)> {
+    fn first_not_finite(&mut self, tick: Tick, batch: &Batch, samples: &[Drawn]) -> Option<(usize, usize)> {
         self.with_shard(tick, batch.samples, samples, |network, workspace, shard| {
             network.first_not_finite(workspace, shard)
         })
@@ -74,14 +69,9 @@ impl Replica {
 
     /// The position of the first sample with which the statistics of batch norms are not finite any more,
     /// when it and those before it are the whole shard.
-    fn first_without_statistics(
-        &mut self,
-        tick: Tick,
-        batch: &Batch,
-        samples: &[(u32, f32)],
-    ) -> Option<usize> {
+    fn first_without_statistics(&mut self, tick: Tick, batch: &Batch, samples: &[Drawn]) -> Option<usize> {
         // Without weight in the loss there is no gradient that could be at fault.
-        let silent: Vec<(u32, f32)> = samples.iter().map(|(sample, _)| (*sample, 0.0)).collect();
+        let silent: Vec<Drawn> = samples.iter().map(|(sample, _)| (*sample, 0.0)).collect();
         (0..samples.len()).find(|position| {
             self.with_shard(tick, batch.samples, &silent[..=*position], |network, workspace, shard| {
                 let mut part = vec![0.0; network.part_len()];
@@ -93,12 +83,12 @@ impl Replica {
 
     /// The position of the first sample whose share in the gradient is not finite, when it alone counts in
     /// the loss.
-    fn first_without_gradient(&mut self, tick: Tick, batch: &Batch, samples: &[(u32, f32)]) -> Option<usize> {
+    fn first_without_gradient(&mut self, tick: Tick, batch: &Batch, samples: &[Drawn]) -> Option<usize> {
         (0..samples.len()).find(|position| {
-            let alone = |(other, (sample, weight)): (usize, &(u32, f32))| {
+            let alone = |(other, (sample, weight)): (usize, &Drawn)| {
                 (*sample, if other == *position { *weight } else { 0.0 })
             };
-            let alone: Vec<(u32, f32)> = samples.iter().enumerate().map(alone).collect();
+            let alone: Vec<Drawn> = samples.iter().enumerate().map(alone).collect();
             self.with_shard(tick, batch.samples, &alone, |network, workspace, shard| {
                 let mut part = vec![0.0; network.part_len()];
                 network.train_shard(workspace, shard, &mut part);

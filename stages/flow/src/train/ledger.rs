@@ -142,12 +142,8 @@ impl Ledger {
         let row = |(layer, page): (&usize, &Page)| {
             let (shape, sums) = (&architecture.layers[*layer], &page.sums);
             let values = network.values(*layer);
-            let change = page
-                .start
-                .iter()
-                .zip(&*page.ended(values))
-                .map(|(start, end)| f64::from(end - start).abs())
-                .sum();
+            let moved = |(start, end): (&f32, &f32)| f64::from(end - start).abs();
+            let change = page.start.iter().zip(&*page.ended(values)).map(moved).sum();
             let square = |value: &f32| f64::from(*value) * f64::from(*value);
             LayerRow {
                 epoch,

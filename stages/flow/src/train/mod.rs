@@ -75,15 +75,5 @@ pub fn train<'s>(
 ) -> Trained<'s> {
     let replica = Rc::new(RefCell::new(replica::Replica::new(run)));
     let gradients = gradients::gradients(run, &replica, batches, frozen, masked);
-    let applied = apply::apply(run, replica, gradients.parts, gradients.activator);
-    let epochs = epochs::epochs(run, applied.epochs, applied.evaluations);
-    Trained {
-        scores: gradients.scores,
-        gradients: applied.gradients,
-        layers: applied.layers,
-        weights: applied.weights,
-        epochs,
-        timings: applied.timings,
-        steps: applied.steps,
-    }
+    apply::apply(run, replica, gradients)
 }

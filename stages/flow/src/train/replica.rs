@@ -11,7 +11,7 @@ use timely::scheduling::Activator;
 use crate::fault::panic_message;
 use crate::part::Header;
 use crate::tree::Node;
-use crate::{Batch, Cause, Fault, Observe, Run, Settings, Tick, tree};
+use crate::{Batch, Cause, Drawn, Fault, Observe, Run, Settings, Tick, tree};
 
 use super::diagnose;
 use super::ledger::Ledger;
@@ -182,7 +182,7 @@ impl Replica {
 
     /// The numbers and the scores of some samples: a part, the observed gradients of frozen layers, the dense
     /// gradients that masks grow by; no numbers of samples that do not train.
-    fn compute(&mut self, tick: Tick, samples: &[(u32, f32)], batch: &Batch) -> (Vec<f32>, Vec<Score>) {
+    fn compute(&mut self, tick: Tick, samples: &[Drawn], batch: &Batch) -> (Vec<f32>, Vec<Score>) {
         let (observed, trains) = (self.observed_len(), batch.trains(tick.step));
         let ends = tick.step + 1 == batch.steps;
         let layers = match ends || self.updates_after(tick.step, batch.steps) {
@@ -212,7 +212,7 @@ impl Replica {
         &mut self,
         tick: Tick,
         batch_samples: usize,
-        samples: &[(u32, f32)],
+        samples: &[Drawn],
         work: impl FnOnce(&Network, &mut Workspace, &Shard<'_>) -> T,
     ) -> T {
         let Self { network, workspace, inputs, input_gradients, settings, .. } = self;
@@ -238,14 +238,8 @@ impl Replica {
         let Self { network, workspace, inputs, settings, .. } = self;
         let images = &settings.data.test;
         let ids: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
-        input::gather(
-            network.kernel(),
-            images,
-            &settings.data.normalization,
-            &ids,
-            |_| Placement::default(),
-            inputs,
-        );
+        let place = |_: u32| Placement::default();
+        input::gather(network.kernel(), images, &settings.data.normalization, &ids, place, inputs);
         let ones = vec![1.0; ids.len()];
         let shard = Shard { inputs, labels: &images.labels[range], weights: &ones, batch_samples: ids.len() };
         let evaluation = network.evaluate(workspace, &shard);
