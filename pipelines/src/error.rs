@@ -200,13 +200,10 @@ impl Error {
 
     /// A run that came to its end is not what it was.
     pub(crate) fn finished_unsound(directory: &Path, findings: usize, first: &str) -> Self {
-        Self::failed(format!(
-            "{}: the run is finished, but is not what it was: {}; restore what is damaged from a copy; {} \
-             names all",
-            directory.display(),
-            found(findings, first),
-            command("verify", directory)
-        ))
+        let (found, verify) = (found(findings, first), command("verify", directory));
+        let what = format!("the run is finished, but is not what it was: {found}");
+        let remedy = format!("restore what is damaged from a copy; {verify} names all");
+        Self::failed(format!("{}: {what}; {remedy}", directory.display()))
     }
 
     /// The end of a replay or a grid of which nothing is kept, which may have been asked to end.

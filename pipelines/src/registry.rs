@@ -56,12 +56,8 @@ impl Default for Registry {
                 .into(),
             load: Arc::new(|| Ok(data_set::embedded()?)),
         };
-        Self {
-            policies: spfde_policy::Registry::default(),
-            models: models::registry().to_vec(),
-            data: vec![fashion_mnist],
-            seams: Arc::new(|seams| seams),
-        }
+        let (policies, models) = (spfde_policy::Registry::default(), models::registry().to_vec());
+        Self { policies, models, data: vec![fashion_mnist], seams: Arc::new(|seams| seams) }
     }
 }
 

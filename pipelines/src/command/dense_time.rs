@@ -36,14 +36,8 @@ pub(super) fn dense_seconds_per_sample(experiment: &Experiment) -> Option<f64> {
     let labels: Vec<u16> = samples.iter().map(|sample| images.labels[*sample as usize]).collect();
     let weights = vec![1.0; samples.len()];
     let mut inputs = Activations::default((0, 0, 0, 0, 0));
-    input::gather(
-        settings.kernel,
-        images,
-        &settings.data.normalization,
-        &samples,
-        |_| Placement::default(),
-        &mut inputs,
-    );
+    let (normalization, place) = (&settings.data.normalization, |_: u32| Placement::default());
+    input::gather(settings.kernel, images, normalization, &samples, place, &mut inputs);
     let shard = Shard { inputs: &inputs, labels: &labels, weights: &weights, batch_samples: samples.len() };
     let mut workspace = Workspace::new(&network);
     let mut part = vec![0.0; network.part_len()];

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use spfde_data::files::{data_set, idx};
-use spfde_data::{Augmentation, Setting, Value, counted};
+use spfde_data::{Augmentation, Images, Setting, Value, counted};
 
 use crate::Result;
 use crate::program::program;
@@ -106,21 +106,16 @@ impl Import {
         let set = idx::import(&files, &options)?;
         data_set::write(&set, &out)?;
         files.iter().for_each(|(what, file)| say(format!("{what}: {}", file.display())));
-        let images = &set.train;
+        let Images { channels, height, width, .. } = *set.train;
+        let (images, tests) = (set.train.len(), counted(set.test.len(), "test image"));
+        let (classes, directory) = (counted(set.classes, "class"), out.display());
         say(format!(
-            "{}: {} training and {}, {} × {} × {}, {}, in {}",
-            set.name,
-            images.len(),
-            counted(set.test.len(), "test image"),
-            images.channels,
-            images.height,
-            images.width,
-            counted(set.classes, "class"),
-            out.display()
+            "{}: {images} training and {tests}, {channels} × {height} × {width}, {classes}, in {directory}",
+            set.name
         ));
-        if images.channels > 4 && images.width <= 4 {
+        if channels > 4 && width <= 4 {
             let advice = "if the channels come last, import with --channels-last";
-            remark(format_args!("{} channels: {advice}", images.channels));
+            remark(format_args!("{channels} channels: {advice}"));
         }
         let by_default = match set.augment {
             Augmentation::None => "not varied; --augment or, for a run, data.augment changes that".to_owned(),

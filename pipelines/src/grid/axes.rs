@@ -32,9 +32,7 @@ impl Axes {
             }
             let wrong = |reason: String| ParameterError::contradiction(key, reason).into();
             if list.trim().is_empty() {
-                return Err(wrong(
-                    "the --grid list has no values; write them with commas between".to_owned(),
-                ));
+                return Err(wrong("the --grid list has no values; write them with commas between".into()));
             }
             if axes.iter().any(|(known, _)| *known == key) {
                 return Err(wrong("has two --grid lists; write all values in one".to_owned()));

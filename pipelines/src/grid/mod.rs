@@ -81,15 +81,8 @@ impl JudgeObserver for () {}
 impl Default for GridOptions {
     /// All cores, nothing written.
     fn default() -> Self {
-        let workers = Options::default().workers;
-        Self {
-            registry: Registry::standard(),
-            directory: None,
-            decisions: false,
-            workers,
-            interrupted: Arc::default(),
-            observer: Arc::new(()),
-        }
+        let (registry, Options { workers, interrupted, .. }) = (Registry::standard(), Options::default());
+        Self { registry, directory: None, decisions: false, workers, interrupted, observer: Arc::new(()) }
     }
 }
 

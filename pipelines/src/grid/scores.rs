@@ -110,12 +110,10 @@ pub fn judge_scores(
         refuse_repeated(&found, repeated_rows, input.first_epoch)?;
     }
     let costs = found.rows.iter().copied().map(MemberCosts::from).collect();
+    let member = |configuration: &Configuration| Member::of(configuration, &["sieve.policy"]);
     let run = JudgedRun {
         name: String::new(),
-        members: configurations
-            .iter()
-            .map(|configuration| Member::of(configuration, &["sieve.policy"]))
-            .collect(),
+        members: configurations.iter().map(member).collect(),
         found: Found { costs, ..found },
         samples,
         layers: 0,

@@ -70,15 +70,12 @@ pub fn summary(experiment: &Experiment, state: &State) -> String {
     let accuracy = or_dash(state.epochs.last().and_then(|row| row.test_accuracy), precise);
     let mut lines = vec![format!("{} on {}: test accuracy {accuracy}", settings.model, settings.data.name)];
     let flops = short(flops(&state.epochs));
-    let counted = state
-        .counted()
-        .map(|share| format!("cost of training: {flops} FLOPs counted, {} of dense", percent(share)));
-    let measured = state
-        .measured()
-        .map(|share| format!("time of training: {} of dense (estimated from dense steps)", percent(share)));
+    let (counted, measured) = (state.counted().map(percent), state.measured().map(percent));
+    let counted = counted.map(|share| format!("cost of training: {flops} FLOPs counted, {share} of dense"));
+    let estimated = |share| format!("time of training: {share} of dense (estimated from dense steps)");
     let observed = state.observed();
     let observed = (observed > 0).then(|| format!("observed on top: {} FLOPs", short(observed as f64)));
-    lines.extend([counted, measured, observed].into_iter().flatten());
+    lines.extend([counted, measured.map(estimated), observed].into_iter().flatten());
     lines.join("\n")
 }
 

@@ -59,9 +59,8 @@ pub(super) fn latest(
 /// That every file of a run that has come to its end is what it was.
 pub(super) fn check_finished(directory: &Path, run: &RecordedRun) -> Result<()> {
     let findings = crate::verify::files(run);
-    findings
-        .first()
-        .map_or(Ok(()), |first| Err(Error::finished_unsound(directory, findings.len(), &first.to_string())))
+    let Some(first) = findings.first() else { return Ok(()) };
+    Err(Error::finished_unsound(directory, findings.len(), &first.to_string()))
 }
 
 /// That the trace before `start`, which is kept, is sound.

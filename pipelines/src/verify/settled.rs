@@ -33,11 +33,8 @@ pub(super) fn settled(
         }
         run = now;
     }
-    Err(Error::failed(format!(
-        "{}: is being written, and went on each of the {TRIES} times that it was looked at; verify it when \
-         it rests",
-        directory.display()
-    )))
+    let what = format!("is being written, and went on each of the {TRIES} times that it was looked at");
+    Err(Error::failed(format!("{}: {what}; verify it when it rests", directory.display())))
 }
 
 #[cfg(test)]
