@@ -181,13 +181,6 @@ crate::row! {
     }
 }
 
-impl EpochRow {
-    /// The same without its clock: what two runs of the same settings have in common.
-    pub fn without_clock(self) -> Self {
-        Self { seconds: None, ..self }
-    }
-}
-
 crate::row! {
     /// Wall-clock time of a stage: the only stream that is not deterministic.
     pub struct TimingRow in "timings" by (epoch, worker) {

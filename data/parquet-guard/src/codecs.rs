@@ -11,7 +11,7 @@ use brotli_decompressor::Decompressor;
 use flate2::bufread::MultiGzDecoder;
 use parquet::basic::Compression;
 
-use crate::error::Fault;
+use crate::error::{Checked, Fault};
 
 /// Bytes of the longest window of a Brotli stream, unless it is one of the large kind.
 const BROTLI_WINDOW: u64 = 16 << 20;
@@ -29,7 +29,7 @@ const LZ4_FRAMES: [[u8; 4]; 2] = [[0x04, 0x22, 0x4D, 0x18], [0x02, 0x21, 0x4C, 0
 /// Checks that the library can decompress the `bytes` of a page of `column`, and that they come to no more
 /// than `size`. Those that do not decompress at all are left to the library, which comes no further with
 /// them.
-pub(crate) fn check_page(codec: Compression, bytes: &[u8], size: u64, column: &str) -> Result<(), Fault> {
+pub(crate) fn check_page(codec: Compression, bytes: &[u8], size: u64, column: &str) -> Checked {
     let found = match codec {
         Compression::GZIP(_) => length(MultiGzDecoder::new(bytes), size),
         Compression::BROTLI(_) if bytes.first().is_some_and(|first| first & 0x7F == LARGE_WINDOW) => {

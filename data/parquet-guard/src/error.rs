@@ -12,6 +12,9 @@ pub struct Error {
     pub(crate) fault: Fault,
 }
 
+/// Whether something in a file is as it has to be.
+pub(crate) type Checked = std::result::Result<(), Fault>;
+
 /// What is wrong with a file, as a message says it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fault(pub(crate) String);
@@ -33,7 +36,7 @@ impl Fault {
     }
 
     /// Checks a claim before anything is reserved for it.
-    pub(crate) fn limit(what: impl Into<String>, found: u64, limit: u64) -> Result<(), Self> {
+    pub(crate) fn limit(what: impl Into<String>, found: u64, limit: u64) -> Checked {
         if found <= limit {
             return Ok(());
         }

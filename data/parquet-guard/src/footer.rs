@@ -1,7 +1,7 @@
 //! Walks over a footer, so that the Parquet library, which takes it at its word, neither reserves what a
 //! count merely claims nor goes as deep as the schema does.
 
-use crate::error::Fault;
+use crate::error::{Checked, Fault};
 use crate::thrift::kind::{ANY, BINARY, INTEGER, LIST, LONG, STRUCT};
 use crate::thrift::{Fields, Reader};
 
@@ -36,7 +36,7 @@ fn damaged() -> Fault {
 }
 
 /// Checks the bytes of a footer, without the length and the magic number behind it.
-pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {
+pub(crate) fn check(bytes: &[u8]) -> Checked {
     let (mut reader, mut id) = (Reader { bytes }, 0);
     while let Some(kind) = reader.field(FILE, &mut id).ok_or_else(damaged)? {
         match id {
@@ -48,7 +48,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {
 }
 
 /// The elements of the schema: a tree, each group in front of what is in it.
-fn schema(reader: &mut Reader) -> Result<(), Fault> {
+fn schema(reader: &mut Reader) -> Checked {
     let (kind, count) = reader.list().ok_or_else(damaged)?;
     Fault::limit("number of columns and groups", count, ELEMENT_LIMIT)?;
     // For each group that has not ended: how many are still to come, and the bytes of the names up to it.

@@ -7,7 +7,7 @@
 use parquet::basic::{Compression, Type};
 
 use crate::codecs;
-use crate::error::Fault;
+use crate::error::{Checked, Fault};
 use crate::thrift::kind::{FALSE, INTEGER, STRUCT, TRUE};
 use crate::thrift::{Fields, Reader};
 
@@ -47,13 +47,7 @@ pub(crate) struct Claims {
 impl Claims {
     /// Checks all pages in the bytes of one chunk of `column`, whose values are of type `kind` and compressed
     /// by `codec`, and adds what they claim.
-    pub(crate) fn add(
-        &mut self,
-        mut chunk: &[u8],
-        column: &str,
-        kind: Type,
-        codec: Compression,
-    ) -> Result<(), Fault> {
+    pub(crate) fn add(&mut self, mut chunk: &[u8], column: &str, kind: Type, codec: Compression) -> Checked {
         if codec == Compression::LZO {
             return Err(codecs::unknown(column, "LZO"));
         }

@@ -11,9 +11,11 @@ use std::path::Path;
 use super::layout::{CHECKPOINT, weights_path};
 use super::manifest::CHECKPOINT_LIMIT;
 use super::parquet_store::read_columns;
-use super::read_limited::{check_length, check_recorded, hash_file, inside, read_limited};
 use super::weights::{Metadata, Weights};
-use super::{DataError, Manifest, Result, atomic, weights};
+use super::{
+    DataError, Manifest, Result, atomic, check_length, check_recorded, hash_file, inside, read_limited,
+    weights,
+};
 use crate::{Checkpoint, Column, Columns, Segment, Tensor};
 
 /// Writes the weights at the start of `epoch` to the run directory `run`.

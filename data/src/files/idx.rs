@@ -17,8 +17,7 @@ pub use content::{images, labels};
 pub use find::{Files, find, folder, is_named};
 
 use super::data_set::{assemble, count_classes, empty, no_class};
-use super::read_limited::{open, read_limited};
-use super::{DataError, Result};
+use super::{DataError, Result, open, read_limited};
 use crate::{Augmentation, DataSet, Images, Purpose, counted, draw};
 
 /// Bytes that an IDX file may hold uncompressed.

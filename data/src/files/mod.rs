@@ -27,6 +27,7 @@ pub mod weights;
 pub use error::{DataError, Kind, Result};
 pub use manifest::{DataSetRecord, MANIFEST_NAME, Manifest, ReplayOf};
 pub use parquet_store::ParquetStore;
+use read_limited::{check_length, check_recorded, hash_file, inside, open, read_limited};
 pub use recording::{FollowedEnd, FollowedTrace, RecordedTrace};
 pub use run_directory::{CONFIG_NAME, RecordedRun, RunDirectory};
 

@@ -10,8 +10,7 @@ use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
 use super::parquet_out::{ParquetOut, properties};
 use super::parquet_store::check_type;
-use super::read_limited::read_limited;
-use super::{DataError, Result};
+use super::{DataError, Result, read_limited};
 
 /// The values of a column; any may be missing.
 #[derive(Clone, Debug, PartialEq)]

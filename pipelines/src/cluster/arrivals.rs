@@ -7,10 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use super::Cluster;
-use super::assemble::Start;
-use super::link::{Broken, HANDSHAKE, is_quiet};
-use super::meeting::Line;
+use super::{Broken, Cluster, HANDSHAKE, Line, Start, is_quiet};
 use crate::{Error, Result};
 
 /// How often a process that waits looks for new connections.

@@ -11,14 +11,10 @@ use serde::{Deserialize, Serialize};
 use spfde_data::files::DataError;
 use spfde_data::files::run_directory::{Member, read_key, remove_key, write_key};
 
-use super::Cluster;
 use super::arrivals::{Connections, POLL};
 use super::handshake::random;
-use super::link::{Broken, HANDSHAKE, Link, is_quiet};
-use super::meeting::{Line, Meeting};
-use super::network::Network;
-use super::secret::Secret;
 use super::visit::PAUSE;
+use super::{Broken, Cluster, HANDSHAKE, Line, Link, Meeting, Network, Secret, is_quiet};
 use crate::{Error, Result};
 
 /// How long a new file of another machine may take to show up in a shared file system.

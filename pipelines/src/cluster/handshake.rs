@@ -1,10 +1,8 @@
 //! The handshake on a connection: both ends speak the same protocol and know the secret; what the one that
 //! connects is about to do fits; it sees the run directory.
 
-use super::assemble::Start;
-use super::link::{Broken, HANDSHAKE, Link};
-use super::meeting::{Introduction, Line, Meeting};
-use super::secret::Secret;
+use super::meeting::Introduction;
+use super::{Broken, HANDSHAKE, Line, Link, Meeting, Secret, Start};
 
 /// What a process of spfde says first, followed by the version of everything that is said after it.
 const MAGIC: [u8; 16] = *b"spfde processes\n";

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::TcpListener;
 
-use super::hosts::{Host, Hosts};
+use super::{Host, Hosts};
 use crate::{Error, Result};
 
 /// Listens at the first address of `host` that this machine has, without ever waiting for a connection.

@@ -93,7 +93,10 @@ pub use liveness::Lost;
 pub use secret::Secret;
 
 pub(crate) use assemble::Invitation;
+use assemble::Start;
+use link::{Broken, HANDSHAKE, Link, is_quiet};
 pub(crate) use liveness::UNHEARD;
+use meeting::Line;
 pub(crate) use meeting::Meeting;
 pub(crate) use network::Network;
 

@@ -8,11 +8,10 @@ use timely::communication::allocator::zero_copy::initialize::initialize_networki
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config, Hooks};
 
-use super::Cluster;
 use super::arrivals::Connections;
 use super::data_stream::DataStream;
 use super::liveness::{Liveness, keep_alive};
-use super::meeting::Line;
+use super::{Cluster, Line};
 
 /// The connections of one process to the others of a run.
 #[derive(Debug)]

@@ -5,9 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::assemble::Start;
-use super::link::{Broken, HANDSHAKE};
-use super::meeting::Line;
+use super::{Broken, HANDSHAKE, Line, Start};
 use crate::{Error, Result};
 
 /// How long one attempt to connect may take; the next follows after a pause.

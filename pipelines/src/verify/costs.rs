@@ -5,9 +5,7 @@ use spfde_data::files::ReplayOf;
 use spfde_data::{CensoredRow, CostRow, Densities, EpochRow, Row, counted};
 use spfde_flow::Observe;
 
-use super::layers::Layer;
-use super::samples::Samples;
-use super::trace::{Epoch, Trace};
+use super::{Epoch, Layer, Samples, Trace};
 use crate::Result;
 
 /// Compares a row of `epochs` with a count of its own.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use spfde_data::EpochRow;
 use spfde_policy::{MaskPolicy, Needs, Spans};
 
-use super::layers::Layer;
-use super::trace::{Epoch, Findings};
+use super::{Epoch, Findings, Layer};
 
 /// By what the extra FLOPs of an epoch are judged.
 pub(super) struct Extra {

@@ -7,8 +7,7 @@ use spfde_data::files::manifest::RESUMED_FROM;
 use spfde_data::{GradientRow, counted};
 use spfde_flow::Observe;
 
-use super::layers::Layer;
-use super::trace::Epoch;
+use super::{Epoch, Layer};
 use crate::Result;
 
 /// Compares the rows of `gradients` in one epoch with `steps`, at which samples were trained, ascending, and

@@ -7,7 +7,7 @@ use std::ops::RangeBounds;
 use spfde_data::files::weights;
 use spfde_data::{FreezeRow, LayerRow, MaskRow, Row, TensorData, counted};
 
-use super::trace::{Epoch, Findings, Trace};
+use super::{Epoch, Findings, Trace};
 use crate::Result;
 
 /// A value of a layer in an epoch: as the epoch began (`None`), then from which step on it was which.

@@ -23,6 +23,7 @@ use spfde_model::InputShape;
 use crate::configuration::keys::Traced;
 use crate::{Configuration, Registry, Result, Source, experiment};
 use extra::Extra;
+use layers::Layer;
 use samples::Samples;
 use settled::settled;
 use trace::{Epoch, Trace};

@@ -6,7 +6,7 @@ use std::mem::replace;
 use spfde_data::{Row, ScoreRow, SieveRow};
 use spfde_flow::Observe;
 
-use super::trace::{Epoch, Trace};
+use super::{Epoch, Trace};
 use crate::Result;
 
 /// What is known of every sample; five bytes of each, since a replay of a few kilobytes may be about many

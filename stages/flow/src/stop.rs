@@ -29,11 +29,6 @@ impl Stop {
         let asked = || self.asked.load(Ordering::Relaxed).then_some(Cause::Interrupted);
         self.because.get().cloned().or_else(asked)
     }
-
-    /// Whether the run is to end.
-    pub fn is_wanted(&self) -> bool {
-        self.because.get().is_some() || self.asked.load(Ordering::Relaxed)
-    }
 }
 
 #[cfg(test)]
@@ -45,14 +40,14 @@ mod tests {
         let asked = Arc::new(AtomicBool::new(false));
         let stop = Stop::when(Arc::clone(&asked));
         let seen = stop.clone();
-        assert!(seen.cause().is_none() && !seen.is_wanted());
+        assert!(seen.cause().is_none());
         asked.store(true, Ordering::Relaxed);
-        assert!(seen.cause() == Some(Cause::Interrupted) && seen.is_wanted());
+        assert!(seen.cause() == Some(Cause::Interrupted));
         stop.because(Cause::Storage("a".into()));
         stop.because(Cause::Storage("b".into()));
-        assert!(seen.cause() == Some(Cause::Storage("a".into())) && seen.is_wanted());
+        assert!(seen.cause() == Some(Cause::Storage("a".into())));
         let stop = Stop::default();
         stop.because(Cause::Storage("a".into()));
-        assert!(stop.is_wanted());
+        assert!(stop.cause().is_some());
     }
 }

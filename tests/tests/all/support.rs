@@ -233,7 +233,10 @@ pub(crate) fn transcript(run: &Recorded) -> Vec<String> {
         lines::<MaskRow>(run),
         lines::<FreezeRow>(run),
         lines::<SieveRow>(run),
-        run.rows::<EpochRow>().into_iter().map(|row| format!("{:?}", row.without_clock())).collect(),
+        run.rows::<EpochRow>()
+            .into_iter()
+            .map(|row| format!("{:?}", EpochRow { seconds: None, ..row }))
+            .collect(),
     ]
     .concat()
 }

@@ -14,8 +14,7 @@ use super::format::{
 };
 use crate::files::parquet_store::{check_nulls, check_type, whole_numbers};
 use crate::files::plausible::SAMPLES_LIMIT;
-use crate::files::read_limited::read_limited;
-use crate::files::{DataError, Result};
+use crate::files::{DataError, Result, read_limited};
 use crate::{Augmentation, DataSet, Images, counted, visible};
 
 /// Reads the data set in `directory` and checks it: columns, shape, labels, number of rows, fingerprint.

@@ -11,8 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use crate::files::layout::MANIFEST_NAME;
-use crate::files::read_limited::{inside, read_limited};
-use crate::files::{DataError, Kind, Result, atomic, layout, seal};
+use crate::files::{DataError, Kind, Result, atomic, inside, layout, read_limited, seal};
 pub use crate::segment::Checkpoint;
 use crate::{DataSet, Densities, Images, Segment};
 

@@ -6,8 +6,7 @@ use std::path::Path;
 use spfde_parquet_guard::{FILE_LIMIT, ParquetFile};
 
 use super::{check_epoch, schema};
-use crate::files::read_limited::{check_length, check_recorded, inside, open, read_limited};
-use crate::files::{DataError, Manifest, Result};
+use crate::files::{DataError, Manifest, Result, check_length, check_recorded, inside, open, read_limited};
 use crate::{Column, Columns, Row, Segment};
 
 /// Rows decoded at a time.

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::begin::not_empty;
 use crate::files::layout::LOCK_NAME;
-use crate::files::read_limited::inside;
-use crate::files::{DataError, Kind, Result};
+use crate::files::{DataError, Kind, Result, inside};
 
 /// How long after another a process that finds a lock held tries again, and how often: others may only look
 /// at it for a moment. That of a run that is taken up again may be of a process that was just killed, which

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use super::lock::{self, PAUSE, RunLock, TRIES_TO_TAKE_UP};
 use super::sweep::remove_if_there;
 use crate::files::layout::{KEY_NAME, MEMBER_PREFIX, entries, is_of_members, member_lock};
-use crate::files::read_limited::{check_length, inside, read_limited};
-use crate::files::{Kind, Result, atomic, operation};
+use crate::files::{Kind, Result, atomic, check_length, inside, operation, read_limited};
 
 /// Bytes of the file by which a process shows that it sees the run directory.
 pub const KEY_BYTES: usize = 32;

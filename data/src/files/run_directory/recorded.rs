@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::layout::{ARCHITECTURE_NAME, CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::manifest::RESUMED_FROM;
-use crate::files::read_limited::{inside, read_limited};
-use crate::files::{DataError, Kind, Manifest, Result, atomic, seal};
+use crate::files::{DataError, Kind, Manifest, Result, atomic, inside, read_limited, seal};
 
 /// Bytes of a configuration, or of an architecture.
 const TEXT_LIMIT: u64 = 1 << 20;

@@ -9,8 +9,7 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
-use crate::files::read_limited::read_limited;
-use crate::files::{DataError, Result};
+use crate::files::{DataError, Result, read_limited};
 use crate::{Tensor, TensorData};
 
 /// Bytes of a weights file.

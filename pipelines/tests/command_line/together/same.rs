@@ -25,7 +25,7 @@ fn transcript(place: &Place, run: &str) -> Vec<String> {
     }
     // Seconds differ.
     let costs = rows::<EpochRow>(place, run).into_iter();
-    let costs = costs.map(|row| format!("{:?}", row.without_clock())).collect();
+    let costs = costs.map(|row| format!("{:?}", EpochRow { seconds: None, ..row })).collect();
     [
         lines::<ScoreRow>(place, run),
         lines::<GradientRow>(place, run),

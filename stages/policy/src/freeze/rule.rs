@@ -78,12 +78,9 @@ pub fn entry<R: FreezeRule>() -> Entry<dyn FreezePolicy, FreezeContext> {
 ///
 /// # Errors
 /// If a parameter is out of its range.
-pub fn policy<R: FreezeRule>(
-    rule: R,
-    context: &FreezeContext,
-) -> Result<Arc<dyn FreezePolicy>, ParameterError> {
+pub fn policy<R: FreezeRule>(rule: R, run: &FreezeContext) -> Result<Arc<dyn FreezePolicy>, ParameterError> {
     rule.check()?;
-    Ok(Arc::new(Freezes { rule, context: context.clone() }))
+    Ok(Arc::new(Freezes { rule, context: run.clone() }))
 }
 
 /// A rule in one run.

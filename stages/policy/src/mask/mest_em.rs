@@ -59,12 +59,7 @@ impl MaskRule for MestEm {
     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         let moment = &update.moment;
         let exchanged = phase(moment) * self.exchange * moment.density;
-        mutate(
-            self.granularity(),
-            update,
-            self.importance(update),
-            moment.at(moment.density - exchanged),
-            moment.target(),
-        )
+        let (importance, prune_to) = (self.importance(update), moment.at(moment.density - exchanged));
+        mutate(self.granularity(), update, importance, prune_to, moment.target())
     }
 }

@@ -66,12 +66,7 @@ impl MaskRule for MestEms {
     }
 
     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
-        mutate(
-            self.granularity(),
-            update,
-            self.importance(update),
-            update.moment.target(),
-            self.count(&update.moment),
-        )
+        let (importance, grow_to) = (self.importance(update), self.count(&update.moment));
+        mutate(self.granularity(), update, importance, update.moment.target(), grow_to)
     }
 }
