@@ -7,7 +7,7 @@ use spfde_data::files::{data_set, idx};
 use spfde_data::{DataSet, nearest};
 
 use crate::error::command;
-use crate::program::program;
+use crate::error::program;
 use crate::{Configuration, Error, Result};
 
 /// Files that are looked at to say what there is.

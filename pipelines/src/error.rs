@@ -1,15 +1,15 @@
-//! What can end a command, and with which exit code.
+//! What can end a command, and with which exit code; and how messages call the program.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use spfde_data::files::{DataError, Kind};
 use spfde_data::{ParameterError, are, counted};
 use spfde_flow::{Cause, Fault};
 
 use crate::cluster::Lost;
-use crate::program::program;
 
 /// The result of what a command does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -234,6 +234,19 @@ impl Error {
             Error::Data(_) | Error::Unkept { .. } | Error::Untraced { .. } | Error::Unsound { .. } => 1,
         }
     }
+}
+
+static PROGRAM: OnceLock<String> = OnceLock::new();
+
+/// Says in messages how this program is called, if it is not `spfde`.
+pub(crate) fn name_program(name: String) {
+    // The first name is the program's.
+    let _ = PROGRAM.set(name);
+}
+
+/// How this program is called.
+pub(crate) fn program() -> &'static str {
+    PROGRAM.get().map_or("spfde", String::as_str)
 }
 
 #[cfg(test)]

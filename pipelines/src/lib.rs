@@ -32,7 +32,6 @@ pub mod guide;
 pub mod how_it_is_built;
 mod idle;
 mod pipeline;
-mod program;
 pub mod registry;
 pub mod replay;
 pub mod report;

@@ -79,7 +79,7 @@ where
     R: Send + 'static,
     F: FnOnce() -> R,
 {
-    let (workers, first, alone) = (network.workers, network.first_worker(), network.is_alone());
+    let (workers, first, alone) = (network.workers, network.process * network.workers, network.is_alone());
     let mut ended = Ended { done: Vec::new(), panicked: None, lost: None };
     let (builders, threads, liveness) = match network.open() {
         Ok(opened) => opened,

@@ -12,8 +12,7 @@ use spfde_data::files::DataError;
 use spfde_data::files::run_directory::{Member, read_key, remove_key, write_key};
 
 use super::arrivals::{Connections, POLL};
-use super::handshake::random;
-use super::visit::PAUSE;
+use super::handshake::{PAUSE, random};
 use super::{Broken, Cluster, HANDSHAKE, Line, Link, Meeting, Network, Secret, is_quiet};
 use crate::{Error, Result};
 

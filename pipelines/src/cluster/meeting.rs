@@ -29,7 +29,7 @@ pub(crate) struct Meeting {
 impl Meeting {
     /// A process of so many workers that runs `command`, such as `spfde train`, for `experiment`.
     pub(crate) fn new(command: &str, workers: usize, experiment: &Experiment) -> Self {
-        let (program, version) = (crate::program::program(), env!("CARGO_PKG_VERSION"));
+        let (program, version) = (crate::error::program(), env!("CARGO_PKG_VERSION"));
         let revision = option_env!("SPFDE_REVISION").unwrap_or("unknown");
         let mut terms = vec![
             (FIRST[0].to_owned(), format!("{program} {version} (revision {revision})")),

@@ -69,7 +69,6 @@
 
 mod arrivals;
 mod assemble;
-mod data_stream;
 mod handshake;
 mod hosts;
 mod link;
@@ -79,7 +78,6 @@ mod meeting;
 mod network;
 pub mod scaling;
 mod secret;
-mod visit;
 
 use std::net::TcpListener;
 use std::time::Duration;

@@ -1,22 +1,23 @@
 //! The connections of a run, and how timely gets them.
 
 use std::any::Any;
-use std::io;
-use std::net::TcpStream;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::zero_copy::stream::Stream;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config, Hooks};
 
 use super::arrivals::Connections;
-use super::data_stream::DataStream;
-use super::liveness::{Liveness, keep_alive};
+use super::liveness::{Liveness, Peer, keep_alive};
 use super::{Cluster, Line};
 
 /// The connections of one process to the others of a run.
 #[derive(Debug)]
 pub(crate) struct Network {
-    process: usize,
+    pub(crate) process: usize,
     /// Workers of this process.
     pub(crate) workers: usize,
     /// Of all processes, this one included.
@@ -40,11 +41,6 @@ impl Network {
     /// Whether there are no other processes.
     pub(crate) fn is_alone(&self) -> bool {
         self.connections.is_empty()
-    }
-
-    /// The first worker of this process, numbered over all of them.
-    pub(crate) fn first_worker(&self) -> usize {
-        self.process * self.workers
     }
 
     /// Gives the connections to timely: what the workers are made of, timely's threads at the connections,
@@ -87,4 +83,63 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_write_timeout(None)?;
     stream.set_nonblocking(false)?;
     stream.set_nodelay(true)
+}
+
+/// A plain connection to a process. Timely's threads panic when it breaks, which poisons what the workers
+/// share with them: so the thread that meets the break notes it and stays where it is, until this process
+/// ends.
+pub(super) struct DataStream {
+    pub(super) stream: TcpStream,
+    pub(super) peer: Arc<Peer>,
+}
+
+impl DataStream {
+    /// Does `act` until it is done; at a break this thread goes no further.
+    fn act(&mut self, mut act: impl FnMut(&mut TcpStream, &Peer) -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            match act(&mut self.stream, &self.peer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => self.peer.break_off(error.to_string()),
+                done => return done,
+            }
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+impl Read for DataStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.act(|stream, peer| match stream.read(buffer) {
+            Ok(0) if !peer.said_goodbye() => Err(io::Error::other("it closed the connection")),
+            read => read,
+        })
+    }
+}
+
+impl Write for DataStream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.act(|stream, _| stream.write(buffer))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for DataStream {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { stream: self.stream.try_clone()?, peer: Arc::clone(&self.peer) })
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.stream.set_nonblocking(nonblocking)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        // The other side may have closed it already.
+        let _ = self.stream.shutdown(how);
+        Ok(())
+    }
 }

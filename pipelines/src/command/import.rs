@@ -8,7 +8,7 @@ use spfde_data::files::{data_set, idx};
 use spfde_data::{Augmentation, Images, Setting, Value, counted};
 
 use crate::Result;
-use crate::program::program;
+use crate::error::program;
 use crate::terminal::{remark, say};
 
 /// Turn files of another format into a data set for `data.path`.

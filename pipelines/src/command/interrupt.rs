@@ -60,7 +60,7 @@ fn ask() {
         Phase::Asked(since) if since.elapsed() < SAME => (),
         Phase::Asked(_) => std::process::exit(130),
         Phase::Idle => {
-            complain(format_args!("{}: interrupted", crate::program::program()));
+            complain(format_args!("{}: interrupted", crate::error::program()));
             std::process::exit(130);
         }
     }

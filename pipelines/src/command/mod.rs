@@ -25,8 +25,8 @@ use spfde_data::visible;
 
 use crate::configuration::keys::all;
 use crate::configuration::near::{advice, near_key};
+use crate::error::{name_program, program};
 use crate::grid::TABLE_NAME;
-use crate::program::{name_program, program};
 use crate::terminal::{complain, remark};
 use crate::{App, Error, Registry, Result, terminal};
 use interrupt::{end_at_once, interruptible};

@@ -48,7 +48,7 @@ impl From<Record> for RunCase {
 }
 
 /// What came of a grid by one record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct JudgedRun {
     /// What the record is called.
     pub name: String,
@@ -146,13 +146,10 @@ fn judge_run(
     let so_far = Arc::new(Mutex::new(JudgedRun {
         name: case.name.clone(),
         members: experiments.iter().map(of).collect(),
-        found: Found::default(),
         samples,
         layers: settings.plan.architecture.layers.len() as u32,
-        epochs: 0,
         planned: settings.epochs,
-        recorded: Vec::new(),
-        end: None,
+        ..JudgedRun::default()
     }));
     let (seen, record, observer) =
         (Arc::clone(&so_far), Arc::clone(recording), Arc::clone(&options.observer));

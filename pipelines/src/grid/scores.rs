@@ -112,15 +112,12 @@ pub fn judge_scores(
     let costs = found.rows.iter().copied().map(MemberCosts::from).collect();
     let member = |configuration: &Configuration| Member::of(configuration, &["sieve.policy"]);
     let run = JudgedRun {
-        name: String::new(),
         members: configurations.iter().map(member).collect(),
         found: Found { costs, ..found },
         samples,
-        layers: 0,
         epochs,
         planned: epochs,
-        recorded: Vec::new(),
-        end: None,
+        ..JudgedRun::default()
     };
     if let Some(directory) = directory {
         if let Some(names) = files.names() {

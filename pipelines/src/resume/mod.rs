@@ -1,20 +1,22 @@
-//! Going on with a run that ended before its last epoch.
-
-mod latest;
-mod recorded;
-mod unfinished;
+//! Going on with a run that ended before its last epoch: from where it came to, of what is sound.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use spfde_data::files::run_directory::read_config;
-use spfde_data::files::{CONFIG_NAME, DataError, Kind, MANIFEST_NAME, RunDirectory};
+use spfde_data::files::{
+    CONFIG_NAME, DataError, Kind, MANIFEST_NAME, Manifest, RecordedRun, RunDirectory, checkpoint, verify,
+};
+use spfde_flow::Snapshot;
 
+use crate::checkpoint::read;
 use crate::environment::beginning;
-use crate::{Build, Experiment, Options, Prepare, Registry, Result, Source};
-use latest::{Latest, check_finished, check_trace, is_at_its_end, latest};
+use crate::{Build, Error, Experiment, Options, Prepare, Registry, Result, Source};
 use recorded::{check_data, differences, experiment};
 use unfinished::Held;
+
+mod recorded;
+mod unfinished;
 
 pub use unfinished::Unfinished;
 
@@ -153,4 +155,70 @@ pub fn resume(run: &Path, prepare: impl Prepare, options: Options, build: impl B
 fn begin_again(directory: &Path, experiment: &Experiment) -> Result<Held, DataError> {
     let held = RunDirectory::begin_again(directory, &beginning(experiment, 0, 1))?;
     Ok(Held::Here(Arc::new(held), None))
+}
+
+/// What to do where files of a run that are needed are not what they were.
+const LOST: &str =
+    "restore what is damaged from a copy, or start another run with the config.toml of this one";
+
+/// Where a run can go on.
+enum Latest {
+    /// All epochs are committed and the final weights are there: only the last word is missing.
+    Finished,
+    Beginning,
+    Snapshot(Box<Snapshot>),
+}
+
+/// Whether the run in `directory` has come to its end, although `manifest` does not say so.
+fn is_at_its_end(directory: &Path, manifest: &Manifest) -> bool {
+    let last = manifest.last_checkpoint() == Some(manifest.epochs);
+    last && checkpoint::check(directory, manifest, manifest.epochs).is_ok()
+}
+
+/// Reads the latest checkpoint that is sound; notes those that are not.
+fn latest(
+    directory: &Path,
+    manifest: &Manifest,
+    experiment: &Experiment,
+    notes: &mut Vec<String>,
+) -> Result<Latest> {
+    let mut reasons = Vec::new();
+    for epoch in manifest.checkpoint_epochs().into_iter().rev() {
+        let read = match epoch == manifest.epochs {
+            true => checkpoint::check(directory, manifest, epoch).map(|()| Latest::Finished),
+            false => read(directory, manifest, epoch, experiment.settings())
+                .map(|snapshot| Latest::Snapshot(Box::new(snapshot))),
+        };
+        match read {
+            Ok(latest) => return Ok(latest),
+            Err(error) => {
+                notes.push(format!("the checkpoint after epoch {epoch} cannot be used: {error}"));
+                reasons.push(error.to_string());
+            }
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(Latest::Beginning);
+    }
+    // To train everything again is not what the user asked for.
+    let what = format!("none of its checkpoints can be used: {}", reasons.join("; "));
+    Err(DataError::refused(directory, what, LOST).into())
+}
+
+/// That every file of a run that has come to its end is what it was.
+fn check_finished(directory: &Path, run: &RecordedRun) -> Result<()> {
+    let findings = crate::verify::files(run);
+    let Some(first) = findings.first() else { return Ok(()) };
+    Err(Error::finished_unsound(directory, findings.len(), &first.to_string()))
+}
+
+/// That the trace before `start`, which is kept, is sound.
+fn check_trace(directory: &Path, mut kept: Manifest, start: u32) -> Result<()> {
+    kept.epochs_reached = start;
+    kept.segments.retain(|segment| segment.epoch < start);
+    kept.checkpoints.clear();
+    verify::segments(directory, &kept).first().map_or(Ok(()), |reason| {
+        let what = format!("its trace cannot be used: {reason}");
+        Err(DataError::refused(directory, what, LOST).into())
+    })
 }

@@ -5,7 +5,6 @@
 //! trains.
 
 mod costs;
-mod extra;
 mod gradients;
 mod layers;
 mod samples;
@@ -22,7 +21,7 @@ use spfde_model::InputShape;
 
 use crate::configuration::keys::Traced;
 use crate::{Configuration, Registry, Result, Source, experiment};
-use extra::Extra;
+use costs::Extra;
 use layers::Layer;
 use samples::Samples;
 use settled::settled;

@@ -16,7 +16,7 @@ use crate::part::{Header, Part, ToAll};
 use crate::windowed::Output;
 use crate::{Cause, Fault, Run, StepReport, Tick, Trained, tree};
 
-use super::evaluate::evaluate;
+use super::evaluate::{epochs, evaluate};
 use super::gradients::Gradients;
 use super::replica::{self, Contribution, Replica};
 use super::weights::snapshots;
@@ -128,7 +128,7 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
     });
     run.halt_on(faults);
     run.keeper().keep(kept);
-    let epochs = super::epochs::epochs(run, epochs, evaluations);
+    let epochs = self::epochs(run, epochs, evaluations);
     Trained { scores, gradients, layers, weights, epochs, timings: times, steps }
 }
 

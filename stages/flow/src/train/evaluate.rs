@@ -1,9 +1,12 @@
 //! The test set, after the last step of each epoch: fixed chunks, shared among the workers, summed in order.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
+use spfde_data::EpochRow;
 
 use super::replica::Replica;
-use crate::{Cause, Stop};
+use crate::{Cause, Flow, Run, Stop};
 
 /// Test samples in a chunk: a multiple of sixteen, small enough for the caches.
 const CHUNK: usize = 64;
@@ -44,4 +47,40 @@ pub(super) fn evaluate(
         Ok(Evaluation { chunk, loss, correct })
     })
     .collect()
+}
+
+/// Completes the rows of `summaries` with the test set's results, on worker 0. An epoch whose evaluation is
+/// not whole has no row.
+pub(super) fn epochs<'s>(
+    run: &Run<'s>,
+    summaries: Flow<'s, EpochRow>,
+    evaluations: Flow<'s, Evaluation>,
+) -> Flow<'s, EpochRow> {
+    let samples = run.settings().data.test.len();
+    let mut window = run.window("Epochs");
+    let summaries = window.own(summaries);
+    let evaluations = window.on_first(evaluations);
+    let (mut rows_out, rows) = window.output();
+    // Only people read it: no decision, and no comparison of runs, looks at the clock.
+    let mut since = Instant::now();
+    window.build(move |close| {
+        let mut results = evaluations.through(close.epoch);
+        results.sort_by_key(|result| result.chunk);
+        let whole = results.len() == chunks(samples);
+        let rows = summaries.through(close.epoch).into_iter().filter(|_| whole);
+        let seconds = std::mem::replace(&mut since, Instant::now()).elapsed().as_secs_f64();
+        let with_clock = |row| EpochRow { seconds: Some(seconds), ..row };
+        rows_out.give(close, rows.map(|row| with_clock(with_test(row, &results, samples))));
+    });
+    rows
+}
+
+fn with_test(row: EpochRow, results: &[Evaluation], samples: usize) -> EpochRow {
+    if samples == 0 {
+        return row;
+    }
+    let loss: f64 = results.iter().map(|result| result.loss).sum();
+    let correct: u64 = results.iter().map(|result| u64::from(result.correct)).sum();
+    let mean = |sum: f64| Some(sum / samples as f64);
+    EpochRow { test_loss: mean(loss), test_accuracy: mean(correct as f64), ..row }
 }

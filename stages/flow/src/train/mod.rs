@@ -16,7 +16,6 @@
 
 mod apply;
 mod diagnose;
-mod epochs;
 mod evaluate;
 mod gradients;
 mod ledger;
