@@ -9,14 +9,12 @@ use crate::Experiment;
 /// is judged by the directory alone needs no program that knows the model.
 pub(crate) fn beginning(experiment: &Experiment, workers: usize, processes: usize) -> Beginning {
     let (configuration, settings) = (experiment.configuration(), experiment.settings());
+    let manifest = Manifest::new(&settings.data, settings.epochs);
     Beginning {
         config: configuration.to_toml(),
         architecture: Some(settings.network.to_json()),
         environment: environment(experiment, workers, processes),
-        manifest: Manifest {
-            settings: configuration.settings(),
-            ..Manifest::new(&settings.data, settings.epochs)
-        },
+        manifest: Manifest { settings: configuration.settings(), ..manifest },
     }
 }
 

@@ -37,11 +37,12 @@ pub(super) fn announce(record: &Record) {
 
 /// Says how a followed run ended, if not as it should.
 pub(super) fn tell(record: &Record, end: &FollowedEnd) {
-    if end.finished {
+    let (run, manifest) = (record.run().path().display(), &end.manifest);
+    if manifest.finished {
         return;
     }
-    let (run, recorded) = (record.run().path().display(), end.epochs);
-    let why = end.stopped.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    let recorded = manifest.epochs_reached;
+    let why = manifest.stopped.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
     let epochs = counted(record.run().manifest().epochs, "epoch");
     remark(format_args!("{run} was interrupted{why}: {recorded} of {epochs} {} recorded", are(recorded)));
 }

@@ -88,11 +88,8 @@ pub fn replay(
     let fault = done.into_iter().flatten().min();
     let (epochs, censored) = seen.rows.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let end = followed.and_then(|followed| followed.end());
-    let recorded_early = match &end {
-        Some(end) => end.ended_early.clone(),
-        None => record.run().manifest().ended_early.clone(),
-    };
-    let wanted = end.as_ref().map_or(record.epochs_reached(), |end| end.epochs);
+    let last = end.as_ref().map_or(record.run().manifest(), |end| &end.manifest);
+    let (wanted, recorded_early) = (last.epochs_reached, last.ended_early.clone());
     let early = match &fault {
         Some(Fault { cause: Cause::Enough(reason), .. }) => Some(reason.clone()),
         _ => None,
@@ -111,8 +108,8 @@ pub fn replay(
         });
     }
     if let Some(directory) = &directory {
-        if let Some(FollowedEnd { manifest_blake3, epochs, .. }) = &end {
-            directory.set_replay_of(replay_of(record, experiment, manifest_blake3, *epochs))?;
+        if let Some(FollowedEnd { manifest_blake3, .. }) = &end {
+            directory.set_replay_of(replay_of(record, experiment, manifest_blake3, wanted))?;
         }
         let planned = counted(settings.epochs, "epoch");
         match early.or(recorded_early) {

@@ -9,7 +9,6 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, Inspect};
 
 use crate::run::Parts;
-use crate::save::save;
 use crate::{Fault, Flow, Run, Trained, trace};
 
 /// What is left of a run on one worker when its graph is closed: look into it when the run is over.
@@ -72,7 +71,7 @@ impl<'s> Run<'s> {
         }
         let segments = self.scope().concatenate(segments);
         let kept = self.scope().concatenate(self.keeper().take());
-        let checkpoints = save(&self, kept, complete.clone());
+        let checkpoints = trace::save(&self, kept, complete.clone());
         let unwritten = self.storage_written();
         trace::commit(&self, segments, checkpoints, unwritten, self.ended(), complete);
         Finished { fault: self.close_edges() }

@@ -70,7 +70,6 @@ mod per_epoch;
 mod recorded;
 mod replay;
 mod run;
-mod save;
 mod seams;
 mod services;
 mod settings;

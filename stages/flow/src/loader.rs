@@ -79,7 +79,7 @@ pub fn load<'s>(run: &Run<'s>, active: Flow<'s, SieveRow>) -> Flow<'s, Batch> {
     builder.build(move |mut capabilities| {
         capabilities.iter_mut().for_each(|capability| capability.downgrade(&start));
         let mut held = Some(capabilities);
-        let mut deltas = Stash::<SieveRow>::new();
+        let mut deltas = Stash::<SieveRow>::default();
         let mut halted: Option<Tick> = None;
         let (mut order, mut outside): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         move |frontiers| {

@@ -60,10 +60,6 @@ impl<D> Default for Stash<D> {
 }
 
 impl<D> Stash<D> {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Keeps the records of a message, which leaves `records` empty.
     pub(crate) fn add(&mut self, capability: &InputCapability<Tick>, records: &mut Vec<D>) {
         if let Some(tick) = capability.least() {

@@ -45,14 +45,8 @@ struct State {
 /// How a followed run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FollowedEnd {
-    /// Epochs that were recorded.
-    pub epochs: u32,
-    /// Whether that is all of them; otherwise the run was interrupted.
-    pub finished: bool,
-    /// Why it ended before its last epoch, in its own words, if it had time to say so.
-    pub stopped: Option<String>,
-    /// Why it came to its end before its last epoch, if it did.
-    pub ended_early: Option<String>,
+    /// Its last manifest; a run that is not finished was interrupted.
+    pub manifest: Manifest,
     /// BLAKE3 of the manifest, in hexadecimal.
     pub manifest_blake3: String,
 }
@@ -80,14 +74,9 @@ impl FollowedTrace {
     /// How the run ended, once it has.
     pub fn end(&self) -> Option<FollowedEnd> {
         let state = self.lock();
-        let Manifest { epochs_reached: epochs, finished, stopped, ended_early, .. } = &state.trace.manifest;
-        state.complete.then(|| FollowedEnd {
-            epochs: *epochs,
-            finished: *finished,
-            stopped: stopped.clone(),
-            ended_early: ended_early.clone(),
-            manifest_blake3: state.manifest_blake3.clone(),
-        })
+        let (manifest, manifest_blake3) = (&state.trace.manifest, &state.manifest_blake3);
+        let end = || FollowedEnd { manifest: manifest.clone(), manifest_blake3: manifest_blake3.clone() };
+        state.complete.then(end)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -33,7 +33,7 @@ pub(super) fn within<'s>(
     let start = first_of(run.start().epoch);
     builder.build(move |capabilities| {
         let mut held = Some([capabilities[0].delayed(&start)]);
-        let mut layers = Stash::<LayerWeights>::new();
+        let mut layers = Stash::<LayerWeights>::default();
         move |frontiers| {
             weights.for_each(|capability, rows| layers.add(&capability, rows));
             while let Some(capabilities) = &mut held {

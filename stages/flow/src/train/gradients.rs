@@ -60,7 +60,7 @@ pub(super) fn gradients<'s>(
     builder.build(move |_| {
         let mut queue: VecDeque<([Capability<Tick>; 3], Batch)> = VecDeque::new();
         let mut told = false;
-        let mut freezes = Stash::<FreezeRow>::new();
+        let mut freezes = Stash::<FreezeRow>::default();
         let mut masks = MaskChanges::default();
         move |frontiers| {
             batches.for_each(|capability, data| {

@@ -124,7 +124,7 @@ fn follow(
         let options = Options { directory: Some(out), workers, observer, ..Options::default() };
         let replayed = spfde::replay(&record, &experiment, options, spfde::wire).unwrap();
         let end = replayed.end.expect("the only process knows how it ended");
-        assert_eq!(replayed.epochs.len(), end.epochs as usize);
+        assert_eq!(replayed.epochs.len(), end.manifest.epochs_reached as usize);
         end
     })
 }
@@ -221,7 +221,10 @@ fn a_run_that_trains_to_its_end_is_followed_as_it_is_replayed() {
     let bench = Bench::new(90);
     let (_, trained, end) = assert_followed(&bench, None);
     trained.unwrap();
-    assert_eq!((end.epochs, end.finished, end.stopped), (EPOCHS, true, None));
+    assert_eq!(
+        (end.manifest.epochs_reached, end.manifest.finished, end.manifest.stopped),
+        (EPOCHS, true, None)
+    );
 }
 
 #[test]
@@ -229,15 +232,15 @@ fn a_run_that_is_interrupted_is_followed_as_far_as_it_came() {
     let bench = Bench::new(90);
     let (run, trained, end) = assert_followed(&bench, Some(5));
     assert_eq!(trained.unwrap_err().exit_code(), 130);
-    assert_eq!((end.epochs, end.finished), (5, false));
-    assert!(end.stopped.is_some_and(|why| why.starts_with("interrupted at epoch 6")));
+    assert_eq!((end.manifest.epochs_reached, end.manifest.finished), (5, false));
+    assert!(end.manifest.stopped.is_some_and(|why| why.starts_with("interrupted at epoch 6")));
     // A run that was killed has no time to say why. It ends for its followers because no process holds it.
     let mut manifest = Recorded::open(&run).manifest;
     manifest.stopped = None;
     manifest.write(&run).unwrap();
     let gate = Gate::new(1, None);
     let end = follow(&run, bench.path("killed"), &gate, 0, 2).join().unwrap();
-    assert_eq!((end.epochs, end.finished, end.stopped), (5, false, None));
+    assert_eq!((end.manifest.epochs_reached, end.manifest.finished, end.manifest.stopped), (5, false, None));
     assert_eq!(
         Recorded::open(&bench.path("killed")).manifest.replay_of.unwrap().manifest,
         end.manifest_blake3

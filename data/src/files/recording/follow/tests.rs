@@ -59,7 +59,7 @@ fn epochs_can_be_read_as_they_are_committed_until_the_run_is_finished() {
     run.finish(None).unwrap();
     until(&followed, 4, true).unwrap();
     let end = followed.end().unwrap();
-    assert_eq!((end.epochs, end.finished, end.stopped), (4, true, None));
+    assert_eq!((end.manifest.epochs_reached, end.manifest.finished, end.manifest.stopped), (4, true, None));
     let manifest = std::fs::read(path.join("manifest.json")).unwrap();
     assert_eq!(end.manifest_blake3, blake3::hash(&manifest).to_hex().to_string());
     // It stays so, whatever comes of the directory.
@@ -83,7 +83,10 @@ fn a_run_that_nobody_holds_was_interrupted() {
         drop(run);
         until(&followed, 1, true).unwrap();
         let end = followed.end().unwrap();
-        assert_eq!((end.epochs, end.finished, end.stopped), (1, false, stopped));
+        assert_eq!(
+            (end.manifest.epochs_reached, end.manifest.finished, end.manifest.stopped),
+            (1, false, stopped)
+        );
     }
 }
 
