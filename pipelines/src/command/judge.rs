@@ -24,9 +24,8 @@ impl Replay {
             key.contains(['*', '?', '[', '/']) || Path::new(word).exists()
         });
         if let Some(word) = settings.iter().find(|word| !word.contains('=')) {
-            return Err(Error::usage(format!(
-                "`{word}` is neither key=value nor a file or directory of scores"
-            )));
+            let what = "is neither key=value nor a file or directory of scores";
+            return Err(Error::usage(format!("`{word}` {what}")));
         }
         let settings = Source::from_words(&settings.into_iter().cloned().collect::<Vec<_>>())?;
         let paths = self.scores.iter().cloned().chain(more.into_iter().map(PathBuf::from)).collect();

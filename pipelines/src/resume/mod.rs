@@ -7,7 +7,7 @@ use spfde_data::files::run_directory::read_config;
 use spfde_data::files::{
     CONFIG_NAME, DataError, Kind, MANIFEST_NAME, Manifest, RecordedRun, RunDirectory, checkpoint, verify,
 };
-use spfde_flow::Snapshot;
+use spfde_flow::{Settings, Snapshot};
 
 use crate::checkpoint::read;
 use crate::environment::beginning;
@@ -117,7 +117,7 @@ impl Resumed {
             let expected = format!("{epochs}, as config.toml says of train.epochs");
             return Err(DataError::value(&path, "epochs", &found, expected).into());
         }
-        let snapshot = match latest(directory, &manifest, &experiment, &mut notes)? {
+        let snapshot = match latest(directory, &manifest, experiment.settings(), &mut notes)? {
             Latest::Finished => {
                 held.finish(None)?;
                 return Ok(Self::Finished(epochs));
@@ -176,18 +176,14 @@ fn is_at_its_end(directory: &Path, manifest: &Manifest) -> bool {
 }
 
 /// Reads the latest checkpoint that is sound; notes those that are not.
-fn latest(
-    directory: &Path,
-    manifest: &Manifest,
-    experiment: &Experiment,
-    notes: &mut Vec<String>,
-) -> Result<Latest> {
+fn latest(run: &Path, manifest: &Manifest, settings: &Settings, notes: &mut Vec<String>) -> Result<Latest> {
     let mut reasons = Vec::new();
     for epoch in manifest.checkpoint_epochs().into_iter().rev() {
         let read = match epoch == manifest.epochs {
-            true => checkpoint::check(directory, manifest, epoch).map(|()| Latest::Finished),
-            false => read(directory, manifest, epoch, experiment.settings())
-                .map(|snapshot| Latest::Snapshot(Box::new(snapshot))),
+            true => checkpoint::check(run, manifest, epoch).map(|()| Latest::Finished),
+            false => {
+                read(run, manifest, epoch, settings).map(|snapshot| Latest::Snapshot(Box::new(snapshot)))
+            }
         };
         match read {
             Ok(latest) => return Ok(latest),
@@ -202,7 +198,7 @@ fn latest(
     }
     // To train everything again is not what the user asked for.
     let what = format!("none of its checkpoints can be used: {}", reasons.join("; "));
-    Err(DataError::refused(directory, what, LOST).into())
+    Err(DataError::refused(run, what, LOST).into())
 }
 
 /// That every file of a run that has come to its end is what it was.

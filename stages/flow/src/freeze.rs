@@ -5,8 +5,7 @@ use std::sync::Arc;
 use spfde_data::{FreezeRow, GradientRow, Row};
 use spfde_policy::{Change, FreezePolicy, Plan};
 
-use crate::checkpoint::{FREEZE_POLICY, FrozenRow, Kept};
-use crate::{Flow, Run};
+use crate::{FREEZE_POLICY, Flow, FrozenRow, Kept, Run};
 
 /// The blocks that the plan freezes from the start, as deltas at `(0, 0)` on worker 0: no stage has to
 /// decide them. The decisions on their way if the run goes on.

@@ -103,3 +103,7 @@ pub use stop::Stop;
 pub use tick::{Flow, Lag, Tick};
 pub use timings::Timings;
 pub use train::{LayerWeights, Trained, train};
+
+use checkpoint::{ActiveRow, Due, FREEZE_POLICY, FrozenRow, Keeper, Kept, MASK_POLICY};
+use window::{Horizon, Stash};
+use windowed::{Ground, Output, Windowed};

@@ -6,10 +6,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concat, InputCapability};
 
-use crate::checkpoint::{ActiveRow, Kept};
-use crate::window::Stash;
-use crate::windowed::Output;
-use crate::{Fault, Flow, Observe, Run, Tick, tree};
+use crate::{ActiveRow, Fault, Flow, Kept, Observe, Output, Run, Stash, Tick, tree};
 
 /// A sample of a batch, and its weight in the loss.
 pub type Drawn = (u32, f32);

@@ -7,9 +7,7 @@ use timely::dataflow::operators::feedback::Handle;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback};
 
-use crate::checkpoint::Keeper;
-use crate::windowed::{Ground, Output};
-use crate::{Flow, Lag, Run, Tick};
+use crate::{Flow, Ground, Keeper, Lag, Output, Run, Tick};
 
 /// The edge of decisions that take effect within their epoch, and whether one is of those.
 type Within<'s, R> = (Handle<'s, Tick, Vec<R>>, fn(&R) -> bool);

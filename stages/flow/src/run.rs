@@ -12,11 +12,11 @@ use spfde_policy::Plan;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concat, Inspect};
 
-use crate::checkpoint::{Due, Keeper};
 use crate::edge::Edge;
-use crate::window::Horizon;
-use crate::windowed::{Ground, Windowed};
-use crate::{Cause, Fault, Flow, Lag, Policies, Recorded, Services, Settings, Snapshot, Tick, Timings};
+use crate::{
+    Cause, Due, Fault, Flow, Ground, Horizon, Keeper, Lag, Policies, Recorded, Services, Settings, Snapshot,
+    Tick, Timings, Windowed,
+};
 
 /// Steps between a fault and the moment at which every loader has heard of it. The loader is at most this
 /// many steps ahead of training.

@@ -10,8 +10,7 @@ use spfde_data::{
     StorageError, Writer,
 };
 
-use crate::checkpoint::Kept;
-use crate::{Cause, CheckpointStore, Fault, Flow, Run, Tick};
+use crate::{Cause, CheckpointStore, Fault, Flow, Kept, Run, Tick};
 
 /// The worker that commits, and writes the segments of epochs without rows.
 const SCRIBE: usize = 0;

@@ -21,8 +21,7 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
-use crate::window::{Horizon, Stash};
-use crate::{Flow, Lag, Tick};
+use crate::{Flow, Horizon, Lag, Stash, Tick};
 
 /// Where operators are built, and how far they go.
 #[derive(Clone)]

@@ -7,8 +7,8 @@ use spfde_data::{Column, Columns, Row};
 use spfde_model::Tensor;
 
 use super::Due;
-use crate::Flow;
-use crate::windowed::{Ground, Moment, Output, Windowed};
+use crate::windowed::Moment;
+use crate::{Flow, Ground, Output, Windowed};
 
 /// A part of the checkpoint at the start of an epoch, sent before the close of the epoch before it.
 #[derive(Clone, Debug)]

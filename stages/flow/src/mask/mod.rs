@@ -13,8 +13,7 @@ use spfde_policy::{MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs};
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::core::OkErr;
 
-use crate::checkpoint::{Kept, MASK_POLICY};
-use crate::{Flow, LayerWeights, Run, Settings, Tick, Timings};
+use crate::{Flow, Kept, LayerWeights, MASK_POLICY, Run, Settings, Tick, Timings};
 
 /// The initial masks of the layers for which this worker decides, as deltas at `(0, 0)`, drawn layer by
 /// layer; the decisions on their way if the run goes on.

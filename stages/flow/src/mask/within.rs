@@ -7,9 +7,7 @@ use spfde_data::MaskRow;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use crate::window::Stash;
-use crate::windowed::Output;
-use crate::{Flow, LayerWeights, Run, Tick};
+use crate::{Flow, LayerWeights, Output, Run, Stash, Tick};
 
 use super::Host;
 

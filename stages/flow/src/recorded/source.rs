@@ -12,8 +12,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, Concat};
 
 use super::check::{Batches, Limits, tick};
-use crate::windowed::Ground;
-use crate::{Cause, Fault, Flow, Run, Tick};
+use crate::{Cause, Fault, Flow, Ground, Run, Tick};
 
 /// How long a source waits before it looks whether a record has gone on.
 const LOOK_AFTER: Duration = Duration::from_millis(100);

@@ -11,10 +11,8 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
 
 use crate::account::epoch_row;
-use crate::checkpoint::Kept;
 use crate::part::{Header, Part, ToAll};
-use crate::windowed::Output;
-use crate::{Cause, Fault, Run, StepReport, Tick, Trained, tree};
+use crate::{Cause, Fault, Kept, Output, Run, StepReport, Tick, Trained, tree};
 
 use super::evaluate::{epochs, evaluate};
 use super::gradients::Gradients;

@@ -16,9 +16,7 @@ use timely::progress::Antichain;
 use timely::scheduling::Activator;
 
 use crate::part::Part;
-use crate::window::Stash;
-use crate::windowed::Output;
-use crate::{Batch, Fault, Flow, Lag, Run, Tick};
+use crate::{Batch, Fault, Flow, Lag, Output, Run, Stash, Tick};
 
 use super::masks::MaskChanges;
 use super::replica::Replica;
