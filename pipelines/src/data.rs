@@ -1,10 +1,13 @@
 //! Where the data of a run comes from; what else may be there, and how it becomes a data set.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use spfde_data::files::layout::files_below;
+use spfde_data::files::run_directory::RecordedRun;
 use spfde_data::files::{data_set, idx};
-use spfde_data::{DataSet, nearest};
+use spfde_data::{DataSet, ParameterError, nearest};
+use spfde_policy::sieve::{Classes, STRATIFY};
 
 use crate::error::command;
 use crate::error::program;
@@ -37,6 +40,30 @@ pub(crate) fn load(configuration: &mut Configuration) -> Result<DataSet> {
     let (set, note) = data_set::read_noted(&path)?;
     note.into_iter().for_each(|note| configuration.note(format!("data.path: {note}")));
     Ok(set)
+}
+
+/// The class of every sample of a recorded run, from its data set, which has to be the same still.
+///
+/// # Errors
+/// If it cannot be read or is another; names `sieve.stratify`.
+pub(crate) fn classes(run: &RecordedRun, configuration: &Configuration) -> Result<Arc<Classes>, Error> {
+    let began = run.environment().ok();
+    let begun_in = began.as_ref().and_then(|began| began["working_directory"].as_str()).map(PathBuf::from);
+    let mut configuration = configuration.clone().begun_in(begun_in);
+    let recorded = &run.manifest().data_set.fingerprint;
+    let why = match load(&mut configuration) {
+        Ok(set) if set.fingerprint == *recorded => return Ok(Arc::new(Classes::new(&set.train.labels))),
+        Ok(set) => {
+            format!("it is now `{}` ({:.16}…), the run had {recorded:.16}…", set.name, set.fingerprint)
+        }
+        Err(error) => error.to_string(),
+    };
+    let reason = format!(
+        "the class of every sample is in the data set of the run, data.path = {:?}, which cannot be used: \
+         {why}; put the data set back, or set sieve.stratify=false",
+        configuration.values().text("data.path")
+    );
+    Err(ParameterError::contradiction(STRATIFY, reason).into())
 }
 
 /// What is at `path` in place of a data set, and what to do; `None` if the code that reads data sets says it.

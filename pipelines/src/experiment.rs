@@ -11,6 +11,7 @@ use spfde_data::{
 };
 use spfde_flow::{Clip, GradientTransform, Policies, Seams, Settings};
 use spfde_model::{Description, InputShape, Kernel};
+use spfde_policy::sieve::{Classes, stratifies};
 use spfde_policy::{
     Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, WarmUp, freeze,
     mask, sieve,
@@ -57,18 +58,20 @@ impl Experiment {
     pub fn with_data(mut configuration: Configuration, data: Arc<DataSet>) -> Result<Self> {
         let kernel = Kernel::resolve(configuration.values().text("train.kernel"))?;
         configuration.settle("train.kernel", Value::Text(kernel.name().to_owned()));
-        let samples = data.train.len() as u32;
-        Self::prepare(configuration, data, samples, kernel)
+        let (samples, images) = (data.train.len() as u32, Arc::clone(&data.train));
+        let classes = |_: &_| Ok(Arc::new(Classes::new(&images.labels)));
+        Self::prepare(configuration, data, samples, kernel, classes)
     }
 
     /// The experiment of a recorded run, without its data: to be replayed, not to be run. `unknown` policies
-    /// have stand-ins in the configuration, to be replaced.
+    /// have stand-ins in the configuration, to be replaced; `read_classes` is for a sieve that cuts by class.
     pub(crate) fn recorded(
         configuration: Configuration,
         record: &DataSetRecord,
         samples: u32,
         densities: Densities,
         unknown: BTreeMap<&'static str, String>,
+        read_classes: impl FnOnce(&Configuration) -> Result<Arc<Classes>>,
     ) -> Result<Self> {
         let DataSetRecord { channels, height, width, classes, .. } = *record;
         let images = Arc::new(Images { channels, height, width, ..Images::default() });
@@ -83,11 +86,17 @@ impl Experiment {
         };
         // No kernel runs; the configuration keeps the name of the one that did.
         let kernel = Kernel::resolve("portable")?;
-        let experiment = Self::prepare(configuration, Arc::new(data), samples, kernel)?;
+        let experiment = Self::prepare(configuration, Arc::new(data), samples, kernel, read_classes)?;
         Ok(Self { densities, unknown, ..experiment })
     }
 
-    fn prepare(mut asked: Configuration, data: Arc<DataSet>, samples: u32, kernel: Kernel) -> Result<Self> {
+    fn prepare(
+        mut asked: Configuration,
+        data: Arc<DataSet>,
+        samples: u32,
+        kernel: Kernel,
+        read_classes: impl FnOnce(&Configuration) -> Result<Arc<Classes>>,
+    ) -> Result<Self> {
         let augment = asked.values().get(AUGMENT).and_then(Augmentation::from_value);
         let augment = augment.unwrap_or(data.augment);
         asked.settle(AUGMENT, augment.to_value());
@@ -103,11 +112,14 @@ impl Experiment {
         let architecture = description.architecture();
         let registry = &asked.registry().policies;
         let (mask, freeze, sieve) = contexts(&asked, architecture, samples);
-        let policies = Policies {
+        let mut policies = Policies {
             mask: registry.mask.build(values.text("mask.policy"), values, &mask)?,
             freeze: registry.freeze.build(values.text("freeze.policy"), values, &freeze)?,
             sieve: registry.sieve.build(values.text("sieve.policy"), values, &sieve)?,
         };
+        if stratifies(values) {
+            policies.sieve = policies.sieve.stratified(&read_classes(&asked)?)?;
+        }
         let plan = plan(architecture, train.epochs, samples, &policies)?;
         let settings = Settings {
             seed: mask.seed,

@@ -79,6 +79,21 @@ impl Setting for String {
     }
 }
 
+/// Written as one of two words, also where a file has a truth value.
+impl Setting for bool {
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        if let Value::Text(text) = value { text.parse().ok() } else { None }
+    }
+
+    fn range(_: impl RangeBounds<Self>) -> Range {
+        Range::Choice(vec!["false", "true"])
+    }
+}
+
 /// A struct whose fields are parameters. Declare one with [`parameters!`](crate::parameters).
 pub trait Parametric: Clone + Default + Send + Sync + 'static {
     /// Its keys, all of them and no others; what holds unless something else is said is what the fields say.
@@ -251,6 +266,8 @@ mod tests {
             way: Way = Way::One, ..;
             /// a text
             text: String = "a".to_owned(), ..;
+            /// a truth value
+            truth: bool = true, ..;
         }
     }
 
@@ -258,16 +275,16 @@ mod tests {
     fn a_declaration_gives_keys_defaults_ranges_and_help() {
         let parameters = All::default().parameters();
         let keys: Vec<&str> = parameters.iter().map(|parameter| parameter.key).collect();
-        assert_eq!(keys, ["test.share", "test.count", "test.way", "test.text"]);
+        assert_eq!(keys, ["test.share", "test.count", "test.way", "test.text", "test.truth"]);
         let ranges: Vec<String> = parameters.iter().map(|parameter| parameter.range.to_string()).collect();
-        assert_eq!(ranges, ["0 to below 1", "1 to 7", "one, other", "text"]);
+        assert_eq!(ranges, ["0 to below 1", "1 to 7", "one, other", "text", "false, true"]);
         assert_eq!(parameters[1].help, "a count");
         assert_eq!([parameters[0].formerly, parameters[1].formerly], [None, Some("test.number")]);
     }
 
     #[test]
     fn fields_and_parameters_are_the_same_values() {
-        let all = All { share: 0.25, count: 7, way: Way::Other, text: "b".to_owned() };
+        let all = All { share: 0.25, count: 7, way: Way::Other, text: "b".to_owned(), truth: false };
         let values = Parameters::defaults(&all.parameters());
         assert_eq!(All::from_parameters(&values), all);
         assert_eq!(All::from_parameters(&Parameters::default()), All::default());

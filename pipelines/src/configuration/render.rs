@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use spfde_data::{Parameter, Parameters, Value, visible};
+use spfde_data::{Parameter, Parameters, Setting, Value, visible};
 
 use super::chosen;
 use super::keys::core;
@@ -23,10 +23,14 @@ pub(super) fn to_toml(registry: &Registry, values: &Parameters) -> String {
             write!(text, "\n[{of}]\n").expect("text grows");
             table = of;
         }
-        if let Some(Parameter { help, range, .. }) = known.iter().find(|parameter| parameter.key == key) {
+        let parameter = known.iter().find(|parameter| parameter.key == key);
+        if let Some(Parameter { help, range, .. }) = parameter {
             writeln!(text, "# {help} ({range})").expect("text grows");
         }
-        writeln!(text, "{name} = {}", literal(value)).expect("text grows");
+        // A truth value needs no quotes in TOML.
+        let is_truth = parameter.is_some_and(|known| known.range == bool::range(..));
+        let written = if is_truth { value.to_string().replace('"', "") } else { literal(value) };
+        writeln!(text, "{name} = {written}").expect("text grows");
     }
     text
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use spfde_data::Value;
 use spfde_data::files::CONFIG_NAME;
+use spfde_data::{Setting, Value};
 
 use super::keys::all;
 use crate::{Entry, Error, Registry, Result, small_file};
@@ -80,6 +80,10 @@ impl Source {
 
     /// Adds what TOML has at `place` under `key`.
     fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<()> {
+        let value = match value {
+            toml::Value::Boolean(value) if is_truth_value(&key) => toml::Value::String(value.to_string()),
+            value => value,
+        };
         if let Some(value) = plain(&value) {
             self.0.push((key, value));
             return Ok(());
@@ -111,6 +115,11 @@ fn expected(key: &str) -> Option<String> {
     let mut ranges = ranges.map(|parameter| parameter.range);
     let first = ranges.next()?;
     Some(if ranges.all(|range| range == first) { first.expected() } else { first.kind() })
+}
+
+/// Whether `key` takes a truth value.
+fn is_truth_value(key: &str) -> bool {
+    all(&Registry::standard()).any(|parameter| parameter.key == key && parameter.range == bool::range(..))
 }
 
 /// Refuses a table that no key belongs to.

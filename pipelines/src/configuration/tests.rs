@@ -48,6 +48,24 @@ fn a_key_of_another_command_is_noted_but_still_checked() {
 }
 
 #[test]
+fn a_truth_value_is_read_as_toml_and_as_a_word_and_written_as_toml() {
+    for truth in [false, true] {
+        let file = Source::parse_file("a.toml", &format!("[sieve]\nstratify = {truth}")).unwrap();
+        let word = Source::from_words(&[format!("sieve.stratify={truth}")]).unwrap();
+        assert_eq!(file, word);
+        let configuration = Configuration::resolve(file.entries()).unwrap();
+        assert_eq!(spfde_policy::sieve::stratifies(configuration.values()), truth);
+        let written = configuration.to_toml();
+        assert!(written.contains(&format!("\nstratify = {truth}\n")), "{written}");
+        let again = Source::parse_file("config.toml", &written).unwrap();
+        assert_eq!(Configuration::resolve(again.entries()).unwrap().values(), configuration.values());
+        let without = [("sieve.policy".to_owned(), text("none")), file.entries()[0].clone()];
+        let notes = Configuration::resolve(&without).unwrap().notes().to_vec();
+        assert_eq!(notes, ["`sieve.stratify` has no effect: sieve.policy = \"none\" does not use it"]);
+    }
+}
+
+#[test]
 fn later_entries_win() {
     let given = [("seed".to_owned(), Value::Integer(1)), ("seed".to_owned(), Value::Integer(2))];
     assert_eq!(Configuration::resolve(&given).unwrap().values().integer("seed"), 2);

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use spfde_data::files::score_files::ScoreFiles;
 use spfde_data::files::table_file::{Columns, Values};
 use spfde_data::{ParameterError, Repeats, ScoreSource, counted};
 use spfde_flow::grid::{Found, Grid, MemberCosts};
+use spfde_policy::sieve::{Classes, STRATIFY, stratifies};
 use spfde_policy::{SieveContext, SievePolicy};
 
 use super::axes::each;
@@ -74,21 +76,30 @@ pub fn judge_scores(
         }
         Ok(configuration)
     })?;
-    let sieves = |samples: u32, epochs: u32| {
+    let sieves = |samples: u32, epochs: u32, classes: Option<&Arc<Classes>>| {
         each(&points, |number, _| -> Result<Arc<dyn SievePolicy>> {
             let values = configurations[number].values();
             let context = SieveContext { seed: u64::from(values.integer("seed")), epochs, samples };
-            Ok(options.registry.policies.sieve.build(values.text("sieve.policy"), values, &context)?)
+            let sieve =
+                options.registry.policies.sieve.build(values.text("sieve.policy"), values, &context)?;
+            Ok(match classes.filter(|_| stratifies(values)) {
+                Some(classes) => sieve.stratified(classes)?,
+                None => sieve,
+            })
         })
     };
     let start = Instant::now();
     // Whether losses are wanted is known to the policy alone, and that takes a number of samples.
-    let wanted = sieves(u32::MAX, 2)?.iter().any(|sieve| sieve.reads_losses());
+    let wanted = sieves(u32::MAX, 2, None)?.iter().any(|sieve| sieve.reads_losses());
     let files = ScoreFiles::open(&input.paths, options.workers, wanted, &options.interrupted)?;
     let files = Arc::new(files.ok_or_else(|| Error::no_replay("interrupted", true))?);
     refuse_other_first(input.first_epoch, files.first_epoch())?;
     let (samples, epochs, missing_epochs) = (files.samples(), files.epochs(), files.missing_epochs());
-    let sieves = sieves(samples, epochs + 1)?;
+    let classes = match configurations.iter().any(|configuration| stratifies(configuration.values())) {
+        true => Some(classes(&files, &options.interrupted)?),
+        false => None,
+    };
+    let sieves = sieves(samples, epochs + 1, classes.as_ref())?;
     let indexed = start.elapsed().as_secs_f64();
     let notes = configurations.iter().flat_map(|configuration| configuration.notes());
     let mut notes: Vec<String> = notes.cloned().collect();
@@ -129,6 +140,16 @@ pub fn judge_scores(
     }
     let seconds = [indexed, start.elapsed().as_secs_f64() - indexed];
     Ok(Judged { run, files: files.files(), rows: files.rows(), repeated_rows, missing_epochs, seconds })
+}
+
+/// The class of every sample, from the column of labels.
+fn classes(files: &ScoreFiles, interrupted: &AtomicBool) -> Result<Arc<Classes>, Error> {
+    let refused = |error| {
+        let reason = format!("reads the class of every sample from the scores, column label: {error}");
+        ParameterError::contradiction(STRATIFY, reason)
+    };
+    let labels = files.labels(interrupted).map_err(refused)?;
+    Ok(Arc::new(Classes::new(&labels.ok_or_else(|| Error::no_replay("interrupted", true))?)))
 }
 
 /// Refuses files whose first epoch is another than was said.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use spfde_data::files::parquet_store::{read_stream, stored_bytes};
 use spfde_data::files::run_directory::is_held;
@@ -11,7 +11,9 @@ use spfde_data::files::{
     DataError, FollowedTrace, MANIFEST_NAME, Manifest, RecordedRun, RecordedTrace, RunDirectory, plausible,
 };
 use spfde_data::{Densities, EpochRow, ParameterError, Recording, Row, Value};
+use spfde_policy::sieve::Classes;
 
+use crate::data::classes;
 use crate::replay::unrecorded;
 use crate::{Configuration, Entry, Error, Experiment, Registry, Result, Source};
 
@@ -33,6 +35,8 @@ pub struct Record {
     registry: Arc<Registry>,
     /// Whether the run may still go on, and is read as its epochs are committed.
     pub(crate) is_followed: bool,
+    /// The class of every sample, once a sieve has asked for it: a grid has many.
+    classes: Arc<OnceLock<Arc<Classes>>>,
 }
 
 impl Record {
@@ -80,7 +84,8 @@ impl Record {
             u32::try_from(manifest.data_set.train_rows).expect("the limit on samples is below this");
         let source = Source::of_run(directory, &run.config_unchanged()?)?;
         let registry = Registry::standard().of_run(&run, source.entries())?;
-        let record = Self { entries: source.entries().to_vec(), samples, run, registry, is_followed: false };
+        let (entries, classes) = (source.entries().to_vec(), Arc::default());
+        let record = Self { entries, samples, run, registry, is_followed: false, classes };
         let epochs = record.run.manifest().epochs;
         if record.value("train.epochs") != Some(&Value::Integer(i64::from(epochs))) {
             let expected = "what config.toml says of train.epochs";
@@ -155,7 +160,13 @@ impl Record {
             false => Densities::Recorded,
         };
         let data_set = &self.run.manifest().data_set;
-        Experiment::recorded(configuration, data_set, self.samples, densities, unknown)
+        Experiment::recorded(configuration, data_set, self.samples, densities, unknown, |configuration| {
+            if let Some(classes) = self.classes.get() {
+                return Ok(Arc::clone(classes));
+            }
+            let classes = classes(&self.run, configuration)?;
+            Ok(Arc::clone(self.classes.get_or_init(|| classes)))
+        })
     }
 
     /// Some of the recorded streams; of a run that may go on, also as what tells how it ended.

@@ -4,6 +4,7 @@
 //! The sums are taken afresh from the recorded deltas, with plain sets and loops, by none of the code that
 //! trains.
 
+mod classes;
 mod costs;
 mod gradients;
 mod layers;
@@ -21,6 +22,7 @@ use spfde_model::InputShape;
 
 use crate::configuration::keys::Traced;
 use crate::{Configuration, Registry, Result, Source, experiment};
+use classes::ByClass;
 use costs::Extra;
 use layers::Layer;
 use samples::Samples;
@@ -35,15 +37,19 @@ pub use trace::Findings;
 pub struct Sound {
     /// The manifest, all of whose files are what they were.
     pub manifest: Manifest,
+    /// What could not be checked, and why.
+    pub unchecked: Option<String>,
 }
 
 impl fmt::Display for Sound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Manifest { epochs_reached, epochs, segments, ended_early, .. } = &self.manifest;
+        let Sound { manifest: Manifest { epochs_reached, epochs, segments, ended_early, .. }, unchecked } =
+            self;
         let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
         let (epochs, segments) = (counted(*epochs, "epoch"), counted(segments.len(), "segment"));
         write!(f, "{epochs_reached} of {epochs}, {segments}, {}", counted(rows, "row"))?;
-        ended_early.iter().try_for_each(|reason| write!(f, "; ended early: {reason}"))
+        ended_early.iter().try_for_each(|reason| write!(f, "; ended early: {reason}"))?;
+        unchecked.iter().try_for_each(|reason| write!(f, "; not checked: {reason}"))
     }
 }
 
@@ -55,7 +61,7 @@ impl fmt::Display for Sound {
 pub fn verify(directory: &Path) -> Result<Sound> {
     let (run, findings) = settled(directory, findings)?;
     findings.refuse(directory)?;
-    Ok(Sound { manifest: run.manifest().clone() })
+    Ok(Sound { manifest: run.manifest().clone(), unchecked: findings.unchecked })
 }
 
 /// Everything that is not as it should be, in words.
@@ -94,12 +100,17 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
     let (family, values) = (&registry.policies.mask, configuration.values());
     let (context, ..) = experiment::contexts(&configuration, description.architecture(), 0);
     let mask = is_known.then(|| family.build(values.text(family.key), values, &context)).transpose()?;
+    let by_class = ByClass::of(run, &configuration).unwrap_or_else(|error| {
+        findings.unchecked = Some(error.to_string());
+        None
+    });
     let mut extra = Extra::new(mask, u64::from(configuration.values().integer("data.batch_size")));
     for number in 0..manifest.epochs_reached {
         let epoch = &mut Epoch { trace: &trace, number, findings: &mut findings };
         layers::add(&mut layers, epoch)?;
         extra.check(Some(&layers), epoch.findings);
         samples.add(epoch)?;
+        by_class.iter().for_each(|by_class| by_class.check(&samples, epoch));
         let costs = epoch.row::<EpochRow>()?;
         if let Some(source) = &manifest.replay_of {
             // A replay has no scores, norms and layers.

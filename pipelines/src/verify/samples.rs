@@ -59,6 +59,11 @@ impl Samples {
         Ok(())
     }
 
+    /// Whether a sample is active.
+    pub(super) fn is_active(&self, sample: usize) -> bool {
+        self.weights.get(sample).is_some_and(|weight| !weight.is_nan())
+    }
+
     /// Takes a delta, if it fits the state of its sample.
     fn takes(&mut self, sample: usize, diff: i8, weight: f32) -> bool {
         let Some(held) = self.weights.get_mut(sample) else { return false };
@@ -87,7 +92,7 @@ impl Samples {
         let (mut wrong_trained, mut wrong_observed) = (false, false);
         epoch.visit(|_, row: ScoreRow| {
             let sample = row.sample as usize;
-            let active = self.weights.get(sample).is_some_and(|weight| !weight.is_nan());
+            let active = self.is_active(sample);
             let first = self.seen.get_mut(sample).is_some_and(|seen| replace(seen, Seen::Done) == Seen::Not);
             if row.trained {
                 trained += 1;

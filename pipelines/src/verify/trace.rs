@@ -86,6 +86,8 @@ const MOST_TOLD: usize = 50;
 pub struct Findings {
     told: Vec<String>,
     count: usize,
+    /// What could not be checked, and why.
+    pub(super) unchecked: Option<String>,
 }
 
 impl Findings {

@@ -60,6 +60,8 @@ fn contradictions_name_the_key_and_what_would_hold() {
     );
     train(&["mask.sparsity=0.9999"]).refused(2, "`mask.sparsity`: 0.9999 leaves none of the ", "");
     train(&["mask.sparsity=0.5", "sieve.fraction=0.999"]).refused(2, "`sieve.fraction`: ", "");
+    let yes = "`sieve.stratify` = \"yes\" is not one of false, true";
+    train(&["sieve.stratify=yes"]).refused(2, yes, "");
     assert_eq!(place.names(), ["data", "idx"]);
 }
 

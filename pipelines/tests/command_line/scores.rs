@@ -171,6 +171,12 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
     );
     judge(&["sieve.fraction=0.999"]).refused(2, "`sieve.fraction`: 0.999 of 200 samples leaves none", "");
     place.run(&["replay", "--scores", "nowhere"]).refused(1, "nowhere: cannot open", "");
+    judge(&["sieve.stratify=true"]).refused(
+        2,
+        "`sieve.stratify`: reads the class of every sample from the scores, column label: \
+         scores/0.parquet: has no column label; expected one of type Int64",
+        "",
+    );
     judge(&["--sort", "flops"]).refused(2, "--sort flops: bare scores have no costs", "");
     // Damage that shows only when the rows are read.
     let column = |values: Vec<i64>| Values::Integer(values.into_iter().map(Some).collect());
@@ -209,6 +215,40 @@ fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
     );
     judge("sieve.policy=forgetting").done();
     assert_eq!(place.names(), ["nan", "scores"]);
+}
+
+#[test]
+fn labels_are_the_classes_that_are_cut_one_by_one() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("scores")).unwrap();
+    let label = |sample: i64| sample % 3 * 5;
+    for epoch in 0..EPOCHS {
+        let mut columns = scores(0..SAMPLES, epoch, epoch, 0);
+        columns.push(("label".to_owned(), Values::Integer((0..SAMPLES).map(|s| Some(label(s))).collect())));
+        table_file::write(&place.path(&format!("scores/{epoch}.parquet")), columns).unwrap();
+    }
+    let grid = ["--grid", "sieve.policy=circular,forgetting,random", "--grid", "sieve.stratify=true,false"];
+    let words = ["replay", "--scores", "scores", "sieve.fraction=0.3", "--out", "out", "--decisions"];
+    let run = |workers: &str| place.run(&[&words[..], &grid, &["--workers", workers]].concat()).done();
+    run("2");
+    place.run(&["verify", "out"]).done();
+    // 60 of 200: of classes of 67, 67 and 66 samples.
+    for member in [0, 2, 4] {
+        let kept: Vec<i64> = kept(&place, "out", member).iter().map(|name| name.parse().unwrap()).collect();
+        let of = |class: i64| kept.iter().filter(|sample| label(**sample) == class).count();
+        assert_eq!([0, 5, 10].map(of), [47, 47, 46], "member {member}");
+    }
+    assert_ne!(kept(&place, "out", 2), kept(&place, "out", 3));
+    let two = place.path("scores/late.parquet");
+    let mut columns = scores(0..1, EPOCHS, 0, 0);
+    columns.push(("label".to_owned(), Values::Integer(vec![Some(1)])));
+    table_file::write(&two, columns).unwrap();
+    place.run(&["replay", "--scores", "scores", "sieve.stratify=true"]).refused(
+        2,
+        "`sieve.stratify`: reads the class of every sample from the scores, column label: \
+         scores/late.parquet: row 0: label is 1; expected 0, as in another row of the sample",
+        "",
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use spfde_data::segment::{RecordingError, Segment, SegmentStore, SegmentWriter, 
 use spfde_data::table::{Column, Columns};
 use spfde_flow::Tick;
 use spfde_flow::grid::{DecisionRow, Found, Grid, KeyRow, MemberRow, grid};
-use spfde_policy::sieve::{All, Circular, Forgetting, InfoBatch, Random, policy};
+use spfde_policy::sieve::{All, Circular, Classes, Forgetting, InfoBatch, Random, policy};
 use spfde_policy::{Cut, Decision, Rank, SieveContext, SievePolicy, SieveState};
 use timely::Config;
 
@@ -147,6 +147,7 @@ struct Lately {
     /// Whether it shares its state, and then its order, with others. When a sample entered counts nothing
     /// then.
     shares: bool,
+    classes: Option<Arc<Classes>>,
 }
 
 /// More than there are in the queue at one epoch.
@@ -190,8 +191,13 @@ impl SievePolicy for Lately {
     fn name(&self) -> &'static str {
         "lately"
     }
-    fn active_samples(&self, _: u32) -> u32 {
-        unreachable!("nobody plans")
+    fn active_samples(&self, epoch: u32) -> u32 {
+        let fixed = (1..=epoch).rev().filter(|epoch| self.decides(*epoch));
+        let out = fixed.map(|epoch| (self.cut)(epoch)).find_map(|cut| match cut {
+            Cut::Outside { out } => Some(out),
+            _ => None,
+        });
+        self.samples - out.unwrap_or(self.outside).min(self.samples)
     }
     fn initially_outside(&self) -> Vec<u32> {
         (0..self.samples.min(self.outside)).collect()
@@ -216,6 +222,9 @@ impl SievePolicy for Lately {
     fn alike(&self) -> Option<[u64; 2]> {
         self.shares.then_some([0, 0])
     }
+    fn classes(&self) -> Option<&Arc<Classes>> {
+        self.classes.as_ref()
+    }
     fn reads_losses(&self) -> bool {
         true
     }
@@ -224,9 +233,24 @@ impl SievePolicy for Lately {
     }
 }
 
-/// Every kind of policy with several seeds, fractions and intervals, and five from outside.
+/// Counts only, one after the other.
+fn counted(epoch: u32) -> Cut {
+    if epoch.is_multiple_of(3) { Cut::Outside { out: epoch } } else { Cut::Exchange { count: 2 } }
+}
+
+/// Four classes, the first ones larger; one of them small.
+fn classes(samples: u32) -> Arc<Classes> {
+    let labels = (0..samples).map(|sample| match draw(SEED, Purpose::User, 77, u64::from(sample)) % 20 {
+        0 => 9,
+        other => (other % 6 / 2) as u16,
+    });
+    Arc::new(Classes::new(&labels.collect::<Vec<u16>>()))
+}
+
+/// Every kind of policy with several seeds, fractions and intervals, by class and not, and some from outside.
 fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
     let mut members: Vec<Arc<dyn SievePolicy>> = Vec::new();
+    let classes = classes(samples);
     for (seed, fraction, interval) in
         [(SEED, 0.15, 2), (SEED, 0.3, 2), (SEED, 0.0, 2), (SEED, 0.3, 3), (5, 0.3, 2), (SEED, 0.8, 2)]
     {
@@ -239,11 +263,28 @@ fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
             policy(InfoBatch { fraction, interval, ..InfoBatch::default() }, &context).unwrap(),
         ]);
     }
-    type Own = (u32, fn(u32) -> Cut, bool);
-    let own: [Own; 5] =
-        [(0, outside, false), (15, exchange, false), (8, mixed, false), (8, mixed, true), (0, mixed, true)];
-    for (outside, cut, shares) in own {
-        members.push(Arc::new(Lately { epochs: EPOCHS + 1, samples, outside, cut, shares }));
+    let by_class = members.iter().filter_map(|member| member.stratified(&classes).ok());
+    let by_class: Vec<_> = by_class.filter(|member| member.name() != "none").collect();
+    members.extend(by_class);
+    type Own = (u32, fn(u32) -> Cut, bool, bool);
+    let own: [Own; 9] = [
+        (0, outside, false, false),
+        (15, exchange, false, false),
+        (8, mixed, false, false),
+        (8, mixed, true, false),
+        (0, mixed, true, false),
+        (0, outside, false, true),
+        (0, outside, true, true),
+        (0, counted, false, true),
+        (0, counted, true, true),
+    ];
+    for (outside, cut, shares, by_class) in own {
+        let classes = by_class.then(|| Arc::clone(&classes));
+        // By class nobody is asked for more samples than there are.
+        if by_class && samples < 5 * EPOCHS {
+            continue;
+        }
+        members.push(Arc::new(Lately { epochs: EPOCHS + 1, samples, outside, cut, shares, classes }));
     }
     members
 }
@@ -325,39 +366,47 @@ fn by_hand(
         let mut ranked: BTreeMap<u32, u32> = BTreeMap::new();
         let mut after = weights.clone();
         let decision = policy.decision(next);
-        match decision.cut {
-            Cut::Outside { out } => {
-                let out = lowest((0..scores.samples).map(rank).collect(), out);
-                ranked.extend(out.iter().map(|(rank, sample)| (*sample, rank.key)));
-                for (sample, weight) in &mut after {
-                    *weight = (!ranked.contains_key(sample)).then_some(decision.weight);
+        if let Cut::Outside { .. } = decision.cut {
+            after.values_mut().for_each(|weight| *weight = Some(decision.weight));
+        }
+        let counts = policy.classes().map(|classes| classes.cut(policy, next));
+        for class in 0..policy.classes().map_or(1, |classes| classes.sizes().len() as u16) {
+            let is_own = |sample: &u32| policy.classes().is_none_or(|classes| classes.of(*sample) == class);
+            let own: Vec<u32> = (0..scores.samples).filter(is_own).collect();
+            let count = |all: u32| counts.as_ref().map_or(all, |counts| counts[usize::from(class)]);
+            match decision.cut {
+                Cut::Outside { out } => {
+                    for (rank, sample) in lowest(own.into_iter().map(rank).collect(), count(out)) {
+                        ranked.insert(sample, rank.key);
+                        after.insert(sample, None);
+                    }
                 }
+                Cut::Exchange { count: all } => {
+                    let (active, queue): (Vec<u32>, Vec<u32>) =
+                        own.into_iter().partition(|sample| now.contains(sample));
+                    for (rank, sample) in lowest(active.into_iter().map(rank).collect(), count(all)) {
+                        ranked.insert(sample, rank.key);
+                        after.insert(sample, None);
+                    }
+                    let place = |sample: u32| (policy.queue(next, sample, moved[&sample]), sample);
+                    for (_, sample) in lowest(queue.into_iter().map(place).collect(), count(all)) {
+                        after.insert(sample, Some(decision.weight));
+                    }
+                }
+                Cut::BelowMean { kept } => {
+                    let value = |sample: u32| f64::from(f32::from_bits(key(sample)));
+                    let mean = own.iter().map(|sample| value(*sample)).sum::<f64>() / own.len() as f64;
+                    for sample in own {
+                        ranked.insert(sample, key(sample));
+                        let weight = match value(sample) < mean {
+                            true => policy.keeps(next, sample, kept).then_some(decision.weight),
+                            false => Some(1.0),
+                        };
+                        after.insert(sample, weight);
+                    }
+                }
+                Cut::AboveMean { .. } => unreachable!("no policy does"),
             }
-            Cut::Exchange { count } => {
-                for (rank, sample) in lowest(now.iter().map(|sample| rank(*sample)).collect(), count) {
-                    ranked.insert(sample, rank.key);
-                    after.insert(sample, None);
-                }
-                let queue = (0..scores.samples).filter(|sample| !now.contains(sample));
-                let queue =
-                    queue.map(|sample| (policy.queue(next, sample, moved[&sample]), sample)).collect();
-                for (_, sample) in lowest(queue, count) {
-                    after.insert(sample, Some(decision.weight));
-                }
-            }
-            Cut::BelowMean { kept } => {
-                let values: Vec<f64> =
-                    (0..scores.samples).map(|sample| f64::from(f32::from_bits(key(sample)))).collect();
-                let mean = values.iter().sum::<f64>() / values.len() as f64;
-                for (sample, weight) in &mut after {
-                    ranked.insert(*sample, key(*sample));
-                    *weight = match values[*sample as usize] < mean {
-                        true => policy.keeps(next, *sample, kept).then_some(decision.weight),
-                        false => Some(1.0),
-                    };
-                }
-            }
-            Cut::AboveMean { .. } => unreachable!("no policy does"),
         }
         for (sample, weight) in after {
             let before = weights.insert(sample, weight).unwrap();

@@ -61,6 +61,8 @@ pub struct Kernel(Instructions);
 /// What kernels are compiled for, the fastest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Instructions {
+    /// With the conversion to bf16.
+    Avx512Bf16,
     Avx512,
     Avx2,
     Neon,
@@ -68,11 +70,11 @@ enum Instructions {
 }
 
 impl Instructions {
-    const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+    const ALL: [Self; 5] = [Self::Avx512Bf16, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
     fn name(self) -> &'static str {
         match self {
-            Self::Avx512 => "avx512",
+            Self::Avx512Bf16 | Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
             Self::Neon => "neon",
             Self::Portable => "portable",
@@ -83,6 +85,8 @@ impl Instructions {
     fn is_here(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => is_x86_feature_detected!("avx512bf16") && Self::Avx512.is_here(),
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f") && Self::Avx2.is_here(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
@@ -90,7 +94,7 @@ impl Instructions {
             Self::Neon => cfg!(target_arch = "aarch64"),
             Self::Portable => true,
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512 | Self::Avx2 => false,
+            Self::Avx512Bf16 | Self::Avx512 | Self::Avx2 => false,
         }
     }
 }
@@ -124,7 +128,7 @@ impl Kernel {
         })
     }
 
-    /// The name under which [`Kernel::resolve`] gives exactly these kernels.
+    /// The name under which [`Kernel::resolve`] gives these kernels, or others that give the same bits.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
@@ -132,7 +136,7 @@ impl Kernel {
     /// How many samples make a group, which kernels compute at once: 8, or 16 with AVX-512.
     pub fn lanes(self) -> usize {
         match self.0 {
-            Instructions::Avx512 => 16,
+            Instructions::Avx512Bf16 | Instructions::Avx512 => 16,
             Instructions::Avx2 | Instructions::Neon | Instructions::Portable => 8,
         }
     }
@@ -159,8 +163,13 @@ macro_rules! entry {
             use crate::kernel::Instructions;
             match kernel.0 {
                 #[cfg(target_arch = "x86_64")]
+                Instructions::Avx512Bf16 => crate::kernel::entry! {
+                    with "avx512f,avx512bf16,avx2,fma", avx512::Avx512<true>:
+                    $body$(<$stored>)?($($argument: $type),+)
+                },
+                #[cfg(target_arch = "x86_64")]
                 Instructions::Avx512 => crate::kernel::entry! {
-                    with "avx512f,avx2,fma", avx512::Avx512: $body$(<$stored>)?($($argument: $type),+)
+                    with "avx512f,avx2,fma", avx512::Avx512<false>: $body$(<$stored>)?($($argument: $type),+)
                 },
                 #[cfg(target_arch = "x86_64")]
                 Instructions::Avx2 => crate::kernel::entry! {
@@ -173,12 +182,12 @@ macro_rules! entry {
         }
     };
     (
-        with $features:literal, $vectors:ident::$vector:ident:
+        with $features:literal, $vectors:ident::$vector:ident$(<$converts:literal>)?:
         $body:ident$(<$stored:ident>)?($($argument:ident: $type:ty),+)
     ) => {{
         #[target_feature(enable = $features)]
         fn compiled$(<$stored: crate::kernel::Stored>)?($($argument: $type),+) {
-            $body::<crate::kernel::$vectors::$vector$(, $stored)?>($($argument),+)
+            $body::<crate::kernel::$vectors::$vector$(<$converts>)?$(, $stored)?>($($argument),+)
         }
         // SAFETY: a `Kernel` of this kind exists only where the machine has the instructions.
         unsafe { compiled$(::<$stored>)?($($argument),+) }
@@ -210,7 +219,7 @@ mod tests {
         assert_eq!(here.last(), Some(&Kernel::PORTABLE));
         assert_eq!(Kernel::resolve("auto"), Ok(here[0]));
         for kernel in &here {
-            assert_eq!(Kernel::resolve(kernel.name()), Ok(*kernel));
+            assert_eq!(Kernel::resolve(kernel.name()).expect("it is here").name(), kernel.name());
         }
         let absent = |name: &&str| *name != "auto" && here.iter().all(|kernel| kernel.name() != *name);
         let absent = Kernel::NAMES.into_iter().find(absent).expect("no machine has all of them");

@@ -119,6 +119,7 @@ fn odd_numbers_of_samples_shards_and_workers_are_no_exception() {
         "mask.distribution=erk",
         "freeze.flops_reduction=0.1",
         "sieve.fraction=0.3",
+        "sieve.stratify=true",
     ];
     let bench = Bench::new(199);
     let run = assert_workers_do_not_matter(&bench, &words, &[1, 5, 2, 3]);

@@ -25,8 +25,8 @@ fn words(fraction: &str) -> Vec<&str> {
     fixed.into_iter().chain([fraction]).collect()
 }
 
-/// The active samples of every epoch with their weights.
-fn active_sets(fraction: f64, scores: &[ScoreRow]) -> Vec<BTreeMap<u32, f32>> {
+/// The active samples of every epoch with their weights; each compares with the mean of its class.
+fn active_sets(fraction: f64, scores: &[ScoreRow], class: impl Fn(u32) -> u16) -> Vec<BTreeMap<u32, f32>> {
     let all: BTreeMap<u32, f32> = (0..SAMPLES).map(|sample| (sample, 1.0)).collect();
     let mut losses = vec![3.0f32; SAMPLES as usize];
     let mut sets = vec![all.clone()];
@@ -38,9 +38,13 @@ fn active_sets(fraction: f64, scores: &[ScoreRow]) -> Vec<BTreeMap<u32, f32>> {
             sets.push(all.clone());
             continue;
         }
-        let mean = losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / f64::from(SAMPLES);
+        let loss = |sample: u32| f64::from(losses[sample as usize]);
+        let mean = |of: u32| {
+            let own = (0..SAMPLES).filter(|sample| class(*sample) == class(of));
+            own.clone().map(loss).sum::<f64>() / own.count() as f64
+        };
         let mut set = all.clone();
-        for sample in (0..SAMPLES).filter(|sample| f64::from(losses[*sample as usize]) < mean) {
+        for sample in (0..SAMPLES).filter(|sample| loss(*sample) < mean(*sample)) {
             let drawn = draw(SEED, Purpose::Keep, u64::from(epoch), u64::from(sample)) as f64 / 2f64.powi(64);
             match drawn < 1.0 - fraction {
                 true => set.insert(sample, (1.0 / (1.0 - fraction)) as f32),
@@ -77,14 +81,17 @@ fn recorded(run: &Recorded) -> Vec<(u32, u32, i8, f32)> {
 
 #[test]
 fn infobatch_thins_and_weighs_exactly_whom_a_plain_loop_would() {
-    let bench = Bench::new(SAMPLES as usize);
-    for fraction in [0.5, 0.3] {
+    let bench = Bench::skewed(SAMPLES as usize);
+    let (data, labels) = (bench.data_word(), bench.data().train.labels.clone());
+    for (fraction, by_class) in [(0.5, false), (0.3, false), (0.4, true)] {
         let word = format!("sieve.fraction={fraction}");
-        let experiment = bench.experiment(&words(&word));
+        let stratify = format!("sieve.stratify={by_class}");
+        let experiment = bench.experiment(&[&words(&word)[..], &[&data, &stratify]].concat());
         let run = bench.record(&word, &experiment, 1);
         run.assert_sound(EPOCHS);
         let scores = run.rows::<ScoreRow>();
-        let sets = active_sets(fraction, &scores);
+        let class = |sample: u32| if by_class { labels[sample as usize] } else { 0 };
+        let sets = active_sets(fraction, &scores, class);
         let expected = deltas(&sets);
         let found = recorded(&run);
         let different = found.iter().zip(&expected).find(|(found, expected)| found != expected);

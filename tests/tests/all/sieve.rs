@@ -16,19 +16,42 @@ pub(crate) struct Case {
     pub(crate) interval: u32,
 }
 
+/// The samples of a class, or all of them, and how many of them are out and how many are exchanged.
+struct Own {
+    samples: Vec<u32>,
+    out: usize,
+    exchanged: usize,
+}
+
+/// The largest remainder, of equal ones the first class; a class that has as many as `most` says is passed
+/// over.
+fn apportioned(count: usize, sizes: &[usize], most: impl Fn(usize) -> usize) -> Vec<usize> {
+    let whole: usize = sizes.iter().sum();
+    let mut shares: Vec<usize> = sizes.iter().map(|size| count * size / whole).collect();
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|class| (std::cmp::Reverse(count * sizes[*class] % whole), *class));
+    let left = count - shares.iter().sum::<usize>();
+    order.retain(|class| shares[*class] < most(*class));
+    order[..left].iter().for_each(|class| shares[*class] += 1);
+    assert!((0..sizes.len()).all(|class| shares[class] <= most(class)), "{shares:?}");
+    shares
+}
+
 impl Case {
     fn run(&self, policy: &str) -> (Bench, Recorded) {
-        let Self { seed, samples, epochs, fraction, interval } = self;
+        self.run_on(Bench::new(self.samples as usize), &[&format!("sieve.policy={policy}")])
+    }
+
+    fn run_on(&self, bench: Bench, more: &[&str]) -> (Bench, Recorded) {
+        let Self { seed, epochs, fraction, interval, .. } = self;
         let words = [
             format!("seed={seed}"),
             format!("train.epochs={epochs}"),
-            format!("sieve.policy={policy}"),
             format!("sieve.fraction={fraction}"),
             format!("sieve.interval={interval}"),
         ];
         let mut all = vec!["model.name=lenet5", "mask.sparsity=0.5", "freeze.policy=none"];
-        all.extend(words.iter().map(String::as_str));
-        let bench = Bench::new(*samples as usize);
+        all.extend(words.iter().map(String::as_str).chain(more.iter().copied()));
         let experiment = bench.experiment(&all);
         let run = bench.record("run", &experiment, 3);
         run.assert_sound(*epochs);
@@ -41,6 +64,36 @@ impl Case {
 
     fn count(&self, whole: u32) -> usize {
         (self.fraction * f64::from(whole)).round() as usize
+    }
+
+    /// All samples.
+    fn all(&self) -> Own {
+        let (samples, out) = ((0..self.samples).collect(), self.count(self.samples));
+        Own { samples, out, exchanged: self.count(self.samples - out as u32) }
+    }
+
+    /// The samples of each class.
+    fn classes(&self, labels: &[u16]) -> Vec<Own> {
+        let all = self.all();
+        let own = |label| all.samples.iter().copied().filter(move |sample| labels[*sample as usize] == label);
+        let classes: Vec<Vec<u32>> = (0..10).map(|label| own(label).collect()).collect();
+        let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
+        let outside = apportioned(all.out, &sizes, |class| sizes[class] - 1);
+        let active: Vec<usize> = sizes.iter().zip(&outside).map(|(size, out)| size - out).collect();
+        let exchanged = apportioned(all.exchanged, &active, |class| active[class].min(outside[class]));
+        let counts = outside.into_iter().zip(exchanged);
+        classes
+            .into_iter()
+            .zip(counts)
+            .map(|(samples, (out, exchanged))| Own { samples, out, exchanged })
+            .collect()
+    }
+
+    /// The update from which on the queue is shuffled: the one that takes the last sample in that started
+    /// outside, if all of them are one class.
+    fn shuffles_at(&self) -> u32 {
+        let all = self.all();
+        all.out.div_ceil(all.exchanged.max(1)) as u32 * self.interval
     }
 }
 
@@ -65,13 +118,23 @@ fn forgotten(presentations: &[bool]) -> u32 {
 
 /// The whole of `circular` with a list for the queue and one sort a window.
 pub(crate) fn circulate(case: &Case, scores: &[ScoreRow]) -> Changes {
+    circulate_in(case, scores, &case.all(), |_, waiting| waiting.is_empty())
+}
+
+/// As [`circulate`], of some of the samples; `shuffles` says whether the queue is shuffled at an epoch, after
+/// which these samples have never been in.
+fn circulate_in(
+    case: &Case,
+    scores: &[ScoreRow],
+    own: &Own,
+    shuffles: impl Fn(u32, &BTreeSet<u32>) -> bool,
+) -> Changes {
     let mut changes = Changes::new();
-    let mut drawn: Vec<u32> = (0..case.samples).collect();
+    let mut drawn = own.samples.clone();
     drawn.sort_by_key(|sample| (case.hash(Purpose::Outside, 0, *sample), *sample));
-    let mut queue: VecDeque<u32> = drawn[..case.count(case.samples)].iter().copied().collect();
+    let mut queue: VecDeque<u32> = drawn[..own.out].iter().copied().collect();
     let mut waiting: BTreeSet<u32> = queue.iter().copied().collect();
-    let mut entered: BTreeMap<u32, u32> =
-        (0..case.samples).filter(|sample| !waiting.contains(sample)).map(|sample| (sample, 0)).collect();
+    let mut entered: BTreeMap<u32, u32> = drawn[own.out..].iter().map(|sample| (*sample, 0)).collect();
     changes.extend(entered.keys().map(|sample| ((0, *sample), (1, 0))));
     for epoch in (1..case.epochs).filter(|epoch| epoch % case.interval == 0) {
         let window = epoch - case.interval..epoch;
@@ -84,7 +147,7 @@ pub(crate) fn circulate(case: &Case, scores: &[ScoreRow]) -> Changes {
         ranked.sort_by_key(|sample| {
             (key(*sample), entered[sample], case.hash(Purpose::Tie, 0, *sample), *sample)
         });
-        let count = case.count(ranked.len() as u32);
+        let count = own.exchanged;
         let entering: Vec<u32> = queue.drain(..count).collect();
         let mut leaving = ranked[..count].to_vec();
         for sample in &leaving {
@@ -98,7 +161,7 @@ pub(crate) fn circulate(case: &Case, scores: &[ScoreRow]) -> Changes {
         }
         leaving.sort_by_key(|sample| (case.hash(Purpose::Queue, epoch, *sample), *sample));
         queue.extend(leaving);
-        if waiting.is_empty() {
+        if shuffles(epoch, &waiting) {
             queue
                 .make_contiguous()
                 .sort_by_key(|sample| (case.hash(Purpose::Queue, epoch, *sample), *sample));
@@ -108,14 +171,14 @@ pub(crate) fn circulate(case: &Case, scores: &[ScoreRow]) -> Changes {
 }
 
 /// A fresh subset every window: the lowest draws are out.
-fn subsets(case: &Case) -> Changes {
+fn subsets(case: &Case, own: &Own) -> Changes {
     let mut changes = Changes::new();
-    let mut outside: BTreeSet<u32> = (0..case.samples).collect();
+    let mut outside: BTreeSet<u32> = own.samples.iter().copied().collect();
     for epoch in (0..case.epochs).filter(|epoch| epoch % case.interval == 0) {
-        let mut drawn: Vec<u32> = (0..case.samples).collect();
+        let mut drawn = own.samples.clone();
         let hash = |sample: u32| case.hash(Purpose::Subset, epoch, sample);
         drawn.sort_by_key(|sample| (hash(*sample), *sample));
-        let next: BTreeSet<u32> = drawn[..case.count(case.samples)].iter().copied().collect();
+        let next: BTreeSet<u32> = drawn[..own.out].iter().copied().collect();
         changes.extend(outside.difference(&next).map(|sample| ((epoch, *sample), (1, 0))));
         let ranked_by = |sample: &u32| (hash(*sample) >> 32) as u32;
         if epoch > 0 {
@@ -128,19 +191,18 @@ fn subsets(case: &Case) -> Changes {
 }
 
 /// One sort of all samples by their whole history, at every interval.
-fn forgetters(case: &Case, scores: &[ScoreRow]) -> Changes {
-    let mut changes: Changes = (0..case.samples).map(|sample| ((0, sample), (1, 0))).collect();
+fn forgetters(case: &Case, scores: &[ScoreRow], own: &Own) -> Changes {
+    let mut changes: Changes = own.samples.iter().map(|sample| ((0, *sample), (1, 0))).collect();
     let mut outside: BTreeSet<u32> = BTreeSet::new();
     for epoch in (1..case.epochs).filter(|epoch| epoch % case.interval == 0) {
         let mut shown: BTreeMap<u32, Vec<bool>> = BTreeMap::new();
         for row in scores.iter().filter(|row| row.epoch < epoch) {
             shown.entry(row.sample).or_default().push(row.correct);
         }
-        let mut ranked: Vec<(u32, u64, u32)> = (0..case.samples)
-            .map(|sample| (forgotten(&shown[&sample]), case.hash(Purpose::Tie, 0, sample), sample))
-            .collect();
+        let rank = |sample: u32| (forgotten(&shown[&sample]), case.hash(Purpose::Tie, 0, sample), sample);
+        let mut ranked: Vec<(u32, u64, u32)> = own.samples.iter().copied().map(rank).collect();
         ranked.sort_unstable();
-        ranked.truncate(case.count(case.samples));
+        ranked.truncate(own.out);
         let next: BTreeSet<u32> = ranked.iter().map(|(.., sample)| *sample).collect();
         changes.extend(outside.difference(&next).map(|sample| ((epoch, *sample), (1, 0))));
         let leave = ranked.iter().filter(|(.., sample)| !outside.contains(sample));
@@ -203,7 +265,12 @@ fn random_draws_exactly_the_subset_that_a_sort_would() {
     for case in [case(1, 0.15, 1), case(2, 0.4, 2), case(3, 0.9, 3)] {
         let (_bench, run) = case.run("random");
         let found = recorded(&run);
-        assert_eq!(first_difference(&found, &subsets(&case)), None, "fraction {}", case.fraction);
+        assert_eq!(
+            first_difference(&found, &subsets(&case, &case.all())),
+            None,
+            "fraction {}",
+            case.fraction
+        );
         assert_the_size_is_constant(&case, &found);
     }
 }
@@ -214,7 +281,7 @@ fn forgetting_takes_out_exactly_whom_a_sort_of_all_scores_would() {
     for case in [case(1, 0.3, 1), case(2, 0.15, 2), case(3, 0.6, 3)] {
         let (_bench, run) = case.run("forgetting");
         let found = recorded(&run);
-        let expected = forgetters(&case, &run.rows::<ScoreRow>());
+        let expected = forgetters(&case, &run.rows::<ScoreRow>(), &case.all());
         assert_eq!(first_difference(&found, &expected), None, "fraction {}", case.fraction);
         for (epoch, active) in active_sets(&case, &found).iter().enumerate() {
             let out = if (epoch as u32) < case.interval { 0 } else { case.count(case.samples) };
@@ -248,5 +315,37 @@ fn a_sieve_that_keeps_everyone_changes_nothing() {
         let (_bench, run) = case.run(policy);
         let found = recorded(&run);
         assert!(found.keys().map(|(epoch, _)| *epoch).eq([0; 50]), "{policy}: everyone enters at the start");
+    }
+}
+
+#[test]
+fn by_class_every_class_is_cut_as_a_list_and_a_sort_of_it_would() {
+    let case = |seed, fraction, interval| Case { seed, samples: 170, epochs: 9, fraction, interval };
+    for case in [case(1, 0.15, 2), case(2, 0.3, 2), case(3, 0.6, 3)] {
+        for policy in ["circular", "random", "forgetting"] {
+            let bench = Bench::skewed(case.samples as usize);
+            let (data, policy_word) = (bench.data_word(), format!("sieve.policy={policy}"));
+            let (bench, run) = case.run_on(bench, &[&data, &policy_word, "sieve.stratify=true"]);
+            let (found, scores, labels) =
+                (recorded(&run), run.rows::<ScoreRow>(), bench.data().train.labels.clone());
+            let mut expected = Changes::new();
+            for own in case.classes(&labels) {
+                expected.extend(match policy {
+                    "circular" => circulate_in(&case, &scores, &own, |epoch, _| epoch >= case.shuffles_at()),
+                    "random" => subsets(&case, &own),
+                    _ => forgetters(&case, &scores, &own),
+                });
+            }
+            let what = format!("{policy}, fraction {}", case.fraction);
+            assert_eq!(first_difference(&found, &expected), None, "{what}");
+            for (epoch, active) in active_sets(&case, &found).iter().enumerate() {
+                let all_in = policy == "forgetting" && (epoch as u32) < case.interval;
+                for own in case.classes(&labels) {
+                    let inside = own.samples.iter().filter(|sample| active.contains(sample)).count();
+                    let out = if all_in { 0 } else { own.out };
+                    assert_eq!(inside, own.samples.len() - out, "{what}: epoch {epoch}");
+                }
+            }
+        }
     }
 }

@@ -66,6 +66,25 @@ impl Bench {
         Self { directory: tempfile::tempdir().unwrap(), data: Arc::new(data) }
     }
 
+    /// As [`Bench::new`], with classes of different sizes, none of them empty.
+    pub(crate) fn skewed(samples: usize) -> Self {
+        let mut train = images(1, samples);
+        let label = |sample: usize| (sample % CLASSES).min(sample / CLASSES % CLASSES) as u16;
+        train.labels = (0..samples).map(label).collect();
+        train.labels[..CLASSES].copy_from_slice(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let data = data_set::assemble("skewed patterns", CLASSES, train, images(2, 200));
+        Self { directory: tempfile::tempdir().unwrap(), data: Arc::new(data) }
+    }
+
+    /// The setting that leads to the data on disk, to which it is written.
+    pub(crate) fn data_word(&self) -> String {
+        let path = self.path("data");
+        if !path.exists() {
+            data_set::write(&self.data, &path).unwrap();
+        }
+        format!("data.path={}", path.display())
+    }
+
     /// The data.
     pub(crate) fn data(&self) -> Arc<DataSet> {
         Arc::clone(&self.data)

@@ -16,6 +16,9 @@ pub(super) const STEP: &str = "step";
 const CORRECT: &str = "correct";
 const LOSS: &str = "loss";
 
+/// The column of the class of each row's sample, which is read if it is asked for.
+pub(super) const LABEL: &str = "label";
+
 /// The columns that are read.
 pub(super) fn names(losses: bool) -> &'static [&'static str] {
     let all = &[SAMPLE, EPOCH, STEP, CORRECT, LOSS];
@@ -100,6 +103,11 @@ impl Batch<'_> {
         self.whole(EPOCH, u64::from(EPOCH_LIMIT), epochs, |epoch| epoch as u32)
     }
 
+    /// Replaces `labels` by those of the batch.
+    pub(super) fn labels(&self, labels: &mut Vec<u16>) -> Result<()> {
+        self.whole(LABEL, u64::from(u16::MAX), labels, |label| label as u16)
+    }
+
     /// The losses as numbers of 32 bits: all of them are finite.
     fn finite_losses(&self) -> Result<PrimitiveArray<Float32Type>> {
         let array = self.column(LOSS)?;
@@ -118,7 +126,7 @@ impl Batch<'_> {
     }
 
     /// What a message calls a value.
-    fn value(&self, row: usize, column: &str) -> String {
+    pub(super) fn value(&self, row: usize, column: &str) -> String {
         format!("row {}: {column}", self.first + row as u64)
     }
 

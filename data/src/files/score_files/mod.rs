@@ -2,11 +2,12 @@
 //!
 //! Files, directories with all files `*.parquet` below them (without names that begin with `.` or `_`), or
 //! patterns such as `scores/*/rank-?.parquet`. The columns are `sample`, `epoch`, `step` and `correct`,
-//! optionally `loss`; others are ignored. Whole numbers may have any width and sign, `correct` may be a
-//! boolean, or an integer that is 0 or 1. An epoch or a step that a file has no column of may be the name of
-//! a directory, `epoch=3/part-0.parquet`. Every row needs a value in each column that is read; losses, which
-//! are read if a policy asks for them, are finite. The samples are all that occur; `step` only orders within
-//! an epoch. Files may be compressed with Zstandard, Snappy, Gzip, Brotli or LZ4.
+//! optionally `loss` and `label`; others are ignored. Whole numbers may have any width and sign, `correct`
+//! may be a boolean, or an integer that is 0 or 1. An epoch or a step that a file has no column of may be the
+//! name of a directory, `epoch=3/part-0.parquet`. Every row needs a value in each column that is read;
+//! losses, which are read if a policy asks for them, are finite. Labels, which are read if a policy cuts by
+//! class, are below 65536, and the same in all rows of a sample. The samples are all that occur; `step` only
+//! orders within an epoch. Files may be compressed with Zstandard, Snappy, Gzip, Brotli or LZ4.
 //!
 //! A sample may be a text. Its number is then its place among all texts that occur, in the order of their
 //! bytes, so that it depends on neither the files nor the order of the rows.
@@ -26,15 +27,17 @@ mod tests;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use arrow::datatypes::DataType;
 use spfde_parquet_guard::{Batches, FILE_LIMIT, ParquetFile};
 
 use super::error::{DataError, Result};
+use super::parquet_store::check_type;
 use super::read_limited::read_limited;
 use crate::{RecordingError, ScoreColumns, ScoreSource};
-use columns::Batch;
+use columns::{Batch, LABEL, SAMPLE};
 use names::Names;
 
 /// The greatest number a sample may have. State is kept for the samples that occur; a bit for each up to the
@@ -144,6 +147,44 @@ impl ScoreFiles {
             }
         }
         Ok(())
+    }
+
+    /// The label of every sample, by its slot; `None` if `stop` is set before all are read.
+    ///
+    /// # Errors
+    /// If a file lacks the column `label` or a value there, one is no number of 16 bits, or a sample has two.
+    pub fn labels(&self, stop: &AtomicBool) -> Result<Option<Vec<u16>>> {
+        let mut known: Vec<Option<u16>> = vec![None; self.samples() as usize];
+        let (mut slots, mut labels) = (Vec::new(), Vec::new());
+        for part in &self.parts {
+            let file = &self.files[part.file];
+            let parquet = file.open(self.losses)?;
+            check_type(&parquet, LABEL, "Int64 or another integer", DataType::is_integer)?;
+            let mut first = parquet.first_row(part.group);
+            for rows in file.batches(&parquet, part, &[SAMPLE, LABEL])? {
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                let batch = Batch { file, first, rows: &rows.map_err(DataError::from)? };
+                self.slots(&batch, &mut slots)?;
+                batch.labels(&mut labels)?;
+                for (row, (slot, label)) in slots.iter().zip(&labels).enumerate() {
+                    let one = *known[*slot as usize].get_or_insert(*label);
+                    if one != *label {
+                        let expected = format_args!("{one}, as in another row of the sample");
+                        return Err(DataError::unfit(
+                            &file.path,
+                            batch.value(row, LABEL),
+                            label,
+                            expected,
+                            "",
+                        ));
+                    }
+                }
+                first += slots.len() as u64;
+            }
+        }
+        Ok(Some(known.into_iter().flatten().collect()))
     }
 
     /// The names of the samples by their numbers, if they are texts.

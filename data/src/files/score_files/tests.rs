@@ -2,6 +2,7 @@
 
 mod codecs;
 mod dense;
+mod labels;
 mod losses;
 mod places;
 mod texts;

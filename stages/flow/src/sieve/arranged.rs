@@ -4,6 +4,7 @@
 //! at the decision before; the cut itself costs what has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::replace;
 
 use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::windowed::Ground;
 
 use super::cut::{Cutting, Move, Shared};
 use super::lowest::lowest_of;
-use super::orders::{Kind, Order};
+use super::orders::Kind;
 use super::place::{Place, Ranked};
 use super::standings::Standings;
 
@@ -31,8 +32,11 @@ pub(crate) enum Asked {
 /// A change of an order, at a moment.
 type Update<D> = (D, Tick, i32);
 
+/// The samples of an order, those of one class alone if it is cut by class.
+type Stratum = (Kind, Option<u16>);
+
 /// A member's cut through an order.
-type CutOf = (Kind, u32);
+type CutOf = (Stratum, u32);
 
 /// A sample comes into a cut, or goes from it.
 type InCut = (CutOf, Ranked);
@@ -40,7 +44,7 @@ type InCut = (CutOf, Ranked);
 /// Cuts in arrangements.
 #[derive(Default)]
 pub(crate) struct Arranged {
-    /// The places in every order as they were told last; [`Place::LAST`]: none.
+    /// The places in every order as they were told last, all classes together; [`Place::LAST`]: none.
     places: BTreeMap<Kind, Vec<Place>>,
     /// How many are wanted, as it was told last.
     wanted: BTreeMap<CutOf, u32>,
@@ -51,27 +55,30 @@ pub(crate) struct Arranged {
 }
 
 impl Cutting for Arranged {
-    type Ask = Update<(Kind, Asked)>;
+    type Ask = Update<(Stratum, Asked)>;
     type Answer = Update<InCut>;
 
     fn ask(&mut self, standings: &Standings, epoch: u32) -> Vec<Self::Ask> {
         let (at, share, mut asks) = (Tick::close_of(epoch.saturating_sub(1)), standings.share, Vec::new());
-        for Order { kind, cuts } in standings.orders(epoch) {
-            let mut now = vec![Place::LAST; share.len() as usize];
-            standings.places(kind, epoch, |index, place| now[index as usize] = place);
-            let before = self.places.remove(&kind).unwrap_or_else(|| vec![Place::LAST; now.len()]);
-            for (index, (before, now)) in before.into_iter().zip(&now).enumerate() {
-                let changes = [(before, -1), (*now, 1)].into_iter().filter(|_| before != *now);
+        for order in standings.orders(epoch) {
+            let (kind, indices) = (order.kind, standings.indices(&order));
+            let of = (kind, order.stratum);
+            let none = || vec![Place::LAST; share.len() as usize];
+            let places = self.places.entry(kind).or_insert_with(none);
+            let before: Vec<Place> =
+                indices.iter().map(|index| replace(&mut places[*index as usize], Place::LAST)).collect();
+            standings.places(&order, epoch, |index, place| places[index as usize] = place);
+            for (index, before) in indices.into_iter().zip(before) {
+                let (now, sample) = (places[index as usize], share.sample(index));
+                let changes = [(before, -1), (now, 1)].into_iter().filter(|_| before != now);
                 let placed = changes.filter(|(place, _)| *place != Place::LAST);
-                let sample = share.sample(index as u32);
-                asks.extend(placed.map(|(place, diff)| ((kind, Asked::Place((place, sample))), at, diff)));
+                asks.extend(placed.map(|(place, diff)| ((of, Asked::Place((place, sample))), at, diff)));
             }
-            self.places.insert(kind, now);
-            for (member, wanted) in cuts {
-                let before = self.wanted.insert((kind, member), wanted).unwrap_or(0);
+            for (member, wanted) in order.cuts {
+                let before = self.wanted.insert((of, member), wanted).unwrap_or(0);
                 let changes = [(before, -1), (wanted, 1)].into_iter().filter(|_| before != wanted);
                 let any = changes.filter(|(wanted, _)| *wanted > 0 && share.is_first());
-                asks.extend(any.map(|(wanted, diff)| ((kind, Asked::Wanted(member, wanted)), at, diff)));
+                asks.extend(any.map(|(wanted, diff)| ((of, Asked::Wanted(member, wanted)), at, diff)));
             }
         }
         asks
@@ -82,9 +89,9 @@ impl Cutting for Arranged {
         sieves: &Shared<Self>,
         asks: StreamVec<'s, Tick, Self::Ask>,
     ) -> StreamVec<'s, Tick, Self::Answer> {
-        let (ranked, wanted) = asks.ok_err(|((kind, asked), at, diff)| match asked {
-            Asked::Place(ranked) => Ok(((kind, ranked), at, diff)),
-            Asked::Wanted(member, wanted) => Err(((kind, (member, wanted)), at, diff)),
+        let (ranked, wanted) = asks.ok_err(|((of, asked), at, diff)| match asked {
+            Asked::Place(ranked) => Ok(((of, ranked), at, diff)),
+            Asked::Wanted(member, wanted) => Err(((of, (member, wanted)), at, diff)),
         });
         let cuts = lowest_of(ranked.as_collection(), wanted.as_collection());
         let share = sieves.borrow().standings.share;
@@ -104,10 +111,11 @@ impl Cutting for Arranged {
             assert!(fits, "a sample comes into a cut once, and goes once");
         }
         let mut moves: Vec<Vec<Move>> = vec![Vec::new(); standings.members.len()];
-        for Order { kind, cuts } in standings.orders(epoch) {
+        for order in standings.orders(epoch) {
+            let (kind, indices) = (order.kind, standings.indices(&order));
             let key = |index: u32| self.places[&kind][index as usize].key();
-            for (member, _) in cuts {
-                let inside = self.cuts.entry((kind, member)).or_default();
+            for (member, _) in order.cuts {
+                let inside = self.cuts.entry(((kind, order.stratum), member)).or_default();
                 let moves = &mut moves[member as usize];
                 match kind {
                     Kind::Active { .. } => {
@@ -117,14 +125,10 @@ impl Cutting for Arranged {
                     // The cut is the outside.
                     Kind::Shared { .. } | Kind::All { .. } => {
                         let active = &standings.members[member as usize].set.active;
-                        let moved = (0..share.len())
-                            .zip(active)
-                            .filter(|(index, active)| inside.contains(index) == **active);
-                        moves.extend(
-                            moved.map(|(index, leaves)| {
-                                (index, !leaves, if *leaves { key(index) } else { 0 })
-                            }),
-                        );
+                        let held = indices.iter().map(|index| (*index, active[*index as usize]));
+                        let moved = held.filter(|(index, active)| inside.contains(index) == *active);
+                        let key = |leaves: bool, index| if leaves { key(index) } else { 0 };
+                        moves.extend(moved.map(|(index, leaves)| (index, !leaves, key(leaves, index))));
                     }
                 }
             }

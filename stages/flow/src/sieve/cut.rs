@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
+use spfde_policy::Cut;
 use spfde_policy::sieve::ExactMean;
-use spfde_policy::{Cut, Decision};
 use timely::ExchangeData;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::Concat;
@@ -23,7 +23,7 @@ use crate::tick::Tick;
 use crate::windowed::Ground;
 
 use super::active::Change;
-use super::standings::Standings;
+use super::standings::{Group, Standings};
 
 /// A sample that comes in by a cut or goes out: its index, whether it enters, the key by which it was ranked.
 pub(crate) type Move = (u32, bool, u32);
@@ -50,11 +50,15 @@ pub(crate) trait Cutting: Default + 'static {
     fn moves(&mut self, standings: &Standings, epoch: u32, answers: Vec<Self::Answer>) -> Vec<Vec<Move>>;
 }
 
-/// What a worker tells or hears: of the orders, or its part of the mean of what a group of sieves ranks by.
+/// A stratum of the samples of a group of sieves.
+type OfGroup = (usize, u16);
+
+/// What a worker tells or hears: of the orders, or its part of the mean of what a group of sieves ranks by in
+/// a stratum.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Said<A> {
     Cut(A),
-    Mean(usize, ExactMean),
+    Mean(OfGroup, ExactMean),
 }
 
 /// What the operators of one worker share: all are one stage.
@@ -75,8 +79,7 @@ impl<C: Cutting> Sieves<C> {
     /// What there is to tell for the decisions for `epoch`.
     pub(crate) fn ask(&mut self, epoch: u32) -> Vec<Said<C::Ask>> {
         let cuts = self.cutting.ask(&self.standings, epoch).into_iter().map(Said::Cut);
-        cuts.chain(self.standings.means(epoch).into_iter().map(|(group, mean)| Said::Mean(group, mean)))
-            .collect()
+        cuts.chain(self.standings.means(epoch).into_iter().map(|(of, mean)| Said::Mean(of, mean))).collect()
     }
 
     /// From what all workers tell to what each of them has to hear.
@@ -87,20 +90,20 @@ impl<C: Cutting> Sieves<C> {
     ) -> StreamVec<'s, Tick, Said<C::Answer>> {
         let (cuts, means) = asks.ok_err(|said| match said {
             Said::Cut(ask) => Ok(ask),
-            Said::Mean(group, mean) => Err((group, mean)),
+            Said::Mean(of, mean) => Err((of, mean)),
         });
-        let means = means.broadcast().map(|(group, mean)| Said::Mean(group, mean));
+        let means = means.broadcast().map(|(of, mean)| Said::Mean(of, mean));
         C::answer(ground, sieves, cuts).map(Said::Cut).concat(means)
     }
 
     /// Who changes by the decisions for `epoch`, one member after the other, in order of the samples; new
     /// windows begin.
     pub(crate) fn decide(&mut self, epoch: u32, said: Vec<Said<C::Answer>>) -> Vec<Vec<Change>> {
-        let (mut answers, mut means) = (Vec::new(), BTreeMap::<usize, ExactMean>::new());
+        let (mut answers, mut means) = (Vec::new(), BTreeMap::<OfGroup, ExactMean>::new());
         for said in said {
             match said {
                 Said::Cut(answer) => answers.push(answer),
-                Said::Mean(group, mean) => means.entry(group).or_default().merge(&mean),
+                Said::Mean(of, mean) => means.entry(of).or_default().merge(&mean),
             }
         }
         let moves = self.cutting.moves(&self.standings, epoch, answers);
@@ -113,18 +116,25 @@ impl<C: Cutting> Sieves<C> {
 }
 
 impl Standings {
-    /// For each group of which a sieve cuts at the mean for `epoch`, this worker's part of it.
-    fn means(&self, epoch: u32) -> Vec<(usize, ExactMean)> {
+    /// For each group of which a sieve cuts at the mean for `epoch`, this worker's part of it in each class.
+    fn means(&self, epoch: u32) -> Vec<(OfGroup, ExactMean)> {
         let at_mean = |member: &&usize| {
             let policy = &*self.members[**member].policy;
             self.decides(policy, epoch) && policy.decision(epoch).cut.is_at_mean()
         };
         let groups = self.groups.iter().enumerate();
         let asked = groups.filter(|(_, group)| group.members.iter().any(|member| at_mean(&member)));
-        let keys = |state: &dyn spfde_policy::SieveState| {
-            Decision::mean((0..self.share.len() as usize).map(|index| state.key(index)))
+        let means = |(number, group): (usize, &Group)| {
+            let classes = group.policy.classes();
+            let count = classes.map_or(1, |classes| classes.sizes().len());
+            let mut means = vec![ExactMean::default(); count];
+            for index in 0..self.share.len() {
+                let stratum = classes.map_or(0, |classes| classes.of(self.share.sample(index)));
+                means[usize::from(stratum)].add(f32::from_bits(group.state.key(index as usize)));
+            }
+            (0..=u16::MAX).zip(means).map(move |(stratum, mean)| ((number, stratum), mean))
         };
-        asked.map(|(number, group)| (number, keys(&*group.state))).collect()
+        asked.flat_map(means).collect()
     }
 
     /// How a sieve's active set changes by its decision for `epoch`, which moves these samples.
@@ -133,7 +143,7 @@ impl Standings {
         member: usize,
         epoch: u32,
         moves: Vec<Move>,
-        means: &BTreeMap<usize, ExactMean>,
+        means: &BTreeMap<OfGroup, ExactMean>,
     ) -> Vec<Change> {
         let (policy, set) = (&*self.members[member].policy, &self.members[member].set);
         if !self.decides(policy, epoch) {
@@ -142,11 +152,13 @@ impl Standings {
         let (decision, group) = (policy.decision(epoch), self.members[member].group);
         let change = |index, key, after| Change { index, key, before: set.weight(index), after };
         if decision.cut.is_at_mean() {
-            let mean = means[&group].mean();
+            let of_strata = means.range((group, 0)..=(group, u16::MAX));
+            let means: Vec<f64> = of_strata.map(|(_, mean)| mean.mean()).collect();
             let state = &self.groups[group].state;
             let all = (0..self.share.len()).filter_map(|index| {
-                let key = state.key(index as usize);
-                let after = decision.at_mean(policy, epoch, self.share.sample(index), key, mean);
+                let (key, sample) = (state.key(index as usize), self.share.sample(index));
+                let stratum = policy.classes().map_or(0, |classes| classes.of(sample));
+                let after = decision.at_mean(policy, epoch, sample, key, means[usize::from(stratum)]);
                 let change = change(index, key, after.unwrap_or(Change::OUTSIDE));
                 (change.before.to_bits() != change.after.to_bits()).then_some(change)
             });

@@ -49,10 +49,10 @@ impl Cutting for Dense {
     type Answer = Candidates;
 
     fn ask(&mut self, standings: &Standings, epoch: u32) -> Vec<Tally> {
-        let tally = |(order, Order { kind, .. }): (usize, Order)| {
+        let tally = |(number, order): (usize, Order)| {
             let mut sizes: HashMap<Class, u32, BuildHasherDefault<Multiply>> = HashMap::default();
-            standings.places(kind, epoch, |_, place| *sizes.entry(place.class()).or_default() += 1);
-            Tally { order, classes: sizes.into_iter().collect() }
+            standings.places(&order, epoch, |_, place| *sizes.entry(place.class()).or_default() += 1);
+            Tally { order: number, classes: sizes.into_iter().collect() }
         };
         standings.orders(epoch).into_iter().enumerate().map(tally).collect()
     }
@@ -96,7 +96,7 @@ impl Cutting for Dense {
         let orders = standings.orders(epoch);
         for Candidates { order, cuts, mut ranked, .. } in classes.into_values() {
             ranked.sort_unstable();
-            let Order { kind, cuts: members } = &orders[order];
+            let Order { kind, cuts: members, .. } = &orders[order];
             let own = ranked.iter().zip(0..).filter(|((_, sample), _)| standings.share.has(*sample));
             for ((place, sample), number) in own {
                 let index = standings.share.index(*sample);
@@ -122,10 +122,10 @@ impl Dense {
         &mut self,
         standings: &Standings,
         epoch: u32,
-        (order, Order { kind, cuts }): (usize, &Order),
+        (at, order): (usize, &Order),
         total: &BTreeMap<Class, u32>,
     ) -> Vec<Candidates> {
-        let mut open: Vec<Candidates> = Vec::new();
+        let (Order { kind, stratum, cuts }, mut open) = (order, Vec::<Candidates>::new());
         // The first class that a cut does not take in whole, and the one through which it goes.
         let mut bounds = Vec::new();
         for (cut, (member, wanted)) in cuts.iter().enumerate() {
@@ -136,7 +136,7 @@ impl Dense {
             let Some((class, taken)) = split else { continue };
             match open.iter_mut().find(|open| open.class == class) {
                 Some(open) => open.cuts.push((cut, taken)),
-                None => open.push(Candidates { order, class, cuts: vec![(cut, taken)], ranked: Vec::new() }),
+                None => open.push(Candidates { order: at, class, cuts: vec![(cut, taken)], ranked: vec![] }),
             }
         }
         open.sort_by_key(|open| open.class);
@@ -147,7 +147,7 @@ impl Dense {
         steps.dedup();
         assert!(steps.len() <= usize::from(u16::MAX), "an order has {} cuts, too many", steps.len());
         let (mut classes, mut levels, mut flags) = (Vec::<Class>::new(), Vec::<u16>::new(), Vec::<u8>::new());
-        standings.chunks(*kind, epoch, |indices, places| {
+        standings.chunks(order, epoch, |indices, places| {
             let Some(first) = indices.first().map(|index| *index as usize) else { return };
             classes.clear();
             classes.extend(places.iter().map(|place| place.class()));
@@ -166,11 +166,13 @@ impl Dense {
                 let step = steps.partition_point(|step| step < bound) as u16;
                 flags.clear();
                 let (is_in, held) = (|level: &u16| *level <= step, &active[first..]);
-                match kind.is_exchange() {
-                    true => flags.extend(levels.iter().map(|level| u8::from(is_in(level)))),
+                let moves = |(level, held): (&u16, &bool)| u8::from(is_in(level) == *held);
+                match (kind.is_exchange(), stratum) {
+                    (true, _) => flags.extend(levels.iter().map(|level| u8::from(is_in(level)))),
                     // All samples are in such an order.
-                    false => {
-                        let moves = |(level, held): (&u16, &bool)| u8::from(is_in(level) == *held);
+                    (false, None) => flags.extend(levels.iter().zip(held).map(moves)),
+                    (false, Some(_)) => {
+                        let held = indices.iter().map(|index| &active[*index as usize]);
                         flags.extend(levels.iter().zip(held).map(moves));
                     }
                 }

@@ -11,7 +11,8 @@
 //! keeps what policies know of them in dense arrays ([`Standings`]): policies that are
 //! [alike](spfde_policy::SievePolicy::alike) share one state, and if they cut an outside one order, of which
 //! each takes its own share. A decision ranks the samples, one pass over them, and makes the exact
-//! [cut](cut): densely, or in arrangements that cost what has changed.
+//! [cut](cut): densely, or in arrangements that cost what has changed. A policy that cuts
+//! [by class](spfde_policy::sieve::classes) has an order for each class.
 
 mod active;
 mod arranged;

@@ -14,6 +14,8 @@ const CHUNK: usize = 512;
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) kind: Kind,
+    /// The class whose samples alone are in it, if the policy cuts by class.
+    pub(crate) stratum: Option<u16>,
     /// How many of the lowest each member takes.
     pub(crate) cuts: Vec<(u32, u32)>,
 }
@@ -47,9 +49,18 @@ impl Standings {
                 continue;
             }
             let member = index as u32;
-            let mut add = |kind, wanted| match orders.iter_mut().find(|order| order.kind == kind) {
-                Some(order) => order.cuts.push((member, wanted)),
-                None => orders.push(Order { kind, cuts: vec![(member, wanted)] }),
+            let by_class = policy.classes().map(|classes| classes.cut(&**policy, epoch));
+            // The orders of one kind, one for each class, stand together.
+            let mut add = |kind, count| {
+                let wanted = by_class.clone().unwrap_or_else(|| vec![count]);
+                let first = orders.iter().position(|order| order.kind == kind).unwrap_or(orders.len());
+                for (number, wanted) in wanted.into_iter().enumerate() {
+                    if first + number == orders.len() {
+                        let stratum = by_class.as_ref().map(|_| number as u16);
+                        orders.push(Order { kind, stratum, cuts: Vec::new() });
+                    }
+                    orders[first + number].cuts.push((member, wanted));
+                }
             };
             match policy.decision(epoch).cut {
                 Cut::Outside { out } if self.groups[*group].alike => {
@@ -68,14 +79,15 @@ impl Standings {
     }
 
     /// Visits the samples of an order with their places.
-    pub(crate) fn places(&self, kind: Kind, epoch: u32, mut visit: impl FnMut(u32, Place)) {
-        self.chunks(kind, epoch, |indices, places| {
+    pub(crate) fn places(&self, order: &Order, epoch: u32, mut visit: impl FnMut(u32, Place)) {
+        self.chunks(order, epoch, |indices, places| {
             indices.iter().zip(places).for_each(|(index, place)| visit(*index, *place));
         });
     }
 
     /// The same, many samples at a time, in order of their indices.
-    pub(crate) fn chunks(&self, kind: Kind, epoch: u32, mut visit: impl FnMut(&[u32], &[Place])) {
+    pub(crate) fn chunks(&self, order: &Order, epoch: u32, mut visit: impl FnMut(&[u32], &[Place])) {
+        let kind = order.kind;
         let (policy, group, set) = match kind {
             Kind::Shared { group } => {
                 let group = &self.groups[group as usize];
@@ -86,19 +98,22 @@ impl Standings {
                 (&**policy, &self.groups[*group], Some(set))
             }
         };
-        let (len, is_queue) = (self.share.len(), matches!(kind, Kind::Queue { .. }));
+        let stratum = order.stratum.map(|stratum| &*self.strata[usize::from(stratum)]);
+        let len = stratum.map_or(self.share.len(), |stratum| stratum.len() as u32);
+        let is_queue = matches!(kind, Kind::Queue { .. });
         let (mut keys, mut standings, mut ranks, mut indices) = (vec![], vec![], vec![], vec![]);
         let mut places: Vec<Place> = Vec::new();
         // Many at a time, so that a policy is called for each of them where its rule can be inlined.
         for from in (0..len).step_by(CHUNK) {
             let until = len.min(from + CHUNK as u32);
             indices.clear();
-            indices.extend((from..until).filter(|index| match (kind, set) {
+            let all = (from..until).map(|at| stratum.map_or(at, |stratum| stratum[at as usize]));
+            indices.extend(all.filter(|index| match (kind, set) {
                 (Kind::Active { .. }, Some(set)) => set.active[*index as usize],
                 (Kind::Queue { .. }, Some(set)) => !set.active[*index as usize],
                 _ => true,
             }));
-            if !is_queue {
+            if !is_queue && stratum.is_none() {
                 group.state.keys(from as usize..until as usize, &mut keys);
             }
             standings.clear();
@@ -107,7 +122,10 @@ impl Standings {
                     Some(set) if is_queue || set.active[*index as usize] => set.since[*index as usize],
                     _ => 0,
                 };
-                let key = keys.get((index - from) as usize).copied().unwrap_or(0);
+                let key = match stratum {
+                    Some(_) if !is_queue => group.state.key(*index as usize),
+                    _ => keys.get((index - from) as usize).copied().unwrap_or(0),
+                };
                 Standing { sample: self.share.sample(*index), since, key }
             }));
             match is_queue {

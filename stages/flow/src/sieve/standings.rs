@@ -8,6 +8,7 @@ use spfde_data::table::{Cells, Columns};
 use spfde_policy::{Cut, SievePolicy, SieveState};
 
 use super::active::{ActiveSet, Change, MemberRow, Scored, Share};
+use super::orders::Order;
 use crate::checkpoint::{ActiveRow, Kept, SIEVE_POLICY, Snapshot, StandingRow};
 
 /// Members that share a state.
@@ -31,6 +32,8 @@ pub(crate) struct Standings {
     pub(crate) share: Share,
     pub(crate) groups: Vec<Group>,
     pub(crate) members: Vec<Member>,
+    /// The indices of the samples of each class, ascending, if a policy cuts by class.
+    pub(crate) strata: Vec<Vec<u32>>,
     scored: Scored,
     /// Whether a sample was active when a run was recorded. Empty if nothing asks.
     recorded: Vec<bool>,
@@ -46,7 +49,11 @@ impl Standings {
         for (index, policy) in policies.iter().enumerate() {
             let kin = policy.alike();
             let same = |group: &Group| {
-                kin.is_some() && group.policy.name() == policy.name() && group.policy.alike() == kin
+                let cuts_by_class = |policy: &dyn SievePolicy| policy.classes().is_some();
+                kin.is_some()
+                    && group.policy.name() == policy.name()
+                    && group.policy.alike() == kin
+                    && cuts_by_class(&*group.policy) == cuts_by_class(&**policy)
             };
             let number = groups.iter().position(same).unwrap_or(groups.len());
             if number == groups.len() {
@@ -63,8 +70,14 @@ impl Standings {
             let set = ActiveSet::new(active, asks || kin.is_none());
             members.push(Member { policy: Arc::clone(policy), group: number, set });
         }
+        let mut strata = Vec::new();
+        if let Some(classes) = policies.iter().find_map(|policy| policy.classes()) {
+            strata.resize(classes.sizes().len(), Vec::new());
+            let class = |index| usize::from(classes.of(share.sample(index)));
+            (0..share.len()).for_each(|index| strata[class(index)].push(index));
+        }
         let scored = Scored::new(share.len());
-        Self { share, groups, members, scored, recorded: Vec::new(), last }
+        Self { share, groups, members, strata, scored, recorded: Vec::new(), last }
     }
 
     /// As [`Standings::new`] of one sieve, with nothing active yet: all that enters is told.
@@ -83,6 +96,14 @@ impl Standings {
     /// A sample of this worker entered or left when the run was recorded.
     pub(crate) fn record(&mut self, sample: u32, enters: bool) {
         self.recorded[self.share.index(sample) as usize] = enters;
+    }
+
+    /// The indices of the samples that an order can have.
+    pub(crate) fn indices(&self, order: &Order) -> Vec<u32> {
+        match order.stratum {
+            Some(stratum) => self.strata[usize::from(stratum)].clone(),
+            None => (0..self.share.len()).collect(),
+        }
     }
 
     /// Whether a sieve decides what takes effect at `epoch`.

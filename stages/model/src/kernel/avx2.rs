@@ -50,7 +50,11 @@ impl Vector for Avx2 {
             let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
             let nan = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
             let is_nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0));
-            let upper = _mm256_srli_epi32::<16>(_mm256_blendv_epi8(rounded, nan, is_nan));
+            let exponent = _mm256_and_si256(bits, _mm256_set1_epi32(0x7F80_0000));
+            let is_tiny = _mm256_cmpeq_epi32(exponent, _mm256_setzero_si256());
+            let kept = _mm256_blendv_epi8(rounded, nan, is_nan);
+            let kept = _mm256_andnot_si256(_mm256_srli_epi32::<1>(is_tiny), kept);
+            let upper = _mm256_srli_epi32::<16>(kept);
             let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(upper, upper));
             _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
         }

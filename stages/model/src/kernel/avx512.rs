@@ -1,4 +1,4 @@
-//! Vectors of AVX-512, whose foundation alone is needed.
+//! Vectors of AVX-512, whose foundation alone is needed; its conversion to bf16 is used where there is one.
 //!
 //! The methods are inlined into entry points compiled with these instructions, and nothing else calls them: a
 //! [`Kernel`](crate::kernel::Kernel) leads there only on a machine that has them.
@@ -8,11 +8,12 @@ use std::arch::x86_64::*;
 use crate::kernel::avx2::Avx2;
 use crate::kernel::vector::{LaneMask, Vector};
 
-/// Sixteen numbers in one register.
+/// Sixteen numbers in one register, `CONVERTS` if the machine has an instruction that makes bf16 of them: it
+/// gives the same bits.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(__m512);
+pub(crate) struct Avx512<const CONVERTS: bool>(__m512);
 
-impl Avx512 {
+impl<const CONVERTS: bool> Avx512<CONVERTS> {
     /// The sum of both halves.
     #[inline(always)]
     fn halves(self) -> Avx2 {
@@ -25,7 +26,7 @@ impl Avx512 {
     }
 }
 
-impl Vector for Avx512 {
+impl<const CONVERTS: bool> Vector for Avx512<CONVERTS> {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
 
@@ -60,11 +61,17 @@ impl Vector for Avx512 {
     unsafe fn store_bf16(self, to: *mut u16) {
         // SAFETY: as above, and by this function's contract. What is done to the bits is explained at `Bf16`.
         unsafe {
+            if CONVERTS {
+                let halves = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(self.0));
+                return _mm256_storeu_si256(to.cast(), halves);
+            }
             let bits = _mm512_castps_si512(self.0);
             let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
             let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
             let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0);
             let kept = _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x40_0000));
+            let is_tiny = _mm512_testn_epi32_mask(bits, _mm512_set1_epi32(0x7F80_0000));
+            let kept = _mm512_mask_and_epi32(kept, is_tiny, bits, _mm512_set1_epi32(i32::MIN));
             _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(kept)));
         }
     }

@@ -1,10 +1,10 @@
 //! The product kernel for layers most of whose weights exist: four written channels share each input they
 //! read.
 //!
-//! For each four channels and tile of two pixels eight sums stay in registers, or sixteen of four pixels where
-//! there are 32 registers. A place that any of the four reads costs a load for each pixel and four for the
-//! weights, so unlike the sparse kernel this one is not bound by loads but by multiply-adds; weights that do
-//! not exist are multiplied as zeros.
+//! For each four channels and tile of two pixels eight sums stay in registers, or sixteen of four pixels
+//! where there are 32 registers. A place that any of the four reads costs a load for each pixel and four for
+//! the weights, so unlike the sparse kernel this one is not bound by loads but by multiply-adds; weights that
+//! do not exist are multiplied as zeros.
 
 use crate::kernel::finish::{Finish, Site};
 use crate::kernel::gather::{Gather, Strip, load, store};

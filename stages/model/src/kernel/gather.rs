@@ -109,58 +109,51 @@ entry! {
 }
 
 #[inline(always)]
-fn body<V: Vector, N: Stored>(taps: &Taps, job: Gather<'_, '_, N>) {
+fn body<V: Vector, N: Stored>(taps: &Taps, mut job: Gather<'_, '_, N>) {
     job.check::<V>(taps.rows, taps.reach);
     taps.check::<V>();
-    let Gather { strip, source, target, accumulate, mut finish, partials } = job;
+    let strip = job.strip;
     let pixels = strip.rows * strip.columns.min(TILE);
-    partials.make_room(if taps.blocks > 1 { taps.rows * pixels * V::LANES } else { 0 });
+    job.partials.make_room(if taps.blocks > 1 { taps.rows * pixels * V::LANES } else { 0 });
     tiles!(strip, column, [R, P, S], T in [1, 2] => {
-        // SAFETY: `check` has compared all offsets with the slices' lengths, the tile lies inside the strip,
-        // the finish has been checked, and there is room for the parts of a tile.
-        unsafe {
-            // Without weights there need not be a source.
-            let source = source.as_ptr().wrapping_add((strip.source + column * S) * V::LANES);
-            let first = (strip.target + column * T) * V::LANES;
-            let (target, partials) = (target.as_mut_ptr(), partials.as_mut_ptr());
-            tile::<V, N, R, P, S, T>(taps, &strip, source, target, first, accumulate, partials, &mut finish);
-        }
+        // SAFETY: `check` has compared all offsets with the slices' lengths, and the finish; the tile lies
+        // inside the strip, and there is room for its parts.
+        unsafe { tile::<V, N, R, P, S, T>(taps, &mut job, column) };
     });
 }
 
 /// The most pixels in a row of a tile.
 const TILE: usize = 7;
 
-/// Computes a tile: the pixels whose sums fit into registers.
+/// Computes a tile, the pixels whose sums fit into registers, from a column of the strip on.
 ///
 /// # Safety
-/// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside the source and, from the number `first` on,
-/// inside the target for all taps and channels; `partials` has as many lanes for each channel if there are
-/// several blocks; the finish fits the target.
+/// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and channels,
+/// there is room for as many parts of sums for each channel if there are several blocks, and the finish fits
+/// the target.
 #[inline(always)]
 unsafe fn tile<V: Vector, N: Stored, const R: usize, const P: usize, const S: usize, const T: usize>(
     taps: &Taps,
-    strip: &Strip,
-    source: *const f32,
-    target: *mut N,
-    first: usize,
-    accumulate: bool,
-    partials: *mut f32,
-    finish: &mut Finish<'_, '_, N>,
+    job: &mut Gather<'_, '_, N>,
+    column: usize,
 ) {
+    let strip = job.strip;
     let (steps, numbers) = ([strip.target_row, T], [strip.target_row * V::LANES, T * V::LANES]);
+    // Without weights there need not be a source.
+    let source = job.source.as_ptr().wrapping_add((strip.source + column * S) * V::LANES);
+    let (target, partials) = (job.target.as_mut_ptr(), job.partials.as_mut_ptr());
     for block in 0..taps.blocks {
         let last = block + 1 == taps.blocks;
         for row in 0..taps.rows {
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
             unsafe {
                 let entries = taps.entries.get_unchecked(taps.range(block, row));
-                let first = first + row * strip.target_channel * V::LANES;
+                let first = (strip.target + column * T + row * strip.target_channel) * V::LANES;
                 let partial = partials.wrapping_add(row * R * P * V::LANES);
                 let mut sum = [[V::zero(); P]; R];
                 if block > 0 {
                     load(&mut sum, partial, [P, 1]);
-                } else if accumulate {
+                } else if job.accumulate {
                     load(&mut sum, target.add(first), steps);
                 }
                 for entry in entries {
@@ -174,7 +167,7 @@ unsafe fn tile<V: Vector, N: Stored, const R: usize, const P: usize, const S: us
                     }
                 }
                 if last {
-                    finish.apply(&mut sum, Site { first, steps: numbers, channel: row });
+                    job.finish.apply(&mut sum, Site { first, steps: numbers, channel: row });
                     store(&sum, target.add(first), steps);
                 } else {
                     store(&sum, partial, [P, 1]);

@@ -63,7 +63,9 @@ impl Vector for Neon {
             let odd = vandq_u32(vshrq_n_u32::<16>(bits), vdupq_n_u32(1));
             let rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7FFF)));
             let nan = vorrq_u32(bits, vdupq_n_u32(0x40_0000));
-            vshrn_n_u32::<16>(vbslq_u32(vceqq_f32(a, a), rounded, nan))
+            let is_tiny = vceqq_u32(vandq_u32(bits, vdupq_n_u32(0x7F80_0000)), vdupq_n_u32(0));
+            let kept = vbslq_u32(vceqq_f32(a, a), rounded, nan);
+            vshrn_n_u32::<16>(vbicq_u32(kept, vshrq_n_u32::<1>(is_tiny)))
         };
         unsafe { vst1q_u16(to, vcombine_u16(upper(self.0), upper(self.1))) }
     }

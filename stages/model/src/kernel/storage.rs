@@ -1,5 +1,7 @@
 //! How numbers are stored between operations: as f32, or in half the bytes as bf16.
 
+use std::num::FpCategory;
+
 use crate::kernel::vector::Vector;
 
 /// A number as it is stored between the operations of a pass. Kernels compute and add up in f32.
@@ -21,7 +23,7 @@ pub(crate) unsafe trait Stored:
     /// So many can be written.
     unsafe fn store<V: Vector>(vector: V, to: *mut Self);
 
-    /// The nearest number that can be stored, the even one of two.
+    /// The nearest number that can be stored, the even one of two; see [`Bf16`] for the least ones.
     fn of(number: f32) -> Self;
 
     /// The number.
@@ -51,7 +53,8 @@ unsafe impl Stored for f32 {
     }
 }
 
-/// The upper half of an f32: its sign, its exponent, and seven bits of its mantissa.
+/// The upper half of an f32: its sign, its exponent, and seven bits of its mantissa. A number below the least
+/// normal one, 2⁻¹²⁶, becomes 0.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bf16(u16);
@@ -74,9 +77,14 @@ unsafe impl Stored for Bf16 {
     fn of(number: f32) -> Self {
         let bits = number.to_bits();
         // Half of the last bit that is kept, or a little less if that bit is even. NaN might become an
-        // infinity or carry into the sign: it stays NaN by its highest bit.
-        let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1));
-        Self(((if number.is_nan() { bits | 0x40_0000 } else { rounded }) >> 16) as u16)
+        // infinity or carry into the sign: it stays NaN by its highest bit. Of a denormal number the sign is
+        // left, as by the instructions that make bf16.
+        let kept = match number.classify() {
+            FpCategory::Nan => bits | 0x40_0000,
+            FpCategory::Subnormal => bits & 1 << 31,
+            _ => bits.wrapping_add(0x7FFF + (bits >> 16 & 1)),
+        };
+        Self((kept >> 16) as u16)
     }
 
     #[inline(always)]

@@ -48,7 +48,8 @@ pub(crate) fn forward<S: Stored>(
                 [source.lanes_to(row * geometry.convolution.stride), start + row * pitches[1]],
                 pitches,
             );
-            let (source, finish) = (source.numbers(), Finish::Measure(&mut sums[..]));
+            let source = source.numbers();
+            let finish = if measures { Finish::Measure(&mut sums[..]) } else { Finish::Write };
             let job = Gather { strip, source, target: output, accumulate: false, finish, partials };
             product.gather(pass.kernel, job);
         }

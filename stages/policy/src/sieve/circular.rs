@@ -83,10 +83,6 @@ impl SieveRule for Circular {
         run.samples - self.out(run)
     }
 
-    fn initially_outside(&self, run: &SieveContext) -> Vec<u32> {
-        run.lowest(self.out(run), |sample| run.draw(Purpose::Outside, 0, sample))
-    }
-
     fn decides(&self, _: &SieveContext, epoch: u32) -> bool {
         epoch.is_multiple_of(self.interval)
     }

@@ -4,9 +4,13 @@
 //! outside queue. The stage that holds the samples makes the cut, on one worker or many, and the result is
 //! the same.
 //!
+//! With `sieve.stratify` every class is cut by itself ([`classes`]). Ranks and queues stay those of the
+//! policy, which knows nothing of classes.
+//!
 //! What is a policy's own is a [`SieveRule`]; [`entry`] and [`policy`] make a policy of it.
 
 mod circular;
+pub mod classes;
 pub mod decision;
 mod forgetting;
 mod infobatch;
@@ -14,6 +18,8 @@ pub mod mean;
 mod none;
 mod random;
 mod rule;
+
+use std::sync::Arc;
 
 use spfde_data::parameter::ParameterError;
 use spfde_data::random::{Purpose, draw};
@@ -24,6 +30,7 @@ use spfde_data::words::counted;
 use crate::rounding::share_of;
 
 pub use circular::Circular;
+pub use classes::{Classes, STRATIFY, stratifies};
 pub use decision::{Cut, Decision};
 pub use forgetting::Forgetting;
 pub use infobatch::InfoBatch;
@@ -143,6 +150,22 @@ pub trait SievePolicy: Send + Sync {
     /// rank samples of equal key alike; if they cut an outside, whatever `entered` is. A stage that judges
     /// many policies at once then keeps one state and one order for all of them.
     fn alike(&self) -> Option<[u64; 2]>;
+
+    /// The classes that its decisions cut each by itself: the counts of [`Cut::Outside`] and
+    /// [`Cut::Exchange`] are apportioned over them ([`Classes::cut`]), and a sample is compared with the mean
+    /// of its class. `None`: all samples are cut together.
+    fn classes(&self) -> Option<&Arc<Classes>> {
+        None
+    }
+
+    /// The same policy, of which every decision cuts each of these classes by itself.
+    ///
+    /// # Errors
+    /// If it cannot; names `sieve.stratify`.
+    fn stratified(&self, _classes: &Arc<Classes>) -> Result<Arc<dyn SievePolicy>, ParameterError> {
+        let reason = format!("the policy {} does not cut by class; set it to false", self.name());
+        Err(ParameterError::contradiction(STRATIFY, reason))
+    }
 
     /// Whether its state looks at more of a score than whether it was right: losses then have to be there.
     fn reads_losses(&self) -> bool;

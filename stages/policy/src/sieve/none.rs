@@ -18,6 +18,7 @@ impl SieveRule for All {
     const NAME: &'static str = "none";
     const SUMMARY: &'static str = "every sample is trained in every epoch";
     const READS_LOSSES: bool = false;
+    const CUTS: bool = false;
     type State = ();
 
     fn decides(&self, _: &SieveContext, _: u32) -> bool {

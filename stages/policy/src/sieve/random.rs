@@ -39,8 +39,8 @@ impl SieveRule for Random {
         run.samples - share_of(self.fraction, run.samples)
     }
 
-    fn initially_outside(&self, run: &SieveContext) -> Vec<u32> {
-        run.lowest(share_of(self.fraction, run.samples), |sample| self.rank(run, 0, sample, 0, 0))
+    fn first(&self, run: &SieveContext, sample: u32) -> Rank {
+        self.rank(run, 0, sample, 0, 0)
     }
 
     fn decides(&self, _: &SieveContext, epoch: u32) -> bool {

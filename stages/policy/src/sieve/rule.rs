@@ -7,7 +7,7 @@ use spfde_data::random::Purpose;
 use spfde_data::rows::ScoreRow;
 use spfde_data::table::{Column, Columns, Record};
 
-use super::{Decision, Rank, SieveContext, SievePolicy, SieveState};
+use super::{Classes, Cut, Decision, Rank, STRATIFY, SieveContext, SievePolicy, SieveState, classes};
 use crate::{Entry, state};
 
 /// What is a sieve policy's own: its parameters are the fields of the type, the rest follows.
@@ -18,6 +18,8 @@ pub trait SieveRule: Parametric {
     const SUMMARY: &'static str;
     /// Whether it looks at more of a score than whether it was right: losses then have to be there.
     const READS_LOSSES: bool = true;
+    /// Whether it ever cuts: `sieve.stratify` is then one of its keys ([`Classes`]).
+    const CUTS: bool = true;
     /// What is kept of a sample; `()` if nothing is.
     type State: Record + Default;
 
@@ -34,9 +36,15 @@ pub trait SieveRule: Parametric {
         run.samples
     }
 
-    /// The samples that start outside, ascending; none, unless a rule says more.
-    fn initially_outside(&self, _run: &SieveContext) -> Vec<u32> {
-        Vec::new()
+    /// The samples that start outside, ascending; as many as [`active_samples`](Self::active_samples) leaves
+    /// out of epoch 0, the lowest by [`first`](Self::first), unless a rule says more.
+    fn initially_outside(&self, run: &SieveContext) -> Vec<u32> {
+        run.lowest(run.samples - self.active_samples(run, 0), |sample| self.first(run, sample))
+    }
+
+    /// How a sample ranks among those that may start outside; by a draw, unless a rule says otherwise.
+    fn first(&self, run: &SieveContext, sample: u32) -> Rank {
+        Rank { key: 0, since: 0, hash: run.draw(Purpose::Outside, 0, sample) }
     }
 
     /// Whether a decision takes effect at the start of `epoch`, which is neither 0 nor after the run's end.
@@ -78,7 +86,12 @@ pub trait SieveRule: Parametric {
 
 /// The line of a rule in the registry.
 pub fn entry<R: SieveRule>() -> Entry<dyn SievePolicy, SieveContext> {
-    Entry::new::<R>(R::NAME, R::SUMMARY, |parameters, run| policy(R::from_parameters(parameters), run))
+    let build = |parameters: &_, run: &_| policy(R::from_parameters(parameters), run);
+    let parameters = || {
+        let own = R::default().parameters();
+        own.into_iter().chain(R::CUTS.then(classes::parameter)).collect()
+    };
+    Entry { parameters, ..Entry::new::<R>(R::NAME, R::SUMMARY, build) }
 }
 
 /// The policy of a rule in one run.
@@ -88,7 +101,7 @@ pub fn entry<R: SieveRule>() -> Entry<dyn SievePolicy, SieveContext> {
 pub fn policy<R: SieveRule>(rule: R, context: &SieveContext) -> Result<Arc<dyn SievePolicy>, ParameterError> {
     rule.check()?;
     rule.check_run(context)?;
-    Ok(Arc::new(Sieves { rule, run: *context }))
+    Ok(Arc::new(Sieves { rule, run: *context, classes: None }))
 }
 
 /// A rule in one run.
@@ -96,6 +109,7 @@ pub fn policy<R: SieveRule>(rule: R, context: &SieveContext) -> Result<Arc<dyn S
 struct Sieves<R> {
     rule: R,
     run: SieveContext,
+    classes: Option<Arc<Classes>>,
 }
 
 impl<R: SieveRule> SievePolicy for Sieves<R> {
@@ -108,7 +122,17 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
     }
 
     fn initially_outside(&self) -> Vec<u32> {
-        self.rule.initially_outside(&self.run)
+        let Some(classes) = &self.classes else { return self.rule.initially_outside(&self.run) };
+        let mut left = classes.outside(self.run.samples - self.active_samples(0));
+        let mut order: Vec<u32> = (0..self.run.samples).collect();
+        order.sort_by_cached_key(|sample| (self.rule.first(&self.run, *sample), *sample));
+        let is_out = |sample: &u32| {
+            let left = &mut left[usize::from(classes.of(*sample))];
+            std::mem::replace(left, left.saturating_sub(1)) > 0
+        };
+        order.retain(is_out);
+        order.sort_unstable();
+        order
     }
 
     fn decides(&self, epoch: u32) -> bool {
@@ -134,6 +158,22 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
 
     fn alike(&self) -> Option<[u64; 2]> {
         self.rule.alike(&self.run)
+    }
+
+    fn classes(&self) -> Option<&Arc<Classes>> {
+        self.classes.as_ref()
+    }
+
+    fn stratified(&self, classes: &Arc<Classes>) -> Result<Arc<dyn SievePolicy>, ParameterError> {
+        let cuts = |kind: fn(&Cut) -> bool| {
+            (1..self.run.epochs).any(|epoch| self.decides(epoch) && kind(&self.decision(epoch).cut))
+        };
+        // How many samples a cut at the mean leaves in a class depends on scores.
+        if cuts(Cut::is_at_mean) && cuts(|cut| matches!(cut, Cut::Exchange { .. })) {
+            let reason = format!("{} cuts at the mean and exchanges samples, too; set it to false", R::NAME);
+            return Err(ParameterError::contradiction(STRATIFY, reason));
+        }
+        Ok(Arc::new(Self { classes: Some(Arc::clone(classes)), ..self.clone() }))
     }
 
     fn reads_losses(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Every sieve through a driver that cuts as its numbers say.
 
 mod circular;
+mod classes;
 mod every;
 mod forgetting;
 mod infobatch;
@@ -43,6 +44,12 @@ fn policy(
 fn right(seed: u64, epoch: u32, sample: u32) -> bool {
     let ease = draw(seed, Purpose::User, u64::MAX, u64::from(sample)) % 100;
     draw(seed, Purpose::User, u64::from(epoch), u64::from(sample)) % 100 < ease
+}
+
+/// Labels of so many classes at most, of which the first have the most samples.
+fn labels(seed: u64, samples: u32, classes: u64) -> Vec<u16> {
+    let draw = |sample: u32, part| draw(seed, Purpose::User, u64::from(sample) << 32, part) % classes;
+    (0..samples).map(|sample| draw(sample, 0).min(draw(sample, 1)) as u16).collect()
 }
 
 /// What a sample shows in an epoch, with a loss from 0 to 10.
@@ -103,7 +110,12 @@ impl<'a> Run<'a> {
         if !self.policy.decides(epoch) {
             return;
         }
-        let decision = self.policy.decision(epoch);
+        let (decision, classes) = (self.policy.decision(epoch), self.policy.classes());
+        let of_class = |class: u16| {
+            let all = 0..self.context.samples;
+            all.filter(|sample| classes.is_none_or(|classes| classes.of(*sample) == class))
+                .collect::<Vec<u32>>()
+        };
         let ranked = |mut samples: Vec<u32>| {
             samples.sort_by_key(|sample| {
                 let (since, key) = (self.standings[*sample as usize].since, self.state.key(*sample as usize));
@@ -111,25 +123,33 @@ impl<'a> Run<'a> {
             });
             samples
         };
-        let all: Vec<u32> = (0..self.context.samples).collect();
         let mut weights: Vec<Option<f32>> = self.standings.iter().map(|standing| standing.weight).collect();
-        match decision.cut {
-            Cut::Outside { out } => {
-                weights.fill(Some(decision.weight));
-                ranked(all).iter().take(out as usize).for_each(|sample| weights[*sample as usize] = None);
-            }
-            Cut::Exchange { count } => {
-                let (leave, enter) = (ranked(self.of(true)), self.queue(epoch));
-                leave.iter().take(count as usize).for_each(|sample| weights[*sample as usize] = None);
-                let entering = enter.iter().take(count as usize);
-                entering.for_each(|sample| weights[*sample as usize] = Some(decision.weight));
-            }
-            Cut::BelowMean { .. } | Cut::AboveMean { .. } => {
-                let keys: Vec<u32> = all.iter().map(|sample| self.state.key(*sample as usize)).collect();
-                let mean = Decision::mean(keys.iter().copied()).mean();
-                let weight =
-                    |sample: u32| decision.at_mean(self.policy, epoch, sample, keys[sample as usize], mean);
-                weights = all.iter().map(|sample| weight(*sample)).collect();
+        if let Cut::Outside { .. } = decision.cut {
+            weights.fill(Some(decision.weight));
+        }
+        let counts = classes.map(|classes| classes.cut(self.policy, epoch));
+        for class in 0..classes.map_or(1, |classes| classes.sizes().len() as u16) {
+            let own = of_class(class);
+            let count = |all: u32| counts.as_ref().map_or(all, |counts| counts[usize::from(class)]) as usize;
+            match decision.cut {
+                Cut::Outside { out } => {
+                    ranked(own).iter().take(count(out)).for_each(|sample| weights[*sample as usize] = None);
+                }
+                Cut::Exchange { count: all } => {
+                    let of = |samples: Vec<u32>| samples.into_iter().filter(|sample| own.contains(sample));
+                    let leave = ranked(of(self.of(true)).collect());
+                    leave.iter().take(count(all)).for_each(|sample| weights[*sample as usize] = None);
+                    let entering = of(self.queue(epoch)).take(count(all));
+                    entering.for_each(|sample| weights[sample as usize] = Some(decision.weight));
+                }
+                Cut::BelowMean { .. } | Cut::AboveMean { .. } => {
+                    let key = |sample: u32| self.state.key(sample as usize);
+                    let mean = Decision::mean(own.iter().map(|sample| key(*sample))).mean();
+                    for sample in own {
+                        weights[sample as usize] =
+                            decision.at_mean(self.policy, epoch, sample, key(sample), mean);
+                    }
+                }
             }
         }
         for (standing, weight) in self.standings.iter_mut().zip(weights) {

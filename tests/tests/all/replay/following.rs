@@ -32,8 +32,13 @@ const WORDS: [&str; 8] = [
 ];
 
 /// Other policies than those of the run, which decide at every epoch.
-const ASKED: [&str; 4] =
-    ["sieve.policy=random", "sieve.interval=1", "freeze.policy=gradient-norm", "freeze.threshold=1"];
+const ASKED: [&str; 5] = [
+    "sieve.policy=random",
+    "sieve.interval=1",
+    "sieve.stratify=true",
+    "freeze.policy=gradient-norm",
+    "freeze.threshold=1",
+];
 
 /// How far training may be ahead of those who follow it: by then an epoch is committed for sure.
 const AHEAD: u32 = 3;
@@ -90,13 +95,17 @@ impl JudgeObserver for Follower {
 }
 
 fn axes() -> Axes {
-    let words = ["sieve.policy=circular,forgetting,random", "freeze.policy=none,gradient-norm"];
+    let words = [
+        "sieve.policy=circular,forgetting,random",
+        "sieve.stratify=false,true",
+        "freeze.policy=none,gradient-norm",
+    ];
     Axes::from_words(&words.map(str::to_owned)).unwrap()
 }
 
 /// Starts training `run` in a thread of its own; comes back when there is something to follow.
 fn train(bench: &Bench, run: &Path, gate: &Arc<Gate>) -> JoinHandle<Result<PathBuf, Error>> {
-    let experiment = bench.experiment(&WORDS);
+    let experiment = bench.experiment(&[&WORDS[..], &[&bench.data_word()]].concat());
     let observer = Arc::clone(gate) as Arc<dyn Observer>;
     let interrupted = Arc::clone(&gate.interrupted);
     let options =
@@ -281,7 +290,7 @@ fn a_run_that_ended_before_its_first_epoch_is_named_and_leaves_nothing() {
 #[test]
 fn a_damaged_segment_of_the_last_epoch_ends_those_who_wait_for_the_next() {
     let bench = Bench::new(64);
-    let words = ["model.name=lenet5", "mask.sparsity=0.6", "train.epochs=4"];
+    let words = [&bench.data_word(), "model.name=lenet5", "mask.sparsity=0.6", "train.epochs=4"];
     let run = bench.record("run", &bench.experiment(&words), 1);
     change_manifest(&run, |manifest| manifest.finished = false);
     // As if a process trained it.

@@ -226,6 +226,19 @@ fn seeds_masks_and_a_record_that_ends_early_are_judged_as_they_are_replayed() {
 }
 
 #[test]
+fn members_that_cut_by_class_are_judged_as_they_are_replayed() {
+    let bench = Bench::skewed(SAMPLES as usize);
+    let run = record(&bench, "run", &[&bench.data_word()]);
+    let sieves: Vec<&str> = Registry::default().sieve.entries.iter().map(|entry| entry.name).collect();
+    let grid: [(&str, &[&str]); 3] = [
+        ("sieve.policy", &sieves),
+        ("sieve.stratify", &["false", "true"]),
+        ("sieve.fraction", &["0.2", "0.5"]),
+    ];
+    assert_members(&bench, &run, &["freeze.policy=none"], &grid);
+}
+
+#[test]
 fn members_decide_what_lists_and_sums_would() {
     let bench = Bench::new(SAMPLES as usize);
     let run = truth::record(&bench, "full");

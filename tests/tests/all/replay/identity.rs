@@ -1,11 +1,12 @@
 //! A run replayed under its own policies gives its own decisions and costs, bit for bit, on any number of
 //! workers.
 
+use spfde_data::files::data_set;
 use spfde_data::rows::*;
 use spfde_data::table::Row;
 use spfde_policy::Registry;
 
-use super::{costs, replayed};
+use super::{costs, replay_into, replayed};
 use crate::support::{Bench, Recorded};
 
 /// Enough epochs for every policy to decide several times, on a network with enough blocks to freeze.
@@ -75,6 +76,51 @@ fn every_registered_sieve_and_freeze_policy_replays_as_it_was() {
 #[test]
 fn every_registered_sieve_and_freeze_policy_replays_as_it_was_when_everything_was_observed() {
     every_policy("full");
+}
+
+#[test]
+fn every_sieve_that_cuts_by_class_replays_as_it_was_with_the_classes_of_its_data_set() {
+    let bench = Bench::skewed(90);
+    let data = bench.data_word();
+    for sieve in Registry::default().sieve.entries {
+        let words =
+            [&data, &format!("sieve.policy={}", sieve.name), "sieve.stratify=true", "freeze.policy=none"];
+        let live = assert_identity(&bench, &words);
+        if sieve.name == "none" {
+            continue;
+        }
+        // Its own classes, its own decisions: those without classes are others.
+        let together =
+            replayed(&bench, &format!("{} together", sieve.name), &live, &["sieve.stratify=false"], 2);
+        assert_ne!(together.1.rows::<SieveRow>(), live.rows::<SieveRow>(), "{}", sieve.name);
+        let sizes =
+            |run: &Recorded| run.rows::<EpochRow>().iter().map(|row| row.active_samples).collect::<Vec<_>>();
+        if sieve.name != "infobatch" {
+            assert_eq!(sizes(&together.1), sizes(&live), "{}", sieve.name);
+        }
+    }
+}
+
+#[test]
+fn without_the_data_set_of_the_run_no_replay_cuts_by_class() {
+    let bench = Bench::new(60);
+    let (_, live) = bench.train("live", &[&RUN[..], &[&bench.data_word()]].concat());
+    replayed(&bench, "there", &live, &["sieve.stratify=true"], 1);
+    let refused = || match replay_into(&bench, "refused", &live, &["sieve.stratify=true"], 1) {
+        Err(error) => (error.exit_code(), error.to_string()),
+        Ok(_) => panic!("there are no classes"),
+    };
+    std::fs::rename(bench.path("data"), bench.path("moved")).unwrap();
+    let (code, gone) = refused();
+    let parts = [
+        "`sieve.stratify`: the class of every sample is in the data set of the run, data.path = ",
+        "put the data set back",
+    ];
+    assert!(code == 2 && parts.iter().all(|part| gone.contains(part)), "{code} {gone}");
+    data_set::write(&Bench::skewed(60).data(), &bench.path("data")).unwrap();
+    let (code, other) = refused();
+    assert!(code == 2 && other.contains("it is now `skewed patterns`"), "{code} {other}");
+    replayed(&bench, "together", &live, &[], 1);
 }
 
 #[test]

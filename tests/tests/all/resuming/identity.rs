@@ -93,6 +93,8 @@ fn every_registered_policy_goes_on_as_if_nothing_had_been() {
             ("sieve.fraction", "0.3"),
             ("freeze.interval", "1"),
             ("mask.sparsity", "0.6"),
+            // In every other case the classes are cut one by one.
+            ("sieve.stratify", if case % 4 < 2 { "true" } else { "false" }),
         ];
         let eager = eager.iter().filter(|(key, _)| known(policies, key));
         let eager: Vec<String> = eager.map(|(key, value)| format!("{key}={value}")).collect();

@@ -4,6 +4,9 @@ use spfde_data::files::weights;
 use spfde_data::rows::*;
 use spfde_data::tensor::TensorData;
 
+use crate::replay::replayed;
+use crate::support::{Bench, Recorded};
+
 use super::{Change, EPOCHS, assert_found, change_manifest, forge, found_after, sound_run, without};
 
 #[test]
@@ -92,6 +95,49 @@ fn forged_sieves_and_scores_are_found() {
     found("a score removed", |rows| rows.retain(|row| row.step != 1));
     found("a score of another sample", |rows| rows[7].sample = rows[8].sample);
     found("a score that was only observed", |rows| rows[7].trained = false);
+}
+
+#[test]
+fn a_class_that_is_cut_more_than_its_share_is_found() {
+    let bench = Bench::skewed(120);
+    let data = bench.data_word();
+    let words = [
+        &data,
+        "model.name=lenet5",
+        "sieve.policy=random",
+        "sieve.interval=1",
+        "sieve.stratify=true",
+        "train.epochs=3",
+    ];
+    let experiment = bench.experiment(&words);
+    let live = bench.record("live", &experiment, 1);
+    live.assert_sound(3);
+    // A replay has no scores with which a forged active set would not agree.
+    let run = replayed(&bench, "replay", &live, &[], 1).1;
+    let labels = &bench.data().train.labels;
+    let findings = found_after(&run, |run| {
+        forge::<SieveRow>(run, 1, |rows| {
+            let leaves = |row: &SieveRow| row.diff < 0;
+            let first = rows.iter().position(leaves).unwrap();
+            let class = |row: &SieveRow| labels[row.sample as usize];
+            // Two classes of different remainders change places in the deltas: one more sample is out of the
+            // first, one fewer of the other.
+            let other = rows.iter().position(|row| leaves(row) && class(row) != class(&rows[first])).unwrap();
+            let touched = |sample: u32| rows.iter().any(|row| row.sample == sample);
+            let active = |sample: u32| run_active(run, sample);
+            let substitute = (0..120).find(|sample| {
+                labels[*sample as usize] == class(&rows[first]) && !touched(*sample) && active(*sample)
+            });
+            rows[other].sample = substitute.unwrap();
+            rows.sort_by_key(|row| row.sample);
+        });
+    });
+    assert_found("another class", &findings, &["sieves: epoch 2: [", "are outside"]);
+}
+
+/// Whether a sample is active in the first epoch.
+fn run_active(run: &Recorded, sample: u32) -> bool {
+    run.epoch::<SieveRow>(0).iter().any(|row| row.sample == sample && row.diff > 0)
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! What every sieve promises.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::ScoreRow;
 use spfde_data::table::Columns;
 
-use super::{Run, drive, names, policy, right, row};
-use crate::sieve::{SieveContext, SieveState};
+use super::{Run, drive, labels, names, policy, right, row};
+use crate::sieve::{Classes, SieveContext, SieveState};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
@@ -115,9 +117,13 @@ proptest! {
         cut in any::<prop::sample::Index>(),
         interval in 2u32..5,
         which in 0..names().len(),
+        by_class in any::<bool>(),
     ) {
         let context = SieveContext { seed, samples, epochs };
-        let policy = policy(names()[which], &context, 0.3, interval).unwrap();
+        let mut policy = policy(names()[which], &context, 0.3, interval).unwrap();
+        if by_class {
+            policy = policy.stratified(&Arc::new(Classes::new(&labels(seed, samples, 4)))).unwrap();
+        }
         let random = |epoch: u32, sample: u32| {
             let bits = draw(seed, Purpose::User, u64::from(epoch) << 32, u64::from(sample));
             let (correct, loss) = (bits & 1 == 0, (bits >> 40) as f32 / 1e6);

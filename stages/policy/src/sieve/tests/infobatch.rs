@@ -1,10 +1,12 @@
 //! `infobatch` against a loop over samples with plain numbers, and the share and the weights of what is kept.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use spfde_data::rows::ScoreRow;
 
-use super::{Run, row};
-use crate::sieve::{InfoBatch, SieveContext, policy};
+use super::{Run, labels, row};
+use crate::sieve::{Classes, InfoBatch, SieveContext, policy};
 
 /// The loss that a sample shows in an epoch: mostly small, so that few lie above the mean; often equal.
 fn loss(seed: u64, epoch: u32, sample: u32) -> f32 {
@@ -23,20 +25,29 @@ proptest! {
         fraction in 0.0f64..0.95,
         interval in 1u32..4,
         until in 0.0f64..=1.0,
+        count in 0u64..4,
     ) {
         let context = SieveContext { seed, epochs, samples };
         let rule = InfoBatch { fraction, interval, until };
-        let policy = policy(rule, &context).unwrap();
+        let mut policy = policy(rule, &context).unwrap();
+        // Without classes there is one mean.
+        let labels = labels(seed, samples, count.max(1));
+        if count > 0 {
+            policy = policy.stratified(&Arc::new(Classes::new(&labels))).unwrap();
+        }
         let mut run = Run::new(&*policy, &context);
         let mut latest = vec![3.0f64; samples as usize];
         let mut weights = vec![Some(1.0f32); samples as usize];
         for epoch in 0..epochs {
             let (at, end) = (f64::from(epoch), until * f64::from(epochs));
             if epoch > 0 && at <= end && epoch.is_multiple_of(interval) {
-                let mean = latest.iter().sum::<f64>() / latest.len() as f64;
+                let mean = |class: u16| {
+                    let own = latest.iter().zip(&labels).filter(|(_, label)| **label == class);
+                    own.clone().map(|(loss, _)| loss).sum::<f64>() / own.count() as f64
+                };
                 for (sample, weight) in (0..samples).zip(&mut weights) {
                     let kept = policy.keeps(epoch, sample, 1.0 - fraction);
-                    *weight = match latest[sample as usize] < mean {
+                    *weight = match latest[sample as usize] < mean(labels[sample as usize]) {
                         true => kept.then_some((1.0 / (1.0 - fraction)) as f32),
                         false => Some(1.0),
                     };
