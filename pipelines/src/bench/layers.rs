@@ -10,7 +10,7 @@ use spfde_data::augment::Placement;
 use spfde_flow::Settings;
 use spfde_model::{Activations, Network, Shard, Workspace, input};
 
-use crate::error::Error;
+use crate::{Error, Result};
 
 use super::statistics::median;
 
@@ -62,7 +62,7 @@ pub(super) fn profile(
     steps: u32,
     interrupted: &AtomicBool,
     bar: &ProgressBar,
-) -> Result<Profile, Error> {
+) -> Result<Profile> {
     let mut network = settings.initial_network();
     let mut workspace = Workspace::new(&network);
     let recorder = Arc::new(Mutex::new(Recorder::default()));
@@ -93,7 +93,7 @@ fn step(
     workspace: &mut Workspace,
     interrupted: &AtomicBool,
     record: &impl Fn(&str),
-) -> Result<(), Error> {
+) -> Result<()> {
     let (batch, shards) = (settings.batch_size, settings.shards);
     let images = &settings.data.train;
     let mut inputs = Activations::default((0, 0, 0, 0, 0));

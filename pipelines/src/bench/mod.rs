@@ -3,8 +3,9 @@
 //! A bench runs the ready [pipeline](crate::pipeline), with its loader, its three closed loops and its
 //! workers, on random images of `data.shape` and writes nothing. It runs in rounds: a round is one epoch of
 //! the graph, whose first steps warm up and whose other steps are timed, from the end of one update to the
-//! end of the next. Rounds of the configured path and of the dense one (the same configuration with
-//! `mask.policy = "dense"`) take turns, so that a machine that slows down or wakes up does so for both.
+//! end of the next. Rounds of the configured path, of the dense one (the same configuration with
+//! `mask.policy = "dense"`) and of the floor take turns, so that a machine that slows down or wakes up does
+//! so for all.
 //!
 //! - **Density.** `mask.policy` is `static` unless given. A policy that ends sparser than it starts is
 //!   measured at its target density, as in a run too short for an update.
@@ -13,6 +14,11 @@
 //! - **Data.** Every step has a full batch of different random images, resident in memory as bytes. Turning
 //!   bytes into activations is part of the step, as in training, and stands in the profile as `input`. Images
 //!   are not varied (`data.augment` is `none` unless given), since other programs' steps do not include that.
+//! - **The floor** is the same configuration with next to no weight in its masked layers: what a step takes
+//!   however few weights there are, such as carrying values and gradients to memory and back.
+//! - **Bandwidth.** Bytes are those of values and gradients that a step reads and writes, told from shapes
+//!   ([`traffic`](spfde_model::Description::traffic)). The machine's bandwidth is what as many threads reach
+//!   that copy 32 MiB each.
 //! - **FLOPs** are those of [`count`]: forward and backward on existing weights, no padding.
 //! - **Peak memory** is the high-water mark of the process after the first round of the configured path,
 //!   before anything else has run.
@@ -23,6 +29,7 @@
 //!   imbalance.
 //! - **Layers** are profiled afterwards, in steps of their own on one thread without dataflow.
 
+mod bandwidth;
 mod clock;
 mod data;
 mod layers;
@@ -43,15 +50,13 @@ use spfde_flow::{Observer, Services, Settings, Stop};
 use spfde_policy::count;
 
 use crate::cluster::Network;
-use crate::error::Error;
-use crate::workers::{Ended, execute};
-
-use crate::experiment::Experiment;
-use crate::registry::Registry;
 use crate::replay::failure;
+use crate::workers::{Ended, execute};
+use crate::{Experiment, Registry, Result};
 
 use clock::{Clock, StepTime};
 use prepare::Path;
+use report::Beside;
 pub use report::{LayerReport, OperationReport, PathReport, Report};
 pub use table::table;
 
@@ -77,6 +82,7 @@ pub struct Options {
 pub struct Bench {
     path: Path,
     dense: Option<Path>,
+    floor: Path,
     experiment: Experiment,
     notes: Vec<String>,
 }
@@ -87,11 +93,12 @@ impl Bench {
     /// # Errors
     /// If a setting is unknown, out of its range or contradicts another, more blocks are to be frozen than
     /// the model has, or the random images would not fit into memory.
-    pub fn new(options: Options) -> Result<Self, Error> {
+    pub fn new(options: Options) -> Result<Self> {
         let (path, notes) = Path::configured(&options)?;
         let dense = options.dense && path.mask() != "dense";
         let dense = dense.then(|| path.dense(&options)).transpose()?;
-        Ok(Self { experiment: path.experiment()?, path, dense, notes })
+        let floor = path.floor(&options)?;
+        Ok(Self { experiment: path.experiment()?, path, dense, floor, notes })
     }
 
     /// What the user should know although it is no error.
@@ -106,7 +113,7 @@ impl Bench {
 
     /// Steps of everything that is measured.
     pub fn steps(&self) -> u64 {
-        let paths = [Some(&self.path), self.dense.as_ref()].into_iter().flatten();
+        let paths = [Some(&self.path), self.dense.as_ref(), Some(&self.floor)].into_iter().flatten();
         let timed: u32 = paths.map(|path| path.steps_of_round() * ROUNDS).sum();
         u64::from(timed + layers::steps(flops(self.settings())))
     }
@@ -115,24 +122,20 @@ impl Bench {
     ///
     /// # Errors
     /// If `interrupted` is set on the way, or training fails: then there is no measurement.
-    pub fn run(
-        &self,
-        workers: usize,
-        interrupted: &Arc<AtomicBool>,
-        bar: &ProgressBar,
-    ) -> Result<Report, Error> {
+    pub fn run(&self, workers: usize, interrupted: &Arc<AtomicBool>, bar: &ProgressBar) -> Result<Report> {
         let round = |experiment: &Experiment, path: &Path, turn: u32| {
-            bar.set_message(format!("{}: round {turn} of {ROUNDS}", path.mask()));
+            bar.set_message(format!("{}: round {turn} of {ROUNDS}", path.name()));
             measure(experiment, workers, path.warm_up(turn), interrupted, bar)
         };
         let mut steps = round(&self.experiment, &self.path, 1)?;
         let peak = memory::peak();
-        // The images of the dense path are made only now that the peak of the other one is known.
-        let dense = self.dense.as_ref().map(|path| Ok::<_, Error>((path.experiment()?, path))).transpose()?;
-        let mut dense_steps = Vec::new();
+        // The images of other paths are made only now that the peak of this one is known.
+        let others = [self.dense.as_ref(), Some(&self.floor)].into_iter().flatten();
+        let others = others.map(|path| Ok((path.experiment()?, path, Vec::new())));
+        let mut others: Vec<(Experiment, &Path, Vec<StepTime>)> = others.collect::<Result<_>>()?;
         for turn in 1..=ROUNDS {
-            if let Some((experiment, path)) = &dense {
-                dense_steps.extend(round(experiment, path, turn)?);
+            for (experiment, path, steps) in &mut others {
+                steps.extend(round(experiment, path, turn)?);
             }
             if turn < ROUNDS {
                 steps.extend(round(&self.experiment, &self.path, turn + 1)?);
@@ -141,9 +144,10 @@ impl Bench {
         bar.set_message("layer by layer");
         let steps_by_layer = layers::steps(flops(self.settings()));
         let profile = layers::profile(self.settings(), steps_by_layer, interrupted, bar)?;
-        let dense =
-            dense.as_ref().map(|(experiment, _)| PathReport::new(experiment.settings(), &dense_steps));
-        Ok(Report::new(&self.experiment, workers, &steps, peak, dense, profile))
+        let mut others = others.iter().map(|(one, _, steps)| PathReport::new(one.settings(), steps));
+        let dense = self.dense.as_ref().and_then(|_| others.next());
+        let beside = Beside { dense, floor: others.next(), bandwidth: bandwidth::measure(workers) };
+        Ok(Report::new(&self.experiment, workers, &steps, peak, beside, profile))
     }
 }
 
@@ -154,7 +158,7 @@ fn measure(
     warm_up: u32,
     interrupted: &Arc<AtomicBool>,
     bar: &ProgressBar,
-) -> Result<Vec<StepTime>, Error> {
+) -> Result<Vec<StepTime>> {
     let settings = experiment.settings();
     let clock = Arc::new(Clock::new(workers, bar.clone()));
     let services = Services {

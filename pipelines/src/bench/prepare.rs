@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use spfde_data::architecture::LayerKind;
 use spfde_data::parameter::{ParameterError, Value};
 use spfde_model::InputShape;
 use spfde_policy::SieveContext;
 
-use crate::configuration::{Configuration, Source};
-use crate::error::Error;
-use crate::experiment::{Experiment, description};
+use crate::experiment::description;
+use crate::{Configuration, Experiment, Result, Source};
 
 use super::data::{self, CLASSES};
 use super::prefix::Prefix;
@@ -48,12 +48,13 @@ pub(super) struct Path {
     frozen: usize,
     /// Timed steps of all rounds.
     timed: u32,
+    is_floor: bool,
     images: usize,
 }
 
 impl Path {
     /// The path as `options` describe it, and what the user should know of them.
-    pub(super) fn configured(options: &Options) -> Result<(Self, Vec<String>), Error> {
+    pub(super) fn configured(options: &Options) -> Result<(Self, Vec<String>)> {
         let given = &options.given;
         let entries = [&words(&DEFAULTS)?[..], given].concat();
         // Values are checked as they were given, before any of them is replaced.
@@ -68,16 +69,32 @@ impl Path {
     }
 
     /// The dense path beside this one.
-    pub(super) fn dense(&self, options: &Options) -> Result<Self, Error> {
-        let values = self.configuration.values().iter();
-        let mut entries: Vec<_> = values.map(|(key, value)| (key.to_owned(), value.clone())).collect();
-        entries.extend(words(&["mask.policy=dense"])?);
-        Self::new(&entries, options, FEWEST_STEPS[1])
+    pub(super) fn dense(&self, options: &Options) -> Result<Self> {
+        Self::new(&[self.entries(), words(&["mask.policy=dense"])?].concat(), options, FEWEST_STEPS[1])
     }
 
-    fn new(entries: &[(String, Value)], options: &Options, fewest: u64) -> Result<Self, Error> {
+    /// The path with one weight in the smallest masked layer and few in the others, for as many steps.
+    pub(super) fn floor(&self, options: &Options) -> Result<Self> {
+        let options = Options { steps: Some(self.timed), ..options.clone() };
+        let description = description(&self.configuration, self.configuration.shape(), CLASSES)?;
+        let layers = &description.architecture().layers;
+        let first = usize::from(layers[0].kind == LayerKind::Convolution);
+        let masked = layers[..layers.len() - 1].iter().skip(first);
+        let fewest = masked.map(|layer| layer.weights()).min().unwrap_or(1);
+        let sparsity = format!("mask.sparsity={}", 1.0 - 1.0 / fewest as f64);
+        let entries = [self.entries(), words(&["mask.policy=static", &sparsity])?].concat();
+        Ok(Self { is_floor: true, ..Self::new(&entries, &options, FEWEST_STEPS[1])? })
+    }
+
+    /// Its settings.
+    fn entries(&self) -> Vec<(String, Value)> {
+        let values = self.configuration.values().iter();
+        values.map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    }
+
+    fn new(entries: &[(String, Value)], options: &Options, fewest: u64) -> Result<Self> {
         let configuration = Configuration::resolve_bench(&options.registry, entries)?;
-        let mut path = Self { configuration, frozen: options.frozen, timed: 1, images: 1 };
+        let mut path = Self { configuration, frozen: options.frozen, timed: 1, is_floor: false, images: 1 };
         // A few images are enough to learn what a step costs, and whether everything holds together.
         let batch = path.configuration.values().integer("data.batch_size");
         path.images = path.images(u64::from(batch))?;
@@ -93,6 +110,11 @@ impl Path {
         self.configuration.values().text("mask.policy")
     }
 
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        if self.is_floor { "floor" } else { self.mask() }
+    }
+
     /// Steps of a round, counted from 1, that are not timed: all but its part of the timed ones.
     pub(super) fn warm_up(&self, round: u32) -> u32 {
         self.steps_of_round() - (self.timed + ROUNDS - round) / ROUNDS
@@ -106,7 +128,7 @@ impl Path {
     }
 
     /// The experiment on its random images: one epoch of a round's steps, every batch full.
-    pub(super) fn experiment(&self) -> Result<Experiment, Error> {
+    pub(super) fn experiment(&self) -> Result<Experiment> {
         let values = self.configuration.values();
         let data = data::random(u64::from(values.integer("seed")), self.configuration.shape(), self.images);
         let experiment = Experiment::with_data(self.configuration.clone(), Arc::new(data))?;
@@ -149,7 +171,7 @@ impl Path {
 }
 
 /// Settings as the command line has them.
-fn words(words: &[&str]) -> Result<Vec<(String, Value)>, Error> {
+fn words(words: &[&str]) -> Result<Vec<(String, Value)>> {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     Ok(Source::from_words(&words)?.entries().to_vec())
 }

@@ -49,6 +49,14 @@ pub struct Report {
     pub imbalance_share: f64,
     /// Mean seconds a step by stage of the dataflow, of the average worker.
     pub stages: BTreeMap<String, f64>,
+    /// The configured path with next to no weights in masked layers.
+    pub floor: Option<PathReport>,
+    /// Bytes of values and gradients that a step reads and writes, beside what stays in caches.
+    pub bytes_per_step: u64,
+    /// `bytes_per_step / seconds_per_step`.
+    pub bytes_per_second: f64,
+    /// Bytes that this machine reads and writes a second if as many threads copy memory.
+    pub machine_bytes_per_second: f64,
     /// The dense path, unless that is the configured one or was not asked for.
     pub dense: Option<PathReport>,
     /// How many times as fast as the dense path: the medians' ratio.
@@ -125,13 +133,21 @@ pub struct OperationReport {
     pub backward_seconds: f64,
 }
 
+/// What is measured beside the configured path.
+pub(super) struct Beside {
+    pub(super) dense: Option<PathReport>,
+    pub(super) floor: Option<PathReport>,
+    /// Bytes a second.
+    pub(super) bandwidth: f64,
+}
+
 impl Report {
     pub(super) fn new(
         experiment: &Experiment,
         workers: usize,
         steps: &[StepTime],
         peak_rss_bytes: Option<u64>,
-        dense: Option<PathReport>,
+        Beside { dense, floor, bandwidth }: Beside,
         mut profile: Profile,
     ) -> Self {
         let settings = experiment.settings();
@@ -142,6 +158,8 @@ impl Report {
         let layers =
             (0..plan.architecture.layers.len()).map(|layer| layer_report(settings, layer, &mut profile));
         let layers: Vec<LayerReport> = layers.collect();
+        let numbers = settings.network.traffic(plan.frozen_blocks(0)) * settings.batch_size as u64;
+        let bytes_per_step = numbers * settings.storage.bytes() as u64;
         let values = experiment.configuration().values().iter().filter(|(key, _)| !UNREAD.contains(key));
         Self {
             model: settings.model.clone(),
@@ -155,6 +173,10 @@ impl Report {
             times_faster_than_dense: dense
                 .as_ref()
                 .map(|dense| dense.seconds_per_step / path.seconds_per_step),
+            bytes_per_step,
+            bytes_per_second: bytes_per_step as f64 / path.seconds_per_step,
+            machine_bytes_per_second: bandwidth,
+            floor,
             path,
             peak_rss_bytes,
             image_bytes: settings.data.train.pixels.len() as u64,

@@ -18,6 +18,12 @@ pub fn table(report: &Report) -> String {
         precise(report.dataflow_share),
         precise(report.imbalance_share)
     ));
+    around.push(format!(
+        "values and gradients: {} bytes a step, {} a second; copying memory: {} a second",
+        short(report.bytes_per_step as f64),
+        short(report.bytes_per_second),
+        short(report.machine_bytes_per_second)
+    ));
     if let Some(bytes) = report.peak_rss_bytes {
         let (bytes, images) = (short(bytes as f64), short(report.image_bytes as f64));
         around.push(format!("peak memory: {bytes} bytes, of which {images} are the random images"));
@@ -60,21 +66,24 @@ fn milliseconds(seconds: f64) -> String {
 }
 
 fn paths(report: &Report) -> String {
+    let path = &report.path;
+    let (dense, floor) = (report.dense.as_ref(), report.floor.as_ref());
+    let named = [(path.mask.as_str(), Some(path)), ("dense", dense), ("floor", floor)];
     table_of(
-        [Some(&report.path), report.dense.as_ref()].into_iter().flatten(),
+        named.into_iter().filter_map(|(name, path)| Some((name, path?))),
         &[
-            (("mask", 0), &|path| path.mask.clone()),
-            (("steps", 4), &|path| path.steps.to_string()),
-            (("ms a step", 0), &|path| milliseconds(path.seconds_per_step)),
-            (("fastest", 0), &|path| milliseconds(path.seconds_per_step_min)),
-            (("quartiles", 3), &|path| {
+            (("path", 0), &|(name, _)| (*name).to_owned()),
+            (("steps", 4), &|(_, path)| path.steps.to_string()),
+            (("ms a step", 0), &|(_, path)| milliseconds(path.seconds_per_step)),
+            (("fastest", 0), &|(_, path)| milliseconds(path.seconds_per_step_min)),
+            (("quartiles", 3), &|(_, path)| {
                 [path.seconds_per_step_lower_quartile, path.seconds_per_step_upper_quartile]
                     .map(milliseconds)
                     .join("–")
             }),
-            (("images/s", 0), &|path| format!("{:.1}", path.images_per_second)),
-            (("FLOPs a step", 1), &|path| short(path.flops_per_step as f64)),
-            (("GFLOP/s", 2), &|path| format!("{:.1}", path.gflops)),
+            (("images/s", 0), &|(_, path)| format!("{:.1}", path.images_per_second)),
+            (("FLOPs a step", 1), &|(_, path)| short(path.flops_per_step as f64)),
+            (("GFLOP/s", 2), &|(_, path)| format!("{:.1}", path.gflops)),
         ],
     )
 }

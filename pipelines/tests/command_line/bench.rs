@@ -137,6 +137,19 @@ fn a_model_that_is_dense_has_no_dense_path_beside_it() {
 }
 
 #[test]
+fn a_floor_has_next_to_no_weights_and_half_the_bytes_are_carried_in_half_the_storage() {
+    let [single, half] = ["f32", "bf16"].map(|storage| json(&[&format!("train.storage={storage}")]));
+    near(number(&single, "bytes_per_step"), 2.0 * number(&half, "bytes_per_step"));
+    for report in [single, half] {
+        check_path(&report["floor"], 2.0);
+        assert!(number(&report["floor"], "flops_per_step") < number(&report, "flops_per_step") / 4.0);
+        let rate = number(&report, "bytes_per_step") / number(&report, "seconds_per_step");
+        near(number(&report, "bytes_per_second"), rate);
+        assert!(number(&report, "machine_bytes_per_second") > 0.0);
+    }
+}
+
+#[test]
 fn as_many_steps_are_timed_as_were_asked_for() {
     for steps in ["1", "3"] {
         let words = [&["bench", "--json"], &SMALL[..3], &["--steps", steps]].concat();

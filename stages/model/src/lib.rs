@@ -78,6 +78,7 @@ mod storage;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod weights;
 mod workspace;
 

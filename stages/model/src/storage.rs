@@ -11,3 +11,13 @@ spfde_data::choice! {
         Bf16 = "bf16",
     }
 }
+
+impl Storage {
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+}

@@ -59,7 +59,8 @@ pub(crate) fn whole<S: Stored>(pass: &mut Pass<'_, S>, value: usize) {
     let (nothing, mut partials) = (Taps::new(extents, std::iter::empty()), Buffer::default());
     for group in 0..pass.groups {
         let mut settlings = settlement.group(pass);
-        for row in (0..height).step_by(STRIP) {
+        let rows = if settlings.is_empty() { 0 } else { height };
+        for row in (0..rows).step_by(STRIP) {
             let strip = Strip {
                 source_step: 1,
                 target: pass.start(value, group) + row * shape.row(),
