@@ -13,9 +13,10 @@ use crate::{App, Result, Source, bench};
 ///
 /// Runs the ready pipeline on random images and writes nothing. Settings are those of `spfde train`, and
 /// `data.shape`; unless given, `mask.policy` is `static`, and nothing is sieved, frozen or augmented. Prints
-/// median, fastest and quartiles of the step's time, images and FLOPs a second on existing weights, peak
-/// memory of the configured path, the dataflow's share of the step, and forward and backward passes layer by
-/// layer (on one thread, in steps of their own).
+/// median, fastest and quartiles of the step's time, images and FLOPs a second on existing weights, the same
+/// of dense steps and of a floor with next to no weights, the memory traffic of values and gradients beside
+/// what the machine copies, peak memory of the configured path, the dataflow's share of the step, and forward
+/// and backward passes layer by layer (on one thread, in steps of their own).
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

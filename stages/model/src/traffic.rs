@@ -86,7 +86,9 @@ mod tests {
         // pool with one and four to settle, then four, five and three for the convolutions.
         let (large, classes, channels) = (6 + 3 + 1 + 5 + 4 + 5 + 3, 10, 4);
         assert_eq!(description.traffic(0), large * 256 + 3 * classes + 5 * channels);
+        // With the stem frozen, its weights have no gradient, and nothing is handed on to it.
+        assert_eq!(description.traffic(1), (large - 3 - 2) * 256 + 3 * classes + 5 * channels);
         // With the block frozen, its values stay in the cache, and nothing goes backward through it.
-        assert_eq!(description.traffic(1), 256 + 3 * classes + 3 * channels);
+        assert_eq!(description.traffic(2), 256 + 3 * classes + 3 * channels);
     }
 }
