@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::files::layout::files_below;
 use spfde_data::files::run_directory::RecordedRun;
-use spfde_data::files::{data_set, idx};
+use spfde_data::files::{DataSetRecord, data_set, idx};
 use spfde_data::{DataSet, ParameterError, nearest};
 use spfde_policy::sieve::{Classes, STRATIFY};
 
@@ -42,25 +42,34 @@ pub(crate) fn load(configuration: &mut Configuration) -> Result<DataSet> {
     Ok(set)
 }
 
-/// The class of every sample of a recorded run, from its data set, which has to be the same still.
+/// The class of every sample of a recorded run, from its data set, which has to be the same still. An error
+/// ends with what can be done besides putting the data set back: `otherwise`.
 ///
 /// # Errors
 /// If it cannot be read or is another; names `sieve.stratify`.
-pub(crate) fn classes(run: &RecordedRun, configuration: &Configuration) -> Result<Arc<Classes>, Error> {
+pub(crate) fn classes(
+    run: &RecordedRun,
+    configuration: &Configuration,
+    otherwise: &str,
+) -> Result<Arc<Classes>, Error> {
     let began = run.environment().ok();
     let begun_in = began.as_ref().and_then(|began| began["working_directory"].as_str()).map(PathBuf::from);
     let mut configuration = configuration.clone().begun_in(begun_in);
-    let recorded = &run.manifest().data_set.fingerprint;
+    let DataSetRecord { fingerprint: recorded, train_rows, .. } = &run.manifest().data_set;
     let why = match load(&mut configuration) {
-        Ok(set) if set.fingerprint == *recorded => return Ok(Arc::new(Classes::new(&set.train.labels))),
-        Ok(set) => {
-            format!("it is now `{}` ({:.16}…), the run had {recorded:.16}…", set.name, set.fingerprint)
+        Ok(set) if set.fingerprint == *recorded && set.train.len() as u64 == *train_rows => {
+            return Ok(Arc::new(Classes::new(&set.train.labels)));
         }
+        Ok(DataSet { name, train, fingerprint, .. }) => format!(
+            "it is now `{name}` ({fingerprint:.16}…, {} training images), the run had {recorded:.16}…, \
+             {train_rows}",
+            train.len()
+        ),
         Err(error) => error.to_string(),
     };
     let reason = format!(
         "the class of every sample is in the data set of the run, data.path = {:?}, which cannot be used: \
-         {why}; put the data set back, or set sieve.stratify=false",
+         {why}; put the data set back{otherwise}",
         configuration.values().text("data.path")
     );
     Err(ParameterError::contradiction(STRATIFY, reason).into())

@@ -11,7 +11,7 @@ use spfde_data::{
 };
 use spfde_flow::{Clip, GradientTransform, Policies, Seams, Settings};
 use spfde_model::{Description, InputShape, Kernel};
-use spfde_policy::sieve::{Classes, stratifies};
+use spfde_policy::sieve::{Classes, STRATIFY, stratifies};
 use spfde_policy::{
     Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, WarmUp, freeze,
     mask, sieve,
@@ -176,8 +176,13 @@ impl Experiment {
     /// The same experiment under another sieve rule, whether a registry knows it or not.
     ///
     /// # Errors
-    /// If its parameters or the plan do not hold.
+    /// If its parameters or the plan do not hold; if the configuration asks for cuts by class.
     pub fn with_sieve(self, rule: impl SieveRule) -> Result<Self> {
+        if stratifies(self.configuration.values()) {
+            let reason =
+                "a sieve that is handed over cuts without classes; register it, or set the key to false";
+            return Err(ParameterError::contradiction(STRATIFY, reason).into());
+        }
         let sieve = sieve::policy(rule, &self.contexts().2)?;
         let policies = Policies { sieve: Arc::clone(&sieve), ..self.settings.policies.clone() };
         self.with_policies("sieve.policy", sieve.name(), policies)

@@ -1,5 +1,6 @@
 //! What a configuration can choose from: policies, models and data sets, as one value that a program extends.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use spfde_data::files::layout::ARCHITECTURE_NAME;
@@ -43,6 +44,10 @@ pub struct Registry {
     /// What a training step has plugged in, given what a configuration says of it.
     pub seams: Arc<dyn Fn(Seams) -> Seams + Send + Sync>,
 }
+
+/// The policies, with what stands in for one that no registry knows.
+const STAND_INS: [(&str, &str); 3] =
+    [("mask.policy", "dense"), ("freeze.policy", "none"), ("sieve.policy", "none")];
 
 impl Default for Registry {
     /// What comes with the program.
@@ -143,6 +148,18 @@ impl Registry {
                 Some(family) if !family.members.iter().any(|member| member.knows(key)) => (),
                 _ => known.push(entry.clone()),
             }
+        }
+        (known, unknown)
+    }
+
+    /// As [`Registry::known`], and something stands in for each policy that is not known. The names of those,
+    /// by their keys.
+    pub(crate) fn with_stand_ins(&self, entries: &[Entry]) -> (Vec<Entry>, BTreeMap<&'static str, String>) {
+        let ((mut known, lacking), mut unknown) = (self.known(entries), BTreeMap::new());
+        for (key, stand_in) in STAND_INS {
+            let Some((_, name)) = lacking.iter().find(|(name, _)| name == key) else { continue };
+            known.push((key.to_owned(), Value::Text(stand_in.to_owned())));
+            unknown.insert(key, name.to_string());
         }
         (known, unknown)
     }

@@ -18,7 +18,7 @@
 //!   however few weights there are, such as carrying values and gradients to memory and back.
 //! - **Bandwidth.** Bytes are those of values and gradients that a step reads and writes, told from shapes
 //!   ([`traffic`](spfde_model::Description::traffic)). The machine's bandwidth is what as many threads reach
-//!   that copy 32 MiB each.
+//!   that copy 64 MiB each at once, with what a third-level cache adds to it.
 //! - **FLOPs** are those of [`count`]: forward and backward on existing weights, no padding.
 //! - **Peak memory** is the high-water mark of the process after the first round of the configured path,
 //!   before anything else has run.
@@ -60,7 +60,7 @@ use report::Beside;
 pub use report::{LayerReport, OperationReport, PathReport, Report};
 pub use table::table;
 
-/// Turns that the configured path and the dense one take.
+/// Turns that the paths take.
 const ROUNDS: u32 = 2;
 
 /// What to measure.
@@ -146,7 +146,8 @@ impl Bench {
         let profile = layers::profile(self.settings(), steps_by_layer, interrupted, bar)?;
         let mut others = others.iter().map(|(one, _, steps)| PathReport::new(one.settings(), steps));
         let dense = self.dense.as_ref().and_then(|_| others.next());
-        let beside = Beside { dense, floor: others.next(), bandwidth: bandwidth::measure(workers) };
+        let floor = others.next().expect("the floor is the last of them");
+        let beside = Beside { dense, floor, bandwidth: bandwidth::measure(workers) };
         Ok(Report::new(&self.experiment, workers, &steps, peak, beside, profile))
     }
 }

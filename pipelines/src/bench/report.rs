@@ -50,7 +50,7 @@ pub struct Report {
     /// Mean seconds a step by stage of the dataflow, of the average worker.
     pub stages: BTreeMap<String, f64>,
     /// The configured path with next to no weights in masked layers.
-    pub floor: Option<PathReport>,
+    pub floor: PathReport,
     /// Bytes of values and gradients that a step reads and writes, beside what stays in caches.
     pub bytes_per_step: u64,
     /// `bytes_per_step / seconds_per_step`.
@@ -136,7 +136,7 @@ pub struct OperationReport {
 /// What is measured beside the configured path.
 pub(super) struct Beside {
     pub(super) dense: Option<PathReport>,
-    pub(super) floor: Option<PathReport>,
+    pub(super) floor: PathReport,
     /// Bytes a second.
     pub(super) bandwidth: f64,
 }
@@ -158,8 +158,11 @@ impl Report {
         let layers =
             (0..plan.architecture.layers.len()).map(|layer| layer_report(settings, layer, &mut profile));
         let layers: Vec<LayerReport> = layers.collect();
-        let numbers = settings.network.traffic(plan.frozen_blocks(0)) * settings.batch_size as u64;
-        let bytes_per_step = numbers * settings.storage.bytes() as u64;
+        // Groups of lanes are carried whole.
+        let samples = |shard: usize| (settings.batch_size + shard) / settings.shards;
+        let lanes = (0..settings.shards).map(|shard| settings.kernel.groups(samples(shard)));
+        let lanes = lanes.sum::<usize>() * settings.kernel.lanes() * settings.storage.bytes();
+        let bytes_per_step = settings.network.traffic(plan.frozen_blocks(0)) * lanes as u64;
         let values = experiment.configuration().values().iter().filter(|(key, _)| !UNREAD.contains(key));
         Self {
             model: settings.model.clone(),

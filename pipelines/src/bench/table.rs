@@ -67,7 +67,7 @@ fn milliseconds(seconds: f64) -> String {
 
 fn paths(report: &Report) -> String {
     let path = &report.path;
-    let (dense, floor) = (report.dense.as_ref(), report.floor.as_ref());
+    let (dense, floor) = (report.dense.as_ref(), Some(&report.floor));
     let named = [(path.mask.as_str(), Some(path)), ("dense", dense), ("floor", floor)];
     table_of(
         named.into_iter().filter_map(|(name, path)| Some((name, path?))),

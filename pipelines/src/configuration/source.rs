@@ -81,7 +81,7 @@ impl Source {
     /// Adds what TOML has at `place` under `key`.
     fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<()> {
         let value = match value {
-            toml::Value::Boolean(value) if is_truth_value(&key) => toml::Value::String(value.to_string()),
+            toml::Value::Boolean(value) if may_be_truth(&key) => toml::Value::String(value.to_string()),
             value => value,
         };
         if let Some(value) = plain(&value) {
@@ -117,9 +117,11 @@ fn expected(key: &str) -> Option<String> {
     Some(if ranges.all(|range| range == first) { first.expected() } else { first.kind() })
 }
 
-/// Whether `key` takes a truth value.
-fn is_truth_value(key: &str) -> bool {
-    all(&Registry::standard()).any(|parameter| parameter.key == key && parameter.range == bool::range(..))
+/// Whether `key` may take a truth value: as far as is known here, where a program's own keys are not.
+fn may_be_truth(key: &str) -> bool {
+    let registry = Registry::standard();
+    let mut known = all(&registry).filter(|parameter| parameter.key == key).peekable();
+    known.peek().is_none() || known.any(|parameter| parameter.range == bool::range(..))
 }
 
 /// Refuses a table that no key belongs to.

@@ -66,6 +66,22 @@ fn a_truth_value_is_read_as_toml_and_as_a_word_and_written_as_toml() {
 }
 
 #[test]
+fn a_truth_value_of_a_key_that_only_its_own_program_knows_comes_back() {
+    let (flag, policy) = ("sieve.flag".to_owned(), ("sieve.policy".to_owned(), text("own")));
+    let mut registry = Registry::default();
+    let none = spfde_policy::sieve::entry::<spfde_policy::sieve::All>();
+    let parameters = || vec![Parameter::of("sieve.flag", false, .., "a flag")];
+    registry.policies.sieve.entries.push(spfde_policy::Entry { name: "own", parameters, ..none });
+    let resolve = |given: &[Entry]| Configuration::resolve_over(&Arc::new(registry.clone()), &[], given);
+    let configuration = resolve(&[policy, (flag.clone(), text("true"))]).unwrap();
+    let written = configuration.to_toml();
+    assert!(written.contains("\nflag = true\n"), "{written}");
+    let source = Source::parse_file("config.toml", &written).unwrap();
+    assert!(source.entries().contains(&(flag, text("true"))));
+    assert_eq!(resolve(source.entries()).unwrap().values(), configuration.values());
+}
+
+#[test]
 fn later_entries_win() {
     let given = [("seed".to_owned(), Value::Integer(1)), ("seed".to_owned(), Value::Integer(2))];
     assert_eq!(Configuration::resolve(&given).unwrap().values().integer("seed"), 2);

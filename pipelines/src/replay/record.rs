@@ -1,6 +1,5 @@
 //! A recorded run: its configuration and its streams.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -16,10 +15,6 @@ use spfde_policy::sieve::Classes;
 use crate::data::classes;
 use crate::replay::unrecorded;
 use crate::{Configuration, Entry, Error, Experiment, Registry, Result, Source};
-
-/// The policies, with what stands in for one that no registry knows until it is replaced.
-const POLICIES: [(&str, &str); 3] =
-    [("mask.policy", "dense"), ("freeze.policy", "none"), ("sieve.policy", "none")];
 
 /// Recorded streams; of a run that goes on also what tells how it ended.
 pub(crate) type Streams = (Arc<dyn Recording>, Option<Arc<FollowedTrace>>);
@@ -133,16 +128,9 @@ impl Record {
     pub fn experiment(&self, settings: &[Entry]) -> Result<Experiment> {
         let is_policy =
             |key: &str| ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family));
-        let (mut inherited, lacking) = self.registry.known(&self.entries);
         // Something stands in for a policy that the registry does not know, until it is replaced.
-        let mut unknown = BTreeMap::new();
-        for (key, stand_in) in POLICIES {
-            let Some((_, name)) = lacking.iter().find(|(name, _)| name == key) else { continue };
-            inherited.push((key.to_owned(), Value::Text(stand_in.to_owned())));
-            if !settings.iter().any(|(given, _)| given == key) {
-                unknown.insert(key, name.to_string());
-            }
-        }
+        let (inherited, mut unknown) = self.registry.with_stand_ins(&self.entries);
+        unknown.retain(|key, _| !settings.iter().any(|(given, _)| given == key));
         let configuration = Configuration::resolve_over(&self.registry, &inherited, settings)?;
         for (key, _) in settings.iter().filter(|(key, _)| !is_policy(key) && key != "seed") {
             let (asked, recorded) = (configuration.values().get(key), self.value(key));
@@ -164,7 +152,7 @@ impl Record {
             if let Some(classes) = self.classes.get() {
                 return Ok(Arc::clone(classes));
             }
-            let classes = classes(&self.run, configuration)?;
+            let classes = classes(&self.run, configuration, ", or set sieve.stratify=false")?;
             Ok(Arc::clone(self.classes.get_or_init(|| classes)))
         })
     }

@@ -27,18 +27,20 @@ impl ByClass {
     ///
     /// # Errors
     /// If its data set cannot be read any more.
-    pub(super) fn of(run: &RecordedRun, configuration: &Configuration) -> Result<Option<Self>, Error> {
-        let (values, manifest) = (configuration.values(), run.manifest());
+    pub(super) fn of(
+        run: &RecordedRun,
+        configuration: &Configuration,
+        context: &SieveContext,
+    ) -> Result<Option<Self>, Error> {
+        let values = configuration.values();
         if !stratifies(values) {
             return Ok(None);
         }
-        let samples = u32::try_from(manifest.data_set.train_rows).expect("it is below its limit");
-        let context = SieveContext { seed: values.integer("seed").into(), epochs: manifest.epochs, samples };
         let family = &configuration.registry().policies.sieve;
-        let policy = family.build(values.text(family.key), values, &context)?;
-        let mut decided = (1..manifest.epochs).filter(|epoch| policy.decides(*epoch));
+        let policy = family.build(values.text(family.key), values, context)?;
+        let mut decided = (1..context.epochs).filter(|epoch| policy.decides(*epoch));
         let counts = !decided.any(|epoch| policy.decision(epoch).cut.is_at_mean());
-        Ok(Some(Self { classes: data::classes(run, configuration)?, counts }))
+        Ok(Some(Self { classes: data::classes(run, configuration, "")?, counts }))
     }
 
     /// Compares how many samples of each class are outside with their share of all that are.

@@ -17,8 +17,9 @@ use std::fmt;
 use std::path::Path;
 
 use spfde_data::files::{DataError, DataSetRecord, Manifest, RecordedRun, plausible, verify};
-use spfde_data::{EpochRow, Parametric, counted};
+use spfde_data::{EpochRow, Parametric, Value, counted};
 use spfde_model::InputShape;
+use spfde_policy::sieve::STRATIFY;
 
 use crate::configuration::keys::Traced;
 use crate::{Configuration, Registry, Result, Source, experiment};
@@ -86,9 +87,10 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
     }
     let source = Source::of_run(run.path(), &run.config_unchanged()?)?;
     let registry = Registry::standard().of_run(run, source.entries())?;
-    let (known, unknown) = registry.known(source.entries());
-    let configuration = Configuration::resolve_over(&registry, &[], &known)?;
-    let DataSetRecord { channels, height, width, classes, .. } = manifest.data_set;
+    let (known, unknown) = registry.with_stand_ins(source.entries());
+    // Ranges of a stand-in say nothing of what the policy itself takes.
+    let configuration = Configuration::resolve_over(&registry, &known, &[])?;
+    let DataSetRecord { channels, height, width, classes, train_rows, .. } = manifest.data_set;
     let input = InputShape { channels, height, width };
     let description = experiment::description(&configuration, input, classes)?;
     let observe = Traced::from_parameters(configuration.values()).observe;
@@ -96,14 +98,19 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
     let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
     // A policy from outside the registry has a name that only its own program knows; of the sums only that of
     // the extra FLOPs depends on one.
-    let is_known = unknown.iter().all(|(key, _)| key != registry.policies.mask.key);
     let (family, values) = (&registry.policies.mask, configuration.values());
-    let (context, ..) = experiment::contexts(&configuration, description.architecture(), 0);
+    let rows = u32::try_from(train_rows).unwrap_or(u32::MAX);
+    let (context, _, sieve) = experiment::contexts(&configuration, description.architecture(), rows);
+    let is_known = !unknown.contains_key(family.key);
     let mask = is_known.then(|| family.build(values.text(family.key), values, &context)).transpose()?;
-    let by_class = ByClass::of(run, &configuration).unwrap_or_else(|error| {
+    let by_class = ByClass::of(run, &configuration, &sieve).unwrap_or_else(|error| {
         findings.unchecked = Some(error.to_string());
         None
     });
+    let asked = source.entries().contains(&(STRATIFY.to_owned(), Value::Text(true.to_string())));
+    if let Some(name) = unknown.get(registry.policies.sieve.key).filter(|_| asked) {
+        findings.unchecked = Some(format!("the sizes of classes: the sieve {name} is unknown here"));
+    }
     let mut extra = Extra::new(mask, u64::from(configuration.values().integer("data.batch_size")));
     for number in 0..manifest.epochs_reached {
         let epoch = &mut Epoch { trace: &trace, number, findings: &mut findings };

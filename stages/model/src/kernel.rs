@@ -108,7 +108,11 @@ impl Instructions {
     fn is_here(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Bf16 => is_x86_feature_detected!("avx512bf16") && Self::Avx512.is_here(),
+            Self::Avx512Bf16 => {
+                // The compiler takes the one for granted with the other.
+                let has = is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512bw");
+                has && Self::Avx512.is_here()
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f") && Self::Avx2.is_here(),
             #[cfg(target_arch = "x86_64")]

@@ -7,7 +7,8 @@ spfde_data::choice! {
     pub enum Storage {
         /// In four bytes, as they are computed.
         F32 = "f32",
-        /// In two bytes, rounded to the nearest bf16 (the upper half of an f32), to the even one of two.
+        /// In two bytes, rounded to the nearest bf16 (the upper half of an f32), to the even one of two;
+        /// numbers below 2⁻¹²⁶ become 0.
         Bf16 = "bf16",
     }
 }

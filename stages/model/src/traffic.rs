@@ -32,14 +32,16 @@ impl Description {
                 let len = self.shapes[value].len();
                 numbers += match operation.kind {
                     Kind::Convolution(_) | Kind::Linear { .. } | Kind::Classifier => 2 * own + len,
-                    Kind::MaxPool => own + len,
-                    Kind::AveragePool => own,
-                    Kind::Addition => 0,
+                    Kind::MaxPool | Kind::AveragePool | Kind::Addition => 0,
                 };
                 if schedule.gradients[value] == schedule.gradients[operation.output] {
                     begun[value] = true;
                 } else if self.contributes(value, schedule.reach) {
-                    numbers += if operation.kind == Kind::Addition { own } else { 0 };
+                    numbers += match operation.kind {
+                        Kind::MaxPool => own + len,
+                        Kind::AveragePool | Kind::Addition => own,
+                        _ => 0,
+                    };
                     numbers += if std::mem::replace(&mut begun[value], true) { 2 * len } else { len };
                     if schedule.completes[value] == Some(operation.output) {
                         numbers += self.settled(value, matches!(operation.kind, Kind::Convolution(_)));

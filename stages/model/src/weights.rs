@@ -179,8 +179,10 @@ impl Weights {
     fn rebuild(&mut self) {
         let (geometry, form) = (&self.geometry, self.form());
         let places = self.places(self.indices.iter().copied());
-        self.forward = Product::new(form, self.forward_extents(), self.taps(&places), true);
-        let extents = self.extents(geometry.inputs(), geometry.outputs(), geometry.convolution.stride, 1);
+        self.forward = Product::new(form, self.forward_extents(self.indices.len()), self.taps(&places), true);
+        let phases = geometry.convolution.stride.pow(2);
+        let weights = self.indices.len() / phases;
+        let extents = self.extents(geometry.inputs(), geometry.outputs(), weights, 1);
         let backward = square(geometry.convolution.stride).map(|phase| {
             let offsets = geometry.gradient_offsets(phase);
             let taps = places.iter().enumerate().filter_map(|(position, place)| {
@@ -198,7 +200,7 @@ impl Weights {
     /// positions are indices.
     pub(crate) fn dense_taps(&self) -> Taps {
         let places = self.places(0..self.geometry.weights() as u32);
-        Taps::new(self.forward_extents(), self.taps(&places))
+        Taps::new(self.forward_extents(self.geometry.weights()), self.taps(&places))
     }
 
     /// Where the weights of these indices stand.
@@ -221,15 +223,20 @@ impl Weights {
         })
     }
 
-    /// How the forward pass sorts the weights.
-    fn forward_extents(&self) -> Extents {
-        self.extents(self.geometry.outputs(), self.geometry.inputs(), 1, self.geometry.convolution.stride)
+    /// How the forward pass sorts so many weights.
+    fn forward_extents(&self, weights: usize) -> Extents {
+        self.extents(
+            self.geometry.outputs(),
+            self.geometry.inputs(),
+            weights,
+            self.geometry.convolution.stride,
+        )
     }
 
-    /// How weights are sorted that write `rows` channels and read `columns`, of pixels `step` apart; there
-    /// are `phases` phases in each direction, which have their share of the weights each. A block is small
-    /// enough for a tile's window to fit the first-level cache, unless it had too few weights then.
-    fn extents(&self, rows: usize, columns: usize, phases: usize, step: usize) -> Extents {
+    /// How so many weights are sorted that write `rows` channels and read `columns`, of pixels `step` apart.
+    /// A block is small enough for a window of a tile to fit the first-level cache, unless it had too few
+    /// weights then.
+    fn extents(&self, rows: usize, columns: usize, weights: usize, step: usize) -> Extents {
         let Convolution { kernel, .. } = self.geometry.convolution;
         let width = if self.geometry.output.width.is_multiple_of(7) { 7 } else { 4 };
         let (pixels, bytes) = match self.geometry.is_linear {
@@ -237,7 +244,7 @@ impl Weights {
             false => ((step + kernel) * (step * (width - 1) + kernel), WINDOW_BYTES),
         };
         let fitting = (columns * pixels * self.lanes * size_of::<f32>()).div_ceil(bytes);
-        let filled = self.indices.len() / (phases * phases * rows * LEAST_TAPS);
+        let filled = weights / (rows * LEAST_TAPS);
         Extents { rows, columns, block: columns.div_ceil(fitting.min(filled).max(1)), lanes: self.lanes }
     }
 

@@ -184,7 +184,8 @@ impl ScoreFiles {
                 first += slots.len() as u64;
             }
         }
-        Ok(Some(known.into_iter().flatten().collect()))
+        let all = known.into_iter().collect::<Option<_>>();
+        Ok(Some(all.ok_or_else(|| self.files[0].changed())?))
     }
 
     /// The names of the samples by their numbers, if they are texts.

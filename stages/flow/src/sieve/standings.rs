@@ -71,7 +71,9 @@ impl Standings {
             members.push(Member { policy: Arc::clone(policy), group: number, set });
         }
         let mut strata = Vec::new();
-        if let Some(classes) = policies.iter().find_map(|policy| policy.classes()) {
+        let mut by_class = policies.iter().filter_map(|policy| policy.classes());
+        if let Some(classes) = by_class.next() {
+            assert!(by_class.all(|other| other == classes), "all sieves have the same classes");
             strata.resize(classes.sizes().len(), Vec::new());
             let class = |index| usize::from(classes.of(share.sample(index)));
             (0..share.len()).for_each(|index| strata[class(index)].push(index));

@@ -18,6 +18,7 @@ use super::evaluate::{epochs, evaluate};
 use super::gradients::Gradients;
 use super::replica::{self, Contribution, Replica};
 use super::weights::snapshots;
+
 /// The parts of a step as they arrive, and a capability for each output.
 struct Gathered {
     capabilities: Vec<Capability<Tick>>,
@@ -130,14 +131,15 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
     Trained { scores, gradients, layers, weights, epochs, timings: times, steps }
 }
 
-/// Sums over the steps of the epoch so far.
 impl Header {
+    /// Adds what another step says of its samples.
     fn add(&mut self, header: &Header) {
         self.loss += header.loss;
         self.correct += header.correct;
         self.samples += header.samples;
     }
 
+    /// The mean loss and the accuracy over the samples so far.
     fn means(&self) -> (f64, f64) {
         let samples = f64::from(self.samples.max(1));
         (self.loss / samples, f64::from(self.correct) / samples)

@@ -115,7 +115,8 @@ fn body<V: Vector, N: Stored>(panels: &Panels, job: Gather<'_, '_, N>) {
         // SAFETY: `check` has compared all offsets with the slices' lengths, and the finish.
         unsafe {
             let tile = Tile {
-                source: source.as_ptr().add((strip.source + column * strip.source_step) * V::LANES),
+                // Without weights in a phase there need not be a source.
+                source: source.as_ptr().wrapping_add((strip.source + column * strip.source_step) * V::LANES),
                 target: target.as_mut_ptr(),
                 first: (strip.target + column * strip.target_step) * V::LANES,
                 partials: partials.as_mut_ptr(),

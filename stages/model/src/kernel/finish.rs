@@ -3,7 +3,8 @@
 //!
 //! A gradient settles when the last reader of a signal has added its part: it passes the ReLU, and the sums
 //! that a batch norm needs are taken. With these sums known, the gradient of the batch norm's input is affine
-//! in the settled gradient and in that input; see [`Channel`]. It is computed while it is packed.
+//! in the settled gradient and in that input; see [`Channel`]. It is computed while it is packed. The sums
+//! are those of the gradient as it is computed, before it is rounded to what is stored.
 
 use crate::kernel::Stored;
 use crate::kernel::elementwise::Channel;

@@ -43,7 +43,8 @@ pub(crate) struct Extents {
 
 /// The existing weights of a layer, by block of read channels and written channel.
 ///
-/// A block holds as many read channels as keep a tile's window in the first-level cache.
+/// A block holds as many read channels as keep a tile's window in the first-level cache, or more where there
+/// are few weights.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Taps {
     pub(super) blocks: usize,

@@ -79,7 +79,7 @@ impl Classes {
 
     /// How many samples of each class leave, and as many enter, if `count` of all do and `outside` says how
     /// many of each class are out. A class that has fewer on one side exchanges those.
-    pub fn exchanged(&self, count: u32, outside: &[u32]) -> Vec<u32> {
+    pub(crate) fn exchanged(&self, count: u32, outside: &[u32]) -> Vec<u32> {
         let active: Vec<u32> = self.sizes.iter().zip(outside).map(|(size, out)| size - out).collect();
         let most: Vec<u32> = active.iter().zip(outside).map(|(active, out)| *active.min(out)).collect();
         apportion(count, &active, &most)
@@ -106,7 +106,7 @@ impl Classes {
 ///
 /// # Panics
 /// If `weights` and `most` have different lengths.
-pub fn apportion(count: u32, weights: &[u32], most: &[u32]) -> Vec<u32> {
+pub(crate) fn apportion(count: u32, weights: &[u32], most: &[u32]) -> Vec<u32> {
     assert_eq!(weights.len(), most.len(), "every weight has its limit");
     let mut given = vec![0; weights.len()];
     let room = most.iter().map(|most| u64::from(*most)).sum::<u64>();

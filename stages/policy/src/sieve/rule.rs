@@ -173,6 +173,13 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
             let reason = format!("{} cuts at the mean and exchanges samples, too; set it to false", R::NAME);
             return Err(ParameterError::contradiction(STRATIFY, reason));
         }
+        let (samples, active) = (self.run.samples, self.active_samples(0));
+        let outside = self.rule.initially_outside(&self.run).len();
+        if outside as u64 + u64::from(active) != u64::from(samples) {
+            let reason =
+                format!("{} has {outside} outside and {active} active of {samples} samples", R::NAME);
+            return Err(ParameterError::contradiction(STRATIFY, reason));
+        }
         Ok(Arc::new(Self { classes: Some(Arc::clone(classes)), ..self.clone() }))
     }
 

@@ -375,6 +375,9 @@ impl SieveRule for Halves {
 fn a_pipeline_of_its_own_goes_on_with_its_own_policies_only() {
     let bench = Bench::new(60);
     let renamed = |experiment: Experiment| experiment.with_sieve(Halves {});
+    let by_class = bench.experiment(&[&WORDS[..], &["sieve.stratify=true"]].concat());
+    let error = renamed(by_class).err().unwrap().to_string();
+    assert!(error.starts_with("`sieve.stratify`: a sieve that is handed over"), "{error}");
     let experiment = renamed(bench.experiment(&WORDS)).unwrap();
     let whole = bench.record("whole", &experiment, 1);
     let path = bench.path("run");

@@ -135,6 +135,37 @@ impl SieveRule for Mixed {
     }
 }
 
+spfde_data::parameters! {
+    /// One sample is outside, of which its sizes say nothing.
+    struct Miscounts in "sieve" {}
+}
+
+impl SieveRule for Miscounts {
+    const NAME: &'static str = "miscounts";
+    const SUMMARY: &'static str = "one sample is outside";
+    type State = ();
+
+    fn initially_outside(&self, _: &SieveContext) -> Vec<u32> {
+        vec![0]
+    }
+
+    fn decides(&self, _: &SieveContext, _: u32) -> bool {
+        false
+    }
+
+    fn decision(&self, _: &SieveContext, _: u32) -> Decision {
+        Cut::Outside { out: 1 }.into()
+    }
+}
+
+#[test]
+fn a_rule_that_starts_with_other_sizes_than_it_says_is_not_cut_by_class() {
+    let (classes, run) = (Classes::new(&[0, 1, 1]), SieveContext { seed: 1, epochs: 2, samples: 3 });
+    let policy = crate::sieve::policy(Miscounts {}, &run).unwrap();
+    let error = policy.stratified(&Arc::new(classes)).err().unwrap().to_string();
+    assert_eq!(error, "`sieve.stratify`: miscounts has 1 outside and 3 active of 3 samples");
+}
+
 #[test]
 fn classes_whose_sizes_would_follow_from_scores_are_not_exchanged() {
     let classes = Arc::new(Classes::new(&[0, 1, 1]));
