@@ -1,7 +1,5 @@
 //! How numbers are stored between operations: as f32, or in half the bytes as bf16.
 
-use std::num::FpCategory;
-
 use crate::kernel::vector::Vector;
 
 /// A number as it is stored between the operations of a pass. Kernels compute and add up in f32.
@@ -79,11 +77,9 @@ unsafe impl Stored for Bf16 {
         // Half of the last bit that is kept, or a little less if that bit is even. NaN might become an
         // infinity or carry into the sign: it stays NaN by its highest bit. Of a denormal number the sign is
         // left, as by the instructions that make bf16.
-        let kept = match number.classify() {
-            FpCategory::Nan => bits | 0x40_0000,
-            FpCategory::Subnormal => bits & 1 << 31,
-            _ => bits.wrapping_add(0x7FFF + (bits >> 16 & 1)),
-        };
+        let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1));
+        let kept = if number.is_nan() { bits | 0x40_0000 } else { rounded };
+        let kept = if bits & 0x7F80_0000 == 0 { bits & 1 << 31 } else { kept };
         Self((kept >> 16) as u16)
     }
 
