@@ -190,12 +190,12 @@ macro_rules! entry {
             use crate::kernel::Instructions;
             match kernel.0 {
                 #[cfg(target_arch = "x86_64")]
-                Instructions::Avx512Bf16 => crate::kernel::entry! {
+                Instructions::Avx512Bf16 if false $(|| $stored::IS_HALF)? => crate::kernel::entry! {
                     with "avx512f,avx512bf16,avx2,fma", avx512::Avx512<true>:
                     $body$(<$stored>)?($($argument: $type),+)
                 },
                 #[cfg(target_arch = "x86_64")]
-                Instructions::Avx512 => crate::kernel::entry! {
+                Instructions::Avx512Bf16 | Instructions::Avx512 => crate::kernel::entry! {
                     with "avx512f,avx2,fma", avx512::Avx512<false>: $body$(<$stored>)?($($argument: $type),+)
                 },
                 #[cfg(target_arch = "x86_64")]

@@ -82,18 +82,16 @@ pub(super) fn tile_width(columns: usize, left: usize) -> usize {
 }
 
 /// Goes through the tiles of a strip, from left to right. In `$tile` these are constants: the tile's rows and
-/// columns and the strip's steps in the source and in the target, of which some are known.
+/// columns and the strip's step in the source.
 macro_rules! tiles {
-    ($strip:ident, $column:ident, [$R:ident, $P:ident, $S:ident], $T:ident in $steps:tt => $tile:expr) => {
+    ($strip:ident, $column:ident, [$R:ident, $P:ident, $S:ident] => $tile:expr) => {
         with_constant!($R = $strip.rows, [1, 2] => with_constant!($S = $strip.source_step, [1, 2] => {
-            with_constant!($T = $strip.target_step, $steps => {
-                let mut $column = 0;
-                while $column < $strip.columns {
-                    let width = tile_width($strip.columns, $strip.columns - $column);
-                    with_constant!($P = width, [7, 4, 3, 2, 1] => $tile);
-                    $column += width;
-                }
-            })
+            let mut $column = 0;
+            while $column < $strip.columns {
+                let width = tile_width($strip.columns, $strip.columns - $column);
+                with_constant!($P = width, [7, 4, 3, 2, 1] => $tile);
+                $column += width;
+            }
         }))
     };
 }
@@ -115,10 +113,10 @@ fn body<V: Vector, N: Stored>(taps: &Taps, mut job: Gather<'_, '_, N>) {
     let strip = job.strip;
     let pixels = strip.rows * strip.columns.min(TILE);
     job.partials.make_room(if taps.blocks > 1 { taps.rows * pixels * V::LANES } else { 0 });
-    tiles!(strip, column, [R, P, S], T in [1, 2] => {
+    tiles!(strip, column, [R, P, S] => {
         // SAFETY: `check` has compared all offsets with the slices' lengths, and the finish; the tile lies
         // inside the strip, and there is room for its parts.
-        unsafe { tile::<V, N, R, P, S, T>(taps, &mut job, column) };
+        unsafe { tile::<V, N, R, P, S>(taps, &mut job, column) };
     });
 }
 
@@ -128,17 +126,18 @@ const TILE: usize = 7;
 /// Computes a tile, the pixels whose sums fit into registers, from a column of the strip on.
 ///
 /// # Safety
-/// `R` rows of `P` pixels, `S` and `T` lanes apart, lie inside source and target for all taps and channels,
-/// there is room for as many parts of sums for each channel if there are several blocks, and the finish fits
-/// the target.
+/// `R` rows of `P` pixels, `S` lanes apart in the source, lie inside source and target for all taps and
+/// channels, there is room for as many parts of sums for each channel if there are several blocks, and the
+/// finish fits the target.
 #[inline(always)]
-unsafe fn tile<V: Vector, N: Stored, const R: usize, const P: usize, const S: usize, const T: usize>(
+unsafe fn tile<V: Vector, N: Stored, const R: usize, const P: usize, const S: usize>(
     taps: &Taps,
     job: &mut Gather<'_, '_, N>,
     column: usize,
 ) {
     let strip = job.strip;
-    let (steps, numbers) = ([strip.target_row, T], [strip.target_row * V::LANES, T * V::LANES]);
+    let steps = [strip.target_row, strip.target_step];
+    let numbers = [steps[0] * V::LANES, steps[1] * V::LANES];
     // Without weights there need not be a source.
     let source = job.source.as_ptr().wrapping_add((strip.source + column * S) * V::LANES);
     let (target, partials) = (job.target.as_mut_ptr(), job.partials.as_mut_ptr());
@@ -148,7 +147,8 @@ unsafe fn tile<V: Vector, N: Stored, const R: usize, const P: usize, const S: us
             // SAFETY: block and row are in range; all lanes are inside by this function's contract.
             unsafe {
                 let entries = taps.entries.get_unchecked(taps.range(block, row));
-                let first = (strip.target + column * T + row * strip.target_channel) * V::LANES;
+                let first =
+                    (strip.target + column * strip.target_step + row * strip.target_channel) * V::LANES;
                 let partial = partials.wrapping_add(row * R * P * V::LANES);
                 let mut sum = [[V::zero(); P]; R];
                 if block > 0 {

@@ -9,6 +9,9 @@ use crate::kernel::vector::Vector;
 pub(crate) unsafe trait Stored:
     Copy + Default + std::fmt::Debug + Send + Sync + 'static
 {
+    /// Whether it is made of f32 by rounding, for which there may be an instruction.
+    const IS_HALF: bool;
+
     /// As many numbers as a vector has.
     ///
     /// # Safety
@@ -30,6 +33,8 @@ pub(crate) unsafe trait Stored:
 
 // SAFETY: they are.
 unsafe impl Stored for f32 {
+    const IS_HALF: bool = false;
+
     #[inline(always)]
     unsafe fn load<V: Vector>(from: *const Self) -> V {
         // SAFETY: by this function's contract.
@@ -59,6 +64,8 @@ pub(crate) struct Bf16(u16);
 
 // SAFETY: they are.
 unsafe impl Stored for Bf16 {
+    const IS_HALF: bool = true;
+
     #[inline(always)]
     unsafe fn load<V: Vector>(from: *const Self) -> V {
         // SAFETY: by this function's contract; the number is nothing but its bits.

@@ -154,12 +154,13 @@ fn body<V: Vector>(taps: &Taps, factors: Factors<'_>, totals: &mut [f32]) {
     strip.check::<V>(taps.rows, taps.reach, source.len(), gradient.len());
     taps.check::<V>();
     assert_eq!(totals.len(), taps.entries.len() * V::LANES, "one total per tap");
-    tiles!(strip, column, [R, P, S], T in [1] => {
+    assert_eq!(strip.target_step, 1, "pixels of a packed gradient are neighbours");
+    tiles!(strip, column, [R, P, S] => {
         // SAFETY: `check` has compared all offsets with the slices' lengths, and the tile lies inside the
         // strip; there is a total for each tap.
         unsafe {
             let source = source.as_ptr().add((strip.source + column * S) * V::LANES);
-            let gradient = gradient.as_ptr().add((strip.target + column * T) * V::LANES);
+            let gradient = gradient.as_ptr().add((strip.target + column) * V::LANES);
             tile::<V, R, P, S>(taps, &strip, source, gradient, totals);
         }
     });
