@@ -11,6 +11,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let paths: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
     let files = idx::find(&paths, Default::default())?;
-    data_set::write(&idx::import(&files, &idx::Options::named(name))?, Path::new(&out))?;
+    data_set::write(&idx::import(&files, &idx::Options::named(name))?.set, Path::new(&out))?;
     Ok(())
 }

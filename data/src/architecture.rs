@@ -18,7 +18,7 @@ pub struct LayerShape {
     pub kind: LayerKind,
     /// Output channels or features.
     pub outputs: usize,
-    /// Input channels or features.
+    /// Input channels or features that each output reads: 1 for a depthwise convolution.
     pub inputs: usize,
     /// Rows and columns of the kernel; `(1, 1)` for a linear layer.
     pub kernel: (usize, usize),

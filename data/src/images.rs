@@ -1,11 +1,88 @@
-//! Labelled images in memory: bytes as stored, normalised only where a batch is built.
+//! Labelled images, in memory or read by need: values as stored, normalised only where a batch is built.
+
+mod normalization;
+mod stored;
 
 use std::sync::Arc;
 
+pub use normalization::{Histograms, Normalization};
+pub use stored::{PixelStore, Stored};
+
 use crate::Augmentation;
 
-/// Labelled images of one shape, bytes in `(sample, channel, row, column)` order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The values of images.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pixels {
+    /// Bytes, as pictures have them.
+    U8(Vec<u8>),
+    /// Numbers, as tables have them: rows of one channel, each of whose columns has a scale of its own. They
+    /// are never varied.
+    F32(Vec<f32>),
+    /// Not in memory, but read by need: [`Images::at_hand`].
+    Stored(Stored),
+}
+
+impl Pixels {
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U8(values) => values.len(),
+            Self::F32(values) => values.len(),
+            Self::Stored(stored) => stored.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that the values take, in memory or not.
+    pub fn bytes(&self) -> usize {
+        self.width() * self.len()
+    }
+
+    /// Bytes that a value takes.
+    pub fn width(&self) -> usize {
+        if self.is_table() { size_of::<f32>() } else { 1 }
+    }
+
+    /// Whether they are the rows of a table.
+    fn is_table(&self) -> bool {
+        match self {
+            Self::U8(_) => false,
+            Self::F32(_) => true,
+            Self::Stored(stored) => stored.is_table(),
+        }
+    }
+}
+
+impl Default for Pixels {
+    fn default() -> Self {
+        Self::U8(Vec::new())
+    }
+}
+
+impl From<Vec<u8>> for Pixels {
+    fn from(values: Vec<u8>) -> Self {
+        Self::U8(values)
+    }
+}
+
+impl From<Vec<f32>> for Pixels {
+    fn from(values: Vec<f32>) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl FromIterator<u8> for Pixels {
+    fn from_iter<I: IntoIterator<Item = u8>>(values: I) -> Self {
+        Self::U8(values.into_iter().collect())
+    }
+}
+
+/// Labelled images of one shape, values in `(sample, channel, row, column)` order.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Images {
     /// Colour planes: 1 for grey, 3 for RGB.
     pub channels: usize,
@@ -13,8 +90,8 @@ pub struct Images {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// `len() · channels · height · width` bytes.
-    pub pixels: Vec<u8>,
+    /// `len() · channels · height · width` values.
+    pub pixels: Pixels,
     /// The class of each image, from 0.
     pub labels: Vec<u16>,
 }
@@ -30,52 +107,44 @@ impl Images {
         self.labels.is_empty()
     }
 
-    /// Bytes of one image.
+    /// Values of one image.
     pub fn stride(&self) -> usize {
         self.channels * self.height * self.width
     }
 
+    /// Those images, in that order.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn selected(&self, samples: &[usize]) -> Self {
+        let stride = self.stride();
+        let pixels = match &self.pixels {
+            Pixels::U8(values) => Pixels::U8(rows(values, stride, samples)),
+            Pixels::F32(values) => Pixels::F32(rows(values, stride, samples)),
+            Pixels::Stored(stored) => Pixels::Stored(stored.selected(samples)),
+        };
+        let labels = samples.iter().map(|sample| self.labels[*sample]).collect();
+        Self { pixels, labels, ..*self }
+    }
+
     /// The bytes of one image.
+    ///
+    /// # Panics
+    /// If there is no such image, or its values are no bytes in memory.
     pub fn image(&self, sample: usize) -> &[u8] {
-        &self.pixels[sample * self.stride()..][..self.stride()]
+        let Pixels::U8(values) = &self.pixels else { panic!("the values are no bytes in memory") };
+        &values[sample * self.stride()..][..self.stride()]
+    }
+
+    /// Whether they are the rows of a table.
+    pub fn is_table(&self) -> bool {
+        self.pixels.is_table()
     }
 }
 
-/// Maps a byte `p` of a channel to `p · scale + shift`: mean 0 and variance 1 over the training set.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Normalization {
-    /// Per channel: 1 / standard deviation.
-    pub scale: Vec<f32>,
-    /// Per channel: − mean / standard deviation.
-    pub shift: Vec<f32>,
-}
-
-impl Normalization {
-    /// Measures the channels of `images` exactly, from a histogram of their bytes; a constant channel gets
-    /// scale 1.
-    pub fn of(images: &Images) -> Self {
-        let plane = images.height * images.width;
-        let mut histograms = vec![[0u64; 256]; images.channels];
-        for (index, pixels) in images.pixels.chunks_exact(plane.max(1)).enumerate() {
-            let histogram = &mut histograms[index % images.channels];
-            pixels.iter().for_each(|pixel| histogram[usize::from(*pixel)] += 1);
-        }
-        let (mut scale, mut shift) = (Vec::new(), Vec::new());
-        for histogram in histograms {
-            let count = histogram.iter().sum::<u64>().max(1) as f64;
-            let moment = |power: i32| {
-                let sum: f64 =
-                    histogram.iter().enumerate().map(|(p, n)| (p as f64).powi(power) * *n as f64).sum();
-                sum / count
-            };
-            let mean = moment(1);
-            let deviation = (moment(2) - mean * mean).max(0.0).sqrt();
-            let deviation = if deviation > 0.0 { deviation } else { 1.0 };
-            scale.push((1.0 / deviation) as f32);
-            shift.push((-mean / deviation) as f32);
-        }
-        Self { scale, shift }
-    }
+/// Those of the `values`, `stride` for each sample.
+fn rows<T: Copy>(values: &[T], stride: usize, samples: &[usize]) -> Vec<T> {
+    samples.iter().flat_map(|sample| &values[sample * stride..][..stride]).copied().collect()
 }
 
 /// A data set: what is trained on, what is tested on, and which bytes it was.
@@ -85,44 +154,22 @@ pub struct DataSet {
     pub name: String,
     /// Number of classes; labels are below it.
     pub classes: usize,
+    /// The name of each class; empty if they are unknown.
+    pub class_names: Vec<String>,
+    /// The name of each column of a table; empty if they are unknown, and for images.
+    pub column_names: Vec<String>,
     /// Training images; sample `i` of the trace is image `i`.
     pub train: Arc<Images>,
+    /// Training images that are set aside, to validate on; none unless asked for.
+    pub validation: Arc<Images>,
     /// Test images.
     pub test: Arc<Images>,
-    /// How bytes become activations, measured on the training images.
+    /// How bytes become activations: as the files state it, or else as measured on the training images.
     pub normalization: Normalization,
     /// BLAKE3 of the content, in hexadecimal: tells one data set from another whatever its file.
     pub fingerprint: String,
     /// How its training images are varied unless a run says otherwise.
     pub augment: Augmentation,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn normalised_channels_have_mean_zero_and_variance_one() {
-        let pixels: Vec<u8> = (0..2 * 2 * 12).map(|i| (i * 37 % 251) as u8).collect();
-        let images = Images { channels: 2, height: 3, width: 4, pixels, labels: vec![0, 1] };
-        let normalization = Normalization::of(&images);
-        for channel in 0..2 {
-            let values: Vec<f64> = (0..2)
-                .flat_map(|sample| images.image(sample)[channel * 12..][..12].to_vec())
-                .map(|p| {
-                    f64::from(p) * f64::from(normalization.scale[channel])
-                        + f64::from(normalization.shift[channel])
-                })
-                .collect();
-            let mean = values.iter().sum::<f64>() / 24.0;
-            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 24.0;
-            assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
-        }
-    }
-
-    #[test]
-    fn a_constant_channel_stays_finite() {
-        let images = Images { channels: 1, height: 1, width: 2, pixels: vec![9, 9], labels: vec![0] };
-        assert_eq!(Normalization::of(&images), Normalization { scale: vec![1.0], shift: vec![-9.0] });
-    }
+    /// The first sample of each row group of the training images, ascending; empty if there are no groups.
+    pub row_groups: Vec<u32>,
 }

@@ -27,6 +27,7 @@ pub mod files;
 pub mod guide;
 pub mod images;
 pub mod nowhere;
+mod order;
 pub mod parameter;
 pub mod random;
 mod row;
@@ -35,22 +36,24 @@ pub mod scores;
 pub mod segment;
 pub mod table;
 pub mod tensor;
+mod validation;
 pub mod words;
 
 pub use architecture::{Architecture, LayerKind, LayerShape};
-pub use augment::{Augment, Augmentation, Placement};
-pub use images::{DataSet, Images, Normalization};
+pub use augment::{Augment, Augmentation, Hole, Placement};
+pub use images::{DataSet, Images, Normalization, PixelStore, Pixels, Stored};
 pub use nowhere::Nowhere;
+pub use order::Order;
 pub use parameter::{Parameter, ParameterError, Parameters, Parametric, Setting, Value, nearest};
 pub use random::{Purpose, draw, mix, seed_bytes, shuffled};
 pub use rows::{
-    CensoredRow, CostRow, EndingRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, SieveRow,
-    TimingRow,
+    CensoredRow, CostRow, EndingRow, EpochRow, FreezeEvidenceRow, FreezeRow, GradientRow, LayerRow, MaskRow,
+    MaskUpdateRow, PredictionRow, ScoreRow, SieveRow, SimilarityRow, TimingRow,
 };
 pub use scores::{Repeats, ScoreColumns, ScoreSource};
 pub use segment::{
     Checkpoint, Commit, CompleteEpoch, Densities, Extent, RecordedSegment, Recording, RecordingError,
-    Segment, SegmentStore, SegmentWriter, StorageError, Writer,
+    Scratch, Segment, SegmentStore, SegmentWriter, StorageError, Writer,
 };
 pub use table::{Cell, Cells, Column, ColumnType, Columns, Record, Row};
 pub use tensor::{Tensor, TensorData};

@@ -75,6 +75,9 @@ impl Parameter {
             (Range::Number(low, high), Value::Number(value)) => (low..=high).contains(&value),
             (Range::Below(low, high), Value::Number(value)) => (low..high).contains(&value),
             (Range::Choice(names), Value::Text(value)) => names.contains(&value.as_str()),
+            (Range::Joined { alone, names }, Value::Text(value)) => {
+                alone.contains(&value.as_str()) || value.split('+').all(|name| names.contains(&name))
+            }
             (range, value) => *range == Range::Text && matches!(value, Value::Text(_)),
         };
         let key = self.key.to_owned();
@@ -84,7 +87,7 @@ impl Parameter {
             Err(ParameterError::Range { key, value, range: self.range.to_string() })
         } else {
             let expected = match (&self.range, &value) {
-                (Range::Choice(names), Value::Text(name)) => {
+                (Range::Choice(names) | Range::Joined { names, .. }, Value::Text(name)) => {
                     let near = nearest(name, names.iter().copied());
                     let otherwise = "; `spfde list` describes them";
                     format!("{}{}", self.range.expected(), meant(&near, otherwise))
@@ -135,7 +138,9 @@ fn meant(near: &Option<String>, otherwise: &str) -> String {
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     let distance = |candidate: &'a str| {
         let distance = strsim::damerau_levenshtein(name, candidate);
-        (distance <= 2.max(candidate.len().min(name.len()) / 3)).then_some(distance)
+        let shorter = candidate.len().min(name.len());
+        // Half a short word is not like it.
+        (distance <= 2.max(shorter / 3) && distance * 2 <= shorter).then_some(distance)
     };
     // All that are nearest by one part of their names.
     let all = |part: &dyn Fn(&'a str) -> Option<&'a str>| {

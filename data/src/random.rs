@@ -31,6 +31,20 @@ pub enum Purpose {
     Keep = 11,
     /// Which images of a data set without a test set are set aside for it: keys `(0, sample)`.
     TestSet = 12,
+    /// What dropout drops of a sample: keys `(epoch << 32 | step, sample)`.
+    Dropout = 13,
+    /// Which training images are set aside for validation: keys `(0, sample)`.
+    Validation = 14,
+    /// Order of the row groups within an epoch: keys `(epoch, group)`.
+    Blocks = 15,
+    /// The sign that a weight keeps: keys `(layer, index)`.
+    Sign = 16,
+    /// Which absent weights a rule looks at: keys `(epoch << 32 | layer, step << 32 | number)`.
+    Candidate = 17,
+    /// Which variant of an augmented sample an epoch shows: keys `(epoch, sample)`.
+    Variant = 18,
+    /// Which training samples are the probe by which layers are compared: keys `(0, sample)`.
+    Probe = 19,
     /// User code: stages and policies outside this workspace choose their own keys.
     User = 1 << 32,
 }

@@ -2,8 +2,9 @@
 
 /// Declares a row type: a documented struct whose fields are the columns, in order.
 ///
-/// `by` lists up to four integer fields that place a row within its stream. A field with `= added` came with
-/// a later version of the program: files of an earlier one lack its column.
+/// `by` lists up to four fields that place a row within its stream: integers, or texts by their first eight
+/// bytes. A field with `= added` came with a later version of the program: files of an earlier one lack its
+/// column.
 ///
 /// ```
 /// spfde_data::row! {
@@ -45,7 +46,8 @@ macro_rules! row {
             fn order(&self) -> [u64; 4] {
                 let mut order = [0; 4];
                 let mut next = order.iter_mut();
-                $(*next.next().expect("at most four fields place a row") = u64::from(self.$order);)+
+                $(*next.next().expect("at most four fields place a row") =
+                    $crate::table::Place::place(&self.$order);)+
                 order
             }
         }

@@ -4,12 +4,24 @@
 //! A row is written once, by its owner, whatever the number of workers. The tick of a delta is the one at
 //! which it takes effect; a row of `layers` or `epochs` states the epoch's end.
 
+mod freeze_evidence;
+mod mask_updates;
+mod similarity;
+
+pub use freeze_evidence::FreezeEvidenceRow;
+pub use mask_updates::MaskUpdateRow;
+pub use similarity::SimilarityRow;
+
 /// Version of the names and types below, stored in every file under the key `spfde.schema`.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The names of the streams that every run records.
 pub const STREAMS: [&str; 8] =
     ["scores", "gradients", "layers", "masks", "freezes", "sieves", "epochs", "timings"];
+
+/// The names of streams that earlier versions did not record: a run that one of them began has them from
+/// where a later one went on.
+pub const ADDED_STREAMS: [&str; 2] = ["mask_updates", "freeze_evidence"];
 
 /// The names of the streams that every replay of a run records.
 pub const REPLAY_STREAMS: [&str; 7] =
@@ -178,7 +190,41 @@ crate::row! {
         /// Seconds of wall-clock time since the end of the epoch before, evaluation included; null in a
         /// replay. It differs from run to run: no comparison of runs looks at it.
         pub seconds: Option<f64> = added,
+        /// FLOPs of `forward_flops` that were not computed: a cache of the frozen prefix answered them. Null
+        /// in a replay and in runs of before; no comparison of runs looks at it.
+        pub cached_flops: Option<u64> = added,
+        /// Mean loss on the validation set after the epoch's last step; null if there is none.
+        pub validation_loss: Option<f64> = added,
+        /// Share of the validation set that is right after the epoch's last step; null if there is none.
+        pub validation_accuracy: Option<f64> = added,
     }
+}
+
+crate::row! {
+    /// The class that a network takes a sample for, of a run that records it (`trace.predictions`).
+    pub struct PredictionRow in "predictions" by (epoch, set, sample) {
+        /// Epoch, from 0.
+        pub epoch: u32,
+        /// Which set the sample is of: [`PredictionRow::TEST`], [`PredictionRow::TRAIN`] or
+        /// [`PredictionRow::VALIDATION`].
+        pub set: String,
+        /// The sample: its row in that set.
+        pub sample: u32,
+        /// The class with the greatest logit, the first of equals; [`PredictionRow::NONE`] if the logits are
+        /// not finite.
+        pub class: u16,
+    }
+}
+
+impl PredictionRow {
+    /// The test set, after the epoch's last step.
+    pub const TEST: &'static str = "test";
+    /// The training set, as the epoch scored its samples.
+    pub const TRAIN: &'static str = "train";
+    /// The validation set, after the epoch's last step.
+    pub const VALIDATION: &'static str = "validation";
+    /// No class: there are at most 65 535, from 0.
+    pub const NONE: u16 = u16::MAX;
 }
 
 crate::row! {
@@ -232,7 +278,8 @@ crate::row! {
         pub epoch: u32,
         /// Samples that are active in the replay and have no score in the record's epoch.
         pub samples: u32,
-        /// Layers that train in the replay and lack a norm at one recorded step of the epoch or more.
+        /// Layers that train in the replay and lack a norm at one recorded step of the epoch or more, or, for
+        /// a freeze policy that reads `layers`, were frozen when it was recorded.
         pub layers: u16,
         /// Norms that these layers lack: pairs of a recorded step and a layer.
         pub norms: u64,

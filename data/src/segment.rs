@@ -78,14 +78,28 @@ pub struct CompleteEpoch {
     pub segments: Vec<Segment>,
     /// The files from which the run can go on after it; empty without a checkpoint.
     pub checkpoint: Vec<Checkpoint>,
+    /// The weights after it, if it is the best on the validation set so far.
+    pub best: Option<Checkpoint>,
     /// Why it is the last one, if it is before the configured end: the run is finished then.
     pub ended_early: Option<String>,
+    /// The most bytes of memory that the process which commits has had so far, if that is known.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// The only commit point: what has not been named here does not exist.
 pub trait Commit: Send + Sync {
     /// Adds what there is of an epoch; when it returns all of it counts, after a power loss too.
     fn commit_epoch(&self, complete: CompleteEpoch) -> Result<()>;
+}
+
+/// Keeps bytes outside of memory that can be computed anew: nothing of it outlives the process.
+pub trait Scratch: Send {
+    /// Writes bytes to a free place, whose number it returns.
+    fn write(&mut self, bytes: &[u8]) -> Result<u64>;
+    /// Reads as many bytes from a place as were written there.
+    fn read(&mut self, place: u64, into: &mut [u8]) -> Result<()>;
+    /// Gives a place of so many bytes back.
+    fn free(&mut self, place: u64, bytes: usize);
 }
 
 /// Why a recorded stream cannot be read: names the file or the stream, what is wrong, and what to do.

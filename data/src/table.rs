@@ -69,7 +69,10 @@ macro_rules! kinds {
 
         $(impl Cell for $type {
             const KIND: ColumnType = ColumnType::$kind;
-            const NULLABLE: bool = matches!(ColumnType::$kind, ColumnType::F64);
+            const NULLABLE: bool = matches!(
+                ColumnType::$kind,
+                ColumnType::F64 | ColumnType::MaybeF32 | ColumnType::MaybeU64
+            );
             fn push(self, cells: &mut Cells) {
                 match cells {
                     Cells::$kind(values) => values.push(self),
@@ -91,8 +94,10 @@ kinds! {
     U16: u16 = "`u16`",
     U32: u32 = "`u32`",
     U64: u64 = "`u64`",
+    MaybeU64: Option<u64> = "`u64` that may be missing",
     F32: f32 = "`f32`",
-    F64: Option<f64> = "`f64`; the only type that may be nullable",
+    MaybeF32: Option<f32> = "`f32` that may be missing",
+    F64: Option<f64> = "`f64` that may be missing, if the column says so",
     Text: String = "UTF-8 text",
 }
 
@@ -247,6 +252,29 @@ macro_rules! state {
 
         $crate::record! { $name { $($field: $type,)+ } }
     };
+}
+
+/// A value that may place a row within its stream.
+pub trait Place {
+    /// Its place among others: in order, as far as 64 bits tell them apart.
+    fn place(&self) -> u64;
+}
+
+macro_rules! places {
+    ($($integer:ty),+) => {
+        $(impl Place for $integer {
+            fn place(&self) -> u64 {
+                u64::from(*self)
+            }
+        })+
+    };
+}
+places!(u8, u16, u32, u64);
+
+impl Place for String {
+    fn place(&self) -> u64 {
+        self.bytes().chain([0; 8]).take(8).fold(0, |place, byte| place << 8 | u64::from(byte))
+    }
 }
 
 /// A row of a stream: becomes a row of the table of the same name. Declare one with [`row!`](crate::row).

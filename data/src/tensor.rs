@@ -19,3 +19,27 @@ pub struct Tensor {
     /// The numbers.
     pub data: TensorData,
 }
+
+impl From<Vec<f32>> for TensorData {
+    fn from(numbers: Vec<f32>) -> Self {
+        Self::F32(numbers)
+    }
+}
+
+impl From<Vec<u32>> for TensorData {
+    fn from(numbers: Vec<u32>) -> Self {
+        Self::U32(numbers)
+    }
+}
+
+impl Tensor {
+    /// An array of one dimension.
+    pub fn list(name: String, numbers: impl Into<TensorData>) -> Self {
+        let data = numbers.into();
+        let count = match &data {
+            TensorData::F32(numbers) => numbers.len(),
+            TensorData::U32(numbers) => numbers.len(),
+        };
+        Self { name, shape: vec![count], data }
+    }
+}

@@ -92,7 +92,11 @@ fn read_hostile_files(written: &Path) {
         std::fs::hard_link(at("manifest.json"), at("train.parquet")).unwrap();
         check(Manifest::read(directory.path()).unwrap_err().to_string(), expected);
         check(weights::read(&at("manifest.json")).unwrap_err().to_string(), expected);
-        check(data_set::read(directory.path()).unwrap_err().to_string(), expected);
+        // Only its end is looked at.
+        check(
+            data_set::read(directory.path()).unwrap_err().to_string(),
+            "Invalid Parquet file. Corrupt footer",
+        );
     }
 
     read_hostile_parquet(&at("set"), check);
@@ -106,7 +110,7 @@ fn read_hostile_parquet(directory: &Path, check: fn(String, &str)) {
         channels: 1,
         height: 32,
         width: 32,
-        pixels: vec![0; count * 1024],
+        pixels: vec![0_u8; count * 1024].into(),
         labels: vec![0; count],
     };
     data_set::write(&data_set::assemble("zeros", 1, images(2000), images(1)), directory).unwrap();

@@ -1,5 +1,7 @@
 //! What a run begins with, and what `environment.json` says of the machine and the program.
 
+use std::path::PathBuf;
+
 use spfde_data::files::Manifest;
 use spfde_data::files::run_directory::Beginning;
 
@@ -13,8 +15,13 @@ pub(crate) fn beginning(experiment: &Experiment, workers: usize, processes: usiz
     Beginning {
         config: configuration.to_toml(),
         architecture: Some(settings.network.to_json()),
+        start: experiment.start.as_ref().map(|start| start.file.clone()),
         environment: environment(experiment, workers, processes),
-        manifest: Manifest { settings: configuration.settings(), ..manifest },
+        manifest: Manifest {
+            settings: configuration.settings(),
+            started_from: experiment.start.as_ref().map(|start| start.from.clone()),
+            ..manifest
+        },
     }
 }
 
@@ -33,6 +40,11 @@ pub(crate) fn environment(experiment: &Experiment, workers: usize, processes: us
         // What relative paths of the configuration are relative to.
         "working_directory": std::env::current_dir().ok().and_then(|path| path.to_str().map(str::to_owned)),
     })
+}
+
+/// The directory in which a run with this environment began.
+pub(crate) fn began_in(environment: &serde_json::Value) -> Option<PathBuf> {
+    environment["working_directory"].as_str().map(PathBuf::from)
 }
 
 /// Those of its features that matter to kernels.

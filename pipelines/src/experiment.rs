@@ -6,21 +6,23 @@ use std::sync::Arc;
 
 use spfde_data::files::DataSetRecord;
 use spfde_data::{
-    Architecture, Augment, Augmentation, DataSet, Densities, Images, Normalization, ParameterError,
+    Architecture, Augment, Augmentation, DataSet, Densities, Images, Normalization, Order, ParameterError,
     Parametric, Setting, Value,
 };
-use spfde_flow::{Clip, GradientTransform, Policies, Seams, Settings};
-use spfde_model::{Description, InputShape, Kernel};
+use spfde_flow::{Policies, Seams, Settings};
+use spfde_model::{InputShape, Kernel};
 use spfde_policy::sieve::{Classes, STRATIFY, stratifies};
 use spfde_policy::{
-    Cosine, FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, WarmUp, freeze,
-    mask, sieve,
+    FreezeContext, FreezeRule, MaskContext, MaskRule, Plan, SieveContext, SieveRule, freeze, mask, sieve,
 };
 
-use crate::configuration::keys::{AUGMENT, Data, Traced, Train};
-use crate::data::load;
+use crate::configuration::frozen;
+use crate::configuration::keys::{AUGMENT, Data, ORDER, Traced, Train, VALIDATION, cache_bytes};
+use crate::data::{check_augmentation, load, reread, validated};
 use crate::idle::idle;
-use crate::{Configuration, Result};
+use crate::seams::seams;
+use crate::start::{self, Start};
+use crate::{Configuration, Result, agreement};
 
 /// What makes the experiment of a configuration: it may put policies of its own into it.
 pub trait Prepare: FnOnce(Configuration) -> Result<Experiment> {}
@@ -39,10 +41,13 @@ pub struct Experiment {
     densities: Densities,
     /// Of a replay: the run's policies that no registry knows, by their keys.
     unknown: BTreeMap<&'static str, String>,
+    /// The weights that a run begins with, if it does not draw them.
+    pub(crate) start: Option<Start>,
 }
 
 impl Experiment {
-    /// Reads the data that the configuration names, builds the policies by their names and plans the run.
+    /// Reads the data that the configuration names, sets a validation set aside, builds the policies by their
+    /// names and plans the run.
     ///
     /// # Errors
     /// If the data cannot be read, or settings cannot hold together: no work has been done then.
@@ -55,12 +60,16 @@ impl Experiment {
     ///
     /// # Errors
     /// If settings cannot hold together.
-    pub fn with_data(mut configuration: Configuration, data: Arc<DataSet>) -> Result<Self> {
+    pub fn with_data(mut configuration: Configuration, mut data: Arc<DataSet>) -> Result<Self> {
+        let share = configuration.values().number(VALIDATION);
+        if share > 0.0 && data.validation.is_empty() {
+            data = Arc::new(validated(DataSet::clone(&data), configuration.values())?);
+        }
         let kernel = Kernel::resolve(configuration.values().text("train.kernel"))?;
         configuration.settle("train.kernel", Value::Text(kernel.name().to_owned()));
         let (samples, images) = (data.train.len() as u32, Arc::clone(&data.train));
         let classes = |_: &_| Ok(Arc::new(Classes::new(&images.labels)));
-        Self::prepare(configuration, data, samples, kernel, classes)
+        Self::prepare(configuration, data, samples, kernel, classes, true)
     }
 
     /// The experiment of a recorded run, without its data: to be replayed, not to be run. `unknown` policies
@@ -78,15 +87,19 @@ impl Experiment {
         let data = DataSet {
             name: record.name.clone(),
             classes,
+            class_names: Vec::new(),
+            column_names: Vec::new(),
+            row_groups: Vec::new(),
             train: Arc::clone(&images),
             test: images,
+            validation: Arc::default(),
             normalization: Normalization { scale: vec![1.0; channels], shift: vec![0.0; channels] },
             fingerprint: record.fingerprint.clone(),
             augment: Augmentation::None,
         };
         // No kernel runs; the configuration keeps the name of the one that did.
         let kernel = Kernel::resolve("portable")?;
-        let experiment = Self::prepare(configuration, Arc::new(data), samples, kernel, read_classes)?;
+        let experiment = Self::prepare(configuration, Arc::new(data), samples, kernel, read_classes, false)?;
         Ok(Self { densities, unknown, ..experiment })
     }
 
@@ -96,19 +109,27 @@ impl Experiment {
         samples: u32,
         kernel: Kernel,
         read_classes: impl FnOnce(&Configuration) -> Result<Arc<Classes>>,
+        trains: bool,
     ) -> Result<Self> {
         let augment = asked.values().get(AUGMENT).and_then(Augmentation::from_value);
         let augment = augment.unwrap_or(data.augment);
+        check_augmentation(augment, &data.train)?;
         asked.settle(AUGMENT, augment.to_value());
-        let values = asked.values();
-        let (data_keys, train) = (Data::from_parameters(values), Train::from_parameters(values));
         if samples == 0 {
             let reason = format!("the data set {} has no training images", data.name);
             return Err(ParameterError::contradiction("data.path", reason).into());
         }
         let images = &data.train;
         let input = InputShape { channels: images.channels, height: images.height, width: images.width };
-        let description = description(&asked, input, data.classes)?;
+        let description = asked.registry().describe(asked.values(), input, data.classes)?;
+        let start = if trains { start::read(&mut asked, &description)? } else { None };
+        let data_keys = Data::from_parameters(asked.values());
+        let order = if data.is_by_blocks(data_keys.order) { Order::Blocks } else { Order::Full };
+        asked.settle(ORDER, order.to_value());
+        reread(&data, order, cache_bytes(asked.values())).into_iter().for_each(|note| asked.note(note));
+        let values = asked.values();
+        let train = Train::from_parameters(values);
+        let Traced { observe, predictions } = Traced::from_parameters(values);
         let architecture = description.architecture();
         let registry = &asked.registry().policies;
         let (mask, freeze, sieve) = contexts(&asked, architecture, samples);
@@ -132,13 +153,23 @@ impl Experiment {
             storage: train.storage,
             learning_rate: values.number("train.learning_rate"),
             seams: (asked.registry().seams)(seams(&train)),
-            augment: Augment::of(augment, data_keys.crop_padding as u8),
-            observe: Traced::from_parameters(values).observe,
+            augment: Augment::of(augment, data_keys.crop_padding as u8, [input.height, input.width]),
+            order,
+            observe,
+            predictions,
+            prefix_cache: frozen::prefix_cache(values),
+            probe: frozen::probe(values),
             data,
             policies,
+            patience: train.patience,
             plan: Arc::new(plan),
+            start: start.as_ref().map(|start| Arc::clone(&start.layers)),
+            chosen: Arc::default(),
         };
-        Ok(Self::planned(asked, settings))
+        if trains {
+            agreement::check(&asked, &settings)?;
+        }
+        Ok(Self { start, ..Self::planned(asked, settings) })
     }
 
     /// Whose weights the costs of a replay count: those of the record, unless a mask policy was chosen for
@@ -200,15 +231,15 @@ impl Experiment {
     }
 
     fn with_policies(self, key: &'static str, name: &str, policies: Policies) -> Result<Self> {
-        let mut settings = Settings { policies, ..(*self.settings).clone() };
+        let mut settings = Settings { policies, chosen: Arc::default(), ..(*self.settings).clone() };
         let (architecture, samples) = (&settings.plan.architecture, settings.plan.samples);
         let plan = plan(architecture, settings.epochs, samples, &settings.policies)?;
         settings.plan = Arc::new(plan);
         let mut asked = self.asked;
         asked.replace_member(key, name);
-        let (densities, mut unknown) = (self.densities, self.unknown);
+        let (densities, mut unknown, start) = (self.densities, self.unknown, self.start);
         unknown.remove(key);
-        Ok(Self { densities, unknown, ..Self::planned(asked, settings) })
+        Ok(Self { densities, unknown, start, ..Self::planned(asked, settings) })
     }
 
     /// Writes down what the plan says of the configuration.
@@ -220,7 +251,7 @@ impl Experiment {
         }
         idle(asked.values(), &settings).into_iter().for_each(|note| configuration.note(note));
         let (densities, unknown) = (Densities::Recorded, BTreeMap::new());
-        Self { asked, configuration, settings: Arc::new(settings), densities, unknown }
+        Self { asked, configuration, settings: Arc::new(settings), densities, unknown, start: None }
     }
 
     /// The resolved configuration.
@@ -259,34 +290,11 @@ pub(crate) fn contexts(
         architecture: Arc::clone(architecture),
         mask_interval: values.get("mask.interval").map_or(2, |_| values.integer("mask.interval")),
         reduction_required: configuration.is_given("freeze.flops_reduction"),
+        learning_rate: Train::from_parameters(values).schedule,
     };
     (mask, freeze, SieveContext { seed, epochs, samples })
 }
 
-/// The configured model on images of this shape, without its weights.
-///
-/// # Errors
-/// If the images do not fit it.
-pub(crate) fn description(
-    configuration: &Configuration,
-    input: InputShape,
-    classes: usize,
-) -> Result<Description, ParameterError> {
-    let values = configuration.values();
-    (configuration.registry().model(values.text("model.name")).build)(values, input, classes)
-}
-
-/// What a configuration says of a training step.
-fn seams(train: &Train) -> Seams {
-    let clip = (train.clip > 0.0).then(|| Arc::new(Clip { norm: train.clip }) as Arc<dyn GradientTransform>);
-    Seams {
-        learning_rate: Arc::new(WarmUp { rule: Arc::new(Cosine), epochs: train.warmup }),
-        gradient: clip,
-        ..Seams::new(train.momentum as f32, train.weight_decay as f32)
-    }
-}
-
-fn plan(architecture: &Arc<Architecture>, epochs: u32, samples: u32, policies: &Policies) -> Result<Plan> {
-    let Policies { mask, freeze, sieve } = policies;
-    Ok(Plan::new(Arc::clone(architecture), epochs, samples, mask, &**freeze, &**sieve)?)
+fn plan(architecture: &Arc<Architecture>, epochs: u32, samples: u32, of: &Policies) -> Result<Plan> {
+    Ok(Plan::new(Arc::clone(architecture), epochs, samples, &of.mask, &*of.freeze, &*of.sieve)?)
 }

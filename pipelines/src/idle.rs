@@ -23,5 +23,6 @@ pub(crate) fn idle(values: &Parameters, settings: &Settings) -> Vec<String> {
     };
     let masks = note("mask.interval", "no mask changes", changes);
     let sieves = note("sieve.interval", "the active set never changes", decides);
-    masks.into_iter().chain(sieves).collect()
+    let warmup = note("sieve.warmup", "the active set never changes", decides);
+    masks.into_iter().chain(sieves).chain(warmup).collect()
 }

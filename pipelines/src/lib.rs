@@ -11,37 +11,53 @@
 //! | wire the graph yourself | [`App::pipeline`]; [`pipeline()`] is the ready one |
 //! | run an experiment from Rust | [`Experiment`], [`run()`], [`resume()`], [`replay()`], [`grid`] |
 //! | learn how to use it, page by page | [`guide`] |
+//! | make a page about runs | [`page`] |
 //! | read about the floors of the house, and where something new goes | [`how_it_is_built`] |
 //!
 //! Training is a cyclic dataflow graph of stages; its streams are Parquet tables. Every program made by
 //! [`app()`] has the command line that the guide shows.
 #![forbid(unsafe_code)]
 
+mod agreement;
+pub mod analysis;
 mod app;
 pub mod bench;
 mod checkpoint;
 pub mod cluster;
 mod command;
+pub mod compare;
 pub mod configuration;
 mod data;
 mod environment;
 mod error;
 mod experiment;
+pub mod export;
+mod graph;
 pub mod grid;
 pub mod guide;
 pub mod how_it_is_built;
 mod idle;
+mod layers;
+mod memory;
+pub mod page;
 mod pipeline;
+mod pytorch;
 pub mod registry;
 pub mod replay;
 pub mod report;
 mod resume;
+mod seams;
 mod session;
 mod small_file;
+mod start;
+pub mod sweep;
 mod terminal;
+pub mod trained;
 pub mod verify;
+pub mod watch;
 mod workers;
 
+pub use analysis::analyse;
 pub use app::{App, app};
 pub use configuration::{Configuration, Source};
 pub use error::{Error, Reached, Result, Why};

@@ -18,13 +18,17 @@ pub fn pipeline<'s>(run: &Run<'s>) -> Trained<'s> {
         train(run, batches, loops.frozen.stream(), loops.masked.stream())
     };
     let policies = run.policies();
-    let frozen_now = freeze(run, &trained.gradients, &policies.freeze);
+    let frozen_now = freeze(run, &trained.gradients, &trained.layers, &policies.freeze);
     let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
     let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
     loops.masked.close(masks);
     loops.frozen.close(frozen_now);
     loops.active.close(sieved);
     run.trace(&trained);
+    let patience = run.settings().patience;
+    if patience > 0 && !run.replays() {
+        run.end_on(spfde_flow::patience(run, trained.epochs.clone(), patience));
+    }
     trained
 }
 

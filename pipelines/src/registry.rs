@@ -5,13 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use spfde_data::files::layout::ARCHITECTURE_NAME;
 use spfde_data::files::{DataError, RecordedRun, data_set};
-use spfde_data::{DataSet, Parameter, ParameterError, Value};
+use spfde_data::{DataSet, Parameter, ParameterError, Parameters, Value};
 use spfde_flow::Seams;
 use spfde_model::models::{self, LEARNING_RATE, ModelEntry};
 use spfde_model::{Description, InputShape};
 use spfde_policy::registry::{Listed, Member};
 
-use crate::Result;
+use crate::configuration::frozen;
+use crate::{Result, layers};
 
 /// A setting: key and value.
 pub type Entry = (String, Value);
@@ -61,7 +62,8 @@ impl Default for Registry {
                 .into(),
             load: Arc::new(|| Ok(data_set::embedded()?)),
         };
-        let (policies, models) = (spfde_policy::Registry::default(), models::registry().to_vec());
+        let (policies, mut models) = (spfde_policy::Registry::default(), models::registry());
+        models.push(layers::entry());
         Self { policies, models, data: vec![fashion_mnist], seams: Arc::new(|seams| seams) }
     }
 }
@@ -137,6 +139,8 @@ impl Registry {
     /// know: their keys and names. Parameters of a model or a policy that is not known go without a word.
     pub(crate) fn known(&self, entries: &[Entry]) -> (Vec<Entry>, Vec<Entry>) {
         let families = self.families();
+        let of_all = frozen::parameters();
+        let shared = |key: &str| of_all.iter().any(|parameter| parameter.key == key);
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for entry in entries {
             let (key, value) = entry;
@@ -145,7 +149,7 @@ impl Registry {
                     Ok(_) => known.push(entry.clone()),
                     Err(_) => unknown.push(entry.clone()),
                 },
-                Some(family) if !family.members.iter().any(|member| member.knows(key)) => (),
+                Some(family) if !shared(key) && !family.members.iter().any(|member| member.knows(key)) => (),
                 _ => known.push(entry.clone()),
             }
         }
@@ -170,6 +174,19 @@ impl Registry {
     /// If there is none: the choice is checked before.
     pub fn model(&self, name: &str) -> &ModelEntry {
         self.models.iter().find(|entry| entry.name == name).expect("a choice was checked")
+    }
+
+    /// The configured model on images of this shape, without its weights.
+    ///
+    /// # Errors
+    /// If the images do not fit it.
+    pub(crate) fn describe(
+        &self,
+        values: &Parameters,
+        input: InputShape,
+        classes: usize,
+    ) -> Result<Description, ParameterError> {
+        (self.model(values.text("model.name")).build)(values, input, classes)
     }
 }
 

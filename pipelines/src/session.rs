@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use spfde_data::files::layout::PREFIX_CACHE;
 use spfde_data::files::run_directory::{Member, default_directory};
-use spfde_data::files::{DataError, Kind, Manifest, ParquetStore, RunDirectory};
+use spfde_data::files::{DataError, Kind, Manifest, ParquetStore, RunDirectory, ScratchFiles};
 use spfde_data::{Commit, CompleteEpoch, StorageError};
-use spfde_flow::{Cause, Checkpoints, Fault, Observer, Services, Snapshot, Stop};
+use spfde_flow::{Cause, Checkpoints, Fault, Observer, PrefixCache, Services, Snapshot, Stop};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::cluster::{Cluster, Meeting, Network};
 use crate::environment::beginning;
 use crate::error::UNWRITTEN;
 use crate::workers::{Ended, execute};
-use crate::{Build, Error, Experiment, Reached, Result, Why};
+use crate::{Build, Error, Experiment, Reached, Result, Why, memory};
 
 /// How to run an experiment; none of it changes a bit of the result.
 #[derive(Clone)]
@@ -114,6 +115,9 @@ pub(crate) fn work_on(
         }),
         resumed: resumed.map(Arc::new),
         recorded: None,
+        prefix_cache: PrefixCache::new(&settings.kept_of_prefix(), &|| {
+            Box::new(ScratchFiles::new(&place.path().join(PREFIX_CACHE)))
+        }),
         observer: options.observer,
     };
     let Ended { done, panicked, lost } = execute(settings, services, network, build);
@@ -208,6 +212,7 @@ impl Place {
 /// Worker 0 commits, which belongs to process 0; the others have nothing to commit.
 impl Commit for Place {
     fn commit_epoch(&self, complete: CompleteEpoch) -> Result<(), StorageError> {
+        let complete = CompleteEpoch { peak_memory_bytes: memory::peak(), ..complete };
         self.held().map_or(Ok(()), |directory| directory.commit_epoch(complete))
     }
 }

@@ -2,11 +2,12 @@
 //! decoded.
 //!
 //! A file is in memory whole (its compressed bytes, up to [`FILE_LIMIT`]), so that what was hashed is what is
-//! decoded. Rows are decoded in batches. What the Parquet library can be made to hold beside that is bounded
-//! by [`MEMORY_LIMIT`], by checks before it looks: the length, the counts and the depth of the footer when a
-//! file is opened, the claims, encodings and compression of the pages of the columns that are asked for when
-//! they are. Compressed pages are Snappy, Zstandard, Gzip, Brotli or LZ4; what decompresses to more than it
-//! claims is refused before the library sees it.
+//! decoded; or only its end, and then row group by row group ([`ParquetFile::parse_end`]). Rows are decoded
+//! in batches. What the Parquet library can be made to hold beside that is bounded by [`MEMORY_LIMIT`], by
+//! checks before it looks: the length, the counts and the depth of the footer when a file is opened, the
+//! claims, encodings and compression of the pages of the columns that are asked for when they are. Compressed
+//! pages are Snappy, Zstandard, Gzip, Brotli or LZ4; what decompresses to more than it claims is refused
+//! before the library sees it.
 //! Panics of the library on damaged files become errors.
 //!
 //! ```no_run
@@ -26,6 +27,7 @@ mod codecs;
 mod error;
 mod footer;
 mod pages;
+mod part;
 mod thrift;
 
 use std::ops::Range;
@@ -49,6 +51,7 @@ use batches::guard;
 pub use error::Error;
 use error::Fault;
 use pages::{Claims, damaged};
+use part::Part;
 
 /// The result of reading a file.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -64,6 +67,9 @@ pub const MEMORY_LIMIT: u64 = 256 << 20;
 /// takes 104 MB, 25 times as much (`tests/footers`).
 const FOOTER_LIMIT: u64 = MEMORY_LIMIT / 64;
 
+/// Bytes at the end of a file in which its footer lies.
+pub const END_BYTES: u64 = FOOTER_LIMIT + 8;
+
 /// Bytes of variable length that a batch may come to: a value may be as long as a page, whose bytes it shares
 /// with no other.
 const BATCH_LIMIT: u64 = MEMORY_LIMIT / 4;
@@ -76,7 +82,7 @@ const ROWS_PER_BYTE: u64 = 1 << 16;
 #[derive(Debug)]
 pub struct ParquetFile {
     path: PathBuf,
-    bytes: Bytes,
+    bytes: Part,
     metadata: ArrowReaderMetadata,
     rows: u64,
 }
@@ -88,13 +94,8 @@ impl ParquetFile {
     /// If it is no Parquet file, or its footer claims what cannot be.
     pub fn parse(path: &Path, bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
-        let open = || {
-            let metadata = read_footer(&bytes)?;
-            let rows = check_groups(&metadata, bytes.len() as u64)?;
-            Ok((metadata, rows))
-        };
-        let (metadata, rows) = open().map_err(|fault: Fault| fault.of(path))?;
-        Ok(Self { path: path.to_owned(), bytes, metadata, rows })
+        let length = bytes.len() as u64;
+        Self::parse_end(path, length, bytes)
     }
 
     /// The file, for messages.
@@ -104,7 +105,7 @@ impl ParquetFile {
 
     /// Bytes of the file.
     pub fn length(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.length
     }
 
     /// Rows that the file declares.
@@ -153,7 +154,7 @@ impl ParquetFile {
     /// If one comes twice, or their pages are damaged or claim more than [`MEMORY_LIMIT`].
     ///
     /// # Panics
-    /// If there are no such groups.
+    /// If there are no such groups, or their bytes are not in memory.
     pub fn batches(&self, groups: Range<usize>, columns: &[&str], batch: usize) -> Result<Batches> {
         let rows = self.first_row(groups.end) - self.first_row(groups.start);
         let open = || {
@@ -185,7 +186,9 @@ impl ParquetFile {
             let mut claims = Claims::default();
             for group in groups.clone() {
                 let column = self.metadata.metadata().row_group(group).column(leaf);
-                let chunk = &self.bytes[place(column).expect("places were checked")];
+                let place = place(column).expect("places were checked");
+                let chunk = self.bytes.slice(place.start as u64..place.end as u64);
+                let chunk = &*chunk.expect("the groups are in memory");
                 let (name, kind) = (column.column_path().string(), column.column_type());
                 claims.add(chunk, &name, kind, column.compression())?;
             }
@@ -229,8 +232,9 @@ impl ParquetFile {
 }
 
 /// Reads the footer of a file, once it is known to claim no more than there can be.
-fn read_footer(bytes: &Bytes) -> Result<ArrowReaderMetadata, Fault> {
+fn read_footer(part: &Part) -> Result<ArrowReaderMetadata, Fault> {
     const ACTION: &str = "read the footer";
+    let bytes = &part.bytes;
     let length = guard(ACTION, || {
         let tail = bytes.last_chunk().ok_or(ParquetError::EOF("shorter than 8 bytes".to_owned()))?;
         Ok(FooterTail::try_new(tail)?.metadata_length() as u64)
@@ -242,7 +246,7 @@ fn read_footer(bytes: &Bytes) -> Result<ArrowReaderMetadata, Fault> {
         footer::check(&bytes[start..end])?;
     }
     guard(ACTION, || {
-        let metadata = ParquetMetaDataReader::new().parse_and_finish(bytes)?;
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(part)?;
         // The schema is what Parquet says; a second one hidden in the metadata is not consulted.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         ArrowReaderMetadata::try_new(Arc::new(metadata), options)

@@ -8,7 +8,7 @@ mod tests;
 
 use std::path::Path;
 
-use super::layout::{CHECKPOINT, weights_path};
+use super::layout::{BEST_PATH, CHECKPOINT, weights_path};
 use super::manifest::CHECKPOINT_LIMIT;
 use super::parquet_store::read_columns;
 use super::weights::{Metadata, Weights};
@@ -46,9 +46,34 @@ pub fn read_weights(run: &Path, manifest: &Manifest, epoch: u32) -> Result<Weigh
             format!("is not in the manifest, which names other files of the checkpoint after epoch {epoch}");
         return Err(DataError::refused(&path, what, "the manifest was changed"));
     };
+    weights::parse(&path, &read_file(run, file)?)
+}
+
+/// Reads the weights of the best epoch on the validation set; with the number of epochs after which they were
+/// so.
+///
+/// # Errors
+/// If `manifest` names none, or the file is not the one that it names.
+pub fn read_best(run: &Path, manifest: &Manifest) -> Result<(u32, Weights)> {
+    let Some(file) = manifest.best.last() else {
+        let remedy = "a run keeps them that has a validation set (data.validation)";
+        return Err(DataError::refused(run, "has no weights of a best epoch", remedy));
+    };
+    Ok((file.epoch, weights::parse(&run.join(&file.path), &read_file(run, file)?)?))
+}
+
+/// Copies weights to where those of the best epoch of a finished run lie.
+pub(super) fn copy_as_best(run: &Path, file: &Checkpoint) -> Result<Checkpoint> {
+    atomic::write(&run.join(BEST_PATH), &read_file(run, file)?)?;
+    Ok(Checkpoint { path: BEST_PATH.to_owned(), ..file.clone() })
+}
+
+/// The bytes of a file, which have to be those that the manifest names.
+fn read_file(run: &Path, file: &Checkpoint) -> Result<Vec<u8>> {
+    let path = inside(run, &file.path)?;
     let bytes = read_limited(&path, CHECKPOINT_LIMIT)?;
     check_recorded(&path, &bytes, file.bytes, &file.blake3)?;
-    weights::parse(&path, &bytes)
+    Ok(bytes)
 }
 
 /// Reads the rows of a table at the start of `epoch`, those of all workers: none if there is no such

@@ -1,9 +1,11 @@
 //! What lies where in a run directory: every name that a run gives to a file or directory.
 //!
 //! ```text
-//! config.toml  environment.json  architecture.json  manifest.json  lock  lock-01  processes.key
+//! config.toml  environment.json  architecture.json  manifest.json  start.safetensors  lock  lock-01
+//! processes.key
 //! trace/<stream>/e00012-w00.parquet
-//! checkpoint/e00012.safetensors  checkpoint/<table>/e00012-w00.parquet
+//! cache/ (while a process trains that keeps outputs of the frozen prefix there, in files without names)
+//! checkpoint/e00012.safetensors  checkpoint/best.safetensors  checkpoint/<table>/e00012-w00.parquet
 //! ```
 //!
 //! A file that is being written has `.part` behind its name.
@@ -24,6 +26,8 @@ pub const CONFIG_NAME: &str = "config.toml";
 pub const ENVIRONMENT_NAME: &str = "environment.json";
 /// The network; runs of a time before manifests of version 3 have none.
 pub const ARCHITECTURE_NAME: &str = "architecture.json";
+/// The weights that the run began with, if it did not draw them.
+pub const START_NAME: &str = "start.safetensors";
 /// The manifest.
 pub const MANIFEST_NAME: &str = "manifest.json";
 /// The lock of the process that holds the run. Its content, the holder's process id, is for messages only.
@@ -37,6 +41,8 @@ pub const KEY_NAME: &str = "processes.key";
 pub const TRACE: &str = "trace";
 /// The folder of checkpoints.
 pub const CHECKPOINT: &str = "checkpoint";
+/// The folder of outputs of the frozen prefix, while a process keeps them on disk; no manifest names it.
+pub const PREFIX_CACHE: &str = "cache";
 /// Folders whose files the manifest names.
 pub(super) const NAMED: [&str; 2] = [TRACE, CHECKPOINT];
 
@@ -66,9 +72,12 @@ pub(super) fn path_below(folder: &str, table: &str, epoch: u32, worker: u32) -> 
 }
 
 /// Where the weights at the start of `epoch` lie, relative to the run directory.
-pub(super) fn weights_path(epoch: u32) -> String {
+pub fn weights_path(epoch: u32) -> String {
     format!("{CHECKPOINT}/e{epoch:05}.safetensors")
 }
+
+/// Where the weights of the best epoch of a finished run lie, relative to the run directory.
+pub const BEST_PATH: &str = "checkpoint/best.safetensors";
 
 /// Whether a stream may have this name, which becomes a directory: 1 to 64 lowercase letters, digits, `_`,
 /// `-`.
@@ -91,8 +100,8 @@ pub(super) fn is_path_of(file: &Checkpoint) -> bool {
 
 /// Whether a run calls the weights of a checkpoint so, or did while it wrote them.
 pub(super) fn is_weights(name: &OsStr) -> bool {
-    let epoch = plain(name).and_then(|name| name.strip_prefix('e')?.strip_suffix(".safetensors"));
-    epoch.is_some_and(|epoch| is_number(epoch, 5))
+    let Some(name) = plain(name).and_then(|name| name.strip_suffix(".safetensors")) else { return false };
+    name == "best" || name.strip_prefix('e').is_some_and(|epoch| is_number(epoch, 5))
 }
 
 /// Whether a run calls a segment so, or did while it wrote it.
@@ -143,6 +152,12 @@ pub fn entries(directory: &Path) -> Result<Vec<DirEntry>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries.map_err(DataError::io(directory, "list the directory")),
     }
+}
+
+/// Whether the name of a file ends in a point and one of `endings`, in letters of any case.
+pub fn ends_in(file: &Path, endings: &[&str]) -> bool {
+    let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| endings.contains(&ending.as_str()))
 }
 
 /// The files in a directory and those below it, so many `levels` in all: directory by directory, the nearest

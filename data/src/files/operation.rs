@@ -41,6 +41,11 @@ pub(super) fn create(path: &Path) -> Result<File> {
     perform(Change::Create { path: path.into() }, || File::create(path))
 }
 
+/// Creates a file in a directory that has no name of its own there, and goes when it is closed.
+pub(super) fn create_unnamed(directory: &Path) -> Result<File> {
+    perform(Change::Create { path: directory.into() }, || tempfile::tempfile_in(directory))
+}
+
 /// Appends bytes to the file that was created as `path`.
 pub(super) fn write(mut file: &File, path: &Path, bytes: &[u8]) -> Result<()> {
     perform(Change::Write { path: path.into(), bytes: bytes.into() }, || file.write_all(bytes))

@@ -131,7 +131,7 @@ mod tests {
 
     /// A run of one sample and one epoch, with a segment of so many rows and bytes.
     fn manifest(stream: &str, rows: u64, bytes: u64) -> Manifest {
-        let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1], labels: vec![0] };
+        let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8].into(), labels: vec![0] };
         let mut manifest = Manifest::new(&data_set::assemble("tiny", 1, images.clone(), images), 1);
         manifest.epochs_reached = 1;
         let segment = |worker| Segment {

@@ -1,8 +1,11 @@
 //! Reading a file into memory, up to a limit, and comparing it with what was recorded of it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use spfde_parquet_guard::FILE_LIMIT;
 
 use super::atomic::refuse_link;
 use super::{DataError, Result};
@@ -21,6 +24,20 @@ pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(DataError::io(path, "read"))?;
     DataError::limit(path, "file length", bytes.len() as u64, limit)?;
     Ok(bytes)
+}
+
+/// The bytes from the places `range` of a file.
+pub(super) fn read_range(path: &Path, mut file: &File, range: Range<u64>) -> Result<Vec<u8>> {
+    let length = range.end - range.start;
+    DataError::limit(path, "length of a row group", length, FILE_LIMIT)?;
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(length as usize).is_err() {
+        let less = "less than the memory that there is";
+        return Err(DataError::unfit(path, "length of a row group", length, less, ""));
+    }
+    file.seek(SeekFrom::Start(range.start)).map_err(DataError::io(path, "read"))?;
+    file.take(length).read_to_end(&mut bytes).map_err(DataError::io(path, "read"))?;
+    check_length(path, range.start + bytes.len() as u64, range.end).map(|()| bytes)
 }
 
 /// The place of a file of the run directory `run`, given with `/` between its parts.

@@ -25,6 +25,30 @@ pub enum Values {
     Boolean(Vec<Option<bool>>),
 }
 
+impl Values {
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "a column without rows is nothing special")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Integer(values) => values.len(),
+            Self::Number(values) => values.len(),
+            Self::Text(values) => values.len(),
+            Self::Boolean(values) => values.len(),
+        }
+    }
+
+    /// The value in a row, for messages.
+    pub(crate) fn shown(&self, row: usize) -> String {
+        let shown = match self {
+            Self::Integer(values) => values[row].map(|value| value.to_string()),
+            Self::Number(values) => values[row].map(|value| value.to_string()),
+            Self::Text(values) => values[row].as_ref().map(|value| format!("{value:?}")),
+            Self::Boolean(values) => values[row].map(|value| value.to_string()),
+        };
+        shown.unwrap_or_else(|| "missing".to_owned())
+    }
+}
+
 /// Named columns, all equally long.
 pub type Columns = Vec<(String, Values)>;
 

@@ -15,6 +15,13 @@ pub enum Range {
     Below(f64, f64),
     /// One of a few names.
     Choice(Vec<&'static str>),
+    /// One of a few names, or some of others joined by `+`.
+    Joined {
+        /// Names that stand alone.
+        alone: Vec<&'static str>,
+        /// Names that can be joined.
+        names: Vec<&'static str>,
+    },
     /// Any text, such as a path.
     Text,
 }
@@ -26,6 +33,9 @@ impl fmt::Display for Range {
             Range::Number(low, high) => write!(f, "{low} to {high}"),
             Range::Below(low, high) => write!(f, "{low} to below {high}"),
             Range::Choice(names) => write!(f, "{}", names.join(", ")),
+            Range::Joined { alone, names } => {
+                write!(f, "{}; {} joined by +", alone.join(", "), names.join(", "))
+            }
             Range::Text => write!(f, "text"),
         }
     }
@@ -38,6 +48,7 @@ impl Range {
             Range::Integer(..) => "a whole number".to_owned(),
             Range::Number(..) | Range::Below(..) => "a number".to_owned(),
             Range::Choice(_) => format!("one of {self}"),
+            Range::Joined { .. } => format!("one or more of {self}"),
             Range::Text => "a text".to_owned(),
         }
     }
@@ -48,7 +59,7 @@ impl Range {
             Range::Integer(..) | Range::Number(..) | Range::Below(..) => {
                 format!("{} from {self}", self.kind())
             }
-            Range::Choice(_) | Range::Text => self.kind(),
+            Range::Choice(_) | Range::Joined { .. } | Range::Text => self.kind(),
         }
     }
 
@@ -59,7 +70,7 @@ impl Range {
             Range::Number(..) | Range::Below(..) => {
                 !matches!(value, Value::Text(_)) || is_beyond_numbers(value)
             }
-            Range::Choice(_) => false,
+            Range::Choice(_) | Range::Joined { .. } => false,
             Range::Text => matches!(value, Value::Text(_)),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spfde_data::augment::Augmentation;
-use spfde_data::images::{DataSet, Images, Normalization};
+use spfde_data::images::{DataSet, Images, Normalization, Pixels};
 use spfde_data::random::{Purpose, draw};
 use spfde_model::InputShape;
 
@@ -21,13 +21,23 @@ pub(super) fn random(seed: u64, shape: InputShape, images: usize) -> DataSet {
     }
     // No image has so many words that the key would be one of theirs.
     let label = |image: u64| (draw(seed, Purpose::Synthetic, image, u64::MAX) % CLASSES as u64) as u16;
-    let train = Images { channels, height, width, pixels, labels: (0..images as u64).map(label).collect() };
+    let train = Images {
+        channels,
+        height,
+        width,
+        pixels: pixels.into(),
+        labels: (0..images as u64).map(label).collect(),
+    };
     DataSet {
         name: "random".to_owned(),
         classes: CLASSES,
+        class_names: Vec::new(),
+        column_names: Vec::new(),
+        row_groups: Vec::new(),
         normalization: Normalization::of(&train),
-        test: Arc::new(Images { pixels: Vec::new(), labels: Vec::new(), ..train }),
+        test: Arc::new(Images { pixels: Pixels::default(), labels: Vec::new(), ..train }),
         train: Arc::new(train),
+        validation: Arc::default(),
         fingerprint: "random".to_owned(),
         augment: Augmentation::None,
     }

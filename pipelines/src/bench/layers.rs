@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
-use spfde_data::augment::Placement;
-use spfde_flow::Settings;
+use spfde_flow::{Settings, share};
 use spfde_model::{Activations, Network, Shard, Workspace, input};
 
 use crate::{Error, Result};
@@ -103,15 +102,17 @@ fn step(
         if interrupted.load(Ordering::Relaxed) {
             return Err(Error::Unkept { reason: "interrupted".to_owned(), bench: true, interrupted: true });
         }
-        let range = batch * shard / shards..batch * (shard + 1) / shards;
+        let range = share(batch, shard, shards);
         let samples: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
-        let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, 0, sample) };
+        let shape = [images.height, images.width];
+        let place = |position: usize| settings.augment.place(settings.seed, 0, samples[position], shape);
         record("input");
         input::gather(settings.kernel, images, &settings.data.normalization, &samples, place, &mut inputs);
         record("end");
         let weights = vec![1.0; samples.len()];
+        let noise: Vec<u64> = samples.iter().map(|sample| u64::from(*sample)).collect();
         let labels = &images.labels[range];
-        let shard = Shard { inputs: &inputs, labels, weights: &weights, batch_samples: batch };
+        let shard = Shard { inputs: &inputs, labels, weights: &weights, noise: &noise, batch_samples: batch };
         network.train_shard(workspace, &shard, &mut part);
         sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
     }

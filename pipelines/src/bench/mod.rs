@@ -11,6 +11,8 @@
 //!   measured at its target density, as in a run too short for an update.
 //! - **Frozen blocks** are frozen from the first step on, and have no backward pass. Nothing else freezes,
 //!   nor does a mask or the active set change: no decision falls within an epoch.
+//! - **A cache of the frozen prefix** (`freeze.cache`) is filled by an epoch before the timed one: every
+//!   timed step finds all of its samples, as far as `freeze.cache_bytes` go.
 //! - **Data.** Every step has a full batch of different random images, resident in memory as bytes. Turning
 //!   bytes into activations is part of the step, as in training, and stands in the profile as `input`. Images
 //!   are not varied (`data.augment` is `none` unless given), since other programs' steps do not include that.
@@ -33,7 +35,6 @@ mod bandwidth;
 mod clock;
 mod data;
 mod layers;
-mod memory;
 mod prefix;
 mod prepare;
 mod report;
@@ -44,15 +45,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
+use spfde_data::Scratch;
+use spfde_data::files::ScratchFiles;
 use spfde_data::nowhere::Nowhere;
 use spfde_data::parameter::Value;
-use spfde_flow::{Observer, Services, Settings, Stop};
+use spfde_flow::{Observer, PrefixCache, Services, Settings, Stop};
 use spfde_policy::count;
 
 use crate::cluster::Network;
 use crate::replay::failure;
 use crate::workers::{Ended, execute};
-use crate::{Experiment, Registry, Result};
+use crate::{Experiment, Registry, Result, memory};
 
 use clock::{Clock, StepTime};
 use prepare::Path;
@@ -114,7 +117,7 @@ impl Bench {
     /// Steps of everything that is measured.
     pub fn steps(&self) -> u64 {
         let paths = [Some(&self.path), self.dense.as_ref(), Some(&self.floor)].into_iter().flatten();
-        let timed: u32 = paths.map(|path| path.steps_of_round() * ROUNDS).sum();
+        let timed: u32 = paths.map(|path| path.epochs() * path.steps_of_epoch() * ROUNDS).sum();
         u64::from(timed + layers::steps(flops(self.settings())))
     }
 
@@ -152,7 +155,7 @@ impl Bench {
     }
 }
 
-/// Runs the graph for the one epoch of `experiment`; its steps after the first `warm_up`.
+/// Runs the graph for the epochs of `experiment`; its steps after the first `warm_up`.
 fn measure(
     experiment: &Experiment,
     workers: usize,
@@ -162,6 +165,8 @@ fn measure(
 ) -> Result<Vec<StepTime>> {
     let settings = experiment.settings();
     let clock = Arc::new(Clock::new(workers, bar.clone()));
+    let directory = std::env::temp_dir().join(format!("spfde-bench-{}", std::process::id()));
+    let scratch = || Box::new(ScratchFiles::new(&directory)) as Box<dyn Scratch>;
     let services = Services {
         store: Arc::new(Nowhere),
         commit: Arc::new(Nowhere),
@@ -169,6 +174,7 @@ fn measure(
         checkpoints: None,
         resumed: None,
         recorded: None,
+        prefix_cache: PrefixCache::new(&settings.kept_of_prefix(), &scratch),
         observer: Arc::clone(&clock) as Arc<dyn Observer>,
     };
     let Ended { done, panicked, .. } = execute(settings, services, Network::alone(workers), crate::wire);

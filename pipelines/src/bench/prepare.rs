@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use spfde_data::architecture::LayerKind;
 use spfde_data::parameter::{ParameterError, Value};
-use spfde_model::InputShape;
+use spfde_flow::Cache;
+use spfde_model::{Description, InputShape};
 use spfde_policy::SieveContext;
+use spfde_policy::mask::distribution::masked;
 
-use crate::experiment::description;
+use crate::configuration::frozen::prefix_cache;
 use crate::{Configuration, Experiment, Result, Source};
 
 use super::data::{self, CLASSES};
@@ -33,7 +34,13 @@ const DEFAULTS: [&str; 4] =
     ["mask.policy=static", "sieve.policy=none", "data.augment=none", "train.learning_rate=0.01"];
 
 /// What holds whatever the user says.
-const FIXED: [&str; 2] = ["train.epochs=1", "freeze.policy=none"];
+const FIXED: [&str; 1] = ["freeze.policy=none"];
+
+/// How many epochs a round has: with a cache of the frozen prefix the first one fills it.
+const EPOCHS: [&str; 2] = ["train.epochs=1", "train.epochs=2"];
+
+/// How the keys begin that say what is kept of the frozen prefix.
+const PREFIX_CACHE: &str = "freeze.cache";
 
 /// How the keys begin that have no effect, and why.
 const UNUSED: [(&str, &str); 3] = [
@@ -62,10 +69,13 @@ impl Path {
         let mut notes: Vec<String> =
             asked.notes().iter().filter(|note| !note.starts_with("`freeze.")).cloned().collect();
         for (start, reason) in UNUSED {
-            let keys = given.iter().map(|(key, _)| key).filter(|key| key.starts_with(start));
+            let unused = |key: &&String| key.starts_with(start) && !key.starts_with(PREFIX_CACHE);
+            let keys = given.iter().map(|(key, _)| key).filter(unused);
             notes.extend(keys.map(|key| format!("`{key}` has no effect on a bench: {reason}")));
         }
-        Ok((Self::new(&[&entries[..], &words(&FIXED)?].concat(), options, FEWEST_STEPS[0])?, notes))
+        let kept = prefix_cache(asked.values()).cache != Cache::Off;
+        let fixed = words(&[FIXED[0], EPOCHS[usize::from(kept)]])?;
+        Ok((Self::new(&[&entries[..], &fixed].concat(), options, FEWEST_STEPS[0])?, notes))
     }
 
     /// The dense path beside this one.
@@ -76,11 +86,11 @@ impl Path {
     /// The path with one weight in the smallest masked layer and few in the others, for as many steps.
     pub(super) fn floor(&self, options: &Options) -> Result<Self> {
         let options = Options { steps: Some(self.timed), ..options.clone() };
-        let description = description(&self.configuration, self.configuration.shape(), CLASSES)?;
-        let layers = &description.architecture().layers;
-        let first = usize::from(layers[0].kind == LayerKind::Convolution);
-        let masked = layers[..layers.len() - 1].iter().skip(first);
-        let fewest = masked.map(|layer| layer.weights()).min().unwrap_or(1);
+        let description = self.description()?;
+        let architecture = description.architecture();
+        let layers = architecture.layers.iter().zip(masked(architecture));
+        let weights = layers.filter(|(_, masked)| *masked).map(|(layer, _)| layer.weights());
+        let fewest = weights.min().unwrap_or(1);
         let sparsity = format!("mask.sparsity={}", 1.0 - 1.0 / fewest as f64);
         let entries = [self.entries(), words(&["mask.policy=static", &sparsity])?].concat();
         Ok(Self { is_floor: true, ..Self::new(&entries, &options, FEWEST_STEPS[1])? })
@@ -101,7 +111,7 @@ impl Path {
         let flops = super::flops(path.experiment()?.settings()).max(1);
         let steps = (TIMED_FLOPS / flops).clamp(fewest, MOST_STEPS);
         path.timed = options.steps.unwrap_or(steps as u32).max(1);
-        path.images = path.images(u64::from(batch) * u64::from(path.steps_of_round()))?;
+        path.images = path.images(u64::from(batch) * u64::from(path.steps_of_epoch()))?;
         Ok(path)
     }
 
@@ -115,19 +125,25 @@ impl Path {
         if self.is_floor { "floor" } else { self.mask() }
     }
 
-    /// Steps of a round, counted from 1, that are not timed: all but its part of the timed ones.
-    pub(super) fn warm_up(&self, round: u32) -> u32 {
-        self.steps_of_round() - (self.timed + ROUNDS - round) / ROUNDS
+    /// Epochs of a round.
+    pub(super) fn epochs(&self) -> u32 {
+        self.configuration.values().integer("train.epochs")
     }
 
-    /// All steps of a round. The first ones are not timed: in one the buffers grow to their sizes, in another
-    /// the tables take the initial masks; in a long round caches and predictors get some more to settle.
-    pub(super) fn steps_of_round(&self) -> u32 {
+    /// Steps of a round, counted from 1, that are not timed: all but its part of the timed ones.
+    pub(super) fn warm_up(&self, round: u32) -> u32 {
+        self.epochs() * self.steps_of_epoch() - (self.timed + ROUNDS - round) / ROUNDS
+    }
+
+    /// All steps of an epoch. The first ones of the last are not timed: in one the buffers grow to their
+    /// sizes, in another the tables take the initial masks; in a long round caches and predictors get some
+    /// more to settle.
+    pub(super) fn steps_of_epoch(&self) -> u32 {
         let timed = self.timed.div_ceil(ROUNDS);
         2 + timed / 10 + timed
     }
 
-    /// The experiment on its random images: one epoch of a round's steps, every batch full.
+    /// The experiment on its random images: every batch full.
     pub(super) fn experiment(&self) -> Result<Experiment> {
         let values = self.configuration.values();
         let data = data::random(u64::from(values.integer("seed")), self.configuration.shape(), self.images);
@@ -135,12 +151,18 @@ impl Path {
         experiment.with_freeze(Prefix { blocks: self.frozen as u32 })
     }
 
+    /// The network, if images of its shape fit it.
+    fn description(&self) -> Result<Description, ParameterError> {
+        let configuration = &self.configuration;
+        configuration.registry().describe(configuration.values(), configuration.shape(), CLASSES)
+    }
+
     /// How many images there have to be, so that `wanted` of them are active.
     fn images(&self, wanted: u64) -> Result<usize, ParameterError> {
         let values = self.configuration.values();
         let InputShape { channels, height, width } = self.configuration.shape();
         // Refuses a shape that does not fit the model before any image is made.
-        description(&self.configuration, self.configuration.shape(), CLASSES)?;
+        self.description()?;
         let stride = channels * height * width;
         let mut images = wanted;
         loop {
@@ -154,7 +176,8 @@ impl Path {
                 return Err(ParameterError::contradiction("data.shape", reason));
             }
             let samples = images as u32;
-            let context = SieveContext { seed: u64::from(values.integer("seed")), epochs: 1, samples };
+            let context =
+                SieveContext { seed: u64::from(values.integer("seed")), epochs: self.epochs(), samples };
             let policy = self.configuration.registry().policies.sieve.build(
                 values.text("sieve.policy"),
                 values,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use spfde_data::parameter::Value;
-use spfde_flow::Settings;
+use spfde_flow::{Settings, share};
 use spfde_model::Storage;
 
 use crate::experiment::Experiment;
@@ -159,10 +159,10 @@ impl Report {
             (0..plan.architecture.layers.len()).map(|layer| layer_report(settings, layer, &mut profile));
         let layers: Vec<LayerReport> = layers.collect();
         // Groups of lanes are carried whole.
-        let samples = |shard: usize| (settings.batch_size + shard) / settings.shards;
-        let lanes = (0..settings.shards).map(|shard| settings.kernel.groups(samples(shard)));
-        let lanes = lanes.sum::<usize>() * settings.kernel.lanes() * settings.storage.bytes();
-        let bytes_per_step = settings.network.traffic(plan.frozen_blocks(0)) * lanes as u64;
+        let samples = |shard: usize| share(settings.batch_size, shard, settings.shards).len();
+        let groups = (0..settings.shards).map(|shard| settings.kernel.groups(samples(shard)));
+        let carried = groups.sum::<usize>() * settings.kernel.lanes() * settings.storage.bytes();
+        let bytes_per_step = settings.network.traffic(plan.frozen_blocks(0)) * carried as u64;
         let values = experiment.configuration().values().iter().filter(|(key, _)| !UNREAD.contains(key));
         Self {
             model: settings.model.clone(),
@@ -182,7 +182,7 @@ impl Report {
             floor,
             path,
             peak_rss_bytes,
-            image_bytes: settings.data.train.pixels.len() as u64,
+            image_bytes: settings.data.train.pixels.bytes() as u64,
             dataflow_share: 1.0 - slowest / total,
             imbalance_share: (slowest - average) / total,
             stages: stages(steps),

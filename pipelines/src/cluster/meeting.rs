@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cluster;
 use crate::Experiment;
+use crate::start::WEIGHTS;
 
 /// Terms in which two processes differ that are told one by one.
 const TOLD: usize = 3;
@@ -37,12 +38,19 @@ impl Meeting {
             (FIRST[2].to_owned(), workers.to_string()),
         ];
         let configuration = experiment.configuration();
-        let settings = configuration.values().iter();
+        // Each process may have the weights elsewhere; their hash is a term.
+        let settings = configuration.values().iter().filter(|(key, _)| *key != WEIGHTS);
         terms.extend(settings.map(|(key, value)| (key.to_owned(), value.to_string())));
         let given = configuration.values().iter().map(|(key, _)| key.to_owned());
         let given = given.filter(|key| configuration.is_given(key)).collect();
-        let fingerprint = experiment.settings().data.fingerprint.clone();
-        terms.push(("the fingerprint of data.path".to_owned(), fingerprint));
+        let data = &experiment.settings().data;
+        terms.push(("the fingerprint of data.path".to_owned(), data.fingerprint.clone()));
+        let normalization = serde_json::to_vec(&data.normalization).expect("numbers are plain data");
+        let normalization = blake3::hash(&normalization).to_hex().to_string();
+        terms.push(("the BLAKE3 of mean and deviation of data.path".to_owned(), normalization));
+        if let Some(start) = &experiment.start {
+            terms.push(("the BLAKE3 of model.weights".to_owned(), start.from.weights.clone()));
+        }
         Self { workers, terms, given }
     }
 }

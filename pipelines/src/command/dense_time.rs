@@ -36,9 +36,12 @@ pub(super) fn dense_seconds_per_sample(experiment: &Experiment) -> Option<f64> {
     let labels: Vec<u16> = samples.iter().map(|sample| images.labels[*sample as usize]).collect();
     let weights = vec![1.0; samples.len()];
     let mut inputs = Activations::default((0, 0, 0, 0, 0));
-    let (normalization, place) = (&settings.data.normalization, |_: u32| Placement::default());
-    input::gather(settings.kernel, images, normalization, &samples, place, &mut inputs);
-    let shard = Shard { inputs: &inputs, labels: &labels, weights: &weights, batch_samples: samples.len() };
+    let (normalization, place) = (&settings.data.normalization, |_: usize| Placement::default());
+    // If images cannot be read, the first step of the run says why.
+    let (held, places) = images.at_hand(&samples).ok()?;
+    input::gather(settings.kernel, &held, normalization, &places, place, &mut inputs);
+    let (labels, weights, batch_samples) = (&labels[..], &weights[..], samples.len());
+    let shard = Shard { inputs: &inputs, labels, weights, noise: &[], batch_samples };
     let mut workspace = Workspace::new(&network);
     let mut part = vec![0.0; network.part_len()];
     let mut step = || {

@@ -7,15 +7,16 @@ use super::follow::{announce, tell};
 use super::replay::{Replay, STOPPING, directories};
 use super::{end_at_once, interruptible};
 use crate::grid::{
-    Axes, GridOptions, JudgeObserver, JudgedRun, KEPT_NAME, NAMES_NAME, RunCase, ScoreInput, TABLE_NAME,
-    judge_runs, judge_scores, refuse_taken,
+    Axes, FREEZES_NAME, GridOptions, JudgeObserver, JudgedRun, KEPT_NAME, NAMES_NAME, RunCase, ScoreInput,
+    TABLE_NAME, is_of_freezing, judge_gradients, judge_runs, judge_scores, refuse_taken,
 };
+use crate::report::gradients::{gradients_json, gradients_text};
 use crate::report::grid;
 use crate::terminal::{remark, say, say_all, say_file};
-use crate::{App, Error, Result, Source};
+use crate::{App, Entry, Error, Result, Source};
 
 impl Replay {
-    /// Judges sieve policies by bare scores.
+    /// Judges sieve policies by bare scores, freeze policies by bare gradients.
     pub(super) fn judge(&self, app: &App) -> Result<()> {
         // A shell makes several words of a pattern, and a path with a partition looks like a setting. No key
         // has one of these letters.
@@ -28,12 +29,44 @@ impl Replay {
             return Err(Error::usage(format!("`{word}` {what}")));
         }
         let settings = Source::from_words(&settings.into_iter().cloned().collect::<Vec<_>>())?;
-        let paths = self.scores.iter().cloned().chain(more.into_iter().map(PathBuf::from)).collect();
-        let input = ScoreInput { paths, first_epoch: self.first_epoch, repeats: self.repeats };
-        let axes = Axes::from_words(&self.grid)?;
         if let Some(out) = &self.out {
             refuse_taken(out)?;
         }
+        // Each record gets the keys that it can tell of; one alone gets all, and refuses the others.
+        let both = self.gradients.is_some() && !self.scores.is_empty();
+        let of = |freezing: bool, key: &str| !both || key == "seed" || is_of_freezing(key) == freezing;
+        let part = |freezing: bool| -> Result<_> {
+            let entries = settings.entries().iter().filter(|(key, _)| of(freezing, key)).cloned();
+            let key = |word: &str| word.split('=').next().unwrap_or_default().trim().to_owned();
+            let axes: Vec<String> =
+                self.grid.iter().filter(|word| of(freezing, &key(word))).cloned().collect();
+            Ok((entries.collect::<Vec<_>>(), Axes::from_words(&axes)?))
+        };
+        if !self.scores.is_empty() {
+            let (entries, axes) = part(false)?;
+            self.judge_scores(app, more, &entries, &axes)?;
+        } else if let Some(word) = more.first() {
+            return Err(Error::usage(format!("`{word}` is no setting, and --gradients takes one directory")));
+        }
+        let Some(gradients) = &self.gradients else { return Ok(()) };
+        let (entries, axes) = part(true)?;
+        let judged = judge_gradients(gradients, self.first_epoch, &entries, &axes, &self.grid_options(app))?;
+        end_at_once();
+        match self.json {
+            true => say_file(gradients_json(&judged)),
+            false => say_all(gradients_text(&judged)),
+        }
+        if let Some(out) = self.out.as_ref().filter(|_| !self.json) {
+            say("");
+            say(format!("decisions: {}", out.join(FREEZES_NAME).display()));
+        }
+        Ok(())
+    }
+
+    /// Judges sieve policies by bare scores, those of `more` places among them.
+    fn judge_scores(&self, app: &App, more: Vec<&String>, settings: &[Entry], axes: &Axes) -> Result<()> {
+        let paths = self.scores.iter().cloned().chain(more.into_iter().map(PathBuf::from)).collect();
+        let input = ScoreInput { paths, first_epoch: self.first_epoch, repeats: self.repeats };
         if self.sort.is_of_runs() {
             return Err(Error::usage(format!(
                 "--sort {}: bare scores have no costs, no layers and no recorded decisions; sort by member, \
@@ -41,7 +74,7 @@ impl Replay {
                 self.sort.name()
             )));
         }
-        let judged = judge_scores(&input, settings.entries(), &axes, &self.grid_options(app))?;
+        let judged = judge_scores(&input, settings, axes, &self.grid_options(app))?;
         end_at_once();
         match self.json {
             true => say_file(grid::scores_json(&judged, self.sort)),

@@ -34,9 +34,20 @@ impl List {
         }
         for family in registry.families().into_iter().filter(|family| wanted(family.name)) {
             say(format!("{} ({} = …)", family.name, family.choice.key));
-            for member in family.members {
+            let shared = shared(family.members.iter().map(|member| &member.parameters[..]));
+            if !shared.is_empty() {
+                entry("of several", "keys that these share; below only by their names");
+                shared.iter().for_each(|shared| parameter(shared));
+            }
+            for member in &family.members {
                 entry(&member.name, &member.summary);
-                member.parameters.iter().for_each(parameter);
+                let (also, own): (Vec<_>, Vec<_>) =
+                    member.parameters.iter().partition(|own| shared.contains(own));
+                own.into_iter().for_each(parameter);
+                if !also.is_empty() {
+                    let names: Vec<&str> = also.iter().map(|parameter| parameter.key).collect();
+                    say_entry("    also: ", names.join(", "));
+                }
             }
             say("");
         }
@@ -53,6 +64,18 @@ impl List {
             entry("a directory", by_hand);
         }
     }
+}
+
+/// The parameters that three members at least declare alike, in the order in which they first come.
+fn shared<'a>(members: impl Iterator<Item = &'a [Parameter]> + Clone) -> Vec<&'a Parameter> {
+    let mut shared: Vec<&Parameter> = Vec::new();
+    for parameter in members.clone().flatten() {
+        let uses = members.clone().filter(|member| member.contains(parameter)).count();
+        if uses >= 3 && !shared.contains(&parameter) {
+            shared.push(parameter);
+        }
+    }
+    shared
 }
 
 fn entry(name: &str, summary: &str) {

@@ -1,18 +1,28 @@
 //! The command line: one file for each command.
 
+mod analyse;
 mod bench;
+mod compare;
 mod dense_time;
+mod evaluate;
+mod export;
 mod follow;
 mod import;
 mod interrupt;
 mod judge;
 mod list;
+mod of_run;
+mod predict;
 mod progress;
 mod replay;
+mod report;
 mod resume;
+mod shells;
+mod sweep;
 mod together;
 mod train;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -47,6 +57,14 @@ Examples:
                                                    what a recorded run would have decided and cost
   spfde train --hosts hosts --process 1            one of several processes (spfde train --help)
   spfde verify runs/resnet20-0-1                   check a recorded run
+  spfde watch runs/resnet20-0-1                    how a run goes, from another terminal
+  spfde compare runs/*                             their settings, accuracy and cost, side by side
+  spfde sweep sparsity.toml                        a batch of experiments, in a file
+  spfde analyse runs/resnet20-0-1 --view churn     how masks change, epoch by epoch
+  spfde report runs/resnet20-0-1                   what happened in a run, as a page
+  spfde predict runs/resnet20-0-1 photos           the classes of pictures
+  spfde evaluate runs/resnet20-0-1                 how right its network is, class by class
+  spfde export runs/resnet20-0-1 --out shoes.onnx  its network for onnxruntime, or for PyTorch
   spfde bench mask.sparsity=0.95                   what a step takes here, beside a dense one")]
 struct Arguments {
     #[command(subcommand)]
@@ -59,9 +77,19 @@ enum Command {
     Resume(resume::Resume),
     Replay(replay::Replay),
     Bench(bench::Bench),
+    Watch(watch::Watch),
+    Compare(compare::Compare),
+    Sweep(sweep::SweepFile),
+    Analyse(analyse::Analyse),
     Verify(verify::Verify),
+    Report(report::Report),
+    Predict(predict::Predict),
+    Evaluate(evaluate::Evaluate),
+    Export(export::Export),
     Import(import::Import),
     List(list::List),
+    Completions(shells::Completions),
+    Man(shells::Manual),
 }
 
 impl App {
@@ -80,7 +108,20 @@ impl App {
             Command::Resume(resume) => resume.run(&self),
             Command::Replay(replay) => replay.run(&self),
             Command::Bench(bench) => bench.run(&self),
+            Command::Watch(watch) => watch.run(),
+            Command::Compare(compare) => compare.run(),
+            Command::Sweep(sweep) => sweep.run(&self),
+            Command::Analyse(analyse) => analyse.run(),
             Command::Verify(verify) => verify.run(),
+            Command::Report(report) => report.run(&self),
+            Command::Predict(predict) => predict.run(&self),
+            Command::Evaluate(evaluate) => evaluate.run(&self),
+            Command::Export(export) => export.run(&self),
+            Command::Man(manual) => manual.run(),
+            Command::Completions(completions) => {
+                completions.run();
+                Ok(())
+            }
             Command::Import(import) => import.run(),
             Command::List(list) => {
                 list.run(&self);

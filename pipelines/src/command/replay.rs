@@ -27,6 +27,7 @@ use crate::{App, Error, Options, Record, Replayed, Result, Source};
 /// trace.observe=full lacks nothing.
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("judged").args(["scores", "grid"]).multiple(true))]
+#[command(group = ArgGroup::new("bare").args(["scores", "gradients"]).multiple(true))]
 #[command(after_help = "\
 Examples:
   spfde replay runs/resnet20-0-1                                   its own policies
@@ -39,10 +40,12 @@ Examples:
   spfde replay --scores scores sieve.policy=forgetting             which samples were never forgotten
   spfde replay --scores 'scores/*/rank-?.parquet' --first-epoch 1 --repeats last sieve.fraction=0.3 --out kept
                                                                    which samples stay: kept/kept.parquet
+  spfde replay --gradients recorded/gradients --grid freeze.policy=progressive,gradient-norm
+                                                                   when each would have frozen each block
   spfde replay --scores scores --grid sieve.policy=circular,forgetting --sort changes --out grid")]
 pub(super) struct Replay {
     /// Recorded runs, then settings such as `sieve.fraction=0.3`
-    #[arg(value_name = "RUN | key=value", required_unless_present = "scores")]
+    #[arg(value_name = "RUN | key=value", required_unless_present = "bare")]
     pub(super) words: Vec<String>,
     /// Judge sieve policies by bare score files instead of a run: Parquet files, directories with all files
     /// *.parquet below them, or patterns. Columns: sample (a number or a text), epoch, step, correct, and
@@ -50,8 +53,12 @@ pub(super) struct Replay {
     /// is decided, too
     #[arg(long, value_name = "PATH")]
     pub(super) scores: Vec<PathBuf>,
-    /// The number of the first epoch in the score files: epoch 0 of the results
-    #[arg(long, value_name = "N", requires = "scores", default_value_t = 0)]
+    /// Judge freeze policies by bare norms of gradients, with --scores or without: all files *.parquet in
+    /// DIR, such as spfde_recorder.py writes them, with the layers in layers.toml, there or beside DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "follow")]
+    pub(super) gradients: Option<PathBuf>,
+    /// The number of the first epoch in the files: epoch 0 of the results
+    #[arg(long, value_name = "N", requires = "bare", default_value_t = 0)]
     pub(super) first_epoch: u32,
     /// Which row counts where a sample has several in one epoch: the last step's, the first step's, or none
     /// (refuse)
@@ -106,7 +113,7 @@ fn repeats() -> impl TypedValueParser<Value = Repeats> {
 impl Replay {
     /// Replays the runs, and prints the table.
     pub(super) fn run(self, app: &App) -> Result<()> {
-        if !self.scores.is_empty() {
+        if !self.scores.is_empty() || self.gradients.is_some() {
             return self.judge(app);
         }
         let (settings, runs): (Vec<String>, Vec<String>) =

@@ -12,7 +12,7 @@ use spfde_flow::Observer;
 
 use super::progress::Progress;
 use super::together::Together;
-use super::{STOPPING, end_at_once, interruptible, workers};
+use super::{STOPPING, end_at_once, interruptible, run_of, workers};
 use crate::cluster::Cluster;
 use crate::report::schedule;
 use crate::report::summary::{end_json, summary};
@@ -26,6 +26,9 @@ use crate::{App, Configuration, Experiment, Options, Result, Source, session};
 /// any the default pipeline trains on the embedded Fashion-MNIST.
 #[derive(Args, Debug)]
 #[command(after_help = "\
+Other weights to begin with:
+  spfde train model.name=resnet20 model.weights=resnet20.safetensors
+  spfde train --from runs/resnet20-0-1 train.epochs=30 train.learning_rate=0.05
 Several processes, here two on one machine; the result has the same bits:
   printf '127.0.0.1:2101\\n127.0.0.1:2102\\n' > hosts
   spfde train --hosts hosts --process 1 --workers 1 &
@@ -38,6 +41,13 @@ pub(super) struct Train {
     /// A configuration file, then settings such as `mask.sparsity=0.95`
     #[arg(value_name = "FILE.toml | key=value")]
     words: Vec<String>,
+    /// Go on from a finished run: its weights, masks and momenta, and its settings where nothing else is set.
+    /// Policies, the learning rate and what adamw keeps begin anew
+    #[arg(long, value_name = "RUN")]
+    from: Option<PathBuf>,
+    /// With --from: take the best epoch of that run on the validation set, not the last
+    #[arg(long, requires = "from")]
+    best: bool,
     /// Where to write the run; must not exist or be empty [default: runs/MODEL-SEED-N]. For a process other
     /// than process 0: where it sees the run directory [default: where process 0 does]
     #[arg(long, value_name = "DIR")]
@@ -54,14 +64,17 @@ pub(super) struct Train {
 impl Train {
     /// Runs the experiment of the settings.
     pub(super) fn run(self, app: &App) -> Result<()> {
-        let Self { words, run_dir: directory, dry_run, output, together } = self;
+        let Self { words, from, best, run_dir: directory, dry_run, output, together } = self;
         output.begin();
         if let Some(path) = directory.as_ref().filter(|_| !dry_run && !together.is_other()) {
             // Before the data is read. Creating it checks again.
             refuse_taken(path)?;
         }
         let source = Source::from_words(&words)?;
-        let configuration = Configuration::resolve_over(&app.registry, &[], source.entries())?;
+        let configuration = match &from {
+            Some(run) => Configuration::from_run(&app.registry, &run_of(run), best, source.entries())?,
+            None => Configuration::resolve_over(&app.registry, &[], source.entries())?,
+        };
         let experiment = Experiment::new(configuration)?;
         experiment.configuration().notes().iter().for_each(remark);
         if dry_run {

@@ -1,9 +1,12 @@
 //! The keys: those of every run here, those of models and policies from their registries.
 
-use spfde_data::{Augmentation, Parameter, ParameterError, Parametric, Value};
+use spfde_data::parameter::Range;
+use spfde_data::{Augmentation, Order, Parameter, ParameterError, Parameters, Parametric, Setting, Value};
 use spfde_flow::Observe;
 use spfde_model::{InputShape, Kernel, Storage};
+use spfde_policy::LearningRateSchedule;
 
+use super::frozen;
 use crate::Registry;
 
 spfde_data::parameters! {
@@ -13,8 +16,40 @@ spfde_data::parameters! {
         pub(crate) path: String = "fashion-mnist".to_owned(), ..;
         /// samples in a mini-batch, at most
         pub(crate) batch_size: u32 = 128, 1..=65536;
+        /// share of the training images that is set aside: it trains nothing, and no sieve sees it
+        pub(crate) validation: f64 = 0.0, 0.0..1.0;
         /// pixels around an image from which it is cropped
         pub(crate) crop_padding: u32 = 2, 0..=16;
+        /// order of an epoch: full: any sample may follow any other; blocks: only within windows of row
+        /// groups, for data larger than data.cache_bytes; auto: full below 1 GiB of training pixels
+        pub(crate) order: Order = Order::Auto, ..;
+    }
+}
+
+spfde_data::choice! {
+    /// The optimisers by name.
+    pub(crate) enum Optimizer {
+        /// Momentum SGD.
+        Momentum = "momentum",
+        /// Momentum SGD that looks ahead.
+        Nesterov = "nesterov",
+        /// AdamW.
+        AdamW = "adamw",
+    }
+}
+
+/// The optimiser that values choose.
+pub(super) fn optimizer(values: &Parameters) -> Optimizer {
+    values.get("train.optimizer").and_then(Optimizer::from_value).expect("a choice was checked")
+}
+
+impl Optimizer {
+    /// What a run has of these keys unless it says something else, in place of what other optimisers have.
+    pub(super) fn defaults(self) -> &'static [(&'static str, f64)] {
+        match self {
+            Self::AdamW => &[("train.learning_rate", 0.001), ("train.weight_decay", 0.01)],
+            Self::Momentum | Self::Nesterov => &[],
+        }
     }
 }
 
@@ -27,14 +62,23 @@ spfde_data::parameters! {
         pub(crate) warmup: f64 = 0.0, 0.0..=10_000.0;
         /// greatest L2 norm of the gradient over all parameters that train; 0: it is not clipped
         pub(crate) clip: f64 = 0.0, 0.0..=1e6;
-        /// momentum of the gradient descent
+        /// how parameters follow their gradients; adamw has a learning rate of 0.001 and a weight decay of
+        /// 0.01 unless a run sets them
+        pub(crate) optimizer: Optimizer = Optimizer::Momentum, ..;
+        /// how the learning rate of a block goes from the start to its freezing, or to the end of the run
+        pub(crate) schedule: LearningRateSchedule = LearningRateSchedule::Cosine, ..;
+        /// share of a label that all classes share, in gradients; 0: labels are as they are
+        pub(crate) label_smoothing: f64 = 0.0, 0.0..1.0;
+        /// momentum of the gradient descent; the share of the mean gradient that adamw keeps
         pub(crate) momentum: f64 = 0.9, 0.0..1.0;
         /// decay of convolution and linear weights
         pub(crate) weight_decay: f64 = 1e-4, 0.0..=1.0;
         /// how outputs and gradients of layers are kept: bf16 takes half the memory of f32, and rounds
-        pub(crate) storage: Storage = Storage::F32, ..;
+        pub(crate) storage: Storage = Storage::Bf16, ..;
         /// slices of every mini-batch, each with its own batch-norm statistics; more workers than shards idle
         pub(crate) shards: u32 = 4, 1..=1024;
+        /// epochs after which a run ends if the accuracy on the validation set has not risen; 0: it does not
+        pub(crate) patience: u32 = 0, 0..=10_000;
         /// epochs between two checkpoints, of which the last two are kept; 0: nothing but the weights at the
         /// end
         pub(crate) checkpoint_every: u32 = 1, 0..=10_000;
@@ -47,6 +91,9 @@ spfde_data::parameters! {
         /// what is recorded besides training: nothing, or scores of all samples and norms of all layers, for
         /// replays
         pub(crate) observe: Observe = Observe::Active, ..;
+        /// record the predicted class of every sample of the test set and of the validation set, and of the
+        /// training set if all of it is observed
+        pub(crate) predictions: bool = false, ..;
     }
 }
 
@@ -60,6 +107,26 @@ spfde_data::parameters! {
 
 /// The key of the shape of random images.
 pub(super) const SHAPE: &str = "data.shape";
+
+/// The key of how values are kept between layers.
+pub(super) const STORAGE: &str = "train.storage";
+
+/// The key of the share of the validation set.
+pub(crate) const VALIDATION: &str = "data.validation";
+
+/// The key of the bytes of pixels that are in memory.
+const CACHE: &str = "data.cache_bytes";
+
+/// Bytes of pixels that are in memory.
+pub(crate) fn cache_bytes(values: &Parameters) -> u64 {
+    match values.get(CACHE) {
+        Some(Value::Integer(bytes)) => *bytes as u64,
+        _ => panic!("a whole number was checked"),
+    }
+}
+
+/// The key of the order of an epoch.
+pub(crate) const ORDER: &str = "data.order";
 
 /// The key of the augmentation, and its value until the data set is known, which has a default of its own.
 pub(crate) const AUGMENT: &str = "data.augment";
@@ -75,12 +142,18 @@ pub fn core(registry: &Registry) -> Vec<Parameter> {
     let help = "seed of every draw: same seed, same bits, on any number of workers";
     let mut keys = vec![Parameter::of("seed", 0, 0.., help)];
     keys.extend(Data::default().parameters());
-    let names = [&[BY_DATA_SET][..], Augmentation::NAMES].concat();
+    let range = Range::Joined { alone: vec![BY_DATA_SET, "none"], names: Augmentation::NAMES.to_vec() };
     let help = "how training images are varied; auto: as the data set says (`spfde list data`)";
-    keys.push(Parameter::choice(AUGMENT, BY_DATA_SET, names, help));
+    let default = Value::Text(BY_DATA_SET.to_owned());
+    keys.push(Parameter { key: AUGMENT, formerly: None, default, range, help });
+    let help =
+        "bytes of pixels in memory: a data set that has more is read from its files while a run trains";
+    let (default, range) = (Value::Integer(1 << 30), Range::Integer(1, 1 << 40));
+    keys.push(Parameter { key: CACHE, formerly: None, default, range, help });
     keys.extend(Train::default().parameters());
     let help = "instruction set: the fastest this processor has, or one by name; bits differ between them";
     keys.push(Parameter::choice("train.kernel", "auto", Kernel::NAMES.to_vec(), help));
+    keys.extend(frozen::parameters());
     keys.extend(Traced::default().parameters());
     keys.extend(registry.families().into_iter().map(|family| family.choice));
     keys

@@ -1,6 +1,8 @@
 //! The configuration: keys with defaults and ranges, from a file, from the command line, resolved before any
 //! work.
 
+mod earlier;
+pub(crate) mod frozen;
 pub(crate) mod keys;
 pub(crate) mod near;
 mod render;
@@ -10,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use spfde_data::files::StartedFrom;
 use spfde_data::{Parameter, ParameterError, Parameters, Value};
 use spfde_model::InputShape;
 use spfde_policy::registry::{Listed, Member};
 
-use crate::{Entry, Registry};
+use crate::{Entry, Registry, layers};
 
 use keys::{SHAPE, parse_shape};
 pub use keys::{bench, core};
@@ -30,6 +33,8 @@ pub struct Configuration {
     notes: Vec<String>,
     /// Where the run began: relative paths in it are meant from there.
     begun_in: Option<PathBuf>,
+    /// Of a run that goes on: its own copy of the weights that it began with.
+    own_start: Option<(PathBuf, StartedFrom)>,
 }
 
 impl Configuration {
@@ -76,7 +81,7 @@ impl Configuration {
             core.append(&mut elsewhere);
         }
         let families = registry.families();
-        let given = &current(&families, given, inherited);
+        let given = &with_model(current(&families, given, inherited));
         let inherited = &current(&families, inherited, &[]);
         let members = families.iter().flat_map(|family| &family.members);
         let everything: Vec<&Parameter> =
@@ -107,6 +112,11 @@ impl Configuration {
             let member = chosen(family, &values).expect("a choice was checked");
             take(&member.parameters, false, &mut values)?;
         }
+        for (key, value) in keys::optimizer(&values).defaults() {
+            if latest(given, key).or(latest(inherited, key)).is_none() {
+                values.insert(key, Value::Number(*value));
+            }
+        }
         // Known to another command, or another policy than the chosen one: its range still holds, and the
         // user is told.
         let (used, unused): (Vec<_>, Vec<_>) = given.iter().partition(|(key, _)| values.get(key).is_some());
@@ -124,7 +134,7 @@ impl Configuration {
             });
         }
         let given = used.into_iter().map(|(key, _)| key.clone()).collect();
-        Ok(Self { registry: Arc::clone(registry), values, given, notes, begun_in: None })
+        Ok(Self { registry: Arc::clone(registry), values, given, notes, begun_in: None, own_start: None })
     }
 
     /// The shape that `data.shape` gives to the random images of a bench.
@@ -152,6 +162,16 @@ impl Configuration {
         Self { begun_in, ..self }
     }
 
+    /// The same configuration, of a run that has its own copy of the weights that it began with.
+    pub(crate) fn started_with(self, own_start: Option<(PathBuf, StartedFrom)>) -> Self {
+        Self { own_start, ..self }
+    }
+
+    /// The copy of the weights that a run that goes on began with, if it did not draw them.
+    pub(crate) fn own_start(&self) -> Option<&(PathBuf, StartedFrom)> {
+        self.own_start.as_ref()
+    }
+
     /// Where the data is: `data.path`; a relative path from where the run began, if there is something, or
     /// else from here.
     pub fn data_path(&self) -> PathBuf {
@@ -167,6 +187,14 @@ impl Configuration {
         }
         let there = self.begun_in.as_ref().map(|directory| directory.join(path));
         there.into_iter().chain([PathBuf::from(path)]).collect()
+    }
+
+    /// The learning rate that a run with this model and optimiser has unless it states another.
+    pub(crate) fn usual_rate(&self) -> f64 {
+        let stated = keys::optimizer(&self.values).defaults().iter();
+        let stated = stated.copied().find(|(key, _)| *key == "train.learning_rate");
+        let of_model = || self.registry.model(self.values.text("model.name")).learning_rate;
+        stated.map_or_else(of_model, |(_, rate)| rate)
     }
 
     /// Whether the user asked for the value of `key`, rather than taking its default.
@@ -244,12 +272,24 @@ fn chosen<'a>(family: &'a Listed, values: &Parameters) -> Option<&'a Member> {
     family.members.iter().find(|member| member.name == values.text(family.choice.key))
 }
 
-/// Checks a value against its parameter's range; a shape against more than that it is a text.
+/// Checks a value against its parameter's range; a shape and a list of layers against more than that they are
+/// texts.
 fn checked(parameter: &Parameter, value: Value) -> Result<Value, ParameterError> {
     if parameter.key == SHAPE {
         parse_shape(&value)?;
     }
-    parameter.check(value)
+    match parameter.check(value)? {
+        Value::Text(list) if parameter.key == layers::KEY => Ok(Value::Text(layers::canonical(&list)?)),
+        value => Ok(value),
+    }
+}
+
+/// The entries, with the model of a list of layers where they have such a list and no model.
+fn with_model(mut entries: Vec<Entry>) -> Vec<Entry> {
+    if latest(&entries, layers::KEY).is_some() && latest(&entries, "model.name").is_none() {
+        entries.push(("model.name".to_owned(), Value::Text(layers::NAME.to_owned())));
+    }
+    entries
 }
 
 #[cfg(test)]

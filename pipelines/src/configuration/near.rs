@@ -3,33 +3,32 @@
 use spfde_data::{ParameterError, nearest};
 
 /// Keys, and what other programs call them that is not like that.
-const ALIASES: [(&str, &[&str]); 13] = [
+const ALIASES: [(&str, &[&str]); 15] = [
     ("data.augment", &["augmentation"]),
     ("data.batch_size", &["batch", "bs"]),
     ("data.path", &["data", "dataset"]),
     ("freeze.policy", &["freeze"]),
     ("mask.policy", &["mask"]),
-    ("model.name", &["arch", "depth", "model", "network"]),
+    ("model.name", &["arch", "model", "network"]),
     ("seed", &["random_seed", "random_state"]),
     ("sieve.policy", &["sieve"]),
     ("train.clip", &["clip_norm", "grad_clip", "max_norm"]),
     ("train.epochs", &["max_epochs", "num_epochs"]),
     ("train.learning_rate", &["eta", "lr", "rate"]),
+    ("train.optimizer", &["optim", "optimiser"]),
+    ("train.schedule", &["lr_schedule", "scheduler"]),
     ("train.warmup", &["warmup_epochs", "warmup_steps"]),
     ("train.weight_decay", &["l2", "wd"]),
 ];
 
 /// What is no key here, by its names here and in other programs, and what there is in its place.
-const ADVICE: [(&[&str], &str); 5] = [
+const ADVICE: [(&[&str], &str); 4] = [
     (&["density"], "mask.sparsity says the share of the weights that do not exist, 1 − density"),
     (&["device"], "training runs on CPUs; train.kernel chooses the instruction set"),
-    (&["optim", "optimizer"], OPTIMIZER),
     (&["out", "run_dir", "out_dir", "output", "output_dir"], WHERE),
     (&["workers", "num_workers", "threads"], "the number of threads is an option: --workers N"),
 ];
 
-const OPTIMIZER: &str =
-    "there is one optimizer, SGD with momentum: train.learning_rate, train.momentum, train.weight_decay";
 const WHERE: &str = "where to write is an option: --run-dir DIR of `train`, --out DIR of `replay`";
 
 /// The table of a key, and its name there.
@@ -46,9 +45,12 @@ fn foreign(key: &str) -> &str {
 /// The known key that `key` probably means, whatever table it is looked for in.
 pub(crate) fn near_key<'a>(key: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     let alias = ALIASES.iter().find(|(_, names)| names.contains(&foreign(key)));
-    let same = || known.clone().into_iter().filter(|known| parts(known).1 == parts(key).1);
+    let name = parts(key).1;
+    let same = || known.clone().into_iter().filter(|known| parts(known).1 == name);
     // Tables differ by more than most slips: what is near the whole key is in its table.
-    let near = || nearest(key, known.clone()).or_else(|| nearest(parts(key).1, same().collect::<Vec<_>>()));
+    let whole = || nearest(key, known.clone());
+    let elsewhere = || nearest(name, same().collect::<Vec<_>>());
+    let near = || whole().filter(|near| near.ends_with(name)).or_else(elsewhere).or_else(whole);
     alias.map(|(key, _)| (*key).to_owned()).or_else(near)
 }
 

@@ -6,7 +6,7 @@ use spfde_data::{Parameter, Parameters, Setting, Value, visible};
 
 use super::chosen;
 use super::keys::core;
-use crate::Registry;
+use crate::{Registry, layers};
 
 /// Every key with its value, its meaning and its range, grouped by table.
 pub(super) fn to_toml(registry: &Registry, values: &Parameters) -> String {
@@ -27,9 +27,13 @@ pub(super) fn to_toml(registry: &Registry, values: &Parameters) -> String {
         if let Some(Parameter { help, range, .. }) = parameter {
             writeln!(text, "# {help} ({range})").expect("text grows");
         }
-        // A truth value needs no quotes in TOML.
         let is_truth = parameter.is_some_and(|known| known.range == bool::range(..));
-        let written = if is_truth { value.to_string().replace('"', "") } else { literal(value) };
+        let written = match value {
+            // TOML has truth values of its own.
+            Value::Text(word) if is_truth => word.clone(),
+            Value::Text(list) if key == layers::KEY => layers::in_lines(list).unwrap_or(literal(value)),
+            value => literal(value),
+        };
         writeln!(text, "{name} = {written}").expect("text grows");
     }
     text

@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use spfde_data::files::CONFIG_NAME;
-use spfde_data::{Setting, Value};
+use spfde_data::{Order, Setting, Value};
+use spfde_model::Storage;
+use spfde_policy::mask::DENSITIES;
 
-use super::keys::all;
-use crate::{Entry, Error, Registry, Result, small_file};
+use super::earlier;
+use super::frozen::PROBE;
+use super::keys::{ORDER, STORAGE, all};
+use crate::{Entry, Error, Registry, Result, layers, small_file};
 
 /// A configuration file larger than this is not one.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -40,22 +44,26 @@ impl Source {
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::of_table(&path.display().to_string(), Self::read_table(path)?)
+    }
+
+    /// Reads a file as it is written.
+    pub(crate) fn read_table(path: &Path) -> Result<toml::Table> {
         let place = path.display().to_string();
         let text = String::from_utf8(small_file::read(path, "configuration", LARGEST_FILE)?);
         let text = text.map_err(|cause| {
             unreadable(&place, format!("cannot read the configuration: {}", cause.utf8_error()))
         })?;
-        Self::parse_file(&place, &text)
+        parse(&place, &text)
     }
 
     /// Reads the text of a file called `path`: tables become the first part of dotted keys.
     pub fn parse_file(path: &str, text: &str) -> Result<Self> {
-        let read = text.parse().or_else(|error| beyond_numbers(text, &error).ok_or(error));
-        let table: toml::Table = read.map_err(|error: toml::de::Error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = text[..at.min(text.len())].matches('\n').count() + 1;
-            unreadable(&format!("{path}, line {line}"), error.message())
-        })?;
+        Self::of_table(path, parse(path, text)?)
+    }
+
+    /// The settings of a table that was read from the file called `path`.
+    pub(crate) fn of_table(path: &str, table: toml::Table) -> Result<Self> {
         let mut source = Self::default();
         for (name, value) in table {
             match value {
@@ -73,15 +81,34 @@ impl Source {
         Ok(source)
     }
 
-    /// As [`Source::parse_file`], the text of `config.toml` of the run in `directory`.
+    /// As [`Source::parse_file`], the text of `config.toml` of the run in `directory`. Keys that it lacks
+    /// because the run is older say what held then.
     pub(crate) fn of_run(directory: &Path, text: &str) -> Result<Self> {
-        Self::parse_file(&directory.join(CONFIG_NAME).display().to_string(), text)
+        let mut source = Self::parse_file(&directory.join(CONFIG_NAME).display().to_string(), text)?;
+        let before =
+            [(ORDER, Order::Full.to_value()), (STORAGE, Storage::F32.to_value()), (PROBE, Value::Integer(0))];
+        for (key, value) in before {
+            if !source.0.iter().any(|(own, _)| own == key) {
+                source.0.push((key.to_owned(), value));
+            }
+        }
+        earlier::complete(&mut source.0);
+        Ok(source)
+    }
+
+    /// What TOML has at `place` under `key`, which is one value.
+    pub(crate) fn value(place: &str, key: &str, value: toml::Value) -> Result<Value> {
+        let mut source = Self::default();
+        source.push(place, key.to_owned(), value)?;
+        Ok(source.0.remove(0).1)
     }
 
     /// Adds what TOML has at `place` under `key`.
     fn push(&mut self, place: &str, key: String, value: toml::Value) -> Result<()> {
         let value = match value {
             toml::Value::Boolean(value) if may_be_truth(&key) => toml::Value::String(value.to_string()),
+            list @ toml::Value::Array(_) if key == layers::KEY => toml::Value::String(list.to_string()),
+            table @ toml::Value::Table(_) if key == DENSITIES => toml::Value::String(table.to_string()),
             value => value,
         };
         if let Some(value) = plain(&value) {
@@ -103,6 +130,16 @@ impl Source {
 /// That a word is no setting.
 pub(crate) fn word_error(word: &str) -> Error {
     Error::usage(format!("`{word}` is neither key=value nor, as the first word, a file ending in .toml"))
+}
+
+/// The tables of the text of a file called `path`.
+fn parse(path: &str, text: &str) -> Result<toml::Table> {
+    let read = text.parse().or_else(|error| beyond_numbers(text, &error).ok_or(error));
+    read.map_err(|error: toml::de::Error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = text[..at.min(text.len())].matches('\n').count() + 1;
+        unreadable(&format!("{path}, line {line}"), error.message())
+    })
 }
 
 fn unreadable(place: &str, what: impl std::fmt::Display) -> Error {

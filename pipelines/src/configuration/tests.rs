@@ -101,6 +101,10 @@ fn the_learning_rate_is_that_of_the_model_unless_something_else_is_said() {
         assert_eq!(rate(&[("model.name", text(entry.name))]), entry.learning_rate, "{}", entry.name);
     }
     assert_eq!(rate(&[]), 0.3);
+    // An optimiser may have another one, with any model.
+    let adamw = ("train.optimizer", text("adamw"));
+    assert_eq!(rate(std::slice::from_ref(&adamw)), 0.001);
+    assert_eq!(rate(&[("train.learning_rate", Value::Number(0.02)), adamw]), 0.02);
     // In any order.
     let asked = ("train.learning_rate", Value::Number(0.2));
     assert_eq!(rate(&[asked.clone(), ("model.name", text("lenet5"))]), 0.2);

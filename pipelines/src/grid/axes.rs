@@ -59,6 +59,26 @@ impl Axes {
         Ok(Self(axes))
     }
 
+    /// Keys, each once, with lists that were read from elsewhere.
+    ///
+    /// # Errors
+    /// If a list has no value, or one twice, or there would be more than [`MOST_MEMBERS`] members.
+    pub(crate) fn of(axes: Vec<(String, Vec<Value>)>) -> Result<Self> {
+        let members = axes.iter().fold(1, |members: usize, (_, values)| members.saturating_mul(values.len()));
+        for (key, values) in &axes {
+            let reason = match repeated(values) {
+                Some(twice) => format!("the list has the value {twice} twice; write it once"),
+                None if values.is_empty() => "the list has no values".to_owned(),
+                None if members > MOST_MEMBERS => {
+                    format!("the grid has {members} members, and at most {MOST_MEMBERS} fit")
+                }
+                None => continue,
+            };
+            return Err(ParameterError::contradiction(key, reason).into());
+        }
+        Ok(Self(axes))
+    }
+
     /// All combinations, the values of the last key changing fastest; one without settings if there are no
     /// keys.
     pub fn points(&self) -> Vec<Vec<Entry>> {

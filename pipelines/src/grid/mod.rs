@@ -14,6 +14,8 @@
 
 mod axes;
 mod directory;
+mod gradients;
+mod layers_file;
 mod runs;
 mod scores;
 mod table;
@@ -33,10 +35,13 @@ use crate::{Configuration, Error, Options, Registry, Result};
 
 pub use axes::{Axes, MOST_MEMBERS};
 pub(crate) use directory::refuse_taken;
+pub(crate) use gradients::is_of_freezing;
+pub use gradients::{FREEZES_NAME, JudgedFreezing, JudgedGradients, judge_gradients};
+pub use layers_file::{LAYERS_NAME, parse as parse_layers};
 pub use runs::{JudgedRun, RunCase, judge_runs};
 pub use scores::{Judged, ScoreInput, judge_scores};
 pub use table::{Column, Summary};
-pub(crate) use table::{NUMBERS, keys, text};
+pub(crate) use table::{NUMBERS, keys, narrowest, text};
 
 /// The name of the table of results within its directory.
 pub const TABLE_NAME: &str = "grid.parquet";

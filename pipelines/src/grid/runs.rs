@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use spfde_data::files::FollowedEnd;
 use spfde_data::table::Record as _;
 use spfde_data::{
-    Densities, EpochRow, FreezeRow, GradientRow, MaskRow, Recording, RecordingError, Row, ScoreRow, Segment,
-    SegmentStore, SieveRow,
+    Densities, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, Recording, RecordingError, Row, ScoreRow,
+    Segment, SegmentStore, SieveRow,
 };
 use spfde_flow::grid::{Found, Freezing, Grid, MemberCosts, RecordedScores, RunMember, RunMembers};
 use spfde_policy::SievePolicy;
@@ -19,9 +19,10 @@ use crate::replay::{check, unrecorded};
 use crate::{Configuration, Entry, Experiment, Record, Result};
 
 /// The streams that a grid reads: those that decide, the recorded decisions, and what they cost.
-const STREAMS: [&str; 6] = [
+const STREAMS: [&str; 7] = [
     ScoreRow::STREAM,
     GradientRow::STREAM,
+    LayerRow::STREAM,
     MaskRow::STREAM,
     SieveRow::STREAM,
     FreezeRow::STREAM,

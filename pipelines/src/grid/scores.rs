@@ -89,8 +89,13 @@ pub fn judge_scores(
         })
     };
     let start = Instant::now();
-    // Whether losses are wanted is known to the policy alone, and that takes a number of samples.
-    let wanted = sieves(u32::MAX, 2, None)?.iter().any(|sieve| sieve.reads_losses());
+    // What is wanted of a score is known to the policy alone, and that takes a number of samples.
+    let asking = sieves(u32::MAX, 2, None)?;
+    if let Some(sieve) = asking.iter().find(|sieve| sieve.reads_error_norms()) {
+        let reason = format!("{} looks at norms of errors, and bare scores have none", sieve.name());
+        return Err(ParameterError::contradiction(options.registry.policies.sieve.key, reason).into());
+    }
+    let wanted = asking.iter().any(|sieve| sieve.reads_losses());
     let files = ScoreFiles::open(&input.paths, options.workers, wanted, &options.interrupted)?;
     let files = Arc::new(files.ok_or_else(|| Error::no_replay("interrupted", true))?);
     refuse_other_first(input.first_epoch, files.first_epoch())?;
@@ -143,7 +148,7 @@ pub fn judge_scores(
 }
 
 /// The class of every sample, from the column of labels.
-fn classes(files: &ScoreFiles, interrupted: &AtomicBool) -> Result<Arc<Classes>, Error> {
+fn classes(files: &ScoreFiles, interrupted: &AtomicBool) -> Result<Arc<Classes>> {
     let refused = |error| {
         let reason = format!("reads the class of every sample from the scores, column label: {error}");
         ParameterError::contradiction(STRATIFY, reason)
@@ -153,7 +158,7 @@ fn classes(files: &ScoreFiles, interrupted: &AtomicBool) -> Result<Arc<Classes>,
 }
 
 /// Refuses files whose first epoch is another than was said.
-fn refuse_other_first(said: u32, found: u32) -> Result<()> {
+pub(super) fn refuse_other_first(said: u32, found: u32) -> Result<()> {
     if said == found {
         return Ok(());
     }

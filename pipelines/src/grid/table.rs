@@ -36,7 +36,7 @@ pub(super) fn columns(runs: &[JudgedRun]) -> Vec<(String, Values)> {
     let rows = runs.iter().flat_map(|run| run.found.costs.iter().map(move |costs| (run, costs)));
     let rows: Vec<Place<'_>> = rows.collect();
     let column = |name: &str, value: &dyn Fn(&Place<'_>) -> Option<Value>| {
-        (name.to_owned(), values(&rows.iter().map(value).collect::<Vec<_>>()))
+        (name.to_owned(), narrowest(&rows.iter().map(value).collect::<Vec<_>>()))
     };
     let of_runs = runs.iter().any(JudgedRun::is_run);
     let mut columns = Vec::new();
@@ -68,7 +68,7 @@ pub(crate) fn keys<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<Str
 }
 
 /// A column of the narrowest type that has all values.
-fn values(values: &[Option<Value>]) -> Values {
+pub(crate) fn narrowest(values: &[Option<Value>]) -> Values {
     fn all<T>(values: &[Option<Value>], of: impl Fn(&Value) -> T) -> Vec<Option<T>> {
         values.iter().map(|value| value.as_ref().map(&of)).collect()
     }

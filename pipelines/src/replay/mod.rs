@@ -30,7 +30,7 @@ use crate::workers::{Ended, Panicked, execute};
 use crate::{Build, Error, Experiment, Options, Result};
 
 pub use record::Record;
-pub(crate) use record::rows;
+pub(crate) use record::{Streams, rows};
 
 /// The streams that a replay reads.
 pub(crate) const STREAMS: [&str; 4] =
@@ -82,6 +82,7 @@ pub fn replay(
         checkpoints: None,
         resumed: None,
         recorded: Some(Recorded { recording, densities, follows: record.is_followed }),
+        prefix_cache: None,
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
     let Ended { done, panicked, .. } = execute(settings, services, Network::alone(options.workers), build);

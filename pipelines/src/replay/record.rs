@@ -12,6 +12,7 @@ use spfde_data::files::{
 use spfde_data::{Densities, EpochRow, ParameterError, Recording, Row, Value};
 use spfde_policy::sieve::Classes;
 
+use crate::configuration::frozen;
 use crate::data::classes;
 use crate::replay::unrecorded;
 use crate::{Configuration, Entry, Error, Experiment, Registry, Result, Source};
@@ -126,8 +127,12 @@ impl Record {
     /// If a setting is unknown, out of range, or one of those that the record fixes; if settings cannot hold
     /// together.
     pub fn experiment(&self, settings: &[Entry]) -> Result<Experiment> {
-        let is_policy =
-            |key: &str| ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family));
+        // How the frozen prefix was kept, and what was compared, are of the run.
+        let of_run = frozen::parameters();
+        let is_policy = |key: &str| {
+            ["mask.", "freeze.", "sieve."].iter().any(|family| key.starts_with(family))
+                && !of_run.iter().any(|own| own.key == key)
+        };
         // Something stands in for a policy that the registry does not know, until it is replaced.
         let (inherited, mut unknown) = self.registry.with_stand_ins(&self.entries);
         unknown.retain(|key, _| !settings.iter().any(|(given, _)| given == key));
@@ -152,7 +157,12 @@ impl Record {
             if let Some(classes) = self.classes.get() {
                 return Ok(Arc::clone(classes));
             }
-            let classes = classes(&self.run, configuration, ", or set sieve.stratify=false")?;
+            // Which images are the validation set, the seed of the run has drawn.
+            let mut own = configuration.clone();
+            if let Some(seed) = self.value("seed") {
+                own.settle("seed", seed.clone());
+            }
+            let classes = classes(&self.run, &own, ", or set sieve.stratify=false")?;
             Ok(Arc::clone(self.classes.get_or_init(|| classes)))
         })
     }

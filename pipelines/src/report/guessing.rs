@@ -25,7 +25,7 @@ pub fn guessing(experiment: &Experiment, row: &EpochRow) -> Option<String> {
     let accuracy = row.test_accuracy.filter(|accuracy| is_guess(accuracy, labels.len() as f64))?;
     let values = experiment.configuration().values();
     let rate = values.number("train.learning_rate");
-    let usual = experiment.configuration().registry().model(values.text("model.name")).learning_rate;
+    let usual = experiment.configuration().usual_rate();
     let advice = match rate < usual {
         true => format!("train longer, or try train.learning_rate={usual} (it is {rate})"),
         false => {

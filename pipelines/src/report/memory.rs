@@ -1,8 +1,10 @@
 //! What a run takes in memory at its peak, from its configuration alone.
 
+use spfde_flow::{Cache, CacheSettings};
 use spfde_policy::mask::Needs;
 
 use crate::Experiment;
+use crate::configuration::keys::cache_bytes;
 
 /// Bytes of a process that grow with neither network nor data: the program, threads, files under way.
 const PROGRAM: u64 = 40 << 20;
@@ -11,14 +13,23 @@ const PROGRAM: u64 = 40 << 20;
 const LEDGER: u64 = 12;
 /// Bytes of an existing weight in a checkpoint under way: index, value, momentum, each also as in the file.
 const CHECKPOINT: u64 = 24;
+/// Bytes of a second number of the optimiser: in the network; in a checkpoint under way, also as in its file.
+const SQUARE: [u64; 2] = [4, 8];
 /// Bytes of an existing weight that a mask policy is shown: index, value, gradient.
 const SHOWN: u64 = 12;
 /// Bytes of a weight that is ranked, or of a row of `masks`.
 const ROW: u64 = 16;
 /// Bytes of a weight while the kernels' lists of its layer are made.
 const PLACE: u64 = 12;
-/// Bytes of a weight whose dense gradient is computed: its place, and an entry of the kernel.
-const DENSE_TAP: u64 = 24;
+/// Bytes of a weight whose gradient is computed whether or not it exists: its index, and what a kernel runs
+/// over.
+const DENSE_TAP: u64 = 16;
+/// Bytes of what layers put out for the probe that are held at a time.
+const OUTPUTS: u64 = 64 << 20;
+/// Bytes of a product of two of its samples: twice in memory, as a row and as columns of a checkpoint.
+const PRODUCT: u64 = 48;
+/// Bytes that are noted of an output of the frozen prefix.
+const ENTRY: u64 = 128;
 /// Test samples that are evaluated at a time.
 const EVALUATED: usize = 64;
 
@@ -38,16 +49,91 @@ pub fn training(experiment: &Experiment, workers: usize) -> u64 {
     let (shards, workers) = (settings.shards as u64, workers.max(1) as u64);
     let working = workers.min(shards);
     let dense = (0..plan.epochs).map(|epoch| dense_weights(experiment, epoch)).max().unwrap_or_default();
-    let part = 4 * (settings.network.part_numbers(existing) + dense.iter().sum::<u64>());
+    let beyond = dense.iter().sum::<u64>() + trained_of_store(experiment, existing);
+    let part = 4 * (settings.network.part_numbers(existing) + beyond);
     // A worker adds up the parts of its shards along a tree, then those of all workers.
     let own = u64::from(shards.div_ceil(working).next_power_of_two().ilog2()) + 1;
-    let step = part * own.max(1 + working.min(2)) + DENSE_TAP * dense.into_iter().max().unwrap_or(0);
+    // The lists for momenta are made once, before there are momenta.
+    let made = if mask.momentum_steps().is_some() { 0 } else { dense.into_iter().max().unwrap_or(0) };
+    let step = part * own.max(1 + working.min(2)) + PLACE * made;
     let begin = ROW * masked + workers * (4 * masked + PLACE * largest);
-    let end = working * part + CHECKPOINT * weights + SHOWN * updated + ROW * ranked;
+    let squares = if settings.seams.optimiser.keeps_squares() { SQUARE[1] * weights } else { 0 };
+    let beside = beside(experiment, &updates);
+    let end = working * part + CHECKPOINT * weights + 4 * beside + squares + SHOWN * updated + ROW * ranked;
     let shard = settings.batch_size.div_ceil(settings.shards);
     let passes = settings.network.pass_bytes(settings.kernel, settings.storage, shard, EVALUATED, existing);
-    let steady = workers * replica(experiment, existing) + working * passes + LEDGER * weights;
-    PROGRAM + data(experiment) + steady + begin.max(end).max(working * step)
+    let replica = workers * (replica(experiment, existing) + 4 * beside + DENSE_TAP * beyond);
+    let steady = replica + working * passes + LEDGER * weights + begin.max(end).max(working * step);
+    let kept = data(experiment) + start(experiment) + prefix_cache(experiment) + probe(experiment);
+    PROGRAM + kept + steady.max(choosing(experiment, workers))
+}
+
+/// All weights of some layers, whether or not they exist.
+fn all_of(experiment: &Experiment, those: &dyn Fn(usize) -> bool) -> u64 {
+    let layers = experiment.plan().architecture.layers.iter().enumerate();
+    layers.filter(|(layer, _)| those(*layer)).map(|(_, layer)| layer.weights() as u64).sum()
+}
+
+/// Numbers that a mask policy keeps beside the network: momenta of dense gradients, values of weights that do
+/// not exist, and a state to go back to.
+fn beside(experiment: &Experiment, updates: &dyn Fn(usize) -> bool) -> u64 {
+    let mask = &experiment.settings().policies.mask;
+    let momenta = if mask.momentum_steps().is_some() { all_of(experiment, updates) } else { 0 };
+    let store = if mask.explores() { all_of(experiment, &|layer| mask.masked(layer)) } else { 0 };
+    let rewound = if mask.rewind().is_some() { all_of(experiment, &|_| true) } else { 0 };
+    momenta + store + rewound
+}
+
+/// Weights of a store whose gradients a step computes: those that exist, and those that train beyond.
+fn trained_of_store(experiment: &Experiment, existing: &[u32]) -> u64 {
+    let mask = &experiment.settings().policies.mask;
+    let layers = existing.iter().enumerate().filter(|(layer, _)| mask.explores() && mask.masked(*layer));
+    layers.map(|(layer, count)| u64::from(*count) + u64::from(mask.explored(layer, 0, *count))).sum()
+}
+
+/// Bytes of the dense networks by which a mask is chosen before the first step: one for each worker, which
+/// the chosen weights are taken from, and one that is looked at, with its gradients and scores.
+fn choosing(experiment: &Experiment, workers: u64) -> u64 {
+    let settings = experiment.settings();
+    if !settings.policies.mask.chooses() {
+        return 0;
+    }
+    let layers = &experiment.plan().architecture.layers;
+    let all: Vec<u32> = layers.iter().map(|layer| layer.weights() as u32).collect();
+    let shard = settings.batch_size.div_ceil(settings.shards);
+    let scores = ROW * all_of(experiment, &|layer| experiment.plan().masked[layer]);
+    if settings.policies.mask.explores() {
+        // Each worker takes its store from them.
+        return 2 * workers * replica(experiment, &all);
+    }
+    let passes = settings.network.pass_bytes(settings.kernel, settings.storage, shard, 0, &all);
+    // Weights, those to set, and the gradients of a shard, a batch, all batches and of each layer.
+    replica(experiment, &all) + scores + passes + 6 * 4 * settings.network.part_numbers(&all)
+}
+
+/// Bytes of what layers put out for the probe, all that are held at a time, and of products of its samples:
+/// of now and before, and in a checkpoint under way.
+fn probe(experiment: &Experiment) -> u64 {
+    let settings = experiment.settings();
+    let samples = settings.probe.map_or(0, |probe| probe.samples.min(experiment.plan().samples));
+    let numbers: usize = settings.network.layer_numbers().sum();
+    let products = settings.network.architecture().layers.len() as u64 * u64::from(samples).pow(2) / 2;
+    (4 * numbers as u64 * u64::from(samples)).min(OUTPUTS) + products * PRODUCT
+}
+
+/// Bytes of outputs of the frozen prefix at most, if memory keeps them.
+fn prefix_cache(experiment: &Experiment) -> u64 {
+    let settings = experiment.settings();
+    let CacheSettings { cache, bytes, packing, variants } = settings.prefix_cache;
+    if cache != Cache::Memory {
+        return 0;
+    }
+    let network = &settings.network;
+    let numbers = |blocks: usize| network.front_numbers(network.front(blocks));
+    let most = (0..=network.architecture().blocks.len()).map(numbers).max().unwrap_or(0);
+    let variants = if settings.is_augmented() { u64::from(variants) } else { 1 };
+    let entry = (most * packing.bytes(settings.storage)) as u64 + ENTRY;
+    bytes.min(u64::from(experiment.plan().samples) * variants * entry)
 }
 
 /// Bytes of the process while it measures what dense steps take: before it trains, on one shard.
@@ -59,7 +145,7 @@ pub fn dense_steps(experiment: &Experiment) -> u64 {
     let shard = settings.batch_size.div_ceil(settings.shards);
     let passes = settings.network.pass_bytes(settings.kernel, settings.storage, shard, 0, &all);
     let step = passes + 4 * settings.network.part_numbers(&all);
-    PROGRAM + data(experiment) + replica(experiment, &all) + step.max(most)
+    PROGRAM + data(experiment) + start(experiment) + replica(experiment, &all) + step.max(most)
 }
 
 /// Bytes of a worker's network when it has the most weights.
@@ -76,24 +162,52 @@ fn fullest(experiment: &Experiment) -> &[u32] {
 
 /// Bytes of a network of whose layers so many weights exist.
 fn replica(experiment: &Experiment, existing: &[u32]) -> u64 {
-    let network = &experiment.settings().network;
-    let bytes = |(layer, count): (usize, &u32)| network.weight_bytes(layer, *count as usize);
+    let settings = experiment.settings();
+    let square = if settings.seams.optimiser.keeps_squares() { SQUARE[0] } else { 0 };
+    let bytes = |(layer, count): (usize, &u32)| {
+        settings.network.weight_bytes(layer, *count as usize) + square * u64::from(*count)
+    };
     existing.iter().enumerate().map(bytes).sum()
 }
 
-/// Bytes of images and labels, and of the compressed files that they come from: about a third of that.
-fn data(experiment: &Experiment) -> u64 {
-    let data = &experiment.settings().data;
-    let bytes = [&data.train, &data.test].map(|images| (images.pixels.len() + 2 * images.len()) as u64);
-    bytes.iter().sum::<u64>() * 4 / 3
+/// Bytes of what layers begin with in place of what would be drawn: all workers of a process share it.
+fn start(experiment: &Experiment) -> u64 {
+    let layers = experiment.settings().start.iter().flat_map(|layers| layers.iter());
+    let numbers = layers.map(|layer| {
+        let lists = layer.lists.values().map(Vec::len).sum::<usize>();
+        layer.values.len() + layer.momenta.len() + layer.mask.as_ref().map_or(0, Vec::len) + lists
+    });
+    4 * numbers.sum::<usize>() as u64
 }
 
-/// The weights of each layer whose dense gradient a step of `epoch` computes.
+/// Bytes of images and labels, and of the compressed files that they come from: about a third of that. Of
+/// images that are read by need, those of the cache.
+fn data(experiment: &Experiment) -> u64 {
+    let data = &experiment.settings().data;
+    let parts = [&data.train, &data.validation, &data.test];
+    let held = parts.map(|images| if images.is_stored() { 0 } else { images.pixels.bytes() });
+    let labels = parts.map(|images| 2 * images.len());
+    let bytes = held.iter().chain(&labels).sum::<usize>() as u64;
+    let is_stored = parts.iter().any(|images| images.is_stored());
+    let cached = if is_stored { cache_bytes(experiment.configuration().values()) } else { 0 };
+    cached + bytes * 4 / 3
+}
+
+/// The weights of each layer whose gradients a step of `epoch` computes although they need not exist: those
+/// of its last step, of the last before an update within it, or of its first, whichever are most.
 fn dense_weights(experiment: &Experiment, epoch: u32) -> Vec<u64> {
-    let plan = experiment.plan();
-    let frozen = plan.frozen_blocks(epoch);
-    let [at_end, within]: [Vec<usize>; 2] =
-        [plan.dense_gradients(epoch, frozen).collect(), plan.dense_gradients_within(epoch, frozen).collect()];
-    let layers = if at_end.len() > within.len() { at_end } else { within };
-    layers.into_iter().map(|layer| plan.architecture.layers[layer].weights() as u64).collect()
+    let (plan, mask) = (experiment.plan(), &experiment.settings().policies.mask);
+    let (steps, frozen) = (experiment.steps(epoch) as u32, plan.frozen_blocks(epoch));
+    let window = mask.steps().map_or(1, |window| window.get());
+    let at = [Some(0), steps.checked_sub(1), (window < steps).then(|| window - 1)];
+    let weights = |(layer, needs): (usize, Needs)| match needs {
+        Needs::DenseGradient => plan.architecture.layers[layer].weights() as u64,
+        _ => {
+            let existing = plan.nonzero(epoch)[layer];
+            u64::from(existing) + u64::from(mask.candidate_count(layer, existing))
+        }
+    };
+    let of_step = |step: u32| plan.extra([epoch, step, steps], frozen).into_iter().map(weights);
+    let all = at.into_iter().flatten().map(|step| of_step(step).collect::<Vec<u64>>());
+    all.max_by_key(|weights| weights.iter().sum::<u64>()).unwrap_or_default()
 }

@@ -1,6 +1,8 @@
 //! What people read before and after a run. Nothing here prints: every function returns its text.
 
 pub mod epochs;
+pub(crate) mod evaluation;
+pub(crate) mod gradients;
 pub mod grid;
 pub mod guessing;
 pub mod memory;
@@ -26,7 +28,7 @@ fn flops<'a>(rows: impl IntoIterator<Item = &'a EpochRow>) -> f64 {
 }
 
 /// FLOPs of training as a share of dense training; 0 without epochs.
-fn share_of_dense<'a>(rows: impl IntoIterator<Item = &'a EpochRow> + Clone) -> f64 {
+pub(crate) fn share_of_dense<'a>(rows: impl IntoIterator<Item = &'a EpochRow> + Clone) -> f64 {
     let dense: f64 = rows.clone().into_iter().map(|row| row.dense_flops as f64).sum();
     if dense > 0.0 { flops(rows) / dense } else { 0.0 }
 }

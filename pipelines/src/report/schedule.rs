@@ -1,8 +1,7 @@
 //! What a run would do and cost, from its configuration alone: the text of `--dry-run`.
 
 use spfde_data::counted;
-use spfde_flow::Observe;
-use spfde_model::Form;
+use spfde_flow::{Observe, batches};
 use spfde_policy::cost;
 
 use super::memory;
@@ -16,14 +15,16 @@ pub fn schedule(experiment: &Experiment, workers: usize) -> String {
         let flops = short(observed(experiment) as f64);
         parts.push(format!("trace.observe = \"full\" costs {flops} FLOPs on top"));
     }
+    parts.push(masks(experiment).join("\n"));
     parts.push(total(experiment, workers));
+    parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
 }
 
 /// A row for each layer.
 fn layers(experiment: &Experiment) -> String {
     let plan = experiment.plan();
-    let architecture = &plan.architecture;
+    let (architecture, network) = (&plan.architecture, &experiment.settings().network);
     let layer = |index: usize| &architecture.layers[index];
     // Existing weights in the first and in the last epoch.
     let counts = |index: usize| [0, plan.epochs - 1].map(|epoch| plan.nonzero(epoch)[index]);
@@ -41,7 +42,7 @@ fn layers(experiment: &Experiment) -> String {
             (("at first", 1), &|index| density(*index, counts(*index)[0])),
             (("at last", 2), &|index| density(*index, counts(*index)[1])),
             (("kernel", 0), &|index| {
-                let form = |count: u32| Form::of(count as usize, layer(*index).weights()).name();
+                let form = |count: u32| network.form(*index, count as usize).name();
                 match counts(*index).map(form) {
                     [first, last] if first == last => first.to_owned(),
                     [first, last] => format!("{first}, then {last}"),
@@ -49,7 +50,12 @@ fn layers(experiment: &Experiment) -> String {
             }),
             (("freezes", 0), &|index| {
                 let words: Vec<String> = plan.spans(*index).iter().map(span).collect();
-                if words.is_empty() { "never".to_owned() } else { words.join(", ") }
+                match &words[..] {
+                    [] => "never".to_owned(),
+                    // Periodic: each time at the same distance.
+                    [first, second, _, _, ..] => format!("{first}, {second}, … {} times", words.len()),
+                    few => few.join(", "),
+                }
             }),
         ],
     )
@@ -74,6 +80,36 @@ fn epochs(experiment: &Experiment) -> String {
             (("activation bytes", 5), &|epoch| short(activations(*epoch) as f64)),
         ],
     )
+}
+
+/// What masks leave at last, and what their updates compute beyond training; nothing of a dense network.
+fn masks(experiment: &Experiment) -> Vec<String> {
+    let (plan, settings) = (experiment.plan(), experiment.settings());
+    let layers = || (0..plan.masked.len()).filter(|layer| plan.masked[*layer]);
+    if layers().next().is_none() {
+        return Vec::new();
+    }
+    let all: usize = layers().map(|layer| plan.architecture.layers[layer].weights()).sum();
+    let last = plan.nonzero(plan.epochs - 1);
+    let left: u64 = layers().map(|layer| u64::from(last[layer])).sum();
+    let sparsity = percent(1.0 - left as f64 / all as f64);
+    let mut lines =
+        vec![format!("the masked layers end with {left} of {all} weights: a sparsity of {sparsity}")];
+    if !settings.policies.mask.is_scheduled() {
+        lines.push("how many each layer has depends on the data: the table has the targets".to_owned());
+    }
+    let of_epoch = |epoch: u32| {
+        let batches = batches(plan.active_samples[epoch as usize], settings.batch_size);
+        plan.extra_flops(epoch, plan.frozen_blocks(epoch), plan.nonzero(epoch), &batches)
+    };
+    let extra = (0..plan.epochs).map(of_epoch).fold(0, u64::saturating_add);
+    if extra > 0 {
+        lines.push(format!(
+            "gradients of absent weights, for the masks: {} FLOPs on top",
+            short(extra as f64)
+        ));
+    }
+    lines
 }
 
 /// What the epochs add up to, and what the run takes in memory.

@@ -13,7 +13,7 @@ use crate::verify::Sound;
 use crate::{Error, Experiment};
 
 /// Stages whose time is the cost of training; the rest is evaluation and bookkeeping.
-const TRAINING: [&str; 6] = ["load", "gradients", "reduce", "update", "mask", "sieve"];
+pub(crate) const TRAINING: [&str; 6] = ["load", "gradients", "reduce", "update", "mask", "sieve"];
 
 /// What a run has come to so far.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use spfde_data::files::{
 use spfde_flow::{Settings, Snapshot};
 
 use crate::checkpoint::read;
-use crate::environment::beginning;
+use crate::environment::{began_in, beginning};
 use crate::{Build, Error, Experiment, Options, Prepare, Registry, Result, Source};
 use recorded::{check_data, differences, experiment};
 use unfinished::Held;
@@ -67,7 +67,7 @@ impl Resumed {
             // It ended between its configuration and its manifest, and begins again.
             Err(error) if error.is(Kind::NotARun) && directory.join(CONFIG_NAME).is_file() => {
                 let source = Source::of_run(directory, &read_config(directory)?)?;
-                let experiment = experiment(registry, directory, source.entries(), None, prepare)?;
+                let experiment = experiment(registry, directory, source.entries(), None, None, prepare)?;
                 let held = is_first.then(|| begin_again(directory, &experiment)).transpose()?;
                 return unfinished(experiment, held, Vec::new());
             }
@@ -99,10 +99,10 @@ impl Resumed {
         }
         let source = Source::of_run(directory, &recorded.config_unchanged()?)?;
         let environment = recorded.environment();
-        let begun_in = environment.as_ref().ok().and_then(|began| began["working_directory"].as_str());
-        let begun_in = begun_in.map(PathBuf::from);
+        let begun_in = environment.as_ref().ok().and_then(began_in);
         let registry = registry.of_run(&recorded, source.entries())?;
-        let experiment = experiment(&registry, directory, source.entries(), begun_in, prepare)?;
+        let own_start = recorded.start()?.map(|(file, from)| (file, from.clone()));
+        let experiment = experiment(&registry, directory, source.entries(), begun_in, own_start, prepare)?;
         let mut notes = match &environment {
             Ok(environment) => differences(environment, &experiment),
             Err(error) => {
@@ -213,6 +213,7 @@ fn check_trace(directory: &Path, mut kept: Manifest, start: u32) -> Result<()> {
     kept.epochs_reached = start;
     kept.segments.retain(|segment| segment.epoch < start);
     kept.checkpoints.clear();
+    kept.best.retain(|file| file.epoch <= start);
     verify::segments(directory, &kept).first().map_or(Ok(()), |reason| {
         let what = format!("its trace cannot be used: {reason}");
         Err(DataError::refused(directory, what, LOST).into())

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spfde_data::files::{CONFIG_NAME, DataError, DataSetRecord, MANIFEST_NAME, Manifest};
+use spfde_data::files::{CONFIG_NAME, DataError, MANIFEST_NAME, Manifest, StartedFrom};
 use spfde_data::{ParameterError, Value};
 use spfde_model::Kernel;
 
+use crate::data::changed;
 use crate::{Configuration, Entry, Error, Experiment, Prepare, Registry, Result};
 
 /// The experiment as it was when the run began.
@@ -15,6 +16,7 @@ pub(super) fn experiment(
     directory: &Path,
     entries: &[Entry],
     begun_in: Option<PathBuf>,
+    own_start: Option<(PathBuf, StartedFrom)>,
     prepare: impl Prepare,
 ) -> Result<Experiment> {
     // A policy that no registry knows is one that `prepare` puts in.
@@ -27,7 +29,8 @@ pub(super) fn experiment(
         _ => true,
     };
     known.retain(|(key, value)| is_here(key, value));
-    let configuration = Configuration::resolve_over(registry, &[], &known)?.begun_in(begun_in);
+    let configuration = Configuration::resolve_over(registry, &[], &known)?;
+    let configuration = configuration.begun_in(begun_in).started_with(own_start);
     let places = configuration.data_places();
     let found = configuration.values().text("data.path").to_owned();
     // Whether the experiment reads its data there at all is for `prepare` to say, which may read it by
@@ -89,14 +92,9 @@ pub(super) fn differences(environment: &serde_json::Value, experiment: &Experime
 
 /// Refuses other data than the run's.
 pub(super) fn check_data(directory: &Path, manifest: &Manifest, experiment: &Experiment) -> Result<()> {
-    let now = Manifest::new(&experiment.settings().data, manifest.epochs).data_set;
-    if now.fingerprint == manifest.data_set.fingerprint {
+    let Some([expected, found]) = changed(&manifest.data_set, &experiment.settings().data) else {
         return Ok(());
-    }
-    let words = |record: &DataSetRecord| {
-        format!("`{}` of {} training images ({:.16}…)", record.name, record.train_rows, record.fingerprint)
     };
-    let (found, expected) = (words(&now), words(&manifest.data_set));
     let configuration = experiment.configuration();
     let found = match configuration.data_places().is_empty() {
         true => found,

@@ -3,17 +3,14 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use spfde_data::files::run_directory::RecordedRun;
-use spfde_data::rows::SieveRow;
-use spfde_data::table::Row;
+use spfde_data::files::RecordedRun;
+use spfde_data::{Row, SieveRow};
 use spfde_policy::SieveContext;
 use spfde_policy::sieve::{Classes, stratifies};
 
 use super::samples::Samples;
 use super::trace::Epoch;
-use crate::configuration::Configuration;
-use crate::data;
-use crate::error::Error;
+use crate::{Configuration, Result, data};
 
 /// What the sizes of classes are checked by.
 pub(super) struct ByClass {
@@ -31,7 +28,7 @@ impl ByClass {
         run: &RecordedRun,
         configuration: &Configuration,
         context: &SieveContext,
-    ) -> Result<Option<Self>, Error> {
+    ) -> Result<Option<Self>> {
         let values = configuration.values();
         if !stratifies(values) {
             return Ok(None);

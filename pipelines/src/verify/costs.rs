@@ -7,15 +7,32 @@ use std::sync::Arc;
 use spfde_data::files::ReplayOf;
 use spfde_data::{CensoredRow, CostRow, Densities, EpochRow, Row, counted};
 use spfde_flow::Observe;
+use spfde_policy::mask::extra;
 use spfde_policy::{MaskPolicy, Needs, Spans};
 
 use super::{Epoch, Findings, Layer, Samples, Trace};
 use crate::Result;
 
 /// Compares a row of `epochs` with a count of its own.
-pub(super) fn check_epoch(row: &EpochRow, samples: &Samples, layers: &[Layer], epoch: &mut Epoch<'_>) {
+/// Of a `mask` policy that is not known, any absent weights may have trained.
+pub(super) fn check_epoch(
+    row: &EpochRow,
+    samples: &Samples,
+    layers: &[Layer],
+    mask: Option<&dyn MaskPolicy>,
+    epoch: &mut Epoch<'_>,
+) {
     let found = u64::from(row.active_samples);
-    let [forward, backward, observed, dense] = recount(epoch.trace, layers, found);
+    let explored = |layer: usize, weights: u64| {
+        mask.map_or(0, |mask| u64::from(mask.explored(layer, row.epoch, weights as u32)))
+    };
+    let [forward, mut backward, observed, dense] = recount(epoch.trace, layers, explored, found);
+    if mask.is_none() {
+        let shapes = &epoch.trace.architecture.layers;
+        let absent = |layer: usize, weights: u64| shapes[layer].weights() as u64 - weights;
+        let most = recount(epoch.trace, layers, absent, found)[1];
+        backward = row.backward_flops.clamp(backward, most);
+    }
     let frozen = layers.iter().filter(|layer| layer.frozen.last()).count() as u64;
     compare(epoch, "the sieve deltas add up to", &[("active samples", found, samples.active as u64)]);
     let columns = [
@@ -27,6 +44,12 @@ pub(super) fn check_epoch(row: &EpochRow, samples: &Samples, layers: &[Layer], e
         ("frozen_layers", u64::from(row.frozen_layers), frozen),
     ];
     compare(epoch, "counted again", &columns);
+    let frozen = epoch.trace.architecture.layers.iter().zip(layers).filter(|(_, layer)| layer.frozen.last());
+    let prefix: u64 = frozen.map(|(shape, layer)| 2 * layer.nonzero.last() * shape.positions * found).sum();
+    if let Some(cached) = row.cached_flops.filter(|cached| *cached > prefix) {
+        let words = format_args!("cached_flops is {cached}, the frozen layers have {prefix}");
+        epoch.find(EpochRow::STREAM, words);
+    }
 }
 
 /// Compares what columns of `epochs` have with what they should have, `by` which count.
@@ -38,7 +61,12 @@ fn compare(epoch: &mut Epoch<'_>, by: &str, columns: &[(&str, u64, u64)]) {
 
 /// Counts weight by weight what a forward pass multiplies, and what a backward pass has to: FLOPs of forward
 /// and backward passes, of what is only observed, and of dense training.
-fn recount(trace: &Trace<'_>, layers: &[Layer], active: u64) -> [u64; 4] {
+fn recount(
+    trace: &Trace<'_>,
+    layers: &[Layer],
+    explored: impl Fn(usize, u64) -> u64,
+    active: u64,
+) -> [u64; 4] {
     let samples = trace.manifest.data_set.train_rows;
     let outside = samples.saturating_sub(active);
     let shapes = &trace.architecture.layers;
@@ -46,7 +74,7 @@ fn recount(trace: &Trace<'_>, layers: &[Layer], active: u64) -> [u64; 4] {
     // Nothing before it trains, so what reads its input needs no gradient of it.
     let first_training = training.map(|(shape, _)| shape.block).min().unwrap_or(usize::MAX);
     let [mut forward, mut backward, mut observed, mut dense] = [0; 4];
-    for (shape, layer) in shapes.iter().zip(layers) {
+    for (number, (shape, layer)) in shapes.iter().zip(layers).enumerate() {
         let once = 2 * layer.nonzero.last() * shape.positions;
         let behind_training =
             shape.block > first_training || (shape.block == first_training && !shape.reads_block_input);
@@ -57,6 +85,7 @@ fn recount(trace: &Trace<'_>, layers: &[Layer], active: u64) -> [u64; 4] {
         let all = 1 + u64::from(!reads_images);
         forward += once * active;
         backward += once * active * (weights + inputs);
+        backward += 2 * explored(number, layer.nonzero.last()) * shape.positions * active * weights;
         if trace.observe == Observe::Full {
             observed += once * (outside + active * (all - weights - inputs));
         }
@@ -89,7 +118,8 @@ pub(super) fn check_replay(
     ];
     compare(epoch, "the layers' add up to", &columns);
     let reached = [whole.train_loss, whole.train_accuracy, whole.test_loss, whole.test_accuracy];
-    if reached.iter().any(Option::is_some) {
+    let validated = [whole.validation_loss, whole.validation_accuracy];
+    if reached.iter().chain(&validated).any(Option::is_some) {
         let what = "has a loss or an accuracy, which no replay knows";
         epoch.findings.push(format_args!("epochs: epoch {} {what}", epoch.number + 1));
     }
@@ -97,7 +127,7 @@ pub(super) fn check_replay(
     let training = layers.iter().filter(|layer| !layer.frozen.last()).count();
     let fits = row.samples <= whole.active_samples
         && usize::from(row.layers) <= training
-        && u64::from(row.layers) <= row.norms;
+        && (row.layers > 0 || row.norms == 0);
     if !fits {
         let active = counted(whole.active_samples, "active sample");
         let training = counted(training, "unfrozen layer");
@@ -112,6 +142,10 @@ pub(super) struct Extra {
     mask: Option<Arc<dyn MaskPolicy>>,
     /// Samples of a batch, at most.
     batch_size: u64,
+    /// Epochs of the run.
+    epochs: u32,
+    /// Samples by which layers are compared at the end of every epoch.
+    probe: u64,
     /// The epoch before, until it is known what freezes after it.
     before: Option<Before>,
 }
@@ -127,40 +161,63 @@ struct Before {
 }
 
 impl Extra {
+    /// The run's mask policy, if it is known.
+    pub(super) fn mask(&self) -> Option<&dyn MaskPolicy> {
+        self.mask.as_deref()
+    }
+
     /// Before the first epoch.
-    pub(super) fn new(mask: Option<Arc<dyn MaskPolicy>>, batch_size: u64) -> Self {
-        Self { mask, batch_size, before: None }
+    pub(super) fn new(mask: Option<Arc<dyn MaskPolicy>>, batch_size: u64, epochs: u32, probe: u64) -> Self {
+        Self { mask, batch_size, epochs, probe, before: None }
     }
 
     /// Takes the row of an epoch, whose end `layers` are at.
     pub(super) fn add(&mut self, row: &EpochRow, layers: &[Layer], epoch: &Epoch<'_>) {
-        let active = u64::from(row.active_samples);
+        let (active, next) = (u64::from(row.active_samples), row.epoch + 1);
         let steps = active.div_ceil(self.batch_size);
-        let until = |step: u64| active * step / steps;
-        // Any step may have asked what a policy that is not known does.
-        let earlier = if self.mask.is_some() && steps > 0 { until(steps - 1) } else { 0 };
-        let samples = active - earlier;
-        let window = self.mask.as_ref().and_then(|mask| mask.steps());
-        let updates = window.map(|window| (u64::from(window.get())..steps).step_by(window.get() as usize));
-        let samples_within: u64 =
-            updates.into_iter().flatten().map(|step| until(step) - until(step - 1)).sum();
+        let samples = |step: u64| active * (step + 1) / steps - active * step / steps;
         let shapes = &epoch.trace.architecture.layers;
-        let next = row.epoch + 1;
-        let (mask, never) = (self.mask.as_ref(), Spans::never());
-        let is_asked =
-            |layer: usize| mask.is_none_or(|mask| mask.needs(layer, next, &never) == Needs::DenseGradient);
-        let is_asked_within = |layer: &usize| {
-            mask.is_some_and(|mask| mask.needs_within(*layer, row.epoch, &never) == Needs::DenseGradient)
-        };
+        let never = Spans::never();
         let trains = |layer: &usize| !layers[*layer].frozen.last();
-        let flops = |layer: usize, samples: u64| {
-            (2 * shapes[layer].weights() as u64 * shapes[layer].positions).saturating_mul(samples)
+        let flops = |layer: usize, needs: Needs, samples: u64| {
+            let weights = match (needs, &self.mask) {
+                (Needs::Candidates, Some(mask)) => {
+                    u64::from(mask.candidate_count(layer, layers[layer].nonzero.last() as u32))
+                }
+                _ => shapes[layer].weights() as u64,
+            };
+            (2 * weights * shapes[layer].positions).saturating_mul(samples)
         };
-        let asked = |layer: usize| (trains(&layer) && is_asked(layer)).then(|| flops(layer, samples));
-        let within = (0..shapes.len()).filter(trains).filter(is_asked_within);
-        let within = within.map(|layer| flops(layer, samples_within)).fold(0, u64::saturating_add);
-        let layers = (0..shapes.len()).map(asked).collect();
+        let asked = |layer: usize, step: u64| match &self.mask {
+            // Any step may have asked what a policy that is not known does.
+            None => Needs::DenseGradient,
+            Some(mask) => {
+                let when = [row.epoch, step as u32, steps as u32];
+                extra(&**mask, layer, &never, self.epochs, when)
+            }
+        };
+        let of_step = |layer: usize, step: u64| {
+            let needs = if trains(&layer) { asked(layer, step) } else { Needs::Nothing };
+            (needs >= Needs::Candidates).then(|| flops(layer, needs, samples(step)))
+        };
+        let last = steps.checked_sub(1).filter(|_| next <= self.epochs);
+        let all = |layer: usize| (0..last.unwrap_or(0)).filter_map(move |step| of_step(layer, step));
+        let pass = shapes.iter().zip(layers).map(|(shape, of)| 2 * of.nonzero.last() * shape.positions);
+        let probed = pass.sum::<u64>().saturating_mul(self.probe);
+        let first = self.chosen(row, epoch).saturating_add(probed);
+        let within = (0..shapes.len()).flat_map(all).fold(first, u64::saturating_add);
+        let layers = (0..shapes.len()).map(|layer| last.and_then(|step| of_step(layer, step))).collect();
         self.before = Some(Before { epoch: row.epoch, found: row.extra_flops, layers, within });
+    }
+
+    /// The FLOPs of choosing the mask, which count in epoch 0: gradients of all weights.
+    fn chosen(&self, row: &EpochRow, epoch: &Epoch<'_>) -> u64 {
+        let (active, all) = (u64::from(row.active_samples), epoch.trace.manifest.data_set.train_rows.max(1));
+        let steps = active.div_ceil(self.batch_size);
+        let batches = (0..steps).map(|step| (active * (step + 1) / steps - active * step / steps) as u32);
+        let samples = self.mask.as_ref().filter(|_| row.epoch == 0);
+        let samples = samples.map_or(0, |mask| mask.samples_to_choose(&batches.collect::<Vec<u32>>()));
+        (row.dense_flops / all).saturating_mul(samples)
     }
 
     /// Compares the epoch before with what it may have: all that was asked for; but a layer that freezes
@@ -168,11 +225,16 @@ impl Extra {
     /// the next epoch, if there is one.
     pub(super) fn check(&mut self, layers: Option<&[Layer]>, findings: &mut Findings) {
         let Some(Before { epoch: number, found, layers: asked, within }) = self.before.take() else { return };
+        // What a policy that is not known chose its mask by is not known either.
+        let chosen = if self.mask.is_none() && number == 0 { u64::MAX } else { 0 };
         let most = asked.iter().flatten().fold(within, |sum, flops| sum.saturating_add(*flops));
+        let most = most.saturating_add(chosen);
         let sure = layers.filter(|_| self.mask.is_some()).unwrap_or_default();
         let sure = asked.iter().zip(sure).filter(|(_, layer)| !layer.frozen.last());
-        let least =
-            self.mask.as_ref().map_or(0, |_| within) + sure.filter_map(|(flops, _)| *flops).sum::<u64>();
+        // A momentum is gathered no longer than until the last update that freezing leaves.
+        let mask = self.mask.as_ref().filter(|mask| mask.momentum_steps().is_none());
+        let sure = sure.filter(|_| mask.is_some());
+        let least = mask.map_or(0, |_| within) + sure.filter_map(|(flops, _)| *flops).sum::<u64>();
         if !(least..=most).contains(&found) {
             let expected = if least == most { most.to_string() } else { format!("{least} to {most}") };
             findings.push(format_args!(

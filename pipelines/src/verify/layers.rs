@@ -7,6 +7,7 @@ use std::ops::RangeBounds;
 use spfde_data::files::weights;
 use spfde_data::{FreezeRow, LayerRow, MaskRow, Row, TensorData, counted};
 
+use super::updates::Updates;
 use super::{Epoch, Findings, Trace};
 use crate::Result;
 
@@ -109,12 +110,14 @@ pub(super) fn add(layers: &mut [Layer], epoch: &mut Epoch<'_>) -> Result<()> {
     })?;
     // The masks of a replay are those of the record, which had other freezes.
     let live = epoch.trace.manifest.replay_of.is_none();
+    let mut updates = Updates::default();
     epoch.visit(|epoch, MaskRow { step, layer: number, index, diff, .. }| {
         let shape = epoch.trace.architecture.layers.get(usize::from(number));
         if shape.is_none_or(|shape| index as usize >= shape.weights()) {
             return epoch.find(MaskRow::STREAM, format_args!("no weight {index} in layer {number}"));
         }
         let layer = &mut layers[usize::from(number)];
+        updates.count(step, number, diff);
         // A layer is pruned when it freezes, and may grow when it thaws.
         if live && layer.frozen.before(step) && layer.frozen.at(step) {
             epoch.find(MaskRow::STREAM, format_args!("layer {number} changes although it is frozen"));
@@ -128,7 +131,7 @@ pub(super) fn add(layers: &mut [Layer], epoch: &mut Epoch<'_>) -> Result<()> {
         }
         layer.nonzero.set(step, mask.len() as u64);
     })?;
-    Ok(())
+    updates.check(epoch)
 }
 
 /// Compares the rows of `layers` in an epoch with the deltas up to its end.

@@ -8,10 +8,12 @@ mod classes;
 mod costs;
 mod gradients;
 mod layers;
+mod predictions;
 mod samples;
 mod scores;
 mod settled;
 mod trace;
+mod updates;
 
 use std::fmt;
 use std::path::Path;
@@ -21,11 +23,13 @@ use spfde_data::{EpochRow, Parametric, Value, counted};
 use spfde_model::InputShape;
 use spfde_policy::sieve::STRATIFY;
 
+use crate::configuration::frozen::probe;
 use crate::configuration::keys::Traced;
 use crate::{Configuration, Registry, Result, Source, experiment};
 use classes::ByClass;
 use costs::Extra;
 use layers::Layer;
+use predictions::Predictions;
 use samples::Samples;
 use settled::settled;
 use trace::{Epoch, Trace};
@@ -34,7 +38,7 @@ pub use scores::verify_scores;
 pub use trace::Findings;
 
 /// What was found sound; in words how far the run came, and how much it recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sound {
     /// The manifest, all of whose files are what they were.
     pub manifest: Manifest,
@@ -92,12 +96,12 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
     let configuration = Configuration::resolve_over(&registry, &known, &[])?;
     let DataSetRecord { channels, height, width, classes, train_rows, .. } = manifest.data_set;
     let input = InputShape { channels, height, width };
-    let description = experiment::description(&configuration, input, classes)?;
-    let observe = Traced::from_parameters(configuration.values()).observe;
+    let description = configuration.registry().describe(configuration.values(), input, classes)?;
+    let Traced { observe, predictions } = Traced::from_parameters(configuration.values());
     let trace = Trace { run: run.path(), manifest, architecture: description.architecture(), observe };
     let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
-    // A policy from outside the registry has a name that only its own program knows; of the sums only that of
-    // the extra FLOPs depends on one.
+    // A policy from outside the registry has a name that only its own program knows; of the sums only those
+    // of the extra and the backward FLOPs depend on one.
     let (family, values) = (&registry.policies.mask, configuration.values());
     let rows = u32::try_from(train_rows).unwrap_or(u32::MAX);
     let (context, _, sieve) = experiment::contexts(&configuration, description.architecture(), rows);
@@ -107,11 +111,17 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
         findings.unchecked = Some(error.to_string());
         None
     });
+    let predicted = (predictions && manifest.replay_of.is_none())
+        .then(|| Predictions::of(run, &configuration, &mut findings));
     let asked = source.entries().contains(&(STRATIFY.to_owned(), Value::Text(true.to_string())));
     if let Some(name) = unknown.get(registry.policies.sieve.key).filter(|_| asked) {
         findings.unchecked = Some(format!("the sizes of classes: the sieve {name} is unknown here"));
     }
-    let mut extra = Extra::new(mask, u64::from(configuration.values().integer("data.batch_size")));
+    let (batch_size, epochs) = (values.integer("data.batch_size"), values.integer("train.epochs"));
+    let probed = probe(values).map_or(0, |probe| train_rows.min(u64::from(probe.samples)));
+    let mut extra = Extra::new(mask, u64::from(batch_size), epochs, probed);
+    // The first epoch with the greatest accuracy on the validation set, from 1.
+    let mut best: Option<(f64, u32)> = None;
     for number in 0..manifest.epochs_reached {
         let epoch = &mut Epoch { trace: &trace, number, findings: &mut findings };
         layers::add(&mut layers, epoch)?;
@@ -126,19 +136,28 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
             layers::check(&layers, epoch)?;
             let steps = samples.check_scores(epoch)?;
             gradients::check(&steps, &layers, epoch)?;
+            predicted.iter().try_for_each(|predicted| predicted.check(costs.as_ref(), epoch))?;
         }
         if let Some(row) = &costs {
-            costs::check_epoch(row, &samples, &layers, epoch);
+            let accuracy = row.validation_accuracy.filter(|found| best.is_none_or(|(best, _)| *found > best));
+            best = accuracy.map(|accuracy| (accuracy, number + 1)).or(best);
+            costs::check_epoch(row, &samples, &layers, extra.mask(), epoch);
             extra.add(row, &layers, epoch);
         }
     }
     extra.check(None, &mut findings);
+    // A run of a time before they were kept has none.
+    if let Some(file) = manifest.best.last().filter(|file| best.is_none_or(|(_, best)| best != file.epoch)) {
+        let best = best.map_or_else(|| "none".to_owned(), |(_, epoch)| format!("epoch {epoch}"));
+        findings.push(format_args!("{}: is after epoch {}; the best is {best}", file.path, file.epoch));
+    }
     layers::check_weights(&layers, &trace, &mut findings)?;
     Ok(findings)
 }
 
 /// What is wrong with the files of a run, each by itself.
 pub(crate) fn files(run: &RecordedRun) -> Vec<DataError> {
-    let beside = [run.config_unchanged().err(), run.environment().err(), run.architecture().err()];
-    beside.into_iter().flatten().chain(verify::segments(run.path(), run.manifest())).collect()
+    let texts = [run.config_unchanged().err(), run.environment().err(), run.architecture().err()];
+    let beside = texts.into_iter().chain([run.start().err()]);
+    beside.flatten().chain(verify::segments(run.path(), run.manifest())).collect()
 }

@@ -55,10 +55,18 @@ mod tests {
             width: 1,
             classes: 2,
             fingerprint: "0".repeat(64),
+            class_names: Vec::new(),
+            column_names: Vec::new(),
+            table: None,
+            normalization: None,
         };
         let environment = serde_json::json!({"version": "test"});
         let (config, manifest) = (String::new(), Manifest::of(data_set, 2));
-        RunDirectory::create(path, &Beginning { config, architecture: None, environment, manifest }).unwrap()
+        RunDirectory::create(
+            path,
+            &Beginning { config, architecture: None, start: None, environment, manifest },
+        )
+        .unwrap()
     }
 
     fn found(words: &str) -> Findings {

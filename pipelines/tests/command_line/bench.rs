@@ -98,6 +98,15 @@ fn the_json_is_one_object_whose_numbers_hold_together() {
 }
 
 #[test]
+fn a_cache_of_the_frozen_prefix_is_filled_before_steps_are_timed() {
+    let cache = ["--frozen", "4", "--workers", "2", "--no-dense", "freeze.cache=memory"];
+    let report = json(&cache);
+    check_path(&report, 2.0);
+    assert_eq!(number(&report, "flops_per_step"), counted(&report, 4, |layer| number(layer, "nonzero")));
+    assert_eq!(report["configuration"]["freeze.cache"], "memory");
+}
+
+#[test]
 fn the_layers_are_those_of_the_model_and_frozen_ones_have_no_backward_pass() {
     let report = json(&["--frozen", "4", "--workers", "1", "--no-dense"]);
     assert!(report["dense"].is_null() && report["times_faster_than_dense"].is_null());

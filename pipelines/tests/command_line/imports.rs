@@ -41,7 +41,13 @@ fn imported_images_are_varied_only_if_the_user_says_so() {
     assert!(recorded.contains("\naugment = \"crop-flip\"\n"), "{recorded}");
 
     let wrong = place.run(&["import", "idx", "raw files", "--out", "x", "--augment", "mirror"]);
-    assert!(wrong.code == Some(2) && wrong.err.contains("[possible values: none, flip, crop, crop-flip]"));
+    let names = "expected none; flip, crop, crop-flip, cutout, rotate, colour joined by +";
+    assert!(wrong.code == Some(2) && wrong.err.contains(names), "{wrong:?}");
+    let all = "flip+colour+cutout";
+    place
+        .run(&["train", "--dry-run", "data.path=my data", "model.name=mlp", &format!("data.augment={all}")])
+        .refused(2, "`data.augment`: colour is for RGB, the images have 1 channel", "leave it out");
+    assert!(planned(&place, &["data.augment=rotate+flip"]).contains("\naugment = \"flip+rotate\"\n"));
     let listed = place.run(&["list", "data"]).done().out;
     assert!(listed.contains("10 classes, cropped and flipped;") && listed.contains("--augment"), "{listed}");
     assert!(planned_embedded(&place).contains("\naugment = \"crop-flip\"\n"));
@@ -76,11 +82,10 @@ fn files_can_be_named_by_options_and_a_test_set_split_off() {
     fraction("0.1", "again").done();
     let fingerprint = |name: &str| data_set::read(&place.path(name)).unwrap().fingerprint;
     assert_eq!(fingerprint("split"), fingerprint("again"));
-    place.run(&[&train[..], &["--out", "x"]].concat()).refused(
-        1,
-        "my images.bin: comes with no test images and no test labels; name them with --test-images and ",
-        "with --test-fraction 0.1",
-    );
+    let usual = place.run(&[&train[..], &["--out", "usual"]].concat()).done();
+    assert!(usual.out.contains("usual: 96 training and 24 test images"), "{usual:?}");
+    let note = "note: there is no test part: 24 of 120 became the test set, the same share of every class";
+    assert!(usual.err.starts_with(note), "{usual:?}");
     for wrong in ["0", "1", "1.5", "nan", "much"] {
         let outcome = fraction(wrong, "x");
         assert!(outcome.code == Some(2), "{outcome:?}");
@@ -133,18 +138,38 @@ fn what_is_no_data_set_yet_is_told_how_it_becomes_one() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "").unwrap();
     };
-    let by_hand = "spfde imports IDX files only; write train.parquet and test.parquet yourself, as \
-                   `spfde import --help` shows";
+    let made = |kind: &str, path: &str, more: &str| {
+        format!("run `spfde import {kind} {path}{more} --out my-data`, then set data.path=my-data")
+    };
     write("pictures/train/cats/1.PNG");
-    refused("pictures", "holds pictures (png); ", by_hand);
+    refused("pictures", "holds pictures; ", &made("folder", "pictures", " --size 64"));
     write("tables/data-00000.parquet");
-    refused("tables", "has Parquet files, but no train.parquet and test.parquet; ", "if they are a data set");
-    write("cifar/data_batch_1");
-    refused("cifar", "holds neither a data set nor IDX files; ", by_hand);
+    refused(
+        "tables",
+        "holds Parquet, but no train.parquet and test.parquet; ",
+        &made("parquet", "tables", ""),
+    );
+    write("cifar/cifar-10-batches-py/data_batch_1");
+    refused("cifar", "holds CIFAR-10; ", &made("cifar10", "cifar", ""));
+    write("cifar-100-python.tar.gz");
+    refused("cifar-100-python.tar.gz", "is CIFAR-100; ", &made("cifar100", "cifar-100-python.tar.gz", ""));
+    write("arrays/x_train.npy");
+    refused("arrays", "holds arrays of NumPy; ", &made("npz", "arrays", ""));
+    write("my table.csv");
+    refused("my table.csv", "is a table; ", &made("table", "'my table.csv'", " --label COLUMN"));
+    let by_hand = "holds neither a data set nor files that `spfde import` knows; write train.parquet and \
+                   test.parquet yourself, as `spfde import --help` shows";
     write("sets/a/train.parquet");
     refused("sets", "holds data sets, such as sets/a; ", "set data.path to one of them");
     std::fs::create_dir(place.path("empty")).unwrap();
-    refused("empty", "holds neither a data set nor ", by_hand);
+    refused("empty", by_hand, "");
     assert!(place.run(&["import", "--help"]).done().out.contains("pq.write_table"));
+    for kind in ["cifar10", "cifar100", "folder", "parquet", "npz", "table"] {
+        let help = place.run(&["import", kind, "--help"]).done().out;
+        assert!(
+            help.contains(&format!("spfde import {kind} ")) && help.contains("--test-fraction"),
+            "{help}"
+        );
+    }
     assert!(place.run(&["import", "idx", "--help"]).done().out.contains("--first-label 1 --out letters"));
 }

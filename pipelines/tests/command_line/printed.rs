@@ -18,11 +18,11 @@ fn a_dry_run_prints_configuration_and_schedule_and_creates_nothing() {
     let [parsed, given] =
         [parsed, given].map(|source| Configuration::resolve(source.entries()).unwrap().values().clone());
     // What depends on the processor and on the data set is settled.
-    let settled = |key: &&str| ["train.kernel", "data.augment"].contains(key);
+    let settled = |key: &&str| ["train.kernel", "data.augment", "data.order"].contains(key);
     for (key, value) in given.iter().filter(|(key, _)| !settled(key)) {
         assert_eq!(parsed.get(key), Some(value), "{key}");
     }
-    assert_eq!(parsed.text("data.augment"), "none");
+    assert_eq!((parsed.text("data.augment"), parsed.text("data.order")), ("none", "full"));
     for part in ["convolution1", "linear2", "forward FLOPs", "activation bytes", "freezing saves"] {
         assert!(schedule.contains(part), "{part} in {schedule}");
     }

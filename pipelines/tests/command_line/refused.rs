@@ -145,25 +145,32 @@ fn keys_of_other_programs_lead_to_those_that_there_are() {
         (&["freeze.sparsity=0.5"], "unknown key `freeze.sparsity`; did you mean `mask.sparsity`?"),
         (&["sieve.epochs=3"], "unknown key `sieve.epochs`; did you mean `train.epochs`?"),
         (&["sieve.frac=0.2"], "unknown key `sieve.frac`; did you mean `sieve.fraction`?"),
-        (&["sieve.out=0.2"], "unknown key `sieve.out`; `spfde list keys` names all of them"),
-        (&["mask.rate=0.2"], "unknown key `mask.rate`; `spfde list keys` names all of them"),
-        (&["freeze.depth=2"], "unknown key `freeze.depth`; `spfde list keys` names all of them"),
+        (&["sieve.removed=0.2"], "unknown key `sieve.removed`; `spfde list keys` names all of them"),
+        (&["mask.velocity=0.2"], "unknown key `mask.velocity`; `spfde list keys` names all of them"),
+        (&["freeze.network=2"], "unknown key `freeze.network`; `spfde list keys` names all of them"),
         (&["mask.density=0.2"], "`mask.density`: is no key; mask.sparsity says the share of the weights "),
         (&["num_epochs=3"], "unknown key `num_epochs`; did you mean `train.epochs`?"),
         (&["mask=set"], "unknown key `mask`; did you mean `mask.policy`?"),
-        (&["train.optimizer=adam"], "`train.optimizer`: is no key; there is one optimizer, SGD with "),
+        (
+            &["train.optimizer=adam"],
+            "`train.optimizer` = \"adam\" is not one of momentum, nesterov, adamw; did you mean `adamw`?",
+        ),
         (&["out=run"], "`out`: is no key; where to write is an option: --run-dir DIR of `train`, "),
         (&["fraction=0.2"], "unknown key `fraction`; did you mean `freeze.fraction` or `sieve.fraction`?"),
-        (&["optimizer=adam"], "`optimizer`: is no key; there is one optimizer, SGD with momentum: "),
+        (&["optimizer=adam"], "unknown key `optimizer`; did you mean `train.optimizer`?"),
+        (&["train.scheduler=step"], "unknown key `train.scheduler`; did you mean `train.schedule`?"),
         (&["workers=2"], "`workers`: is no key; the number of threads is an option: --workers N"),
         (&["nonsense=1"], "unknown key `nonsense`; `spfde list keys` names all of them"),
         (
-            &["mask.policy=set"],
-            "`mask.policy` = \"set\" is not one of dense, static, mest-em, mest-ems, rigl; `spfde list` ",
+            &["mask.policy=zebra"],
+            "`mask.policy` = \"zebra\" is not one of dense, static, mest-em, mest-ems, set, rigl, snfs, gse, \
+             deep-r, dsr, gmp, magnitude, lottery, granet, snip, grasp, synflow, top-kast; \
+             `spfde list` ",
         ),
         (
             &["mask.policy=mest"],
-            "`mask.policy` = \"mest\" is not one of dense, static, mest-em, mest-ems, rigl; \
+            "`mask.policy` = \"mest\" is not one of dense, static, mest-em, mest-ems, set, rigl, snfs, gse, \
+             deep-r, dsr, gmp, magnitude, lottery, granet, snip, grasp, synflow, top-kast; \
              did you mean `mest-em` or `mest-ems`?",
         ),
     ] {
@@ -176,7 +183,7 @@ fn keys_of_other_programs_lead_to_those_that_there_are() {
             &["--fraction", "0.2"],
             "a setting is a word without dashes: freeze.fraction=0.2 or sieve.fraction=0.2",
         ),
-        (&["--optimizer", "adam"], "there is one optimizer, SGD with momentum: "),
+        (&["--optimizer", "adamw"], "a setting is a word without dashes: train.optimizer=adamw"),
     ] {
         for command in ["train", "replay", "bench"] {
             let outcome = place.run(&[&[command], words].concat());

@@ -10,7 +10,44 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use spfde_data::files::manifest::Manifest;
 
-use crate::place::{Place, write_idx};
+use crate::place::{Place, RUN, write_idx};
+
+#[test]
+fn a_data_set_with_more_pixels_than_the_cache_holds_is_read_by_need() {
+    let place = Place::with_data();
+    let words = |cache: usize, more: &[&str]| -> Vec<String> {
+        let cache = format!("data.cache_bytes={cache}");
+        RUN.iter()
+            .copied()
+            .chain(["train.epochs=2", &cache])
+            .chain(more.iter().copied())
+            .map(str::to_owned)
+            .collect()
+    };
+    let train = |cache: usize, more: &[&str]| {
+        let words = words(cache, more);
+        place.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    // 160 images of 144 bytes in two row groups, the larger of 120.
+    train(23_040, &["--run-dir", "held"]).done();
+    train(17_280, &["--run-dir", "stored", "--workers", "2"]).done();
+    train(17_280, &["--run-dir", "blocks", "data.order=blocks"]).done();
+    let evaluated = |run: &str| place.run(&["evaluate", run, "--json"]).done().out;
+    assert_eq!(evaluated("held"), evaluated("stored"));
+    // One row group is one window.
+    assert_eq!(evaluated("held"), evaluated("blocks"));
+    let predicted = |run: &str| place.run(&["predict", run, "--data", "data", "--csv"]).done().out;
+    assert_eq!(predicted("held"), predicted("stored"));
+    train(17_279, &[]).refused(
+        1,
+        "data/train.parquet: row group 0 is of 17280 bytes of pixels; expected at most data.cache_bytes = ",
+        "raise data.cache_bytes, or write the file with smaller row groups",
+    );
+    // A replay reads no pixels.
+    std::fs::remove_dir_all(place.path("data")).unwrap();
+    place.run(&["replay", "stored"]).done();
+    place.run(&["verify", "stored"]).done();
+}
 
 #[test]
 fn from_idx_files_to_a_verified_run() {

@@ -1,6 +1,7 @@
 //! Bare score files, judged by one policy or a grid of them.
 
 mod epochs;
+mod recorder;
 mod verified;
 
 use std::path::Path;

@@ -24,12 +24,19 @@ const VARIANTS: [(&str, &[&str]); 6] = [
             "freeze.threshold=0.5",
             "freeze.patience=1",
             "freeze.flops_reduction=0.4",
+            // What held then for keys that there were not.
+            "freeze.scale=weights",
+            "freeze.cap=1",
+            "freeze.floor=0",
+            "freeze.thaw_rate=0",
+            "freeze.thaw_rise=0",
         ],
     ),
     (
         "progressive",
         &[
-            "freeze.policy=progressive",
+            // It was called `progressive` then.
+            "freeze.policy=progressive-fewest",
             "freeze.flops_reduction=0.05",
             "sieve.policy=circular",
             "sieve.fraction=0.1",

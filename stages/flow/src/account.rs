@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use spfde_data::{CensoredRow, CostRow, Densities, EpochRow, FreezeRow, GradientRow, counted};
-use spfde_policy::cost::{count_layers, frozen_blocks, observed};
-use spfde_policy::{Plan, Spans, count};
+use spfde_data::{CensoredRow, CostRow, Densities, EpochRow, FreezeRow, GradientRow, LayerRow, counted};
+use spfde_policy::cost::{frozen_blocks, observed};
+use spfde_policy::{Cost, Plan, Spans, count};
 
-use crate::loader::share;
+use crate::loader::batches;
 use crate::{Observe, Settings};
 
 /// The costs of `epoch`; its accuracies and losses are null.
@@ -21,17 +21,21 @@ pub(crate) fn epoch_row(
 ) -> EpochRow {
     let plan = &settings.plan;
     let architecture = &plan.architecture;
-    let spent = count(architecture, nonzero, frozen_blocks, active);
+    let spent: Cost = plan.spent(epoch, nonzero, frozen_blocks, active).into_iter().sum();
     let rule = &settings.seams.learning_rate;
     let steps = active.div_ceil(settings.batch_size as u32).max(1);
+    let (at, ends_at) = settings.policies.mask.phase(epoch, settings.epochs);
     let outside = plan.samples.saturating_sub(active);
+    let asked = plan.extra_flops(epoch, frozen_blocks, nonzero, &batches(active, settings.batch_size));
+    let probe = |samples: u32| count(architecture, nonzero, 0, samples.min(plan.samples)).forward;
+    let probed = settings.probe.map_or(0, |of| probe(of.samples));
     let observed_flops = match settings.observe {
         Observe::Active => 0,
         Observe::Full => observed(architecture, nonzero, frozen_blocks, active, outside),
     };
     EpochRow {
         epoch,
-        learning_rate: rule.rate(settings.learning_rate, epoch, 0, steps, settings.epochs),
+        learning_rate: rule.rate(settings.learning_rate, at, 0, steps, ends_at),
         active_samples: active,
         nonzero: nonzero.iter().map(|count| u64::from(*count)).sum(),
         frozen_layers: architecture.layers.iter().filter(|layer| layer.block < frozen_blocks).count() as u16,
@@ -40,19 +44,9 @@ pub(crate) fn epoch_row(
         observed_flops,
         dense_flops: plan.dense_cost.forward + plan.dense_cost.backward,
         activation_bytes: architecture.activation_bytes[frozen_blocks] * settings.batch_size as u64,
-        extra_flops: extra_flops(settings, epoch, frozen_blocks, active),
+        extra_flops: asked.saturating_add(probed),
         ..EpochRow::default()
     }
-}
-
-/// What mask updates cost beyond training: dense gradients of the steps that they look at.
-fn extra_flops(settings: &Settings, epoch: u32, frozen_blocks: usize, active: u32) -> u64 {
-    let (active, steps) = (active as usize, (active as usize).div_ceil(settings.batch_size));
-    let batch = |step: usize| share(active, step, steps).len() as u32;
-    let (plan, last) = (&settings.plan, steps.checked_sub(1).map_or(0, batch));
-    let window = settings.policies.mask.steps().map_or(usize::MAX, |window| window.get() as usize);
-    let within = (window..steps).step_by(window).map(|step| batch(step - 1)).sum();
-    plan.extra_flops(epoch, frozen_blocks, last) + plan.extra_flops_within(epoch, frozen_blocks, within)
 }
 
 /// Where the layers of a replay stand: which weights exist, what is frozen.
@@ -148,9 +142,9 @@ impl Account<'_> {
     /// Layer by layer.
     pub(crate) fn by_layer(&self, active: u32) -> Vec<CostRow> {
         let Layers { plan, frozen, .. } = self.layers;
-        let costs = count_layers(&plan.architecture, &self.nonzero, self.frozen_blocks, active);
+        let costs = plan.spent(self.epoch, &self.nonzero, self.frozen_blocks, active);
         let layers = costs.into_iter().zip(&self.nonzero).zip(frozen).zip(0..);
-        let row = |(((cost, nonzero), frozen), layer): (((spfde_policy::Cost, &u32), &bool), u16)| CostRow {
+        let row = |(((cost, nonzero), frozen), layer): (((Cost, &u32), &bool), u16)| CostRow {
             epoch: self.epoch,
             layer,
             nonzero: *nonzero,
@@ -161,11 +155,13 @@ impl Account<'_> {
         layers.map(row).collect()
     }
 
-    /// What a record lacks of it: scores of so many active samples, and the norms of layers that train.
-    pub(crate) fn censored(&self, samples: u32, norms: &Norms) -> CensoredRow {
+    /// What a record lacks of it: scores of so many active samples, and of layers that train their norms, or,
+    /// for a policy that `reads_layers`, the accumulated gradient.
+    pub(crate) fn censored(&self, samples: u32, norms: &Norms, reads_layers: bool) -> CensoredRow {
         let frozen = self.layers.frozen.iter().enumerate();
-        let lacking = frozen.filter(|(_, frozen)| !**frozen).map(|(layer, _)| norms.lacking(layer as u16));
-        let lacking: Vec<u64> = lacking.filter(|norms| *norms > 0).collect();
+        let training = frozen.filter(|(_, frozen)| !**frozen).map(|(layer, _)| layer as u16);
+        let lacks = |layer: &u16| norms.lacking(*layer) > 0 || reads_layers && norms.frozen.contains(layer);
+        let lacking: Vec<u64> = training.filter(lacks).map(|layer| norms.lacking(layer)).collect();
         let (layers, norms) = (lacking.len() as u16, lacking.iter().sum());
         CensoredRow { epoch: self.epoch, samples, layers, norms }
     }
@@ -176,12 +172,15 @@ impl Account<'_> {
 pub(crate) struct Norms {
     steps: BTreeSet<u32>,
     by_layer: BTreeMap<u16, BTreeSet<u32>>,
+    /// The layers that were frozen, as far as their rows were read.
+    frozen: BTreeSet<u16>,
 }
 
 impl Norms {
-    /// Those of the rows of one epoch.
-    pub(crate) fn of<'a>(rows: impl IntoIterator<Item = &'a GradientRow>) -> Self {
-        let mut norms = Self::default();
+    /// Those of the rows of one epoch, at whose end layers were as `ends` says.
+    pub(crate) fn of<'a>(rows: impl IntoIterator<Item = &'a GradientRow>, ends: &[LayerRow]) -> Self {
+        let frozen = ends.iter().filter(|row| row.frozen).map(|row| row.layer).collect();
+        let mut norms = Self { frozen, ..Self::default() };
         for row in rows {
             norms.steps.insert(row.step);
             norms.by_layer.entry(row.layer).or_default().insert(row.step);

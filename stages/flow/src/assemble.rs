@@ -48,6 +48,12 @@ impl<'s> Run<'s> {
             self.table(trained.scores.clone());
             self.table(trained.gradients.clone());
             self.table(trained.layers.clone());
+            if self.settings().predictions {
+                self.table(trained.predictions.clone());
+            }
+            if self.settings().probe.is_some() {
+                self.table(trained.similarity.clone());
+            }
         }
         self.table(trained.timings.clone());
         self.table(trained.epochs.clone());

@@ -58,7 +58,7 @@ mod tests {
         assert!(part.iter().all(|value| *value == 2.0), "a smaller norm stays");
         Clip { norm: norm / 4.0 }.reduced(Tick::default(), &network, &mut part);
         let before = network.clone();
-        let optimiser = MomentumSgd { momentum: 0.0, weight_decay: 0.0 };
+        let optimiser = MomentumSgd { momentum: 0.0, weight_decay: 0.0, nesterov: false };
         network.update(&part, &vec![1.0; network.architecture().blocks.len() + 1], &optimiser);
         let moved = |name: &str| -> Vec<f32> {
             let lists = list(&before, name).into_iter().zip(list(&network, name));

@@ -24,6 +24,8 @@ pub enum Cause {
     Enough(String),
     /// A stage of user code refused to go on.
     Refused(String),
+    /// Images could not be read by need, or have changed; names the file.
+    Data(String),
 }
 
 /// One reason to stop, and where it arose. Of several the least one is told.
@@ -64,7 +66,7 @@ impl std::fmt::Display for Fault {
                 write!(f, "{}: a bug in the program or its stages: {message}", place(self.tick))
             }
             Cause::Storage(what) => write!(f, "{}: {what}", place(Tick::close_of(self.tick.epoch))),
-            Cause::Recording(what) | Cause::Enough(what) => write!(f, "{what}"),
+            Cause::Recording(what) | Cause::Enough(what) | Cause::Data(what) => write!(f, "{what}"),
         }
     }
 }

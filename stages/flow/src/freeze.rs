@@ -1,8 +1,8 @@
-//! The freeze stage: gradient norms in, decisions on blocks out.
+//! The freeze stage: gradient norms and layers in, decisions on blocks out.
 
 use std::sync::Arc;
 
-use spfde_data::{FreezeRow, GradientRow, Row};
+use spfde_data::{FreezeRow, GradientRow, LayerRow, Row};
 use spfde_policy::{Change, FreezePolicy, Plan};
 
 use crate::{FREEZE_POLICY, Flow, FrozenRow, Kept, Run};
@@ -38,14 +38,16 @@ pub(crate) fn layers(plan: &Plan, epoch: u32, changes: Vec<Change>) -> Vec<Freez
     changes.into_iter().flat_map(of).collect()
 }
 
-/// Hosts a freeze policy: shows it the gradient norms of each epoch in order of (step, layer), and asks at
-/// the end of each epoch what freezes, or trains again, from the next one on.
+/// Hosts a freeze policy: shows it the gradient norms of each epoch in order of (step, layer), then the
+/// layers at its end, and asks at the end of each epoch what freezes, or trains again, from the next one on.
 ///
 /// A block freezes with all its layers. The decisions leave at the close of the epoch, on worker 0, and have
-/// to go to the mask stage and round the loop.
+/// to go to the mask stage and round the loop. What was judged goes to the table `freeze_evidence`, in the
+/// epoch that was judged.
 pub fn freeze<'s>(
     run: &Run<'s>,
     gradients: &Flow<'s, GradientRow>,
+    layers: &Flow<'s, LayerRow>,
     policy: &Arc<dyn FreezePolicy>,
 ) -> Flow<'s, FreezeRow> {
     let (worker, settings, timings) = (run.worker(), Arc::clone(run.settings()), run.timings().clone());
@@ -57,21 +59,27 @@ pub fn freeze<'s>(
     }
     let mut window = run.window("Freeze");
     let gradients = window.on_first(gradients.clone());
+    let ends = window.on_first(layers.clone());
     let (mut decisions_out, decisions) = window.output();
+    let (mut evidence_out, evidence) = window.output();
     let mut kept = run.keeper().output(&mut window);
     window.build(move |close| {
         let next = close.epoch + 1;
         let mut rows = gradients.through(close.epoch);
         rows.sort_by_key(Row::order);
+        let mut ends = ends.through(close.epoch);
+        ends.sort_by_key(Row::order);
         if worker != 0 {
             return;
         }
         if next < settings.epochs {
             let decided = timings.measure("freeze", || {
                 rows.iter().for_each(|row| state.observe(row));
+                ends.iter().for_each(|row| state.observe_layer(row));
                 state.decide(next)
             });
-            decisions_out.give(close, layers(&settings.plan, next, decided));
+            decisions_out.give(close, self::layers(&settings.plan, next, decided));
+            evidence_out.give(close, state.evidence().to_vec());
         }
         kept.give(close, |epoch| {
             let (columns, rows) = (state.columns(), state.save(epoch));
@@ -79,5 +87,6 @@ pub fn freeze<'s>(
             vec![Kept::rows(FrozenRow::rows(epoch, state.frozen())), policy]
         });
     });
+    run.table(evidence);
     decisions
 }

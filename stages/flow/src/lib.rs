@@ -25,16 +25,18 @@
 //! worker: those of [`train()`] share the replica of the network, those of [`sieve()`] what they know of the
 //! samples.
 //!
-//! There is one exception. When a worker has heard of a [`Fault`], its stages stop waiting for epochs that
-//! will not come. No decision and no row depends on when a worker hears of it: an epoch counts only if all of
-//! it is complete.
+//! There are two exceptions. Outputs of the frozen prefix, which are constants, are kept for all workers of a
+//! process ([`PrefixCache`]): no bit depends on who has computed one.
+//!
+//! And when a worker has heard of a [`Fault`], its stages stop waiting for epochs that will not come. No
+//! decision and no row depends on when a worker hears of it: an epoch counts only if all of it is complete.
 //!
 //! # What a decision costs
 //!
-//! A sieve ranks all samples at a decision, one pass over dense state, and cuts exactly. The cut of a
-//! training is a differential collection that is told which ranks have changed; the cut of a finished record
-//! is another pass. Both decide the same, bit for bit. Weights travel to the mask stage only at the end of an
-//! epoch whose update [needs](spfde_policy::Needs) them.
+//! A sieve keeps dense state of its samples and cuts exactly. Workers tell by how much the sizes of classes
+//! of ranks have changed, and a differential collection says in which class a cut lies. Training and replay
+//! decide the same, bit for bit. Weights travel to the mask stage only at the end of an epoch whose update
+//! [needs](spfde_policy::Needs) them.
 //!
 //! # Ends
 //!
@@ -54,6 +56,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+pub mod analysis;
 mod assemble;
 mod checkpoint;
 mod clip;
@@ -61,12 +64,15 @@ mod edge;
 pub mod fault;
 mod freeze;
 pub mod grid;
+mod initial;
 mod loader;
 mod loops;
 mod mask;
 mod observer;
 mod part;
+mod patience;
 mod per_epoch;
+mod prefix_cache;
 mod recorded;
 mod replay;
 mod run;
@@ -74,12 +80,14 @@ mod seams;
 mod services;
 mod settings;
 mod sieve;
+mod start;
 mod stop;
 mod tick;
 mod timings;
 mod trace;
 mod train;
 pub mod tree;
+mod untrained;
 mod window;
 mod windowed;
 
@@ -88,22 +96,24 @@ pub use checkpoint::{CheckpointStore, Checkpoints, Snapshot};
 pub use clip::Clip;
 pub use fault::{Cause, Fault};
 pub use freeze::freeze;
-pub use loader::{Batch, Drawn, load};
+pub use loader::{Batch, Drawn, batches, load, share};
 pub use loops::{Loop, Loops};
 pub use mask::mask;
 pub use observer::{Observer, StepReport};
+pub use patience::patience;
 pub use per_epoch::per_epoch;
+pub use prefix_cache::{Cache, CacheSettings, MakeScratch, PrefixCache};
 pub use replay::replay;
 pub use run::Run;
 pub use seams::{GradientTransform, Seams};
 pub use services::{Recorded, Services};
-pub use settings::{Observe, Policies, Settings};
+pub use settings::{Observe, Policies, ProbeSettings, Settings};
 pub use sieve::{Place, Ranked, lowest, sieve};
 pub use stop::Stop;
 pub use tick::{Flow, Lag, Tick};
 pub use timings::Timings;
 pub use train::{LayerWeights, Trained, train};
 
-use checkpoint::{ActiveRow, Due, FREEZE_POLICY, FrozenRow, Keeper, Kept, MASK_POLICY};
+use checkpoint::{ActiveRow, Due, FREEZE_POLICY, FrozenRow, Keeper, Kept, MASK_POLICY, ProductRow};
 use window::{Horizon, Stash};
 use windowed::{Ground, Output, Windowed};

@@ -1,6 +1,6 @@
 //! The loader: the active set, dealt into batches and shards.
 
-use spfde_data::{SieveRow, shuffled};
+use spfde_data::SieveRow;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::vec::Broadcast;
@@ -38,9 +38,16 @@ impl Batch {
     }
 }
 
-/// The part of `total` items that falls to share `index` of `shares`: sizes differ by at most one.
-pub(crate) fn share(total: usize, index: usize, shares: usize) -> std::ops::Range<usize> {
+/// The part of `total` items that falls to share `index` of `shares`, such as the samples of a batch to a
+/// shard: sizes differ by at most one.
+pub fn share(total: usize, index: usize, shares: usize) -> std::ops::Range<usize> {
     total * index / shares..total * (index + 1) / shares
+}
+
+/// How many samples each batch of an epoch has that trains `active` of them.
+pub fn batches(active: u32, batch_size: usize) -> Vec<u32> {
+    let steps = (active as usize).div_ceil(batch_size);
+    (0..steps).map(|step| share(active as usize, step, steps).len() as u32).collect()
 }
 
 /// Deals the active set, which the deltas of `active` describe, into the batches of every epoch.
@@ -103,9 +110,12 @@ pub fn load<'s>(run: &Run<'s>, active: Flow<'s, SieveRow>) -> Flow<'s, Batch> {
                         }
                         let (active, others): (Vec<u32>, Vec<u32>) =
                             (0..weights.len() as u32).partition(|sample| weights[*sample as usize].is_some());
-                        order = shuffled(settings.seed, now.epoch, active);
+                        let ordered = |samples| {
+                            settings.data.ordered(settings.order, settings.seed, now.epoch, samples)
+                        };
+                        order = ordered(active);
                         if settings.observe == Observe::Full {
-                            outside = shuffled(settings.seed, now.epoch, others);
+                            outside = ordered(others);
                         }
                         let epoch = now.epoch + 1;
                         assert!(!order.is_empty(), "the sieve leaves no sample active in epoch {epoch}");

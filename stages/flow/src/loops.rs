@@ -1,12 +1,13 @@
 //! The three feedback loops: what a stage decides at the end of an epoch takes effect at the next one's first
 //! step.
 
-use spfde_data::{Densities, FreezeRow, MaskRow, Row, SieveRow};
+use spfde_data::{Densities, FreezeRow, MaskRow, MaskUpdateRow, Row, SieveRow};
 use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::feedback::Handle;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback};
 
+use crate::initial::decider;
 use crate::{Flow, Ground, Keeper, Lag, Output, Run, Tick};
 
 /// The edge of decisions that take effect within their epoch, and whether one is of those.
@@ -27,6 +28,18 @@ impl<'s, R: Row> Loop<'s, R> {
     fn new(run: &Run<'s>, initial: Flow<'s, R>) -> Self {
         let looped = Self::open(run, initial);
         run.table(looped.stream());
+        looped
+    }
+
+    /// As [`Loop::new`], of decisions that may also take effect within their epoch, if the mask policy's
+    /// windows are steps.
+    fn windowed(run: &Run<'s>, initial: Flow<'s, R>, is_within: fn(&R) -> bool) -> Self {
+        if run.policies().mask.steps().is_none() {
+            return Self::new(run, initial);
+        }
+        let (handle, decided) = run.scope().feedback(Lag::steps(1));
+        let mut looped = Self::new(run, initial.concat(decided));
+        looped.within = Some((handle, is_within));
         looped
     }
 
@@ -85,14 +98,7 @@ impl<'s> Loop<'s, MaskRow> {
     /// table.
     fn masked(run: &Run<'s>) -> Self {
         let Some(recorded) = run.recorded() else {
-            let initial = at_start(run, crate::mask::initial(run));
-            if run.policies().mask.steps().is_none() {
-                return Self::new(run, initial);
-            }
-            let (handle, decided) = run.scope().feedback(Lag::steps(1));
-            let mut looped = Self::new(run, initial.concat(decided));
-            looped.within = Some((handle, |row| row.step > 0));
-            return looped;
+            return Self::windowed(run, at_start(run, crate::initial::initial(run)), |row| row.step > 0);
         };
         let looped = Self::open(run, crate::recorded::read(run));
         match recorded.densities {
@@ -100,6 +106,17 @@ impl<'s> Loop<'s, MaskRow> {
             Densities::Scheduled => run.table::<MaskRow>(run.scope().concatenate([])),
         }
         looped
+    }
+}
+
+impl<'s> Loop<'s, MaskUpdateRow> {
+    /// The loop of what is told of mask updates: only its table reads it.
+    pub(crate) fn updates(run: &Run<'s>) -> Self {
+        let on_their_way = run.resumed().map(|snapshot| snapshot.rows()).unwrap_or_default();
+        let decider = decider(run, &run.policies().mask);
+        let is_mine = |row: &MaskUpdateRow| decider(usize::from(row.layer)) == run.worker();
+        let mine: Vec<MaskUpdateRow> = on_their_way.into_iter().filter(is_mine).collect();
+        Self::windowed(run, at_start(run, mine), |row| row.step > 0)
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Header {
     pub correct: u32,
     /// How many samples there were.
     pub samples: u32,
+    /// FLOPs of the frozen prefix that were not computed for them.
+    pub cached_flops: u64,
     /// Why there are no numbers: the step has to be refused.
     pub fault: Option<Fault>,
 }
@@ -174,7 +176,8 @@ mod tests {
                 cause: Cause::Panicked("seven".into()),
             };
             for fault in [None, Some(fault)] {
-                let header = Header { start: 2, end: 4, loss: 0.1, correct: 7, samples: 9, fault };
+                let header =
+                    Header { start: 2, end: 4, loss: 0.1, correct: 7, samples: 9, cached_flops: 5, fault };
                 let part = Part::new(3, header.clone(), values.clone());
                 let mut bytes = Vec::new();
                 part.into_bytes(&mut bytes);

@@ -25,7 +25,7 @@ use crate::Tick;
 /// use std::sync::Arc;
 ///
 /// use spfde_flow::Seams;
-/// use spfde_model::{Activations, Optimiser, Perturbation};
+/// use spfde_model::{Activations, Optimiser, Perturbation, State};
 /// use spfde_policy::LearningRate;
 ///
 /// /// The rate halves every four epochs.
@@ -42,7 +42,7 @@ use crate::Tick;
 /// struct SignDescent;
 ///
 /// impl Optimiser for SignDescent {
-///     fn step(&self, values: &mut [f32], _: &mut [f32], gradients: &[f32], rate: f32, _decays: bool) {
+///     fn step(&self, values: &mut [f32], _: State<'_>, gradients: &[f32], rate: f32, _decay: f32) {
 ///         values.iter_mut().zip(gradients).for_each(|(value, gradient)| *value -= rate * gradient.signum());
 ///     }
 /// }
@@ -93,17 +93,18 @@ pub struct Seams {
 impl Seams {
     /// Momentum SGD along a cosine, and nothing else.
     pub fn new(momentum: f32, weight_decay: f32) -> Self {
-        let optimiser = Arc::new(MomentumSgd { momentum, weight_decay });
+        let optimiser = Arc::new(MomentumSgd { momentum, weight_decay, nesterov: false });
         let (perturbation, loss, precision, gradient) = (None, None, None, None);
         Self { perturbation, loss, precision, gradient, learning_rate: Arc::new(Cosine), optimiser }
     }
 
-    /// Plugs into a fresh network what belongs there.
-    pub(crate) fn plug(&self, network: &mut Network) {
+    /// Plugs into a fresh network what belongs there: loss, precision, what the optimiser keeps.
+    pub fn plug(&self, network: &mut Network) {
         if let Some(loss) = &self.loss {
             network.set_loss(Arc::clone(loss));
         }
         network.set_precision(self.precision.as_ref());
+        network.set_optimiser(&*self.optimiser);
     }
 }
 

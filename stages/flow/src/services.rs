@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use spfde_data::{Commit, Densities, Recording, SegmentStore};
 
-use crate::{Checkpoints, Observer, Snapshot, Stop};
+use crate::{Checkpoints, Observer, PrefixCache, Snapshot, Stop};
 
 /// Where a run's rows go and from where it is told to stop.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct Services {
     pub resumed: Option<Arc<Snapshot>>,
     /// The recorded run that [`replay`](crate::replay) reads; `None` in a run that trains.
     pub recorded: Option<Recorded>,
+    /// Where outputs of the frozen prefix are kept, for all workers of this process; `None`: nowhere.
+    pub prefix_cache: Option<Arc<PrefixCache>>,
     /// Is shown how the run goes.
     pub observer: Arc<dyn Observer>,
 }

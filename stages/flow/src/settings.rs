@@ -1,12 +1,13 @@
 //! What a run does: settings and policies.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use spfde_data::{Augment, DataSet};
-use spfde_model::{Description, Growth, Kernel, Network, Storage};
+use spfde_data::{Augment, DataSet, Order};
+use spfde_model::{Description, Kernel, LayerStart, Network, Storage};
+use spfde_policy::mask::selection::sign;
 use spfde_policy::{FreezePolicy, MaskPolicy, Plan, SievePolicy};
 
-use crate::Seams;
+use crate::{CacheSettings, Seams};
 
 /// What a run does, resolved and checked; the same on every worker.
 #[derive(Clone)]
@@ -33,14 +34,28 @@ pub struct Settings {
     pub seams: Seams,
     /// How training images are varied.
     pub augment: Augment,
+    /// How the samples of an epoch are ordered.
+    pub order: Order,
     /// What is recorded of what does not train.
     pub observe: Observe,
+    /// Whether the predicted class of every sample is recorded.
+    pub predictions: bool,
+    /// How outputs of the frozen prefix are kept.
+    pub prefix_cache: CacheSettings,
+    /// By which samples layers are compared with themselves at the end of every epoch; `None`: not at all.
+    pub probe: Option<ProbeSettings>,
     /// The data; a replay has its name and shape only.
     pub data: Arc<DataSet>,
     /// Who decides on masks, freezing and the active set.
     pub policies: Policies,
+    /// Epochs after which a run ends if the accuracy on the validation set has not risen; 0: it does not.
+    pub patience: u32,
     /// Densities, sizes, freezing times and costs, known before the first step.
     pub plan: Arc<Plan>,
+    /// What each layer begins with, in place of what would be drawn; `None` if all of it is drawn.
+    pub start: Option<Arc<Vec<LayerStart>>>,
+    /// The initial masks that the mask policy chooses by looking at the network, once a worker has asked.
+    pub chosen: Arc<OnceLock<Option<Vec<Vec<u32>>>>>,
 }
 
 impl Settings {
@@ -51,31 +66,48 @@ impl Settings {
 
     /// As [`Settings::fresh_network`], with masked layers empty: the initial masks are still to be grown.
     pub(crate) fn masked_network(&self) -> Network {
+        self.network_for(self.plan.nonzero(0))
+    }
+
+    /// The same, for so many weights of each layer: initial weights are drawn for the inputs that exist at
+    /// the start, maybe more than the target.
+    pub(crate) fn network_for(&self, weights: &[u32]) -> Network {
         let (mask, layers) = (&self.policies.mask, &self.network.architecture().layers);
-        // Initial weights are drawn for the inputs that exist at the start, maybe more than the target.
-        let first = self.plan.nonzero(0);
-        let density = |layer: usize| f64::from(first[layer]) / layers[layer].weights() as f64;
+        let density = |layer: usize| f64::from(weights[layer]) / layers[layer].weights() as f64;
         let masked = |layer: usize| mask.masked(layer).then(|| density(layer));
-        self.set_up(Network::with_masks(Description::clone(&self.network), self.seed, self.kernel, masked))
+        let description = Description::clone(&self.network);
+        let mut network = self.set_up(Network::with_masks(description, self.seed, self.kernel, masked));
+        self.begin(&mut network);
+        network
+    }
+
+    /// The weights that exist get the signs that the mask policy fixes, if it does; then all that is taken
+    /// over gets its values.
+    pub(crate) fn begin(&self, network: &mut Network) {
+        let mask = &self.policies.mask;
+        let layers = 0..network.architecture().layers.len();
+        for layer in layers.filter(|layer| mask.fixes_signs() && mask.masked(*layer)) {
+            network.take_signs(layer, |index| sign(self.seed, layer, index));
+        }
+        let layers = self.start.iter().flat_map(|start| start.iter()).enumerate();
+        layers.for_each(|(layer, start)| network.begin(layer, start));
+    }
+
+    /// How outputs of the frozen prefix are kept: images that are not varied have one variant.
+    pub fn kept_of_prefix(&self) -> CacheSettings {
+        let variants = if self.is_augmented() { self.prefix_cache.variants } else { 1 };
+        CacheSettings { variants, ..self.prefix_cache }
+    }
+
+    /// Whether epochs show training images in different ways.
+    pub fn is_augmented(&self) -> bool {
+        self.augment != Augment::default()
     }
 
     /// Lets a new network store and compute as the run does.
     fn set_up(&self, mut network: Network) -> Network {
         network.set_storage(self.storage);
         self.seams.plug(&mut network);
-        network
-    }
-
-    /// A network as the first step of a run finds it: initial weights under the initial masks, and the blocks
-    /// frozen that the plan freezes from the start. For profiles.
-    pub fn initial_network(&self) -> Network {
-        let mut network = self.masked_network();
-        let mask = &self.policies.mask;
-        for layer in (0..network.architecture().layers.len()).filter(|layer| mask.masked(*layer)) {
-            let kept = mask.initial(layer, self.plan.spans(layer));
-            network.apply_mask(layer, &[], &kept, Growth::Initial);
-        }
-        network.freeze(self.plan.frozen_blocks(0));
         network
     }
 }
@@ -90,6 +122,15 @@ spfde_data::choice! {
         /// for bit.
         Full = "full",
     }
+}
+
+/// Which samples layers are compared by, and how often what they are compared with moves on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeSettings {
+    /// Samples of the probe, at most.
+    pub samples: u32,
+    /// Epochs of a window, at least 1.
+    pub interval: u32,
 }
 
 /// The three policies of a run.

@@ -10,6 +10,7 @@ use spfde_data::{
     StorageError, Writer,
 };
 
+use crate::checkpoint::Best;
 use crate::{Cause, CheckpointStore, Fault, Flow, Kept, Run, Tick};
 
 /// The worker that commits, and writes the segments of epochs without rows.
@@ -129,9 +130,11 @@ pub(crate) fn commit<'s>(
     let complete = window.own(complete);
     let (mut faults_out, faults) = window.output();
     let mut failed = false;
+    let (mut best, due) = (Best::new(run.resumed()), run.keeper().due());
     window.build(move |close| {
         let epoch = close.epoch;
         let whole = complete.through(epoch).into_iter().find(|row| row.epoch == epoch);
+        let rises = whole.as_ref().is_some_and(|row| best.rises(row));
         failed |= !unwritten.through(epoch).is_empty();
         let ended_early = match ended.through(epoch).into_iter().min() {
             Some(Fault { cause: Cause::Enough(reason), .. }) => Some(reason),
@@ -141,7 +144,12 @@ pub(crate) fn commit<'s>(
         if let Some(row) = whole.filter(|_| worker == SCRIBE && !failed) {
             segments.sort();
             checkpoint.sort();
-            let complete = CompleteEpoch { epoch, segments, checkpoint, ended_early };
+            let best = checkpoint.iter().find(|file| rises && file.rows.is_none()).cloned();
+            // Of an epoch without a checkpoint these weights are no part of one.
+            checkpoint.retain(|file| file.rows.is_some() || due.weights_at(epoch + 1));
+            let peak_memory_bytes = None;
+            let complete =
+                CompleteEpoch { epoch, segments, checkpoint, best, ended_early, peak_memory_bytes };
             match timings.measure("trace", || commit.commit_epoch(complete)) {
                 Ok(()) => observer.committed(&row),
                 Err(error) => {
@@ -176,10 +184,18 @@ pub(crate) fn save<'s>(
     let (mut files_out, files) = window.output();
     let (mut faults_out, faults) = window.output();
     let mut failed = false;
+    let (mut best, due) = (Best::new(run.resumed()), run.keeper().due());
     window.build(move |close| {
         let epoch = close.epoch;
-        let whole = complete.through(epoch).iter().any(|row| row.epoch == epoch);
-        let parts = kept.through(epoch);
+        let row = complete.through(epoch).into_iter().find(|row| row.epoch == epoch);
+        let (whole, rises) = (row.is_some(), row.is_some_and(|row| best.rises(&row)));
+        let mut parts = kept.through(epoch);
+        if !rises && !due.weights_at(epoch + 1) {
+            parts.retain(|part| !matches!(part, Kept::Weights { .. }));
+        }
+        if worker == SCRIBE && due.at(epoch + 1) {
+            parts.push(Kept::rows(best.row(epoch + 1)));
+        }
         let Some(store) = store.as_ref().filter(|_| whole && !failed && !parts.is_empty()) else { return };
         match timings.measure("checkpoint", || write(&**store, epoch + 1, worker, parts)) {
             Ok(written) => files_out.give(close, written),

@@ -13,12 +13,19 @@ use spfde_data::segment::{RecordingError, Segment, SegmentStore, SegmentWriter, 
 use spfde_data::table::{Column, Columns};
 use spfde_flow::Tick;
 use spfde_flow::grid::{DecisionRow, Found, Grid, KeyRow, MemberRow, grid};
-use spfde_policy::sieve::{All, Circular, Classes, Forgetting, InfoBatch, Random, policy};
+use spfde_policy::sieve::{
+    All, Circular, Classes, ErrorNorm, Forgetting, InfoBatch, Loss, OneShot, Random, policy,
+};
 use spfde_policy::{Cut, Decision, Rank, SieveContext, SievePolicy, SieveState};
 use timely::Config;
 
 const SEED: u64 = 11;
 const EPOCHS: u32 = 9;
+
+/// The norm of the error of a sample in a step; few values, so that many are equal.
+fn error_norm(step: u64, sample: u32) -> f32 {
+    (step ^ u64::from(sample)) as f32 % 8.0 / 8.0
+}
 
 /// Scores in memory: each part with its rows as (epoch, step, sample, right).
 struct Scores {
@@ -95,6 +102,7 @@ impl ScoreSource for Scores {
                 slots: rows.iter().map(|row| row.2).collect(),
                 correct: rows.iter().map(|row| row.3).collect(),
                 losses: rows.iter().map(|row| row.1 as f32).collect(),
+                error_norms: rows.iter().map(|row| error_norm(row.1, row.2)).collect(),
                 ..ScoreColumns::default()
             });
         }
@@ -219,8 +227,8 @@ impl SievePolicy for Lately {
         f64::from(draw(SEED, Purpose::User, u64::from(epoch), u64::from(sample)) as u32)
             < share * 2f64.powi(32)
     }
-    fn alike(&self) -> Option<[u64; 2]> {
-        self.shares.then_some([0, 0])
+    fn alike(&self) -> Option<[u64; 3]> {
+        self.shares.then_some([0, 0, 0])
     }
     fn classes(&self) -> Option<&Arc<Classes>> {
         self.classes.as_ref()
@@ -257,10 +265,15 @@ fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
         let context = SieveContext { seed, epochs: EPOCHS + 1, samples };
         members.extend([
             policy(All::default(), &context).unwrap(),
-            policy(Random { fraction, interval }, &context).unwrap(),
-            policy(Circular { fraction, interval }, &context).unwrap(),
-            policy(Forgetting { fraction, interval }, &context).unwrap(),
+            policy(Random { fraction, interval, ..Random::default() }, &context).unwrap(),
+            policy(Circular { fraction, interval, ..Circular::default() }, &context).unwrap(),
+            policy(Circular { fraction, interval, until: 0.6 }, &context).unwrap(),
+            policy(Forgetting { fraction, interval, ..Forgetting::default() }, &context).unwrap(),
+            policy(Forgetting { fraction, interval, warmup: 3, until: 0.8 }, &context).unwrap(),
             policy(InfoBatch { fraction, interval, ..InfoBatch::default() }, &context).unwrap(),
+            policy(OneShot { fraction, ..OneShot::default() }, &context).unwrap(),
+            policy(Loss { fraction, interval, ..Loss::default() }, &context).unwrap(),
+            policy(ErrorNorm { fraction, interval, warmup: 1, ..ErrorNorm::default() }, &context).unwrap(),
         ]);
     }
     let by_class = members.iter().filter_map(|member| member.stratified(&classes).ok());
@@ -280,7 +293,7 @@ fn members(samples: u32) -> Vec<Arc<dyn SievePolicy>> {
     ];
     for (outside, cut, shares, by_class) in own {
         let classes = by_class.then(|| Arc::clone(&classes));
-        // By class nobody is asked for more samples than there are.
+        // The rules above take counts that grow with the epochs; by class the classes have to hold them.
         if by_class && samples < 5 * EPOCHS {
             continue;
         }
@@ -324,7 +337,7 @@ fn by_hand(
                 sample: *sample,
                 loss: *step as f32,
                 correct: *correct,
-                error_norm: f32::NAN,
+                error_norm: error_norm(*step, *sample),
                 trained: policy.alike().is_some() || weights[sample].is_some(),
             };
             state.observe(*sample as usize, &score);
@@ -456,7 +469,7 @@ fn every_member_decides_what_lists_and_sorts_would() {
             keys.extend(counts);
         }
         rows.sort_unstable();
-        // Densely and in arrangements.
+        // A finished record, and one that may go on.
         for (follows, workers) in [(false, 1), (false, 2), (false, 4), (true, 1), (true, 2), (true, 4)] {
             let (found, decided) = run(&scores, follows, workers);
             assert_eq!(found.failed, None);

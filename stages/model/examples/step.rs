@@ -134,12 +134,12 @@ fn measure(network: &mut Network, shape: InputShape, density: f64, repetitions: 
         for inputs in &inputs {
             let weights = [1.0; SAMPLES];
             let batch_samples = SHARDS * SAMPLES;
-            let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
+            let shard = Shard { inputs, labels: &labels, weights: &weights, noise: &[], batch_samples };
             network.train_shard(&mut workspace, &shard, &mut part);
             sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
         }
         let trained = start.elapsed().as_secs_f64();
-        network.update(&sum, &rates, &MomentumSgd { momentum: 0.9, weight_decay: 1e-4 });
+        network.update(&sum, &rates, &MomentumSgd { momentum: 0.9, weight_decay: 1e-4, nesterov: false });
         let whole = start.elapsed().as_secs_f64();
         update = update.min(whole - trained);
         step = step.min(whole);

@@ -7,12 +7,15 @@ use spfde_data::architecture::Architecture;
 
 mod assemble;
 mod builder;
+mod front;
 mod geometry;
+mod node;
 mod recipe;
 
-pub use builder::{Logits, NetworkBuilder, Node};
+pub use builder::{Logits, NetworkBuilder};
 pub use geometry::InputShape;
 pub(crate) use geometry::{Cell, Geometry, PANEL, Packed, STRIP, square};
+pub use node::Node;
 use recipe::Recipe;
 pub(crate) use recipe::{Affine, Convolution, Kind, Operation};
 
@@ -25,6 +28,8 @@ pub struct BuildError {
     pub at: String,
     /// What is wrong and what would be right.
     pub problem: String,
+    /// The number of the operation in forward order, from 0, if it is one.
+    pub operation: Option<usize>,
 }
 
 /// A convolution or linear layer; its name and shape stand in the architecture.
@@ -57,6 +62,9 @@ pub struct Description {
     /// The shapes of the stored values: of the network's input, then of what each operation writes. Outputs
     /// of layers are stored as they are before batch norm or bias.
     pub(crate) shapes: Vec<InputShape>,
+    /// For each value the last block that may be the first to train so that its gradient is computed. None if
+    /// no layer has a part in it: what has no weights only hands gradients on.
+    reaches: Vec<Option<usize>>,
     pub(crate) layers: Vec<LayerDescription>,
 }
 
@@ -74,6 +82,7 @@ impl Description {
         let recipe = serde_json::from_str(json).map_err(|error| BuildError {
             at: "the description of the network".into(),
             problem: format!("it cannot be read: {error}"),
+            operation: None,
         })?;
         Self::of(recipe)
     }
@@ -86,6 +95,11 @@ impl Description {
     /// The images that it takes, and how many classes it tells apart.
     pub fn task(&self) -> (InputShape, usize) {
         (self.recipe.input, self.recipe.classes)
+    }
+
+    /// Channels, rows and columns of every value: of the images, then of what each operation writes.
+    pub fn shapes(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
+        self.shapes.iter().map(|shape| [shape.channels, shape.height, shape.width])
     }
 
     /// The operations in forward order; operation `i` writes value `i + 1`.
@@ -107,9 +121,14 @@ impl Description {
     /// computed.
     pub(crate) fn is_active(&self, value: usize, reach: Reach) -> bool {
         match reach {
-            Reach::Block(first) => self.producer(value).is_some_and(|operation| operation.block >= first),
+            Reach::Block(first) => self.reaches[value].is_some_and(|last| last >= first),
             Reach::Input => true,
         }
+    }
+
+    /// Whether it has dropout, which needs [`noise`](crate::Shard::noise).
+    pub fn drops(&self) -> bool {
+        self.operations().iter().any(|operation| matches!(operation.kind, Kind::Dropout { .. }))
     }
 
     /// The value in whose gradient that behind `layer` is gathered: the sum for a term of an addition.
@@ -128,9 +147,17 @@ impl Description {
         let input = operation.reads[0];
         match operation.kind {
             Kind::Convolution(_) | Kind::Linear { .. } | Kind::Classifier => vec![input, operation.output],
-            // The signs of what a pool reads are needed to settle its gradient.
-            Kind::MaxPool | Kind::AveragePool if self.contributes(input, reach) => vec![input],
-            Kind::Addition | Kind::MaxPool | Kind::AveragePool => vec![],
+            Kind::Addition => vec![],
+            kind => {
+                // The others only move gradients. What layers have behind them settles by its signs.
+                let reads_again = matches!(
+                    kind,
+                    Kind::MaxPool | Kind::WideMaxPool | Kind::Gelu | Kind::LayerNorm | Kind::Attention { .. }
+                );
+                let is_read = |value: &usize| reads_again || self.layers_behind(*value).next().is_some();
+                let values = operation.reads.iter().copied();
+                values.filter(|value| self.contributes(*value, reach) && is_read(value)).collect()
+            }
         }
     }
 

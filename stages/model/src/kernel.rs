@@ -11,7 +11,7 @@
 //! | passes of | forward | backward | in all (before) |
 //! |---|---:|---:|---:|
 //! | a convolution: input, output; gradient, output, input, the input's gradient | 2 | 4 | 6 (8) |
-//! | one behind a sum: both terms, sum, output; the same, the sum's gradient twice, a term | 4 | 6 | 10 (12) |
+//! | one behind a sum: its terms, sum, output; the same, the sum's gradient again, a term | 4 | 6 | 10 (12) |
 //! | max pooling: its input; the input and its gradient, three to settle that | 1 | 5 | 6 (6) |
 //! | average pooling behind a sum: the sum; its gradient, four to settle that | 1 | 5 | 6 (6) |
 //!
@@ -39,6 +39,7 @@
 
 use spfde_data::parameter::{Parameter, ParameterError, Value};
 
+mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -46,9 +47,12 @@ mod avx512;
 mod buffer;
 mod dense;
 mod elementwise;
+mod exponential;
 mod finish;
 mod gather;
+mod gelu;
 mod gradient;
+mod layer_norm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pool;
@@ -61,12 +65,15 @@ mod vector;
 #[cfg(test)]
 mod vector_tests;
 
+pub(crate) use attention::{Matrix, multiply, softmax, softmax_gradient};
 pub(crate) use buffer::Buffer;
-pub(crate) use elementwise::{Channel, PackedRow, SignalRow, add, pack};
+pub(crate) use elementwise::{Channel, PackedRow, SignalRow, add, copy, pack, sum};
 pub(crate) use finish::{Finish, Settling, Sign};
 pub(crate) use gather::{Gather, Strip, gather};
+pub(crate) use gelu::{gelu, gelu_gradient};
 pub(crate) use gradient::pack_gradient;
-pub(crate) use pool::{WINDOW, Windows, give_to_greatest, greatest};
+pub(crate) use layer_norm::{layer_norm, layer_norm_gradient};
+pub(crate) use pool::{STEP, Windows, give_to_greatest, greatest};
 pub use product::Form;
 pub(crate) use product::Product;
 pub(crate) use storage::{Bf16, Stored};

@@ -3,16 +3,18 @@
 use crate::description::{Affine, LayerDescription};
 use crate::weights::Weights;
 
-/// Trained numbers with their momenta.
+/// Trained numbers with what the optimiser keeps of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Trained {
     pub(crate) values: Vec<f32>,
     pub(crate) momenta: Vec<f32>,
+    /// As many, or none if the optimiser keeps none.
+    pub(crate) squares: Vec<f32>,
 }
 
 impl Trained {
     fn new(count: usize, value: f32) -> Self {
-        Self { values: vec![value; count], momenta: vec![0.0; count] }
+        Self { values: vec![value; count], momenta: vec![0.0; count], squares: vec![] }
     }
 }
 
@@ -40,6 +42,14 @@ impl AffineState {
             Self::Bias(_) => &["bias gradient"],
         }
     }
+
+    /// The lists that are trained.
+    pub(crate) fn trained(&mut self) -> Vec<&mut Trained> {
+        match self {
+            Self::BatchNorm(norm) => vec![&mut norm.gain, &mut norm.offset],
+            Self::Bias(bias) => vec![bias],
+        }
+    }
 }
 
 /// The state of one layer.
@@ -47,9 +57,19 @@ impl AffineState {
 pub(crate) struct Layer {
     pub(crate) weights: Weights,
     pub(crate) affine: AffineState,
+    /// Updates so far, counted if the optimiser keeps squares.
+    pub(crate) steps: u32,
 }
 
 impl Layer {
+    /// Keeps squares for the optimiser, from 0, or none.
+    pub(crate) fn keep_squares(&mut self, keeps: bool) {
+        self.weights.keep_squares(keeps);
+        for trained in self.affine.trained() {
+            trained.squares = vec![0.0; if keeps { trained.values.len() } else { 0 }];
+        }
+    }
+
     /// The layer as it is before the first step: dense, or masked and empty if its initial values are drawn
     /// for a `density`. Kernels have lanes of so many numbers.
     pub(crate) fn new(
@@ -69,6 +89,7 @@ impl Layer {
                 running_variance: vec![1.0; channels],
             }),
         };
-        Self { weights: Weights::new(seed, number, description.geometry.clone(), lanes, density), affine }
+        let weights = Weights::new(seed, number, description.geometry.clone(), lanes, density);
+        Self { weights, affine, steps: 0 }
     }
 }

@@ -46,12 +46,13 @@
 //!
 //! // Three samples in the first three lanes of one group.
 //! let inputs = Activations::from_elem((1, 12, 1, 12, network.kernel().lanes()), 0.5);
-//! let shard = Shard { inputs: &inputs, labels: &[3, 1, 4], weights: &[1.0; 3], batch_samples: 3 };
+//! let (labels, weights) = (&[3, 1, 4], &[1.0; 3]);
+//! let shard = Shard { inputs: &inputs, labels, weights, noise: &[], batch_samples: 3 };
 //! let mut workspace = Workspace::new(&network);
 //! let mut part = vec![0.0; network.part_len()];
 //! let scores = network.train_shard(&mut workspace, &shard, &mut part);
 //! network.check(&part)?;
-//! let optimiser = MomentumSgd { momentum: 0.9, weight_decay: 1e-4 };
+//! let optimiser = MomentumSgd { momentum: 0.9, weight_decay: 1e-4, nesterov: false };
 //! network.update(&part, &vec![0.1; network.architecture().blocks.len() + 1], &optimiser);
 //! assert_eq!(scores.len(), 3);
 //! assert_eq!(network.nonzero(1), kept.len());
@@ -60,6 +61,7 @@
 #![deny(unsafe_code)]
 
 mod description;
+mod entries;
 pub mod input;
 mod kernel;
 mod lane;
@@ -83,14 +85,15 @@ mod weights;
 mod workspace;
 
 pub use description::{BuildError, Description, InputShape, Logits, NetworkBuilder, Node};
+pub use entries::{Entries, Packing};
 pub use kernel::{Form, Kernel};
 pub use lane::Activations;
-pub use loss::{CrossEntropy, Loss};
-pub use network::{Network, NonFinite};
-pub use optimiser::{MomentumSgd, Optimiser};
+pub use loss::{CrossEntropy, Loss, SmoothedCrossEntropy};
+pub use network::{DENSE_MOMENTA, LayerStart, Network, NonFinite, REWOUND, STORED, is_beside};
+pub use optimiser::{AdamW, MomentumSgd, Optimiser, State};
 pub use perturbation::Perturbation;
 pub use precision::Precision;
-pub use shard::{Evaluation, Score, Shard, Wanted};
+pub use shard::{Evaluation, Extra, Score, Shard, Wanted};
 pub use spfde_data::tensor::{Tensor, TensorData};
 pub use storage::Storage;
 pub use tensor::RestoreError;

@@ -22,12 +22,34 @@ impl Loss for CrossEntropy {
         let sum: f64 = logits.iter().sum();
         logits.iter_mut().for_each(|error| *error /= sum);
         logits[label] -= 1.0;
+        // A network whose numbers have gone astray is right about nothing.
+        let class = best.filter(|_| sum.is_finite());
         Score {
             loss: (sum.ln() - distance) as f32,
-            // A network whose numbers have gone astray is right about nothing.
-            correct: best.filter(|_| sum.is_finite()) == Some(label),
+            correct: class == Some(label),
+            class: class.map(|class| class as u16),
             error_norm: logits.iter().map(|error| error * error).sum::<f64>().sqrt() as f32,
         }
+    }
+}
+
+/// Cross-entropy against smoothed labels (Szegedy et al. 2015, [arXiv
+/// 1512.00567](https://arxiv.org/abs/1512.00567), section 7): 1 − `smoothing` for the class, plus `smoothing`
+/// shared by all classes. It changes gradients only. Scores, and so sieves, the trace and evaluations, have
+/// the cross-entropy against the class itself.
+#[derive(Clone, Copy, Debug)]
+pub struct SmoothedCrossEntropy {
+    /// The share that all classes share, from 0 to below 1.
+    pub smoothing: f64,
+}
+
+impl Loss for SmoothedCrossEntropy {
+    fn judge(&self, logits: &mut [f64], label: usize) -> Score {
+        let score = CrossEntropy.judge(logits, label);
+        let shared = self.smoothing / logits.len() as f64;
+        logits.iter_mut().for_each(|error| *error -= shared);
+        logits[label] += self.smoothing;
+        score
     }
 }
 
@@ -44,6 +66,29 @@ mod tests {
         assert!((score.error_norm - 0.75f32.sqrt()).abs() < 1e-6);
         assert!(!score.correct);
         assert!(CrossEntropy.judge(&mut [2.0; 4], 0).correct);
+    }
+
+    #[test]
+    fn smoothed_labels_change_the_gradient_to_that_of_their_own_loss() {
+        let (logits, label, smoothing) = ([0.3, -1.2, 2.0, 0.7], 1, 0.1);
+        let smoothed = |logits: &[f64; 4]| -> f64 {
+            let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+            let own = |class: usize| sum.ln() - logits[class];
+            let all: f64 = (0..4).map(own).sum();
+            (1.0 - smoothing) * own(label) + smoothing / 4.0 * all
+        };
+        let mut gradient = logits;
+        let score = SmoothedCrossEntropy { smoothing }.judge(&mut gradient, label);
+        assert_eq!(score, CrossEntropy.judge(&mut { logits }, label));
+        for class in 0..4 {
+            let moved = |by: f64| {
+                let mut moved = logits;
+                moved[class] += by;
+                smoothed(&moved)
+            };
+            let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            assert!((difference - gradient[class]).abs() < 1e-9, "{class}: {difference}");
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::description::{Description, Geometry, Reach};
-use crate::kernel::{Bf16, Form, Kernel};
+use crate::description::{Description, Geometry, Kind, Reach};
+use crate::kernel::{Form, Kernel};
+use crate::operation::attention;
 use crate::schedule::Schedule;
 use crate::storage::Storage;
 
@@ -15,13 +16,18 @@ const TAP: u64 = 12;
 const PLACE: u64 = 8;
 
 impl Description {
+    /// The kernel that serves `layer` if so many of its weights exist.
+    pub fn form(&self, layer: usize, existing: usize) -> Form {
+        self.layers[layer].geometry.form(existing)
+    }
+
     /// Bytes that `existing` weights of `layer` take in a network: their state, and what kernels run over.
     pub fn weight_bytes(&self, layer: usize, existing: usize) -> u64 {
         let geometry = &self.layers[layer].geometry;
         let (all, existing) = (geometry.weights(), existing as u64);
         // Four written channels share a panel, whether there are four or not.
         let panels = |written: usize| (all / written * written.next_multiple_of(4)) as u64 * PLACE;
-        match Form::of(existing as usize, all) {
+        match geometry.form(existing as usize) {
             Form::Sparse => existing * (STATE + 2 * TAP),
             Form::Dense => existing * (STATE + TAP) + panels(geometry.outputs()) + panels(geometry.inputs()),
         }
@@ -73,12 +79,17 @@ impl Description {
         let inputs = kernel.groups(samples.max(evaluated)) * self.shapes[0].len();
         let values: usize = values.iter().sum();
         let kept = match storage {
-            Storage::F32 => values * size_of::<f32>(),
+            Storage::F32 => values,
             // The inputs are kept as they come, too.
-            Storage::Bf16 => (values + inputs) * size_of::<Bf16>(),
+            Storage::Bf16 => values + inputs,
         };
-        let lanes = most_packed.values().sum::<usize>() + targets + totals + inputs;
-        ((lanes * size_of::<f32>() + kept) * kernel.lanes()) as u64
+        let attending = self.operations().iter().filter_map(|operation| match operation.kind {
+            Kind::Attention { heads } => Some(attention::at_hand(self.shapes[operation.reads[0]], heads)),
+            _ => None,
+        });
+        let attending = attending.max().unwrap_or(0);
+        let lanes = most_packed.values().sum::<usize>() + targets + totals + inputs + attending;
+        ((lanes * size_of::<f32>() + kept * storage.bytes()) * kernel.lanes()) as u64
     }
 
     /// Numbers of a part of a network of which all layers train, if `existing` weights of each layer exist.

@@ -8,10 +8,17 @@ use crate::description::{Description, InputShape, Logits, NetworkBuilder};
 
 mod lenet5;
 mod mlp;
+mod mobilenet;
 mod resnet;
+mod vgg;
+mod vit;
 
 /// The learning rate of a model that states none: networks with batch norm train with it, and others do.
 pub const LEARNING_RATE: f64 = 0.05;
+
+/// Rows and columns of the largest images that a network takes for small ones, where its form depends on
+/// that.
+const LARGEST_SMALL: usize = 64;
 
 /// A model that can be built by name.
 #[derive(Clone)]
@@ -58,12 +65,15 @@ impl ModelEntry {
         Self { learning_rate, ..self }
     }
 
-    /// All keys of the model: its parameters, then `train.learning_rate`, whose default is the model's.
+    /// All keys of the model: its parameters, `model.weights`, which every model has, then
+    /// `train.learning_rate`, whose default is the model's.
     pub fn keys(&self) -> Vec<Parameter> {
-        let help =
-            "learning rate at the start; falls along a cosine to 0 at the end, or when a block freezes";
+        let help = "learning rate at the start; falls by train.schedule to the end, or until a block freezes";
         let rate = Parameter::of("train.learning_rate", self.learning_rate, 0.0..=1000.0, help);
-        [(self.parameters)(), vec![rate]].concat()
+        let help = "a safetensors file, of this program or of PyTorch, whose weights a run begins with, or a \
+                    finished run, whose masks and momenta it takes over, too; empty: they are drawn";
+        let weights = Parameter::of("model.weights", String::new(), .., help);
+        [(self.parameters)(), vec![weights, rate]].concat()
     }
 }
 
@@ -78,9 +88,24 @@ pub fn registry() -> Vec<ModelEntry> {
     vec![
         mlp::entry(),
         lenet5::entry(),
-        resnet::entry("resnet20", "residual network of 9 blocks in stages of 16, 32, 64 channels", 3, 0.3),
-        resnet::entry("resnet32", "residual network of 15 blocks in stages of 16, 32, 64 channels", 5, 0.1),
-        resnet::entry("resnet56", "residual network of 27 blocks in stages of 16, 32, 64 channels", 9, 0.05),
+        resnet::small("resnet20", "residual network of 9 blocks in stages of 16, 32, 64 channels", 3, 0.3),
+        resnet::small("resnet32", "residual network of 15 blocks in stages of 16, 32, 64 channels", 5, 0.1),
+        resnet::small("resnet56", "residual network of 27 blocks in stages of 16, 32, 64 channels", 9, 0.05),
+        resnet::large("resnet18", "residual network of 8 blocks of 64 to 512 channels", [2; 4], false),
+        resnet::large("resnet50", "residual network of 16 bottlenecks of 256 to 2048", [3, 4, 6, 3], true),
+        resnet::wide(),
+        vgg::entry(
+            "vgg16",
+            "VGG-16 for small images: 13 convolutions of 64 to 512 channels",
+            [2, 2, 3, 3, 3],
+        ),
+        vgg::entry(
+            "vgg19",
+            "VGG-19 for small images: 16 convolutions of 64 to 512 channels",
+            [2, 2, 4, 4, 4],
+        ),
+        mobilenet::entry(),
+        vit::entry(),
     ]
 }
 

@@ -8,6 +8,7 @@ use crate::description::{Description, Reach};
 use crate::kernel::{Form, Kernel};
 use crate::layer::Layer;
 use crate::loss::{CrossEntropy, Loss};
+use crate::optimiser::Optimiser;
 use crate::precision::Precision;
 use crate::schedule::Schedule;
 use crate::storage::Storage;
@@ -28,14 +29,18 @@ macro_rules! in_storage {
         }
     };
 }
+mod front;
 mod observe;
 mod part;
+mod start;
 mod state;
 mod train;
 mod update;
 
 pub use part::NonFinite;
 use part::PartLayout;
+pub use start::LayerStart;
+pub use state::{DENSE_MOMENTA, REWOUND, STORED, is_beside};
 
 /// One replica of a model: masked and dense weights, batch norms, biases and momenta.
 ///
@@ -47,10 +52,14 @@ pub struct Network {
     storage: Storage,
     layers: Vec<Layer>,
     frozen: usize,
+    /// The front of the frozen blocks, in operations.
+    front: usize,
     part: PartLayout,
     training: Schedule,
     /// For training that observes frozen blocks, too.
     observing: Schedule,
+    /// For the front alone.
+    fronting: Schedule,
     /// For scores of samples that do not train.
     scoring: Schedule,
     /// For evaluation, where nothing measures.
@@ -88,9 +97,11 @@ impl Network {
             storage: Storage::F32,
             layers,
             frozen: 0,
+            front: 0,
             part,
             observing: training.clone(),
             training,
+            fronting: Schedule::front(&description, 0),
             scoring: Schedule::forward(&description, 0),
             evaluating: Schedule::forward(&description, description.architecture.blocks.len() + 1),
             perturbing: Schedule::training(&description, Reach::Input),
@@ -125,8 +136,8 @@ impl Network {
     }
 
     /// Lets weights of a masked layer cease and begin to exist. Indices ascend and count row-major in
-    /// (output, input, kernel row, kernel column). The momentum of a grown weight is 0; an index may be
-    /// dropped and grown at once, and then begins anew.
+    /// (output, input that it can read, kernel row, kernel column). The momentum of a grown weight is 0; an
+    /// index may be dropped and grown at once, and then begins anew.
     ///
     /// # Panics
     /// If the layer is not masked, an index is out of range, a dropped weight does not exist or a grown one
@@ -139,6 +150,11 @@ impl Network {
     /// Lets values and gradients be stored in another way than as f32.
     pub fn set_storage(&mut self, storage: Storage) {
         self.storage = storage;
+    }
+
+    /// Lets a fresh network keep what this optimiser keeps of each parameter.
+    pub fn set_optimiser(&mut self, optimiser: &dyn Optimiser) {
+        self.layers.iter_mut().for_each(|layer| layer.keep_squares(optimiser.keeps_squares()));
     }
 
     /// Lets another loss than cross-entropy train and score.
@@ -163,7 +179,9 @@ impl Network {
     pub fn freeze(&mut self, blocks: usize) {
         assert!(blocks <= self.architecture().blocks.len(), "the classifier never freezes");
         self.frozen = blocks;
+        self.front = self.description.front(blocks);
         self.training = Schedule::training(&self.description, Reach::Block(blocks));
+        self.fronting = Schedule::front(&self.description, blocks);
         self.scoring = Schedule::forward(&self.description, blocks);
         self.lay_out();
     }

@@ -1,32 +1,36 @@
 //! How parameters follow their gradients.
 
+mod adamw;
+mod sgd;
+
+pub use adamw::AdamW;
+pub use sgd::MomentumSgd;
+
 /// An optimiser: one virtual call per list of parameters and step.
 ///
-/// It keeps one number per parameter (`momenta` in a checkpoint). The number of a weight that ceases to exist
-/// is dropped with it; that of a weight that begins to exist is 0.
+/// What it keeps of a parameter is dropped when a weight ceases to exist, and 0 when one begins to exist.
 pub trait Optimiser: std::fmt::Debug + Send + Sync {
-    /// One step of `values` along the `gradients` of the batch's mean loss, with its `state` and the learning
-    /// `rate` of its block. `decays` holds for weights of convolutions and linear layers, not for batch norms
-    /// and biases.
-    fn step(&self, values: &mut [f32], state: &mut [f32], gradients: &[f32], rate: f32, decays: bool);
-}
-
-/// Stochastic gradient descent with momentum: v ← `momentum` · v + gradient + `weight_decay` · w, w ← w −
-/// rate · v.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MomentumSgd {
-    /// The share of the velocity that stays from step to step, from 0 to below 1.
-    pub momentum: f32,
-    /// The share of a weight that is added to its gradient, from 0.
-    pub weight_decay: f32,
-}
-
-impl Optimiser for MomentumSgd {
-    fn step(&self, values: &mut [f32], state: &mut [f32], gradients: &[f32], rate: f32, decays: bool) {
-        let weight_decay = if decays { self.weight_decay } else { 0.0 };
-        for ((value, velocity), gradient) in values.iter_mut().zip(state).zip(gradients) {
-            *velocity = self.momentum * *velocity + gradient + weight_decay * *value;
-            *value -= rate * *velocity;
-        }
+    /// Whether it keeps a second number per parameter, `squares`. The checkpoints hold them, too.
+    fn keeps_squares(&self) -> bool {
+        false
     }
+
+    /// One step of `values` along the `gradients` of the batch's mean loss, with what it keeps of them and
+    /// the learning `rate` of their block. `decay` is the factor of its weight decay: 1 for weights of
+    /// convolutions and linear layers, 0 for batch norms and biases.
+    fn step(&self, values: &mut [f32], state: State<'_>, gradients: &[f32], rate: f32, decay: f32);
 }
+
+/// What an optimiser keeps of a list of parameters, in their order.
+#[derive(Debug)]
+pub struct State<'a> {
+    /// One number per parameter (`momenta` in a checkpoint).
+    pub momenta: &'a mut [f32],
+    /// Another one, if the optimiser [keeps them](Optimiser::keeps_squares), or nothing.
+    pub squares: &'a mut [f32],
+    /// Steps of the layer before this one, if the optimiser keeps squares; else 0.
+    pub steps: u32,
+}
+
+#[cfg(test)]
+mod tests;

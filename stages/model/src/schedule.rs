@@ -51,36 +51,46 @@ struct Tenant {
 impl Schedule {
     /// The buffers for a forward pass and a backward pass. Blocks that the latter skips do not measure.
     pub(crate) fn training(description: &Description, reach: Reach) -> Self {
-        Self::new(description, reach, true)
+        let front = if let Reach::Block(blocks) = reach { description.front(blocks) } else { 0 };
+        Self::new(description, description.logits(), reach, true, &[front])
     }
 
     /// The buffers for a forward pass alone, in which the first `fixed` blocks do not measure.
     pub(crate) fn forward(description: &Description, fixed: usize) -> Self {
-        Self::new(description, Reach::Block(fixed), false)
+        Self::new(description, description.logits(), Reach::Block(fixed), false, &[])
+    }
+
+    /// The buffers for the front of so many frozen blocks alone. A pass may begin where the front of fewer
+    /// ends.
+    pub(crate) fn front(description: &Description, blocks: usize) -> Self {
+        let ends: Vec<usize> = (0..=blocks).map(|blocks| description.front(blocks)).collect();
+        Self::new(description, ends[blocks], Reach::Block(blocks), false, &ends)
     }
 
     /// Operation `i` of `n` runs forward at time `i` (a merged addition with the next), backward at `2 n −
     /// i`; the loss is computed at time `n`. What outlives the prefix is written from time 0 on, group by
-    /// group.
-    fn new(description: &Description, reach: Reach, has_backward: bool) -> Self {
-        let (operations, logits) = (description.operations(), description.logits());
-        let (count, end) = (description.shapes.len(), operations.len());
-        let prefix = prefix(description, reach);
+    /// group. Of all operations only the first `end` run. Where a pass may begin or end, as `apart` says, no
+    /// addition is merged with what follows.
+    fn new(description: &Description, end: usize, reach: Reach, has_backward: bool, apart: &[usize]) -> Self {
+        let (operations, count) = (&description.operations()[..end], description.shapes.len());
+        let prefix = prefix(description, reach).min(end);
         let (mut completes, mut merged) = (vec![None; count], vec![false; count]);
         for (sum, pair) in (1..).zip(operations.windows(2)) {
             merged[sum] = pair[0].kind == Kind::Addition
                 && matches!(pair[1].kind, Kind::Convolution(_))
                 && pair[1].reads[0] == sum
-                && sum != prefix;
+                && sum != prefix
+                && !apart.contains(&sum);
         }
         let tenant = |value: usize, single: bool, time: usize| {
             let lanes = description.shapes[value].len();
             Tenant { lanes, single, from: time, to: time }
         };
-        let written = |value: usize| Some(tenant(value, value <= prefix, value - 1));
+        let written = |value: usize| (value <= end).then(|| tenant(value, value <= prefix, value - 1));
         // The network's input has no buffer.
         let mut tenants: Vec<_> = std::iter::once(None).chain((1..count).map(written)).collect();
-        extend(&mut tenants, logits, end);
+        let handed_on = description.handed_on(end).chain((end == description.logits()).then_some(end));
+        handed_on.for_each(|value| extend(&mut tenants, value, end));
         for operation in operations {
             let time = operation.output - 1 + usize::from(merged[operation.output]);
             operation.reads.iter().for_each(|value| extend(&mut tenants, *value, time));
@@ -96,7 +106,7 @@ impl Schedule {
                 let tenant = gradient_tenants[value].get_or_insert(tenant(value, false, time));
                 (tenant.from, tenant.to) = (tenant.from.min(time), tenant.to.max(time));
             };
-            touch(logits, end);
+            touch(end, end);
             let is_active = |operation: &&Operation| description.is_active(operation.output, reach);
             for operation in operations.iter().filter(is_active) {
                 let time = 2 * end + 1 - operation.output;

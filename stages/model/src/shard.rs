@@ -1,5 +1,8 @@
 //! What a shard brings to a step and what it learns from it.
 
+use std::sync::OnceLock;
+
+use crate::kernel::Taps;
 use crate::lane::Activations;
 
 /// A shard: a micro-batch of a mini-batch, which one replica works on in one step. Its own statistics make
@@ -12,6 +15,9 @@ pub struct Shard<'a> {
     pub labels: &'a [u16],
     /// The weight of each sample in the loss.
     pub weights: &'a [f32],
+    /// A number for each sample, by which dropout draws what it drops of it: another in each step. Where
+    /// there is none, nothing is dropped, as in an evaluation.
+    pub noise: &'a [u64],
     /// Samples of the whole mini-batch, over all shards: what the loss is divided by.
     pub batch_samples: usize,
 }
@@ -27,11 +33,36 @@ pub struct Wanted<'a> {
     /// existing weights of frozen layers, with which nothing is ever updated. The backward pass then goes on
     /// through the frozen blocks.
     pub observed: &'a mut [f32],
-    /// The layers, ascending and none of them frozen, of which all weights' gradients are wanted.
-    pub dense_layers: &'a [usize],
-    /// [`Network::dense_len`](crate::Network::dense_len) numbers: the gradients of all weights of
-    /// `dense_layers`.
-    pub dense: &'a mut [f32],
+    /// Of which weights gradients are wanted beyond those that exist: layers ascend, none of them is frozen.
+    pub extra: &'a [Extra],
+    /// [`Network::extra_len`](crate::Network::extra_len) numbers: their gradients.
+    pub extra_gradients: &'a mut [f32],
+}
+
+/// Weights of a layer whose gradients are wanted, whether or not they exist.
+#[derive(Clone, Debug)]
+pub struct Extra {
+    layer: usize,
+    indices: Vec<u32>,
+    /// What the kernel runs over, once a shard has needed it: to sort them costs as much as a shard.
+    pub(crate) taps: OnceLock<Taps>,
+}
+
+impl Extra {
+    /// Weights of `layer`, ascending: all that exist, and any others.
+    pub fn new(layer: usize, indices: Vec<u32>) -> Self {
+        Self { layer, indices, taps: OnceLock::new() }
+    }
+
+    /// The layer.
+    pub fn layer(&self) -> usize {
+        self.layer
+    }
+
+    /// The weights, ascending.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
 }
 
 /// How a sample did.
@@ -43,13 +74,17 @@ pub struct Score {
     pub correct: bool,
     /// Euclidean norm of softmax − one-hot, from 0 to √2.
     pub error_norm: f32,
+    /// The class with the greatest logit, the first of equals; `None` if the logits are not finite.
+    pub class: Option<u16>,
 }
 
 /// How a shard of a test set did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
     /// Sum of the samples' cross-entropies in nats.
     pub loss: f64,
     /// How many samples were right.
     pub correct: u32,
+    /// The class that each sample is taken for, as in [`Score::class`].
+    pub classes: Vec<Option<u16>>,
 }

@@ -32,14 +32,17 @@ impl Description {
                 let len = self.shapes[value].len();
                 numbers += match operation.kind {
                     Kind::Convolution(_) | Kind::Linear { .. } | Kind::Classifier => 2 * own + len,
-                    Kind::MaxPool | Kind::AveragePool | Kind::Addition => 0,
+                    _ => 0,
                 };
                 if schedule.gradients[value] == schedule.gradients[operation.output] {
                     begun[value] = true;
                 } else if self.contributes(value, schedule.reach) {
                     numbers += match operation.kind {
-                        Kind::MaxPool => own + len,
+                        Kind::MaxPool | Kind::WideMaxPool => own + len,
                         Kind::AveragePool | Kind::Addition => own,
+                        Kind::Concatenation | Kind::Dropout { .. } | Kind::Sum | Kind::Patches { .. } => len,
+                        Kind::Gelu | Kind::LayerNorm => 2 * len,
+                        Kind::Attention { .. } => own + len,
                         _ => 0,
                     };
                     numbers += if std::mem::replace(&mut begun[value], true) { 2 * len } else { len };

@@ -31,11 +31,12 @@ const PANEL_BYTES: usize = 48 * 1024;
 /// a tile's parts of sums away and to fetch them again than lanes from the second-level cache do.
 const LEAST_TAPS: usize = 24;
 
-/// Where a weight stands in its layer: output, input, and kernel row and column, row-major.
+/// Where a weight stands in its layer: output, input (of all, not those of its group), and kernel row and
+/// column, row-major.
 type Place = [u32; 3];
 
-/// The existing weights of one layer by ascending index, row-major in (output, input, kernel row, kernel
-/// column).
+/// The existing weights of one layer by ascending index, row-major in (output, input of its group, kernel
+/// row, kernel column).
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
     seed: u64,
@@ -49,6 +50,9 @@ pub(crate) struct Weights {
     pub(crate) indices: Vec<u32>,
     pub(crate) values: Vec<f32>,
     pub(crate) momenta: Vec<f32>,
+    /// As many, or none if the optimiser keeps none.
+    pub(crate) squares: Vec<f32>,
+    pub(crate) keeps_squares: bool,
     /// What the forward pass and the gradient of the weights run over.
     pub(crate) forward: Product,
     /// What the gradient of the input is made of, for each phase of the stride.
@@ -69,7 +73,7 @@ impl Weights {
     ) -> Self {
         let count = geometry.weights();
         let (forward, backward, rounding) = (Product::default(), vec![], None);
-        let (indices, values, momenta) = (vec![], vec![], vec![]);
+        let (indices, values, momenta, squares) = (vec![], vec![], vec![], vec![]);
         let (density, masked) = (density.unwrap_or(1.0), density.is_some());
         let mut weights = Self {
             seed,
@@ -81,6 +85,8 @@ impl Weights {
             indices,
             values,
             momenta,
+            squares,
+            keeps_squares: false,
             forward,
             backward,
             rounding,
@@ -89,7 +95,7 @@ impl Weights {
             true => weights.mask(density),
             false => {
                 let values = weights.draw().take(count).collect();
-                weights.set((0..count as u32).collect(), values, vec![0.0; count]);
+                weights.set((0..count as u32).collect(), values, vec![0.0; count], vec![]);
             }
         }
         weights
@@ -111,16 +117,22 @@ impl Weights {
         assert!(density > 0.0 && density <= 1.0, "a density lies above 0 and up to 1, not {density}");
         self.density = density;
         self.masked = true;
-        self.set(vec![], vec![], vec![]);
+        self.set(vec![], vec![], vec![], vec![]);
     }
 
     /// Replaces the existing weights; indices ascend.
-    pub(crate) fn set(&mut self, indices: Vec<u32>, values: Vec<f32>, momenta: Vec<f32>) {
+    pub(crate) fn set(&mut self, indices: Vec<u32>, values: Vec<f32>, momenta: Vec<f32>, squares: Vec<f32>) {
         self.masked |= indices.len() < self.geometry.weights();
-        (self.indices, self.values, self.momenta) = (indices, values, momenta);
+        (self.indices, self.values, self.momenta, self.squares) = (indices, values, momenta, squares);
         // Before the new ones are made.
         (self.forward, self.backward) = (Product::default(), vec![]);
         self.rebuild();
+    }
+
+    /// Keeps squares for the optimiser, from 0, or none.
+    pub(crate) fn keep_squares(&mut self, keeps: bool) {
+        self.keeps_squares = keeps;
+        self.squares = vec![0.0; if keeps { self.values.len() } else { 0 }];
     }
 
     /// Merges ascending lists of weights that cease and begin to exist.
@@ -143,16 +155,19 @@ impl Weights {
         };
         let count = (self.indices.len() + grown.len()).saturating_sub(dropped.len());
         let mut weights = [Vec::with_capacity(count), Vec::with_capacity(count)];
+        let mut squares = Vec::with_capacity(if self.keeps_squares { count } else { 0 });
         let mut indices = Vec::with_capacity(count);
-        let mut push = |index: u32, value: f32, momentum: f32| {
+        let mut push = |index: u32, value: f32, momentum: f32, square: Option<f32>| {
             indices.push(index);
             weights[0].push(value);
             weights[1].push(momentum);
+            squares.extend(square);
         };
+        let fresh = self.keeps_squares.then_some(0.0);
         let (mut dropped, mut grown) = (dropped.iter().peekable(), grown.iter().copied().peekable());
         for (position, index) in self.indices.iter().enumerate() {
             while let Some(new) = grown.next_if(|new| new < index) {
-                push(new, begin(new), 0.0);
+                push(new, begin(new), 0.0, fresh);
             }
             if dropped.next_if_eq(&index).is_none() {
                 assert_ne!(
@@ -161,18 +176,19 @@ impl Weights {
                     "weight {index} of layer {} exists already",
                     self.layer
                 );
-                push(*index, self.values[position], self.momenta[position]);
+                let square = self.squares.get(position).copied();
+                push(*index, self.values[position], self.momenta[position], square);
             }
         }
         assert!(dropped.next().is_none(), "dropped weights of layer {} exist", self.layer);
-        grown.for_each(|new| push(new, begin(new), 0.0));
+        grown.for_each(|new| push(new, begin(new), 0.0, fresh));
         let [values, momenta] = weights;
-        self.set(indices, values, momenta);
+        self.set(indices, values, momenta, squares);
     }
 
     /// The kernel that serves the layer's density.
     pub(crate) fn form(&self) -> Form {
-        Form::of(self.indices.len(), self.geometry.weights())
+        self.geometry.form(self.indices.len())
     }
 
     /// Sorts the existing weights anew for the kernels.
@@ -196,19 +212,23 @@ impl Weights {
         self.refresh();
     }
 
-    /// All weights of the dense layer, in the order in which the gradient of the weights runs over them:
-    /// positions are indices.
-    pub(crate) fn dense_taps(&self) -> Taps {
-        let places = self.places(0..self.geometry.weights() as u32);
-        Taps::new(self.forward_extents(self.geometry.weights()), self.taps(&places))
+    /// Any weights of the layer, ascending, in the order in which the gradient of the weights runs over them.
+    pub(crate) fn taps_of(&self, indices: &[u32]) -> Taps {
+        let places = self.places(indices.iter().copied());
+        Taps::new(self.forward_extents(indices.len()), self.taps(&places))
     }
 
     /// Where the weights of these indices stand.
     fn places(&self, indices: impl Iterator<Item = u32>) -> Vec<Place> {
         // Divided once, in 32 bits: a mask update spends most of its time here.
-        let [cells, inputs] = [self.geometry.convolution.kernel.pow(2), self.geometry.inputs()];
-        let [cells, inputs] = [cells as u32, inputs as u32];
-        let place = |index: u32| [index / cells / inputs, index / cells % inputs, index % cells];
+        let Convolution { kernel, groups, .. } = self.geometry.convolution;
+        let numbers = [kernel.pow(2), self.geometry.inputs_of_each(), self.geometry.outputs() / groups];
+        let [cells, inputs, outputs] = numbers.map(|number| number as u32);
+        let place = |index: u32| {
+            let (output, input) = (index / cells / inputs, index / cells % inputs);
+            let first = if groups > 1 { output / outputs * inputs } else { 0 };
+            [output, first + input, index % cells]
+        };
         indices.map(place).collect()
     }
 

@@ -105,6 +105,29 @@ pub fn count_layers(network: &Architecture, nonzero: &[u32], frozen: usize, samp
     cost.collect()
 }
 
+/// As [`count_layers`] in `epoch` under a mask policy: backward passes also give the gradients of absent
+/// weights that train.
+///
+/// # Panics
+/// As [`count`].
+pub fn count_epoch(
+    network: &Architecture,
+    mask: &dyn MaskPolicy,
+    epoch: u32,
+    nonzero: &[u32],
+    frozen: usize,
+    samples: u32,
+) -> Vec<Cost> {
+    let mut costs = count_layers(network, nonzero, frozen, samples);
+    let layers = network.layers.iter().zip(nonzero).enumerate();
+    for (index, (layer, nonzero)) in layers.filter(|(_, (layer, _))| layer.block >= frozen) {
+        let explored = u64::from(mask.explored(index, epoch, *nonzero));
+        let flops = explored.saturating_mul(layer.flops_per_weight()).saturating_mul(u64::from(samples));
+        costs[index].backward = costs[index].backward.saturating_add(flops);
+    }
+    costs
+}
+
 /// The FLOPs of observing in one epoch what does not train: the backward passes that go on through the frozen
 /// blocks for the `active` samples, and the forward passes of the `outside` ones.
 ///
@@ -123,20 +146,6 @@ pub fn observed(network: &Architecture, nonzero: &[u32], frozen: usize, active: 
     let backward = |frozen: usize| count(network, nonzero, frozen, active).backward;
     let prefix = backward(0).saturating_sub(backward(frozen));
     prefix.saturating_add(count(network, nonzero, frozen, outside).forward)
-}
-
-/// The FLOPs of the dense weight gradients of the `layers` over `samples` samples: 2 per multiply-add of all
-/// weights.
-///
-/// ```
-/// use spfde_policy::{cost::dense_gradients, example};
-/// let architecture = example::perceptron(&[3, 4, 2]);
-/// assert_eq!(dense_gradients(&architecture, [0], 10), 2 * 12 * 10);
-/// ```
-pub fn dense_gradients(network: &Architecture, layers: impl IntoIterator<Item = usize>, samples: u32) -> u64 {
-    let layers = layers.into_iter().map(|layer| &network.layers[layer]);
-    let flops = layers.map(|layer| layer.weights() as u64 * layer.flops_per_weight());
-    flops.fold(0, u64::saturating_add).saturating_mul(u64::from(samples))
 }
 
 /// How many blocks of the front are frozen during `epoch`, when block `b` is frozen during `frozen[b]`.
@@ -197,8 +206,8 @@ impl Costs<'_> {
     /// If the run has no such epoch, or `frozen` does not have one entry per block.
     pub fn epoch(&self, epoch: u32, frozen: &[Spans]) -> Cost {
         let samples = self.active_samples[epoch as usize];
-        let nonzero = self.nonzero(epoch, frozen);
-        count(self.architecture, &nonzero, frozen_blocks(frozen, epoch), samples)
+        let (nonzero, blocks) = (self.nonzero(epoch, frozen), frozen_blocks(frozen, epoch));
+        count_epoch(self.architecture, self.mask, epoch, &nonzero, blocks, samples).into_iter().sum()
     }
 
     /// The cost of the whole run, if block `b` is frozen during `frozen[b]`.

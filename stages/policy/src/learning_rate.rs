@@ -1,9 +1,17 @@
-//! The learning rate of a block: a cosine that ends at zero when the block freezes
-//! (SpFDE, [arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3; as in FreezeOut,
+//! The learning rate of a block: a rule that ends when the block freezes (SpFDE,
+//! [arXiv 2209.11204](https://arxiv.org/abs/2209.11204), section 3; as in FreezeOut,
 //! [arXiv 1706.04983](https://arxiv.org/abs/1706.04983)).
+
+mod constant;
+mod linear;
+mod step;
 
 use std::f64::consts::PI;
 use std::sync::Arc;
+
+pub use constant::Constant;
+pub use linear::Linear;
+pub use step::Steps;
 
 /// A rule for the learning rate of a block.
 pub trait LearningRate: Send + Sync {
@@ -11,6 +19,46 @@ pub trait LearningRate: Send + Sync {
     /// epoch `ends_at`: the epoch at which it freezes, or the number of epochs of the run. `base` is what the
     /// configuration says.
     fn rate(&self, base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32) -> f64;
+}
+
+spfde_data::choice! {
+    /// The rules by name.
+    #[derive(Default)]
+    pub enum LearningRateSchedule {
+        /// [`Cosine`]: along half a cosine to 0.
+        #[default]
+        Cosine = "cosine",
+        /// [`Steps`]: to a tenth at half of the training, and again at three quarters.
+        Step = "step",
+        /// [`Linear`]: along a line to 0.
+        Linear = "linear",
+        /// [`Constant`]: the same all the time.
+        Constant = "constant",
+    }
+}
+
+impl LearningRateSchedule {
+    /// The rule of this name.
+    pub fn rule(self) -> Arc<dyn LearningRate> {
+        match self {
+            Self::Cosine => Arc::new(Cosine),
+            Self::Step => Arc::new(Steps),
+            Self::Linear => Arc::new(Linear),
+            Self::Constant => Arc::new(Constant),
+        }
+    }
+}
+
+/// The share of a block's training that is over, from 0 to 1: `min(1, x / ends_at)` with `x = epoch + step /
+/// steps`.
+///
+/// # Panics
+/// If `steps` or `ends_at` is 0.
+fn elapsed(epoch: u32, step: u32, steps: u32, ends_at: u32) -> f64 {
+    assert!(steps > 0, "an epoch has at least one step");
+    assert!(ends_at > 0, "training does not end before it starts");
+    let epochs = f64::from(epoch) + f64::from(step) / f64::from(steps);
+    (epochs / f64::from(ends_at)).min(1.0)
 }
 
 /// `½ · base · (1 + cos(π · min(1, x / ends_at)))` with `x = epoch + step / steps`: `base` at the start, zero
@@ -31,11 +79,7 @@ pub struct Cosine;
 
 impl LearningRate for Cosine {
     fn rate(&self, base: f64, epoch: u32, step: u32, steps: u32, ends_at: u32) -> f64 {
-        assert!(steps > 0, "an epoch has at least one step");
-        assert!(ends_at > 0, "training does not end before it starts");
-        let elapsed = f64::from(epoch) + f64::from(step) / f64::from(steps);
-        let phase = (elapsed / f64::from(ends_at)).min(1.0);
-        0.5 * base * (1.0 + (PI * phase).cos())
+        0.5 * base * (1.0 + (PI * elapsed(epoch, step, steps, ends_at)).cos())
     }
 }
 

@@ -36,7 +36,7 @@
 //! ```
 //! use spfde_data::architecture::Architecture;
 //! use spfde_data::parameter::ParameterError;
-//! use spfde_policy::mask::selection::{absent_by_draw, lowest, magnitudes};
+//! use spfde_policy::mask::selection::{absent_by_draw, magnitudes};
 //! use spfde_policy::mask::{Distribution, MaskDelta, MaskRule, MaskUpdate, Schedule, Targets};
 //!
 //! spfde_data::parameters! {
@@ -64,18 +64,19 @@
 //!
 //!     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
 //!         let count = (self.exchanged * update.indices.len() as f64) as usize;
-//!         let dropped = lowest(magnitudes(update), count);
-//!         MaskDelta { dropped, grown: lowest(absent_by_draw(update), count) }
+//!         let units = update.moment.units;
+//!         let dropped = units.least(magnitudes(update).into_iter(), count);
+//!         MaskDelta { dropped, grown: units.drawn(&[], absent_by_draw(update), count) }
 //!     }
 //! }
-//! # use spfde_policy::mask::{self, MaskContext, Moment};
+//! # use spfde_policy::mask::{self, MaskContext};
 //! # let architecture = spfde_policy::example::perceptron(&[4, 5, 2]);
 //! # let policy = mask::policy(SmallestOut { exchanged: 0.5, ..Default::default() }, &MaskContext {
 //! #     seed: 1, epochs: 8, architecture,
 //! # })?;
-//! # let moment = Moment { layer: 0, epoch: 2, step: 0, epochs: 8, last: false, weights: 20, density: 0.1 };
+//! # let moment = policy.moment(0, 2, &spfde_policy::Spans::never());
 //! # let update = MaskUpdate { moment, freezing: false, seed: 1, indices: &[3, 7], values: &[0.5, -0.1],
-//! #     gradients: &[], dense_gradients: &[] };
+//! #     gradients: &[], dense_gradients: &[], candidates: &[], candidate_gradients: &[], stored: &[] };
 //! # let delta = policy.start().decide(&[update]).remove(0);
 //! # assert_eq!((delta.dropped, delta.grown.len()), (vec![7], 1));
 //! # Ok::<(), ParameterError>(())
@@ -161,7 +162,7 @@
 //! }
 //! # use spfde_policy::freeze;
 //! # let architecture = spfde_policy::example::perceptron(&[4, 5, 2]);
-//! # let run = FreezeContext { epochs: 8, architecture, mask_interval: 2, reduction_required: false };
+//! # let run = FreezeContext::new(8, architecture);
 //! # assert_eq!(freeze::policy(Steady { interval: 3 }, &run)?.name(), "steady");
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
@@ -182,8 +183,8 @@ mod state;
 
 pub use cost::{Cost, Costs, count};
 pub use entry::{Entry, Family};
-pub use freeze::{Change, FreezeContext, FreezePlan, FreezePolicy, FreezeRule, FreezeState};
-pub use learning_rate::{Cosine, LearningRate, WarmUp};
+pub use freeze::{Change, FreezeContext, FreezePlan, FreezePolicy, FreezeRule, FreezeState, Pace};
+pub use learning_rate::{Constant, Cosine, LearningRate, LearningRateSchedule, Linear, Steps, WarmUp};
 pub use mask::{MaskContext, MaskDelta, MaskPolicy, MaskRule, MaskState, MaskUpdate, Needs};
 pub use plan::Plan;
 pub use registry::Registry;

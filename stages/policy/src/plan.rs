@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use spfde_data::Architecture;
 
-use crate::cost::{dense_gradients, frozen_blocks};
+use crate::cost::{count_epoch, frozen_blocks};
+use crate::mask::extra;
 use crate::{Cost, MaskPolicy, Needs, Spans, count};
 
 /// Densities, freezing times, sizes of the active set and cost of every epoch, from the configuration alone.
@@ -22,9 +23,7 @@ use crate::{Cost, MaskPolicy, Needs, Spans, count};
 /// let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
 /// let masks = mask::policy(Dense {}, &context)?;
 /// let sieves = sieve::policy(All {}, &SieveContext { seed, epochs, samples })?;
-/// let context = FreezeContext {
-///     epochs, architecture: Arc::clone(&architecture), mask_interval: 2, reduction_required: true,
-/// };
+/// let context = FreezeContext::new(epochs, Arc::clone(&architecture));
 /// let freezes = freeze::policy(Progressive { flops_reduction: 0.15, ..Progressive::default() }, &context)?;
 /// let plan = Plan::new(architecture, epochs, samples, &masks, &*freezes, &*sieves)?;
 /// assert!(plan.reduction() >= 0.15);
@@ -71,29 +70,38 @@ impl Plan {
         frozen_blocks(&self.frozen, epoch)
     }
 
-    /// The layers whose dense gradient the last step of `epoch` computes, but for those in the first
-    /// `frozen_blocks` blocks.
-    pub fn dense_gradients(&self, epoch: u32, frozen_blocks: usize) -> impl Iterator<Item = usize> + '_ {
-        self.training(frozen_blocks).filter(move |layer| {
-            self.mask.needs(*layer, epoch + 1, self.spans(*layer)) == Needs::DenseGradient
-        })
+    /// What a step computes for mask updates, beyond the gradients of existing weights: the layers,
+    /// ascending, and of which weights; none of those in the first `frozen_blocks` blocks. `when` is as
+    /// [`mask::extra`](crate::mask::extra()) has it.
+    pub fn extra(&self, when: [u32; 3], frozen_blocks: usize) -> Vec<(usize, Needs)> {
+        if self.mask.most_needed() < Needs::Candidates {
+            return Vec::new();
+        }
+        let needs = |layer: usize| extra(&*self.mask, layer, self.spans(layer), self.epochs, when);
+        let asked = self.training(frozen_blocks).map(|layer| (layer, needs(layer)));
+        asked.filter(|(_, needs)| *needs >= Needs::Candidates).collect()
     }
 
-    /// The FLOPs of these, if the step has `samples` samples.
-    pub fn extra_flops(&self, epoch: u32, frozen_blocks: usize, samples: u32) -> u64 {
-        dense_gradients(&self.architecture, self.dense_gradients(epoch, frozen_blocks), samples)
-    }
-
-    /// The layers whose dense gradient the steps before an update within `epoch` compute.
-    pub fn dense_gradients_within(&self, epoch: u32, frozen: usize) -> impl Iterator<Item = usize> + '_ {
-        self.training(frozen).filter(move |layer| {
-            self.mask.needs_within(*layer, epoch, self.spans(*layer)) == Needs::DenseGradient
-        })
-    }
-
-    /// The FLOPs of these, if the steps have `samples` samples together.
-    pub fn extra_flops_within(&self, epoch: u32, frozen_blocks: usize, samples: u32) -> u64 {
-        dense_gradients(&self.architecture, self.dense_gradients_within(epoch, frozen_blocks), samples)
+    /// The FLOPs of [`extra`](Self::extra) in an epoch whose steps have so many samples each, with `nonzero`
+    /// existing weights in each layer; in epoch 0 with what the mask is chosen by. Dense gradients count
+    /// existing weights again, which backward passes count, too.
+    pub fn extra_flops(&self, epoch: u32, frozen_blocks: usize, nonzero: &[u32], batches: &[u32]) -> u64 {
+        let layers = &self.architecture.layers;
+        let weights = |(layer, needs): (usize, Needs)| match needs {
+            Needs::DenseGradient => layers[layer].weights() as u64,
+            _ => u64::from(self.mask.candidate_count(layer, nonzero[layer])),
+        };
+        let of_layer =
+            |asked: (usize, Needs)| weights(asked).saturating_mul(layers[asked.0].flops_per_weight());
+        let steps = batches.len() as u32;
+        let of_step = |(step, samples): (u32, &u32)| {
+            let asked = self.extra([epoch, step, steps], frozen_blocks).into_iter().map(of_layer);
+            asked.fold(0, u64::saturating_add).saturating_mul(u64::from(*samples))
+        };
+        let chosen = if epoch == 0 { self.mask.samples_to_choose(batches) } else { 0 };
+        let dense: Vec<u32> = layers.iter().map(|layer| layer.weights() as u32).collect();
+        let before = count(&self.architecture, &dense, 0, 1).total().saturating_mul(chosen);
+        (0..).zip(batches).map(of_step).fold(before, u64::saturating_add)
     }
 
     /// The layers behind the first `frozen_blocks` blocks.
@@ -143,6 +151,11 @@ impl Plan {
         nonzero.collect()
     }
 
+    /// What each layer costs in `epoch` with so many existing weights in each, frozen blocks and samples.
+    pub fn spent(&self, epoch: u32, nonzero: &[u32], frozen_blocks: usize, samples: u32) -> Vec<Cost> {
+        count_epoch(&self.architecture, &*self.mask, epoch, nonzero, frozen_blocks, samples)
+    }
+
     /// The cost of the whole run.
     pub fn total(&self) -> Cost {
         self.cost.iter().copied().sum()
@@ -164,7 +177,7 @@ impl Plan {
         let epoch_cost = |epoch: u32| {
             let nonzero = self.nonzero_after(&never, epoch, frozen);
             let samples = self.active_samples[epoch as usize];
-            count(&self.architecture, &nonzero, frozen_blocks(frozen, epoch), samples)
+            self.spent(epoch, &nonzero, frozen_blocks(frozen, epoch), samples).into_iter().sum::<Cost>()
         };
         (0..self.epochs).map(epoch_cost).sum()
     }

@@ -47,18 +47,29 @@ families! {
     mask: dyn MaskPolicy, MaskContext, "mask.policy" = "mest-ems", "which weights of a layer exist",
         [
             mask::entry::<mask::Dense>(), mask::entry::<mask::Static>(), mask::entry::<mask::MestEm>(),
-            mask::entry::<mask::MestEms>(), mask::entry::<mask::Rigl>()
+            mask::entry::<mask::MestEms>(), mask::entry::<mask::Set>(), mask::entry::<mask::Rigl>(),
+            mask::entry::<mask::Snfs>(), mask::entry::<mask::Gse>(), mask::entry::<mask::DeepR>(),
+            mask::entry::<mask::Dsr>(), mask::entry::<mask::Gmp>(), mask::entry::<mask::Magnitude>(),
+            mask::entry::<mask::Lottery>(),
+            mask::entry::<mask::Granet>(), mask::entry::<mask::Snip>(), mask::entry::<mask::Grasp>(),
+            mask::entry::<mask::SynFlow>(), mask::entry::<mask::TopKast>()
         ];
     freeze: dyn FreezePolicy, FreezeContext, "freeze.policy" = "progressive",
         "when a block of layers stops training",
         [
             freeze::entry::<freeze::Never>(), freeze::entry::<freeze::Progressive>(),
-            freeze::entry::<freeze::GradientNorm>()
+            freeze::entry::<freeze::ProgressiveFewest>(), freeze::entry::<freeze::ProgressiveResume>(),
+            freeze::entry::<freeze::Periodic>(), freeze::entry::<freeze::DelayedPeriodic>(),
+            freeze::entry::<freeze::FreezeOut>(), freeze::entry::<freeze::AutoFreeze>(),
+            freeze::entry::<freeze::PipeTransformer>(), freeze::entry::<freeze::Grades>(),
+            freeze::entry::<freeze::EffectivePerturbation>(), freeze::entry::<freeze::GradientNorm>()
         ];
     sieve: dyn SievePolicy, SieveContext, "sieve.policy" = "circular", "which samples are trained on",
         [
             sieve::entry::<sieve::All>(), sieve::entry::<sieve::Random>(), sieve::entry::<sieve::Circular>(),
-            sieve::entry::<sieve::Forgetting>(), sieve::entry::<sieve::InfoBatch>()
+            sieve::entry::<sieve::Forgetting>(), sieve::entry::<sieve::InfoBatch>(),
+            sieve::entry::<sieve::OneShot>(), sieve::entry::<sieve::ErrorNorm>(),
+            sieve::entry::<sieve::Loss>()
         ];
 }
 

@@ -22,7 +22,7 @@ pub(super) fn run(bytes: &[u8]) {
 
 /// One of the first version, which had no seal, so that a change of it goes further than to the seal.
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1], labels: vec![0] };
+    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8].into(), labels: vec![0] };
     let mut manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 4);
     let blake3 = || "ab".repeat(32);
     manifest.configuration = Some(blake3());

@@ -25,3 +25,8 @@ pub fn limit_memory() {
 pub fn most_memory() -> usize {
     ALLOCATOR.max_allocated()
 }
+
+/// Bytes that this process holds.
+pub fn held_memory() -> usize {
+    ALLOCATOR.allocated()
+}

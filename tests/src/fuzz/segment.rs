@@ -4,18 +4,20 @@
 use std::path::Path;
 
 use spfde_data::files::parquet_store::{ParquetStore, parse_columns};
-use spfde_data::rows::{EpochRow, FreezeRow, MaskRow, ScoreRow};
+use spfde_data::rows::{EpochRow, FreezeRow, MaskRow, MaskUpdateRow, ScoreRow, SimilarityRow};
 use spfde_data::segment::SegmentStore;
 use spfde_data::table::{Cells, Columns, Row};
 
 use crate::segments::describe;
 
-/// Reads it as any of four streams: together they have all types of columns.
+/// Reads it as any of five streams: together they have all types of columns.
 pub(super) fn run(bytes: &[u8]) {
     read::<ScoreRow>(bytes);
     read::<MaskRow>(bytes);
     read::<FreezeRow>(bytes);
     read::<EpochRow>(bytes);
+    read::<MaskUpdateRow>(bytes);
+    read::<SimilarityRow>(bytes);
 }
 
 /// There are as many rows as the file declares, or an error.
@@ -45,6 +47,8 @@ fn len(cells: &Cells) -> usize {
         Cells::U32(values) => values.len(),
         Cells::U64(values) => values.len(),
         Cells::F32(values) => values.len(),
+        Cells::MaybeF32(values) => values.len(),
+        Cells::MaybeU64(values) => values.len(),
         Cells::F64(values) => values.len(),
         Cells::Text(values) => values.len(),
     }
@@ -94,6 +98,9 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         activation_bytes: 4096,
         extra_flops: 0,
         seconds: None,
+        cached_flops: None,
+        validation_loss: None,
+        validation_accuracy: None,
     };
     vec![
         ("scores", written((0..60).map(scores).collect())),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use spfde_data::rows::{EpochRow, FreezeRow, GradientRow, MaskRow, SieveRow, TimingRow};
 use spfde_data::table::Row;
+use spfde_policy::Registry;
 
-use crate::support::{Bench, Recorded, assert_same, transcript};
+use crate::support::{Bench, DESCRIBED, Recorded, assert_same, transcript};
 use crate::together::Team;
 
 /// Masks, freezing and circulation at once, over as many epochs as it takes for each to decide several times.
@@ -13,7 +14,7 @@ const EVERYTHING: [&str; 12] = [
     "model.name=resnet20",
     "train.warmup=1.5",
     "train.clip=0.5",
-    "data.augment=crop-flip",
+    "data.augment=crop-flip+cutout+rotate",
     "train.epochs=6",
     "mask.policy=mest-ems",
     "mask.interval=1",
@@ -61,6 +62,13 @@ fn a_residual_network_under_all_default_policies_is_the_same_on_1_2_and_4_worker
 }
 
 #[test]
+fn a_network_in_toml_with_dropout_is_the_same_on_1_2_and_4_workers() {
+    let bench = Bench::new(120);
+    let words: Vec<&str> = EVERYTHING[1..].iter().chain(&DESCRIBED).copied().collect();
+    assert_it_decided(&assert_workers_do_not_matter(&bench, &words, &[1, 2, 4]));
+}
+
+#[test]
 fn activations_kept_as_bf16_are_the_same_on_1_3_and_4_workers() {
     let bench = Bench::new(120);
     let words = [&EVERYTHING[..], &["train.storage=bf16", "train.epochs=4", "train.shards=5"]].concat();
@@ -90,6 +98,17 @@ fn freezing_by_gradient_norms_is_the_same_on_1_2_and_4_workers() {
     let times: Vec<u32> = freezes.iter().map(|row| row.epoch).collect();
     assert!(freezes.iter().enumerate().all(|(layer, row)| usize::from(row.layer) == layer), "{freezes:?}");
     assert!(times.is_sorted() && times[0] >= 2 && times[0] != times[times.len() - 1], "{freezes:?}");
+}
+
+#[test]
+fn masks_of_every_policy_are_the_same_on_1_2_and_4_workers() {
+    for policy in Registry::default().mask.entries {
+        let bench = Bench::new(120);
+        let policy = format!("mask.policy={}", policy.name);
+        let words = ["model.name=lenet5", "train.epochs=4", "mask.sparsity=0.6", "mask.interval=1", &policy];
+        // A key that a policy does not use is a note.
+        assert_workers_do_not_matter(&bench, &words, &[1, 2, 4]);
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn words(fraction: &str) -> Vec<&str> {
         "freeze.policy=none",
         "sieve.policy=infobatch",
         "train.epochs=9",
+        "train.storage=f32",
         "seed=3",
     ];
     fixed.into_iter().chain([fraction]).collect()

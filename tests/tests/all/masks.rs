@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use spfde::Experiment;
-use spfde_data::rows::{EpochRow, FreezeRow, LayerRow, MaskRow};
+use spfde_data::rows::{EpochRow, FreezeRow, LayerRow, MaskRow, MaskUpdateRow};
 use spfde_data::tensor::TensorData;
+use spfde_policy::Registry;
 
 use crate::support::{Bench, Recorded};
 
@@ -124,34 +125,76 @@ fn at_the_end(experiment: &Experiment, run: &Recorded) -> Vec<(u32, u32)> {
 const COMMON: [&str; 4] =
     ["model.name=lenet5", "mask.sparsity=0.7", "train.epochs=8", "freeze.flops_reduction=0.1"];
 
+/// Many small batches, at a learning rate at which no layer dies.
+const STEADY: [&str; 2] = ["data.batch_size=12", "train.learning_rate=0.01"];
+
 #[test]
 fn masks_of_every_policy_and_distribution_add_up_while_blocks_freeze() {
     let bench = Bench::new(96);
-    let mut moved = BTreeMap::new();
-    for policy in ["static", "mest-em", "mest-ems"] {
+    for policy in Registry::default().mask.entries {
+        let policy = policy.name;
         for distribution in ["uniform", "erk"] {
             let [policy_word, distribution_word] =
                 [format!("mask.policy={policy}"), format!("mask.distribution={distribution}")];
-            let words = [&COMMON[..], &[&policy_word, &distribution_word]].concat();
+            let words = [&COMMON[..], &[&policy_word, &distribution_word, STEADY[1]]].concat();
             let (experiment, run) = bench.train(&format!("{policy}-{distribution}"), &words);
             let times = assert_masks_add_up(&experiment, &run);
             assert!(!times.is_empty(), "something freezes");
-            assert_the_plan_is_kept(&experiment, &run);
+            assert_updates_are_sums_of_deltas(&run);
+            let moved = run.rows::<MaskRow>().iter().any(|row| row.epoch > 0);
+            let rests = ["dense", "static", "snip", "grasp", "synflow"].contains(&policy);
+            assert_eq!(moved, !rests, "{policy}");
+            if policy == "dense" {
+                continue;
+            }
             let end = at_the_end(&experiment, &run);
             assert_eq!(end.len(), 3, "all but the first convolution and the last linear layer");
             let (all, left) = end.iter().fold((0, 0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
             // Each of the three layers rounds to the nearest count.
-            assert!((f64::from(left) - 0.3 * f64::from(all)).abs() <= 1.5, "{left} of {all}");
+            assert!((f64::from(left) - 0.3 * f64::from(all)).abs() <= 1.5, "{policy}: {left} of {all}");
+            if !experiment.settings().policies.mask.is_scheduled() {
+                continue;
+            }
+            assert_the_plan_is_kept(&experiment, &run);
             if distribution == "uniform" {
                 for (weights, nonzero) in end {
                     assert_eq!(nonzero, (0.3 * f64::from(weights)).round() as u32);
                 }
             }
-            let later = run.rows::<MaskRow>().iter().filter(|row| row.epoch > 0).count();
-            moved.insert((policy, distribution), later > 0);
         }
     }
-    assert!(moved.iter().all(|((policy, _), moved)| *moved == (*policy != "static")), "{moved:?}");
+}
+
+/// Asserts that what is told of each update is what its deltas are together.
+fn assert_updates_are_sums_of_deltas(run: &Recorded) {
+    let mut sums: BTreeMap<(u32, u32, u16), [u32; 2]> = BTreeMap::new();
+    for row in run.rows::<MaskRow>().iter().filter(|row| (row.epoch, row.step) != (0, 0)) {
+        sums.entry((row.epoch, row.step, row.layer)).or_default()[usize::from(row.diff > 0)] += 1;
+    }
+    let told = run.rows::<MaskUpdateRow>();
+    for row in &told {
+        assert_eq!(row.threshold.is_some(), row.dropped > 0, "{row:?}");
+        assert!(row.threshold.is_none_or(|threshold| threshold >= 0.0), "{row:?}");
+    }
+    let changed = told.iter().filter(|row| row.dropped + row.grown > 0);
+    let changed = changed.map(|row| ((row.epoch, row.step, row.layer), [row.dropped, row.grown]));
+    assert_eq!(changed.collect::<BTreeMap<_, _>>(), sums);
+}
+
+#[test]
+fn masks_that_change_after_steps_add_up() {
+    let bench = Bench::new(96);
+    for policy in
+        ["set", "rigl", "gse", "snfs", "deep-r", "gmp", "granet", "mest-em", "mest-ems", "dsr", "top-kast"]
+    {
+        let policy_word = format!("mask.policy={policy}");
+        let words = [&COMMON[..], &[&policy_word, "mask.interval_steps=2"], &STEADY].concat();
+        let (experiment, run) = bench.train(policy, &words);
+        assert_masks_add_up(&experiment, &run);
+        assert_updates_are_sums_of_deltas(&run);
+        assert!(run.rows::<MaskRow>().iter().any(|row| row.step > 0), "{policy}");
+        assert!(run.rows::<MaskRow>().iter().all(|row| row.step.is_multiple_of(2)), "{policy}");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use spfde_data::nowhere::Nowhere;
 use spfde_data::segment::{Segment, SegmentStore, SegmentWriter, StorageError};
 use spfde_data::table::{Column, ColumnType, Columns};
 use spfde_flow::{Observer, Services, StepReport, Stop};
+use spfde_tests::fuzz::memory::held_memory;
 
 use crate::support::{Bench, Recorded, again, execute};
 
@@ -108,6 +109,10 @@ fn the_peak_that_is_foreseen_is_within_a_quarter_of_the_one_that_is_measured() {
         ("64 64 2 model.name=mlp", "mask.sparsity=0.5"),
         ("64 64 1 model.name=mlp", "mask.policy=dense"),
         ("64 64 1 model.name=mlp", "mask.policy=rigl"),
+        ("64 64 1 model.name=mlp", "mask.policy=snfs"),
+        ("64 64 1 model.name=mlp", "mask.policy=top-kast"),
+        ("64 64 1 model.name=mlp", "mask.policy=lottery mask.rounds=1"),
+        ("64 64 1 model.name=mlp", "mask.policy=snip"),
     ] {
         let usual = "train.epochs=3 mask.interval=1 train.learning_rate=0.001 data.batch_size=32";
         let words = [case, usual, more].join(" ");
@@ -128,6 +133,56 @@ fn a_run_a_hundred_times_as_long_takes_no_more_memory() {
     let (short, long) = (peak(2), peak(200));
     eprintln!("2 epochs: {} KiB; 200 epochs: {} KiB", short >> 10, long >> 10);
     assert!(long <= short + GROWTH, "{long} bytes where a short run takes {short}");
+}
+
+/// Epochs of a training whose sieve decides once, at the start.
+const SILENT: u32 = 10_000;
+
+/// Notes the bytes that are held after a tenth of the epochs, and in the end.
+#[derive(Default)]
+struct Held([AtomicU64; 2]);
+
+impl Observer for Held {
+    fn step(&self, report: &StepReport) {
+        let at = [SILENT / 10, SILENT - 1].iter().position(|epoch| *epoch == report.tick.epoch);
+        if let Some(at) = at {
+            self.0[at].store(held_memory() as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+#[ignore = "the other tests run it as a process of its own"]
+fn silent() {
+    let bench = Bench::new(10);
+    let words = ["model.name=lenet5", "mask.policy=static", "freeze.policy=none", "sieve.policy=one-shot"];
+    let epochs = format!("train.epochs={SILENT}");
+    let more = ["sieve.at=0", "sieve.fraction=0.3", "data.batch_size=10", "train.shards=1", &epochs];
+    let experiment = bench.experiment(&[&words[..], &more].concat());
+    let held = Arc::new(Held::default());
+    let services = Services {
+        store: Arc::new(Nowhere),
+        commit: Arc::new(Nowhere),
+        checkpoints: None,
+        resumed: None,
+        recorded: None,
+        prefix_cache: None,
+        stop: Stop::default(),
+        observer: Arc::clone(&held) as Arc<dyn Observer>,
+    };
+    assert!(execute(&experiment, services, 1).iter().all(Option::is_none));
+    let [early, late] = held.0.each_ref().map(|held| held.load(Ordering::Relaxed));
+    eprintln!("held: {early} {late}");
+    assert!(
+        early > 0 && late <= early + (64 << 10),
+        "{early} bytes after a tenth of the epochs, {late} later"
+    );
+}
+
+#[test]
+fn a_training_whose_sieve_is_silent_for_ten_thousand_epochs_takes_no_more_memory() {
+    let output = again("memory::silent").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Bytes that a slow sink takes in a second.
@@ -168,8 +223,8 @@ impl SegmentStore for SlowStore {
         let width = |column: &Column| match column.kind {
             ColumnType::Bool | ColumnType::I8 => 1,
             ColumnType::U16 => 2,
-            ColumnType::U32 | ColumnType::F32 => 4,
-            ColumnType::U64 | ColumnType::F64 => 8,
+            ColumnType::U32 | ColumnType::F32 | ColumnType::MaybeF32 => 4,
+            ColumnType::U64 | ColumnType::MaybeU64 | ColumnType::F64 => 8,
             ColumnType::Text => 16,
         };
         let (path, blake3) = (String::new(), String::new());
@@ -224,6 +279,7 @@ fn training_waits_for_a_trace_that_is_written_at_one_mebibyte_a_second() {
             resumed: None,
             recorded: None,
             stop: Stop::default(),
+            prefix_cache: None,
             observer: Arc::clone(&slow) as Arc<dyn Observer>,
         };
         assert!(execute(&experiment, services, workers).iter().all(Option::is_none));

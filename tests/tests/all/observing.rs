@@ -18,11 +18,13 @@ const RUN: [&str; 7] = [
 
 /// The transcript of what trained, without what was only observed and its cost.
 fn trained(run: &Recorded) -> Vec<String> {
-    let observed = |line: &String| line.contains("trained: false");
+    let observed = |line: &String| line.contains("trained: false") || line.starts_with("SimilarityRow");
     let mut lines: Vec<String> = transcript(run).into_iter().filter(|line| !observed(line)).collect();
     for line in lines.iter_mut().filter(|line| line.starts_with("EpochRow")) {
-        let (front, back) = line.split_once("observed_flops: ").unwrap();
-        *line = format!("{front}{}", back.split_once(',').unwrap().1);
+        for column in ["observed_flops: ", "extra_flops: "] {
+            let (front, back) = line.split_once(column).unwrap();
+            *line = format!("{front}{}", back.split_once(',').unwrap().1);
+        }
     }
     lines
 }

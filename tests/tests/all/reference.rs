@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use spfde::Experiment;
 use spfde_data::augment::Placement;
 use spfde_data::rows::{MaskRow, ScoreRow, SieveRow};
-use spfde_model::{Activations, Growth, MomentumSgd, Network, Shard, Tensor, TensorData, Workspace, input};
+use spfde_model::{
+    Activations, Growth, LayerStart, MomentumSgd, Network, Shard, Tensor, TensorData, Workspace, input,
+};
 
 use crate::support::Recorded;
 
@@ -20,6 +22,12 @@ pub(crate) struct Reference<'a> {
     steps: BTreeMap<(u32, u32), Vec<u32>>,
     /// The weights in the loss of the active samples.
     weights: BTreeMap<u32, f32>,
+    /// The values with which weights of some layers begin that grow, by index; those of others begin at 0.
+    pub(crate) stores: BTreeMap<usize, Vec<f32>>,
+    /// With what the layers begin some epochs, in place of what they are.
+    pub(crate) begins: BTreeMap<u32, Vec<LayerStart>>,
+    /// Which epoch of a training each epoch is, and where that ends, if that is not the whole run.
+    pub(crate) phases: BTreeMap<u32, (u32, u32)>,
 }
 
 impl<'a> Reference<'a> {
@@ -34,6 +42,9 @@ impl<'a> Reference<'a> {
             masks: run.rows(),
             sieves: run.rows(),
             weights: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            begins: BTreeMap::new(),
+            phases: BTreeMap::new(),
             experiment,
             steps,
         }
@@ -54,6 +65,9 @@ impl<'a> Reference<'a> {
         if epoch > 0 {
             self.apply_masks(epoch, 0);
         }
+        for (layer, start) in self.begins.get(&epoch).into_iter().flatten().enumerate() {
+            self.network.begin(layer, start);
+        }
         let mut sieves: Vec<&SieveRow> = self.sieves.iter().filter(|row| row.epoch == epoch).collect();
         sieves.sort_by_key(|row| row.diff);
         for row in sieves {
@@ -72,13 +86,15 @@ impl<'a> Reference<'a> {
             let weights: Vec<f32> = samples.iter().map(|sample| self.weights[sample]).collect();
             let part = gradient(self.experiment, &self.network, samples, &weights);
             let settings = self.experiment.settings();
-            let elapsed = f64::from(epoch) + step as f64 / steps.len() as f64;
-            let phase = std::f64::consts::PI * elapsed / f64::from(settings.epochs);
+            let (at, ends) = self.phases.get(&epoch).copied().unwrap_or((epoch, settings.epochs));
+            let elapsed = f64::from(at) + step as f64 / steps.len() as f64;
+            let phase = std::f64::consts::PI * elapsed / f64::from(ends);
             let rate = (0.5 * settings.learning_rate * (1.0 + phase.cos())) as f32;
             let values = self.experiment.configuration().values();
             let optimiser = MomentumSgd {
                 momentum: values.number("train.momentum") as f32,
                 weight_decay: values.number("train.weight_decay") as f32,
+                nesterov: false,
             };
             let rates = vec![rate; self.network.architecture().blocks.len() + 1];
             self.network.update(&part, &rates, &optimiser);
@@ -96,6 +112,14 @@ impl<'a> Reference<'a> {
             let (dropped, grown) = (those(-1), those(1));
             if !dropped.is_empty() || !grown.is_empty() {
                 self.network.apply_mask(layer, &dropped, &grown, Growth::Zero);
+                let Some(store) = self.stores.get(&layer) else { continue };
+                let mut values = store.clone();
+                for (index, value) in self.network.indices(layer).iter().zip(self.network.values(layer)) {
+                    if grown.binary_search(index).is_err() {
+                        values[*index as usize] = *value;
+                    }
+                }
+                self.network.begin(layer, &LayerStart { values, ..LayerStart::default() });
             }
         }
     }
@@ -133,7 +157,7 @@ pub(crate) fn gradient(
         &mut inputs,
     );
     let labels: Vec<u16> = samples.iter().map(|sample| data.train.labels[*sample as usize]).collect();
-    let shard = Shard { inputs: &inputs, labels: &labels, weights, batch_samples: samples.len() };
+    let shard = Shard { inputs: &inputs, labels: &labels, weights, noise: &[], batch_samples: samples.len() };
     let mut part = vec![0.0; network.part_len()];
     network.train_shard(&mut Workspace::new(network), &shard, &mut part);
     part

@@ -10,8 +10,14 @@ use crate::replay::{costs, replayed};
 use crate::support::Bench;
 use crate::verification::{assert_found, forge, found_after};
 
-const WORDS: [&str; 5] =
-    ["model.name=lenet5", "mask.policy=rigl", "mask.sparsity=0.8", "mask.interval=2", "train.epochs=9"];
+const WORDS: [&str; 6] = [
+    "model.name=lenet5",
+    "mask.policy=rigl",
+    "mask.sparsity=0.8",
+    "mask.interval=2",
+    "train.epochs=9",
+    "train.storage=f32",
+];
 const EPOCHS: u32 = 9;
 /// The multiples of the interval before 0.75 of the run.
 const UPDATES: [u32; 3] = [2, 4, 6];

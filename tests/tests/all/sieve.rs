@@ -109,7 +109,7 @@ pub(crate) fn recorded(run: &Recorded) -> Changes {
 }
 
 /// What a sample showed in a window: forgetting events, or `u32::MAX` if it was never right.
-fn forgotten(presentations: &[bool]) -> u32 {
+pub(crate) fn forgotten(presentations: &[bool]) -> u32 {
     match presentations.contains(&true) {
         true => presentations.windows(2).filter(|pair| pair[0] && !pair[1]).count() as u32,
         false => u32::MAX,

@@ -149,6 +149,7 @@ fn run_over(memory: &Arc<Memory>, experiment: &Experiment, workers: usize) -> Ve
         checkpoints: None,
         resumed: None,
         recorded: None,
+        prefix_cache: None,
         stop: Stop::default(),
         observer: Arc::new(()),
     };

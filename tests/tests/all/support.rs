@@ -25,6 +25,24 @@ use timely::Config;
 const SIDE: usize = 12;
 const CLASSES: usize = 10;
 
+/// A network in TOML with operations that no network by name has, dropout among them, on images of 12 × 12.
+pub(crate) const DESCRIBED: [&str; 2] = [
+    "model.name=layers",
+    // In one line: other processes get a word a line.
+    "model.layers=[\
+     { convolution = 6, kernel = 3 }, { batch_norm = true }, { relu = true }, { max_pool = true }, \
+     { block = \"b1\" }, \
+     { convolution = 6, kernel = 3, depthwise = true, name = \"own\" }, { batch_norm = true }, \
+     { concatenate = [\"own\", \"block0\"] }, \
+     { block = \"b2\" }, \
+     { convolution = 18, kernel = 1, name = \"three\" }, { attention = 2 }, { dropout = 0.2 }, \
+     { layer_norm = true }, { convolution = 6, kernel = 1 }, { gelu = true }, \
+     { block = \"b3\" }, \
+     { linear = 20 }, { relu = true }, { dropout = 0.3 }, \
+     { linear = 10 }, \
+     ]",
+];
+
 /// A number from −1 to 1 that depends on nothing but its arguments.
 fn noise(stream: u64, sample: u64, position: u64) -> f64 {
     draw(stream, Purpose::Synthetic, sample, position) as f64 / u64::MAX as f64 * 2.0 - 1.0
@@ -205,11 +223,7 @@ impl Recorded {
 
     /// Every file that the manifest names, sorted.
     pub(crate) fn named(&self) -> Vec<String> {
-        let segments = self.manifest.segments.iter().map(|segment| segment.path.clone());
-        let checkpoints = self.manifest.checkpoints.iter().map(|checkpoint| checkpoint.path.clone());
-        let mut named: Vec<String> = segments.chain(checkpoints).collect();
-        named.sort();
-        named
+        self.manifest.files().into_iter().map(str::to_owned).collect()
     }
 
     /// Asserts what holds of every run, however it ended: `committed` epochs count, their sums are right, and
@@ -251,10 +265,12 @@ pub(crate) fn transcript(run: &Recorded) -> Vec<String> {
         lines::<LayerRow>(run),
         lines::<MaskRow>(run),
         lines::<FreezeRow>(run),
+        lines::<FreezeEvidenceRow>(run),
         lines::<SieveRow>(run),
+        lines::<SimilarityRow>(run),
         run.rows::<EpochRow>()
             .into_iter()
-            .map(|row| format!("{:?}", EpochRow { seconds: None, ..row }))
+            .map(|row| format!("{:?}", EpochRow { seconds: None, cached_flops: None, ..row }))
             .collect(),
     ]
     .concat()
@@ -308,7 +324,7 @@ pub(crate) fn pipeline_with<'s>(run: &Run<'s>, more: impl FnOnce(&Run<'s>, &spfd
     let batches = load(run, loops.active.stream());
     let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
     let policies = run.policies();
-    let frozen_now = freeze(run, &trained.gradients, &policies.freeze);
+    let frozen_now = freeze(run, &trained.gradients, &trained.layers, &policies.freeze);
     let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
     let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
     loops.masked.close(masks);

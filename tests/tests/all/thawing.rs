@@ -1,6 +1,6 @@
 //! A block that freezes and trains again.
 
-use spfde_data::rows::{EpochRow, FreezeRow, LayerRow, MaskRow};
+use spfde_data::rows::{EpochRow, FreezeEvidenceRow, FreezeRow, LayerRow, MaskRow};
 use spfde_policy::count;
 use spfde_policy::freeze::{Change, FreezeContext, FreezeRule, Judged};
 
@@ -125,4 +125,92 @@ fn a_thaw_is_replayed_as_it_was() {
         assert_eq!(run.rows::<FreezeRow>(), replay.rows::<FreezeRow>(), "{mask}");
         assert_eq!(costs(&run), costs(&replay), "{mask}");
     }
+}
+
+/// Whether layers of one block change in each epoch.
+fn moved(run: &Recorded, layers: &[u16]) -> Vec<bool> {
+    let rows = run.rows::<LayerRow>();
+    let of = |epoch: u32| rows.iter().filter(move |row| row.epoch == epoch && layers.contains(&row.layer));
+    let epochs = rows.iter().map(|row| row.epoch).max().unwrap();
+    let moved = |epoch: u32| {
+        let changes: Vec<bool> = of(epoch).map(|row| row.weight_change_l1 > 0.0).collect();
+        assert!(changes.iter().all(|moves| *moves == changes[0]), "the layers of a block rest together");
+        changes[0]
+    };
+    (0..=epochs).map(moved).collect()
+}
+
+#[test]
+fn planned_thaws_train_again_and_cost_what_the_plan_says() {
+    let bench = Bench::new(64);
+    let schedules: [(&str, &[&str], [bool; 9]); 3] = [
+        ("periodic", &[], [true, false, false, false, true, false, false, false, true]),
+        (
+            "delayed-periodic",
+            &["freeze.delay=2"],
+            [true, true, true, false, false, false, true, false, false],
+        ),
+        (
+            "progressive-resume",
+            &["freeze.resume=2", "freeze.fraction=1"],
+            [true, true, true, true, true, false, false, true, true],
+        ),
+    ];
+    for (policy, keys, first) in schedules {
+        let policy = format!("freeze.policy={policy}");
+        let words =
+            ["model.name=lenet5", "train.epochs=9", "mask.sparsity=0.6", "freeze.flops_reduction=0.05"];
+        let experiment = bench.experiment(&[&words[..], &[policy.as_str()], keys].concat());
+        let plan = experiment.plan();
+        let run = bench.record(&policy, &experiment, 2);
+        run.assert_sound(9);
+        assert!(plan.reduction() >= 0.05, "{policy}");
+        for (row, cost) in run.rows::<EpochRow>().iter().zip(&plan.cost) {
+            assert_eq!(
+                (row.forward_flops, row.backward_flops),
+                (cost.forward, cost.backward),
+                "{policy} {row:?}"
+            );
+        }
+        // In every epoch a layer moves if and only if its block trains.
+        for layer in 0..plan.architecture.layers.len() as u16 {
+            let trains = |epoch| !plan.spans(usize::from(layer)).is_frozen(epoch);
+            assert_eq!(
+                moved(&run, &[layer]),
+                (0..9).map(trains).collect::<Vec<_>>(),
+                "{policy}, layer {layer}"
+            );
+        }
+        assert_eq!(moved(&run, &[0]), first, "{policy}");
+    }
+}
+
+#[test]
+fn a_thaw_by_data_is_the_same_on_1_2_and_4_workers_and_after_a_break() {
+    let bench = Bench::new(64);
+    let words = [
+        "model.name=lenet5",
+        "train.epochs=6",
+        "mask.sparsity=0.6",
+        "mask.interval=1",
+        "freeze.policy=effective-perturbation",
+        "freeze.threshold=1",
+    ];
+    let experiment = bench.experiment(&words);
+    let whole = bench.record("1", &experiment, 1);
+    whole.assert_sound(6);
+    let diffs: std::collections::BTreeSet<i8> =
+        whole.rows::<FreezeRow>().iter().map(|row| row.diff).collect();
+    assert_eq!(diffs.into_iter().collect::<Vec<_>>(), [-1, 1], "it freezes and thaws");
+    assert!(!whole.rows::<FreezeEvidenceRow>().is_empty());
+    for workers in [2, 4] {
+        let run = bench.record(&workers.to_string(), &experiment, workers);
+        assert_same(&transcript(&whole), &transcript(&run), "workers");
+        assert!(whole.final_weights() == run.final_weights(), "{workers} workers");
+    }
+    let path = bench.path("broken");
+    begin(&experiment, &path, until(3, 0, 1));
+    let prepare = |configuration: Configuration| bench.prepare(configuration);
+    spfde::resume(&path, prepare, Options { workers: 2, ..Options::default() }, spfde::wire).unwrap();
+    assert_equal(&Recorded::open(&path), &whole, "interrupted in epoch 3");
 }

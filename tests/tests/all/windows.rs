@@ -8,7 +8,7 @@ use spfde_data::architecture::Architecture;
 use spfde_data::parameter::ParameterError;
 use spfde_data::rows::{EpochRow, LayerRow, MaskRow};
 use spfde_model::Network;
-use spfde_policy::mask::selection::{lowest, magnitudes, order_of};
+use spfde_policy::mask::selection::{dense_gradients, magnitudes};
 use spfde_policy::mask::{Distribution, MaskDelta, MaskRule, MaskUpdate, Needs, Schedule, Targets};
 
 use crate::reference::{Reference, filled, gradient};
@@ -52,10 +52,9 @@ impl MaskRule for BySteps {
         state.count += 1;
         // What it does depends on its state: a run that is resumed has to have it.
         let count = update.indices.len() / if state.count.is_multiple_of(3) { 8 } else { 4 };
-        let dropped = lowest(magnitudes(update), count);
-        let key = |index: u32| (!order_of(f64::from(update.dense_gradients[index as usize])), index);
-        let absent = (0..update.moment.weights).filter(|index| update.indices.binary_search(index).is_err());
-        MaskDelta { dropped, grown: lowest(absent.map(key), count) }
+        let dropped = update.moment.units.least(magnitudes(update).into_iter(), count);
+        let absent = dense_gradients(update, update.indices);
+        MaskDelta { dropped, grown: update.moment.units.greatest(&[], absent, count) }
     }
 }
 
@@ -67,6 +66,7 @@ fn experiment(bench: &Bench) -> Experiment {
     let words = [
         "model.name=lenet5",
         "train.epochs=5",
+        "train.storage=f32",
         "freeze.policy=none",
         "sieve.policy=random",
         "sieve.fraction=0.2",

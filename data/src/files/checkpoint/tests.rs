@@ -16,7 +16,7 @@ fn arrays() -> Vec<Tensor> {
 /// A run directory with a checkpoint at the start of epoch 2: weights, and masks of two workers.
 fn written() -> (tempfile::TempDir, Manifest) {
     let run = tempfile::tempdir().unwrap();
-    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1], labels: vec![0] };
+    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8].into(), labels: vec![0] };
     let mut manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 4);
     manifest.epochs_reached = 2;
     manifest.checkpoints.push(write_weights(run.path(), 2, &arrays(), &Metadata::new()).unwrap());

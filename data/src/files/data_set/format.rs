@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use spfde_parquet_guard::ParquetFile;
 
 use crate::files::{DataError, Result, seal};
-use crate::{Augmentation, counted};
+use crate::{Augmentation, Normalization, counted};
 
 /// Key of the description in the metadata.
 pub(super) const KEY_DATA: &str = "spfde.data";
@@ -23,9 +23,8 @@ pub(super) const TRAIN: &str = "train.parquet";
 /// The file of the test images within the directory.
 pub(super) const TEST: &str = "test.parquet";
 
-/// Bytes of all pixels of a file: a data set is held in memory, and compressed pixels can stand for any
-/// number.
-pub(super) const PIXELS_LIMIT: u64 = 4 << 30;
+/// Bytes of all pixels of a file: compressed pixels can stand for any number, and all are read at the start.
+pub(super) const PIXELS_LIMIT: u64 = 1 << 40;
 /// Bytes of one image.
 const IMAGE_LIMIT: u64 = 16 << 20;
 /// Labels are u16.
@@ -34,8 +33,18 @@ pub(super) const CLASSES_LIMIT: u64 = 1 << 16;
 /// Uncompressed bytes of a batch of images, of which each file is read and written in row groups.
 const BATCH_BYTES: usize = 4 << 20;
 
+crate::choice! {
+    /// The type of the values of images.
+    pub(super) enum ValueType {
+        /// Bytes.
+        U8 = "u8",
+        /// Numbers of 32 bits, little-endian.
+        F32 = "f32",
+    }
+}
+
 /// What the metadata of a file says of the data set, both files; all of it may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Description {
     /// At most [`VERSION`].
@@ -45,6 +54,21 @@ pub(super) struct Description {
     pub(super) height: Option<usize>,
     pub(super) width: Option<usize>,
     pub(super) classes: Option<usize>,
+    /// One for each class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) class_names: Option<Vec<String>>,
+    /// One for each column of a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) column_names: Option<Vec<String>>,
+    /// Of each channel of the training images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mean: Option<Vec<f64>>,
+    /// The standard deviation of each channel of the training images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deviation: Option<Vec<f64>>,
+    /// What the bytes of an image are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) values: Option<ValueType>,
     pub(super) augment: Augmentation,
     /// Of the content.
     pub(super) fingerprint: Option<String>,
@@ -66,10 +90,15 @@ impl Description {
 
     /// Checks the fields; `path` is for messages.
     pub(super) fn check(&self, path: &Path) -> Result<()> {
-        if let Some(name) = self.name.as_ref().filter(|name| name.chars().any(char::is_control)) {
+        let class_names = self.class_names.iter().flatten().map(|name| ("class_names", name));
+        let column_names = self.column_names.iter().flatten().map(|name| ("column_names", name));
+        let names = self.name.iter().map(|name| ("name", name)).chain(class_names).chain(column_names);
+        for (field, name) in names {
             // It is printed, and a terminal would act upon it.
-            let expected = "a name without control characters";
-            return Err(DataError::value(path, format!("{KEY_DATA}.name"), name, expected));
+            if name.chars().any(char::is_control) {
+                let expected = "a name without control characters";
+                return Err(DataError::value(path, format!("{KEY_DATA}.{field}"), name, expected));
+            }
         }
         let sides = [("channels", self.channels), ("height", self.height), ("width", self.width)];
         for (name, value) in sides {
@@ -79,6 +108,55 @@ impl Description {
         let classes = self.classes.unwrap_or(1);
         DataError::limit(path, &format!("{KEY_DATA}.classes"), classes as u64, CLASSES_LIMIT)?;
         if classes == 0 { Err(empty(path)) } else { Ok(()) }
+    }
+
+    /// The names of so many classes, and of so many columns; empty if it states none.
+    pub(super) fn names(&self, path: &Path, [classes, columns]: [usize; 2]) -> Result<[Vec<String>; 2]> {
+        let names = |noun: &str, names: &Option<Vec<String>>, count: usize| {
+            let names = names.clone().unwrap_or_default();
+            if names.is_empty() || names.len() == count {
+                return Ok(names);
+            }
+            let found = format!("a list of {}", counted(names.len(), "name"));
+            let expected = format!("one for each of {}", counted(count, noun));
+            Err(DataError::unfit(path, format!("{KEY_DATA}.{noun}_names"), found, expected, ""))
+        };
+        Ok([names("class", &self.class_names, classes)?, names("column", &self.column_names, columns)?])
+    }
+
+    /// How images of so many channels, or tables of so many columns, are normalised, if it says.
+    pub(super) fn normalization(
+        &self,
+        path: &Path,
+        (channels, noun): (usize, &str),
+    ) -> Result<Option<Normalization>> {
+        let unfit = |field: &str, found: &dyn Display, expected: &str| {
+            DataError::unfit(path, format!("{KEY_DATA}.{field}"), found, expected, "")
+        };
+        let (mean, deviation) = match (&self.mean, &self.deviation) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Err(unfit("deviation", &"missing", "one beside mean")),
+            (None, Some(_)) => return Err(unfit("mean", &"missing", "one beside deviation")),
+            (Some(mean), Some(deviation)) => (mean, deviation),
+        };
+        for (field, values) in [("mean", mean), ("deviation", deviation)] {
+            if values.len() != channels {
+                let found = format!("a list of {}", counted(values.len(), "number"));
+                return Err(unfit(field, &found, &format!("one for each of {}", counted(channels, noun))));
+            }
+        }
+        let normalization = Normalization::from_moments(mean.iter().copied().zip(deviation.iter().copied()));
+        let is_plausible = |(channel, deviation): (usize, &f64)| {
+            let (scale, shift) = (normalization.scale[channel], normalization.shift[channel]);
+            *deviation > 0.0 && scale.is_finite() && shift.is_finite()
+        };
+        match deviation.iter().enumerate().find(|found| !is_plausible(*found)) {
+            None => Ok(Some(normalization)),
+            Some((channel, found)) => {
+                let field = format!("deviation of {noun} {channel}");
+                Err(unfit(&field, found, "a number above 0, and not too small for the mean"))
+            }
+        }
     }
 
     /// Channels, rows and columns of images of so many bytes: as stated, or else square, of one channel or of

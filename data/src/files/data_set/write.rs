@@ -1,5 +1,6 @@
 //! Writes a data set.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,11 +9,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 use parquet::basic::Encoding;
 use parquet::file::properties::EnabledStatistics;
 
-use super::format::{Description, IMAGE, KEY_DATA, LABEL, TEST, TRAIN, VERSION, batch_rows};
+use super::format::{Description, IMAGE, KEY_DATA, LABEL, TEST, TRAIN, VERSION, ValueType, batch_rows};
 use crate::files::parquet_out::{self, ParquetOut};
 use crate::files::plausible::SAMPLES_LIMIT;
 use crate::files::{DataError, Result, atomic, operation};
-use crate::{DataSet, Images};
+use crate::{DataSet, Images, Pixels};
 
 /// Writes `train.parquet` and `test.parquet` into `directory`, which is created if need be; neither may
 /// exist.
@@ -24,9 +25,16 @@ use crate::{DataSet, Images};
 /// left then.
 ///
 /// # Panics
-/// If images and labels of the set do not fit together.
+/// If images and labels of the set do not fit together, or there are names for some of the classes or columns
+/// only.
 pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
     let Images { channels, height, width, .. } = *set.train;
+    let columns = if set.train.is_table() { set.train.stride() } else { 0 };
+    for (names, count) in [(&set.class_names, set.classes), (&set.column_names, columns)] {
+        assert!([0, count].contains(&names.len()), "{} names of {count} classes or columns", names.len());
+    }
+    let stated = |names: &Vec<String>| (!names.is_empty()).then(|| names.clone());
+    let (mean, deviation) = set.normalization.moments().into_iter().unzip();
     let description = Description {
         version: Some(VERSION),
         name: Some(set.name.clone()),
@@ -34,6 +42,11 @@ pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
         height: Some(height),
         width: Some(width),
         classes: Some(set.classes),
+        values: set.train.is_table().then_some(ValueType::F32),
+        class_names: stated(&set.class_names),
+        column_names: stated(&set.column_names),
+        mean: Some(mean),
+        deviation: Some(deviation),
         augment: set.augment,
         fingerprint: Some(set.fingerprint.clone()),
     };
@@ -69,7 +82,8 @@ pub fn write(set: &DataSet, directory: &Path) -> Result<()> {
 
 fn write_images(path: &Path, images: &Images, description: &Description) -> Result<()> {
     let stride = images.stride();
-    let width = i32::try_from(stride).expect("an image has less than 2 GiB");
+    let bytes = stride * images.pixels.width();
+    let width = i32::try_from(bytes).expect("an image has less than 2 GiB");
     let schema = Schema::new(vec![
         Field::new(IMAGE, DataType::FixedSizeBinary(width), false),
         Field::new(LABEL, DataType::UInt16, false),
@@ -81,9 +95,18 @@ fn write_images(path: &Path, images: &Images, description: &Description) -> Resu
         // One page per row group, since zstd finds repetitions only within a page.
         .set_data_page_size_limit(64 << 20);
     let mut file = ParquetOut::create(path, Arc::new(schema), properties.build())?;
-    let rows = batch_rows(stride);
-    for (pixels, labels) in images.pixels.chunks(rows * stride).zip(images.labels.chunks(rows)) {
-        let pixels = FixedSizeBinaryArray::try_from_iter(pixels.chunks_exact(stride))
+    let rows = batch_rows(bytes);
+    for (group, labels) in images.labels.chunks(rows).enumerate() {
+        let samples: Vec<u32> = (group * rows..).take(labels.len()).map(|sample| sample as u32).collect();
+        let (held, places) =
+            images.at_hand(&samples).map_err(|error| DataError::refused(path, error.0, ""))?;
+        let values = places[0] as usize * stride..(places[0] as usize + labels.len()) * stride;
+        let pixels = match &held.pixels {
+            Pixels::U8(pixels) => Cow::Borrowed(&pixels[values]),
+            Pixels::F32(numbers) => numbers[values].iter().flat_map(|number| number.to_le_bytes()).collect(),
+            Pixels::Stored(_) => unreachable!("images at hand are in memory"),
+        };
+        let pixels = FixedSizeBinaryArray::try_from_iter(pixels.chunks_exact(bytes))
             .expect("there is an image, and all have the same length");
         let columns: Vec<ArrayRef> = vec![Arc::new(pixels), Arc::new(UInt16Array::from(labels.to_vec()))];
         file.write_group(columns)?;

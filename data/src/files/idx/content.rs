@@ -21,8 +21,8 @@ struct Wanted {
     what: &'static str,
     /// How many dimensions it may have.
     dimensions: &'static [u8],
-    /// The type bytes that it may have: 0x08 and 0x09 are bytes without and with a sign, 0x0b and 0x0c whole
-    /// numbers of 16 and 32 bits.
+    /// The type bytes that it may have. 0x08 and 0x09 are bytes without and with a sign. 0x0b and 0x0c are
+    /// whole numbers of 16 and 32 bits.
     types: &'static [u8],
     wrong_type: &'static str,
     wrong_dimensions: &'static str,

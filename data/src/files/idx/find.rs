@@ -37,16 +37,11 @@ impl Files {
         Ok((self.part(0)?, self.part(1)?))
     }
 
-    /// The test files; none if a `fraction` of the training files stands in for them.
+    /// The test files; none if a share of the training images stands in for them, be it a `fraction` that was
+    /// asked for.
     pub(super) fn test(&self, fraction: Option<f64>) -> Result<Option<(&Path, &Path)>> {
         match (&self.parts[2], &self.parts[3], fraction) {
-            (None, None, Some(_)) => Ok(None),
-            (None, None, None) => {
-                let remedy = "name them with --test-images and --test-labels, or set a part of the training \
-                              images aside with --test-fraction 0.1";
-                let what = format!("{} test images and no test labels", self.lacks());
-                Err(DataError::refused(&self.place, what, remedy))
-            }
+            (None, None, _) => Ok(None),
             (Some(file), _, Some(_)) | (None, Some(file), Some(_)) => {
                 let remedy = "leave out --test-fraction, or name the training files alone";
                 Err(DataError::refused(file, "is part of a test set", remedy))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::import as import_with;
 use super::*;
+use crate::DataSet;
 
 const IMAGES: &str = "train-images-idx3-ubyte";
 const LABELS: &str = "train-labels-idx1-ubyte";
@@ -43,7 +44,7 @@ fn directory() -> tempfile::TempDir {
 
 /// Imports with the usual options.
 fn import(paths: &[PathBuf]) -> Result<DataSet> {
-    import_with(&find(paths, Default::default())?, &Options::named("test"))
+    import_with(&find(paths, Default::default())?, &Options::named("test")).map(|imported| imported.set)
 }
 
 /// The message of the import, without the directory in front, after `change` of the files.
@@ -60,9 +61,9 @@ fn a_data_set_is_imported_plain_or_compressed_from_a_directory_or_files() {
     let set = import(&[directory.path().to_owned()]).unwrap();
     assert_eq!((set.name.as_str(), set.classes), ("test", 3));
     assert_eq!((set.train.channels, set.train.height, set.train.width), (1, 2, 3));
-    assert_eq!(set.train.pixels, pixels(36));
+    assert_eq!(set.train.pixels, pixels(36).into());
     assert_eq!(set.train.labels, [0, 1, 2, 2, 1, 0]);
-    assert_eq!((set.test.pixels.as_slice(), set.test.labels.as_slice()), (&pixels(12)[..], &[1, 1][..]));
+    assert_eq!((&set.test.pixels, set.test.labels.as_slice()), (&pixels(12).into(), &[1, 1][..]));
 
     let compressed = tempfile::tempdir().unwrap();
     let mut files: Vec<PathBuf> = Vec::new();

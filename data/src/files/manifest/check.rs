@@ -5,10 +5,12 @@ use std::path::Path;
 
 use spfde_parquet_guard::FILE_LIMIT;
 
-use super::{CHECKPOINT_LIMIT, Checkpoint, Manifest, ReplayOf};
-use crate::Segment;
-use crate::files::layout::{CHECKPOINT, is_path_of, is_stream_name, path_below, segment_path, weights_path};
+use super::{CHECKPOINT_LIMIT, Checkpoint, DataSetRecord, Manifest, ReplayOf};
+use crate::files::layout::{
+    BEST_PATH, CHECKPOINT, is_path_of, is_stream_name, path_below, segment_path, weights_path,
+};
 use crate::files::{DataError, Result};
+use crate::{Normalization, Segment, counted};
 
 /// Rows of a segment: samples are numbered by `u32`, steps of an epoch as well.
 const ROWS_LIMIT: u64 = 1 << 40;
@@ -16,17 +18,33 @@ const ROWS_LIMIT: u64 = 1 << 40;
 /// Checks the fields; `path` is for messages.
 pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
     let replayed = manifest.replay_of.as_ref().map(|ReplayOf { manifest, .. }| manifest);
+    let start = manifest.started_from.as_ref();
     let hashes = [
         ("data_set.fingerprint", Some(&manifest.data_set.fingerprint)),
         ("configuration", manifest.configuration.as_ref()),
         ("architecture", manifest.architecture.as_ref()),
         ("replay_of.manifest", replayed),
+        ("started_from.weights", start.map(|start| &start.weights)),
+        ("started_from.manifest", start.and_then(|start| start.manifest.as_ref())),
     ];
     for (field, hash) in hashes {
         hash.map_or(Ok(()), |hash| check_hash(path, field, hash))?;
     }
     let wrong =
         |field: String, found: &str, expected: String| Err(DataError::value(path, field, found, expected));
+    if let Some(Normalization { scale, shift }) = &manifest.data_set.normalization {
+        let DataSetRecord { channels, height, width, .. } = manifest.data_set;
+        // A table has one channel, and may have a number for each column.
+        let counts = [channels, if (channels, height) == (1, 1) { width } else { channels }];
+        let fits =
+            |list: &[f32]| counts.contains(&list.len()) && list.iter().all(|number| number.is_finite());
+        let mut lists = [("scale", scale), ("shift", shift)].into_iter();
+        if let Some((name, list)) = lists.find(|(_, list)| !fits(list)) {
+            let found = format!("{list:?}");
+            let expected = format!("{}, one for each channel", counted(channels, "finite number"));
+            return wrong(format!("data_set.normalization.{name}"), &found, expected);
+        }
+    }
     let (reached, epochs) = (u64::from(manifest.epochs_reached), u64::from(manifest.epochs));
     DataError::limit(path, "epochs_reached", reached, epochs)?;
     if let Some(reason) = manifest.ended_early.as_ref().filter(|_| !manifest.finished) {
@@ -65,6 +83,19 @@ pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<()> {
         }
         DataError::limit(path, &field("bytes"), *bytes, CHECKPOINT_LIMIT)?;
         check_file(path, field, rows.unwrap_or(0), blake3)?;
+    }
+    for (index, file) in manifest.best.iter().enumerate() {
+        let field = |name: &str| format!("best[{index}].{name}");
+        DataError::limit(path, &field("epoch"), u64::from(file.epoch), reached)?;
+        let expected = weights_path(file.epoch);
+        if file.rows.is_some() || ![&*expected, BEST_PATH].contains(&&*file.path) {
+            return wrong(field("path"), &file.path, format!("{expected} or {BEST_PATH}"));
+        }
+        if index > 0 && manifest.best[index - 1].epoch >= file.epoch {
+            return wrong(field("epoch"), &file.epoch.to_string(), "epochs that rise".to_owned());
+        }
+        DataError::limit(path, &field("bytes"), file.bytes, CHECKPOINT_LIMIT)?;
+        check_file(path, field, 0, &file.blake3)?;
     }
     let segments = manifest.segments.iter().map(|segment| ("segments", &segment.path));
     let checkpoints = manifest.checkpoints.iter().map(|checkpoint| ("checkpoints", &checkpoint.path));

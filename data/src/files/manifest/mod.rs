@@ -1,6 +1,7 @@
 //! The manifest of a run: the only commit point. What it does not name does not exist.
 
 mod check;
+mod data_set;
 #[cfg(test)]
 mod tests;
 
@@ -10,8 +11,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::data_set::DataSetRecord;
 pub use crate::files::layout::MANIFEST_NAME;
 use crate::files::{DataError, Kind, Result, atomic, inside, layout, read_limited, seal};
+use crate::rows::ADDED_STREAMS;
 pub use crate::segment::Checkpoint;
 use crate::{DataSet, Densities, Images, Segment};
 
@@ -33,7 +36,7 @@ const MANIFEST_LIMIT: u64 = 256 << 20;
 pub(crate) const CHECKPOINT_LIMIT: u64 = 64 << 30;
 
 /// What a run consists of, and how far it came.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of these fields: [`MANIFEST_VERSION`].
     pub version: u32,
@@ -65,13 +68,26 @@ pub struct Manifest {
     pub ended_early: Option<String>,
     /// Why the run stopped before its end; `None` if it did not.
     pub stopped: Option<String>,
+    /// The most bytes of memory that a process had which held the run while it trained, its data set
+    /// included; of several processes that of process 0. `None` where it is not known. No program compares
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
     /// The run whose record was replayed; `None` for a run that trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<ReplayOf>,
+    /// The weights that the run began with, in place of what it would have drawn; `None` if it drew them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_from: Option<StartedFrom>,
     /// The committed segments, in this order: by stream, epoch, worker.
     pub segments: Vec<Segment>,
     /// The committed checkpoint files, by epoch and path.
     pub checkpoints: Vec<Checkpoint>,
+    /// The weights after epochs that were the best on the validation set when they were committed, by epoch:
+    /// the last is the best. Earlier ones stay as long as the run may go back to before it. A finished run
+    /// has one, `checkpoint/best.safetensors`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub best: Vec<Checkpoint>,
 }
 
 /// Which record a replay read.
@@ -87,25 +103,17 @@ pub struct ReplayOf {
     pub densities: Densities,
 }
 
-/// Which data set a run uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataSetRecord {
-    /// Its name.
-    pub name: String,
-    /// Training images.
-    pub train_rows: u64,
-    /// Test images.
-    pub test_rows: u64,
-    /// Colour planes of an image.
-    pub channels: usize,
-    /// Rows of an image.
-    pub height: usize,
-    /// Columns of an image.
-    pub width: usize,
-    /// Number of classes.
-    pub classes: usize,
-    /// BLAKE3 of its content, in hexadecimal.
-    pub fingerprint: String,
+/// Which weights a run began with: `start.safetensors` in its directory is a copy of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedFrom {
+    /// The file, or the directory of the parent run, from the root of the file system on.
+    pub path: String,
+    /// BLAKE3 of the file of weights, in hexadecimal.
+    pub weights: String,
+    /// BLAKE3 of the manifest of the parent run, whose masks and momenta the run took over, too, in
+    /// hexadecimal; `None` for a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
 }
 
 impl Manifest {
@@ -113,9 +121,20 @@ impl Manifest {
     pub fn new(set: &DataSet, epochs: u32) -> Self {
         let (train_rows, test_rows) = (set.train.len() as u64, set.test.len() as u64);
         let Images { channels, height, width, .. } = *set.train;
-        let (name, classes, fingerprint) = (set.name.clone(), set.classes, set.fingerprint.clone());
-        let data_set =
-            DataSetRecord { name, train_rows, test_rows, channels, height, width, classes, fingerprint };
+        let data_set = DataSetRecord {
+            name: set.name.clone(),
+            train_rows,
+            test_rows,
+            channels,
+            height,
+            width,
+            classes: set.classes,
+            fingerprint: set.fingerprint.clone(),
+            class_names: set.class_names.clone(),
+            column_names: set.column_names.clone(),
+            normalization: Some(set.normalization.clone()),
+            table: Some(set.train.is_table()),
+        };
         Self::of(data_set, epochs)
     }
 
@@ -211,15 +230,24 @@ impl Manifest {
         let segments = self.segments.iter().filter(|segment| segment.stream == stream);
         let epochs: BTreeSet<u32> = segments.map(|segment| segment.epoch).collect();
         // Not epoch by epoch: how many there should be is only what the manifest says.
-        let Some(first) = (0..self.epochs_reached).find(|epoch| !epochs.contains(epoch)) else {
+        let begins = epochs.first().copied().filter(|_| ADDED_STREAMS.contains(&stream)).unwrap_or(0);
+        let expected = begins.min(self.epochs_reached)..self.epochs_reached;
+        let Some(first) = expected.clone().find(|epoch| !epochs.contains(epoch)) else {
             return Ok(());
         };
-        let missing = match self.epochs_reached - epochs.range(..self.epochs_reached).count() as u32 {
+        let missing = match expected.len() - epochs.range(expected).count() {
             1 => format!("committed epoch {}", first + 1),
             count => format!("{count} committed epochs, the first of them {}", first + 1),
         };
         let what = format!("stream {stream} has no segment of {missing}");
         Err(DataError::refused(&run.join(MANIFEST_NAME), what, "the manifest was changed"))
+    }
+
+    /// Every file that it names, relative to the run directory.
+    pub fn files(&self) -> BTreeSet<&str> {
+        let segments = self.segments.iter().map(|segment| &*segment.path);
+        let weights = self.checkpoints.iter().chain(&self.best).map(|file| &*file.path);
+        segments.chain(weights).collect()
     }
 
     /// The epoch of the latest checkpoint, if there is one.

@@ -1,13 +1,13 @@
 //! Manifests that lie.
 
+mod normalization;
 mod order;
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 use super::*;
-use crate::files::error::CHANGED;
-use crate::files::layout::segment_path;
+use crate::Normalization;
+use crate::files::{error::CHANGED, layout::segment_path};
 
 fn segment(stream: &str, epoch: u32, worker: u32) -> Segment {
     Segment {
@@ -34,11 +34,11 @@ fn manifest() -> Manifest {
             train_rows: 60_000,
             test_rows: 10_000,
             fingerprint: "01".repeat(32),
+            class_names: Vec::new(),
+            column_names: Vec::new(),
+            table: None,
+            normalization: Some(Normalization { scale: vec![0.5], shift: vec![-1.25] }),
         },
-        configuration: None,
-        settings: BTreeMap::new(),
-        architecture: None,
-        ended_early: None,
         sealed_environment: true,
         epochs: 5,
         epochs_reached: 3,
@@ -53,6 +53,7 @@ fn manifest() -> Manifest {
             blake3: "cd".repeat(32),
             rows: None,
         }],
+        ..Manifest::default()
     }
 }
 
@@ -67,7 +68,7 @@ fn message(change: impl FnOnce(&mut Value)) -> String {
     Manifest::parse(Path::new(MANIFEST_NAME), &sealed(&value)).unwrap_err().to_string()
 }
 
-/// The message after the value at a JSON pointer was replaced.
+/// The message after a value was replaced.
 fn replaced(place: &str, by: Value) -> String {
     message(|value| *value.pointer_mut(place).unwrap() = by)
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, PrimitiveArray, RecordBatch, StringArray,
-    downcast_integer_array,
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, PrimitiveArray, RecordBatch,
+    StringArray, UInt64Array, downcast_integer_array,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Schema, UInt16Type, UInt32Type,
@@ -113,6 +113,8 @@ macro_rules! numbers {
         fn data_type(kind: ColumnType) -> DataType {
             match kind {
                 ColumnType::Bool => DataType::Boolean,
+                ColumnType::MaybeF32 => DataType::Float32,
+                ColumnType::MaybeU64 => DataType::UInt64,
                 ColumnType::F64 => DataType::Float64,
                 ColumnType::Text => DataType::Utf8,
                 $(ColumnType::$kind => $type::DATA_TYPE,)+
@@ -123,6 +125,8 @@ macro_rules! numbers {
         pub(super) fn to_array(cells: &Cells) -> ArrayRef {
             match cells {
                 Cells::Bool(values) => Arc::new(BooleanArray::from(values.clone())),
+                Cells::MaybeF32(values) => Arc::new(Float32Array::from(values.clone())),
+                Cells::MaybeU64(values) => Arc::new(UInt64Array::from(values.clone())),
                 Cells::F64(values) => Arc::new(Float64Array::from(values.clone())),
                 Cells::Text(values) => Arc::new(StringArray::from_iter_values(values)),
                 $(Cells::$kind(values) => {
@@ -135,6 +139,10 @@ macro_rules! numbers {
         fn from_array(kind: ColumnType, array: &ArrayRef) -> Cells {
             match kind {
                 ColumnType::Bool => Cells::Bool(array.as_boolean().values().iter().collect()),
+                ColumnType::MaybeF32 => {
+                    Cells::MaybeF32(array.as_primitive::<Float32Type>().iter().collect())
+                }
+                ColumnType::MaybeU64 => Cells::MaybeU64(array.as_primitive::<UInt64Type>().iter().collect()),
                 ColumnType::F64 => Cells::F64(array.as_primitive::<Float64Type>().iter().collect()),
                 ColumnType::Text => {
                     Cells::Text(array.as_string::<i32>().iter().flatten().map(str::to_owned).collect())

@@ -118,6 +118,10 @@ fn manifest(mut segments: Vec<Segment>) -> Manifest {
         width: 1,
         classes: 1,
         fingerprint: "0".repeat(64),
+        class_names: Vec::new(),
+        column_names: Vec::new(),
+        table: None,
+        normalization: None,
     };
     Manifest {
         version: MANIFEST_VERSION,
@@ -132,9 +136,12 @@ fn manifest(mut segments: Vec<Segment>) -> Manifest {
         epochs_reached: 9,
         finished: false,
         stopped: None,
+        peak_memory_bytes: None,
         replay_of: None,
+        started_from: None,
         segments,
         checkpoints: Vec::new(),
+        best: Vec::new(),
     }
 }
 

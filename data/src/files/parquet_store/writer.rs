@@ -76,10 +76,10 @@ fn properties(columns: &[Column], stream: &str) -> WriterProperties {
     let mut properties = parquet_out::properties(3, &keys).set_statistics_enabled(EnabledStatistics::Chunk);
     for column in columns {
         let encoding = match column.kind {
-            ColumnType::I8 | ColumnType::U16 | ColumnType::U32 | ColumnType::U64 => {
+            ColumnType::I8 | ColumnType::U16 | ColumnType::U32 | ColumnType::U64 | ColumnType::MaybeU64 => {
                 Encoding::DELTA_BINARY_PACKED
             }
-            ColumnType::F32 | ColumnType::F64 => Encoding::BYTE_STREAM_SPLIT,
+            ColumnType::F32 | ColumnType::MaybeF32 | ColumnType::F64 => Encoding::BYTE_STREAM_SPLIT,
             ColumnType::Bool | ColumnType::Text => Encoding::PLAIN,
         };
         properties = properties.set_column_encoding(ColumnPath::from(column.name), encoding);

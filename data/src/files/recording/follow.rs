@@ -43,7 +43,7 @@ struct State {
 }
 
 /// How a followed run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FollowedEnd {
     /// Its last manifest; a run that is not finished was interrupted.
     pub manifest: Manifest,

@@ -19,7 +19,8 @@ fn score(epoch: u32, sample: u32) -> ScoreRow {
 /// Two epochs of scores, written by two workers.
 fn recorded() -> (tempfile::TempDir, Manifest) {
     let directory = tempfile::tempdir().unwrap();
-    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
+    let images =
+        Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8, 2].into(), labels: vec![0, 1] };
     let mut manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 2);
     let store = ParquetStore::new(directory.path());
     for (epoch, worker) in (0..2).flat_map(|epoch| (0..WORKERS).map(move |worker| (epoch, worker))) {

@@ -1,7 +1,7 @@
 //! The beginning of a run, and directories in which something lies already.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::lock::{self, RunLock};
@@ -10,9 +10,9 @@ use super::sweep::remove_if_there;
 use super::{RunDirectory, read_config};
 use crate::counted;
 use crate::files::layout::{
-    self, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME, MANIFEST_NAME, entries, part_of,
+    self, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME, MANIFEST_NAME, START_NAME, entries, part_of,
 };
-use crate::files::{DataError, Kind, Manifest, Result, atomic, operation};
+use crate::files::{DataError, Kind, Manifest, Result, atomic, operation, read_limited, weights};
 
 /// What a run directory has before anything is committed.
 #[derive(Clone, Debug)]
@@ -21,6 +21,9 @@ pub struct Beginning {
     pub config: String,
     /// The text of `architecture.json`, if there is to be one.
     pub architecture: Option<String>,
+    /// The file with the weights that the run begins with, of which it keeps a copy, if it does not draw
+    /// them; its BLAKE3 is in the manifest.
+    pub start: Option<PathBuf>,
     /// The content of `environment.json`: an object with fields.
     pub environment: serde_json::Value,
     /// The first manifest.
@@ -28,8 +31,9 @@ pub struct Beginning {
 }
 
 impl RunDirectory {
-    /// Creates the directory of a run, or takes an empty one: writes `config.toml`, then `architecture.json`,
-    /// if there is one, and `environment.json`, then the manifest, in which nothing is committed.
+    /// Creates the directory of a run, or takes an empty one: writes `config.toml`, then `architecture.json`
+    /// and `start.safetensors`, if there are any, and `environment.json`, then the manifest, in which nothing
+    /// is committed.
     ///
     /// A directory with anything in it is refused and left as it is, but for what a process leaves that died
     /// before it had written the configuration.
@@ -105,9 +109,21 @@ impl RunDirectory {
             atomic::write(&self.path.join(ARCHITECTURE_NAME), text.as_bytes())?;
         }
         self.state().architecture = architecture.map(hash);
+        if let Some(start) = &beginning.start {
+            self.copy_start(start)?;
+        }
         write_environment(&self.path, &beginning.environment)?;
         self.state().write(&self.path)?;
         self.remove_unnamed()
+    }
+
+    /// Copies the weights that the run begins with; they have to be those that were read.
+    fn copy_start(&self, from: &Path) -> Result<()> {
+        let bytes = read_limited(from, weights::WEIGHTS_LIMIT)?;
+        let expected = self.state().started_from.as_ref().map(|start| start.weights.clone());
+        let found = blake3::hash(&bytes).to_hex();
+        DataError::same(from, "BLAKE3", found.as_str(), expected.as_deref().unwrap_or_default())?;
+        atomic::write(&self.path.join(START_NAME), &bytes)
     }
 
     /// Removes what [`RunDirectory::create`] has written. Why it fails matters more than that something may

@@ -100,6 +100,22 @@ pub(super) fn refuse_held(run: &Path, name: &str) -> Result<()> {
     }
 }
 
+/// Holds a directory that is none of a run, such as that of a sweep, as a run's is held: until the value is
+/// dropped, or the process ends.
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is there to be dropped")]
+pub struct Hold(RunLock);
+
+impl Hold {
+    /// Holds the directory `path`, which exists.
+    ///
+    /// # Errors
+    /// If another process does, or the lock file cannot be written.
+    pub fn take(path: &Path) -> Result<Self> {
+        RunLock::take(path, LOCK_NAME, false).map(Self)
+    }
+}
+
 /// Whether some process holds the run directory `run`; changes nothing.
 ///
 /// # Errors

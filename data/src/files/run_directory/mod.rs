@@ -12,18 +12,18 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::files::layout::{ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME};
+use crate::files::layout::{ARCHITECTURE_NAME, CHECKPOINT, LOCK_NAME, MANIFEST_NAME, START_NAME};
 pub use crate::files::layout::{CONFIG_NAME, ENVIRONMENT_NAME};
 use crate::files::{Manifest, ParquetStore, ReplayOf, Result, atomic};
 pub use begin::{Beginning, refuse_taken, taken};
 use lock::RunLock;
-pub use lock::is_held;
+pub use lock::{Hold, is_held};
 pub use members::{KEY_BYTES, Member, read_key, remove_key, write_key};
 pub use recorded::{RecordedRun, read_config};
 use sweep::{remove_empty, remove_if_there};
 
 /// The files beside those that the manifest names, in the order in which they are written.
-const WRITTEN: [&str; 4] = [CONFIG_NAME, ARCHITECTURE_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];
+const WRITTEN: [&str; 5] = [CONFIG_NAME, ARCHITECTURE_NAME, START_NAME, ENVIRONMENT_NAME, MANIFEST_NAME];
 
 /// How many checkpoints a run keeps: should the latest be damaged, there is the one before it.
 pub const CHECKPOINTS_KEPT: usize = 2;
@@ -95,6 +95,7 @@ impl RunDirectory {
             manifest.epochs_reached = manifest.epochs_reached.min(epoch);
             manifest.segments.retain(|segment| segment.epoch < epoch);
             manifest.checkpoints.retain(|checkpoint| checkpoint.epoch <= epoch);
+            manifest.best.retain(|file| file.epoch <= epoch);
             manifest.finished = false;
             manifest.ended_early = None;
         })?;
@@ -168,7 +169,7 @@ impl RunDirectory {
     /// Removes what was written before the manifest, the last first: whatever is left if the process dies can
     /// be taken up.
     fn remove_own(&self) -> Result<()> {
-        let names = [ENVIRONMENT_NAME, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME];
+        let names = [ENVIRONMENT_NAME, START_NAME, ARCHITECTURE_NAME, CONFIG_NAME, LOCK_NAME];
         names.into_iter().try_for_each(|name| remove_if_there(&self.path.join(name)))
     }
 

@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files::layout::{ARCHITECTURE_NAME, CONFIG_NAME, ENVIRONMENT_NAME};
+use crate::files::layout::{ARCHITECTURE_NAME, CONFIG_NAME, ENVIRONMENT_NAME, START_NAME};
 use crate::files::manifest::RESUMED_FROM;
-use crate::files::{DataError, Kind, Manifest, Result, atomic, inside, read_limited, seal};
+use crate::files::{
+    DataError, Kind, Manifest, Result, StartedFrom, atomic, hash_file, inside, read_limited, seal, weights,
+};
 
 /// Bytes of a configuration, or of an architecture.
 const TEXT_LIMIT: u64 = 1 << 20;
@@ -79,6 +81,19 @@ impl RecordedRun {
     pub fn architecture(&self) -> Result<Option<String>> {
         let expected = self.manifest.architecture.as_ref();
         expected.map(|expected| self.unchanged(ARCHITECTURE_NAME, "architecture", expected)).transpose()
+    }
+
+    /// The weights that the run began with: the file with them, and what the manifest says of them; `None` if
+    /// the run drew them.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not what the run began with.
+    pub fn start(&self) -> Result<Option<(PathBuf, &StartedFrom)>> {
+        let Some(started) = &self.manifest.started_from else { return Ok(None) };
+        let path = inside(&self.path, START_NAME)?;
+        let (_, blake3) = hash_file(&path, weights::WEIGHTS_LIMIT)?;
+        DataError::same(&path, "BLAKE3", &blake3, &started.weights)?;
+        Ok(Some((path, started)))
     }
 
     /// A text whose BLAKE3 has to be what is `expected`.

@@ -16,9 +16,7 @@ use crate::files::{DataError, Manifest, Result, atomic, operation};
 /// If a file cannot be removed; if a link stands where a directory of named files should be: nothing is
 /// removed then.
 pub(super) fn remove_unnamed(run: &Path, manifest: &Manifest, beside: &[&str]) -> Result<()> {
-    let segments = manifest.segments.iter().map(|segment| &segment.path);
-    let checkpoints = manifest.checkpoints.iter().map(|checkpoint| &checkpoint.path);
-    remove_left_over(run, &segments.chain(checkpoints).map(|path| run.join(path)).collect())?;
+    remove_left_over(run, &manifest.files().into_iter().map(|path| run.join(path)).collect())?;
     beside.iter().try_for_each(|name| remove_if_there(&part_of(&run.join(name))))
 }
 

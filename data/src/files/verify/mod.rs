@@ -10,8 +10,8 @@ use crate::files::parquet_store::read_columns;
 use crate::files::{DataError, Manifest, Result, checkpoint, plausible};
 use crate::rows::{REPLAY_STREAMS, STREAMS};
 use crate::{
-    CensoredRow, Column, CostRow, EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, Record, Row, ScoreRow,
-    Segment, SieveRow, TimingRow,
+    CensoredRow, Column, CostRow, EpochRow, FreezeEvidenceRow, FreezeRow, GradientRow, LayerRow, MaskRow,
+    MaskUpdateRow, PredictionRow, Record, Row, ScoreRow, Segment, SieveRow, SimilarityRow, TimingRow,
 };
 
 /// Checks every file that `manifest` names, and that every stream has a segment for every committed epoch.
@@ -30,7 +30,7 @@ pub fn segments(run: &Path, manifest: &Manifest) -> Vec<DataError> {
     let missing = streams.iter().filter_map(|stream| manifest.check_stream(run, stream).err());
     let mut findings: Vec<DataError> = missing.collect();
     findings.extend(manifest.segments.iter().filter_map(|segment| check_segment(run, segment).err()));
-    let checkpoints = manifest.checkpoints.iter();
+    let checkpoints = manifest.checkpoints.iter().chain(&manifest.best);
     findings.extend(checkpoints.filter_map(|file| checkpoint::check_file(run, file).err()));
     findings
 }
@@ -64,10 +64,14 @@ fn columns_of(stream: &str) -> Vec<Column> {
         GradientRow::STREAM => GradientRow::columns(),
         LayerRow::STREAM => LayerRow::columns(),
         MaskRow::STREAM => MaskRow::columns(),
+        MaskUpdateRow::STREAM => MaskUpdateRow::columns(),
         FreezeRow::STREAM => FreezeRow::columns(),
+        FreezeEvidenceRow::STREAM => FreezeEvidenceRow::columns(),
         SieveRow::STREAM => SieveRow::columns(),
+        SimilarityRow::STREAM => SimilarityRow::columns(),
         EpochRow::STREAM => EpochRow::columns(),
         TimingRow::STREAM => TimingRow::columns(),
+        PredictionRow::STREAM => PredictionRow::columns(),
         CostRow::STREAM => CostRow::columns(),
         CensoredRow::STREAM => CensoredRow::columns(),
         _ => vec![Column::of::<u32>("epoch", false)],

@@ -34,10 +34,11 @@ fn store<R: Row>(store: &ParquetStore, epoch: u32, rows: Vec<R>) -> Segment {
 /// A run of two epochs with a row of scores, masks and a user's stream in each, the other streams empty.
 fn run() -> (tempfile::TempDir, Manifest) {
     let directory = tempfile::tempdir().unwrap();
-    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
+    let images =
+        Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8, 2].into(), labels: vec![0, 1] };
     let manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), EPOCHS);
     let (config, environment) = (String::new(), serde_json::json!({"version": "test"}));
-    let beginning = Beginning { config, architecture: None, environment, manifest };
+    let beginning = Beginning { config, architecture: None, start: None, environment, manifest };
     let run = RunDirectory::create(directory.path(), &beginning).unwrap();
     let files = run.store();
     for epoch in 0..EPOCHS {
@@ -212,6 +213,27 @@ fn a_manifest_that_claims_any_number_of_epochs_has_one_finding_for_each_stream()
     let streams =
         ["confusion", "epochs", "freezes", "gradients", "layers", "masks", "scores", "sieves", "timings"];
     assert_eq!(messages(directory.path(), &manifest), streams.map(expected));
+}
+
+#[test]
+fn a_stream_that_was_added_may_begin_where_a_later_version_went_on_and_then_goes_on() {
+    let (directory, manifest) = run();
+    let with = |stream: &str, epochs: &[u32]| {
+        let segment = |epoch: &u32| Segment {
+            stream: stream.to_owned(),
+            epoch: *epoch,
+            ..manifest.segments[0].clone()
+        };
+        let segments = epochs.iter().map(segment).collect();
+        let manifest = Manifest { segments, epochs_reached: 4, ..manifest.clone() };
+        manifest.check_stream(directory.path(), stream).map_err(|error| error.to_string())
+    };
+    assert_eq!(with("freeze_evidence", &[2, 3]), Ok(()));
+    assert_eq!(with("mask_updates", &[0, 1, 2, 3]), Ok(()));
+    let gap = with("freeze_evidence", &[1, 3]).unwrap_err();
+    assert!(gap.contains("no segment of committed epoch 3"), "{gap}");
+    let late = with("freezes", &[2, 3]).unwrap_err();
+    assert!(late.contains("no segment of 2 committed epochs, the first of them 1"), "{late}");
 }
 
 proptest! {

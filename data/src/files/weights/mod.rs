@@ -6,6 +6,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use half::{bf16, f16};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
@@ -13,7 +15,7 @@ use crate::files::{DataError, Result, read_limited};
 use crate::{Tensor, TensorData};
 
 /// Bytes of a weights file.
-const WEIGHTS_LIMIT: u64 = 16 << 30;
+pub(super) const WEIGHTS_LIMIT: u64 = 16 << 30;
 
 /// What is known beside the arrays, as text.
 pub type Metadata = BTreeMap<String, String>;
@@ -75,8 +77,42 @@ pub fn read(path: &Path) -> Result<Weights> {
     parse(path, &read_limited(path, WEIGHTS_LIMIT)?)
 }
 
+/// Reads a file that another program may have written, such as PyTorch: as [`read`], and numbers of `F64`,
+/// `F16` and `BF16` become `F32`. Its BLAKE3, in hexadecimal, comes with it. Counters of batches
+/// (`num_batches_tracked`) are left out.
+pub fn read_foreign(path: &Path) -> Result<(Weights, String)> {
+    let bytes = read_limited(path, WEIGHTS_LIMIT)?;
+    let weights = parse_with(path, &bytes, |name, view| {
+        let data = view.data();
+        Ok(match view.dtype() {
+            _ if name.ends_with("num_batches_tracked") => None,
+            Dtype::F64 => {
+                Some(data.as_chunks().0.iter().map(|number| f64::from_le_bytes(*number) as f32).collect())
+            }
+            Dtype::F16 => {
+                Some(data.as_chunks().0.iter().map(|number| f16::from_le_bytes(*number).to_f32()).collect())
+            }
+            Dtype::BF16 => {
+                Some(data.as_chunks().0.iter().map(|number| bf16::from_le_bytes(*number).to_f32()).collect())
+            }
+            _ => return numbers(path, name, view).map(Some),
+        }
+        .map(TensorData::F32))
+    })?;
+    Ok((weights, blake3::hash(&bytes).to_hex().to_string()))
+}
+
 /// Reads the bytes of a file; `path` is for messages.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
+    parse_with(path, bytes, |name, view| numbers(path, name, view).map(Some))
+}
+
+/// Reads the bytes of a file whose arrays become what `read` makes of them.
+fn parse_with(
+    path: &Path,
+    bytes: &[u8],
+    read: impl Fn(&str, &TensorView<'_>) -> Result<Option<TensorData>>,
+) -> Result<Weights> {
     let tensors = |error| {
         let what = format!("cannot read the tensors: {error}");
         DataError::refused(path, what, "is it a complete safetensors file?")
@@ -87,17 +123,23 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Weights> {
     let file = SafeTensors::deserialize(bytes).map_err(tensors)?;
     let mut arrays = Vec::new();
     for (name, view) in file.tensors() {
-        let words = view.data().as_chunks::<4>().0.iter();
-        let data = match view.dtype() {
-            Dtype::F32 => TensorData::F32(words.map(|word| f32::from_le_bytes(*word)).collect()),
-            Dtype::U32 => TensorData::U32(words.map(|word| u32::from_le_bytes(*word)).collect()),
-            other => {
-                let field = format!("type of array {name}");
-                return Err(DataError::value(path, field, &format!("{other:?}"), "F32 or U32"));
-            }
-        };
-        arrays.push(Tensor { name, shape: view.shape().to_vec(), data });
+        if let Some(data) = read(&name, &view)? {
+            arrays.push(Tensor { name, shape: view.shape().to_vec(), data });
+        }
     }
     arrays.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Weights { arrays, metadata })
+}
+
+/// The numbers of an array.
+fn numbers(path: &Path, name: &str, view: &TensorView<'_>) -> Result<TensorData> {
+    let words = view.data().as_chunks::<4>().0.iter();
+    match view.dtype() {
+        Dtype::F32 => Ok(TensorData::F32(words.map(|word| f32::from_le_bytes(*word)).collect())),
+        Dtype::U32 => Ok(TensorData::U32(words.map(|word| u32::from_le_bytes(*word)).collect())),
+        other => {
+            let field = format!("type of array {name}");
+            Err(DataError::value(path, field, &format!("{other:?}"), "F32 or U32"))
+        }
+    }
 }

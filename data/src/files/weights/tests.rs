@@ -127,3 +127,35 @@ fn cut_files_are_errors_and_changed_ones_never_panic() {
         }
     }
 }
+
+#[test]
+fn numbers_of_other_programs_are_converted_and_their_counters_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.safetensors");
+    let header = r#"{"double":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},
+        "n.num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[8,16]},
+        "brain":{"dtype":"BF16","shape":[1],"data_offsets":[16,18]},
+        "half":{"dtype":"F16","shape":[2],"data_offsets":[18,22]}}"#;
+    // 1.5 in each type, and the least half that is not 0: 2 to the power of -24.
+    let half = [0x3E00_u16, 1].map(u16::to_le_bytes).concat();
+    let data = [&1.5_f64.to_le_bytes()[..], &7_i64.to_le_bytes(), &0x3FC0_u16.to_le_bytes(), &half].concat();
+    let bytes = file(header, &data);
+    std::fs::write(&path, &bytes).unwrap();
+    let (weights, blake3) = read_foreign(&path).unwrap();
+    let found: Vec<(&str, &TensorData)> =
+        weights.arrays.iter().map(|array| (&*array.name, &array.data)).collect();
+    let numbers = |numbers: &[f32]| TensorData::F32(numbers.to_vec());
+    assert_eq!(
+        found,
+        [
+            ("brain", &numbers(&[1.5])),
+            ("double", &numbers(&[1.5])),
+            ("half", &numbers(&[1.5, 2f32.powi(-24)]))
+        ]
+    );
+    assert_eq!(blake3, blake3::hash(&bytes).to_hex().as_str());
+    std::fs::write(&path, file(r#"{"x":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#, &[0; 8]))
+        .unwrap();
+    let message = read_foreign(&path).unwrap_err().to_string();
+    assert!(message.ends_with("type of array x is \"I64\"; expected F32 or U32"), "{message}");
+}

@@ -15,12 +15,15 @@
 //! | `frozen` | `freeze` | when each block was frozen so far |
 //! | `freeze-policy` | `freeze` | what the freeze policy saves by block |
 //! | `mask-policy` | `mask` | what the mask policy saves by layer |
+//! | `best` | worker 0 | the epoch of the best accuracy on the validation set |
 //! | `sieves`, `freezes`, `masks` | the loops | decisions that take effect at the checkpoint's epoch |
 //!
 //! All of it is keyed by sample, layer or block, nothing by worker: the processes that go on may have
 //! another number of workers. Everything else follows from the configuration and the epoch.
 
+mod best;
 mod keep;
+mod products;
 mod rows;
 mod snapshot;
 
@@ -34,8 +37,11 @@ use spfde_model::Tensor;
 
 use crate::Settings;
 
+pub(crate) use best::Best;
 pub(crate) use keep::{Keeper, Kept};
-pub(crate) use rows::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
+pub(crate) use rows::{
+    ActiveRow, BestRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, ProductRow, SIEVE_POLICY, StandingRow,
+};
 pub use snapshot::Snapshot;
 
 /// Where the parts of checkpoints go.
@@ -68,6 +74,8 @@ pub(crate) struct Due {
     /// `None` for a run that keeps none.
     every: Option<u32>,
     epochs: u32,
+    /// Whether every epoch may be the best on the validation set.
+    validates: bool,
     /// Whether every epoch may be the last.
     early: Rc<Cell<bool>>,
 }
@@ -75,7 +83,8 @@ pub(crate) struct Due {
 impl Due {
     pub(crate) fn new(checkpoints: Option<&Checkpoints>, settings: &Settings) -> Self {
         let every = checkpoints.map(|checkpoints| checkpoints.every);
-        Self { every, epochs: settings.epochs, early: Rc::default() }
+        let validates = !settings.data.validation.is_empty();
+        Self { every, epochs: settings.epochs, validates, early: Rc::default() }
     }
 
     /// Whether training goes on from a checkpoint at the start of `epoch`: all parts are wanted.
@@ -90,6 +99,11 @@ impl Due {
     /// Whether weights are wanted: of every checkpoint, and at the end.
     pub(crate) fn weights_at(&self, epoch: u32) -> bool {
         self.at(epoch) || self.every.is_some() && epoch == self.epochs
+    }
+
+    /// Whether weights may be wanted: also of each epoch that may be the best so far.
+    pub(crate) fn weights_may_be_at(&self, epoch: u32) -> bool {
+        self.weights_at(epoch) || self.validates && self.every.is_some()
     }
 
     /// From now on every epoch may be the last.

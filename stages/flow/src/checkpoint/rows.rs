@@ -48,6 +48,34 @@ spfde_data::row! {
     }
 }
 
+spfde_data::row! {
+    /// The epoch of the best accuracy on the validation set so far.
+    pub(crate) struct BestRow in "best" by (epoch) {
+        /// Epoch at whose start the checkpoint is.
+        pub(crate) epoch: u32,
+        /// The best epoch, from 0.
+        pub(crate) best: u32,
+        /// Its accuracy.
+        pub(crate) accuracy: f64,
+    }
+}
+
+spfde_data::row! {
+    /// A product of two samples of the probe, by what a layer put out for them at the end of a window.
+    pub(crate) struct ProductRow in "probe" by (epoch, layer, pair) {
+        /// Epoch at whose start the checkpoint is.
+        pub(crate) epoch: u32,
+        /// The layer.
+        pub(crate) layer: u32,
+        /// The pair, in the upper triangle of all pairs, row by row.
+        pub(crate) pair: u32,
+        /// The product.
+        pub(crate) product: f32,
+        /// The epoch that ended the window.
+        pub(crate) reference: u32,
+    }
+}
+
 impl FrozenRow {
     /// The rows of all blocks.
     pub(crate) fn rows(epoch: u32, frozen: &[Spans]) -> Vec<Self> {

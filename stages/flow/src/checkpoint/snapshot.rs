@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spfde_data::{Cells, Column, Columns, FreezeRow, MaskRow, Record, Row, SieveRow, are, counted};
+use spfde_data::{
+    Cells, Column, Columns, FreezeRow, MaskRow, MaskUpdateRow, Record, Row, SieveRow, are, counted,
+};
 use spfde_model::Tensor;
 use spfde_policy::cost::{frozen_blocks, frozen_blocks_after};
 use spfde_policy::{Plan, Spans};
 
-use super::{ActiveRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, SIEVE_POLICY, StandingRow};
+use super::products;
+use super::{
+    ActiveRow, BestRow, FREEZE_POLICY, FrozenRow, MASK_POLICY, ProductRow, SIEVE_POLICY, StandingRow,
+};
 use crate::recorded::{Limits, tick};
 use crate::{Settings, Tick};
 
@@ -36,6 +41,9 @@ impl Snapshot {
             table::<SieveRow>(),
             table::<FreezeRow>(),
             table::<MaskRow>(),
+            table::<MaskUpdateRow>(),
+            table::<BestRow>(),
+            table::<ProductRow>(),
         ];
         let policies = &settings.policies;
         let states = [
@@ -47,11 +55,13 @@ impl Snapshot {
         tables
     }
 
-    /// The most rows that one of the tables can have: two for each sample, one for each weight, or what a
-    /// freeze policy saves of a window.
+    /// The most rows that one of the tables can have: two for each sample, one for each weight, what a freeze
+    /// policy saves of a window, or one for each pair of samples of the probe and each layer.
     pub fn most_rows(settings: &Settings) -> u64 {
         let weights: usize = settings.plan.architecture.layers.iter().map(|layer| layer.weights()).sum();
-        2 * u64::from(settings.plan.samples) + weights as u64 + STEPS_LIMIT
+        let probe = settings.probe.map_or(0, |probe| u64::from(probe.samples).pow(2));
+        let probe = probe * settings.plan.architecture.layers.len() as u64;
+        2 * u64::from(settings.plan.samples) + weights as u64 + STEPS_LIMIT + probe
     }
 
     /// A checkpoint at the start of `epoch` from its parts: the weights, how many blocks are frozen, and the
@@ -172,6 +182,11 @@ impl Snapshot {
         let restored = settings.policies.mask.start().restore(self.table(MASK_POLICY));
         restored.map_err(|error| format!("{MASK_POLICY}: {error}"))?;
         self.check_samples(settings.plan.samples)?;
+        products::check(settings, self.epoch, self.rows::<ProductRow>())?;
+        let best = self.rows::<BestRow>();
+        if best.len() > 1 || best.iter().any(|row| row.best >= self.epoch || !row.accuracy.is_finite()) {
+            return Err("best: there is one best epoch, before this".to_owned());
+        }
         let masks = self.rows::<MaskRow>();
         let dropped: BTreeSet<(u16, u32)> =
             masks.iter().filter(|row| row.diff < 0).map(|row| (row.layer, row.index)).collect();
@@ -180,6 +195,12 @@ impl Snapshot {
             Limits::of(&settings.plan).misfit(&MaskRow::columns(), self.table(MaskRow::STREAM))
         {
             return Err(format!("masks: {misfit}"));
+        }
+        let layers = settings.plan.architecture.layers.len();
+        let updates = self.rows::<MaskUpdateRow>();
+        let is_due = |row: &MaskUpdateRow| (row.epoch, row.step) == (self.epoch, 0);
+        if let Some(row) = updates.iter().find(|row| !is_due(row) || usize::from(row.layer) >= layers) {
+            return Err(format!("mask_updates: an update of layer {} for epoch {}", row.layer, row.epoch));
         }
         for row in masks {
             if tick(&row) != Tick::new(self.epoch, 0) {

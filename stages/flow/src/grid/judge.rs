@@ -8,7 +8,7 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::operators::Concat;
 
 use crate::fault::Fault;
-use crate::sieve::{Change, Cutting, MemberRow, Share, Shared, Sieves, Standings};
+use crate::sieve::{Change, MemberRow, Share, Shared, Sieves, Standings};
 use crate::tick::Tick;
 use crate::windowed::Ground;
 
@@ -35,7 +35,7 @@ pub(super) struct Said<'s> {
 
 /// Shows the scores of each epoch to the states once the epoch before is decided, decides, and writes it
 /// down.
-pub(super) fn judge<'s, C: Cutting>(ground: &Ground<'s>, grid: &Arc<Grid>, judged: Judged<'s>) -> Said<'s> {
+pub(super) fn judge<'s>(ground: &Ground<'s>, grid: &Arc<Grid>, judged: Judged<'s>) -> Said<'s> {
     let (worker, workers) = (ground.scope.index(), ground.scope.peers());
     let share = Share::new(grid.source.samples(), worker, workers);
     let mut standings = Standings::new(&grid.sieves, share, grid.last);
@@ -47,7 +47,7 @@ pub(super) fn judge<'s, C: Cutting>(ground: &Ground<'s>, grid: &Arc<Grid>, judge
         let (key, before, after) = (0, Change::OUTSIDE, 1.0);
         active.filter(|(active, _)| **active).map(move |(_, index)| Change { index, key, before, after })
     });
-    let sieves = Sieves::<C>::shared(standings);
+    let sieves = Sieves::shared(standings);
 
     let mut window = ground.window("Count");
     let bundles = window.exchanged(judged.bundles, |bundle: &Bundle| u64::from(bundle.owner));

@@ -29,25 +29,25 @@
 //! All workers are of one process, and share the record and what has failed. A failure is known to all before
 //! a source gives up its capabilities, so no worker takes what is left out for what there is.
 //!
-//! # Where dense state pays, and where an arrangement does
+//! # What a cut costs as more samples change
 //!
-//! The cut of a training, [`lowest`](crate::lowest), is a differential collection fed with what changed. Here
-//! every sample usually has a score in every epoch, so that every state is touched anyway. Seconds for each
-//! decision on the lowest 30 % of a million samples, one worker, on an idle virtual Zen 3 EPYC:
+//! Seconds for each decision on the lowest 30 % of a million samples, one worker, on a busy virtual Intel
+//! Xeon with AVX-512, the least of three repeats. *Arranged* is [`lowest`](crate::lowest), a differential
+//! collection of the samples; *by classes* is the [engine](crate::sieve()) under a rule whose ranks follow
+//! from keys; *recomputed* is the engine under a rule that does not say so, and so ranks all samples.
 //!
-//! | cuts | samples that change between decisions | arrangement | dense, as here |
-//! |---:|---:|---:|---:|
-//! | 1 | 100 % | 1.20 | 0.061 |
-//! | 1 | 10 % | 0.095 | 0.052 |
-//! | 1 | 1 % | 0.011 | 0.048 |
-//! | 1 | 0.1 % | 0.004 | 0.047 |
-//! | 20 | 100 % | 20.3 | 0.19 |
-//! | 20 | 10 % | 2.1 | 0.11 |
+//! | cuts | samples that change | arranged | by classes | recomputed |
+//! |---:|---:|---:|---:|---:|
+//! | 1 | 0.1 % | 0.0086 | 0.0195 | 0.0400 |
+//! | 1 | 1 % | 0.0155 | 0.0142 | 0.0469 |
+//! | 1 | 10 % | 0.1402 | 0.0347 | 0.0483 |
+//! | 1 | 100 % | 1.8097 | 0.0982 | 0.0520 |
 //!
-//! An arrangement costs what changes, a pass over dense state what there is: they meet where a few per cent
-//! change. One pass makes any number of cuts, since the order is shared. So a finished record is cut densely.
-//! A record that is still being made, by a training or by a run that is followed, is cut in arrangements,
-//! whose collections other views can build on; ranking the samples is a pass either way. To measure it again:
+//! An arrangement costs what changes, a pass what there is. They meet where one per cent changes; the
+//! arrangement also keeps every sample with its place. Classes pay until some 30 % change, by interpolation:
+//! beyond that, it is cheaper to rank all than to find out who has changed.
+//!
+//! To measure it again:
 //!
 //! ```text
 //! cargo run --release -p spfde-flow --example dense_or_arranged

@@ -8,8 +8,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 
 use crate::fault::{Cause, Fault};
-use crate::recorded::{Pace, recorded};
-use crate::sieve::{Arranged, Dense};
+use crate::recorded::{Limits, Pace, recorded};
 use crate::tick::{Lag, Tick};
 use crate::window::Horizon;
 use crate::windowed::Ground;
@@ -43,14 +42,14 @@ pub fn grid(scope: Scope<'_, Tick>, grid: &Arc<Grid>) {
     let pace = Pace { ground: ground.clone(), gate: decided.clone(), look, refuse };
     let bundles = scores(&pace, grid);
     let recorded = match &grid.run {
-        Some(run) => recorded(&pace, AHEAD, &run.recording, &run.freezings[0].settings.plan).0,
+        Some(run) => {
+            let limits = Limits::of(&run.freezings[0].settings.plan);
+            recorded(&pace, AHEAD, &run.recording, Some(limits)).0
+        }
         None => scope.concatenate([]),
     };
     let judged = Judged { bundles, recorded, decided };
-    let said = match grid.follows {
-        true => judge::<Arranged>(&ground, grid, judged),
-        false => judge::<Dense>(&ground, grid, judged),
-    };
+    let said = judge(&ground, grid, judged);
     let (rows, costs, costed) = match &grid.run {
         None => (said.rows, scope.concatenate([]), scope.concatenate([])),
         Some(run) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use spfde_data::MaskRow;
+use spfde_data::{MaskRow, MaskUpdateRow};
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
@@ -21,16 +21,17 @@ pub(super) fn within<'s>(
     steps: NonZeroU32,
     decider: impl Fn(&LayerWeights) -> u64 + 'static,
     host: Host,
-) -> Flow<'s, MaskRow> {
+) -> (Flow<'s, MaskRow>, Flow<'s, MaskUpdateRow>) {
     let mut builder = OperatorBuilder::new("Mask within".to_owned(), run.scope());
     // The input reaches the output only through what the operator holds itself.
     let mut weights = builder.new_input_connection(weights, Exchange::new(decider), []);
     let (mut deltas_out, deltas) = Output::connected(&mut builder, []);
+    let (mut updates_out, updates) = Output::connected(&mut builder, []);
     let steps = steps.get();
     let first_of = move |epoch: u32| Tick::new(epoch, steps - 1);
     let start = first_of(run.start().epoch);
     builder.build(move |capabilities| {
-        let mut held = Some([capabilities[0].delayed(&start)]);
+        let mut held = Some([0, 1].map(|output: usize| capabilities[output].delayed(&start)));
         let mut layers = Stash::<LayerWeights>::default();
         move |frontiers| {
             weights.for_each(|capability, rows| layers.add(&capability, rows));
@@ -46,15 +47,18 @@ pub(super) fn within<'s>(
                     return;
                 }
                 while let Some((tick, layers)) = layers.next(|tick| *tick < frontier) {
-                    let rows = host.decide(Tick::new(tick.epoch, tick.step + 1), &BTreeSet::new(), layers);
+                    let next = Tick::new(tick.epoch, tick.step + 1);
+                    let (rows, told) = host.decide(next, &BTreeSet::new(), layers);
                     deltas_out.send(capabilities, rows);
+                    updates_out.send(capabilities, told);
                 }
-                capabilities[0].downgrade(&match step.checked_add(steps) {
+                let next = match step.checked_add(steps) {
                     Some(step) if frontier.epoch == epoch => Tick::new(epoch, step),
                     _ => first_of(frontier.epoch.max(epoch + 1)),
-                });
+                };
+                capabilities.iter_mut().for_each(|capability| capability.downgrade(&next));
             }
         }
     });
-    deltas
+    (deltas, updates)
 }

@@ -20,6 +20,13 @@ pub(crate) fn tick<R: Row>(row: &R) -> Tick {
     }
 }
 
+/// The moments of the rows of a table: of one without steps the first step of their epoch.
+pub(crate) fn tick_of<R: Row>() -> impl Fn(&R) -> Tick + Copy + 'static {
+    let steps = R::columns().get(1).is_some_and(|column| column.name == "step");
+    let is_known = steps || R::STREAM == LayerRow::STREAM;
+    move |row: &R| if is_known { tick(row) } else { Tick::new(row.order()[0] as u32, 0) }
+}
+
 /// What a run has: how many samples, and how many weights each layer.
 #[derive(Clone)]
 pub(crate) struct Limits {

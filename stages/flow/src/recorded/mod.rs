@@ -5,5 +5,5 @@
 mod check;
 mod source;
 
-pub(crate) use check::{Limits, tick};
+pub(crate) use check::{Limits, tick, tick_of};
 pub(crate) use source::{Pace, read, recorded, source};

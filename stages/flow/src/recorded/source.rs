@@ -4,14 +4,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spfde_data::{Extent, GradientRow, MaskRow, Recording, Row, ScoreRow};
-use spfde_policy::Plan;
+use spfde_data::{Extent, GradientRow, MaskRow, Recording, RecordingError, Row, ScoreRow};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, Concat};
 
-use super::check::{Batches, Limits, tick};
+use super::check::{Batches, Limits, tick_of};
 use crate::{Cause, Fault, Flow, Ground, Run, Tick};
 
 /// How long a source waits before it looks whether a record has gone on.
@@ -101,17 +100,18 @@ pub(crate) fn source<'s, D: Clone + 'static>(
     (rows, faults)
 }
 
-/// This worker's share of the rows of a recorded stream, each at its tick. Segments fall to the workers in
-/// turn, so that no worker reads all of a stream that one wrote, and streams begin at different workers.
+/// This worker's share of the rows of a recorded stream, each at its tick, and within the `limits` of its run
+/// if there are any. Segments fall to the workers in turn, so that no worker reads all of a stream that one
+/// wrote, and streams begin at different workers.
 pub(crate) fn recorded<'s, R: Row>(
     pace: &Pace<'s>,
     ahead: u32,
     recording: &Arc<dyn Recording>,
-    plan: &Plan,
+    limits: Option<Limits>,
 ) -> (Flow<'s, R>, Flow<'s, Fault>) {
     let (scope, recording) = (pace.ground.scope, Arc::clone(recording));
     let (worker, workers) = (scope.index(), scope.peers());
-    let limits = Limits::of(plan);
+    let tick = tick_of::<R>();
     let first = match R::STREAM {
         ScoreRow::STREAM => 0,
         GradientRow::STREAM => 1,
@@ -126,6 +126,10 @@ pub(crate) fn recorded<'s, R: Row>(
                 return batch.map(Some);
             }
             let count = recording.segments(R::STREAM, epoch);
+            if count == 0 {
+                let what = format!("stream {} was not recorded in epoch {}", R::STREAM, epoch + 1);
+                return Err(RecordingError(what));
+            }
             let mine = |segment: &usize| (epoch as usize + segment + first) % workers == worker;
             let Some(segment) = (next..count).find(mine) else {
                 (next, open) = (0, None);
@@ -133,7 +137,10 @@ pub(crate) fn recorded<'s, R: Row>(
             };
             next = segment + 1;
             let segment = recording.open(R::STREAM, &R::columns(), epoch, segment)?;
-            open = Some(limits.clone().checked(R::columns(), segment));
+            open = Some(match limits.clone() {
+                Some(limits) => limits.checked(R::columns(), segment),
+                None => segment.batches,
+            });
         };
         let batch = read().map_err(|error| Cause::Recording(error.to_string()))?;
         let Some(batch) = batch else { return Ok(false) };
@@ -164,7 +171,7 @@ pub(crate) fn read<'s, R: Row>(run: &Run<'s>) -> Flow<'s, R> {
         look: Rc::new(look),
         refuse: Rc::new(|_| ()),
     };
-    let (rows, faults) = recorded(&pace, 0, recording, run.plan());
+    let (rows, faults) = recorded(&pace, 0, recording, Some(Limits::of(run.plan())));
     run.halt_on_storage(faults);
     rows
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spfde_data::{EpochRow, GradientRow, ScoreRow, SieveRow, TimingRow};
+use spfde_data::{EpochRow, GradientRow, LayerRow, ScoreRow, SieveRow, TimingRow};
 
 use crate::account::{Layers, Norms};
 use crate::sieve::{ActiveSet, Change, MemberRow, Scored, share};
@@ -45,6 +45,7 @@ pub(super) fn costs<'s>(
     counts: Flow<'s, MemberRow>,
     loops: &Loops<'s>,
     gradients: &Flow<'s, GradientRow>,
+    layers: &Flow<'s, LayerRow>,
 ) -> Flow<'s, EpochRow> {
     let densities = run.recorded().expect("the run has a record").densities;
     let (worker, settings) = (run.worker(), Arc::clone(run.settings()));
@@ -53,6 +54,8 @@ pub(super) fn costs<'s>(
     let frozen = window.on_first(loops.frozen.stream());
     let masked = window.on_first(loops.masked.stream());
     let gradients = window.on_first(gradients.clone());
+    let reads_layers = settings.policies.freeze.reads_layers();
+    let ends = reads_layers.then(|| window.on_first(layers.clone()));
     let unread = window.on_first(run.storage_written());
     let (mut epochs_out, epochs) = window.output();
     let (mut costs_out, costs) = window.output();
@@ -66,7 +69,8 @@ pub(super) fn costs<'s>(
         frozen.through(epoch).iter().for_each(|row| layers.freeze(row));
         let mut count = MemberRow::default();
         counts.through(epoch).iter().for_each(|row| count.add(row));
-        let norms = Norms::of(&gradients.through(epoch));
+        let ends = ends.as_ref().map_or_else(Vec::new, |ends| ends.through(epoch));
+        let norms = Norms::of(&gradients.through(epoch), &ends);
         failed |= !unread.through(epoch).is_empty();
         if worker != 0 || failed {
             return;
@@ -75,7 +79,7 @@ pub(super) fn costs<'s>(
             Ok(account) => {
                 epochs_out.give(close, [account.epoch(&settings, count.active)]);
                 costs_out.give(close, account.by_layer(count.active));
-                censored_out.give(close, [account.censored(count.unscored, &norms)]);
+                censored_out.give(close, [account.censored(count.unscored, &norms, reads_layers)]);
             }
             Err(reason) => {
                 failed = true;

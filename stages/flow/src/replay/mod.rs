@@ -3,7 +3,7 @@
 //! ```text
 //! recorded scores ─────► Read ──scores──────► sieve ──► deltas of the active set ──┐
 //! recorded norms ──────► Read ──gradients───► freeze ─► freeze deltas ─────────────┤
-//! recorded layers ─────► Read ──layers──►                                          │
+//! recorded layers ─────► Read ──layers──────► freeze                               │
 //! recorded mask deltas ► Read ──the loop `masked`──► freeze                        ▼
 //!                        Members: who is active, who lacks a score ──────────► Costs
 //!                                                              epochs, costs, censored ◄──┘
@@ -17,11 +17,12 @@
 //!   epoch, trained or observed;
 //! - a *norm* is censored if its layer trains (is not frozen) in the replay and has no row in the record's
 //!   `gradients` at one of the epoch's steps, the steps being those at which any layer has a row; a *layer*
-//!   is censored that lacks a norm.
+//!   is censored that lacks a norm, or, under a freeze policy that reads `layers`, has a row there that says
+//!   it was frozen.
 //!
 //! In a replay of a run under its own policies nothing is censored, and in none of a run that was recorded
-//! with `trace.observe = "full"`. Whether a censored input matters is the policy's affair: `random` draws its
-//! samples without a look at any score.
+//! with `trace.observe = "full"`, unless the freeze policy reads `layers`. Whether a censored input matters
+//! is the policy's affair: `random` draws its samples without a look at any score.
 //!
 //! `observed_flops` of a replay is what observing would have cost under its decisions, if the run was
 //! recorded so.
@@ -53,7 +54,8 @@ use crate::{Loops, Run, Trained};
 pub fn replay<'s>(run: &Run<'s>, loops: &Loops<'s>) -> Trained<'s> {
     let (scores, gradients, layers) = (read(run), read(run), read(run));
     let (counts, timings) = costs::members(run, &scores, loops.active.stream());
-    let epochs = costs::costs(run, counts, loops, &gradients);
+    let epochs = costs::costs(run, counts, loops, &gradients, &layers);
     let (weights, steps) = (run.scope().concatenate([]), run.scope().concatenate([]));
-    Trained { scores, gradients, layers, weights, epochs, timings, steps }
+    let (predictions, similarity) = (run.scope().concatenate([]), run.scope().concatenate([]));
+    Trained { scores, predictions, gradients, layers, similarity, weights, epochs, timings, steps }
 }

@@ -1,19 +1,15 @@
-//! The two ways of cutting, and what a decision makes of a cut.
+//! What the workers tell each other for a decision, and what it makes of a cut.
 //!
-//! [`Dense`](super::dense::Dense) makes one pass over the samples for every decision,
-//! [`Arranged`](super::arranged::Arranged) keeps differential collections that are told what has changed.
-//! Both are exact, so that they decide the same, bit for bit. The rule: a record that is still being made, by
-//! a training or by the run that is followed, is cut in arrangements, a finished one densely. A cut at the
-//! mean ranks nothing: the workers tell each other their parts of it.
+//! A cut does not sort all samples: sizes of classes tell where it goes ([`Tallies`]), and the samples of one
+//! class are put in order. A cut at the mean ranks nothing: the workers tell each other their parts of it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
-use spfde_policy::Cut;
 use spfde_policy::sieve::ExactMean;
-use timely::ExchangeData;
+use spfde_policy::{Cut, Decision};
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::core::OkErr;
@@ -23,32 +19,12 @@ use crate::tick::Tick;
 use crate::windowed::Ground;
 
 use super::active::Change;
-use super::standings::{Group, Standings};
+use super::split::{Candidates, Split, split};
+use super::standings::Standings;
+use super::tally::{Ask, Tallies};
 
 /// A sample that comes in by a cut or goes out: its index, whether it enters, the key by which it was ranked.
 pub(crate) type Move = (u32, bool, u32);
-
-/// A way of cutting: finds who of the ranked samples of every order is among the lowest, as many as are
-/// wanted.
-pub(crate) trait Cutting: Default + 'static {
-    /// What a worker tells of its samples.
-    type Ask: ExchangeData + Clone;
-    /// What it hears.
-    type Answer: ExchangeData + Clone;
-
-    /// What there is to tell for the decisions for `epoch`.
-    fn ask(&mut self, standings: &Standings, epoch: u32) -> Vec<Self::Ask>;
-
-    /// From what all workers tell, at the close of an epoch, to what each of them has to hear, by then.
-    fn answer<'s>(
-        ground: &Ground<'s>,
-        sieves: &Shared<Self>,
-        asks: StreamVec<'s, Tick, Self::Ask>,
-    ) -> StreamVec<'s, Tick, Self::Answer>;
-
-    /// Who moves by the decisions for `epoch`, one member after the other, in order of the samples.
-    fn moves(&mut self, standings: &Standings, epoch: u32, answers: Vec<Self::Answer>) -> Vec<Vec<Move>>;
-}
 
 /// A stratum of the samples of a group of sieves.
 type OfGroup = (usize, u16);
@@ -62,43 +38,45 @@ pub(crate) enum Said<A> {
 }
 
 /// What the operators of one worker share: all are one stage.
-pub(crate) struct Sieves<C> {
+pub(crate) struct Sieves {
     pub(crate) standings: Standings,
-    pub(super) cutting: C,
+    pub(super) tallies: Tallies,
+    pub(super) split: Split,
 }
 
 /// Sieves in the hands of several operators.
-pub(crate) type Shared<C> = Rc<RefCell<Sieves<C>>>;
+pub(crate) type Shared = Rc<RefCell<Sieves>>;
 
-impl<C: Cutting> Sieves<C> {
+impl Sieves {
     /// Sieves that have decided nothing yet.
-    pub(crate) fn shared(standings: Standings) -> Shared<C> {
-        Rc::new(RefCell::new(Self { standings, cutting: C::default() }))
+    pub(crate) fn shared(standings: Standings) -> Shared {
+        let (tallies, split) = (Tallies::default(), Split::default());
+        Rc::new(RefCell::new(Self { standings, tallies, split }))
     }
 
     /// What there is to tell for the decisions for `epoch`.
-    pub(crate) fn ask(&mut self, epoch: u32) -> Vec<Said<C::Ask>> {
-        let cuts = self.cutting.ask(&self.standings, epoch).into_iter().map(Said::Cut);
+    pub(crate) fn ask(&mut self, epoch: u32) -> Vec<Said<Ask>> {
+        let cuts = self.tallies.ask(&self.standings, epoch).into_iter().map(Said::Cut);
         cuts.chain(self.standings.means(epoch).into_iter().map(|(of, mean)| Said::Mean(of, mean))).collect()
     }
 
     /// From what all workers tell to what each of them has to hear.
     pub(crate) fn answer<'s>(
         ground: &Ground<'s>,
-        sieves: &Shared<C>,
-        asks: StreamVec<'s, Tick, Said<C::Ask>>,
-    ) -> StreamVec<'s, Tick, Said<C::Answer>> {
+        sieves: &Shared,
+        asks: StreamVec<'s, Tick, Said<Ask>>,
+    ) -> StreamVec<'s, Tick, Said<Candidates>> {
         let (cuts, means) = asks.ok_err(|said| match said {
             Said::Cut(ask) => Ok(ask),
             Said::Mean(of, mean) => Err((of, mean)),
         });
         let means = means.broadcast().map(|(of, mean)| Said::Mean(of, mean));
-        C::answer(ground, sieves, cuts).map(Said::Cut).concat(means)
+        split(ground, sieves, cuts).map(Said::Cut).concat(means)
     }
 
     /// Who changes by the decisions for `epoch`, one member after the other, in order of the samples; new
     /// windows begin.
-    pub(crate) fn decide(&mut self, epoch: u32, said: Vec<Said<C::Answer>>) -> Vec<Vec<Change>> {
+    pub(crate) fn decide(&mut self, epoch: u32, said: Vec<Said<Candidates>>) -> Vec<Vec<Change>> {
         let (mut answers, mut means) = (Vec::new(), BTreeMap::<OfGroup, ExactMean>::new());
         for said in said {
             match said {
@@ -106,7 +84,7 @@ impl<C: Cutting> Sieves<C> {
                 Said::Mean(of, mean) => means.entry(of).or_default().merge(&mean),
             }
         }
-        let moves = self.cutting.moves(&self.standings, epoch, answers);
+        let moves = self.split.moves(&self.standings, epoch, answers);
         let members = moves.into_iter().enumerate();
         let changes =
             members.map(|(member, moves)| self.standings.changes(member, epoch, moves, &means)).collect();
@@ -124,17 +102,16 @@ impl Standings {
         };
         let groups = self.groups.iter().enumerate();
         let asked = groups.filter(|(_, group)| group.members.iter().any(|member| at_mean(&member)));
-        let means = |(number, group): (usize, &Group)| {
+        let means = asked.flat_map(|(number, group)| {
             let classes = group.policy.classes();
-            let count = classes.map_or(1, |classes| classes.sizes().len());
-            let mut means = vec![ExactMean::default(); count];
-            for index in 0..self.share.len() {
-                let stratum = classes.map_or(0, |classes| classes.of(self.share.sample(index)));
-                means[usize::from(stratum)].add(f32::from_bits(group.state.key(index as usize)));
-            }
-            (0..=u16::MAX).zip(means).map(move |(stratum, mean)| ((number, stratum), mean))
-        };
-        asked.flat_map(means).collect()
+            (0..=u16::MAX).take(classes.map_or(1, |classes| classes.sizes().len())).map(move |stratum| {
+                let own = classes.map(|_| stratum);
+                let indices = self.indices(own, 0..self.count(own));
+                let keys = indices.map(|index| group.state.key(index as usize));
+                ((number, stratum), Decision::mean(keys))
+            })
+        });
+        means.collect()
     }
 
     /// How a sieve's active set changes by its decision for `epoch`, which moves these samples.

@@ -10,18 +10,34 @@
 //! Each worker owns the samples whose number leaves its index when divided by the number of workers, and
 //! keeps what policies know of them in dense arrays ([`Standings`]): policies that are
 //! [alike](spfde_policy::SievePolicy::alike) share one state, and if they cut an outside one order, of which
-//! each takes its own share. A decision ranks the samples, one pass over them, and makes the exact
-//! [cut](cut): densely, or in arrangements that cost what has changed. A policy that cuts
-//! [by class](spfde_policy::sieve::classes) has an order for each class.
+//! each takes its own share. A policy that cuts [by class](spfde_policy::sieve::classes) has an order for
+//! each class.
+//!
+//! # The exact cut
+//!
+//! ```text
+//! Tallies ──changes of the sizes of classes──► Cut ──where cuts go──► Split ──candidates──► Decide
+//! ```
+//!
+//! A *class* is a run of neighbouring places in an order; there are at most a few ten thousand. Each worker
+//! tells how many of its samples came into a class or went from it (`tally`). The sizes, and the class
+//! through which each cut goes, are differential collections: they cost what has changed, and are as small as
+//! the number of classes (`bounds`). All cuts through an order share them: arrange once, cut many times. The
+//! samples of that one class go to all workers, which put them in order (`split`). The rest of a decision is
+//! a comparison of one number a sample.
+//!
+//! [`lowest`] keeps a collection of the samples themselves: it costs what changes alone, and keeps every
+//! sample with its place. [The grid](crate::grid) has measurements of both.
 
 mod active;
-mod arranged;
+mod bounds;
 mod cut;
-mod dense;
 mod lowest;
 mod orders;
 mod place;
+mod split;
 mod standings;
+mod tally;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,9 +52,7 @@ use crate::tick::Tick;
 
 pub use active::MemberRow;
 pub(crate) use active::{ActiveSet, Change, Scored, Share};
-pub(crate) use arranged::Arranged;
-pub(crate) use cut::{Cutting, Said, Shared, Sieves};
-pub(crate) use dense::Dense;
+pub(crate) use cut::{Said, Shared, Sieves};
 pub use lowest::lowest;
 pub use place::{Place, Ranked};
 pub(crate) use standings::Standings;
@@ -75,25 +89,13 @@ pub fn sieve<'s>(
     active: StreamVec<'s, Tick, SieveRow>,
     policy: &Arc<dyn SievePolicy>,
 ) -> StreamVec<'s, Tick, SieveRow> {
-    match run.recorded() {
-        Some(recorded) if !recorded.follows => sieve_by::<Dense>(run, scores.clone(), active, policy),
-        _ => sieve_by::<Arranged>(run, scores.clone(), active, policy),
-    }
-}
-
-fn sieve_by<'s, C: Cutting>(
-    run: &Run<'s>,
-    scores: StreamVec<'s, Tick, ScoreRow>,
-    active: StreamVec<'s, Tick, SieveRow>,
-    policy: &Arc<dyn SievePolicy>,
-) -> StreamVec<'s, Tick, SieveRow> {
     let (share, ground) = (share(run), run.ground());
     let mut standings = Standings::empty(policy, share, run.settings().epochs - 1);
     if let Some(snapshot) = run.resumed() {
         standings.restore(snapshot);
     }
-    let sieves = Sieves::<C>::shared(standings);
-    let asks = observe(run, &sieves, scores, active);
+    let sieves = Sieves::shared(standings);
+    let asks = observe(run, &sieves, scores.clone(), active);
     let answers = Sieves::answer(&ground, &sieves, asks);
     let mut window = ground.window("Decide");
     let answers = window.own(answers);
@@ -112,12 +114,12 @@ fn sieve_by<'s, C: Cutting>(
 
 /// Shows the scores to the state, step by step; at the end of an epoch tells what the decision for the next
 /// one needs.
-fn observe<'s, C: Cutting>(
+fn observe<'s>(
     run: &Run<'s>,
-    sieves: &Shared<C>,
+    sieves: &Shared,
     scores: StreamVec<'s, Tick, ScoreRow>,
     active: StreamVec<'s, Tick, SieveRow>,
-) -> StreamVec<'s, Tick, Said<C::Ask>> {
+) -> StreamVec<'s, Tick, Said<tally::Ask>> {
     let (share, timings, sieves) = (share(run), run.timings().clone(), Rc::clone(sieves));
     let mut window = run.window("Observe");
     let scores = window.exchanged(scores, move |row: &ScoreRow| u64::from(share.owner(row.sample)));

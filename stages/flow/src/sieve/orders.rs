@@ -1,11 +1,11 @@
 //! Orders of samples, and the cuts through them.
 
 use serde::{Deserialize, Serialize};
-use spfde_policy::Cut;
 use spfde_policy::sieve::Standing;
+use spfde_policy::{Cut, SievePolicy};
 
 use super::place::Place;
-use super::standings::{Member, Standings};
+use super::standings::{Group, Member, Standings};
 
 /// Samples that are ranked at a time.
 const CHUNK: usize = 512;
@@ -78,28 +78,63 @@ impl Standings {
         orders
     }
 
-    /// Visits the samples of an order with their places.
-    pub(crate) fn places(&self, order: &Order, epoch: u32, mut visit: impl FnMut(u32, Place)) {
-        self.chunks(order, epoch, |indices, places| {
-            indices.iter().zip(places).for_each(|(index, place)| visit(*index, *place));
-        });
+    /// Whether the places in an order follow from keys and samples alone.
+    pub(super) fn is_by_key(&self, kind: Kind) -> bool {
+        !kind.is_exchange() && self.ranking(kind).0.by_key()
     }
 
-    /// The same, many samples at a time, in order of their indices.
-    pub(crate) fn chunks(&self, order: &Order, epoch: u32, mut visit: impl FnMut(&[u32], &[Place])) {
-        let kind = order.kind;
-        let (policy, group, set) = match kind {
+    /// The policy and the group whose states rank an order.
+    fn ranking(&self, kind: Kind) -> (&dyn SievePolicy, &Group) {
+        match kind {
             Kind::Shared { group } => {
                 let group = &self.groups[group as usize];
-                (&*group.policy, group, None)
+                (&*group.policy, group)
             }
             Kind::All { member } | Kind::Active { member } | Kind::Queue { member } => {
-                let Member { policy, group, set } = &self.members[member as usize];
-                (&**policy, &self.groups[*group], Some(set))
+                let Member { policy, group, .. } = &self.members[member as usize];
+                (&**policy, &self.groups[*group])
+            }
+        }
+    }
+
+    /// The place of a sample where it follows from the key.
+    pub(super) fn place_by_key(&self, kind: Kind, epoch: u32, index: u32, key: u32) -> Place {
+        self.ranking(kind).0.rank(epoch, self.share.sample(index), 0, key).into()
+    }
+
+    /// Visits the samples of an order of all with their keys, many at a time, in order of their indices.
+    pub(super) fn keyed(&self, order: &Order, mut visit: impl FnMut(&[u32], &[u32])) {
+        let (state, stratum) = (&self.ranking(order.kind).1.state, order.stratum);
+        let (mut indices, mut keys, len) = (Vec::new(), Vec::new(), self.count(stratum));
+        for from in (0..len).step_by(CHUNK) {
+            let until = len.min(from + CHUNK as u32);
+            indices.clear();
+            match stratum {
+                None => {
+                    indices.extend(from..until);
+                    state.keys(from as usize..until as usize, &mut keys);
+                }
+                Some(_) => {
+                    indices.extend(self.indices(stratum, from..until));
+                    keys.clear();
+                    keys.extend(indices.iter().map(|index| state.key(*index as usize)));
+                }
+            }
+            visit(&indices, &keys);
+        }
+    }
+
+    /// Visits the samples of an order with their places, many at a time, in order of their indices.
+    pub(crate) fn chunks(&self, order: &Order, epoch: u32, mut visit: impl FnMut(&[u32], &[Place])) {
+        let kind = order.kind;
+        let (policy, group) = self.ranking(kind);
+        let set = match kind {
+            Kind::Shared { .. } => None,
+            Kind::All { member } | Kind::Active { member } | Kind::Queue { member } => {
+                Some(&self.members[member as usize].set)
             }
         };
-        let stratum = order.stratum.map(|stratum| &*self.strata[usize::from(stratum)]);
-        let len = stratum.map_or(self.share.len(), |stratum| stratum.len() as u32);
+        let (stratum, len) = (order.stratum, self.count(order.stratum));
         let is_queue = matches!(kind, Kind::Queue { .. });
         let (mut keys, mut standings, mut ranks, mut indices) = (vec![], vec![], vec![], vec![]);
         let mut places: Vec<Place> = Vec::new();
@@ -107,8 +142,7 @@ impl Standings {
         for from in (0..len).step_by(CHUNK) {
             let until = len.min(from + CHUNK as u32);
             indices.clear();
-            let all = (from..until).map(|at| stratum.map_or(at, |stratum| stratum[at as usize]));
-            indices.extend(all.filter(|index| match (kind, set) {
+            indices.extend(self.indices(stratum, from..until).filter(|index| match (kind, set) {
                 (Kind::Active { .. }, Some(set)) => set.active[*index as usize],
                 (Kind::Queue { .. }, Some(set)) => !set.active[*index as usize],
                 _ => true,

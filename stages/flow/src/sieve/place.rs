@@ -11,7 +11,7 @@ pub struct Place(u128);
 pub type Ranked = (Place, u32);
 
 /// A run of neighbouring places; ordered like the places in it.
-pub(crate) type Class = u64;
+pub(crate) type Class = u32;
 
 impl From<Rank> for Place {
     fn from(rank: Rank) -> Self {
@@ -20,14 +20,30 @@ impl From<Rank> for Place {
 }
 
 /// Keys below this have classes of their own.
-const EXACT: u64 = 64;
-/// Bits below the number of a key's range.
-const RANGE: u32 = 46;
+const EXACT: u32 = 64;
+/// Bits below the number of a key's range, and how many of them are an epoch.
+const RANGE: u32 = 23;
+const SINCE: u32 = (1 << 15) - 1;
+
+/// The class of all places with a key; of a key that has several, the first of them.
+fn of_key(key: u32) -> Result<Class, Class> {
+    if key < EXACT || key == u32::MAX {
+        return Err(key.min(510) << RANGE);
+    }
+    // At least seven bits: one that leads, four that name the sixteenth, and what is left of the next eight.
+    let low = 27 - key.leading_zeros();
+    let range = EXACT + 16 * (low - 2) + (key >> low & 15);
+    let part = (key & ((1 << low) - 1)) >> low.saturating_sub(8);
+    Ok(range << RANGE | part)
+}
+
+/// Whether a place with this key may be in a class. Where key and sample alone make the place, it then is in
+/// the class in which the sample was.
+pub(crate) fn fits(class: Class, key: u32) -> bool {
+    of_key(key).map_or_else(|first| class >> RANGE == first >> RANGE, |of_key| of_key == class)
+}
 
 impl Place {
-    /// Behind all others.
-    pub(crate) const LAST: Self = Self(u128::MAX);
-
     /// The key of the rank.
     pub fn key(self) -> u32 {
         (self.0 >> 96) as u32
@@ -37,18 +53,8 @@ impl Place {
     /// classes of their own, split by epoch and by 256 ranges of the draw. A large key shares its class with
     /// those that begin with the same bits: a sixteenth of its octave, and 256 parts of that.
     pub(crate) fn class(self) -> Class {
-        let key = self.key();
-        if u64::from(key) < EXACT || key == u32::MAX {
-            let range = u64::from(key).min(511);
-            let since = (self.0 >> 64) as u32;
-            return range << RANGE | u64::from(since) << 8 | (self.0 as u64 >> 56);
-        }
-        // At least seven bits: one that leads, four that name the sixteenth, and what is left of the next
-        // eight.
-        let low = 27 - key.leading_zeros();
-        let range = EXACT + 16 * u64::from(low - 2) + u64::from(key >> low & 15);
-        let part = (key & ((1 << low) - 1)) >> low.saturating_sub(8);
-        range << RANGE | u64::from(part)
+        let since = ((self.0 >> 64) as u32).min(SINCE);
+        of_key(self.key()).unwrap_or_else(|first| first | since << 8 | (self.0 as u64 >> 56) as u32)
     }
 }
 
@@ -77,6 +83,13 @@ mod tests {
         assert!(places.is_sorted_by(|one, other| one < other));
         assert!(places.iter().map(|place| place.class()).is_sorted());
         assert!(places.iter().zip(&ranks).all(|(place, rank)| place.key() == rank.0));
+        let fit = |place: &Place| ranks.iter().filter(|rank| fits(place.class(), rank.0)).count();
+        // Keys that share a class fit it, and no others do.
+        for (place, rank) in places.iter().zip(&ranks).filter(|(_, rank)| rank.1 == 0) {
+            assert!(fits(place.class(), rank.0), "{rank:?}");
+            let alone = rank.0 < 64 || rank.0 == u32::MAX;
+            assert!(!alone || fit(place) == draws.len(), "{rank:?}");
+        }
         let distinct: BTreeSet<Class> = (0..1 << 20).map(|i| place((i << 12, 3, 0)).class()).collect();
         assert!(distinct.len() < 80_000, "{}", distinct.len());
     }

@@ -1,6 +1,7 @@
 //! One worker's samples: what the policies know of them, and who of them is active for which sieve.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use spfde_data::rows::ScoreRow;
@@ -8,7 +9,6 @@ use spfde_data::table::{Cells, Columns};
 use spfde_policy::{Cut, SievePolicy, SieveState};
 
 use super::active::{ActiveSet, Change, MemberRow, Scored, Share};
-use super::orders::Order;
 use crate::checkpoint::{ActiveRow, Kept, SIEVE_POLICY, Snapshot, StandingRow};
 
 /// Members that share a state.
@@ -100,12 +100,15 @@ impl Standings {
         self.recorded[self.share.index(sample) as usize] = enters;
     }
 
-    /// The indices of the samples that an order can have.
-    pub(crate) fn indices(&self, order: &Order) -> Vec<u32> {
-        match order.stratum {
-            Some(stratum) => self.strata[usize::from(stratum)].clone(),
-            None => (0..self.share.len()).collect(),
-        }
+    /// How many samples there are of a class, or of all.
+    pub(crate) fn count(&self, stratum: Option<u16>) -> u32 {
+        stratum.map_or(self.share.len(), |stratum| self.strata[usize::from(stratum)].len() as u32)
+    }
+
+    /// The indices of those that stand at these positions among them, ascending.
+    pub(crate) fn indices(&self, stratum: Option<u16>, at: Range<u32>) -> impl Iterator<Item = u32> {
+        let stratum = stratum.map(|stratum| &*self.strata[usize::from(stratum)]);
+        at.map(move |at| stratum.map_or(at, |stratum| stratum[at as usize]))
     }
 
     /// Whether a sieve decides what takes effect at `epoch`.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use spfde_data::{EpochRow, GradientRow};
-use spfde_policy::Spans;
+use spfde_policy::{Pace, Spans};
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::{Capability, InputCapability};
+use timely::dataflow::operators::{Capability, Concat, InputCapability};
 
 use crate::account::epoch_row;
 use crate::part::{Header, Part, ToAll};
@@ -27,7 +27,7 @@ struct Gathered {
 
 /// Adds the parts of each step in the fixed order, tests the sum, updates the replica and reports.
 pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Gradients<'s>) -> Trained<'s> {
-    let Gradients { parts, scores, activator: next } = from;
+    let Gradients { parts, scores, predictions: of_batches, activator: next } = from;
     let (worker, workers, timings) = (run.worker(), run.workers(), run.timings().clone());
     let stop = run.services().stop.clone();
     let mut builder = OperatorBuilder::new("Apply".to_owned(), run.scope());
@@ -35,9 +35,11 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
     let mut parts = builder.new_input(parts, DistributorPact(|_| ToAll));
     let (mut gradients_out, gradients) = Output::new(&mut builder);
     let (mut layers_out, layers) = Output::new(&mut builder);
+    let (mut similarity_out, similarity) = Output::new(&mut builder);
     let (mut weights_out, weights) = Output::new(&mut builder);
     let (mut epochs_out, epochs) = Output::new(&mut builder);
     let (mut evaluations_out, evaluations) = Output::new(&mut builder);
+    let (mut predictions_out, predictions) = Output::new(&mut builder);
     let (mut timings_out, times) = Output::new(&mut builder);
     let (mut steps_out, steps) = Output::new(&mut builder);
     let (mut faults_out, faults) = Output::new(&mut builder);
@@ -82,8 +84,10 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
                         running = Header::default();
                     }
                     running.add(&header);
+                    replica.gather(&values);
                     if replica.updates_after(tick.step, batch.steps) {
                         weights_out.send(&capabilities, snapshots(replica, tick, false, &values));
+                        replica.seen(tick, false);
                     }
                     if tick.step + 1 == batch.steps {
                         last_gradient = values;
@@ -97,8 +101,16 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
                     steps_out.send(&capabilities, [report]);
                 }
                 if batch.is_last(tick.step) {
-                    match timings.measure("evaluate", || evaluate(replica, worker, workers, &stop)) {
-                        Ok(chunks) => evaluations_out.send(&capabilities, chunks),
+                    let evaluated = || {
+                        let looked = replica.look(tick.epoch).map_err(|error| Cause::Data(error.to_string()));
+                        Ok((looked?, evaluate(replica, tick.epoch, worker, workers, &stop)?))
+                    };
+                    match timings.measure("evaluate", evaluated) {
+                        Ok((similar, (chunks, predictions))) => {
+                            similarity_out.send(&capabilities, similar);
+                            evaluations_out.send(&capabilities, chunks);
+                            predictions_out.send(&capabilities, predictions);
+                        }
                         // After the last epoch no step is left that would say so.
                         Err(cause) => {
                             let stage = "evaluate".to_owned();
@@ -109,12 +121,23 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
                     layers_out.send(&capabilities, replica.ledger.close(tick.epoch, &replica.network));
                     let gradient = std::mem::take(&mut last_gradient);
                     weights_out.send(&capabilities, snapshots(replica, tick, true, &gradient));
+                    replica.seen(tick, true);
+                    if let Some(probe) = replica.probe.as_ref().filter(|_| due.at(tick.epoch + 1)) {
+                        kept_out.send(&capabilities, [Kept::rows(probe.save(tick.epoch + 1))]);
+                    }
                     if worker == 0 {
-                        let row = summary(replica, tick.epoch, batch.active, (loss, accuracy));
+                        let row = summary(replica, tick.epoch, batch.active, &running);
                         epochs_out.send(&capabilities, [row]);
-                        if due.weights_at(tick.epoch + 1) {
+                        if due.weights_may_be_at(tick.epoch + 1) {
                             let network = &replica.network;
-                            let (tensors, frozen_blocks) = (network.tensors(), network.frozen_blocks());
+                            let tensors = [
+                                network.tensors(),
+                                replica.extra.tensors(network),
+                                replica.explored.tensors(network),
+                                replica.rewind.tensors(network),
+                            ];
+                            let tensors = tensors.concat();
+                            let frozen_blocks = network.frozen_blocks();
                             kept_out.send(&capabilities, [Kept::Weights { tensors, frozen_blocks }]);
                         }
                     }
@@ -127,8 +150,8 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
     });
     run.halt_on(faults);
     run.keeper().keep(kept);
-    let epochs = self::epochs(run, epochs, evaluations);
-    Trained { scores, gradients, layers, weights, epochs, timings: times, steps }
+    let (epochs, predictions) = (self::epochs(run, epochs, evaluations), predictions.concat(of_batches));
+    Trained { scores, predictions, gradients, layers, similarity, weights, epochs, timings: times, steps }
 }
 
 impl Header {
@@ -137,6 +160,7 @@ impl Header {
         self.loss += header.loss;
         self.correct += header.correct;
         self.samples += header.samples;
+        self.cached_flops += header.cached_flops;
     }
 
     /// The mean loss and the accuracy over the samples so far.
@@ -180,21 +204,24 @@ fn refusal(replica: &Replica, tick: Tick, worker: usize, header: &Header, values
 
 /// Updates the replica with the reduced gradient; the norms of the layers this worker owns.
 fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<GradientRow> {
-    let (part, observed) = values.split_at(replica.network.part_len());
-    let observed = &observed[..replica.observed_len()];
+    let (part, rest) = values.split_at(replica.network.part_len());
+    let (observed, extra) = rest.split_at(replica.observed_len());
     let rows = replica.ledger.add(tick, &replica.network, part, observed);
     let settings = &replica.settings;
-    let rate = |spans: &Spans| match spans.ends_at() {
+    let rate = |spans: &Spans| {
+        let Pace { ends_at, factor } = settings.policies.freeze.pace(spans, tick.epoch);
+        let (rule, end) = (&settings.seams.learning_rate, ends_at.unwrap_or(settings.epochs));
         // Frozen from the start: its training has no beginning.
-        Some(0) => 0.0,
-        ends_at => {
-            let (rule, base) = (&settings.seams.learning_rate, settings.learning_rate);
-            rule.rate(base, tick.epoch, tick.step, steps, ends_at.unwrap_or(settings.epochs)) as f32
+        if end == 0 {
+            return 0.0;
         }
+        let (epoch, end) = settings.policies.mask.phase(tick.epoch, end);
+        (factor * rule.rate(settings.learning_rate, epoch, tick.step, steps, end)) as f32
     };
     // The classifier, last, never freezes.
     let rates: Vec<f32> = settings.plan.frozen.iter().chain([&Spans::never()]).map(rate).collect();
     let seams = &settings.seams;
+    replica.explored.step(&replica.network, settings, &replica.extra.asked, extra, &rates);
     match &seams.gradient {
         None => replica.network.update(part, &rates, &*seams.optimiser),
         Some(transform) => {
@@ -207,10 +234,12 @@ fn update(replica: &mut Replica, tick: Tick, steps: u32, values: &[f32]) -> Vec<
 }
 
 /// The epoch's row, but for the test set.
-fn summary(replica: &Replica, epoch: u32, active: u32, (loss, accuracy): (f64, f64)) -> EpochRow {
+fn summary(replica: &Replica, epoch: u32, active: u32, running: &Header) -> EpochRow {
+    let (loss, accuracy) = running.means();
     let network = &replica.network;
     let layers = 0..network.architecture().layers.len();
     let nonzero: Vec<u32> = layers.map(|layer| network.nonzero(layer) as u32).collect();
     let row = epoch_row(&replica.settings, epoch, &nonzero, network.frozen_blocks(), active);
-    EpochRow { train_loss: Some(loss), train_accuracy: Some(accuracy), ..row }
+    let cached_flops = Some(running.cached_flops);
+    EpochRow { train_loss: Some(loss), train_accuracy: Some(accuracy), cached_flops, ..row }
 }

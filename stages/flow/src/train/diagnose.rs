@@ -2,7 +2,7 @@
 //! it.
 
 use spfde_data::counted;
-use spfde_model::{NonFinite, Score};
+use spfde_model::{Network, NonFinite, Score, Shard, Workspace};
 
 use super::replica::Replica;
 use crate::{Batch, Drawn, Tick};
@@ -62,9 +62,10 @@ impl Replica {
     /// The first layer whose output is not finite, and the position of the first sample that has such an
     /// output.
     fn first_not_finite(&mut self, tick: Tick, batch: &Batch, samples: &[Drawn]) -> Option<(usize, usize)> {
-        self.with_shard(tick, batch.samples, samples, |network, workspace, shard| {
+        let look = |network: &Network, workspace: &mut Workspace, shard: &Shard<'_>| {
             network.first_not_finite(workspace, shard)
-        })
+        };
+        self.with_shard(tick, batch.samples, samples, look).ok().flatten()
     }
 
     /// The position of the first sample with which the statistics of batch norms are not finite any more,
@@ -72,13 +73,7 @@ impl Replica {
     fn first_without_statistics(&mut self, tick: Tick, batch: &Batch, samples: &[Drawn]) -> Option<usize> {
         // Without weight in the loss there is no gradient that could be at fault.
         let silent: Vec<Drawn> = samples.iter().map(|(sample, _)| (*sample, 0.0)).collect();
-        (0..samples.len()).find(|position| {
-            self.with_shard(tick, batch.samples, &silent[..=*position], |network, workspace, shard| {
-                let mut part = vec![0.0; network.part_len()];
-                network.train_shard(workspace, shard, &mut part);
-                network.check(&part).is_err()
-            })
-        })
+        (0..samples.len()).find(|position| self.is_not_finite(tick, batch, &silent[..=*position]))
     }
 
     /// The position of the first sample whose share in the gradient is not finite, when it alone counts in
@@ -89,11 +84,17 @@ impl Replica {
                 (*sample, if other == *position { *weight } else { 0.0 })
             };
             let alone: Vec<Drawn> = samples.iter().enumerate().map(alone).collect();
-            self.with_shard(tick, batch.samples, &alone, |network, workspace, shard| {
-                let mut part = vec![0.0; network.part_len()];
-                network.train_shard(workspace, shard, &mut part);
-                network.check(&part).is_err()
-            })
+            self.is_not_finite(tick, batch, &alone)
         })
+    }
+
+    /// Whether the numbers of a shard of these samples are not finite; no, if their images cannot be read.
+    fn is_not_finite(&mut self, tick: Tick, batch: &Batch, samples: &[Drawn]) -> bool {
+        let train = |network: &Network, workspace: &mut Workspace, shard: &Shard<'_>| {
+            let mut part = vec![0.0; network.part_len()];
+            network.train_shard(workspace, shard, &mut part);
+            network.check(&part).is_err()
+        };
+        self.with_shard(tick, batch.samples, samples, train).unwrap_or(false)
     }
 }

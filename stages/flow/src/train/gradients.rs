@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use spfde_data::{FreezeRow, MaskRow, ScoreRow};
+use spfde_data::{FreezeRow, MaskRow, PredictionRow, ScoreRow};
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
@@ -19,7 +19,7 @@ use crate::part::Part;
 use crate::{Batch, Fault, Flow, Lag, Output, Run, Stash, Tick};
 
 use super::masks::MaskChanges;
-use super::replica::Replica;
+use super::replica::{Replica, Scored};
 
 /// What the first half of a step sends on.
 pub(super) struct Gradients<'s> {
@@ -27,6 +27,8 @@ pub(super) struct Gradients<'s> {
     pub(super) parts: Stream<'s, Tick, Part>,
     /// Scores of this worker's samples.
     pub(super) scores: Flow<'s, ScoreRow>,
+    /// Predicted classes of this worker's samples.
+    pub(super) predictions: Flow<'s, PredictionRow>,
     /// Wakes this operator when a step has been applied.
     pub(super) activator: Activator,
 }
@@ -54,9 +56,10 @@ pub(super) fn gradients<'s>(
     let mut parts_out = OutputBuilder::<_, NoopBuilder<Part>>::from(parts_out);
     let (mut scores_out, scores) = Output::connected(&mut builder, from_batches());
     let (mut faults_out, faults) = Output::connected(&mut builder, from_batches());
+    let (mut predictions_out, predictions) = Output::connected(&mut builder, from_batches());
     let worker = run.worker() as u32;
     builder.build(move |_| {
-        let mut queue: VecDeque<([Capability<Tick>; 3], Batch)> = VecDeque::new();
+        let mut queue: VecDeque<([Capability<Tick>; 4], Batch)> = VecDeque::new();
         let mut told = false;
         let mut freezes = Stash::<FreezeRow>::default();
         let mut masks = MaskChanges::default();
@@ -64,7 +67,7 @@ pub(super) fn gradients<'s>(
             batches.for_each(|capability, data| {
                 let tick = *capability.least().expect("a batch has a tick");
                 for batch in data.drain(..) {
-                    queue.push_back(([0, 1, 2].map(|output| capability.delayed(&tick, output)), batch));
+                    queue.push_back(([0, 1, 2, 3].map(|output| capability.delayed(&tick, output)), batch));
                 }
             });
             frozen.for_each(|capability, rows| freezes.add(&capability, rows));
@@ -88,11 +91,9 @@ pub(super) fn gradients<'s>(
             while let Some((_, rows)) = freezes.next(|due| *due <= tick) {
                 replica.freeze(&rows);
             }
-            if tick.step == 0 {
-                replica.ledger.open(&replica.network);
-            }
-            let (contributions, rows) = match stop.cause() {
-                Some(cause) if replica.works() => (replica.decline(tick, cause), Vec::new()),
+            replica.open(tick);
+            let (contributions, (scores, predictions)) = match stop.cause() {
+                Some(cause) if replica.works() => (replica.decline(tick, cause), Scored::default()),
                 cause => {
                     // It owes no part that it could refuse, and may be the only one that was told: in a
                     // process of its own.
@@ -111,7 +112,8 @@ pub(super) fn gradients<'s>(
             {
                 apply.activate();
             }
-            scores_out.send(&capabilities, rows);
+            scores_out.send(&capabilities, scores);
+            predictions_out.send(&capabilities, predictions);
             let mut output = parts_out.activate();
             let mut session = output.session_with_builder(&capabilities[0]);
             for (header, values) in contributions {
@@ -120,5 +122,5 @@ pub(super) fn gradients<'s>(
         }
     });
     run.halt_on(faults);
-    Gradients { parts, scores, activator }
+    Gradients { parts, scores, predictions, activator }
 }

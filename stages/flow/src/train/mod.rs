@@ -15,22 +15,33 @@
 //! an epoch.
 
 mod apply;
+mod compute;
 mod diagnose;
 mod evaluate;
+mod explored;
+mod extra;
 mod gradients;
 mod ledger;
 mod masks;
+mod prefix;
+mod presented;
+mod probe;
 mod replica;
+mod rewind;
+mod similarity;
 mod weights;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use spfde_data::{EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, ScoreRow, TimingRow};
+use spfde_data::{
+    EpochRow, FreezeRow, GradientRow, LayerRow, MaskRow, PredictionRow, ScoreRow, SimilarityRow, TimingRow,
+};
 
 use crate::{Batch, Flow, Run, StepReport};
 
 pub(crate) use ledger::norms;
+pub(crate) use presented::Presented;
 pub use weights::LayerWeights;
 
 /// The streams that training produces; a replay produces the same from a recorded trace.
@@ -38,11 +49,17 @@ pub use weights::LayerWeights;
 pub struct Trained<'s> {
     /// Loss and correctness of every presented or observed sample, on the worker that computed it.
     pub scores: Flow<'s, ScoreRow>,
+    /// Predicted classes of the samples of the test set and of the validation set, and of the training set if
+    /// all of it is observed, on the worker that computed them; none unless the settings ask for them.
+    pub predictions: Flow<'s, PredictionRow>,
     /// Gradient norms of every unfrozen layer at every step, and of frozen ones that are observed, on the
     /// layer's owner.
     pub gradients: Flow<'s, GradientRow>,
     /// Every layer at the end of every epoch, on the layer's owner.
     pub layers: Flow<'s, LayerRow>,
+    /// How much each layer still changes, at the end of every epoch, on the layer's owner; none unless the
+    /// settings ask for a probe.
+    pub similarity: Flow<'s, SimilarityRow>,
     /// The existing weights of the layers of which the mask policy needs them, at the end of an epoch: on the
     /// layer's owner.
     pub weights: Flow<'s, LayerWeights>,

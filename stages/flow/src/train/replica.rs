@@ -1,21 +1,28 @@
 //! One worker's replica of the network, and its work on the worker's shards.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use spfde_data::{FreezeRow, Placement, ScoreRow};
-use spfde_model::{Activations, Growth, Network, Score, Shard, Wanted, Workspace, input};
+use spfde_data::{FreezeRow, Images, Placement, PredictionRow, ScoreRow, SimilarityRow};
+use spfde_model::{Evaluation, Network, Score, Shard, input};
+use spfde_policy::Needs;
 use spfde_policy::cost::frozen_blocks_after;
 use timely::scheduling::Activator;
 
 use crate::fault::panic_message;
 use crate::part::Header;
 use crate::tree::Node;
-use crate::{Batch, Cause, Drawn, Fault, Observe, Run, Settings, Tick, tree};
+use crate::{Batch, Cause, Fault, Observe, Run, Settings, Tick, tree};
 
 use super::diagnose;
+use super::evaluate;
+use super::explored::Explored;
+use super::extra::ExtraGradients;
 use super::ledger::Ledger;
-use super::masks::Changes;
+use super::presented::{Presented, Read};
+use super::probe::Probe;
+use super::rewind::Rewind;
 
 /// A replica: the network and the buffers to work on it.
 pub(super) struct Replica {
@@ -33,30 +40,53 @@ pub(super) struct Replica {
     worker: u32,
     nodes: Vec<Node>,
     first_shard: usize,
-    workspace: Workspace,
-    inputs: Activations,
-    /// The gradient of the inputs, if a perturbation asks for it.
-    input_gradients: Activations,
+    /// What mask updates look at beyond the gradients of existing weights.
+    pub(super) extra: ExtraGradients,
+    /// What trains although it does not exist.
+    pub(super) explored: Explored,
+    /// What the network goes back to.
+    pub(super) rewind: Rewind,
+    pub(super) presented: Presented,
+    /// Sees how much this worker's layers still change.
+    pub(super) probe: Option<Probe>,
 }
 
 /// The contribution of a run of shards: what it covers and sums, and its numbers.
 pub(super) type Contribution = (Header, Vec<f32>);
 
+/// What is recorded of samples: their scores, and their predicted classes if a run asks for them.
+pub(super) type Scored = (Vec<ScoreRow>, Vec<PredictionRow>);
+
 impl Replica {
     pub(super) fn new(run: &Run<'_>) -> Self {
         let settings = Arc::clone(run.settings());
-        let mut network = settings.masked_network();
+        let mut network = match run.resumed() {
+            Some(_) => settings.masked_network(),
+            None => settings.empty_network(),
+        };
+        let (mut extra, mut explored) = (ExtraGradients::default(), Explored::new(&settings));
+        let mut rewind = Rewind::default();
         if let Some(snapshot) = run.resumed() {
             network.restore(snapshot.tensors()).expect("a snapshot was checked");
+            extra.restore(&network, snapshot.tensors());
+            explored.restore(&network, snapshot.tensors());
+            rewind.restore(&network, snapshot.tensors());
             network.freeze(snapshot.frozen_blocks());
         }
+        // What is perturbed is another image in every step.
+        let mut presented = Presented::new(&network);
+        let cache = run.services().prefix_cache.clone();
+        presented.cache = cache.filter(|_| settings.seams.perturbation.is_none());
         let owned = tree::owned(settings.shards, run.worker(), run.workers());
         let layers = network.architecture().layers.len();
         let ledger = Ledger::new((0..layers).filter(|layer| run.owner(*layer) == run.worker()).collect());
+        let probe = Probe::new(&settings, ledger.layers(), run.resumed());
         Self {
-            workspace: Workspace::new(&network),
-            inputs: Activations::default((0, 0, 0, 0, 0)),
-            input_gradients: Activations::default((0, 0, 0, 0, 0)),
+            extra,
+            explored,
+            rewind,
+            presented,
+            probe,
             network,
             ledger,
             busy: false,
@@ -86,30 +116,32 @@ impl Replica {
         self.nodes.iter().map(refuse).collect()
     }
 
-    /// Brings masks up to date: what goes, then what comes, layer by layer.
-    pub(super) fn mask(&mut self, tick: Tick, changes: Changes) {
-        // The initial mask takes the initial weights; what grows later starts at zero.
-        let growth = if tick == Tick::new(0, 0) { Growth::Initial } else { Growth::Zero };
-        for (layer, mut lists) in changes {
-            lists.iter_mut().for_each(|indices| indices.sort_unstable());
-            let (layer, [dropped, grown]) = (usize::from(layer), lists);
-            let before = (tick.step > 0).then(|| self.network.indices(layer).to_vec());
-            self.network.apply_mask(layer, &dropped, &grown, growth);
-            if let Some(before) = before {
-                self.ledger.remap(layer, &before, self.network.indices(layer));
-            }
-        }
-    }
-
     /// Brings the frozen prefix up to date.
     pub(super) fn freeze(&mut self, rows: &[FreezeRow]) {
         let prefix = frozen_blocks_after(self.network.architecture(), self.network.frozen_blocks(), rows);
+        let before = self.network.front();
         self.network.freeze(prefix.unwrap_or_else(|misfit| panic!("{misfit}")));
+        if let Some(cache) = self.presented.cache.as_ref().filter(|_| self.network.front() < before) {
+            cache.thaw(self.network.front());
+        }
     }
 
-    /// Computes this worker's shards: their parts, added up as far as the tree allows, and their scores.
-    pub(super) fn contribute(&mut self, tick: Tick, batch: &Batch) -> (Vec<Contribution>, Vec<ScoreRow>) {
-        let mut rows = Vec::new();
+    /// A step begins, its deltas applied.
+    pub(super) fn open(&mut self, tick: Tick) {
+        if tick.step == 0 {
+            self.rewind.begin(&mut self.network, &self.settings, tick.epoch);
+            self.ledger.open(&self.network);
+        }
+        self.explored.choose(&self.network, &self.settings, tick);
+    }
+
+    /// Computes this worker's shards: their parts, added up as far as the tree allows, and what is recorded
+    /// of their samples.
+    pub(super) fn contribute(&mut self, tick: Tick, batch: &Batch) -> (Vec<Contribution>, Scored) {
+        if batch.trains(tick.step) {
+            self.extra.ask(&self.network, &self.settings, &self.explored, (tick, batch.steps));
+        }
+        let mut rows = Scored::default();
         let nodes = self.nodes.clone();
         let parts = nodes.into_iter().map(|node| {
             let mut leaf =
@@ -121,13 +153,13 @@ impl Replica {
     }
 
     /// Computes one shard; a panic or a loss that is not finite becomes a fault in place of its part.
-    fn shard(&mut self, tick: Tick, batch: &Batch, shard: usize, rows: &mut Vec<ScoreRow>) -> Contribution {
+    fn shard(&mut self, tick: Tick, batch: &Batch, shard: usize, rows: &mut Scored) -> Contribution {
         let header = Header { start: shard, end: shard + 1, ..Header::default() };
         let samples = &batch.shards[shard - self.first_shard];
         let trains = batch.trains(tick.step);
         let work = catch_unwind(AssertUnwindSafe(|| self.compute(tick, samples, batch)));
         let cause = match work {
-            Ok((part, scores)) => {
+            Ok(Ok((part, scores, cached_flops))) => {
                 // What does not train ends nothing: a run that is observed goes as far as one that is not.
                 let wrong = trains
                     .then(|| diagnose::not_finite(self, tick, batch, samples, &part, &scores))
@@ -138,15 +170,22 @@ impl Replica {
                             loss: scores.iter().map(|score| f64::from(score.loss)).sum(),
                             correct: scores.iter().filter(|score| score.correct).count() as u32,
                             samples: scores.len() as u32,
+                            cached_flops,
                             ..header
                         };
-                        let scored = samples.iter().zip(scores);
-                        rows.extend(scored.map(|((sample, _), score)| row(tick, *sample, &score, trains)));
+                        for ((sample, _), score) in samples.iter().zip(scores) {
+                            rows.0.push(row(tick, *sample, &score, trains));
+                            if self.settings.predictions && self.settings.observe == Observe::Full {
+                                let set = PredictionRow::TRAIN;
+                                rows.1.push(evaluate::row(tick.epoch, set, *sample, score.class));
+                            }
+                        }
                         return (header, part);
                     }
                     Some(what) => Cause::NotFinite(what),
                 }
             }
+            Ok(Err(unread)) => Cause::Data(unread.to_string()),
             Err(panic) => Cause::Panicked(panic_message(&*panic)),
         };
         let fault = Fault { tick, worker: self.worker, stage: "gradients".to_owned(), cause };
@@ -158,92 +197,65 @@ impl Replica {
         if self.settings.observe == Observe::Full { self.network.observed_len() } else { 0 }
     }
 
+    /// The extra gradients behind a part and the observed gradients.
+    fn extra_gradients<'a>(&self, numbers: &'a [f32]) -> &'a [f32] {
+        &numbers[self.network.part_len() + self.observed_len()..]
+    }
+
+    /// Lets the momenta of dense gradients take up those of a step that has been reduced.
+    pub(super) fn gather(&mut self, numbers: &[f32]) {
+        let gradients = &numbers[self.network.part_len() + self.observed_len()..];
+        self.extra.gather(&self.network, gradients);
+    }
+
+    /// An update at the end of the epoch of `tick`, or after that step, has seen the momenta that it needs.
+    pub(super) fn seen(&mut self, tick: Tick, ends: bool) {
+        let Settings { policies, plan, .. } = &*self.settings;
+        let needs = |layer: usize| match ends {
+            true => policies.mask.needs(layer, tick.epoch + 1, plan.spans(layer)),
+            false => policies.mask.needs_within(layer, tick.epoch, plan.spans(layer)),
+        };
+        let layers = 0..plan.architecture.layers.len();
+        self.extra.seen(layers.filter(|layer| needs(*layer) == Needs::DenseGradient));
+    }
+
+    /// The dense gradient of `layer` in the numbers of the last step, or its momentum.
+    pub(super) fn dense_gradient(&self, numbers: &[f32], layer: usize) -> Vec<f32> {
+        let momentum = self.extra.momenta.get(&layer).cloned();
+        let gradients = self.extra_gradients(numbers);
+        let last = || self.network.extra_gradient(gradients, &self.extra.asked, layer).to_vec();
+        momentum.unwrap_or_else(last)
+    }
+
+    /// The candidates of `layer` and their gradients in the numbers of the last step.
+    pub(super) fn candidates(&self, numbers: &[f32], layer: usize) -> (Vec<u32>, Vec<f32>) {
+        self.extra.candidates(&self.network, self.extra_gradients(numbers), layer)
+    }
+
     /// Whether masks are updated within an epoch after step `step` of `steps`.
     pub(super) fn updates_after(&self, step: u32, steps: u32) -> bool {
         let window = self.settings.policies.mask.steps();
         step + 1 < steps && window.is_some_and(|window| (step + 1).is_multiple_of(window.get()))
     }
 
-    /// The layers whose dense gradients the last step of `epoch` computes; if it does not end with it, a step
-    /// before an update.
-    pub(super) fn dense_layers(&self, epoch: u32, ends: bool) -> Vec<usize> {
-        let (plan, frozen_blocks) = (&self.settings.plan, self.network.frozen_blocks());
-        match ends {
-            true => plan.dense_gradients(epoch, frozen_blocks).collect(),
-            false => plan.dense_gradients_within(epoch, frozen_blocks).collect(),
-        }
+    /// Looks at this worker's layers at the end of `epoch`, if that is asked for.
+    pub(super) fn look(&mut self, epoch: u32) -> Read<Vec<SimilarityRow>> {
+        let Self { network, settings, ledger, presented, probe, .. } = self;
+        let look = |probe: &mut Probe| probe.look(epoch, network, presented, settings, ledger.layers());
+        probe.as_mut().map_or(Ok(Vec::new()), look)
     }
 
-    /// The dense gradient of `layer` in the numbers of a step that computes those of `layers`.
-    pub(super) fn dense_gradient(&self, layers: &[usize], numbers: &[f32], layer: usize) -> Vec<f32> {
-        let dense = &numbers[self.network.part_len() + self.observed_len()..];
-        self.network.dense_gradient(dense, layers, layer).to_vec()
-    }
-
-    /// The numbers and the scores of some samples: a part, the observed gradients of frozen layers, the dense
-    /// gradients that masks grow by; no numbers of samples that do not train.
-    fn compute(&mut self, tick: Tick, samples: &[Drawn], batch: &Batch) -> (Vec<f32>, Vec<Score>) {
-        let (observed, trains) = (self.observed_len(), batch.trains(tick.step));
-        let ends = tick.step + 1 == batch.steps;
-        let layers = match ends || self.updates_after(tick.step, batch.steps) {
-            true => self.dense_layers(tick.epoch, ends),
-            false => Vec::new(),
-        };
-        let transform = self.settings.seams.gradient.clone();
-        self.with_shard(tick, batch.samples, samples, |network, workspace, shard| {
-            if !trains {
-                return (Vec::new(), network.observe_shard(workspace, shard));
-            }
-            let mut numbers = vec![0.0; network.part_len() + observed + network.dense_len(&layers)];
-            let (part, rest) = numbers.split_at_mut(network.part_len());
-            let (observed, dense) = rest.split_at_mut(observed);
-            let wanted = Wanted { part, observed, dense_layers: &layers, dense };
-            let scores = network.train_shard_for(workspace, shard, wanted);
-            if let Some(transform) = &transform {
-                transform.shard(tick, network, &mut numbers[..network.part_len()]);
-            }
-            (numbers, scores)
-        })
-    }
-
-    /// Gathers the images of some samples as step `tick` sees them, perturbed if something is plugged in that
-    /// does it, and does `work` on that shard.
-    pub(super) fn with_shard<T>(
-        &mut self,
-        tick: Tick,
-        batch_samples: usize,
-        samples: &[Drawn],
-        work: impl FnOnce(&Network, &mut Workspace, &Shard<'_>) -> T,
-    ) -> T {
-        let Self { network, workspace, inputs, input_gradients, settings, .. } = self;
-        let images = &settings.data.train;
-        let ids: Vec<u32> = samples.iter().map(|(sample, _)| *sample).collect();
-        let labels: Vec<u16> = ids.iter().map(|sample| images.labels[*sample as usize]).collect();
-        let weights: Vec<f32> = samples.iter().map(|(_, weight)| *weight).collect();
-        let place = |sample: u32| -> Placement { settings.augment.place(settings.seed, tick.epoch, sample) };
-        input::gather(network.kernel(), images, &settings.data.normalization, &ids, place, inputs);
-        if let Some(perturbation) = &settings.seams.perturbation {
-            let gradient = perturbation.needs_gradient().then(|| {
-                let shard = Shard { inputs, labels: &labels, weights: &weights, batch_samples };
-                network.input_gradient(workspace, &shard, input_gradients);
-                &*input_gradients
-            });
-            perturbation.perturb(inputs, gradient);
-        }
-        work(network, workspace, &Shard { inputs, labels: &labels, weights: &weights, batch_samples })
-    }
-
-    /// Evaluates the test samples `range`, without augmentation: their summed loss and how many are right.
-    pub(super) fn evaluate(&mut self, range: std::ops::Range<usize>) -> (f64, u32) {
-        let Self { network, workspace, inputs, settings, .. } = self;
-        let images = &settings.data.test;
+    /// Evaluates the samples `range` of `images`, without augmentation.
+    pub(super) fn evaluate(&mut self, images: &Images, range: Range<usize>) -> Read<Evaluation> {
+        let Self { network, presented: Presented { workspace, inputs, .. }, settings, .. } = self;
         let ids: Vec<u32> = range.clone().map(|sample| sample as u32).collect();
-        let place = |_: u32| Placement::default();
-        input::gather(network.kernel(), images, &settings.data.normalization, &ids, place, inputs);
+        let place = |_: usize| Placement::default();
+        let (held, places) = images.at_hand(&ids)?;
+        input::gather(network.kernel(), &held, &settings.data.normalization, &places, place, inputs);
         let ones = vec![1.0; ids.len()];
-        let shard = Shard { inputs, labels: &images.labels[range], weights: &ones, batch_samples: ids.len() };
-        let evaluation = network.evaluate(workspace, &shard);
-        (evaluation.loss, evaluation.correct)
+        let (labels, weights, noise) = (&images.labels[range], &ones[..], &[]);
+        let shard = Shard { inputs, labels, weights, noise, batch_samples: ids.len() };
+        Ok(network.evaluate(workspace, &shard))
     }
 }
 
@@ -257,6 +269,7 @@ pub(super) fn add(front: Contribution, back: Contribution) -> Contribution {
         loss: front.loss + back.loss,
         correct: front.correct + back.correct,
         samples: front.samples + back.samples,
+        cached_flops: front.cached_flops + back.cached_flops,
         fault: front.fault.or(back.fault),
     };
     if header.fault.is_some() {
@@ -268,6 +281,6 @@ pub(super) fn add(front: Contribution, back: Contribution) -> Contribution {
 }
 
 fn row(tick: Tick, sample: u32, score: &Score, trained: bool) -> ScoreRow {
-    let Score { loss, correct, error_norm } = *score;
+    let Score { loss, correct, error_norm, .. } = *score;
     ScoreRow { epoch: tick.epoch, step: tick.step, sample, loss, correct, error_norm, trained }
 }

@@ -8,12 +8,18 @@ use spfde_data::architecture::{Architecture, LayerKind, LayerShape};
 
 use crate::description::recipe::Recipe;
 use crate::description::{
-    BuildError, Convolution, Description, Geometry, InputShape, Kind, LayerDescription, Operation,
+    BuildError, Convolution, Description, Geometry, InputShape, Kind, LayerDescription, Operation, Reach,
 };
 use crate::kernel::MOST_LANES;
 
 /// Operations of a network, at most; so layers can be counted in 16 bits.
 const OPERATIONS: usize = 4096;
+
+/// Pixels that attend to each other, at most: each has a number for each.
+const ATTENDING: usize = 1 << 12;
+
+/// Values of a concatenation, at most.
+const MOST_JOINED: usize = 64;
 
 /// Channels, rows, columns, features and classes, at most.
 const EXTENT: usize = 1 << 16;
@@ -27,11 +33,12 @@ type Checked<T> = Result<T, String>;
 impl Description {
     /// Checks the operations and works out what follows from them.
     pub(super) fn of(recipe: Recipe) -> Result<Self, BuildError> {
-        let network = |problem: String| BuildError { at: "the network".into(), problem };
+        let network = |problem: String| BuildError { at: "the network".into(), problem, operation: None };
         recipe.check().map_err(network)?;
         let (blocks, shapes) = (recipe.blocks.clone(), vec![recipe.input]);
         let architecture = Architecture { layers: vec![], blocks, activation_bytes: vec![] };
-        let mut description = Self { recipe, architecture: Arc::new(architecture), shapes, layers: vec![] };
+        let architecture = Arc::new(architecture);
+        let mut description = Self { recipe, architecture, shapes, reaches: vec![None], layers: vec![] };
         description.each(Self::add)?;
         description.check_layers().map_err(network)?;
         description.each(Self::check_readers)?;
@@ -56,12 +63,16 @@ impl Description {
         let shape = self.shapes[operation.reads[0]];
         let output = match operation.kind {
             Kind::Convolution(convolution) => {
-                let Convolution { channels, kernel, stride, padding, .. } = convolution;
+                let Convolution { channels, kernel, stride, padding, groups, .. } = convolution;
                 in_range("channels", channels, 1..=EXTENT)?;
                 let known = matches!(kernel, 1 | 3 | 5 | 7);
                 require(known, &format!("kernel is {kernel}, expected 1, 3, 5 or 7"))?;
                 in_range("stride", stride, 1..=2)?;
                 in_range("padding", padding, 0..=kernel / 2)?;
+                in_range("groups", groups, 1..=EXTENT)?;
+                let among = format!("{} input and {channels} output channels", shape.channels);
+                let divides = shape.channels.is_multiple_of(groups) && channels.is_multiple_of(groups);
+                require(divides, &format!("groups is {groups}, which does not divide {among}"))?;
                 fits(shape, kernel, padding)?;
                 self.add_layer(number, Geometry::convolution(shape, convolution))?
             }
@@ -70,7 +81,7 @@ impl Description {
                 self.add_layer(number, Geometry::linear(shape, features))?
             }
             Kind::Classifier => self.add_layer(number, Geometry::linear(shape, self.recipe.classes))?,
-            Kind::Addition => {
+            Kind::Addition | Kind::Sum => {
                 let other = self.shapes[operation.reads[1]];
                 let unlike = format!("its terms have the shapes {shape} and {other}, expected the same");
                 require(shape == other, &unlike)?;
@@ -80,8 +91,49 @@ impl Description {
                 fits(shape, 2, 0)?;
                 InputShape { height: shape.height / 2, width: shape.width / 2, ..shape }
             }
+            Kind::WideMaxPool => {
+                let [height, width] = [shape.height, shape.width].map(|pixels| pixels.div_ceil(2));
+                InputShape { height, width, ..shape }
+            }
             Kind::AveragePool => InputShape { height: 1, width: 1, ..shape },
+            Kind::Concatenation => {
+                let shapes = || operation.reads.iter().map(|value| self.shapes[*value]);
+                let alike = shapes().all(|other| (other.height, other.width) == (shape.height, shape.width));
+                let found: Vec<String> = shapes().map(|shape| shape.to_string()).collect();
+                let unlike = format!("it joins {}, expected the same rows and columns", found.join(", "));
+                require(alike, &unlike)?;
+                let channels = shapes().map(|shape| shape.channels).sum();
+                in_range("channels", channels, 1..=EXTENT)?;
+                in_range("numbers of its output", channels * shape.positions(), 1..=NUMBERS)?;
+                InputShape { channels, ..shape }
+            }
+            Kind::Gelu | Kind::LayerNorm => shape,
+            Kind::Patches { side } => {
+                in_range("side", side, 1..=EXTENT)?;
+                fits(shape, side, 0)?;
+                let [height, width] = [shape.height / side, shape.width / side];
+                let channels = shape.channels * side * side;
+                in_range("channels", channels, 1..=EXTENT)?;
+                InputShape { channels, height, width }
+            }
+            Kind::Attention { heads } => {
+                in_range("heads", heads, 1..=EXTENT)?;
+                in_range("pixels", shape.positions(), 1..=ATTENDING)?;
+                let thirds = shape.channels.is_multiple_of(3 * heads);
+                let otherwise = format!("{shape} are no queries, keys and values of {heads} heads");
+                require(thirds, &otherwise)?;
+                InputShape { channels: shape.channels / 3, ..shape }
+            }
+            Kind::Dropout { millionths } => {
+                require(millionths < 1_000_000, "the share that it drops is not from 0 to below 1")?;
+                shape
+            }
         };
+        let Operation { block, ref reads, .. } = self.recipe.operations[number];
+        let handed = || reads.iter().filter_map(|read| self.reaches[*read]).max();
+        let is_layer = self.recipe.operations[number].word().0;
+        let reach = if is_layer { Some(block) } else { handed().map(|last| last.min(block)) };
+        self.reaches.push(reach);
         self.shapes.push(output);
         Ok(())
     }
@@ -94,17 +146,17 @@ impl Description {
         in_range("numbers of its output", output.len(), 1..=NUMBERS)?;
         let lanes = geometry.source.len().max(geometry.gradient.len());
         in_range("packed numbers", lanes, 1..=u32::MAX as usize / (MOST_LANES * size_of::<f32>()))?;
-        let before = self.producer(operation.reads[0]).map(|producer| producer.block);
+        let reads_active = self.is_active(operation.reads[0], Reach::Block(operation.block));
         let kernel = geometry.convolution.kernel;
         let shape = LayerShape {
             name: operation.name.clone(),
             kind: if geometry.is_linear { LayerKind::Linear } else { LayerKind::Convolution },
             outputs: geometry.outputs(),
-            inputs: geometry.inputs(),
+            inputs: geometry.inputs_of_each(),
             kernel: (kernel, kernel),
             positions: output.positions() as u64,
             block: operation.block,
-            reads_block_input: before != Some(operation.block),
+            reads_block_input: !reads_active,
         };
         self.layers.push(LayerDescription { geometry, value: operation.output, sum: None });
         Arc::make_mut(&mut self.architecture).layers.push(shape);
@@ -125,8 +177,10 @@ impl Description {
     /// value apart.
     fn check_readers(&mut self, number: usize) -> Checked<()> {
         let Operation { kind, reads, output, .. } = self.operations()[number].clone();
-        let pools = matches!(kind, Kind::MaxPool | Kind::AveragePool);
-        require(!pools || self.readers(reads[0]) == 1, "nothing else may read what a pooling reads")?;
+        require(
+            !kind.is_pool() || self.readers(reads[0]) == 1,
+            "nothing else may read what a pooling reads",
+        )?;
         let is_read = kind == Kind::Classifier || self.readers(output) > 0;
         require(is_read, "nothing reads its output")?;
         let terms = if kind == Kind::Addition { reads } else { vec![] };
@@ -172,8 +226,16 @@ impl Recipe {
         require(belongs, "it belongs to a block; the classifier alone follows the last one")?;
         let before = number.checked_sub(1).map_or(0, |before| self.operations[before].block);
         require(*block == before || *block == before + 1, "blocks follow one another")?;
-        let terms = if *kind == Kind::Addition { 2 } else { 1 };
-        require(reads.len() == terms, "an addition reads two values, every other operation one")?;
+        if *kind == Kind::Concatenation {
+            in_range("values that it joins", reads.len(), 2..=MOST_JOINED)?;
+            let differ = reads.iter().collect::<BTreeSet<_>>().len() == reads.len();
+            require(differ, "it joins a value with itself")?;
+        } else {
+            let terms = if matches!(kind, Kind::Addition | Kind::Sum) { 2 } else { 1 };
+            require(reads.len() == terms, "an addition reads two values, every other operation one")?;
+            let differ = *kind != Kind::Sum || reads[0] != reads[1];
+            require(differ, "it adds a value to itself")?;
+        }
         let (known, later) = (number + 1, reads.iter().max().expect("it reads one"));
         let unknown = format!("it reads value {later}, which is not among the {known} values made before it");
         require(*later < known, &unknown)?;

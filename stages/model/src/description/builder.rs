@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::description::recipe::Recipe;
-use crate::description::{Affine, BuildError, Convolution, Description, InputShape, Kind, Operation};
+use crate::description::{BuildError, Convolution, Description, InputShape, Kind, Node, Operation};
 
 /// Collects the operations of a network; [`Description::build`] checks them.
 ///
@@ -22,16 +22,9 @@ use crate::description::{Affine, BuildError, Convolution, Description, InputShap
 /// ```
 #[derive(Debug)]
 pub struct NetworkBuilder {
-    recipe: RefCell<Recipe>,
+    pub(super) recipe: RefCell<Recipe>,
     /// The first thing said of an operation that it does not know.
-    misuse: RefCell<Option<BuildError>>,
-}
-
-/// What an operation writes, and the operation, whose options can still be set.
-#[derive(Clone, Copy, Debug)]
-pub struct Node<'n> {
-    network: &'n NetworkBuilder,
-    value: usize,
+    pub(super) misuse: RefCell<Option<BuildError>>,
 }
 
 /// The classifier's output: what a network ends with.
@@ -140,6 +133,55 @@ impl NetworkBuilder {
         self.push(Kind::MaxPool, Some(vec![input.value]))
     }
 
+    /// The greatest of each window of 3 · 3 pixels of `input`, which nothing else may read, with one pixel
+    /// between the middles of neighbouring windows: it halves the extents, rounded up. Windows reach one
+    /// pixel beyond the image.
+    pub fn wide_max_pool(&self, input: Node<'_>) -> Node<'_> {
+        self.push(Kind::WideMaxPool, Some(vec![input.value]))
+    }
+
+    /// The channels of `inputs`, two or more with the same rows and columns, behind one another.
+    pub fn concatenate(&self, inputs: &[Node<'_>]) -> Node<'_> {
+        self.push(Kind::Concatenation, Some(inputs.iter().map(|input| input.value).collect()))
+    }
+
+    /// GELU of `input`, each number times the share of a normal distribution below it.
+    pub fn gelu(&self, input: Node<'_>) -> Node<'_> {
+        self.push(Kind::Gelu, Some(vec![input.value]))
+    }
+
+    /// The sum of two values without ReLU.
+    pub fn sum(&self, first: Node<'_>, second: Node<'_>) -> Node<'_> {
+        self.push(Kind::Sum, Some(vec![first.value, second.value]))
+    }
+
+    /// The channels of each pixel of `input` with mean 0 and variance 1, without gain and offset.
+    pub fn layer_norm(&self, input: Node<'_>) -> Node<'_> {
+        self.push(Kind::LayerNorm, Some(vec![input.value]))
+    }
+
+    /// Squares of `side` rows and columns of pixels of `input` as the channels of one pixel, in the order
+    /// (channel, row, column); last rows and columns that fill no square are left out. A convolution of 1×1
+    /// behind it embeds patches.
+    pub fn patches(&self, input: Node<'_>, side: usize) -> Node<'_> {
+        self.push(Kind::Patches { side }, Some(vec![input.value]))
+    }
+
+    /// Attention among the pixels of `input`, whose channels are, in this order, queries, keys and values of
+    /// as many channels, each those of the first head, then those of the second, and so on.
+    pub fn attention(&self, input: Node<'_>, heads: usize) -> Node<'_> {
+        self.push(Kind::Attention { heads }, Some(vec![input.value]))
+    }
+
+    /// While training, zeros in place of the `share` of the numbers of `input`, from 0 to below 1 in
+    /// millionths; the others grow by 1 / (1 − share). Which ones is drawn for each sample and step.
+    pub fn dropout(&self, input: Node<'_>, share: f64) -> Node<'_> {
+        let millionths = (share * 1e6).round();
+        // What is no share becomes what is refused.
+        let millionths = if (0.0..1e6).contains(&millionths) { millionths as u32 } else { u32::MAX };
+        self.push(Kind::Dropout { millionths }, Some(vec![input.value]))
+    }
+
     /// The mean over all pixels of `input`, which nothing else may read.
     pub fn average_pool(&self, input: Node<'_>) -> Node<'_> {
         self.push(Kind::AveragePool, Some(vec![input.value]))
@@ -174,71 +216,5 @@ impl NetworkBuilder {
         };
         recipe.operations.push(operation);
         Node { network: self, value: output }
-    }
-}
-
-impl Node<'_> {
-    /// Reads `input` in place of what the operation before it writes.
-    pub fn after(self, input: Node<'_>) -> Self {
-        self.set("only a layer reads what `after` says", |step| {
-            step.reads = vec![input.value];
-            step.word().0
-        })
-    }
-
-    /// Pixels between neighbouring windows of a convolution: 1 or 2.
-    pub fn stride(self, pixels: usize) -> Self {
-        self.set_convolution("only a convolution has a stride", |convolution| convolution.stride = pixels)
-    }
-
-    /// Rows and columns of zeros around the input of a convolution: up to half the kernel.
-    pub fn padding(self, pixels: usize) -> Self {
-        self.set_convolution("only a convolution has padding", |convolution| convolution.padding = pixels)
-    }
-
-    /// Batch norm in place of a convolution's bias.
-    pub fn batch_norm(self) -> Self {
-        let affine = Affine::BatchNorm;
-        self.set_convolution("only a convolution has batch norm", |convolution| convolution.affine = affine)
-    }
-
-    /// ReLU after a layer's batch norm or bias, for every reader. (A sum passes ReLU anyway.)
-    pub fn relu(self) -> Self {
-        self.set("ReLU follows layers and additions only", |step| {
-            step.relu = step.word().0;
-            step.relu || step.kind == Kind::Addition
-        })
-    }
-
-    /// Another name for a layer than `<block>.<kind><number>`.
-    pub fn named(self, name: impl Into<String>) -> Self {
-        self.set("only layers have names", |step| {
-            step.name = name.into();
-            step.word().0
-        })
-    }
-
-    /// Sets an option of a convolution.
-    fn set_convolution(self, reason: &'static str, change: impl FnOnce(&mut Convolution)) -> Self {
-        self.set(reason, |step| match &mut step.kind {
-            Kind::Convolution(convolution) => {
-                change(convolution);
-                true
-            }
-            _ => false,
-        })
-    }
-
-    /// Sets an option of the operation; where that has no such option, the builder remembers the `reason`.
-    fn set(self, reason: &'static str, change: impl FnOnce(&mut Operation) -> bool) -> Self {
-        let position = self.value.wrapping_sub(1);
-        let mut recipe = self.network.recipe.borrow_mut();
-        let misuse = match recipe.operations.get_mut(position) {
-            None => Some(BuildError { at: "the input".into(), problem: reason.into() }),
-            Some(step) => (!change(step)).then(|| step.error(position, reason)),
-        };
-        let mut first = self.network.misuse.borrow_mut();
-        *first = first.take().or(misuse);
-        self
     }
 }

@@ -2,6 +2,7 @@
 //! phases of a stride.
 
 use crate::description::Convolution;
+use crate::kernel::Form;
 
 /// Lanes by which rows of a packed buffer are longer than their pixels, so that rows of a power-of-two length
 /// do not fall into the same cache sets.
@@ -161,9 +162,20 @@ impl Geometry {
         if self.is_linear { self.input.len() } else { self.input.channels }
     }
 
+    /// Those that each output channel or feature reads.
+    pub(crate) fn inputs_of_each(&self) -> usize {
+        self.inputs() / self.convolution.groups
+    }
+
     /// Weights of the dense layer.
     pub(crate) fn weights(&self) -> usize {
-        self.outputs() * self.inputs() * self.convolution.kernel.pow(2)
+        self.outputs() * self.inputs_of_each() * self.convolution.kernel.pow(2)
+    }
+
+    /// The kernel that serves the layer if so many weights exist. With several groups it is the sparse one at
+    /// every density: channels that the dense one writes together have no input in common.
+    pub(crate) fn form(&self, existing: usize) -> Form {
+        if self.convolution.groups > 1 { Form::Sparse } else { Form::of(existing, self.weights()) }
     }
 
     /// For each cell of the kernel, lanes from a window's first pixel in the packed input to the pixel of the

@@ -27,7 +27,8 @@ pub(crate) struct Operation {
     pub(crate) name: String,
     /// The block it freezes with; the classifier's is the number of blocks.
     pub(crate) block: usize,
-    /// The values that it reads: an addition two, of which the second is the shortcut, all others one.
+    /// The values that it reads: an addition two, of which the second is the shortcut, a sum two, a
+    /// concatenation several, all others one.
     pub(crate) reads: Vec<usize>,
     /// Whether ReLU follows a layer's batch norm or bias.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -53,8 +54,30 @@ pub(crate) enum Kind {
     Addition,
     /// Greatest of each window of 2 · 2 pixels.
     MaxPool,
+    /// Greatest of each window of 3 · 3 pixels, two pixels apart, of the input with a pixel around it.
+    WideMaxPool,
     /// Mean over all pixels.
     AveragePool,
+    /// The channels of several values behind one another.
+    Concatenation,
+    /// Gaussian error linear unit.
+    Gelu,
+    /// The sum of two values.
+    Sum,
+    /// Mean 0 and variance 1 of the channels of each pixel.
+    LayerNorm,
+    /// Squares of so many rows and columns of pixels as the channels of one.
+    Patches {
+        side: usize,
+    },
+    /// Attention of so many heads among the pixels, whose channels are queries, keys and values.
+    Attention {
+        heads: usize,
+    },
+    /// Zeros in place of a share of the numbers, while training.
+    Dropout {
+        millionths: u32,
+    },
     /// The linear layer whose outputs are the logits.
     Classifier,
 }
@@ -71,14 +94,25 @@ pub(crate) struct Convolution {
     pub(crate) stride: usize,
     /// Rows and columns of zeros around the input.
     pub(crate) padding: usize,
+    /// Runs of channels, as many of the input as of the output, that have nothing to do with each other.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) groups: usize,
     pub(crate) affine: Affine,
 }
 
 impl Convolution {
     /// With stride 1, as many zeros around the input as keep the extent, and a bias.
     pub(super) fn new(channels: usize, kernel: usize) -> Self {
-        Self { channels, kernel, stride: 1, padding: kernel / 2, affine: Affine::Bias }
+        Self { channels, kernel, stride: 1, padding: kernel / 2, groups: 1, affine: Affine::Bias }
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 /// What follows a layer, channel by channel.
@@ -91,6 +125,13 @@ pub(crate) enum Affine {
     Bias,
 }
 
+impl Kind {
+    /// Whether it makes one pixel of several.
+    pub(crate) fn is_pool(self) -> bool {
+        matches!(self, Self::MaxPool | Self::WideMaxPool | Self::AveragePool)
+    }
+}
+
 impl Operation {
     /// Whether it is a layer, and what layers and operations of its kind are called.
     pub(crate) fn word(&self) -> (bool, &'static str) {
@@ -100,7 +141,15 @@ impl Operation {
             Kind::Classifier => (true, "classifier"),
             Kind::Addition => (false, "addition"),
             Kind::MaxPool => (false, "max pooling"),
+            Kind::WideMaxPool => (false, "wide max pooling"),
             Kind::AveragePool => (false, "average pooling"),
+            Kind::Concatenation => (false, "concatenation"),
+            Kind::Gelu => (false, "GELU"),
+            Kind::Sum => (false, "sum"),
+            Kind::LayerNorm => (false, "layer norm"),
+            Kind::Patches { .. } => (false, "patches"),
+            Kind::Attention { .. } => (false, "attention"),
+            Kind::Dropout { .. } => (false, "dropout"),
         }
     }
 
@@ -123,6 +172,6 @@ impl Operation {
             (true, word) => format!("{word} `{}`", self.name),
             (false, word) => format!("{word} (operation {number})"),
         };
-        BuildError { at, problem: problem.into() }
+        BuildError { at, problem: problem.into(), operation: Some(number) }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct SignalRow<'a, S> {
 impl<S: Stored> SignalRow<'_, S> {
     /// What applies to the values of one channel.
     #[inline(always)]
-    fn channel<V: Vector>(&self, channel: usize) -> Reader<V> {
+    pub(super) fn channel<V: Vector>(&self, channel: usize) -> Reader<V> {
         let affine = self.affine.map(|channels| {
             let Channel { scale, shift, .. } = channels[channel];
             (V::splat(scale), V::splat(shift))
@@ -48,14 +48,14 @@ impl<S: Stored> SignalRow<'_, S> {
 
 /// What applies to the values of one channel.
 #[derive(Clone, Copy)]
-struct Reader<V> {
+pub(super) struct Reader<V> {
     affine: Option<(V, V)>,
     relu: bool,
 }
 
 impl<V: Vector> Reader<V> {
     #[inline(always)]
-    fn read<S: Stored>(&self, lane: &[S]) -> V {
+    pub(super) fn read<S: Stored>(&self, lane: &[S]) -> V {
         let value = V::read(lane);
         // Not by a closure: those cannot be told to be inlined where the instructions are.
         let value = match self.affine {
@@ -113,6 +113,27 @@ fn body<V: Vector, S: Stored>(source: &SignalRow<'_, S>, mask: LaneMask, mut tar
 }
 
 entry! {
+    /// Writes the row's values.
+    ///
+    /// # Panics
+    /// If the rows differ in length.
+    fn copy<S>(source: &SignalRow<'_, S>, target: &mut [S]) = copy_body
+}
+
+#[inline(always)]
+fn copy_body<V: Vector, S: Stored>(source: &SignalRow<'_, S>, target: &mut [S]) {
+    assert_eq!(source.lanes.len(), target.len(), "rows of one length");
+    let width = source.width * V::LANES;
+    let channels = source.lanes.chunks_exact(width).zip(target.chunks_exact_mut(width));
+    for (channel, (lanes, target)) in channels.enumerate() {
+        let reader = source.channel::<V>(channel);
+        for (lane, target) in lanes.chunks_exact(V::LANES).zip(target.chunks_exact_mut(V::LANES)) {
+            reader.read(lane).write(target);
+        }
+    }
+}
+
+entry! {
     /// Writes ReLU of the sum of two rows.
     ///
     /// # Panics
@@ -122,6 +143,28 @@ entry! {
 
 #[inline(always)]
 fn add_body<V: Vector, S: Stored>(main: &SignalRow<'_, S>, shortcut: &SignalRow<'_, S>, target: &mut [S]) {
+    add_rows::<V, S, true>(main, shortcut, target);
+}
+
+entry! {
+    /// Writes the sum of two rows.
+    ///
+    /// # Panics
+    /// If the rows differ in length.
+    fn sum<S>(first: &SignalRow<'_, S>, second: &SignalRow<'_, S>, target: &mut [S]) = sum_body
+}
+
+#[inline(always)]
+fn sum_body<V: Vector, S: Stored>(first: &SignalRow<'_, S>, second: &SignalRow<'_, S>, target: &mut [S]) {
+    add_rows::<V, S, false>(first, second, target);
+}
+
+#[inline(always)]
+fn add_rows<V: Vector, S: Stored, const RELU: bool>(
+    main: &SignalRow<'_, S>,
+    shortcut: &SignalRow<'_, S>,
+    target: &mut [S],
+) {
     assert!(main.lanes.len() == target.len() && shortcut.lanes.len() == target.len(), "rows of one length");
     let width = main.width * V::LANES;
     for (channel, target) in target.chunks_exact_mut(width).enumerate() {
@@ -129,7 +172,9 @@ fn add_body<V: Vector, S: Stored>(main: &SignalRow<'_, S>, shortcut: &SignalRow<
         let (read_main, read_shortcut) = (main.channel::<V>(channel), shortcut.channel::<V>(channel));
         let [main, shortcut] = [main, shortcut].map(|row| row.lanes[range.clone()].chunks_exact(V::LANES));
         for ((target, main), shortcut) in target.chunks_exact_mut(V::LANES).zip(main).zip(shortcut) {
-            read_main.read(main).add(read_shortcut.read(shortcut)).relu().write(target);
+            let sum = read_main.read(main).add(read_shortcut.read(shortcut));
+            let sum = if RELU { sum.relu() } else { sum };
+            sum.write(target);
         }
     }
 }

@@ -10,7 +10,6 @@ pub(crate) unsafe trait Stored:
     Copy + Default + std::fmt::Debug + Send + Sync + 'static
 {
     /// Whether it is made of f32 by rounding, for which there may be an instruction.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "kernels of one form serve both"))]
     const IS_HALF: bool;
 
     /// As many numbers as a vector has.

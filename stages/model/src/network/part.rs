@@ -1,11 +1,12 @@
 //! The flat lists of numbers that a shard contributes to a step, and what stands where in them: parts,
-//! observed and dense gradients.
+//! observed and extra gradients.
 
 use std::ops::Range;
 
 use crate::description::Description;
 use crate::layer::Layer;
 use crate::network::Network;
+use crate::shard::Extra;
 
 /// A number that is not finite.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,34 +127,41 @@ impl Network {
         &observed[self.part.observed[layer].clone()]
     }
 
-    /// How many weights `layers` have when dense: the length of [`Wanted::dense`](crate::Wanted::dense).
+    /// How many weights `extra` names: the length of
+    /// [`Wanted::extra_gradients`](crate::Wanted::extra_gradients).
     ///
     /// # Panics
     /// If a layer does not exist or is frozen, or the layers do not ascend.
-    pub fn dense_len(&self, layers: &[usize]) -> usize {
-        assert!(layers.is_sorted_by(|a, b| a < b), "layers ascend: {layers:?}");
+    pub fn extra_len(&self, extra: &[Extra]) -> usize {
+        assert!(extra.is_sorted_by(|a, b| a.layer() < b.layer()), "layers ascend");
         let shapes = &self.architecture().layers;
-        let train = layers.iter().all(|layer| shapes[*layer].block >= self.frozen);
-        assert!(train, "no layer is frozen: {layers:?}");
-        layers.iter().map(|layer| shapes[*layer].weights()).sum()
+        let train = extra.iter().all(|extra| shapes[extra.layer()].block >= self.frozen);
+        assert!(train, "no layer is frozen");
+        extra.iter().map(|extra| extra.indices().len()).sum()
     }
 
-    /// The gradient of the batch's mean loss (before weight decay) with respect to all weights of `layer`,
-    /// row-major in (output, input, kernel row, kernel column), in the dense gradients of `layers`, added
-    /// over the shards. The entries of existing weights have the bits of [`Network::gradient`].
+    /// The gradients of the batch's mean loss (before weight decay) with respect to the weights that `extra`
+    /// names of `layer`, in their order, added over the shards. Those of existing weights have the bits of
+    /// [`Network::gradient`].
     ///
     /// # Panics
-    /// If `layer` is not among `layers`, or `dense` is not [`Network::dense_len`] long.
-    pub fn dense_gradient<'a>(&self, dense: &'a [f32], layers: &[usize], layer: usize) -> &'a [f32] {
-        assert_eq!(dense.len(), self.dense_len(layers), "dense gradients of these layers");
-        assert!(layers.contains(&layer), "layer {layer} is one of {layers:?}");
-        &dense[self.dense_range(layers, layer)]
+    /// If `extra` names no weights of `layer`, or `gradients` is not [`Network::extra_len`] long.
+    pub fn extra_gradient<'a>(&self, gradients: &'a [f32], extra: &[Extra], layer: usize) -> &'a [f32] {
+        assert_eq!(gradients.len(), self.extra_len(extra), "gradients of these weights");
+        let (_, range) = extra_range(extra, layer).expect("extra gradients of this layer");
+        &gradients[range]
     }
+}
 
-    /// Where the gradients of `layer`, one of `layers`, stand in dense gradients.
-    pub(super) fn dense_range(&self, layers: &[usize], layer: usize) -> Range<usize> {
-        let weights = |layer: usize| self.architecture().layers[layer].weights();
-        let start = layers.iter().take_while(|other| **other < layer).map(|other| weights(*other)).sum();
-        start..start + weights(layer)
+/// The weights that `extra` names of a layer, and where their gradients stand; none of most layers.
+pub(super) fn extra_range(extra: &[Extra], layer: usize) -> Option<(&Extra, Range<usize>)> {
+    let mut start = 0;
+    for own in extra {
+        let range = start..start + own.indices().len();
+        if own.layer() == layer {
+            return Some((own, range));
+        }
+        start = range.end;
     }
+    None
 }

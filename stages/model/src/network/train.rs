@@ -3,11 +3,16 @@
 use std::ops::Range;
 
 use crate::description::{Kind, Operation, Reach};
+use crate::entries::Entries;
 use crate::kernel::{Stored, Taps};
 use crate::lane::Activations;
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::operation::{Pass, addition, convolution, linear, loss, pool, settle};
+use crate::network::part::extra_range;
+use crate::operation::{
+    Pass, addition, attention, concatenation, convolution, dropout, gelu, layer_norm, linear, loss, patches,
+    pool, settle, sum,
+};
 use crate::schedule::Schedule;
 use crate::shard::{Score, Shard, Wanted};
 use crate::workspace::{Kept, Workspace};
@@ -31,28 +36,40 @@ impl Network {
     /// without samples contributes zeros.
     ///
     /// # Panics
-    /// If a slice has not the length that [`Wanted`] names, a dense gradient of a frozen layer is wanted, the
-    /// shard's lists differ in length, its inputs have another shape than the network's or too few lanes, or
-    /// a label is no class.
+    /// If a slice has not the length that [`Wanted`] names, an extra gradient of a frozen layer is wanted,
+    /// the shard's lists differ in length, its inputs have another shape than the network's or too few lanes,
+    /// or a label is no class.
     pub fn train_shard_for(
         &self,
         workspace: &mut Workspace,
         shard: &Shard<'_>,
+        wanted: Wanted<'_>,
+    ) -> Vec<Score> {
+        self.train(workspace, shard, None, wanted)
+    }
+
+    /// The same, behind the front if there are `entries` of the samples.
+    pub(super) fn train(
+        &self,
+        workspace: &mut Workspace,
+        shard: &Shard<'_>,
+        entries: Option<&Entries<'_>>,
         mut wanted: Wanted<'_>,
     ) -> Vec<Score> {
         assert_eq!(wanted.part.len(), self.part.len, "a part of this network");
-        assert_eq!(wanted.dense.len(), self.dense_len(wanted.dense_layers), "a number for each weight");
+        assert_eq!(wanted.extra_gradients.len(), self.extra_len(wanted.extra), "a number for each weight");
         let (observes, observed) = (!wanted.observed.is_empty(), wanted.observed.len());
         assert!(!observes || observed == self.observed_len(), "a number for each weight of frozen layers");
         // Of a shard with samples every number is written below, once: what is not shows.
         let unwritten = if cfg!(debug_assertions) && !shard.labels.is_empty() { f32::NAN } else { 0.0 };
-        for slice in [&mut *wanted.part, wanted.observed, wanted.dense] {
+        for slice in [&mut *wanted.part, wanted.observed, wanted.extra_gradients] {
             slice.fill(unwritten);
         }
         let schedule = if observes { &self.observing } else { &self.training };
+        let inputs = entries.is_none().then_some(shard.inputs);
         in_storage!(self.storage, S => {
-            let pass = self.pass::<S>(workspace, shard, schedule, self.frozen);
-            pass.map_or(vec![], |mut pass| self.run(&mut pass, shard, &mut wanted))
+            let pass = self.pass::<S>(workspace, inputs, shard, schedule, self.frozen);
+            pass.map_or(vec![], |mut pass| self.run(&mut pass, shard, entries, &mut wanted))
         })
     }
 
@@ -70,9 +87,9 @@ impl Network {
         into.fill(0.0);
         let into = into.as_slice_mut().expect("activations are in standard layout");
         in_storage!(self.storage, S => {
-            let pass = self.pass::<S>(workspace, shard, &self.perturbing, self.frozen);
+            let pass = self.pass::<S>(workspace, Some(shard.inputs), shard, &self.perturbing, self.frozen);
             let Some(mut pass) = pass else { return };
-            self.run(&mut pass, shard, &mut Wanted::default());
+            self.run(&mut pass, shard, None, &mut Wanted::default());
             into.iter_mut().zip(pass.gradient(0)).for_each(|(into, stored)| *into = stored.get());
         });
     }
@@ -82,11 +99,12 @@ impl Network {
         &self,
         pass: &mut Pass<'_, S>,
         shard: &Shard<'_>,
+        entries: Option<&Entries<'_>>,
         wanted: &mut Wanted<'_>,
     ) -> Vec<Score> {
         assert_eq!(shard.weights.len(), shard.labels.len(), "one weight per sample");
         assert!(shard.labels.len() <= shard.batch_samples, "a shard is a part of its batch");
-        self.run_forward(pass);
+        self.run_forward(pass, entries);
         pass.workspace.begun.clear();
         pass.workspace.begun.resize(self.description.shapes.len(), false);
         let scores = loss::backward(pass, shard);
@@ -96,10 +114,11 @@ impl Network {
     }
 
     /// Prepares a pass that has so many leading blocks with running statistics; none if the shard has no
-    /// samples.
+    /// samples. It reads `inputs` in place of those of the shard; none if it begins behind the front.
     pub(super) fn pass<'a, S: Kept>(
         &'a self,
         workspace: &'a mut Workspace,
+        inputs: Option<&'a Activations>,
         shard: &'a Shard<'_>,
         schedule: &'a Schedule,
         frozen: usize,
@@ -108,15 +127,18 @@ impl Network {
         if samples == 0 {
             return None;
         }
+        assert!(shard.noise.is_empty() || shard.noise.len() == samples, "a key for each sample, or none");
         let shape = self.description.shapes[0];
         let (groups, lanes) = (self.kernel.groups(samples), self.kernel.lanes());
-        let extents = shard.inputs.shape();
-        let own = [shape.height, shape.channels, shape.width, lanes];
-        assert_eq!(extents[1..], own, "rows, channels, columns of the network's input, lanes of its kernel");
-        assert!(extents[0] >= groups, "inputs hold every sample");
+        let inputs = inputs.map_or(&[][..], |inputs| {
+            let (extents, own) = (inputs.shape(), [shape.height, shape.channels, shape.width, lanes]);
+            let what = "rows, channels, columns of the network's input, lanes of its kernel";
+            assert_eq!(extents[1..], own, "{what}");
+            assert!(extents[0] >= groups, "inputs hold every sample");
+            inputs.as_slice().expect("activations are in standard layout")
+        });
         let (workspace, rooms) = S::rooms(workspace);
         rooms.make_room(&schedule.buffers, groups, lanes);
-        let inputs = shard.inputs.as_slice().expect("activations are in standard layout");
         Some(Pass {
             description: &self.description,
             layers: &self.layers,
@@ -126,6 +148,7 @@ impl Network {
             buffers: &mut rooms.buffers,
             inputs: S::inputs(inputs, &mut rooms.inputs),
             samples,
+            noise: shard.noise,
             share: (samples as f64 / shard.batch_samples as f64) as f32,
             groups,
             frozen,
@@ -133,13 +156,30 @@ impl Network {
         })
     }
 
-    /// Computes all values up to the logits: the prefix group by group, then one operation after the other.
-    pub(super) fn run_forward<S: Stored>(&self, pass: &mut Pass<'_, S>) {
-        pass.fix();
-        let (prefix, groups) = (pass.schedule.prefix, pass.groups);
-        (0..groups).for_each(|group| self.run_operations(pass, 0..prefix, group..group + 1));
-        self.run_operations(pass, prefix..self.description.operations().len(), 0..groups);
+    /// Computes all values up to the logits: from the inputs, or behind the front from its entries.
+    pub(super) fn run_forward<S: Stored>(&self, pass: &mut Pass<'_, S>, entries: Option<&Entries<'_>>) {
+        self.run_up_to(self.description.logits(), pass, entries);
         pass.workspace.hear(|| "end".into());
+    }
+
+    /// Computes the values of the operations in front of number `end`: the prefix group by group, then one
+    /// operation after the other.
+    pub(super) fn run_up_to<S: Stored>(
+        &self,
+        end: usize,
+        pass: &mut Pass<'_, S>,
+        entries: Option<&Entries<'_>>,
+    ) {
+        pass.fix();
+        let start = entries.map_or(0, |entries| entries.front);
+        let (prefix, groups) = (pass.schedule.prefix.max(start), pass.groups);
+        for group in 0..groups {
+            if let Some(entries) = entries {
+                entries.load(pass, group);
+            }
+            self.run_operations(pass, start..prefix, group..group + 1);
+        }
+        self.run_operations(pass, prefix..end, 0..groups);
     }
 
     /// Computes the values that these operations write, for these groups.
@@ -155,8 +195,15 @@ impl Network {
                 Kind::Convolution(_) => convolution::forward(pass, operation, groups, into),
                 Kind::Linear { .. } | Kind::Classifier => linear::forward(pass, operation, into),
                 Kind::Addition => addition::forward(pass, operation, groups, into),
-                Kind::MaxPool => pool::greatest(pass, operation, groups, into),
+                Kind::MaxPool | Kind::WideMaxPool => pool::greatest(pass, operation, groups, into),
                 Kind::AveragePool => pool::mean(pass, operation, groups, into),
+                Kind::Concatenation => concatenation::forward(pass, operation, groups, into),
+                Kind::Gelu => gelu::forward(pass, operation, groups, into),
+                Kind::Sum => sum::forward(pass, operation, groups, into),
+                Kind::LayerNorm => layer_norm::forward(pass, operation, groups, into),
+                Kind::Patches { .. } => patches::forward(pass, operation, groups, into),
+                Kind::Attention { .. } => attention::forward(pass, operation, groups, into),
+                Kind::Dropout { .. } => dropout::forward(pass, operation, groups, into),
             }
             pass.put_value(operation.output, output);
         }
@@ -174,7 +221,14 @@ impl Network {
                     self.layer_backward(pass, operation, wanted);
                 }
                 Kind::Addition => addition::backward(pass, operation),
-                Kind::MaxPool | Kind::AveragePool => pool::backward(pass, operation),
+                Kind::MaxPool | Kind::WideMaxPool | Kind::AveragePool => pool::backward(pass, operation),
+                Kind::Concatenation => concatenation::backward(pass, operation),
+                Kind::Gelu => gelu::backward(pass, operation),
+                Kind::Sum => sum::backward(pass, operation),
+                Kind::LayerNorm => layer_norm::backward(pass, operation),
+                Kind::Patches { .. } => patches::backward(pass, operation),
+                Kind::Attention { .. } => attention::backward(pass, operation),
+                Kind::Dropout { .. } => dropout::backward(pass, operation),
             }
             // A convolution settles on its way.
             for &value in &operation.reads {
@@ -195,7 +249,7 @@ impl Network {
         wanted: &mut Wanted<'_>,
     ) {
         let layer = operation.layer();
-        let Layer { weights, affine } = &self.layers[layer];
+        let Layer { weights, affine, .. } = &self.layers[layer];
         let geometry = &self.description.layers[layer].geometry;
         let backward = if geometry.is_linear { linear::backward } else { convolution::backward };
         if pass.schedule.reach == Reach::Input {
@@ -207,14 +261,17 @@ impl Network {
             true => &mut wanted.observed[self.part.observed[layer].clone()],
             false => &mut wanted.part[self.part.weights[layer].clone()],
         };
-        if !wanted.dense_layers.contains(&layer) {
+        let Some((extra, range)) = extra_range(wanted.extra, layer) else {
             return backward(pass, operation, &weights.forward.taps, gradients);
-        }
+        };
         // The gradient of a weight does not depend on which others there are.
-        let dense = &mut wanted.dense[self.dense_range(wanted.dense_layers, layer)];
-        backward(pass, operation, &weights.dense_taps(), dense);
+        let all = &mut wanted.extra_gradients[range];
+        let taps = extra.taps.get_or_init(|| weights.taps_of(extra.indices()));
+        backward(pass, operation, taps, all);
+        let mut places = extra.indices().iter().zip(&*all);
         for (gradient, index) in gradients.iter_mut().zip(&weights.indices) {
-            *gradient = dense[*index as usize];
+            let own = places.find(|(other, _)| *other == index);
+            *gradient = *own.expect("extra gradients are those of all existing weights, too").1;
         }
     }
 }

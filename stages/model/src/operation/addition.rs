@@ -42,16 +42,26 @@ pub(crate) fn backward<S: Stored>(pass: &mut Pass<'_, S>, operation: &Operation)
             pass.workspace.begun[value] = true;
             continue;
         }
-        let Some((mut target, begun)) = pass.take_gradient(value) else { continue };
-        let upstream = pass.gradient(operation.output);
-        if begun {
-            target
-                .iter_mut()
-                .zip(upstream)
-                .for_each(|(target, value)| *target = S::of(target.get() + value.get()));
-        } else {
-            target[..upstream.len()].copy_from_slice(upstream);
-        }
-        pass.put_gradient(value, target);
+        give_whole(pass, operation, value);
+    }
+}
+
+/// Passes the gradient of an operation's output on to `value`, which it has read, if that is wanted.
+pub(super) fn give_whole<S: Stored>(pass: &mut Pass<'_, S>, operation: &Operation, value: usize) {
+    let Some((mut target, begun)) = pass.take_gradient(value) else { return };
+    let upstream = pass.gradient(operation.output);
+    give(upstream, begun, &mut target[..upstream.len()]);
+    pass.put_gradient(value, target);
+}
+
+/// Passes a gradient on, to what is there if this has begun.
+pub(super) fn give<S: Stored>(upstream: &[S], begun: bool, target: &mut [S]) {
+    if begun {
+        target
+            .iter_mut()
+            .zip(upstream)
+            .for_each(|(target, value)| *target = S::of(target.get() + value.get()));
+    } else {
+        target.copy_from_slice(upstream);
     }
 }

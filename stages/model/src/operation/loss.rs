@@ -32,15 +32,29 @@ pub(crate) fn backward<S: Stored>(pass: &mut Pass<'_, S>, shard: &Shard<'_>) -> 
     scores
 }
 
+/// The logits of every sample of the shard, sample by sample.
+pub(crate) fn logits<S: Stored>(pass: &Pass<'_, S>) -> Vec<f64> {
+    let classes = pass.description.task().1;
+    let mut logits = vec![0.0; pass.samples * classes];
+    let own = logits.chunks_exact_mut(classes).enumerate();
+    own.for_each(|(sample, own)| logits_of(pass, sample, own));
+    logits
+}
+
 /// Scores a sample; `errors` gets the gradient of its loss with respect to its logits.
 fn judge<S: Stored>(pass: &Pass<'_, S>, sample: usize, label: u16, errors: &mut [f64]) -> Score {
+    logits_of(pass, sample, errors);
+    assert!(usize::from(label) < errors.len(), "label {label} of {} classes", errors.len());
+    pass.loss.judge(errors, usize::from(label))
+}
+
+/// Writes the logits of a sample.
+fn logits_of<S: Stored>(pass: &Pass<'_, S>, sample: usize, logits: &mut [f64]) {
     let lanes = pass.lanes();
     let row = pass.signal_row(pass.description.logits(), sample / lanes, 0);
     let channels = row.affine.expect("logits have a bias");
     let own = row.lanes.chunks_exact(lanes);
-    for ((logit, lane), Channel { scale, shift, .. }) in errors.iter_mut().zip(own).zip(channels) {
+    for ((logit, lane), Channel { scale, shift, .. }) in logits.iter_mut().zip(own).zip(channels) {
         *logit = f64::from(lane[sample % lanes].get()) * f64::from(*scale) + f64::from(*shift);
     }
-    assert!(usize::from(label) < errors.len(), "label {label} of {} classes", errors.len());
-    pass.loss.judge(errors, usize::from(label))
 }

@@ -24,6 +24,8 @@ pub(crate) struct Pass<'a, S> {
     pub(crate) inputs: &'a [S],
     /// Samples of the shard.
     pub(crate) samples: usize,
+    /// The key of each sample's draws; none if nothing is drawn.
+    pub(crate) noise: &'a [u64],
     /// Their share of the batch.
     pub(crate) share: f32,
     /// Groups that hold them.
@@ -99,6 +101,22 @@ impl<S: Stored> Pass<'_, S> {
         let row = self.signal_row(value, group, row);
         let target = PackedRow { lanes: into, start: 0, channel_step: row.width, pixel_step: 1 };
         pack(self.kernel, &row, LaneMask::first(self.lanes()), target);
+    }
+
+    /// All numbers of a value as operations read it, sample by sample.
+    pub(crate) fn signals(&self, value: usize) -> Vec<Vec<f32>> {
+        let (shape, lanes) = (self.description.shapes[value], self.lanes());
+        let mut signals = vec![Vec::with_capacity(shape.len()); self.samples];
+        let mut row = vec![0.0; shape.row() * lanes];
+        for (group, signals) in signals.chunks_mut(lanes).enumerate() {
+            for number in 0..shape.height {
+                self.read_row(value, group, number, &mut row);
+                for (lane, signal) in signals.iter_mut().enumerate() {
+                    signal.extend(row[lane..].iter().step_by(lanes));
+                }
+            }
+        }
+        signals
     }
 
     /// Packs the gradient of one row of pixels of the output of `layer`.

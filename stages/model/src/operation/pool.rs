@@ -1,10 +1,47 @@
-//! Pooling: the greatest pixel of windows of 2 · 2 pixels, and the mean of all pixels.
+//! Pooling: the greatest pixel of windows of 2 · 2 or 3 · 3 pixels, and the mean of all pixels.
 
 use std::ops::Range;
 
-use crate::description::{Kind, Operation};
-use crate::kernel::{self, Stored, WINDOW, Windows};
+use crate::description::{InputShape, Kind, Operation};
+use crate::kernel::{self, LaneMask, PackedRow, STEP, Stored, Windows, pack};
 use crate::operation::Pass;
+
+/// The rows of a value under the windows of a max pooling, with `padding` pixels around the image that are
+/// less than any other.
+struct Rows {
+    side: usize,
+    padding: usize,
+    columns: usize,
+    /// `[side][channels][columns]`.
+    lanes: Vec<f32>,
+}
+
+impl Rows {
+    fn new<S: Stored>(pass: &Pass<'_, S>, operation: &Operation) -> Self {
+        let (side, padding) = if operation.kind == Kind::WideMaxPool { (3, 1) } else { (2, 0) };
+        let InputShape { channels, width, .. } = pass.description.shapes[operation.reads[0]];
+        let columns = width + 2 * padding;
+        let lanes = vec![f32::NEG_INFINITY; side * channels * columns * pass.lanes()];
+        Self { side, padding, columns, lanes }
+    }
+
+    /// Reads those under row `row` of the output.
+    fn read<S: Stored>(&mut self, pass: &Pass<'_, S>, value: usize, group: usize, row: usize) -> Windows<'_> {
+        let (height, length) = (pass.description.shapes[value].height, self.lanes.len() / self.side);
+        for (down, lanes) in self.lanes.chunks_exact_mut(length).enumerate() {
+            match (row * STEP + down).checked_sub(self.padding).filter(|row| *row < height) {
+                Some(row) => {
+                    let signal = pass.signal_row(value, group, row);
+                    let (start, channel_step) = (self.padding, self.columns);
+                    let target = PackedRow { lanes, start, channel_step, pixel_step: 1 };
+                    pack(pass.kernel, &signal, LaneMask::first(pass.lanes()), target);
+                }
+                None => lanes.fill(f32::NEG_INFINITY),
+            }
+        }
+        Windows { rows: &self.lanes, columns: self.columns, side: self.side }
+    }
+}
 
 /// Computes the greatest pixel of each window.
 pub(crate) fn greatest<S: Stored>(
@@ -13,12 +50,10 @@ pub(crate) fn greatest<S: Stored>(
     groups: Range<usize>,
     target: &mut [S],
 ) {
-    let [input, output] = [operation.reads[0], operation.output].map(|value| pass.description.shapes[value]);
-    let mut rows = vec![0.0; WINDOW * input.row() * pass.lanes()];
+    let mut rows = Rows::new(pass, operation);
     for group in groups {
-        for row in 0..output.height {
-            read_rows(pass, operation, group, row, &mut rows);
-            let windows = Windows { rows: &rows, width: input.width };
+        for row in 0..pass.description.shapes[operation.output].height {
+            let windows = rows.read(pass, operation.reads[0], group, row);
             kernel::greatest(pass.kernel, windows, &mut target[pass.row_range(operation.output, group, row)]);
         }
     }
@@ -58,7 +93,7 @@ pub(crate) fn backward<S: Stored>(pass: &mut Pass<'_, S>, operation: &Operation)
     let Some((mut target, begun)) = pass.take_gradient(value) else { return };
     assert!(!begun, "a pooled signal has no other reader");
     match operation.kind {
-        Kind::MaxPool => give_to_greatest(pass, operation, &mut target),
+        Kind::MaxPool | Kind::WideMaxPool => give_to_greatest(pass, operation, &mut target),
         _ => share(pass, operation, &mut target),
     }
     pass.put_gradient(value, target);
@@ -66,21 +101,38 @@ pub(crate) fn backward<S: Stored>(pass: &mut Pass<'_, S>, operation: &Operation)
 
 /// Gives the gradient of each window to its greatest pixel, the first of equals in order of row and column.
 fn give_to_greatest<S: Stored>(pass: &Pass<'_, S>, operation: &Operation, target: &mut [S]) {
-    let [input, output] = [operation.reads[0], operation.output].map(|value| pass.description.shapes[value]);
-    let lanes = pass.lanes();
-    // An odd last row or column lies in no window.
-    if !(input.height.is_multiple_of(WINDOW) && input.width.is_multiple_of(WINDOW)) {
-        target[..pass.groups * input.len() * lanes].fill(S::default());
-    }
-    let mut rows = vec![0.0; WINDOW * input.row() * lanes];
+    let (value, lanes) = (operation.reads[0], pass.lanes());
+    let [input, output] = [value, operation.output].map(|value| pass.description.shapes[value]);
+    let mut rows = Rows::new(pass, operation);
+    let (side, padding, columns) = (rows.side, rows.padding, rows.columns);
+    let length = rows.lanes.len() / side;
+    let mut given = vec![0.0; rows.lanes.len()];
     for group in 0..pass.groups {
+        given.fill(0.0);
+        let mut next = 0;
+        let mut write = |first: usize, given: &[f32]| {
+            for (down, given) in given.chunks_exact(length).enumerate() {
+                let row = (first + down).checked_sub(padding).filter(|row| *row < input.height);
+                let Some(row) = row else { continue };
+                let target = target[pass.row_range(value, group, row)].chunks_exact_mut(input.width * lanes);
+                for (target, given) in target.zip(given.chunks_exact(columns * lanes)) {
+                    let given = &given[padding * lanes..][..target.len()];
+                    target.iter_mut().zip(given).for_each(|(target, given)| *target = S::of(*given));
+                }
+            }
+        };
         for row in 0..output.height {
-            read_rows(pass, operation, group, row, &mut rows);
-            let windows = Windows { rows: &rows, width: input.width };
+            let windows = rows.read(pass, value, group, row);
             let gradients = &pass.gradient(operation.output)[pass.row_range(operation.output, group, row)];
-            let first = pass.row_range(operation.reads[0], group, row * WINDOW).start;
-            kernel::give_to_greatest(pass.kernel, windows, gradients, &mut target[first..][..rows.len()]);
+            kernel::give_to_greatest(pass.kernel, windows, gradients, &mut given);
+            // What lies under no further window is complete.
+            write(row * STEP, &given[..STEP * length]);
+            given.copy_within(STEP * length.., 0);
+            given[(side - STEP) * length..].fill(0.0);
+            next = (row + 1) * STEP;
         }
+        // The last row, under a window or none.
+        write(next, &given[..length]);
     }
 }
 
@@ -99,19 +151,5 @@ fn share<S: Stored>(pass: &Pass<'_, S>, operation: &Operation, target: &mut [S])
                 }
             }
         }
-    }
-}
-
-/// Reads the rows of the input that lie in the windows of output row `row`.
-fn read_rows<S: Stored>(
-    pass: &Pass<'_, S>,
-    operation: &Operation,
-    group: usize,
-    row: usize,
-    rows: &mut [f32],
-) {
-    let length = rows.len() / WINDOW;
-    for (down, lanes) in rows.chunks_exact_mut(length).enumerate() {
-        pass.read_row(operation.reads[0], group, row * WINDOW + down, lanes);
     }
 }

@@ -8,7 +8,7 @@ use crate::description::{Affine, Description, InputShape, NetworkBuilder, Node};
 use crate::kernel::Kernel;
 use crate::lane::Activations;
 use crate::network::Network;
-use crate::shard::{Shard, Wanted};
+use crate::shard::{Extra, Shard, Wanted};
 use crate::weights::Growth;
 use crate::workspace::Workspace;
 
@@ -103,12 +103,18 @@ pub(super) fn check(case: &Case, kernel: Kernel) -> bool {
         });
     let labels: Vec<u16> = (0..case.samples).map(|sample| (sample % CLASSES) as u16).collect();
     let weights: Vec<f32> = (0..case.samples).map(|sample| 1.0 + (sample % 3) as f32).collect();
-    let shard = Shard { inputs: &inputs, labels: &labels, weights: &weights, batch_samples: case.samples };
+    let shard = Shard {
+        inputs: &inputs,
+        labels: &labels,
+        weights: &weights,
+        noise: &[],
+        batch_samples: case.samples,
+    };
     let mut part = vec![0.0; network.part_len()];
-    let dense_layers = [0, 1, 2];
-    let mut all = vec![0.0; network.dense_len(&dense_layers)];
-    let wanted =
-        Wanted { part: &mut part, dense_layers: &dense_layers, dense: &mut all, ..Wanted::default() };
+    let weights_of = |layer: usize| network.architecture().layers[layer].weights() as u32;
+    let whole: Vec<Extra> = (0..3).map(|layer| Extra::new(layer, (0..weights_of(layer)).collect())).collect();
+    let mut all = vec![0.0; network.extra_len(&whole)];
+    let wanted = Wanted { part: &mut part, extra: &whole, extra_gradients: &mut all, ..Wanted::default() };
     let scores = network.train_shard_for(&mut Workspace::new(&network), &shard, wanted);
 
     let mut reference = Reference::default();
@@ -142,7 +148,7 @@ pub(super) fn check(case: &Case, kernel: Kernel) -> bool {
     }
 
     for (layer, place) in [first, middle, classifier].into_iter().enumerate() {
-        let found = network.dense_gradient(&all, &dense_layers, layer);
+        let found = network.extra_gradient(&all, &whole, layer);
         assert_eq!(found.len(), gradients[place].len());
         for (index, gradient) in network.indices(layer).iter().zip(network.gradient(&part, layer)) {
             assert_eq!(gradient.to_bits(), found[*index as usize].to_bits(), "{case:?}: layer {layer}");

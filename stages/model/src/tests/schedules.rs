@@ -75,6 +75,22 @@ fn activation_bytes_of_resnet20_are_those_counted_by_hand() {
     assert_eq!(counted[1], counted[0] - 4 * (784 + 3 * large));
 }
 
+#[test]
+fn what_only_moves_gradients_keeps_nothing() {
+    let shape = InputShape { channels: 3, height: 4, width: 4 };
+    let network = Description::build(shape, 5, |net| {
+        let first = net.convolution(6, 3);
+        let bent = net.gelu(first);
+        let joined = net.concatenate(&[bent, first]);
+        let turned = net.concatenate(&[first, bent]);
+        let dropped = net.dropout(net.sum(joined, turned), 0.5);
+        net.classifier(net.average_pool(net.patches(dropped, 2)))
+    });
+    let counted = network.unwrap().architecture.activation_bytes.clone();
+    // The image and the convolution's output, which GELU reads again; the pooled features and the logits.
+    assert_eq!(counted[0], 4 * (3 * 16 + 6 * 16 + 4 * 12 + 5));
+}
+
 /// What a buffer holds; at once the gradient of a sum and that of the shortcut that inherits it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Content {

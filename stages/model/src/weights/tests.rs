@@ -5,7 +5,8 @@ use crate::description::{Affine, InputShape};
 
 fn weights() -> Weights {
     let shape = InputShape { channels: 3, height: 6, width: 6 };
-    let convolution = Convolution { channels: 4, kernel: 3, stride: 1, padding: 1, affine: Affine::Bias };
+    let convolution =
+        Convolution { channels: 4, kernel: 3, stride: 1, padding: 1, groups: 1, affine: Affine::Bias };
     Weights::new(5, 2, Geometry::convolution(shape, convolution), 8, None)
 }
 
@@ -27,13 +28,17 @@ fn initial_weights_depend_on_the_mask_through_the_density_alone() {
 fn deltas_merge_and_regrown_weights_begin_without_momentum() {
     let mut weights = weights();
     weights.mask(0.1);
+    weights.keep_squares(true);
     weights.apply_mask(&[], &[1, 5, 9, 100], Growth::Zero);
+    assert_eq!(weights.squares, [0.0; 4]);
     weights.values = vec![1.0, 2.0, 3.0, 4.0];
+    weights.squares = vec![0.1, 0.2, 0.3, 0.4];
     weights.momenta = vec![10.0, 20.0, 30.0, 40.0];
     weights.apply_mask(&[5, 100], &[0, 5, 107], Growth::Zero);
     assert_eq!(weights.indices, [0, 1, 5, 9, 107]);
     assert_eq!(weights.values, [0.0, 1.0, 0.0, 3.0, 0.0]);
     assert_eq!(weights.momenta, [0.0, 10.0, 0.0, 30.0, 0.0]);
+    assert_eq!(weights.squares, [0.0, 0.1, 0.0, 0.3, 0.0]);
 }
 
 #[test]

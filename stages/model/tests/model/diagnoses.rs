@@ -10,7 +10,7 @@ fn first(network: &Network, samples: &Samples) -> Option<(usize, usize)> {
     // Lanes without a sample are ignored, whatever they hold.
     let inputs = activations(network.kernel(), samples, f32::NAN);
     let (labels, weights) = (&samples.labels, &samples.weights);
-    let shard = Shard { inputs: &inputs, labels, weights, batch_samples: labels.len() };
+    let shard = Shard { inputs: &inputs, labels, weights, noise: &[], batch_samples: labels.len() };
     network.first_not_finite(&mut Workspace::new(network), &shard)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use spfde_data::random::mix;
 use spfde_model::Network;
 
 use crate::reference::{Id, Reference};
@@ -30,7 +31,8 @@ pub(crate) enum Norms {
     Running,
 }
 
-/// `model` (`mlp`, `lenet5` or `resnet20`) with the state of `network`, on `samples`.
+/// `model` with the state of `network`, on `samples`: `mlp`, `lenet5` and `resnet20` as they are written out
+/// here, every other network as its JSON describes it.
 pub(crate) fn model(
     model: &str,
     network: &Network,
@@ -40,6 +42,7 @@ pub(crate) fn model(
     overrides: &Overrides,
 ) -> Model {
     let mut builder = Builder {
+        noise: &samples.noise,
         state: state(network),
         network,
         norms,
@@ -59,7 +62,7 @@ pub(crate) fn model(
         }
         "lenet5" => builder.lenet5(input),
         "resnet20" => builder.resnet(input),
-        other => panic!("no reference for {other}"),
+        _ => builder.described(input),
     };
     let logits = builder.linear("classifier", features);
     let Builder { mut reference, parameters, outputs, .. } = builder;
@@ -68,6 +71,7 @@ pub(crate) fn model(
 }
 
 struct Builder<'a> {
+    noise: &'a [u64],
     state: BTreeMap<String, Vec<f64>>,
     network: &'a Network,
     norms: Norms,
@@ -113,6 +117,68 @@ impl Builder<'_> {
             value = self.reference.relu(sum);
         }
         self.reference.average_pool(value)
+    }
+
+    /// What the JSON of the network describes, up to the classifier.
+    fn described(&mut self, input: Id) -> Id {
+        let json: serde_json::Value = serde_json::from_str(&self.network.description().to_json()).unwrap();
+        let mut values = vec![input];
+        for step in json["operations"].as_array().unwrap() {
+            let number = |value: &serde_json::Value| value.as_u64().unwrap() as usize;
+            let reads: Vec<Id> =
+                step["reads"].as_array().unwrap().iter().map(|r| values[number(r)]).collect();
+            let (name, first) = (step["name"].as_str().unwrap_or_default(), reads[0]);
+            let (kind, options) = match &step["operation"] {
+                serde_json::Value::String(kind) => (kind.as_str(), &serde_json::Value::Null),
+                kind => kind.as_object().unwrap().iter().map(|(k, o)| (k.as_str(), o)).next().unwrap(),
+            };
+            let value = match kind {
+                "convolution" => {
+                    let [stride, padding] = [&options["stride"], &options["padding"]].map(number);
+                    let value = self.convolution(name, first, stride, padding);
+                    match options["affine"].as_str() {
+                        Some("batch_norm") => self.batch_norm(name, number(&step["block"]), value),
+                        _ => self.bias(name, value),
+                    }
+                }
+                "linear" => self.linear(name, first),
+                "classifier" => return first,
+                "addition" => {
+                    let sum = self.reference.add(first, reads[1]);
+                    self.reference.relu(sum)
+                }
+                "max_pool" => self.reference.max_pool(first),
+                "wide_max_pool" => self.reference.greatest(first, [3, 2, 1]),
+                "average_pool" => self.reference.average_pool(first),
+                "concatenation" => self.reference.concatenate(&reads),
+                "gelu" => self.reference.gelu(first),
+                "sum" => self.reference.add(first, reads[1]),
+                "layer_norm" => self.reference.layer_norm(first),
+                "patches" => self.reference.patches(first, number(&options["side"])),
+                "attention" => self.reference.attention(first, number(&options["heads"])),
+                "dropout" => {
+                    let share = options["millionths"].as_f64().unwrap() / 1e6;
+                    self.dropout(first, values.len() as u64, share)
+                }
+                other => panic!("no reference for {other}"),
+            };
+            let rectified = step["relu"] == true;
+            values.push(if rectified { self.reference.relu(value) } else { value });
+        }
+        panic!("a network ends with its classifier")
+    }
+
+    /// Dropout by the operation that writes value `number`.
+    fn dropout(&mut self, input: Id, number: u64, share: f64) -> Id {
+        let shape = self.reference.nodes[input].shape;
+        let len = shape[1..].iter().product::<usize>();
+        let factor = |place: usize| {
+            let key = mix(self.noise[place / len] ^ number);
+            let drawn = mix(key ^ (place % len) as u64) as f64 / 2_f64.powi(64);
+            if drawn < share { 0.0 } else { 1.0 / (1.0 - share) }
+        };
+        let factors = (0..self.reference.nodes[input].values.len()).map(factor).collect();
+        self.reference.product(input, factors)
     }
 
     /// The dense weights of a layer: zeros where the network has none.

@@ -15,7 +15,7 @@ const MODELS: [(&str, InputShape); 3] = [
     ("resnet20", InputShape { channels: 3, height: 9, width: 7 }),
 ];
 const CLASSES: usize = 5;
-const TOLERANCE: f64 = 2e-5;
+pub(crate) const TOLERANCE: f64 = 2e-5;
 
 #[test]
 fn gradients_of_the_reference_are_finite_differences() {
@@ -40,7 +40,7 @@ fn gradients_of_the_reference_are_finite_differences() {
 
 /// Compares a few components of a parameter's gradient with central differences.
 #[allow(clippy::too_many_arguments, reason = "everything that one comparison is about")]
-fn check_differences(
+pub(crate) fn check_differences(
     name: &str,
     network: &Network,
     samples: &Samples,
@@ -107,20 +107,19 @@ fn a_residual_network_with_an_empty_layer_has_the_gradients_of_the_reference() {
 }
 
 /// Compares all that a shard contributes, and its scores, with the reference, for both kernels.
-fn compare(name: &str, network: &Network, samples: &Samples, batch: usize) {
+pub(crate) fn compare(name: &str, network: &Network, samples: &Samples, batch: usize) {
     let norms = Norms::Batch { frozen: network.frozen_blocks() };
     let reference = model(name, network, samples, batch, norms, &Overrides::new());
     let gradients = reference.reference.gradients(reference.loss);
     for kernel in Kernel::all() {
-        let network = with_kernel(name, network, samples, kernel);
+        let network = with_kernel(network, kernel);
         compare_with(&reference, &gradients, name, &network, samples, batch);
     }
 }
 
 /// The same network with another kernel.
-fn with_kernel(name: &str, network: &Network, samples: &Samples, kernel: Kernel) -> Network {
-    let [_, channels, height, width] = samples.shape;
-    let mut other = crate::support::network(name, InputShape { channels, height, width }, CLASSES, kernel);
+fn with_kernel(network: &Network, kernel: Kernel) -> Network {
+    let mut other = Network::from_description(network.description().clone(), 11, kernel);
     other.restore(&network.tensors()).unwrap();
     other.freeze(network.frozen_blocks());
     other

@@ -10,6 +10,15 @@ pub(crate) struct Node {
     origin: Origin,
 }
 
+/// Side, stride and padding of a window.
+pub(crate) type Window = [usize; 3];
+
+/// What each pixel takes of each in an attention.
+type Shares = Vec<Vec<f64>>;
+
+/// Where the planes of queries, keys, values and outputs of a head begin.
+type Planes = [Vec<usize>; 4];
+
 /// The place of a value in the list.
 pub(crate) type Id = usize;
 
@@ -22,8 +31,14 @@ enum Origin {
     Scale { input: Id, scale: Vec<f64> },
     Relu { input: Id },
     Add { terms: [Id; 2] },
-    MaxPool { input: Id },
+    MaxPool { input: Id, window: Window },
     AveragePool { input: Id },
+    Concatenation { inputs: Vec<Id> },
+    Gelu { input: Id },
+    Product { input: Id, factors: Vec<f64> },
+    LayerNorm { input: Id },
+    Patches { input: Id, side: usize },
+    Attention { input: Id, heads: usize },
     Loss { logits: Id, labels: Vec<u16>, weights: Vec<f64>, batch: usize },
 }
 
@@ -51,13 +66,14 @@ impl Reference {
         self.leaf([1, values.len(), 1, 1], values.to_vec())
     }
 
+    /// Weights `[outputs][inputs of each][kernel][kernel]`.
     pub(crate) fn convolution(&mut self, input: Id, weights: Id, stride: usize, padding: usize) -> Id {
         let [n, c, h, w] = self.nodes[input].shape;
         let [o, i, k, _] = self.nodes[weights].shape;
-        assert_eq!(i, c);
+        assert!(c.is_multiple_of(i) && o.is_multiple_of(c / i));
         let shape = [n, o, (h + 2 * padding - k) / stride + 1, (w + 2 * padding - k) / stride + 1];
         let mut values = vec![0.0; shape.iter().product()];
-        windows([n, c, h, w], shape, k, stride, padding, |out, pixel, weight| {
+        windows([n, c, h, w], shape, c / i, k, stride, padding, |out, pixel, weight| {
             values[out] += self.nodes[input].values[pixel] * self.nodes[weights].values[weight];
         });
         self.push(shape, values, Origin::Convolution { input, weights, stride, padding })
@@ -139,12 +155,17 @@ impl Reference {
     }
 
     pub(crate) fn max_pool(&mut self, input: Id) -> Id {
-        let [n, c, h, w] = self.nodes[input].shape;
-        let shape = [n, c, h / 2, w / 2];
+        self.greatest(input, [2, 2, 0])
+    }
+
+    /// The greatest of each window.
+    pub(crate) fn greatest(&mut self, input: Id, window: Window) -> Id {
+        let node = &self.nodes[input];
+        let [n, c, h, w] = node.shape;
+        let shape = [n, c, extent(h, window), extent(w, window)];
         let places = 0..shape.iter().product();
-        let values =
-            places.map(|place| self.nodes[input].values[greatest(&self.nodes[input], place)]).collect();
-        self.push(shape, values, Origin::MaxPool { input })
+        let values = places.map(|place| node.values[greatest(node, window, place)]).collect();
+        self.push(shape, values, Origin::MaxPool { input, window })
     }
 
     pub(crate) fn average_pool(&mut self, input: Id) -> Id {
@@ -152,6 +173,99 @@ impl Reference {
         let planes = self.nodes[input].values.chunks_exact(h * w);
         let values = planes.map(|plane| plane.iter().sum::<f64>() / (h * w) as f64).collect();
         self.push([n, c, 1, 1], values, Origin::AveragePool { input })
+    }
+
+    pub(crate) fn concatenate(&mut self, inputs: &[Id]) -> Id {
+        let [n, _, h, w] = self.nodes[inputs[0]].shape;
+        let channels = inputs.iter().map(|input| self.nodes[*input].shape[1]).sum();
+        let mut values = vec![];
+        for sample in 0..n {
+            for input in inputs {
+                let len = self.nodes[*input].shape[1] * h * w;
+                values.extend_from_slice(&self.nodes[*input].values[sample * len..][..len]);
+            }
+        }
+        self.push([n, channels, h, w], values, Origin::Concatenation { inputs: inputs.to_vec() })
+    }
+
+    pub(crate) fn gelu(&mut self, input: Id) -> Id {
+        let values = self.nodes[input].values.iter().map(|x| x * normal(*x)).collect();
+        self.push(self.nodes[input].shape, values, Origin::Gelu { input })
+    }
+
+    /// Number by number, with factors that are no parameters.
+    pub(crate) fn product(&mut self, input: Id, factors: Vec<f64>) -> Id {
+        let values = self.nodes[input].values.iter().zip(&factors).map(|(x, factor)| x * factor).collect();
+        self.push(self.nodes[input].shape, values, Origin::Product { input, factors })
+    }
+
+    /// Every pixel of a sample alone.
+    pub(crate) fn layer_norm(&mut self, input: Id) -> Id {
+        let node = &self.nodes[input];
+        let mut values = node.values.clone();
+        for places in pixels(node.shape) {
+            let count = places.len() as f64;
+            let mean = places.iter().map(|place| node.values[*place]).sum::<f64>() / count;
+            let variance = places.iter().map(|p| (node.values[*p] - mean).powi(2)).sum::<f64>() / count;
+            places.iter().for_each(|p| values[*p] = (node.values[*p] - mean) / (variance + EPSILON).sqrt());
+        }
+        self.push(node.shape, values, Origin::LayerNorm { input })
+    }
+
+    pub(crate) fn patches(&mut self, input: Id, side: usize) -> Id {
+        let node = &self.nodes[input];
+        let [n, c, h, w] = node.shape;
+        let shape = [n, c * side * side, h / side, w / side];
+        let places = 0..shape.iter().product();
+        let values = places.map(|place| node.values[pixel_of(node.shape, shape, side, place)]).collect();
+        self.push(shape, values, Origin::Patches { input, side })
+    }
+
+    pub(crate) fn attention(&mut self, input: Id, heads: usize) -> Id {
+        let [n, c, h, w] = self.nodes[input].shape;
+        let shape = [n, c / 3, h, w];
+        let mut values = vec![0.0; shape.iter().product()];
+        for (shares, [_, _, value, out]) in self.attending(input, heads) {
+            for (t, shares) in shares.iter().enumerate() {
+                for (s, share) in shares.iter().enumerate() {
+                    value.iter().zip(&out).for_each(|(value, out)| {
+                        values[out + t] += share * self.nodes[input].values[value + s];
+                    });
+                }
+            }
+        }
+        self.push(shape, values, Origin::Attention { input, heads })
+    }
+
+    /// For each sample and head what each pixel takes of each, and where the planes of queries, keys, values
+    /// and outputs begin.
+    fn attending(&self, input: Id, heads: usize) -> Vec<(Shares, Planes)> {
+        let node = &self.nodes[input];
+        let [n, c, h, w] = node.shape;
+        let (channels, pixels) = (c / 3 / heads, h * w);
+        let mut all = vec![];
+        for sample in 0..n {
+            for head in 0..heads {
+                let planes = |first: usize| -> Vec<usize> {
+                    (0..channels).map(|channel| (first + head * channels + channel) * pixels).collect()
+                };
+                let first = sample * c;
+                let [query, key, value] = [0, 1, 2].map(|part| planes(first + part * c / 3));
+                let out = planes(sample * c / 3);
+                let shares = (0..pixels).map(|t| {
+                    let score = |s: usize| {
+                        let products = query.iter().zip(&key);
+                        let sum: f64 = products.map(|(q, k)| node.values[q + t] * node.values[k + s]).sum();
+                        (sum / (channels as f64).sqrt()).exp()
+                    };
+                    let scores: Vec<f64> = (0..pixels).map(score).collect();
+                    let sum: f64 = scores.iter().sum();
+                    scores.into_iter().map(|score| score / sum).collect()
+                });
+                all.push((shares.collect(), [query, key, value, out]));
+            }
+        }
+        all
     }
 
     /// Σ weight · cross-entropy / batch, a single number.
@@ -197,9 +311,9 @@ impl Reference {
         match &self.nodes[id].origin {
             Origin::Leaf => {}
             Origin::Convolution { input, weights, stride, padding } => {
-                let kernel = self.nodes[*weights].shape[2];
+                let [_, inputs, kernel, _] = self.nodes[*weights].shape;
                 let from = self.nodes[*input].shape;
-                windows(from, shape, kernel, *stride, *padding, |out, pixel, weight| {
+                windows(from, shape, from[1] / inputs, kernel, *stride, *padding, |out, pixel, weight| {
                     into[*input][pixel] += gradient[out] * self.nodes[*weights].values[weight];
                     into[*weights][weight] += gradient[out] * self.nodes[*input].values[pixel];
                 });
@@ -241,15 +355,82 @@ impl Reference {
                     into[*term].iter_mut().zip(gradient).for_each(|(into, g)| *into += g);
                 }
             }
-            Origin::MaxPool { input } => {
+            Origin::MaxPool { input, window } => {
                 for (place, g) in gradient.iter().enumerate() {
-                    into[*input][greatest(&self.nodes[*input], place)] += g;
+                    into[*input][greatest(&self.nodes[*input], *window, place)] += g;
                 }
             }
             Origin::AveragePool { input } => {
                 let [_, _, h, w] = self.nodes[*input].shape;
                 for (place, into) in into[*input].iter_mut().enumerate() {
                     *into += gradient[place / (h * w)] / (h * w) as f64;
+                }
+            }
+            Origin::Concatenation { inputs } => {
+                let mut rest = gradient;
+                for sample in 0..shape[0] {
+                    for input in inputs {
+                        let len: usize = self.nodes[*input].shape[1..].iter().product();
+                        let (own, behind) = rest.split_at(len);
+                        let into = &mut into[*input][sample * len..];
+                        into.iter_mut().zip(own).for_each(|(into, g)| *into += g);
+                        rest = behind;
+                    }
+                }
+            }
+            Origin::Gelu { input } => {
+                for (place, g) in gradient.iter().enumerate() {
+                    let x = self.nodes[*input].values[place];
+                    let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+                    into[*input][place] += g * (normal(x) + x * density);
+                }
+            }
+            Origin::Product { input, factors } => {
+                for (place, g) in gradient.iter().enumerate() {
+                    into[*input][place] += g * factors[place];
+                }
+            }
+            Origin::LayerNorm { input } => {
+                for places in pixels(shape) {
+                    let (x, count) = (&self.nodes[*input].values, places.len() as f64);
+                    let mean = places.iter().map(|place| x[*place]).sum::<f64>() / count;
+                    let variance = places.iter().map(|place| (x[*place] - mean).powi(2)).sum::<f64>() / count;
+                    let deviation = (variance + EPSILON).sqrt();
+                    let normal = |place: &usize| (x[*place] - mean) / deviation;
+                    let sum: f64 = places.iter().map(|place| gradient[*place]).sum();
+                    let product: f64 = places.iter().map(|place| gradient[*place] * normal(place)).sum();
+                    for place in &places {
+                        let centred = gradient[*place] - sum / count - normal(place) * product / count;
+                        into[*input][*place] += centred / deviation;
+                    }
+                }
+            }
+            Origin::Patches { input, side } => {
+                let from = self.nodes[*input].shape;
+                for (place, g) in gradient.iter().enumerate() {
+                    into[*input][pixel_of(from, shape, *side, place)] += g;
+                }
+            }
+            Origin::Attention { input, heads } => {
+                let x = &self.nodes[*input].values;
+                for (shares, [query, key, value, out]) in self.attending(*input, *heads) {
+                    let scale = 1.0 / (query.len() as f64).sqrt();
+                    for (t, shares) in shares.iter().enumerate() {
+                        let behind = |s: usize| -> f64 {
+                            value.iter().zip(&out).map(|(value, out)| x[value + s] * gradient[out + t]).sum()
+                        };
+                        let behind: Vec<f64> = (0..shares.len()).map(behind).collect();
+                        let mean: f64 = behind.iter().zip(shares).map(|(b, share)| b * share).sum();
+                        for (s, share) in shares.iter().enumerate() {
+                            let score = share * (behind[s] - mean) * scale;
+                            for channel in 0..query.len() {
+                                let [q, k] = [query[channel] + t, key[channel] + s];
+                                into[*input][q] += score * x[k];
+                                into[*input][k] += score * x[q];
+                                into[*input][value[channel] + s] += share * gradient[out[channel] + t];
+                            }
+                        }
+                    }
                 }
             }
             Origin::Loss { logits, labels, weights, batch } => {
@@ -292,30 +473,72 @@ impl Reference {
     }
 }
 
+/// The places of the channels of each pixel of each sample.
+fn pixels([n, c, h, w]: [usize; 4]) -> Vec<Vec<usize>> {
+    let places = |pixel: usize| {
+        let (sample, pixel) = (pixel / (h * w), pixel % (h * w));
+        (0..c).map(|channel| (sample * c + channel) * h * w + pixel).collect()
+    };
+    (0..n * h * w).map(places).collect()
+}
+
+/// The place of the pixel that `place` of the patches holds.
+fn pixel_of([_, c, h, w]: [usize; 4], shape: [usize; 4], side: usize, place: usize) -> usize {
+    let [_, channels, rows, columns] = shape;
+    let (x, y, channel) = (place % columns, place / columns % rows, place / (rows * columns) % channels);
+    let sample = place / (rows * columns * channels);
+    let (own, cell) = (channel / (side * side), channel % (side * side));
+    ((sample * c + own) * h + y * side + cell / side) * w + x * side + cell % side
+}
+
+/// The share of a normal distribution below a number, by the series of its integral from 0 on.
+pub(crate) fn normal(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return f64::from(x > 0.0);
+    }
+    let (mut term, mut sum) = (x, x);
+    for k in 1..200 {
+        term *= -x * x / 2.0 / f64::from(k);
+        sum += term / f64::from(2 * k + 1);
+    }
+    0.5 + sum / std::f64::consts::TAU.sqrt()
+}
+
 /// The channel of a place in an array of this shape.
 fn channel([_, c, h, w]: [usize; 4], place: usize) -> usize {
     place / (h * w) % c
 }
 
-/// The place of the greatest pixel in the window of 2 · 2 that place `out` of the pooled array stands for.
-fn greatest(node: &Node, out: usize) -> usize {
+/// Windows along one direction.
+fn extent(pixels: usize, [side, stride, padding]: Window) -> usize {
+    (pixels + 2 * padding - side) / stride + 1
+}
+
+/// The place of the greatest pixel, the first of equals, in the window that place `out` of the pooled array
+/// stands for.
+fn greatest(node: &Node, window: Window, out: usize) -> usize {
     let [_, _, h, w] = node.shape;
-    let (rows, columns) = (h / 2, w / 2);
+    let (rows, columns) = (extent(h, window), extent(w, window));
     let (plane, y, x) = (out / (rows * columns), out / columns % rows, out % columns);
-    let corner = (plane * h + 2 * y) * w + 2 * x;
-    let mut best = corner;
-    for place in [corner + 1, corner + w, corner + w + 1] {
-        if node.values[place] > node.values[best] {
-            best = place;
+    let [side, stride, padding] = window;
+    let mut best = None;
+    for cell in 0..side * side {
+        let row = (y * stride + cell / side).checked_sub(padding).filter(|row| *row < h);
+        let column = (x * stride + cell % side).checked_sub(padding).filter(|column| *column < w);
+        let (Some(row), Some(column)) = (row, column) else { continue };
+        let place = (plane * h + row) * w + column;
+        if best.is_none_or(|best: usize| node.values[place] > node.values[best]) {
+            best = Some(place);
         }
     }
-    best
+    best.unwrap()
 }
 
 /// Calls `each` with the places of an output, a pixel and a weight, for all that a convolution multiplies.
 fn windows(
     [n, c, h, w]: [usize; 4],
     [_, o, rows, columns]: [usize; 4],
+    groups: usize,
     kernel: usize,
     stride: usize,
     padding: usize,
@@ -329,13 +552,14 @@ fn windows(
             for y in 0..rows {
                 for x in 0..columns {
                     let out = ((sample * o + output) * rows + y) * columns + x;
-                    for input in 0..c {
+                    for own in 0..c / groups {
+                        let input = output / (o / groups) * (c / groups) + own;
                         for ky in 0..kernel {
                             let Some(row) = inside(y, ky, h) else { continue };
                             for kx in 0..kernel {
                                 let Some(column) = inside(x, kx, w) else { continue };
                                 let pixel = ((sample * c + input) * h + row) * w + column;
-                                each(out, pixel, ((output * c + input) * kernel + ky) * kernel + kx);
+                                each(out, pixel, ((output * (c / groups) + own) * kernel + ky) * kernel + kx);
                             }
                         }
                     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use spfde_model::{
-    Activations, InputShape, Kernel, Loss, Network, Optimiser, Perturbation, Precision, Score, Shard,
+    Activations, InputShape, Kernel, Loss, Network, Optimiser, Perturbation, Precision, Score, State,
     Workspace,
 };
 
@@ -27,7 +27,7 @@ fn masked(name: &str, shape: InputShape, kernel: Kernel) -> Network {
 
 fn input_gradient(network: &Network, samples: &Samples, batch_samples: usize) -> Activations {
     let inputs = activations(network.kernel(), samples, f32::NAN);
-    let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
+    let shard = samples.shard(&inputs, batch_samples);
     let mut gradient = Activations::from_elem((1, 1, 1, 1, 1), 7.0);
     network.input_gradient(&mut Workspace::new(network), &shard, &mut gradient);
     assert_eq!(gradient.dim(), inputs.dim());
@@ -87,7 +87,7 @@ fn a_step_along_the_gradient_of_the_inputs_raises_the_loss() {
     let network = masked(name, shape, Kernel::PORTABLE);
     let samples = samples(9, shape, CLASSES);
     let loss = |inputs: &Activations| {
-        let shard = Shard { inputs, labels: &samples.labels, weights: &samples.weights, batch_samples: 9 };
+        let shard = samples.shard(inputs, 9);
         let scores = network.observe_shard(&mut Workspace::new(&network), &shard);
         scores.iter().zip(&samples.weights).map(|(score, weight)| score.loss * weight).sum::<f32>()
     };
@@ -154,7 +154,7 @@ impl Loss for Squares {
     fn judge(&self, logits: &mut [f64], label: usize) -> Score {
         logits[label] -= 1.0;
         let square: f64 = logits.iter().map(|error| error * error).sum();
-        Score { loss: (square / 2.0) as f32, correct: false, error_norm: square.sqrt() as f32 }
+        Score { loss: (square / 2.0) as f32, correct: false, error_norm: square.sqrt() as f32, class: None }
     }
 }
 
@@ -174,7 +174,7 @@ fn another_loss_has_the_gradients_of_its_finite_differences() {
     #[derive(Debug)]
     struct Move(f32);
     impl Optimiser for Move {
-        fn step(&self, values: &mut [f32], _: &mut [f32], direction: &[f32], _: f32, _: bool) {
+        fn step(&self, values: &mut [f32], _: State<'_>, direction: &[f32], _: f32, _: f32) {
             values.iter_mut().zip(direction).for_each(|(value, by)| *value += self.0 * by);
         }
     }

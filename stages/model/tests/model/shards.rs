@@ -15,7 +15,7 @@ fn masked(model: &str, kernel: Kernel) -> Network {
 }
 
 fn shard<'a>(samples: &'a Samples, inputs: &'a spfde_model::Activations, batch: usize) -> Shard<'a> {
-    Shard { inputs, labels: &samples.labels, weights: &samples.weights, batch_samples: batch }
+    samples.shard(inputs, batch)
 }
 
 /// Samples `range` of `samples`.
@@ -25,6 +25,7 @@ fn part_of(samples: &Samples, range: std::ops::Range<usize>) -> Samples {
         shape: [range.len(), c, h, w],
         pixels: samples.pixels[range.start * c * h * w..range.end * c * h * w].to_vec(),
         labels: samples.labels[range.clone()].to_vec(),
+        noise: samples.noise[range.clone()].to_vec(),
         weights: samples.weights[range].to_vec(),
     }
 }

@@ -1,6 +1,6 @@
 //! Tensors of a checkpoint: there and back, and what does not fit.
 
-use spfde_model::{InputShape, Kernel, Tensor, TensorData};
+use spfde_model::{AdamW, InputShape, Kernel, Optimiser, Tensor, TensorData};
 
 use crate::support::{bits, network, samples, sgd, shake, sparsify, train};
 
@@ -8,21 +8,25 @@ const SHAPE: InputShape = InputShape { channels: 1, height: 12, width: 12 };
 
 #[test]
 fn a_restored_network_goes_on_bit_for_bit() {
-    for model in ["mlp", "lenet5", "resnet20"] {
+    let adamw = AdamW { momentum: 0.9, squares: 0.99, epsilon: 1e-8, weight_decay: 0.1 };
+    let optimisers: [&dyn Optimiser; 2] = [&sgd(0.9, 1e-3), &adamw];
+    for (model, optimiser) in ["mlp", "lenet5", "resnet20"].into_iter().cycle().zip(optimisers.repeat(3)) {
         let mut first = network(model, SHAPE, 6, Kernel::resolve("auto").unwrap());
+        first.set_optimiser(optimiser);
         sparsify(&mut first, 0.3, Some(2), None);
         shake(&mut first);
         let samples = samples(9, SHAPE, 6);
         let rates = vec![0.05; first.architecture().blocks.len() + 1];
         let (part, _) = train(&first, &samples, 9);
-        first.update(&part, &rates, &sgd(0.9, 1e-3));
+        first.update(&part, &rates, optimiser);
         let mut second = network(model, SHAPE, 6, first.kernel());
+        second.set_optimiser(optimiser);
         second.restore(&first.tensors()).unwrap();
         assert_eq!(first.part_len(), second.part_len());
         for _ in 0..2 {
             for network in [&mut first, &mut second] {
                 let (part, _) = train(network, &samples, 9);
-                network.update(&part, &rates, &sgd(0.9, 1e-3));
+                network.update(&part, &rates, optimiser);
             }
         }
         assert_eq!(bits(&first), bits(&second));

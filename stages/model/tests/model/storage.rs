@@ -83,7 +83,7 @@ fn frozen_blocks_inputs_and_evaluations_differ_from_those_of_f32_by_the_rounding
                 [exact, halved].map(|network| train_and_observe(network, &samples, 21));
             let inputs = activations(kernel, &samples, f32::NAN);
             let (labels, weights) = (&samples.labels, &samples.weights);
-            let shard = Shard { inputs: &inputs, labels, weights, batch_samples: 21 };
+            let shard = Shard { inputs: &inputs, labels, weights, noise: &[], batch_samples: 21 };
             // One workspace serves both, and more samples after fewer.
             let mut workspace = Workspace::new(exact);
             let few = Shard { labels: &labels[..3], weights: &weights[..3], ..shard };

@@ -21,9 +21,20 @@ pub(crate) fn describe(
     shape: InputShape,
     classes: usize,
 ) -> Result<Description, ParameterError> {
+    describe_with(model, "model.width", width, shape, classes)
+}
+
+/// The same with another parameter than the width.
+pub(crate) fn describe_with(
+    model: &str,
+    key: &str,
+    value: i64,
+    shape: InputShape,
+    classes: usize,
+) -> Result<Description, ParameterError> {
     let entry = models::registry().into_iter().find(|entry| entry.name == model).unwrap();
     let known = (entry.parameters)();
-    let parameters = Parameters::defaults(&known).with(&known, "model.width", Value::Integer(width)).unwrap();
+    let parameters = Parameters::defaults(&known).with(&known, key, Value::Integer(value)).unwrap();
     (entry.build)(&parameters, shape, classes)
 }
 
@@ -83,6 +94,15 @@ pub(crate) struct Samples {
     pub(crate) pixels: Vec<f32>,
     pub(crate) labels: Vec<u16>,
     pub(crate) weights: Vec<f32>,
+    pub(crate) noise: Vec<u64>,
+}
+
+impl Samples {
+    /// Their shard of a batch.
+    pub(crate) fn shard<'a>(&'a self, inputs: &'a Activations, batch_samples: usize) -> Shard<'a> {
+        let Self { labels, weights, noise, .. } = self;
+        Shard { inputs, labels, weights, noise, batch_samples }
+    }
 }
 
 /// `count` random samples.
@@ -93,6 +113,7 @@ pub(crate) fn samples(count: usize, shape: InputShape, classes: usize) -> Sample
         pixels: (0..shape.iter().product()).map(|place| number(7, place) as f32).collect(),
         labels: (0..count).map(|sample| (sample * 5 % classes) as u16).collect(),
         weights: (0..count).map(|sample| 0.5 + 0.25 * (sample % 4) as f32).collect(),
+        noise: (0..count).map(|sample| draw(5, Purpose::Dropout, 0, sample as u64)).collect(),
     }
 }
 
@@ -110,13 +131,13 @@ pub(crate) fn activations(kernel: Kernel, samples: &Samples, padding: f32) -> Ac
 
 /// The optimiser of all tests.
 pub(crate) fn sgd(momentum: f32, weight_decay: f32) -> MomentumSgd {
-    MomentumSgd { momentum, weight_decay }
+    MomentumSgd { momentum, weight_decay, nesterov: false }
 }
 
 /// What a shard contributes, and its scores.
 pub(crate) fn train(network: &Network, samples: &Samples, batch_samples: usize) -> (Vec<f32>, Vec<Score>) {
     let inputs = activations(network.kernel(), samples, 0.0);
-    let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
+    let shard = samples.shard(&inputs, batch_samples);
     let mut part = vec![f32::NAN; network.part_len()];
     let scores = network.train_shard(&mut Workspace::new(network), &shard, &mut part);
     (part, scores)
@@ -129,7 +150,7 @@ pub(crate) fn train_and_observe(
     batch_samples: usize,
 ) -> (Vec<f32>, Vec<f32>, Vec<Score>) {
     let inputs = activations(network.kernel(), samples, 0.0);
-    let shard = Shard { inputs: &inputs, labels: &samples.labels, weights: &samples.weights, batch_samples };
+    let shard = samples.shard(&inputs, batch_samples);
     let mut part = vec![f32::NAN; network.part_len()];
     let mut observed = vec![f32::NAN; network.observed_len()];
     let mut workspace = Workspace::new(network);

@@ -3,20 +3,41 @@
 //! Blocks freeze front to back, so that the backward pass stops at the frozen prefix. A frozen block keeps
 //! its weights, momenta, statistics and mask; the classifier belongs to no block and never freezes.
 
+mod autofreeze;
+mod delayed_periodic;
+mod effective_perturbation;
+mod freezeout;
+mod grades;
 mod gradient_norm;
 mod none;
+mod norm_window;
+mod periodic;
+mod periods;
+mod pipetransformer;
+mod planned;
 mod progressive;
+mod progressive_fewest;
+mod progressive_resume;
 mod rule;
 
 use std::sync::Arc;
 
-use spfde_data::{Architecture, Column, Columns, GradientRow, ParameterError};
+use spfde_data::{Architecture, Column, Columns, FreezeEvidenceRow, GradientRow, LayerRow, ParameterError};
 
-use crate::{Costs, Plan, Spans};
+use crate::{Costs, LearningRateSchedule, Plan, Spans};
 
-pub use gradient_norm::GradientNorm;
+pub use autofreeze::AutoFreeze;
+pub use delayed_periodic::DelayedPeriodic;
+pub use effective_perturbation::EffectivePerturbation;
+pub use freezeout::FreezeOut;
+pub use grades::{Grades, Measure};
+pub use gradient_norm::{GradientNorm, NormScale};
 pub use none::Never;
+pub use periodic::Periodic;
+pub use pipetransformer::PipeTransformer;
 pub use progressive::Progressive;
+pub use progressive_fewest::ProgressiveFewest;
+pub use progressive_resume::ProgressiveResume;
 pub use rule::{BlockState, FreezeRule, Judged, entry, policy};
 
 /// What a freeze policy is told of the run.
@@ -31,6 +52,17 @@ pub struct FreezeContext {
     /// Whether the user asked for `freeze.flops_reduction`: then a reduction that cannot be reached is an
     /// error, otherwise it freezes nothing.
     pub reduction_required: bool,
+    /// How the learning rate of a block that never freezes goes on, by the configuration: without a warm-up,
+    /// rewinds, and what a program plugs in.
+    pub learning_rate: LearningRateSchedule,
+}
+
+impl FreezeContext {
+    /// A run of `epochs` epochs with the defaults of all else; the reduction is not required.
+    pub fn new(epochs: u32, architecture: Arc<Architecture>) -> Self {
+        let (mask_interval, learning_rate) = (2, LearningRateSchedule::default());
+        Self { epochs, architecture, mask_interval, reduction_required: false, learning_rate }
+    }
 }
 
 /// When blocks will be frozen.
@@ -47,6 +79,25 @@ impl FreezePlan {
     /// The plan that freezes nothing: that of every policy that decides while training.
     pub fn empty(blocks: usize) -> Self {
         Self { frozen: vec![Spans::never(); blocks], note: None }
+    }
+}
+
+/// How the learning rate of a block goes on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// The epoch at which its schedule ends, if that is not the end of the run.
+    pub ends_at: Option<u32>,
+    /// What its rate is multiplied by.
+    pub factor: f64,
+}
+
+impl Pace {
+    /// That of a block that never freezes.
+    pub const PLAIN: Self = Self { ends_at: None, factor: 1.0 };
+
+    /// Along a schedule that ends when the block freezes for good; [plain](Self::PLAIN) if it trains again.
+    pub fn of(spans: &Spans) -> Self {
+        Self { ends_at: spans.ends_at(), ..Self::PLAIN }
     }
 }
 
@@ -75,6 +126,16 @@ pub trait FreezePolicy: Send + Sync {
     /// Whether a block may freeze at `epoch` that the plan does not have freeze.
     fn may_freeze(&self, epoch: u32) -> bool;
 
+    /// How the learning rate of a block that is planned to be frozen during `spans` goes on in `epoch`.
+    fn pace(&self, spans: &Spans, _epoch: u32) -> Pace {
+        Pace::of(spans)
+    }
+
+    /// Whether it judges by the stream `layers`, besides `gradients`.
+    fn reads_layers(&self) -> bool {
+        false
+    }
+
     /// The deciding state at the start of one run.
     fn start(&self, plan: &Plan) -> Box<dyn FreezeState>;
 }
@@ -87,9 +148,15 @@ pub trait FreezeState: Send {
     /// One row of gradient norms, in order of (epoch, step, layer).
     fn observe(&mut self, row: &GradientRow);
 
+    /// A layer at the end of an epoch, in order of (epoch, layer).
+    fn observe_layer(&mut self, row: &LayerRow);
+
     /// The blocks that freeze or thaw at `(epoch, 0)`, front to back. Called once for every epoch but 0, in
     /// order.
     fn decide(&mut self, epoch: u32) -> Vec<Change>;
+
+    /// What the latest decision judged, block by block.
+    fn evidence(&self) -> &[FreezeEvidenceRow];
 
     /// When each block was frozen so far.
     fn frozen(&self) -> &[Spans];

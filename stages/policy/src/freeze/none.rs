@@ -3,7 +3,7 @@
 //! ```
 //! use spfde_policy::freeze::{self, FreezeContext, Never};
 //! let architecture = spfde_policy::example::perceptron(&[784, 1024, 10]);
-//! let context = FreezeContext { epochs: 8, architecture, mask_interval: 2, reduction_required: false };
+//! let context = FreezeContext::new(8, architecture);
 //! assert_eq!(freeze::policy(Never {}, &context)?.name(), "none");
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```

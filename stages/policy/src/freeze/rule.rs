@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use spfde_data::{Column, Columns, GradientRow, ParameterError, Parametric, Record};
+use spfde_data::{
+    Column, Columns, FreezeEvidenceRow, GradientRow, LayerRow, ParameterError, Parametric, Record,
+};
 
-use super::{Change, FreezeContext, FreezePlan, FreezePolicy, FreezeState};
+use super::{Change, FreezeContext, FreezePlan, FreezePolicy, FreezeState, Pace};
+use crate::cost::frozen_blocks;
 use crate::{Costs, Entry, Plan, Spans, state};
 
 /// What is kept of a block: one or more rows of one type.
@@ -37,6 +40,31 @@ pub struct Judged<'a, S> {
     pub states: &'a mut [S],
     /// When each block was frozen so far.
     pub frozen: &'a [Spans],
+    /// What is judged, for the stream `freeze_evidence`: see [`judge`](Self::judge).
+    pub evidence: &'a mut Vec<FreezeEvidenceRow>,
+}
+
+impl<S> Judged<'_, S> {
+    /// How many blocks in front are frozen at `epoch`, before the decision.
+    pub fn prefix(&self, epoch: u32) -> usize {
+        frozen_blocks(self.frozen, epoch)
+    }
+
+    /// Writes down that for a decision for `epoch` a block was judged by a `measure` against a `threshold`,
+    /// both finite, in the window of this number, from 0; `budget_left` is
+    /// [what freezing may still save](Self::budget_left).
+    pub fn judge(&mut self, epoch: u32, block: usize, of: [f64; 2], window: u32, budget_left: f64) {
+        let ([measure, threshold], block) = (of, block as u16);
+        if measure.is_finite() && threshold.is_finite() {
+            let epoch = epoch.saturating_sub(1);
+            self.evidence.push(FreezeEvidenceRow { epoch, block, measure, threshold, window, budget_left });
+        }
+    }
+
+    /// The share of the run's FLOPs that freezing may still save, of `most`, if all stays as it is now.
+    pub fn budget_left(&self, most: f64) -> f64 {
+        most - self.plan.cost_of(self.frozen).reduction_from(&self.plan.unfrozen_cost)
+    }
 }
 
 /// What is a freeze policy's own: its parameters are the fields of the type, the rest follows.
@@ -61,9 +89,23 @@ pub trait FreezeRule: Parametric {
         true
     }
 
+    /// How the learning rate of a block that is planned to be frozen during `spans` goes on in `epoch`; to 0
+    /// at its freezing, unless a rule says more.
+    fn pace(&self, _run: &FreezeContext, spans: &Spans, _epoch: u32) -> Pace {
+        Pace::of(spans)
+    }
+
     /// A row of gradient norms of a layer of the block whose state this is, in order of (epoch, step, layer).
     /// `frozen` says whether the block is frozen; the row was only observed then.
     fn observe(&self, _state: &mut Self::State, _row: &GradientRow, _frozen: bool) {}
+
+    /// Whether it judges by the stream `layers`, besides `gradients`.
+    fn reads_layers(&self) -> bool {
+        false
+    }
+
+    /// A layer of the block at the end of an epoch, in order of (epoch, layer); not of a frozen block.
+    fn observe_layer(&self, _state: &mut Self::State, _row: &LayerRow) {}
 
     /// The blocks that freeze or thaw at `(epoch, 0)`, front to back.
     fn decide(&self, run: &FreezeContext, judged: Judged<'_, Self::State>, epoch: u32) -> Vec<Change>;
@@ -103,6 +145,14 @@ impl<R: FreezeRule> FreezePolicy for Freezes<R> {
         self.rule.may_freeze(&self.context, epoch)
     }
 
+    fn pace(&self, spans: &Spans, epoch: u32) -> Pace {
+        self.rule.pace(&self.context, spans, epoch)
+    }
+
+    fn reads_layers(&self) -> bool {
+        self.rule.reads_layers()
+    }
+
     fn start(&self, plan: &Plan) -> Box<dyn FreezeState> {
         let from_start = |spans: &Spans| Spans::from_start(spans.is_frozen(0).then_some(0));
         Box::new(Freezing {
@@ -110,6 +160,7 @@ impl<R: FreezeRule> FreezePolicy for Freezes<R> {
             states: vec![R::State::default(); plan.frozen.len()],
             frozen: plan.frozen.iter().map(from_start).collect(),
             plan: plan.clone(),
+            evidence: Vec::new(),
         })
     }
 }
@@ -120,6 +171,7 @@ struct Freezing<R: FreezeRule> {
     plan: Plan,
     states: Vec<R::State>,
     frozen: Vec<Spans>,
+    evidence: Vec<FreezeEvidenceRow>,
 }
 
 impl<R: FreezeRule> FreezeState for Freezing<R> {
@@ -130,14 +182,28 @@ impl<R: FreezeRule> FreezeState for Freezing<R> {
         }
     }
 
+    fn observe_layer(&mut self, row: &LayerRow) {
+        let block = self.plan.architecture.layers[usize::from(row.layer)].block;
+        let training = self.frozen.get(block).is_some_and(|spans| !spans.is_frozen(row.epoch));
+        // What was frozen when it was recorded says nothing.
+        if training && !row.frozen {
+            self.freezes.rule.observe_layer(&mut self.states[block], row);
+        }
+    }
+
     fn decide(&mut self, epoch: u32) -> Vec<Change> {
-        let Self { freezes: Freezes { rule, context }, plan, states, frozen } = self;
-        let changes = rule.decide(context, Judged { plan, states, frozen }, epoch);
+        let Self { freezes: Freezes { rule, context }, plan, states, frozen, evidence } = self;
+        evidence.clear();
+        let changes = rule.decide(context, Judged { plan, states, frozen, evidence }, epoch);
         for change in &changes {
             let spans = &mut frozen[change.block];
             if change.frozen { spans.freeze(epoch) } else { spans.thaw(epoch) }
         }
         changes
+    }
+
+    fn evidence(&self) -> &[FreezeEvidenceRow] {
+        &self.evidence
     }
 
     fn frozen(&self) -> &[Spans] {

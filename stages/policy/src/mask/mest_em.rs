@@ -14,20 +14,13 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::{Architecture, ParameterError};
-
+use super::axes::{axes, mask_parameters};
 use super::mest::{importance, mutate, phase};
-use super::{Distribution, MaskDelta, MaskRule, MaskUpdate, Needs, Schedule, Targets};
+use super::{MaskDelta, MaskRule, MaskUpdate, Needs};
 
-spfde_data::parameters! {
+mask_parameters! {
     /// Elastic mutation.
-    pub struct MestEm in "mask" {
-        /// share of weights that do not exist, over all masked layers
-        pub sparsity: f64 = 0.9, 0.0..1.0;
-        /// how the sparsity is distributed over the masked layers
-        pub distribution: Distribution = Distribution::Uniform, ..;
-        /// epochs between two updates of a mask
-        pub interval: u32 = 2, 1..;
+    pub struct MestEm: layers, interval(2) {
         /// share of the weights exchanged at an update
         pub exchange: f64 = 0.2, 0.0..=1.0, formerly "mask.soft";
         /// importance of a weight is its magnitude plus this times its gradient's magnitude
@@ -40,19 +33,13 @@ impl MaskRule for MestEm {
     const SUMMARY: &'static str = "prunes below the target density and grows back to it at random";
     type State = ();
 
-    fn targets(&self, architecture: &Architecture) -> Result<Targets, ParameterError> {
-        Targets::new(architecture, self.distribution, self.sparsity)
-    }
-
-    fn schedule(&self, epochs: u32) -> Schedule {
-        Schedule::every(self.interval, epochs)
-    }
+    axes!(layers, updates);
 
     fn needs(&self) -> Needs {
         if self.gradient_weight > 0.0 { Needs::Gradient } else { Needs::Weights }
     }
 
-    fn importance(&self, update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
+    fn importance(&self, update: &MaskUpdate<'_>) -> Vec<(f64, u32)> {
         importance(update, self.gradient_weight)
     }
 
@@ -60,6 +47,6 @@ impl MaskRule for MestEm {
         let moment = &update.moment;
         let exchanged = phase(moment) * self.exchange * moment.density;
         let (importance, prune_to) = (self.importance(update), moment.at(moment.density - exchanged));
-        mutate(self.granularity(), update, importance, prune_to, moment.target())
+        mutate(update, importance, prune_to, moment.target())
     }
 }

@@ -18,20 +18,13 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::{Architecture, ParameterError};
-
+use super::axes::{axes, mask_parameters};
 use super::mest::{importance, mutate, phase};
-use super::{Distribution, MaskDelta, MaskRule, MaskUpdate, Moment, Needs, Schedule, Targets};
+use super::{MaskDelta, MaskRule, MaskUpdate, Moment, Needs};
 
-spfde_data::parameters! {
+mask_parameters! {
     /// Elastic mutation with a soft memory bound.
-    pub struct MestEms in "mask" {
-        /// share of weights that do not exist, over all masked layers
-        pub sparsity: f64 = 0.9, 0.0..1.0;
-        /// how the sparsity is distributed over the masked layers
-        pub distribution: Distribution = Distribution::Uniform, ..;
-        /// epochs between two updates of a mask
-        pub interval: u32 = 2, 1..;
+    pub struct MestEms: layers, interval(2) {
         /// weights beyond the target density while training, as a share of the target
         pub soft: f64 = 0.5, 0.0..=10.0;
         /// importance of a weight is its magnitude plus this times its gradient's magnitude
@@ -45,13 +38,7 @@ impl MaskRule for MestEms {
         "prunes to the target density and grows beyond it, so that grown weights train before they compete";
     type State = ();
 
-    fn targets(&self, architecture: &Architecture) -> Result<Targets, ParameterError> {
-        Targets::new(architecture, self.distribution, self.sparsity)
-    }
-
-    fn schedule(&self, epochs: u32) -> Schedule {
-        Schedule::every(self.interval, epochs)
-    }
+    axes!(layers, updates);
 
     fn count(&self, moment: &Moment) -> u32 {
         moment.at((moment.density + phase(moment) * self.soft * moment.density).min(1.0))
@@ -61,12 +48,12 @@ impl MaskRule for MestEms {
         if self.gradient_weight > 0.0 { Needs::Gradient } else { Needs::Weights }
     }
 
-    fn importance(&self, update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
+    fn importance(&self, update: &MaskUpdate<'_>) -> Vec<(f64, u32)> {
         importance(update, self.gradient_weight)
     }
 
     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         let (importance, grow_to) = (self.importance(update), self.count(&update.moment));
-        mutate(self.granularity(), update, importance, update.moment.target(), grow_to)
+        mutate(update, importance, update.moment.target(), grow_to)
     }
 }

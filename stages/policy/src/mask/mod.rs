@@ -9,17 +9,39 @@
 //! grown: that is what a [`MaskRule`] states, with the number of weights where it is not the target.
 //! [`entry`] makes a policy of it.
 
+mod axes;
+mod deep_r;
 mod dense;
 pub mod distribution;
+mod dsr;
+mod extra;
+mod gmp;
+mod granet;
 pub mod granularity;
+mod grasp;
+mod gse;
+mod hosted;
+mod listed;
+mod lottery;
+mod magnitude;
 mod mest;
 mod mest_em;
 mod mest_ems;
+mod pattern;
 mod rigl;
 mod rule;
 pub mod schedule;
 pub mod selection;
+mod set;
+mod snfs;
+mod snip;
 mod r#static;
+mod synflow;
+mod together;
+mod top_kast;
+mod units;
+mod untrained;
+mod update;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -28,14 +50,35 @@ use spfde_data::{Architecture, Column, Columns};
 
 use crate::Spans;
 
+pub use axes::{Layers, Updates};
+pub use deep_r::DeepR;
 pub use dense::Dense;
 pub use distribution::{Distribution, Targets};
+pub use dsr::Dsr;
+pub use extra::extra;
+pub use gmp::Gmp;
+pub use granet::Granet;
+pub use granularity::Granularity;
+pub use grasp::Grasp;
+pub use gse::Gse;
+pub use hosted::policy;
+pub use listed::DENSITIES;
+pub use lottery::Lottery;
+pub use magnitude::Magnitude;
 pub use mest_em::MestEm;
 pub use mest_ems::MestEms;
 pub use rigl::Rigl;
-pub use rule::{MaskRule, Moment, entry, policy};
+pub use rule::{MaskRule, Moment, entry};
 pub use schedule::{Schedule, Window};
+pub use set::Set;
+pub use snfs::Snfs;
+pub use snip::Snip;
 pub use r#static::Static;
+pub use synflow::SynFlow;
+pub use top_kast::TopKast;
+pub use units::Units;
+pub use untrained::{Scope, Untrained};
+pub use update::{Candidates, MaskDelta, MaskUpdate};
 
 /// What a mask policy is told of the run.
 #[derive(Clone, Debug)]
@@ -57,38 +100,11 @@ pub enum Needs {
     Weights,
     /// These, and the reduced gradient of the last step.
     Gradient,
-    /// These, and the dense gradient of the last step: that of the batch's mean loss, before weight decay,
-    /// for absent weights, too. The step keeps its optimiser update.
+    /// These, and the gradients of the absent weights that the policy names before the step.
+    Candidates,
+    /// Those of existing weights, and the dense gradient of the last step: that of the batch's mean loss,
+    /// before weight decay, for absent weights, too. The step keeps its optimiser update.
     DenseGradient,
-}
-
-/// The state of one layer at the moment at which its mask changes.
-#[derive(Clone, Copy, Debug)]
-pub struct MaskUpdate<'a> {
-    /// The layer, when the change takes effect, and how many weights there are.
-    pub moment: Moment,
-    /// Whether the layer's block freezes at this very epoch: the layer is brought to its target density.
-    pub freezing: bool,
-    /// The run's seed.
-    pub seed: u64,
-    /// The existing weights, ascending: row-major in (out, in, ky, kx).
-    pub indices: &'a [u32],
-    /// Their values, in the same order.
-    pub values: &'a [f32],
-    /// The reduced gradient of the last step, in the same order; empty unless it was needed.
-    pub gradients: &'a [f32],
-    /// The dense gradient of the last step, by index; empty unless it was needed.
-    pub dense_gradients: &'a [f32],
-}
-
-/// How a mask changes. Both lists are ascending; `dropped` holds existing weights, `grown` absent ones or
-/// dropped ones: a weight in both starts again at 0, without momentum.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MaskDelta {
-    /// The weights that cease to exist.
-    pub dropped: Vec<u32>,
-    /// The weights that begin to exist, with value 0.
-    pub grown: Vec<u32>,
 }
 
 /// A rule that says which weights exist, as the engine asks it. [`policy`] makes one of a [`MaskRule`].
@@ -117,6 +133,74 @@ pub trait MaskPolicy: Send + Sync {
     /// The weights of a masked layer that exist at the start, ascending; empty for a layer that is not
     /// masked.
     fn initial(&self, layer: usize, frozen: &Spans) -> Vec<u32>;
+
+    /// The masks of all layers at the start, of a policy that looks at the network for them; a layer that is
+    /// not masked has an empty one. `None`: [`initial`](Self::initial) says them.
+    fn choose(&self, _network: &mut dyn Untrained) -> Option<Vec<Vec<u32>>> {
+        None
+    }
+
+    /// Of how many samples [`choose`](Self::choose) takes the gradients of all weights, if the batches of
+    /// epoch 0 have so many samples each.
+    fn samples_to_choose(&self, _batches: &[u32]) -> u64 {
+        0
+    }
+
+    /// Whether the initial mask is [chosen](Self::choose).
+    fn chooses(&self) -> bool {
+        self.samples_to_choose(&[1]) > 0 || self.explores()
+    }
+
+    /// The epoch to whose start everything that trains goes back, without momentum, at each update that takes
+    /// effect with an epoch; `None`: nothing does.
+    fn rewind(&self) -> Option<u32> {
+        None
+    }
+
+    /// Which epoch of a training `epoch` is, and at which one that training ends, for the learning rate of a
+    /// block whose training ends at `ends_at` of the run: others than these where trainings follow one
+    /// another.
+    fn phase(&self, epoch: u32, ends_at: u32) -> (u32, u32) {
+        (epoch, ends_at)
+    }
+
+    /// Whether the weights of masked layers keep values while they do not exist, and the greatest of these
+    /// train, as many as [`explored`](Self::explored) says. A weight that grows begins with its value.
+    fn explores(&self) -> bool {
+        false
+    }
+
+    /// How many absent weights of a masked layer that has so many weights train during `epoch`.
+    fn explored(&self, _layer: usize, _epoch: u32, _existing: u32) -> u32 {
+        0
+    }
+
+    /// The most that any update needs.
+    fn most_needed(&self) -> Needs {
+        Needs::DenseGradient
+    }
+
+    /// How many [candidates](Self::candidates) a layer has at most that has so many weights.
+    fn candidate_count(&self, _layer: usize, _existing: u32) -> u32 {
+        0
+    }
+
+    /// The absent weights of a layer whose gradients an update needs, ascending, of a policy that
+    /// [needs](Needs::Candidates) such. Asked before the step whose gradients they are.
+    fn candidates(&self, _candidates: &Candidates<'_>) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// Steps at each window's end over which the dense gradients that an update needs are kept as a momentum;
+    /// 0: all steps. `None`: an update needs the last step's gradient itself.
+    fn momentum_steps(&self) -> Option<u32> {
+        None
+    }
+
+    /// Whether the initial weights take the signs of [`selection::sign`].
+    fn fixes_signs(&self) -> bool {
+        false
+    }
 
     /// What the policy looks at for the update of a layer at `(epoch, 0)`; nothing if there is none: never at
     /// epoch 0, never in a frozen layer, never after the run's end. A layer that freezes is updated at that

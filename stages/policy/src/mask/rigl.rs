@@ -19,24 +19,16 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::{Architecture, ParameterError};
+use super::axes::{axes, mask_parameters};
+use super::schedule::cosine;
+use super::selection::exchange;
+use super::{MaskDelta, MaskRule, MaskUpdate, Needs};
 
-use super::selection::{magnitudes, order_of};
-use super::{Distribution, MaskDelta, MaskRule, MaskUpdate, Needs, Schedule, Targets};
-
-spfde_data::parameters! {
+mask_parameters! {
     /// Drops by magnitude, grows by the dense gradient.
-    pub struct Rigl in "mask" {
-        /// share of weights that do not exist, over all masked layers
-        pub sparsity: f64 = 0.9, 0.0..1.0;
-        /// how the sparsity is distributed over the masked layers
-        pub distribution: Distribution = Distribution::Uniform, ..;
-        /// epochs between two updates of a mask
-        pub interval: u32 = 2, 1..;
+    pub struct Rigl: layers, interval(2), until {
         /// share of a layer's weights that the first update would drop at the start of the run
         pub drop: f64 = 0.3, 0.0..=1.0;
-        /// share of the run after which masks stay as they are
-        pub until: f64 = 0.75, 0.0..=1.0;
     }
 }
 
@@ -45,13 +37,7 @@ impl MaskRule for Rigl {
     const SUMMARY: &'static str = "drops the smallest weights and grows where the dense gradient is greatest";
     type State = ();
 
-    fn targets(&self, architecture: &Architecture) -> Result<Targets, ParameterError> {
-        Targets::new(architecture, self.distribution, self.sparsity)
-    }
-
-    fn schedule(&self, epochs: u32) -> Schedule {
-        Schedule { until: self.until, ..Schedule::every(self.interval, epochs) }
-    }
+    axes!(layers, updates);
 
     fn needs(&self) -> Needs {
         Needs::DenseGradient
@@ -59,16 +45,9 @@ impl MaskRule for Rigl {
 
     fn update(&self, update: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         let moment = &update.moment;
-        let phase = f64::from(moment.epoch) / self.schedule(moment.epochs).end();
-        let share = self.drop / 2.0 * (1.0 + (std::f64::consts::PI * phase).cos());
-        let count = (share * update.indices.len() as f64) as usize;
-        let dropped = self.granularity().lowest(&mut magnitudes(update).into_iter(), count);
-        // The greatest gradient is the lowest key. Whatever was kept is no candidate.
-        let kept = |index: &u32| {
-            update.indices.binary_search(index).is_ok() && dropped.binary_search(index).is_err()
-        };
-        let key = |index: u32| (!order_of(f64::from(update.dense_gradients[index as usize])), index);
-        let mut candidates = (0..moment.weights).filter(|index| !kept(index)).map(key);
-        MaskDelta { grown: self.granularity().lowest(&mut candidates, count), dropped }
+        let phase = self.schedule(moment.epochs).progress(moment.epoch);
+        let count =
+            moment.units.exchanged((cosine(self.drop, phase) * update.indices.len() as f64) as u32) as usize;
+        exchange(update, count, count)
     }
 }

@@ -1,15 +1,12 @@
-//! From a rule to a policy: what all mask policies share stands here once.
+//! What a mask policy states itself.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::sync::Arc;
+use spfde_data::{Architecture, ParameterError, Parametric, Record};
 
-use spfde_data::{Architecture, Column, Columns, ParameterError, Parametric, Record};
-
-use super::granularity::{Granularity, Unstructured};
-use super::selection::{magnitudes, random_mask};
-use super::{MaskContext, MaskDelta, MaskPolicy, MaskState, MaskUpdate, Needs, Schedule, Targets, Window};
-use crate::{Entry, Spans, state};
+use super::hosted::policy;
+use super::selection::magnitudes;
+use super::untrained::Untrained;
+use super::{Candidates, MaskContext, MaskDelta, MaskPolicy, MaskUpdate, Needs, Schedule, Targets, Units};
+use crate::Entry;
 
 /// A layer at the moment of an update, or at the start.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,8 +21,8 @@ pub struct Moment {
     pub epochs: u32,
     /// Whether no update follows before the layer freezes, the updates end, or the run does.
     pub last: bool,
-    /// Weights of the dense layer.
-    pub weights: u32,
+    /// In which units its weights exist.
+    pub units: Units,
     /// The density that the layer ends with.
     pub density: f64,
 }
@@ -36,9 +33,9 @@ impl Moment {
         self.at(self.density)
     }
 
-    /// The weights of the layer at another density, at most all of them.
+    /// The weights of the layer at another density, in whole units, at most all of them.
     pub fn at(&self, density: f64) -> u32 {
-        crate::rounding::share_of(density.max(0.0), self.weights)
+        self.units.count(density.max(0.0))
     }
 }
 
@@ -50,8 +47,11 @@ pub trait MaskRule: Parametric {
     const SUMMARY: &'static str;
     /// Whether layers exchange weights: then [`update_all`](Self::update_all) sees all of them at once.
     const REDISTRIBUTES: bool = false;
-    /// Whether densities follow from the schedule alone.
+    /// Whether densities follow from the schedule alone. Where they depend on data, a layer that freezes
+    /// keeps what it has: what it dropped would be lost to the total.
     const SCHEDULED: bool = true;
+    /// Whether absent weights keep values, and the greatest of them train ([`explored`](Self::explored)).
+    const EXPLORES: bool = false;
     /// What is kept of a layer between two updates; `()` if nothing is.
     type State: Record + Default;
 
@@ -72,23 +72,64 @@ pub trait MaskRule: Parametric {
         moment.target()
     }
 
-    /// In which units weights exist. Counts are then those of whole units, as [`count`](Self::count) has to
-    /// say.
-    fn granularity(&self) -> &dyn Granularity {
-        &Unstructured
-    }
-
     /// What an update looks at.
     fn needs(&self) -> Needs {
         Needs::Weights
     }
 
+    /// The absent weights whose gradients an update looks at, ascending; asked where [`needs`](Self::needs)
+    /// says [`Needs::Candidates`], before the step whose gradients they are.
+    fn candidates(&self, _: &Candidates<'_>) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// How many candidates are drawn for a layer that has so many of its weights, doubles among them.
+    fn candidate_count(&self, _units: &Units, _existing: u32) -> u32 {
+        0
+    }
+
+    /// Steps at each window's end over which dense gradients are kept as a momentum, for
+    /// [`Needs::DenseGradient`]; 0: all of them; `None`: the last step's gradient is wanted itself.
+    fn momentum_steps(&self) -> Option<u32> {
+        None
+    }
+
+    /// Whether a weight keeps the sign that a draw gives it: then the initial weights take that sign.
+    fn fixes_signs(&self) -> bool {
+        false
+    }
+
+    /// The masks of all masked layers before training, if they depend on more than the seed: ascending
+    /// indices for each layer, empty for one that is not masked. It is asked if
+    /// [`samples_to_choose`](Self::samples_to_choose) is above 0, or absent weights keep
+    /// [values](Self::EXPLORES).
+    fn choose(&self, _: &mut dyn Untrained, _: &Targets) -> Option<Vec<Vec<u32>>> {
+        None
+    }
+
+    /// The epoch of a run of so many to whose start everything that trains goes back at each update.
+    fn rewind(&self, _epochs: u32) -> Option<u32> {
+        None
+    }
+
+    /// How many absent weights of a layer that has so many weights train during an epoch of so many.
+    fn explored(&self, _epochs: u32, _epoch: u32, _existing: u32) -> u32 {
+        0
+    }
+
+    /// Of how many samples [`choose`](Self::choose) takes the gradients of all weights, if the batches of
+    /// epoch 0 have so many samples each; 0 of a rule that does not choose.
+    fn samples_to_choose(&self, _batches: &[u32]) -> u64 {
+        0
+    }
+
     /// How important each existing weight is: the lowest are dropped first.
-    fn importance(&self, update: &MaskUpdate<'_>) -> Vec<(u64, u32)> {
+    fn importance(&self, update: &MaskUpdate<'_>) -> Vec<(f64, u32)> {
         magnitudes(update)
     }
 
-    /// The change of one masked layer. It is not asked when a layer freezes, which drops the least important.
+    /// The change of one masked layer. It is not asked when a layer freezes, which drops the least important
+    /// beyond its target if densities are [scheduled](Self::SCHEDULED).
     fn update(&self, update: &MaskUpdate<'_>, state: &mut Self::State) -> MaskDelta;
 
     /// The changes of all masked layers that are updated at one epoch.
@@ -100,156 +141,4 @@ pub trait MaskRule: Parametric {
 /// The line of a rule in the registry.
 pub fn entry<R: MaskRule>() -> Entry<dyn MaskPolicy, MaskContext> {
     Entry::new::<R>(R::NAME, R::SUMMARY, |parameters, run| policy(R::from_parameters(parameters), run))
-}
-
-/// The policy of a rule in one run.
-///
-/// # Errors
-/// If a parameter is out of its range, or parameters contradict each other or the run.
-pub fn policy<R: MaskRule>(rule: R, context: &MaskContext) -> Result<Arc<dyn MaskPolicy>, ParameterError> {
-    rule.check()?;
-    let targets = rule.targets(&context.architecture)?;
-    Ok(Arc::new(Masks { schedule: rule.schedule(context.epochs), rule, targets, context: context.clone() }))
-}
-
-/// A rule in one run.
-#[derive(Clone)]
-struct Masks<R> {
-    rule: R,
-    context: MaskContext,
-    targets: Targets,
-    schedule: Schedule,
-}
-
-impl<R: MaskRule> MaskPolicy for Masks<R> {
-    fn name(&self) -> &'static str {
-        R::NAME
-    }
-
-    fn masked(&self, layer: usize) -> bool {
-        self.targets.masked[layer]
-    }
-
-    fn target(&self, layer: usize) -> u32 {
-        self.targets.count(layer)
-    }
-
-    fn nonzero(&self, layer: usize, epoch: u32, frozen: &Spans) -> u32 {
-        if !self.masked(layer) {
-            return self.targets.weights[layer];
-        }
-        self.rule.count(&self.moment(layer, self.schedule.in_force(epoch, frozen), frozen))
-    }
-
-    fn is_scheduled(&self) -> bool {
-        R::SCHEDULED
-    }
-
-    fn initial(&self, layer: usize, frozen: &Spans) -> Vec<u32> {
-        if !self.masked(layer) {
-            return Vec::new();
-        }
-        let count = self.rule.count(&self.moment(layer, 0, frozen));
-        let (units, seed) = (self.rule.granularity(), self.context.seed);
-        random_mask(units, seed, layer, self.targets.weights[layer], count)
-    }
-
-    fn needs(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs {
-        match self.masked(layer) && epoch < self.context.epochs && epoch > 0 {
-            true if self.schedule.updates(epoch, frozen) => self.rule.needs(),
-            true if frozen.freezes_at(epoch) => self.needs_to_freeze(),
-            _ => Needs::Nothing,
-        }
-    }
-
-    fn needs_within(&self, layer: usize, epoch: u32, frozen: &Spans) -> Needs {
-        match self.masked(layer) && self.schedule.updates_within(epoch, frozen) {
-            true => self.rule.needs(),
-            false => Needs::Nothing,
-        }
-    }
-
-    fn steps(&self) -> Option<NonZeroU32> {
-        match self.schedule.every {
-            Window::Steps(steps) => NonZeroU32::new(steps),
-            Window::Epochs(_) => None,
-        }
-    }
-
-    fn moment(&self, layer: usize, epoch: u32, frozen: &Spans) -> Moment {
-        Moment {
-            layer,
-            epoch,
-            step: 0,
-            epochs: self.context.epochs,
-            last: self.schedule.is_last(epoch, frozen),
-            weights: self.targets.weights[layer],
-            density: self.targets.densities[layer],
-        }
-    }
-
-    fn needs_to_freeze(&self) -> Needs {
-        self.rule.needs().min(Needs::Gradient)
-    }
-
-    fn redistributes(&self) -> bool {
-        R::REDISTRIBUTES
-    }
-
-    fn start(&self) -> Box<dyn MaskState> {
-        Box::new(Masking { masks: self.clone(), states: BTreeMap::new() })
-    }
-}
-
-/// The states of some layers.
-struct Masking<R: MaskRule> {
-    masks: Masks<R>,
-    states: BTreeMap<usize, R::State>,
-}
-
-impl<R: MaskRule> MaskState for Masking<R> {
-    fn decide(&mut self, updates: &[MaskUpdate<'_>]) -> Vec<MaskDelta> {
-        let rule = &self.masks.rule;
-        let freeze = |update: &MaskUpdate<'_>| {
-            let kept = rule.count(&Moment { last: true, ..update.moment });
-            let surplus = update.indices.len().saturating_sub(kept as usize);
-            let dropped = rule.granularity().lowest(&mut rule.importance(update).into_iter(), surplus);
-            MaskDelta { dropped, grown: Vec::new() }
-        };
-        let going: Vec<MaskUpdate<'_>> = updates.iter().filter(|update| !update.freezing).copied().collect();
-        for update in &going {
-            self.states.entry(update.moment.layer).or_default();
-        }
-        let asked = |layer: &usize| going.iter().any(|update| update.moment.layer == *layer);
-        let mut states: Vec<&mut R::State> =
-            self.states.iter_mut().filter(|(layer, _)| asked(layer)).map(|(_, state)| state).collect();
-        let mut changed = rule.update_all(&going, &mut states).into_iter();
-        let answer = |update: &MaskUpdate<'_>| match update.freezing {
-            true => freeze(update),
-            false => changed.next().expect("one change for each layer"),
-        };
-        updates.iter().map(answer).collect()
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        state::columns::<R::State>("layer")
-    }
-
-    fn save(&self, epoch: u32) -> Columns {
-        let mut rows = Columns::new(&self.columns());
-        let states = self.states.iter();
-        states.for_each(|(layer, state)| state::push(&mut rows, epoch, *layer as u32, state.clone()));
-        rows
-    }
-
-    fn restore(&mut self, rows: &Columns) -> Result<(), String> {
-        let layers = self.masks.targets.masked.len();
-        for row in 0..rows.rows {
-            let (layer, state) = state::get(rows, row);
-            if layer as usize >= layers || self.states.insert(layer as usize, state).is_some() {
-                return Err(format!("layer is {layer}; expected each of {layers} once at most, from 0"));
-            }
-        }
-        Ok(())
-    }
 }

@@ -3,6 +3,11 @@
 
 use crate::Spans;
 
+/// A share that falls along a cosine, from `start` at progress 0 to 0 at 1 (RigL, section 3).
+pub fn cosine(start: f64, progress: f64) -> f64 {
+    start / 2.0 * (1.0 + (std::f64::consts::PI * progress).cos())
+}
+
 /// The distance between two updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
@@ -19,8 +24,11 @@ pub enum Window {
 pub struct Schedule {
     /// The distance between two updates.
     pub every: Window,
-    /// The share of the run after which there are no more, from 0 to 1.
+    /// The share of the run from which on there are no more, from 0 to 1.
     pub until: f64,
+    /// Whether there may be one at that very moment, to which the number of weights falls. It never rises: a
+    /// layer that was frozen, and so is at its target, stays there.
+    pub closed: bool,
     /// Epochs of the run.
     pub epochs: u32,
 }
@@ -33,7 +41,7 @@ impl Schedule {
 
     /// An update at every multiple of `interval` epochs.
     pub fn every(interval: u32, epochs: u32) -> Self {
-        Self { every: Window::Epochs(interval), until: 1.0, epochs }
+        Self { every: Window::Epochs(interval), until: 1.0, closed: false, epochs }
     }
 
     /// An update after every `interval` steps of an epoch.
@@ -49,9 +57,27 @@ impl Schedule {
         }
     }
 
-    /// The epoch before which all updates are.
+    /// The epoch before which, or at which, the last update is at the latest.
     pub fn end(&self) -> f64 {
         self.until * f64::from(self.epochs)
+    }
+
+    /// Whether an update at `epoch` would come too late.
+    fn is_over(&self, epoch: u32) -> bool {
+        let (epoch, end) = (f64::from(epoch), self.end());
+        if self.closed { epoch > end } else { epoch >= end }
+    }
+
+    /// The last epoch with an update, or with updates within it, of a layer that never freezes; 0 if there is
+    /// none.
+    pub fn last(&self) -> u32 {
+        let Some(turns) = self.epochs.saturating_sub(1).checked_div(self.interval()) else { return 0 };
+        (0..=turns).rev().map(|turn| turn * self.interval()).find(|epoch| !self.is_over(*epoch)).unwrap_or(0)
+    }
+
+    /// How far `epoch` lies on the way from the start to the end of updates, from 0 to 1.
+    pub fn progress(&self, epoch: u32) -> f64 {
+        (f64::from(epoch) / self.end()).min(1.0)
     }
 
     /// Whether a layer that is `frozen` then is updated at `(epoch, 0)`.
@@ -70,7 +96,7 @@ impl Schedule {
     }
 
     fn allows(&self, epoch: u32, frozen: &Spans) -> bool {
-        epoch < self.epochs && f64::from(epoch) < self.end() && !frozen.is_frozen(epoch)
+        epoch < self.epochs && !self.is_over(epoch) && !frozen.is_frozen(epoch)
     }
 
     /// Whether the update at `epoch`, or the mask from the start if it is 0, is the last one before the layer
@@ -79,7 +105,8 @@ impl Schedule {
         let Some(next) = epoch.checked_add(self.interval()) else { return true };
         let end = frozen.next_freeze(epoch).unwrap_or(self.epochs).min(self.epochs);
         let frozen_at_once = epoch == 0 && frozen.is_frozen(0);
-        self.interval() == 0 || next >= end || f64::from(next) >= self.end() || frozen_at_once
+        let stays = frozen_at_once || self.closed && frozen.latest(epoch).is_some();
+        self.interval() == 0 || next >= end || self.is_over(next) || stays
     }
 
     /// The start of the mask in force during `epoch`: 0 or its latest update; of updates after steps the

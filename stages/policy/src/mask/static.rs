@@ -10,17 +10,12 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::{Architecture, ParameterError};
+use super::axes::{axes, mask_parameters};
+use super::{MaskDelta, MaskRule, MaskUpdate};
 
-use super::{Distribution, MaskDelta, MaskRule, MaskUpdate, Targets};
-
-spfde_data::parameters! {
+mask_parameters! {
     /// A random mask that never changes.
-    pub struct Static in "mask" {
-        /// share of weights that do not exist, over all masked layers
-        pub sparsity: f64 = 0.9, 0.0..1.0;
-        /// how the sparsity is distributed over the masked layers
-        pub distribution: Distribution = Distribution::Uniform, ..;
+    pub struct Static: layers {
     }
 }
 
@@ -29,9 +24,7 @@ impl MaskRule for Static {
     const SUMMARY: &'static str = "a random mask at the target density that never changes";
     type State = ();
 
-    fn targets(&self, architecture: &Architecture) -> Result<Targets, ParameterError> {
-        Targets::new(architecture, self.distribution, self.sparsity)
-    }
+    axes!(layers);
 
     fn update(&self, _: &MaskUpdate<'_>, (): &mut ()) -> MaskDelta {
         MaskDelta::default()

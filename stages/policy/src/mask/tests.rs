@@ -1,11 +1,28 @@
 //! Mask policies through a driver that applies their deltas to a layer.
 
+mod deep_r;
+mod distribution;
+mod dsr;
 mod every;
+mod gmp;
+mod granet;
 mod granularity;
+mod grasp;
+mod gse;
+mod layers;
+mod lottery;
+mod magnitude;
 mod mest;
 mod rigl;
+mod schedules;
+mod set;
+mod snfs;
+mod snip;
 mod states;
+mod synflow;
 mod thawing;
+mod top_kast;
+mod untrained;
 
 use std::sync::Arc;
 
@@ -32,6 +49,11 @@ fn perceptron(epochs: u32) -> MaskContext {
     MaskContext { seed: 7, epochs, architecture: example::perceptron(&[100, 100, 10]) }
 }
 
+/// Layers of 42, 35 and 20 weights.
+fn three_layers(seed: u64, epochs: u32) -> MaskContext {
+    MaskContext { seed, epochs, architecture: example::perceptron(&[6, 7, 5, 4]) }
+}
+
 /// The update of a layer that no plan freezes at `epoch`; values and gradients are the same.
 fn update<'a>(
     policy: &dyn MaskPolicy,
@@ -41,8 +63,18 @@ fn update<'a>(
     values: &'a [f32],
 ) -> MaskUpdate<'a> {
     let moment = policy.moment(layer, epoch, &Spans::never());
-    let (freezing, seed) = (false, 7);
-    MaskUpdate { moment, freezing, seed, indices, values, gradients: values, dense_gradients: &[] }
+    MaskUpdate {
+        moment,
+        freezing: false,
+        seed: 7,
+        indices,
+        values,
+        gradients: values,
+        dense_gradients: &[],
+        candidates: &[],
+        candidate_gradients: &[],
+        stored: &[],
+    }
 }
 
 /// What a state without a past decides on one layer.
@@ -87,28 +119,56 @@ fn simulate(policy: &dyn MaskPolicy, context: &MaskContext, layer: usize, frozen
     );
     let mut state = policy.start();
     let mut counts = Vec::new();
-    for epoch in 0..context.epochs {
-        let freezing = frozen.freezes_at(epoch);
-        let needs = policy.needs(layer, epoch, frozen);
+    for (epoch, window) in (0..context.epochs).flat_map(|epoch| (0..3).map(move |window| (epoch, window))) {
+        // At the start of an epoch, then after each of two windows of steps.
+        let step = window * policy.steps().map_or(1, NonZeroU32::get);
+        let freezing = frozen.freezes_at(epoch) && step == 0;
+        let needs = match step {
+            0 => policy.needs(layer, epoch, frozen),
+            _ => policy.needs_within(layer, epoch, frozen),
+        };
+        assert!(policy.steps().is_some() || step == 0 || needs == Needs::Nothing, "updates follow epochs");
         if needs != Needs::Nothing {
-            assert!(epoch > 0 && (freezing || !frozen.is_frozen(epoch)), "no update while frozen");
+            assert!(epoch + step > 0 && (freezing || !frozen.is_frozen(epoch)), "no update while frozen");
             let values = values(context.seed, epoch, &existing);
             let gradients = vec![f32::NAN; values.len()];
             let dense_gradients = match needs {
                 Needs::DenseGradient => dense_gradients(context.seed, epoch, weights),
                 _ => Vec::new(),
             };
+            let moment = Moment { step, ..policy.moment(layer, epoch, frozen) };
+            let asked = Candidates {
+                seed: context.seed,
+                layer,
+                tick: (epoch, step),
+                units: moment.units,
+                indices: &existing,
+            };
+            let candidates = match needs {
+                Needs::Candidates => policy.candidates(&asked),
+                _ => Vec::new(),
+            };
+            let candidate_gradients = super::tests::values(context.seed, epoch, &candidates);
+            let stored = match policy.explores() {
+                true => super::tests::values(context.seed, epoch, &(0..weights).collect::<Vec<u32>>()),
+                false => Vec::new(),
+            };
             let update = MaskUpdate {
-                moment: policy.moment(layer, epoch, frozen),
+                moment,
                 freezing,
                 seed: context.seed,
                 indices: &existing,
                 values: &values,
                 gradients: &gradients,
                 dense_gradients: &dense_gradients,
+                candidates: &candidates,
+                candidate_gradients: &candidate_gradients,
+                stored: &stored,
             };
             let [delta] = state.decide(&[update]).try_into().unwrap();
-            assert_eq!(delta, decide(policy, &update), "the same question has the same answer");
+            if state.columns().is_empty() {
+                assert_eq!(delta, decide(policy, &update), "the same question has the same answer");
+            }
             assert!(
                 !freezing || delta == MaskDelta::default(),
                 "a planned freeze finds the layer at its target"
@@ -116,16 +176,21 @@ fn simulate(policy: &dyn MaskPolicy, context: &MaskContext, layer: usize, frozen
             let rank = |index: &u32| (values[existing.binary_search(index).unwrap()].abs(), *index);
             let kept = existing.iter().filter(|index| !delta.dropped.contains(index));
             let least_kept = kept.map(rank).min_by(|a, b| a.partial_cmp(b).unwrap());
-            if let Some(least_kept) = least_kept {
+            // Where signs decide, the least need not go; where a store does, ties go the other way.
+            let by_magnitude = !["deep-r", "top-kast"].contains(&policy.name());
+            if let Some(least_kept) = least_kept.filter(|_| by_magnitude) {
                 assert!(
                     delta.dropped.iter().map(rank).all(|dropped| dropped < least_kept),
                     "the least are pruned"
                 );
             }
-            existing = apply(&existing, &delta, weights, policy.name() == "rigl");
+            existing = apply(&existing, &delta, weights, ["rigl", "granet"].contains(&policy.name()));
         }
-        assert_eq!(existing.len() as u32, policy.nonzero(layer, epoch, frozen), "epoch {epoch}, {frozen:?}");
-        counts.push(existing.len() as u32);
+        if policy.steps().is_none() || step > 0 {
+            let promised = policy.nonzero(layer, epoch, frozen);
+            assert_eq!(existing.len() as u32, promised, "epoch {epoch}, {step}, {frozen:?}");
+        }
+        counts.extend((window == 2).then_some(existing.len() as u32));
     }
     counts
 }

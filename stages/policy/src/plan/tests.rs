@@ -31,8 +31,7 @@ fn never(epochs: u32, architecture: &Arc<Architecture>) -> Arc<dyn FreezePolicy>
 }
 
 fn freeze_context(epochs: u32, architecture: &Arc<Architecture>) -> FreezeContext {
-    let architecture = Arc::clone(architecture);
-    FreezeContext { epochs, architecture, mask_interval: 2, reduction_required: false }
+    FreezeContext::new(epochs, Arc::clone(architecture))
 }
 
 fn spans(frozen_at: &[Option<u32>]) -> Vec<Spans> {
@@ -57,17 +56,28 @@ fn every_combination_of_policies_has_a_plan_that_adds_up() {
                     // What infobatch leaves out depends on losses.
                     "none" | "infobatch" => 1_001,
                     // Starts with all samples, until its first decision.
-                    "forgetting" if epoch < 2 => 1_001,
+                    "forgetting" | "error-norm" | "loss" if epoch < 2 => 1_001,
+                    "one-shot" if epoch < 6 => 1_001, // 0.4375 · 14 = 6.1
                     _ => 1_001 - 150,
                 };
                 assert!(plan.active_samples.iter().copied().eq((0..14).map(active)), "{}", sieve.name);
+                // Until the last update, at epoch 10, as many absent weights train as exist.
+                let explored = |epoch: u32| {
+                    let layers = architecture.layers.iter().enumerate().filter(|(index, layer)| {
+                        let trains = layer.block >= plan.frozen_blocks(epoch);
+                        mask.name == "top-kast" && epoch < 10 && plan.masked[*index] && trains
+                    });
+                    let weights =
+                        |index: usize| u64::from(plan.nonzero(epoch)[index]) * u64::from(active(epoch));
+                    layers.map(|(index, layer)| weights(index) * layer.flops_per_weight()).sum::<u64>()
+                };
                 let recounted: u64 = (0..epochs)
                     .map(|epoch| {
-                        count(&architecture, plan.nonzero(epoch), plan.frozen_blocks(epoch), active(epoch))
-                            .total()
+                        let (nonzero, frozen) = (plan.nonzero(epoch), plan.frozen_blocks(epoch));
+                        count(&architecture, nonzero, frozen, active(epoch)).total() + explored(epoch)
                     })
                     .sum();
-                assert_eq!(plan.total().total(), recounted);
+                assert_eq!(plan.total().total(), recounted, "{} {}", mask.name, sieve.name);
                 // Three passes over every weight, but for the input's gradient of the stem.
                 let dense: u64 = architecture
                     .layers
@@ -77,12 +87,17 @@ fn every_combination_of_policies_has_a_plan_that_adds_up() {
                 let stem =
                     architecture.layers[0].weights() as u64 * architecture.layers[0].flops_per_weight();
                 assert_eq!(plan.dense_cost.total(), (3 * dense - stem) * 1_001);
-                assert_eq!(plan.reduction() >= 0.15, entry.name == "progressive", "{}", entry.name);
-                assert_eq!(plan.note, None);
+                let decides = (0..epochs).any(|epoch| freeze.may_freeze(epoch));
+                let never = decides || entry.name == "none";
+                // With some masks so few blocks cannot save so much in the last two thirds.
+                assert!(plan.note.is_none() || entry.name == "delayed-periodic", "{}", entry.name);
+                assert_eq!(plan.reduction() >= 0.15, !never && plan.note.is_none(), "{}", entry.name);
                 assert_eq!(plan.spans(architecture.layers.len() - 1), &Spans::never());
                 assert_eq!(plan.spans(0), &plan.frozen[0]);
-                let extra = (0..epochs).any(|epoch| plan.extra_flops(epoch, 0, 8) > 0);
-                assert_eq!(extra, mask.name == "rigl", "{}", mask.name);
+                let extra =
+                    (0..epochs).any(|epoch| plan.extra_flops(epoch, 0, plan.nonzero(epoch), &[8; 9]) > 0);
+                let asks = ["rigl", "snfs", "gse", "granet", "snip", "grasp", "synflow"];
+                assert_eq!(extra, asks.contains(&mask.name), "{}", mask.name);
             }
         }
     }
@@ -126,6 +141,9 @@ fn recount(
                         values: &values,
                         gradients: &values,
                         dense_gradients: &dense,
+                        candidates: &[],
+                        candidate_gradients: &[],
+                        stored: &[],
                     }])
                     .try_into()
                     .unwrap();

@@ -16,7 +16,9 @@ fn outside(range: &Range) -> Vec<Value> {
         Range::Integer(low, high) => vec![Value::Integer(low - 1), Value::Integer(high + 1)],
         Range::Number(low, high) => vec![Value::Number(low - 1.0), Value::Number(high + 1.0)],
         Range::Below(low, high) => vec![Value::Number(low - 1.0), Value::Number(*high)],
-        Range::Choice(_) => vec![Value::Text("no such name".into()), Value::Integer(0)],
+        Range::Choice(_) | Range::Joined { .. } => {
+            vec![Value::Text("no such name".into()), Value::Integer(0)]
+        }
         Range::Text => vec![Value::Integer(0)],
     }
 }
@@ -68,7 +70,7 @@ fn every_policy_is_documented_builds_from_its_defaults_and_refuses_what_is_out_o
     let (seed, epochs, samples) = (1, 12, 1000);
     let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
     check_family(&mask, &context, |policy| policy.name());
-    let context = FreezeContext { epochs, architecture, mask_interval: 2, reduction_required: false };
+    let context = FreezeContext::new(epochs, architecture);
     check_family(&freeze, &context, |policy| policy.name());
     check_family(&sieve, &SieveContext { seed, epochs, samples }, |policy| policy.name());
 }
@@ -86,7 +88,7 @@ fn a_misspelt_policy_is_answered_with_the_nearest() {
 fn families_are_listed_with_their_members_and_keys() {
     let families = Registry::default().families();
     let listed = |family: &Listed| (family.name, family.choice.default.to_string(), family.members.len());
-    let expected = [("mask", "mest-ems", 5), ("freeze", "progressive", 3), ("sieve", "circular", 5)];
+    let expected = [("mask", "mest-ems", 18), ("freeze", "progressive", 12), ("sieve", "circular", 8)];
     let expected = expected.map(|(name, default, members)| (name, format!("\"{default}\""), members));
     assert_eq!(families.iter().map(listed).collect::<Vec<_>>(), expected);
     let rigl = families[0].members.iter().find(|member| member.name == "rigl").unwrap();
@@ -125,7 +127,7 @@ fn a_program_adds_a_policy_in_place_of_one_of_the_same_name() {
         .build("static", &Parameters::defaults(&Mine { kept: 0.5 }.parameters()), &context)
         .ok()
         .unwrap();
-    assert_eq!((registry.mask.entries.len(), policy.target(0)), (5, 32));
+    assert_eq!((registry.mask.entries.len(), policy.target(0)), (18, 32));
     assert!(mask::policy(Mine { kept: 1.5 }, &context).is_err(), "a field out of its range is refused");
     check_family(&registry.mask, &context, |policy| policy.name());
 }

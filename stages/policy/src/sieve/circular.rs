@@ -20,21 +20,16 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::parameter::ParameterError;
 use spfde_data::random::Purpose;
 use spfde_data::rows::ScoreRow;
 
-use super::{Cut, Decision, Rank, SieveContext, SieveRule};
+use super::shared::sieve_parameters;
+use super::{Cut, Decision, Rank, Shared, SieveContext, SieveRule};
 use crate::rounding::share_of;
 
-spfde_data::parameters! {
+sieve_parameters! {
     /// The easiest samples leave, those that have waited longest return.
-    pub struct Circular in "sieve" {
-        /// share of the samples that is out of training
-        pub fraction: f64 = 0.15, 0.0..1.0;
-        /// epochs between two exchanges; forgetting takes at least two presentations
-        pub interval: u32 = 2, 2..;
-    }
+    pub struct Circular: fraction(0.15), interval(2, 2..), until(1.0) {}
 }
 
 spfde_data::state! {
@@ -75,16 +70,13 @@ impl SieveRule for Circular {
     const READS_LOSSES: bool = false;
     type State = Seen;
 
-    fn check_run(&self, run: &SieveContext) -> Result<(), ParameterError> {
-        run.outside(self.fraction).map(|_| ())
+    fn shared(&self, _: &SieveContext) -> Option<Shared> {
+        let Self { fraction, interval, until } = *self;
+        Some(Shared { fraction, interval, warmup: 0, until })
     }
 
     fn active_samples(&self, run: &SieveContext, _: u32) -> u32 {
         run.samples - self.out(run)
-    }
-
-    fn decides(&self, _: &SieveContext, epoch: u32) -> bool {
-        epoch.is_multiple_of(self.interval)
     }
 
     fn decision(&self, run: &SieveContext, _: u32) -> Decision {
@@ -108,10 +100,11 @@ impl SieveRule for Circular {
         Rank { key: 0, since: left, hash }
     }
 
-    fn alike(&self, run: &SieveContext) -> Option<[u64; 2]> {
-        Some([run.seed, u64::from(self.interval)])
+    fn alike(&self, run: &SieveContext) -> Option<[u64; 3]> {
+        self.shared(run)?.alike(run)
     }
 
+    #[inline]
     fn observe(&self, seen: &mut Seen, score: &ScoreRow) {
         if seen.right && !score.correct {
             seen.forgotten += 1;
@@ -120,6 +113,7 @@ impl SieveRule for Circular {
         seen.learned |= score.correct;
     }
 
+    #[inline]
     fn key(&self, seen: &Seen) -> u32 {
         if seen.learned { seen.forgotten } else { u32::MAX }
     }

@@ -17,11 +17,10 @@
 //! assert_eq!(classes.outside(5), [3, 2]);
 //! ```
 
-use std::cmp::Reverse;
-
 use spfde_data::parameter::{Parameter, Parameters, Setting};
 
 use super::{Cut, SievePolicy};
+use crate::rounding::apportion;
 
 /// The key that asks for cuts by class.
 pub const STRATIFY: &str = "sieve.stratify";
@@ -98,36 +97,4 @@ impl Classes {
             Cut::BelowMean { .. } | Cut::AboveMean { .. } => Vec::new(),
         }
     }
-}
-
-/// Apportions `count` by the `weights`, to each at most what `most` says of it; all that there may be if
-/// `count` is more. Each has its quota rounded down, and the largest remainders one more; of equal ones the
-/// first. What does not fit is apportioned in the same way over the others.
-///
-/// # Panics
-/// If `weights` and `most` have different lengths.
-pub(crate) fn apportion(count: u32, weights: &[u32], most: &[u32]) -> Vec<u32> {
-    assert_eq!(weights.len(), most.len(), "every weight has its limit");
-    let mut given = vec![0; weights.len()];
-    let room = most.iter().map(|most| u64::from(*most)).sum::<u64>();
-    let mut left = room.min(count.into());
-    let mut open: Vec<usize> = (0..weights.len()).collect();
-    while left > 0 {
-        let whole = open.iter().map(|at| u64::from(weights[*at])).sum::<u64>().max(1);
-        // Below 2^32 times 2^32.
-        let quota = |at: usize| left * u64::from(weights[at]);
-        let mut rest = left;
-        for at in &open {
-            let floor = (quota(*at) / whole).min(u64::from(most[*at] - given[*at]));
-            given[*at] += floor as u32;
-            rest -= floor;
-        }
-        open.retain(|at| given[*at] < most[*at]);
-        open.sort_by_key(|at| (Reverse(quota(*at) % whole), *at));
-        let raised = open.iter().take(rest as usize);
-        raised.for_each(|at| given[*at] += 1);
-        left = rest.saturating_sub(open.len() as u64);
-        open.retain(|at| given[*at] < most[*at]);
-    }
-    given
 }

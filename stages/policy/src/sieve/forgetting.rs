@@ -20,20 +20,14 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::parameter::ParameterError;
 use spfde_data::rows::ScoreRow;
 
-use super::{Cut, Decision, SieveContext, SieveRule};
-use crate::rounding::share_of;
+use super::shared::{shared, sieve_parameters};
+use super::{SieveContext, SieveRule};
 
-spfde_data::parameters! {
+sieve_parameters! {
     /// The samples with the fewest forgetting events of the whole run are out.
-    pub struct Forgetting in "sieve" {
-        /// share of the samples that is out of training
-        pub fraction: f64 = 0.15, 0.0..1.0;
-        /// epochs between two cuts
-        pub interval: u32 = 2, 1..;
-    }
+    pub struct Forgetting: fraction(0.15), interval(2, 1..), warmup(0), until(1.0) {}
 }
 
 spfde_data::state! {
@@ -49,41 +43,45 @@ const EVENT: u32 = 4;
 /// Where counting stops: a billion events.
 const MOST: u32 = u32::MAX / EVENT - 1;
 
-impl SieveRule for Forgetting {
-    const NAME: &'static str = "forgetting";
-    const SUMMARY: &'static str = "the samples with the fewest forgetting events of the whole run are out";
-    const READS_LOSSES: bool = false;
-    type State = Events;
-
-    fn check_run(&self, run: &SieveContext) -> Result<(), ParameterError> {
-        run.outside(self.fraction).map(|_| ())
-    }
-
-    fn active_samples(&self, run: &SieveContext, epoch: u32) -> u32 {
-        if epoch < self.interval { run.samples } else { run.samples - share_of(self.fraction, run.samples) }
-    }
-
-    fn decides(&self, _: &SieveContext, epoch: u32) -> bool {
-        epoch.is_multiple_of(self.interval)
-    }
-
-    fn decision(&self, run: &SieveContext, epoch: u32) -> Decision {
-        Cut::Outside { out: run.samples - self.active_samples(run, epoch) }.into()
-    }
-
-    fn alike(&self, run: &SieveContext) -> Option<[u64; 2]> {
-        Some([run.seed, u64::from(self.interval)])
-    }
-
-    fn observe(&self, Events { seen }: &mut Events, score: &ScoreRow) {
-        *seen = match (score.correct, *seen & RIGHT != 0) {
+impl Events {
+    /// A presentation, right or wrong.
+    #[inline]
+    pub(super) fn observe(&mut self, correct: bool) {
+        let seen = &mut self.seen;
+        *seen = match (correct, *seen & RIGHT != 0) {
             (true, _) => *seen | RIGHT | LEARNED,
             (false, true) if *seen / EVENT < MOST => (*seen + EVENT) & !RIGHT,
             (false, _) => *seen & !RIGHT,
         };
     }
 
-    fn key(&self, Events { seen }: &Events) -> u32 {
-        if seen & LEARNED != 0 { seen / EVENT } else { u32::MAX }
+    /// How often the sample was forgotten; the greatest number if it was never right.
+    #[inline]
+    pub(super) fn key(&self) -> u32 {
+        if self.seen & LEARNED != 0 { self.seen / EVENT } else { u32::MAX }
+    }
+}
+
+impl SieveRule for Forgetting {
+    const NAME: &'static str = "forgetting";
+    const SUMMARY: &'static str = "the samples with the fewest forgetting events of the whole run are out";
+    const READS_LOSSES: bool = false;
+    const BY_KEY: bool = true;
+    type State = Events;
+
+    shared!();
+
+    fn alike(&self, run: &SieveContext) -> Option<[u64; 3]> {
+        self.shared(run)?.alike(run)
+    }
+
+    #[inline]
+    fn observe(&self, events: &mut Events, score: &ScoreRow) {
+        events.observe(score.correct);
+    }
+
+    #[inline]
+    fn key(&self, events: &Events) -> u32 {
+        events.key()
     }
 }

@@ -17,19 +17,17 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
+use spfde_data::parameter::ParameterError;
 use spfde_data::rows::ScoreRow;
 
+use super::shared::{shared, sieve_parameters};
 use super::{Cut, Decision, SieveContext, SieveRule};
 
-spfde_data::parameters! {
+sieve_parameters! {
     /// Samples whose loss is below the mean are thinned at random.
-    pub struct InfoBatch in "sieve" {
+    pub struct InfoBatch: interval(1, 1..), warmup(0), until(0.875) {
         /// share that is left out of the samples below the mean
         pub fraction: f64 = 0.5, 0.0..1.0;
-        /// epochs between two decisions
-        pub interval: u32 = 1, 1..;
-        /// share of the epochs after which the whole set is active
-        pub until: f64 = 0.875, 0.0..=1.0;
     }
 }
 
@@ -39,39 +37,35 @@ spfde_data::state! {
     pub struct LatestLoss { loss: f32 = 3.0, }
 }
 
-impl InfoBatch {
-    /// The last epoch at whose start samples are thinned.
-    fn last(&self, run: &SieveContext) -> u32 {
-        // The cast saturates and drops the part of an epoch.
-        (self.until * f64::from(run.epochs)) as u32
-    }
-}
-
 impl SieveRule for InfoBatch {
     const NAME: &'static str = "infobatch";
     const SUMMARY: &'static str = "samples whose loss is below the mean are thinned at random and weigh more";
     type State = LatestLoss;
 
-    fn decides(&self, run: &SieveContext, epoch: u32) -> bool {
-        let last = self.last(run);
-        // The first epoch after the last takes everything in again.
-        (epoch.is_multiple_of(self.interval) && epoch <= last) || (epoch == last + 1 && last > 0)
+    shared!();
+
+    /// Some are at the mean or above it.
+    fn check_run(&self, _: &SieveContext) -> Result<(), ParameterError> {
+        Ok(())
     }
 
-    fn decision(&self, run: &SieveContext, epoch: u32) -> Decision {
-        if epoch > self.last(run) {
-            return Cut::Outside { out: 0 }.into();
-        }
+    fn active_samples(&self, run: &SieveContext, _: u32) -> u32 {
+        run.samples
+    }
+
+    fn decision(&self, _: &SieveContext, _: u32) -> Decision {
         let kept = 1.0 - self.fraction;
         Decision { cut: Cut::BelowMean { kept }, weight: (1.0 / kept) as f32 }
     }
 
+    #[inline]
     fn observe(&self, state: &mut LatestLoss, score: &ScoreRow) {
         if score.trained {
             state.loss = score.loss;
         }
     }
 
+    #[inline]
     fn key(&self, state: &LatestLoss) -> u32 {
         // Losses are not negative, so their bits are in the order of the losses.
         state.loss.abs().to_bits()

@@ -4,6 +4,9 @@
 //! outside queue. The stage that holds the samples makes the cut, on one worker or many, and the result is
 //! the same.
 //!
+//! Rules share their keys ([`Shared`]): the share that is out, the interval of decisions, epochs with the
+//! whole set at the start and at the end.
+//!
 //! With `sieve.stratify` every class is cut by itself ([`classes`]). Ranks and queues stay those of the
 //! policy, which knows nothing of classes.
 //!
@@ -12,12 +15,16 @@
 mod circular;
 pub mod classes;
 pub mod decision;
+mod error_norm;
 mod forgetting;
 mod infobatch;
+mod loss;
 pub mod mean;
 mod none;
+mod one_shot;
 mod random;
 mod rule;
+mod shared;
 
 use std::sync::Arc;
 
@@ -32,12 +39,16 @@ use crate::rounding::share_of;
 pub use circular::Circular;
 pub use classes::{Classes, STRATIFY, stratifies};
 pub use decision::{Cut, Decision};
+pub use error_norm::ErrorNorm;
 pub use forgetting::Forgetting;
 pub use infobatch::InfoBatch;
+pub use loss::Loss;
 pub use mean::ExactMean;
 pub use none::All;
+pub use one_shot::OneShot;
 pub use random::Random;
 pub use rule::{SieveRule, entry, policy};
+pub use shared::Shared;
 
 /// What a sieve policy is told of the run.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +77,7 @@ impl SieveContext {
     }
 
     /// A draw that depends on the seed and these keys alone.
+    #[inline]
     pub fn draw(&self, purpose: Purpose, epoch: u32, sample: u32) -> u64 {
         draw(self.seed, purpose, u64::from(epoch), u64::from(sample))
     }
@@ -149,7 +161,7 @@ pub trait SievePolicy: Send + Sync {
     /// the same states (which then must not look at [`ScoreRow::trained`]), decide at the same epochs, and
     /// rank samples of equal key alike; if they cut an outside, whatever `entered` is. A stage that judges
     /// many policies at once then keeps one state and one order for all of them.
-    fn alike(&self) -> Option<[u64; 2]>;
+    fn alike(&self) -> Option<[u64; 3]>;
 
     /// The classes that its decisions cut each by itself: the counts of [`Cut::Outside`] and
     /// [`Cut::Exchange`] are apportioned over them ([`Classes::cut`]), and a sample is compared with the mean
@@ -167,8 +179,19 @@ pub trait SievePolicy: Send + Sync {
         Err(ParameterError::contradiction(STRATIFY, reason))
     }
 
+    /// Whether an order of all samples is by key, then by a draw that is the same in the whole run: the rank
+    /// of a sample then has its key and no epoch, and changes with the key alone.
+    fn by_key(&self) -> bool {
+        false
+    }
+
     /// Whether its state looks at more of a score than whether it was right: losses then have to be there.
     fn reads_losses(&self) -> bool;
+
+    /// Whether its state looks at the norms of errors, too: they then have to be there.
+    fn reads_error_norms(&self) -> bool {
+        false
+    }
 
     /// The state of `samples` samples, for one run. Slots are the caller's numbers, from 0.
     fn start(&self, samples: usize) -> Box<dyn SieveState>;

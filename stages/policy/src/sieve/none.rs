@@ -7,7 +7,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use super::{Cut, Decision, SieveContext, SieveRule};
+use super::{SieveContext, SieveRule};
 
 spfde_data::parameters! {
     /// Every sample is trained in every epoch.
@@ -21,15 +21,7 @@ impl SieveRule for All {
     const CUTS: bool = false;
     type State = ();
 
-    fn decides(&self, _: &SieveContext, _: u32) -> bool {
-        false
-    }
-
-    fn decision(&self, _: &SieveContext, _: u32) -> Decision {
-        Cut::Outside { out: 0 }.into()
-    }
-
-    fn alike(&self, _: &SieveContext) -> Option<[u64; 2]> {
-        Some([0, 0])
+    fn alike(&self, _: &SieveContext) -> Option<[u64; 3]> {
+        Some([0, 0, 0])
     }
 }

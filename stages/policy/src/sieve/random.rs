@@ -9,20 +9,15 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::parameter::ParameterError;
 use spfde_data::random::Purpose;
 
-use super::{Cut, Decision, Rank, SieveContext, SieveRule};
+use super::shared::{shared, sieve_parameters};
+use super::{Rank, SieveContext, SieveRule};
 use crate::rounding::share_of;
 
-spfde_data::parameters! {
+sieve_parameters! {
     /// A fresh uniform subset at every interval.
-    pub struct Random in "sieve" {
-        /// share of the samples that is out of training
-        pub fraction: f64 = 0.15, 0.0..1.0;
-        /// epochs between two subsets
-        pub interval: u32 = 2, 1..;
-    }
+    pub struct Random: fraction(0.15), interval(2, 1..), warmup(0), until(1.0) {}
 }
 
 impl SieveRule for Random {
@@ -31,24 +26,15 @@ impl SieveRule for Random {
     const READS_LOSSES: bool = false;
     type State = ();
 
-    fn check_run(&self, run: &SieveContext) -> Result<(), ParameterError> {
-        run.outside(self.fraction).map(|_| ())
-    }
+    shared!();
 
-    fn active_samples(&self, run: &SieveContext, _: u32) -> u32 {
-        run.samples - share_of(self.fraction, run.samples)
+    /// The first subset takes no scores.
+    fn active_samples(&self, run: &SieveContext, epoch: u32) -> u32 {
+        run.samples - if epoch < self.warmup { 0 } else { share_of(self.fraction, run.samples) }
     }
 
     fn first(&self, run: &SieveContext, sample: u32) -> Rank {
         self.rank(run, 0, sample, 0, 0)
-    }
-
-    fn decides(&self, _: &SieveContext, epoch: u32) -> bool {
-        epoch.is_multiple_of(self.interval)
-    }
-
-    fn decision(&self, run: &SieveContext, _: u32) -> Decision {
-        Cut::Outside { out: share_of(self.fraction, run.samples) }.into()
     }
 
     fn rank(&self, run: &SieveContext, epoch: u32, sample: u32, _: u32, _: u32) -> Rank {
@@ -56,7 +42,7 @@ impl SieveRule for Random {
         Rank { key: (hash >> 32) as u32, since: 0, hash }
     }
 
-    fn alike(&self, run: &SieveContext) -> Option<[u64; 2]> {
-        Some([run.seed, u64::from(self.interval)])
+    fn alike(&self, run: &SieveContext) -> Option<[u64; 3]> {
+        self.shared(run)?.alike(run)
     }
 }

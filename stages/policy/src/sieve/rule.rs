@@ -7,7 +7,7 @@ use spfde_data::random::Purpose;
 use spfde_data::rows::ScoreRow;
 use spfde_data::table::{Column, Columns, Record};
 
-use super::{Classes, Cut, Decision, Rank, STRATIFY, SieveContext, SievePolicy, SieveState, classes};
+use super::{Classes, Cut, Decision, Rank, STRATIFY, Shared, SieveContext, SievePolicy, SieveState, classes};
 use crate::{Entry, state};
 
 /// What is a sieve policy's own: its parameters are the fields of the type, the rest follows.
@@ -18,22 +18,36 @@ pub trait SieveRule: Parametric {
     const SUMMARY: &'static str;
     /// Whether it looks at more of a score than whether it was right: losses then have to be there.
     const READS_LOSSES: bool = true;
+    /// Whether it looks at the norm of a score's error: it then has to be there.
+    const READS_ERROR_NORMS: bool = false;
+    /// Whether [`rank`](Self::rank) is left as it is. A decision on all samples then ranks those only whose
+    /// keys have changed.
+    const BY_KEY: bool = false;
     /// Whether it ever cuts: `sieve.stratify` is then one of its keys ([`Classes`]).
     const CUTS: bool = true;
     /// What is kept of a sample; `()` if nothing is.
     type State: Record + Default;
 
-    /// What has to hold of the parameters and the run together.
+    /// What the keys say that rules share, of a rule that has them: from the first decision on the lowest
+    /// are outside, until the whole set is active again. What is said of epochs below holds before that end.
+    fn shared(&self, _run: &SieveContext) -> Option<Shared> {
+        None
+    }
+
+    /// What has to hold of the parameters and the run together: that a sample is left, unless a rule says
+    /// more.
     ///
     /// # Errors
     /// What contradicts what.
-    fn check_run(&self, _run: &SieveContext) -> Result<(), ParameterError> {
-        Ok(())
+    fn check_run(&self, run: &SieveContext) -> Result<(), ParameterError> {
+        self.shared(run).map_or(Ok(()), |shared| run.outside(shared.fraction).map(drop))
     }
 
-    /// How many samples are trained during `epoch`; all, unless a rule says more.
-    fn active_samples(&self, run: &SieveContext, _epoch: u32) -> u32 {
-        run.samples
+    /// How many samples are trained during `epoch`: before the first decision that [`shared`](Self::shared)
+    /// makes all, unless a rule says more.
+    fn active_samples(&self, run: &SieveContext, epoch: u32) -> u32 {
+        let cut = self.shared(run).filter(|shared| epoch >= shared.first());
+        run.samples - cut.map_or(0, |shared| shared.out(run))
     }
 
     /// The samples that start outside, ascending; as many as [`active_samples`](Self::active_samples) leaves
@@ -47,11 +61,17 @@ pub trait SieveRule: Parametric {
         Rank { key: 0, since: 0, hash: run.draw(Purpose::Outside, 0, sample) }
     }
 
-    /// Whether a decision takes effect at the start of `epoch`, which is neither 0 nor after the run's end.
-    fn decides(&self, run: &SieveContext, epoch: u32) -> bool;
+    /// Whether a decision takes effect at the start of `epoch`, which is neither 0 nor after the run's end:
+    /// as [`shared`](Self::shared) says, unless a rule says more.
+    fn decides(&self, run: &SieveContext, epoch: u32) -> bool {
+        self.shared(run).is_some_and(|shared| shared.decides(epoch))
+    }
 
-    /// What the decision for `epoch` does.
-    fn decision(&self, run: &SieveContext, epoch: u32) -> Decision;
+    /// What the decision for `epoch` does: as many are outside as [`active_samples`](Self::active_samples)
+    /// leaves, unless a rule says more.
+    fn decision(&self, run: &SieveContext, epoch: u32) -> Decision {
+        Cut::Outside { out: run.samples - self.active_samples(run, epoch) }.into()
+    }
 
     /// How a sample ranks; by its key, then by a draw that is the same in the whole run, unless a rule says
     /// otherwise.
@@ -66,7 +86,7 @@ pub trait SieveRule: Parametric {
 
     /// What rules that differ in their sizes only have in common ([`SievePolicy::alike`]); nothing, unless a
     /// rule says more.
-    fn alike(&self, _run: &SieveContext) -> Option<[u64; 2]> {
+    fn alike(&self, _run: &SieveContext) -> Option<[u64; 3]> {
         None
     }
 
@@ -101,7 +121,8 @@ pub fn entry<R: SieveRule>() -> Entry<dyn SievePolicy, SieveContext> {
 pub fn policy<R: SieveRule>(rule: R, context: &SieveContext) -> Result<Arc<dyn SievePolicy>, ParameterError> {
     rule.check()?;
     rule.check_run(context)?;
-    Ok(Arc::new(Sieves { rule, run: *context, classes: None }))
+    let end = rule.shared(context).map_or(u32::MAX, |shared| shared.end(context));
+    Ok(Arc::new(Sieves { rule, run: *context, end, classes: None }))
 }
 
 /// A rule in one run.
@@ -109,6 +130,8 @@ pub fn policy<R: SieveRule>(rule: R, context: &SieveContext) -> Result<Arc<dyn S
 struct Sieves<R> {
     rule: R,
     run: SieveContext,
+    /// The epoch from which on the whole set is active.
+    end: u32,
     classes: Option<Arc<Classes>>,
 }
 
@@ -118,10 +141,13 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
     }
 
     fn active_samples(&self, epoch: u32) -> u32 {
-        self.rule.active_samples(&self.run, epoch)
+        if epoch < self.end { self.rule.active_samples(&self.run, epoch) } else { self.run.samples }
     }
 
     fn initially_outside(&self) -> Vec<u32> {
+        if self.end == 0 {
+            return Vec::new();
+        }
         let Some(classes) = &self.classes else { return self.rule.initially_outside(&self.run) };
         let mut left = classes.outside(self.run.samples - self.active_samples(0));
         let mut order: Vec<u32> = (0..self.run.samples).collect();
@@ -136,11 +162,14 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
     }
 
     fn decides(&self, epoch: u32) -> bool {
-        0 < epoch && epoch < self.run.epochs && self.rule.decides(&self.run, epoch)
+        let is_cut = |epoch| epoch < self.end && self.rule.decides(&self.run, epoch);
+        let ends =
+            || epoch == self.end && (self.active_samples(0) < self.run.samples || (1..epoch).any(is_cut));
+        0 < epoch && epoch < self.run.epochs && (is_cut(epoch) || ends())
     }
 
     fn decision(&self, epoch: u32) -> Decision {
-        self.rule.decision(&self.run, epoch)
+        if epoch < self.end { self.rule.decision(&self.run, epoch) } else { Cut::Outside { out: 0 }.into() }
     }
 
     fn rank(&self, epoch: u32, sample: u32, entered: u32, key: u32) -> Rank {
@@ -156,8 +185,10 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
         ((draw >> 11) as f64) < share * (1u64 << 53) as f64
     }
 
-    fn alike(&self) -> Option<[u64; 2]> {
-        self.rule.alike(&self.run)
+    fn alike(&self) -> Option<[u64; 3]> {
+        // Where nothing is out from the start, the end decides nothing. The sign of a share is free.
+        let starts_cut = u64::from(self.active_samples(0) < self.run.samples) << 63;
+        self.rule.alike(&self.run).map(|[seed, windows, until]| [seed, windows, until | starts_cut])
     }
 
     fn classes(&self) -> Option<&Arc<Classes>> {
@@ -174,7 +205,7 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
             return Err(ParameterError::contradiction(STRATIFY, reason));
         }
         let (samples, active) = (self.run.samples, self.active_samples(0));
-        let outside = self.rule.initially_outside(&self.run).len();
+        let outside = self.initially_outside().len();
         if outside as u64 + u64::from(active) != u64::from(samples) {
             let reason =
                 format!("{} has {outside} outside and {active} active of {samples} samples", R::NAME);
@@ -183,8 +214,16 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
         Ok(Arc::new(Self { classes: Some(Arc::clone(classes)), ..self.clone() }))
     }
 
+    fn by_key(&self) -> bool {
+        R::BY_KEY
+    }
+
     fn reads_losses(&self) -> bool {
         R::READS_LOSSES
+    }
+
+    fn reads_error_norms(&self) -> bool {
+        R::READS_ERROR_NORMS
     }
 
     fn start(&self, samples: usize) -> Box<dyn SieveState> {
@@ -205,6 +244,11 @@ impl<R: SieveRule> SieveState for Sieving<R> {
 
     fn key(&self, slot: usize) -> u32 {
         self.rule.key(&self.states[slot])
+    }
+
+    fn keys(&self, slots: std::ops::Range<usize>, keys: &mut Vec<u32>) {
+        keys.clear();
+        keys.extend(self.states[slots].iter().map(|state| self.rule.key(state)));
     }
 
     fn clear(&mut self) {

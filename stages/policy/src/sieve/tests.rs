@@ -5,8 +5,10 @@ mod classes;
 mod every;
 mod forgetting;
 mod infobatch;
+mod latest;
 mod mean;
 mod random;
+mod shared;
 
 use std::sync::Arc;
 
@@ -27,17 +29,22 @@ fn policy(
     fraction: f64,
     interval: u32,
 ) -> Result<Arc<dyn SievePolicy>, String> {
+    let interval = Value::Integer(i64::from(interval));
+    with(name, context, &[("sieve.fraction", Value::Number(fraction)), ("sieve.interval", interval)])
+}
+
+/// The policy with these of its keys; it may lack some.
+fn with(name: &str, context: &SieveContext, keys: &[(&str, Value)]) -> Result<Arc<dyn SievePolicy>, String> {
     let family = Registry::default().sieve;
     let known = (family.find(name).expect("it is registered").parameters)();
-    let mut parameters = Parameters::defaults(&known);
-    if !known.is_empty() {
-        let fraction = parameters.with(&known, "sieve.fraction", Value::Number(fraction));
-        let interval = Value::Integer(i64::from(interval));
-        parameters = fraction
-            .and_then(|parameters| parameters.with(&known, "sieve.interval", interval))
-            .map_err(|error| error.to_string())?;
-    }
-    family.build(name, &parameters, context).map_err(|error| error.to_string())
+    let has = |key: &str| known.iter().any(|parameter| parameter.key == key);
+    let set = |parameters: Parameters, (key, value): &(&str, Value)| match has(key) {
+        true => parameters.with(&known, key, value.clone()),
+        false => Ok(parameters),
+    };
+    let parameters = keys.iter().try_fold(Parameters::defaults(&known), set);
+    let policy = parameters.and_then(|parameters| family.build(name, &parameters, context));
+    policy.map_err(|error| error.to_string())
 }
 
 /// Whether a sample is right at a presentation: easy samples nearly always, hard ones rarely.

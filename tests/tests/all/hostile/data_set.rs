@@ -13,7 +13,7 @@ const NAME: &str = "train.parquet";
 
 fn images(count: usize) -> Images {
     let labels = (0..count).map(|i| (i % 2) as u16).collect();
-    Images { channels: 1, height: 2, width: 2, pixels: vec![7; 4 * count], labels }
+    Images { channels: 1, height: 2, width: 2, pixels: vec![7_u8; 4 * count].into(), labels }
 }
 
 pub(super) fn cases(directory: &Path) -> Vec<Case> {
@@ -29,7 +29,7 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
     let description = |change: &[(&str, serde_json::Value)]| {
         let mut value = serde_json::json!({
             "version": 1, "name": "small", "channels": 1, "height": 2, "width": 2, "classes": 2,
-            "augment": "none", "fingerprint": set.fingerprint,
+            "mean": [7.0], "deviation": [1.0], "augment": "none", "fingerprint": set.fingerprint,
         });
         for (field, to) in change {
             value[*field] = to.clone();
@@ -94,8 +94,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
             Class::WrongType,
             described("augment", "mirror".into()),
             &format!(
-                "unknown variant `mirror`, expected one of `none`, `flip`, `crop`, `crop-flip` at line 1 \
-                 column {}{damaged}",
+                "unknown augmentation `mirror`, expected none; flip, crop, crop-flip, cutout, rotate, colour \
+                 joined by + at line 1 column {}{damaged}",
                 description(&[("augment", "mirror".into())]).to_string().find("mirror").unwrap() + 7
             ),
         ),

@@ -28,7 +28,8 @@ pub(super) fn cases(directory: &Path) -> Vec<Case> {
         write(TEST_LABELS, &idx(8, &[1], &[1]));
     };
     let import = || -> Result<DataSet> {
-        import(&find(&[directory.to_owned()], Default::default())?, &Options::named("test"))
+        let files = find(&[directory.to_owned()], Default::default())?;
+        import(&files, &Options::named("test")).map(|imported| imported.set)
     };
     let all = || message(directory, import());
     let read = |name: &str, bytes: &[u8]| {

@@ -12,7 +12,7 @@ use super::{Case, Class, every_cut, message};
 
 /// A manifest with a segment and a checkpoint.
 pub(super) fn sound() -> Manifest {
-    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1], labels: vec![0] };
+    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8].into(), labels: vec![0] };
     let mut manifest = Manifest::new(&data_set::assemble("tiny", 1, images.clone(), images), 4);
     manifest.epochs_reached = 3;
     let blake3 = || "ab".repeat(32);

@@ -6,18 +6,25 @@
 //! and belongs to no format. The tests build the files from code, because a reviewer cannot review their
 //! bytes.
 
+mod cifar;
 mod configuration;
 mod data_set;
 mod dense;
 mod environment;
+mod gradients;
 mod hosts;
+mod hub;
 mod idx;
+mod layers;
 mod manifest;
+mod npz;
 mod parquet;
+mod pictures;
 mod results;
 mod scores;
 mod secret;
 mod segment;
+mod table;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -89,7 +96,18 @@ struct Format {
     none: &'static [(Class, &'static str)],
 }
 
-const FORMATS: [Format; 11] = [
+const FORMATS: [Format; 18] = [
+    Format {
+        name: "cifar",
+        readers: &["data/src/files/import/cifar/members.rs"],
+        cases: cifar::cases,
+        none: &[
+            (Class::Escape, "of a path in an archive only the name counts"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::NotAFile, "directories are looked into"),
+            (Class::Link, "the user names the directory"),
+        ],
+    },
     Format {
         name: "configuration",
         readers: &["pipelines/src/small_file.rs"],
@@ -104,7 +122,7 @@ const FORMATS: [Format; 11] = [
     },
     Format {
         name: "data_set",
-        readers: &["data/src/files/data_set/read.rs"],
+        readers: &["data/src/files/data_set/source.rs"],
         cases: data_set::cases,
         none: &[(Class::Escape, "it has no paths"), (Class::Link, "the user names the directory")],
     },
@@ -123,11 +141,32 @@ const FORMATS: [Format; 11] = [
         ],
     },
     Format {
+        name: "gradients",
+        readers: &[],
+        cases: gradients::cases,
+        none: &[
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::NotAFile, "directories are looked into"),
+            (Class::Link, "the user names the directory"),
+        ],
+    },
+    Format {
         name: "hosts",
         readers: &["pipelines/src/small_file.rs"],
         cases: hosts::cases,
         none: &[
             (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::Link, "the user names the file"),
+        ],
+    },
+    Format {
+        name: "hub",
+        readers: &["data/src/files/import/hub.rs"],
+        cases: hub::cases,
+        none: &[
+            (Class::Escape, "the paths in it are not read"),
             (Class::LaterVersion, "it has no versions"),
             (Class::Link, "the user names the file"),
         ],
@@ -143,10 +182,43 @@ const FORMATS: [Format; 11] = [
         ],
     },
     Format {
+        name: "layers",
+        readers: &[],
+        cases: layers::cases,
+        none: &[
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::Link, "the user names the directory"),
+        ],
+    },
+    Format {
         name: "manifest",
         readers: &["data/src/files/manifest/mod.rs"],
         cases: manifest::cases,
         none: &[],
+    },
+    Format {
+        name: "npz",
+        readers: &["data/src/files/import/npz/mod.rs"],
+        cases: npz::cases,
+        none: &[
+            (Class::Escape, "of what is in an archive the names of arrays count"),
+            (Class::NotAFile, "directories are looked into"),
+            (Class::Link, "the user names the file"),
+        ],
+    },
+    Format {
+        name: "pictures",
+        readers: &["data/src/files/import/folder.rs"],
+        cases: pictures::cases,
+        none: &[
+            (Class::Duplicate, "files have different names"),
+            (Class::Trailing, "cameras write what they like behind a picture"),
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::NotAFile, "directories are looked into"),
+            (Class::Link, "the user names the folder"),
+        ],
     },
     Format {
         name: "results",
@@ -190,6 +262,16 @@ const FORMATS: [Format; 11] = [
         readers: &["data/src/files/parquet_store/reader.rs"],
         cases: segment::cases,
         none: &[(Class::Escape, "it has no paths")],
+    },
+    Format {
+        name: "table",
+        readers: &["data/src/files/import/table/mod.rs"],
+        cases: table::cases,
+        none: &[
+            (Class::Escape, "it has no paths"),
+            (Class::LaterVersion, "it has no versions"),
+            (Class::Link, "the user names the file"),
+        ],
     },
     Format {
         name: "weights",
@@ -264,11 +346,20 @@ fn every_format_has_every_class() {
 }
 
 /// Ways to read a file.
-const READS: [&str; 6] =
-    ["read_limited(", "read_limited::open", "File::open(", "fs::read(", "read_to_string(", "hash_file("];
+const READS: [&str; 7] = [
+    "read_limited(",
+    "read_limited::open",
+    "read_range(",
+    "File::open(",
+    "fs::read(",
+    "read_to_string(",
+    "hash_file(",
+];
 
 /// Source files that have one of them and read no format: what they do.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 11] = [
+    ("data/src/files/picture.rs", "hands pictures to the crate `image`, which is fuzzed by its authors"),
+    ("data/src/files/run_directory/begin.rs", "copies weights, whose hash is compared"),
     (
         "data/src/files/run_directory/recorded.rs",
         "reads a configuration of at most 1 MiB, whose hash is compared",
@@ -279,6 +370,8 @@ const OTHERS: [(&str, &str); 7] = [
     ("data/src/files/run_directory/lock.rs", "reads a process id of at most 20 bytes, for messages"),
     ("pipelines/src/bench/memory.rs", "reads what the operating system says of this process"),
     ("pipelines/src/command/interrupt.rs", "reads what the operating system says of this process"),
+    ("pipelines/src/memory.rs", "reads what the operating system says of this process"),
+    ("pipelines/src/command/report.rs", "looks at the first bytes of a file that it is to replace"),
 ];
 
 #[test]

@@ -75,6 +75,7 @@ fn two_epochs_are_in_flight_at_most() {
             resumed: None,
             recorded: Some(Recorded { recording, densities: Densities::Recorded, follows: false }),
             stop: Stop::default(),
+            prefix_cache: None,
             observer: Arc::new(()),
         };
         assert!(execute(&experiment, services, workers).iter().all(Option::is_none));

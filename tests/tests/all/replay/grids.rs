@@ -1,6 +1,6 @@
 //! Grids over recorded runs: every member decides, costs and lacks what a replay of its own would.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -168,7 +168,10 @@ fn assert_members(bench: &Bench, run: &Recorded, fixed: &[&str], grid: &[(&str, 
                     active(&decided, epoch).symmetric_difference(&active(&live_sieves, epoch)).count() as u32;
                 assert_eq!(costs.samples_as_recorded, SAMPLES - differ, "{what}: epoch {epoch}");
                 let at = |rows: &[FreezeRow]| -> BTreeSet<u16> {
-                    rows.iter().filter(|row| row.epoch <= epoch).map(|row| row.layer).collect()
+                    let mut rows: Vec<&FreezeRow> = rows.iter().filter(|row| row.epoch <= epoch).collect();
+                    rows.sort_by_key(|row| row.epoch);
+                    let latest: BTreeMap<u16, i8> = rows.iter().map(|row| (row.layer, row.diff)).collect();
+                    latest.into_iter().filter(|(_, diff)| *diff > 0).map(|(layer, _)| layer).collect()
                 };
                 let differ = at(&frozen).symmetric_difference(&at(&live_freezes)).count();
                 assert_eq!(usize::from(costs.layers_as_recorded), layers - differ, "{what}: epoch {epoch}");
@@ -186,12 +189,19 @@ fn assert_members(bench: &Bench, run: &Recorded, fixed: &[&str], grid: &[(&str, 
 
 fn every_policy(observe: &str) {
     let bench = Bench::new(SAMPLES as usize);
-    let run = record(&bench, "run", &[&format!("trace.observe={observe}")]);
+    let observe = format!("trace.observe={observe}");
     let sieves: Vec<&str> = Registry::default().sieve.entries.iter().map(|entry| entry.name).collect();
     let freezes: Vec<&str> = Registry::default().freeze.entries.iter().map(|entry| entry.name).collect();
-    let grid: [(&str, &[&str]); 3] =
-        [("sieve.policy", &sieves), ("freeze.policy", &freezes), ("sieve.fraction", &["0.2", "0.5"])];
-    assert_members(&bench, &run, &["freeze.threshold=1", "freeze.patience=1"], &grid);
+    let fixed = ["freeze.threshold=1", "freeze.patience=1"];
+    // Neither family knows what the other decides.
+    let sieves: [(&str, &[&str]); 3] = [
+        ("sieve.policy", &sieves),
+        ("freeze.policy", &["progressive", "gradient-norm"]),
+        ("sieve.fraction", &["0.2", "0.5"]),
+    ];
+    assert_members(&bench, &record(&bench, "sieves", &[&observe]), &fixed, &sieves);
+    let freezes: [(&str, &[&str]); 1] = [("freeze.policy", &freezes)];
+    assert_members(&bench, &record(&bench, "freezes", &[&observe]), &fixed, &freezes);
 }
 
 #[test]
@@ -208,7 +218,13 @@ fn every_registered_sieve_and_freeze_policy_is_judged_as_it_is_replayed_when_eve
 fn seeds_masks_and_a_record_that_ends_early_are_judged_as_they_are_replayed() {
     let bench = Bench::new(SAMPLES as usize);
     let run = record(&bench, "run", &[]);
-    let masks: Vec<&str> = Registry::default().mask.entries.iter().map(|entry| entry.name).collect();
+    // Densities that depend on weights are known to no replay.
+    let is_scheduled = |name: &&str| {
+        let policy = format!("mask.policy={name}");
+        bench.experiment(&[&policy]).settings().policies.mask.is_scheduled()
+    };
+    let masks = Registry::default().mask.entries.into_iter().map(|entry| entry.name);
+    let masks: Vec<&str> = masks.filter(is_scheduled).collect();
     assert_members(&bench, &run, &["sieve.interval=3"], &[("mask.policy", &masks), ("seed", &["0", "4"])]);
     let mut manifest = record(&bench, "short", &[]).manifest;
     manifest.epochs_reached = 4;
@@ -245,7 +261,17 @@ fn members_decide_what_lists_and_sums_would() {
     let (scores, out) = (run.rows::<ScoreRow>(), bench.path("out"));
     let (fractions, thresholds) = (["0.2", "0.5"], ["0.05", "0.5", "1"]);
     let grid: [(&str, &[&str]); 2] = [("sieve.fraction", &fractions), ("freeze.threshold", &thresholds)];
-    let fixed = ["freeze.policy=gradient-norm", "freeze.patience=1", "freeze.flops_reduction=0.99"];
+    let fixed = [
+        "freeze.policy=gradient-norm",
+        "freeze.patience=1",
+        "freeze.flops_reduction=0.99",
+        // No guard but these.
+        "freeze.scale=weights",
+        "freeze.cap=1",
+        "freeze.floor=0",
+        "freeze.thaw_rate=0",
+        "freeze.thaw_rise=0",
+    ];
     let judged = judged(&[&run], &fixed, &axes(&words_of(&grid)), Some(&out), 3);
     let segments = &judged[0].found.segments;
     let (sieves, freezes) =

@@ -69,6 +69,7 @@ pub(crate) fn costs(run: &Recorded) -> Vec<EpochRow> {
         test_loss: None,
         test_accuracy: None,
         seconds: None,
+        cached_flops: None,
         ..row
     };
     run.rows::<EpochRow>().into_iter().map(none).collect()

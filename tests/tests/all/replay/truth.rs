@@ -131,8 +131,12 @@ fn another_freeze_policy_on_a_full_record_freezes_when_means_of_norms_settle() {
             format!("freeze.patience={patience}"),
             "freeze.flops_reduction=0.99".to_owned(),
         ];
-        let words = words.each_ref().map(String::as_str);
-        let (found, replay) = replayed(&bench, &words.join(" "), &run, &words, 2);
+        // No guard but these.
+        let off = ["scale=weights", "cap=1", "floor=0", "thaw_rate=0", "thaw_rise=0"];
+        let off = off.map(|key| format!("freeze.{key}"));
+        let name = words.join(" ");
+        let words: Vec<&str> = words.iter().chain(&off).map(String::as_str).collect();
+        let (found, replay) = replayed(&bench, &name, &run, &words, 2);
         let decided: Vec<(u32, u16)> =
             replay.rows::<FreezeRow>().iter().map(|row| (row.epoch, row.layer)).collect();
         let expected = settled(&run, 2, threshold, patience);
@@ -195,4 +199,29 @@ fn what_an_active_record_lacks_is_counted_exactly() {
         lacking += row.norms;
     }
     assert!(samples > 0 && lacking > 0, "there is something to count: {samples} scores, {lacking} norms");
+}
+
+#[test]
+fn a_policy_that_reads_layers_lacks_those_that_were_frozen_although_their_norms_were_observed() {
+    let bench = Bench::new(SAMPLES as usize);
+    let run = record(&bench, "full");
+    let was_frozen = |epoch: u32, layer: u16| {
+        run.rows::<LayerRow>().iter().any(|row| (row.epoch, row.layer, row.frozen) == (epoch, layer, true))
+    };
+    for (policy, reads) in [("autofreeze", true), ("none", false)] {
+        let words = [format!("freeze.policy={policy}"), "freeze.percentile=0".to_owned()];
+        let words: Vec<&str> = words.iter().map(String::as_str).take(if reads { 2 } else { 1 }).collect();
+        let (found, replay) = replayed(&bench, policy, &run, &words, 2);
+        assert!(replay.rows::<FreezeRow>().is_empty(), "no change is below the least: every layer trains");
+        for row in &found.censored {
+            let frozen = (0..5).filter(|layer| was_frozen(row.epoch, *layer)).count() as u16;
+            assert_eq!(
+                (row.layers, row.norms),
+                (if reads { frozen } else { 0 }, 0),
+                "{policy} {}",
+                row.epoch
+            );
+        }
+        assert_eq!(found.censored.iter().any(|row| row.layers > 0), reads, "{policy}");
+    }
 }

@@ -60,19 +60,42 @@ fn a_run_goes_on_from_every_epoch_on_another_number_of_workers() {
 }
 
 #[test]
+fn a_run_with_adamw_goes_on_as_if_nothing_had_been() {
+    let bench = Bench::new(120);
+    let words = ["train.optimizer=adamw", "train.schedule=linear", "train.label_smoothing=0.1"];
+    let experiment = bench.experiment(&[&WORDS[..], &words].concat());
+    let whole = bench.record("whole", &experiment, 1);
+    for (epoch, workers) in [(2, [1, 4]), (5, [2, 1])] {
+        let path = bench.path(&epoch.to_string());
+        begin(&experiment, &path, until(epoch, 0, workers[0]));
+        let run = finish(&bench, &path, workers[1]);
+        assert_equal(&run, &whole, &format!("interrupted in epoch {epoch}, {workers:?} workers"));
+    }
+}
+
+#[test]
+fn a_network_in_toml_goes_on_as_if_nothing_had_been() {
+    let bench = Bench::new(120);
+    let words: Vec<&str> = WORDS[1..].iter().chain(&crate::support::DESCRIBED).copied().collect();
+    let experiment = bench.experiment(&words);
+    let whole = bench.record("whole", &experiment, 1);
+    let path = bench.path("cut");
+    begin(&experiment, &path, until(3, 1, 2));
+    assert_equal(&finish(&bench, &path, 4), &whole, "interrupted in epoch 3");
+}
+
+#[test]
 fn every_registered_policy_goes_on_as_if_nothing_had_been() {
     let bench = Bench::new(60);
     let mut cases: Vec<[String; 3]> = Vec::new();
     let words = |mask: &str, freeze: &str, sieve: &str| {
         [format!("mask.policy={mask}"), format!("freeze.policy={freeze}"), format!("sieve.policy={sieve}")]
     };
-    for freeze in Registry::default().freeze.entries {
-        cases.extend(
-            Registry::default().sieve.entries.iter().map(|sieve| words("mest-ems", freeze.name, sieve.name)),
-        );
-        cases.extend(
-            Registry::default().mask.entries.iter().map(|mask| words(mask.name, freeze.name, "circular")),
-        );
+    let Registry { mask, freeze, sieve } = Registry::default();
+    cases.extend(freeze.entries.iter().map(|freeze| words("mest-ems", freeze.name, "circular")));
+    for freeze in ["none", "progressive", "gradient-norm"] {
+        cases.extend(sieve.entries.iter().map(|sieve| words("mest-ems", freeze, sieve.name)));
+        cases.extend(mask.entries.iter().map(|mask| words(mask.name, freeze, "circular")));
     }
     cases.sort();
     cases.dedup();
@@ -109,6 +132,21 @@ fn every_registered_policy_goes_on_as_if_nothing_had_been() {
         // Within a window of the sieve, and as its decision is on its way.
         begin(&experiment, &path, until(1 + case as u32 % 2, 0, 1));
         assert_equal(&finish(&bench, &path, 2), &whole, &words.join(" "));
+    }
+}
+
+#[test]
+fn masks_that_change_after_steps_go_on_as_if_nothing_had_been() {
+    let bench = Bench::new(90);
+    for name in ["set", "snfs", "gse"] {
+        let policy = format!("mask.policy={name}");
+        let words =
+            ["model.name=lenet5", "train.epochs=4", "mask.interval_steps=2", "data.batch_size=12", &policy];
+        let experiment = bench.experiment(&words);
+        let whole = bench.record(&format!("whole-{name}"), &experiment, 1);
+        let path = bench.path(&format!("cut-{name}"));
+        begin(&experiment, &path, until(2, 3, 2));
+        assert_equal(&finish(&bench, &path, 1), &whole, &policy);
     }
 }
 

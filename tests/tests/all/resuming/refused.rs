@@ -2,7 +2,7 @@
 
 use spfde::prelude::{Cut, Decision, Rank, SieveContext, SieveRule};
 use spfde_data::files::data_set;
-use spfde_data::files::manifest::Manifest;
+use spfde_data::files::manifest::{DataSetRecord, Manifest};
 use spfde_data::files::parquet_store::ParquetStore;
 use spfde_data::random::{Purpose, draw};
 use spfde_data::rows::{FreezeRow, MaskRow, SieveRow};
@@ -122,7 +122,14 @@ fn other_data_than_the_runs_is_refused() {
         "`patterns` of 60 training images",
     ];
     assert!(parts.iter().all(|part| error.to_string().contains(part)), "{error}");
+    // The same images, of which a channel has another deviation.
+    let scaled = Bench::with(60, |_, normalization| normalization.scale[0] *= 1.25);
+    let error = refusal(&scaled, &path).to_string();
+    assert!(error.contains("…) with another mean or deviation; the run began with `patterns`"), "{error}");
     assert_eq!(Recorded::open(&path).manifest.segments, before.segments);
+    // Of a run of a time before they were written down nothing is known of them.
+    let unstated = DataSetRecord { normalization: None, ..before.data_set.clone() };
+    Manifest { data_set: unstated, ..before }.write(&path).unwrap();
     finish(&bench, &path, 1);
 }
 

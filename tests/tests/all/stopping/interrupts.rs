@@ -121,8 +121,9 @@ fn statistics_that_are_not_finite_name_the_sample_with_which_they_begin() {
     // One image is so bright that the variance of its outputs is too large for a number, and no output is.
     let bench = Bench::with(64, |images, normalization| {
         let pixels = images.height * images.width;
-        images.pixels.fill(0);
-        images.pixels[17 * pixels..18 * pixels].fill(255);
+        let spfde_data::Pixels::U8(bytes) = &mut images.pixels else { panic!("images are bytes") };
+        bytes.fill(0);
+        bytes[17 * pixels..18 * pixels].fill(255);
         normalization.scale.fill(1e22);
         normalization.shift.fill(0.0);
     });

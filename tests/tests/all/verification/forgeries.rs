@@ -44,6 +44,14 @@ fn forged_masks_are_found() {
         });
     });
     assert_found("frozen", &findings, &["masks:", "changes although it is frozen"]);
+    assert_found("frozen", &findings, &["mask_updates:", "changes at step 0 without a row"]);
+    let findings = found_after(&run, |run| {
+        forge::<MaskUpdateRow>(run, later, |rows| {
+            let row = rows.iter_mut().find(|row| row.grown > 0).unwrap();
+            (row.dropped, row.grown) = (row.dropped + 1, row.grown - 1);
+        });
+    });
+    assert_found("counts", &findings, &["mask_updates:", "the mask deltas"]);
 }
 
 #[test]
@@ -185,12 +193,13 @@ fn forged_freezes_are_found() {
 #[test]
 fn forged_costs_and_counts_are_found() {
     let (_bench, run) = sound_run();
-    let changes: [(&str, Change<EpochRow>); 7] = [
+    let changes: [(&str, Change<EpochRow>); 8] = [
         ("forward_flops", |row| row.forward_flops += 2),
         ("backward_flops", |row| row.backward_flops -= 2),
         ("dense_flops", |row| row.dense_flops *= 2),
         ("extra_flops is 2, the mask policy asks for 0", |row| row.extra_flops += 2),
         ("nonzero", |row| row.nonzero += 1),
+        ("cached_flops", |row| row.cached_flops = Some(row.forward_flops)),
         ("frozen_layers", |row| row.frozen_layers += 1),
         ("active samples", |row| row.active_samples -= 1),
     ];

@@ -1,21 +1,19 @@
 //! Data sets whose bytes were changed.
 
 use proptest::prelude::*;
-use spfde_parquet_guard::ParquetFile;
 
 use super::*;
 
 /// The files of a data set in memory, and what they hold.
-fn in_memory() -> (DataSet, Vec<u8>, ParquetFile) {
+fn in_memory() -> (DataSet, Vec<u8>, Vec<u8>) {
     let directory = written(&small());
     let bytes = std::fs::read(directory.path().join("train.parquet")).unwrap();
-    let test = directory.path().join("test.parquet");
-    (small(), bytes, ParquetFile::parse(&test, std::fs::read(&test).unwrap()).unwrap())
+    (small(), bytes, std::fs::read(directory.path().join("test.parquet")).unwrap())
 }
 
 /// Reads the data set with these bytes for the training images.
-fn read_bytes(bytes: Vec<u8>, test: &ParquetFile) -> crate::files::Result<DataSet> {
-    Ok(read::from_files(&ParquetFile::parse(Path::new("train.parquet"), bytes)?, test)?.0)
+fn read_bytes(bytes: Vec<u8>, test: &[u8]) -> crate::files::Result<DataSet> {
+    parse(bytes, test.to_vec())
 }
 
 #[test]
@@ -66,7 +64,7 @@ proptest! {
             1..4,
         ),
     ) {
-        thread_local!(static SET: (DataSet, Vec<u8>, ParquetFile) = in_memory());
+        thread_local!(static SET: (DataSet, Vec<u8>, Vec<u8>) = in_memory());
         SET.with(|(set, good, test)| {
             let mut bytes = good.clone();
             for (place, piece) in &pieces {

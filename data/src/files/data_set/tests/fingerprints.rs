@@ -3,7 +3,7 @@
 use super::*;
 
 fn images(pixels: &[u8], labels: &[u16]) -> Images {
-    Images { channels: 1, height: 1, width: 2, pixels: pixels.to_vec(), labels: labels.to_vec() }
+    Images { channels: 1, height: 1, width: 2, pixels: pixels.to_vec().into(), labels: labels.to_vec() }
 }
 
 #[test]

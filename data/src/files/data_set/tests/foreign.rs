@@ -38,7 +38,7 @@ fn what_is_not_stated_is_inferred() {
     }
     // Three channels of 4 × 3 pixels could be one of 6 × 6: a note says what was taken, unless it is stated.
     let set = assemble("x", 3, images(20, 3, 4, 3), images(7, 3, 4, 3));
-    let noted = |json| read_noted(written_by_hand(&set, json, Compression::SNAPPY).path()).unwrap();
+    let noted = |json| read_within(written_by_hand(&set, json, Compression::SNAPPY).path(), 1 << 20).unwrap();
     let (read, note) = noted(None);
     assert_eq!((read.train.channels, read.train.height, read.train.width), (1, 6, 6));
     let start = "images of 36 bytes are taken as 1 × 6 × 6; state channels, height and width in the metadata";
@@ -69,7 +69,7 @@ fn what_is_not_stated_is_inferred() {
         (r#"{"height": 0}"#, "train.parquet: holds no images; a data set needs at least one"),
         (
             r#"{"augment": "mirror"}"#,
-            "train.parquet: unknown variant `mirror`, expected one of `none`, `flip`",
+            "train.parquet: unknown augmentation `mirror`, expected none; flip, crop",
         ),
     ] {
         let message = plain(&set, Some(json)).unwrap_err().to_string();

@@ -61,7 +61,7 @@ round_trips! {
     }
 }
 
-type Measured = (Option<f64>, Option<f64>, Option<f64>, Option<f64>, f64, Option<f64>);
+type Measured = (Option<f64>, Option<f64>, Option<f64>, Option<f64>, f64, [Option<f64>; 3]);
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
@@ -86,7 +86,10 @@ proptest! {
             dense_flops: counts[4],
             activation_bytes: counts[5],
             extra_flops: counts[6],
-            seconds: measured.5,
+            seconds: measured.5[0],
+            cached_flops: measured.5[0].map(f64::to_bits),
+            validation_loss: measured.5[1],
+            validation_accuracy: measured.5[2],
         };
         round_trip(rows.iter().map(row).collect())?;
     }

@@ -12,10 +12,12 @@ const SCORES: [&str; 1] = ["scores"];
 
 /// A run of four epochs of which nothing is committed.
 fn begin(path: &Path) -> RunDirectory {
-    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
+    let images =
+        Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8, 2].into(), labels: vec![0, 1] };
     let manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 4);
     let (config, environment) = ("seed = 1\n".to_owned(), serde_json::json!({"version": "test"}));
-    RunDirectory::create(path, &Beginning { config, architecture: None, environment, manifest }).unwrap()
+    RunDirectory::create(path, &Beginning { config, architecture: None, start: None, environment, manifest })
+        .unwrap()
 }
 
 /// Commits an epoch with one row.

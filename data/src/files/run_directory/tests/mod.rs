@@ -27,7 +27,13 @@ impl RunDirectory {
         checkpoint: Vec<Checkpoint>,
         ended_early: Option<String>,
     ) -> Result<(), StorageError> {
-        self.commit_epoch(CompleteEpoch { epoch, segments, checkpoint, ended_early })
+        self.commit_epoch(CompleteEpoch {
+            epoch,
+            segments,
+            checkpoint,
+            ended_early,
+            ..CompleteEpoch::default()
+        })
     }
 
     /// Commits an epoch without a checkpoint.
@@ -37,7 +43,8 @@ impl RunDirectory {
 }
 
 fn manifest(epochs: u32) -> Manifest {
-    let images = Images { channels: 1, height: 1, width: 1, pixels: vec![1, 2], labels: vec![0, 1] };
+    let images =
+        Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8, 2].into(), labels: vec![0, 1] };
     Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), epochs)
 }
 
@@ -53,7 +60,7 @@ fn checkpoint(run: &RunDirectory, epoch: u32) -> Checkpoint {
 
 fn beginning(epochs: u32) -> Beginning {
     let (config, environment) = ("seed = 1\n".to_owned(), json!({"version": "test"}));
-    Beginning { config, architecture: None, environment, manifest: manifest(epochs) }
+    Beginning { config, architecture: None, start: None, environment, manifest: manifest(epochs) }
 }
 
 fn create(path: &Path) -> Result<RunDirectory> {

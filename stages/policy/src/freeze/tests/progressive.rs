@@ -5,7 +5,7 @@ use std::sync::Arc;
 use spfde_data::architecture::Architecture;
 use spfde_data::parameter::{ParameterError, Parameters, Value};
 
-use crate::freeze::{self, FreezeContext, FreezePlan, FreezePolicy, Progressive};
+use crate::freeze::{self, FreezeContext, FreezePlan, FreezePolicy, ProgressiveFewest};
 use crate::{Costs, MaskContext, MaskPolicy, Plan, Registry, SieveContext, Spans, example, sieve};
 
 /// One configuration of a run.
@@ -39,8 +39,9 @@ impl Case {
         let (flops_reduction, fraction, interval) = (self.reduction, self.fraction, self.interval);
         let (epochs, mask_interval) = (self.epochs, self.mask_interval);
         let architecture = Arc::clone(&self.architecture);
-        let context = FreezeContext { epochs, architecture, mask_interval, reduction_required };
-        let rule = Progressive { flops_reduction, fraction, interval };
+        let context =
+            FreezeContext { mask_interval, reduction_required, ..FreezeContext::new(epochs, architecture) };
+        let rule = ProgressiveFewest { flops_reduction, fraction, interval };
         freeze::policy(rule, &context).unwrap_or_else(|error| panic!("{error}"))
     }
 

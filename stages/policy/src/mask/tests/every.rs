@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use spfde_data::parameter::Value;
 
 use super::{apply, dense_gradients, perceptron, policy, simulate, update, values};
-use crate::mask::{MaskContext, MaskUpdate, Needs};
+use crate::mask::{Distribution, MaskContext, MaskUpdate, Needs};
 use crate::rounding::share_of;
 use crate::{Registry, Spans, example};
 
@@ -16,17 +16,21 @@ proptest! {
         seed in any::<u64>(),
         epochs in 1u32..26,
         interval in 1i64..6,
+        steps in prop_oneof![Just(0i64), 1i64..100],
         sparsity in 0.0f64..0.9,
         soft in 0.0f64..1.0,
-        erk in any::<bool>(),
+        distribution in prop::sample::select(Distribution::NAMES),
+        [dense_first, dense_last] in any::<[bool; 2]>(),
         freeze in proptest::option::of(1u32..26),
         which in 0..Registry::default().mask.entries.len(),
     ) {
         let context = MaskContext { seed, epochs, architecture: example::residual(&[3, 4], 1, 6) };
-        let distribution = Value::Text(if erk { "erk" } else { "uniform" }.into());
         let changes = [
             ("mask.sparsity", Value::Number(sparsity)),
-            ("mask.distribution", distribution),
+            ("mask.distribution", Value::Text(distribution.into())),
+            ("mask.dense_first", Value::Text(dense_first.to_string())),
+            ("mask.dense_last", Value::Text(dense_last.to_string())),
+            ("mask.interval_steps", Value::Integer(steps)),
             ("mask.interval", Value::Integer(interval)),
             ("mask.soft", Value::Number(soft)),
         ];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{MaskDelta, decide, perceptron, values};
-use crate::mask::{Distribution, MaskContext, MaskUpdate, Needs, Rigl, policy};
+use crate::mask::{MaskContext, MaskUpdate, Needs, Rigl, policy};
 use crate::{Plan, Spans, example};
 
 /// Drops the `count` least of the existing weights, then grows the `count` greatest gradients of all that is
@@ -39,7 +39,7 @@ proptest! {
     ) {
         let architecture = example::perceptron(&[12, 10, 4]);
         let context = MaskContext { seed, epochs, architecture };
-        let rule = Rigl { sparsity, distribution: Distribution::Uniform, interval, drop, until };
+        let rule = Rigl { sparsity, interval, drop, until, ..Rigl::default() };
         let policy = policy(rule, &context).unwrap();
         let never = Spans::never();
         let target = ((1.0 - sparsity) * 120.0).round() as usize;
@@ -71,6 +71,9 @@ proptest! {
                     values: &existing,
                     gradients: &existing,
                     dense_gradients: &gradients,
+                    candidates: &[],
+                    candidate_gradients: &[],
+                    stored: &[],
                 };
                 let delta = decide(&*policy, &update);
                 let share = drop / 2.0 * (1.0 + (PI * (f64::from(epoch) / end)).cos());
@@ -141,19 +144,16 @@ fn the_plan_bills_the_dense_gradients() {
     let context = perceptron(16);
     let masks = policy(Rigl { interval: 3, ..Rigl::default() }, &context).unwrap();
     let architecture = context.architecture;
-    let context = crate::FreezeContext {
-        epochs: 16,
-        architecture: Arc::clone(&architecture),
-        mask_interval: 3,
-        reduction_required: false,
-    };
+    let context = crate::FreezeContext::new(16, Arc::clone(&architecture));
     let freezes = crate::freeze::policy(crate::freeze::Never {}, &context).unwrap();
     let context = crate::SieveContext { seed: 1, epochs: 16, samples: 100 };
     let sieves = crate::sieve::policy(crate::sieve::All {}, &context).unwrap();
     let plan = Plan::new(architecture, 16, 100, &masks, &*freezes, &*sieves).unwrap();
-    // Updates at 3, 6 and 9, from the gradient of the last step before; only the first layer is masked.
-    let billed: Vec<u32> = (0..16).filter(|epoch| plan.extra_flops(*epoch, 0, 7) > 0).collect();
+    // Updates at 3, 6 and 9, from the gradient of the last of five steps before; only the first layer is
+    // masked.
+    let extra = |epoch, frozen| plan.extra_flops(epoch, frozen, plan.nonzero(epoch), &[9, 9, 9, 9, 7]);
+    let billed: Vec<u32> = (0..16).filter(|epoch| extra(*epoch, 0) > 0).collect();
     assert_eq!(billed, [2, 5, 8]);
-    assert_eq!(plan.extra_flops(2, 0, 7), 2 * 10_000 * 7);
-    assert_eq!(plan.extra_flops(2, 1, 7), 0, "a frozen layer has no gradient");
+    assert_eq!(extra(2, 0), 2 * 10_000 * 7);
+    assert_eq!(extra(2, 1), 0, "a frozen layer has no gradient");
 }

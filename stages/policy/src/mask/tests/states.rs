@@ -7,7 +7,7 @@ use spfde_data::parameter::ParameterError;
 use spfde_data::table::Columns;
 
 use super::{apply, values};
-use crate::mask::selection::{lowest, magnitudes};
+use crate::mask::selection::magnitudes;
 use crate::mask::{
     Distribution, MaskContext, MaskDelta, MaskPolicy, MaskRule, MaskState, MaskUpdate, Schedule, Targets,
     policy,
@@ -42,8 +42,10 @@ impl Past {
 
 /// Drops the `count` least weights and grows so many of the lowest absent indices.
 fn exchange(update: &MaskUpdate<'_>, drop: usize, grow: usize) -> MaskDelta {
-    let absent = (0..update.moment.weights).filter(|index| update.indices.binary_search(index).is_err());
-    MaskDelta { dropped: lowest(magnitudes(update), drop), grown: absent.take(grow).collect() }
+    let absent =
+        (0..update.moment.units.weights()).filter(|index| update.indices.binary_search(index).is_err());
+    let dropped = update.moment.units.least(magnitudes(update).into_iter(), drop);
+    MaskDelta { dropped, grown: absent.take(grow).collect() }
 }
 
 spfde_data::parameters! {
@@ -134,12 +136,15 @@ fn turn(
             values: &seen[*layer],
             gradients: &[],
             dense_gradients: &[],
+            candidates: &[],
+            candidate_gradients: &[],
+            stored: &[],
         };
         let updates: Vec<MaskUpdate<'_>> = layers.iter().map(update).collect();
         deltas.extend(layers.iter().copied().zip(state.decide(&updates)));
     }
     for (layer, delta) in &deltas {
-        let weights = policy.moment(*layer, 0, &Spans::never()).weights;
+        let weights = policy.moment(*layer, 0, &Spans::never()).units.weights();
         masks[*layer] = apply(&masks[*layer], delta, weights, false);
     }
     deltas
@@ -214,14 +219,14 @@ proptest! {
 }
 
 #[test]
-fn a_layer_that_freezes_is_pruned_to_its_target_and_not_redistributed() {
+fn a_layer_that_freezes_keeps_its_weights_and_is_not_redistributed() {
     let policy = policy(Redistributing {}, &context()).unwrap();
     let (mut state, mut masks) = (policy.start(), initial(&*policy));
     // Two weights too many of layer 1 alone.
     masks[1] = (0..policy.target(1) + 2).collect();
     let deltas = turn(&*policy, &mut [(&[0, 1, 2], &mut *state)], &mut masks, 4, Some(1));
-    assert_eq!((deltas[1].1.dropped.len(), deltas[1].1.grown.len()), (2, 0));
-    assert_eq!(masks[1].len() as u32, policy.target(1));
+    assert_eq!(deltas[1].1, MaskDelta::default());
+    assert_eq!(masks[1].len() as u32, policy.target(1) + 2);
     let sizes = [0, 2].map(|layer| masks[layer].len() as i64 - i64::from(policy.target(layer)));
     assert_eq!((sizes[0].abs(), sizes[0] + sizes[1]), (1, 0), "one weight moves");
     assert_eq!(state.save(4).rows, 2, "nothing is known of a layer that was not asked about");

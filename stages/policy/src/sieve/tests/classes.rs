@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{Run, labels, names, policy, right, row};
-use crate::sieve::classes::apportion;
+use crate::rounding::apportion;
 use crate::sieve::{Classes, Cut, Decision, SieveContext, SieveRule};
 
 /// The largest remainder from scratch, for counts that fit: every unit that is left after rounding down goes

@@ -33,9 +33,10 @@ proptest! {
                 "none" => false,
                 // Ends after 7/8 of the epochs with a decision that takes all in.
                 "infobatch" => match 7 * epochs / 8 {
-                    0 => false,
+                    last if last < interval => false,
                     last => multiple && epoch <= last || epoch == last + 1 && epoch < epochs,
                 },
+                "one-shot" => epoch < epochs && epoch == ((7 * epochs + 8) / 16).max(1),
                 _ => multiple,
             };
             prop_assert_eq!(policy.decides(epoch), expected);
@@ -53,7 +54,7 @@ proptest! {
 #[test]
 fn a_fraction_that_leaves_none_is_a_contradiction() {
     let context = SieveContext { seed: 1, samples: 10, epochs: 8 };
-    for name in ["random", "circular", "forgetting"] {
+    for name in ["random", "circular", "forgetting", "one-shot", "error-norm", "loss"] {
         let Err(error) = policy(name, &context, 0.96, 2) else { panic!("{name} leaves none") };
         let text = "`sieve.fraction`: 0.96 of 10 samples leaves none to train on; choose less";
         assert_eq!(error, text);

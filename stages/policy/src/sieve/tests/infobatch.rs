@@ -28,7 +28,7 @@ proptest! {
         count in 0u64..4,
     ) {
         let context = SieveContext { seed, epochs, samples };
-        let rule = InfoBatch { fraction, interval, until };
+        let rule = InfoBatch { fraction, interval, until, ..InfoBatch::default() };
         let mut policy = policy(rule, &context).unwrap();
         // Without classes there is one mean.
         let labels = labels(seed, samples, count.max(1));

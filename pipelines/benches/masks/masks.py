@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Trains under every mask policy with the same short budget and prints a Markdown table.
+
+    python3 masks.py --spfde ../../../target/release/spfde --out masks.jsonl
+
+Each row has the mean and the standard deviation of the test accuracy over the seeds, the FLOPs of the runs as a
+share of dense training on as many samples, and their seconds as a share of the dense runs' on this machine. FLOPs
+are those of forward and backward passes; what policies ask for beyond them stands in a column of its own. Runs
+that stand in the file already are not made again. It needs Python 3.8 and nothing else.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+POLICIES = [
+    "static", "set", "rigl", "snfs", "gse", "deep-r", "dsr", "mest-em", "mest-ems", "gmp", "magnitude", "lottery", "granet",
+    "snip", "grasp", "synflow", "top-kast",
+]
+# A tenth of the training images, the same in every epoch.
+BUDGET = ["sieve.policy=random", "sieve.fraction=0.9", "sieve.interval=1000", "freeze.policy=none"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spfde", default="spfde", help="the program")
+    parser.add_argument("--out", default="masks.jsonl", help="what the runs gave, a line each")
+    parser.add_argument("--model", default="resnet20")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sparsities", default="0.9,0.98")
+    parser.add_argument("--policies", default=",".join(POLICIES))
+    arguments = parser.parse_args()
+    sparsities = arguments.sparsities.split(",")
+    cases = [("dense", "0.9")]
+    cases += [(policy, sparsity) for sparsity in sparsities for policy in arguments.policies.split(",")]
+    out = pathlib.Path(arguments.out)
+    lines = out.read_text().splitlines() if out.exists() else []
+    known = {(run["policy"], run["sparsity"], run["seed"]): run for run in map(json.loads, lines)}
+    for seed in range(arguments.seeds):
+        for policy, sparsity in cases:
+            if (policy, sparsity, seed) not in known:
+                run = train(arguments, policy, sparsity, seed)
+                known[policy, sparsity, seed] = run
+                with out.open("a") as file:
+                    file.write(json.dumps(run) + "\n")
+    table(cases, known, arguments.seeds)
+
+
+def train(arguments, policy, sparsity, seed):
+    """One run: what it reached, and what it cost."""
+    print(f"{policy} {sparsity} {seed}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        words = [
+            f"model.name={arguments.model}", f"train.epochs={arguments.epochs}", f"mask.policy={policy}",
+            f"mask.sparsity={sparsity}", f"seed={seed}", *BUDGET,
+        ]
+        command = [arguments.spfde, "train", *words, "--json", "--no-dense", "--run-dir", f"{scratch}/run"]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    events = [json.loads(line) for line in told.splitlines()]
+    epochs = [event for event in events if event["event"] == "epoch"]
+    total = lambda column: sum(epoch[column] for epoch in epochs)
+    return {
+        "policy": policy,
+        "sparsity": sparsity,
+        "seed": seed,
+        "accuracy": epochs[-1]["test_accuracy"],
+        "flops": total("forward_flops") + total("backward_flops"),
+        "extra_flops": total("extra_flops"),
+        "seconds": total("seconds"),
+    }
+
+
+def table(cases, known, seeds):
+    """All cases as rows."""
+    mean = lambda policy, sparsity, column: statistics.mean(
+        known[policy, sparsity, seed][column] for seed in range(seeds)
+    )
+    dense = {column: mean(*cases[0], column) for column in ("flops", "seconds")}
+    print("| policy | sparsity | test accuracy | FLOPs of dense | beyond | time of dense |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for policy, sparsity in cases:
+        accuracies = [100 * known[policy, sparsity, seed]["accuracy"] for seed in range(seeds)]
+        deviation = statistics.stdev(accuracies) if seeds > 1 else 0.0
+        of_dense = [
+            f"{100 * mean(policy, sparsity, column) / dense[by]:.1f} %"
+            for column, by in (("flops", "flops"), ("extra_flops", "flops"), ("seconds", "seconds"))
+        ]
+        shown = "0" if policy == "dense" else sparsity
+        accuracy = f"{statistics.mean(accuracies):.2f} ± {deviation:.2f} %"
+        print(f"| `{policy}` | {shown} | {accuracy} | {' | '.join(of_dense)} |")
+
+
+if __name__ == "__main__":
+    main()

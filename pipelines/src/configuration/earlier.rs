@@ -1,0 +1,81 @@
+//! What the policies of a run were when an earlier version recorded it, as far as its configuration does not
+//! say so itself.
+
+use spfde_data::Value;
+
+use crate::Entry;
+
+const POLICY: &str = "freeze.policy";
+
+/// A key that every configuration has since `progressive` is the paper's rule.
+const SINCE_PROGRESSIVE: &str = "freeze.start";
+
+/// What held for `gradient-norm` before there were these keys.
+fn gradient_norm() -> [(&'static str, Value); 5] {
+    [
+        ("freeze.scale", Value::Text("weights".to_owned())),
+        ("freeze.cap", Value::Integer(1)),
+        ("freeze.floor", Value::Number(0.0)),
+        ("freeze.thaw_rate", Value::Number(0.0)),
+        ("freeze.thaw_rise", Value::Number(0.0)),
+    ]
+}
+
+/// Says of a recorded configuration what its freeze policy was then: `progressive` took the fewest blocks,
+/// `gradient-norm` had fewer guards.
+pub(super) fn complete(entries: &mut Vec<Entry>) {
+    let latest = |key: &str| entries.iter().rposition(|(own, _)| own == key);
+    let policy = latest(POLICY).map_or("progressive", |at| match &entries[at].1 {
+        Value::Text(name) => name,
+        _ => "",
+    });
+    let added = match policy {
+        "progressive" if latest(SINCE_PROGRESSIVE).is_none() => {
+            vec![(POLICY, Value::Text("progressive-fewest".to_owned()))]
+        }
+        "gradient-norm" => gradient_norm().into_iter().filter(|(key, _)| latest(key).is_none()).collect(),
+        _ => Vec::new(),
+    };
+    entries.extend(added.into_iter().map(|(key, value)| (key.to_owned(), value)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Source;
+
+    /// The freeze keys of a recorded configuration, the latest of each, as they are understood.
+    fn read(text: &str) -> Vec<String> {
+        let source = Source::of_run(Path::new("run"), text).unwrap();
+        let is_of_policy = |key: &str| key.starts_with("freeze.") && key != super::super::frozen::PROBE;
+        let of_freeze = source.entries().iter().filter(|(key, _)| is_of_policy(key));
+        let latest: std::collections::BTreeMap<_, _> = of_freeze.cloned().collect();
+        latest.iter().map(|(key, value)| format!("{key}={value}")).collect()
+    }
+
+    #[test]
+    fn progressive_without_the_key_of_today_took_the_fewest_blocks() {
+        let fewest = "freeze.policy=\"progressive-fewest\"";
+        assert_eq!(read("[freeze]\npolicy = \"progressive\"\ninterval = 2"), ["freeze.interval=2", fewest]);
+        assert_eq!(read("seed = 1"), [fewest]);
+        let today = read("[freeze]\npolicy = \"progressive\"\nstart = 0");
+        assert_eq!(today, ["freeze.policy=\"progressive\"", "freeze.start=0"]);
+        assert_eq!(read("[freeze]\npolicy = \"none\""), ["freeze.policy=\"none\""]);
+    }
+
+    #[test]
+    fn gradient_norm_without_its_guards_had_none() {
+        let earlier = read("[freeze]\npolicy = \"gradient-norm\"\npatience = 3\ncap = 4");
+        let expected = [
+            "freeze.cap=4",
+            "freeze.floor=0",
+            "freeze.patience=3",
+            "freeze.policy=\"gradient-norm\"",
+            "freeze.scale=\"weights\"",
+            "freeze.thaw_rate=0",
+            "freeze.thaw_rise=0",
+        ];
+        assert_eq!(earlier, expected);
+    }
+}

@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: spfde_fuzz::begin(), |bytes: &[u8]| {
+    spfde_tests::fuzz::run("table", bytes)
+});
