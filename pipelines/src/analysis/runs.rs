@@ -8,7 +8,6 @@ use spfde_data::Recording;
 use spfde_data::files::parquet_store::stored_bytes;
 use spfde_data::files::run_directory::is_held;
 use spfde_data::files::{FollowedEnd, FollowedTrace, RecordedRun, RecordedTrace, RunDirectory, plausible};
-use spfde_data::rows::{REPLAY_STREAMS, STREAMS};
 use spfde_flow::analysis::{Analysed, Analysis, Streams};
 use spfde_flow::{Cause, Tick};
 
@@ -61,9 +60,8 @@ impl Runs {
             }
             all.streams.push(match follow {
                 true => {
-                    let is_replay = manifest.replay_of.is_some();
-                    let streams = if is_replay { &REPLAY_STREAMS[..] } else { &STREAMS[..] };
-                    let followed = Arc::new(FollowedTrace::open(path, streams)?.of(manifest)?);
+                    // Which streams are needed is known once they are read.
+                    let followed = Arc::new(FollowedTrace::open(path, &[])?.of(manifest)?);
                     (Arc::clone(&followed) as Arc<dyn Recording>, Some(followed))
                 }
                 false => (Arc::new(RecordedTrace::new(path, manifest, &[])?) as Arc<dyn Recording>, None),
