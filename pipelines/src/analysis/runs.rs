@@ -20,6 +20,8 @@ use crate::{Error, Options, Result};
 pub struct Runs {
     runs: Vec<RecordedRun>,
     streams: Vec<crate::replay::Streams>,
+    /// Where the data sets are that need no path: those that come with the program unless it says otherwise.
+    pub registry: Arc<Registry>,
     /// Threads that work; the result is the same for any number.
     pub workers: usize,
     /// Set to end the analysis.
@@ -45,7 +47,8 @@ impl Runs {
 
     fn opened<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, follow: bool) -> Result<Self> {
         let Options { workers, interrupted, .. } = Options::default();
-        let mut all = Self { runs: Vec::new(), streams: Vec::new(), workers, interrupted };
+        let (runs, streams, registry) = (Vec::new(), Vec::new(), Registry::standard());
+        let mut all = Self { runs, streams, registry, workers, interrupted };
         for path in paths {
             let path = path.as_ref();
             // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
@@ -87,9 +90,10 @@ impl Runs {
     /// The labels of the training set of the first run.
     ///
     /// # Errors
-    /// If its data set cannot be read any more, or is another than it was.
+    /// If its data set cannot be read any more, is not in the [`registry`](Runs::registry), or is not what it
+    /// was.
     pub fn labels(&self) -> Result<Arc<Labels>> {
-        Labels::of(&self.runs[0]).map(Arc::new)
+        Labels::of(&self.runs[0], &self.registry).map(Arc::new)
     }
 
     /// An error if the samples, or the layers, of some runs are not the same, so that what they say of them
