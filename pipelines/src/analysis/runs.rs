@@ -14,7 +14,7 @@ use spfde_flow::{Cause, Tick};
 use super::labels::Labels;
 use crate::cluster::Network;
 use crate::workers::work;
-use crate::{Error, Options, Result};
+use crate::{Entry, Error, Options, Registry, Result, Source};
 
 /// Recorded runs, opened to be analysed, replays among them.
 pub struct Runs {
@@ -96,8 +96,8 @@ impl Runs {
         Labels::of(&self.runs[0], &self.registry).map(Arc::new)
     }
 
-    /// An error if the samples, or the layers, of some runs are not the same, so that what they say of them
-    /// cannot be compared.
+    /// An error if the samples of some runs are not the same, so that what they say of them cannot be
+    /// compared.
     ///
     /// # Errors
     /// Names the runs.
@@ -121,6 +121,37 @@ impl Runs {
             }
         }
     }
+
+    /// An error if the networks of some runs are not the same, so that what they say of weights and layers
+    /// cannot be compared.
+    ///
+    /// # Errors
+    /// Names the runs; or one cannot be read any more.
+    pub fn same_networks(&self) -> Result<()> {
+        let one = &self.runs[0];
+        for other in &self.runs[1..] {
+            if differ(one, other)? {
+                let (one, other) = (one.path().display(), other.path().display());
+                return Err(Error::usage(format!(
+                    "{one} and {other} have different networks: their weights and layers cannot be compared"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two runs have different networks. Runs of early versions recorded none: what their configurations
+/// say of it counts.
+fn differ(one: &RecordedRun, other: &RecordedRun) -> Result<bool> {
+    if let (Some(one), Some(other)) = (&one.manifest().architecture, &other.manifest().architecture) {
+        return Ok(one != other);
+    }
+    let model = |run: &RecordedRun| -> Result<Vec<Entry>> {
+        let source = Source::of_run(run.path(), &run.config_unchanged()?)?;
+        Ok(source.entries().iter().filter(|(key, _)| key.starts_with("model.")).cloned().collect())
+    };
+    Ok(model(one)? != model(other)?)
 }
 
 /// Has `build` wire an analysis of `runs`, once on each worker, and runs it until the runs end.
