@@ -70,9 +70,10 @@ class Browser:
         while True:
             answer = self.next()
             if answer.get("id") == self.asked:
-                if "error" in answer:
+                # While a page takes the place of another there is none to evaluate in.
+                if "error" in answer and method != "Runtime.evaluate":
                     sys.exit(f"{method}: {answer['error']['message']}")
-                return answer["result"]
+                return answer.get("result", {})
             self.events.append(answer)
 
     def next(self):
@@ -98,8 +99,9 @@ class Browser:
             time.sleep(0.05)
 
     def evaluate(self, expression):
-        """The value of an expression in the page."""
-        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        """The value of an expression in the page; None if it has none."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        return answer.get("result", {}).get("value")
 
 
 def told(event, page):

@@ -6,7 +6,7 @@ use serde_json::Value;
 use spfde_data::files::run_directory::Beginning;
 use spfde_data::files::table_file::{self, Values};
 use spfde_data::files::{Manifest, RunDirectory, data_set};
-use spfde_data::segment::SegmentStore;
+use spfde_data::segment::{Commit, CompleteEpoch, SegmentStore};
 use spfde_data::table::{Columns, Record};
 use spfde_data::{FreezeRow, Images, MaskRow, Row, ScoreRow, SieveRow};
 
@@ -253,7 +253,8 @@ fn a_view_needs_those_streams_alone_that_it_reads() {
         let row = ScoreRow { epoch, step, sample, loss, correct, error_norm, trained };
         let mut writer = run.store().create("scores", &ScoreRow::columns(), epoch, 0).unwrap();
         writer.append(&Columns::from_rows([row])).unwrap();
-        run.commit(epoch, vec![writer.finish().unwrap()]).unwrap();
+        let segments = vec![writer.finish().unwrap()];
+        run.commit_epoch(CompleteEpoch { epoch, segments, ..CompleteEpoch::default() }).unwrap();
     }
     run.finish(None).unwrap();
     for follow in [&[][..], &["--follow"]] {
