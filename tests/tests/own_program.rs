@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 use std::sync::Arc;
@@ -230,6 +231,16 @@ fn test() {
     let axes = "--grid sieve.share=0.1,0.25,0.5 --grid sieve.policy=lowest-loss,random";
     let grid = own(&format!("replay whole {axes} --out grid"));
     assert!(grid.contains("sieve.share"), "{grid}");
+
+    // The classes of what it holds out are in its own data set.
+    let mix = own("analyse whole --view class-mix --json");
+    let mut held_out = BTreeMap::new();
+    for line in mix.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
+        held_out.insert(line["class"].to_string(), line["samples"].as_u64().unwrap());
+    }
+    assert_eq!(held_out.values().sum::<u64>(), 30, "{mix}");
+    let unknown = ends(at, "plain", "analyse whole --view class-mix", 1);
+    assert!(unknown.contains("whole: the class of every sample is in the data set"), "{unknown}");
 
     // What needs no more than the run directory needs no name: `spfde` does it.
     for run in ["whole", "cut", "own", "half"] {

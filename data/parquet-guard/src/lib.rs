@@ -162,7 +162,11 @@ impl ParquetFile {
             guard("read rows", || {
                 let (bytes, metadata) = (self.bytes.clone(), self.metadata.clone());
                 let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
-                let projection = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+                let schema = builder.parquet_schema();
+                // By the names of whole columns: as a path, a name with a dot would lead into another one.
+                let fields = schema.root_schema().get_fields();
+                let named = |root: &usize| columns.contains(&fields[*root].name());
+                let projection = ProjectionMask::roots(schema, (0..fields.len()).filter(named));
                 let builder = builder.with_projection(projection).with_batch_size(batch);
                 builder.with_row_groups(groups.collect()).build()
             })

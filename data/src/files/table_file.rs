@@ -144,6 +144,18 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_dot_in_the_name_of_a_column_is_a_part_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.parquet");
+        let whole = |value| Values::Integer(vec![Some(value)]);
+        let columns = [("mask", 1), ("mask.sparsity", 2), ("mask.sparsity.of", 3)];
+        write(&path, columns.map(|(name, value)| (name.to_owned(), whole(value))).into()).unwrap();
+        read(&path, &["mask.sparsity", "mask"], |columns| assert_eq!(columns, [whole(2), whole(1)])).unwrap();
+        let error = read(&path, &["mask.soft"], |_| ()).unwrap_err().to_string();
+        assert!(error.contains("has no column mask.soft"), "{error}");
+    }
+
     /// As numbers of 64 bits they would lose digits.
     #[test]
     fn decimals_are_refused() {

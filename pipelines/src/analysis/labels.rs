@@ -1,5 +1,7 @@
 //! The labels of the samples of a run.
 
+use std::sync::Arc;
+
 use spfde_data::files::RecordedRun;
 
 use crate::data::data_of_run;
@@ -13,10 +15,10 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Those of a run, from its data set, which has to be the same still.
-    pub(super) fn of(run: &RecordedRun) -> Result<Self> {
+    /// Those of a run, from its data set, which has to be the same still: one of the `registry`, or files.
+    pub(super) fn of(run: &RecordedRun, registry: &Arc<Registry>) -> Result<Self> {
         let source = Source::of_run(run.path(), &run.config_unchanged()?)?;
-        let registry = Registry::standard().of_run(run, source.entries())?;
+        let registry = registry.of_run(run, source.entries())?;
         let (known, _) = registry.with_stand_ins(source.entries());
         let configuration = Configuration::resolve_over(&registry, &known, &[])?;
         let set = data_of_run(run, &configuration).map_err(|why| {

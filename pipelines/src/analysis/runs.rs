@@ -8,19 +8,20 @@ use spfde_data::Recording;
 use spfde_data::files::parquet_store::stored_bytes;
 use spfde_data::files::run_directory::is_held;
 use spfde_data::files::{FollowedEnd, FollowedTrace, RecordedRun, RecordedTrace, RunDirectory, plausible};
-use spfde_data::rows::{REPLAY_STREAMS, STREAMS};
 use spfde_flow::analysis::{Analysed, Analysis, Streams};
 use spfde_flow::{Cause, Tick};
 
 use super::labels::Labels;
 use crate::cluster::Network;
 use crate::workers::work;
-use crate::{Error, Options, Result};
+use crate::{Entry, Error, Options, Registry, Result, Source};
 
 /// Recorded runs, opened to be analysed, replays among them.
 pub struct Runs {
     runs: Vec<RecordedRun>,
     streams: Vec<crate::replay::Streams>,
+    /// Where the data sets are that need no path: those that come with the program unless it says otherwise.
+    pub registry: Arc<Registry>,
     /// Threads that work; the result is the same for any number.
     pub workers: usize,
     /// Set to end the analysis.
@@ -46,7 +47,8 @@ impl Runs {
 
     fn opened<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, follow: bool) -> Result<Self> {
         let Options { workers, interrupted, .. } = Options::default();
-        let mut all = Self { runs: Vec::new(), streams: Vec::new(), workers, interrupted };
+        let (runs, streams, registry) = (Vec::new(), Vec::new(), Registry::standard());
+        let mut all = Self { runs, streams, registry, workers, interrupted };
         for path in paths {
             let path = path.as_ref();
             // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
@@ -61,9 +63,8 @@ impl Runs {
             }
             all.streams.push(match follow {
                 true => {
-                    let is_replay = manifest.replay_of.is_some();
-                    let streams = if is_replay { &REPLAY_STREAMS[..] } else { &STREAMS[..] };
-                    let followed = Arc::new(FollowedTrace::open(path, streams)?.of(manifest)?);
+                    // Which streams are needed is known once they are read.
+                    let followed = Arc::new(FollowedTrace::open(path, &[])?.of(manifest)?);
                     (Arc::clone(&followed) as Arc<dyn Recording>, Some(followed))
                 }
                 false => (Arc::new(RecordedTrace::new(path, manifest, &[])?) as Arc<dyn Recording>, None),
@@ -89,13 +90,14 @@ impl Runs {
     /// The labels of the training set of the first run.
     ///
     /// # Errors
-    /// If its data set cannot be read any more, or is another than it was.
+    /// If its data set cannot be read any more, is not in the [`registry`](Runs::registry), or is not what it
+    /// was.
     pub fn labels(&self) -> Result<Arc<Labels>> {
-        Labels::of(&self.runs[0]).map(Arc::new)
+        Labels::of(&self.runs[0], &self.registry).map(Arc::new)
     }
 
-    /// An error if the samples, or the layers, of some runs are not the same, so that what they say of them
-    /// cannot be compared.
+    /// An error if the samples of some runs are not the same, so that what they say of them cannot be
+    /// compared.
     ///
     /// # Errors
     /// Names the runs.
@@ -119,6 +121,37 @@ impl Runs {
             }
         }
     }
+
+    /// An error if the networks of some runs are not the same, so that what they say of weights and layers
+    /// cannot be compared.
+    ///
+    /// # Errors
+    /// Names the runs; or one cannot be read any more.
+    pub fn same_networks(&self) -> Result<()> {
+        let one = &self.runs[0];
+        for other in &self.runs[1..] {
+            if differ(one, other)? {
+                let (one, other) = (one.path().display(), other.path().display());
+                return Err(Error::usage(format!(
+                    "{one} and {other} have different networks: their weights and layers cannot be compared"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two runs have different networks. Runs of early versions recorded none: what their configurations
+/// say of it counts.
+fn differ(one: &RecordedRun, other: &RecordedRun) -> Result<bool> {
+    if let (Some(one), Some(other)) = (&one.manifest().architecture, &other.manifest().architecture) {
+        return Ok(one != other);
+    }
+    let model = |run: &RecordedRun| -> Result<Vec<Entry>> {
+        let source = Source::of_run(run.path(), &run.config_unchanged()?)?;
+        Ok(source.entries().iter().filter(|(key, _)| key.starts_with("model.")).cloned().collect())
+    };
+    Ok(model(one)? != model(other)?)
 }
 
 /// Has `build` wire an analysis of `runs`, once on each worker, and runs it until the runs end.

@@ -1,6 +1,7 @@
 //! `spfde analyse`: views of recorded runs.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -11,7 +12,7 @@ use super::{end_at_once, interruptible, run_of};
 use crate::analysis::{Change, Runs, VIEWS, View};
 use crate::grid::text;
 use crate::terminal::{Style, remark, say, say_json, set_style};
-use crate::{Options, Result};
+use crate::{App, Options, Result};
 
 /// Show a view of recorded runs, epoch by epoch: the numbers that change, and by how much.
 ///
@@ -50,13 +51,14 @@ const STOPPING: &str = "stopping; once more to stop at once";
 
 impl Analyse {
     /// Shows the view.
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(self, app: &App) -> Result<()> {
         if self.json {
             set_style(Style::Json);
         }
         let paths: Vec<PathBuf> = self.runs.iter().map(|word| run_of(word)).collect();
         let open = if self.follow { Runs::follow } else { Runs::open };
         let mut runs = open(&paths)?;
+        runs.registry = Arc::clone(&app.registry);
         runs.workers = self.workers.map_or(Options::default().workers, usize::from);
         let view = View::find(&self.view).expect("the names were checked");
         if let Some(out) = &self.out {

@@ -111,7 +111,7 @@ impl App {
             Command::Watch(watch) => watch.run(),
             Command::Compare(compare) => compare.run(),
             Command::Sweep(sweep) => sweep.run(&self),
-            Command::Analyse(analyse) => analyse.run(),
+            Command::Analyse(analyse) => analyse.run(&self),
             Command::Verify(verify) => verify.run(),
             Command::Report(report) => report.run(&self),
             Command::Predict(predict) => predict.run(&self),

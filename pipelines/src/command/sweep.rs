@@ -13,7 +13,7 @@ use spfde_data::files::{MANIFEST_NAME, atomic};
 use super::{end_at_once, interruptible};
 use crate::compare::table;
 use crate::report::table::{or_dash, precise};
-use crate::sweep::{Job, Outcome, Progress, Row, Sweep, summary, train, write};
+use crate::sweep::{Job, Outcome, Progress, Row, Sweep, failures, summary, train, write};
 use crate::terminal::{remark, say, say_all};
 use crate::{App, Error, Result};
 
@@ -89,7 +89,9 @@ impl SweepFile {
         let interrupted = interruptible(STOPPING);
         let (runs, members) = (counted(jobs.len(), "run"), counted(sweep.members.len(), "experiment"));
         say(format!("{}: {members}, {runs} in {}", sweep.name, out.display()));
-        let lines = Lines { sweep: &sweep, jobs: &jobs, out: &out, failed: Mutex::default() };
+        // Those that failed before have failed until they are tried again.
+        let failed = Mutex::new(failures(&jobs, &out));
+        let lines = Lines { sweep: &sweep, jobs: &jobs, out: &out, failed };
         let ended = train(&sweep, &jobs, parallel, cores / parallel, &interrupted, &lines);
         end_at_once();
         let failed = lines.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -130,7 +132,7 @@ fn tell(sweep: &Sweep, rows: &[Row]) {
     say(format!("{}: {}", counted(rows.len(), "run"), counts.join(", ")));
 }
 
-/// Prints the table now, and whenever a run is finished, until no process works on the sweep.
+/// Prints the table and why runs failed, now and whenever a run ends, until no process works on the sweep.
 fn follow(sweep: &Sweep, jobs: &[Job], out: &Path) -> Result<()> {
     if !out.is_dir() {
         let (out, name) = (out.display(), &sweep.name);
@@ -138,13 +140,18 @@ fn follow(sweep: &Sweep, jobs: &[Job], out: &Path) -> Result<()> {
             "{out}: there is nothing of that name; the sweep {name} was not begun"
         )));
     }
-    let mut finished = None;
+    let mut ended = None;
     loop {
         let held = is_held(out)?;
-        let rows = look(jobs, &BTreeMap::new());
-        let now = rows.iter().filter(|row| row.outcome == Outcome::Finished).count();
-        if finished.replace(now) != Some(now) || !held {
+        let rows = look(jobs, &failures(jobs, out));
+        let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
+        let now = [count(Outcome::Finished), count(Outcome::Failed)];
+        if ended.replace(now) != Some(now) || !held {
             tell(sweep, &rows);
+            for row in rows.iter().filter(|row| row.outcome == Outcome::Failed) {
+                let reason = row.reason.as_deref().unwrap_or("–");
+                say(format!("{}: failed: {reason}", row.job.directory.display()));
+            }
         }
         if !held {
             return Ok(());
@@ -163,13 +170,22 @@ struct Lines<'a> {
 }
 
 impl Progress for Lines<'_> {
-    fn begun(&self, job: usize) {
+    fn begun(&self, job: usize) -> Result<()> {
         say(format!("{}: begins", self.jobs[job].directory.display()));
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match failed.remove(&job) {
+            None => Ok(()),
+            Some(_) => write(self.sweep, &look(self.jobs, &failed), self.out).map(drop),
+        }
     }
 
     fn ended(&self, job: usize, reason: Option<&str>) -> Result<()> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.extend(reason.map(|reason| (job, reason.to_owned())));
+        match reason {
+            Some(reason) => failed.insert(job, reason.to_owned()),
+            // It may have been brought to its end by another process.
+            None => failed.remove(&job),
+        };
         let rows = look(self.jobs, &failed);
         let case = rows[job].case.as_ref();
         let accuracy = or_dash(case.and_then(|case| case.test_accuracy), precise);

@@ -82,6 +82,7 @@ pub fn judge_scores(
             let context = SieveContext { seed: u64::from(values.integer("seed")), epochs, samples };
             let sieve =
                 options.registry.policies.sieve.build(values.text("sieve.policy"), values, &context)?;
+            let sieve = sieve.concluding();
             Ok(match classes.filter(|_| stratifies(values)) {
                 Some(classes) => sieve.stratified(classes)?,
                 None => sieve,
@@ -104,7 +105,7 @@ pub fn judge_scores(
         true => Some(classes(&files, &options.interrupted)?),
         false => None,
     };
-    let sieves = sieves(samples, epochs + 1, classes.as_ref())?;
+    let sieves = sieves(samples, epochs, classes.as_ref())?;
     let indexed = start.elapsed().as_secs_f64();
     let notes = configurations.iter().flat_map(|configuration| configuration.notes());
     let mut notes: Vec<String> = notes.cloned().collect();

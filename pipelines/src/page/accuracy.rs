@@ -2,8 +2,9 @@
 
 use spfde_data::EpochRow;
 
+use super::chart::EPOCH;
 use super::figure::{Figure, Table, digits};
-use super::lines::{Curve, lines};
+use super::lines::{COLOURS, Curve, left_out, lines};
 use super::subject::Subject;
 
 /// What a figure shows of the training set, the test set and the validation set.
@@ -53,9 +54,10 @@ impl Measure {
             // A set of which nothing is recorded has no column: files of early versions lack it.
             let is_recorded = |set: &usize| subject.costs.iter().any(|row| self.of[*set](row).is_some());
             let sets: Vec<usize> = (0..SETS.len()).filter(is_recorded).collect();
-            for (name, class, of) in sets.iter().map(|set| (SETS[*set].0, SETS[*set].1, self.of[*set])) {
+            let drawn = if number < COLOURS { &sets[..] } else { &[] };
+            for (name, class, of) in drawn.iter().map(|set| (SETS[*set].0, SETS[*set].1, self.of[*set])) {
                 let points = |across: &dyn Fn(u32) -> Option<f64>| Curve {
-                    class: format!("l{} {class}", number % 8),
+                    class: format!("l{number} {class}"),
                     told: format!("{}, {name}", subject.name),
                     points: subject
                         .shown()
@@ -66,11 +68,12 @@ impl Measure {
                 over_seconds.push(points(&|epoch| elapsed[epoch as usize]));
             }
             if !sets.is_empty() {
-                figure.legend.push((format!("f{}", number % 8), subject.name.clone()));
+                let legend = drawn.first().map(|_| (format!("f{number}"), subject.name.clone()));
+                figure.legend.extend(legend);
                 figure.tables.push(self.table(subject, &sets, &elapsed));
             }
         }
-        let drawn = [(over_epochs, "epoch"), (over_seconds, "seconds since the start")];
+        let drawn = [(over_epochs, EPOCH), (over_seconds, "seconds since the start")];
         let drawn = drawn.iter().filter_map(|(curves, title)| lines(curves, title, self.axis, false));
         figure.drawings = drawn.collect();
         figure.caption = match figure.tables.is_empty() {
@@ -80,8 +83,9 @@ impl Measure {
             false => format!(
                 "{} over epochs, and over seconds where these are recorded. Solid: the test set at the end \
                  of each epoch; dashed: the training samples as they were presented; dotted: the validation \
-                 set, if there is one.",
-                self.title
+                 set, if there is one.{}",
+                self.title,
+                left_out(subjects.len())
             ),
         };
         figure

@@ -10,6 +10,9 @@ const SIZE: (f64, f64) = (540.0, 270.0);
 /// The plane of a plot: its left, right, upper and lower edge.
 const PLANE: [f64; 4] = [58.0, 528.0, 12.0, 228.0];
 
+/// The title of an axis of epochs, whose ticks are whole numbers.
+pub(super) const EPOCH: &str = "epoch";
+
 /// The axes of a plot.
 #[derive(Clone, Debug)]
 pub(super) struct Axes {
@@ -38,13 +41,13 @@ impl Axes {
     pub(super) fn draw(&self) -> Document {
         let [left, right, top, bottom] = PLANE;
         let mut drawing = document(SIZE.0, SIZE.1);
-        for tick in ticks(self.y) {
+        for tick in ticks(self.y, 0.0) {
             let y = self.down(tick);
             drawing = drawing
                 .add(line((left, y), (right, y), if tick == 0.0 { "zero" } else { "rule" }))
                 .add(text((left - 6.0, y + 4.0), "end", &short(tick)));
         }
-        for tick in ticks(self.x) {
+        for tick in ticks(self.x, if self.x_title == EPOCH { 1.0 } else { 0.0 }) {
             let x = self.across(tick);
             drawing = drawing.add(line((x, bottom), (x, bottom + 4.0), "zero")).add(text(
                 (x, bottom + 17.0),
@@ -110,12 +113,13 @@ fn place(value: f64, (from, to): (f64, f64), (start, end): (f64, f64)) -> f64 {
     if to == from { f64::midpoint(start, end) } else { start + (value - from) / (to - from) * (end - start) }
 }
 
-/// Round numbers within a range: about five, 1, 2 or 5 times a power of ten apart.
-fn ticks((from, to): (f64, f64)) -> Vec<f64> {
+/// Round numbers within a range: about five, 1, 2 or 5 times a power of ten apart, and not less than `least`.
+fn ticks((from, to): (f64, f64), least: f64) -> Vec<f64> {
     let rough = (to - from) / 5.0;
     if !(rough > 0.0 && rough.is_finite()) {
         return vec![from];
     }
+    let rough = rough.max(least);
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough);
     let step = step.unwrap_or(rough);
@@ -140,10 +144,18 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers_within_the_range() {
-        assert_eq!(ticks((0.0, 100.0)), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
-        assert_eq!(ticks((1.0, 6.0)), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        assert_eq!(ticks((-3.0, 4.0)), [-2.0, 0.0, 2.0, 4.0]);
-        assert_eq!(ticks((2.0, 2.0)), [2.0]);
+        assert_eq!(ticks((0.0, 100.0), 0.0), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
+        assert_eq!(ticks((1.0, 6.0), 0.0), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(ticks((-3.0, 4.0), 0.0), [-2.0, 0.0, 2.0, 4.0]);
+        assert_eq!(ticks((2.0, 2.0), 0.0), [2.0]);
+    }
+
+    #[test]
+    fn epochs_have_whole_numbers() {
+        assert_eq!(ticks((1.0, 3.0), 0.0), [1.0, 1.5, 2.0, 2.5, 3.0]);
+        assert_eq!(ticks((1.0, 3.0), 1.0), [1.0, 2.0, 3.0]);
+        assert_eq!(ticks((0.5, 1.5), 1.0), [1.0]);
+        assert_eq!(ticks((0.5, 160.5), 1.0), [50.0, 100.0, 150.0]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use spfde_data::PredictionRow;
 
 use super::figure::{Figure, Table};
 use super::heat::Heat;
-use super::subject::{Subject, quoted};
+use super::subject::{Subject, literal, quoted};
 use crate::Result;
 use crate::replay::rows;
 
@@ -78,16 +78,20 @@ pub(super) fn figure(subject: &Subject) -> Result<Figure> {
     });
     let directory = subject.settings.as_ref().map(|(configuration, _)| configuration.data_path());
     let file = directory.unwrap_or_default().join("test.parquet");
+    let test = quoted(&literal(&file.display().to_string()));
     let epoch = subject.manifest().epochs_reached.saturating_sub(1).to_string();
-    let more =
-        [("epoch", &*epoch), ("test", &quoted(&file.display().to_string())), ("most", &MOST.to_string())];
+    let more = [("epoch", &*epoch), ("test", &test), ("most", &MOST.to_string())];
     let query = subject.query(include_str!("query/confusion.sql"), &more);
+    let lost = match counts.keys().any(|(_, class)| *class == PredictionRow::NONE) {
+        true => " Of images whose logits are not finite the table has no class, but 65535.",
+        false => "",
+    };
     Ok(Figure {
         title: TITLE,
         caption: format!(
             "Test images of each class (rows) by the class that the network takes them for after epoch {} \
              (columns); the colour follows the logarithm. The query reads the labels in the directory of the \
-             data set (the embedded one: data/fashion-mnist of the source).",
+             data set (the embedded one: data/fashion-mnist of the source).{lost}",
             subject.manifest().epochs_reached
         ),
         drawings,

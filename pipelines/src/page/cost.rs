@@ -6,8 +6,9 @@ use spfde_data::{EpochRow, Row, TimingRow};
 use spfde_policy::cost::count_layers;
 
 use super::bars::upright;
+use super::chart::EPOCH;
 use super::figure::{Figure, Table, digits};
-use super::lines::{Curve, lines};
+use super::lines::{COLOURS, Curve, left_out, lines};
 use super::subject::{Subject, quoted};
 use crate::Result;
 use crate::report::summary::TRAINING;
@@ -32,18 +33,20 @@ pub(super) fn overview(subjects: &[Subject]) -> Result<Figure> {
     let [mut counted, mut measured] = [Vec::new(), Vec::new()];
     for (number, subject) in subjects.iter().enumerate().filter(|(_, subject)| !subject.costs.is_empty()) {
         let curve = |points: Vec<(f64, f64)>| {
-            let (class, told) = (format!("l{}", number % 8), subject.name.clone());
+            let (class, told) = (format!("l{number}"), subject.name.clone());
             Curve { class, told, points }
         };
         let at = |row: &EpochRow| f64::from(row.epoch) + 1.0;
-        counted.push(curve(subject.shown().map(|row| (at(row), computed(row))).collect()));
-        measured.push(curve(subject.shown().filter_map(|row| Some((at(row), row.seconds?))).collect()));
-        figure.legend.push((format!("f{}", number % 8), subject.name.clone()));
+        if number < COLOURS {
+            counted.push(curve(subject.shown().map(|row| (at(row), computed(row))).collect()));
+            measured.push(curve(subject.shown().filter_map(|row| Some((at(row), row.seconds?))).collect()));
+            figure.legend.push((format!("f{number}"), subject.name.clone()));
+        }
         figure.tables.push(table(subject, subjects)?);
     }
-    let counted = lines(&counted, "epoch", "FLOPs, percent of dense", true);
-    figure.drawings = counted.into_iter().chain(lines(&measured, "epoch", "seconds", true)).collect();
-    figure.caption = COUNTED.to_owned();
+    let counted = lines(&counted, EPOCH, "FLOPs, percent of dense", true);
+    figure.drawings = counted.into_iter().chain(lines(&measured, EPOCH, "seconds", true)).collect();
+    figure.caption = COUNTED.to_owned() + &left_out(subjects.len());
     Ok(figure)
 }
 
@@ -134,7 +137,7 @@ pub(super) fn saved(subject: &Subject) -> Figure {
             from += share;
             (*class, from - share, from, format!("epoch {number}: {share:.2} % {words}"))
         });
-        bars.push((f64::from(number), parts.collect()));
+        bars.push((row.epoch, parts.collect()));
         let extra = 100.0 * (row.observed_flops as f64 + row.extra_flops as f64) / dense;
         let cells = shares.into_iter().chain([extra]).map(|share| digits(Some(share), 2));
         rows.push([number.to_string(), digits(Some(dense / 1e9), 3)].into_iter().chain(cells).collect());

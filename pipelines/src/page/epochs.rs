@@ -16,9 +16,9 @@ impl Epochs {
         Self { count, every: count.div_ceil(SHOWN).max(1) }
     }
 
-    /// Epochs in a group.
-    pub(super) fn every(self) -> u32 {
-        self.every
+    /// The first epoch of the group of an epoch.
+    pub(super) fn first(self, epoch: u32) -> u32 {
+        epoch / self.every * self.every
     }
 
     /// The last epoch of each group.
@@ -28,7 +28,7 @@ impl Epochs {
 
     /// The last epoch of the group of an epoch.
     pub(super) fn last(self, epoch: u32) -> u32 {
-        (epoch / self.every * self.every).saturating_add(self.every).min(self.count.max(1)) - 1
+        self.first(epoch).saturating_add(self.every).min(self.count.max(1)) - 1
     }
 
     /// In SQL: the number of the last epoch of the group of `epoch`, from 1.
@@ -60,5 +60,6 @@ mod tests {
         let shown: Vec<u32> = epochs.shown().collect();
         assert_eq!((shown.len(), shown[0], shown[1], shown[133]), (134, 2, 5, 400));
         assert_eq!([0, 2, 3, 400].map(|epoch| epochs.last(epoch)), [2, 2, 5, 400]);
+        assert_eq!([0, 2, 3, 400].map(|epoch| epochs.first(epoch)), [0, 0, 3, 399]);
     }
 }

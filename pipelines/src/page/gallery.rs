@@ -113,7 +113,7 @@ fn pictures(
     let recorded = predictions(subject, PredictionRow::TRAIN).map_err(|error| error.to_string())?;
     let (predicted, note) = match recorded.is_empty() {
         false => {
-            let of = |sample: &u32| recorded.get(sample).map(|class| usize::from(*class));
+            let of = |sample: &u32| recorded.get(sample).copied();
             (known.iter().map(of).collect(), "The predicted classes are those of the last epoch's trace.")
         }
         true => match network(registry, subject, &images) {
@@ -126,7 +126,12 @@ fn pictures(
     };
     let shape = [images.channels, images.height, images.width];
     let described = known.iter().enumerate().map(|(place, sample)| {
-        let class = predicted[place].map_or_else(|| "–".to_owned(), |class: usize| subject.class(class));
+        let class = match predicted[place] {
+            None => "–".to_owned(),
+            // Its logits are not finite.
+            Some(PredictionRow::NONE) => "no class".to_owned(),
+            Some(class) => subject.class(usize::from(class)),
+        };
         let label = subject.class(usize::from(images.labels[place]));
         let lines = vec![format!("sample {sample}"), format!("is {label}"), format!("taken for {class}")];
         let png = BASE64_STANDARD.encode(png(images.image(place), shape, SIDE));
@@ -136,8 +141,12 @@ fn pictures(
 }
 
 /// The classes that the network of a run takes images for, if it has weights.
-fn network(registry: &Arc<Registry>, subject: &Subject, images: &Images) -> Option<Vec<usize>> {
+fn network(registry: &Arc<Registry>, subject: &Subject, images: &Images) -> Option<Vec<u16>> {
     let trained = TrainedNetwork::open(registry, subject.run.path()).ok()?;
     let logits = trained.logits(images, &trained.normalization().ok()?).ok()?;
-    Some(logits.iter().map(|logits| Prediction::of(logits).class).collect())
+    let class = |logits: &Vec<f64>| {
+        let prediction = Prediction::of(logits);
+        if prediction.is_finite() { prediction.class as u16 } else { PredictionRow::NONE }
+    };
+    Some(logits.iter().map(class).collect())
 }

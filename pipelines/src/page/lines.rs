@@ -4,6 +4,17 @@ use svg::node::element::{Path, Title};
 
 use super::chart::{Axes, range, round};
 
+/// Runs that are drawn together at most: each has a colour of its own.
+pub(super) const COLOURS: usize = 16;
+
+/// That of so many runs some are not drawn, in words; nothing if all are.
+pub(super) fn left_out(runs: usize) -> String {
+    match runs > COLOURS {
+        true => format!(" Of {runs} runs the first {COLOURS} are drawn; all have a table."),
+        false => String::new(),
+    }
+}
+
 /// A line: its classes, what it is, and its points from left to right.
 pub(super) struct Curve {
     pub(super) class: String,

@@ -20,10 +20,12 @@ mod heat;
 mod layers;
 mod lines;
 mod samples;
+mod sets;
 mod stages;
 mod subject;
 
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use maud::{PreEscaped, html};
@@ -76,7 +78,8 @@ pub fn page(registry: &Arc<Registry>, directories: &[impl AsRef<Path>]) -> Resul
 
 /// The page about the runs as they are now.
 fn page_now(registry: &Arc<Registry>, directories: &[impl AsRef<Path>]) -> Result<String> {
-    let subjects = directories.iter().map(|directory| Subject::open(registry, directory.as_ref()));
+    let sets = Rc::default();
+    let subjects = directories.iter().map(|directory| Subject::open(registry, directory.as_ref(), &sets));
     let subjects: Vec<Subject> = subjects.collect::<Result<_>>()?;
     let mut overview = accuracy::figures(&subjects);
     overview.push(cost::overview(&subjects)?);

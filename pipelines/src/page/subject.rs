@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::files::parquet_store::{read_stream, stored_bytes};
@@ -13,7 +14,7 @@ use spfde_data::{Architecture, DataSet, LayerShape, Row, Value};
 use spfde_model::InputShape;
 
 use super::epochs::Epochs;
-use crate::data::data_of_run;
+use super::sets::Sets;
 use crate::environment::began_in;
 use crate::replay::rows;
 use crate::{Configuration, Registry, Result, Source};
@@ -38,6 +39,7 @@ pub(super) struct Subject {
     unknown: BTreeMap<&'static str, String>,
     /// Whether a process trains it.
     pub(super) is_held: bool,
+    sets: Rc<Sets>,
     data: OnceCell<Result<DataSet, String>>,
 }
 
@@ -50,11 +52,11 @@ pub(super) struct LayerState {
 }
 
 impl Subject {
-    /// Reads the run in `directory`.
+    /// Reads the run in `directory`; its data set is one of `sets`.
     ///
     /// # Errors
     /// If there is no run, or its tables are not what the manifest says.
-    pub(super) fn open(registry: &Arc<Registry>, directory: &Path) -> Result<Self> {
+    pub(super) fn open(registry: &Arc<Registry>, directory: &Path, sets: &Rc<Sets>) -> Result<Self> {
         // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
         let is_held = is_held(directory).unwrap_or(false);
         let run = RunDirectory::open(directory)?;
@@ -70,8 +72,8 @@ impl Subject {
             return Err(DataError::refused(directory, what, "the run was changed").into());
         }
         let name = directory.display().to_string();
-        let (layers, data) = (Vec::new(), OnceCell::new());
-        let mut own = Self { name, epochs, costs, layers, settings, unknown, is_held, data, run };
+        let (layers, data, sets) = (Vec::new(), OnceCell::new(), Rc::clone(sets));
+        let mut own = Self { name, epochs, costs, layers, settings, unknown, is_held, sets, data, run };
         let mut layers = Vec::new();
         let mut add = |epoch, layer, nonzero, weights| {
             if epochs.last(epoch) == epoch {
@@ -112,7 +114,7 @@ impl Subject {
 
     /// The table of a stream in SQL; of a run that is not finished without what is not committed.
     pub(super) fn table(&self, stream: &str) -> String {
-        let files = quoted(&format!("{}/trace/{stream}/*.parquet", self.name));
+        let files = quoted(&format!("{}/trace/{stream}/*.parquet", literal(&self.name)));
         match self.manifest().finished {
             true => files,
             false => format!("(SELECT * FROM {files} WHERE epoch < {})", self.manifest().epochs_reached),
@@ -144,7 +146,7 @@ impl Subject {
     /// # Errors
     /// Why it cannot be read, or that it is another than it was, in words.
     pub(super) fn data(&self) -> Result<&DataSet, &str> {
-        let read = || data_of_run(&self.run, &self.settings.as_ref().map_err(Clone::clone)?.0);
+        let read = || self.sets.of(&self.run, &self.settings.as_ref().map_err(Clone::clone)?.0);
         self.data.get_or_init(read).as_ref().map_err(String::as_str)
     }
 
@@ -206,6 +208,11 @@ fn settings(
     let description = registry.describe(configuration.values(), input, record.classes)?;
     let network = Arc::clone(description.architecture());
     Ok((configuration, network))
+}
+
+/// A path as a pattern of DuckDB that it alone fits.
+pub(super) fn literal(path: &str) -> String {
+    path.replace('[', "[[]").replace('*', "[*]").replace('?', "[?]")
 }
 
 /// A text in SQL.

@@ -23,7 +23,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Is shown how a sweep goes, by several threads at once.
 pub trait Progress: Sync {
     /// A run begins, or goes on: that at this place.
-    fn begun(&self, job: usize);
+    ///
+    /// # Errors
+    /// If something cannot be written: then the sweep ends, after the runs in flight.
+    fn begun(&self, job: usize) -> Result<()>;
     /// A run came to its end, or failed for a reason.
     ///
     /// # Errors
@@ -77,7 +80,7 @@ fn run(
     job: &Job,
     workers: usize,
     interrupted: &AtomicBool,
-    begun: impl FnOnce(),
+    begun: impl FnOnce() -> Result<()>,
 ) -> Result<Option<Result<(), String>>> {
     let directory = &job.directory;
     // A sweep that was killed leaves its processes behind.
@@ -90,7 +93,7 @@ fn run(
     if Manifest::read(directory).is_ok_and(|manifest| manifest.finished) {
         return Ok(Some(Ok(())));
     }
-    begun();
+    begun()?;
     let cannot = |error| Error::failed(format!("{}: cannot train it: {error}", directory.display()));
     let mut command = program().map_err(cannot)?;
     match directory.join(CONFIG_NAME).is_file() {

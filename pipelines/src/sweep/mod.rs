@@ -34,7 +34,7 @@ use crate::grid::Axes;
 use crate::{Configuration, Entry, Error, Experiment, Registry, Result, Source};
 
 pub use children::{Progress, train};
-pub use table::{Outcome, Row, TABLE_NAME, summary, write};
+pub use table::{Outcome, Row, TABLE_NAME, failures, summary, write};
 
 /// What stands in a sweep's file.
 #[derive(Deserialize)]

@@ -91,6 +91,28 @@ impl Row {
     }
 }
 
+/// Why runs have failed, by their places, as the table in the directory `out` tells. One that is not there or
+/// is damaged tells of none: it is written anew.
+pub fn failures(jobs: &[Job], out: &Path) -> BTreeMap<usize, String> {
+    let mut failures = BTreeMap::new();
+    let _ = table_file::read(&out.join(TABLE_NAME), &["run", "outcome", "reason"], |columns| {
+        let [Values::Text(runs), Values::Text(outcomes), Values::Text(reasons)] = &columns[..] else {
+            return;
+        };
+        let failed = Some(Outcome::Failed.name());
+        for row in (0..runs.len()).filter(|row| outcomes[*row] == failed) {
+            let place = jobs.iter().position(|job| file_name(&job.directory) == runs[row]);
+            failures.extend(place.zip(reasons[row].clone()));
+        }
+    });
+    failures
+}
+
+/// What a run is called in the table.
+fn file_name(path: &Path) -> Option<String> {
+    path.file_name().map(|name| name.to_string_lossy().into_owned())
+}
+
 /// The finished runs of a sweep, a line for each member.
 pub fn summary(sweep: &Sweep, rows: &[Row]) -> Comparison {
     let finished = rows.iter().filter(|row| row.outcome == Outcome::Finished);
@@ -116,9 +138,8 @@ pub fn write(sweep: &Sweep, rows: &[Row], out: &Path) -> Result<PathBuf> {
         Values::Number(rows.iter().map(|row| of(row.case.as_ref()?)).collect())
     };
     let member = |row: &Row| &sweep.members[row.job.member];
-    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let mut columns = vec![
-        ("run", texts(&|row| name(&row.job.directory))),
+        ("run", texts(&|row| file_name(&row.job.directory))),
         ("member", texts(&|row| Some(member(row).name.clone()))),
         ("seed", whole(&|row| Some(row.job.seed.into()))),
         ("outcome", texts(&|row| Some(row.outcome.name()))),

@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use spfde_data::files::run_directory::Beginning;
 use spfde_data::files::table_file::{self, Values};
-use spfde_data::{FreezeRow, MaskRow, Row, ScoreRow, SieveRow};
+use spfde_data::files::{Manifest, RunDirectory, data_set};
+use spfde_data::segment::{Commit, CompleteEpoch, SegmentStore};
+use spfde_data::table::{Columns, Record};
+use spfde_data::{FreezeRow, Images, MaskRow, Row, ScoreRow, SieveRow};
 
 use crate::compares::{json, rows};
 use crate::place::{Place, RUN};
@@ -215,6 +219,49 @@ fn runs_of_other_samples_are_not_counted_together() {
     for runs in [["a", "d"], ["d", "e"]] {
         let words = [&["analyse"], &runs[..], &["--view", "forgotten"]].concat();
         place.run(&words).refused(2, &runs.join(" and "), "differ");
+    }
+}
+
+#[test]
+fn runs_of_other_networks_are_not_said_to_agree() {
+    let place = Place::with_runs(&[("a", "seed=1")]);
+    let mlp = ["train", "data.path=data", "model.name=mlp", "train.epochs=1", "freeze.policy=none"];
+    place.run(&[&mlp[..], &["--run-dir", "mlp"]].concat()).done();
+    place.run(&["analyse", "a", "mlp", "--view", "agreement"]).refused(
+        2,
+        "a and mlp have different networks",
+        "cannot be compared",
+    );
+    // They have the same samples.
+    place.run(&["analyse", "a", "mlp", "--view", "forgotten"]).done();
+    // Of a replay the network is that of its run.
+    place.run(&["replay", "a", "sieve.fraction=0.5", "--out", "again"]).done();
+    place.run(&["analyse", "a", "again", "--view", "agreement"]).done();
+}
+
+#[test]
+fn a_view_needs_those_streams_alone_that_it_reads() {
+    let place = Place::new();
+    let images =
+        Images { channels: 1, height: 1, width: 1, pixels: vec![1_u8, 2].into(), labels: vec![0, 1] };
+    let manifest = Manifest::new(&data_set::assemble("tiny", 2, images.clone(), images), 2);
+    let (config, environment) = ("seed = 1\n".to_owned(), serde_json::json!({"version": "test"}));
+    let beginning = Beginning { config, architecture: None, start: None, environment, manifest };
+    let run = RunDirectory::create(&place.path("run"), &beginning).unwrap();
+    for (epoch, correct) in [(0, true), (1, false)] {
+        let (step, sample, loss, error_norm, trained) = (0, 1, 1.0, 0.5, true);
+        let row = ScoreRow { epoch, step, sample, loss, correct, error_norm, trained };
+        let mut writer = run.store().create("scores", &ScoreRow::columns(), epoch, 0).unwrap();
+        writer.append(&Columns::from_rows([row])).unwrap();
+        let segments = vec![writer.finish().unwrap()];
+        run.commit_epoch(CompleteEpoch { epoch, segments, ..CompleteEpoch::default() }).unwrap();
+    }
+    run.finish(None).unwrap();
+    for follow in [&[][..], &["--follow"]] {
+        let words = [&["analyse", "run", "--view"], follow].concat();
+        let view = |name| place.run(&[&words[..3], &[name], &words[3..]].concat());
+        assert_eq!(view("forgotten").done().out, "epoch 2  runs 1  samples 1 (+1)\n");
+        view("churn").refused(1, "run: stream masks was not recorded in epoch 1", "");
     }
 }
 

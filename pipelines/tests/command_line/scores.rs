@@ -145,6 +145,29 @@ fn a_grid_has_a_line_for_each_member_best_first() {
 }
 
 #[test]
+fn shares_of_the_epochs_are_of_those_that_have_scores() {
+    let place = place();
+    let active = |words: &[&str]| -> Vec<i64> {
+        place.run(&[&["replay", "--scores", "scores", "--out", "out"], words].concat()).done();
+        let mut found = Vec::new();
+        table_file::read(&place.path("out/grid.parquet"), &["active_samples"], |columns| {
+            let Values::Integer(active) = &columns[0] else { panic!("{columns:?}") };
+            found.extend(active.iter().flatten());
+        })
+        .unwrap();
+        std::fs::remove_dir_all(place.path("out")).unwrap();
+        found
+    };
+    // 1.25 of five epochs; 4.75 of them are all: what is removed follows from the whole record.
+    let one_shot = ["sieve.policy=one-shot", "sieve.fraction=0.5"];
+    assert_eq!(active(&[&one_shot[..], &["sieve.at=0.25"]].concat()), [200, 100, 100, 100, 100, 100]);
+    assert_eq!(active(&[&one_shot[..], &["sieve.at=0.95"]].concat()), [200, 200, 200, 200, 200, 100]);
+    // The first epoch that is more than 2.5 is 3.
+    let words = ["sieve.policy=random", "sieve.fraction=0.5", "sieve.interval=1", "sieve.until=0.5"];
+    assert_eq!(active(&words), [100, 100, 100, 200, 200, 200]);
+}
+
+#[test]
 fn what_cannot_be_judged_is_refused_and_leaves_nothing() {
     let place = place();
     let judge =

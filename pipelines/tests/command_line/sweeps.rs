@@ -91,7 +91,8 @@ fn a_run_that_fails_keeps_no_other_from_being_trained() {
     assert!(failed.out.contains("2 runs: 1 finished, 1 failed"), "{}", failed.out);
     place.run(&["verify", "out/learning_rate-0.01-1"]).done();
     let followed = place.run(&["sweep", "s.toml", "--out", "out", "--follow"]).done();
-    assert!(followed.out.contains("2 runs: 1 finished, 1 stopped"), "{}", followed.out);
+    let told = format!("2 runs: 1 finished, 1 failed\nout/learning_rate-1000-1: failed: {reason}\n");
+    assert!(followed.out.ends_with(&told), "{}", followed.out);
 }
 
 #[test]

@@ -213,6 +213,9 @@ impl SievePolicy for Lately {
     fn decides(&self, epoch: u32) -> bool {
         (1..self.epochs).contains(&epoch) && epoch != 4
     }
+    fn concluding(&self) -> Arc<dyn SievePolicy> {
+        unreachable!("its epochs say what it decides")
+    }
     fn decision(&self, epoch: u32) -> Decision {
         Decision { cut: (self.cut)(epoch), weight: [1.0, 1.5, 1.5, 0.25][epoch as usize % 4] }
     }

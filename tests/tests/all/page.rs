@@ -9,6 +9,7 @@ use spfde_data::rows::*;
 use spfde_policy::count;
 
 use crate::support::{Bench, Recorded};
+use crate::verification::forge;
 
 const WORDS: [&str; 8] = [
     "model.name=lenet5",
@@ -314,13 +315,14 @@ fn a_page_of_many_epochs_stands_alone_and_stays_small() {
 fn a_page_says_what_a_run_did_not_record() {
     let bench = Bench::new(80);
     let words = ["model.name=lenet5", "train.epochs=3", "sieve.fraction=0.3", "mask.sparsity=0.5"];
-    let run = bench.record("<i>&'run", &bench.experiment(&[&words[..], &[&*bench.data_word()]].concat()), 1);
+    let run =
+        bench.record("<i>&'run[1]", &bench.experiment(&[&words[..], &[&*bench.data_word()]].concat()), 1);
     let made = page(&Registry::standard(), &[&run.path]).unwrap();
     assert_alone(&made);
     assert!(made.contains("trace.predictions=true has it"));
     // Nothing of a name is taken for HTML.
     assert!(made.contains("&lt;i&gt;&amp;'run") && !made.contains("<i>"));
-    assert!(made.contains("&amp;''run/trace/"), "a name in a query is quoted");
+    assert!(made.contains("&amp;''run[[]1]/trace/"), "a name in a query is quoted");
     // Weights of the run predict the classes.
     assert!(made.contains("by the weights that the run committed last") && made.contains("taken for "));
 
@@ -334,4 +336,19 @@ fn a_page_says_what_a_run_did_not_record() {
     std::fs::write(run.path.join(&damaged), b"other").unwrap();
     let error = page(&Registry::standard(), &[&run.path]).unwrap_err().to_string();
     assert!(error.contains(&damaged), "{error}");
+}
+
+#[test]
+fn a_page_tells_of_predictions_of_no_class_and_of_runs_beyond_its_colours() {
+    let bench = Bench::new(40);
+    let words = ["model.name=lenet5", "train.epochs=1", "trace.predictions=true", &*bench.data_word()];
+    let run = bench.record("run", &bench.experiment(&words), 1);
+    forge::<PredictionRow>(&run, 0, |rows| {
+        rows.iter_mut().for_each(|row| row.class = PredictionRow::NONE);
+    });
+    let made = page(&Registry::standard(), &[&run.path; 17]).unwrap();
+    assert!(made.contains("taken for no class") && !made.contains("taken for 65535"));
+    assert!(made.contains("not finite the table has no class, but 65535."), "the confusion matrix");
+    assert!(made.contains("Of 17 runs the first 16 are drawn; all have a table."));
+    assert!(made.contains("class=\"f15\"") && !made.contains("class=\"f16\""));
 }

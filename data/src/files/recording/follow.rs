@@ -29,7 +29,6 @@ const ANEW: &str = "follow it anew";
 #[derive(Debug)]
 pub struct FollowedTrace {
     run: PathBuf,
-    streams: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -37,6 +36,8 @@ pub struct FollowedTrace {
 #[derive(Clone, Debug)]
 struct State {
     trace: Arc<RecordedTrace>,
+    /// The streams that are read.
+    streams: Vec<String>,
     manifest_blake3: String,
     complete: bool,
     looked: Instant,
@@ -52,14 +53,15 @@ pub struct FollowedEnd {
 }
 
 impl FollowedTrace {
-    /// The given streams of the run directory `run`, as far as they are committed.
+    /// The streams of the run directory `run`, as far as they are committed. The given ones have to be among
+    /// them; others count as read from when they are asked for.
     ///
     /// # Errors
     /// If there is no run, or one of the streams is not recorded.
     pub fn open(run: &Path, streams: &[&str]) -> Result<Self, DataError> {
         let streams: Vec<String> = streams.iter().map(|stream| (*stream).to_owned()).collect();
-        let state = look(run, &streams)?;
-        Ok(Self { run: run.to_owned(), streams, state: Mutex::new(state) })
+        let state = Mutex::new(look(run, streams)?);
+        Ok(Self { run: run.to_owned(), state })
     }
 
     /// The same, if it is the run whose manifest is known.
@@ -93,7 +95,7 @@ impl FollowedTrace {
         if known.complete || known.looked.elapsed() < LOOK_EVERY {
             return Ok(());
         }
-        let found = look(&self.run, &self.streams)?;
+        let found = look(&self.run, known.streams.clone())?;
         let (found_manifest, known_manifest) = (&found.trace.manifest, &known.trace.manifest);
         check_same(&self.run, found_manifest, known_manifest)?;
         let path = self.run.join(MANIFEST_NAME);
@@ -112,7 +114,8 @@ impl FollowedTrace {
         let is_other = |(stream, epoch): &(&String, u32)| {
             found_manifest.segments_at(stream, *epoch) != known_manifest.segments_at(stream, *epoch)
         };
-        let mut places = self.streams.iter().flat_map(|stream| (0..before).map(move |epoch| (stream, epoch)));
+        let mut places =
+            found.streams.iter().flat_map(|stream| (0..before).map(move |epoch| (stream, epoch)));
         if let Some((stream, epoch)) = places.find(is_other) {
             let what = format!("names other segments of {stream} in epoch {} than have been read", epoch + 1);
             return Err(DataError::refused(&path, what, ANEW));
@@ -135,15 +138,15 @@ fn check_same(run: &Path, found: &Manifest, known: &Manifest) -> Result<(), Data
 }
 
 /// What there is of a run.
-fn look(run: &Path, streams: &[String]) -> Result<State, DataError> {
+fn look(run: &Path, streams: Vec<String>) -> Result<State, DataError> {
     // The holder first: what it wrote before it let go is in the manifest that is read afterwards.
     let held = is_held(run)?;
     let (manifest, manifest_blake3) = Manifest::read_hashed(run)?;
     plausible::rows(run, &manifest)?;
-    let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
-    let trace = Arc::new(RecordedTrace::new(run, &manifest, &streams)?);
+    let named: Vec<&str> = streams.iter().map(String::as_str).collect();
+    let trace = Arc::new(RecordedTrace::new(run, &manifest, &named)?);
     let complete = manifest.finished || !held;
-    Ok(State { trace, manifest_blake3, complete, looked: Instant::now() })
+    Ok(State { trace, streams, manifest_blake3, complete, looked: Instant::now() })
 }
 
 impl Recording for FollowedTrace {
@@ -162,7 +165,12 @@ impl Recording for FollowedTrace {
     }
 
     fn segments(&self, stream: &str, epoch: u32) -> usize {
-        self.trace().segments(stream, epoch)
+        let mut state = self.lock();
+        let segments = state.trace.segments(stream, epoch);
+        if segments > 0 && !state.streams.iter().any(|read| read == stream) {
+            state.streams.push(stream.to_owned());
+        }
+        segments
     }
 
     fn open(&self, stream: &str, columns: &[Column], epoch: u32, segment: usize) -> Result<RecordedSegment> {
@@ -170,7 +178,7 @@ impl Recording for FollowedTrace {
         known.open(stream, columns, epoch, segment).map_err(|error| {
             // It may be gone because the run went back since the last look.
             let at = |trace: &RecordedTrace| trace.manifest.segments_at(stream, epoch).to_vec();
-            match look(&self.run, &self.streams) {
+            match look(&self.run, Vec::new()) {
                 Ok(now) if at(&now.trace) != at(&known) => RecordingError(format!(
                     "{error}; the run has gone back to a checkpoint since, and records epoch {} anew: {ANEW}",
                     epoch + 1

@@ -88,8 +88,11 @@ impl View {
         if self.compares {
             runs.comparable()?;
         }
-        if self.name == agreement::VIEW.name && runs.paths().len() < 2 {
-            return Err(Error::usage("agreement is between runs: name two or more"));
+        if self.name == agreement::VIEW.name {
+            if runs.paths().len() < 2 {
+                return Err(Error::usage("agreement is between runs: name two or more"));
+            }
+            runs.same_networks()?;
         }
         let labels = if self.labelled { runs.labels()? } else { Arc::default() };
         let paths = runs.paths();

@@ -22,7 +22,8 @@ spfde_data::row! {
 }
 
 spfde_data::row! {
-    /// How long a sample has stood as it does, before the decisions that are on their way.
+    /// How long a sample has stood as it does, before the decisions that are on their way; no rows under a
+    /// policy that does not ask.
     pub(crate) struct StandingRow in "standings" by (epoch, sample) {
         /// Epoch at whose start the checkpoint is.
         pub(crate) epoch: u32,

@@ -4,6 +4,10 @@
 //! the members of that one class are ranked. So a change of the collection costs its own updates, one pass
 //! over the histogram and one sort of a single class, however many records there are. Several cuts through
 //! one order share its arrangement.
+//!
+//! No stage uses it: their states are dense, which is faster where one per cent of the samples changes, or
+//! more. It is for programs whose samples are a collection already, and what the stages are measured against:
+//! the example `dense_or_arranged` times both.
 
 use std::hash::Hash;
 

@@ -19,7 +19,8 @@
 //! Tallies ──changes of the sizes of classes──► Cut ──where cuts go──► Split ──candidates──► Decide
 //! ```
 //!
-//! A *class* is a run of neighbouring places in an order; there are at most a few ten thousand. Each worker
+//! A *class* is a run of neighbouring places in an order; there are at most a few ten thousand, and more only
+//! where an order goes by epochs, too, as that of `circular` does ([`Place`]). Each worker
 //! tells how many of its samples came into a class or went from it (`tally`). The sizes, and the class
 //! through which each cut goes, are differential collections: they cost what has changed, and are as small as
 //! the number of classes (`bounds`). All cuts through an order share them: arrange once, cut many times. The

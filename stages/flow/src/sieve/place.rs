@@ -21,9 +21,10 @@ impl From<Rank> for Place {
 
 /// Keys below this have classes of their own.
 const EXACT: u32 = 64;
-/// Bits below the number of a key's range, and how many of them are an epoch.
+/// Bits below the number of a key's range.
 const RANGE: u32 = 23;
-const SINCE: u32 = (1 << 15) - 1;
+/// Epochs before this are split by a draw: half of what these bits can say.
+const SPLIT: u32 = 1 << 14;
 
 /// The class of all places with a key; of a key that has several, the first of them.
 fn of_key(key: u32) -> Result<Class, Class> {
@@ -49,12 +50,20 @@ impl Place {
         (self.0 >> 96) as u32
     }
 
-    /// The class, a monotone map to at most a few ten thousand values. Small keys, and the largest, have
-    /// classes of their own, split by epoch and by 256 ranges of the draw. A large key shares its class with
-    /// those that begin with the same bits: a sixteenth of its octave, and 256 parts of that.
+    /// The class, a monotone map. Small keys, and the largest, have classes of their own, split by epoch and
+    /// by 256 ranges of the draw. A large key shares its class with those that begin with the same bits: a
+    /// sixteenth of its octave, and 256 parts of that.
+    ///
+    /// Where ranks have no epoch there are at most a few ten thousand classes. An order by epoch, too, has as
+    /// many as 256 for each key and epoch that occur: in long runs up to one for each sample. From epoch
+    /// 16 384 on all that a key and an epoch have in common is one class, so that longer runs add few.
     pub(crate) fn class(self) -> Class {
-        let since = ((self.0 >> 64) as u32).min(SINCE);
-        of_key(self.key()).unwrap_or_else(|first| first | since << 8 | (self.0 as u64 >> 56) as u32)
+        let (since, part) = ((self.0 >> 64) as u32, (self.0 as u64 >> 56) as u32);
+        let within = match since.checked_sub(SPLIT) {
+            None => since << 8 | part,
+            Some(later) => SPLIT << 8 | later.min((SPLIT << 8) - 1),
+        };
+        of_key(self.key()).unwrap_or_else(|first| first | within)
     }
 }
 
@@ -75,9 +84,11 @@ mod tests {
             [edge - 1, edge, edge + 1, edge + edge / 3, edge + edge / 16 * 15 + 7]
         }));
         let keys: BTreeSet<u32> = keys.chain([u32::MAX - 1, u32::MAX]).collect();
-        let draws = [(0, 0), (0, u64::MAX), (7, 0), (7, 1 << 60), (u32::MAX, 5)];
+        let early = [(0, 0), (0, u64::MAX), (7, 0), (7, 1 << 60), (16_383, u64::MAX)];
+        let late = [(16_384, 1), (40_000, u64::MAX), (50_000, 0), (1 << 24, u64::MAX), (u32::MAX, 5)];
+        let draws = [early, late].concat();
         let ranks: Vec<(u32, u32, u64)> =
-            keys.iter().flat_map(|key| draws.map(|(since, hash)| (*key, since, hash))).collect();
+            keys.iter().flat_map(|key| draws.iter().map(|(since, hash)| (*key, *since, *hash))).collect();
         assert!(ranks.is_sorted());
         let places: Vec<Place> = ranks.iter().copied().map(place).collect();
         assert!(places.is_sorted_by(|one, other| one < other));

@@ -1,4 +1,8 @@
 //! One worker's samples: what the policies know of them, and who of them is active for which sieve.
+//!
+//! A sieve keeps nine bytes of a sample. Four are the state of its rule, if that comes with the program. Four
+//! more are its class in an order by key, the epoch of its last move where an order asks for it, or its
+//! weight once one is not 1. A byte says whether it is active, so that many are compared at a time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -85,7 +89,8 @@ impl Standings {
     /// As [`Standings::new`] of one sieve, with nothing active yet: all that enters is told.
     pub(crate) fn empty(policy: &Arc<dyn SievePolicy>, share: Share, last: u32) -> Self {
         let mut standings = Self::new(std::slice::from_ref(policy), share, last);
-        standings.members[0].set = ActiveSet::new(vec![false; share.len() as usize], true);
+        let set = &mut standings.members[0].set;
+        *set = ActiveSet::new(vec![false; share.len() as usize], !set.since.is_empty());
         standings
     }
 
@@ -188,12 +193,12 @@ impl Standings {
     /// What there is to know of the one sieve to go on at the start of `epoch`.
     pub(crate) fn save(&self, epoch: u32) -> Vec<Kept> {
         let (set, state) = (&self.members[0].set, &self.groups[0].state);
-        let row = |index: u32| StandingRow {
+        let row = |(index, since): (u32, &u32)| StandingRow {
             epoch,
             sample: self.share.sample(index),
-            since: set.since[index as usize],
+            since: *since,
         };
-        let mut kept = vec![Kept::rows((0..self.share.len()).map(row))];
+        let mut kept = vec![Kept::rows((0..).zip(&set.since).map(row))];
         let columns = state.columns();
         if !columns.is_empty() {
             let mut rows = Columns::new(&columns);
@@ -212,7 +217,10 @@ impl Standings {
             set.set(share.index(row.sample), row.weight);
         }
         for row in snapshot.rows::<StandingRow>().into_iter().filter(|row| share.has(row.sample)) {
-            set.since[share.index(row.sample) as usize] = row.since;
+            // Earlier versions kept it where nothing asks, too.
+            if let Some(since) = set.since.get_mut(share.index(row.sample) as usize) {
+                *since = row.since;
+            }
         }
         let saved = snapshot.table(SIEVE_POLICY);
         let Some(Cells::U32(samples)) = saved.cells.get(1) else { return };

@@ -12,6 +12,11 @@
 //! been in, the whole queue is shuffled at every update, so that the same samples do not travel together for
 //! ever.
 //!
+//! The stage finds a cut by the sizes of classes of neighbouring ranks. The rank of an active sample has the
+//! epoch of its entry. So there are up to 256 classes for each number of events and each epoch at which a
+//! sample entered that is active still. Their number grows with the updates of the run, up to the number of
+//! the active samples.
+//!
 //! ```
 //! use spfde_policy::sieve::{self, Circular, Cut, SieveContext};
 //! let circular = sieve::policy(Circular::default(), &SieveContext { seed: 1, epochs: 8, samples: 200 })?;
@@ -22,7 +27,9 @@
 
 use spfde_data::random::Purpose;
 use spfde_data::rows::ScoreRow;
+use spfde_data::table::{Cell, Cells, Column, Record};
 
+use super::forgetting::Events;
 use super::shared::sieve_parameters;
 use super::{Cut, Decision, Rank, Shared, SieveContext, SieveRule};
 use crate::rounding::share_of;
@@ -32,16 +39,28 @@ sieve_parameters! {
     pub struct Circular: fraction(0.15), interval(2, 2..), until(1.0) {}
 }
 
-spfde_data::state! {
-    /// What a sample did in the window under way.
-    #[derive(Copy)]
-    pub struct Seen {
-        /// Forgetting events; a window has at most as many as epochs.
-        forgotten: u32 = 0,
-        /// Whether it was right at its latest presentation; false before the first.
-        right: bool = false,
-        /// Whether it was ever right.
-        learned: bool = false,
+/// What a sample did in the window under way, in four bytes.
+#[derive(Clone, Copy, Default)]
+pub struct Seen(Events);
+
+/// Saved column by column, as before it was packed.
+impl Record for Seen {
+    fn columns() -> Vec<Column> {
+        let flag = |name| Column::of::<bool>(name, false);
+        vec![Column::of::<u32>("forgotten", false), flag("right"), flag("learned")]
+    }
+
+    fn push(self, cells: &mut std::slice::IterMut<'_, Cells>) {
+        let (forgotten, right, learned) = self.0.parts();
+        let mut next = || cells.next().expect("there are three columns");
+        forgotten.push(next());
+        right.push(next());
+        learned.push(next());
+    }
+
+    fn get(cells: &mut std::slice::Iter<'_, Cells>, row: usize) -> Self {
+        let mut next = || cells.next().expect("there are three columns");
+        Self(Events::of(u32::get(next(), row), bool::get(next(), row), bool::get(next(), row)))
     }
 }
 
@@ -106,16 +125,12 @@ impl SieveRule for Circular {
 
     #[inline]
     fn observe(&self, seen: &mut Seen, score: &ScoreRow) {
-        if seen.right && !score.correct {
-            seen.forgotten += 1;
-        }
-        seen.right = score.correct;
-        seen.learned |= score.correct;
+        seen.0.observe(score.correct);
     }
 
     #[inline]
     fn key(&self, seen: &Seen) -> u32 {
-        if seen.learned { seen.forgotten } else { u32::MAX }
+        seen.0.key()
     }
 
     fn clear(&self) -> Option<Seen> {

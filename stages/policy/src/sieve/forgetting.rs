@@ -31,8 +31,8 @@ sieve_parameters! {
 }
 
 spfde_data::state! {
-    /// What a sample did since the start of the run, in four bytes: whether it was right at its latest
-    /// presentation (bit 0), whether it ever was (bit 1), and how often it was forgotten.
+    /// What a sample did since the start of the run, or of a window, in four bytes: whether it was right at
+    /// its latest presentation (bit 0), whether it ever was (bit 1), and how often it was forgotten.
     #[derive(Copy)]
     pub struct Events { seen: u32 = 0, }
 }
@@ -53,6 +53,16 @@ impl Events {
             (false, true) if *seen / EVENT < MOST => (*seen + EVENT) & !RIGHT,
             (false, _) => *seen & !RIGHT,
         };
+    }
+
+    /// How often a sample was forgotten, whether it was right the last time, and whether it ever was.
+    pub(super) fn of(forgotten: u32, right: bool, learned: bool) -> Self {
+        Self { seen: forgotten.min(MOST) * EVENT | u32::from(learned) * LEARNED | u32::from(right) }
+    }
+
+    /// What [`of`](Self::of) makes it of.
+    pub(super) fn parts(self) -> (u32, bool, bool) {
+        (self.seen / EVENT, self.seen & RIGHT != 0, self.seen & LEARNED != 0)
     }
 
     /// How often the sample was forgotten; the greatest number if it was never right.

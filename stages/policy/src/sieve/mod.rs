@@ -125,8 +125,13 @@ pub trait SievePolicy: Send + Sync {
     /// The samples that start outside, ascending.
     fn initially_outside(&self) -> Vec<u32>;
 
-    /// Whether a decision takes effect at the start of `epoch`: never at epoch 0, never after the run's end.
+    /// Whether a decision takes effect at the start of `epoch`: never at epoch 0, never after the run's end
+    /// unless it is [`concluding`](Self::concluding).
     fn decides(&self, epoch: u32) -> bool;
+
+    /// The same policy, which also decides what would take effect behind the last epoch: a record is judged
+    /// by all of it. Shares of the epochs stay those of the run.
+    fn concluding(&self) -> Arc<dyn SievePolicy>;
 
     /// What the decision for `epoch` does.
     fn decision(&self, epoch: u32) -> Decision;

@@ -122,7 +122,7 @@ pub fn policy<R: SieveRule>(rule: R, context: &SieveContext) -> Result<Arc<dyn S
     rule.check()?;
     rule.check_run(context)?;
     let end = rule.shared(context).map_or(u32::MAX, |shared| shared.end(context));
-    Ok(Arc::new(Sieves { rule, run: *context, end, classes: None }))
+    Ok(Arc::new(Sieves { rule, run: *context, end, decided: context.epochs, classes: None }))
 }
 
 /// A rule in one run.
@@ -132,6 +132,8 @@ struct Sieves<R> {
     run: SieveContext,
     /// The epoch from which on the whole set is active.
     end: u32,
+    /// The first epoch for which nothing is decided any more.
+    decided: u32,
     classes: Option<Arc<Classes>>,
 }
 
@@ -165,7 +167,11 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
         let is_cut = |epoch| epoch < self.end && self.rule.decides(&self.run, epoch);
         let ends =
             || epoch == self.end && (self.active_samples(0) < self.run.samples || (1..epoch).any(is_cut));
-        0 < epoch && epoch < self.run.epochs && (is_cut(epoch) || ends())
+        0 < epoch && epoch < self.decided && (is_cut(epoch) || ends())
+    }
+
+    fn concluding(&self) -> Arc<dyn SievePolicy> {
+        Arc::new(Self { decided: self.run.epochs.saturating_add(1), ..self.clone() })
     }
 
     fn decision(&self, epoch: u32) -> Decision {
@@ -197,7 +203,7 @@ impl<R: SieveRule> SievePolicy for Sieves<R> {
 
     fn stratified(&self, classes: &Arc<Classes>) -> Result<Arc<dyn SievePolicy>, ParameterError> {
         let cuts = |kind: fn(&Cut) -> bool| {
-            (1..self.run.epochs).any(|epoch| self.decides(epoch) && kind(&self.decision(epoch).cut))
+            (1..self.decided).any(|epoch| self.decides(epoch) && kind(&self.decision(epoch).cut))
         };
         // How many samples a cut at the mean leaves in a class depends on scores.
         if cuts(Cut::is_at_mean) && cuts(|cut| matches!(cut, Cut::Exchange { .. })) {

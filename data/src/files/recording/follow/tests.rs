@@ -93,6 +93,24 @@ fn a_run_that_nobody_holds_was_interrupted() {
 }
 
 #[test]
+fn a_stream_that_is_read_has_to_stay_what_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let run = begin(&path);
+    commit(&run, 0, 1);
+    let follow = || FollowedTrace::open(&path, &[]).unwrap();
+    let (reads, reads_nothing) = (follow(), follow());
+    // What is not there is not read.
+    assert_eq!((reads.segments("scores", 0), reads.segments("masks", 0)), (1, 0));
+    run.rewind(0).unwrap();
+    commit(&run, 0, 5);
+    commit(&run, 1, 2);
+    let error = until(&reads, 2, false).unwrap_err().to_string();
+    assert!(error.contains("names other segments of scores in epoch 1 than have been read"), "{error}");
+    until(&reads_nothing, 2, false).unwrap();
+}
+
+#[test]
 fn a_run_that_goes_back_has_to_record_the_same_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run");

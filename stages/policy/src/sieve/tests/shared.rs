@@ -69,6 +69,7 @@ proptest! {
             let takes_all_in = last > 0 && epoch == last + 1 && is_cut(last) && first <= last;
             let decides = epoch > 0 && (at_interval || takes_all_in);
             prop_assert_eq!(policy.decides(epoch), decides, "{} {}", name, epoch);
+            prop_assert_eq!(policy.concluding().decides(epoch), decides, "{} {}", name, epoch);
             run.decide(epoch);
             let outside = run.of(false).len();
             let expected = if is_cut(epoch) && epoch >= first { out } else { 0 };

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Does a browser show a page of `spfde report` whole, without errors and without the network?
+
+  python3 tests/browser/page.py PAGE.html
+
+Opens the page in headless Chromium, light, dark and as it is printed. A message of an error on the console, a request
+for anything but the page, a drawing without a size, a picture that is not one and a page wider than its window are
+failures: a line for each, exit code 1. Needs `chromium` and nothing else; takes a few seconds, a minute at most.
+"""
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+LOOKS = {
+    "light": {"features": [{"name": "prefers-color-scheme", "value": "light"}]},
+    "dark": {"features": [{"name": "prefers-color-scheme", "value": "dark"}]},
+    "printed": {"media": "print"},
+}
+
+# What is wrong with what is shown; the number of drawings and pictures, so that nothing passes for want of any.
+LOOK = """(() => {
+  const wrong = [], root = document.documentElement;
+  const drawings = [...document.querySelectorAll('.drawings > svg')], pictures = [...document.images];
+  for (const drawing of drawings) {
+    const box = drawing.getBoundingClientRect();
+    if (!(box.width > 0 && box.height > 0)) wrong.push('a drawing has no size');
+  }
+  for (const picture of pictures) if (!picture.naturalWidth) wrong.push('no picture: ' + picture.alt);
+  if (root.scrollWidth > root.clientWidth) wrong.push(`${root.scrollWidth} wide in ${root.clientWidth}`);
+  const colours = new Set([...document.querySelectorAll('.drawings .line')].map(line => getComputedStyle(line).stroke));
+  if (colours.has('none')) wrong.push('a line has no colour');
+  return {wrong, drawings: drawings.length, pictures: pictures.length};
+})()"""
+
+
+class Browser:
+    """Chromium, spoken to by the DevTools protocol: JSON that ends with a null byte, through two pipes."""
+
+    def __init__(self, profile):
+        # The browser reads from descriptor 3 and writes to 4: others have to make way.
+        pipes = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (*os.pipe(), *os.pipe())]
+        to_browser, self.commands, self.answers, from_browser = pipes
+
+        def connect():
+            os.dup2(to_browser, 3)
+            os.dup2(from_browser, 4)
+
+        words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+        words += ["--disable-background-networking", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
+        self.process = subprocess.Popen(
+            ["chromium", *words, "about:blank"], pass_fds=(3, 4), preexec_fn=connect, stderr=subprocess.DEVNULL
+        )
+        os.close(to_browser)
+        os.close(from_browser)
+        self.asked, self.rest, self.events, self.session = 0, b"", [], None
+
+    def ask(self, method, **parameters):
+        """The result of a command; what happens meanwhile goes to the events."""
+        self.asked += 1
+        message = {"id": self.asked, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.next()
+            if answer.get("id") == self.asked:
+                # While a page takes the place of another there is none to evaluate in.
+                if "error" in answer and method != "Runtime.evaluate":
+                    sys.exit(f"{method}: {answer['error']['message']}")
+                return answer.get("result", {})
+            self.events.append(answer)
+
+    def next(self):
+        """The next message."""
+        while b"\0" not in self.rest:
+            more = os.read(self.answers, 1 << 16)
+            if not more:
+                sys.exit("chromium ended")
+            self.rest += more
+        message, _, self.rest = self.rest.partition(b"\0")
+        return json.loads(message)
+
+    def open(self, page, look):
+        """Shows a page in a tab of its own; what happens from then on is in the events."""
+        self.session, self.events = None, []
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.ask(f"{domain}.enable")
+        self.ask("Emulation.setEmulatedMedia", **look)
+        self.ask("Page.navigate", url=page)
+        while self.evaluate("document.readyState + ' ' + location") != f"complete {page}":
+            time.sleep(0.05)
+
+    def evaluate(self, expression):
+        """The value of an expression in the page; None if it has none."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        return answer.get("result", {}).get("value")
+
+
+def told(event, page):
+    """What an event tells of a page that it should not."""
+    method, what = event.get("method"), event.get("params", {})
+    if method == "Runtime.consoleAPICalled" and what["type"] in ("error", "warning", "assert"):
+        return f"console: {[argument.get('value') for argument in what['args']]}"
+    if method == "Runtime.exceptionThrown":
+        return f"exception: {what['exceptionDetails']['text']}"
+    if method == "Log.entryAdded" and what["entry"]["level"] in ("error", "warning"):
+        return f"console: {what['entry']['text']} {what['entry'].get('url', '')}"
+    if method == "Network.requestWillBeSent" and what["request"]["url"] != page:
+        url = what["request"]["url"]
+        return None if url.startswith("data:") else f"request: {url}"
+    return None
+
+
+def main():
+    page = pathlib.Path(sys.argv[1]).resolve().as_uri()
+    signal.alarm(60)
+    failures = []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = Browser(profile)
+        for name, look in LOOKS.items():
+            browser.open(page, look)
+            found = browser.evaluate(LOOK)
+            wrong = found["wrong"] + [text for text in (told(event, page) for event in browser.events) if text]
+            if not found["drawings"]:
+                wrong.append("there is no drawing")
+            failures += [f"{name}: {text}" for text in wrong]
+            print(f"{name}: {found['drawings']} drawings, {found['pictures']} pictures, {len(wrong)} failures")
+        browser.session = None
+        browser.ask("Browser.close")
+        browser.process.wait()
+    print(*failures, sep="\n", file=sys.stderr, end="\n" if failures else "")
+    sys.exit(bool(failures))
+
+
+main()
