@@ -43,7 +43,7 @@ pub struct Wanted<'a> {
 /// a weight multiplies is one sum, whatever output it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sums {
-    /// Of magnitudes. The product of the two sums of a weight bounds its gradient, as |Σ x g| ≤ Σ |x| · Σ |g|.
+    /// Of magnitudes. The product of the two sums of a weight bounds its gradient: |Σ x g| ≤ Σ |x| Σ |g|.
     Magnitudes,
     /// With random signs, one for each sample and position of the output: the product of the two sums of a
     /// weight has its gradient as its mean (Alon, Matias and Szegedy 1996).

@@ -92,9 +92,9 @@ impl Plan {
         next.filter(|(_, needs)| *needs == Needs::Candidates).map(|(layer, _)| layer).collect()
     }
 
-    /// The FLOPs of [`extra`](Self::extra) and [`summed`](Self::summed) in an epoch whose steps have so many samples each, with `nonzero`
-    /// existing weights in each layer; in epoch 0 with what the mask is chosen by. Dense gradients count
-    /// existing weights again, which backward passes count, too.
+    /// The FLOPs of [`extra`](Self::extra) and [`summed`](Self::summed) in an epoch whose steps have so
+    /// many samples each, with `nonzero` existing weights in each layer; in epoch 0 with what the mask is
+    /// chosen by. Dense gradients count existing weights again, which backward passes count, too.
     pub fn extra_flops(&self, epoch: u32, frozen_blocks: usize, nonzero: &[u32], batches: &[u32]) -> u64 {
         let layers = &self.architecture.layers;
         let weights = |(layer, needs): (usize, Needs)| match needs {

@@ -14,12 +14,12 @@
 //! greatest weight of each layer stays.
 //!
 //! `mask.sampling` says by which probabilities a pair is drawn. `uniform` takes all alike, which the paper
-//! found as good as its guided distributions. `grabo` and `graest` follow sums of activations and of gradients
-//! at outputs, over samples and positions ([`Sampling`]). The paper takes them from the batch whose gradients
-//! decide; here they are those of the step before, and travel with its gradients. They need (taps + outputs) ·
-//! positions additions for each sample, which `epochs.extra_flops` counts as 2 FLOPs each. An update that no
-//! two steps of its epoch precede, or whose sums are all 0, draws uniformly. Where a convolution has groups, an
-//! input is drawn among those that the output reads.
+//! found as good as its guided distributions. `grabo` and `graest` follow sums of activations and of
+//! gradients at outputs, over samples and positions ([`Sampling`]). The paper takes them from the batch
+//! whose gradients decide; here they are those of the step before, and travel with its gradients. They need
+//! (taps + outputs) · positions additions for each sample, which `epochs.extra_flops` counts as 2 FLOPs
+//! each. An update that no two steps of its epoch precede, or whose sums are all 0, draws uniformly. Where
+//! a convolution has groups, an input is drawn among those that the output reads.
 //!
 //! The gradients are those of the last step's batch, as in the paper; the authors' code takes those of fresh
 //! batches. The paper's masks begin as `mask.distribution = er-patches`, and it ends at `mask.until = 0.6`.

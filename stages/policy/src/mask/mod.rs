@@ -194,8 +194,8 @@ pub trait MaskPolicy: Send + Sync {
     }
 
     /// By which probabilities candidates are drawn. Unless they are all alike, the step before the one whose
-    /// gradients they have computes the [sums](Sampling::sums) that these follow from, if there is such a step
-    /// in the epoch.
+    /// gradients they have computes the [sums](Sampling::sums) that these follow from, if there is such a
+    /// step in the epoch.
     fn sampling(&self) -> Sampling {
         Sampling::Uniform
     }

@@ -33,8 +33,8 @@ fn reference(share: f64, seen: &[Seen], groups: &[Vec<usize>]) -> Vec<MaskDelta>
     changes.into_iter().map(|(dropped, grown)| delta(dropped, grown)).collect()
 }
 
-/// The number whose share of the sums a place from 0 to below 1 falls into, found one by one; all numbers have
-/// the same share if the sums are empty or 0.
+/// The number whose share of the sums a place from 0 to below 1 falls into, found one by one; all numbers
+/// have the same share if the sums are empty or 0.
 fn chosen(sums: &[f32], place: f64, count: u32) -> u32 {
     let all: f64 = sums.iter().map(|sum| f64::from(sum.abs())).sum();
     if all == 0.0 {
