@@ -171,7 +171,7 @@ fn guided_sampling_is_the_same_on_any_number_of_workers_and_after_a_stop() {
         let sampling = format!("mask.sampling={sampling}");
         // After every second step, or with an epoch; once more among frozen blocks and fewer samples.
         let windows: [&[&str]; 2] = [
-            &["mask.interval_steps=2", "freeze.flops_reduction=0.1", "sieve.policy=none"],
+            &["mask.interval_steps=2", "freeze.flops_reduction=0.03", "sieve.policy=none"],
             &["mask.interval=1", "freeze.policy=none", "sieve.policy=random", "sieve.fraction=0.3"],
         ];
         for (number, window) in windows.into_iter().enumerate() {
