@@ -20,6 +20,8 @@ pub struct LayerShape {
     pub outputs: usize,
     /// Input channels or features that each output reads: 1 for a depthwise convolution.
     pub inputs: usize,
+    /// Groups of outputs that read other inputs each: 1 unless a convolution is grouped or depthwise.
+    pub groups: usize,
     /// Rows and columns of the kernel; `(1, 1)` for a linear layer.
     pub kernel: (usize, usize),
     /// Output positions per sample (rows · columns of the output; 1 for a linear layer).
@@ -35,6 +37,12 @@ impl LayerShape {
     /// Weights of the dense layer: outputs · inputs · kernel rows · kernel columns.
     pub fn weights(&self) -> usize {
         self.outputs * self.inputs * self.kernel.0 * self.kernel.1
+    }
+
+    /// What the windows of the layer have under them, one number for each: all inputs · kernel rows · kernel
+    /// columns.
+    pub fn taps(&self) -> usize {
+        self.inputs * self.groups * self.kernel.0 * self.kernel.1
     }
 
     /// Forward FLOPs of one existing weight for one sample: 2 per multiply-add and output position.

@@ -31,7 +31,7 @@ pub enum Purpose {
     Keep = 11,
     /// Which images of a data set without a test set are set aside for it: keys `(0, sample)`.
     TestSet = 12,
-    /// What dropout drops of a sample: keys `(epoch << 32 | step, sample)`.
+    /// What dropout drops of a sample, and its signs in sums: keys `(epoch << 32 | step, sample)`.
     Dropout = 13,
     /// Which training images are set aside for validation: keys `(0, sample)`.
     Validation = 14,

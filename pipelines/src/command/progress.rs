@@ -113,7 +113,7 @@ impl Observer for Progress {
         if self.bar.is_hidden() {
             return;
         }
-        let StepReport { tick, steps, loss: mean, accuracy, active, frozen_blocks } = report;
+        let StepReport { tick, steps, loss: mean, accuracy, active, frozen_blocks, .. } = report;
         self.bar.set_position(self.steps_before[tick.epoch as usize] + u64::from(tick.step) + 1);
         let state = locked(&self.state);
         let last = state.epochs.last().and_then(|row| row.test_accuracy);

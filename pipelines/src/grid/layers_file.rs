@@ -116,6 +116,8 @@ pub fn parse(text: &str) -> Result<Arc<Architecture>, String> {
             kind: if kind == Kind::Linear { LayerKind::Linear } else { LayerKind::Convolution },
             outputs: outputs as usize,
             inputs: inputs as usize,
+            // Nothing that is replayed depends on it: sums are those of a training.
+            groups: 1,
             kernel: (kernel[0] as usize, kernel[1] as usize),
             positions,
             block: entry.block.as_ref().map_or(usize::MAX, |_| blocks.len() - 1),

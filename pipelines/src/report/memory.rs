@@ -204,7 +204,8 @@ fn dense_weights(experiment: &Experiment, epoch: u32) -> Vec<u64> {
         Needs::DenseGradient => plan.architecture.layers[layer].weights() as u64,
         _ => {
             let existing = plan.nonzero(epoch)[layer];
-            u64::from(existing) + u64::from(mask.candidate_count(layer, existing))
+            let sums = mask.sampling().sums(&plan.architecture.layers[layer]);
+            u64::from(existing) + u64::from(mask.candidate_count(layer, existing)) + sums
         }
     };
     let of_step = |step: u32| plan.extra([epoch, step, steps], frozen).into_iter().map(weights);

@@ -196,9 +196,19 @@ impl Extra {
                 extra(&**mask, layer, &never, self.epochs, when)
             }
         };
+        // Sums count with the step whose candidates they are for: both are asked for, or neither is.
+        let sums = |layer: usize, step: u64| {
+            let before = self.mask.as_ref().zip(step.checked_sub(1));
+            let sums = |(mask, step): (&Arc<dyn MaskPolicy>, u64)| {
+                let shape = &shapes[layer];
+                (mask.sampling().sums(shape) * shape.flops_per_weight()).saturating_mul(samples(step))
+            };
+            before.map_or(0, sums)
+        };
         let of_step = |layer: usize, step: u64| {
             let needs = if trains(&layer) { asked(layer, step) } else { Needs::Nothing };
-            (needs >= Needs::Candidates).then(|| flops(layer, needs, samples(step)))
+            let sums = if needs == Needs::Candidates { sums(layer, step) } else { 0 };
+            (needs >= Needs::Candidates).then(|| flops(layer, needs, samples(step)).saturating_add(sums))
         };
         let last = steps.checked_sub(1).filter(|_| next <= self.epochs);
         let all = |layer: usize| (0..last.unwrap_or(0)).filter_map(move |step| of_step(layer, step));

@@ -21,6 +21,8 @@ pub struct StepReport {
     pub active: u32,
     /// Frozen blocks.
     pub frozen_blocks: usize,
+    /// Masked layers of which the step computed the gradients of all weights, absent ones too.
+    pub dense_gradients: u64,
 }
 
 /// Is shown how a run goes, on the workers' own threads: be quick.

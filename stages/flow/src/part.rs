@@ -38,6 +38,8 @@ pub(crate) struct Header {
     pub samples: u32,
     /// FLOPs of the frozen prefix that were not computed for them.
     pub cached_flops: u64,
+    /// The most layers of which a shard computed dense gradients.
+    pub dense_gradients: u64,
     /// Why there are no numbers: the step has to be refused.
     pub fault: Option<Fault>,
 }
@@ -176,8 +178,10 @@ mod tests {
                 cause: Cause::Panicked("seven".into()),
             };
             for fault in [None, Some(fault)] {
+                let (start, end, cached_flops, dense_gradients) = (2, 4, 5, 6);
+                let (loss, correct, samples) = (0.1, 7, 9);
                 let header =
-                    Header { start: 2, end: 4, loss: 0.1, correct: 7, samples: 9, cached_flops: 5, fault };
+                    Header { start, end, loss, correct, samples, cached_flops, dense_gradients, fault };
                 let part = Part::new(3, header.clone(), values.clone());
                 let mut bytes = Vec::new();
                 part.into_bytes(&mut bytes);

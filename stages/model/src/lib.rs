@@ -93,7 +93,7 @@ pub use network::{DENSE_MOMENTA, LayerStart, Network, NonFinite, REWOUND, STORED
 pub use optimiser::{AdamW, MomentumSgd, Optimiser, State};
 pub use perturbation::Perturbation;
 pub use precision::Precision;
-pub use shard::{Evaluation, Extra, Score, Shard, Wanted};
+pub use shard::{Evaluation, Extra, Score, Shard, Sums, Wanted};
 pub use spfde_data::tensor::{Tensor, TensorData};
 pub use storage::Storage;
 pub use tensor::RestoreError;

@@ -19,5 +19,6 @@ mod rolling;
 pub(crate) mod settle;
 mod statistics;
 pub(crate) mod sum;
+pub(crate) mod sums;
 
 pub(crate) use pass::Pass;

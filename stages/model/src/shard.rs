@@ -15,8 +15,8 @@ pub struct Shard<'a> {
     pub labels: &'a [u16],
     /// The weight of each sample in the loss.
     pub weights: &'a [f32],
-    /// A number for each sample, by which dropout draws what it drops of it: another in each step. Where
-    /// there is none, nothing is dropped, as in an evaluation.
+    /// A number for each sample, by which dropout draws what it drops of it, and [`Sums::Signed`] its signs:
+    /// another in each step. Where there is none, nothing is dropped, as in an evaluation.
     pub noise: &'a [u64],
     /// Samples of the whole mini-batch, over all shards: what the loss is divided by.
     pub batch_samples: usize,
@@ -33,25 +33,42 @@ pub struct Wanted<'a> {
     /// existing weights of frozen layers, with which nothing is ever updated. The backward pass then goes on
     /// through the frozen blocks.
     pub observed: &'a mut [f32],
-    /// Of which weights gradients are wanted beyond those that exist: layers ascend, none of them is frozen.
+    /// What is wanted of layers beyond the gradients of existing weights: layers ascend, none is frozen.
     pub extra: &'a [Extra],
-    /// [`Network::extra_len`](crate::Network::extra_len) numbers: their gradients.
+    /// [`Network::extra_len`](crate::Network::extra_len) numbers: for each layer the gradients, then sums.
     pub extra_gradients: &'a mut [f32],
 }
 
-/// Weights of a layer whose gradients are wanted, whether or not they exist.
+/// How the inputs of a layer, and the gradients of its outputs, are added up over samples and positions: what
+/// a weight multiplies is one sum, whatever output it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sums {
+    /// Of magnitudes. The product of the two sums of a weight bounds its gradient: |Σ x g| ≤ Σ |x| Σ |g|.
+    Magnitudes,
+    /// With random signs, one for each sample and position of the output: the product of the two sums of a
+    /// weight has its gradient as its mean (Alon, Matias and Szegedy 1996).
+    Signed,
+}
+
+/// Weights of a layer whose gradients are wanted, whether or not they exist, and sums.
 #[derive(Clone, Debug)]
 pub struct Extra {
     layer: usize,
     indices: Vec<u32>,
+    sums: Option<Sums>,
     /// What the kernel runs over, once a shard has needed it: to sort them costs as much as a shard.
     pub(crate) taps: OnceLock<Taps>,
 }
 
 impl Extra {
-    /// Weights of `layer`, ascending: all that exist, and any others.
+    /// Weights of `layer`, ascending: all that exist, and any others; or none.
     pub fn new(layer: usize, indices: Vec<u32>) -> Self {
-        Self { layer, indices, taps: OnceLock::new() }
+        Self { layer, indices, sums: None, taps: OnceLock::new() }
+    }
+
+    /// The same with other sums, or none.
+    pub fn with_sums(self, sums: Option<Sums>) -> Self {
+        Self { sums, ..self }
     }
 
     /// The layer.
@@ -62,6 +79,11 @@ impl Extra {
     /// The weights, ascending.
     pub fn indices(&self) -> &[u32] {
         &self.indices
+    }
+
+    /// The sums that are wanted.
+    pub fn sums(&self) -> Option<Sums> {
+        self.sums
     }
 }
 

@@ -7,7 +7,8 @@ use crate::kernel::{Bf16, Buffer, Channel, Stored};
 use crate::network::Network;
 use crate::schedule::Room;
 
-/// The buffers of one shard's passes. They grow as needed and carry nothing from one pass to the next.
+/// The buffers of one shard's passes. They grow as needed and carry nothing from one pass to the next but a
+/// count.
 #[derive(Default)]
 pub struct Workspace {
     pub(crate) common: Common,
@@ -24,6 +25,8 @@ pub(crate) struct Common {
     /// Which values' gradients have been begun in this backward pass.
     pub(crate) begun: Vec<bool>,
     pub(crate) scratch: Scratch,
+    /// Gradients of all weights of masked layers, absent ones too, since they were last taken.
+    pub(crate) dense_gradients: u64,
     /// Hears of every operation before it runs.
     listener: Option<Listener>,
 }
@@ -110,6 +113,12 @@ impl Workspace {
     /// a pass: for profiles of a step.
     pub fn listen(&mut self, listener: impl FnMut(&str) + Send + 'static) {
         self.common.listener = Some(Box::new(listener));
+    }
+
+    /// How many dense gradients passes have computed since this was last asked: those of all weights of a
+    /// layer, some of which do not exist. Each layer counts once for each pass.
+    pub fn take_dense_gradients(&mut self) -> u64 {
+        std::mem::take(&mut self.common.dense_gradients)
     }
 }
 

@@ -73,8 +73,8 @@ pub fn residual(channels: &[usize], blocks: usize, side: u64) -> Arc<Architectur
 /// One layer that reads its block's input; `size` is outputs, inputs, and rows of the kernel.
 fn layer(name: String, kind: LayerKind, size: [usize; 3], positions: u64, block: usize) -> LayerShape {
     let [outputs, inputs, side] = size;
-    let (kernel, reads_block_input) = ((side, side), true);
-    LayerShape { name, kind, outputs, inputs, kernel, positions, block, reads_block_input }
+    let (groups, kernel, reads_block_input) = (1, (side, side), true);
+    LayerShape { name, kind, outputs, inputs, groups, kernel, positions, block, reads_block_input }
 }
 
 /// An architecture that keeps every layer's output, four bytes a value, from the first active block on.

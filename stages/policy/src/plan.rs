@@ -7,7 +7,7 @@ use std::sync::Arc;
 use spfde_data::Architecture;
 
 use crate::cost::{count_epoch, frozen_blocks};
-use crate::mask::extra;
+use crate::mask::{Sampling, extra};
 use crate::{Cost, MaskPolicy, Needs, Spans, count};
 
 /// Densities, freezing times, sizes of the active set and cost of every epoch, from the configuration alone.
@@ -82,9 +82,19 @@ impl Plan {
         asked.filter(|(_, needs)| *needs >= Needs::Candidates).collect()
     }
 
-    /// The FLOPs of [`extra`](Self::extra) in an epoch whose steps have so many samples each, with `nonzero`
-    /// existing weights in each layer; in epoch 0 with what the mask is chosen by. Dense gradients count
-    /// existing weights again, which backward passes count, too.
+    /// The layers, ascending, of which a step computes the [sums](crate::mask::Sampling::sums) by which the
+    /// candidates of the next one are drawn; `when` and `frozen_blocks` as [`extra`](Self::extra) has them.
+    pub fn summed(&self, [epoch, step, steps]: [u32; 3], frozen_blocks: usize) -> Vec<usize> {
+        if self.mask.sampling() == Sampling::Uniform || step + 1 >= steps {
+            return Vec::new();
+        }
+        let next = self.extra([epoch, step + 1, steps], frozen_blocks).into_iter();
+        next.filter(|(_, needs)| *needs == Needs::Candidates).map(|(layer, _)| layer).collect()
+    }
+
+    /// The FLOPs of [`extra`](Self::extra) and [`summed`](Self::summed) in an epoch whose steps have so
+    /// many samples each, with `nonzero` existing weights in each layer; in epoch 0 with what the mask is
+    /// chosen by. Dense gradients count existing weights again, which backward passes count, too.
     pub fn extra_flops(&self, epoch: u32, frozen_blocks: usize, nonzero: &[u32], batches: &[u32]) -> u64 {
         let layers = &self.architecture.layers;
         let weights = |(layer, needs): (usize, Needs)| match needs {
@@ -94,8 +104,12 @@ impl Plan {
         let of_layer =
             |asked: (usize, Needs)| weights(asked).saturating_mul(layers[asked.0].flops_per_weight());
         let steps = batches.len() as u32;
+        let sums =
+            |layer: usize| self.mask.sampling().sums(&layers[layer]) * layers[layer].flops_per_weight();
         let of_step = |(step, samples): (u32, &u32)| {
-            let asked = self.extra([epoch, step, steps], frozen_blocks).into_iter().map(of_layer);
+            let when = [epoch, step, steps];
+            let asked = self.extra(when, frozen_blocks).into_iter().map(of_layer);
+            let asked = asked.chain(self.summed(when, frozen_blocks).into_iter().map(sums));
             asked.fold(0, u64::saturating_add).saturating_mul(u64::from(*samples))
         };
         let chosen = if epoch == 0 { self.mask.samples_to_choose(batches) } else { 0 };

@@ -96,8 +96,10 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
                 let (loss, accuracy) = running.means();
                 if worker == 0 && trained {
                     let frozen_blocks = replica.network.frozen_blocks();
-                    let (steps, active) = (batch.steps, batch.active);
-                    let report = StepReport { tick, steps, loss, accuracy, active, frozen_blocks };
+                    let (steps, active, dense_gradients) =
+                        (batch.steps, batch.active, header.dense_gradients);
+                    let report =
+                        StepReport { tick, steps, loss, accuracy, active, frozen_blocks, dense_gradients };
                     steps_out.send(&capabilities, [report]);
                 }
                 if batch.is_last(tick.step) {

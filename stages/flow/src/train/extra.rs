@@ -1,11 +1,12 @@
-//! Gradients of weights beyond those that exist, as mask policies ask for them.
+//! Gradients of weights beyond those that exist, and sums by which such weights are drawn, as mask policies
+//! ask for them.
 
 use std::collections::BTreeMap;
 
 use spfde_data::tensor::{Tensor, TensorData};
-use spfde_model::{DENSE_MOMENTA, Extra, Network};
+use spfde_model::{DENSE_MOMENTA, Extra, Network, Sums};
 use spfde_policy::Needs;
-use spfde_policy::mask::Candidates;
+use spfde_policy::mask::{Candidates, Sampling};
 
 use crate::{Settings, Tick};
 
@@ -29,6 +30,9 @@ pub(super) struct ExtraGradients {
     pub(super) asked: Vec<Extra>,
     /// The momenta of dense gradients, by layer; of policies that look at them.
     pub(super) momenta: BTreeMap<usize, Vec<f32>>,
+    /// The sums of the last step that trained, by layer: of what the layer reads, and of its gradients. They
+    /// are used within their epoch, so that no checkpoint needs them.
+    sums: BTreeMap<usize, [Vec<f32>; 2]>,
     /// Whether a momentum begins anew when an update has seen it.
     forgets: bool,
     keeps: bool,
@@ -47,6 +51,9 @@ impl ExtraGradients {
         let kept = mask.momentum_steps();
         (self.keeps, self.forgets) = (kept.is_some(), kept.is_some_and(|steps| steps > 0));
         let ends = tick.step + 1 == steps;
+        if tick.step == 0 {
+            self.sums.clear();
+        }
         let takes_effect = if ends { (tick.epoch + 1, 0) } else { (tick.epoch, tick.step + 1) };
         let indices = |(layer, needs): (usize, Needs)| {
             let existing = network.indices(layer);
@@ -54,31 +61,50 @@ impl ExtraGradients {
                 Needs::Candidates => {
                     let units = mask.moment(layer, takes_effect.0, plan.spans(layer)).units;
                     let (seed, tick, indices) = (settings.seed, takes_effect, existing);
-                    sorted(existing, &mask.candidates(&Candidates { seed, layer, tick, units, indices }))
+                    let sums = self.sums.get(&layer);
+                    let sums = sums.map_or([&[][..]; 2], |[taps, outputs]| [&taps[..], &outputs[..]]);
+                    let asked = Candidates { seed, layer, tick, units, indices, sums };
+                    sorted(existing, &mask.candidates(&asked))
                 }
                 _ => (0..network.architecture().layers[layer].weights() as u32).collect(),
             };
             (layer, all)
         };
-        let wanted: Vec<(usize, Vec<u32>)> = match mask.explores() {
-            true => explored.wanted(network, settings, tick.epoch),
-            false => {
-                let asked = plan.extra([tick.epoch, tick.step, steps], network.frozen_blocks());
-                asked.into_iter().map(indices).collect()
-            }
+        let (when, frozen) = ([tick.epoch, tick.step, steps], network.frozen_blocks());
+        let mut wanted: BTreeMap<usize, Vec<u32>> = match mask.explores() {
+            true => explored.wanted(network, settings, tick.epoch).into_iter().collect(),
+            false => plan.extra(when, frozen).into_iter().map(indices).collect(),
+        };
+        let summed = plan.summed(when, frozen);
+        for layer in &summed {
+            wanted.entry(*layer).or_default();
+        }
+        let kind = match mask.sampling() {
+            Sampling::Uniform => None,
+            Sampling::Grabo => Some(Sums::Magnitudes),
+            Sampling::Graest => Some(Sums::Signed),
         };
         // What the last step asked for, too, is sorted for the kernels already.
         let mut before = std::mem::take(&mut self.asked).into_iter().peekable();
         let extra = |(layer, indices): (usize, Vec<u32>)| {
             while before.next_if(|extra| extra.layer() < layer).is_some() {}
             let same = before.next_if(|extra| extra.layer() == layer && extra.indices() == indices);
-            same.unwrap_or_else(|| Extra::new(layer, indices))
+            let sums = kind.filter(|_| summed.contains(&layer));
+            same.unwrap_or_else(|| Extra::new(layer, indices)).with_sums(sums)
         };
         self.asked = wanted.into_iter().map(extra).collect();
     }
 
-    /// Takes up the reduced gradients of a step.
+    /// Whether a shard has to draw signs.
+    pub(super) fn draws_signs(&self) -> bool {
+        self.asked.iter().any(|extra| extra.sums() == Some(Sums::Signed))
+    }
+
+    /// Takes up the reduced gradients and sums of a step.
     pub(super) fn gather(&mut self, network: &Network, gradients: &[f32]) {
+        let summed = self.asked.iter().filter(|extra| extra.sums().is_some()).map(Extra::layer);
+        let sums = |layer| network.extra_sums(gradients, &self.asked, layer).map(<[f32]>::to_vec);
+        self.sums = summed.map(|layer| (layer, sums(layer))).collect();
         if !self.keeps {
             return;
         }

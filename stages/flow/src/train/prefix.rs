@@ -70,7 +70,7 @@ impl Presented {
         }
         let entries: Vec<&[u8]> = found.iter().map(slice).collect();
         let entries = Entries { front, packing, entries: &entries };
-        let lists = Lists::new(settings, tick, samples, self.drops);
+        let lists = Lists::new(settings, tick, samples, self.draws);
         let shard = lists.shard(&self.inputs, batch_samples);
         Ok((work(network, &mut self.workspace, &shard, &entries), skipped))
     }

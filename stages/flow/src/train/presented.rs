@@ -19,8 +19,8 @@ pub(crate) struct Presented {
     input_gradients: Activations,
     /// Keeps outputs of the frozen prefix.
     pub(super) cache: Option<Arc<PrefixCache>>,
-    /// Whether the network has dropout.
-    pub(super) drops: bool,
+    /// Whether something is drawn for each sample: dropout, or signs.
+    pub(super) draws: bool,
 }
 
 impl Presented {
@@ -31,7 +31,7 @@ impl Presented {
             inputs: nothing(),
             input_gradients: nothing(),
             cache: None,
-            drops: network.description().drops(),
+            draws: network.description().drops(),
         }
     }
 
@@ -51,8 +51,8 @@ impl Presented {
     ) -> Read<T> {
         let ids: Vec<u32> = samples.iter().map(|(sample, _)| *sample).collect();
         self.gather(network, settings, tick.epoch, &ids)?;
-        let Self { workspace, inputs, input_gradients, drops, .. } = self;
-        let lists = Lists::new(settings, tick, samples, *drops);
+        let Self { workspace, inputs, input_gradients, draws, .. } = self;
+        let lists = Lists::new(settings, tick, samples, *draws);
         if let Some(perturbation) = &settings.seams.perturbation {
             let gradient = perturbation.needs_gradient().then(|| {
                 network.input_gradient(workspace, &lists.shard(inputs, batch_samples), input_gradients);
@@ -123,14 +123,14 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn new(settings: &Settings, tick: Tick, samples: &[Drawn], drops: bool) -> Self {
+    pub(super) fn new(settings: &Settings, tick: Tick, samples: &[Drawn], draws: bool) -> Self {
         let labels = &settings.data.train.labels;
         let moment = u64::from(tick.epoch) << 32 | u64::from(tick.step);
         let key = |sample: u32| draw(settings.seed, Purpose::Dropout, moment, u64::from(sample));
         Self {
             labels: samples.iter().map(|(sample, _)| labels[*sample as usize]).collect(),
             weights: samples.iter().map(|(_, weight)| *weight).collect(),
-            noise: samples.iter().filter(|_| drops).map(|(sample, _)| key(*sample)).collect(),
+            noise: samples.iter().filter(|_| draws).map(|(sample, _)| key(*sample)).collect(),
         }
     }
 

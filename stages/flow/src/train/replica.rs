@@ -140,6 +140,7 @@ impl Replica {
     pub(super) fn contribute(&mut self, tick: Tick, batch: &Batch) -> (Vec<Contribution>, Scored) {
         if batch.trains(tick.step) {
             self.extra.ask(&self.network, &self.settings, &self.explored, (tick, batch.steps));
+            self.presented.draws = self.network.description().drops() || self.extra.draws_signs();
         }
         let mut rows = Scored::default();
         let nodes = self.nodes.clone();
@@ -171,6 +172,7 @@ impl Replica {
                             correct: scores.iter().filter(|score| score.correct).count() as u32,
                             samples: scores.len() as u32,
                             cached_flops,
+                            dense_gradients: self.presented.workspace.take_dense_gradients(),
                             ..header
                         };
                         for ((sample, _), score) in samples.iter().zip(scores) {
@@ -270,6 +272,7 @@ pub(super) fn add(front: Contribution, back: Contribution) -> Contribution {
         correct: front.correct + back.correct,
         samples: front.samples + back.samples,
         cached_flops: front.cached_flops + back.cached_flops,
+        dense_gradients: front.dense_gradients.max(back.dense_gradients),
         fault: front.fault.or(back.fault),
     };
     if header.fault.is_some() {

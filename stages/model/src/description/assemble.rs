@@ -153,6 +153,7 @@ impl Description {
             kind: if geometry.is_linear { LayerKind::Linear } else { LayerKind::Convolution },
             outputs: geometry.outputs(),
             inputs: geometry.inputs_of_each(),
+            groups: geometry.convolution.groups,
             kernel: (kernel, kernel),
             positions: output.positions() as u64,
             block: operation.block,

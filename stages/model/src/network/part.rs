@@ -127,7 +127,7 @@ impl Network {
         &observed[self.part.observed[layer].clone()]
     }
 
-    /// How many weights `extra` names: the length of
+    /// How many numbers are wanted with `extra`: the length of
     /// [`Wanted::extra_gradients`](crate::Wanted::extra_gradients).
     ///
     /// # Panics
@@ -137,7 +137,7 @@ impl Network {
         let shapes = &self.architecture().layers;
         let train = extra.iter().all(|extra| shapes[extra.layer()].block >= self.frozen);
         assert!(train, "no layer is frozen");
-        extra.iter().map(|extra| extra.indices().len()).sum()
+        extra.iter().map(|extra| self.extra_lens(extra).iter().sum::<usize>()).sum()
     }
 
     /// The gradients of the batch's mean loss (before weight decay) with respect to the weights that `extra`
@@ -145,23 +145,54 @@ impl Network {
     /// [`Network::gradient`].
     ///
     /// # Panics
-    /// If `extra` names no weights of `layer`, or `gradients` is not [`Network::extra_len`] long.
+    /// If `extra` does not name `layer`, or `gradients` is not [`Network::extra_len`] long.
     pub fn extra_gradient<'a>(&self, gradients: &'a [f32], extra: &[Extra], layer: usize) -> &'a [f32] {
-        assert_eq!(gradients.len(), self.extra_len(extra), "gradients of these weights");
-        let (_, range) = extra_range(extra, layer).expect("extra gradients of this layer");
-        &gradients[range]
+        self.extra_numbers(gradients, extra, layer)[0]
     }
-}
 
-/// The weights that `extra` names of a layer, and where their gradients stand; none of most layers.
-pub(super) fn extra_range(extra: &[Extra], layer: usize) -> Option<(&Extra, Range<usize>)> {
-    let mut start = 0;
-    for own in extra {
-        let range = start..start + own.indices().len();
-        if own.layer() == layer {
-            return Some((own, range));
-        }
-        start = range.end;
+    /// The [sums](crate::Sums) that `extra` names of `layer`, added over the shards; empty if it names none.
+    /// First those of what its windows have under them, [`LayerShape::taps`], by (input, kernel row, kernel
+    /// column), then those of the gradients of its outputs.
+    ///
+    /// [`LayerShape::taps`]: spfde_data::architecture::LayerShape::taps
+    ///
+    /// # Panics
+    /// As [`Network::extra_gradient`].
+    pub fn extra_sums<'a>(&self, gradients: &'a [f32], extra: &[Extra], layer: usize) -> [&'a [f32]; 2] {
+        let [_, taps, outputs] = self.extra_numbers(gradients, extra, layer);
+        [taps, outputs]
     }
-    None
+
+    fn extra_numbers<'a>(&self, gradients: &'a [f32], extra: &[Extra], layer: usize) -> [&'a [f32]; 3] {
+        assert_eq!(gradients.len(), self.extra_len(extra), "the numbers of these layers");
+        let (own, range) = self.extra_range(extra, layer).expect("extra numbers of this layer");
+        let [weights, taps, _] = self.extra_lens(own);
+        let (weights, sums) = gradients[range].split_at(weights);
+        let (taps, outputs) = sums.split_at(taps);
+        [weights, taps, outputs]
+    }
+
+    /// Numbers of one layer: gradients, sums of what is under windows, sums of gradients of outputs.
+    fn extra_lens(&self, extra: &Extra) -> [usize; 3] {
+        let shape = &self.architecture().layers[extra.layer()];
+        let [taps, outputs] = if extra.sums().is_some() { [shape.taps(), shape.outputs] } else { [0; 2] };
+        [extra.indices().len(), taps, outputs]
+    }
+
+    /// What `extra` names of a layer, and where its numbers stand; none of most layers.
+    pub(super) fn extra_range<'a>(
+        &self,
+        extra: &'a [Extra],
+        layer: usize,
+    ) -> Option<(&'a Extra, Range<usize>)> {
+        let mut start = 0;
+        for own in extra {
+            let range = start..start + self.extra_lens(own).iter().sum::<usize>();
+            if own.layer() == layer {
+                return Some((own, range));
+            }
+            start = range.end;
+        }
+        None
+    }
 }

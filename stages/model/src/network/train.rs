@@ -8,10 +8,9 @@ use crate::kernel::{Stored, Taps};
 use crate::lane::Activations;
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::network::part::extra_range;
 use crate::operation::{
     Pass, addition, attention, concatenation, convolution, dropout, gelu, layer_norm, linear, loss, patches,
-    pool, settle, sum,
+    pool, settle, sum, sums,
 };
 use crate::schedule::Schedule;
 use crate::shard::{Score, Shard, Wanted};
@@ -261,11 +260,19 @@ impl Network {
             true => &mut wanted.observed[self.part.observed[layer].clone()],
             false => &mut wanted.part[self.part.weights[layer].clone()],
         };
-        let Some((extra, range)) = extra_range(wanted.extra, layer) else {
+        let Some((extra, range)) = self.extra_range(wanted.extra, layer) else {
             return backward(pass, operation, &weights.forward.taps, gradients);
         };
+        let (all, sums) = wanted.extra_gradients[range].split_at_mut(extra.indices().len());
+        if let Some(kind) = extra.sums() {
+            sums::add_up(pass, operation, kind, sums);
+        }
+        if all.is_empty() {
+            return backward(pass, operation, &weights.forward.taps, gradients);
+        }
+        let is_dense = weights.masked && all.len() == geometry.weights() && all.len() > gradients.len();
+        pass.workspace.dense_gradients += u64::from(is_dense);
         // The gradient of a weight does not depend on which others there are.
-        let all = &mut wanted.extra_gradients[range];
         let taps = extra.taps.get_or_init(|| weights.taps_of(extra.indices()));
         backward(pass, operation, taps, all);
         let mut places = extra.indices().iter().zip(&*all);

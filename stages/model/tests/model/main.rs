@@ -17,5 +17,6 @@ mod seams;
 mod shards;
 mod state;
 mod storage;
+mod sums;
 mod support;
 mod updates;

@@ -293,6 +293,15 @@ impl Reference {
         .collect()
     }
 
+    /// What a convolution or a linear layer reads, with its stride and padding.
+    pub(crate) fn reads(&self, layer: Id) -> (Id, usize, usize) {
+        match &self.nodes[layer].origin {
+            Origin::Convolution { input, stride, padding, .. } => (*input, *stride, *padding),
+            Origin::Linear { input, .. } => (*input, 1, 0),
+            _ => panic!("it has weights"),
+        }
+    }
+
     /// The gradient of `of`, a single number, with respect to every value.
     pub(crate) fn gradients(&self, of: Id) -> Vec<Vec<f64>> {
         let mut gradients: Vec<Vec<f64>> =

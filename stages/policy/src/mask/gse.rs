@@ -13,9 +13,16 @@
 //! so that densities drift between layers and the total stays; with `layer` each layer keeps its own. The
 //! greatest weight of each layer stays.
 //!
-//! Pairs are drawn uniformly, which the paper found as good as its guided distributions. The gradients are
-//! those of the last step's batch, as in the paper; the authors' code takes those of fresh batches. The
-//! paper's masks begin as `mask.distribution = er-patches`, and it ends at `mask.until = 0.6`.
+//! `mask.sampling` says by which probabilities a pair is drawn. `uniform` takes all alike, which the paper
+//! found as good as its guided distributions. `grabo` and `graest` follow sums of activations and of
+//! gradients at outputs, over samples and positions ([`Sampling`]). The paper takes them from the batch
+//! whose gradients decide; here they are those of the step before, and travel with its gradients. They need
+//! (taps + outputs) · positions additions for each sample, which `epochs.extra_flops` counts as 2 FLOPs
+//! each. An update that no two steps of its epoch precede, or whose sums are all 0, draws uniformly. Where
+//! a convolution has groups, an input is drawn among those that the output reads.
+//!
+//! The gradients are those of the last step's batch, as in the paper; the authors' code takes those of fresh
+//! batches. The paper's masks begin as `mask.distribution = er-patches`, and it ends at `mask.until = 0.6`.
 //!
 //! ```
 //! use spfde_policy::mask::{self, Candidates, Gse, MaskContext};
@@ -24,17 +31,18 @@
 //! let policy = mask::policy(Gse { samples: 0.5, ..Gse::default() }, &context)?;
 //! let (indices, never) = (policy.initial(0, &Spans::never()), Spans::never());
 //! let units = policy.moment(0, 2, &never).units;
-//! let asked = Candidates { seed: 1, layer: 0, tick: (2, 0), units, indices: &indices };
+//! let asked = Candidates { seed: 1, layer: 0, tick: (2, 0), units, indices: &indices, sums: [&[]; 2] };
 //! assert_eq!(policy.candidate_count(0, 1_000), 500); // draws; some fall on a pair twice, some on a weight
 //! assert!((400..500).contains(&policy.candidates(&asked).len()));
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
 use super::axes::{axes, mask_parameters};
+use super::sampling::Wheel;
 use super::schedule::cosine;
 use super::selection::order_of;
 use super::together::{lowest_of_all, spared};
-use super::{Candidates, MaskDelta, MaskRule, MaskUpdate, Needs, Scope, Units};
+use super::{Candidates, MaskDelta, MaskRule, MaskUpdate, Needs, Sampling, Scope, Units};
 use spfde_data::random::{Purpose, draw};
 
 mask_parameters! {
@@ -44,6 +52,8 @@ mask_parameters! {
         pub drop: f64 = 0.2, 0.0..=1.0;
         /// candidates that are drawn for an update, as a share of the existing weights
         pub samples: f64 = 1.0, 0.0..=100.0;
+        /// by which probabilities candidates are drawn
+        pub sampling: Sampling = Sampling::Uniform, ..;
         /// whether weights are ranked over all layers or in each
         pub scope: Scope = Scope::Global, ..;
     }
@@ -62,6 +72,10 @@ impl MaskRule for Gse {
         Needs::Candidates
     }
 
+    fn sampling(&self) -> Sampling {
+        self.sampling
+    }
+
     fn candidate_count(&self, units: &Units, existing: u32) -> u32 {
         if is_half_dense(units, existing) {
             return units.weights() - existing;
@@ -78,10 +92,16 @@ impl MaskRule for Gse {
         let (epoch, step) = of.tick;
         let [outputs, inputs] = of.units.matrix().map(u64::from);
         let key = u64::from(epoch) << 32 | of.layer as u64;
+        // One for each group of outputs that read the same inputs; one that is alike without sums.
+        let (taps, by_output) = (of.sums[0].chunks_exact(inputs as usize), Wheel::new(of.sums[1]));
+        let mut by_input: Vec<Wheel> = taps.map(Wheel::new).collect();
+        by_input.resize_with(by_input.len().max(1), || Wheel::new(&[]));
         let pair = |number: u64| {
             let drawn = draw(of.seed, Purpose::Candidate, key, u64::from(step) << 32 | number);
-            // Each half of the draw, as a share of 2^32, of what there is to choose from.
-            let [output, input] = [((drawn >> 32) * outputs) >> 32, ((drawn & 0xFFFF_FFFF) * inputs) >> 32];
+            // Each half of the draw is one of 2^32 places.
+            let output = by_output.turn(drawn >> 32, outputs);
+            let group = output as usize * by_input.len() / outputs as usize;
+            let input = by_input[group].turn(drawn & 0xFFFF_FFFF, inputs);
             (output * inputs + input) as u32
         };
         let samples = self.candidate_count(&of.units, existing);

@@ -10,8 +10,8 @@ use super::granularity::Granularity;
 use super::selection::{prune, random_mask};
 use super::untrained::Untrained;
 use super::{
-    Candidates, MaskContext, MaskDelta, MaskPolicy, MaskRule, MaskState, MaskUpdate, Moment, Needs, Schedule,
-    Targets, Window,
+    Candidates, MaskContext, MaskDelta, MaskPolicy, MaskRule, MaskState, MaskUpdate, Moment, Needs, Sampling,
+    Schedule, Targets, Window,
 };
 use crate::{Spans, state};
 
@@ -141,6 +141,10 @@ impl<R: MaskRule> MaskPolicy for Masks<R> {
 
     fn candidates(&self, candidates: &Candidates<'_>) -> Vec<u32> {
         self.rule.candidates(candidates)
+    }
+
+    fn sampling(&self) -> Sampling {
+        self.rule.sampling()
     }
 
     fn momentum_steps(&self) -> Option<u32> {

@@ -30,6 +30,7 @@ mod mest_ems;
 mod pattern;
 mod rigl;
 mod rule;
+mod sampling;
 pub mod schedule;
 pub mod selection;
 mod set;
@@ -69,6 +70,7 @@ pub use mest_em::MestEm;
 pub use mest_ems::MestEms;
 pub use rigl::Rigl;
 pub use rule::{MaskRule, Moment, entry};
+pub use sampling::Sampling;
 pub use schedule::{Schedule, Window};
 pub use set::Set;
 pub use snfs::Snfs;
@@ -189,6 +191,13 @@ pub trait MaskPolicy: Send + Sync {
     /// [needs](Needs::Candidates) such. Asked before the step whose gradients they are.
     fn candidates(&self, _candidates: &Candidates<'_>) -> Vec<u32> {
         Vec::new()
+    }
+
+    /// By which probabilities candidates are drawn. Unless they are all alike, the step before the one whose
+    /// gradients they have computes the [sums](Sampling::sums) that these follow from, if there is such a
+    /// step in the epoch.
+    fn sampling(&self) -> Sampling {
+        Sampling::Uniform
     }
 
     /// Steps at each window's end over which the dense gradients that an update needs are kept as a momentum;

@@ -5,7 +5,9 @@ use spfde_data::{Architecture, ParameterError, Parametric, Record};
 use super::hosted::policy;
 use super::selection::magnitudes;
 use super::untrained::Untrained;
-use super::{Candidates, MaskContext, MaskDelta, MaskPolicy, MaskUpdate, Needs, Schedule, Targets, Units};
+use super::{
+    Candidates, MaskContext, MaskDelta, MaskPolicy, MaskUpdate, Needs, Sampling, Schedule, Targets, Units,
+};
 use crate::Entry;
 
 /// A layer at the moment of an update, or at the start.
@@ -86,6 +88,11 @@ pub trait MaskRule: Parametric {
     /// How many candidates are drawn for a layer that has so many of its weights, doubles among them.
     fn candidate_count(&self, _units: &Units, _existing: u32) -> u32 {
         0
+    }
+
+    /// By which probabilities [`candidates`](Self::candidates) draws: what it is shown follows from that.
+    fn sampling(&self) -> Sampling {
+        Sampling::Uniform
     }
 
     /// Steps at each window's end over which dense gradients are kept as a momentum, for

@@ -143,6 +143,7 @@ fn simulate(policy: &dyn MaskPolicy, context: &MaskContext, layer: usize, frozen
                 tick: (epoch, step),
                 units: moment.units,
                 indices: &existing,
+                sums: [&[]; 2],
             };
             let candidates = match needs {
                 Needs::Candidates => policy.candidates(&asked),

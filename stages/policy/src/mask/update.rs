@@ -43,6 +43,10 @@ pub struct Candidates<'a> {
     pub units: Units,
     /// The existing weights, ascending.
     pub indices: &'a [u32],
+    /// What the step before added up over its batch, as the policy's [sampling](super::Sampling) says: of
+    /// what the layer reads, by (input, kernel row, kernel column), and of the gradients of its outputs.
+    /// Empty if there was no such step in the epoch.
+    pub sums: [&'a [f32]; 2],
 }
 
 /// How a mask changes. Both lists are ascending; `dropped` holds existing weights, `grown` absent ones or

@@ -33,6 +33,23 @@ fn reference(share: f64, seen: &[Seen], groups: &[Vec<usize>]) -> Vec<MaskDelta>
     changes.into_iter().map(|(dropped, grown)| delta(dropped, grown)).collect()
 }
 
+/// The number whose share of the sums a place from 0 to below 1 falls into, found one by one; all numbers
+/// have the same share if the sums are empty or 0.
+fn chosen(sums: &[f32], place: f64, count: u32) -> u32 {
+    let all: f64 = sums.iter().map(|sum| f64::from(sum.abs())).sum();
+    if all == 0.0 {
+        return (place * f64::from(count)).floor() as u32;
+    }
+    let mut left = place * all;
+    for (number, sum) in (0u32..).zip(sums) {
+        left -= f64::from(sum.abs());
+        if left < 0.0 {
+            return number;
+        }
+    }
+    panic!("{place} of {sums:?}")
+}
+
 /// The candidates of a layer of so many outputs and inputs, drawn one by one.
 fn candidates(of: &Candidates<'_>, [outputs, inputs]: [u32; 2], samples: f64) -> BTreeSet<u32> {
     let absent = |index: &u32| !of.indices.contains(index);
@@ -45,8 +62,10 @@ fn candidates(of: &Candidates<'_>, [outputs, inputs]: [u32; 2], samples: f64) ->
         let drawn = draw(of.seed, Purpose::Candidate, key, u64::from(of.tick.1) * (1 << 32) + number);
         // Two numbers from 0 to below 1.
         let share = |half: u64| half as f64 / 2f64.powi(32);
-        let output = (share(drawn >> 32) * f64::from(outputs)).floor() as u32;
-        let input = (share(drawn & 0xFFFF_FFFF) * f64::from(inputs)).floor() as u32;
+        let output = chosen(of.sums[1], share(drawn >> 32), outputs);
+        let groups: Vec<&[f32]> = of.sums[0].chunks(inputs as usize).collect();
+        let own = groups.get(output as usize / (outputs as usize / groups.len().max(1)));
+        let input = chosen(own.unwrap_or(&&[][..]), share(drawn & 0xFFFF_FFFF), inputs);
         output * inputs + input
     };
     (0..(samples * existing) as u64).map(one).filter(absent).collect()
@@ -94,6 +113,9 @@ proptest! {
         samples in 0.0f64..4.0,
         convolution in any::<bool>(),
         share in 0.0f64..=1.0,
+        // The sums of how many groups there are; integers, of which sums are exact.
+        groups in prop::sample::select(vec![0usize, 1, 2, 4]),
+        greatest in 0u64..4,
     ) {
         // 8 outputs, 4 inputs, kernels of 3 × 3; or 8 outputs, 4 inputs.
         let (architecture, layer, matrix) = match convolution {
@@ -108,7 +130,13 @@ proptest! {
         };
         let indices: Vec<u32> = (0..units.weights()).filter(exists).collect();
         let existing = indices.len() as u32;
-        let asked = Candidates { seed, layer, tick: (epoch, step), units, indices: &indices };
+        let sums = |purpose: u64, count: usize| -> Vec<f32> {
+            let one = |place| (draw(seed, Purpose::User, purpose, place) % (2 * greatest + 1)) as f32;
+            (0..count as u64).map(|place| one(place) - greatest as f32).collect()
+        };
+        let (taps, slopes) = (sums(1, groups * matrix[1] as usize), sums(2, groups.min(1) * 8));
+        let sums = [&taps[..], &slopes];
+        let asked = Candidates { seed, layer, tick: (epoch, step), units, indices: &indices, sums };
         let found = policy.candidates(&asked);
         prop_assert_eq!(&found, &candidates(&asked, matrix, samples).into_iter().collect::<Vec<_>>());
         let billed = policy.candidate_count(layer, existing);
@@ -128,7 +156,7 @@ fn every_update_draws_anew_and_all_absent_weights_alike() {
     let indices = policy.initial(0, &Spans::never());
     let units = policy.moment(0, 0, &Spans::never()).units;
     let found = |seed: u64, layer: usize, tick: (u32, u32)| {
-        policy.candidates(&Candidates { seed, layer, tick, units, indices: &indices })
+        policy.candidates(&Candidates { seed, layer, tick, units, indices: &indices, sums: [&[]; 2] })
     };
     let first = found(3, 0, (2, 0));
     assert_eq!(first, found(3, 0, (2, 0)));
@@ -143,5 +171,30 @@ fn every_update_draws_anew_and_all_absent_weights_alike() {
             let own = found.iter().filter(|index| **index / 400 == rows).count() as f64;
             assert!((own - expected / 5.0).abs() < 5.0 * 90f64.sqrt(), "{own}");
         }
+    }
+}
+
+#[test]
+fn pairs_are_drawn_as_often_as_the_product_of_their_shares_says() {
+    let context = crate::MaskContext { seed: 3, epochs: 9, architecture: example::perceptron(&[4, 3, 2]) };
+    let policy = policy(Gse::default(), &context).unwrap();
+    let units = policy.moment(0, 0, &Spans::never()).units;
+    // One weight exists: one pair is drawn, and that one is no candidate. Signs say nothing.
+    let (indices, taps, slopes) = ([11], [3.0, -1.0, 0.0, 4.0], [-2.0, 0.0, 6.0]);
+    let draws = 20_000;
+    let mut found = vec![0u32; 12];
+    for number in 0..draws {
+        let (tick, sums) = ((number / 100, number % 100), [&taps[..], &slopes]);
+        let asked = Candidates { seed: 3, layer: 0, tick, units, indices: &indices, sums };
+        for index in policy.candidates(&asked) {
+            found[index as usize] += 1;
+        }
+    }
+    // 1/4, 0 and 3/4 of an output, 3/8, 1/8, 0 and 1/2 of an input, in 32nds.
+    let shares = [3, 1, 0, 4, 0, 0, 0, 0, 9, 3, 0, 0].map(|share| f64::from(share) / 32.0);
+    for (index, share) in shares.into_iter().enumerate() {
+        let deviation = (f64::from(draws) * share * (1.0 - share)).sqrt();
+        let off = f64::from(found[index]) - f64::from(draws) * share;
+        assert!(off.abs() <= 5.0 * deviation, "weight {index}: {} of {draws}, not {share}", found[index]);
     }
 }

@@ -119,6 +119,7 @@ pub(super) fn train(
                 tick: (epoch, 0),
                 units: policy.moment(layer, epoch, &never).units,
                 indices: mask,
+                sums: [&[]; 2],
             };
             Seen {
                 layer,
