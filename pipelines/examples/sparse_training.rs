@@ -24,7 +24,7 @@ fn wire<'s>(run: &Run<'s>) -> Trained<'s> {
     };
 
     // Three decisions: what freezes, which weights exist (it sees what freezes now), which samples train.
-    let frozen_now = freeze(run, &trained.gradients, &trained.layers, &policies.freeze);
+    let frozen_now = freeze(run, &trained.gradients, &trained.layers, &trained.similarity, &policies.freeze);
     let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
     let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
 

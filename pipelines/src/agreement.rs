@@ -5,6 +5,7 @@ use spfde_flow::{Cache, Observe, Settings};
 use spfde_policy::mask::Granularity;
 
 use crate::Configuration;
+use crate::configuration::frozen::PROBE;
 use crate::configuration::keys::VALIDATION;
 
 /// The key of an interval in steps.
@@ -25,9 +26,20 @@ fn check_cache(settings: &Settings) -> Result<(), ParameterError> {
     Err(ParameterError::contradiction("freeze.cache", reason))
 }
 
+/// Refuses a policy that compares layers by no samples.
+fn check_probe(settings: &Settings) -> Result<(), ParameterError> {
+    let policy = &settings.policies.freeze;
+    if !policy.reads_similarity() || settings.probe.is_some() {
+        return Ok(());
+    }
+    let reason = format!("`{}` compares layers by these samples; set some, such as 256", policy.name());
+    Err(ParameterError::contradiction(PROBE, reason))
+}
+
 /// Refuses patience without a validation set; clipping where more weights train than exist; a cache of what
-/// is computed or differs anyway; masks to begin with that are not of the units asked for; two intervals of a
-/// mask, and one in steps that no epoch is long enough for.
+/// is computed or differs anyway; a policy that compares layers without a probe; masks to begin with that
+/// are not of the units asked for; two intervals of a mask, and one in steps that no epoch is long enough
+/// for.
 pub(crate) fn check(asked: &Configuration, settings: &Settings) -> Result<(), ParameterError> {
     if settings.patience > 0 && settings.data.validation.is_empty() {
         let reason = format!("it looks at the validation set: set {VALIDATION}, such as to 0.1");
@@ -39,6 +51,7 @@ pub(crate) fn check(asked: &Configuration, settings: &Settings) -> Result<(), Pa
         return Err(ParameterError::contradiction("train.clip", reason));
     }
     check_cache(settings)?;
+    check_probe(settings)?;
     let layers = settings.start.iter().flat_map(|start| start.iter()).enumerate();
     for (layer, mask) in layers.filter_map(|(layer, start)| Some((layer, start.mask.as_ref()?))) {
         let policy = &settings.policies.mask;

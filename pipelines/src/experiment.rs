@@ -158,7 +158,7 @@ impl Experiment {
             observe,
             predictions,
             prefix_cache: frozen::prefix_cache(values),
-            probe: frozen::probe(values),
+            probe: frozen::probe(values, policies.freeze.reads_similarity()),
             data,
             policies,
             patience: train.patience,
@@ -231,10 +231,10 @@ impl Experiment {
     }
 
     fn with_policies(self, key: &'static str, name: &str, policies: Policies) -> Result<Self> {
-        let mut settings = Settings { policies, chosen: Arc::default(), ..(*self.settings).clone() };
+        let probe = frozen::probe(self.asked.values(), policies.freeze.reads_similarity());
+        let mut settings = Settings { policies, probe, chosen: Arc::default(), ..(*self.settings).clone() };
         let (architecture, samples) = (&settings.plan.architecture, settings.plan.samples);
-        let plan = plan(architecture, settings.epochs, samples, &settings.policies)?;
-        settings.plan = Arc::new(plan);
+        settings.plan = Arc::new(plan(architecture, settings.epochs, samples, &settings.policies)?);
         let mut asked = self.asked;
         asked.replace_member(key, name);
         let (densities, mut unknown, start) = (self.densities, self.unknown, self.start);

@@ -18,7 +18,7 @@ pub fn pipeline<'s>(run: &Run<'s>) -> Trained<'s> {
         train(run, batches, loops.frozen.stream(), loops.masked.stream())
     };
     let policies = run.policies();
-    let frozen_now = freeze(run, &trained.gradients, &trained.layers, &policies.freeze);
+    let frozen_now = freeze(run, &trained.gradients, &trained.layers, &trained.similarity, &policies.freeze);
     let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
     let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
     loops.masked.close(masks);

@@ -2,7 +2,7 @@
 
 crate::row! {
     /// How far what a layer puts out for a fixed probe of training samples has changed since an earlier
-    /// epoch.
+    /// epoch. Nothing else recorded says the same: `verify` checks types and epochs, not the measures.
     pub struct SimilarityRow in "similarity" by (epoch, layer) {
         /// Epoch, from 0, at whose end the layer was looked at.
         pub epoch: u32,

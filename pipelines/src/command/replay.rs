@@ -12,7 +12,7 @@ use spfde_flow::Observer;
 use super::follow::follow;
 use super::{end_at_once, interruptible, run_of};
 use crate::grid::Column;
-use crate::replay::{STREAMS, check, replay};
+use crate::replay::{STREAMS, check, replay, streams};
 use crate::report::replay::{Case, line, line_json, report, sums, sums_json};
 use crate::terminal::{Style, remark, say, say_all, say_json, set_style};
 use crate::verify::verify;
@@ -149,7 +149,10 @@ impl Replay {
             check(&experiment)?;
             let recorded = match self.follow {
                 true => Vec::new(),
-                false => record.streams(&STREAMS).and_then(|_| record.recorded_epochs())?,
+                false => {
+                    streams(&record, &STREAMS, &[&experiment])?;
+                    record.recorded_epochs()?
+                }
             };
             if prepared.is_empty() {
                 experiment.configuration().notes().iter().for_each(remark);

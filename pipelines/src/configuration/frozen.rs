@@ -15,13 +15,14 @@ spfde_data::parameters! {
         pub(crate) cache_storage: Packing = Packing::Exact, ..;
         /// variants of each augmented sample while blocks are frozen; with a cache only
         pub(crate) cache_variants: u32 = 4, 1..=65_536;
-        /// training samples by which trace.observe=full compares layers with what they were before; 0: none
+        /// training samples by which layers are compared with what they were before, for trace.observe=full
+        /// and for policies that judge by it; 0: none
         pub(crate) probe: u32 = 256, ..=1024;
     }
 }
 
 /// The key of the samples by which layers are compared.
-pub(super) const PROBE: &str = "freeze.probe";
+pub(crate) const PROBE: &str = "freeze.probe";
 
 /// The key of the bytes of outputs of the frozen prefix.
 const BYTES: &str = "freeze.cache_bytes";
@@ -41,10 +42,11 @@ pub(crate) fn prefix_cache(values: &Parameters) -> CacheSettings {
     CacheSettings { cache, bytes: *bytes as u64, packing, variants }
 }
 
-/// By which samples layers are compared with themselves: if everything is observed.
-pub(crate) fn probe(values: &Parameters) -> Option<ProbeSettings> {
+/// By which samples layers are compared with themselves: if everything is observed, or if the freeze policy
+/// `reads` that.
+pub(crate) fn probe(values: &Parameters, reads: bool) -> Option<ProbeSettings> {
     let observes = values.get("trace.observe").and_then(Observe::from_value) == Some(Observe::Full);
     let interval = values.get("mask.interval").map_or(2, |_| values.integer("mask.interval"));
     let samples = Kept::from_parameters(values).probe;
-    (observes && samples > 0).then_some(ProbeSettings { samples, interval })
+    ((observes || reads) && samples > 0).then_some(ProbeSettings { samples, interval })
 }

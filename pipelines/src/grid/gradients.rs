@@ -121,8 +121,9 @@ fn plan(
     };
     let (name, context) = (values.text("freeze.policy"), FreezeContext { epochs, learning_rate, ..freeze });
     let policy = configuration.registry().policies.freeze.build(name, values, &context)?;
-    if policy.reads_layers() {
-        let reason = format!("`{name}` judges by the stream `layers` of a run, which bare gradients lack");
+    let lacks = [("layers", policy.reads_layers()), ("similarity", policy.reads_similarity())];
+    if let Some((stream, _)) = lacks.into_iter().find(|(_, reads)| *reads) {
+        let reason = format!("`{name}` judges by the stream `{stream}` of a run, which bare gradients lack");
         return Err(ParameterError::contradiction("freeze.policy", reason).into());
     }
     let masks = mask::policy(Dense {}, &MaskContext { epochs, ..mask })?;

@@ -15,10 +15,10 @@ use spfde_policy::SievePolicy;
 use super::axes::each;
 use super::directory::Directory;
 use super::{Axes, GridOptions, Member, judge};
-use crate::replay::{check, unrecorded};
+use crate::replay::{check, streams, unrecorded};
 use crate::{Configuration, Entry, Experiment, Record, Result};
 
-/// The streams that a grid reads: those that decide, the recorded decisions, and what they cost.
+/// The streams that every grid reads: those that decide, the recorded decisions, and what they cost.
 const STREAMS: [&str; 7] = [
     ScoreRow::STREAM,
     GradientRow::STREAM,
@@ -102,7 +102,8 @@ pub fn judge_runs(
         })?;
         let configurations = experiments.iter().map(Experiment::configuration);
         notes.extend(configurations.flat_map(|configuration| configuration.notes().iter().cloned()));
-        let (recording, followed) = case.record.streams(&STREAMS)?;
+        let all: Vec<&Experiment> = experiments.iter().collect();
+        let (recording, followed) = streams(&case.record, &STREAMS, &all)?;
         prepared.push((case, experiments, recording, followed));
     }
     options.tell(notes);

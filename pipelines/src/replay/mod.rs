@@ -12,6 +12,7 @@
 //! ```
 
 mod record;
+mod streams;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +32,9 @@ use crate::{Build, Error, Experiment, Options, Result};
 
 pub use record::Record;
 pub(crate) use record::{Streams, rows};
+pub(crate) use streams::streams;
 
-/// The streams that a replay reads.
+/// The streams that every replay reads.
 pub(crate) const STREAMS: [&str; 4] =
     [ScoreRow::STREAM, GradientRow::STREAM, LayerRow::STREAM, MaskRow::STREAM];
 
@@ -66,7 +68,7 @@ pub fn replay(
     build: impl Build,
 ) -> Result<Replayed> {
     check(experiment)?;
-    let (recording, followed) = record.streams(&STREAMS)?;
+    let (recording, followed) = streams(record, &STREAMS, &[experiment])?;
     let (settings, densities) = (experiment.settings(), experiment.densities());
     let path = options.directory.as_deref();
     let directory = path.map(|path| create(record, experiment, path, &options).map(Arc::new)).transpose()?;

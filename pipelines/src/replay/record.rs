@@ -111,6 +111,11 @@ impl Record {
         self.run.manifest().epochs_reached
     }
 
+    /// Whether the freeze policy of the run has this name.
+    pub(super) fn is_under(&self, policy: &str) -> bool {
+        self.value("freeze.policy") == Some(&Value::Text(policy.to_owned()))
+    }
+
     /// The run's value of a key.
     fn value(&self, key: &str) -> Option<&Value> {
         self.entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)

@@ -2,7 +2,7 @@
 
 use spfde_data::counted;
 use spfde_flow::{Observe, batches};
-use spfde_policy::cost;
+use spfde_policy::{cost, count};
 
 use super::memory;
 use super::table::{percent, short, table_of};
@@ -15,6 +15,7 @@ pub fn schedule(experiment: &Experiment, workers: usize) -> String {
         let flops = short(observed(experiment) as f64);
         parts.push(format!("trace.observe = \"full\" costs {flops} FLOPs on top"));
     }
+    parts.extend(probed(experiment));
     parts.push(masks(experiment).join("\n"));
     parts.push(total(experiment, workers));
     parts.retain(|part| !part.is_empty());
@@ -151,6 +152,15 @@ fn observed(experiment: &Experiment) -> u64 {
         cost::observed(&plan.architecture, plan.nonzero(epoch), frozen, active, plan.samples - active)
     };
     (0..plan.epochs).map(of_epoch).sum()
+}
+
+/// What the probe costs, if there is one, in words.
+fn probed(experiment: &Experiment) -> Option<String> {
+    let (plan, probe) = (experiment.plan(), experiment.settings().probe?);
+    let samples = probe.samples.min(plan.samples);
+    let pass = |epoch: u32| count(&plan.architecture, plan.nonzero(epoch), 0, samples).forward;
+    let flops = short((0..plan.epochs).map(pass).fold(0, u64::saturating_add) as f64);
+    Some(format!("comparing layers by {}: {flops} FLOPs on top", counted(samples, "sample")))
 }
 
 /// The epochs during which a layer is frozen, in words.

@@ -1,6 +1,6 @@
 //! The counts and costs of every epoch: of a run those of `epochs`, of a replay those of `costs` and
-//! `censored`, too. And what policies asked for beyond training: the dense gradients of the steps before an
-//! update, which the mask policy of the configuration says it needs.
+//! `censored`, too. And what was asked for beyond training: the dense gradients of the steps before an
+//! update, which the mask policy of the configuration says it needs, and the passes of the probe.
 
 use std::sync::Arc;
 
@@ -144,8 +144,8 @@ pub(super) struct Extra {
     batch_size: u64,
     /// Epochs of the run.
     epochs: u32,
-    /// Samples by which layers are compared at the end of every epoch.
-    probe: u64,
+    /// Samples by which layers are compared at the end of every epoch, at least and at most.
+    probe: [u64; 2],
     /// The epoch before, until it is known what freezes after it.
     before: Option<Before>,
 }
@@ -156,8 +156,10 @@ struct Before {
     found: u64,
     /// FLOPs of the dense gradient of each layer in the last step, where it trains and is asked for.
     layers: Vec<Option<u64>>,
-    /// FLOPs of all dense gradients of earlier steps.
+    /// FLOPs of all dense gradients of earlier steps, and of choosing the mask.
     within: u64,
+    /// FLOPs of the probe, at least and at most.
+    probed: [u64; 2],
 }
 
 impl Extra {
@@ -167,7 +169,12 @@ impl Extra {
     }
 
     /// Before the first epoch.
-    pub(super) fn new(mask: Option<Arc<dyn MaskPolicy>>, batch_size: u64, epochs: u32, probe: u64) -> Self {
+    pub(super) fn new(
+        mask: Option<Arc<dyn MaskPolicy>>,
+        batch_size: u64,
+        epochs: u32,
+        probe: [u64; 2],
+    ) -> Self {
         Self { mask, batch_size, epochs, probe, before: None }
     }
 
@@ -213,11 +220,11 @@ impl Extra {
         let last = steps.checked_sub(1).filter(|_| next <= self.epochs);
         let all = |layer: usize| (0..last.unwrap_or(0)).filter_map(move |step| of_step(layer, step));
         let pass = shapes.iter().zip(layers).map(|(shape, of)| 2 * of.nonzero.last() * shape.positions);
-        let probed = pass.sum::<u64>().saturating_mul(self.probe);
-        let first = self.chosen(row, epoch).saturating_add(probed);
-        let within = (0..shapes.len()).flat_map(all).fold(first, u64::saturating_add);
+        let pass = pass.sum::<u64>();
+        let probed = self.probe.map(|samples| pass.saturating_mul(samples));
+        let within = (0..shapes.len()).flat_map(all).fold(self.chosen(row, epoch), u64::saturating_add);
         let layers = (0..shapes.len()).map(|layer| last.and_then(|step| of_step(layer, step))).collect();
-        self.before = Some(Before { epoch: row.epoch, found: row.extra_flops, layers, within });
+        self.before = Some(Before { epoch: row.epoch, found: row.extra_flops, layers, within, probed });
     }
 
     /// The FLOPs of choosing the mask, which count in epoch 0: gradients of all weights.
@@ -234,21 +241,24 @@ impl Extra {
     /// right after it may be asked for or not, depending on whether that was planned. `layers` are those of
     /// the next epoch, if there is one.
     pub(super) fn check(&mut self, layers: Option<&[Layer]>, findings: &mut Findings) {
-        let Some(Before { epoch: number, found, layers: asked, within }) = self.before.take() else { return };
+        let Some(Before { epoch: number, found, layers: asked, within, probed }) = self.before.take() else {
+            return;
+        };
         // What a policy that is not known chose its mask by is not known either.
         let chosen = if self.mask.is_none() && number == 0 { u64::MAX } else { 0 };
         let most = asked.iter().flatten().fold(within, |sum, flops| sum.saturating_add(*flops));
-        let most = most.saturating_add(chosen);
+        let most = most.saturating_add(chosen).saturating_add(probed[1]);
         let sure = layers.filter(|_| self.mask.is_some()).unwrap_or_default();
         let sure = asked.iter().zip(sure).filter(|(_, layer)| !layer.frozen.last());
         // A momentum is gathered no longer than until the last update that freezing leaves.
         let mask = self.mask.as_ref().filter(|mask| mask.momentum_steps().is_none());
         let sure = sure.filter(|_| mask.is_some());
         let least = mask.map_or(0, |_| within) + sure.filter_map(|(flops, _)| *flops).sum::<u64>();
+        let least = least.saturating_add(probed[0]);
         if !(least..=most).contains(&found) {
             let expected = if least == most { most.to_string() } else { format!("{least} to {most}") };
             findings.push(format_args!(
-                "epochs: epoch {}: extra_flops is {found}, the mask policy asks for {expected}",
+                "epochs: epoch {}: extra_flops is {found}, the mask policy and the probe ask for {expected}",
                 number + 1
             ));
         }

@@ -2,7 +2,8 @@
 //! say.
 //!
 //! The sums are taken afresh from the recorded deltas, with plain sets and loops, by none of the code that
-//! trains.
+//! trains. Numbers that only training knows are not computed again: norms, and the columns `measure` and
+//! `plasticity` of `similarity`, whose rows are checked by schema and epoch only.
 
 mod classes;
 mod costs;
@@ -19,7 +20,7 @@ use std::fmt;
 use std::path::Path;
 
 use spfde_data::files::{DataError, DataSetRecord, Manifest, RecordedRun, plausible, verify};
-use spfde_data::{EpochRow, Parametric, Value, counted};
+use spfde_data::{EpochRow, Parametric, Row, SimilarityRow, Value, counted};
 use spfde_model::InputShape;
 use spfde_policy::sieve::STRATIFY;
 
@@ -101,10 +102,11 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
     let trace = Trace { run: run.path(), manifest, architecture: description.architecture(), observe };
     let (mut layers, mut samples) = (layers::begin(&trace), Samples::new(&trace));
     // A policy from outside the registry has a name that only its own program knows; of the sums only those
-    // of the extra and the backward FLOPs depend on one.
+    // of the extra and the backward FLOPs depend on one of masks, and those of the extra ones on one of
+    // freezing.
     let (family, values) = (&registry.policies.mask, configuration.values());
     let rows = u32::try_from(train_rows).unwrap_or(u32::MAX);
-    let (context, _, sieve) = experiment::contexts(&configuration, description.architecture(), rows);
+    let (context, freeze, sieve) = experiment::contexts(&configuration, description.architecture(), rows);
     let is_known = !unknown.contains_key(family.key);
     let mask = is_known.then(|| family.build(values.text(family.key), values, &context)).transpose()?;
     let by_class = ByClass::of(run, &configuration, &sieve).unwrap_or_else(|error| {
@@ -118,8 +120,16 @@ pub fn findings(run: &RecordedRun) -> Result<Findings> {
         findings.unchecked = Some(format!("the sizes of classes: the sieve {name} is unknown here"));
     }
     let (batch_size, epochs) = (values.integer("data.batch_size"), values.integer("train.epochs"));
-    let probed = probe(values).map_or(0, |probe| train_rows.min(u64::from(probe.samples)));
-    let mut extra = Extra::new(mask, u64::from(batch_size), epochs, probed);
+    let policies = &registry.policies.freeze;
+    let reads = if unknown.contains_key(policies.key) {
+        // What it is can be told by what it recorded; a replay records no similarity.
+        let has = manifest.segments.iter().any(|segment| segment.stream == SimilarityRow::STREAM);
+        [has, has || manifest.replay_of.is_some()]
+    } else {
+        [policies.build(values.text(policies.key), values, &freeze)?.reads_similarity(); 2]
+    };
+    let probed = |reads| probe(values, reads).map_or(0, |of| train_rows.min(u64::from(of.samples)));
+    let mut extra = Extra::new(mask, u64::from(batch_size), epochs, reads.map(probed));
     // The first epoch with the greatest accuracy on the validation set, from 1.
     let mut best: Option<(f64, u32)> = None;
     for number in 0..manifest.epochs_reached {

@@ -156,11 +156,11 @@ impl Account<'_> {
     }
 
     /// What a record lacks of it: scores of so many active samples, and of layers that train their norms, or,
-    /// for a policy that `reads_layers`, the accumulated gradient.
-    pub(crate) fn censored(&self, samples: u32, norms: &Norms, reads_layers: bool) -> CensoredRow {
+    /// for a policy that `needs_unfrozen` layers, that they trained.
+    pub(crate) fn censored(&self, samples: u32, norms: &Norms, needs_unfrozen: bool) -> CensoredRow {
         let frozen = self.layers.frozen.iter().enumerate();
         let training = frozen.filter(|(_, frozen)| !**frozen).map(|(layer, _)| layer as u16);
-        let lacks = |layer: &u16| norms.lacking(*layer) > 0 || reads_layers && norms.frozen.contains(layer);
+        let lacks = |layer: &u16| norms.lacking(*layer) > 0 || needs_unfrozen && norms.frozen.contains(layer);
         let lacking: Vec<u64> = training.filter(lacks).map(|layer| norms.lacking(layer)).collect();
         let (layers, norms) = (lacking.len() as u16, lacking.iter().sum());
         CensoredRow { epoch: self.epoch, samples, layers, norms }

@@ -42,7 +42,8 @@ pub struct Settings {
     pub predictions: bool,
     /// How outputs of the frozen prefix are kept.
     pub prefix_cache: CacheSettings,
-    /// By which samples layers are compared with themselves at the end of every epoch; `None`: not at all.
+    /// By which samples layers are compared with themselves at the end of every epoch; `None`: not at all. A
+    /// freeze policy that reads `similarity` needs them.
     pub probe: Option<ProbeSettings>,
     /// The data; a replay has its name and shape only.
     pub data: Arc<DataSet>,

@@ -62,7 +62,8 @@ families! {
             freeze::entry::<freeze::Periodic>(), freeze::entry::<freeze::DelayedPeriodic>(),
             freeze::entry::<freeze::FreezeOut>(), freeze::entry::<freeze::AutoFreeze>(),
             freeze::entry::<freeze::PipeTransformer>(), freeze::entry::<freeze::Grades>(),
-            freeze::entry::<freeze::EffectivePerturbation>(), freeze::entry::<freeze::GradientNorm>()
+            freeze::entry::<freeze::EffectivePerturbation>(), freeze::entry::<freeze::GradientNorm>(),
+            freeze::entry::<freeze::Cka>(), freeze::entry::<freeze::Egeria>()
         ];
     sieve: dyn SievePolicy, SieveContext, "sieve.policy" = "circular", "which samples are trained on",
         [

@@ -6,6 +6,7 @@
 mod addresses;
 mod best;
 mod by_need;
+mod by_similarity;
 mod corruption;
 mod crashing;
 mod dense_gradients;

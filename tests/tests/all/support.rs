@@ -324,7 +324,7 @@ pub(crate) fn pipeline_with<'s>(run: &Run<'s>, more: impl FnOnce(&Run<'s>, &spfd
     let batches = load(run, loops.active.stream());
     let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
     let policies = run.policies();
-    let frozen_now = freeze(run, &trained.gradients, &trained.layers, &policies.freeze);
+    let frozen_now = freeze(run, &trained.gradients, &trained.layers, &trained.similarity, &policies.freeze);
     let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
     let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);
     loops.masked.close(masks);

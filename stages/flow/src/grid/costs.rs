@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use spfde_data::rows::{FreezeRow, GradientRow, LayerRow, MaskRow};
+use spfde_data::rows::{FreezeRow, GradientRow, LayerRow, MaskRow, SimilarityRow};
 use spfde_data::table::Row;
-use spfde_policy::FreezeState;
+use spfde_policy::{FreezePolicy, FreezeState};
 use timely::dataflow::StreamVec;
 
 use crate::account::{Layers, Norms};
 use crate::fault::Fault;
-use crate::freeze::{from_start, layers};
+use crate::freeze::{Seen, from_start, layers, needs_unfrozen};
 use crate::recorded::{Limits, Pace, recorded};
 use crate::settings::Settings;
 use crate::sieve::MemberRow;
 use crate::tick::Tick;
 
-use super::run::{Freezing, MemberCosts, RunMembers};
+use super::run::{MemberCosts, RunMembers};
 use super::{AHEAD, Failure, FreezeDecisionRow, Grid, written};
 
 /// What a freeze policy has made of the layers, and whose it is.
@@ -76,9 +76,12 @@ pub(super) fn costs<'s>(
     let gradients = window.broadcast(read::<GradientRow>(pace, run));
     let masks = window.broadcast(read::<MaskRow>(pace, run));
     let freezes = window.broadcast(read::<FreezeRow>(pace, run));
-    let reads_layers = |freezing: &Freezing| freezing.settings.policies.freeze.reads_layers();
-    let ends = run.freezings.iter().any(reads_layers);
-    let ends = ends.then(|| window.broadcast(read::<LayerRow>(pace, run)));
+    let any = |asks: fn(&dyn FreezePolicy) -> bool| {
+        run.freezings.iter().any(|freezing| asks(&*freezing.settings.policies.freeze))
+    };
+    let ends = any(needs_unfrozen).then(|| window.broadcast(read::<LayerRow>(pace, run)));
+    let similarity = any(|policy| policy.reads_similarity());
+    let similarity = similarity.then(|| window.broadcast(read::<SimilarityRow>(pace, run)));
     let rows = window.broadcast(rows);
     let (mut costs_out, costs) = window.output();
     let (_, done) = window.output();
@@ -86,15 +89,14 @@ pub(super) fn costs<'s>(
     window.build(move |close| {
         let epoch = close.epoch;
         freezes.through(epoch).iter().for_each(|row| frozen[usize::from(row.layer)] = row.diff > 0);
-        let mut gradients = gradients.through(epoch);
-        gradients.sort_by_key(Row::order);
-        let mut ends = ends.as_ref().map_or_else(Vec::new, |ends| ends.through(epoch));
-        ends.sort_by_key(Row::order);
+        let ends = ends.as_ref().map_or_else(Vec::new, |ends| ends.through(epoch));
+        let similar = similarity.as_ref().map_or_else(Vec::new, |rows| rows.through(epoch));
+        let seen = Seen::of(gradients.through(epoch), ends, similar);
         let masks = masks.through(epoch);
         let mut sieves = vec![MemberRow::default(); grid.sieves.len()];
         rows.through(epoch).iter().for_each(|row| sieves[row.member as usize].add(row));
-        let now =
-            Epoch { number: epoch, norms: Norms::of(&gradients, &ends), sieves, frozen: frozen.clone() };
+        let norms = Norms::of(seen.gradients(), seen.layers());
+        let now = Epoch { number: epoch, norms, sieves, frozen: frozen.clone() };
         let mut decided: Vec<FreezeDecisionRow> = judges.iter().flat_map(Judge::decisions).collect();
         decided.sort_by_key(Row::order);
         written::write(&grid, (epoch, worker), decided.into_iter());
@@ -103,7 +105,7 @@ pub(super) fn costs<'s>(
                 Ok(costs) => costs_out.give(close, costs),
                 Err(reason) => grid.fail(Failure::Whole(reason)),
             }
-            judge.decide(epoch + 1, &gradients, &ends);
+            judge.decide(epoch + 1, &seen);
         }
     });
     (costs, done)
@@ -128,14 +130,14 @@ impl Judge {
         let frozen = self.layers.frozen().iter().zip(&now.frozen);
         let layers_as_recorded = frozen.filter(|(own, recorded)| own == recorded).count() as u16;
         let run = grid.run.as_ref().expect("there is a run");
-        let reads_layers = self.settings.policies.freeze.reads_layers();
+        let needs_unfrozen = needs_unfrozen(&*self.settings.policies.freeze);
         let member = |number: &usize| {
             let member = &run.members[*number];
             let MemberRow { active, entered, left, unscored, as_recorded, .. } = now.sieves[member.sieve];
             MemberCosts {
                 member: *number as u32,
                 epoch: account.epoch(&member.settings, active),
-                censored: account.censored(unscored, &now.norms, reads_layers),
+                censored: account.censored(unscored, &now.norms, needs_unfrozen),
                 entered,
                 left,
                 samples_as_recorded: as_recorded,
@@ -145,12 +147,10 @@ impl Judge {
         Ok(self.members.iter().map(member).collect())
     }
 
-    /// Decides what freezes from `epoch` on, of which nothing is known yet, by the norms and layers of the
-    /// epoch before.
-    fn decide(&mut self, epoch: u32, norms: &[GradientRow], ends: &[LayerRow]) {
+    /// Decides what freezes from `epoch` on, of which nothing is known yet, by what the epoch before has.
+    fn decide(&mut self, epoch: u32, seen: &Seen) {
         if epoch < self.settings.epochs {
-            norms.iter().for_each(|row| self.state.observe(row));
-            ends.iter().for_each(|row| self.state.observe_layer(row));
+            seen.show(&mut *self.state);
             self.pending = layers(&self.settings.plan, epoch, self.state.decide(epoch));
         }
     }

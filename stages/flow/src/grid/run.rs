@@ -11,7 +11,8 @@ use crate::sieve::MemberRow;
 
 /// The members of a grid over a recorded run, and what of the run they need beside its scores.
 pub struct RunMembers {
-    /// The streams `gradients`, `layers`, `masks`, `sieves` and `freezes` of the run.
+    /// The streams `gradients`, `layers`, `masks`, `sieves` and `freezes` of the run, and `similarity` if a
+    /// policy reads it.
     pub recording: Arc<dyn Recording>,
     /// What decides on blocks: one for all members that have it in common.
     pub freezings: Vec<Freezing>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use spfde_data::{EpochRow, GradientRow, LayerRow, ScoreRow, SieveRow, TimingRow};
 
 use crate::account::{Layers, Norms};
+use crate::freeze::needs_unfrozen;
 use crate::sieve::{ActiveSet, Change, MemberRow, Scored, share};
 use crate::{Cause, Fault, Flow, Loops, Run, Tick};
 
@@ -54,8 +55,8 @@ pub(super) fn costs<'s>(
     let frozen = window.on_first(loops.frozen.stream());
     let masked = window.on_first(loops.masked.stream());
     let gradients = window.on_first(gradients.clone());
-    let reads_layers = settings.policies.freeze.reads_layers();
-    let ends = reads_layers.then(|| window.on_first(layers.clone()));
+    let needs_unfrozen = needs_unfrozen(&*settings.policies.freeze);
+    let ends = needs_unfrozen.then(|| window.on_first(layers.clone()));
     let unread = window.on_first(run.storage_written());
     let (mut epochs_out, epochs) = window.output();
     let (mut costs_out, costs) = window.output();
@@ -79,7 +80,7 @@ pub(super) fn costs<'s>(
             Ok(account) => {
                 epochs_out.give(close, [account.epoch(&settings, count.active)]);
                 costs_out.give(close, account.by_layer(count.active));
-                censored_out.give(close, [account.censored(count.unscored, &norms, reads_layers)]);
+                censored_out.give(close, [account.censored(count.unscored, &norms, needs_unfrozen)]);
             }
             Err(reason) => {
                 failed = true;

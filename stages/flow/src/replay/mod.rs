@@ -4,6 +4,7 @@
 //! recorded scores ─────► Read ──scores──────► sieve ──► deltas of the active set ──┐
 //! recorded norms ──────► Read ──gradients───► freeze ─► freeze deltas ─────────────┤
 //! recorded layers ─────► Read ──layers──────► freeze                               │
+//! recorded similarity ─► Read ──similarity──► freeze, if its policy reads it       │
 //! recorded mask deltas ► Read ──the loop `masked`──► freeze                        ▼
 //!                        Members: who is active, who lacks a score ──────────► Costs
 //!                                                              epochs, costs, censored ◄──┘
@@ -17,12 +18,12 @@
 //!   epoch, trained or observed;
 //! - a *norm* is censored if its layer trains (is not frozen) in the replay and has no row in the record's
 //!   `gradients` at one of the epoch's steps, the steps being those at which any layer has a row; a *layer*
-//!   is censored that lacks a norm, or, under a freeze policy that reads `layers`, has a row there that says
-//!   it was frozen.
+//!   is censored that lacks a norm, or, under a freeze policy that reads `layers` or `similarity`, has a row
+//!   in `layers` that says it was frozen.
 //!
 //! In a replay of a run under its own policies nothing is censored, and in none of a run that was recorded
-//! with `trace.observe = "full"`, unless the freeze policy reads `layers`. Whether a censored input matters
-//! is the policy's affair: `random` draws its samples without a look at any score.
+//! with `trace.observe = "full"`, unless the freeze policy reads `layers` or `similarity`. Whether a censored
+//! input matters is the policy's affair: `random` draws its samples without a look at any score.
 //!
 //! `observed_flops` of a replay is what observing would have cost under its decisions, if the run was
 //! recorded so.
@@ -43,7 +44,8 @@ use crate::{Loops, Run, Trained};
 /// Stands in for [`train`](crate::train): the same streams, from the run that [`Services`](crate::Services)
 /// hands in.
 ///
-/// Scores, norms and layers are the recorded ones, each row on the worker that reads it. `epochs` has the
+/// Scores, norms, layers and, if the freeze policy reads it, similarity are the recorded ones, each row on
+/// the worker that reads it. `epochs` has the
 /// costs of the decisions that come round `loops`; accuracy and loss are null. There are no weights and no
 /// steps to report, so a mask stage decides nothing: the loop `masked` carries the recorded deltas. Two
 /// tables come with it, `costs` and `censored`.
@@ -56,6 +58,9 @@ pub fn replay<'s>(run: &Run<'s>, loops: &Loops<'s>) -> Trained<'s> {
     let (counts, timings) = costs::members(run, &scores, loops.active.stream());
     let epochs = costs::costs(run, counts, loops, &gradients, &layers);
     let (weights, steps) = (run.scope().concatenate([]), run.scope().concatenate([]));
-    let (predictions, similarity) = (run.scope().concatenate([]), run.scope().concatenate([]));
+    let predictions = run.scope().concatenate([]);
+    // Only some runs have it.
+    let similarity =
+        if run.policies().freeze.reads_similarity() { read(run) } else { run.scope().concatenate([]) };
     Trained { scores, predictions, gradients, layers, similarity, weights, epochs, timings, steps }
 }

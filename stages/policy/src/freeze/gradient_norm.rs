@@ -73,7 +73,7 @@ impl FreezeRule for GradientNorm {
     type State = NormWindow;
 
     fn may_freeze(&self, run: &FreezeContext, epoch: u32) -> bool {
-        epoch.is_multiple_of(run.mask_interval)
+        run.begins_window(epoch)
     }
 
     fn observe(&self, window: &mut NormWindow, row: &GradientRow, frozen: bool) {
@@ -91,7 +91,7 @@ impl FreezeRule for GradientNorm {
             NormScale::Weights => 1.0,
             // Both windows at their middle; of the first one nothing is compared.
             NormScale::Update => {
-                let middle = |end: u32| rate(run, 2 * end - interval, 2);
+                let middle = |end: u32| run.rate(2 * end - interval, 2);
                 if epoch > interval { middle(epoch) / middle(epoch - interval) } else { 1.0 }
             }
         };
@@ -168,7 +168,7 @@ impl GradientNorm {
         let (mut then, mut changes) = (judged.frozen.to_vec(), Vec::new());
         for block in (0..judged.prefix(epoch)).rev().take(self.cap as usize) {
             let Some(since) = then[block].since(epoch) else { break };
-            let fallen = rate(run, epoch, 1) / rate(run, since, 1);
+            let fallen = run.rate_left(since, epoch);
             let has_fallen = self.thaw_rate > 0.0 && fallen <= self.thaw_rate;
             let (measure, threshold, reason) = if has_fallen || self.thaw_rise == 0.0 {
                 (fallen, self.thaw_rate, format!("the learning rate has fallen to {fallen:.4} since"))
@@ -196,9 +196,4 @@ impl GradientNorm {
 /// The share of the run's FLOPs that is saved.
 fn saved(plan: &Plan, frozen: &[Spans]) -> f64 {
     plan.cost_of(frozen).reduction_from(&plan.unfrozen_cost)
-}
-
-/// The learning rate after so many of `parts` of an epoch, of 1 at the start.
-fn rate(run: &FreezeContext, time: u32, parts: u32) -> f64 {
-    run.learning_rate.rule().rate(1.0, time / parts, time % parts, parts, run.epochs)
 }

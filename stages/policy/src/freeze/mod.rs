@@ -4,8 +4,10 @@
 //! its weights, momenta, statistics and mask; the classifier belongs to no block and never freezes.
 
 mod autofreeze;
+mod cka;
 mod delayed_periodic;
 mod effective_perturbation;
+mod egeria;
 mod freezeout;
 mod grades;
 mod gradient_norm;
@@ -15,6 +17,7 @@ mod periodic;
 mod periods;
 mod pipetransformer;
 mod planned;
+mod plasticity;
 mod progressive;
 mod progressive_fewest;
 mod progressive_resume;
@@ -22,13 +25,17 @@ mod rule;
 
 use std::sync::Arc;
 
-use spfde_data::{Architecture, Column, Columns, FreezeEvidenceRow, GradientRow, LayerRow, ParameterError};
+use spfde_data::{
+    Architecture, Column, Columns, FreezeEvidenceRow, GradientRow, LayerRow, ParameterError, SimilarityRow,
+};
 
 use crate::{Costs, LearningRateSchedule, Plan, Spans};
 
 pub use autofreeze::AutoFreeze;
+pub use cka::Cka;
 pub use delayed_periodic::DelayedPeriodic;
 pub use effective_perturbation::EffectivePerturbation;
+pub use egeria::Egeria;
 pub use freezeout::FreezeOut;
 pub use grades::{Grades, Measure};
 pub use gradient_norm::{GradientNorm, NormScale};
@@ -62,6 +69,21 @@ impl FreezeContext {
     pub fn new(epochs: u32, architecture: Arc<Architecture>) -> Self {
         let (mask_interval, learning_rate) = (2, LearningRateSchedule::default());
         Self { epochs, architecture, mask_interval, reduction_required: false, learning_rate }
+    }
+
+    /// Whether a window, as long as the interval between mask updates, ends before `epoch`.
+    fn begins_window(&self, epoch: u32) -> bool {
+        epoch.is_multiple_of(self.mask_interval)
+    }
+
+    /// The learning rate after so many of `parts` of an epoch, of 1 at the start.
+    fn rate(&self, time: u32, parts: u32) -> f64 {
+        self.learning_rate.rule().rate(1.0, time / parts, time % parts, parts, self.epochs)
+    }
+
+    /// What is left at `epoch` of the learning rate of epoch `since`, as a share of it.
+    fn rate_left(&self, since: u32, epoch: u32) -> f64 {
+        self.rate(epoch, 1) / self.rate(since, 1)
     }
 }
 
@@ -136,6 +158,11 @@ pub trait FreezePolicy: Send + Sync {
         false
     }
 
+    /// Whether it judges by the stream `similarity`: a run then records it, whatever else it observes.
+    fn reads_similarity(&self) -> bool {
+        false
+    }
+
     /// The deciding state at the start of one run.
     fn start(&self, plan: &Plan) -> Box<dyn FreezeState>;
 }
@@ -150,6 +177,10 @@ pub trait FreezeState: Send {
 
     /// A layer at the end of an epoch, in order of (epoch, layer).
     fn observe_layer(&mut self, row: &LayerRow);
+
+    /// How much a layer has changed by the end of an epoch, in order of (epoch, layer); none of a layer that
+    /// was frozen when it was recorded.
+    fn observe_similarity(&mut self, _row: &SimilarityRow) {}
 
     /// The blocks that freeze or thaw at `(epoch, 0)`, front to back. Called once for every epoch but 0, in
     /// order.

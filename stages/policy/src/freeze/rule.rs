@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use spfde_data::{
     Column, Columns, FreezeEvidenceRow, GradientRow, LayerRow, ParameterError, Parametric, Record,
+    SimilarityRow,
 };
 
 use super::{Change, FreezeContext, FreezePlan, FreezePolicy, FreezeState, Pace};
@@ -107,6 +108,15 @@ pub trait FreezeRule: Parametric {
     /// A layer of the block at the end of an epoch, in order of (epoch, layer); not of a frozen block.
     fn observe_layer(&self, _state: &mut Self::State, _row: &LayerRow) {}
 
+    /// Whether it judges by the stream `similarity`.
+    fn reads_similarity(&self) -> bool {
+        false
+    }
+
+    /// How much a layer of the block has changed by the end of an epoch, in order of (epoch, layer); not of a
+    /// frozen block.
+    fn observe_similarity(&self, _state: &mut Self::State, _row: &SimilarityRow) {}
+
     /// The blocks that freeze or thaw at `(epoch, 0)`, front to back.
     fn decide(&self, run: &FreezeContext, judged: Judged<'_, Self::State>, epoch: u32) -> Vec<Change>;
 }
@@ -153,6 +163,10 @@ impl<R: FreezeRule> FreezePolicy for Freezes<R> {
         self.rule.reads_layers()
     }
 
+    fn reads_similarity(&self) -> bool {
+        self.rule.reads_similarity()
+    }
+
     fn start(&self, plan: &Plan) -> Box<dyn FreezeState> {
         let from_start = |spans: &Spans| Spans::from_start(spans.is_frozen(0).then_some(0));
         Box::new(Freezing {
@@ -188,6 +202,13 @@ impl<R: FreezeRule> FreezeState for Freezing<R> {
         // What was frozen when it was recorded says nothing.
         if training && !row.frozen {
             self.freezes.rule.observe_layer(&mut self.states[block], row);
+        }
+    }
+
+    fn observe_similarity(&mut self, row: &SimilarityRow) {
+        let block = self.plan.architecture.layers[usize::from(row.layer)].block;
+        if self.frozen.get(block).is_some_and(|spans| !spans.is_frozen(row.epoch)) {
+            self.freezes.rule.observe_similarity(&mut self.states[block], row);
         }
     }
 

@@ -1,11 +1,12 @@
 //! Schedules against brute-force searches with cost functions of their own; rules by gradients by hand and
-//! against literal references; rules that thaw.
+//! against literal references, and those by similarity; rules that thaw.
 
 mod gradient_norm;
 mod guards;
 mod norms;
 mod progressive;
 mod schedules;
+mod similarity;
 mod thawing;
 
 use std::sync::Arc;
@@ -27,8 +28,17 @@ fn plan_with(
     mask_interval: u32,
     build: impl FnOnce(&FreezeContext) -> Arc<dyn FreezePolicy>,
 ) -> (Plan, Arc<dyn FreezePolicy>) {
+    plan_of(example::perceptron(sizes), mask, mask_interval, build)
+}
+
+/// The plan of twelve epochs of a network.
+fn plan_of(
+    architecture: Arc<Architecture>,
+    mask: &str,
+    mask_interval: u32,
+    build: impl FnOnce(&FreezeContext) -> Arc<dyn FreezePolicy>,
+) -> (Plan, Arc<dyn FreezePolicy>) {
     let (seed, epochs, samples) = (1, 12, 100);
-    let architecture = example::perceptron(sizes);
     let context = MaskContext { seed, epochs, architecture: Arc::clone(&architecture) };
     let masks = Registry::default().mask.build(mask, &Parameters::default(), &context).unwrap();
     let sieves = sieve::policy(sieve::All {}, &SieveContext { seed, epochs, samples }).unwrap();

@@ -57,7 +57,7 @@ impl Events {
 
     /// How often a sample was forgotten, whether it was right the last time, and whether it ever was.
     pub(super) fn of(forgotten: u32, right: bool, learned: bool) -> Self {
-        Self { seen: forgotten.min(MOST) * EVENT | u32::from(learned) * LEARNED | u32::from(right) }
+        Self { seen: (forgotten.min(MOST) * EVENT) | (u32::from(learned) * LEARNED) | u32::from(right) }
     }
 
     /// What [`of`](Self::of) makes it of.

@@ -192,7 +192,7 @@ fn every_policy(observe: &str) {
     let observe = format!("trace.observe={observe}");
     let sieves: Vec<&str> = Registry::default().sieve.entries.iter().map(|entry| entry.name).collect();
     let freezes: Vec<&str> = Registry::default().freeze.entries.iter().map(|entry| entry.name).collect();
-    let fixed = ["freeze.threshold=1", "freeze.patience=1"];
+    let fixed = ["freeze.threshold=1", "freeze.patience=1", "freeze.similarity=0.9", "freeze.tolerance=1"];
     // Neither family knows what the other decides.
     let sieves: [(&str, &[&str]); 3] = [
         ("sieve.policy", &sieves),
@@ -200,8 +200,19 @@ fn every_policy(observe: &str) {
         ("sieve.fraction", &["0.2", "0.5"]),
     ];
     assert_members(&bench, &record(&bench, "sieves", &[&observe]), &fixed, &sieves);
-    let freezes: [(&str, &[&str]); 1] = [("freeze.policy", &freezes)];
-    assert_members(&bench, &record(&bench, "freezes", &[&observe]), &fixed, &freezes);
+    // Not every run has what some of them judge by.
+    let by_similarity = |name: &&str| {
+        let experiment = bench.experiment(&[&format!("freeze.policy={name}")]);
+        experiment.settings().policies.freeze.reads_similarity()
+    };
+    let (similar, others): (Vec<&str>, Vec<&str>) = freezes.into_iter().partition(by_similarity);
+    assert!(!similar.is_empty());
+    let others: [(&str, &[&str]); 1] = [("freeze.policy", &others)];
+    assert_members(&bench, &record(&bench, "freezes", &[&observe]), &fixed, &others);
+    let similar: [(&str, &[&str]); 1] =
+        [("freeze.policy", &[&similar[..], &["autofreeze", "none"]].concat())];
+    let run = record(&bench, "similar", &[&observe, "freeze.policy=egeria", "freeze.tolerance=1"]);
+    assert_members(&bench, &run, &fixed, &similar);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{costs, replay_into, replayed};
 use crate::support::{Bench, Recorded};
 
 /// Enough epochs for every policy to decide several times, on a network with enough blocks to freeze.
-const RUN: [&str; 10] = [
+const RUN: [&str; 12] = [
     "model.name=lenet5",
     "train.epochs=7",
     "mask.policy=mest-ems",
@@ -20,6 +20,8 @@ const RUN: [&str; 10] = [
     "freeze.flops_reduction=0.12",
     "freeze.threshold=1",
     "freeze.patience=1",
+    "freeze.similarity=0",
+    "freeze.tolerance=1",
     "data.batch_size=16",
 ];
 

@@ -84,7 +84,8 @@ fn a_graph_with_an_open_loop_is_refused_by_name() {
         let batches = load(run, loops.active.stream());
         let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
         let policies = run.policies();
-        let frozen_now = freeze(run, &trained.gradients, &trained.layers, &policies.freeze);
+        let frozen_now =
+            freeze(run, &trained.gradients, &trained.layers, &trained.similarity, &policies.freeze);
         let masks = mask(run, &trained.weights, &frozen_now, &policies.mask);
         loops.masked.close(masks);
         loops.frozen.close(frozen_now);
@@ -105,7 +106,8 @@ fn a_pipeline_that_records_nothing_is_an_error_and_leaves_a_valid_run_of_no_epoc
             let batches = load(run, loops.active.stream());
             let trained = train(run, batches, loops.frozen.stream(), loops.masked.stream());
             let policies = run.policies();
-            let frozen_now = freeze(run, &trained.gradients, &trained.layers, &policies.freeze);
+            let frozen_now =
+                freeze(run, &trained.gradients, &trained.layers, &trained.similarity, &policies.freeze);
             loops.masked.close(mask(run, &trained.weights, &frozen_now, &policies.mask));
             loops.frozen.close(frozen_now);
             let sieved = sieve(run, &trained.scores, loops.active.stream(), &policies.sieve);

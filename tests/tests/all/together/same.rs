@@ -7,7 +7,7 @@ use crate::resuming::{assert_equal, begin, until};
 use crate::support::Bench;
 
 /// Decisions of every kind, more than once.
-pub(super) const WORDS: [&str; 9] = [
+pub(super) const WORDS: [&str; 12] = [
     "model.name=lenet5",
     "train.epochs=6",
     "mask.sparsity=0.7",
@@ -16,6 +16,9 @@ pub(super) const WORDS: [&str; 9] = [
     "sieve.interval=2",
     "freeze.flops_reduction=0.1",
     "freeze.interval=1",
+    "freeze.similarity=0",
+    "freeze.tolerance=1",
+    "freeze.window=1",
     "data.batch_size=16",
 ];
 

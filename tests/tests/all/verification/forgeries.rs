@@ -197,7 +197,7 @@ fn forged_costs_and_counts_are_found() {
         ("forward_flops", |row| row.forward_flops += 2),
         ("backward_flops", |row| row.backward_flops -= 2),
         ("dense_flops", |row| row.dense_flops *= 2),
-        ("extra_flops is 2, the mask policy asks for 0", |row| row.extra_flops += 2),
+        ("extra_flops is 2, the mask policy and the probe ask for 0", |row| row.extra_flops += 2),
         ("nonzero", |row| row.nonzero += 1),
         ("cached_flops", |row| row.cached_flops = Some(row.forward_flops)),
         ("frozen_layers", |row| row.frozen_layers += 1),

@@ -182,7 +182,7 @@ fn pairs_are_drawn_as_often_as_the_product_of_their_shares_says() {
     // One weight exists: one pair is drawn, and that one is no candidate. Signs say nothing.
     let (indices, taps, slopes) = ([11], [3.0, -1.0, 0.0, 4.0], [-2.0, 0.0, 6.0]);
     let draws = 20_000;
-    let mut found = vec![0u32; 12];
+    let mut found = [0u32; 12];
     for number in 0..draws {
         let (tick, sums) = ((number / 100, number % 100), [&taps[..], &slopes]);
         let asked = Candidates { seed: 3, layer: 0, tick, units, indices: &indices, sums };
