@@ -5,8 +5,10 @@
 
 Each row has the mean and the standard deviation of the test accuracy over the seeds, the FLOPs of the runs as a
 share of dense training on as many samples, and their seconds as a share of the dense runs' on this machine. FLOPs
-are those of forward and backward passes; what policies ask for beyond them stands in a column of its own. Runs
-that stand in the file already are not made again. It needs Python 3.8 and nothing else.
+are those of forward and backward passes; what policies ask for beyond them stands in a column of its own. The last
+column has the seconds as a share of those of `static` with as many FLOPs, between whose runs at some densities it
+interpolates. `--timed 1` takes seconds of the first seed alone. Runs that stand in the file already are not made
+again. It needs Python 3.8 and nothing else.
 """
 
 import argparse
@@ -21,6 +23,8 @@ POLICIES = [
     "static", "set", "rigl", "snfs", "gse", "deep-r", "dsr", "mest-em", "mest-ems", "gmp", "magnitude", "lottery", "granet",
     "snip", "grasp", "synflow", "top-kast",
 ]
+# Sparsities at which `static` trains besides those asked for, so that there is one to compare with.
+BASELINES = ["0.5", "0.8", "0.9", "0.95", "0.98", "0.99"]
 # A tenth of the training images, the same in every epoch.
 BUDGET = ["sieve.policy=random", "sieve.fraction=0.9", "sieve.interval=1000", "freeze.policy=none"]
 
@@ -32,6 +36,7 @@ def main():
     parser.add_argument("--model", default="resnet20")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--timed", type=int, default=0, help="seeds whose seconds count; 0: all")
     parser.add_argument("--sparsities", default="0.9,0.98")
     parser.add_argument("--policies", default=",".join(POLICIES))
     arguments = parser.parse_args()
@@ -41,14 +46,16 @@ def main():
     out = pathlib.Path(arguments.out)
     lines = out.read_text().splitlines() if out.exists() else []
     known = {(run["policy"], run["sparsity"], run["seed"]): run for run in map(json.loads, lines)}
+    timed = arguments.timed or arguments.seeds
+    baselines = [("static", sparsity) for sparsity in BASELINES if ("static", sparsity) not in cases]
     for seed in range(arguments.seeds):
-        for policy, sparsity in cases:
+        for policy, sparsity in cases + (baselines if seed < timed else []):
             if (policy, sparsity, seed) not in known:
                 run = train(arguments, policy, sparsity, seed)
                 known[policy, sparsity, seed] = run
                 with out.open("a") as file:
                     file.write(json.dumps(run) + "\n")
-    table(cases, known, arguments.seeds)
+    table(cases, known, arguments.seeds, timed)
 
 
 def train(arguments, policy, sparsity, seed):
@@ -75,24 +82,34 @@ def train(arguments, policy, sparsity, seed):
     }
 
 
-def table(cases, known, seeds):
+def table(cases, known, seeds, timed):
     """All cases as rows."""
-    mean = lambda policy, sparsity, column: statistics.mean(
-        known[policy, sparsity, seed][column] for seed in range(seeds)
+    mean = lambda policy, sparsity, column, of=seeds: statistics.mean(
+        known[policy, sparsity, seed][column] for seed in range(of)
     )
-    dense = {column: mean(*cases[0], column) for column in ("flops", "seconds")}
-    print("| policy | sparsity | test accuracy | FLOPs of dense | beyond | time of dense |")
-    print("|---|---:|---:|---:|---:|---:|")
+    seconds = lambda policy, sparsity: mean(policy, sparsity, "seconds", timed)
+    flops, time = mean(*cases[0], "flops"), seconds(*cases[0])
+    baselines = [case for case in {*cases, *(("static", sparsity) for sparsity in BASELINES)} if case[0] == "static"]
+    line = sorted((mean(*case, "flops", timed), seconds(*case)) for case in [*baselines, cases[0]])
+    print("| policy | sparsity | test accuracy | FLOPs of dense | beyond | time of dense | time of `static` |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for policy, sparsity in cases:
         accuracies = [100 * known[policy, sparsity, seed]["accuracy"] for seed in range(seeds)]
         deviation = statistics.stdev(accuracies) if seeds > 1 else 0.0
-        of_dense = [
-            f"{100 * mean(policy, sparsity, column) / dense[by]:.1f} %"
-            for column, by in (("flops", "flops"), ("extra_flops", "flops"), ("seconds", "seconds"))
-        ]
+        shares = [mean(policy, sparsity, "flops") / flops, mean(policy, sparsity, "extra_flops") / flops]
+        shares += [seconds(policy, sparsity) / time]
+        static = interpolated(line, mean(policy, sparsity, "flops", timed))
         shown = "0" if policy == "dense" else sparsity
         accuracy = f"{statistics.mean(accuracies):.2f} ± {deviation:.2f} %"
-        print(f"| `{policy}` | {shown} | {accuracy} | {' | '.join(of_dense)} |")
+        cells = [accuracy, *(f"{100 * share:.1f} %" for share in shares), f"{seconds(policy, sparsity) / static:.2f}"]
+        print(f"| `{policy}` | {shown} | {' | '.join(cells)} |")
+
+
+def interpolated(line, flops):
+    """The seconds that belong to so many FLOPs, by the two points of a line that are nearest."""
+    after = next((place for place, point in enumerate(line) if point[0] >= flops), len(line) - 1)
+    (low, early), (high, late) = line[max(after, 1) - 1], line[max(after, 1)]
+    return early + (late - early) * (flops - low) / (high - low)
 
 
 if __name__ == "__main__":
