@@ -3,9 +3,10 @@
 
   python3 tests/browser/page.py PAGE.html
 
-Opens the page in headless Chromium, light, dark and as it is printed. A message of an error on the console, a request
-for anything but the page, a drawing without a size, a picture that is not one and a page wider than its window are
-failures: a line for each, exit code 1. Needs `chromium` and nothing else; takes a few seconds, a minute at most.
+Opens the page in headless Chromium, light, dark and as it is printed, and prints a line for each failure:
+an error on the console, a request for anything but the page, a drawing without a size, a picture that is not one, a
+page wider than its window. The exit code is 1 then, and 77 if Chromium does not start. Needs `chromium` and nothing
+else; takes a few seconds, two minutes at most.
 """
 import fcntl
 import json
@@ -44,8 +45,8 @@ class Browser:
 
     def __init__(self, profile):
         # The browser reads from descriptor 3 and writes to 4: others have to make way.
-        pipes = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (*os.pipe(), *os.pipe())]
-        to_browser, self.commands, self.answers, from_browser = pipes
+        ends = [*os.pipe(), *os.pipe()]
+        to_browser, self.commands, self.answers, from_browser = (fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in ends)
 
         def connect():
             os.dup2(to_browser, 3)
@@ -53,11 +54,14 @@ class Browser:
 
         words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         words += ["--disable-background-networking", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
-        self.process = subprocess.Popen(
-            ["chromium", *words, "about:blank"], pass_fds=(3, 4), preexec_fn=connect, stderr=subprocess.DEVNULL
-        )
-        os.close(to_browser)
-        os.close(from_browser)
+        self.said = pathlib.Path(profile, "stderr")
+        with self.said.open("wb") as said:
+            self.process = subprocess.Popen(
+                ["chromium", *words, "about:blank"], pass_fds=(3, 4), preexec_fn=connect, stderr=said
+            )
+        # Only then, so that no other descriptor has the number 3 or 4 before; the browser's end shows as an end.
+        for end in (*ends, to_browser, from_browser):
+            os.close(end)
         self.asked, self.rest, self.events, self.session = 0, b"", [], None
 
     def ask(self, method, **parameters):
@@ -81,7 +85,9 @@ class Browser:
         while b"\0" not in self.rest:
             more = os.read(self.answers, 1 << 16)
             if not more:
-                sys.exit("chromium ended")
+                print(self.said.read_text(errors="replace")[-2000:], file=sys.stderr)
+                print("chromium ended", file=sys.stderr)
+                sys.exit(1 if self.session else 77)
             self.rest += more
         message, _, self.rest = self.rest.partition(b"\0")
         return json.loads(message)
@@ -94,7 +100,9 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
         self.ask("Emulation.setEmulatedMedia", **look)
-        self.ask("Page.navigate", url=page)
+        error = self.ask("Page.navigate", url=page).get("errorText")
+        if error:
+            sys.exit(f"{page}: {error}")
         while self.evaluate("document.readyState + ' ' + location") != f"complete {page}":
             time.sleep(0.05)
 
@@ -121,7 +129,8 @@ def told(event, page):
 
 def main():
     page = pathlib.Path(sys.argv[1]).resolve().as_uri()
-    signal.alarm(60)
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit("chromium took longer than two minutes"))
+    signal.alarm(120)
     failures = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(profile)

@@ -45,10 +45,9 @@ use crate::{Loops, Run, Trained};
 /// hands in.
 ///
 /// Scores, norms, layers and, if the freeze policy reads it, similarity are the recorded ones, each row on
-/// the worker that reads it. `epochs` has the
-/// costs of the decisions that come round `loops`; accuracy and loss are null. There are no weights and no
-/// steps to report, so a mask stage decides nothing: the loop `masked` carries the recorded deltas. Two
-/// tables come with it, `costs` and `censored`.
+/// the worker that reads it. `epochs` has the costs of the decisions that come round `loops`; accuracy and
+/// loss are null. There are no weights and no steps to report, so a mask stage decides nothing: the loop
+/// `masked` carries the recorded deltas. Two tables come with it, `costs` and `censored`.
 ///
 /// # Panics
 /// If the run has no record: [`Run::replays`] tells. While running, if a sample leaves that is not active, or

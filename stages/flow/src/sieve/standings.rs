@@ -1,8 +1,8 @@
 //! One worker's samples: what the policies know of them, and who of them is active for which sieve.
 //!
 //! A sieve keeps nine bytes of a sample. Four are the state of its rule, if that comes with the program. Four
-//! more are its class in an order by key, the epoch of its last move where an order asks for it, or its
-//! weight once one is not 1. A byte says whether it is active, so that many are compared at a time.
+//! more are its class in an order by key, or the epoch of its last move where an order asks for it. They are
+//! its weight once one is not 1. A byte says whether it is active, so that many are compared at a time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

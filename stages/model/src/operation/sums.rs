@@ -15,8 +15,8 @@ use crate::shard::Sums;
 /// Sets the layer of its keys of signs apart from the operations of dropout.
 const SIGNS: u64 = 1 << 63;
 
-/// Adds up over the shard: first what is under the windows of `operation`, by (input, kernel row, kernel
-/// column), then the gradients of its outputs, to which the slopes must be known. Lanes are added in f32,
+/// Adds up over the shard what is under the windows of `operation`, by (input, kernel row, kernel column).
+/// The sums of the gradients of its outputs follow; their slopes must be known. Lanes are added in f32,
 /// their totals in f64. A precision other than f32 rounds none of them.
 ///
 /// # Panics

@@ -193,9 +193,9 @@ pub trait MaskPolicy: Send + Sync {
         Vec::new()
     }
 
-    /// By which probabilities candidates are drawn. Unless they are all alike, the step before the one whose
-    /// gradients they have computes the [sums](Sampling::sums) that these follow from, if there is such a
-    /// step in the epoch.
+    /// By which probabilities candidates are drawn. Unless they are all alike, they follow from
+    /// [sums](Sampling::sums). The step before that of the candidates' gradients computes these, if the epoch
+    /// has one.
     fn sampling(&self) -> Sampling {
         Sampling::Uniform
     }
