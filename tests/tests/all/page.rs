@@ -341,8 +341,8 @@ fn a_page_says_what_a_run_did_not_record() {
 #[test]
 fn a_page_tells_of_predictions_of_no_class_and_of_runs_beyond_its_colours() {
     let bench = Bench::new(40);
-    let words = ["model.name=lenet5", "train.epochs=1", "trace.predictions=true", &*bench.data_word()];
-    let run = bench.record("run", &bench.experiment(&words), 1);
+    let words = ["model.name=lenet5", "train.epochs=1", "trace.predictions=true", "trace.observe=full"];
+    let run = bench.record("run", &bench.experiment(&[&words[..], &[&*bench.data_word()]].concat()), 1);
     forge::<PredictionRow>(&run, 0, |rows| {
         rows.iter_mut().for_each(|row| row.class = PredictionRow::NONE);
     });
