@@ -143,7 +143,12 @@ pub(crate) fn sums_json(case: &Case, ended: Result<Option<&Sound>, &Error>) -> J
 /// What a replay adds up to.
 pub(crate) fn sums(case: &Case) -> String {
     let Case { name, replayed, recorded, planned } = case;
+    let lacks_layers = replayed.censored.iter().any(|row| row.layers > 0);
     let lacking = match lacking(case) {
+        // Of the similarity of a frozen layer no run has anything.
+        (0, 0) if lacks_layers => {
+            "how similar layers were while frozen (censored); a run with freeze.policy=none has it".to_owned()
+        }
         (0, 0) => "nothing that it was asked for".to_owned(),
         (samples, 0) => counted(samples, "score"),
         (0, norms) => counted(norms, "norm"),
