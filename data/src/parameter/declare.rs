@@ -178,7 +178,7 @@ macro_rules! parameters {
                 },)*]
             }
 
-            #[allow(unused_variables)]
+            #[allow(unused_variables, reason = "what has no keys reads none")]
             fn from_parameters(parameters: &$crate::parameter::Parameters) -> Self {
                 let defaults = Self::default();
                 $(let $field = parameters

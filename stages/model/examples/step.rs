@@ -4,7 +4,7 @@
 //!
 //! A step is a batch of 128 samples in four shards, one after another, and one update. Times are minima over
 //! the repetitions, in milliseconds, those of operations in all four shards, too.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "that is what it is for")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
