@@ -23,6 +23,7 @@ pub mod architecture;
 pub mod augment;
 #[cfg(feature = "files")]
 pub mod files;
+mod frozen;
 #[cfg(feature = "files")]
 pub mod guide;
 pub mod images;
@@ -41,6 +42,7 @@ pub mod words;
 
 pub use architecture::{Architecture, LayerKind, LayerShape};
 pub use augment::{Augment, Augmentation, Hole, Placement};
+pub use frozen::FrozenBlocks;
 pub use images::{DataSet, Images, Normalization, PixelStore, Pixels, Stored};
 pub use nowhere::Nowhere;
 pub use order::Order;

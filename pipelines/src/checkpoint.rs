@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use spfde_data::files::layout::CHECKPOINT;
 use spfde_data::files::{DataError, Manifest, ParquetStore, checkpoint};
 use spfde_data::segment::Result;
-use spfde_data::{Checkpoint, Column, SegmentStore, Tensor, Writer};
+use spfde_data::{Checkpoint, Column, FrozenBlocks, SegmentStore, Tensor, Writer};
 use spfde_flow::{CheckpointStore, Settings, Snapshot};
 
 /// Key of the epoch in the metadata of weights.
 const EPOCH: &str = "spfde.epoch";
-/// Key of the number of frozen blocks.
+/// Key of the frozen blocks.
 const FROZEN_BLOCKS: &str = "spfde.frozen_blocks";
 
 /// Takes the checkpoints of a run to its directory.
@@ -32,7 +32,7 @@ pub(crate) fn read(
         let what = format!("the checkpoint after epoch {epoch} does not fit the run: {reason}");
         DataError::refused(&run.join(CHECKPOINT), what, "")
     };
-    let frozen = weights.metadata.get(FROZEN_BLOCKS).and_then(|text| text.parse().ok());
+    let frozen = weights.metadata.get(FROZEN_BLOCKS).and_then(|text| FrozenBlocks::parse(text));
     let frozen = frozen.ok_or_else(|| misfit(format!("its weights do not say `{FROZEN_BLOCKS}`")))?;
     let most = Snapshot::most_rows(settings);
     let mut tables = BTreeMap::new();
@@ -47,10 +47,10 @@ impl CheckpointStore for CheckpointFiles {
         ParquetStore::of_checkpoints(&self.0).create(table, columns, epoch, worker)
     }
 
-    fn weights(&self, epoch: u32, tensors: &[Tensor], frozen_blocks: usize) -> Result<Checkpoint> {
+    fn weights(&self, epoch: u32, tensors: &[Tensor], frozen: &FrozenBlocks) -> Result<Checkpoint> {
         let metadata = BTreeMap::from([
             (EPOCH.to_owned(), epoch.to_string()),
-            (FROZEN_BLOCKS.to_owned(), frozen_blocks.to_string()),
+            (FROZEN_BLOCKS.to_owned(), frozen.to_string()),
         ]);
         Ok(checkpoint::write_weights(&self.0, epoch, tensors, &metadata)?)
     }

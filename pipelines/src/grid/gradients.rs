@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::files::table_file::{Columns, Values};
 use spfde_data::files::{atomic, gradient_files, table_file};
-use spfde_data::{Architecture, ParameterError};
+use spfde_data::{Architecture, LayerShape, ParameterError};
 use spfde_policy::mask::{Dense, MaskContext};
 use spfde_policy::sieve::{All, SieveContext};
 use spfde_policy::{
@@ -160,17 +160,18 @@ fn judge(
         if epoch > 0 {
             changes.extend(state.decide(epoch).into_iter().map(|change| (epoch, change)));
         }
-        let prefix = cost::frozen_blocks(state.frozen(), epoch);
+        let frozen = cost::frozen_blocks(state.frozen(), epoch);
+        let trains = |layer: &LayerShape| !frozen.contains(layer.block);
         let (own, rest) = rows.split_at(rows.partition_point(|row| row.epoch == epoch));
         rows = rest;
         own.iter().for_each(|row| state.observe(row));
-        let training = architecture.layers.iter().filter(|layer| layer.block >= prefix).count();
+        let training = architecture.layers.iter().filter(|layer| trains(layer)).count();
         for step in own.chunk_by(|row, next| row.step == next.step) {
-            let found = step.iter().filter(|row| architecture.layers[usize::from(row.layer)].block >= prefix);
+            let found = step.iter().filter(|row| trains(&architecture.layers[usize::from(row.layer)]));
             censored_norms += (training - found.count()) as u64;
         }
         let weights = &nonzero[epoch as usize];
-        total = total + count(architecture, weights, prefix, 1);
+        total = total + count(architecture, weights, frozen, 1);
         unfrozen = unfrozen + count(architecture, weights, 0, 1);
     }
     let member = Member::of(configuration, &["freeze.policy"]);

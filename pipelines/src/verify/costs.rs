@@ -44,10 +44,12 @@ pub(super) fn check_epoch(
         ("frozen_layers", u64::from(row.frozen_layers), frozen),
     ];
     compare(epoch, "counted again", &columns);
-    let frozen = epoch.trace.architecture.layers.iter().zip(layers).filter(|(_, layer)| layer.frozen.last());
-    let prefix: u64 = frozen.map(|(shape, layer)| 2 * layer.nonzero.last() * shape.positions * found).sum();
+    let first_training = first_training(epoch.trace, layers);
+    let prefix = epoch.trace.architecture.layers.iter().zip(layers);
+    let prefix = prefix.filter(|(shape, _)| shape.block < first_training);
+    let prefix: u64 = prefix.map(|(shape, layer)| 2 * layer.nonzero.last() * shape.positions * found).sum();
     if let Some(cached) = row.cached_flops.filter(|cached| *cached > prefix) {
-        let words = format_args!("cached_flops is {cached}, the frozen layers have {prefix}");
+        let words = format_args!("cached_flops is {cached}, the frozen layers at the front have {prefix}");
         epoch.find(EpochRow::STREAM, words);
     }
 }
@@ -57,6 +59,12 @@ fn compare(epoch: &mut Epoch<'_>, by: &str, columns: &[(&str, u64, u64)]) {
     for (column, found, expected) in columns.iter().filter(|(_, found, expected)| found != expected) {
         epoch.find(EpochRow::STREAM, format_args!("{column} is {found}, {by} {expected}"));
     }
+}
+
+/// The first block of which a layer trains.
+fn first_training(trace: &Trace<'_>, layers: &[Layer]) -> usize {
+    let training = trace.architecture.layers.iter().zip(layers).filter(|(_, layer)| !layer.frozen.last());
+    training.map(|(shape, _)| shape.block).min().unwrap_or(usize::MAX)
 }
 
 /// Counts weight by weight what a forward pass multiplies, and what a backward pass has to: FLOPs of forward
@@ -70,17 +78,16 @@ fn recount(
     let samples = trace.manifest.data_set.train_rows;
     let outside = samples.saturating_sub(active);
     let shapes = &trace.architecture.layers;
-    let training = shapes.iter().zip(layers).filter(|(_, layer)| !layer.frozen.last());
     // Nothing before it trains, so what reads its input needs no gradient of it.
-    let first_training = training.map(|(shape, _)| shape.block).min().unwrap_or(usize::MAX);
+    let first_training = first_training(trace, layers);
     let [mut forward, mut backward, mut observed, mut dense] = [0; 4];
     for (number, (shape, layer)) in shapes.iter().zip(layers).enumerate() {
         let once = 2 * layer.nonzero.last() * shape.positions;
         let behind_training =
             shape.block > first_training || (shape.block == first_training && !shape.reads_block_input);
         let reads_images = shape.block == 0 && shape.reads_block_input;
-        // The gradients of the weights, and of the inputs that some layer has computed: those of layers that
-        // are frozen, and before all that train, take a backward pass that goes on for them.
+        // The gradients of the weights, if they train, and of the inputs, if a block in front does. What is
+        // missing of both, a backward pass that observes computes.
         let [weights, inputs] = [!layer.frozen.last(), behind_training].map(u64::from);
         let all = 1 + u64::from(!reads_images);
         forward += once * active;

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use spfde_data::{CensoredRow, CostRow, Densities, EpochRow, FreezeRow, GradientRow, LayerRow, counted};
+use spfde_data::{
+    CensoredRow, CostRow, Densities, EpochRow, FreezeRow, FrozenBlocks, GradientRow, LayerRow, counted,
+};
 use spfde_policy::cost::{frozen_blocks, observed};
 use spfde_policy::{Cost, Plan, Spans, count};
 
@@ -16,34 +18,34 @@ pub(crate) fn epoch_row(
     settings: &Settings,
     epoch: u32,
     nonzero: &[u32],
-    frozen_blocks: usize,
+    frozen: &FrozenBlocks,
     active: u32,
 ) -> EpochRow {
     let plan = &settings.plan;
     let architecture = &plan.architecture;
-    let spent: Cost = plan.spent(epoch, nonzero, frozen_blocks, active).into_iter().sum();
+    let spent: Cost = plan.spent(epoch, nonzero, frozen, active).into_iter().sum();
     let rule = &settings.seams.learning_rate;
     let steps = active.div_ceil(settings.batch_size as u32).max(1);
     let (at, ends_at) = settings.policies.mask.phase(epoch, settings.epochs);
     let outside = plan.samples.saturating_sub(active);
-    let asked = plan.extra_flops(epoch, frozen_blocks, nonzero, &batches(active, settings.batch_size));
+    let asked = plan.extra_flops(epoch, frozen, nonzero, &batches(active, settings.batch_size));
     let probe = |samples: u32| count(architecture, nonzero, 0, samples.min(plan.samples)).forward;
     let probed = settings.probe.map_or(0, |of| probe(of.samples));
     let observed_flops = match settings.observe {
         Observe::Active => 0,
-        Observe::Full => observed(architecture, nonzero, frozen_blocks, active, outside),
+        Observe::Full => observed(architecture, nonzero, frozen, active, outside),
     };
     EpochRow {
         epoch,
         learning_rate: rule.rate(settings.learning_rate, at, 0, steps, ends_at),
         active_samples: active,
         nonzero: nonzero.iter().map(|count| u64::from(*count)).sum(),
-        frozen_layers: architecture.layers.iter().filter(|layer| layer.block < frozen_blocks).count() as u16,
+        frozen_layers: architecture.layers.iter().filter(|layer| frozen.contains(layer.block)).count() as u16,
         forward_flops: spent.forward,
         backward_flops: spent.backward,
         observed_flops,
         dense_flops: plan.dense_cost.forward + plan.dense_cost.backward,
-        activation_bytes: architecture.activation_bytes[frozen_blocks] * settings.batch_size as u64,
+        activation_bytes: architecture.activation_bytes[frozen.prefix()] * settings.batch_size as u64,
         extra_flops: asked.saturating_add(probed),
         ..EpochRow::default()
     }
@@ -103,8 +105,8 @@ impl Layers {
     /// # Errors
     /// If the masks add up to no number of weights, in words.
     pub(crate) fn account(&self, epoch: u32) -> Result<Account<'_>, String> {
-        let frozen_blocks = frozen_blocks(&self.blocks, epoch);
-        Ok(Account { layers: self, epoch, nonzero: self.nonzero(epoch)?, frozen_blocks })
+        let frozen = frozen_blocks(&self.blocks, epoch);
+        Ok(Account { layers: self, epoch, nonzero: self.nonzero(epoch)?, frozen })
     }
 
     /// The existing weights of every layer in `epoch`, or why there is no such number.
@@ -130,19 +132,19 @@ pub(crate) struct Account<'a> {
     layers: &'a Layers,
     epoch: u32,
     nonzero: Vec<u32>,
-    frozen_blocks: usize,
+    frozen: FrozenBlocks,
 }
 
 impl Account<'_> {
     /// With `active` samples.
     pub(crate) fn epoch(&self, settings: &Settings, active: u32) -> EpochRow {
-        epoch_row(settings, self.epoch, &self.nonzero, self.frozen_blocks, active)
+        epoch_row(settings, self.epoch, &self.nonzero, &self.frozen, active)
     }
 
     /// Layer by layer.
     pub(crate) fn by_layer(&self, active: u32) -> Vec<CostRow> {
         let Layers { plan, frozen, .. } = self.layers;
-        let costs = plan.spent(self.epoch, &self.nonzero, self.frozen_blocks, active);
+        let costs = plan.spent(self.epoch, &self.nonzero, &self.frozen, active);
         let layers = costs.into_iter().zip(&self.nonzero).zip(frozen).zip(0..);
         let row = |(((cost, nonzero), frozen), layer): (((Cost, &u32), &bool), u16)| CostRow {
             epoch: self.epoch,

@@ -216,9 +216,7 @@ fn write(store: &dyn CheckpointStore, epoch: u32, worker: usize, kept: Vec<Kept>
     let mut tables: BTreeMap<&'static str, (Vec<Column>, Columns)> = BTreeMap::new();
     for part in kept {
         match part {
-            Kept::Weights { tensors, frozen_blocks } => {
-                files.push(store.weights(epoch, &tensors, frozen_blocks)?);
-            }
+            Kept::Weights { tensors, frozen } => files.push(store.weights(epoch, &tensors, &frozen)?),
             Kept::Rows { table, columns, rows } => match tables.get_mut(table) {
                 Some((_, before)) => before.append(&rows, 0..rows.rows),
                 None => drop(tables.insert(table, (columns, rows))),

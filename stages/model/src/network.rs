@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use spfde_data::FrozenBlocks;
 use spfde_data::architecture::Architecture;
 
 use crate::description::{Description, Reach};
@@ -51,7 +52,7 @@ pub struct Network {
     kernel: Kernel,
     storage: Storage,
     layers: Vec<Layer>,
-    frozen: usize,
+    frozen: FrozenBlocks,
     /// The front of the frozen blocks, in operations.
     front: usize,
     part: PartLayout,
@@ -90,13 +91,14 @@ impl Network {
         let layers =
             layers.map(|(number, layer)| Layer::new(seed, number, layer, kernel.lanes(), density(number)));
         let layers: Vec<Layer> = layers.collect();
-        let part = PartLayout::new(&description, &layers, 0);
+        let frozen = FrozenBlocks::default();
+        let part = PartLayout::new(&description, &layers, &frozen);
         let training = Schedule::training(&description, Reach::Block(0));
         Self {
             kernel,
             storage: Storage::F32,
             layers,
-            frozen: 0,
+            frozen,
             front: 0,
             part,
             observing: training.clone(),
@@ -170,25 +172,28 @@ impl Network {
         }
     }
 
-    /// Freezes the first `blocks` blocks and thaws all others: frozen blocks use the running statistics of
-    /// their batch norms, have no backward pass, no place in a part, and are not updated. A block that thaws
-    /// goes on with the momenta, running statistics and mask that it had when it froze.
+    /// Freezes these blocks, or so many leading ones, and thaws all others: frozen blocks use the running
+    /// statistics of their batch norms, have no place in a part, and are not updated. The backward pass ends
+    /// at the leading ones; through others it goes on, without gradients of weights. A block that thaws goes
+    /// on with the momenta, running statistics and mask that it had when it froze.
     ///
     /// # Panics
     /// If there are fewer blocks.
-    pub fn freeze(&mut self, blocks: usize) {
-        assert!(blocks <= self.architecture().blocks.len(), "the classifier never freezes");
-        self.frozen = blocks;
-        self.front = self.description.front(blocks);
-        self.training = Schedule::training(&self.description, Reach::Block(blocks));
-        self.fronting = Schedule::front(&self.description, blocks);
-        self.scoring = Schedule::forward(&self.description, blocks);
+    pub fn freeze(&mut self, frozen: impl Into<FrozenBlocks>) {
+        let frozen = frozen.into();
+        assert!(frozen.end() <= self.architecture().blocks.len(), "the classifier never freezes");
+        let prefix = frozen.prefix();
+        self.frozen = frozen;
+        self.front = self.description.front(prefix);
+        self.training = Schedule::training(&self.description, Reach::Block(prefix));
+        self.fronting = Schedule::front(&self.description, prefix);
+        self.scoring = Schedule::forward(&self.description, prefix);
         self.lay_out();
     }
 
-    /// How many leading blocks are frozen.
-    pub fn frozen_blocks(&self) -> usize {
-        self.frozen
+    /// The frozen blocks.
+    pub fn frozen_blocks(&self) -> &FrozenBlocks {
+        &self.frozen
     }
 
     /// The kernel that serves the density of `layer`.
@@ -217,6 +222,6 @@ impl Network {
     }
 
     fn lay_out(&mut self) {
-        self.part = PartLayout::new(&self.description, &self.layers, self.frozen);
+        self.part = PartLayout::new(&self.description, &self.layers, &self.frozen);
     }
 }

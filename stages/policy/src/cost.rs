@@ -2,7 +2,8 @@
 //!
 //! Forward is `f = Σ nonzero · FLOPs per weight · samples`. Backward is `2f` (gradient of the activations and
 //! of the weights), `f` for a layer that reads the network's input or the output of the frozen prefix (the
-//! gradient of its input is not needed), and 0 for the frozen prefix. Norms, activations, mask updates and
+//! gradient of its input is not needed), and 0 for the frozen prefix. A frozen block behind one that trains
+//! has no gradient of its weights, but hands that of its input on: `f`. Norms, activations, mask updates and
 //! evaluation are not counted. The convention of three forward passes per training step is that of RigL
 //! ([arXiv 1911.11134](https://arxiv.org/abs/1911.11134)) and MEST ([arXiv
 //! 2110.14032](https://arxiv.org/abs/2110.14032)); that freezing saves the backward passes is SpFDE's ([arXiv
@@ -11,7 +12,7 @@
 use std::iter::Sum;
 use std::ops::Add;
 
-use spfde_data::{Architecture, FreezeRow};
+use spfde_data::{Architecture, FreezeRow, FrozenBlocks};
 
 use crate::{MaskPolicy, Spans};
 
@@ -61,8 +62,8 @@ impl Sum for Cost {
     }
 }
 
-/// The cost of one epoch of `samples` samples with `nonzero[layer]` existing weights and the first
-/// `frozen` blocks frozen.
+/// The cost of one epoch of `samples` samples with `nonzero[layer]` existing weights and `frozen` blocks; a
+/// number is that of the first ones.
 ///
 /// # Panics
 /// If `nonzero` does not have one entry per layer, or more blocks are frozen than exist.
@@ -76,7 +77,7 @@ impl Sum for Cost {
 /// // Frozen: nothing for the first layer, 16 for the classifier, whose input needs no gradient any more.
 /// assert_eq!(count(&architecture, &[12, 8], 1, 1).backward, 16);
 /// ```
-pub fn count(network: &Architecture, nonzero: &[u32], frozen: usize, samples: u32) -> Cost {
+pub fn count(network: &Architecture, nonzero: &[u32], frozen: impl Into<FrozenBlocks>, samples: u32) -> Cost {
     count_layers(network, nonzero, frozen, samples).into_iter().sum()
 }
 
@@ -84,23 +85,25 @@ pub fn count(network: &Architecture, nonzero: &[u32], frozen: usize, samples: u3
 ///
 /// # Panics
 /// As [`count`].
-pub fn count_layers(network: &Architecture, nonzero: &[u32], frozen: usize, samples: u32) -> Vec<Cost> {
-    let blocks = network.blocks.len();
+pub fn count_layers(
+    network: &Architecture,
+    nonzero: &[u32],
+    frozen: impl Into<FrozenBlocks>,
+    samples: u32,
+) -> Vec<Cost> {
+    let (frozen, blocks) = (frozen.into(), network.blocks.len());
     assert_eq!(nonzero.len(), network.layers.len(), "one count of existing weights per layer");
-    assert!(frozen <= blocks, "{frozen} of {blocks} blocks are frozen");
+    assert!(frozen.end() <= blocks, "{frozen} of {blocks} blocks are frozen");
     let classifier = network.layers.iter().position(|layer| layer.block == blocks);
     let layers = network.layers.iter().zip(nonzero).enumerate();
     let cost = layers.map(|(index, (layer, &nonzero))| {
         let per_sample = u64::from(nonzero).saturating_mul(layer.flops_per_weight());
         let forward = per_sample.saturating_mul(u64::from(samples));
-        let first_active = layer.block == frozen;
+        let first_active = layer.block == frozen.prefix();
         let reads_prefix = first_active && (layer.reads_block_input || classifier == Some(index));
-        let backward = match (layer.block < frozen, reads_prefix) {
-            (true, _) => 0,
-            (false, true) => forward,
-            (false, false) => forward.saturating_mul(2),
-        };
-        Cost { forward, backward }
+        let of_weights = !frozen.contains(layer.block);
+        let of_input = layer.block >= frozen.prefix() && !reads_prefix;
+        Cost { forward, backward: forward.saturating_mul(u64::from(of_weights) + u64::from(of_input)) }
     });
     cost.collect()
 }
@@ -115,12 +118,13 @@ pub fn count_epoch(
     mask: &dyn MaskPolicy,
     epoch: u32,
     nonzero: &[u32],
-    frozen: usize,
+    frozen: impl Into<FrozenBlocks>,
     samples: u32,
 ) -> Vec<Cost> {
-    let mut costs = count_layers(network, nonzero, frozen, samples);
+    let frozen = frozen.into();
+    let mut costs = count_layers(network, nonzero, &frozen, samples);
     let layers = network.layers.iter().zip(nonzero).enumerate();
-    for (index, (layer, nonzero)) in layers.filter(|(_, (layer, _))| layer.block >= frozen) {
+    for (index, (layer, nonzero)) in layers.filter(|(_, (layer, _))| !frozen.contains(layer.block)) {
         let explored = u64::from(mask.explored(index, epoch, *nonzero));
         let flops = explored.saturating_mul(layer.flops_per_weight()).saturating_mul(u64::from(samples));
         costs[index].backward = costs[index].backward.saturating_add(flops);
@@ -128,8 +132,8 @@ pub fn count_epoch(
     costs
 }
 
-/// The FLOPs of observing in one epoch what does not train: the backward passes that go on through the frozen
-/// blocks for the `active` samples, and the forward passes of the `outside` ones.
+/// The FLOPs of observing in one epoch what does not train: what the backward passes of the `active` samples
+/// take for the gradients of `frozen` blocks, and the forward passes of the `outside` ones.
 ///
 /// # Panics
 /// As [`count`].
@@ -142,27 +146,34 @@ pub fn count_epoch(
 /// // Ten more outside: ten forward passes.
 /// assert_eq!(observed(&architecture, &[12, 8], 1, 1, 10), 24 + 16 + 10 * 40);
 /// ```
-pub fn observed(network: &Architecture, nonzero: &[u32], frozen: usize, active: u32, outside: u32) -> u64 {
-    let backward = |frozen: usize| count(network, nonzero, frozen, active).backward;
-    let prefix = backward(0).saturating_sub(backward(frozen));
-    prefix.saturating_add(count(network, nonzero, frozen, outside).forward)
+pub fn observed(
+    network: &Architecture,
+    nonzero: &[u32],
+    frozen: impl Into<FrozenBlocks>,
+    active: u32,
+    outside: u32,
+) -> u64 {
+    let frozen = [FrozenBlocks::default(), frozen.into()];
+    let [all, own] = frozen.map(|frozen| count(network, nonzero, frozen, active));
+    let outside = count(network, nonzero, 0, outside).forward;
+    all.backward.saturating_sub(own.backward).saturating_add(outside)
 }
 
-/// How many blocks of the front are frozen during `epoch`, when block `b` is frozen during `frozen[b]`.
-pub fn frozen_blocks(frozen: &[Spans], epoch: u32) -> usize {
-    frozen.iter().take_while(|spans| spans.is_frozen(epoch)).count()
+/// The blocks that are frozen during `epoch`, when block `b` is frozen during `frozen[b]`.
+pub fn frozen_blocks(frozen: &[Spans], epoch: u32) -> FrozenBlocks {
+    frozen.iter().map(|spans| spans.is_frozen(epoch)).collect()
 }
 
-/// How many blocks of the front are frozen once the layers of these rows have frozen or thawed.
+/// The blocks that are frozen once the layers of these rows have frozen or thawed.
 ///
 /// # Errors
-/// If a layer belongs to no block of the network, or frozen blocks would form no prefix; in words.
+/// If a layer belongs to no block of the network; in words.
 pub fn frozen_blocks_after(
     network: &Architecture,
-    frozen: usize,
+    frozen: &FrozenBlocks,
     rows: &[FreezeRow],
-) -> Result<usize, String> {
-    let mut frozen: Vec<bool> = (0..network.blocks.len()).map(|block| block < frozen).collect();
+) -> Result<FrozenBlocks, String> {
+    let mut frozen: Vec<bool> = (0..network.blocks.len()).map(|block| frozen.contains(block)).collect();
     let (thaws, freezes): (Vec<&FreezeRow>, _) = rows.iter().partition(|row| row.diff < 0);
     for row in thaws.into_iter().chain(freezes) {
         let layer = network.layers.get(usize::from(row.layer));
@@ -170,11 +181,7 @@ pub fn frozen_blocks_after(
         *block.ok_or_else(|| format!("layer is {}, which is in no block that freezes", row.layer))? =
             row.diff > 0;
     }
-    let prefix = frozen.iter().take_while(|frozen| **frozen).count();
-    match frozen[prefix..].contains(&true) {
-        true => Err(format!("frozen blocks form a prefix, not {frozen:?}")),
-        false => Ok(prefix),
-    }
+    Ok(frozen.into_iter().collect())
 }
 
 /// What a configuration will cost, as a function of when its blocks are frozen: what a policy plans with.
@@ -220,66 +227,4 @@ impl Costs<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::example;
-
-    #[test]
-    fn shortcut_and_first_convolution_behind_the_prefix_need_no_gradient_of_their_input() {
-        let network = example::residual(&[2, 4], 1, 4);
-        // stem, block1.convolution1, block1.convolution2, block2.convolution1, .convolution2, .shortcut,
-        // classifier
-        let nonzero = [10, 20, 30, 40, 50, 60, 70];
-        // 4 · 4 positions in the first stage, 2 · 2 in the second, 1 for the classifier; three samples.
-        let forward: Vec<u64> = nonzero
-            .iter()
-            .zip([16, 16, 16, 4, 4, 4, 1])
-            .map(|(nonzero, positions)| 2 * 3 * u64::from(*nonzero) * positions)
-            .collect();
-        let passes = [[1, 2, 2, 2, 2, 2, 2], [0, 0, 0, 1, 2, 1, 2], [0, 0, 0, 0, 0, 0, 1]];
-        for (frozen, passes) in passes.iter().enumerate() {
-            let cost = count(&network, &nonzero, frozen, 3);
-            assert_eq!(cost.forward, forward.iter().sum::<u64>());
-            let backward: u64 = forward.iter().zip(passes).map(|(forward, passes)| forward * passes).sum();
-            assert_eq!(cost.backward, backward, "{frozen} frozen blocks");
-        }
-    }
-
-    #[test]
-    fn a_dense_residual_network_costs_what_its_formulas_say() {
-        // ResNet-32 of double width: 5 blocks of 2 convolutions in each of 3 stages, multiply-adds by hand.
-        let stem = 32 * 9 * 1024;
-        let first = 10 * 32 * 32 * 9 * 1024;
-        let second = (64 * 32 * 9 + 9 * 64 * 64 * 9 + 64 * 32) * 256;
-        let third = (128 * 64 * 9 + 9 * 128 * 128 * 9 + 128 * 64) * 64;
-        let forward = 2 * (stem + first + second + third + 1280) * 50_000;
-        let network = example::residual(&[32, 64, 128], 5, 32);
-        let dense: Vec<u32> = network.layers.iter().map(|layer| layer.weights() as u32).collect();
-        let cost = count(&network, &dense, 0, 50_000);
-        assert_eq!(cost.forward, forward);
-        assert_eq!(cost.backward, 2 * forward - 2 * stem * 50_000);
-    }
-
-    #[test]
-    fn behind_frozen_blocks_the_classifier_needs_no_gradient_of_its_input() {
-        let mut network = Architecture::clone(&example::residual(&[2], 1, 4));
-        let classifier = network.layers.last_mut().unwrap();
-        classifier.reads_block_input = false;
-        assert_eq!(count(&network, &[0, 0, 0, 5], 0, 1), Cost { forward: 10, backward: 20 });
-        assert_eq!(count(&network, &[0, 0, 0, 5], 1, 1), Cost { forward: 10, backward: 10 });
-    }
-
-    #[test]
-    fn only_an_unbroken_prefix_counts_as_frozen() {
-        let frozen = [Some(2), None, Some(1)].map(Spans::from_start);
-        assert_eq!((0..4).map(|epoch| frozen_blocks(&frozen, epoch)).collect::<Vec<_>>(), [0, 0, 1, 1]);
-    }
-
-    #[test]
-    fn sums_stop_at_the_largest_number() {
-        let huge = Cost { forward: u64::MAX, backward: 1 };
-        assert_eq!((huge + huge).total(), u64::MAX);
-        assert_eq!(huge.reduction_from(&huge), 0.0);
-        assert_eq!(Cost::default().reduction_from(&Cost::default()), 0.0);
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ mod planning;
 
 use std::sync::Arc;
 
-use spfde_data::Architecture;
+use spfde_data::{Architecture, FrozenBlocks};
 
 use crate::cost::{count_epoch, frozen_blocks};
 use crate::mask::{Sampling, extra};
@@ -65,38 +65,47 @@ impl Plan {
         self.frozen.get(self.architecture.layers[layer].block).unwrap_or(Spans::NONE)
     }
 
-    /// How many blocks are frozen during `epoch`.
+    /// How many blocks are frozen during `epoch`, all of them at the front.
     pub fn frozen_blocks(&self, epoch: u32) -> usize {
-        frozen_blocks(&self.frozen, epoch)
+        frozen_blocks(&self.frozen, epoch).prefix()
     }
 
     /// What a step computes for mask updates, beyond the gradients of existing weights: the layers,
-    /// ascending, and of which weights; none of those in the first `frozen_blocks` blocks. `when` is as
+    /// ascending, and of which weights; none of those in `frozen` blocks. `when` is as
     /// [`mask::extra`](crate::mask::extra()) has it.
-    pub fn extra(&self, when: [u32; 3], frozen_blocks: usize) -> Vec<(usize, Needs)> {
+    pub fn extra(&self, when: [u32; 3], frozen: impl Into<FrozenBlocks>) -> Vec<(usize, Needs)> {
         if self.mask.most_needed() < Needs::Candidates {
             return Vec::new();
         }
         let needs = |layer: usize| extra(&*self.mask, layer, self.spans(layer), self.epochs, when);
-        let asked = self.training(frozen_blocks).map(|layer| (layer, needs(layer)));
+        let frozen = frozen.into();
+        let layers = self.architecture.layers.iter().enumerate();
+        let training = layers.filter(|(_, layer)| !frozen.contains(layer.block));
+        let asked = training.map(|(layer, _)| (layer, needs(layer)));
         asked.filter(|(_, needs)| *needs >= Needs::Candidates).collect()
     }
 
     /// The layers, ascending, of which a step computes the [sums](crate::mask::Sampling::sums) by which the
-    /// candidates of the next one are drawn; `when` and `frozen_blocks` as [`extra`](Self::extra) has them.
-    pub fn summed(&self, [epoch, step, steps]: [u32; 3], frozen_blocks: usize) -> Vec<usize> {
+    /// candidates of the next one are drawn; `when` and `frozen` as [`extra`](Self::extra) has them.
+    pub fn summed(&self, [epoch, step, steps]: [u32; 3], frozen: impl Into<FrozenBlocks>) -> Vec<usize> {
         if self.mask.sampling() == Sampling::Uniform || step + 1 >= steps {
             return Vec::new();
         }
-        let next = self.extra([epoch, step + 1, steps], frozen_blocks).into_iter();
+        let next = self.extra([epoch, step + 1, steps], frozen).into_iter();
         next.filter(|(_, needs)| *needs == Needs::Candidates).map(|(layer, _)| layer).collect()
     }
 
     /// The FLOPs of [`extra`](Self::extra) and [`summed`](Self::summed) in an epoch whose steps have so
     /// many samples each, with `nonzero` existing weights in each layer; in epoch 0 with what the mask is
     /// chosen by. Dense gradients count existing weights again, which backward passes count, too.
-    pub fn extra_flops(&self, epoch: u32, frozen_blocks: usize, nonzero: &[u32], batches: &[u32]) -> u64 {
-        let layers = &self.architecture.layers;
+    pub fn extra_flops(
+        &self,
+        epoch: u32,
+        frozen: impl Into<FrozenBlocks>,
+        nonzero: &[u32],
+        batches: &[u32],
+    ) -> u64 {
+        let (layers, frozen) = (&self.architecture.layers, &frozen.into());
         let weights = |(layer, needs): (usize, Needs)| match needs {
             Needs::DenseGradient => layers[layer].weights() as u64,
             _ => u64::from(self.mask.candidate_count(layer, nonzero[layer])),
@@ -108,20 +117,14 @@ impl Plan {
             |layer: usize| self.mask.sampling().sums(&layers[layer]) * layers[layer].flops_per_weight();
         let of_step = |(step, samples): (u32, &u32)| {
             let when = [epoch, step, steps];
-            let asked = self.extra(when, frozen_blocks).into_iter().map(of_layer);
-            let asked = asked.chain(self.summed(when, frozen_blocks).into_iter().map(sums));
+            let asked = self.extra(when, frozen).into_iter().map(of_layer);
+            let asked = asked.chain(self.summed(when, frozen).into_iter().map(sums));
             asked.fold(0, u64::saturating_add).saturating_mul(u64::from(*samples))
         };
         let chosen = if epoch == 0 { self.mask.samples_to_choose(batches) } else { 0 };
         let dense: Vec<u32> = layers.iter().map(|layer| layer.weights() as u32).collect();
         let before = count(&self.architecture, &dense, 0, 1).total().saturating_mul(chosen);
         (0..).zip(batches).map(of_step).fold(before, u64::saturating_add)
-    }
-
-    /// The layers behind the first `frozen_blocks` blocks.
-    fn training(&self, frozen_blocks: usize) -> impl Iterator<Item = usize> + '_ {
-        let layers = self.architecture.layers.iter().enumerate();
-        layers.filter(move |(_, layer)| layer.block >= frozen_blocks).map(|(index, _)| index)
     }
 
     /// The existing weights of every layer during `epoch`.
@@ -166,8 +169,8 @@ impl Plan {
     }
 
     /// What each layer costs in `epoch` with so many existing weights in each, frozen blocks and samples.
-    pub fn spent(&self, epoch: u32, nonzero: &[u32], frozen_blocks: usize, samples: u32) -> Vec<Cost> {
-        count_epoch(&self.architecture, &*self.mask, epoch, nonzero, frozen_blocks, samples)
+    pub fn spent(&self, epoch: u32, nonzero: &[u32], frozen: &FrozenBlocks, samples: u32) -> Vec<Cost> {
+        count_epoch(&self.architecture, &*self.mask, epoch, nonzero, frozen, samples)
     }
 
     /// The cost of the whole run.
@@ -191,7 +194,7 @@ impl Plan {
         let epoch_cost = |epoch: u32| {
             let nonzero = self.nonzero_after(&never, epoch, frozen);
             let samples = self.active_samples[epoch as usize];
-            self.spent(epoch, &nonzero, frozen_blocks(frozen, epoch), samples).into_iter().sum::<Cost>()
+            self.spent(epoch, &nonzero, &frozen_blocks(frozen, epoch), samples).into_iter().sum::<Cost>()
         };
         (0..self.epochs).map(epoch_cost).sum()
     }

@@ -4,6 +4,7 @@
 
 #[path = "../../../pipelines/tests/command_line/addresses.rs"]
 mod addresses;
+mod anywhere;
 mod best;
 mod by_need;
 mod by_similarity;

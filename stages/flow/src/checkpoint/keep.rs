@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use spfde_data::{Column, Columns, Row};
+use spfde_data::{Column, Columns, FrozenBlocks, Row};
 use spfde_model::Tensor;
 
 use super::Due;
@@ -26,8 +26,8 @@ pub(crate) enum Kept {
     Weights {
         /// Its state.
         tensors: Vec<Tensor>,
-        /// How many blocks are frozen.
-        frozen_blocks: usize,
+        /// The frozen blocks.
+        frozen: FrozenBlocks,
     },
 }
 

@@ -32,7 +32,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use spfde_data::segment::Result;
-use spfde_data::{Checkpoint, Column, Writer};
+use spfde_data::{Checkpoint, Column, FrozenBlocks, Writer};
 use spfde_model::Tensor;
 
 use crate::Settings;
@@ -52,11 +52,11 @@ pub trait CheckpointStore: Send + Sync {
     /// If it cannot be stored.
     fn table(&self, table: &str, columns: &[Column], epoch: u32, worker: u32) -> Result<Writer>;
 
-    /// Stores the weights at the start of `epoch`, when `frozen_blocks` blocks are frozen.
+    /// Stores the weights at the start of `epoch`, when these blocks are frozen.
     ///
     /// # Errors
     /// If they cannot be stored.
-    fn weights(&self, epoch: u32, tensors: &[Tensor], frozen_blocks: usize) -> Result<Checkpoint>;
+    fn weights(&self, epoch: u32, tensors: &[Tensor], frozen: &FrozenBlocks) -> Result<Checkpoint>;
 }
 
 /// That a run keeps checkpoints, and when.

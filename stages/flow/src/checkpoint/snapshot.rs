@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use spfde_data::{
-    Cells, Column, Columns, FreezeRow, MaskRow, MaskUpdateRow, Record, Row, SieveRow, are, counted,
+    Cells, Column, Columns, FreezeRow, FrozenBlocks, MaskRow, MaskUpdateRow, Record, Row, SieveRow, are,
+    counted,
 };
 use spfde_model::Tensor;
 use spfde_policy::cost::{frozen_blocks, frozen_blocks_after};
@@ -23,7 +24,7 @@ const STEPS_LIMIT: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     epoch: u32,
-    frozen_blocks: usize,
+    frozen_blocks: FrozenBlocks,
     tensors: Vec<Tensor>,
     tables: BTreeMap<&'static str, Columns>,
 }
@@ -64,8 +65,8 @@ impl Snapshot {
         2 * u64::from(settings.plan.samples) + weights as u64 + STEPS_LIMIT + probe
     }
 
-    /// A checkpoint at the start of `epoch` from its parts: the weights, how many blocks are frozen, and the
-    /// rows of [`Snapshot::tables`], of all workers.
+    /// A checkpoint at the start of `epoch` from its parts: the weights, the frozen blocks, and the rows of
+    /// [`Snapshot::tables`], of all workers.
     ///
     /// # Errors
     /// What does not fit the run of these `settings`, in words.
@@ -73,7 +74,7 @@ impl Snapshot {
         settings: &Settings,
         epoch: u32,
         tensors: Vec<Tensor>,
-        frozen_blocks: usize,
+        frozen_blocks: FrozenBlocks,
         tables: BTreeMap<&'static str, Columns>,
     ) -> Result<Self, String> {
         let snapshot = Self { epoch, frozen_blocks, tensors, tables };
@@ -86,8 +87,8 @@ impl Snapshot {
         self.epoch
     }
 
-    pub(crate) fn frozen_blocks(&self) -> usize {
-        self.frozen_blocks
+    pub(crate) fn frozen_blocks(&self) -> &FrozenBlocks {
+        &self.frozen_blocks
     }
 
     pub(crate) fn tensors(&self) -> &[Tensor] {
@@ -153,8 +154,9 @@ impl Snapshot {
         let mut network = settings.masked_network();
         network.restore(&self.tensors).map_err(|error| error.to_string())?;
         let blocks = settings.plan.architecture.blocks.len();
-        if self.frozen_blocks > blocks {
-            let (frozen, are) = (counted(self.frozen_blocks, "block"), are(self.frozen_blocks));
+        let last = self.frozen_blocks.end();
+        if last > blocks {
+            let (frozen, are) = (counted(last, "block"), are(last));
             return Err(format!("{frozen} {are} frozen; the network has {blocks}"));
         }
         let frozen = self.frozen(&settings.plan)?;
@@ -164,16 +166,16 @@ impl Snapshot {
         {
             return Err(format!("freezes: a decision for {}, diff {}", tick(row), row.diff));
         }
-        let after = frozen_blocks_after(&settings.plan.architecture, self.frozen_blocks, &rows);
+        let after = frozen_blocks_after(&settings.plan.architecture, &self.frozen_blocks, &rows);
         let after = after.map_err(|error| format!("freezes: {error}"))?;
         // A pipeline without a freeze stage has no such table.
         let decided = frozen.iter().any(|spans| *spans != Spans::never());
         let said = [self.epoch - 1, self.epoch].map(|epoch| frozen_blocks(&frozen, epoch));
-        if decided && said != [self.frozen_blocks, after] {
-            let (weights, [frozen, then]) = (counted(self.frozen_blocks, "block"), said);
+        if decided && said != [self.frozen_blocks.clone(), after.clone()] {
+            let ([frozen, then], weights) = (said, &self.frozen_blocks);
             return Err(format!(
-                "frozen: {frozen} before and {then} from this epoch on; the weights have {weights} frozen, \
-                 {after} after the decisions in freezes"
+                "frozen: blocks {frozen} before and {then} from this epoch on; the weights have {weights} \
+                 frozen, {after} after the decisions in freezes"
             ));
         }
         let mut freezes = settings.policies.freeze.start(&settings.plan);

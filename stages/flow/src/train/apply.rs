@@ -95,7 +95,7 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
                 }
                 let (loss, accuracy) = running.means();
                 if worker == 0 && trained {
-                    let frozen_blocks = replica.network.frozen_blocks();
+                    let frozen_blocks = replica.network.frozen_blocks().count();
                     let (steps, active, dense_gradients) =
                         (batch.steps, batch.active, header.dense_gradients);
                     let report =
@@ -139,8 +139,8 @@ pub(super) fn apply<'s>(run: &Run<'s>, replica: Rc<RefCell<Replica>>, from: Grad
                                 replica.rewind.tensors(network),
                             ];
                             let tensors = tensors.concat();
-                            let frozen_blocks = network.frozen_blocks();
-                            kept_out.send(&capabilities, [Kept::Weights { tensors, frozen_blocks }]);
+                            let frozen = network.frozen_blocks().clone();
+                            kept_out.send(&capabilities, [Kept::Weights { tensors, frozen }]);
                         }
                     }
                     timings_out.send(&capabilities, timings.take(tick.epoch, worker));

@@ -24,9 +24,9 @@ pub(crate) fn norms(values: &[f32]) -> [f64; 2] {
     [0, 1].map(|sum| sums.iter().map(|sums| sums[sum]).sum())
 }
 
-/// Whether a layer lies in the frozen prefix.
+/// Whether a layer belongs to a frozen block.
 pub(super) fn is_frozen(network: &Network, layer: usize) -> bool {
-    network.architecture().layers[layer].block < network.frozen_blocks()
+    network.frozen_blocks().contains(network.architecture().layers[layer].block)
 }
 
 /// The layers a worker owns.

@@ -79,7 +79,7 @@ pub struct Trained<'s> {
 ///
 /// With [`Observe::Full`](crate::Observe::Full) samples outside the active set are scored after the last
 /// step. Every worker takes these steps, and they change nothing. The backward pass of every step then goes
-/// on through the frozen blocks.
+/// on through the frozen blocks, with the gradients of their weights.
 ///
 /// # Panics
 /// If the settings name a model that cannot be built: check them before.

@@ -116,11 +116,11 @@ impl Replica {
         self.nodes.iter().map(refuse).collect()
     }
 
-    /// Brings the frozen prefix up to date.
+    /// Brings the frozen blocks up to date.
     pub(super) fn freeze(&mut self, rows: &[FreezeRow]) {
-        let prefix = frozen_blocks_after(self.network.architecture(), self.network.frozen_blocks(), rows);
+        let frozen = frozen_blocks_after(self.network.architecture(), self.network.frozen_blocks(), rows);
         let before = self.network.front();
-        self.network.freeze(prefix.unwrap_or_else(|misfit| panic!("{misfit}")));
+        self.network.freeze(frozen.unwrap_or_else(|misfit| panic!("{misfit}")));
         if let Some(cache) = self.presented.cache.as_ref().filter(|_| self.network.front() < before) {
             cache.thaw(self.network.front());
         }

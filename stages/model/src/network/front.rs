@@ -55,7 +55,7 @@ impl Network {
         let bytes = self.description.front_numbers(front) * packing.bytes(self.storage);
         let mut made = vec![vec![0; bytes]; samples];
         in_storage!(self.storage, S => {
-            if let Some(mut pass) = self.pass::<S>(workspace, inputs, &shard, &self.fronting, self.frozen) {
+            if let Some(mut pass) = self.pass::<S>(workspace, inputs, &shard, &self.fronting, &self.frozen) {
                 self.run_up_to(front, &mut pass, entries);
                 save(&pass, front, packing, &mut made);
             }

@@ -1,6 +1,8 @@
 //! Passes that train nothing: scores of samples that do not train, evaluation, and where numbers stop being
 //! finite.
 
+use spfde_data::FrozenBlocks;
+
 use crate::lane::{Activations, samples_in};
 use crate::network::Network;
 use crate::operation::loss;
@@ -15,7 +17,7 @@ impl Network {
     /// # Panics
     /// If the shard's inputs have another shape than the network's or too few lanes, or a label is no class.
     pub fn observe_shard(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Vec<Score> {
-        self.score(workspace, shard, &self.scoring, self.frozen)
+        self.score(workspace, shard, &self.scoring, &self.frozen)
     }
 
     /// Scores a shard with the running statistics of all batch norms and without dropout; weights in the loss
@@ -26,7 +28,7 @@ impl Network {
     pub fn evaluate(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Evaluation {
         // No block measures, not even the classifier's.
         let shard = &Shard { noise: &[], ..*shard };
-        let scores = self.score(workspace, shard, &self.evaluating, self.architecture().blocks.len() + 1);
+        let scores = self.score(workspace, shard, &self.evaluating, &self.all_blocks());
         let loss = scores.iter().fold(0.0, |loss, score| loss + f64::from(score.loss));
         let correct = scores.iter().filter(|score| score.correct).count() as u32;
         Evaluation { loss, correct, classes: scores.iter().map(|score| score.class).collect() }
@@ -38,10 +40,10 @@ impl Network {
     /// # Panics
     /// If the inputs have another shape than the network's or too few lanes.
     pub fn logits(&self, workspace: &mut Workspace, inputs: &Activations, samples: usize) -> Vec<f64> {
-        let (labels, frozen) = (vec![0; samples], self.architecture().blocks.len() + 1);
+        let (labels, fixed) = (vec![0; samples], self.all_blocks());
         let shard = Shard { inputs, labels: &labels, weights: &[], noise: &[], batch_samples: samples };
         in_storage!(self.storage, S => {
-            let pass = self.pass::<S>(workspace, Some(inputs), &shard, &self.evaluating, frozen);
+            let pass = self.pass::<S>(workspace, Some(inputs), &shard, &self.evaluating, &fixed);
             pass.map_or(vec![], |mut pass| {
                 self.run_forward(&mut pass, None);
                 loss::logits(&pass)
@@ -62,11 +64,11 @@ impl Network {
         samples: usize,
         layers: &[usize],
     ) -> Vec<Vec<Vec<f32>>> {
-        let (labels, frozen) = (vec![0; samples], self.architecture().blocks.len() + 1);
+        let (labels, fixed) = (vec![0; samples], self.all_blocks());
         let shard = Shard { inputs, labels: &labels, weights: &[], noise: &[], batch_samples: samples };
         in_storage!(self.storage, S => {
             // A backward pass would need every value, so that none is overwritten.
-            let pass = self.pass::<S>(workspace, Some(inputs), &shard, &self.observing, frozen);
+            let pass = self.pass::<S>(workspace, Some(inputs), &shard, &self.observing, &fixed);
             pass.map_or(vec![vec![]; layers.len()], |mut pass| {
                 self.run_forward(&mut pass, None);
                 layers.iter().map(|layer| pass.signals(self.description.layers[*layer].value)).collect()
@@ -74,9 +76,20 @@ impl Network {
         })
     }
 
-    fn score(&self, ws: &mut Workspace, shard: &Shard<'_>, schedule: &Schedule, frozen: usize) -> Vec<Score> {
+    /// All blocks, and what is behind the last: with these fixed no batch norm measures.
+    fn all_blocks(&self) -> FrozenBlocks {
+        FrozenBlocks::from(self.architecture().blocks.len() + 1)
+    }
+
+    fn score(
+        &self,
+        workspace: &mut Workspace,
+        shard: &Shard<'_>,
+        schedule: &Schedule,
+        fixed: &FrozenBlocks,
+    ) -> Vec<Score> {
         in_storage!(self.storage, S => {
-            let pass = self.pass::<S>(ws, Some(shard.inputs), shard, schedule, frozen);
+            let pass = self.pass::<S>(workspace, Some(shard.inputs), shard, schedule, fixed);
             let Some(mut pass) = pass else { return vec![] };
             self.run_forward(&mut pass, None);
             loss::score(&pass, shard.labels)
@@ -95,7 +108,7 @@ impl Network {
 
     fn not_finite<S: Kept>(&self, workspace: &mut Workspace, shard: &Shard<'_>) -> Option<(usize, usize)> {
         // A backward pass that reached the input would need every value, so that none is overwritten.
-        let mut pass = self.pass::<S>(workspace, Some(shard.inputs), shard, &self.observing, self.frozen)?;
+        let mut pass = self.pass::<S>(workspace, Some(shard.inputs), shard, &self.observing, &self.frozen)?;
         self.run_forward(&mut pass, None);
         self.description.layers.iter().enumerate().find_map(|(layer, description)| {
             let (numbers, lanes) = (pass.value(description.value), pass.lanes());

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use spfde_data::FrozenBlocks;
+
 use crate::description::Description;
 use crate::layer::Layer;
 use crate::network::Network;
@@ -33,12 +35,12 @@ pub(super) struct PartLayout {
 }
 
 impl PartLayout {
-    pub(super) fn new(description: &Description, layers: &[Layer], frozen: usize) -> Self {
+    pub(super) fn new(description: &Description, layers: &[Layer], frozen: &FrozenBlocks) -> Self {
         let mut layout = Self::default();
         for (layer, shape) in layers.iter().zip(&description.architecture.layers) {
             let (weights, affine) = (layer.weights.indices.len(), shape.outputs * layer.affine.names().len());
             let (trained, affine, observed) =
-                if shape.block < frozen { (0, 0, weights) } else { (weights, affine, 0) };
+                if frozen.contains(shape.block) { (0, 0, weights) } else { (weights, affine, 0) };
             layout.weights.push(take(&mut layout.len, trained));
             layout.affine.push(take(&mut layout.len, affine));
             layout.observed.push(take(&mut layout.observed_len, observed));
@@ -135,7 +137,7 @@ impl Network {
     pub fn extra_len(&self, extra: &[Extra]) -> usize {
         assert!(extra.is_sorted_by(|a, b| a.layer() < b.layer()), "layers ascend");
         let shapes = &self.architecture().layers;
-        let train = extra.iter().all(|extra| shapes[extra.layer()].block >= self.frozen);
+        let train = extra.iter().all(|extra| !self.frozen.contains(shapes[extra.layer()].block));
         assert!(train, "no layer is frozen");
         extra.iter().map(|extra| self.extra_lens(extra).iter().sum::<usize>()).sum()
     }

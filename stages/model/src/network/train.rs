@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use spfde_data::FrozenBlocks;
+
 use crate::description::{Kind, Operation, Reach};
 use crate::entries::Entries;
 use crate::kernel::{Stored, Taps};
@@ -28,11 +30,11 @@ impl Network {
 
     /// Computes what is wanted of a shard, one micro-batch, and gives one score per sample, in their order.
     ///
-    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks, or
-    /// through them where their gradients are wanted. Batch norms use the shard's own statistics (ghost batch
-    /// norm), those of frozen blocks their running ones. The slices of [`Wanted`] are overwritten; those of
-    /// the shards of a batch are to be added. The part has the same bits whatever else is wanted. A shard
-    /// without samples contributes zeros.
+    /// Forward, loss Σ weight · cross-entropy / `batch_samples`, backward down to the frozen blocks at the
+    /// front, or through them where their gradients are wanted. Batch norms use the shard's own statistics
+    /// (ghost batch norm), those of frozen blocks their running ones. The slices of [`Wanted`] are
+    /// overwritten; those of the shards of a batch are to be added. The part has the same bits whatever else
+    /// is wanted. A shard without samples contributes zeros.
     ///
     /// # Panics
     /// If a slice has not the length that [`Wanted`] names, an extra gradient of a frozen layer is wanted,
@@ -67,7 +69,7 @@ impl Network {
         let schedule = if observes { &self.observing } else { &self.training };
         let inputs = entries.is_none().then_some(shard.inputs);
         in_storage!(self.storage, S => {
-            let pass = self.pass::<S>(workspace, inputs, shard, schedule, self.frozen);
+            let pass = self.pass::<S>(workspace, inputs, shard, schedule, &self.frozen);
             pass.map_or(vec![], |mut pass| self.run(&mut pass, shard, entries, &mut wanted))
         })
     }
@@ -86,7 +88,7 @@ impl Network {
         into.fill(0.0);
         let into = into.as_slice_mut().expect("activations are in standard layout");
         in_storage!(self.storage, S => {
-            let pass = self.pass::<S>(workspace, Some(shard.inputs), shard, &self.perturbing, self.frozen);
+            let pass = self.pass::<S>(workspace, Some(shard.inputs), shard, &self.perturbing, &self.frozen);
             let Some(mut pass) = pass else { return };
             self.run(&mut pass, shard, None, &mut Wanted::default());
             into.iter_mut().zip(pass.gradient(0)).for_each(|(into, stored)| *into = stored.get());
@@ -112,15 +114,15 @@ impl Network {
         scores
     }
 
-    /// Prepares a pass that has so many leading blocks with running statistics; none if the shard has no
-    /// samples. It reads `inputs` in place of those of the shard; none if it begins behind the front.
+    /// Prepares a pass in which the `fixed` blocks have running statistics; none if the shard has no samples.
+    /// It reads `inputs` in place of those of the shard; none if it begins behind the front.
     pub(super) fn pass<'a, S: Kept>(
         &'a self,
         workspace: &'a mut Workspace,
         inputs: Option<&'a Activations>,
         shard: &'a Shard<'_>,
         schedule: &'a Schedule,
-        frozen: usize,
+        fixed: &'a FrozenBlocks,
     ) -> Option<Pass<'a, S>> {
         let samples = shard.labels.len();
         if samples == 0 {
@@ -150,7 +152,7 @@ impl Network {
             noise: shard.noise,
             share: (samples as f64 / shard.batch_samples as f64) as f32,
             groups,
-            frozen,
+            fixed,
             loss: &*self.loss,
         })
     }
@@ -256,7 +258,11 @@ impl Network {
             return backward(pass, operation, &Taps::default(), &mut []);
         }
         pass.differentiate(layer, &mut wanted.part[self.part.affine[layer].clone()]);
-        let gradients = match operation.block < self.frozen {
+        let gradients = match self.frozen.contains(operation.block) {
+            // Behind a block that trains it only hands the gradient on.
+            true if wanted.observed.is_empty() => {
+                return backward(pass, operation, &Taps::default(), &mut []);
+            }
             true => &mut wanted.observed[self.part.observed[layer].clone()],
             false => &mut wanted.part[self.part.weights[layer].clone()],
         };

@@ -25,7 +25,7 @@ impl Network {
         assert_eq!(rates.len(), architecture.blocks.len() + 1, "a rate per block and one for the classifier");
         for (number, layer) in self.layers.iter_mut().enumerate() {
             let block = architecture.layers[number].block;
-            if block < self.frozen {
+            if self.frozen.contains(block) {
                 continue;
             }
             assert_eq!(

@@ -133,6 +133,8 @@ pub(crate) fn backward<S: Stored>(
     totals.clear(taps.positions.len() * lanes);
     let mut input = Input { operation, addition: None, sum: Buffer::default() };
     let (stride, height) = (geometry.convolution.stride, geometry.output.height);
+    // Only gradients of weights need the input.
+    let read = if taps.positions.is_empty() { 0 } else { height };
     for group in 0..pass.groups {
         source.restart();
         gradient.restart();
@@ -143,7 +145,7 @@ pub(crate) fn backward<S: Stored>(
             if let Some(precision) = pass.rounding(layer) {
                 precision.gradients(layer, gradient.rows(rows));
             }
-            if row < height {
+            if row < read {
                 input.pack(pass, group, windows(geometry, row), &mut source);
             }
             if let Some((target, begun)) = &mut input_gradient {
@@ -160,7 +162,7 @@ pub(crate) fn backward<S: Stored>(
                     }
                 }
             }
-            if row < height {
+            if row < read {
                 let Packed { top, left, pitch, columns, .. } = geometry.gradient;
                 let starts = [source.lanes_to(row * stride), gradient.lanes_to(top + row) + left];
                 let strip = output_strip(geometry, row, starts, [columns, pitch]);

@@ -45,7 +45,10 @@ pub(crate) fn backward<S: Stored>(
     let gradient = gradient.prepare(geometry.gradient, geometry.output, 1, lanes);
     target.make_room(geometry.source.len() * lanes);
     for groups in panels(pass.groups) {
-        pack_panel(pass, operation, groups.clone(), source);
+        // Only gradients of weights need the input.
+        if !taps.positions.is_empty() {
+            pack_panel(pass, operation, groups.clone(), source);
+        }
         pack_panel_of_gradient(pass, layer, groups.clone(), gradient);
         let factors = Factors { strip: strip(groups.len()), source, gradient };
         tally_groups(pass.kernel, taps, factors, groups.start > 0, gradients);

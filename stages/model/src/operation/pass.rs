@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use spfde_data::FrozenBlocks;
+
 use crate::description::Description;
 use crate::kernel::{Buffer, Kernel, LaneMask, PackedRow, SignalRow, Stored, pack, pack_gradient};
 use crate::lane::samples_in;
@@ -30,8 +32,8 @@ pub(crate) struct Pass<'a, S> {
     pub(crate) share: f32,
     /// Groups that hold them.
     pub(crate) groups: usize,
-    /// Leading blocks whose batch norms use running statistics.
-    pub(crate) frozen: usize,
+    /// Blocks whose batch norms use running statistics.
+    pub(crate) fixed: &'a FrozenBlocks,
     pub(crate) loss: &'a dyn Loss,
 }
 

@@ -12,7 +12,7 @@ const EPSILON: f64 = 1e-5;
 impl<S: Stored> Pass<'_, S> {
     /// Whether the parameters of `layer` get gradients.
     pub(crate) fn is_trained(&self, layer: usize) -> bool {
-        self.description.architecture.layers[layer].block >= self.frozen
+        !self.fixed.contains(self.description.architecture.layers[layer].block)
     }
 
     /// Whether `layer` normalises by the shard's own statistics.

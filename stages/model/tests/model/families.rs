@@ -25,8 +25,8 @@ pub(crate) type Overrides = BTreeMap<String, Vec<f64>>;
 /// How batch norms normalise.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Norms {
-    /// By the samples' statistics, but for the blocks below this number.
-    Batch { frozen: usize },
+    /// By the samples' statistics, but for the blocks that are frozen.
+    Batch,
     /// By the running statistics.
     Running,
 }
@@ -228,7 +228,7 @@ impl Builder<'_> {
     fn batch_norm(&mut self, layer: &str, block: usize, input: Id) -> Id {
         let running = match self.norms {
             Norms::Running => true,
-            Norms::Batch { frozen } => block < frozen,
+            Norms::Batch => self.network.frozen_blocks().contains(block),
         };
         if running {
             let list = |what: &str| self.state[&format!("{layer}.{what}")].as_slice();

@@ -42,8 +42,7 @@ fn gradients_of_inputs_are_those_of_the_reference_also_through_a_frozen_prefix()
             let mut network = masked(name, shape, kernel);
             for frozen in [0, network.architecture().blocks.len()] {
                 network.freeze(frozen);
-                let norms = Norms::Batch { frozen };
-                let reference = model(name, &network, &samples, 20, norms, &Overrides::new());
+                let reference = model(name, &network, &samples, 20, Norms::Batch, &Overrides::new());
                 // The samples are the first value of the reference.
                 let expected = reference.reference.gradients(reference.loss).swap_remove(0);
                 let gradient = input_gradient(&network, &samples, 20);

@@ -99,8 +99,7 @@ fn sums_are_those_of_the_reference_and_leave_every_bit_of_the_part() {
                 network
             });
             let networks: Vec<Network> = networks.collect();
-            let norms = Norms::Batch { frozen };
-            let model = model(name, &networks[0], &samples, BATCH, norms, &Overrides::new());
+            let model = model(name, &networks[0], &samples, BATCH, Norms::Batch, &Overrides::new());
             let gradients = model.reference.gradients(model.loss);
             let reference = (&model, &gradients[..]);
             for network in &networks {
@@ -121,7 +120,7 @@ fn compare(
     term: impl Fn(f64, usize, usize, usize) -> f64,
 ) {
     let shapes = &network.architecture().layers;
-    let layers = (0..shapes.len()).filter(|layer| shapes[*layer].block >= network.frozen_blocks());
+    let layers = (0..shapes.len()).filter(|layer| !network.frozen_blocks().contains(shapes[*layer].block));
     // Every other layer with gradients of some absent weights, too.
     let indices = |layer: usize| -> Vec<u32> {
         let some = |index: &u32| index.is_multiple_of(3) || network.indices(layer).contains(index);
@@ -167,7 +166,7 @@ fn products_of_sums_of_magnitudes_bound_gradients_and_those_of_signed_sums_have_
     };
     assert_eq!(numbers.len(), 6 * 25 + 16);
     let extra = [Extra::new(layer, vec![]).with_sums(Some(Sums::Signed))];
-    let model = model(name, &network, &samples, BATCH, Norms::Batch { frozen: 0 }, &Overrides::new());
+    let model = model(name, &network, &samples, BATCH, Norms::Batch, &Overrides::new());
     let reference = (&model, &model.reference.gradients(model.loss)[..]);
     let name = &network.architecture().layers[layer].name;
     let [taps, slopes] = expected(reference, name, |number, _, _| number * number);

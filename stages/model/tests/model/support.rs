@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use spfde_data::FrozenBlocks;
 use spfde_data::parameter::{ParameterError, Parameters, Value};
 use spfde_data::random::{Purpose, draw};
 use spfde_model::{
@@ -86,6 +87,11 @@ pub(crate) fn shake(network: &mut Network) {
         }
     }
     network.restore(&tensors).unwrap();
+}
+
+/// Every set of so many blocks.
+pub(crate) fn sets_of(blocks: usize) -> impl Iterator<Item = FrozenBlocks> {
+    (0..1_u32 << blocks).map(move |bits| (0..blocks).map(|block| bits >> block & 1 == 1).collect())
 }
 
 /// Samples as `[sample][channel][row][column]`, and their labels and weights in the loss.

@@ -7,8 +7,8 @@
 //! the difference of the norms, not the norm of the difference; or how far the weights have moved in an
 //! epoch.
 //!
-//! The paper stops every matrix on its own, whatever is in front of it. Here a block freezes once all its
-//! layers have stopped and all blocks in front are frozen: only then its backward pass ends.
+//! The paper stops every matrix on its own. Here a block freezes once all its layers have stopped, as there
+//! wherever it is: behind one that trains it hands the gradient on.
 //!
 //! ```
 //! use spfde_policy::freeze::{self, FreezeContext, Grades};
@@ -153,9 +153,9 @@ impl FreezeRule for Grades {
         let judges = self.may_freeze(run, epoch);
         let means: Vec<Option<f64>> =
             judged.states.iter_mut().map(|block| block.close(self.threshold, judges)).collect();
-        let (first, window) = (judged.prefix(epoch), epoch / self.interval - 1);
+        let window = epoch / self.interval - 1;
         let left = if judges { judged.budget_left(1.0) } else { 1.0 };
-        for (block, mean) in means.iter().enumerate().skip(first) {
+        for (block, mean) in means.iter().enumerate() {
             if let Some(mean) = mean {
                 judged.judge(epoch, block, [*mean, self.threshold], window, left);
             }
@@ -164,10 +164,11 @@ impl FreezeRule for Grades {
         let has_stopped = |block: &usize| {
             let layers = &judged.states[*block].0;
             let stopped = layers.iter().filter(|layer| layer.stopped > 0).count();
-            judges && stopped == architecture.layers_of(*block).count()
+            let trains = !judged.frozen[*block].is_frozen(epoch);
+            judges && trains && stopped == architecture.layers_of(*block).count()
         };
         let reason = format!("all layers have been below {}", self.threshold);
         let freeze = |block| Change { block, frozen: true, reason: reason.clone() };
-        (first..judged.states.len()).take_while(has_stopped).map(freeze).collect()
+        (0..judged.states.len()).filter(has_stopped).map(freeze).collect()
     }
 }

@@ -1,7 +1,9 @@
 //! Freezing: when a block of layers stops training, and when it trains again.
 //!
-//! Blocks freeze front to back, so that the backward pass stops at the frozen prefix. A frozen block keeps
-//! its weights, momenta, statistics and mask; the classifier belongs to no block and never freezes.
+//! A frozen block keeps its weights, momenta, statistics and mask; the classifier belongs to no block and
+//! never freezes. Most policies freeze blocks front to back, so that the backward pass ends at the frozen
+//! prefix. One that is frozen behind a block that trains hands the gradient on, which costs half its backward
+//! pass.
 
 mod autofreeze;
 mod cka;
@@ -90,8 +92,9 @@ impl FreezeContext {
 /// When blocks will be frozen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FreezePlan {
-    /// For each block the epochs during which it is frozen. In every epoch the frozen blocks are a prefix. A
-    /// block that is frozen at epoch 0 is so from the start, and [`FreezeState::decide`] is not asked for it.
+    /// For each block the epochs during which it is frozen. In every epoch the blocks frozen as planned are a
+    /// prefix. One that is frozen at epoch 0 is so from the start, and [`FreezeState::decide`] is not asked
+    /// for it.
     pub frozen: Vec<Spans>,
     /// What a user should know, such as why nothing freezes.
     pub note: Option<String>,

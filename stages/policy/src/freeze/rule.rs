@@ -48,7 +48,7 @@ pub struct Judged<'a, S> {
 impl<S> Judged<'_, S> {
     /// How many blocks in front are frozen at `epoch`, before the decision.
     pub fn prefix(&self, epoch: u32) -> usize {
-        frozen_blocks(self.frozen, epoch)
+        frozen_blocks(self.frozen, epoch).prefix()
     }
 
     /// Writes down that for a decision for `epoch` a block was judged by a `measure` against a `threshold`,
@@ -117,7 +117,7 @@ pub trait FreezeRule: Parametric {
     /// frozen block.
     fn observe_similarity(&self, _state: &mut Self::State, _row: &SimilarityRow) {}
 
-    /// The blocks that freeze or thaw at `(epoch, 0)`, front to back.
+    /// The blocks that freeze or thaw at `(epoch, 0)`, listed front to back; any of them may.
     fn decide(&self, run: &FreezeContext, judged: Judged<'_, Self::State>, epoch: u32) -> Vec<Change>;
 }
 

@@ -1,6 +1,7 @@
 //! Schedules against brute-force searches with cost functions of their own; rules by gradients by hand and
 //! against literal references, and those by similarity; rules that thaw.
 
+mod grades;
 mod gradient_norm;
 mod guards;
 mod norms;

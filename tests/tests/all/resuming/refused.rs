@@ -246,10 +246,10 @@ fn a_checkpoint_that_was_forged_with_its_hash_is_not_used() {
             |path| {
                 forge::<FreezeRow>(path, |rows| {
                     let reason = "forged".to_owned();
-                    rows.push(FreezeRow { epoch: 2, step: 0, layer: 2, diff: 1, reason });
+                    rows.push(FreezeRow { epoch: 2, step: 0, layer: 4, diff: 1, reason });
                 });
             },
-            "freezes: frozen blocks form a prefix",
+            "freezes: layer is 4, which is in no block",
         ),
         (|path| forge::<SieveRow>(path, |rows| rows.push(rows[0].clone())), "sieves: sample"),
     ];

@@ -3,33 +3,33 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use spfde_data::FrozenBlocks;
 use spfde_data::rows::{FreezeEvidenceRow, GradientRow, LayerRow};
 
 use super::plan_with;
 use crate::Plan;
 use crate::freeze::{
-    self, AutoFreeze, Change, EffectivePerturbation, FreezeRule, FreezeState, Grades, Measure,
-    PipeTransformer,
+    self, AutoFreeze, Change, EffectivePerturbation, FreezeRule, FreezeState, PipeTransformer,
 };
 
 /// A network of five blocks of one layer each, and a classifier.
 const SIZES: [usize; 7] = [6, 6, 6, 6, 6, 6, 6];
-const BLOCKS: usize = 5;
-const STEPS: u32 = 3;
+pub(super) const BLOCKS: usize = 5;
+pub(super) const STEPS: u32 = 3;
 
 /// What one epoch shows of each layer.
 #[derive(Clone, Debug)]
-struct Shown {
+pub(super) struct Shown {
     /// Norms at each step.
-    l1: Vec<f32>,
+    pub(super) l1: Vec<f32>,
     /// Of the accumulated gradient.
-    sum_l1: f64,
-    sum_l2: f64,
-    change: f64,
+    pub(super) sum_l1: f64,
+    pub(super) sum_l2: f64,
+    pub(super) change: f64,
 }
 
 /// Eleven epochs of six layers.
-fn records() -> impl Strategy<Value = Vec<Vec<Shown>>> {
+pub(super) fn records() -> impl Strategy<Value = Vec<Vec<Shown>>> {
     let shown = (prop::collection::vec(0.0..1.0_f32, STEPS as usize), prop::array::uniform3(0.0..1.0));
     let shown = shown.prop_map(|(l1, [sum_l1, sum_l2, change])| Shown { l1, sum_l1, sum_l2, change });
     prop::collection::vec(prop::collection::vec(shown, 6), 11)
@@ -76,13 +76,23 @@ fn show(state: &mut dyn FreezeState, epoch: u32, shown: &[Shown]) -> Vec<Change>
 }
 
 /// By epoch and block the measure and the threshold that were compared.
-type Evidence = BTreeMap<(u32, u16), (f64, f64)>;
+pub(super) type Evidence = BTreeMap<(u32, u16), (f64, f64)>;
 
-/// How many blocks are frozen after each decision, and what was judged. Every state that is saved and
-/// restored on the way goes on alike.
+/// How many blocks of the front are frozen after each decision, and no others; and what was judged.
 fn run(rule: impl FreezeRule + Clone, record: &[Vec<Shown>]) -> (Vec<usize>, Evidence) {
+    let (frozen, judged) = run_anywhere(rule, record);
+    assert!(frozen.iter().all(|frozen| frozen.count() == frozen.prefix()), "frozen blocks are a prefix");
+    (frozen.iter().map(FrozenBlocks::prefix).collect(), judged)
+}
+
+/// Which blocks are frozen after each decision, and what was judged. Every state that is saved and restored
+/// on the way goes on alike.
+pub(super) fn run_anywhere(
+    rule: impl FreezeRule + Clone,
+    record: &[Vec<Shown>],
+) -> (Vec<FrozenBlocks>, Evidence) {
     let (plan, mut state) = start(rule.clone());
-    let (mut counts, mut judged) = (Vec::new(), BTreeMap::new());
+    let (mut frozen, mut judged) = (Vec::new(), BTreeMap::new());
     for (epoch, shown) in (0..).zip(record) {
         let (_, mut restored) = start(rule.clone());
         restored.restore(state.frozen().to_vec(), &state.save(epoch)).unwrap();
@@ -95,12 +105,10 @@ fn run(rule: impl FreezeRule + Clone, record: &[Vec<Shown>]) -> (Vec<usize>, Evi
             assert!((0.0..=1.0).contains(&budget_left), "{row:?}");
             assert!(judged.insert((epoch, block), (measure, threshold)).is_none(), "{row:?}");
         }
-        counts.push(crate::cost::frozen_blocks(state.frozen(), epoch + 1));
-        let behind = state.frozen()[counts[epoch as usize]..].iter().any(|spans| spans.is_frozen(epoch + 1));
-        assert!(!behind, "frozen blocks are a prefix");
+        frozen.push(crate::cost::frozen_blocks(state.frozen(), epoch + 1));
     }
     assert_eq!(plan.frozen.len(), BLOCKS);
-    (counts, judged)
+    (frozen, judged)
 }
 
 proptest! {
@@ -193,40 +201,6 @@ proptest! {
                 }
             }
             prop_assert_eq!(counts[epoch as usize], frozen, "after epoch {}", epoch);
-        }
-    }
-
-    #[test]
-    fn grades_stops_layers_for_good_after_its_grace_period(
-        record in records(), threshold in 0.001..0.02, grace_period in 0.0..0.9, which in 0..3_usize,
-    ) {
-        let name = [Measure::Gradient, Measure::Change, Measure::WeightChange];
-        let measure = || name[which];
-        let rule = Grades { measure: measure(), threshold, grace_period, interval: 1 };
-        let (counts, _) = run(rule, &record);
-        let mut stopped = [false; BLOCKS];
-        let mut previous = [None::<f64>; BLOCKS];
-        for (epoch, shown) in record.iter().enumerate() {
-            let frozen = if epoch == 0 { 0 } else { counts[epoch - 1] };
-            for block in frozen..BLOCKS {
-                let norms: Vec<f64> = shown[block].l1.iter().map(|l1| f64::from(*l1)).collect();
-                let before = previous[block].into_iter().chain(norms.iter().copied());
-                let steps: Vec<f64> = match measure() {
-                    Measure::Gradient => norms.clone(),
-                    Measure::WeightChange => vec![shown[block].change],
-                    Measure::Change => {
-                        let all: Vec<f64> = before.collect();
-                        all.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect()
-                    }
-                };
-                previous[block] = norms.last().copied();
-                let mean = steps.iter().map(|step| step / 36.0).sum::<f64>() / steps.len() as f64;
-                if epoch as f64 + 1.0 >= grace_period * 12.0 && mean < threshold {
-                    stopped[block] = true;
-                }
-            }
-            let expected = stopped.iter().take_while(|stopped| **stopped).count();
-            prop_assert_eq!(counts[epoch], expected, "after epoch {}", epoch);
         }
     }
 }
