@@ -46,7 +46,7 @@ use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 use spfde_data::Scratch;
-use spfde_data::files::ScratchFiles;
+use spfde_data::files::ScratchFile;
 use spfde_data::nowhere::Nowhere;
 use spfde_data::parameter::Value;
 use spfde_flow::{Observer, PrefixCache, Services, Settings, Stop};
@@ -166,7 +166,7 @@ fn measure(
     let settings = experiment.settings();
     let clock = Arc::new(Clock::new(workers, bar.clone()));
     let directory = std::env::temp_dir().join(format!("spfde-bench-{}", std::process::id()));
-    let scratch = || Box::new(ScratchFiles::new(&directory)) as Box<dyn Scratch>;
+    let scratch = || Box::new(ScratchFile::new(&directory)) as Box<dyn Scratch>;
     let services = Services {
         store: Arc::new(Nowhere),
         commit: Arc::new(Nowhere),
