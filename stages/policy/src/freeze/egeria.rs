@@ -28,7 +28,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::SimilarityRow;
+use spfde_data::{SimilarityRow, counted};
 
 use super::plasticity::{Plasticity, PlasticityRow};
 use super::{Change, FreezeContext, FreezeRule, Judged};
@@ -114,7 +114,8 @@ impl FreezeRule for Egeria {
         let freeze = |block| {
             let PlasticityRow { settled, steepest, .. } = summary(block);
             let reason = format!(
-                "the slope of its plasticity was small in {settled} evaluations in a row, at most {:.2e}",
+                "the slope of its plasticity was small in {} in a row, at most {:.2e}",
+                counted(*settled, "evaluation"),
                 self.tolerance * steepest
             );
             Change { block, frozen: true, reason }
