@@ -51,6 +51,11 @@ impl FreezeRule for Cka {
         run.begins_window(epoch)
     }
 
+    /// The first window is compared with none.
+    fn earliest(&self, run: &FreezeContext) -> u32 {
+        self.patience.saturating_add(1).saturating_mul(run.mask_interval)
+    }
+
     fn reads_similarity(&self) -> bool {
         true
     }

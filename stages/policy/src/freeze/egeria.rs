@@ -62,6 +62,14 @@ impl FreezeRule for Egeria {
         run.begins_window(epoch)
     }
 
+    /// The first window is compared with none. A line takes evaluations, and the first one is the steepest so
+    /// far, which is small only if all are.
+    fn earliest(&self, run: &FreezeContext) -> u32 {
+        let steepest = u32::from(self.tolerance < 1.0);
+        let evaluations = self.window.max(2) + self.window + steepest - 1;
+        (evaluations + 1).saturating_mul(run.mask_interval)
+    }
+
     fn reads_similarity(&self) -> bool {
         true
     }
