@@ -115,6 +115,27 @@ fn the_list_names_everything_that_can_be_chosen() {
     assert_eq!(place.run(&["list", "nonsense"]).code, Some(2));
 }
 
+#[test]
+fn the_list_of_a_family_says_for_whom_a_default_is_and_has_the_keys_of_every_run() {
+    let place = Place::new();
+    let list = |family: &str| place.run(&["list", family]).done().out;
+    let of = |listed: &str, key: &str| -> Vec<String> {
+        let start = format!("    {key} ");
+        listed.lines().filter(|line| line.starts_with(&start)).map(str::to_owned).collect()
+    };
+    let intervals = of(&list("mask"), "mask.interval");
+    let [often, seldom] = &intervals[..] else { panic!("{intervals:?}") };
+    let (often, seldom) = if often.ends_with(", granet") { (often, seldom) } else { (seldom, often) };
+    assert!(often.contains(" 1 ") && often.ends_with("; of deep-r, gmp, granet"), "{often}");
+    assert!(seldom.contains(" 2 ") && seldom.contains("; of mest-em, mest-ems, set, "), "{seldom}");
+    let rates = of(&list("model"), "train.learning_rate");
+    assert!(rates.iter().filter(|rate| rate.contains("; of ")).count() >= 2, "{rates:?}");
+    let freezing = list("freeze");
+    for key in ["freeze.probe", "freeze.cache", "freeze.cache_bytes", "freeze.cache_variants"] {
+        assert_eq!(of(&freezing, key).len(), 1, "{key} in {freezing}");
+    }
+}
+
 /// A name that clears the screen, and one whose second line looks like a message.
 const NAMES: [(&str, &str); 2] =
     [("run\u{1b}[2J\u{9b}31m", "run\\u001b[2J\\u009b31m"), ("run\nspfde: done", "run\\nspfde: done")];
