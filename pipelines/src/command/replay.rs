@@ -173,7 +173,8 @@ impl Replay {
             };
             let (replayed, ended) =
                 found.map_or_else(|error| (lines.seen(), Err(error)), |found| (found, Ok(())));
-            cases.push(Case { name, replayed, recorded, planned });
+            let freeze = Arc::clone(&experiment.settings().policies.freeze);
+            cases.push(Case { name, replayed, recorded, planned, freeze });
             ends.push(ended);
             if ends.iter().any(Result::is_err) {
                 break;
