@@ -65,6 +65,12 @@ fn a_sweep_trains_what_single_runs_would_and_nothing_twice() {
         "{}",
         first.out
     );
+    // A run is wanted.
+    let names = [0, 1, 2].map(|at| format!("runs/s/{}", ALL[at])).join(", ");
+    let told = format!("runs/s: is the directory of a sweep; name a run of it: {names} or one of 1 more");
+    for words in [&["watch"][..], &["analyse", "--view", "churn"], &["report"], &["replay"], &["resume"]] {
+        place.run(&[words, &["runs/s"]].concat()).refused(2, &told, "");
+    }
     // Started again nothing is left to do.
     let manifests =
         || ALL.map(|run| std::fs::read(place.path("runs/s").join(run).join("manifest.json")).unwrap());
