@@ -94,12 +94,10 @@ pub trait Commit: Send + Sync {
 
 /// Keeps bytes outside of memory that can be computed anew: nothing of it outlives the process.
 pub trait Scratch: Send {
-    /// Writes bytes to a free place, whose number it returns.
-    fn write(&mut self, bytes: &[u8]) -> Result<u64>;
+    /// Writes bytes from a place on, over what is there.
+    fn write(&mut self, place: u64, bytes: &[u8]) -> Result<()>;
     /// Reads as many bytes from a place as were written there.
     fn read(&mut self, place: u64, into: &mut [u8]) -> Result<()>;
-    /// Gives a place of so many bytes back.
-    fn free(&mut self, place: u64, bytes: usize);
 }
 
 /// Why a recorded stream cannot be read: names the file or the stream, what is wrong, and what to do.

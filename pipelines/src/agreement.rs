@@ -26,18 +26,25 @@ fn check_cache(settings: &Settings) -> Result<(), ParameterError> {
     Err(ParameterError::contradiction("freeze.cache", reason))
 }
 
-/// Refuses a policy that compares layers by no samples.
+/// Refuses a policy that compares layers by no samples, and a comparison by a single one.
 fn check_probe(settings: &Settings) -> Result<(), ParameterError> {
     let policy = &settings.policies.freeze;
-    if !policy.reads_similarity() || settings.probe.is_some() {
-        return Ok(());
-    }
-    let reason = format!("`{}` compares layers by these samples; set some, such as 256", policy.name());
+    let is_judged = policy.reads_similarity();
+    let reason = match settings.probe.map(|probe| probe.samples) {
+        None if is_judged => {
+            format!("`{}` compares layers by these samples; set some, such as 256", policy.name())
+        }
+        Some(1) => {
+            let none = if is_judged { "such as 256" } else { "or 0 for none" };
+            format!("layers are compared by how they tell samples apart; set two at least, {none}")
+        }
+        _ => return Ok(()),
+    };
     Err(ParameterError::contradiction(PROBE, reason))
 }
 
 /// Refuses patience without a validation set; clipping where more weights train than exist; a cache of what
-/// is computed or differs anyway; a policy that compares layers without a probe; masks to begin with that
+/// is computed or differs anyway; comparisons of layers without two samples; masks to begin with that
 /// are not of the units asked for; two intervals of a mask, and one in steps that no epoch is long enough
 /// for.
 pub(crate) fn check(asked: &Configuration, settings: &Settings) -> Result<(), ParameterError> {

@@ -1,20 +1,30 @@
-//! Policies that never act, because the run is too short.
+//! Policies that never act, because the run is too short, or there is nothing for them to act on.
 
-use spfde_data::{Parameters, counted};
+use spfde_data::{Parameters, Value, counted};
 use spfde_flow::Settings;
 use spfde_policy::mask::Needs;
 
-/// A note for each of the policies of masks and of the sieve that has an interval and decides nothing within
-/// the run.
+/// The key of the candidates of an update.
+const SAMPLES: &str = "mask.samples";
+
+/// A note for each of the policies that decides nothing within the run.
 pub(crate) fn idle(values: &Parameters, settings: &Settings) -> Vec<String> {
     let (mask, sieve) = (&settings.policies.mask, &settings.policies.sieve);
-    let layers = settings.plan.architecture.layers.len();
-    let needs = |epoch: u32, layer: usize| {
-        let spans = settings.plan.spans(layer);
-        (epoch > 0 && mask.needs(layer, epoch, spans) > Needs::Nothing)
-            || mask.needs_within(layer, epoch, spans) > Needs::Nothing
+    let plan = &settings.plan;
+    let update = |epoch: u32, layer: usize| {
+        let spans = plan.spans(layer);
+        let needs = if epoch > 0 { mask.needs(layer, epoch, spans) } else { Needs::Nothing };
+        match needs.max(mask.needs_within(layer, epoch, spans)) {
+            // Nothing grows but candidates, and nothing goes that nothing grows for.
+            Needs::Candidates if mask.candidate_count(layer, plan.nonzero(epoch)[layer]) == 0 => {
+                Needs::Nothing
+            }
+            needs => needs,
+        }
     };
-    let changes = (0..settings.epochs).any(|epoch| (0..layers).any(|layer| needs(epoch, layer)));
+    let layers = 0..plan.architecture.layers.len();
+    let changes =
+        (0..settings.epochs).any(|epoch| layers.clone().any(|layer| update(epoch, layer) > Needs::Nothing));
     let decides = (1..settings.epochs).any(|epoch| sieve.decides(epoch));
     let epochs = counted(settings.epochs, "epoch");
     let note = |key: &str, what: &str, acts: bool| {
@@ -22,7 +32,17 @@ pub(crate) fn idle(values: &Parameters, settings: &Settings) -> Vec<String> {
         (interval >= settings.epochs).then(|| format!("{what}: {key} = {interval} is too long for {epochs}"))
     };
     let masks = note("mask.interval", "no mask changes", changes);
+    let draws_none = !changes && values.get(SAMPLES) == Some(&Value::Number(0.0));
+    let candidates =
+        draws_none.then(|| format!("no mask changes: {SAMPLES} = 0 draws nothing that may grow"));
     let sieves = note("sieve.interval", "the active set never changes", decides);
     let warmup = note("sieve.warmup", "the active set never changes", decides);
-    masks.into_iter().chain(sieves).chain(warmup).collect()
+    let (freeze, earliest) = (settings.policies.freeze.name(), settings.policies.freeze.earliest());
+    let blocks = (earliest >= settings.epochs).then(|| {
+        let passed = counted(earliest, "epoch");
+        format!(
+            "no block freezes: under `{freeze}` none can before {passed} have passed; the run has {epochs}"
+        )
+    });
+    masks.into_iter().chain(candidates).chain(sieves).chain(warmup).chain(blocks).collect()
 }

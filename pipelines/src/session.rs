@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use spfde_data::files::layout::PREFIX_CACHE;
 use spfde_data::files::run_directory::{Member, default_directory};
-use spfde_data::files::{DataError, Kind, Manifest, ParquetStore, RunDirectory, ScratchFiles};
+use spfde_data::files::{DataError, Kind, Manifest, ParquetStore, RunDirectory, ScratchFile};
 use spfde_data::{Commit, CompleteEpoch, StorageError};
 use spfde_flow::{Cause, Checkpoints, Fault, Observer, PrefixCache, Services, Snapshot, Stop};
 
@@ -116,7 +116,7 @@ pub(crate) fn work_on(
         resumed: resumed.map(Arc::new),
         recorded: None,
         prefix_cache: PrefixCache::new(&settings.kept_of_prefix(), &|| {
-            Box::new(ScratchFiles::new(&place.path().join(PREFIX_CACHE)))
+            Box::new(ScratchFile::new(&place.path().join(PREFIX_CACHE)))
         }),
         observer: options.observer,
     };

@@ -34,7 +34,7 @@ pub use parquet_store::ParquetStore;
 use read_limited::{check_length, check_recorded, hash_file, inside, open, read_limited, read_range};
 pub use recording::{FollowedEnd, FollowedTrace, RecordedTrace};
 pub use run_directory::{CONFIG_NAME, RecordedRun, RunDirectory};
-pub use scratch::ScratchFiles;
+pub use scratch::ScratchFile;
 
 /// Every codec of Parquet that is read.
 #[cfg(test)]

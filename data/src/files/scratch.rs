@@ -1,8 +1,5 @@
-//! Files of what can be computed anew. They have no names and go when they are closed, however the process
-//! ends.
+//! A file of what can be computed anew. It has no name and goes when it is closed, however the process ends.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,81 +7,53 @@ use std::path::{Path, PathBuf};
 use crate::files::{DataError, operation};
 use crate::{Scratch, segment};
 
-/// Keeps bytes in files below a directory, one file for each length, each a list of slots.
+/// Keeps bytes in a file below a directory, as long as what was written farthest behind.
 ///
-/// The system keeps what it can of them in memory, as of every file. Dropped, it removes the directory,
-/// unless something else lies there.
+/// The system keeps what it can of it in memory, as of every file. Dropped, it removes the directory, unless
+/// something else lies there.
 #[derive(Debug)]
-pub struct ScratchFiles {
+pub struct ScratchFile {
     directory: PathBuf,
-    files: BTreeMap<usize, Slots>,
+    file: Option<File>,
 }
 
-#[derive(Debug)]
-struct Slots {
-    file: File,
-    /// Slots of the file.
-    count: u64,
-    /// Those among them that hold nothing.
-    free: Vec<u64>,
-}
-
-impl ScratchFiles {
+impl ScratchFile {
     /// Will keep what is written below `directory`, which it creates when it needs it.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), files: BTreeMap::new() }
+        Self { directory: directory.to_owned(), file: None }
     }
 
-    fn create(directory: &Path) -> Result<Slots, DataError> {
+    fn create(directory: &Path) -> Result<File, DataError> {
         let made = if directory.is_dir() { Ok(()) } else { operation::create_directory(directory) };
         // Another thread may have been faster.
         let made = made.or_else(|error| if directory.is_dir() { Ok(()) } else { Err(error) });
         made.map_err(DataError::io(directory, "create the directory"))?;
         let file = operation::create_unnamed(directory);
-        let file = file.map_err(DataError::io(directory, "create a file in the directory"))?;
-        Ok(Slots { file, count: 0, free: Vec::new() })
+        file.map_err(DataError::io(directory, "create a file in the directory"))
     }
 }
 
-impl Scratch for ScratchFiles {
-    fn write(&mut self, bytes: &[u8]) -> segment::Result<u64> {
-        let Self { directory, files } = self;
-        let slots = match files.entry(bytes.len()) {
-            Entry::Occupied(slots) => slots.into_mut(),
-            Entry::Vacant(place) => place.insert(Self::create(directory)?),
-        };
-        let slot = slots.free.last().copied().unwrap_or(slots.count);
-        let written = slots
-            .file
-            .seek(SeekFrom::Start(slot * bytes.len() as u64))
-            .and_then(|_| operation::write(&slots.file, directory, bytes));
-        written.map_err(DataError::io(directory, "write a file in the directory"))?;
-        if slots.free.pop().is_none() {
-            slots.count += 1;
+impl Scratch for ScratchFile {
+    fn write(&mut self, place: u64, bytes: &[u8]) -> segment::Result<()> {
+        if self.file.is_none() {
+            self.file = Some(Self::create(&self.directory)?);
         }
-        Ok(slot)
+        let mut file = self.file.as_ref().expect("it is there now");
+        let sought = file.seek(SeekFrom::Start(place));
+        let written = sought.and_then(|_| operation::write(file, &self.directory, bytes));
+        Ok(written.map_err(DataError::io(&self.directory, "write a file in the directory"))?)
     }
 
     fn read(&mut self, place: u64, into: &mut [u8]) -> segment::Result<()> {
-        let slots = self.files.get_mut(&into.len()).expect("a place of so many bytes was written");
-        let start = SeekFrom::Start(place * into.len() as u64);
-        let read = slots.file.seek(start).and_then(|_| slots.file.read_exact(into));
+        let mut file = self.file.as_ref().expect("something was written there");
+        let read = file.seek(SeekFrom::Start(place)).and_then(|_| file.read_exact(into));
         Ok(read.map_err(DataError::io(&self.directory, "read a file in the directory"))?)
-    }
-
-    fn free(&mut self, place: u64, bytes: usize) {
-        let slots = self.files.get_mut(&bytes).expect("a place of so many bytes was written");
-        slots.free.push(place);
-        // A file without content gives its room back.
-        if slots.free.len() as u64 == slots.count {
-            self.files.remove(&bytes);
-        }
     }
 }
 
-impl Drop for ScratchFiles {
+impl Drop for ScratchFile {
     fn drop(&mut self) {
-        self.files.clear();
+        self.file = None;
         let _ = operation::remove_directory(&self.directory);
     }
 }
@@ -98,31 +67,27 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_until_it_is_freed_and_leaves_nothing() {
+    fn what_was_written_is_read_until_something_is_written_over_it_and_leaves_nothing() {
         let run = tempfile::tempdir().unwrap();
         let directory = run.path().join("cache");
-        let mut scratch = ScratchFiles::new(&directory);
+        let mut scratch = ScratchFile::new(&directory);
         assert!(!directory.exists());
-        let mut kept: Vec<(u64, Vec<u8>)> = Vec::new();
-        for round in 0..50_u8 {
-            let written = bytes(round, if round % 3 == 0 { 700 } else { 70 });
-            kept.push((scratch.write(&written).unwrap(), written));
-            if round % 4 == 3 {
-                let (place, freed) = kept.remove(usize::from(round) / 8);
-                scratch.free(place, freed.len());
-            }
-            for (place, expected) in &kept {
-                let mut found = vec![0; expected.len()];
-                scratch.read(*place, &mut found).unwrap();
-                assert_eq!(&found, expected);
-            }
+        // From back to front, then two over the first.
+        for round in (0..20_u8).rev() {
+            scratch.write(u64::from(round) * 700, &bytes(round, 700)).unwrap();
         }
-        // As many slots as were in use at once, at most.
-        let slots: u64 = scratch.files.values().map(|slots| slots.count).sum();
-        assert!(slots <= kept.len() as u64 + 2, "{slots} of {}", kept.len());
-        // The files have no names.
+        scratch.write(0, &bytes(50, 350)).unwrap();
+        scratch.write(350, &bytes(51, 350)).unwrap();
+        let expected = (1..20).map(|round| (u64::from(round) * 700, bytes(round, 700)));
+        for (place, expected) in expected.chain([(0, bytes(50, 350)), (350, bytes(51, 350))]) {
+            let mut found = vec![0; expected.len()];
+            scratch.read(place, &mut found).unwrap();
+            assert_eq!(found, expected);
+        }
+        assert_eq!(scratch.file.as_ref().unwrap().metadata().unwrap().len(), 14_000);
+        // The file has no name.
         assert!(directory.is_dir() && (cfg!(windows) || directory.read_dir().unwrap().next().is_none()));
-        let other = ScratchFiles::new(&directory);
+        let other = ScratchFile::new(&directory);
         drop((scratch, other));
         assert!(!directory.exists());
     }
@@ -132,7 +97,7 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let directory = run.path().join("file").join("cache");
         std::fs::write(run.path().join("file"), "").unwrap();
-        let error = ScratchFiles::new(&directory).write(&[1]).unwrap_err().to_string();
+        let error = ScratchFile::new(&directory).write(0, &[1]).unwrap_err().to_string();
         assert!(error.contains(&directory.display().to_string()), "{error}");
     }
 }

@@ -12,7 +12,8 @@
 //! - **Frozen blocks** are frozen from the first step on, and have no backward pass. Nothing else freezes,
 //!   nor does a mask or the active set change: no decision falls within an epoch.
 //! - **A cache of the frozen prefix** (`freeze.cache`) is filled by an epoch before the timed one: every
-//!   timed step finds all of its samples, as far as `freeze.cache_bytes` go.
+//!   timed step finds all of its samples, as far as `freeze.cache_bytes` go. Both epochs show the same variant
+//!   of an augmented image. An interval of one epoch becomes one of two, so that nothing changes between them.
 //! - **Data.** Every step has a full batch of different random images, resident in memory as bytes. Turning
 //!   bytes into activations is part of the step, as in training, and stands in the profile as `input`. Images
 //!   are not varied (`data.augment` is `none` unless given), since other programs' steps do not include that.
@@ -46,7 +47,7 @@ use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 use spfde_data::Scratch;
-use spfde_data::files::ScratchFiles;
+use spfde_data::files::ScratchFile;
 use spfde_data::nowhere::Nowhere;
 use spfde_data::parameter::Value;
 use spfde_flow::{Observer, PrefixCache, Services, Settings, Stop};
@@ -97,11 +98,18 @@ impl Bench {
     /// If a setting is unknown, out of its range or contradicts another, more blocks are to be frozen than
     /// the model has, or the random images would not fit into memory.
     pub fn new(options: Options) -> Result<Self> {
-        let (path, notes) = Path::configured(&options)?;
+        let (path, mut notes) = Path::configured(&options)?;
         let dense = options.dense && path.mask() != "dense";
         let dense = dense.then(|| path.dense(&options)).transpose()?;
         let floor = path.floor(&options)?;
-        Ok(Self { experiment: path.experiment()?, path, dense, floor, notes })
+        let experiment = path.experiment()?;
+        let sieve = &experiment.settings().policies.sieve;
+        if (1..path.epochs()).any(|epoch| sieve.decides(epoch)) {
+            let note = "the active set changes between the epoch that fills the cache and the timed one, which \
+                        may not find all of its samples; `sieve.policy=none` keeps it";
+            notes.push(note.to_owned());
+        }
+        Ok(Self { experiment, path, dense, floor, notes })
     }
 
     /// What the user should know although it is no error.
@@ -166,7 +174,7 @@ fn measure(
     let settings = experiment.settings();
     let clock = Arc::new(Clock::new(workers, bar.clone()));
     let directory = std::env::temp_dir().join(format!("spfde-bench-{}", std::process::id()));
-    let scratch = || Box::new(ScratchFiles::new(&directory)) as Box<dyn Scratch>;
+    let scratch = || Box::new(ScratchFile::new(&directory)) as Box<dyn Scratch>;
     let services = Services {
         store: Arc::new(Nowhere),
         commit: Arc::new(Nowhere),

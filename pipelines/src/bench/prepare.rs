@@ -39,12 +39,19 @@ const FIXED: [&str; 1] = ["freeze.policy=none"];
 /// How many epochs a round has: with a cache of the frozen prefix the first one fills it.
 const EPOCHS: [&str; 2] = ["train.epochs=1", "train.epochs=2"];
 
+/// What holds with such a cache: both epochs show the same variant of an augmented image.
+const ONE_VARIANT: &str = "freeze.cache_variants=1";
+
+/// The keys by which something might change between the two, if it did so in every epoch.
+const INTERVALS: [&str; 2] = ["mask.interval", "sieve.interval"];
+
 /// How the keys begin that say what is kept of the frozen prefix.
 const PREFIX_CACHE: &str = "freeze.cache";
 
 /// How the keys begin that have no effect, and why.
-const UNUSED: [(&str, &str); 3] = [
+const UNUSED: [(&str, &str); 4] = [
     ("freeze.", "--frozen K freezes K blocks"),
+    ("freeze.cache_variants", "it shows one variant of each image"),
     ("train.epochs", "it times steps, see --steps"),
     ("data.path", "its images are random, of the shape `data.shape`"),
 ];
@@ -69,12 +76,18 @@ impl Path {
         let mut notes: Vec<String> =
             asked.notes().iter().filter(|note| !note.starts_with("`freeze.")).cloned().collect();
         for (start, reason) in UNUSED {
-            let unused = |key: &&String| key.starts_with(start) && !key.starts_with(PREFIX_CACHE);
+            let of_cache = start.starts_with(PREFIX_CACHE);
+            let unused = |key: &&String| key.starts_with(start) && key.starts_with(PREFIX_CACHE) == of_cache;
             let keys = given.iter().map(|(key, _)| key).filter(unused);
             notes.extend(keys.map(|key| format!("`{key}` has no effect on a bench: {reason}")));
         }
         let kept = prefix_cache(asked.values()).cache != Cache::Off;
-        let fixed = words(&[FIXED[0], EPOCHS[usize::from(kept)]])?;
+        let mut fixed = words(&[FIXED[0], EPOCHS[usize::from(kept)]])?;
+        if kept {
+            let is_one = |key: &&&str| asked.values().get(key) == Some(&Value::Integer(1));
+            fixed.extend(words(&[ONE_VARIANT])?);
+            fixed.extend(INTERVALS.iter().filter(is_one).map(|key| ((*key).to_owned(), Value::Integer(2))));
+        }
         Ok((Self::new(&[&entries[..], &fixed].concat(), options, FEWEST_STEPS[0])?, notes))
     }
 

@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::json;
 use spfde_data::files::atomic;
 
-use super::{end_at_once, interruptible, run_of};
+use super::{end_at_once, interruptible, single_run_of};
 use crate::analysis::{Change, Runs, VIEWS, View};
 use crate::grid::text;
 use crate::terminal::{Style, remark, say, say_json, set_style};
@@ -55,7 +55,7 @@ impl Analyse {
         if self.json {
             set_style(Style::Json);
         }
-        let paths: Vec<PathBuf> = self.runs.iter().map(|word| run_of(word)).collect();
+        let paths: Vec<PathBuf> = self.runs.iter().map(|word| single_run_of(word)).collect::<Result<_>>()?;
         let open = if self.follow { Runs::follow } else { Runs::open };
         let mut runs = open(&paths)?;
         runs.registry = Arc::clone(&app.registry);

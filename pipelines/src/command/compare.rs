@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use spfde_data::files::MANIFEST_NAME;
 
-use super::run_of;
+use super::{run_of, runs_of};
 use crate::compare::{ACCURACY, Case, Comparison, NUMBERS, csv, decisions, json, markdown, parquet, table};
-use crate::sweep::TABLE_NAME;
 use crate::terminal::{Style, remark, say, say_all, say_file, say_json, set_style};
 use crate::{Error, Result};
 
@@ -80,18 +78,6 @@ impl Compare {
         }
         Ok(())
     }
-}
-
-/// The runs of a sweep in place of its directory, in order of their names.
-fn runs_of(directory: PathBuf) -> Vec<PathBuf> {
-    if directory.join(MANIFEST_NAME).exists() || !directory.join(TABLE_NAME).exists() {
-        return vec![directory];
-    }
-    let entries = std::fs::read_dir(&directory).into_iter().flatten().flatten();
-    let mut runs: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST_NAME).exists()).collect();
-    runs.sort();
-    runs
 }
 
 fn compare_decisions(runs: &[PathBuf]) -> Result<()> {

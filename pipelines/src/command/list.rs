@@ -35,9 +35,26 @@ impl List {
         for family in registry.families().into_iter().filter(|family| wanted(family.name)) {
             say(format!("{} ({} = …)", family.name, family.choice.key));
             let shared = shared(family.members.iter().map(|member| &member.parameters[..]));
+            if self.family.is_some() {
+                let table = format!("{}.", family.name);
+                let of_run = core(registry).into_iter();
+                let of_run = of_run.filter(|own| own.key.starts_with(&table) && own.key != family.choice.key);
+                let of_run: Vec<Parameter> = of_run.collect();
+                if !of_run.is_empty() {
+                    entry("of every run", "keys that do not depend on the choice");
+                    of_run.iter().for_each(parameter);
+                }
+            }
             if !shared.is_empty() {
                 entry("of several", "keys that these share; below only by their names");
-                shared.iter().for_each(|shared| parameter(shared));
+                for own in &shared {
+                    // With another default it is another entry.
+                    let is_one = shared.iter().filter(|other| other.key == own.key).count() == 1;
+                    let having =
+                        family.members.iter().filter(|member| !is_one && member.parameters.contains(own));
+                    let having: Vec<&str> = having.map(|member| &*member.name).collect();
+                    parameter_of(own, &having);
+                }
             }
             for member in &family.members {
                 entry(&member.name, &member.summary);
@@ -83,7 +100,13 @@ fn entry(name: &str, summary: &str) {
 }
 
 fn parameter(parameter: &Parameter) {
+    parameter_of(parameter, &[]);
+}
+
+/// A key that only these members have so, if any are named.
+fn parameter_of(parameter: &Parameter, members: &[&str]) {
     let Parameter { key, default, range, help, .. } = parameter;
     let head = format!("    {key:<26} {default:<14} ", default = default.to_string());
-    say_entry(&head, format_args!("{help} ({range})"));
+    let names = if members.is_empty() { String::new() } else { format!("; of {}", members.join(", ")) };
+    say_entry(&head, format_args!("{help} ({range}){names}"));
 }

@@ -11,6 +11,7 @@ mod import;
 mod interrupt;
 mod judge;
 mod list;
+mod named;
 mod of_run;
 mod predict;
 mod progress;
@@ -25,21 +26,20 @@ mod verify;
 mod watch;
 
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
-use spfde_data::files::MANIFEST_NAME;
 use spfde_data::visible;
 
 use crate::configuration::keys::all;
 use crate::configuration::near::{advice, near_key};
 use crate::error::{name_program, program};
-use crate::grid::TABLE_NAME;
 use crate::terminal::{complain, remark};
 use crate::{App, Error, Registry, Result, terminal};
 use interrupt::{end_at_once, interruptible};
+use named::{run_of, runs_of, single_run_of};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
 #[derive(Parser)]
@@ -224,22 +224,4 @@ fn workers(asked: Option<u16>, shards: usize, processes: usize) -> usize {
         remark(format_args!("{all} workers, but train.shards = {shards}: {idle} of them idle"));
     }
     workers
-}
-
-/// The directory of the run that a word names: it may be that of a file or folder in it, or lead there by
-/// links.
-fn run_of(word: &Path) -> PathBuf {
-    let is_run = |path: &&Path| path.join(MANIFEST_NAME).is_file();
-    if is_run(&word) || word.join(TABLE_NAME).is_file() {
-        return word.to_owned();
-    }
-    let above = |path: &Path| path.ancestors().skip(1).find(is_run).map(Path::to_owned);
-    // As it was typed, if that leads there: what is above `a/..` is told by the real path alone.
-    let is_plain = word.exists() && !word.components().any(|part| part == Component::ParentDir);
-    let typed = above(word).filter(|_| is_plain);
-    let found = typed.or_else(|| above(&word.canonicalize().ok()?));
-    match found {
-        Some(path) if path.as_os_str().is_empty() => PathBuf::from("."),
-        found => found.unwrap_or_else(|| word.to_owned()),
-    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run_of;
+use super::single_run_of;
 use crate::terminal::remark;
 use crate::trained::TrainedNetwork;
 use crate::{App, Result};
@@ -25,7 +25,7 @@ impl OfRun {
     /// # Errors
     /// If there is no run, or it has no such weights.
     pub(super) fn open(&self, app: &App) -> Result<TrainedNetwork> {
-        let (registry, run) = (&app.registry, run_of(&self.run));
+        let (registry, run) = (&app.registry, single_run_of(&self.run)?);
         let open = if self.best { TrainedNetwork::open_best } else { TrainedNetwork::open };
         let trained = open(registry, &run)?;
         trained.notes().iter().for_each(remark);

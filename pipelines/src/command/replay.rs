@@ -10,7 +10,7 @@ use spfde_data::{CensoredRow, EpochRow, Repeats, Setting, Value};
 use spfde_flow::Observer;
 
 use super::follow::follow;
-use super::{end_at_once, interruptible, run_of};
+use super::{end_at_once, interruptible, single_run_of};
 use crate::grid::Column;
 use crate::replay::{STREAMS, check, replay, streams};
 use crate::report::replay::{Case, line, line_json, report, sums, sums_json};
@@ -118,7 +118,8 @@ impl Replay {
         }
         let (settings, runs): (Vec<String>, Vec<String>) =
             self.words.iter().cloned().partition(|word| word.contains('=') && !Path::new(word).exists());
-        let runs: Vec<PathBuf> = runs.iter().map(|word| run_of(Path::new(word))).collect();
+        let runs =
+            runs.iter().map(|word| single_run_of(Path::new(word))).collect::<Result<Vec<PathBuf>>>()?;
         if runs.is_empty() {
             return Err(Error::usage("a recorded run is missing, such as runs/resnet20-0-1"));
         }
@@ -173,7 +174,8 @@ impl Replay {
             };
             let (replayed, ended) =
                 found.map_or_else(|error| (lines.seen(), Err(error)), |found| (found, Ok(())));
-            cases.push(Case { name, replayed, recorded, planned });
+            let freeze = Arc::clone(&experiment.settings().policies.freeze);
+            cases.push(Case { name, replayed, recorded, planned, freeze });
             ends.push(ended);
             if ends.iter().any(Result::is_err) {
                 break;

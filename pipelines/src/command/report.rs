@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use spfde_data::files::{DataError, atomic};
 
-use super::run_of;
+use super::single_run_of;
 use crate::page::{MARK, page};
 use crate::terminal::say;
 use crate::{App, Error, Result};
@@ -38,7 +38,7 @@ impl Report {
     /// If there is no run, or it is not what it was; if the file is there and is no such page, or cannot be
     /// written.
     pub(super) fn run(self, app: &App) -> Result<()> {
-        let runs: Vec<PathBuf> = self.runs.iter().map(|run| run_of(run)).collect();
+        let runs: Vec<PathBuf> = self.runs.iter().map(|run| single_run_of(run)).collect::<Result<_>>()?;
         let out = match (self.out, &runs[..]) {
             (Some(out), _) => out,
             (None, [run]) => run.join("report.html"),

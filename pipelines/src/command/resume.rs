@@ -6,7 +6,7 @@ use clap::Args;
 use spfde_data::counted;
 use spfde_data::files::Manifest;
 
-use super::run_of;
+use super::single_run_of;
 use super::together::Together;
 use super::train::{Output, train};
 use crate::replay::rows;
@@ -36,7 +36,7 @@ impl Resume {
         self.output.begin();
         // Before anything is done to the run.
         let cluster = self.together.cluster()?;
-        let run = run_of(&self.run);
+        let run = single_run_of(&self.run)?;
         let name = run.display();
         let is_first = !self.together.is_other();
         let unfinished = match Resumed::take(&app.registry, &run, Experiment::new, is_first)? {

@@ -102,11 +102,11 @@ impl SweepFile {
         ended?;
         match failed.into_iter().next() {
             None => Ok(()),
-            Some((at, reason)) => {
+            // Why, it has been told of each when it ended.
+            Some((at, _)) => {
                 let failed = rows.iter().filter(|row| row.outcome == Outcome::Failed).count();
-                let directory = jobs[at].directory.display();
-                let what = format!("{failed} of {runs} failed, the first: {directory}: {reason}");
-                Err(Error::failed(what))
+                let (first, table) = (jobs[at].directory.display(), path.display());
+                Err(Error::failed(format!("{failed} of {runs} failed, the first: {first}; {table} says why")))
             }
         }
     }
@@ -121,7 +121,7 @@ fn look(jobs: &[Job], failed: &BTreeMap<usize, String>) -> Vec<Row> {
 fn tell(sweep: &Sweep, rows: &[Row]) {
     let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
     say("");
-    if count(Outcome::Finished) > 0 {
+    if count(Outcome::Finished) + count(Outcome::Failed) > 0 {
         say_all(table(&summary(sweep, rows)));
         say("");
     }

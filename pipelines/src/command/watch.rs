@@ -9,7 +9,7 @@ use clap::Args;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, poll, read};
 use ratatui::crossterm::terminal::size;
 
-use super::{end_at_once, interruptible, run_of};
+use super::{end_at_once, interruptible, single_run_of};
 use crate::terminal::{say, say_file};
 use crate::watch::{Screen, Watched, text};
 use crate::{Error, Result};
@@ -39,7 +39,7 @@ const STOPPING: &str = "watching no longer";
 impl Watch {
     /// Watches the run to its end.
     pub(super) fn run(self) -> Result<()> {
-        let mut watched = Watched::open(&run_of(&self.run))?;
+        let mut watched = Watched::open(&single_run_of(&self.run)?)?;
         let plain = std::env::var("TERM").is_ok_and(|kind| kind == "dumb");
         if plain || !std::io::stdout().is_terminal() {
             return lines(&mut watched);

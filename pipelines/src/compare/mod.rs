@@ -56,7 +56,7 @@ pub struct Comparison {
 pub struct Group {
     /// The value of every key; `None` where the runs have no such key.
     pub values: Vec<Option<Value>>,
-    /// The runs, in the order in which they were named.
+    /// The runs, in the order in which they were named; none of an experiment of a sweep that failed.
     pub cases: Vec<Case>,
 }
 

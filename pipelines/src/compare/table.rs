@@ -18,7 +18,10 @@ const HEADS: [Head<'static>; 6] =
 /// The numbers of a group for people.
 fn shown(group: &Group) -> [String; 6] {
     let number = |name| group.number(name);
-    let accuracy = or_dash(number("test_accuracy"), precise);
+    let accuracy = match group.cases.is_empty() {
+        true => "failed".to_owned(),
+        false => or_dash(number("test_accuracy"), precise),
+    };
     let deviation =
         number("test_accuracy_std").map_or_else(String::new, |std| format!(" ± {}", precise(std)));
     [

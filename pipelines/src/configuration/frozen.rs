@@ -15,8 +15,8 @@ spfde_data::parameters! {
         pub(crate) cache_storage: Packing = Packing::Exact, ..;
         /// variants of each augmented sample while blocks are frozen; with a cache only
         pub(crate) cache_variants: u32 = 4, 1..=65_536;
-        /// training samples by which layers are compared with what they were before, for trace.observe=full
-        /// and for policies that judge by it; 0: none
+        /// training samples, two at least, by which layers are compared with what they were before, for
+        /// trace.observe=full and for policies that judge by it; 0: none
         pub(crate) probe: u32 = 256, ..=1024;
     }
 }

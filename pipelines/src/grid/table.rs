@@ -117,6 +117,8 @@ pub struct Summary {
     pub samples_as_recorded: f64,
     /// Share of the layers that are frozen or not as they were recorded, over all epochs.
     pub layers_as_recorded: f64,
+    /// Layers of which the record lacks something, over all epochs.
+    pub censored_layers: f64,
     /// Norms that the record lacks, over all epochs.
     pub censored_norms: f64,
 }
@@ -139,6 +141,7 @@ impl Summary {
             sum.frozen_layers = f64::from(epoch.frozen_layers);
             sum.samples_as_recorded += f64::from(costs.samples_as_recorded);
             sum.layers_as_recorded += f64::from(costs.layers_as_recorded);
+            sum.censored_layers += f64::from(costs.censored.layers);
             sum.censored_norms += costs.censored.norms as f64;
         }
         let in_all = |count: u32| (f64::from(count) * f64::from(run.epochs)).max(1.0);
@@ -185,6 +188,8 @@ pub enum Column {
     LayersAsRecorded,
     /// Active samples without a score, fewest first
     CensoredSamples,
+    /// Layers that train of which the record lacks something, fewest first (of recorded runs)
+    CensoredLayers,
     /// Norms that the record lacks of layers that train, fewest first (of recorded runs)
     CensoredNorms,
 }
@@ -199,7 +204,8 @@ impl Column {
     /// Whether only recorded runs have it.
     pub fn is_of_runs(self) -> bool {
         use Column::*;
-        matches!(self, Flops | FrozenLayers | SamplesAsRecorded | LayersAsRecorded | CensoredNorms)
+        let of_layers = matches!(self, FrozenLayers | LayersAsRecorded | CensoredLayers | CensoredNorms);
+        of_layers || matches!(self, Flops | SamplesAsRecorded)
     }
 
     /// What it sorts by: the lowest is best.
@@ -214,6 +220,7 @@ impl Column {
             Self::SamplesAsRecorded => -summary.samples_as_recorded,
             Self::LayersAsRecorded => -summary.layers_as_recorded,
             Self::CensoredSamples => summary.censored_samples,
+            Self::CensoredLayers => summary.censored_layers,
             Self::CensoredNorms => summary.censored_norms,
         }
     }

@@ -17,6 +17,7 @@ mod figure;
 mod freezing;
 mod gallery;
 mod heat;
+mod judging;
 mod layers;
 mod lines;
 mod samples;
@@ -158,15 +159,19 @@ fn section(registry: &Arc<Registry>, subject: &Subject) -> Result<Vec<Figure>> {
         return Ok(vec![Figure::absent("Nothing yet", "No epoch is committed.")]);
     }
     let samples = Samples::read(subject)?;
-    Ok(vec![
+    let mut figures = vec![
         cost::saved(subject),
         layers::density(subject),
         layers::churn(subject)?,
         freezing::figure(subject)?,
+    ];
+    figures.extend(judging::figures(subject)?);
+    figures.extend([
         samples.flow(subject),
         samples.forgetting(subject),
         gallery::figure(registry, subject, &samples)?,
         confusion::figure(subject)?,
         stages::figure(subject)?,
-    ])
+    ]);
+    Ok(figures)
 }

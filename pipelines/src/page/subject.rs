@@ -9,7 +9,9 @@ use std::sync::Arc;
 use spfde_data::files::parquet_store::{read_stream, stored_bytes};
 use spfde_data::files::run_directory::is_held;
 use spfde_data::files::{DataError, Manifest, RecordedRun, RunDirectory, plausible};
-use spfde_data::rows::{CostRow, EpochRow, LayerRow, PredictionRow, STREAMS};
+use spfde_data::rows::{
+    CostRow, EpochRow, FreezeEvidenceRow, LayerRow, PredictionRow, STREAMS, SimilarityRow,
+};
 use spfde_data::{Architecture, DataSet, LayerShape, Row, Value};
 use spfde_model::InputShape;
 
@@ -127,7 +129,7 @@ impl Subject {
         let layers = if self.is_replay() { CostRow::STREAM } else { LayerRow::STREAM };
         let streams = STREAMS
             .iter()
-            .chain(&[PredictionRow::STREAM])
+            .chain(&[PredictionRow::STREAM, SimilarityRow::STREAM, FreezeEvidenceRow::STREAM])
             .map(|stream| (*stream, self.table(if *stream == LayerRow::STREAM { layers } else { stream })));
         let own = [("number", self.epochs.number()), ("shown", self.epochs.is_shown())];
         let more = more.iter().map(|(name, text)| (*name, (*text).to_owned()));

@@ -147,8 +147,8 @@ impl Record {
             if asked != recorded {
                 let recorded = recorded.map_or_else(|| "its default".to_owned(), Value::to_string);
                 let reason = format!(
-                    "the run was recorded with {recorded}, which no replay can change; only `seed` and the \
-                     keys of mask, freeze and sieve can be"
+                    "the run was recorded with {recorded}, which no replay can change; only `seed`, the \
+                     policies and their own keys can be"
                 );
                 return Err(ParameterError::contradiction(key, reason).into());
             }

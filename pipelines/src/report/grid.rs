@@ -19,7 +19,7 @@ pub const CLAIM: &str = "decisions are exact; what accuracy they would have led 
 type Shown = (bool, Head<'static>, &'static str, fn(&Summary) -> f64, fn(f64) -> String);
 
 /// The columns of a member's line, after its parameters.
-const SHOWN: [Shown; 10] = [
+const SHOWN: [Shown; 11] = [
     (true, ("FLOPs of dense", 0), "flops_of_dense", |summary| summary.flops / summary.dense_flops, percent),
     (false, ("active samples", 5), "active_samples", |summary| summary.active_samples, number),
     (false, ("active share", 0), "active_share", |summary| summary.active_share, percent),
@@ -29,6 +29,7 @@ const SHOWN: [Shown; 10] = [
     (true, ("samples as recorded", 7), "samples_as_recorded", |summary| summary.samples_as_recorded, percent),
     (true, ("layers as recorded", 8), "layers_as_recorded", |summary| summary.layers_as_recorded, percent),
     (false, ("censored samples", 1), "censored_samples", |summary| summary.censored_samples, number),
+    (true, ("censored layers", 3), "censored_layers", |summary| summary.censored_layers, number),
     (true, ("censored norms", 2), "censored_norms", |summary| summary.censored_norms, number),
 ];
 

@@ -24,14 +24,16 @@ const PLACE: u64 = 12;
 /// Bytes of a weight whose gradient is computed whether or not it exists: its index, and what a kernel runs
 /// over.
 const DENSE_TAP: u64 = 16;
-/// Bytes of what layers put out for the probe that are held at a time.
+/// Bytes of what layers put out for the probe that a worker holds at a time, unless a single layer has more.
 const OUTPUTS: u64 = 64 << 20;
 /// Bytes of a product of two of its samples: twice in memory, as a row and as columns of a checkpoint.
 const PRODUCT: u64 = 48;
+/// Bytes of two squares of its samples, of now and before, by which a worker compares a layer.
+const SQUARES: u64 = 16;
 /// Bytes that are noted of an output of the frozen prefix.
 const ENTRY: u64 = 128;
-/// Test samples that are evaluated at a time.
-const EVALUATED: usize = 64;
+/// Samples that pass the network at a time where they do not train: test samples, and those of the probe.
+const PASSED: usize = 64;
 
 /// Bytes of the process at the peak of training on so many `workers`, its data set included.
 pub fn training(experiment: &Experiment, workers: usize) -> u64 {
@@ -61,10 +63,12 @@ pub fn training(experiment: &Experiment, workers: usize) -> u64 {
     let beside = beside(experiment, &updates);
     let end = working * part + CHECKPOINT * weights + 4 * beside + squares + SHOWN * updated + ROW * ranked;
     let shard = settings.batch_size.div_ceil(settings.shards);
-    let passes = settings.network.pass_bytes(settings.kernel, settings.storage, shard, EVALUATED, existing);
+    // The probe passes as a shard does, whose values stay until all layers have been looked at.
+    let most = shard.max(PASSED.min(probed(experiment) as usize));
+    let passes = settings.network.pass_bytes(settings.kernel, settings.storage, most, PASSED, existing);
     let replica = workers * (replica(experiment, existing) + 4 * beside + DENSE_TAP * beyond);
     let steady = replica + working * passes + LEDGER * weights + begin.max(end).max(working * step);
-    let kept = data(experiment) + start(experiment) + prefix_cache(experiment) + probe(experiment);
+    let kept = data(experiment) + start(experiment) + prefix_cache(experiment) + probe(experiment, working);
     PROGRAM + kept + steady.max(choosing(experiment, workers))
 }
 
@@ -111,14 +115,21 @@ fn choosing(experiment: &Experiment, workers: u64) -> u64 {
     replica(experiment, &all) + scores + passes + 6 * 4 * settings.network.part_numbers(&all)
 }
 
-/// Bytes of what layers put out for the probe, all that are held at a time, and of products of its samples:
-/// of now and before, and in a checkpoint under way.
-fn probe(experiment: &Experiment) -> u64 {
-    let settings = experiment.settings();
-    let samples = settings.probe.map_or(0, |probe| probe.samples.min(experiment.plan().samples));
-    let numbers: usize = settings.network.layer_numbers().sum();
-    let products = settings.network.architecture().layers.len() as u64 * u64::from(samples).pow(2) / 2;
-    (4 * numbers as u64 * u64::from(samples)).min(OUTPUTS) + products * PRODUCT
+/// Samples of the probe, if there is one.
+fn probed(experiment: &Experiment) -> u64 {
+    let probe = experiment.settings().probe;
+    u64::from(probe.map_or(0, |probe| probe.samples.min(experiment.plan().samples)))
+}
+
+/// Bytes of what layers put out for the probe, all that so many workers hold at a time, and of products of
+/// its samples: of now and before, compared, and in a checkpoint under way.
+fn probe(experiment: &Experiment, workers: u64) -> u64 {
+    let (network, samples) = (&experiment.settings().network, probed(experiment));
+    let bytes = || network.layer_numbers().map(move |numbers| 4 * numbers as u64 * samples);
+    let held = workers * bytes().max().unwrap_or(0).max(OUTPUTS);
+    let pairs = samples.pow(2);
+    let products = network.architecture().layers.len() as u64 * pairs / 2;
+    bytes().sum::<u64>().min(held) + products * PRODUCT + workers * pairs * SQUARES
 }
 
 /// Bytes of outputs of the frozen prefix at most, if memory keeps them.

@@ -1,7 +1,10 @@
 //! The table of a replay: what was decided and what it would have cost, beside what was recorded.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 use spfde_data::{CensoredRow, EpochRow, counted, visible};
+use spfde_policy::FreezePolicy;
 
 use super::summary::{State, end_json, epoch_json};
 use super::table::{self, Head, number, percent, short};
@@ -19,6 +22,8 @@ pub struct Case {
     pub recorded: Vec<EpochRow>,
     /// Epochs that the run was to have.
     pub planned: u32,
+    /// What judged by the record what freezes.
+    pub freeze: Arc<dyn FreezePolicy>,
 }
 
 /// What a replay claims, and what it does not: the first line of every report.
@@ -104,13 +109,14 @@ fn lacking(case: &Case) -> (u64, u64) {
 pub(crate) fn line(costs: &EpochRow, censored: &CensoredRow) -> String {
     let EpochRow { epoch, active_samples, nonzero, frozen_layers, .. } = costs;
     format!(
-        "epoch {}: {}, {}, {}, {} of dense; censored: {}, {}",
+        "epoch {}: {}, {}, {}, {} of dense; censored: {}, {}, {}",
         epoch + 1,
         counted(*active_samples, "sample"),
         counted(*nonzero, "weight"),
         counted(*frozen_layers, "frozen layer"),
         percent(share_of_dense([costs])),
         counted(censored.samples, "sample"),
+        counted(censored.layers, "layer"),
         counted(censored.norms, "norm"),
     )
 }
@@ -130,7 +136,7 @@ fn recorded_epochs(case: &Case) -> usize {
 
 /// What a replay adds up to, for programs; why it failed, or what was verified of the run that it wrote.
 pub(crate) fn sums_json(case: &Case, ended: Result<Option<&Sound>, &Error>) -> Json {
-    let Case { name, replayed, recorded, planned } = case;
+    let Case { name, replayed, recorded, planned, .. } = case;
     let state = State { epochs: replayed.epochs.clone(), ..State::default() };
     let mut object = end_json(&state, replayed.directory.as_deref(), ended);
     object["run"] = name.as_str().into();
@@ -142,22 +148,11 @@ pub(crate) fn sums_json(case: &Case, ended: Result<Option<&Sound>, &Error>) -> J
 
 /// What a replay adds up to.
 pub(crate) fn sums(case: &Case) -> String {
-    let Case { name, replayed, recorded, planned } = case;
-    let lacks_layers = replayed.censored.iter().any(|row| row.layers > 0);
-    let lacking = match lacking(case) {
-        // Of the similarity of a frozen layer no run has anything.
-        (0, 0) if lacks_layers => {
-            "how similar layers were while frozen (censored); a run with freeze.policy=none has it".to_owned()
-        }
-        (0, 0) => "nothing that it was asked for".to_owned(),
-        (samples, 0) => counted(samples, "score"),
-        (0, norms) => counted(norms, "norm"),
-        (samples, norms) => format!("{} and {}", counted(samples, "score"), counted(norms, "norm")),
-    };
-    let censored = lacking.starts_with(char::is_numeric);
+    let Case { name, replayed, recorded, planned, .. } = case;
+    let (lacking, advice) = lacks(case);
     format!(
         "{}: {} FLOPs, {} of dense; as recorded {} FLOPs, {} of dense\nthe record has {} of {} and lacks \
-         {lacking}{}",
+         {lacking}{advice}",
         visible(name),
         short(flops(&replayed.epochs)),
         percent(share_of_dense(&replayed.epochs)),
@@ -165,8 +160,29 @@ pub(crate) fn sums(case: &Case) -> String {
         percent(share_of_dense(recorded)),
         recorded_epochs(case),
         counted(*planned, "epoch"),
-        if censored { " (censored); train with trace.observe=full to record them" } else { "" },
     )
+}
+
+/// What the record lacks of what a replay asked for, and which run would have it.
+fn lacks(case: &Case) -> (String, &'static str) {
+    let (samples, norms) = lacking(case);
+    // By norms alone judges what reads nothing else. Of a layer that was frozen no run has more than norms.
+    let (similarity, layers) = (case.freeze.reads_similarity(), case.freeze.reads_layers());
+    let frozen = case.replayed.censored.iter().map(|row| u64::from(row.layers)).sum::<u64>();
+    let frozen = if similarity || layers { frozen } else { 0 };
+    let of_frozen = if similarity { "comparison" } else { "gradient sum" };
+    let parts = [(samples, "score"), (if similarity { 0 } else { norms }, "norm"), (frozen, of_frozen)];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, of)| counted(count, of)).collect();
+    match frozen {
+        _ if parts.is_empty() => ("nothing that it was asked for".to_owned(), ""),
+        0 => (parts.join(" and "), " (censored); train with trace.observe=full to record them"),
+        _ => {
+            let advice = " of frozen layers (censored); a run with freeze.policy=none and trace.observe=full \
+                          has them";
+            (parts.join(" and "), advice)
+        }
+    }
 }
 
 #[cfg(test)]

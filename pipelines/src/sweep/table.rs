@@ -10,7 +10,7 @@ use spfde_data::files::table_file::{self, Values};
 use spfde_data::files::{CONFIG_NAME, Kind, Manifest};
 
 use super::{Job, Sweep};
-use crate::compare::{ACCURACY, Case, Comparison};
+use crate::compare::{ACCURACY, Case, Comparison, Group};
 use crate::grid::narrowest;
 use crate::{Configuration, Error, Result};
 
@@ -113,7 +113,8 @@ fn file_name(path: &Path) -> Option<String> {
     path.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
-/// The finished runs of a sweep, a line for each member.
+/// The finished runs of a sweep, a line for each member; at the end one without runs for each of which all
+/// that have ended failed.
 pub fn summary(sweep: &Sweep, rows: &[Row]) -> Comparison {
     let finished = rows.iter().filter(|row| row.outcome == Outcome::Finished);
     let cases = finished.filter_map(|row| {
@@ -122,7 +123,19 @@ pub fn summary(sweep: &Sweep, rows: &[Row]) -> Comparison {
         case.settings.extend(sweep.members[row.job.member].settings.clone());
         Some(case)
     });
-    Comparison::by(cases.collect(), sweep.keys.clone(), ACCURACY)
+    let mut comparison = Comparison::by(cases.collect(), sweep.keys.clone(), ACCURACY);
+    let of =
+        |member: usize, outcome| rows.iter().any(|row| (row.job.member, row.outcome) == (member, outcome));
+    let failed = sweep
+        .members
+        .iter()
+        .enumerate()
+        .filter(|(member, _)| of(*member, Outcome::Failed) && !of(*member, Outcome::Finished));
+    comparison.groups.extend(failed.map(|(_, member)| Group {
+        values: sweep.keys.iter().map(|key| member.settings.get(key).cloned()).collect(),
+        cases: Vec::new(),
+    }));
+    comparison
 }
 
 /// Writes the table of a sweep to the directory `out`, a row for each run.

@@ -107,6 +107,27 @@ fn a_cache_of_the_frozen_prefix_is_filled_before_steps_are_timed() {
 }
 
 #[test]
+fn between_the_epochs_of_a_bench_with_a_cache_nothing_changes_or_a_note_says_so() {
+    let bench = |words: &[&str]| {
+        let words = [&SMALL[..3], &["freeze.cache=memory", "data.augment=crop-flip"], words].concat();
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        let given = Source::from_words(&words).unwrap().entries().to_vec();
+        let registry = spfde::registry::Registry::standard();
+        Bench::new(Options { registry, given, frozen: 4, steps: Some(2), dense: false }).unwrap()
+    };
+    let every_epoch = ["mask.policy=mest-ems", "mask.interval=1", "sieve.policy=random", "sieve.interval=1"];
+    let kept = bench(&every_epoch);
+    let settings = kept.settings();
+    assert_eq!((settings.epochs, settings.kept_of_prefix().variants), (2, 1));
+    assert!(!settings.policies.sieve.decides(1) && settings.plan.nonzero(0) == settings.plan.nonzero(1));
+    assert_eq!(kept.notes(), [""; 0]);
+    let changing = bench(&["sieve.policy=random", "sieve.warmup=1", "freeze.cache_variants=3"]);
+    let starts = ["`freeze.cache_variants` has no effect on a bench: ", "the active set changes between "];
+    assert_eq!(changing.notes().len(), 2, "{:?}", changing.notes());
+    assert!(changing.notes().iter().zip(starts).all(|(note, start)| note.starts_with(start)));
+}
+
+#[test]
 fn the_layers_are_those_of_the_model_and_frozen_ones_have_no_backward_pass() {
     let report = json(&["--frozen", "4", "--workers", "1", "--no-dense"]);
     assert!(report["dense"].is_null() && report["times_faster_than_dense"].is_null());

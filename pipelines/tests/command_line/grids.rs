@@ -38,6 +38,7 @@ fn a_grid_over_a_run_has_a_line_for_each_member_best_first() {
     assert!(
         head.is_some_and(|head| head.starts_with("member  freeze.policy  sieve.fraction  FLOPs of dense"))
     );
+    assert!(head.is_some_and(|head| head.ends_with("censored samples  censored layers  censored norms")));
     let order: Vec<&str> =
         members(&printed).iter().map(|line| line.split_whitespace().next().unwrap()).collect();
     assert_eq!(order, ["3", "2", "1", "0"], "{}", printed.out);

@@ -65,6 +65,34 @@ fn a_key_that_the_chosen_policy_does_not_use_is_noted() {
 }
 
 #[test]
+fn policies_that_cannot_act_are_noted() {
+    let place = Place::with_data();
+    let notes = |words: &[&str]| {
+        let words = [&["train", "--dry-run", "data.path=data", "model.name=mlp"], words].concat();
+        place.run(&words).done().err
+    };
+    let freezing = |policy: &str, epochs: &str| notes(&[policy, epochs]);
+    let note =
+        "note: no block freezes: under `cka` none can before 6 epochs have passed; the run has 6 epochs\n";
+    let shown = freezing("freeze.policy=cka", "train.epochs=6");
+    assert!(shown.contains(note), "{shown}");
+    let shown = freezing("freeze.policy=egeria", "train.epochs=10");
+    assert!(shown.contains("under `egeria` none can before 10 epochs have passed"), "{shown}");
+    for (policy, epochs) in [("cka", "7"), ("egeria", "11"), ("gradient-norm", "2")] {
+        let shown = freezing(&format!("freeze.policy={policy}"), &format!("train.epochs={epochs}"));
+        assert!(!shown.contains("no block freezes"), "{shown}");
+    }
+    let note = "note: no mask changes: mask.samples = 0 draws nothing that may grow\n";
+    let shown = notes(&["mask.policy=gse", "mask.samples=0"]);
+    assert!(shown.contains(note), "{shown}");
+    // Of a layer that is half dense all absent weights may grow.
+    for words in [["mask.samples=0", "mask.sparsity=0.4"], ["mask.samples=0.01", "mask.sparsity=0.9"]] {
+        let shown = notes(&[&["mask.policy=gse"], &words[..]].concat());
+        assert!(!shown.contains("no mask changes"), "{shown}");
+    }
+}
+
+#[test]
 fn the_list_names_everything_that_can_be_chosen() {
     let place = Place::new();
     let all = place.run(&["list"]).done().out;
@@ -85,6 +113,27 @@ fn the_list_names_everything_that_can_be_chosen() {
         assert!(all.contains(&entry.name) && all.contains(&entry.licence), "{}", entry.name);
     }
     assert_eq!(place.run(&["list", "nonsense"]).code, Some(2));
+}
+
+#[test]
+fn the_list_of_a_family_says_for_whom_a_default_is_and_has_the_keys_of_every_run() {
+    let place = Place::new();
+    let list = |family: &str| place.run(&["list", family]).done().out;
+    let of = |listed: &str, key: &str| -> Vec<String> {
+        let start = format!("    {key} ");
+        listed.lines().filter(|line| line.starts_with(&start)).map(str::to_owned).collect()
+    };
+    let intervals = of(&list("mask"), "mask.interval");
+    let [often, seldom] = &intervals[..] else { panic!("{intervals:?}") };
+    let (often, seldom) = if often.ends_with(", granet") { (often, seldom) } else { (seldom, often) };
+    assert!(often.contains(" 1 ") && often.ends_with("; of deep-r, gmp, granet"), "{often}");
+    assert!(seldom.contains(" 2 ") && seldom.contains("; of mest-em, mest-ems, set, "), "{seldom}");
+    let rates = of(&list("model"), "train.learning_rate");
+    assert!(rates.iter().filter(|rate| rate.contains("; of ")).count() >= 2, "{rates:?}");
+    let freezing = list("freeze");
+    for key in ["freeze.probe", "freeze.cache", "freeze.cache_bytes", "freeze.cache_variants"] {
+        assert_eq!(of(&freezing, key).len(), 1, "{key} in {freezing}");
+    }
 }
 
 /// A name that clears the screen, and one whose second line looks like a message.

@@ -10,6 +10,22 @@ fn first_line(outcome: &Outcome) -> &str {
 }
 
 #[test]
+fn what_the_record_lacks_is_called_by_what_the_policy_judges_by() {
+    let place = Place::with_data();
+    place.run(&[&RUN[..], &["trace.observe=full", "--run-dir", "run"]].concat()).done();
+    let advice =
+        " of frozen layers (censored); a run with freeze.policy=none and trace.observe=full has them";
+    for (policy, what) in [("cka", "comparison"), ("autofreeze", "gradient sum")] {
+        let shown = place.run(&["replay", "run", &format!("freeze.policy={policy}")]).done().out;
+        let line = shown.lines().last().unwrap();
+        assert!(line.starts_with("the record has 5 of 5 epochs and lacks "), "{line}");
+        assert!(line.contains(what) && line.ends_with(advice) && !line.contains("norm"), "{line}");
+    }
+    let shown = place.run(&["replay", "run", "freeze.policy=none"]).done().out;
+    assert!(shown.ends_with("lacks nothing that it was asked for\n"), "{shown}");
+}
+
+#[test]
 fn a_replay_prints_what_it_claims_and_writes_a_run_of_its_own() {
     let place = Place::with_runs(&[("run", "seed=1")]);
     let own = place.run(&["replay", "run"]).done();

@@ -65,6 +65,12 @@ fn a_sweep_trains_what_single_runs_would_and_nothing_twice() {
         "{}",
         first.out
     );
+    // A run is wanted.
+    let names = [0, 1, 2].map(|at| format!("runs/s/{}", ALL[at])).join(", ");
+    let told = format!("runs/s: is the directory of a sweep; name a run of it: {names} or one of 1 more");
+    for words in [&["watch"][..], &["analyse", "--view", "churn"], &["report"], &["replay"], &["resume"]] {
+        place.run(&[words, &["runs/s"]].concat()).refused(2, &told, "");
+    }
     // Started again nothing is left to do.
     let manifests =
         || ALL.map(|run| std::fs::read(place.path("runs/s").join(run).join("manifest.json")).unwrap());
@@ -83,12 +89,16 @@ fn a_run_that_fails_keeps_no_other_from_being_trained() {
     let place = place(&sweep.replace("[1, 2]", "[1]"));
     let failed = place.run(&["sweep", "s.toml", "--out", "out", "--parallel", "1"]);
     assert_eq!(failed.code, Some(1), "{failed:?}");
-    let start = "spfde: 1 of 2 runs failed, the first: out/learning_rate-1000-1: ";
-    assert!(failed.err.starts_with(start), "{failed:?}");
+    let told = "spfde: 1 of 2 runs failed, the first: out/learning_rate-1000-1; out/sweep.parquet says why\n";
+    assert_eq!(failed.err, told, "{failed:?}");
     assert_eq!(column(&place, "out", "outcome"), ["failed", "finished"]);
     let reason = column(&place, "out", "reason").remove(0);
     assert!(reason.starts_with("stage gradients on worker 0, epoch ") && reason.contains("NaN"), "{reason}");
     assert!(failed.out.contains("2 runs: 1 finished, 1 failed"), "{}", failed.out);
+    assert_eq!(failed.out.matches(&reason).count(), 1, "{}", failed.out);
+    let lines = failed.out.lines().skip_while(|line| !line.starts_with("train.learning_rate  "));
+    let cells: Vec<Vec<&str>> = lines.skip(1).take(2).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((&cells[0][..2], &cells[1][..3]), (&["0.01", "1"][..], &["1000", "0", "failed"][..]));
     place.run(&["verify", "out/learning_rate-0.01-1"]).done();
     let followed = place.run(&["sweep", "s.toml", "--out", "out", "--follow"]).done();
     let told = format!("2 runs: 1 finished, 1 failed\nout/learning_rate-1000-1: failed: {reason}\n");

@@ -182,12 +182,24 @@ fn a_run_without_the_stream_refuses_a_replay_that_needs_it() {
 }
 
 #[test]
-fn a_probe_of_no_samples_is_refused() {
+fn a_probe_of_no_samples_or_of_a_single_one_is_refused_where_it_is_needed() {
     let bench = Bench::new(64);
-    let words = [&WORDS[..], &["freeze.policy=egeria", "freeze.probe=0"]].concat();
-    let error = bench.configure(&words).err().unwrap();
-    let expected = "`freeze.probe`: `egeria` compares layers by these samples; set some, such as 256";
-    assert_eq!((error.to_string().as_str(), error.exit_code()), (expected, 2));
+    let configure = |more: &[&str]| bench.configure(&[&WORDS[..], more].concat());
+    let no_two = "layers are compared by how they tell samples apart; set two at least,";
+    for (words, expected) in [
+        (
+            ["freeze.policy=egeria", "freeze.probe=0"],
+            "`egeria` compares layers by these samples; set some, such as 256".to_owned(),
+        ),
+        (["freeze.policy=cka", "freeze.probe=1"], format!("{no_two} such as 256")),
+        (["trace.observe=full", "freeze.probe=1"], format!("{no_two} or 0 for none")),
+    ] {
+        let error = configure(&words).err().unwrap();
+        assert_eq!((error.to_string(), error.exit_code()), (format!("`freeze.probe`: {expected}"), 2));
+    }
+    for words in [["freeze.policy=cka", "freeze.probe=2"], ["freeze.policy=none", "freeze.probe=1"]] {
+        assert!(configure(&words).is_ok(), "{words:?}");
+    }
 }
 
 spfde_data::parameters! {

@@ -113,6 +113,8 @@ fn the_peak_that_is_foreseen_is_within_a_quarter_of_the_one_that_is_measured() {
         ("64 64 1 model.name=mlp", "mask.policy=top-kast"),
         ("64 64 1 model.name=mlp", "mask.policy=lottery mask.rounds=1"),
         ("64 64 1 model.name=mlp", "mask.policy=snip"),
+        ("48 64 1 model.name=resnet20", "train.shards=32 freeze.policy=cka mask.policy=static"),
+        ("48 64 2 model.name=resnet20", "train.shards=8 trace.observe=full freeze.policy=none"),
     ] {
         let usual = "train.epochs=3 mask.interval=1 train.learning_rate=0.001 data.batch_size=32";
         let words = [case, usual, more].join(" ");

@@ -123,6 +123,7 @@ fn every_number_of_a_page_is_that_of_the_trace() {
     assert_table(&mut tables, &own("Cost of each epoch, counted and measured"), &seconds);
     costs(&mut tables, &run, &epochs, experiment.settings().network.architecture());
     layers(&mut tables, &run, &epochs);
+    similar(&mut tables, &run, experiment.settings().network.architecture());
     samples(&mut tables, &run, &epochs, bench.samples());
 
     let mut confused: BTreeMap<(u16, u16), f64> = BTreeMap::new();
@@ -216,6 +217,54 @@ fn layers(tables: &mut BTreeMap<String, Vec<Vec<String>>>, run: &Recorded, epoch
     let freezes: Vec<Vec<Cell>> = freezes.collect();
     assert!(!freezes.is_empty(), "layers freeze");
     assert_table(tables, "Freezing and gradient norms|freezes", &freezes);
+}
+
+/// The least CKA of a block's layers.
+fn similar(
+    tables: &mut BTreeMap<String, Vec<Vec<String>>>,
+    run: &Recorded,
+    network: &spfde_data::Architecture,
+) {
+    let mut rows = Vec::new();
+    for epoch in 0..run.manifest.epochs {
+        let found = run.epoch::<SimilarityRow>(epoch);
+        let least = |block: usize| {
+            let of_block = found.iter().filter(|row| network.layers[usize::from(row.layer)].block == block);
+            of_block.map(|row| row.measure).reduce(f64::min)
+        };
+        if !found.is_empty() {
+            let blocks = (0..=network.blocks.len()).map(|block| Cell::from(least(block)));
+            rows.push(cells![f64::from(epoch) + 1.0].into_iter().chain(blocks).collect());
+        }
+    }
+    assert!(rows.len() > 3, "layers are compared");
+    assert_table(tables, "How alike blocks stay|", &rows);
+}
+
+#[test]
+fn a_page_shows_by_what_freezing_was_judged() {
+    let bench = Bench::new(80);
+    let words = ["model.name=lenet5", "train.epochs=6", "mask.sparsity=0.5", "mask.interval=1"];
+    let policy = ["freeze.policy=cka", "freeze.similarity=0.9"];
+    let data = bench.data_word();
+    let words = [&words[..], &policy, &[&*data]].concat();
+    let run = bench.record("run", &bench.experiment(&words), 1);
+    let made = page(&Registry::standard(), &[&run.path]).unwrap();
+    assert_alone(&made);
+    let mut tables = tables(&made);
+    let rows = run.rows::<FreezeEvidenceRow>().into_iter().map(|row| {
+        let [epoch, window] = [row.epoch, row.window].map(|number| f64::from(number) + 1.0);
+        cells![epoch, window, f64::from(row.block), row.measure, row.threshold]
+    });
+    let rows: Vec<Vec<Cell>> = rows.collect();
+    assert!(rows.len() >= 8, "blocks are judged");
+    assert_table(&mut tables, "By what freezing was judged|", &rows);
+    assert!(made.contains("What the policy `cka` measured") && tables.contains_key("How alike blocks stay|"));
+    // A schedule judges nothing, and nothing is compared for it.
+    let words = ["model.name=lenet5", "train.epochs=2", "freeze.policy=none", &*data];
+    let run = bench.record("none", &bench.experiment(&words), 1);
+    let made = page(&Registry::standard(), &[&run.path]).unwrap();
+    assert!(!made.contains("How alike blocks stay") && !made.contains("By what freezing was judged"));
 }
 
 fn samples(

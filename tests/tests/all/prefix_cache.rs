@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use spfde::configuration::Configuration;
-use spfde::{Experiment, Options};
+use spfde::Experiment;
+use spfde::replay::Record;
+use spfde_data::files::Manifest;
 use spfde_data::rows::{EpochRow, LayerRow, ScoreRow};
 use spfde_data::{Purpose, draw};
 use spfde_policy::freeze::{Change, FreezeContext, FreezeRule, Judged};
@@ -282,13 +283,22 @@ fn a_cache_of_what_is_computed_anyway_is_a_contradiction() {
 #[test]
 fn a_run_that_resumes_from_before_there_were_caches_has_none() {
     let bench = Bench::new(60);
-    let experiment = bench.experiment(&["model.name=lenet5", "train.epochs=4"]);
-    let path = bench.path("run");
-    let options = Options { directory: Some(path.clone()), ..until(1, 0, 1) };
-    assert!(spfde::run(&experiment, options, spfde::wire).is_err());
-    let text = std::fs::read_to_string(path.join("config.toml")).unwrap();
-    assert!(text.contains("cache = \"off\"") && text.contains("cache_variants = 4"), "{text}");
-    let none = Configuration::resolve(&[]).unwrap();
-    assert_eq!(none.values().text("freeze.cache"), "off");
-    assert_eq!(none.values().text("freeze.cache_storage"), "exact");
+    let experiment = bench.experiment(&["model.name=lenet5", "train.epochs=6", "freeze.interval=1"]);
+    let whole = bench.record("whole", &experiment, 2);
+    let path = bench.path("then");
+    begin(&experiment, &path, until(2, 0, 1));
+    let now = std::fs::read_to_string(path.join("config.toml")).unwrap();
+    let (front, rest) = now.split_once("[freeze]").unwrap();
+    let rest = rest.lines().filter(|line| !line.starts_with("cache")).collect::<Vec<&str>>().join("\n");
+    let then = format!("{front}[freeze]{rest}\n");
+    assert!(then.lines().count() + 4 == now.lines().count(), "{then}");
+    let mut manifest = Manifest::read(&path).unwrap();
+    manifest.configuration = Some(blake3::hash(then.as_bytes()).to_hex().to_string());
+    manifest.write(&path).unwrap();
+    std::fs::write(path.join("config.toml"), then).unwrap();
+    let run = finish(&bench, &path, 2);
+    assert_equal(&run, &whole, "from before there were caches");
+    assert!(cached(&run).iter().all(|flops| *flops == 0));
+    let replayed = Record::open(&path).unwrap().experiment(&[]).unwrap();
+    assert_eq!(replayed.configuration().values().text("freeze.cache"), "off");
 }

@@ -11,8 +11,10 @@
 //!
 //! On disk entries lie in files without a name and without a format of their own: no other program reads
 //! them. They are read at their places, not mapped into memory, which Rust cannot do without `unsafe`. What
-//! memory is free the system uses for them in either case.
+//! memory is free the system uses for them in either case. Entries of all fronts share a file, so that it
+//! does not grow while the front moves.
 
+mod room;
 mod shelf;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

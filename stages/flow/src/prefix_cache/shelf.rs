@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use spfde_data::{Scratch, StorageError};
 
+use super::room::Room;
 use super::{Entry, Key};
 
 /// Bytes of an entry beside its numbers: what is noted of it, twice.
@@ -19,8 +20,8 @@ pub(super) struct Shelf {
     most: u64,
     /// Epochs for which an entry stays although nothing asks for it.
     patience: u32,
-    /// Where entries are kept that do not stay in memory.
-    scratch: Option<Box<dyn Scratch>>,
+    /// Where entries are kept that do not stay in memory, and what of it is free.
+    outside: Option<(Room, Box<dyn Scratch>)>,
 }
 
 struct Kept {
@@ -43,7 +44,8 @@ impl Kept {
 
 impl Shelf {
     pub(super) fn new(most: u64, patience: u32, scratch: Option<Box<dyn Scratch>>) -> Self {
-        Self { entries: HashMap::new(), order: BTreeSet::new(), bytes: 0, most, patience, scratch }
+        let outside = scratch.map(|scratch| (Room::new(most), scratch));
+        Self { entries: HashMap::new(), order: BTreeSet::new(), bytes: 0, most, patience, outside }
     }
 
     pub(super) fn get(&mut self, key: Key, epoch: u32) -> Result<Option<Entry>, StorageError> {
@@ -55,7 +57,7 @@ impl Shelf {
             Place::Memory(bytes) => Arc::clone(bytes),
             Place::Scratch(place) => {
                 let mut bytes = vec![0; kept.len];
-                let scratch = self.scratch.as_mut().expect("an entry lies there");
+                let (_, scratch) = self.outside.as_mut().expect("an entry lies there");
                 scratch.read(*place, &mut bytes)?;
                 bytes.into()
             }
@@ -68,23 +70,35 @@ impl Shelf {
         let own = self.entries.get(&key).map_or(0, Kept::bytes);
         let wanted = bytes.len() as u64 + NOTED;
         while self.bytes - own + wanted > self.most {
-            match self.order.first() {
-                Some(&(used, _, least)) if least != key && epoch.saturating_sub(used) > self.patience => {
-                    self.remove(least);
-                }
-                // All that is here is of as much use.
-                _ => return Ok(()),
+            if !self.drop_least(key, epoch) {
+                return Ok(());
             }
         }
         self.remove(key);
-        let place = match &mut self.scratch {
-            None => Place::Memory(Arc::clone(bytes)),
-            Some(scratch) => Place::Scratch(scratch.write(bytes)?),
+        let place = loop {
+            let Some((room, scratch)) = &mut self.outside else { break Place::Memory(Arc::clone(bytes)) };
+            if let Some(place) = room.take(bytes.len() as u64) {
+                scratch.write(place, bytes)?;
+                break Place::Scratch(place);
+            }
+            // There is room, in parts between entries of other lengths.
+            if !self.drop_least(key, epoch) {
+                return Ok(());
+            }
         };
         self.bytes += wanted;
         self.order.insert((epoch, *front, key));
         self.entries.insert(key, Kept { used: epoch, front: *front, len: bytes.len(), place });
         Ok(())
+    }
+
+    /// Drops the entry of least use, to make room for `key`; none if all that is here is of as much use.
+    fn drop_least(&mut self, key: Key, epoch: u32) -> bool {
+        let least = self.order.first().copied();
+        let least = least.filter(|(used, ..)| epoch.saturating_sub(*used) > self.patience);
+        let least = least.map(|(.., least)| least).filter(|least| *least != key);
+        least.into_iter().for_each(|least| self.remove(least));
+        least.is_some()
     }
 
     /// Drops entries of longer fronts.
@@ -98,14 +112,16 @@ impl Shelf {
         let Some(kept) = self.entries.remove(&key) else { return };
         self.order.remove(&(kept.used, kept.front, key));
         self.bytes -= kept.bytes();
-        if let (Place::Scratch(place), Some(scratch)) = (kept.place, &mut self.scratch) {
-            scratch.free(place, kept.len);
+        if let (Place::Scratch(place), Some((room, _))) = (kept.place, &mut self.outside) {
+            room.free(place, kept.len as u64);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     /// Bytes of the entries of these tests.
@@ -173,40 +189,52 @@ mod tests {
         assert_eq!((shelf.entries.len(), shelf.order.len(), shelf.bytes), (0, 0, 0));
     }
 
-    /// Counts the places that are taken.
+    /// A file in memory, and how long it has become.
     #[derive(Default)]
-    struct Places(HashMap<u64, Vec<u8>>, Arc<std::sync::atomic::AtomicUsize>);
+    struct InMemory(Vec<u8>, Arc<AtomicUsize>);
 
-    impl Scratch for Places {
-        fn write(&mut self, bytes: &[u8]) -> Result<u64, StorageError> {
-            let place = (0..).find(|place| !self.0.contains_key(place)).expect("one is free");
-            self.0.insert(place, bytes.to_vec());
-            self.1.store(self.0.len(), std::sync::atomic::Ordering::Relaxed);
-            Ok(place)
-        }
-
-        fn read(&mut self, place: u64, into: &mut [u8]) -> Result<(), StorageError> {
-            into.copy_from_slice(&self.0[&place]);
+    impl Scratch for InMemory {
+        fn write(&mut self, place: u64, bytes: &[u8]) -> Result<(), StorageError> {
+            let place = place as usize;
+            self.0.resize(self.0.len().max(place + bytes.len()), 0);
+            self.0[place..place + bytes.len()].copy_from_slice(bytes);
+            self.1.store(self.0.len(), Ordering::Relaxed);
             Ok(())
         }
 
-        fn free(&mut self, place: u64, bytes: usize) {
-            assert_eq!(self.0.remove(&place).map(|bytes| bytes.len()), Some(bytes));
-            self.1.store(self.0.len(), std::sync::atomic::Ordering::Relaxed);
+        fn read(&mut self, place: u64, into: &mut [u8]) -> Result<(), StorageError> {
+            into.copy_from_slice(&self.0[place as usize..][..into.len()]);
+            Ok(())
         }
     }
 
     #[test]
-    fn outside_of_memory_places_are_given_back() {
-        let places = Places::default();
-        let taken = Arc::clone(&places.1);
-        let mut shelf = Shelf::new(2 * (LEN as u64 + NOTED), 0, Some(Box::new(places)));
-        for epoch in 0..20 {
-            shelf.put((epoch % 5, 0), epoch, &entry(1 + epoch as usize, epoch)).unwrap();
-            assert_eq!(shelf.get((epoch % 5, 0), epoch).unwrap().unwrap().1[0], epoch as u8);
-            assert_eq!(taken.load(std::sync::atomic::Ordering::Relaxed), shelf.entries.len());
+    fn a_file_never_outgrows_its_room_however_the_front_moves() {
+        const SAMPLES: u32 = 40;
+        let file = InMemory::default();
+        let len = Arc::clone(&file.1);
+        // Room for all entries of the first front, and no more.
+        let most = u64::from(SAMPLES) * (700 + NOTED);
+        let mut shelf = Shelf::new(most, 1, Some(Box::new(file)));
+        let mut kept = Vec::new();
+        for (epoch, entry_len) in (0..).zip([700, 350, 350, 176, 450, 500, 90, 700, 700, 1500]) {
+            let front = 1 + epoch as usize;
+            // From the second epoch on some samples rest, which leaves entries of several fronts.
+            for sample in (0..SAMPLES).filter(|sample| epoch == 0 || (sample + epoch) % 3 > 0) {
+                shelf.get((sample, 0), epoch).unwrap();
+                let bytes: Arc<[u8]> = vec![(sample + epoch) as u8; entry_len].into();
+                shelf.put((sample, 0), epoch, &(front, Arc::clone(&bytes))).unwrap();
+                assert!(len.load(Ordering::Relaxed) as u64 <= most && shelf.bytes <= most);
+                if let Some((of, found)) = shelf.get((sample, 0), epoch).unwrap() {
+                    assert!(of < front || found == bytes);
+                }
+            }
+            kept.push(shelf.entries.values().filter(|kept| kept.front == front).count());
         }
+        // Those of shorter entries all have room; of longer ones as many as there is room for.
+        assert!(kept[0] == 40 && kept[1..4].iter().all(|kept| *kept >= 26), "{kept:?}");
+        assert!(kept[9] < 26, "{kept:?}");
         shelf.thaw(0);
-        assert_eq!(taken.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!((shelf.bytes, shelf.outside.unwrap().0.take(most)), (0, Some(0)));
     }
 }

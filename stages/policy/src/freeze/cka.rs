@@ -18,7 +18,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::SimilarityRow;
+use spfde_data::{SimilarityRow, counted};
 
 use super::{Change, FreezeContext, FreezeRule, Judged};
 
@@ -51,6 +51,11 @@ impl FreezeRule for Cka {
         run.begins_window(epoch)
     }
 
+    /// The first window is compared with none.
+    fn earliest(&self, run: &FreezeContext) -> u32 {
+        self.patience.saturating_add(1).saturating_mul(run.mask_interval)
+    }
+
     fn reads_similarity(&self) -> bool {
         true
     }
@@ -81,7 +86,8 @@ impl FreezeRule for Cka {
         let freeze = |block: usize| {
             let (count, least) = (judged.states[block].settled, seen[block].unwrap_or(1.0));
             let reason = format!(
-                "all layers alike in {count} windows in a row, last CKA {least:.4}, at least {}",
+                "all layers alike in {} in a row, last CKA {least:.4}, at least {}",
+                counted(count, "window"),
                 self.similarity
             );
             Change { block, frozen: true, reason }

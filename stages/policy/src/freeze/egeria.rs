@@ -28,7 +28,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::SimilarityRow;
+use spfde_data::{SimilarityRow, counted};
 
 use super::plasticity::{Plasticity, PlasticityRow};
 use super::{Change, FreezeContext, FreezeRule, Judged};
@@ -60,6 +60,14 @@ impl FreezeRule for Egeria {
 
     fn may_freeze(&self, run: &FreezeContext, epoch: u32) -> bool {
         run.begins_window(epoch)
+    }
+
+    /// The first window is compared with none. A line takes evaluations, and the first one is the steepest so
+    /// far, which is small only if all are.
+    fn earliest(&self, run: &FreezeContext) -> u32 {
+        let steepest = u32::from(self.tolerance < 1.0);
+        let evaluations = self.window.max(2) + self.window + steepest - 1;
+        (evaluations + 1).saturating_mul(run.mask_interval)
     }
 
     fn reads_similarity(&self) -> bool {
@@ -114,7 +122,8 @@ impl FreezeRule for Egeria {
         let freeze = |block| {
             let PlasticityRow { settled, steepest, .. } = summary(block);
             let reason = format!(
-                "the slope of its plasticity was small in {settled} evaluations in a row, at most {:.2e}",
+                "the slope of its plasticity was small in {} in a row, at most {:.2e}",
+                counted(*settled, "evaluation"),
                 self.tolerance * steepest
             );
             Change { block, frozen: true, reason }

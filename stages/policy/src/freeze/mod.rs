@@ -151,6 +151,12 @@ pub trait FreezePolicy: Send + Sync {
     /// Whether a block may freeze at `epoch` that the plan does not have freeze.
     fn may_freeze(&self, epoch: u32) -> bool;
 
+    /// The first epoch at which a block can freeze that the plan does not have freeze, whatever is observed;
+    /// 0 if nothing is known.
+    fn earliest(&self) -> u32 {
+        0
+    }
+
     /// How the learning rate of a block that is planned to be frozen during `spans` goes on in `epoch`.
     fn pace(&self, spans: &Spans, _epoch: u32) -> Pace {
         Pace::of(spans)

@@ -90,6 +90,11 @@ pub trait FreezeRule: Parametric {
         true
     }
 
+    /// The first epoch at which a block can freeze, whatever is observed; 0, unless a rule says more.
+    fn earliest(&self, _run: &FreezeContext) -> u32 {
+        0
+    }
+
     /// How the learning rate of a block that is planned to be frozen during `spans` goes on in `epoch`; to 0
     /// at its freezing, unless a rule says more.
     fn pace(&self, _run: &FreezeContext, spans: &Spans, _epoch: u32) -> Pace {
@@ -153,6 +158,10 @@ impl<R: FreezeRule> FreezePolicy for Freezes<R> {
 
     fn may_freeze(&self, epoch: u32) -> bool {
         self.rule.may_freeze(&self.context, epoch)
+    }
+
+    fn earliest(&self) -> u32 {
+        self.rule.earliest(&self.context)
     }
 
     fn pace(&self, spans: &Spans, epoch: u32) -> Pace {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use spfde_data::rows::SimilarityRow;
 
 use super::plan_of;
-use crate::freeze::{self, Change, Cka, Egeria, FreezeRule, FreezeState};
+use crate::freeze::{self, Change, Cka, Egeria, FreezeContext, FreezeRule, FreezeState};
 use crate::{Plan, example};
 
 /// Blocks of three, two, three and two layers, and a classifier: the shortcut is the last layer of the third.
@@ -223,6 +223,31 @@ fn cka_by_hand_waits_for_the_least_alike_layer_and_for_the_blocks_in_front() {
         let (_, mut state) = start(Cka { similarity: 0.5, patience: 1 }, 1);
         state.observe_similarity(&row(measure));
         assert!(state.decide(2).is_empty(), "{measure}");
+    }
+}
+
+#[test]
+fn nothing_freezes_before_the_earliest_epoch_and_something_may_at_it() {
+    let alike = same([[1.0; 11]; BLOCKS], |cka| (cka, 0.0));
+    // At once, and with averages of two: what is level from the second slope on.
+    let level = [8.0, 8.0, 8.0, 8.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0];
+    let of_one = same([level; BLOCKS], |plasticity| (0.0, plasticity));
+    let sways: [f64; 11] = std::array::from_fn(|epoch| if epoch % 2 == 0 { 1.0 } else { 9.0 });
+    let of_two = same([sways; BLOCKS], |plasticity| (0.0, plasticity));
+    let earliest = |rule: &dyn Fn(&FreezeContext) -> u32, interval| {
+        let context = FreezeContext::new(EPOCHS, example::residual(&[4, 8], 2, 8));
+        rule(&FreezeContext { mask_interval: interval, ..context })
+    };
+    let first = |counts: Vec<usize>| counts.iter().position(|count| *count > 0).unwrap() as u32 + 1;
+    for (patience, interval) in [(1, 1), (1, 3), (2, 2), (3, 1)] {
+        let rule = Cka { patience, ..Cka::default() };
+        let found = first(run(rule.clone(), interval, &alike).0);
+        assert_eq!(earliest(&|run| rule.earliest(run), interval), found, "{patience}, {interval}");
+    }
+    for (window, interval, record) in [(1, 2, of_one), (2, 1, of_two)] {
+        let rule = Egeria { window, thaw_rate: 0.0, ..Egeria::default() };
+        let found = first(run(rule.clone(), interval, &record).0);
+        assert_eq!(earliest(&|run| rule.earliest(run), interval), found, "{window}, {interval}");
     }
 }
 

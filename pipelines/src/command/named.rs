@@ -1,0 +1,68 @@
+//! Runs, as words of the command line name them.
+
+use std::path::{Component, Path, PathBuf};
+
+use spfde_data::files::MANIFEST_NAME;
+
+use crate::grid::TABLE_NAME;
+use crate::sweep::TABLE_NAME as SWEPT_NAME;
+use crate::{Error, Result};
+
+/// Runs of a sweep that are named where one is wanted.
+const NAMED: usize = 3;
+
+/// The directory of the run that a word names: it may be that of a file or folder in it, or lead there by
+/// links.
+pub(super) fn run_of(word: &Path) -> PathBuf {
+    let is_run = |path: &&Path| path.join(MANIFEST_NAME).is_file();
+    if is_run(&word) || word.join(TABLE_NAME).is_file() {
+        return word.to_owned();
+    }
+    let above = |path: &Path| path.ancestors().skip(1).find(is_run).map(Path::to_owned);
+    // As it was typed, if that leads there: what is above `a/..` is told by the real path alone.
+    let is_plain = word.exists() && !word.components().any(|part| part == Component::ParentDir);
+    let typed = above(word).filter(|_| is_plain);
+    let found = typed.or_else(|| above(&word.canonicalize().ok()?));
+    match found {
+        Some(path) if path.as_os_str().is_empty() => PathBuf::from("."),
+        found => found.unwrap_or_else(|| word.to_owned()),
+    }
+}
+
+/// As [`run_of`], where a sweep will not do.
+///
+/// # Errors
+/// If it is the directory of a sweep: names the runs in it.
+pub(super) fn single_run_of(word: &Path) -> Result<PathBuf> {
+    let directory = run_of(word);
+    let runs = runs_of(directory.clone());
+    if runs.first() == Some(&directory) {
+        return Ok(directory);
+    }
+    let directory = directory.display();
+    let names: Vec<String> = runs.iter().take(NAMED).map(|run| run.display().to_string()).collect();
+    let more = runs.len().saturating_sub(NAMED);
+    Err(Error::usage(match (names.join(", "), more) {
+        (names, _) if names.is_empty() => {
+            format!("{directory}: is the directory of a sweep, without a run yet")
+        }
+        (names, 0) => format!("{directory}: is the directory of a sweep; name a run of it: {names}"),
+        (names, more) => {
+            format!(
+                "{directory}: is the directory of a sweep; name a run of it: {names} or one of {more} more"
+            )
+        }
+    }))
+}
+
+/// The runs of a sweep in place of its directory, in order of their names.
+pub(super) fn runs_of(directory: PathBuf) -> Vec<PathBuf> {
+    if directory.join(MANIFEST_NAME).exists() || !directory.join(SWEPT_NAME).exists() {
+        return vec![directory];
+    }
+    let entries = std::fs::read_dir(&directory).into_iter().flatten().flatten();
+    let mut runs: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST_NAME).exists()).collect();
+    runs.sort();
+    runs
+}
