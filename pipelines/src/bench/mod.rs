@@ -12,8 +12,9 @@
 //! - **Frozen blocks** are frozen from the first step on, and have no backward pass. Nothing else freezes,
 //!   nor does a mask or the active set change: no decision falls within an epoch.
 //! - **A cache of the frozen prefix** (`freeze.cache`) is filled by an epoch before the timed one: every
-//!   timed step finds all of its samples, as far as `freeze.cache_bytes` go. Both epochs show the same variant
-//!   of an augmented image. An interval of one epoch becomes one of two, so that nothing changes between them.
+//!   timed step finds all of its samples, as far as `freeze.cache_bytes` go. Both epochs show the same
+//!   variant of an augmented image. An interval of one epoch becomes one of two, so that nothing changes
+//!   between them.
 //! - **Data.** Every step has a full batch of different random images, resident in memory as bytes. Turning
 //!   bytes into activations is part of the step, as in training, and stands in the profile as `input`. Images
 //!   are not varied (`data.augment` is `none` unless given), since other programs' steps do not include that.
@@ -105,8 +106,8 @@ impl Bench {
         let experiment = path.experiment()?;
         let sieve = &experiment.settings().policies.sieve;
         if (1..path.epochs()).any(|epoch| sieve.decides(epoch)) {
-            let note = "the active set changes between the epoch that fills the cache and the timed one, which \
-                        may not find all of its samples; `sieve.policy=none` keeps it";
+            let note = "the active set changes between the epoch that fills the cache and the timed one, \
+                        which may not find all of its samples; `sieve.policy=none` keeps it";
             notes.push(note.to_owned());
         }
         Ok(Self { experiment, path, dense, floor, notes })

@@ -115,7 +115,7 @@ impl FreezeRule for GradientNorm {
                     self.threshold
                 ),
                 false if self.can_wait(run, judged.plan, &then, epoch, changes.len()) => break,
-                false => format!("not settled, but later it could not save {} of the FLOPs", self.least()),
+                false => format!("not settled, but later it could not save {:.4} of the FLOPs", self.least()),
             };
             then[block].freeze(epoch);
             if saved(judged.plan, &then) > self.flops_reduction {
