@@ -93,7 +93,7 @@ mod tests {
     fn every_set_of_five_blocks_says_what_it_has_and_is_its_text() {
         let mut texts = std::collections::BTreeSet::new();
         for bits in 0..32_u32 {
-            let is_frozen = |block: usize| bits >> block & 1 == 1;
+            let is_frozen = |block: usize| (bits >> block) & 1 == 1;
             let frozen: FrozenBlocks = (0..5).map(is_frozen).collect();
             assert!((0..9).all(|block| frozen.contains(block) == is_frozen(block)), "{frozen}");
             assert_eq!(frozen.count(), bits.count_ones() as usize);

@@ -91,7 +91,7 @@ pub(crate) fn shake(network: &mut Network) {
 
 /// Every set of so many blocks.
 pub(crate) fn sets_of(blocks: usize) -> impl Iterator<Item = FrozenBlocks> {
-    (0..1_u32 << blocks).map(move |bits| (0..blocks).map(|block| bits >> block & 1 == 1).collect())
+    (0..1_u32 << blocks).map(move |bits| (0..blocks).map(|block| (bits >> block) & 1 == 1).collect())
 }
 
 /// Samples as `[sample][channel][row][column]`, and their labels and weights in the loss.
