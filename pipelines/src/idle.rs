@@ -11,20 +11,20 @@ const SAMPLES: &str = "mask.samples";
 pub(crate) fn idle(values: &Parameters, settings: &Settings) -> Vec<String> {
     let (mask, sieve) = (&settings.policies.mask, &settings.policies.sieve);
     let plan = &settings.plan;
-    let update = |epoch: u32, layer: usize| {
+    let needs = |epoch: u32, layer: usize| {
         let spans = plan.spans(layer);
         let needs = if epoch > 0 { mask.needs(layer, epoch, spans) } else { Needs::Nothing };
-        match needs.max(mask.needs_within(layer, epoch, spans)) {
-            // Nothing grows but candidates, and nothing goes that nothing grows for.
-            Needs::Candidates if mask.candidate_count(layer, plan.nonzero(epoch)[layer]) == 0 => {
-                Needs::Nothing
-            }
-            needs => needs,
-        }
+        needs.max(mask.needs_within(layer, epoch, spans))
     };
-    let layers = 0..plan.architecture.layers.len();
-    let changes =
-        (0..settings.epochs).any(|epoch| layers.clone().any(|layer| update(epoch, layer) > Needs::Nothing));
+    let any = |acts: &dyn Fn(u32, usize) -> bool| {
+        (0..settings.epochs).any(|epoch| (0..plan.architecture.layers.len()).any(|layer| acts(epoch, layer)))
+    };
+    let changes = any(&|epoch, layer| needs(epoch, layer) > Needs::Nothing);
+    // Nothing grows but candidates, and nothing goes that nothing grows for.
+    let draws = |epoch, layer| {
+        needs(epoch, layer) == Needs::Candidates
+            && mask.candidate_count(layer, plan.nonzero(epoch)[layer]) > 0
+    };
     let decides = (1..settings.epochs).any(|epoch| sieve.decides(epoch));
     let epochs = counted(settings.epochs, "epoch");
     let note = |key: &str, what: &str, acts: bool| {
@@ -32,7 +32,7 @@ pub(crate) fn idle(values: &Parameters, settings: &Settings) -> Vec<String> {
         (interval >= settings.epochs).then(|| format!("{what}: {key} = {interval} is too long for {epochs}"))
     };
     let masks = note("mask.interval", "no mask changes", changes);
-    let draws_none = !changes && values.get(SAMPLES) == Some(&Value::Number(0.0));
+    let draws_none = values.get(SAMPLES) == Some(&Value::Number(0.0)) && !any(&draws);
     let candidates =
         draws_none.then(|| format!("no mask changes: {SAMPLES} = 0 draws nothing that may grow"));
     let sieves = note("sieve.interval", "the active set never changes", decides);

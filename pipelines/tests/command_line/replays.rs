@@ -15,8 +15,11 @@ fn what_the_record_lacks_is_called_by_what_the_policy_judges_by() {
     place.run(&[&RUN[..], &["trace.observe=full", "--run-dir", "run"]].concat()).done();
     let advice =
         " of frozen layers (censored); a run with freeze.policy=none and trace.observe=full has them";
-    for (policy, what) in [("cka", "comparison"), ("autofreeze", "gradient sum")] {
-        let shown = place.run(&["replay", "run", &format!("freeze.policy={policy}")]).done().out;
+    // Neither freezes anything, so that all layers are judged to the end.
+    let never =
+        [("cka", "freeze.patience=9", "comparison"), ("autofreeze", "freeze.percentile=0", "gradient sum")];
+    for (policy, setting, what) in never {
+        let shown = place.run(&["replay", "run", &format!("freeze.policy={policy}"), setting]).done().out;
         let line = shown.lines().last().unwrap();
         assert!(line.starts_with("the record has 5 of 5 epochs and lacks "), "{line}");
         assert!(line.contains(what) && line.ends_with(advice) && !line.contains("norm"), "{line}");

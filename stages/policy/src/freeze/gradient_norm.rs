@@ -27,7 +27,7 @@
 //! # Ok::<(), spfde_data::parameter::ParameterError>(())
 //! ```
 
-use spfde_data::{GradientRow, counted};
+use spfde_data::GradientRow;
 
 use super::norm_window::NormWindow;
 use super::{Change, FreezeContext, FreezeRule, Judged};
@@ -109,10 +109,8 @@ impl FreezeRule for GradientNorm {
             judged.judge(epoch, block, [before.change, self.threshold], window, left);
             let reason = match before.settled >= self.patience {
                 true => format!(
-                    "mean gradient norm settled in {} in a row, last change {:.4} below {}",
-                    counted(before.settled, "window"),
-                    before.change,
-                    self.threshold
+                    "mean gradient norm settled in {} windows in a row, last change {:.4} below {}",
+                    before.settled, before.change, self.threshold
                 ),
                 false if self.can_wait(run, judged.plan, &then, epoch, changes.len()) => break,
                 false => format!("not settled, but later it could not save {:.4} of the FLOPs", self.least()),
