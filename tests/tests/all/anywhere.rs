@@ -218,7 +218,7 @@ fn grades_freezes_each_block_when_its_own_layers_have_stopped() {
         assert!(whole.final_weights() == run.final_weights(), "{workers} workers");
     }
     for epoch in [3, 4] {
-        let path = bench.path(&format!("until {epoch}"));
+        let path = bench.path(&format!("until-{epoch}"));
         begin(&experiment, &path, until(epoch, 0, 2));
         assert_equal(&finish(&bench, &path, 1), &whole, &format!("interrupted in epoch {epoch}"));
     }
