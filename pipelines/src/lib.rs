@@ -2,7 +2,7 @@
 //!
 //! It implements SpFDE (Layer Freezing & Data Sieving, arXiv 2209.11204): the cost of training falls along
 //! three axes that multiply. Weights are sparse with dynamic masks, and a weight that is masked is stored
-//! nowhere; layers freeze from the front, and a frozen prefix has no backward pass; the data set is sieved
+//! nowhere; layers freeze, and a frozen prefix has no backward pass; the data set is sieved
 //! while training, and a sample that is out is not computed.
 //!
 //! | to | there is |

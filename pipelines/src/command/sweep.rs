@@ -102,7 +102,7 @@ impl SweepFile {
         ended?;
         match failed.into_iter().next() {
             None => Ok(()),
-            // Why, it has been told of each when it ended.
+            // The command told the reason of each when it ended.
             Some((at, _)) => {
                 let failed = rows.iter().filter(|row| row.outcome == Outcome::Failed).count();
                 let (first, table) = (jobs[at].directory.display(), path.display());

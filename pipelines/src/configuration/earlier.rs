@@ -10,6 +10,9 @@ const POLICY: &str = "freeze.policy";
 /// A key that every configuration has since `progressive` is the paper's rule.
 const SINCE_PROGRESSIVE: &str = "freeze.start";
 
+/// A key that says whether `grades` has blocks wait for those in front, which they did before there was it.
+const ANYWHERE: &str = "freeze.anywhere";
+
 /// What held for `gradient-norm` before there were these keys.
 fn gradient_norm() -> [(&'static str, Value); 5] {
     [
@@ -22,7 +25,7 @@ fn gradient_norm() -> [(&'static str, Value); 5] {
 }
 
 /// Says of a recorded configuration what its freeze policy was then: `progressive` took the fewest blocks,
-/// `gradient-norm` had fewer guards.
+/// `gradient-norm` had fewer guards, `grades` froze front to back.
 pub(super) fn complete(entries: &mut Vec<Entry>) {
     let latest = |key: &str| entries.iter().rposition(|(own, _)| own == key);
     let policy = latest(POLICY).map_or("progressive", |at| match &entries[at].1 {
@@ -34,6 +37,7 @@ pub(super) fn complete(entries: &mut Vec<Entry>) {
             vec![(POLICY, Value::Text("progressive-fewest".to_owned()))]
         }
         "gradient-norm" => gradient_norm().into_iter().filter(|(key, _)| latest(key).is_none()).collect(),
+        "grades" if latest(ANYWHERE).is_none() => vec![(ANYWHERE, Value::Text("false".to_owned()))],
         _ => Vec::new(),
     };
     entries.extend(added.into_iter().map(|(key, value)| (key.to_owned(), value)));
@@ -77,5 +81,13 @@ mod tests {
             "freeze.thaw_rise=0",
         ];
         assert_eq!(earlier, expected);
+    }
+
+    #[test]
+    fn grades_without_its_key_froze_front_to_back() {
+        let policy = "freeze.policy=\"grades\"";
+        assert_eq!(read("[freeze]\npolicy = \"grades\""), ["freeze.anywhere=\"false\"", policy]);
+        let today = read("[freeze]\npolicy = \"grades\"\nanywhere = \"true\"");
+        assert_eq!(today, ["freeze.anywhere=\"true\"", policy]);
     }
 }

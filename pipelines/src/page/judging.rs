@@ -50,9 +50,9 @@ fn similarity(subject: &Subject) -> Result<Option<Figure>> {
     let heads: Vec<&str> = std::iter::once("epoch").chain(names.iter().map(String::as_str)).collect();
     let tables = vec![Table::new("", &heads, rows.collect(), query)];
     let caption = format!(
-        "Linear CKA between what a block puts out for the probe at the end of an epoch and what it put out \
-         at the end of the window before; 1: the same up to rotation and scale. A block is as alike as the \
-         least alike of its layers.{left_out}"
+        "Linear CKA of what a block puts out for the probe, at the end of an epoch and of the window before. \
+         1 is the same up to rotation and scale. A block is as alike as the least alike of its \
+         layers.{left_out}"
     );
     Ok(drawn(subject, "How alike blocks stay", "CKA", &shown, &least, Vec::new()).map(|figure| Figure {
         caption,

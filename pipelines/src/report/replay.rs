@@ -166,7 +166,7 @@ pub(crate) fn sums(case: &Case) -> String {
 /// What the record lacks of what a replay asked for, and which run would have it.
 fn lacks(case: &Case) -> (String, &'static str) {
     let (samples, norms) = lacking(case);
-    // By norms alone judges what reads nothing else. Of a layer that was frozen no run has more than norms.
+    // A policy that judges by similarity reads no norms. Of a frozen layer no run has more than norms.
     let (similarity, layers) = (case.freeze.reads_similarity(), case.freeze.reads_layers());
     let frozen = case.replayed.censored.iter().map(|row| u64::from(row.layers)).sum::<u64>();
     let frozen = if similarity || layers { frozen } else { 0 };

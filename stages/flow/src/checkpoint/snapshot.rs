@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use spfde_data::{
-    Cells, Column, Columns, FreezeRow, FrozenBlocks, MaskRow, MaskUpdateRow, Record, Row, SieveRow, are,
-    counted,
+    Cells, Column, Columns, FreezeRow, FrozenBlocks, MaskRow, MaskUpdateRow, Record, Row, SieveRow, counted,
 };
 use spfde_model::Tensor;
 use spfde_policy::cost::{frozen_blocks, frozen_blocks_after};
@@ -156,8 +155,7 @@ impl Snapshot {
         let blocks = settings.plan.architecture.blocks.len();
         let last = self.frozen_blocks.end();
         if last > blocks {
-            let (frozen, are) = (counted(last, "block"), are(last));
-            return Err(format!("{frozen} {are} frozen; the network has {blocks}"));
+            return Err(format!("block {} is frozen; the network has {blocks}, from 0", last - 1));
         }
         let frozen = self.frozen(&settings.plan)?;
         let rows = self.rows::<FreezeRow>();

@@ -11,8 +11,8 @@
 //!
 //! On disk entries lie in files without a name and without a format of their own: no other program reads
 //! them. They are read at their places, not mapped into memory, which Rust cannot do without `unsafe`. What
-//! memory is free the system uses for them in either case. Entries of all fronts share a file, so that it
-//! does not grow while the front moves.
+//! memory is free the system uses for them in either case. Entries of all fronts share a file,
+//! which is never longer than its share of `freeze.cache_bytes`.
 
 mod room;
 mod shelf;

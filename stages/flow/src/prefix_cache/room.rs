@@ -19,8 +19,8 @@ impl Room {
         room
     }
 
-    /// Takes so many bytes, and says where they begin: in the shortest run that has them, so that the rest of
-    /// the file, which has never been written, comes last. `None` if no run is so long.
+    /// Takes so many bytes, and says where they begin: in the shortest run that has them. `None` if no run is
+    /// so long.
     pub(super) fn take(&mut self, bytes: u64) -> Option<u64> {
         let &(len, place) = self.by_len.range((bytes, 0)..).next()?;
         self.remove(place, len);

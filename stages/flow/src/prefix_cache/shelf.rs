@@ -74,7 +74,11 @@ impl Shelf {
                 return Ok(());
             }
         }
-        self.remove(key);
+        // An entry that is not longer has room in place of the one there was. If a longer one has none, the
+        // one there was stays: it can still be carried on.
+        if self.entries.get(&key).is_some_and(|kept| bytes.len() <= kept.len) {
+            self.remove(key);
+        }
         let place = loop {
             let Some((room, scratch)) = &mut self.outside else { break Place::Memory(Arc::clone(bytes)) };
             if let Some(place) = room.take(bytes.len() as u64) {
@@ -86,6 +90,7 @@ impl Shelf {
                 return Ok(());
             }
         };
+        self.remove(key);
         self.bytes += wanted;
         self.order.insert((epoch, *front, key));
         self.entries.insert(key, Kept { used: epoch, front: *front, len: bytes.len(), place });

@@ -46,6 +46,8 @@ spfde_data::parameters! {
         pub grace_period: f64 = 0.5, 0.0..=1.0;
         /// epochs between two judgements
         pub interval: u32 = 1, 1..;
+        /// whether a block freezes wherever it is; otherwise it also waits for all blocks in front
+        pub anywhere: bool = true, ..;
     }
 }
 
@@ -155,7 +157,8 @@ impl FreezeRule for Grades {
             judged.states.iter_mut().map(|block| block.close(self.threshold, judges)).collect();
         let window = epoch / self.interval - 1;
         let left = if judges { judged.budget_left(1.0) } else { 1.0 };
-        for (block, mean) in means.iter().enumerate() {
+        let first = if self.anywhere { 0 } else { judged.prefix(epoch) };
+        for (block, mean) in means.iter().enumerate().skip(first) {
             if let Some(mean) = mean {
                 judged.judge(epoch, block, [*mean, self.threshold], window, left);
             }
@@ -169,6 +172,10 @@ impl FreezeRule for Grades {
         };
         let reason = format!("all layers have been below {}", self.threshold);
         let freeze = |block| Change { block, frozen: true, reason: reason.clone() };
-        (0..judged.states.len()).filter(has_stopped).map(freeze).collect()
+        let blocks = first..judged.states.len();
+        match self.anywhere {
+            true => blocks.filter(has_stopped).map(freeze).collect(),
+            false => blocks.take_while(has_stopped).map(freeze).collect(),
+        }
     }
 }

@@ -191,8 +191,7 @@ pub trait FreezeState: Send {
     /// was frozen when it was recorded.
     fn observe_similarity(&mut self, _row: &SimilarityRow) {}
 
-    /// The blocks that freeze or thaw at `(epoch, 0)`, front to back. Called once for every epoch but 0, in
-    /// order.
+    /// The blocks that freeze or thaw at `(epoch, 0)`. Called once for every epoch but 0, in order.
     fn decide(&mut self, epoch: u32) -> Vec<Change>;
 
     /// What the latest decision judged, block by block.

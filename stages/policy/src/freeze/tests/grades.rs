@@ -18,7 +18,7 @@ proptest! {
     ) {
         let name = [Measure::Gradient, Measure::Change, Measure::WeightChange];
         let measure = || name[which];
-        let rule = Grades { measure: measure(), threshold, grace_period, interval: 1 };
+        let rule = Grades { measure: measure(), threshold, grace_period, interval: 1, anywhere: true };
         let (frozen, judged) = run_anywhere(rule, &record);
         let mut stopped = [false; BLOCKS];
         let mut previous = [None::<f64>; BLOCKS];
