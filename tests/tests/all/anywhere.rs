@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use spfde::configuration::Configuration;
-use spfde::{Experiment, Options};
+use spfde::Experiment;
 use spfde_data::rows::*;
 use spfde_policy::freeze::{Change, FreezeContext, FreezeRule, Judged};
 
-use crate::replay::{costs, experiment, replayed};
-use crate::resuming::{assert_equal, begin, finish, until};
+use crate::replay::{assert_replays, costs, replayed};
+use crate::resuming::{assert_equal, assert_goes_on, begin, finish, until};
 use crate::support::{Bench, Recorded, assert_same, transcript};
 
 spfde_data::parameters! {
@@ -133,13 +132,8 @@ fn a_run_goes_on_across_freezes_and_thaws_in_no_order() {
     let bench = Bench::new(64);
     let experiment = anywhere(bench.experiment(&WORDS));
     let whole = bench.record("whole", &experiment, 2);
-    for epoch in 1..EPOCHS {
-        let path = bench.path(&epoch.to_string());
-        begin(&experiment, &path, until(epoch, 0, 1));
-        let prepare = |configuration: Configuration| Ok(anywhere(bench.prepare(configuration)?));
-        spfde::resume(&path, prepare, Options { workers: 2, ..Options::default() }, spfde::wire).unwrap();
-        assert_equal(&Recorded::open(&path), &whole, &format!("interrupted in epoch {epoch}"));
-    }
+    whole.assert_sound(EPOCHS);
+    assert_goes_on(&bench, &experiment, &whole, anywhere);
 }
 
 #[test]
@@ -157,14 +151,7 @@ fn they_are_observed_and_replayed_as_they_were() {
             "mest-ems" => assert_kept(&live, &run, observe == "full"),
             _ => run.assert_sound(EPOCHS),
         }
-        let (record, experiment) = experiment(&run.path, &[]).unwrap();
-        let directory = bench.path(&format!("replay of {mask} {observe}"));
-        let options = Options { workers: 2, directory: Some(directory.clone()), ..Options::default() };
-        spfde::replay(&record, &anywhere(experiment), options, spfde::wire).unwrap();
-        let replay = Recorded::open(&directory);
-        replay.assert_sound(EPOCHS);
-        assert_eq!(run.rows::<FreezeRow>(), replay.rows::<FreezeRow>(), "{mask}");
-        assert_eq!(costs(&run), costs(&replay), "{mask}");
+        assert_replays(&bench, &run, anywhere);
     }
 }
 

@@ -7,8 +7,8 @@ use spfde_policy::freeze::{Change, FreezeContext, FreezeRule, Judged};
 use spfde::configuration::Configuration;
 use spfde::{Experiment, Options};
 
-use crate::replay::{costs, experiment};
-use crate::resuming::{assert_equal, begin, until};
+use crate::replay::assert_replays;
+use crate::resuming::{assert_equal, assert_goes_on, begin, until};
 use crate::support::{Bench, Recorded, assert_same, transcript};
 
 spfde_data::parameters! {
@@ -99,13 +99,8 @@ fn a_run_goes_on_across_a_freeze_and_a_thaw() {
     let bench = Bench::new(64);
     let experiment = pausing(bench.experiment(&WORDS));
     let whole = bench.record("whole", &experiment, 1);
-    for epoch in 1..EPOCHS {
-        let path = bench.path(&epoch.to_string());
-        begin(&experiment, &path, until(epoch, 0, 1));
-        let prepare = |configuration: Configuration| Ok(pausing(bench.prepare(configuration)?));
-        spfde::resume(&path, prepare, Options { workers: 2, ..Options::default() }, spfde::wire).unwrap();
-        assert_equal(&Recorded::open(&path), &whole, &format!("interrupted in epoch {epoch}"));
-    }
+    whole.assert_sound(EPOCHS);
+    assert_goes_on(&bench, &experiment, &whole, pausing);
 }
 
 #[test]
@@ -116,14 +111,7 @@ fn a_thaw_is_replayed_as_it_was() {
         let live = pausing(bench.experiment(&[&WORDS[..], &[&policy]].concat()));
         let run = bench.record(mask, &live, 2);
         run.assert_sound(EPOCHS);
-        let (record, experiment) = experiment(&run.path, &[]).unwrap();
-        let directory = bench.path(&format!("replay of {mask}"));
-        let options = Options { workers: 2, directory: Some(directory.clone()), ..Options::default() };
-        spfde::replay(&record, &pausing(experiment), options, spfde::wire).unwrap();
-        let replay = Recorded::open(&directory);
-        replay.assert_sound(EPOCHS);
-        assert_eq!(run.rows::<FreezeRow>(), replay.rows::<FreezeRow>(), "{mask}");
-        assert_eq!(costs(&run), costs(&replay), "{mask}");
+        assert_replays(&bench, &run, pausing);
     }
 }
 

@@ -43,6 +43,19 @@ pub(super) fn replay_into(
     spfde::replay(&record, &experiment, options, spfde::wire)
 }
 
+/// Asserts that a run of a rule that `own` adds freezes and costs the same in a replay.
+pub(crate) fn assert_replays(bench: &Bench, run: &Recorded, own: fn(Experiment) -> Experiment) {
+    let name = run.path.file_name().unwrap().to_str().unwrap();
+    let (record, experiment) = experiment(&run.path, &[]).unwrap();
+    let directory = bench.path(&format!("replay of {name}"));
+    let options = Options { workers: 2, directory: Some(directory.clone()), ..Options::default() };
+    spfde::replay(&record, &own(experiment), options, spfde::wire).unwrap();
+    let replay = Recorded::open(&directory);
+    replay.assert_sound(run.manifest.epochs);
+    assert_eq!(run.rows::<FreezeRow>(), replay.rows::<FreezeRow>(), "{name}");
+    assert_eq!(costs(run), costs(&replay), "{name}");
+}
+
 /// As [`replay_into`], for what can be replayed; what was found, and the run that was written, which is
 /// sound.
 pub(crate) fn replayed(

@@ -65,6 +65,23 @@ pub(crate) fn finish(bench: &Bench, path: &Path, workers: usize) -> Recorded {
     Recorded::open(path)
 }
 
+/// Interrupts a run in every epoch but the first, and asserts that it goes on to be the same as `whole`.
+/// `own` adds what no configuration says.
+pub(crate) fn assert_goes_on(
+    bench: &Bench,
+    experiment: &Experiment,
+    whole: &Recorded,
+    own: fn(Experiment) -> Experiment,
+) {
+    for epoch in 1..whole.manifest.epochs {
+        let path = bench.path(&epoch.to_string());
+        begin(experiment, &path, until(epoch, 0, 1));
+        let prepare = |configuration: Configuration| Ok(own(bench.prepare(configuration)?));
+        spfde::resume(&path, prepare, Options { workers: 2, ..Options::default() }, spfde::wire).unwrap();
+        assert_equal(&Recorded::open(&path), whole, &format!("interrupted in epoch {epoch}"));
+    }
+}
+
 /// Asserts that a run is sound and the same as `whole`, which was never interrupted.
 pub(crate) fn assert_equal(run: &Recorded, whole: &Recorded, what: &str) {
     run.assert_sound(whole.manifest.epochs);
