@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::{run_of, runs_of};
+use super::all_runs_of;
 use crate::compare::{ACCURACY, Case, Comparison, NUMBERS, csv, decisions, json, markdown, parquet, table};
 use crate::terminal::{Style, remark, say, say_all, say_file, say_json, set_style};
 use crate::{Error, Result};
@@ -25,7 +25,7 @@ Examples:
   spfde compare --decisions runs/a runs/b            where two runs first decide differently, and why
   spfde replay runs/a freeze.policy=gradient-norm --out again && spfde compare --decisions runs/a again")]
 pub(super) struct Compare {
-    /// Recorded runs, replays among them
+    /// Recorded runs, replays among them; the directory of a sweep stands for its runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// Group by the values of this key instead; may be given several times
@@ -56,7 +56,7 @@ pub(super) struct Compare {
 impl Compare {
     /// Compares the runs.
     pub(super) fn run(self) -> Result<()> {
-        let runs: Vec<PathBuf> = self.runs.iter().flat_map(|word| runs_of(run_of(word))).collect();
+        let runs = all_runs_of(&self.runs)?;
         if self.json {
             set_style(Style::Json);
         }

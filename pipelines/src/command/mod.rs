@@ -39,7 +39,7 @@ use crate::error::{name_program, program};
 use crate::terminal::{complain, remark};
 use crate::{App, Error, Registry, Result, terminal};
 use interrupt::{end_at_once, interruptible};
-use named::{run_of, runs_of, single_run_of};
+use named::{all_runs_of, single_run_of};
 
 /// Efficient sparse training on CPUs: sparse weights, frozen layers and a sieved data set as one dataflow.
 #[derive(Parser)]

@@ -13,7 +13,7 @@ const NAMED: usize = 3;
 
 /// The directory of the run that a word names: it may be that of a file or folder in it, or lead there by
 /// links.
-pub(super) fn run_of(word: &Path) -> PathBuf {
+fn run_of(word: &Path) -> PathBuf {
     let is_run = |path: &&Path| path.join(MANIFEST_NAME).is_file();
     if is_run(&word) || word.join(TABLE_NAME).is_file() {
         return word.to_owned();
@@ -29,40 +29,49 @@ pub(super) fn run_of(word: &Path) -> PathBuf {
     }
 }
 
+/// The runs that words name; all runs of a sweep, in order of their names, if a word names its directory.
+///
+/// # Errors
+/// If a sweep has no run yet.
+pub(super) fn all_runs_of(words: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let named = words.iter().map(|word| runs_of(&run_of(word)));
+    Ok(named.collect::<Result<Vec<_>>>()?.concat())
+}
+
 /// As [`run_of`], where a sweep will not do.
 ///
 /// # Errors
 /// If it is the directory of a sweep: names the runs in it.
 pub(super) fn single_run_of(word: &Path) -> Result<PathBuf> {
     let directory = run_of(word);
-    let runs = runs_of(directory.clone());
+    let runs = runs_of(&directory)?;
     if runs.first() == Some(&directory) {
         return Ok(directory);
     }
-    let directory = directory.display();
     let names: Vec<String> = runs.iter().take(NAMED).map(|run| run.display().to_string()).collect();
-    let more = runs.len().saturating_sub(NAMED);
-    Err(Error::usage(match (names.join(", "), more) {
-        (names, _) if names.is_empty() => {
-            format!("{directory}: is the directory of a sweep, without a run yet")
-        }
-        (names, 0) => format!("{directory}: is the directory of a sweep; name a run of it: {names}"),
-        (names, more) => {
-            format!(
-                "{directory}: is the directory of a sweep; name a run of it: {names} or one of {more} more"
-            )
-        }
-    }))
+    let more = match runs.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" or one of {more} more"),
+    };
+    Err(of_sweep(&directory, &format!("name a run of it: {}{more}", names.join(", "))))
 }
 
-/// The runs of a sweep in place of its directory, in order of their names.
-pub(super) fn runs_of(directory: PathBuf) -> Vec<PathBuf> {
+/// What is wrong with the directory of a sweep.
+fn of_sweep(directory: &Path, what: &str) -> Error {
+    Error::usage(format!("{}: is the directory of a sweep; {what}", directory.display()))
+}
+
+/// A run, or the runs of a sweep in place of its directory, in order of their names; at least one.
+fn runs_of(directory: &Path) -> Result<Vec<PathBuf>> {
     if directory.join(MANIFEST_NAME).exists() || !directory.join(SWEPT_NAME).exists() {
-        return vec![directory];
+        return Ok(vec![directory.to_owned()]);
     }
-    let entries = std::fs::read_dir(&directory).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut runs: Vec<PathBuf> =
         entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST_NAME).exists()).collect();
     runs.sort();
-    runs
+    match runs.is_empty() {
+        true => Err(of_sweep(directory, "it has no run yet")),
+        false => Ok(runs),
+    }
 }

@@ -12,7 +12,7 @@ use spfde_flow::Observer;
 
 use super::progress::Progress;
 use super::together::Together;
-use super::{STOPPING, end_at_once, interruptible, run_of, workers};
+use super::{STOPPING, end_at_once, interruptible, single_run_of, workers};
 use crate::cluster::Cluster;
 use crate::report::schedule;
 use crate::report::summary::{end_json, summary};
@@ -72,7 +72,9 @@ impl Train {
         }
         let source = Source::from_words(&words)?;
         let configuration = match &from {
-            Some(run) => Configuration::from_run(&app.registry, &run_of(run), best, source.entries())?,
+            Some(run) => {
+                Configuration::from_run(&app.registry, &single_run_of(run)?, best, source.entries())?
+            }
             None => Configuration::resolve_over(&app.registry, &[], source.entries())?,
         };
         let experiment = Experiment::new(configuration)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use spfde_data::files::MANIFEST_NAME;
 
-use super::{run_of, tell};
+use super::{all_runs_of, tell};
 use crate::grid::TABLE_NAME;
 use crate::terminal::say;
 use crate::verify::{verify, verify_scores};
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// runs has no hashes either, and is refused: verify the runs.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
-    /// The run directories
+    /// The run directories; that of a sweep stands for its runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
 }
@@ -30,7 +30,7 @@ impl Verify {
     /// If anything is not as it should be: all findings are printed.
     pub(super) fn run(self) -> Result<()> {
         let mut failed: Option<Error> = None;
-        for run in self.runs.iter().map(|run| run_of(run)) {
+        for run in all_runs_of(&self.runs)? {
             let is_of_scores = !run.join(MANIFEST_NAME).exists() && run.join(TABLE_NAME).exists();
             let sound = match is_of_scores {
                 true => verify_scores(&run),

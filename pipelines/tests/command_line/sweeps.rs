@@ -68,9 +68,13 @@ fn a_sweep_trains_what_single_runs_would_and_nothing_twice() {
     // A run is wanted.
     let names = [0, 1, 2].map(|at| format!("runs/s/{}", ALL[at])).join(", ");
     let told = format!("runs/s: is the directory of a sweep; name a run of it: {names} or one of 1 more");
-    for words in [&["watch"][..], &["analyse", "--view", "churn"], &["report"], &["replay"], &["resume"]] {
+    let (view, from) = (["analyse", "--view", "churn"], ["train", "--from"]);
+    for words in [&["watch"][..], &view, &["report"], &["replay"], &["resume"], &from] {
         place.run(&[words, &["runs/s"]].concat()).refused(2, &told, "");
     }
+    let verified = place.run(&["verify", "runs/s"]).done().out;
+    assert!(verified.lines().zip(ALL).all(|(line, run)| line.starts_with(&format!("runs/s/{run}: sound: "))));
+    assert_eq!(verified.lines().count(), ALL.len(), "{verified}");
     // Started again nothing is left to do.
     let manifests =
         || ALL.map(|run| std::fs::read(place.path("runs/s").join(run).join("manifest.json")).unwrap());
