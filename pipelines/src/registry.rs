@@ -55,9 +55,7 @@ impl Default for Registry {
     fn default() -> Self {
         let fashion_mnist = DataEntry {
             name: "fashion-mnist".to_owned(),
-            summary: "60 000 + 10 000 grey images of clothes, 28 × 28, 10 classes, cropped and flipped; \
-                      embedded in the program"
-                .into(),
+            summary: "60 000 + 10 000 grey images of clothes, 28 × 28, 10 classes, flipped; embedded".into(),
             licence: "MIT, Copyright 2017 Zalando SE, https://github.com/zalandoresearch/fashion-mnist"
                 .into(),
             load: Arc::new(|| Ok(data_set::embedded()?)),

@@ -8,9 +8,6 @@ use crate::grid::TABLE_NAME;
 use crate::sweep::TABLE_NAME as SWEPT_NAME;
 use crate::{Error, Result};
 
-/// Runs of a sweep that are named where one is wanted.
-const NAMED: usize = 3;
-
 /// The directory of the run that a word names: it may be that of a file or folder in it, or lead there by
 /// links.
 fn run_of(word: &Path) -> PathBuf {
@@ -41,19 +38,13 @@ pub(super) fn all_runs_of(words: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// As [`run_of`], where a sweep will not do.
 ///
 /// # Errors
-/// If it is the directory of a sweep: names the runs in it.
+/// If it is the directory of a sweep: names a run in it.
 pub(super) fn single_run_of(word: &Path) -> Result<PathBuf> {
     let directory = run_of(word);
-    let runs = runs_of(&directory)?;
-    if runs.first() == Some(&directory) {
-        return Ok(directory);
+    match runs_of(&directory)?.swap_remove(0) {
+        run if run == directory => Ok(run),
+        run => Err(of_sweep(&directory, &format!("name a run of it, such as {}", run.display()))),
     }
-    let names: Vec<String> = runs.iter().take(NAMED).map(|run| run.display().to_string()).collect();
-    let more = match runs.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" or one of {more} more"),
-    };
-    Err(of_sweep(&directory, &format!("name a run of it: {}{more}", names.join(", "))))
 }
 
 /// What is wrong with the directory of a sweep.

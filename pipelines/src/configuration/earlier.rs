@@ -69,6 +69,17 @@ mod tests {
     }
 
     #[test]
+    fn without_a_choice_the_optimiser_was_momentum_sgd() {
+        let read = |text: &str| {
+            let source = Source::of_run(Path::new("run"), text).unwrap();
+            let of_key = source.entries().iter().filter(|(key, _)| key == "train.optimizer");
+            of_key.map(|(_, value)| value.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(read("[train]\nmomentum = 0.5"), ["\"momentum\""]);
+        assert_eq!(read("[train]\noptimizer = \"nesterov\""), ["\"nesterov\""]);
+    }
+
+    #[test]
     fn gradient_norm_without_its_guards_had_none() {
         let earlier = read("[freeze]\npolicy = \"gradient-norm\"\npatience = 3\ncap = 4");
         let expected = [

@@ -40,7 +40,7 @@ spfde_data::choice! {
 
 /// The optimiser that values choose.
 pub(super) fn optimizer(values: &Parameters) -> Optimizer {
-    values.get("train.optimizer").and_then(Optimizer::from_value).expect("a choice was checked")
+    values.get(OPTIMIZER).and_then(Optimizer::from_value).expect("a choice was checked")
 }
 
 impl Optimizer {
@@ -64,7 +64,7 @@ spfde_data::parameters! {
         pub(crate) clip: f64 = 0.0, 0.0..=1e6;
         /// how parameters follow their gradients; adamw has a learning rate of 0.001 and a weight decay of
         /// 0.01 unless a run sets them
-        pub(crate) optimizer: Optimizer = Optimizer::Momentum, ..;
+        pub(crate) optimizer: Optimizer = Optimizer::Nesterov, ..;
         /// how the learning rate of a block goes from the start to its freezing, or to the end of the run
         pub(crate) schedule: LearningRateSchedule = LearningRateSchedule::Cosine, ..;
         /// share of a label that all classes share, in gradients; 0: labels are as they are
@@ -72,7 +72,7 @@ spfde_data::parameters! {
         /// momentum of the gradient descent; the share of the mean gradient that adamw keeps
         pub(crate) momentum: f64 = 0.9, 0.0..1.0;
         /// decay of convolution and linear weights
-        pub(crate) weight_decay: f64 = 1e-4, 0.0..=1.0;
+        pub(crate) weight_decay: f64 = 5e-4, 0.0..=1.0;
         /// how outputs and gradients of layers are kept: bf16 takes half the memory of f32, and rounds
         pub(crate) storage: Storage = Storage::Bf16, ..;
         /// slices of every mini-batch, each with its own batch-norm statistics; more workers than shards idle
@@ -110,6 +110,9 @@ pub(super) const SHAPE: &str = "data.shape";
 
 /// The key of how values are kept between layers.
 pub(super) const STORAGE: &str = "train.storage";
+
+/// The key of the optimiser.
+pub(super) const OPTIMIZER: &str = "train.optimizer";
 
 /// The key of the share of the validation set.
 pub(crate) const VALIDATION: &str = "data.validation";

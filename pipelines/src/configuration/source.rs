@@ -10,7 +10,7 @@ use spfde_policy::mask::DENSITIES;
 
 use super::earlier;
 use super::frozen::PROBE;
-use super::keys::{ORDER, STORAGE, all};
+use super::keys::{OPTIMIZER, ORDER, Optimizer, STORAGE, all};
 use crate::{Entry, Error, Registry, Result, layers, small_file};
 
 /// A configuration file larger than this is not one.
@@ -85,8 +85,12 @@ impl Source {
     /// because the run is older say what held then.
     pub(crate) fn of_run(directory: &Path, text: &str) -> Result<Self> {
         let mut source = Self::parse_file(&directory.join(CONFIG_NAME).display().to_string(), text)?;
-        let before =
-            [(ORDER, Order::Full.to_value()), (STORAGE, Storage::F32.to_value()), (PROBE, Value::Integer(0))];
+        let before = [
+            (ORDER, Order::Full.to_value()),
+            (OPTIMIZER, Optimizer::Momentum.to_value()),
+            (STORAGE, Storage::F32.to_value()),
+            (PROBE, Value::Integer(0)),
+        ];
         for (key, value) in before {
             if !source.0.iter().any(|(own, _)| own == key) {
                 source.0.push((key.to_owned(), value));

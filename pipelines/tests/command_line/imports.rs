@@ -49,8 +49,8 @@ fn imported_images_are_varied_only_if_the_user_says_so() {
         .refused(2, "`data.augment`: colour is for RGB, the images have 1 channel", "leave it out");
     assert!(planned(&place, &["data.augment=rotate+flip"]).contains("\naugment = \"flip+rotate\"\n"));
     let listed = place.run(&["list", "data"]).done().out;
-    assert!(listed.contains("10 classes, cropped and flipped;") && listed.contains("--augment"), "{listed}");
-    assert!(planned_embedded(&place).contains("\naugment = \"crop-flip\"\n"));
+    assert!(listed.contains("10 classes, flipped;") && listed.contains("--augment"), "{listed}");
+    assert!(planned_embedded(&place).contains("\naugment = \"flip\"\n"));
 }
 
 fn planned_embedded(place: &Place) -> String {

@@ -210,7 +210,9 @@ fn a_run_that_is_killed_goes_on_and_nobody_else_may_while_it_runs() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let held = place.run(&["resume", "run"]);
-    if child.try_wait().unwrap().is_none() {
+    // On a busy machine the run may have ended before the other process looked.
+    let had_ended = held.out.contains("is finished");
+    if !had_ended && child.try_wait().unwrap().is_none() {
         held.refused(1, &format!("run: is in use by process {}; ", child.id()), "");
     }
     child.kill().unwrap();

@@ -66,8 +66,7 @@ fn a_sweep_trains_what_single_runs_would_and_nothing_twice() {
         first.out
     );
     // A run is wanted.
-    let names = [0, 1, 2].map(|at| format!("runs/s/{}", ALL[at])).join(", ");
-    let told = format!("runs/s: is the directory of a sweep; name a run of it: {names} or one of 1 more");
+    let told = format!("runs/s: is the directory of a sweep; name a run of it, such as runs/s/{}", ALL[0]);
     let (view, from) = (["analyse", "--view", "churn"], ["train", "--from"]);
     for words in [&["watch"][..], &view, &["report"], &["replay"], &["resume"], &from] {
         place.run(&[words, &["runs/s"]].concat()).refused(2, &told, "");

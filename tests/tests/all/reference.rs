@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use spfde::Experiment;
+use spfde_data::Value;
 use spfde_data::augment::Placement;
 use spfde_data::rows::{MaskRow, ScoreRow, SieveRow};
 use spfde_model::{
@@ -94,7 +95,7 @@ impl<'a> Reference<'a> {
             let optimiser = MomentumSgd {
                 momentum: values.number("train.momentum") as f32,
                 weight_decay: values.number("train.weight_decay") as f32,
-                nesterov: false,
+                nesterov: values.get("train.optimizer") == Some(&Value::Text("nesterov".to_owned())),
             };
             let rates = vec![rate; self.network.architecture().blocks.len() + 1];
             self.network.update(&part, &rates, &optimiser);

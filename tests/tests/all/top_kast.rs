@@ -88,8 +88,9 @@ fn the_store_trains_beyond_the_mask_and_what_grows_begins_with_its_value() {
                 let dense = filled.gradient(&part, *layer);
                 let density = masks[layer].len() as f64 / dense.len() as f64;
                 for (index, [value, momentum]) in weights {
-                    *momentum = 0.9 * *momentum + f64::from(dense[*index as usize]) + 0.01 / density * *value;
-                    *value -= rate * *momentum;
+                    let decayed = f64::from(dense[*index as usize]) + 0.01 / density * *value;
+                    *momentum = 0.9 * *momentum + decayed;
+                    *value -= rate * (decayed + 0.9 * *momentum);
                 }
             }
         });

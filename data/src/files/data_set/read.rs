@@ -65,7 +65,7 @@ pub fn parse(train: Vec<u8>, test: Vec<u8>) -> Result<DataSet> {
     Ok(from_files(parse(TRAIN, train)?, parse(TEST, test)?, HELD)?.0)
 }
 
-/// Fashion-MNIST, cropped and flipped, from the bytes compiled into the program, through the same reader and
+/// Fashion-MNIST, half of it flipped, from the bytes compiled into the program, through the same reader and
 /// checks as any other file.
 pub fn embedded() -> Result<DataSet> {
     static TRAIN: &[u8] = include_bytes!("../../../fashion-mnist/train.parquet");
@@ -75,7 +75,7 @@ pub fn embedded() -> Result<DataSet> {
     let test = parse("embedded fashion-mnist/test.parquet", TEST)?;
     let class_names = CLOTHES.map(str::to_owned).into();
     Ok(DataSet {
-        augment: Augmentation::CropFlip,
+        augment: Augmentation::Flip,
         class_names,
         ..from_files(Source::of(train), Source::of(test), HELD)?.0
     })

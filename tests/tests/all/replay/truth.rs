@@ -18,6 +18,8 @@ pub(super) fn record(bench: &Bench, observe: &str) -> Recorded {
         "model.name=lenet5",
         "seed=5",
         "train.epochs=9",
+        // Under `nesterov` norms rise to the end here.
+        "train.optimizer=momentum",
         "mask.sparsity=0.6",
         "mask.interval=2",
         "sieve.fraction=0.3",

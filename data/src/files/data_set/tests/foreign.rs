@@ -137,7 +137,7 @@ fn the_augmentation_is_stored() {
     let set = DataSet { augment: Augmentation::Crop, ..small() };
     assert_eq!(read(written(&set).path()).unwrap().augment, Augmentation::Crop);
     assert_eq!(read(written(&small()).path()).unwrap().augment, Augmentation::None);
-    assert_eq!(embedded().unwrap().augment, Augmentation::CropFlip);
+    assert_eq!(embedded().unwrap().augment, Augmentation::Flip);
 }
 
 /// The data sets in `data/tests/foreign`, written by the program beside them.
