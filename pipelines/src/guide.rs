@@ -19,6 +19,7 @@
 //! | [`several_machines`] | train with several processes, on one machine or several |
 //! | [`hostile_files`] | know what happens with files that are damaged or forged |
 //! | [`performance`] | know what a step takes, and where |
+//! | [`results`] | know what whole runs reach and cost, side by side |
 
 // On a web page of the repository a link goes to the file that the page names, here to the module.
 macro_rules! page {
@@ -40,6 +41,7 @@ macro_rules! page {
         /// [several machines]: crate::guide::several_machines
         /// [damaged and hostile files]: crate::guide::hostile_files
         /// [performance]: crate::guide::performance
+        /// [results]: crate::guide::results
         /// [how it is built]: crate::how_it_is_built
         #[doc = ""]
         #[doc = include_str!($text)]
@@ -63,3 +65,4 @@ page!(trained_networks, "guide/trained_networks.md");
 page!(several_machines, "guide/several_machines.md");
 page!(hostile_files, "guide/hostile_files.md");
 page!(performance, "guide/performance.md");
+page!(results, "guide/results.md");

@@ -61,8 +61,5 @@ fn runs_of(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut runs: Vec<PathBuf> =
         entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST_NAME).exists()).collect();
     runs.sort();
-    match runs.is_empty() {
-        true => Err(of_sweep(directory, "it has no run yet")),
-        false => Ok(runs),
-    }
+    (!runs.is_empty()).then_some(runs).ok_or_else(|| of_sweep(directory, "it has no run yet"))
 }
