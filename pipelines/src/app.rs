@@ -123,10 +123,11 @@ impl App {
         self
     }
 
-    /// Plugs into a training step. `plug` gets what the configuration says: momentum SGD, a cosine behind a
-    /// warm-up, and [`Clip`](spfde_flow::Clip) if `train.clip` is not 0. It returns what a step has: another
-    /// optimiser, loss, precision or perturbation, a learning-rate rule or gradient transform, which may wrap
-    /// what it got. No key says so: the program that began a run has to resume it.
+    /// Plugs into a training step. `plug` gets what the configuration says: the optimiser of
+    /// `train.optimizer`, the schedule of `train.schedule` behind a warm-up, and
+    /// [`Clip`](spfde_flow::Clip) if `train.clip` is not 0. It returns what a step has: another optimiser,
+    /// loss, precision or perturbation, a learning-rate rule or gradient transform, which may wrap what it
+    /// got. No key says so: the program that began a run has to resume it.
     pub fn seams(mut self, plug: impl Fn(Seams) -> Seams + Send + Sync + 'static) -> Self {
         self.registry().seams = Arc::new(plug);
         self

@@ -150,6 +150,7 @@ def spfde(options, row, threads):
     words.append("data.shape=" + "x".join(map(str, shape)))
     words.append("mask.policy=dense" if sparsity is None else f"mask.sparsity={sparsity}")
     words += [f"train.storage={options.storage}", f"train.kernel={options.kernel}"]
+    words += ["train.optimizer=momentum", "train.weight_decay=0.0001"]
     flags = ["--workers", threads, "--frozen", frozen, "--no-dense", "--json"]
     return run([options.spfde, "bench", *words, *map(str, flags)])
 

@@ -38,7 +38,7 @@ pub(super) fn all_runs_of(words: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// As [`run_of`], where a sweep will not do.
 ///
 /// # Errors
-/// If it is the directory of a sweep: names a run in it.
+/// If it is the directory of a sweep: names a run in it, if there is one yet.
 pub(super) fn single_run_of(word: &Path) -> Result<PathBuf> {
     let directory = run_of(word);
     match runs_of(&directory)?.swap_remove(0) {

@@ -27,7 +27,8 @@ impl Verify {
     /// Checks and says what was checked.
     ///
     /// # Errors
-    /// If anything is not as it should be: all findings are printed.
+    /// If anything is not as it should be: all findings are printed. If a sweep has no run yet: nothing is
+    /// checked then.
     pub(super) fn run(self) -> Result<()> {
         let mut failed: Option<Error> = None;
         for run in all_runs_of(&self.runs)? {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use spfde_data::files::{Manifest, RunDirectory, plausible};
+use spfde_data::files::{RunDirectory, plausible};
 use spfde_data::{EpochRow, Value, are, counted};
 
 use crate::replay::rows;
@@ -46,11 +46,9 @@ impl Case {
         let run = RunDirectory::open(directory)?;
         let manifest = run.manifest();
         plausible::rows(directory, manifest)?;
-        // Of a time before manifests had settings.
-        let mut settings = match manifest.settings.is_empty() {
-            true => Source::of_run(directory, &run.config_unchanged()?)?.entries().iter().cloned().collect(),
-            false => settings(manifest),
-        };
+        // Those of the manifest lack what an earlier version had no key for.
+        let source = Source::of_run(directory, &run.config_unchanged()?)?;
+        let mut settings: BTreeMap<String, Value> = source.entries().iter().cloned().collect();
         settings.insert(REPLAY.to_owned(), Value::Text(manifest.replay_of.is_some().to_string()));
         let epochs: Vec<EpochRow> = rows(directory, manifest, 0..manifest.epochs_reached)?;
         let sum = |of: fn(&EpochRow) -> u64| epochs.iter().fold(0.0, |sum, row| sum + of(row) as f64);
@@ -80,11 +78,4 @@ impl Case {
         let planned = counted(self.unfinished?, "epoch");
         Some(format!("{directory}: {reached} of {planned} {} recorded", are(reached)))
     }
-}
-
-/// The settings that a manifest states, by key; values that no setting has are left out.
-pub(crate) fn settings(manifest: &Manifest) -> BTreeMap<String, Value> {
-    let value = |value: &serde_json::Value| serde_json::from_value(value.clone()).ok();
-    let settings = manifest.settings.iter();
-    settings.filter_map(|(key, found)| Some((key.clone(), value(found)?))).collect()
 }

@@ -7,7 +7,7 @@ use spfde_model::{InputShape, Kernel, Storage};
 use spfde_policy::LearningRateSchedule;
 
 use super::frozen;
-use crate::Registry;
+use crate::{Entry, Registry};
 
 spfde_data::parameters! {
     /// The data of a run.
@@ -41,6 +41,15 @@ spfde_data::choice! {
 /// The optimiser that values choose.
 pub(super) fn optimizer(values: &Parameters) -> Optimizer {
     values.get(OPTIMIZER).and_then(Optimizer::from_value).expect("a choice was checked")
+}
+
+/// Whether another optimiser is given than settings have, with defaults of its own for other keys.
+pub(crate) fn changes_defaults(known: &[Entry], given: &[Entry]) -> bool {
+    let of = |entries: &[Entry]| {
+        let latest = entries.iter().rfind(|(key, _)| key == OPTIMIZER);
+        latest.and_then(|(_, value)| Optimizer::from_value(value)).map(Optimizer::defaults)
+    };
+    of(given).is_some_and(|defaults| of(known) != Some(defaults))
 }
 
 impl Optimizer {

@@ -9,7 +9,7 @@ use spfde_data::{ParameterError, Value};
 use spfde_model::Kernel;
 
 use super::WEIGHTS;
-use crate::configuration::keys::{AUGMENT, ORDER};
+use crate::configuration::keys::{AUGMENT, ORDER, changes_defaults};
 use crate::environment::began_in;
 use crate::{Configuration, Entry, Registry, Result, Source};
 
@@ -44,10 +44,11 @@ impl Configuration {
             Value::Text(name) if key == "train.kernel" => Kernel::resolve(name).is_ok(),
             _ => key != WEIGHTS,
         });
+        let changes_defaults = changes_defaults(&known, given);
         let is_given = |key: &str| given.iter().any(|(given, _)| given == key);
         // What followed from another setting follows from the new one.
         known.retain(|(key, value)| match key.as_str() {
-            "train.learning_rate" | "train.weight_decay" => !is_given("train.optimizer"),
+            "train.learning_rate" | "train.weight_decay" => !changes_defaults,
             AUGMENT | ORDER => !is_given("data.path"),
             "freeze.flops_reduction" => *value != Value::Number(0.0),
             _ => true,

@@ -192,8 +192,8 @@ pub(super) fn refuse_other(job: &Job, configuration: &Configuration) -> Result<(
     match wanted.iter().find(differs) {
         None => Ok(()),
         Some((key, value)) => Err(Error::usage(format!(
-            "{}: is a run with {key} = {}, and the sweep says {value}; name another directory with --out, or \
-             remove this one",
+            "{}: is a run with {key} = {}, and the sweep would have {value}; set it in [base], name another \
+             directory with --out, or remove this one",
             job.directory.display(),
             manifest.settings[key]
         ))),

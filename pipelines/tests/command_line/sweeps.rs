@@ -179,7 +179,7 @@ fn what_cannot_be_trained_is_refused_before_anything_is() {
     place.run(&[&RUN[..], &["seed=1", "mask.soft=0.3", "--run-dir", "out/fraction-0.15-1"]].concat()).done();
     place.run(&["sweep", "s.toml", "--out", "out"]).refused(
         2,
-        "out/fraction-0.15-1: is a run with mask.soft = 0.3, and the sweep says 0.5",
+        "out/fraction-0.15-1: is a run with mask.soft = 0.3, and the sweep would have 0.5; set it in [base]",
         "or remove this one",
     );
 }

@@ -113,6 +113,19 @@ fn a_run_goes_on_from_weights_masks_and_momenta_of_its_parent() {
 }
 
 #[test]
+fn rates_of_the_parent_stay_unless_an_optimiser_has_its_own() {
+    let bench = Bench::new(96);
+    let rates = ["train.optimizer=momentum", "train.weight_decay=0.02", "train.learning_rate=0.04"];
+    let (_, parent) = bench.train("parent", &[&WORDS[..], &rates].concat());
+    for (given, decay, rate) in [("momentum", 0.02, 0.04), ("nesterov", 0.02, 0.04), ("adamw", 0.01, 0.001)] {
+        let configuration = from(&parent.path, &[&format!("train.optimizer={given}")]).unwrap();
+        let values = configuration.values();
+        let found = [values.number("train.weight_decay"), values.number("train.learning_rate")];
+        assert_eq!(found, [decay, rate], "{given}");
+    }
+}
+
+#[test]
 fn masks_whose_densities_depend_on_data_are_taken_over_as_they_are() {
     let bench = Bench::new(96);
     for policy in ["snfs", "dsr", "snip"] {

@@ -65,8 +65,8 @@ pub fn parse(train: Vec<u8>, test: Vec<u8>) -> Result<DataSet> {
     Ok(from_files(parse(TRAIN, train)?, parse(TEST, test)?, HELD)?.0)
 }
 
-/// Fashion-MNIST, half of it flipped, from the bytes compiled into the program, through the same reader and
-/// checks as any other file.
+/// Fashion-MNIST, whose training images are flipped in half of the epochs, from the bytes compiled into the
+/// program, through the same reader and checks as any other file.
 pub fn embedded() -> Result<DataSet> {
     static TRAIN: &[u8] = include_bytes!("../../../fashion-mnist/train.parquet");
     static TEST: &[u8] = include_bytes!("../../../fashion-mnist/test.parquet");
