@@ -103,8 +103,7 @@ def train(arguments, policy, fraction, seed, data):
     with tempfile.TemporaryDirectory() as scratch:
         words = [
             f"model.name={arguments.model}", f"mask.sparsity={arguments.sparsity}", "freeze.policy=none",
-            f"train.epochs={epochs}", f"seed={seed}", *data, *EARLIER, *words,
-            *arguments.settings,
+            f"train.epochs={epochs}", f"seed={seed}", *data, *EARLIER, *words, *arguments.settings,
         ]
         command = [arguments.spfde, "train", *words, "--json", "--no-dense", "--run-dir", f"{scratch}/run"]
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

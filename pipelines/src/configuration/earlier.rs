@@ -1,8 +1,10 @@
-//! What the policies of a run were when an earlier version recorded it, as far as its configuration does not
-//! say so itself.
+//! What a run had when an earlier version recorded it, as far as its configuration does not say so itself.
 
-use spfde_data::Value;
+use spfde_data::{Order, Setting, Value};
+use spfde_model::Storage;
 
+use super::frozen::PROBE;
+use super::keys::{OPTIMIZER, ORDER, Optimizer, STORAGE};
 use crate::Entry;
 
 const POLICY: &str = "freeze.policy";
@@ -12,6 +14,16 @@ const SINCE_PROGRESSIVE: &str = "freeze.start";
 
 /// A key that says whether `grades` has blocks wait for those in front, which they did before there was it.
 const ANYWHERE: &str = "freeze.anywhere";
+
+/// What held for all runs before there were these keys.
+fn always() -> [(&'static str, Value); 4] {
+    [
+        (ORDER, Order::Full.to_value()),
+        (OPTIMIZER, Optimizer::Momentum.to_value()),
+        (STORAGE, Storage::F32.to_value()),
+        (PROBE, Value::Integer(0)),
+    ]
+}
 
 /// What held for `gradient-norm` before there were these keys.
 fn gradient_norm() -> [(&'static str, Value); 5] {
@@ -24,10 +36,11 @@ fn gradient_norm() -> [(&'static str, Value); 5] {
     ]
 }
 
-/// Says of a recorded configuration what its freeze policy was then: `progressive` took the fewest blocks,
-/// `gradient-norm` had fewer guards, `grades` froze front to back.
+/// Says of a recorded configuration what held then, and what its freeze policy was: `progressive` took the
+/// fewest blocks, `gradient-norm` had fewer guards, `grades` froze front to back.
 pub(super) fn complete(entries: &mut Vec<Entry>) {
     let latest = |key: &str| entries.iter().rposition(|(own, _)| own == key);
+    let lacks = |(key, _): &(&'static str, Value)| latest(key).is_none();
     let policy = latest(POLICY).map_or("progressive", |at| match &entries[at].1 {
         Value::Text(name) => name,
         _ => "",
@@ -36,10 +49,11 @@ pub(super) fn complete(entries: &mut Vec<Entry>) {
         "progressive" if latest(SINCE_PROGRESSIVE).is_none() => {
             vec![(POLICY, Value::Text("progressive-fewest".to_owned()))]
         }
-        "gradient-norm" => gradient_norm().into_iter().filter(|(key, _)| latest(key).is_none()).collect(),
+        "gradient-norm" => gradient_norm().into_iter().filter(lacks).collect(),
         "grades" if latest(ANYWHERE).is_none() => vec![(ANYWHERE, Value::Text("false".to_owned()))],
         _ => Vec::new(),
     };
+    let added: Vec<_> = always().into_iter().filter(lacks).chain(added).collect();
     entries.extend(added.into_iter().map(|(key, value)| (key.to_owned(), value)));
 }
 

@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use spfde_data::files::CONFIG_NAME;
-use spfde_data::{Order, Setting, Value};
-use spfde_model::Storage;
+use spfde_data::{Setting, Value};
 use spfde_policy::mask::DENSITIES;
 
 use super::earlier;
-use super::frozen::PROBE;
-use super::keys::{OPTIMIZER, ORDER, Optimizer, STORAGE, all};
+use super::keys::all;
 use crate::{Entry, Error, Registry, Result, layers, small_file};
 
 /// A configuration file larger than this is not one.
@@ -85,17 +83,6 @@ impl Source {
     /// because the run is older say what held then.
     pub(crate) fn of_run(directory: &Path, text: &str) -> Result<Self> {
         let mut source = Self::parse_file(&directory.join(CONFIG_NAME).display().to_string(), text)?;
-        let before = [
-            (ORDER, Order::Full.to_value()),
-            (OPTIMIZER, Optimizer::Momentum.to_value()),
-            (STORAGE, Storage::F32.to_value()),
-            (PROBE, Value::Integer(0)),
-        ];
-        for (key, value) in before {
-            if !source.0.iter().any(|(own, _)| own == key) {
-                source.0.push((key.to_owned(), value));
-            }
-        }
         earlier::complete(&mut source.0);
         Ok(source)
     }

@@ -71,7 +71,7 @@ fn equal_remainders_go_to_the_lower_class_and_what_does_not_fit_to_the_others() 
     assert_eq!(apportion(9, &[5, 5], &[2, 3]), [2, 3]);
     assert_eq!(apportion(u32::MAX, &[u32::MAX, u32::MAX], &[u32::MAX, u32::MAX]), [1 << 31, (1 << 31) - 1]);
     assert_eq!(Classes::new(&[5, 5, 1]).outside(2), [1, 1]);
-    // 5.5 and 2.5 of 48; of 49 they were 5.39 and 2.45.
+    // 5.5 and 2.5 of 48; of 49 they would be 5.39 and 2.45.
     let labels = [vec![0; 33], vec![1; 15], vec![2]].concat();
     assert_eq!(Classes::new(&labels).outside(8), [6, 2, 0]);
 }
