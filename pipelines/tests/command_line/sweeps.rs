@@ -1,6 +1,7 @@
 //! Batches of experiments: what they train, what they leave alone, and what their ends leave behind.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use spfde_data::files::{Manifest, run_directory};
@@ -108,6 +109,16 @@ fn a_run_that_fails_keeps_no_other_from_being_trained() {
     assert!(followed.out.ends_with(&told), "{}", followed.out);
 }
 
+/// Waits until a run of the sweep that this process trains has come so far.
+#[cfg(unix)]
+fn reach(sweep: &mut Child, run: &Path, epochs: u32) {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while Manifest::read(run).map_or(0, |manifest| manifest.epochs_reached) < epochs {
+        assert!(Instant::now() < deadline && sweep.try_wait().unwrap().is_none(), "it came not so far");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 #[cfg(unix)]
 fn a_sweep_that_was_killed_goes_on_where_it_was() {
@@ -115,20 +126,20 @@ fn a_sweep_that_was_killed_goes_on_where_it_was() {
     let place = place(&longer);
     let words = ["sweep", "s.toml", "--out", "out"];
     let mut child = place.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let second = place.path("out/fraction-0.4-1");
-    let deadline = Instant::now() + Duration::from_secs(300);
-    while Manifest::read(&second).map_or(0, |manifest| manifest.epochs_reached) < 3 {
-        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "it came not so far");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    // Another one does not meddle.
+    let (first, second) = (place.path("out/fraction-0.15-1"), place.path("out/fraction-0.4-1"));
+    reach(&mut child, &first, 1);
+    // Another one does not meddle; the first stands still meanwhile, or it might be at its end by then.
+    crate::signals::send(&child, "-STOP");
     place.run(&words).refused(1, "out: is in use by process", "");
+    crate::signals::send(&child, "-CONT");
+    reach(&mut child, &second, 3);
     child.kill().unwrap();
     child.wait().unwrap();
-    let first = std::fs::read(place.path("out/fraction-0.15-1/manifest.json")).unwrap();
+    let first = first.join("manifest.json");
+    let before = std::fs::read(&first).unwrap();
     let again = place.run(&words).done();
     assert!(!again.out.contains("fraction-0.15-1: begins"), "{}", again.out);
-    assert!(std::fs::read(place.path("out/fraction-0.15-1/manifest.json")).unwrap() == first);
+    assert!(std::fs::read(&first).unwrap() == before);
     assert!(!run_directory::is_held(&second).unwrap());
     let words: Vec<&str> = RUN.iter().copied().filter(|word| !word.starts_with("train.epochs")).collect();
     let more = ["train.epochs=40", "seed=1", "sieve.fraction=0.4", "--run-dir", "alone"];
@@ -141,13 +152,9 @@ fn a_sweep_that_was_killed_goes_on_where_it_was() {
 fn an_interrupt_ends_the_runs_too() {
     let place = place(&SWEEP.replace("train.epochs = 5", "train.epochs = 10000"));
     let words = ["sweep", "s.toml", "--out", "out"];
-    let child = place.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = place.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let begun = place.path("out/fraction-0.15-1");
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while Manifest::read(&begun).map_or(0, |manifest| manifest.epochs_reached) < 1 {
-        assert!(Instant::now() < deadline, "nothing was trained");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    reach(&mut child, &begun, 1);
     crate::signals::send(&child, "-TERM");
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
