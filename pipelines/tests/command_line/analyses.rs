@@ -276,7 +276,7 @@ fn a_view_goes_on_with_its_run() {
     let place = Place::with_data();
     let words: Vec<&str> = TRAIN.split(' ').chain(["train.epochs=10000"]).collect();
     let mut training = place.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    reach(&place, 1);
+    reach(&mut training, &place.path("run"), 1);
     let view = ["analyse", "run", "--view", "forgotten", "--json"];
     let mut follow = place.command(&[&view[..], &["--follow"]].concat());
     let mut child = follow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -1,13 +1,14 @@
 //! Runs that are followed while they train, and Ctrl-C.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use spfde_data::files::manifest::Manifest;
 
 use crate::place::Place;
+use crate::signals::send;
 
 const TRAIN: [&str; 8] = [
     "train",
@@ -31,11 +32,6 @@ fn train(place: &Place) -> Child {
         std::thread::sleep(Duration::from_millis(5));
     }
     child
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
 }
 
 /// Starts following, and waits for `lines` lines that begin like this.
@@ -81,7 +77,7 @@ fn what_is_printed_grows_with_the_run_until_it_is_interrupted() {
     let (many, many_out) = follow(&place, &[&GRID[..], &["--out", "many"]].concat(), "member ", 2);
     let (json, json_out) = follow(&place, &[&GRID[..], &["--json"]].concat(), "{\"claim\"", 2);
     let (plain, plain_out) = follow(&place, &["--json"], "{", 2);
-    signal(&training, "-INT");
+    send(&training, "-INT");
     assert_eq!(training.wait().unwrap().code(), Some(130));
     let reached = Manifest::read(&place.path("run")).unwrap().epochs_reached;
     let followed = [(one, one_out, 0), (many, many_out, 0), (json, json_out, 0), (plain, plain_out, 1)];
@@ -122,7 +118,7 @@ fn an_interrupt_ends_it_and_leaves_nothing() {
     ];
     for (words, start, end) in cases {
         let (child, rest) = follow(&place, words, start, 2);
-        signal(&child, "-INT");
+        send(&child, "-INT");
         let (code, out, err) = ended(child, rest);
         assert_eq!(code, Some(130), "{err}");
         if out.starts_with('{') {

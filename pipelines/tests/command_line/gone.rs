@@ -17,8 +17,8 @@ fn train(place: &Place, more: &[&str]) -> Child {
 #[test]
 fn a_run_whose_directory_is_removed_ends_and_commits_nothing_anew() {
     let place = Place::with_data();
-    let child = train(&place, &[]);
-    reach(&place, 1);
+    let mut child = train(&place, &[]);
+    reach(&mut child, &place.path("run"), 1);
     // What is written meanwhile keeps it from being empty.
     while remove_dir_all(place.path("run")).is_err() {}
     let outcome = end(child);
@@ -29,16 +29,16 @@ fn a_run_whose_directory_is_removed_ends_and_commits_nothing_anew() {
 #[test]
 fn a_run_whose_lock_is_removed_ends_and_can_be_resumed() {
     let place = Place::with_data();
-    let child = train(&place, &[]);
-    reach(&place, 1);
+    let mut child = train(&place, &[]);
+    reach(&mut child, &place.path("run"), 1);
     remove_file(place.path("run/lock")).unwrap();
     let outcome = end(child);
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
     let gone = outcome.err.contains("run/lock: ") && outcome.err.contains("was removed, moved or replaced");
     assert!(gone && outcome.err.contains("spfde resume run\n"), "{outcome:?}");
     let reached = Manifest::read(&place.path("run")).unwrap().epochs_reached;
-    let resumed = spawn(place.command(&["resume", "run"]));
-    reach(&place, reached + 1);
+    let mut resumed = spawn(place.command(&["resume", "run"]));
+    reach(&mut resumed, &place.path("run"), reached + 1);
     send(&resumed, "-INT");
     let outcome = end(resumed);
     assert_eq!(outcome.code, Some(130), "{outcome:?}");
@@ -49,8 +49,8 @@ fn of_a_directory_that_is_removed_all_processes_end() {
     let place = Place::with_data();
     hosts(&place, 2);
     let start = |process| train(&place, &["--hosts", "hosts", "--process", process]);
-    let (first, second) = (start("0"), start("1"));
-    reach(&place, 1);
+    let (mut first, second) = (start("0"), start("1"));
+    reach(&mut first, &place.path("run"), 1);
     while remove_dir_all(place.path("run")).is_err() {}
     for outcome in [end(first), end(second)] {
         assert_eq!(outcome.code, Some(3), "{outcome:?}");

@@ -2,13 +2,13 @@
 
 #[cfg(unix)]
 use std::process::Stdio;
-#[cfg(unix)]
-use std::time::{Duration, Instant};
 
 use spfde_data::files::manifest::Manifest;
 use spfde_data::files::run_directory::RunDirectory;
 
 use crate::place::Place;
+#[cfg(unix)]
+use crate::signals::{reach, send};
 
 const WORDS: [&str; 6] =
     ["train", "data.path=data", "model.name=lenet5", "mask.sparsity=0.5", "freeze.policy=none", "--run-dir"];
@@ -202,15 +202,9 @@ fn a_run_that_is_killed_goes_on_and_nobody_else_may_while_it_runs() {
     place.run(&[&WORDS[..], &["whole", "train.epochs=40"]].concat()).done();
     let words = [&WORDS[..], &["run", "train.epochs=40", "--workers", "2"]].concat();
     let mut child = place.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // Far more than it takes; only a run that hangs gets there.
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let run = place.path("run");
-    while Manifest::read(&run).map_or(0, |manifest| manifest.epochs_reached) < 3 {
-        assert!(Instant::now() < deadline, "no epoch was committed");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    reach(&mut child, &place.path("run"), 3);
     // It stands still while the other looks: at its own pace it might be at its end by then.
-    crate::signals::send(&child, "-STOP");
+    send(&child, "-STOP");
     let held = format!("run: is in use by process {}; ", child.id());
     place.run(&["resume", "run"]).refused(1, &held, "");
     child.kill().unwrap();

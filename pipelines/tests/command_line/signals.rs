@@ -1,6 +1,7 @@
 //! Signals that are not requests to end, or come where they are none.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,11 +26,13 @@ fn after(place: &Place, first: &str, words: &str) -> Command {
     shell
 }
 
-/// Waits until a run has come so far.
-pub(crate) fn reach(place: &Place, epochs: u32) {
+/// Waits until a run has come so far, which this process trains.
+pub(crate) fn reach(training: &mut Child, run: &Path, epochs: u32) {
+    // Far more than it takes; only a run that hangs gets there.
     let deadline = Instant::now() + Duration::from_secs(120);
-    while Manifest::read(&place.path("run")).map_or(0, |manifest| manifest.epochs_reached) < epochs {
-        assert!(Instant::now() < deadline, "epoch {epochs} was not committed");
+    while Manifest::read(run).map_or(0, |manifest| manifest.epochs_reached) < epochs {
+        let trains = training.try_wait().unwrap().is_none();
+        assert!(trains && Instant::now() < deadline, "epoch {epochs} was not committed");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -38,12 +41,12 @@ pub(crate) fn reach(place: &Place, epochs: u32) {
 #[cfg(target_os = "linux")]
 fn a_hangup_that_is_ignored_stays_ignored() {
     let place = Place::with_data();
-    let child = after(&place, "trap '' HUP", &format!("{TRAIN} train.epochs=10000")).spawn().unwrap();
-    reach(&place, 1);
+    let mut child = after(&place, "trap '' HUP", &format!("{TRAIN} train.epochs=10000")).spawn().unwrap();
+    reach(&mut child, &place.path("run"), 1);
     send(&child, "-HUP");
     let seen = Manifest::read(&place.path("run")).unwrap().epochs_reached;
     // A process that takes the signal for a request to end stops after the step in flight.
-    reach(&place, seen + 5);
+    reach(&mut child, &place.path("run"), seen + 5);
     send(&child, "-TERM");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");

@@ -1,14 +1,16 @@
 //! Batches of experiments: what they train, what they leave alone, and what their ends leave behind.
 
-use std::path::Path;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+#[cfg(unix)]
+use std::process::Stdio;
 
-use spfde_data::files::{Manifest, run_directory};
+#[cfg(unix)]
+use spfde_data::files::run_directory;
 use spfde_data::{EpochRow, SieveRow};
 
 use crate::compares::{rows, table};
 use crate::place::{Place, RUN};
+#[cfg(unix)]
+use crate::signals::{reach, send};
 
 /// Two sieves with two seeds.
 const SWEEP: &str = "\
@@ -109,16 +111,6 @@ fn a_run_that_fails_keeps_no_other_from_being_trained() {
     assert!(followed.out.ends_with(&told), "{}", followed.out);
 }
 
-/// Waits until a run of the sweep that this process trains has come so far.
-#[cfg(unix)]
-fn reach(sweep: &mut Child, run: &Path, epochs: u32) {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    while Manifest::read(run).map_or(0, |manifest| manifest.epochs_reached) < epochs {
-        assert!(Instant::now() < deadline && sweep.try_wait().unwrap().is_none(), "it came not so far");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 #[cfg(unix)]
 fn a_sweep_that_was_killed_goes_on_where_it_was() {
@@ -129,9 +121,9 @@ fn a_sweep_that_was_killed_goes_on_where_it_was() {
     let (first, second) = (place.path("out/fraction-0.15-1"), place.path("out/fraction-0.4-1"));
     reach(&mut child, &first, 1);
     // Another one does not meddle; the first stands still meanwhile, or it might be at its end by then.
-    crate::signals::send(&child, "-STOP");
+    send(&child, "-STOP");
     place.run(&words).refused(1, "out: is in use by process", "");
-    crate::signals::send(&child, "-CONT");
+    send(&child, "-CONT");
     reach(&mut child, &second, 3);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -155,7 +147,7 @@ fn an_interrupt_ends_the_runs_too() {
     let mut child = place.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let begun = place.path("out/fraction-0.15-1");
     reach(&mut child, &begun, 1);
-    crate::signals::send(&child, "-TERM");
+    send(&child, "-TERM");
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");

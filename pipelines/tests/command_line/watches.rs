@@ -33,7 +33,7 @@ fn it_goes_on_with_the_run_and_ends_with_it() {
     let place = Place::with_data();
     let words: Vec<&str> = TRAIN.split(' ').chain(["train.epochs=10000"]).collect();
     let mut training = place.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    reach(&place, 1);
+    reach(&mut training, &place.path("run"), 1);
     let mut watching = place.command(&["watch", "run"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut next = || lines.next().expect("it goes on with the run");
